@@ -1,0 +1,80 @@
+"""Checks that span several settings. Ranges of a single one stand in its schema."""
+
+from __future__ import annotations
+
+from .job import Job
+
+FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
+_RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+
+
+def problems_of(job: Job) -> list[str]:
+    """Every contradiction between settings, one sentence each; empty if the job can be run."""
+    problems = name_problems(job.save.output_name)
+    problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
+    if job.training.max_train_epochs is None and job.training.max_train_steps is None:
+        problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
+    return problems
+
+
+def name_problems(name: str) -> list[str]:
+    """Why ``name`` cannot be the name of a LoRA file that a prompt can call; empty if it can."""
+    if not name.strip():
+        return ["save.output_name is empty. Give the LoRA a name, such as penny."]
+    bad = sorted({character for character in name if character in FORBIDDEN_IN_NAMES or ord(character) < 32})
+    if bad:
+        return [f"save.output_name is {name!r}. A prompt or a file system cannot hold {' '.join(bad)} in it: use "
+                "letters, digits, spaces, '.', '-' and '_'."]
+    if name != name.strip() or name.endswith(".") or name.startswith("."):
+        return [f"save.output_name is {name!r}. It cannot begin or end with a space or a dot."]
+    if name.split(".")[0].lower() in _RESERVED_ON_WINDOWS:
+        return [f"save.output_name is {name!r}, which Windows keeps for itself. Choose another name."]
+    if len(name.encode()) > 180:
+        return [f"save.output_name is {len(name.encode())} bytes long. Use 180 or fewer."]
+    return []
+
+
+def _missing_paths(job: Job) -> list[str]:
+    paths = {"base.checkpoint": (job.base.checkpoint, "the checkpoint to train on"),
+             "dataset.train_data_dir": (job.dataset.train_data_dir, "the folder with the pictures"),
+             "save.output_dir": (job.save.output_dir, "the folder for the LoRA files")}
+    return [f"{key} is empty. Give {what}." for key, (value, what) in paths.items() if not value.strip()]
+
+
+def _dataset_problems(job: Job) -> list[str]:
+    dataset = job.dataset
+    problems = []
+    try:
+        width, height = dataset.size
+    except ValueError:
+        return [f"dataset.resolution is {dataset.resolution!r}. Write 512, or 512x768, with sides from 64 to 8192."]
+    step = dataset.bucket_reso_steps
+    if step % 8:
+        problems.append(f"dataset.bucket_reso_steps is {step}. It has to be a multiple of 8, best 64.")
+    if dataset.enable_bucket:
+        if dataset.min_bucket_reso > min(width, height):
+            problems.append(f"dataset.min_bucket_reso is {dataset.min_bucket_reso}, more than the resolution "
+                            f"{dataset.resolution}. Lower it to {min(width, height)} or less.")
+        if dataset.max_bucket_reso < max(width, height):
+            problems.append(f"dataset.max_bucket_reso is {dataset.max_bucket_reso}, less than the resolution "
+                            f"{dataset.resolution}. Raise it to {max(width, height)} or more.")
+    elif width % 8 or height % 8:
+        problems.append(f"dataset.resolution is {dataset.resolution}. Without buckets both sides have to be "
+                        "multiples of 8, best of 64.")
+    if not dataset.caption_extension.startswith("."):
+        problems.append(f"dataset.caption_extension is {dataset.caption_extension!r}. Write it with its dot: .txt")
+    return problems
+
+
+def _network_problems(job: Job) -> list[str]:
+    problems = []
+    network = job.network
+    if job.base.max_token_length not in (75, 150, 225):
+        problems.append(f"base.max_token_length is {job.base.max_token_length}. Choose 75, 150 or 225.")
+    if network.network_train_unet_only and network.network_train_text_encoder_only:
+        problems.append("network_train_unet_only and network_train_text_encoder_only are both on, so nothing would "
+                        "be trained. Switch one of them off.")
+    if network.alpha > network.network_dim:
+        problems.append(f"network.network_alpha is {network.network_alpha:g}, higher than network_dim "
+                        f"{network.network_dim}: that burns the LoRA. Use {network.network_dim} or less.")
+    return problems

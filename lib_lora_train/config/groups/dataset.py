@@ -1,0 +1,61 @@
+"""The pictures, their captions, and how they are put into batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from ..setting import setting
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """Folder, resolution, buckets and captions."""
+
+    train_data_dir: str = setting(
+        "", "The folder with your pictures, or with <repeats>_<concept> folders.", view="hidden")
+    validation_data_dir: Optional[str] = setting(
+        None, "A folder of pictures that are never trained on; the loss on them, with fixed noise, shows whether "
+              "the LoRA really learns.", view="hidden", label="Validation folder")
+    resolution: str = setting(
+        "512", "Training size in pixels: one number, or width x height such as 512x768.", view="main",
+        advice="512 is a fine default for SD 1.x; 576 often adds detail at the cost of time and memory.")
+    train_batch_size: int = setting(
+        1, "How many pictures are trained on in one step.", minimum=1, maximum=64, label="Batch size", view="main",
+        advice="Two pictures a step need about half the steps; more memory is used.")
+    dataset_repeats: int = setting(
+        1, "How often each picture is seen in an epoch, when the folder name does not say so.",
+        minimum=1, maximum=10000,
+        advice="1 repeat and more epochs, unless several concepts have to be balanced.")
+    enable_bucket: bool = setting(
+        True, "Keep each picture's shape: pictures of similar shape are trained together.", label="Aspect ratio buckets")
+    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=64, maximum=4096)
+    max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192)
+    bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512)
+    bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.")
+    caption_extension: str = setting(".txt", "Ending of the caption files.")
+    caption_separator: str = setting(",", "What stands between two tags of a caption.")
+    shuffle_caption: bool = setting(
+        True, "Put the tags in a new order each time a picture is seen.", label="Shuffle tags",
+        advice="Good for tag lists; switch it off for prose captions.")
+    keep_tokens: int = setting(
+        1, "How many tags at the start keep their place when tags are shuffled.", minimum=0, maximum=255,
+        advice="1 keeps the activation tag first.")
+    activation_tag: str = setting(
+        "", "The word that calls up what is learned; it should be the first tag of every caption.", view="main",
+        advice="A rare or made-up word. It is put into the prompt when you try the LoRA.")
+    cache_latents: bool = setting(True, "Encode each picture once and keep the result in memory.", view="hidden")
+    cache_latents_to_disk: bool = setting(
+        False, "Keep the encoded pictures on disk too, so that the next run starts faster.",
+        advice="A changed picture is always encoded anew.")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``resolution`` as (width, height) in pixels. Raises ``ValueError`` if it cannot be read."""
+        parts = self.resolution.lower().replace(",", "x").replace(" ", "").split("x")
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 1:
+            numbers *= 2
+        if len(numbers) != 2 or min(numbers) < 64 or max(numbers) > 8192:
+            raise ValueError(self.resolution)
+        return numbers[0], numbers[1]

@@ -1,0 +1,44 @@
+"""How the weights are moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+from ..setting import setting
+
+OPTIMIZER_TYPES = ("AdamW", "Prodigy")
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Optimizer and learning rates."""
+
+    optimizer_type: str = setting(
+        "Prodigy", "The optimizer.", choices=OPTIMIZER_TYPES, view="main", label="Optimizer",
+        advice="Prodigy finds the learning rate by itself: leave the rates at 1. AdamW uses the rates you give: "
+               "1e-4 for the UNet and 5e-5 for the text encoder are a good start, and less memory is used.")
+    learning_rate: float = setting(
+        1.0, "Learning rate, where no own rate is given for UNet or text encoder.", minimum=0.0, maximum=100.0,
+        view="main", advice="1 with Prodigy, 0.0001 with AdamW.")
+    unet_lr: Optional[float] = setting(
+        None, "Learning rate of the UNet.", minimum=0.0, maximum=100.0, label="UNet learning rate",
+        advice="The most sensitive part: too high and the pictures turn to noise. Usually 0.0001 with AdamW.")
+    text_encoder_lr: Optional[float] = setting(
+        None, "Learning rate of the text encoder.", minimum=0.0, maximum=100.0, label="Text encoder learning rate",
+        advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear.")
+    optimizer_args: List[str] = setting(
+        [], "Further arguments of the optimizer, each as name=value.",
+        advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".')
+    max_grad_norm: float = setting(
+        1.0, "Gradients are scaled down to this norm; 0 switches that off.", minimum=0.0, maximum=1000.0)
+
+    @property
+    def unet_rate(self) -> float:
+        """The UNet's learning rate."""
+        return self.learning_rate if self.unet_lr is None else self.unet_lr
+
+    @property
+    def text_encoder_rate(self) -> float:
+        """The text encoder's learning rate."""
+        return self.learning_rate if self.text_encoder_lr is None else self.text_encoder_lr

@@ -1,0 +1,32 @@
+"""How long and in what precision is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from ..setting import setting
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Length, precision, memory and seed."""
+
+    max_train_epochs: Optional[int] = setting(
+        10, "How often the whole set is seen.", minimum=1, maximum=100000, view="main", label="Epochs",
+        advice="Enough for about 1000 steps in all; 1500 for a creature the model has never seen.")
+    max_train_steps: Optional[int] = setting(
+        None, "Stop after this many steps instead of counting epochs.", minimum=1, maximum=10000000,
+        label="Steps (instead of epochs)")
+    gradient_accumulation_steps: int = setting(
+        1, "Batches that are added up before the weights move; works like a bigger batch without its memory.",
+        minimum=1, maximum=1024)
+    mixed_precision: str = setting(
+        "auto", "Number format of the computation. auto: bf16 or fp16 on a GPU that has it, off on the CPU.",
+        choices=("auto", "no", "fp16", "bf16"))
+    gradient_checkpointing: bool = setting(
+        False, "Use less memory by computing parts twice; about 20 to 30 % slower.",
+        advice="Switch it on when memory runs out.")
+    seed: int = setting(42, "The same seed and settings give the same LoRA.", minimum=0, maximum=4294967295,
+                        advice="If nothing else helps, another seed sometimes does.")
+    device: str = setting("auto", "Where to train: auto, cuda, cuda:1, mps or cpu.", view="hidden")

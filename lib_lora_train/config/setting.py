@@ -1,0 +1,111 @@
+"""One field, one place: everything that is known of a setting stands in its dataclass field.
+
+The form, the command line, the table in the README and the checks are all made from this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_KEY = "setting"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one setting beside its type and default.
+
+    ``choices`` limits a text to the values named; ``minimum`` and ``maximum`` are inclusive.
+    ``view`` says where the form shows it: ``main`` in sight, ``more`` folded away, ``hidden`` not at all
+    (set by the program, or a path that has its own control).
+    """
+
+    help: str
+    advice: str = ""
+    label: str = ""
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    view: str = "more"
+    sd_scripts: str = ""
+
+    def __post_init__(self) -> None:
+        if self.view not in ("main", "more", "hidden"):
+            raise ValueError(f"view must be main, more or hidden, not {self.view!r}")
+
+
+def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit: str = "",
+            minimum: float | None = None, maximum: float | None = None,
+            choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "") -> Any:
+    """A dataclass field that carries its ``Setting``; a list default is copied for each instance."""
+    metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts)}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class SettingField:
+    """A setting together with the group and field it belongs to."""
+
+    group: str
+    name: str
+    type_name: str
+    default: Any
+    info: Setting
+
+    @property
+    def key(self) -> str:
+        """``group.name``, as it is written in messages and overrides."""
+        return f"{self.group}.{self.name}"
+
+    @property
+    def label(self) -> str:
+        """The words that stand beside the control."""
+        return self.info.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def sd_scripts_name(self) -> str:
+        """The option's name in sd-scripts; the same as ours unless the setting says otherwise."""
+        return self.info.sd_scripts or self.name
+
+
+def fields_of(group: str, group_type: type) -> Iterator[SettingField]:
+    """The settings of one group, in the order of the dataclass."""
+    for field in dataclasses.fields(group_type):
+        info = field.metadata[_KEY]
+        if field.default is not dataclasses.MISSING:
+            default = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        else:
+            raise TypeError(f"{group}.{field.name} has no default")
+        yield SettingField(group, field.name, str(field.type), default, info)
+
+
+def problem_with(field: SettingField, value: Any) -> str | None:
+    """A sentence that says why ``value`` is out of the setting's range, or ``None`` if it is fine."""
+    if value is None or isinstance(value, bool):
+        return None
+    info = field.info
+    if info.choices:
+        outside = [item for item in (value if isinstance(value, list) else [value]) if item not in info.choices]
+        if outside:
+            return f"{field.key} is {outside[0]!r}. Choose one of: {', '.join(info.choices)}."
+    if isinstance(value, (int, float)):
+        below = info.minimum is not None and value < info.minimum
+        above = info.maximum is not None and value > info.maximum
+        if below or above or value != value:
+            return f"{field.key} is {value:g}. It has to be {_range_text(info)}."
+    return None
+
+
+def _range_text(info: Setting) -> str:
+    if info.minimum is None:
+        return f"{info.maximum:g} or less"
+    if info.maximum is None:
+        return f"{info.minimum:g} or more"
+    return f"between {info.minimum:g} and {info.maximum:g}"

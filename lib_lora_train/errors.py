@@ -1,0 +1,44 @@
+"""The errors that this project raises on purpose.
+
+Each message names the thing, its value and the way out, as a sentence that can be shown to a user
+as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with its traceback.
+
+    TrainLoraError
+    ├── ConfigError              a setting is unknown, of the wrong type or out of range
+    ├── DatasetError             the folder, a picture or a caption cannot be used
+    ├── CheckpointError          the base checkpoint, VAE or a LoRA file cannot be used
+    ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
+    └── RunError                 a run cannot start, go on, save or be found
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TrainLoraError(Exception):
+    """Base of every error whose message is meant for the user."""
+
+
+class ConfigError(TrainLoraError):
+    """One or more settings cannot be used; ``problems`` holds one sentence for each."""
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DatasetError(TrainLoraError):
+    """The dataset folder, a picture in it or a caption file cannot be used."""
+
+
+class CheckpointError(TrainLoraError):
+    """A checkpoint, VAE or LoRA file is missing, damaged or of a kind that is not supported."""
+
+
+class WorkerEnvironmentError(TrainLoraError):
+    """The packages that the worker runs on are missing, half installed or unusable."""
+
+
+class RunError(TrainLoraError):
+    """A run cannot start, go on, save its files or be found."""

@@ -1,0 +1,1 @@
+"""Runs: the folder that holds the whole truth of a run, its events, its controls, its process."""

@@ -1,0 +1,84 @@
+"""The run folder: everything that is known of a run, for anyone who finds it later.
+
+    job.yaml        what was asked        events.jsonl    what happened
+    control/        pause, stop           log.txt         the worker's output
+    process.json    pid and start time    samples/ state/ tensorboard/
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import RunError
+from .control import RunControl
+from .events import EVENTS_FILE
+from .files import write_atomically
+
+JOB_FILE = "job.yaml"
+
+
+class RunFolder:
+    """Paths and small files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.job_file = path / JOB_FILE
+        self.events_file = path / EVENTS_FILE
+        self.log_file = path / "log.txt"
+        self.process_file = path / "process.json"
+        self.samples = path / "samples"
+        self.state = path / "state"
+        self.control = RunControl(path / "control")
+
+    @property
+    def id(self) -> str:
+        """The folder's name, by which the run is called everywhere."""
+        return self.path.name
+
+    def log_tail(self, bytes_at_most: int = 8000) -> str:
+        """The end of the worker's output; empty if there is none yet."""
+        try:
+            with self.log_file.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - bytes_at_most))
+                text = file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(line.rsplit("\r", 1)[-1] for line in text.split("\n"))
+
+
+def create_run(runs: Path, name: str, job_yaml: str) -> RunFolder:
+    """Make ``<runs>/<date-time>-<name>/`` with its job file. Raises ``RunError`` if it cannot be written."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^0-9A-Za-z._-]+', '_', name)[:60] or 'run'}"
+    for attempt in range(1000):
+        path = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+            write_atomically(path / JOB_FILE, job_yaml)
+        except FileExistsError:
+            continue
+        except OSError as problem:
+            raise RunError(f"The run folder {path} cannot be made: {problem.strerror or problem}. "
+                           "Free some space or make the folder writable.") from problem
+        return RunFolder(path)
+    raise RunError(f"There are too many runs named {stem} in {runs}.")
+
+
+def open_run(runs: Path, run_id: str) -> RunFolder:
+    """The run called ``run_id``. Raises ``RunError`` if there is none, or the name leaves ``runs``."""
+    path = runs / run_id
+    if path.parent != runs or run_id in ("", ".", "..") or not (path / JOB_FILE).is_file():
+        raise RunError(f"There is no run {run_id!r} in {runs}.")
+    return RunFolder(path)
+
+
+def all_runs(runs: Path) -> Iterator[RunFolder]:
+    """Every run in ``runs``, the newest first."""
+    if not runs.is_dir():
+        return
+    for path in sorted(runs.iterdir(), key=lambda item: item.name, reverse=True):
+        if (path / JOB_FILE).is_file():
+            yield RunFolder(path)
