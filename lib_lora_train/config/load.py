@@ -27,12 +27,14 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> Job:
         raise ConfigError(f"There is no job file {path}.") from None
     except Exception as problem:  # PyYAML and OmegaConf raise many kinds; all mean the file is not readable YAML
         raise ConfigError(f"The job file {path} is not readable as YAML: {problem}") from problem
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"The job file {path} has to hold groups of settings ({', '.join(GROUPS)}), not {loaded!r}.")
     try:
         changes = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
     except Exception as problem:
         raise ConfigError(f"The settings {' '.join(overrides)} cannot be read: {problem}. "
                           "Write each as group.name=value.") from problem
-    merged = OmegaConf.to_container(OmegaConf.merge(loaded or {}, changes or {}))
+    merged = OmegaConf.to_container(OmegaConf.merge(loaded, changes or {}))
     return job_from(merged, source=str(path))  # type: ignore[arg-type]
 
 

@@ -28,7 +28,8 @@ class DatasetSettings:
         minimum=1, maximum=10000,
         advice="1 repeat and more epochs, unless several concepts have to be balanced.")
     enable_bucket: bool = setting(
-        True, "Keep each picture's shape: pictures of similar shape are trained together.", label="Aspect ratio buckets")
+        True, "Keep each picture's shape: pictures of similar shape are trained together.",
+        label="Aspect ratio buckets")
     min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=64, maximum=4096)
     max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192)
     bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512)

@@ -1,0 +1,127 @@
+"""The rooms of the package may import only what the design allows, and torch stays where it belongs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "lib_lora_train"
+
+ALLOWED = {
+    "errors": set(),
+    "environment": {"errors"},
+    "config": {"errors", "config"},
+    "advice": {"errors", "config", "advice"},
+    "runs": {"errors", "config", "runs"},
+    "dataset": {"errors", "config", "dataset", "runs.events", "runs.files"},
+    "tagging": {"errors", "config", "tagging", "dataset", "runs.events", "runs.files"},
+    "models": {"errors", "config", "models", "runs.events"},
+    "networks": {"errors", "config", "models", "networks", "runs.files"},
+    "training": {"errors", "config", "dataset", "models", "networks", "training",
+                 "runs.events", "runs.files", "runs.folder", "runs.control", "runs.names"},
+    "host": {"errors", "config", "runs", "host", "networks.blocks", "networks.metadata"},
+    "ui": {"errors", "config", "runs", "dataset", "advice", "environment", "ui", "networks.blocks",
+           "networks.metadata", "host.interface"},
+    "cli": {"errors", "environment", "config", "runs", "dataset", "tagging", "models", "networks", "training",
+            "advice", "cli"},
+}
+STANDARD_ONLY = {"errors", "environment"}
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "lycoris", "onnxruntime", "safetensors"}
+TORCH_FREE_ROOMS = {"errors", "environment", "config", "runs", "advice", "host", "ui"}
+TORCH_FREE_DATASET_EXCEPT = {"latents", "batches", "augment"}
+
+
+def sources() -> Iterator[tuple[str, Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        room = "cli" if parts[0] in ("cli", "__main__", "demo") else parts[0]
+        yield room, path, ast.parse(path.read_text())
+
+
+def imported(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Absolute dotted names of everything a file imports, wherever in the file."""
+    package = ["lib_lora_train", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield name
+            if node.level or name.startswith("lib_lora_train"):
+                yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def allows(room: str, target: str) -> bool:
+    inside = target.removeprefix("lib_lora_train").removeprefix(".")
+    if inside in ("", "__version__"):
+        return True
+    room_of = inside.split(".")[0]
+    if room == "scripts":
+        return room_of in ("ui", "host", "errors")
+    return any(inside == allowed or inside.startswith(allowed + ".") or allowed.startswith(inside + ".")
+               for allowed in ALLOWED[room])
+
+
+def test_rooms_import_only_what_the_design_allows():
+    wrong = [f"{path.relative_to(PACKAGE)} imports {target}"
+             for room, path, tree in sources() if room != "__init__"
+             for target in imported(path, tree) if target.startswith("lib_lora_train") and not allows(room, target)]
+    assert wrong == []
+
+
+def test_an_arrow_that_the_design_does_not_draw_is_found():
+    assert not allows("config", "lib_lora_train.runs.events")
+    assert not allows("ui", "lib_lora_train.host.webui")
+    assert not allows("training", "lib_lora_train.ui")
+    assert allows("training", "lib_lora_train.networks.lora")
+
+
+def test_only_host_imports_the_webui():
+    webui_names = {"modules", "modules_forge", "networks", "backend", "lora_patches", "network"}
+    wrong = [f"{path.relative_to(PACKAGE)} imports {target}" for room, path, tree in sources() if room != "host"
+             for target in imported(path, tree) if target.split(".")[0] in webui_names]
+    assert wrong == []
+
+
+def test_torch_stays_out_of_rooms_that_run_inside_the_webui():
+    wrong = []
+    for room, path, tree in sources():
+        free = room in TORCH_FREE_ROOMS or (room == "dataset" and path.stem not in TORCH_FREE_DATASET_EXCEPT)
+        free = free or (room == "networks" and path.stem in ("blocks", "metadata"))
+        if free and path.parent.name != "host":
+            wrong += [f"{path.relative_to(PACKAGE)} imports {target}" for target in imported(path, tree)
+                      if target.split(".")[0] in HEAVY]
+    assert wrong == []
+
+
+def test_environment_and_errors_need_only_the_standard_library():
+    names = set(sys.stdlib_module_names)
+    wrong = [f"{path.name} imports {target}" for room, path, tree in sources() if room in STANDARD_ONLY
+             for target in imported(path, tree) if target.split(".")[0] not in names | {"lib_lora_train"}]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["lib_lora_train.config.load", "lib_lora_train.runs.process"])
+def test_importing_a_torch_free_module_loads_no_torch(module: str):
+    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0
+
+
+def test_no_file_is_longer_than_400_lines_and_none_is_called_utils():
+    long = [path.name for _, path, _ in sources() if len(path.read_text().splitlines()) > 400]
+    assert long == []
+    assert not list(PACKAGE.rglob("utils.py"))
+
+
+def test_functions_fit_on_a_screen():
+    long = [f"{path.relative_to(PACKAGE)}:{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            for room, path, tree in sources() for node in ast.walk(tree)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.end_lineno - node.lineno + 1 > (80 if room == "ui" else 60)]
+    assert long == []
