@@ -1,0 +1,1 @@
+"""The base model: reading checkpoints, telling families, tokenizer, text states, noise schedule and hashes."""

@@ -1,0 +1,67 @@
+"""Hashes that name a model file: the ones the webui shows and the ones that stand in LoRA metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import CheckpointError
+
+_CHUNK_BYTES = 1 << 20
+_LENGTH_BYTES = 8
+_OLD_OFFSET_BYTES = 0x100000
+_OLD_LENGTH_BYTES = 0x10000
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the whole file as lowercase hexadecimal. Raises ``CheckpointError`` if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return _digest(file)
+    except OSError as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem.strerror}.") from problem
+
+
+def short_hash(sha256: str) -> str:
+    """The ten digits by which the webui names a checkpoint."""
+    return sha256[:10]
+
+
+def old_short_hash(path: Path) -> str:
+    """The eight digits by which the webui named checkpoints before SHA-256, kept as ``ss_sd_model_hash``.
+
+    Raises ``CheckpointError`` if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(_OLD_OFFSET_BYTES)
+            return hashlib.sha256(file.read(_OLD_LENGTH_BYTES)).hexdigest()[:8]
+    except OSError as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem.strerror}.") from problem
+
+
+def tensor_data_sha256(data: bytes) -> str:
+    """SHA-256 of the tensors of a .safetensors file, its header skipped: ``sshs_model_hash``.
+
+    The same tensors give the same hash whatever the metadata say (the webui's ``addnet_hash_safetensors``).
+    """
+    return hashlib.sha256(memoryview(data)[header_end(data):]).hexdigest()
+
+
+def old_tensor_data_hash(data: bytes) -> str:
+    """``sshs_legacy_hash``: like the webui's old short hash, counted from the start of the tensors."""
+    begin = header_end(data) + _OLD_OFFSET_BYTES
+    return hashlib.sha256(memoryview(data)[begin:begin + _OLD_LENGTH_BYTES]).hexdigest()[:8]
+
+
+def header_end(data: bytes) -> int:
+    """Where the tensors of a .safetensors file begin: behind the header and the 8 bytes of its length."""
+    return _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

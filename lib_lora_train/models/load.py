@@ -1,0 +1,161 @@
+"""Loading a base model: checkpoint and VAE files become diffusers and transformers networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from ..errors import CheckpointError
+from .build import ShapeProblem, build_text_encoder, build_unet, build_vae
+from .checkpoint import Checkpoint, read_checkpoint
+from .family import TEXT, UNET, VAE, Family, is_lora, is_vae, tell_family
+from .hashes import file_sha256
+
+# Buffers that some files carry though they follow from the architecture
+_COMPUTED = ("text_model.embeddings.position_ids",)
+_VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+_SHOWN = 5
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The networks that a LoRA is trained on: frozen and in evaluation mode."""
+
+    unet: UNet2DConditionModel
+    text_encoder: CLIPTextModel
+    vae: AutoencoderKL
+    family: Family
+    prediction_type: str
+    """What the UNet predicts: ``epsilon`` or ``v_prediction``."""
+    checkpoint: Path
+    vae_file: Path | None
+    """The VAE file used in place of the one in the checkpoint."""
+
+    @cached_property
+    def checkpoint_sha256(self) -> str:
+        """SHA-256 of the checkpoint file; reading all of it takes seconds, so ask once and late."""
+        return file_sha256(self.checkpoint)
+
+    @cached_property
+    def vae_sha256(self) -> str | None:
+        """SHA-256 of the VAE file, or ``None`` if the checkpoint's own VAE is used."""
+        return file_sha256(self.vae_file) if self.vae_file else None
+
+
+def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str) -> BaseModel:
+    """Load ``checkpoint``, and ``vae`` in place of its own VAE, as ``dtype`` on ``device``.
+
+    Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
+    converted one by one. Raises ``CheckpointError`` naming the file and the way out.
+    """
+    file = read_checkpoint(checkpoint)
+    family = tell_family(checkpoint, file.shapes)
+    place = _Place(dtype, torch.device(device))
+    vae_file = read_vae(vae) if vae else file
+    return BaseModel(
+        unet=_load_unet(file, family, place),
+        text_encoder=_load_text_encoder(file, family, place),
+        vae=_load_vae(vae_file, family, place),
+        family=family,
+        prediction_type="v_prediction" if "v_pred" in file.tensors else "epsilon",
+        checkpoint=checkpoint,
+        vae_file=vae,
+    )
+
+
+def read_vae(path: Path) -> Checkpoint:
+    """Open a VAE file in the original layout. Raises ``CheckpointError`` if it is something else."""
+    file = read_checkpoint(path)
+    shapes = file.shapes
+    if is_vae(shapes) or any(key.startswith(VAE) for key in shapes):
+        return file
+    if "decoder.mid_block.resnets.0.conv1.weight" in shapes:
+        what = "is a VAE in the diffusers layout"
+    elif is_lora(shapes):
+        what = "is a LoRA"
+    else:
+        what = "holds no VAE"
+    raise CheckpointError(f"{path} {what}. Choose a VAE file in the original layout, as the webui loads it, or none "
+                          "to use the one in the checkpoint.")
+
+
+@dataclass(frozen=True)
+class _Place:
+    dtype: torch.dtype
+    device: torch.device
+
+    def put(self, tensor: Tensor) -> Tensor:
+        return tensor.to(device=self.device, dtype=self.dtype)
+
+
+def _load_unet(file: Checkpoint, family: Family, place: _Place) -> UNet2DConditionModel:
+    state = file.under(UNET)
+    try:
+        unet = build_unet(state, family)
+    except (ShapeProblem, ValueError) as problem:
+        raise _unusable(file, problem) from problem
+    config = {"layers_per_block": unet.config["layers_per_block"]}
+    converted = convert_ldm_unet_checkpoint({UNET + key: tensor for key, tensor in state.items()}, config)
+    return _fill(unet, converted, place, file, "UNet")
+
+
+def _load_vae(file: Checkpoint, family: Family, place: _Place) -> AutoencoderKL:
+    tensors = file.under(VAE) or file.tensors
+    # VAE files from training carry a discriminator and averaged weights as well
+    state = {key: tensor for key, tensor in tensors.items() if key.startswith(_VAE_PARTS)}
+    if not state:
+        raise CheckpointError(f"The checkpoint {file.path} holds no VAE. Choose a VAE file beside it.")
+    try:
+        vae = build_vae(state, family)
+    except (ShapeProblem, ValueError) as problem:
+        raise _unusable(file, problem) from problem
+    converted = convert_ldm_vae_checkpoint(state, {"down_block_types": vae.config["down_block_types"],
+                                                   "up_block_types": vae.config["up_block_types"]})
+    return _fill(vae, converted, place, file, "VAE")
+
+
+def _load_text_encoder(file: Checkpoint, family: Family, place: _Place) -> CLIPTextModel:
+    state = file.under(TEXT)
+    if not any(key.startswith("text_model.") for key in state):  # the spelling of files from before transformers 4.0
+        state = {"text_model." + key: tensor for key, tensor in state.items()}
+    try:
+        encoder = build_text_encoder(state, family)
+    except (ShapeProblem, ValueError) as problem:
+        raise _unusable(file, problem) from problem
+    encoder = _fill(encoder, state, place, file, "text encoder")
+    positions = encoder.config.max_position_embeddings
+    encoder.text_model.embeddings.register_buffer(
+        "position_ids", torch.arange(positions, device=place.device).expand(1, -1), persistent=False)
+    return encoder
+
+
+def _fill(network: _Network, state: Mapping[str, Tensor], place: _Place, file: Checkpoint, name: str) -> _Network:
+    """Give ``network`` (on the meta device) the tensors of ``state`` without copying them, and freeze it."""
+    wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    problems = [f"{key} is missing" for key in wanted if key not in state]
+    problems += [f"{key} has the shape {tuple(state[key].shape)} instead of {shape}"
+                 for key, shape in wanted.items() if key in state and tuple(state[key].shape) != shape]
+    problems += [f"{key} is not known" for key in state if key not in wanted and key not in _COMPUTED]
+    if problems:
+        shown = "; ".join(problems[:_SHOWN]) + ("; …" if len(problems) > _SHOWN else "")
+        raise CheckpointError(f"The {name} in {file.path} does not fit {len(problems)} of its tensors: {shown}. "
+                              "The file may be damaged or of another kind. Download it again or choose another.")
+    network.load_state_dict({key: place.put(state[key]) for key in wanted}, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def _unusable(file: Checkpoint, problem: ValueError) -> CheckpointError:
+    return CheckpointError(f"{file.path} cannot be used: {problem}. The file may be damaged or of another kind. "
+                           "Download it again or choose another.")
