@@ -1,0 +1,112 @@
+"""Keeping the GPU free for a worker, and giving it back to the webui whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+_KEEP_FREE_SECONDS = 5.0
+_RESTORE_ATTEMPTS = 3
+_RESTORE_PAUSE_SECONDS = 2.0
+
+
+class GpuOwner(Protocol):
+    """What a lease asks of the webui."""
+
+    def hold_generation(self) -> None:
+        """Wait until nothing is being generated, then let nothing begin."""
+        ...
+
+    def release_generation(self) -> None:
+        """Let pictures be made again. May be called from another thread than ``hold_generation``."""
+        ...
+
+    def free_gpu(self) -> None:
+        """Move the models off the GPU. Calling it again is cheap."""
+        ...
+
+    def restore_gpu(self) -> None:
+        """Move back what ``free_gpu`` moved off; raises if that fails, and can then be called again."""
+        ...
+
+
+def same_device(webui: str, run: str) -> bool:
+    """Whether a run on ``run`` needs the GPU ``webui``; an empty or ``auto`` one is the worker's own choice."""
+    if webui == "cpu" or run == "cpu":
+        return False
+    return run in ("", "auto") or _indexed(webui) == _indexed(run)
+
+
+def _indexed(device: str) -> str:
+    return "cuda:0" if device == "cuda" else device
+
+
+class GpuLease(threading.Thread):
+    """Holds generation and keeps the webui's models off the GPU from ``ready`` until ``give_back``.
+
+    A thread of its own, since the wait for a picture that is being made can take minutes.
+    """
+
+    def __init__(self, owner: GpuOwner) -> None:
+        super().__init__(name="train-lora-gpu-lease", daemon=True)
+        self._owner = owner
+        self._free, self._ended = threading.Event(), threading.Event()
+        self._problem = ""
+        self.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are off the GPU."""
+        return self._free.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why they could not be moved; empty if nothing went wrong."""
+        return self._problem
+
+    def give_back(self) -> None:
+        """Let the models come back and pictures be made; returns at once."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """Hold, free, wait, restore, release."""
+        self._owner.hold_generation()
+        try:
+            if not self._ended.is_set():
+                self._stay_free()
+        finally:
+            self._owner.release_generation()
+
+    def _stay_free(self) -> None:
+        try:
+            self._owner.free_gpu()
+            self._free.set()
+            while not self._ended.wait(_KEEP_FREE_SECONDS):
+                self._free_again()
+        except Exception as problem:
+            logging.getLogger(__name__).exception("The webui's models could not be moved off the GPU")
+            self._problem = (f"The webui's models could not be moved off the GPU: {problem}. "
+                             "Restart the webui and start the run again.")
+        finally:
+            self._free.clear()
+            self._restore()
+
+    def _free_again(self) -> None:
+        try:
+            self._owner.free_gpu()  # an API call can load a checkpoint without asking for the lock
+        except Exception:
+            logging.getLogger(__name__).exception("A model that came back to the GPU could not be moved off it")
+
+    def _restore(self) -> None:
+        for attempt in range(1, _RESTORE_ATTEMPTS + 1):
+            try:
+                self._owner.restore_gpu()
+                return
+            except Exception:
+                logging.getLogger(__name__).exception("The webui's models could not be moved back (try %d of %d)",
+                                                      attempt, _RESTORE_ATTEMPTS)
+                time.sleep(_RESTORE_PAUSE_SECONDS)
+        logging.getLogger(__name__).error(
+            "The webui's models are still off the GPU. Choose the checkpoint again, or restart the webui.")

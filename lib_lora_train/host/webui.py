@@ -1,0 +1,117 @@
+"""AUTOMATIC1111's webui, 1.10, behind ``Host``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from modules import call_queue, devices, paths, sd_models, sd_vae, shared
+
+from ..runs.supervisor import Lease
+from .gpu_lease import GpuLease, same_device
+from .interface import AccessRules, ModelFile
+
+REMOTE_REFUSED = (
+    "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
+    "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
+    "best together with --gradio-auth.")
+
+
+class Webui:
+    """The webui that this code runs in. Holds no copy of its state: each question is asked anew."""
+
+    name = "Stable Diffusion webui"
+
+    def __init__(self) -> None:
+        self._moved: list[Any] = []
+
+    @property
+    def data_dir(self) -> Path:
+        """The webui's ``--data-dir``."""
+        return Path(paths.data_path).absolute()
+
+    @property
+    def lora_dir(self) -> Path:
+        """The webui's ``--lora-dir``; without the built-in Lora extension, its usual place."""
+        given = getattr(shared.cmd_opts, "lora_dir", None)
+        return Path(given or Path(paths.models_path) / "Lora").absolute()
+
+    def access(self) -> AccessRules:
+        """The rules that the webui has for its own extension and folder controls."""
+        options = shared.cmd_opts
+        folders = (self.data_dir,) if options.hide_ui_dir_config else None
+        given = getattr(options, "api_auth", None) or ""
+        passwords = dict(pair.split(":", 1) for pair in given.split(",") if ":" in pair)
+        return AccessRules(REMOTE_REFUSED if options.disable_extension_access else None, folders, passwords)
+
+    def checkpoint(self) -> ModelFile | None:
+        """The loaded checkpoint, else the one that the settings name."""
+        info = getattr(sd_models.model_data.sd_model, "sd_checkpoint_info", None)
+        info = info or sd_models.checkpoint_aliases.get(getattr(shared.opts, "sd_model_checkpoint", None))
+        return ModelFile(info.title, Path(info.filename)) if info else None
+
+    def vae(self) -> ModelFile | None:
+        """The VAE file that was put into the loaded model."""
+        file = sd_vae.loaded_vae_file
+        return ModelFile(Path(file).name, Path(file)) if file else None
+
+    def checkpoints(self) -> list[ModelFile]:
+        """Every checkpoint in the webui's list."""
+        return [ModelFile(info.title, Path(info.filename)) for info in list(sd_models.checkpoints_list.values())]
+
+    def vaes(self) -> list[ModelFile]:
+        """Every VAE in the webui's list."""
+        return [ModelFile(name, Path(file)) for name, file in list(sd_vae.vae_dict.items())]
+
+    def clip_skip(self) -> int:
+        """The setting "Clip skip"."""
+        return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1))
+
+    def device(self) -> str:
+        """The device of ``--device-id`` and ``--use-cpu``."""
+        return str(devices.device or "cpu")
+
+    def refresh_loras(self) -> None:
+        """Have the built-in Lora extension read its folder anew, where it is enabled."""
+        networks = sys.modules.get("networks")
+        if hasattr(networks, "list_available_networks"):
+            networks.list_available_networks()  # type: ignore[union-attr]
+
+    def lend_gpu(self, device: str) -> Lease | None:
+        """Hold generation and move the models off the GPU, unless the run is elsewhere."""
+        return GpuLease(self) if same_device(self.device(), device) else None
+
+    def hold_generation(self) -> None:
+        """Take the lock that every generation and every change of model waits for."""
+        call_queue.queue_lock.acquire()
+
+    def release_generation(self) -> None:
+        """Give that lock back."""
+        call_queue.queue_lock.release()
+
+    def free_gpu(self) -> None:
+        """Move every loaded model, and the interrogator, off the GPU."""
+        with sd_models.model_data.lock:  # held while the first model loads; moving it then would break the load
+            loaded = [model for model in sd_models.model_data.loaded_sd_models if _on_gpu(model)]
+        if not loaded:
+            return
+        for model in loaded:
+            if not any(model is moved for moved in self._moved):
+                self._moved.append(model)
+            sd_models.send_model_to_cpu(model)
+        shared.interrogator.unload()
+        devices.torch_gc()
+
+    def restore_gpu(self) -> None:
+        """Move back those of the moved models that are still loaded."""
+        loaded = sd_models.model_data.loaded_sd_models
+        while self._moved:
+            model = self._moved[-1]
+            if any(model is candidate for candidate in loaded):
+                sd_models.send_model_to_device(model)
+            self._moved.pop()
+
+
+def _on_gpu(model: Any) -> bool:
+    return any(parameter.device.type not in ("cpu", "meta") for parameter in model.parameters())

@@ -1,0 +1,38 @@
+"""The name of a new LoRA file: never one that is taken."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+LORA_ENDINGS = (".safetensors", ".pt", ".ckpt")
+_OF_A_RUN = re.compile(r"-(?:\d{6}|step\d{8})$")
+_VERSION = re.compile(r"^(.*?)-v(\d+)$")
+
+
+def lora_names(folder: Path) -> set[str]:
+    """The names, in lower case, of every LoRA in ``folder`` and below, each also without its epoch or step.
+
+    Below too, since a prompt calls a LoRA by its name alone, wherever it lies.
+    """
+    names = set()
+    for _, _, files in os.walk(folder, followlinks=True):
+        for file in files:
+            stem, ending = os.path.splitext(file.lower())
+            if ending in LORA_ENDINGS:
+                names.update((stem, _OF_A_RUN.sub("", stem)))
+    return names
+
+
+def next_free_name(name: str, taken: Iterable[str]) -> str:
+    """``name``, or the first of ``name-v2``, ``name-v3`` … that is not in ``taken`` (compared in lower case)."""
+    used = {other.lower() for other in taken}
+    if name.lower() not in used:
+        return name
+    match = _VERSION.match(name)
+    stem, number = (match[1], int(match[2])) if match else (name, 1)
+    while f"{stem}-v{number + 1}".lower() in used:
+        number += 1
+    return f"{stem}-v{number + 1}"

@@ -1,0 +1,87 @@
+"""Runs that wait for their turn: a file in the run folder says that a run is asked for, and on which device.
+
+    queued.json     the run waits         claimed.json    a process has taken it up and starts its worker
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .events import EventWriter
+from .files import write_atomically
+from .folder import RunFolder
+
+QUEUED_FILE = "queued.json"
+CLAIMED_FILE = "claimed.json"
+_CLAIM_SECONDS = 60.0
+
+
+def enqueue(run: RunFolder, device: str) -> None:
+    """Ask for ``run`` to be started on ``device`` (``cpu``, ``cuda:0`` …) when its turn comes."""
+    write_atomically(run.path / QUEUED_FILE, json.dumps({"device": device, "asked": time.time()}))
+
+
+def queued_device(run: RunFolder) -> str | None:
+    """The device that a waiting run is for, or ``None`` if it does not wait."""
+    return _device(run.path / QUEUED_FILE)
+
+
+def claimed_device(run: RunFolder) -> str | None:
+    """The device that a run was started on from the queue, or ``None`` if it was not."""
+    return _device(run.path / CLAIMED_FILE)
+
+
+def waiting_runs(runs: Path) -> Iterator[RunFolder]:
+    """The runs that wait, the first asked first."""
+    found = []
+    for file in runs.glob(f"*/{QUEUED_FILE}"):
+        try:
+            found.append((float(json.loads(file.read_text())["asked"]), file.parent.name))
+        except (FileNotFoundError, ValueError, KeyError):
+            continue  # claimed or withdrawn just now
+    for _, name in sorted(found):
+        yield RunFolder(runs / name)
+
+
+def claim(run: RunFolder) -> bool:
+    """Take ``run`` out of the queue to start it; only one process can, and ``False`` says it was another."""
+    try:
+        os.utime(run.path / QUEUED_FILE)  # from now on it counts how long the start takes, not how long it waited
+        (run.path / QUEUED_FILE).rename(run.path / CLAIMED_FILE)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def withdraw(run: RunFolder) -> bool:
+    """Take a waiting run out of the queue and note that it was stopped; ``False`` if it does not wait."""
+    try:
+        (run.path / QUEUED_FILE).unlink()
+    except FileNotFoundError:
+        return False
+    with EventWriter(run.events_file) as events:
+        events.write("stopped", {"steps": 0, "seconds": 0.0})
+    return True
+
+
+def requeue_abandoned(runs: Path) -> None:
+    """Put back runs whose claimer died between the claim and the start of the worker."""
+    for file in runs.glob(f"*/{CLAIMED_FILE}"):
+        run = RunFolder(file.parent)
+        started = run.process_file.exists() or run.events_file.exists()
+        if not started and time.time() - file.stat().st_mtime > _CLAIM_SECONDS:
+            device = claimed_device(run)
+            if device is not None:
+                enqueue(run, device)
+            file.unlink(missing_ok=True)
+
+
+def _device(file: Path) -> str | None:
+    try:
+        return str(json.loads(file.read_text())["device"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

@@ -1,0 +1,123 @@
+"""A run in a few words, kept up to date by reading only the events that are new."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .events import ENDINGS, read_events
+from .folder import RunFolder, all_runs
+from .process import live_pid
+from .queue import claimed_device, queued_device
+
+_LOSSES_IN_MEAN = 50
+
+
+@dataclass
+class RunSummary:
+    """What the list of runs shows. ``state`` is as in ``RunStatus``; times are seconds since the epoch.
+
+    ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``.
+    """
+
+    id: str
+    name: str
+    created: float
+    state: str = "waiting"
+    pid: int | None = None
+    device: str | None = None
+    phase: str = ""
+    step: int = 0
+    total_steps: int | None = None
+    epoch: int | None = None
+    total_epochs: int | None = None
+    loss: float | None = None
+    seconds_left: float | None = None
+    saved: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+    ended: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a worker is at it."""
+        return self.state in ("running", "paused")
+
+
+class RunIndex:
+    """Summaries of the runs in one folder. Safe to use from several threads."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self._lock = threading.Lock()
+        self._readers: dict[str, _Reader] = {}
+
+    def all(self) -> list[RunSummary]:
+        """Every run, the newest first."""
+        return [self.of(run) for run in all_runs(self.runs)]
+
+    def of(self, run: RunFolder) -> RunSummary:
+        """The summary of ``run`` as it is now."""
+        with self._lock:
+            reader = self._readers.get(run.id)
+            if reader is None:
+                reader = self._readers[run.id] = _Reader(run)
+            return reader.read()
+
+
+class _Reader:
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        created, name = _from_id(run.id)
+        self._summary = RunSummary(run.id, name, created)
+        self._offset = 0
+        self._losses: list[float] = []
+        self._last = ""
+        self._held = False
+
+    def read(self) -> RunSummary:
+        events, self._offset = read_events(self._run.events_file, self._offset)
+        for event in events:
+            self._take(event)
+        summary = self._summary
+        ended = self._last in ENDINGS
+        summary.pid = live_pid(self._run)
+        summary.device = queued_device(self._run) or claimed_device(self._run)
+        if ended:
+            summary.state = "failed" if self._last == "error" else self._last
+        elif summary.pid is not None:
+            summary.state = "paused" if self._held else "running"
+        else:
+            summary.state = "lost" if self._run.process_file.exists() else "waiting"
+        return summary
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, summary = event["event"], self._summary
+        self._last = kind
+        if kind == "step":
+            self._losses = [*self._losses, event["loss"]][-_LOSSES_IN_MEAN:]
+            known = [loss for loss in self._losses if loss is not None]
+            summary.loss = sum(known) / len(known) if known else None
+            summary.step, summary.total_steps = event["step"], event["total_steps"]
+            summary.epoch, summary.seconds_left = event.get("epoch"), event.get("seconds_left")
+        elif kind == "phase":
+            summary.phase = event.get("text", "")
+        elif kind == "epoch":
+            summary.epoch, summary.total_epochs = event["epoch"], event.get("total_epochs")
+        elif kind == "saved":
+            summary.saved.append(event)
+        elif kind in ("paused", "resumed"):
+            self._held = kind == "paused"
+        elif kind in ENDINGS:
+            summary.error = event.get("text", "") if kind == "error" else ""
+            summary.ended, summary.seconds_left = event.get("time"), None
+
+
+def _from_id(run_id: str) -> tuple[float, str]:
+    """The time and name in ``<date-time>-<name>``; 0 and the whole id if it is not written so."""
+    try:
+        return time.mktime(time.strptime(run_id[:15], "%Y%m%d-%H%M%S")), run_id[16:]
+    except ValueError:
+        return 0.0, run_id

@@ -1,0 +1,43 @@
+"""How routes answer: errors as sentences."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from ..errors import ConfigError, TrainLoraError
+
+
+class SentenceRoute(APIRoute):
+    """A route whose errors are JSON: ``{"error", "problems"}`` for ours, ``{"error", "detail"}`` for bugs."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, with errors turned into answers."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except TrainLoraError as error:
+                problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+                return JSONResponse({"error": str(error), "problems": problems}, 400)
+            except RequestValidationError as error:
+                wrong = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+                return JSONResponse({"error": f"The request cannot be read: {'; '.join(wrong)}", "problems": wrong}, 400)
+            except HTTPException as error:
+                return JSONResponse({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
+                                    error.headers)
+            except Exception as error:  # a bug of ours: the page shows it, the log has it too
+                logging.getLogger(__name__).exception("%s %s failed", request.method, request.url.path)
+                text = f"Something went wrong here that should not: {type(error).__name__}: {error}"
+                return JSONResponse({"error": text, "problems": [text], "detail": traceback.format_exc()}, 500)
+
+        return answer

@@ -1,0 +1,21 @@
+"""All routes of the tab, under ``/train-lora``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from . import routes_host, routes_runs, routes_train
+from .access import guards
+from .answers import SentenceRoute
+from .services import Services
+
+PREFIX = "/train-lora"
+_MODULES = (routes_host, routes_train, routes_runs)
+
+
+def register_routes(app: FastAPI, services: Services) -> None:
+    """Add every route to ``app``, each behind the guards. Raises ``RuntimeError`` if they cannot be guarded."""
+    router = APIRouter(route_class=SentenceRoute, dependencies=guards(services.host, app), tags=["Train LoRA"])
+    for module in _MODULES:
+        module.register(router, services)
+    app.include_router(router, prefix=PREFIX)

@@ -1,0 +1,131 @@
+"""Routes about runs: start, watch, control, and what they made."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import FileResponse, Response
+from omegaconf import OmegaConf
+
+from ..config.check import problems_of
+from ..config.load import job_to_yaml
+from ..errors import ConfigError, RunError
+from ..runs.control import ACTIONS
+from ..runs.events import read_events
+from ..runs.folder import RunFolder, create_run, open_run
+from ..runs.queue import enqueue, withdraw
+from .access import file_inside
+from .job_request import complete_job
+from .services import Services
+
+_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/runs`` and what is below it."""
+
+    @router.get("/runs")
+    def runs() -> list[dict[str, Any]]:
+        return [{**dataclasses.asdict(run), "alive": run.alive} for run in services.index.all()]
+
+    @router.post("/runs")
+    def start(job: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
+        run, name = start_run(services, job)
+        return {"id": run.id, "name": name}
+
+    @router.get("/runs/{run_id}")
+    def run(run_id: str, since: int = 0) -> dict[str, Any]:
+        return _details(services, open_run(services.runs_dir, run_id), since)
+
+    @router.post("/runs/{run_id}/control")
+    def control(run_id: str, action: str = Body(embed=True)) -> dict[str, Any]:
+        folder = open_run(services.runs_dir, run_id)
+        control_run(services, folder, action)
+        return _details(services, folder, folder.events_file.stat().st_size if folder.events_file.exists() else 0)
+
+    @router.get("/runs/{run_id}/file")
+    def file(run_id: str, path: str) -> Response:
+        return _file_of(open_run(services.runs_dir, run_id), path)
+
+    @router.post("/runs/{run_id}/try")
+    def try_in_txt2img(run_id: str, path: str = Body(embed=True)) -> dict[str, Any]:
+        return txt2img_with(services, open_run(services.runs_dir, run_id), path)
+
+
+def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, str]:
+    """Queue the job of the form's ``values``; the run and the name its LoRA will have.
+
+    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+    """
+    job, problems = complete_job(services, values)
+    problems += [problem for problem in problems_of(job) if problem not in problems]
+    if problems:
+        raise ConfigError(problems)
+    services.environment.command(["train"])
+    run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
+    enqueue(run, _device(services, job.training.device))
+    services.supervisor.wake()
+    return run, job.save.output_name
+
+
+def control_run(services: Services, run: RunFolder, action: str) -> None:
+    """Pause, resume or stop ``run``. Raises ``RunError`` if that cannot be done now."""
+    if action not in (*ACTIONS, "resume"):
+        raise RunError(f"{action!r} is nothing a run can do. It can pause, resume and stop.")
+    if action == "stop" and withdraw(run):
+        services.supervisor.wake()
+        return
+    state = services.index.of(run).state
+    if state not in ("running", "paused"):
+        raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
+    if action == "resume":
+        run.control.withdraw("pause")
+    else:
+        run.control.request(action)
+
+
+def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any]:
+    """What txt2img needs to try the file ``path`` that ``run`` saved: prompt, size and CLIP skip as trained.
+
+    Raises ``RunError`` if the run has not saved such a file or it is gone.
+    """
+    saved = [event["path"] for event in services.index.of(run).saved]
+    if path not in saved:
+        raise RunError(f"The run {run.id} has not saved {path}.")
+    if not Path(path).is_file():
+        raise RunError(f"{path} is not there any more.")
+    job = OmegaConf.load(run.job_file)
+    services.host.refresh_loras()
+    tag = str(OmegaConf.select(job, "dataset.activation_tag", default="") or "").strip()
+    name = Path(path).stem
+    sizes = [int(part) for part in str(job.dataset.resolution).lower().split("x")]
+    return {"prompt": f"<lora:{name}:1>" + (f" {tag}" if tag else ""), "name": name, "tag": tag,
+            "width": sizes[0], "height": sizes[-1], "clip_skip": job.base.clip_skip}
+
+
+def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
+    events, offset = read_events(run.events_file, max(0, since))
+    summary = services.index.of(run)
+    answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
+              "control": [action for action in ACTIONS if run.control.asked(action)]}
+    if not since:
+        answer["job"] = OmegaConf.to_container(OmegaConf.load(run.job_file))
+    return {**answer, "log_tail": run.log_tail()}
+
+
+def _file_of(run: RunFolder, path: str) -> Response:
+    file = file_inside(run.path, path)
+    media_type = _PICTURES.get(file.suffix.lower())
+    if media_type is None:
+        raise RunError(f"{path} is no picture.")
+    return FileResponse(file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _device(services: Services, wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    device = services.host.device()
+    return "auto" if device == "cpu" else device

@@ -1,0 +1,61 @@
+"""What the routes work with, put together once for each start of the webui's UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..host.interface import Host
+from ..runs.folder import RunFolder
+from ..runs.process import start_worker
+from ..runs.summary import RunIndex
+from ..runs.supervisor import Supervisor, running_supervisor
+
+FOLDER_NAME = "lora_train"
+
+
+class WorkerEnvironment(Protocol):
+    """The worker's Python environment, as the tab shows it."""
+
+    def state(self) -> dict[str, Any]:
+        """``{"state": ready | missing | half-done | outdated | installing, "text", "lines"}``."""
+        ...
+
+    def install(self) -> None:
+        """Begin to install what is missing, in the background; nothing happens if that is going on."""
+        ...
+
+    def command(self, arguments: Sequence[str]) -> tuple[Sequence[str], Mapping[str, str]]:
+        """The command line and environment variables of ``python -m lib_lora_train`` with ``arguments``.
+
+        Raises ``WorkerEnvironmentError`` if the environment is not ready.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """The host, the folders, and what runs in the background."""
+
+    host: Host
+    environment: WorkerEnvironment
+    runs_dir: Path
+    cache_dir: Path
+    index: RunIndex
+    supervisor: Supervisor
+
+
+def build_services(host: Host, environment: WorkerEnvironment) -> Services:
+    """The services of the webui that ``host`` stands for; a supervisor from before a UI reload is kept."""
+    data = host.data_dir / FOLDER_NAME
+    runs_dir = data / "runs"
+    supervisor = running_supervisor(runs_dir)
+    if supervisor is None:
+        def start(run: RunFolder) -> None:
+            start_worker(run, *environment.command(["train", str(run.job_file)]))
+
+        supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras)
+        supervisor.start()
+    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor)

@@ -1,0 +1,52 @@
+"""The worker's environment as the tab shows it: how it stands, and installing it in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import environment
+from ..errors import TrainLoraError, WorkerEnvironmentError
+
+_LINES_KEPT = 200
+
+
+class InstalledEnvironment:
+    """The packages that ``environment`` installs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._installing: threading.Thread | None = None
+        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+
+    def state(self) -> dict[str, Any]:
+        """How it stands now, with what the installation in this process has said."""
+        found = environment.check()
+        going_on = self._installing is not None and self._installing.is_alive()
+        status = "installing" if going_on and not found.ready else found.status
+        text = self._lines[-1] if going_on and self._lines else found.reason
+        return {"state": status, "text": text, "lines": list(self._lines)}
+
+    def install(self) -> None:
+        """Begin to install or repair, unless that is going on."""
+        with self._lock:
+            if self._installing is not None and self._installing.is_alive():
+                return
+            self._lines.clear()
+            self._installing = threading.Thread(target=self._repair, name="train-lora-install", daemon=True)
+            self._installing.start()
+
+    def command(self, arguments: Sequence[str]) -> tuple[Sequence[str], Mapping[str, str]]:
+        """The worker's command line and environment variables; raises ``WorkerEnvironmentError`` if not ready."""
+        found = environment.check()
+        if not found.ready:
+            raise WorkerEnvironmentError(found.reason)
+        return environment.worker_command(arguments), environment.worker_environ()
+
+    def _repair(self) -> None:
+        try:
+            environment.repair(self._lines.append)
+        except TrainLoraError as problem:
+            self._lines.append(str(problem))

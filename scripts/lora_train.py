@@ -1,0 +1,43 @@
+"""Registers the Train LoRA tab with the webui; everything else is in lib_lora_train."""
+
+import traceback
+
+from modules import script_callbacks
+
+try:
+    from lib_lora_train.host.choose import host_of_this_process
+    from lib_lora_train.ui.routes import register_routes
+    from lib_lora_train.ui.services import build_services
+    from lib_lora_train.ui.tab import ELEMENT, TITLE, build_tab
+    from lib_lora_train.ui.worker_environment import InstalledEnvironment
+
+    PROBLEM = ""
+except Exception:  # whatever it is, the webui has to start, and the tab says what it was
+    PROBLEM = traceback.format_exc()
+
+
+def on_ui_tabs():
+    if PROBLEM:
+        return [(problem_tab(), "Train LoRA", "train_lora")]
+    return [(build_tab(), TITLE, ELEMENT)]
+
+
+def problem_tab():
+    import html
+
+    import gradio as gr
+
+    print(f"Train LoRA could not be loaded:\n{PROBLEM}")
+    with gr.Blocks(analytics_enabled=False) as tab:
+        gr.HTML(f"<h3>Train LoRA could not be loaded</h3><pre>{html.escape(PROBLEM)}</pre>")
+    return tab
+
+
+def on_app_started(demo, app):
+    if PROBLEM or demo is None:  # without a page (--nowebui) nothing would call the routes
+        return
+    register_routes(app, build_services(host_of_this_process(), InstalledEnvironment()))
+
+
+script_callbacks.on_ui_tabs(on_ui_tabs)
+script_callbacks.on_app_started(on_app_started)

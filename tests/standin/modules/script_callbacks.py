@@ -1,0 +1,20 @@
+"""Callbacks as scripts register them; ``clear_callbacks`` comes before scripts are loaded again."""
+
+callback_map = {"ui_tabs": [], "app_started": [], "script_unloaded": []}
+
+
+def clear_callbacks():
+    for callbacks in callback_map.values():
+        callbacks.clear()
+
+
+def on_ui_tabs(callback, *, name=None):
+    callback_map["ui_tabs"].append(callback)
+
+
+def on_app_started(callback, *, name=None):
+    callback_map["app_started"].append(callback)
+
+
+def on_script_unloaded(callback, *, name=None):
+    callback_map["script_unloaded"].append(callback)

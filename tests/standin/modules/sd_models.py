@@ -1,0 +1,61 @@
+"""Checkpoints and loaded models; a model is its parameters' device and nothing else."""
+
+import collections
+import os
+import threading
+import types
+
+from modules import devices
+
+checkpoints_list = {}
+checkpoint_aliases = {}
+
+
+class CheckpointInfo:
+    def __init__(self, filename):
+        self.filename = filename
+        self.title = os.path.basename(filename)
+
+    def register(self):
+        checkpoints_list[self.title] = self
+        checkpoint_aliases[self.title] = self
+
+
+class Model:
+    def __init__(self, info):
+        self.sd_checkpoint_info = info
+        self.lowvram = False
+        self.where = devices.device
+        self.moves = []
+
+    def parameters(self):
+        return iter([types.SimpleNamespace(device=self.where)])
+
+    def to(self, device):
+        self.where = device
+        self.moves.append(str(device))
+
+
+class SdModelData:
+    def __init__(self):
+        self.sd_model = None
+        self.loaded_sd_models = []
+        self.lock = threading.Lock()
+
+    def set_sd_model(self, model):
+        self.sd_model = model
+        if model is not None:
+            self.loaded_sd_models.insert(0, model)
+
+
+model_data = SdModelData()
+checkpoints_loaded = collections.OrderedDict()
+
+
+def send_model_to_cpu(m):
+    if m is not None:
+        m.to(devices.cpu)
+
+
+def send_model_to_device(m):
+    m.to(devices.device)

@@ -1,0 +1,2 @@
+vae_dict = {}
+loaded_vae_file = None

@@ -1,0 +1,172 @@
+"""Starts the stand-in webui: gradio, the extension's script, javascript/ and style.css, all as the webui does it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+STANDIN = Path(__file__).resolve().parent
+EXTENSION = STANDIN.parents[1]
+MODELS = "models"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the stand-in is started; the fields are the webui's own options."""
+
+    data_dir: Path
+    port: int
+    checkpoints: tuple[Path, ...] = ()
+    vaes: tuple[Path, ...] = ()
+    vae: Path | None = None
+    device: str = "cpu"
+    clip_skip: int = 1
+    auth: tuple[str, str] | None = None
+    api_auth: str | None = None
+    listen: bool = False
+    hide_ui_dir_config: bool = False
+
+
+def use_standin_modules() -> None:
+    """Let ``import modules`` find the stand-in's."""
+    if str(STANDIN) not in sys.path:
+        sys.path.insert(0, str(STANDIN))
+
+
+def configure(options: Options) -> None:
+    """Put ``options`` where the webui's modules have them, and "load" the first checkpoint."""
+    use_standin_modules()
+    from modules import devices, paths, sd_models, sd_vae, shared
+
+    paths.data_path = str(options.data_dir)
+    paths.models_path = str(options.data_dir / MODELS)
+    shared.cmd_opts.lora_dir = str(options.data_dir / MODELS / "Lora")
+    Path(shared.cmd_opts.lora_dir).mkdir(parents=True, exist_ok=True)
+    shared.cmd_opts.api_auth = options.api_auth
+    shared.cmd_opts.hide_ui_dir_config = options.hide_ui_dir_config
+    shared.cmd_opts.disable_extension_access = options.listen
+    shared.opts.CLIP_stop_at_last_layers = options.clip_skip
+    devices.device = devices.Device(options.device)
+    sd_vae.vae_dict.clear()
+    sd_vae.vae_dict.update({vae.name: str(vae) for vae in options.vaes})
+    sd_vae.loaded_vae_file = str(options.vae) if options.vae else None
+    sd_models.checkpoints_list.clear()
+    sd_models.checkpoint_aliases.clear()
+    infos = [sd_models.CheckpointInfo(str(path)) for path in options.checkpoints]
+    for info in infos:
+        info.register()
+    sd_models.model_data = sd_models.SdModelData()
+    if infos:
+        shared.opts.sd_model_checkpoint = infos[0].title
+        sd_models.model_data.set_sd_model(sd_models.Model(infos[0]))
+
+
+class StandinWebui:
+    """The stand-in as a running server."""
+
+    def __init__(self, options: Options) -> None:
+        configure(options)
+        self.options = options
+        self.restart = threading.Event()
+        self.demo = None
+        self.app = None
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        return f"http://127.0.0.1:{self.options.port}/"
+
+    def start(self) -> None:
+        """Load the script, build the page, serve it."""
+        import gradio
+
+        self._load_scripts()
+        self._inject_assets(gradio)
+        self.demo = build_page(gradio)
+        self.demo.queue(64)
+        self.app, _, _ = self.demo.launch(
+            server_name="127.0.0.1", server_port=self.options.port, auth=self.options.auth, quiet=True,
+            prevent_thread_lock=True, allowed_paths=[str(EXTENSION / "javascript"), str(EXTENSION / "style.css")])
+        self.app.user_middleware = [item for item in self.app.user_middleware
+                                    if item.cls.__name__ != "CORSMiddleware"]
+        self.app.middleware_stack = None
+        self.app.build_middleware_stack()
+        self.app.add_api_route("/standin/reload", self._ask_for_restart, methods=["POST"])
+        from modules import script_callbacks
+
+        for callback in script_callbacks.callback_map["app_started"]:
+            callback(self.demo, self.app)
+
+    def reload_ui(self) -> None:
+        """As "Reload UI": the server goes and comes back, the process stays."""
+        from modules import script_callbacks
+
+        self.demo.close()
+        time.sleep(0.5)
+        for callback in reversed(script_callbacks.callback_map["script_unloaded"]):
+            callback()
+        self.start()
+
+    def close(self) -> None:
+        """End the server."""
+        self.demo.close()
+
+    def _ask_for_restart(self) -> dict:
+        self.restart.set()
+        return {}
+
+    def _load_scripts(self) -> None:
+        from modules import script_callbacks
+
+        script_callbacks.clear_callbacks()
+        before = sys.path
+        try:
+            sys.path = [str(EXTENSION), *sys.path]
+            for path in sorted((EXTENSION / "scripts").glob("*.py")):
+                spec = importlib.util.spec_from_file_location(path.name, path)
+                spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        finally:
+            sys.path = before
+
+    def _inject_assets(self, gradio) -> None:
+        scripts = "".join(f'<script type="text/javascript" src="file={path}?{path.stat().st_mtime}"></script>\n'
+                          for path in [STANDIN / "page.js", *sorted((EXTENSION / "javascript").glob("*.js"))])
+        style = EXTENSION / "style.css"
+        css = f'<link rel="stylesheet" property="stylesheet" href="file={style}?{style.stat().st_mtime}">' \
+            if style.exists() else ""
+        templates = gradio.routes.templates
+        original = getattr(templates, "before_standin", templates.TemplateResponse)
+        templates.before_standin = original
+
+        def response(*args, **kwargs):
+            answer = original(*args, **kwargs)
+            answer.body = answer.body.replace(b"</head>", scripts.encode() + b"</head>")
+            answer.body = answer.body.replace(b"</body>", css.encode() + b"</body>")
+            answer.init_headers()
+            return answer
+
+        templates.TemplateResponse = response
+
+
+def build_page(gradio):
+    """The webui's frame: the tabs, txt2img with its prompt, and what scripts add."""
+    from modules import script_callbacks
+
+    with gradio.Blocks(analytics_enabled=False) as txt2img:
+        gradio.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3, show_label=False)
+        gradio.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3, show_label=False)
+        gradio.Button("Generate", elem_id="txt2img_generate", variant="primary")
+        gradio.Slider(64, 2048, 512, step=8, label="Width", elem_id="txt2img_width")
+        gradio.Slider(64, 2048, 512, step=8, label="Height", elem_id="txt2img_height")
+    tabs = [(txt2img, "txt2img", "txt2img")]
+    for callback in script_callbacks.callback_map["ui_tabs"]:
+        tabs += callback()
+    with gradio.Blocks(analytics_enabled=False, title="Stable Diffusion") as demo, gradio.Tabs(elem_id="tabs"):
+        for interface, label, element in tabs:
+            with gradio.TabItem(label, id=element, elem_id=f"tab_{element}"):
+                interface.render()
+    return demo
