@@ -34,10 +34,12 @@ class Family:
     """``ss_base_model_version`` of LoRA files trained on it."""
     architecture: str
     """``modelspec.architecture`` of the base model."""
+    webui_version: str
+    """``SD1``, ``SD2`` or ``SDXL``, as the webui sorts LoRA files."""
 
 
 SD1 = Family("SD 1.x", unet_heads=8, text_head_width=64, latent_scale=0.18215, model_version="sd_v1",
-             architecture="stable-diffusion-v1")
+             architecture="stable-diffusion-v1", webui_version="SD1")
 
 
 def tell_family(path: Path, shapes: Shapes) -> Family:

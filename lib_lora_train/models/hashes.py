@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,23 @@ _CHUNK_BYTES = 1 << 20
 _LENGTH_BYTES = 8
 _OLD_OFFSET_BYTES = 0x100000
 _OLD_LENGTH_BYTES = 0x10000
+
+
+@dataclass(frozen=True)
+class ModelHashes:
+    """What tells the base model's files apart; the VAE's are ``None`` if the checkpoint's own is used."""
+
+    checkpoint_sha256: str
+    checkpoint_old: str
+    vae_sha256: str | None = None
+    vae_old: str | None = None
+
+
+def hashes_of(checkpoint: Path, vae: Path | None) -> ModelHashes:
+    """Hashes of both files. Raises ``CheckpointError`` if one cannot be read."""
+    if vae is None:
+        return ModelHashes(file_sha256(checkpoint), old_short_hash(checkpoint))
+    return ModelHashes(file_sha256(checkpoint), old_short_hash(checkpoint), file_sha256(vae), old_short_hash(vae))
 
 
 def file_sha256(path: Path) -> str:

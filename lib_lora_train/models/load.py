@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from diffusers import DDPMScheduler
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -19,7 +20,8 @@ from ..errors import CheckpointError
 from .build import ShapeProblem, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
 from .family import TEXT, UNET, VAE, Family, is_lora, is_vae, tell_family
-from .hashes import file_sha256
+from .hashes import ModelHashes, hashes_of
+from .noise import noise_schedule
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
@@ -43,15 +45,23 @@ class BaseModel:
     vae_file: Path | None
     """The VAE file used in place of the one in the checkpoint."""
 
-    @cached_property
-    def checkpoint_sha256(self) -> str:
-        """SHA-256 of the checkpoint file; reading all of it takes seconds, so ask once and late."""
-        return file_sha256(self.checkpoint)
+    @property
+    def latent_scale(self) -> float:
+        """What latents are multiplied with after encoding, and divided by before decoding."""
+        return self.family.latent_scale
 
     @cached_property
-    def vae_sha256(self) -> str | None:
-        """SHA-256 of the VAE file, or ``None`` if the checkpoint's own VAE is used."""
-        return file_sha256(self.vae_file) if self.vae_file else None
+    def noise_schedule(self) -> DDPMScheduler:
+        """The schedule the base model was trained with."""
+        return noise_schedule(self.prediction_type)
+
+    @cached_property
+    def _hashes(self) -> ModelHashes:
+        return hashes_of(self.checkpoint, self.vae_file)
+
+    def hashes(self) -> ModelHashes:
+        """Hashes of checkpoint and VAE file; the first call reads both files, which takes seconds."""
+        return self._hashes
 
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str) -> BaseModel:

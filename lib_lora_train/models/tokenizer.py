@@ -62,6 +62,14 @@ class Tokenizer:
             self._clip = CLIPTokenizer(str(ids), str(pairs), unk_token="<|endoftext|>", bos_token="<|startoftext|>",
                                        eos_token="<|endoftext|>", pad_token="<|endoftext|>")
 
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Tokenizer:
+        """The tokenizer from the vocabulary in ``folder``, or else in an installed package.
+
+        Raises ``WorkerEnvironmentError`` if there is none.
+        """
+        return cls(find_vocabulary(folder))
+
     def ids(self, caption: str) -> list[int]:
         """Token ids of ``caption`` without begin and end, however many they are."""
         return list(self._clip(caption, add_special_tokens=False, verbose=False)["input_ids"])

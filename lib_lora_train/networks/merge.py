@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, key_table
-from .lora import LoraModule
-from .network import Network
+from .lora import LoraModule, Network
 
 
 def merged_weight(weight: Tensor, module: LoraModule, multiplier: float = 1.0) -> Tensor:

@@ -1,0 +1,44 @@
+"""The blocks of a model, as block weights, per-block training and plots name them. Free of torch.
+
+``BASE`` is the text encoder, ``IN00`` to ``IN11`` go down, ``M00`` is the middle, ``OUT00`` to ``OUT11`` go up, as
+in the original UNet's ``input_blocks``, ``middle_block`` and ``output_blocks``.
+"""
+
+from __future__ import annotations
+
+import re
+
+FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
+"""All 26 blocks, the list for networks that also hold convolutions."""
+SHORT_SD1 = ("BASE", *(f"IN{n:02d}" for n in (1, 2, 4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(3, 12)))
+"""The 17 blocks that have attention, the list for LoRA-LierLa."""
+
+_LAYERS_DOWN = 3  # input blocks of one level: two layers and what halves the size
+_LAYERS_UP = 3
+_DOWN = re.compile(r"lora_unet_down_blocks_(\d+)_(?:attentions|resnets)_(\d+)_")
+_UP = re.compile(r"lora_unet_up_blocks_(\d+)_(?:attentions|resnets)_(\d+)_")
+_DOWNSAMPLER = re.compile(r"lora_unet_down_blocks_(\d+)_downsamplers_0_")
+_UPSAMPLER = re.compile(r"lora_unet_up_blocks_(\d+)_upsamplers_0_")
+
+
+def block_of(key: str) -> str | None:
+    """The block of a LoRA key of SD 1.x, such as ``lora_unet_mid_block_attentions_0_proj_in`` or a tensor's name.
+
+    ``None`` for the few layers that belong to no block: time embedding and output convolution.
+    """
+    module = key.partition(".")[0]
+    if module.startswith("lora_te"):
+        return "BASE"
+    if module.startswith("lora_unet_mid_block_"):
+        return "M00"
+    if module == "lora_unet_conv_in":
+        return "IN00"
+    if match := _DOWN.match(module):
+        return f"IN{1 + int(match[1]) * _LAYERS_DOWN + int(match[2]):02d}"
+    if match := _DOWNSAMPLER.match(module):
+        return f"IN{(1 + int(match[1])) * _LAYERS_DOWN:02d}"
+    if match := _UP.match(module):
+        return f"OUT{int(match[1]) * _LAYERS_UP + int(match[2]):02d}"
+    if match := _UPSAMPLER.match(module):
+        return f"OUT{(1 + int(match[1])) * _LAYERS_UP - 1:02d}"
+    return None
