@@ -17,12 +17,12 @@ def lora_names(folder: Path) -> set[str]:
 
     Below too, since a prompt calls a LoRA by its name alone, wherever it lies.
     """
-    names = set()
+    names: set[str] = set()
     for _, _, files in os.walk(folder, followlinks=True):
         for file in files:
-            stem, ending = os.path.splitext(file.lower())
-            if ending in LORA_ENDINGS:
-                names.update((stem, _OF_A_RUN.sub("", stem)))
+            path = Path(file.lower())
+            if path.suffix in LORA_ENDINGS:
+                names.update((path.stem, _OF_A_RUN.sub("", path.stem)))
     return names
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi.security import HTTPBasic
 
 from ..errors import DatasetError, RunError
 from ..host.interface import Host
 
 HEADER = "X-Train-Lora"
-_basic = HTTPBasic(auto_error=False)
 
 
 def guards(host: Host, app: FastAPI) -> list[Any]:
@@ -38,16 +37,19 @@ def _allowed(host: Host) -> Callable[[Request], None]:
         if refused:
             raise HTTPException(403, refused)
         if request.method not in ("GET", "HEAD") and request.headers.get(HEADER) != "1":
-            raise HTTPException(403, f"The header {HEADER}: 1 is missing, which keeps other web pages from acting here.")
+            raise HTTPException(403, f"The header {HEADER}: 1 is missing. It keeps other pages from acting here.")
 
     return check
 
 
-def _api_login(host: Host) -> Callable[..., None]:
-    def check(given: HTTPBasicCredentials | None = Depends(_basic)) -> None:
+def _api_login(host: Host) -> Callable[[Request], Coroutine[Any, Any, None]]:
+    read_header = HTTPBasic(auto_error=False)
+
+    async def check(request: Request) -> None:
         passwords = host.access().api_passwords
         if not passwords:
             return
+        given = await read_header(request)
         expected = passwords.get(given.username) if given else None
         if given is None or expected is None or not secrets.compare_digest(given.password.encode(), expected.encode()):
             raise HTTPException(401, "Incorrect user or password.", {"WWW-Authenticate": "Basic"})

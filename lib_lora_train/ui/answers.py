@@ -31,7 +31,8 @@ class SentenceRoute(APIRoute):
                 return JSONResponse({"error": str(error), "problems": problems}, 400)
             except RequestValidationError as error:
                 wrong = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-                return JSONResponse({"error": f"The request cannot be read: {'; '.join(wrong)}", "problems": wrong}, 400)
+                return JSONResponse({"error": f"The request is not understood: {'; '.join(wrong)}", "problems": wrong},
+                                    400)
             except HTTPException as error:
                 return JSONResponse({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
                                     error.headers)

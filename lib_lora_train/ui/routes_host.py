@@ -14,11 +14,6 @@ from .services import Services
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/schema``, ``/host`` and ``/environment/install``."""
 
-    @router.get("/schema")
-    def schema() -> dict[str, Any]:
-        return form_schema()
-
-    @router.get("/host")
     def host() -> dict[str, Any]:
         webui = services.host
         return {"name": webui.name, "checkpoint": _file(webui.checkpoint()), "vae": _file(webui.vae()),
@@ -27,10 +22,13 @@ def register(router: APIRouter, services: Services) -> None:
                 "lora_dir": str(webui.lora_dir), "runs_dir": str(services.runs_dir), "clip_skip": webui.clip_skip(),
                 "device": webui.device(), "environment": services.environment.state(), "busy": busy(services)}
 
-    @router.post("/environment/install")
     def install() -> dict[str, Any]:
         services.environment.install()
         return services.environment.state()
+
+    router.add_api_route("/schema", form_schema, methods=["GET"])
+    router.add_api_route("/host", host, methods=["GET"])
+    router.add_api_route("/environment/install", install, methods=["POST"])
 
 
 def busy(services: Services) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 from omegaconf import OmegaConf
 
@@ -19,6 +19,7 @@ from ..runs.folder import RunFolder, create_run, open_run
 from ..runs.queue import enqueue, withdraw
 from .access import file_inside
 from .job_request import complete_job
+from .requests import ControlRequest, FileRequest, JobRequest
 from .services import Services
 
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
@@ -27,32 +28,33 @@ _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", "
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/runs`` and what is below it."""
 
-    @router.get("/runs")
     def runs() -> list[dict[str, Any]]:
         return [{**dataclasses.asdict(run), "alive": run.alive} for run in services.index.all()]
 
-    @router.post("/runs")
-    def start(job: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
-        run, name = start_run(services, job)
+    def start(request: JobRequest) -> dict[str, Any]:
+        run, name = start_run(services, request.job)
         return {"id": run.id, "name": name}
 
-    @router.get("/runs/{run_id}")
     def run(run_id: str, since: int = 0) -> dict[str, Any]:
         return _details(services, open_run(services.runs_dir, run_id), since)
 
-    @router.post("/runs/{run_id}/control")
-    def control(run_id: str, action: str = Body(embed=True)) -> dict[str, Any]:
+    def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
         folder = open_run(services.runs_dir, run_id)
-        control_run(services, folder, action)
-        return _details(services, folder, folder.events_file.stat().st_size if folder.events_file.exists() else 0)
+        control_run(services, folder, request.action)
+        return dataclasses.asdict(services.index.of(folder))
 
-    @router.get("/runs/{run_id}/file")
     def file(run_id: str, path: str) -> Response:
         return _file_of(open_run(services.runs_dir, run_id), path)
 
-    @router.post("/runs/{run_id}/try")
-    def try_in_txt2img(run_id: str, path: str = Body(embed=True)) -> dict[str, Any]:
-        return txt2img_with(services, open_run(services.runs_dir, run_id), path)
+    def try_in_txt2img(run_id: str, request: FileRequest) -> dict[str, Any]:
+        return txt2img_with(services, open_run(services.runs_dir, run_id), request.path)
+
+    router.add_api_route("/runs", runs, methods=["GET"])
+    router.add_api_route("/runs", start, methods=["POST"])
+    router.add_api_route("/runs/{run_id}", run, methods=["GET"])
+    router.add_api_route("/runs/{run_id}/control", control, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/file", file, methods=["GET"], response_model=None)
+    router.add_api_route("/runs/{run_id}/try", try_in_txt2img, methods=["POST"])
 
 
 def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, str]:

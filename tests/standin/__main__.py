@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from .webui import Options, StandinWebui
@@ -28,7 +29,8 @@ def main() -> None:
         auth=(user, password) if given.auth else None, api_auth=given.api_auth,
         hide_ui_dir_config=given.hide_ui_dir_config))
     webui.start()
-    print(f"The stand-in webui is at {webui.url}", flush=True)
+    sys.stdout.write(f"The stand-in webui is at {webui.url}\n")
+    sys.stdout.flush()
     try:
         while True:
             webui.restart.wait()

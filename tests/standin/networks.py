@@ -1,6 +1,6 @@
 """The built-in Lora extension's list of files."""
 
-import os
+from pathlib import Path
 
 from modules import shared
 
@@ -9,8 +9,6 @@ available_networks = {}
 
 def list_available_networks():
     available_networks.clear()
-    for folder, _, files in os.walk(shared.cmd_opts.lora_dir):
-        for file in files:
-            stem, ending = os.path.splitext(file)
-            if ending in (".safetensors", ".pt", ".ckpt"):
-                available_networks[stem] = os.path.join(folder, file)
+    for path in Path(shared.cmd_opts.lora_dir).rglob("*"):
+        if path.suffix in (".safetensors", ".pt", ".ckpt"):
+            available_networks[path.stem] = str(path)

@@ -1,9 +1,9 @@
 """Checkpoints and loaded models; a model is its parameters' device and nothing else."""
 
 import collections
-import os
 import threading
 import types
+from pathlib import Path
 
 from modules import devices
 
@@ -14,7 +14,7 @@ checkpoint_aliases = {}
 class CheckpointInfo:
     def __init__(self, filename):
         self.filename = filename
-        self.title = os.path.basename(filename)
+        self.title = Path(filename).name
 
     def register(self):
         checkpoints_list[self.title] = self

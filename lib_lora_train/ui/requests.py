@@ -1,0 +1,32 @@
+"""What routes are sent, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class JobRequest(BaseModel):
+    """The form: settings by group and name; what is left out takes its default."""
+
+    job: dict[str, Any]
+
+
+class LookRequest(BaseModel):
+    """A dataset folder, and the dataset settings that decide how it is read."""
+
+    folder: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class ControlRequest(BaseModel):
+    """``pause``, ``resume`` or ``stop``."""
+
+    action: str
+
+
+class FileRequest(BaseModel):
+    """A file that a run has saved."""
+
+    path: str
