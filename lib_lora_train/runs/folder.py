@@ -57,6 +57,7 @@ def create_run(runs: Path, name: str, job_yaml: str) -> RunFolder:
         path = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
         try:
             path.mkdir(parents=True, exist_ok=False)
+            (path / "control").mkdir()
             write_atomically(path / JOB_FILE, job_yaml)
         except FileExistsError:
             continue

@@ -1,0 +1,46 @@
+"""``python -m lib_lora_train``: makes sure the worker's packages are there, then hands over to the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import TrainLoraError
+
+SUMMARY = """\
+Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
+
+  python -m lib_lora_train train JOB.yaml [group.setting=value ...]   train a LoRA as the job file says
+  python -m lib_lora_train train JOB.yaml --check                     only say what the job would do
+  python -m lib_lora_train settings                                   print a job file with every setting explained
+  python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
+  python -m lib_lora_train demo                                       train on the pictures in demo/, in minutes
+  python -m lib_lora_train install                                    make or repair the worker's environment
+
+Add --help to a command for its options. Every run leaves a folder with its log, samples and events.
+Inside the webui, all of this is in the Train LoRA tab."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns the process's exit status: 0 done, 1 failed with a sentence, 2 wrong use."""
+    from . import __version__
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(SUMMARY.format(version=__version__))
+        return 0
+    try:
+        from .environment import ensure_worker_interpreter
+
+        ensure_worker_interpreter()
+        from .cli import run_command
+
+        return run_command(arguments)
+    except TrainLoraError as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,31 @@
+"""The command line of the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import ConfigError
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run the command that ``arguments`` begin with; returns the exit status. Raises ``ConfigError`` if there is none."""
+    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "settings": _settings, "demo": _demo}
+    command = commands.get(arguments[0])
+    if command is None:
+        raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}, install.")
+    return command(arguments[1:])
+
+
+def _train(arguments: list[str]) -> int:
+    from .train import train_command
+    return train_command(arguments)
+
+
+def _settings(arguments: list[str]) -> int:
+    from .settings import settings_command
+    return settings_command(arguments)
+
+
+def _demo(arguments: list[str]) -> int:
+    from .demo import demo_command
+    return demo_command(arguments)

@@ -1,0 +1,39 @@
+"""``demo``: trains a small LoRA on the pictures in demo/ with the mini checkpoint, and draws what it learned."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..config.load import job_to_yaml, load_job
+from ..runs.events import read_events
+from ..runs.folder import create_run
+from .grid import draw_grid
+from .train import carry_out
+
+DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
+
+
+def demo_command(arguments: list[str]) -> int:
+    """Train the demo; returns 0 if it finished."""
+    parser = argparse.ArgumentParser("demo", description=__doc__)
+    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over demo/job.yaml")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
+    options = parser.parse_args(arguments)
+    places = [f"base.checkpoint={DEMO_FOLDER / 'mini_sd15.safetensors'}",
+              f"dataset.train_data_dir={DEMO_FOLDER / 'pictures'}",
+              f"dataset.validation_data_dir={DEMO_FOLDER / 'held_out'}",
+              f"save.output_dir={options.runs.resolve() / 'loras'}"]
+    job = load_job(DEMO_FOLDER / "job.yaml", [*places, *options.settings])
+    run = create_run(options.runs, job.save.output_name, job_to_yaml(job))
+    status = carry_out(job, run)
+    events = read_events(run.events_file)[0]
+    if status or not any(event["event"] == "finished" for event in events):
+        return status
+    grid = draw_grid(run, run.path / "grid.png")
+    validation = [event["loss"] for event in events if event["event"] == "validation"]
+    print(f"\nLoss on pictures that were never trained on: {validation[0]:.4f} before, {validation[-1]:.4f} after "
+          f"({100 * (validation[-1] / validation[0] - 1):+.0f} %).")
+    print(f"The LoRA:    {next(event['path'] for event in reversed(events) if event['event'] == 'saved')}")
+    print(f"The picture: {grid}")
+    return 0

@@ -1,0 +1,49 @@
+"""``settings``: a job file with every setting explained, to start from."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+
+from omegaconf import OmegaConf
+
+from ..config.job import GROUPS, all_settings
+from ..config.setting import SettingField, fields_of
+
+
+def settings_command(arguments: list[str]) -> int:
+    """Print the job file."""
+    parser = argparse.ArgumentParser("settings", description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="as the table in the README")
+    if parser.parse_args(arguments).markdown:
+        print(markdown_table())
+        return 0
+    for group, group_type in GROUPS.items():
+        print(f"{group}:")
+        for field in fields_of(group, group_type):
+            print(textwrap.indent(explained(field), "  "))
+    return 0
+
+
+def explained(field: SettingField) -> str:
+    """One setting as YAML, with its help, range and advice as comments above it."""
+    info = field.info
+    lines = textwrap.wrap(f"{info.help} {info.advice}".strip(), 106)
+    if info.choices:
+        lines.append(f"One of: {', '.join(info.choices)}")
+    elif info.minimum is not None and info.maximum is not None:
+        lines.append(f"From {info.minimum:g} to {info.maximum:g}{' ' + info.unit if info.unit else ''}")
+    value = OmegaConf.to_yaml(OmegaConf.create({field.name: field.default})).rstrip()
+    return "\n".join([*(f"# {line}" for line in lines), value])
+
+
+def markdown_table() -> str:
+    """Every setting with its default, its name in sd-scripts and the advice, as a Markdown table."""
+    rows = ["| setting | default | in sd-scripts | what it does, and advice |", "|---|---|---|---|"]
+    for field in all_settings():
+        default = "" if field.default in (None, "", []) else f"`{field.default}`"
+        theirs = "same" if field.sd_scripts_name == field.name else f"`{field.sd_scripts_name}`"
+        choices = f" One of: {', '.join(field.info.choices)}." if field.info.choices else ""
+        words = f"{field.info.help} {field.info.advice}".strip() + choices
+        rows.append(f"| `{field.key}` | {default} | {theirs} | {words.replace('|', '/')} |")
+    return "\n".join(rows)

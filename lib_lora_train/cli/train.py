@@ -1,0 +1,77 @@
+"""``train``: trains a LoRA as a job file says."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from types import FrameType
+
+from ..config.job import Job
+from ..config.load import job_to_yaml, load_job
+from ..errors import ConfigError
+from ..runs.events import EventWriter
+from ..runs.folder import JOB_FILE, RunFolder, create_run
+from ..runs.process import remember_process
+
+
+def train_command(arguments: list[str]) -> int:
+    """Train; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
+    parser = argparse.ArgumentParser("train", description=__doc__)
+    parser.add_argument("job", type=Path, help="the job file; inside a run folder, that run is carried out")
+    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over the file")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="only say what the job would do")
+    options = parser.parse_args(arguments)
+    run = run_of(options.job)
+    try:
+        job = load_job(options.job, options.settings)
+        if options.check:
+            return _check(job)
+    except ConfigError as problem:
+        if run is not None:
+            _note_error(run, problem)
+        raise
+    run = run or create_run(options.runs, job.save.output_name, job_to_yaml(job))
+    return carry_out(job, run)
+
+
+def run_of(job_file: Path) -> RunFolder | None:
+    """The run folder that ``job_file`` stands in, if it does."""
+    folder = job_file.resolve().parent
+    return RunFolder(folder) if job_file.name == JOB_FILE and (folder / "control").is_dir() else None
+
+
+def carry_out(job: Job, run: RunFolder) -> int:
+    """Train in ``run``; Ctrl+C and a friendly kill ask for a stop, which saves what there is."""
+    from ..training.report import Reporter
+    from ..training.run import run_training
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        run.control.request("stop")
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), ask_to_stop)
+    remember_process(run)
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events)
+        reporter.say(f"The run's folder is {run.path}")
+        return 0 if run_training(job, run, reporter) else 1
+
+
+def _check(job: Job) -> int:
+    from ..dataset.plan import plan_of
+    from ..dataset.scan import scan_dataset
+
+    dataset = scan_dataset(job.dataset)
+    plan = plan_of(job.dataset, dataset, job.training)
+    print(f"{len(dataset.pictures)} pictures, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
+    for left_out in dataset.left_out:
+        print(f"Left out: {left_out.path}: {left_out.reason}")
+    return 0
+
+
+def _note_error(run: RunFolder, problem: ConfigError) -> None:
+    with EventWriter(run.events_file) as events:
+        events.write("error", {"text": str(problem), "detail": ""})

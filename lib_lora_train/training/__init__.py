@@ -1,0 +1,1 @@
+"""Training: the loop, its loss and noise, optimizers, schedules, samples. Worker only."""

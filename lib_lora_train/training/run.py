@@ -1,0 +1,204 @@
+"""A training run, from its first step to its last file."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from ..config.job import Job
+from ..dataset.batches import Batch, load_batch
+from ..errors import RunError, TrainLoraError
+from ..runs.folder import RunFolder
+from .optimizers import effective_rate
+from .outputs import Place
+from .report import Reporter
+from .sampling import Sample, draw_samples
+from .setup import Prepared, prepare
+from .step import train_step
+from .validation import validation_loss
+
+_POLL_SECONDS = 0.2
+
+
+def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
+    """Train as ``job`` says and tell ``reporter`` how it went; the last event is finished, stopped or error.
+
+    Returns whether the run came to its end or was stopped in good order. Never raises for what went wrong in the
+    run itself: the error is an event, with the traceback as its detail if it was not foreseen.
+    """
+    started = time.monotonic()
+    try:
+        training = TrainingRun(prepare(job, run, reporter), run, reporter)
+        completed = training.execute()
+    except TrainLoraError as problem:
+        reporter.event("error", {"text": str(problem), "detail": ""})
+        reporter.say(f"\n{problem}")
+        return False
+    except torch.cuda.OutOfMemoryError as problem:
+        text = ("The GPU ran out of memory. Switch on gradient_checkpointing, or lower train_batch_size, resolution or "
+                "network_dim; files saved so far are complete.")
+        reporter.event("error", {"text": text, "detail": str(problem)})
+        reporter.say(f"\n{text}")
+        return False
+    except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
+        text = f"The run ended because of an error in the program: {problem}"
+        reporter.event("error", {"text": text, "detail": traceback.format_exc()})
+        reporter.say(f"\n{text}\n{traceback.format_exc()}")
+        return False
+    finally:
+        reporter.close()
+    ending = "finished" if completed else "stopped"
+    reporter.event(ending, {"steps": training.steps_done, "seconds": round(time.monotonic() - started, 1)})
+    return True
+
+
+@dataclass
+class StepClock:
+    """How long a step takes, as a mean that forgets slowly; the first steps, which are slower, count little."""
+
+    seconds_per_step: float | None = None
+    _last: float = field(default_factory=time.monotonic)
+
+    def start(self) -> None:
+        """Begin to count now, after a pause or other work."""
+        self._last = time.monotonic()
+
+    def tick(self) -> float:
+        """A step is done; returns the seconds a step takes."""
+        now = time.monotonic()
+        taken, self._last = now - self._last, now
+        self.seconds_per_step = taken if self.seconds_per_step is None else 0.9 * self.seconds_per_step + 0.1 * taken
+        return self.seconds_per_step
+
+
+class TrainingRun:
+    """The loop over epochs and steps, with what happens between them."""
+
+    def __init__(self, prepared: Prepared, run: RunFolder, reporter: Reporter) -> None:
+        self._p = prepared
+        self._job = prepared.job
+        self._model = prepared.learner.model
+        self._control = run.control
+        self._reporter = reporter
+        self._clock = StepClock()
+        self.steps_done = 0
+
+    def execute(self) -> bool:
+        """Train to the end; returns ``False`` if it was stopped before."""
+        epochs = self._p.plan.epochs
+        self._validate(epoch=0)
+        if self._job.sample.sample_at_first:
+            self._draw(Place(0, 0))
+        for epoch in range(1, epochs + 1):
+            if not self._train_epoch(epoch):
+                self._save(Place(self.steps_done, epoch, epoch_complete=False))
+                return False
+            self._validate(epoch)
+            self._end_epoch(Place(self.steps_done, epoch, final=epoch == epochs))
+        return True
+
+    def _train_epoch(self, epoch: int) -> bool:
+        """One pass over the pictures; ``False`` if a stop was asked for before its end."""
+        plan, seed = self._p.plan, self._job.training.seed
+        batches = plan.epoch_batches(seed, epoch)
+        accumulation = self._job.training.gradient_accumulation_steps
+        steps = min(math.ceil(len(batches) / accumulation), plan.total_steps - self.steps_done)
+        self._reporter.phase("train", f"Epoch {epoch} of {plan.epochs}", total=steps)
+        self._clock.start()
+        losses = []
+        for first in range(0, steps * accumulation, accumulation):
+            if not self._may_go_on():
+                return False
+            group = [load_batch(plan, indices, self._p.latents, self._job.dataset, (seed, epoch, first + number))
+                     for number, indices in enumerate(batches[first:first + accumulation])]
+            losses.append(self._step(group, epoch))
+            self._save_between_epochs(epoch, is_last=len(losses) == steps)
+        self._reporter.event("epoch", {"epoch": epoch, "total_epochs": plan.epochs, "loss": sum(losses) / len(losses)})
+        return True
+
+    def _step(self, group: list[Batch], epoch: int) -> float:
+        loss = train_step(self._p.learner, group, self._job, self.steps_done + 1)
+        if not math.isfinite(loss):
+            raise RunError(
+                f"The loss became {loss} in step {self.steps_done + 1}, so this step is not kept; files saved before "
+                "are fine. Lower the learning rate, or train in bf16 or without mixed precision.")
+        self.steps_done += 1
+        seconds = self._clock.tick()
+        total = self._p.plan.total_steps
+        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": epoch, "loss": loss,
+                             **self._rates(), "seconds_per_step": seconds,
+                             "seconds_left": seconds * (total - self.steps_done)})
+        return loss
+
+    def _rates(self) -> dict[str, float | None]:
+        """The rates the next step is trained with; ``None`` for a part that is not trained."""
+        rates = {group["part"]: effective_rate(group) for group in self._p.learner.optimizer.param_groups}
+        return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
+
+    def _may_go_on(self) -> bool:
+        """``False`` if a stop is asked for; while a pause is asked for, waits with the GPU's memory given back."""
+        if self._control.asked("pause") and not self._control.asked("stop"):
+            self._reporter.event("paused")
+            self._model.move(torch.device("cpu"))
+            while self._control.asked("pause") and not self._control.asked("stop"):
+                time.sleep(_POLL_SECONDS)
+            self._model.move(self._model.device)
+            self._reporter.event("resumed")
+            self._clock.start()
+        return not self._control.asked("stop")
+
+    def _save_between_epochs(self, epoch: int, *, is_last: bool) -> None:
+        every = self._job.save.save_every_n_steps
+        if every and self.steps_done % every == 0 and not is_last:
+            self._save_and_draw(Place(self.steps_done, epoch, epoch_complete=False))
+            self._clock.start()
+
+    def _end_epoch(self, place: Place) -> None:
+        every = self._job.save.save_every_n_epochs
+        due = bool(every) and place.epoch % (every or 1) == 0
+        draw_every = self._job.sample.sample_every_n_epochs
+        if place.final or due:
+            self._save_and_draw(place)
+        elif draw_every and place.epoch % draw_every == 0:
+            self._draw(place)
+
+    def _save_and_draw(self, place: Place) -> None:
+        path = self._save(place)
+        draw_every = self._job.sample.sample_every_n_epochs
+        if place.final or not draw_every or (place.epoch_complete and place.epoch % draw_every == 0):
+            first = next(iter(self._draw(place)), None)
+            if first is not None:
+                self._p.outputs.keep_preview(first, path)
+
+    def _save(self, place: Place) -> Path:
+        self._reporter.phase("save", "Saving")
+        return self._p.outputs.save(self._model.network, place)
+
+    def _draw(self, place: Place) -> list[Sample]:
+        """Draw the prompts; what goes wrong here is told and costs no training."""
+        prompts = self._job.sample.sample_prompts
+        drawn: list[Sample] = []
+        if not prompts:
+            return drawn
+        self._reporter.phase("sample", "Drawing samples", total=len(prompts))
+        try:
+            for sample in draw_samples(self._model, self._job):
+                self._p.outputs.keep_sample(sample, place)
+                drawn.append(sample)
+                self._reporter.progress(len(drawn), len(prompts))
+                if self._control.asked("stop"):
+                    break
+        except (RuntimeError, OSError) as problem:
+            self._reporter.warning(f"The samples of step {place.step} could not be drawn: {problem}")
+        return drawn
+
+    def _validate(self, epoch: int) -> None:
+        if self._p.validation:
+            self._reporter.phase("validation", "Measuring the loss on held-out pictures")
+            loss = validation_loss(self._model, self._p.validation, self._job.training.seed)
+            self._reporter.event("validation", {"step": self.steps_done, "epoch": epoch, "loss": loss})

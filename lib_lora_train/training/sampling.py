@@ -1,0 +1,73 @@
+"""Sample pictures, drawn with the model as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler
+from PIL import Image
+from torch import Tensor
+
+from ..config.job import Job
+from .model import TrainedModel
+
+_LATENT_STEP = 64
+"""Sides of a sample are multiples of this, since the UNet halves an eighth of them three times."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One drawn picture and its prompt."""
+
+    index: int
+    prompt: str
+    picture: Image.Image
+
+
+def sample_size(job: Job) -> tuple[int, int]:
+    """Width and height of the samples in pixels: as set, else the training size."""
+    width, height = job.dataset.size
+    wanted = (job.sample.sample_width or width, job.sample.sample_height or height)
+    return max(64, wanted[0] // _LATENT_STEP * _LATENT_STEP), max(64, wanted[1] // _LATENT_STEP * _LATENT_STEP)
+
+
+@torch.no_grad()
+def draw_samples(model: TrainedModel, job: Job) -> Iterator[Sample]:
+    """Draw each of the job's prompts with DPM++ 2M Karras; the same noise for a prompt every time."""
+    size = sample_size(job)
+    model.base.vae.to(model.device)
+    try:
+        for index, prompt in enumerate(job.sample.sample_prompts):
+            generator = torch.Generator("cpu").manual_seed(job.sample.sample_seed + index)
+            latents = _denoise(model, job, prompt, size, generator)
+            yield Sample(index, prompt, decode_picture(model, latents))
+    finally:
+        if model.device.type != "cpu":
+            model.base.vae.to("cpu")
+
+
+def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
+    """The picture that scaled latents (1, 4, h, w) stand for."""
+    vae = model.base.vae
+    pixels = vae.decode(latents.to(vae.dtype) / model.base.latent_scale, return_dict=False)[0][0]
+    array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array.astype(np.uint8))
+
+
+def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
+             generator: torch.Generator) -> Tensor:
+    sampler = DPMSolverMultistepScheduler.from_config(model.base.noise_schedule.config, use_karras_sigmas=True)
+    sampler.set_timesteps(job.sample.sample_steps, device=model.device)
+    latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
+    latents = latents * sampler.init_noise_sigma
+    with model.accelerator.autocast():
+        states = model.text_states([job.sample.negative_prompt, prompt])
+        for timestep in sampler.timesteps:
+            doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
+            without, wanted = model.predict_from_states(doubled, timestep, states).float().chunk(2)
+            guided = without + job.sample.cfg_scale * (wanted - without)
+            latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
+    return latents

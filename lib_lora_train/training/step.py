@@ -1,0 +1,48 @@
+"""One training step, as the papers have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from ..config.job import Job
+from ..dataset.batches import Batch
+from .loss import batch_loss
+from .model import TrainedModel
+from .noise import add_noise
+from .randomness import generator_for, seed_for
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The model and what moves it."""
+
+    model: TrainedModel
+    optimizer: torch.optim.Optimizer
+    schedule: LRScheduler
+
+
+def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> float:
+    """One optimizer step over ``batches``, whose gradients are averaged; returns their mean loss.
+
+    ``step`` counts from 1. All randomness follows from the seed and ``step``.
+    """
+    model, accelerator = learner.model, learner.model.accelerator
+    total = torch.zeros((), device=model.device)
+    torch.manual_seed(seed_for(job.training.seed, "dropout", step))
+    for index, batch in enumerate(batches):
+        noisy = add_noise(batch.latents.to(model.device), model.base.noise_schedule,
+                          generator_for(job.training.seed, "noise", step, index))
+        prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions)
+        loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.base.noise_schedule, job.loss)
+        accelerator.backward(loss / len(batches))
+        total += loss.detach() / len(batches)
+    if job.optimizer.max_grad_norm:
+        accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm)
+    learner.optimizer.step()
+    learner.schedule.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    return float(total)

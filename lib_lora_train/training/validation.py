@@ -1,0 +1,40 @@
+"""The loss on held-out pictures with fixed noise and timesteps: the curve that means something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..config.groups.loss import LossSettings
+from ..dataset.batches import Batch
+from .loss import batch_loss
+from .model import TrainedModel
+from .noise import mix_noise
+from .randomness import generator_for
+
+TIMESTEPS = (100, 300, 500, 700, 900)
+"""Each picture is asked at each of these, from nearly clean to nearly noise."""
+
+_UNWEIGHTED = LossSettings(min_snr_gamma=None)
+
+
+@torch.no_grad()
+def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int) -> float:
+    """Mean unweighted loss over every picture of ``batches`` at every one of ``TIMESTEPS``.
+
+    The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
+    what the network has learned in between.
+    """
+    schedule = model.base.noise_schedule
+    losses, pictures = 0.0, 0
+    for place, batch in enumerate(batches):
+        latents = batch.latents.to(model.device)
+        for timestep in TIMESTEPS:
+            noise = torch.randn(latents.shape, generator=generator_for(seed, "validation", place, timestep))
+            timesteps = torch.full((len(latents),), timestep, device=model.device)
+            noisy = mix_noise(latents, noise.to(model.device), timesteps, schedule)
+            prediction = model.predict(noisy.noisy_latents, timesteps, batch.captions)
+            losses += float(batch_loss(prediction, noisy.target, timesteps, schedule, _UNWEIGHTED)) * len(latents)
+        pictures += len(latents)
+    return losses / (pictures * len(TIMESTEPS))
