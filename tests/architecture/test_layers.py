@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "lib_lora_train"
 
 ALLOWED = {
     "errors": set(),
-    "environment": {"errors"},
+    "environment": {"errors", "environment"},
     "config": {"errors", "config"},
     "advice": {"errors", "config", "advice"},
     "runs": {"errors", "config", "runs"},

@@ -1,0 +1,243 @@
+"""Filling the folders with pip, beside their place and renamed into it at the end."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ..errors import WorkerEnvironmentError
+from .folders import (
+    BASE,
+    NEW_SUFFIX,
+    OLD_SUFFIX,
+    OPTIONAL_GROUPS,
+    STAMP_NAME,
+    WAY_OUT,
+    check,
+    environment_root,
+    failure_file,
+    group_folder,
+    leftover_folders,
+    lock_file,
+    log_file,
+    pins_of,
+    superseded_folders,
+    was_chosen,
+    write_stamp,
+)
+from .lock import LockHeldError, is_in_use, process_lock
+from .pins import requirements_of
+
+Progress = Callable[[str], None]
+
+_WAIT_LIMIT_SECONDS = 30 * 60.0
+_NO_WAIT_SECONDS = 1.0
+_RENAME_TRIES = 20
+_RENAME_PAUSE_SECONDS = 0.25
+_NOT_WANTED = ("bin", "Scripts", "test")  # commands for another Python; a name of the standard library's
+_COLLECTING = re.compile(r"^(?:Collecting|Processing) (?:\S*[/\\])?(\S+)")
+_DOWNLOADING = re.compile(r"^\s*Downloading \S+ \(([\d.]+ \wB)\)")
+
+
+def install(progress: Progress, *, wait: bool = True) -> None:
+    """Make the worker's packages ready for the running Python; nothing happens if they are.
+
+    ``progress`` is given sentences. While another process installs, this one waits for it, or gives up at once if
+    ``wait`` is False. Raises ``WorkerEnvironmentError`` if it cannot be done; what was there before stays as it was.
+    """
+    _install_group(BASE, progress, wait=wait)
+
+
+def repair(progress: Progress) -> None:
+    """Install again whatever is missing, damaged, half-done or outdated, optional groups that were chosen included.
+
+    Raises as ``install`` does.
+    """
+    _install_group(BASE, progress, wait=True)
+    for group in OPTIONAL_GROUPS:
+        if failure_file(group).exists() or was_chosen(group):
+            add_optional(group, progress)
+
+
+def add_optional(group: str, progress: Progress) -> None:
+    """Make ``group`` (one of ``OPTIONAL_GROUPS``) ready in a folder of its own; nothing happens if it is.
+
+    Raises ``WorkerEnvironmentError`` as ``install`` does, and if there is no build of it for this machine.
+    """
+    if group not in OPTIONAL_GROUPS:
+        raise WorkerEnvironmentError(f"“{group}” is no optional part of the worker; there are "
+                                     f"{', '.join(OPTIONAL_GROUPS)}.")
+    _install_group(group, progress, wait=True)
+
+
+def remove_superseded(group: str = BASE) -> None:
+    """Delete folders of ``group`` with pins of an earlier version, unless a worker still runs on them."""
+    for folder in superseded_folders(group, group_folder(group, pins_of(group))):
+        _delete_unless_in_use(folder)
+
+
+def run_pip(python: str, arguments: Sequence[str], progress: Progress, count: int | None = None) -> None:
+    """Run ``pip install`` of ``python`` with ``arguments``, telling ``progress`` about each package of ``count``.
+
+    Everything pip says goes to the log file. Raises ``WorkerEnvironmentError`` with its last words if it fails.
+    """
+    command = [python, "-m", "pip", "install", "--progress-bar", "off", "--no-input",
+               "--disable-pip-version-check", *arguments]
+    index = os.environ.get("INDEX_URL")  # the webui's own setting for its pip
+    if index:
+        command += ["--index-url", index]
+    last_words: collections.deque[str] = collections.deque(maxlen=40)
+    with tempfile.TemporaryDirectory() as folder, log_file().open("w", encoding="utf-8") as log_stream:
+        log_stream.write(f"$ {' '.join(command)}\n")
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+                                   env=_pip_environ(Path(folder)))
+        try:
+            for sentence in _sentences(_kept(process, log_stream.write, last_words), count):
+                progress(sentence)
+            code = process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if code != 0:
+        raise WorkerEnvironmentError(f"pip ended with code {code}: {_gist(last_words)}")
+
+
+@contextlib.contextmanager
+def sole_installer(progress: Progress, *, wait: bool = True) -> Iterator[None]:
+    """Be the only process that installs under the root folder, which is made if it is missing.
+
+    While another one is at it, ``progress`` is told and this one waits, or gives up at once if ``wait`` is False.
+    Raises ``WorkerEnvironmentError`` then, and for whatever the file system refuses inside the block.
+    """
+    root = environment_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with process_lock(lock_file(), lambda pid: progress(f"Waiting for process {pid}, which is installing."),
+                          _WAIT_LIMIT_SECONDS if wait else _NO_WAIT_SECONDS):
+            yield
+    except LockHeldError as problem:
+        raise WorkerEnvironmentError(f"Process {problem.pid} is installing the worker's packages already. "
+                                     "Wait for it, or end it and try again.") from problem
+    except OSError as problem:
+        raise WorkerEnvironmentError(f"The worker's packages cannot be installed in {root}: {problem}. Make room there "
+                                     "and the folder writable, or name another one in LORA_TRAIN_ENV.") from problem
+
+
+def _install_group(group: str, progress: Progress, *, wait: bool) -> None:
+    if check(group).ready:
+        return
+    with sole_installer(progress, wait=wait):
+        if not check(group).ready:
+            _install_locked(group, progress)
+
+
+def _install_locked(group: str, progress: Progress) -> None:
+    requirements = pins_of(group)
+    folder = group_folder(group, requirements)
+    try:
+        for leftover in leftover_folders(group):
+            shutil.rmtree(leftover, ignore_errors=True)
+        _fill(group, folder, requirements, progress)
+    except (OSError, WorkerEnvironmentError) as problem:
+        reason = (f"The worker's packages ({group}) could not be installed: {str(problem).rstrip('.')}. "
+                  f"All that pip said is in {log_file()}. {WAY_OUT}")
+        failure_file(group).write_text(json.dumps({"folder": folder.name, "reason": reason}), encoding="utf-8")
+        raise WorkerEnvironmentError(reason) from problem
+    failure_file(group).unlink(missing_ok=True)
+    remove_superseded(group)
+    progress(f"The worker's packages ({group}) are ready in {folder}.")
+
+
+def _fill(group: str, folder: Path, requirements: Sequence[str], progress: Progress) -> None:
+    new = folder.with_name(f"{folder.name}.{os.getpid()}{NEW_SUFFIX}")
+    new.mkdir()
+    try:
+        progress(f"Installing the worker's packages ({group}) into {folder}.")
+        run_pip(sys.executable, ["--no-deps", "--no-compile", "--use-pep517", "--target", str(new), *requirements],
+                progress, len(requirements))
+        for name in _NOT_WANTED:
+            shutil.rmtree(new / name, ignore_errors=True)
+        write_stamp(new, folder.name, requirements)
+        if folder.exists():
+            _rename(folder, folder.with_name(f"{folder.name}.{os.getpid()}{OLD_SUFFIX}"))
+        _rename(new, folder)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    for old in leftover_folders(group):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename a folder; on Windows a virus scanner may hold files of a new one for a moment."""
+    for _ in range(_RENAME_TRIES - 1):
+        try:
+            source.rename(target)
+        except PermissionError:
+            time.sleep(_RENAME_PAUSE_SECONDS)
+        else:
+            return
+    source.rename(target)
+
+
+def _delete_unless_in_use(folder: Path) -> None:
+    doomed = folder.with_name(f"{folder.name}.{os.getpid()}{OLD_SUFFIX}")
+    try:
+        if is_in_use(folder / STAMP_NAME):
+            return
+        folder.rename(doomed)
+    except OSError:
+        return  # a worker has its files open, or nobody may write here; it is tried again at the next start
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _pip_environ(folder: Path) -> dict[str, str]:
+    """The environment for pip: a user's own pip settings hold, but for those that would put packages elsewhere."""
+    constraint = folder / "build-tools.txt"
+    constraint.write_text("\n".join(requirements_of("build")) + "\n", encoding="utf-8")
+    return {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_CONSTRAINT": str(constraint),
+            "PIP_BUILD_CONSTRAINT": str(constraint), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+
+
+def _kept(process: subprocess.Popen[str], write: Callable[[str], int],
+          last_words: collections.deque[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        write(line)
+        last_words.append(line.strip())
+        yield line.rstrip()
+
+
+def _sentences(lines: Iterator[str], count: int | None) -> Iterator[str]:
+    """Turn pip's lines into sentences with the number of the package that it is at."""
+    number, package = 0, ""
+    for line in lines:
+        collecting, downloading = _COLLECTING.match(line), _DOWNLOADING.match(line)
+        if collecting:
+            number += 1
+            package = f"{number} of {count}: {collecting[1]}" if count else collecting[1]
+            yield package
+        elif downloading:
+            yield f"{package}, downloading {downloading[1]}"
+        elif line.startswith("Building wheels"):
+            yield "Building the packages that come as source."
+        elif line.startswith("Installing collected"):
+            yield "Unpacking."
+
+
+def _gist(last_words: collections.deque[str]) -> str:
+    errors = [line for line in last_words if line.lower().startswith(("error", "fatal", "/"))]
+    chosen = (errors or [line for line in last_words if line])[-2:]
+    return " ".join(chosen) or "It said nothing."

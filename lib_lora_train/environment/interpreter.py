@@ -1,0 +1,177 @@
+"""Which Python runs the worker, with what command, and how the worker process gets its imports in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import WorkerEnvironmentError
+from .folders import (
+    EXTENSION_FOLDER,
+    OPTIONAL_GROUPS,
+    STAMP_NAME,
+    check,
+    environment_root,
+    log_file,
+    was_chosen,
+)
+from .installing import Progress, install, run_pip, sole_installer
+from .lock import mark_in_use
+from .pins import installed_torch, requirements_of
+
+LAUNCHER = Path(__file__).with_name("launch_worker.py")
+OLDEST_PYTHON = (3, 10)
+OLDEST_TORCH = (2, 1)
+_STARTED_AGAIN = "LORA_TRAIN_STARTED_AGAIN"
+# Nothing is ever fetched by a run, and nothing is reported to anyone.
+_LIBRARY_SETTINGS = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def worker_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs ``python -m lib_lora_train`` with ``arguments`` from any working folder.
+
+    The Python is the running one if it has torch, else that of the worker's own virtual environment. It starts a file
+    rather than a module because the Python of portable webuis ignores PYTHONPATH and the working folder.
+    """
+    flags = ["-s"] if sys.flags.no_user_site else []
+    return [str(_worker_python()), *flags, str(LAUNCHER), *arguments]
+
+
+def worker_environ() -> dict[str, str]:
+    """Return the environment variables for ``worker_command``.
+
+    They are this process's own, without what ``accelerate launch`` set for the webui, and with text files and output
+    in UTF-8, each line of output written at once, and Hugging Face's libraries offline.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
+    return {**kept, **_LIBRARY_SETTINGS, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def ensure_worker_interpreter(progress: Progress | None = None) -> None:
+    """Make sure that this process can import all that the worker needs; called before anything is imported.
+
+    Without torch in this Python, a virtual environment with it is made if there is none yet, and this call does not
+    return: the program starts again in it with the same arguments. Missing packages are installed. ``progress`` is
+    given sentences, which otherwise go to the terminal. Raises ``WorkerEnvironmentError`` if it cannot be done.
+    """
+    progress = progress or _tell
+    if sys.version_info < OLDEST_PYTHON:
+        raise WorkerEnvironmentError(f"This is Python {sys.version.split()[0]}, and training needs "
+                                     f"{_dotted(OLDEST_PYTHON)} or newer. Start it with a newer Python.")
+    if installed_torch() is None:
+        if os.environ.get(_STARTED_AGAIN):
+            raise WorkerEnvironmentError(f"There is no torch in {sys.prefix} although it was put there. "
+                                         f"Delete {own_environment()} and try again.")
+        make_virtual_environment(own_environment(), progress)
+        _start_again()
+    if not check().ready:
+        install(progress)
+    enter()
+
+
+def enter() -> None:
+    """Give this process the worker's imports: its own packages first, torch and numpy from the interpreter.
+
+    Raises ``WorkerEnvironmentError`` if the packages are not ready or torch is missing or too old.
+    """
+    from .isolation import isolate  # importlib.metadata is slow to import, and install.py runs at every start
+
+    torch, state = installed_torch(), check()
+    if torch is None:
+        raise WorkerEnvironmentError(f"The Python {sys.executable} has no torch. Use the Python of your webui.")
+    if torch.version < OLDEST_TORCH:
+        raise WorkerEnvironmentError(f"The Python {sys.executable} has torch {_dotted(torch.version)}, and training "
+                                     f"needs {_dotted(OLDEST_TORCH)} or newer. Update torch in it.")
+    if not state.ready:
+        raise WorkerEnvironmentError(state.reason)
+    folders = [*ready_optional_folders(), state.folder]
+    for folder in folders:
+        mark_in_use(folder / STAMP_NAME)
+    isolate([*folders, EXTENSION_FOLDER])
+    os.environ.update(_LIBRARY_SETTINGS)
+
+
+def ready_optional_folders() -> list[Path]:
+    """Return the folders of the optional groups that were chosen and are ready for this Python and torch."""
+    states = [check(group) for group in OPTIONAL_GROUPS if was_chosen(group)]
+    return [state.folder for state in states if state.ready]
+
+
+def own_environment() -> Path:
+    """Return the folder of the virtual environment that serves where no webui lends its Python."""
+    return environment_root() / "python"
+
+
+def make_virtual_environment(folder: Path, progress: Progress) -> Path:
+    """Make a virtual environment with torch and numpy in ``folder``, unless it is there, and return its Python.
+
+    Raises ``WorkerEnvironmentError`` if it cannot be made.
+    """
+    with sole_installer(progress):
+        if not _is_complete(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            _make_complete(folder, progress)
+    return python_of(folder)
+
+
+def python_of(folder: Path) -> Path:
+    """Return the Python of the virtual environment in ``folder``."""
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _make_complete(folder: Path, progress: Progress) -> None:
+    requirements = requirements_of("python")
+    progress(f"Making a Python environment in {folder}.")
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], check=False, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+    if made.returncode != 0:
+        raise WorkerEnvironmentError(
+            f"A Python environment could not be made in {folder}: {(made.stdout + made.stderr).strip()} "
+            "On Debian and Ubuntu, install python3-venv; or use a Python that has torch.")
+    progress("Installing torch, which is large; it is done once.")
+    try:
+        run_pip(str(python_of(folder)), requirements, progress)
+    except WorkerEnvironmentError as problem:
+        raise WorkerEnvironmentError(f"Torch could not be installed in {folder}: {problem} All that pip said is in "
+                                     f"{log_file()}. Try again, or use a Python that has torch.") from problem
+    (folder / STAMP_NAME).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(stamp.get("requirements") == list(requirements_of("python"))) and python_of(folder).exists()
+
+
+def _worker_python() -> Path:
+    own = python_of(own_environment())
+    if installed_torch() is None and own.exists():
+        return own
+    return Path(sys.executable)
+
+
+def _start_again() -> None:
+    """Run this program with the virtual environment's Python instead, keeping the pid where the system can."""
+    command = [str(python_of(own_environment())), str(LAUNCHER), *sys.argv[1:]]
+    environ = {**worker_environ(), _STARTED_AGAIN: "1"}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.platform == "win32":
+        sys.exit(subprocess.run(command, check=False, env=environ).returncode)
+    os.execve(command[0], command, environ)
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

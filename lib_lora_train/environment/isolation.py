@@ -1,0 +1,120 @@
+"""What the worker process can import: its own packages, and of the interpreter's only torch and what belongs to it.
+
+The webui's site-packages hold other versions of diffusers' and transformers' optional companions (peft, xformers,
+torchvision, bitsandbytes, …), which these look for and import if they are there. Whether training works would then
+hang on what else was installed into the webui, so the worker does not see them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import Distribution, DistributionFinder
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import WorkerEnvironmentError
+
+# Beside torch and numpy themselves: what torch uses without naming it as a requirement.
+_SHARED_ROOTS = ("torch", "numpy", "setuptools", "triton", "triton-windows", "pytorch-triton-rocm")
+_SHARED_MODULES = frozenset({"_distutils_hack", "pkg_resources"})
+_REQUIREMENT_NAME = re.compile(r"^[\w.-]+")
+
+
+class WorkerPathFinder:
+    """Finds what ``PathFinder`` does, but outside of ``own_folders`` only the standard library and what is shared.
+
+    ``sys.path`` stays as it is, since torch looks along it for its libraries.
+    """
+
+    def __init__(self, own_folders: Sequence[str], shared_distributions: Iterable[str],
+                 shared_modules: Iterable[str]) -> None:
+        self.own_folders = list(own_folders)
+        self.shared_distributions = frozenset(shared_distributions)
+        self.shared_modules = frozenset(shared_modules) | sys.stdlib_module_names
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find a module as an entry of ``sys.meta_path`` does; ``path`` is its package's, None at the top level."""
+        if path is None and not self._is_shared(fullname):
+            path = self.own_folders
+        return PathFinder.find_spec(fullname, path, target)
+
+    def find_distributions(self, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:
+        """Find packages by their metadata, as ``importlib.metadata`` asks, by the same rule as modules."""
+        context = context or DistributionFinder.Context()
+        if "path" in vars(context):
+            yield from PathFinder.find_distributions(context)
+            return
+        own = DistributionFinder.Context(name=context.name, path=self.own_folders)
+        yield from PathFinder.find_distributions(own)
+        for distribution in PathFinder.find_distributions(context):
+            if _normalised(distribution.metadata["Name"] or "") in self.shared_distributions:
+                yield distribution
+
+    def invalidate_caches(self) -> None:
+        """Forget what was seen in folders, as ``importlib.invalidate_caches`` asks."""
+        PathFinder.invalidate_caches()
+
+    def _is_shared(self, fullname: str) -> bool:
+        top = fullname.partition(".")[0]
+        return top in self.shared_modules or top.startswith("_sysconfigdata")
+
+
+def isolate(own_folders: Sequence[Path]) -> None:
+    """Put ``own_folders`` first on ``sys.path`` and hide the rest but for torch, numpy and what they require.
+
+    Raises ``WorkerEnvironmentError`` if the interpreter has no record of its torch or numpy.
+    """
+    if any(isinstance(finder, WorkerPathFinder) for finder in sys.meta_path):
+        return
+    distributions, modules = _torch_and_its_requirements()
+    own = [str(folder) for folder in own_folders]
+    sys.path[:] = own + [entry for entry in sys.path if entry not in own]
+    finder = WorkerPathFinder(own, distributions, modules)
+    sys.meta_path[sys.meta_path.index(PathFinder)] = finder
+    _forget_preloaded_namespaces(finder)
+
+
+def _torch_and_its_requirements() -> tuple[set[str], set[str]]:
+    """Names of the packages, and of the modules in them, that come from the interpreter."""
+    distributions: set[str] = set()
+    modules: set[str] = set(_SHARED_MODULES)
+    pending = list(_SHARED_ROOTS)
+    while pending:
+        name = _normalised(pending.pop())
+        if name in distributions:
+            continue
+        found = next(iter(PathFinder.find_distributions(DistributionFinder.Context(name=name))), None)
+        if found is None:
+            continue
+        distributions.add(name)
+        modules.update(_top_level_modules(found), {name.replace("-", "_")})
+        pending += [_REQUIREMENT_NAME.findall(line)[0] for line in found.requires or [] if "extra ==" not in line]
+    for needed in ("torch", "numpy"):
+        if needed not in distributions:
+            raise WorkerEnvironmentError(f"The Python {sys.executable} has no {needed} that pip knows of. "
+                                         f"Install {needed} in it, or use the Python of your webui.")
+    return distributions, modules
+
+
+def _top_level_modules(distribution: Distribution) -> set[str]:
+    listed = distribution.read_text("top_level.txt")
+    if listed:
+        return set(listed.split())
+    record = distribution.read_text("RECORD") or ""
+    return {re.split(r"[/\\,.]", line, maxsplit=1)[0] for line in record.splitlines()}
+
+
+def _forget_preloaded_namespaces(finder: WorkerPathFinder) -> None:
+    """Drop namespace packages that .pth files made at start: an old protobuf ties ``google`` to its own folder so."""
+    for name, module in list(sys.modules.items()):
+        is_namespace = hasattr(module, "__path__") and getattr(module, "__file__", None) is None
+        if is_namespace and name.partition(".")[0] not in finder.shared_modules:
+            del sys.modules[name]
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

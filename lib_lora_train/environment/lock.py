@@ -1,0 +1,102 @@
+"""Locks between processes that end with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_POLL_SECONDS = 0.5
+_LOCKED_BYTE = 1 << 20  # far behind the pid, which others must be able to read on Windows too
+
+
+class LockHeldError(Exception):
+    """Another process holds the lock; its ``pid`` is 0 if it has not written it yet."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        super().__init__(f"process {pid} holds the lock")
+
+
+def lock_holder(file: Path) -> int | None:
+    """Return the pid of the process that holds the lock ``file``, or None if nobody does."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        if _try_lock(descriptor):
+            return None
+        return _read_pid(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def process_lock(file: Path, on_wait: Callable[[int], None], limit_seconds: float) -> Iterator[None]:
+    """Hold the lock ``file`` (made if missing, never deleted); the pid of its holder stands in it.
+
+    While another process holds it, ``on_wait`` is called once with its pid. Raises ``LockHeldError`` after
+    ``limit_seconds``.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        deadline = time.monotonic() + limit_seconds
+        told = False
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise LockHeldError(_read_pid(descriptor))
+            if not told:
+                on_wait(_read_pid(descriptor))
+                told = True
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def mark_in_use(file: Path) -> None:
+    """Keep ``file`` open and share-locked for as long as this process lives, so that ``is_in_use`` sees it."""
+    descriptor = os.open(file, os.O_RDONLY)
+    if sys.platform != "win32":  # there, an open file alone keeps its folder from being renamed
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def is_in_use(file: Path) -> bool:
+    """Whether another process has marked ``file``; on Windows always False, renaming the folder fails there instead."""
+    if sys.platform == "win32":
+        return False
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _read_pid(descriptor: int) -> int:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 32).strip()
+    return int(text) if text.isdigit() else 0
