@@ -1,0 +1,181 @@
+/** The card "Pictures": a folder, and what was found in it. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, svg, fill, setText, form, format} = TL;
+    const FOLDER = "dataset.train_data_dir";
+    const FEW = 12;
+
+    /** What the last look found: the answer of /train-lora/dataset/look, null before the first. */
+    TL.dataset = null;
+
+    function datasetCard() {
+        const input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
+            autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
+            list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
+            on: {input: () => form.set(FOLDER, input.value.trim()),
+                keydown: (event) => event.key === "Enter" && !event.ctrlKey && look(true)}});
+        const recent = h("datalist", {id: "tl_dataset_folders"});
+        const start = TL.button("Look", {kind: "primary", id: "tl_dataset_look", click: () => look(true)});
+        const problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
+        const found = h("div", {class: "tl-found", "aria-live": "polite"});
+        /** @type {AbortController|null} */
+        let asking = null;
+        let showAll = false;
+
+        function showRecent() {
+            fill(recent, TL.store.get("folders", []).map((folder) => h("option", {value: folder})));
+        }
+
+        /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
+        async function look(asked) {
+            const folder = input.value.trim();
+            setText(problem, "");
+            if (!folder) {
+                if (asked) setText(problem, "Type or paste the path of the folder that holds your pictures.");
+                TL.dataset = null;
+                show(null);
+                return;
+            }
+            if (asking) asking.abort();
+            asking = new AbortController();
+            const mine = asking;
+            found.classList.add("tl-dim");
+            start.disabled = asked;
+            try {
+                const job = form.job();
+                const settings = {...job.dataset, train_data_dir: folder};
+                const answer = await TL.api("dataset/look", {body: {folder, settings}, quiet: true, signal: mine.signal});
+                TL.dataset = answer;
+                if (asked) remember(folder);
+                show(answer);
+            } catch (error) {
+                if (error.name === "AbortError") return;
+                setText(problem, [error.message, ...(error.problems || [])].filter(once).map(form.inWords).join(" "));
+                TL.dataset = null;
+                show(null);
+            }
+            start.disabled = false;
+            found.classList.remove("tl-dim");
+            TL.emit("dataset", TL.dataset);
+        }
+
+        function remember(folder) {
+            const folders = TL.store.get("folders", []).filter((other) => other !== folder);
+            TL.store.set("folders", [folder, ...folders].slice(0, 8));
+            showRecent();
+            TL.emit("folder", folder);
+        }
+
+        function show(answer) {
+            if (!answer) {
+                fill(found, input.value.trim() ? null : emptyFolder());
+                return;
+            }
+            fill(found, summary(answer), thumbnails(answer, showAll, () => {
+                showAll = !showAll;
+                show(answer);
+            }), TL.findings(answer.problems || []), shapes(answer.buckets || []), concepts(answer.concepts || []),
+            leftOut(answer.left_out || []));
+        }
+
+        const lookAgain = TL.later(() => look(false), 500);
+        TL.on("setting", ({keys}) => {
+            if (keys.includes(FOLDER)) {
+                if (input.value.trim() !== form.get(FOLDER)) input.value = form.get(FOLDER) || "";
+                if (keys.length > 1) lookAgain();
+            } else if (TL.dataset && keys.some((key) => key.startsWith("dataset.") && key !== "dataset.activation_tag")) {
+                lookAgain();
+            }
+        });
+        TL.on("look", () => look(false));
+        showRecent();
+        show(null);
+        return TL.card("Pictures", {step: 1, id: "tl_dataset"},
+            h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
+                "Folder with your pictures"), input, start, recent), problem, found);
+    }
+
+    const once = (text, index, all) => all.indexOf(text) === index;
+
+    function emptyFolder() {
+        return TL.emptyState("Where are your pictures?", "Give the folder that holds them. 15 to 100 good pictures " +
+            "are plenty for a character. A caption stands in a .txt file of the same name.");
+    }
+
+    function summary(answer) {
+        const {pictures, captions} = answer;
+        const shapes = (answer.buckets || []).length;
+        const stats = [
+            stat(format.number(pictures), pictures === 1 ? "picture" : "pictures"),
+            stat(captions === pictures && pictures ? "all" : format.number(captions),
+                captions === 1 && pictures !== 1 ? "has a caption" : "have captions"),
+            stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
+        ];
+        if ((answer.left_out || []).length) stats.push(stat(format.number(answer.left_out.length), "left out"));
+        return h("div", {class: "tl-stats"}, stats);
+    }
+
+    function stat(value, label) {
+        return h("div", {class: "tl-stat"}, h("span", {class: "tl-stat-value"}, value),
+            h("span", {class: "tl-stat-label"}, label));
+    }
+
+    function thumbnails(answer, showAll, toggle) {
+        const all = answer.thumbnails || [];
+        if (!all.length) return null;
+        const items = all.map((thumbnail) => ({src: thumbnail.url, title: format.fileName(thumbnail.path),
+            text: thumbnail.caption || "no caption"}));
+        const grid = h("div", {class: "tl-thumbs"}, (showAll ? all : all.slice(0, FEW)).map((thumbnail, index) =>
+            h("button", {type: "button", class: "tl-thumb", title: thumbnail.caption || thumbnail.path,
+                "aria-label": `Enlarge ${format.fileName(thumbnail.path)}`,
+                on: {click: (event) => TL.lightbox(items.map((item) => ({...item, src: bigger(item.src)})), index,
+                    {opener: event.currentTarget})}},
+            h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async"}))));
+        const more = all.length > FEW ? TL.button(showAll ? "Show fewer" : `Show ${all.length < answer.pictures ?
+            `the first ${all.length}` : `all ${all.length}`}`, {kind: "quiet", small: true, click: toggle}) : null;
+        return h("div", {}, grid, more);
+    }
+
+    const bigger = (src) => src.replace(/([?&]size=)\d+/, "$11024");
+
+    function shapes(buckets) {
+        if (!buckets.length) return null;
+        const most = Math.max(...buckets.map((bucket) => bucket.count));
+        const longest = Math.max(...buckets.flatMap((bucket) => [bucket.width, bucket.height]));
+        return h("figure", {class: "tl-shapes"},
+            h("figcaption", {class: "tl-subtitle"}, "Shapes that will be trained"),
+            h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
+    }
+
+    function shape({width, height, count}, most, longest) {
+        const side = 36 / longest;
+        const bar = Math.max(3, 48 * count / most);
+        return h("div", {class: "tl-shape", title: `${format.plural(count, "picture")} of ${width} × ${height}`},
+            h("span", {class: "tl-shape-count"}, format.number(count)),
+            svg("svg", {viewBox: "0 0 48 92", width: 48, height: 92, "aria-hidden": "true"},
+                svg("rect", {class: "tl-shape-bar", x: 14, y: 48 - bar, width: 20, height: bar, rx: 2}),
+                svg("rect", {class: "tl-shape-outline", x: 24 - width * side / 2, y: 73 - height * side / 2,
+                    width: width * side, height: height * side, rx: 2})),
+            h("span", {class: "tl-shape-size"}, `${width}×${height}`));
+    }
+
+    function concepts(concepts) {
+        if (concepts.length < 2) return null;
+        return h("table", {class: "tl-table"},
+            h("thead", {}, h("tr", {}, ["Concept", "Pictures", "Repeats", "Seen in an epoch"].map((title) =>
+                h("th", {scope: "col"}, title)))),
+            h("tbody", {}, concepts.map((concept) => h("tr", {}, h("td", {}, concept.name || "(the folder itself)"),
+                h("td", {}, format.number(concept.pictures)), h("td", {}, `× ${concept.repeats}`),
+                h("td", {}, format.number(concept.pictures * concept.repeats))))));
+    }
+
+    function leftOut(files) {
+        if (!files.length) return null;
+        return TL.fold(`${format.plural(files.length, "file")} left out`,
+            h("ul", {class: "tl-paths"}, files.map((file) => h("li", {}, h("b", {}, file.path), " ", file.reason))));
+    }
+
+    TL.datasetCard = datasetCard;
+})();

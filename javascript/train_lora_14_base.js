@@ -1,0 +1,78 @@
+/** The card "Model": the checkpoint and VAE that the LoRA is trained on. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, fill, setText, form} = TL;
+    const FOLLOW = " ";
+    const INSIDE = "The one inside the checkpoint";
+    const FAMILIES = {sd1: "SD 1.x", sd2: "SD 2.x", sdxl: "SDXL"};
+
+    function baseCard() {
+        const checkpoint = picker("Checkpoint", "base.checkpoint");
+        const vae = picker("VAE", "base.vae");
+        const family = h("span", {class: "tl-pill", hidden: true});
+        const note = h("p", {class: "tl-note"});
+
+        function show() {
+            const host = TL.host;
+            if (!host) return;
+            const loaded = host.checkpoint && host.checkpoint.path ? host.checkpoint : null;
+            checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None is loaded: choose one"]],
+                host.checkpoints || []);
+            const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
+            vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
+                host.vaes || []);
+            const name = loaded && !form.isChanged("base.checkpoint") ? FAMILIES[loaded.family] || loaded.family : "";
+            family.hidden = !name;
+            setText(family, name || "");
+            setText(note, sentence(loaded));
+        }
+
+        function sentence(loaded) {
+            if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
+            if (loaded) return "The LoRA is trained on what the webui has loaded when you press Train.";
+            return "The webui has no checkpoint loaded. Load one, or choose one here.";
+        }
+
+        TL.on("host", show);
+        TL.on("setting", ({keys}) => {
+            if (keys.some((key) => key.startsWith("base."))) show();
+        });
+        show();
+        return TL.card("Model", {step: 2, id: "tl_base", aside: family},
+            h("div", {class: "tl-fields"}, checkpoint.element, vae.element), note);
+    }
+
+    /** A list whose first entry follows the webui; anything else is kept as the user's own choice. */
+    function picker(label, key) {
+        const id = TL.uniqueId("pick");
+        const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
+        const select = h("select", {id, class: "tl-input tl-select", "aria-describedby": `${id}-problem`,
+            on: {change: () => (select.value === FOLLOW ? form.reset(key) : form.set(key, select.value))}});
+        const element = h("div", {class: "tl-field", data: {key}}, h("div", {class: "tl-field-head"},
+            h("label", {class: "tl-label", for: id}, label)), h("div", {class: "tl-control"}, select), problem);
+        let offered = "";
+
+        /** @param {string[][]} first path and title @param {{path: string, title: string}[]} choices */
+        function offer(first, choices) {
+            const chosen = form.isChanged(key) ? form.get(key) : FOLLOW;
+            const list = [...first, ...choices.map((choice) => [choice.path, choice.title])];
+            if (chosen !== "" && !list.some(([path]) => path === chosen)) list.push([chosen, TL.format.fileName(chosen)]);
+            if (JSON.stringify(list) !== offered) {
+                offered = JSON.stringify(list);
+                fill(select, list.map(([path, title]) => h("option", {value: path}, title)));
+            }
+            select.value = list.some(([path]) => path === chosen) ? chosen : FOLLOW;
+            select.title = select.selectedOptions.length ? select.selectedOptions[0].textContent : "";
+        }
+
+        TL.on("problems", (problems) => {
+            setText(problem, problems[key] || "");
+            element.classList.toggle("tl-has-problem", Boolean(problems[key]));
+        });
+        return {element, offer};
+    }
+
+    TL.baseCard = baseCard;
+})();

@@ -1,0 +1,181 @@
+/** A run as its events tell it: read once each, kept as what the plots, the samples and the file list show. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {format} = TL;
+    const ENDINGS = ["finished", "stopped", "error"];
+
+    /**
+     * @typedef {object} Sample
+     * @property {string} path
+     * @property {number} step
+     * @property {number} epoch
+     * @property {string} prompt
+     * @property {number} index which of the prompts
+     */
+
+    class RunModel {
+        /** @param {string} id */
+        constructor(id) {
+            this.id = id;
+            this.offset = 0;
+            /** @type {any} */
+            this.summary = {id, name: id, state: "waiting"};
+            /** @type {any} the settings that the run was started with */
+            this.job = null;
+            this.log = "";
+            /** @type {string[]} what was asked of the worker and has not happened yet */
+            this.control = [];
+            this.clear();
+        }
+
+        clear() {
+            this.phase = {name: "", text: ""};
+            /** @type {{done: number, total: number, seconds_left: number|null}|null} */
+            this.progress = null;
+            /** Parallel lists, one entry a step. A loss that is not a number is null. */
+            this.steps = {step: [], loss: [], unet: [], text: []};
+            /** @type {any} */
+            this.lastStep = null;
+            this.epochs = [];
+            this.validation = [];
+            this.saved = [];
+            /** @type {Sample[]} */
+            this.samples = [];
+            this.warnings = [];
+            /** @type {any} */
+            this.ending = null;
+        }
+
+        /** @param {any} answer of /train-lora/runs/ID */
+        take(answer) {
+            const {events, offset, log_tail: log, job, control, ...summary} = answer;
+            for (const event of events || []) this.takeEvent(event);
+            this.offset = offset;
+            this.summary = summary;
+            this.control = control || [];
+            if (job) this.job = job;
+            if (log !== undefined) this.log = log;
+        }
+
+        takeEvent(event) {
+            const kind = event.event;
+            if (kind === "phase") {
+                this.phase = {name: event.name, text: event.text};
+                this.progress = null;
+                this.ending = null;
+            } else if (kind === "progress") this.progress = event;
+            else if (kind === "step") this.takeStep(event);
+            else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
+            else if (kind === "validation") this.validation.push(event);
+            else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
+            else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
+            else if (kind === "warning") this.warnings.push(event.text);
+            else if (ENDINGS.includes(kind)) this.ending = event;
+        }
+
+        /** A run that went on from its last state makes some steps again; the later ones count. */
+        takeStep(event) {
+            const {step, loss, unet, text} = this.steps;
+            while (step.length && step[step.length - 1] >= event.step) {
+                for (const list of [step, loss, unet, text]) list.pop();
+            }
+            if (this.lastStep && this.lastStep.step >= event.step) {
+                this.epochs = this.epochs.filter((epoch) => epoch.step < event.step);
+                this.validation = this.validation.filter((point) => point.step < event.step);
+            }
+            step.push(event.step);
+            loss.push(event.loss);
+            unet.push(event.lr_unet);
+            text.push(event.lr_text_encoder);
+            this.lastStep = event;
+        }
+
+        /** @returns {string} the state, with what was asked for but has not happened yet */
+        get state() {
+            const {state} = this.summary;
+            if (state === "running" && this.control.includes("stop")) return "stopping";
+            if (state === "paused" && this.control.includes("stop")) return "stopping";
+            if (state === "running" && this.control.includes("pause")) return "pausing";
+            if (state === "running" && !this.lastStep) return "starting";
+            return state;
+        }
+
+        /** @returns {boolean} whether there may be news */
+        get open() {
+            return ["running", "paused", "waiting"].includes(this.summary.state);
+        }
+
+        get totalSteps() {
+            return this.lastStep ? this.lastStep.total_steps : this.summary.total_steps || 0;
+        }
+
+        get totalEpochs() {
+            const last = this.epochs[this.epochs.length - 1];
+            const asked = this.job && this.job.training ? this.job.training.max_train_epochs : null;
+            return (last && last.total_epochs) || this.summary.total_epochs || asked || 0;
+        }
+
+        /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
+        progressNow() {
+            if (this.lastStep) {
+                const stepping = this.phase.name === "train";
+                return {share: this.lastStep.step / this.totalSteps, text: stepping ? this.stepText() : this.phaseText()};
+            }
+            if (this.progress && this.progress.total) {
+                return {share: this.progress.done / this.progress.total, text: this.phaseText()};
+            }
+            return {share: this.open && this.summary.state !== "waiting" ? null : 0, text: this.phaseText()};
+        }
+
+        phaseText() {
+            const text = this.phase.text.replace(/[.…]+$/, "");
+            if (!this.progress || !this.progress.total) return text ? `${text} …` : "";
+            const {done, total, seconds_left: seconds} = this.progress;
+            const left = done < total && format.left(seconds);
+            return `${text}: ${format.number(done)} of ${format.number(total)}${left ? `, ${left}` : ""}`;
+        }
+
+        stepText() {
+            const {step, total_steps: total, epoch} = this.lastStep;
+            const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
+            return `Step ${format.number(step)} of ${format.number(total)}, ${epochs}`;
+        }
+
+        /** @returns {string} what is going on, as a person would say it */
+        sentence() {
+            const name = this.summary.name;
+            const left = this.lastStep && this.phase.name === "train" ? format.left(this.lastStep.seconds_left) : "";
+            switch (this.state) {
+            case "waiting": return `${name} waits for its turn.`;
+            case "starting": return this.progressNow().text || "The worker is starting …";
+            case "running": return this.progressNow().text + (left ? `, ${left}` : "");
+            case "pausing": return "Pausing as soon as this step is done.";
+            case "paused": return `Paused. ${this.lastStep ? this.stepText() : ""}`;
+            case "stopping": return "Stopping as soon as this step is done, and saving what there is.";
+            default: return this.endSentence();
+            }
+        }
+
+        endSentence() {
+            const steps = this.ending && this.ending.steps ? this.ending.steps : this.lastStep ? this.lastStep.step : 0;
+            const time = this.ending && this.ending.seconds ? ` in ${format.duration(this.ending.seconds)}` : "";
+            switch (this.summary.state) {
+            case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
+            case "stopped": return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
+            case "failed": return this.summary.error || "The run has failed. The log below says where.";
+            case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
+            default: return "";
+            }
+        }
+    }
+
+    function replace(list, item, same) {
+        const index = list.findIndex(same);
+        if (index >= 0) list[index] = item;
+        else list.push(item);
+    }
+
+    TL.RunModel = RunModel;
+})();

@@ -1,0 +1,103 @@
+/** Keeps what the page shows of runs up to date: the list, and each run that is open somewhere. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+
+    /** @type {Map<string, any>} */
+    const models = new Map();
+    /** @type {Map<string, number>} how many views show a run */
+    const watched = new Map();
+    /** @type {any[]} the answer of /train-lora/runs, newest first */
+    let runs = [];
+    let lost = false;
+
+    /** @param {string} id @returns {any} the run's model, the same one for everybody */
+    function model(id) {
+        if (!models.has(id)) models.set(id, new TL.RunModel(id));
+        return models.get(id);
+    }
+
+    async function askRun(id) {
+        const run = model(id);
+        const answer = await TL.api(`runs/${encodeURIComponent(id)}?since=${run.offset}`, {quiet: true});
+        const before = run.summary.state;
+        const first = run.job === null;
+        run.take(answer);
+        TL.emit("run", run);
+        if (!first && before !== run.summary.state) {
+            poller.wakeList();
+            if (!run.open) tellEnd(run);
+        }
+    }
+
+    function tellEnd(run) {
+        const kind = {finished: "good", failed: "error", lost: "error"}[run.summary.state] || "info";
+        TL.toast(kind, `${run.summary.name}: ${run.sentence()}`);
+    }
+
+    async function askOpenRuns() {
+        const ids = [...watched.keys()].filter((id) => model(id).open || model(id).job === null);
+        try {
+            await Promise.all(ids.map(askRun));
+            lost = false;
+        } catch (error) {
+            if (!lost) TL.toast("error", error.message);
+            lost = true;
+        }
+    }
+
+    async function askList() {
+        runs = await TL.api("runs", {quiet: true});
+        TL.emit("runs", runs);
+    }
+
+    const anyOpen = () => [...watched.keys()].some((id) => model(id).open);
+    const runPoller = TL.poll(askOpenRuns, () => (anyOpen() ? (lost ? 4 : 1) : 0));
+    const listPoller = TL.poll(askList, () => 4, 15);
+    const poller = {wakeRun: runPoller.wake, wakeList: listPoller.wake};
+
+    /** @param {string} id */
+    function watch(id) {
+        watched.set(id, (watched.get(id) || 0) + 1);
+        runPoller.wake();
+    }
+
+    /** @param {string} id */
+    function unwatch(id) {
+        const count = (watched.get(id) || 0) - 1;
+        if (count > 0) watched.set(id, count);
+        else watched.delete(id);
+    }
+
+    /**
+     * @param {string} id @param {"pause"|"resume"|"stop"} action
+     * @returns {Promise<void>}
+     */
+    async function control(id, action) {
+        const answer = await TL.api(`runs/${encodeURIComponent(id)}/control`, {body: {action}});
+        const run = model(id);
+        run.control = answer.control || [];
+        run.summary.state = answer.state;
+        TL.emit("run", run);
+        runPoller.wake();
+        listPoller.wake();
+    }
+
+    /** @returns {any} the run that goes on now, or waits to; undefined if there is none */
+    function liveRun() {
+        return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
+    }
+
+    /** @param {string} id @param {string} path inside the run's folder @returns {string} */
+    function fileUrl(id, path) {
+        return TL.url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
+    }
+
+    TL.runs = {model, watch, unwatch, control, live: liveRun, fileUrl, all: () => runs,
+        refresh: () => {
+            listPoller.wake();
+            runPoller.wake();
+        }};
+    TL.on("mounted", listPoller.wake);
+})();

@@ -1,0 +1,95 @@
+/** The samples of a run: a row for each prompt, a column for each time they were drawn. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, fill} = TL;
+
+    class SamplesGrid {
+        constructor() {
+            /** @type {any} */
+            this.run = null;
+            this.drawn = "";
+            this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
+                "aria-label": "Sample pictures by prompt and epoch"});
+            this.empty = TL.emptyState("No samples yet", "Write a few sample prompts into the settings, and each saved " +
+                "epoch is drawn here, beside the pictures without the LoRA.");
+            this.element = h("div", {}, this.empty, this.scroller);
+        }
+
+        /** @param {any} run the model to show */
+        show(run) {
+            const signature = `${run.id}/${run.samples.map((sample) => sample.path).join()}`;
+            if (signature === this.drawn) return;
+            const other = this.run !== run;
+            const atEnd = other || this.scroller.scrollLeft + this.scroller.clientWidth >= this.scroller.scrollWidth - 24;
+            this.run = run;
+            this.drawn = signature;
+            this.empty.hidden = run.samples.length > 0;
+            this.scroller.hidden = run.samples.length === 0;
+            this.columns = columnsOf(run.samples);
+            this.rows = rowsOf(run.samples);
+            fill(this.scroller, this.table());
+            if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
+        }
+
+        table() {
+            return h("table", {class: "tl-samples"},
+                h("thead", {}, h("tr", {}, this.columns.map((column) => h("th", {scope: "col"}, column.title)))),
+                this.rows.map((row, rowIndex) => h("tbody", {},
+                    h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
+                        h("span", {title: row.prompt}, row.prompt))),
+                    h("tr", {}, this.columns.map((column, columnIndex) =>
+                        h("td", {}, this.picture(row, column, rowIndex, columnIndex)))))));
+        }
+
+        picture(row, column, rowIndex, columnIndex) {
+            const sample = row.byStep.get(column.step);
+            if (!sample) return h("div", {class: "tl-sample-gap"});
+            return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
+                on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
+            h("img", {src: TL.runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async"}));
+        }
+
+        enlarge(rowIndex, columnIndex, opener) {
+            const items = [];
+            const place = new Map();
+            this.rows.forEach((row, rowNumber) => this.columns.forEach((column, columnNumber) => {
+                const sample = row.byStep.get(column.step);
+                if (!sample) return;
+                place.set(`${rowNumber},${columnNumber}`, items.length);
+                items.push({src: TL.runs.fileUrl(this.run.id, sample.path), title: column.title, text: row.prompt,
+                    row: rowNumber, column: columnNumber});
+            }));
+            const beside = (index, columns, rows) => {
+                const {row, column} = items[index];
+                const next = place.get(`${row + rows},${column + columns}`);
+                return next === undefined ? index : next;
+            };
+            TL.lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
+        }
+    }
+
+    /** @param {any[]} samples @returns {{step: number, title: string}[]} in the order of the steps */
+    function columnsOf(samples) {
+        const byStep = new Map();
+        for (const sample of samples) byStep.set(sample.step, sample.epoch);
+        const steps = [...byStep.keys()].sort((one, other) => one - other);
+        return steps.map((step, index) => {
+            const epoch = byStep.get(step);
+            const twice = steps.some((other, place) => place !== index && byStep.get(other) === epoch);
+            return {step, title: step === 0 ? "Without" : twice ? `Step ${step}` : `Epoch ${epoch}`};
+        });
+    }
+
+    function rowsOf(samples) {
+        const rows = new Map();
+        for (const sample of samples) {
+            if (!rows.has(sample.index)) rows.set(sample.index, {prompt: sample.prompt, byStep: new Map()});
+            rows.get(sample.index).byStep.set(sample.step, sample);
+        }
+        return [...rows.entries()].sort(([one], [other]) => one - other).map(([, row]) => row);
+    }
+
+    TL.SamplesGrid = SamplesGrid;
+})();

@@ -1,0 +1,97 @@
+/** What a run left: its LoRA files with the way to try each, its log, and the settings it was made with. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, fill, setText, format} = TL;
+
+    class FileList {
+        constructor() {
+            this.drawn = "";
+            this.list = h("ul", {class: "tl-files"});
+            this.empty = h("p", {class: "tl-note"}, "The first file is written at the end of the first epoch that is saved.");
+            this.element = h("div", {}, this.empty, this.list);
+        }
+
+        /** @param {any} run the model to show */
+        show(run) {
+            const signature = `${run.id}/${run.saved.map((file) => file.path).join()}`;
+            if (signature === this.drawn) return;
+            this.drawn = signature;
+            this.empty.hidden = run.saved.length > 0;
+            this.list.hidden = run.saved.length === 0;
+            fill(this.list, [...run.saved].reverse().map((file) => this.row(run, file)));
+        }
+
+        row(run, file) {
+            const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
+            return h("li", {class: "tl-file"}, TL.icon("file"), h("div", {class: "tl-file-text"},
+                h("span", {class: "tl-file-name", title: file.path}, file.name),
+                h("span", {class: "tl-file-about"}, `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`)),
+            TL.button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
+                click: () => tryFile(run, file)}));
+        }
+    }
+
+    async function tryFile(run, file) {
+        try {
+            const answer = await TL.api(`runs/${encodeURIComponent(run.id)}/try`, {body: {path: file.path}});
+            TL.toTxt2img(answer);
+        } catch {
+            // the toast has said why
+        }
+    }
+
+    class LogView {
+        constructor() {
+            this.text = h("pre", {class: "tl-log", tabindex: "0", "aria-label": "Log of the worker"});
+            this.element = TL.fold("Log", this.text);
+            this.element.addEventListener("toggle", () => this.toEnd());
+        }
+
+        /** @param {any} run the model to show */
+        show(run) {
+            const box = this.text;
+            const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 24;
+            setText(box, run.log || "The worker has not said anything yet.");
+            if (atEnd) this.toEnd();
+        }
+
+        toEnd() {
+            this.text.scrollTop = this.text.scrollHeight;
+        }
+    }
+
+    class UsedSettings {
+        constructor() {
+            this.drawn = "";
+            this.table = h("div", {class: "tl-used"});
+            this.again = TL.button("Use these settings again", {small: true, icon: "reset", click: () => this.takeOver()});
+            this.element = TL.fold("Settings of this run", this.table, this.again);
+        }
+
+        /** @param {any} run the model to show */
+        show(run) {
+            this.run = run;
+            const signature = run.job ? run.id : "";
+            this.element.hidden = !run.job;
+            if (signature === this.drawn || !run.job) return;
+            this.drawn = signature;
+            const rows = [...TL.form.settings.values()].map((setting) => [setting, value(run.job, setting)])
+                .filter(([setting, used]) => used !== undefined && used !== null && used !== "" &&
+                    (JSON.stringify(used) !== JSON.stringify(setting.default) || setting.view === "main"));
+            fill(this.table, h("dl", {}, rows.map(([setting, used]) => [h("dt", {}, setting.label),
+                h("dd", {}, TL.valueInWords(used))])));
+        }
+
+        takeOver() {
+            TL.form.take(this.run.job, ["save.output_dir", "training.device"]);
+            TL.showTab("train");
+            TL.toast("good", `The settings of ${this.run.summary.name} are in the form.`);
+        }
+    }
+
+    const value = (job, setting) => (job[setting.group] ? job[setting.group][setting.name] : undefined);
+
+    Object.assign(TL, {FileList, LogView, UsedSettings});
+})();

@@ -1,0 +1,76 @@
+/** One run, as it goes on or as it was: plot, samples, files, log, settings. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, setText, format} = TL;
+
+    class RunView {
+        /** @param {{empty: HTMLElement}} options what is shown while there is no run */
+        constructor(options) {
+            /** @type {any} */
+            this.run = null;
+            this.emptyPart = options.empty;
+            this.name = h("h3", {class: "tl-run-name"});
+            this.badge = TL.badge("waiting");
+            this.about = h("p", {class: "tl-note"});
+            this.sentence = h("p", {class: "tl-run-sentence"});
+            this.warnings = h("div", {});
+            this.plot = new TL.LossPlot();
+            this.samples = new TL.SamplesGrid();
+            this.files = new TL.FileList();
+            this.log = new TL.LogView();
+            this.used = new TL.UsedSettings();
+            this.body = h("div", {class: "tl-run", hidden: true},
+                h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge), this.about,
+                    this.sentence),
+                this.warnings, TL.card("Loss", {}, this.plot.element), TL.card("Samples", {}, this.samples.element),
+                TL.card("Saved files", {}, this.files.element),
+                h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
+            this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
+            TL.on("run", (run) => run === this.run && this.draw());
+        }
+
+        /** @param {string} id of the run to show, empty for none */
+        show(id) {
+            if ((this.run ? this.run.id : "") === id) return;
+            if (this.run) TL.runs.unwatch(this.run.id);
+            this.run = id ? TL.runs.model(id) : null;
+            this.emptyPart.hidden = Boolean(this.run);
+            this.body.hidden = !this.run;
+            this.warned = -1;
+            if (!this.run) return;
+            this.draw();
+            TL.runs.watch(id);
+        }
+
+        draw() {
+            const {run} = this;
+            setText(this.name, run.summary.name);
+            TL.setBadge(this.badge, run.state);
+            setText(this.about, aboutRun(run));
+            setText(this.sentence, run.sentence());
+            this.sentence.classList.toggle("tl-bad", run.summary.state === "failed" || run.summary.state === "lost");
+            if (this.warned !== run.warnings.length) {
+                this.warned = run.warnings.length;
+                TL.fill(this.warnings, run.warnings.length ?
+                    TL.findings(run.warnings.map((text) => ({level: "warning", text}))) : null);
+            }
+            this.plot.show(run);
+            this.samples.show(run);
+            this.files.show(run);
+            this.log.show(run);
+            this.used.show(run);
+        }
+    }
+
+    function aboutRun(run) {
+        const parts = [];
+        if (run.summary.created) parts.push(`Started ${format.when(run.summary.created)}`);
+        if (run.job && run.job.base && run.job.base.checkpoint) parts.push(`on ${format.fileName(run.job.base.checkpoint)}`);
+        if (run.job && run.job.dataset) parts.push(`with ${format.fileName(run.job.dataset.train_data_dir)}`);
+        return parts.join(" ");
+    }
+
+    TL.RunView = RunView;
+})();
