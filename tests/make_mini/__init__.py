@@ -1,0 +1,1 @@
+"""The program that made the mini checkpoint and the demo pictures in `demo/`."""
