@@ -33,6 +33,8 @@ class Forge(Webui):
 
     def free_gpu(self) -> None:
         """Have Forge unload every model, in the one thread that it moves models in."""
+        if not memory_management.current_loaded_models:
+            return
         problems: list[Exception] = []
         main_thread.run_and_wait_result(_unload_all, problems)
         if problems:

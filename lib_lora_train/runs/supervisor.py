@@ -55,6 +55,7 @@ class Supervisor(threading.Thread):
         self._leases: dict[str, Lease] = {}
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
+        self._problem = ""
 
     def wake(self) -> None:
         """Look at the runs at once, as after a run was queued or stopped."""
@@ -78,15 +79,21 @@ class Supervisor(threading.Thread):
         """Look at the runs each second until closed."""
         try:
             while not self._closing.is_set():
-                try:
-                    self.look()
-                except Exception:  # the thread has to outlive one bad look: it owns the webui's lock
-                    logging.getLogger(__name__).exception("Looking after the runs failed; it is tried again")
+                self._look_safely()
                 self._wake.wait(_POLL_SECONDS)
                 self._wake.clear()
         finally:
             for device in list(self._leases):
                 self._leases.pop(device).give_back()
+
+    def _look_safely(self) -> None:
+        try:
+            self.look()
+            self._problem = ""
+        except Exception as problem:  # the thread has to outlive one bad look: the webui's GPU depends on it
+            if str(problem) != self._problem:  # said once, not each second
+                logging.getLogger(__name__).exception("Looking after the runs failed; it is tried again")
+            self._problem = str(problem)
 
     def look(self) -> None:
         """One look: tell of new files, let go of devices that are done with, start what can be started."""

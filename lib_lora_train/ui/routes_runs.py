@@ -128,6 +128,6 @@ def _file_of(run: RunFolder, path: str) -> Response:
 
 def _device(services: Services, wanted: str) -> str:
     if wanted != "auto":
-        return wanted
+        return "cuda:0" if wanted == "cuda" else wanted
     device = services.host.device()
-    return "auto" if device == "cpu" else device
+    return {"cpu": "auto", "cuda": "cuda:0"}.get(device, device)

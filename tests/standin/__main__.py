@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from .environments import MODULES, ReadyEnvironment
 from .webui import Options, StandinWebui
 
 
@@ -20,6 +21,10 @@ def main() -> None:
     parser.add_argument("--api-auth", help="user:password")
     parser.add_argument("--listen", action="store_true", help="as if other machines could reach it")
     parser.add_argument("--hide-ui-dir-config", action="store_true")
+    parser.add_argument("--worker", choices=("installed", *MODULES), default="installed",
+                        help="installed: as in the webui; real: the worker on --worker-python; "
+                             "scripted: one that only goes through the motions")
+    parser.add_argument("--worker-python", default=sys.executable)
     given = parser.parse_args()
     user, _, password = (given.auth or "").partition(":")
     vaes = tuple(path.absolute() for path in given.vae)
@@ -27,7 +32,8 @@ def main() -> None:
         data_dir=given.data.absolute(), port=given.port, device=given.device, listen=given.listen,
         checkpoints=tuple(path.absolute() for path in given.checkpoint), vaes=vaes, vae=vaes[0] if vaes else None,
         auth=(user, password) if given.auth else None, api_auth=given.api_auth,
-        hide_ui_dir_config=given.hide_ui_dir_config))
+        hide_ui_dir_config=given.hide_ui_dir_config,
+        environment=None if given.worker == "installed" else ReadyEnvironment(given.worker, given.worker_python)))
     webui.start()
     sys.stdout.write(f"The stand-in webui is at {webui.url}\n")
     sys.stdout.flush()

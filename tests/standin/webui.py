@@ -6,8 +6,11 @@ import importlib.util
 import sys
 import threading
 import time
+import unittest.mock
 from dataclasses import dataclass
 from pathlib import Path
+
+from .environments import ReadyEnvironment
 
 STANDIN = Path(__file__).resolve().parent
 EXTENSION = STANDIN.parents[1]
@@ -29,6 +32,7 @@ class Options:
     api_auth: str | None = None
     listen: bool = False
     hide_ui_dir_config: bool = False
+    environment: ReadyEnvironment | None = None  # in place of the one that is installed
 
 
 def use_standin_modules() -> None:
@@ -99,6 +103,14 @@ class StandinWebui:
         from modules import script_callbacks
 
         for callback in script_callbacks.callback_map["app_started"]:
+            self._serve(callback)
+
+    def _serve(self, callback) -> None:
+        if self.options.environment is None:
+            callback(self.demo, self.app)
+            return
+        environment = self.options.environment
+        with unittest.mock.patch.dict(callback.__globals__, InstalledEnvironment=lambda: environment):
             callback(self.demo, self.app)
 
     def reload_ui(self) -> None:

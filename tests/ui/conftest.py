@@ -1,0 +1,114 @@
+"""The tab's routes on gradio's own application, with the stand-in webui behind them and a scripted worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from tests.standin.environments import ReadyEnvironment
+from tests.standin.webui import Options, configure, use_standin_modules
+
+use_standin_modules()
+
+from lib_lora_train.host.webui import Webui  # noqa: E402  # it imports the stand-in's modules
+from lib_lora_train.ui.routes import register_routes  # noqa: E402
+from lib_lora_train.ui.services import Services, build_services  # noqa: E402
+
+HEADERS = {"X-Train-Lora": "1"}
+
+
+@dataclass
+class Tab:
+    """A started tab: its client, its services and its folders."""
+
+    client: TestClient
+    services: Services
+    data: Path
+    dataset: Path
+
+    def get(self, route: str, **query: Any) -> Any:
+        return self.client.get(f"/train-lora/{route}", params=query)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self.client.post(f"/train-lora/{path}", json=body if body is not None else {}, headers=HEADERS)
+
+    def job(self, name: str = "penny", **training: Any) -> dict[str, Any]:
+        """What the form would send for a short run."""
+        return {"dataset": {"train_data_dir": str(self.dataset), "activation_tag": "penny"},
+                "save": {"output_name": name}, "training": {"max_train_epochs": 3, **training},
+                "sample": {"sample_prompts": ["penny smiling"]}}
+
+    def start(self, name: str = "penny", **training: Any) -> str:
+        answer = self.post("runs", {"job": self.job(name, **training)})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    def wait_for(self, run_id: str, *states: str, seconds: float = 20) -> dict[str, Any]:
+        """The run once it is in one of ``states``."""
+        return wait_until(lambda: (run := self.get(f"runs/{run_id}").json())["state"] in states and run, seconds)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """The first true answer of ``condition``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"{condition} stayed false for {seconds} s")
+
+
+@pytest.fixture
+def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
+    """Starts tabs; keywords are the stand-in's ``Options``, ``variables`` are the worker's."""
+    tabs: list[Tab] = []
+
+    def make(variables: dict[str, str] | None = None, **options: Any) -> Tab:
+        checkpoint = tmp_path / "data" / "models" / "Stable-diffusion" / "mini.safetensors"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.touch()
+        given = {"data_dir": tmp_path / "data", "port": 0, "checkpoints": (checkpoint,), **options}
+        configure(Options(**given))
+        with gradio.Blocks() as page:
+            gradio.HTML("")
+        page.auth = [options["auth"]] if options.get("auth") else None
+        page.auth_message = None
+        app = gradio.routes.App.create_app(page)
+        services = build_services(Webui(), ReadyEnvironment(variables=variables))
+        register_routes(app, services)
+        tab = Tab(TestClient(app), services, tmp_path / "data", make_dataset(tmp_path / "pictures"))
+        tabs.append(tab)
+        return tab
+
+    yield make
+    for tab in tabs:
+        for run in tab.services.index.all():
+            if run.alive or (run.state == "waiting" and run.device is not None):
+                tab.post(f"runs/{run.id}/control", {"action": "stop"})
+                tab.wait_for(run.id, "stopped", "finished", "failed", "lost")
+        tab.services.supervisor.close()
+        tab.services.supervisor.join(10)
+
+
+@pytest.fixture
+def tab(make_tab: Callable[..., Tab]) -> Tab:
+    """A tab with nothing special about it."""
+    return make_tab()
+
+
+def make_dataset(folder: Path, count: int = 4) -> Path:
+    """Pictures with captions."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        Image.new("RGB", (96, 64 + 16 * number), (number * 40, 90, 120)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"penny, smiling, number {number}", encoding="utf-8")
+    return folder
