@@ -1,0 +1,1 @@
+"""Pictures, captions, buckets and batches. Everything but latents, batches and augment is free of torch."""

@@ -1,0 +1,140 @@
+"""Aspect ratio buckets: which training size a picture gets, and what is cut off.
+
+The rules are those of sd-scripts, so that a set trained there falls into the same buckets here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..config.groups.dataset import DatasetSettings
+
+
+@dataclass(frozen=True, order=True)
+class Bucket:
+    """A training size in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one picture becomes its bucket's size: scaled to ``resized``, then its centre cut out."""
+
+    bucket: Bucket
+    resized_width: int
+    resized_height: int
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of what is kept, in pixels of the scaled picture."""
+        left = (self.resized_width - self.bucket.width) // 2
+        top = (self.resized_height - self.bucket.height) // 2
+        return left, top, left + self.bucket.width, top + self.bucket.height
+
+    @property
+    def share_cut_off(self) -> float:
+        """The share of the picture's area, 0 to 1, that is not trained on."""
+        return 1 - self.bucket.width * self.bucket.height / (self.resized_width * self.resized_height)
+
+    def kept_of(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """``crop`` in pixels of the original picture, which is ``width`` x ``height``; for a preview."""
+        left, top, right, bottom = self.crop
+        across, down = width / self.resized_width, height / self.resized_height
+        return left * across, top * down, right * across, bottom * down
+
+
+@dataclass(frozen=True)
+class BucketRule:
+    """What the settings say about sizes. ``sizes`` are the ready-made buckets; none when pictures are not enlarged."""
+
+    width: int
+    height: int
+    step: int
+    sizes: tuple[Bucket, ...]
+    enabled: bool
+    no_upscale: bool
+
+    @classmethod
+    def of(cls, settings: DatasetSettings) -> BucketRule:
+        """The rule of ``settings``. Raises ``ValueError`` if ``settings.resolution`` cannot be read."""
+        width, height = settings.size
+        step = settings.bucket_reso_steps
+        sizes: tuple[Bucket, ...] = ()
+        if not settings.enable_bucket:
+            sizes = (Bucket(width, height),)
+        elif not settings.bucket_no_upscale:
+            sizes = bucket_sizes(width * height, settings.min_bucket_reso, settings.max_bucket_reso, step)
+        return cls(width, height, step, sizes, settings.enable_bucket, settings.bucket_no_upscale)
+
+    def fit(self, width: int, height: int) -> Fit:
+        """How a picture of ``width`` x ``height`` pixels is trained on."""
+        if self.enabled and self.no_upscale:
+            return self._fit_without_enlarging(width, height)
+        return _cover(width, height, self._nearest(width, height))
+
+    def _nearest(self, width: int, height: int) -> Bucket:
+        """The bucket of exactly this size, or else that of the nearest ratio; of two equally near the narrower."""
+        exact = Bucket(width, height)
+        if exact in self.sizes:
+            return exact
+        return min(self.sizes, key=lambda size: abs(size.width / size.height - width / height))
+
+    def _fit_without_enlarging(self, width: int, height: int) -> Fit:
+        """Shrunk to the training area if it is larger; the bucket is what is left with both sides cut to the step.
+
+        A picture with a side shorter than one step is enlarged to one step, since nothing smaller can be trained.
+        """
+        if width * height > self.width * self.height:
+            width, height = self._shrunk(width, height)
+        if min(width, height) < self.step:
+            scale = self.step / min(width, height)
+            width, height = max(self.step, _round(width * scale)), max(self.step, _round(height * scale))
+        return Fit(Bucket(_floor(width, self.step), _floor(height, self.step)), width, height)
+
+    def _shrunk(self, width: int, height: int) -> tuple[int, int]:
+        """The size at the training area with one side a multiple of the step: the side that keeps the ratio better."""
+        ratio = width / height
+        by_width = _floor(_round(math.sqrt(self.width * self.height * ratio)), self.step)
+        by_height = _floor(_round(math.sqrt(self.width * self.height / ratio)), self.step)
+        height_for_width = _floor(_round(by_width / ratio), self.step)
+        width_for_height = _floor(_round(by_height * ratio), self.step)
+        width_error = abs(by_width / height_for_width - ratio) if by_width and height_for_width else math.inf
+        height_error = abs(width_for_height / by_height - ratio) if by_height else math.inf
+        if width_error < height_error:
+            return by_width, _round(by_width / ratio)
+        if by_height:
+            return _round(by_height * ratio), by_height
+        return _round(math.sqrt(self.width * self.height * ratio)), _round(math.sqrt(self.width * self.height / ratio))
+
+
+def bucket_sizes(area: int, shortest: int, longest: int, step: int) -> tuple[Bucket, ...]:
+    """All buckets of about ``area`` pixels with sides from ``shortest`` to ``longest``, multiples of ``step``, sorted.
+
+    ``shortest`` is raised and ``longest`` lowered to a multiple of ``step``, since a VAE cannot take other sizes.
+    """
+    shortest, longest = max(step, -(-shortest // step) * step), max(step, _floor(longest, step))
+    square = max(step, _floor(math.isqrt(area), step))
+    sizes = {Bucket(square, square)}
+    for width in range(shortest, longest + 1, step):
+        height = min(longest, _floor(area // width, step))
+        if height >= shortest:
+            sizes.update((Bucket(width, height), Bucket(height, width)))
+    return tuple(sorted(sizes))
+
+
+def _cover(width: int, height: int, bucket: Bucket) -> Fit:
+    """Scale so that no side is shorter than the bucket's."""
+    if width / height > bucket.width / bucket.height:
+        return Fit(bucket, max(bucket.width, _round(width * bucket.height / height)), bucket.height)
+    return Fit(bucket, bucket.width, max(bucket.height, _round(height * bucket.width / width)))
+
+
+def _floor(pixels: int, step: int) -> int:
+    return pixels - pixels % step
+
+
+def _round(pixels: float) -> int:
+    return int(pixels + 0.5)

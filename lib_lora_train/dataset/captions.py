@@ -1,0 +1,76 @@
+"""Caption files, and the caption a picture is trained with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config.groups.dataset import DatasetSettings
+from ..errors import DatasetError
+from ..runs.files import write_atomically
+
+
+def read_caption(path: Path) -> str:
+    """The whole text of a caption file, which is UTF-8 with or without a byte order mark.
+
+    Raises ``DatasetError`` that names the file and the first byte that is not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise DatasetError(f"The caption file {path} cannot be read: {problem.strerror}.") from problem
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:
+        raise DatasetError(f"The caption file {path} is UTF-16 or no text at all. Save it again as UTF-8.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise DatasetError(
+            f"The caption file {path} is not UTF-8: byte {problem.start + 1}, in line {line}, is "
+            f"0x{data[problem.start]:02x}. Open it in an editor and save it again as UTF-8.") from problem
+
+
+def write_caption(path: Path, text: str) -> None:
+    """Write a caption file as UTF-8, so that a reader sees the old text or the new. Raises ``DatasetError``."""
+    try:
+        write_atomically(path, text)
+    except OSError as problem:
+        raise DatasetError(
+            f"The caption file {path} cannot be written: {problem.strerror}. It is unchanged.") from problem
+
+
+def caption_lines(text: str) -> list[str]:
+    """The lines that say something, stripped. Training uses the first, as other trainers do."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def split_tags(caption: str, separator: str) -> list[str]:
+    """The tags of a caption, stripped, empty ones dropped."""
+    return [tag.strip() for tag in caption.split(separator) if tag.strip()]
+
+
+def join_tags(tags: Sequence[str], separator: str) -> str:
+    """One caption of ``tags``: the separator is followed by one space."""
+    return f"{separator.strip()} ".join(tags)
+
+
+def train_caption(caption: str, settings: DatasetSettings, rng: random.Random | None) -> str:
+    """The caption for one look at a picture: all tags after the first ``keep_tokens`` in an order drawn from ``rng``.
+
+    Unchanged if ``shuffle_caption`` is off or ``rng`` is None.
+    """
+    if rng is None or not settings.shuffle_caption:
+        return caption
+    tags = split_tags(caption, settings.caption_separator)
+    kept, moved = tags[:settings.keep_tokens], tags[settings.keep_tokens:]
+    rng.shuffle(moved)
+    return join_tags(kept + moved, settings.caption_separator)
+
+
+def caption_rng(seed: int, epoch: int, batch: int) -> random.Random:
+    """The random stream for the captions of one batch; it follows from its place alone, so a resumed run has the same.
+
+    ``batch`` is its number in the epoch.
+    """
+    return random.Random(f"captions:{seed}:{epoch}:{batch}")

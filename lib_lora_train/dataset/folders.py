@@ -1,0 +1,153 @@
+"""Which folders of a dataset are trained on, and how often their pictures are repeated."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DatasetError
+from .images import PICTURE_ENDINGS
+from .problems import count_of
+
+CACHE_FOLDER = ".lora_train_cache"
+REGULARIZATION_FOLDER = "reg"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is not trained on; ``pictures`` is how many pictures that costs."""
+
+    path: Path
+    reason: str
+    pictures: int = 1
+
+
+@dataclass(frozen=True)
+class ConceptFolder:
+    """A folder whose pictures are trained on. ``concept`` is empty if the folder's name does not give one."""
+
+    path: Path
+    concept: str
+    repeats: int
+    repeats_from_name: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a dataset. ``skip_files`` are folders of which only subfolders are used."""
+
+    concepts: tuple[ConceptFolder, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...] = ()
+
+
+def split_folder_name(name: str) -> tuple[int, str] | None:
+    """``10_red_penny`` as (10, "red penny"), as sd-scripts reads it; None if it begins with no number above 0."""
+    number, _, rest = name.partition("_")
+    if not number.isascii() or not number.isdigit() or int(number) < 1:
+        return None
+    return int(number), rest.replace("_", " ").strip()
+
+
+def find_layout(folder: Path, repeats: int) -> Layout:
+    """Find the concept folders in ``folder``, or take it as a single one that is repeated ``repeats`` times.
+
+    Raises ``DatasetError`` if it is missing or has no pictures where they are looked for, and then says where
+    pictures were found.
+    """
+    _check_exists(folder)
+    own_pictures = count_pictures(folder)
+    concepts, left_out = [], []
+    for path in sorted(subfolders(folder)):
+        inside, named = count_pictures(path), split_folder_name(path.name)
+        if path.name.lower() == REGULARIZATION_FOLDER:
+            left_out.append(LeftOut(path, "regularization pictures are not trained on", _pictures_below(path)))
+        elif named is None and inside:
+            left_out.append(LeftOut(path, "its name does not begin with a number of repeats, such as "
+                                          f"1_{path.name}", inside))
+        elif named is not None and inside:
+            concepts.append(ConceptFolder(path, named[1], named[0], True))
+        elif named is not None:
+            left_out.append(LeftOut(path, "there are no pictures in it", 0))
+    if concepts:
+        if own_pictures:
+            left_out.append(LeftOut(folder, f"{count_of(own_pictures, 'picture')} beside the concept folders; move "
+                                            "them into one of them", own_pictures))
+        return Layout(tuple(concepts), tuple(left_out + _deeper(concepts)))
+    if own_pictures:
+        return _single(folder, repeats, left_out)
+    raise DatasetError(_nothing_here(folder, left_out))
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in ``folder``, hidden ones not counted."""
+    with os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def count_pictures(folder: Path) -> int:
+    """How many files in ``folder`` itself have a picture's ending and are not hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(is_picture_name(entry.name) and entry.is_file() for entry in entries)
+    except OSError:
+        return 0  # a subfolder that may not be listed has nothing that could be trained on
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture, whatever the case of its ending."""
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_ENDINGS
+
+
+def _check_exists(folder: Path) -> None:
+    if not folder.exists():
+        raise DatasetError(f"There is no folder {folder}. Check the path, or make the folder and put pictures in it.")
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is a file. Give the folder with the pictures, such as {folder.parent}.")
+    try:
+        os.scandir(folder).close()
+    except OSError as problem:
+        raise DatasetError(f"The folder {folder} cannot be read: {problem.strerror}. Give yourself the right to "
+                           "read it.") from problem
+
+
+def _single(folder: Path, repeats: int, left_out: list[LeftOut]) -> Layout:
+    named = split_folder_name(folder.name)
+    if named is None:
+        return Layout((ConceptFolder(folder, "", repeats, False),), tuple(left_out))
+    note = (f"The folder's own name, {folder.name}, says that each picture is seen {count_of(named[0], 'time')} an "
+            f"epoch. Rename it if that is not meant.")
+    return Layout((ConceptFolder(folder, named[1], named[0], True),), tuple(left_out), (note,))
+
+
+def _deeper(concepts: list[ConceptFolder]) -> list[LeftOut]:
+    return [LeftOut(path, "folders inside a concept folder are not looked into", inside)
+            for concept in concepts for path in sorted(subfolders(concept.path)) if (inside := _pictures_below(path))]
+
+
+def _pictures_below(folder: Path) -> int:
+    """Pictures in ``folder`` and the folders in it."""
+    return count_pictures(folder) + sum(count_pictures(inside) for inside in subfolders(folder))
+
+
+def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
+    """Why there is nothing to train on, and where the pictures seem to be."""
+    for inside in sorted(subfolders(folder)):
+        below = [path for path in subfolders(inside) if split_folder_name(path.name) and count_pictures(path)]
+        if below:
+            return (f"{folder} has no pictures of its own and no <repeats>_<concept> folders, but {inside} has "
+                    f"{below[0].name}. Give {inside} as the dataset folder.")
+    unnumbered = [item for item in left_out if item.pictures and item.path.name.lower() != REGULARIZATION_FOLDER]
+    if len(unnumbered) == 1:
+        item = unnumbered[0]
+        return (f"{folder} has no pictures of its own, but {count_of(item.pictures, 'picture')} in {item.path}. Give "
+                f"that folder, or rename it to 1_{item.path.name}.")
+    if unnumbered:
+        names = ", ".join(item.path.name for item in unnumbered[:5])
+        return (f"{folder} has no pictures of its own, and none of its folders ({names}) begins with a number of "
+                f"repeats. Rename them, such as {unnumbered[0].path.name} to 1_{unnumbered[0].path.name}.")
+    files = [path.suffix.lower() for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    what = f"only {count_of(len(files), 'file')} of other kinds ({', '.join(sorted(set(files))[:6])})" if files \
+        else "nothing that could be one"
+    return (f"There are no pictures in {folder}, {what}. Put {', '.join(PICTURE_ENDINGS)} files into it.")

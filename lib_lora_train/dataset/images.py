@@ -1,0 +1,217 @@
+"""Opening pictures of every kind as upright RGB, and reading their size without decoding them."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from os import cpu_count
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import DatasetError
+from .avif import read_avif_header
+from .buckets import Fit
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
+SMALLEST_SIDE = 8
+"""A picture with a shorter side has not one latent pixel."""
+
+_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "AVIF"}
+_ORIENTATION = 0x0112
+_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+          8: Image.Transpose.ROTATE_90}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+class PictureError(DatasetError):
+    """One picture cannot be used; ``reason`` is a clause that can follow the file's name."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path} cannot be used: {reason}.")
+
+
+class PictureHeader(NamedTuple):
+    """Size in pixels as the picture is seen, after its EXIF rotation, and whether it may be see-through."""
+
+    width: int
+    height: int
+    has_alpha: bool
+
+
+def read_header(path: Path) -> PictureHeader:
+    """Read a picture's size without decoding it. Raises ``PictureError`` if it cannot be trained on."""
+    try:
+        if path.suffix.lower() == ".avif" and not _avif_is_readable():
+            avif = read_avif_header(path)
+            _refuse_animation(path, avif.is_animated)
+            header = PictureHeader(avif.width, avif.height, avif.has_alpha)
+        else:
+            with _open(path) as picture:
+                header = _header_of(picture)
+    except ValueError as problem:
+        raise PictureError(path, str(problem)) from problem
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
+    if min(header.width, header.height) < SMALLEST_SIDE:
+        raise PictureError(path, f"it is only {header.width}x{header.height} pixels")
+    return header
+
+
+def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
+    """Decode a picture as RGB, 8 bits a channel, upright by its EXIF rotation, transparency laid over white.
+
+    ``content`` is the file's bytes if they were read before. Raises ``PictureError`` if the picture is truncated,
+    damaged or of a kind that is not trained on.
+    """
+    try:
+        with _open(path, content) as picture:
+            return _over_white(_turned(_eight_bit(picture), _orientation(picture)))
+    except (ValueError, SyntaxError, struct.error, EOFError) as problem:
+        raise PictureError(path, f"it is damaged ({problem})") from problem
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
+
+
+def fit_to_bucket(picture: Image.Image, fit: Fit) -> Image.Image:
+    """Scale so that the bucket is covered (Lanczos, which averages when it shrinks) and cut out its centre."""
+    if picture.size != (fit.resized_width, fit.resized_height):
+        picture = picture.resize((fit.resized_width, fit.resized_height), Image.Resampling.LANCZOS)
+    return picture if picture.size == (fit.bucket.width, fit.bucket.height) else picture.crop(fit.crop)
+
+
+def check_pictures(paths: Sequence[Path], progress: Callable[[int, int], None] | None = None,
+                   threads: int | None = None) -> list[PictureError]:
+    """Decode every picture fully and return what is wrong, one error a damaged picture, in the order of ``paths``.
+
+    ``progress(done, total)`` is called in the calling thread.
+    """
+    problems = []
+    with ThreadPoolExecutor(threads or decoding_threads()) as pool:
+        for done, problem in enumerate(pool.map(_problem_with, paths), start=1):
+            if problem is not None:
+                problems.append(problem)
+            if progress is not None:
+                progress(done, len(paths))
+    return problems
+
+
+def damaged_pictures_error(problems: Iterable[PictureError]) -> DatasetError:
+    """One error that names every damaged picture."""
+    lines = [f"{problem.path}: {problem.reason}" for problem in problems]
+    pictures = "1 picture" if len(lines) == 1 else f"{len(lines)} pictures"
+    return DatasetError(f"{pictures} cannot be decoded. Save {'it' if len(lines) == 1 else 'them'} again from the "
+                        "original, or take out of the folder:\n" + "\n".join(lines))
+
+
+def decoding_threads() -> int:
+    """Decoders beside the thread that uses the pictures: Pillow lets others run while it decodes."""
+    return max(2, min(8, cpu_count() or 1))
+
+
+def _problem_with(path: Path) -> PictureError | None:
+    try:
+        open_picture(path)
+    except PictureError as problem:
+        return problem
+    return None
+
+
+def _open(path: Path, content: bytes | None = None) -> Image.Image:
+    if path.suffix.lower() == ".avif" and not _avif_is_readable():
+        raise PictureError(path, "this Python's Pillow cannot read AVIF; the training itself can")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            picture = Image.open(path if content is None else BytesIO(content))
+        except Image.DecompressionBombError as problem:
+            raise PictureError(path, "it has more pixels than can be opened safely; save a smaller copy") from problem
+        except (SyntaxError, struct.error, EOFError, TypeError, KeyError) as problem:
+            raise PictureError(path, f"its header is damaged ({problem})") from problem
+    if picture.format not in _FORMATS:
+        kind = picture.format
+        picture.close()
+        raise PictureError(path, f"it is really a {kind} file whatever its ending; save it as PNG")
+    try:
+        _refuse_animation(path, picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1)
+    except PictureError:
+        picture.close()
+        raise
+    return picture
+
+
+def _refuse_animation(path: Path, is_animated: bool) -> None:
+    if is_animated:
+        raise PictureError(path, "it is animated; save the frame you want as PNG")
+
+
+def _avif_is_readable() -> bool:
+    if ".avif" not in Image.registered_extensions():
+        try:
+            import pillow_avif  # noqa: F401 - registers AVIF with a Pillow that lacks it
+        except ImportError:
+            return False
+    return ".avif" in Image.registered_extensions()
+
+
+def _header_of(picture: Image.Image) -> PictureHeader:
+    width, height = picture.size
+    if _orientation(picture) in _SIDEWAYS:
+        width, height = height, width
+    return PictureHeader(width, height, picture.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+                         or "transparency" in picture.info)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF orientation, 1 if there is none or the metadata is damaged (then viewers show it unturned as well).
+
+    The base class's method is called on purpose: PNG's own decodes the whole picture to look behind it.
+    """
+    try:
+        found = Image.Image.getexif(picture).get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return 1
+    return found if found in _TURNS else 1
+
+
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """RGB, or RGBA if there is transparency. Decodes the picture."""
+    picture.load()
+    if picture.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would cut off, not scale
+        grey = np.asarray(picture).astype(np.int64)
+        eight_bit = Image.fromarray(((grey.clip(0, 65535) + 128) // 257).astype(np.uint8))
+        clear = picture.info.get("transparency")
+        if not isinstance(clear, int):
+            return eight_bit.convert("RGB")
+        alpha = Image.fromarray(np.where(grey == clear, 0, 255).astype(np.uint8))
+        return Image.merge("LA", (eight_bit, alpha)).convert("RGBA")
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return picture.convert("RGB")
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _unreadable(path: Path, problem: OSError) -> PictureError:
+    if isinstance(problem, UnidentifiedImageError):
+        return PictureError(path, "it is no picture, or its beginning is damaged")
+    if problem.errno is not None:
+        return PictureError(path, f"it cannot be read: {problem.strerror}")
+    return PictureError(path, f"it is truncated or damaged ({problem})")

@@ -1,0 +1,218 @@
+"""What there is to train on: the pictures of a folder with their captions, and what is left out and why."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.groups.dataset import DatasetSettings
+from ..errors import DatasetError
+from .captions import caption_lines, read_caption
+from .folders import ConceptFolder, LeftOut, find_layout, is_picture_name
+from .images import PictureError, PictureHeader, decoding_threads, read_header
+from .problems import Problem, count_of, names_of
+
+_COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", ".toml", ".md")
+"""Files that stand beside pictures by right and are not worth a word."""
+
+_OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".ico", ".tga",
+                   ".jfif", ".jp2", ".apng")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is trained on. Sizes are in pixels, after EXIF rotation.
+
+    ``caption`` is one line. ``caption_source`` says where it comes from: ``file``, ``folder`` (the concept's name),
+    ``activation_tag``, or ``none`` (then it is empty). ``caption_path`` is where the caption file is or would be.
+    """
+
+    path: Path
+    width: int
+    height: int
+    has_alpha: bool
+    concept: str
+    repeats: int
+    caption: str
+    caption_source: str
+    caption_path: Path
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One folder of pictures; ``name`` is empty if the folder's name gives none."""
+
+    folder: Path
+    name: str
+    repeats: int
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a folder holds. ``pictures`` are sorted by folder and name."""
+
+    folder: Path
+    pictures: tuple[Picture, ...]
+    left_out: tuple[LeftOut, ...]
+    concepts: tuple[Concept, ...]
+    problems: tuple[Problem, ...]
+
+
+def scan_dataset(settings: DatasetSettings) -> Dataset:
+    """Everything ``settings.train_data_dir`` holds; pictures are not decoded, only their headers are read.
+
+    Raises ``DatasetError`` if the folder is missing or has no pictures, a caption file is not UTF-8, or there is
+    nothing that could be used as a caption.
+    """
+    dataset = survey(settings)
+    errors = [problem.text for problem in dataset.problems if problem.level == "error"]
+    if errors:
+        raise DatasetError("\n".join(errors))
+    return dataset
+
+
+def survey(settings: DatasetSettings) -> Dataset:
+    """As ``scan_dataset``, but what is wrong with single files is told in ``problems`` instead of raised."""
+    folder = Path(settings.train_data_dir)
+    layout = find_layout(folder, settings.dataset_repeats)
+    pictures: list[Picture] = []
+    left_out = list(layout.left_out)
+    problems = [Problem("note", note) for note in layout.notes]
+    concepts = []
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        for concept in layout.concepts:
+            found, unused = _list_folder(concept.path)
+            headers = list(pool.map(_header_or_error, found))
+            left_out += unused + [LeftOut(header.path, header.reason) for header in headers
+                                  if isinstance(header, PictureError)]
+            usable = {path: header for path, header in zip(found, headers, strict=True)
+                      if isinstance(header, PictureHeader)}
+            captioned, caption_problems = _with_captions(concept, usable, settings)
+            pictures += captioned
+            problems += caption_problems
+            concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
+    if not pictures:
+        raise DatasetError(f"No picture in {folder} can be used:\n" + _reasons(left_out))
+    problems += _missing_captions(pictures, settings)
+    return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
+
+
+def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
+    """The pictures of ``folder`` by their names, sorted, and the files that are none."""
+    pictures, left_out, others = [], [], defaultdict(list)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path, ending = Path(entry.path), Path(entry.name).suffix.lower()
+            if entry.is_dir():
+                continue
+            if not entry.is_file():
+                left_out.append(LeftOut(path, "it is a link that leads nowhere"))
+            elif is_picture_name(entry.name):
+                pictures.append(path)
+            elif entry.name.startswith("."):
+                left_out.append(LeftOut(path, "it is a hidden file", 0))
+            elif ending in _OTHER_PICTURES:
+                kind = ending[1:].upper()
+                left_out.append(LeftOut(path, f"{kind} files are not trained on; save it as PNG"))
+            elif ending not in _COMPANIONS:
+                others[ending].append(path)
+    for ending, paths in others.items():
+        kind = f"{ending} files are" if ending else "files without an ending are"
+        where = paths[0] if len(paths) == 1 else folder
+        how_many = "" if len(paths) == 1 else f" ({len(paths)} of them)"
+        left_out.append(LeftOut(where, f"{kind} no pictures{how_many}", 0))
+    return pictures, left_out
+
+
+def _header_or_error(path: Path) -> PictureHeader | PictureError:
+    try:
+        if path.stat().st_size == 0:
+            return PictureError(path, "the file is empty (0 bytes)")
+        return read_header(path)
+    except PictureError as problem:
+        return problem
+
+
+def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader],
+                   settings: DatasetSettings) -> tuple[list[Picture], list[Problem]]:
+    names = {entry.name.lower(): entry.name for entry in os.scandir(concept.path)}
+    pictures, problems = [], []
+    empty: list[Path] = []
+    long: list[Path] = []
+    for path, header in headers.items():
+        caption_path = _caption_path(path, settings.caption_extension, names)
+        caption, source = "", "none"
+        if caption_path.name.lower() in names:
+            try:
+                lines = caption_lines(read_caption(caption_path))
+            except DatasetError as problem:
+                problems.append(Problem("error", str(problem), (caption_path,)))
+                lines = []
+            else:
+                if not lines:
+                    empty.append(caption_path)
+                elif len(lines) > 1:
+                    long.append(caption_path)
+            if lines:
+                caption, source = lines[0], "file"
+        if source == "none" and concept.concept:
+            caption, source = concept.concept, "folder"
+        elif source == "none" and settings.activation_tag.strip():
+            caption, source = settings.activation_tag.strip(), "activation_tag"
+        pictures.append(Picture(path, header.width, header.height, header.has_alpha, concept.concept, concept.repeats,
+                                caption, source, caption_path))
+    return pictures, problems + _about_texts(empty, long)
+
+
+def _caption_path(picture: Path, ending: str, names: Mapping[str, str]) -> Path:
+    """The picture's caption file, in any letter case; if there is none, the one that would be made."""
+    wanted = f"{picture.stem}{ending}"
+    return picture.with_name(wanted if wanted in names.values() else names.get(wanted.lower(), wanted))
+
+
+def _about_texts(empty: list[Path], long: list[Path]) -> list[Problem]:
+    problems = []
+    if empty:
+        problems.append(Problem("warning", f"{count_of(len(empty), 'caption file')} with nothing in it: "
+                                           f"{names_of(empty)}.", tuple(empty)))
+    if long:
+        problems.append(Problem("warning", f"{count_of(len(long), 'caption file')} with more than one line, of which "
+                                           f"only the first is used: {names_of(long)}.", tuple(long)))
+    return problems
+
+
+def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) -> list[Problem]:
+    by_source: dict[str, list[Path]] = defaultdict(list)
+    for picture in pictures:
+        by_source[picture.caption_source].append(picture.path)
+    bare, ending = by_source["none"], settings.caption_extension
+    if bare and len(by_source) == 1:
+        return [Problem("error", f"None of the {count_of(len(bare), 'picture')} has a caption: there are no {ending} "
+                                 "files with text, the folder is not named like 10_penny, and activation_tag is "
+                                 f"empty. Tag the pictures, or give an activation tag.{_other_endings(bare)}")]
+    problems = []
+    if bare:
+        problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
+                                           f"one: {names_of(bare)}.", tuple(bare)))
+    for source, words in (("folder", "the folder's name"), ("activation_tag", "the activation tag")):
+        if by_source[source]:
+            problems.append(Problem("note", f"{count_of(len(by_source[source]), 'picture')} without a caption, for "
+                                            f"which {words} is used.", tuple(by_source[source])))
+    return problems
+
+
+def _other_endings(pictures: list[Path]) -> str:
+    for ending in (".txt", ".caption"):
+        if pictures[0].with_suffix(ending).is_file():
+            return f" There are {ending} files: set caption_extension to {ending} if those are the captions."
+    return ""
+
+
+def _reasons(left_out: list[LeftOut]) -> str:
+    lines = [f"{item.path}: {item.reason}" for item in left_out if item.pictures]
+    return "\n".join(lines[:20] + ([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))
