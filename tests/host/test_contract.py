@@ -1,0 +1,122 @@
+"""Everything that the host uses of the webui is there, with the shape it is used in.
+
+The stand-in is checked always; a real webui too, where ``WEBUI_ROOT`` names its folder. Nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+STANDIN = PROJECT / "tests" / "standin"
+ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
+USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "scripts" / "lora_train.py"]
+
+# (module, function, the arguments it is called with)
+CALLS = [
+    ("modules/sd_models.py", "send_model_to_cpu", ["m"]),
+    ("modules/sd_models.py", "send_model_to_device", ["m"]),
+    ("modules/devices.py", "torch_gc", []),
+    ("modules/fifo_lock.py", "FIFOLock.acquire", ["self", "blocking"]),
+    ("modules/fifo_lock.py", "FIFOLock.release", ["self"]),
+    ("modules/script_callbacks.py", "on_ui_tabs", ["callback"]),
+    ("modules/script_callbacks.py", "on_app_started", ["callback"]),
+    ("networks.py", "list_available_networks", []),
+]
+# (module, class, what its constructor sets)
+FIELDS = [
+    ("modules/sd_models.py", "SdModelData", {"sd_model", "loaded_sd_models", "lock"}),
+    ("modules/sd_models.py", "CheckpointInfo", {"filename", "title"}),
+]
+
+
+def source(root: Path, name: str) -> Path:
+    """A module of the webui; the Lora extension's lie in their own folder."""
+    inside = root / "extensions-builtin" / "Lora" / name
+    return inside if inside.exists() else root / name
+
+
+def tree(root: Path, name: str) -> ast.Module:
+    return ast.parse(source(root, name).read_text(encoding="utf-8"))
+
+
+def defined(module: ast.Module) -> set[str]:
+    """The names that a module has at its top level."""
+    names: set[str] = set()
+    for node in module.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return names
+
+
+def used() -> list[tuple[str, str]]:
+    """Every ``module.name`` of the webui that our code mentions."""
+    pairs = set()
+    for path in USERS:
+        code = ast.parse(path.read_text(encoding="utf-8"))
+        modules = {alias.asname or alias.name for node in ast.walk(code)
+                   if isinstance(node, ast.ImportFrom) and node.module == "modules" for alias in node.names}
+        pairs |= {(node.value.id, node.attr) for node in ast.walk(code)
+                  if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules}
+    return sorted(pairs)
+
+
+def function(module: ast.Module, dotted: str) -> ast.FunctionDef:
+    *owner, name = dotted.split(".")
+    body = module.body
+    for part in owner:
+        body = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == part).body
+    return next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == name)
+
+
+def test_the_host_uses_the_webui_at_all():
+    assert ("call_queue", "queue_lock") in used()
+    assert len(used()) > 12
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
+@pytest.mark.parametrize(("module", "name"), used())
+def test_every_name_that_is_used_is_there(root, module, name):
+    assert name in defined(tree(root, f"modules/{module}.py"))
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
+@pytest.mark.parametrize(("module", "name", "arguments"), CALLS)
+def test_functions_take_what_they_are_given(root, module, name, arguments):
+    found = function(tree(root, module), name).args
+    names = [argument.arg for argument in [*found.posonlyargs, *found.args]]
+    required = len(names) - len(found.defaults)
+    assert names[:len(arguments)] == arguments
+    assert required <= len(arguments)
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
+@pytest.mark.parametrize(("module", "owner", "fields"), FIELDS)
+def test_objects_have_the_fields_that_are_read(root, module, owner, fields):
+    constructor = function(tree(root, module), f"{owner}.__init__")
+    assigned = {node.attr for node in ast.walk(constructor) if isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == "self"}
+    assert fields <= assigned
+
+
+SET_ELSEWHERE = [
+    ("modules/cmd_args.py", '"--hide-ui-dir-config"'), ("modules/cmd_args.py", '"--api-auth"'),
+    ("modules/cmd_args.py", '"--enable-insecure-extension-access"'), ("preload.py", '"--lora-dir"'),
+    ("modules/shared_cmd_options.py", "cmd_opts.disable_extension_access ="),
+    ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
+    ("modules/sd_models.py", "model.sd_checkpoint_info ="), ("modules/sd_models.py", "checkpoint_aliases[id] = self"),
+    ("modules/call_queue.py", "with queue_lock")]
+
+if ROOTS[1:]:  # the stand-in sets these in one place of its own
+    @pytest.mark.parametrize(("file", "text"), SET_ELSEWHERE)
+    def test_options_and_fields_that_are_set_elsewhere_have_their_names(file, text):
+        assert text in source(ROOTS[1], file).read_text(encoding="utf-8")
