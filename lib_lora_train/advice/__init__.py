@@ -1,0 +1,1 @@
+"""What can be said before training: schedules, sizes, and what the settings will do."""

@@ -1,0 +1,72 @@
+"""How hard a character is to learn, and which rank and network it asks for.
+
+After the guide's "Character difficulty", "Female bias" and "Character difficulty and settings".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """One category. ``lowest_rank`` and ``highest_rank`` bound ``network_dim``; ``networks`` begins with the best."""
+
+    letter: str
+    description: str
+    lowest_rank: int
+    highest_rank: int
+    networks: tuple[str, ...]
+    looks: int
+    """Pictures to show in all, repeats counted."""
+
+    @property
+    def suggested_rank(self) -> int:
+        """A rank from the middle of the range, a multiple of 4."""
+        return max(4, (self.lowest_rank + self.highest_rank) // 2 // 4 * 4)
+
+
+_LIERLA, _LOKR, _LOHA = "LoRA-LierLa", "LyCORIS-LoKR", "LyCORIS-LoHa"
+
+DIFFICULTIES = (
+    Difficulty("A", "An ordinary woman in ordinary clothes", 4, 8, (_LIERLA, _LOKR), 1000),
+    Difficulty("B", "A woman with an unusual face, hair, colours or outfit", 4, 16, (_LIERLA, _LOKR, _LOHA), 1000),
+    Difficulty("C", "Rich details, or something extra: wings, armour, a tail", 8, 32, (_LIERLA, _LOKR, _LOHA), 1000),
+    Difficulty("D", "Humanoid, or furry with human features; a real person", 32, 64, (_LIERLA, _LOHA), 1000),
+    Difficulty("E", "Odd proportions, but still two arms and two legs", 64, 64, (_LIERLA,), 1000),
+    Difficulty("F", "Animals, dragons, robots in human shape, costumes beyond all measure", 64, 128, (_LIERLA,), 1500),
+    Difficulty("G", "Giant mechs, aliens, demons, humanoids with more limbs", 128, 128, (_LIERLA,), 1500),
+    Difficulty("H", "Machines, monsters, insects without human shape; realistic animals", 128, 192, (_LIERLA,), 1500),
+    Difficulty("I", "Things no mind should hold", 192, 256, (_LIERLA,), 1500),
+)
+
+VEHICLES = ("C", "G")
+"""Between which categories vehicles lie; the truer to life, the higher."""
+
+MALE_CHARACTERS = ("Most models know women better than men. Take a male character up to category D for half a category "
+                   "harder: rather the higher rank of its range.")
+_LARGEST_OF_LIERLA = 128
+
+
+def difficulty(letter: str) -> Difficulty:
+    """The category ``letter``, A to I in either case. Raises ``KeyError`` if there is none."""
+    for candidate in DIFFICULTIES:
+        if candidate.letter == letter.upper():
+            return candidate
+    raise KeyError(letter)
+
+
+def rank_advice(category: Difficulty, network_dim: int, network_type: str) -> list[str]:
+    """What speaks against this rank or kind of network for this category, a sentence each."""
+    advice = []
+    letter, low, high = category.letter, category.lowest_rank, category.highest_rank
+    ranks = f"{low}" if low == high else f"{low} to {high}"
+    if network_dim < low:
+        advice.append(f"A network_dim of {network_dim} is little for category {letter}: {ranks} holds it better, or "
+                      "train longer.")
+    elif network_dim > 2 * high:
+        advice.append(f"A network_dim of {network_dim} is far more than category {letter} needs: {ranks} is enough, "
+                      "and the file is smaller.")
+    if network_type not in category.networks:
+        advice.append(f"{network_type} is not the best for category {letter}. Choose {' or '.join(category.networks)}.")
+    return advice
