@@ -8,7 +8,10 @@ from ..errors import ConfigError
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run the command that ``arguments`` begin with; returns the exit status. Raises ``ConfigError`` if there is none."""
+    """Run the command that ``arguments`` begin with; returns the exit status.
+
+    Raises ``ConfigError`` if there is no such command.
+    """
     commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "settings": _settings, "demo": _demo}
     command = commands.get(arguments[0])
     if command is None:

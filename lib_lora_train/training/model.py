@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
+from diffusers import DDPMScheduler
 from torch import Tensor
 
 from ..models.load import BaseModel
 from ..models.text_states import encode
-from ..models.tokenizer import Tokenizer
+from ..models.tokenizer import WINDOW, Tokenizer
 from ..networks.lora import Network
 
 
@@ -24,6 +26,7 @@ class TrainedModel:
     network: Network
     tokenizer: Tokenizer
     accelerator: Accelerator
+    noise_schedule: DDPMScheduler
     clip_skip: int
     max_token_length: int
     trains_text_encoder: bool
@@ -34,8 +37,14 @@ class TrainedModel:
         return self.accelerator.device
 
     def text_states(self, captions: Sequence[str]) -> Tensor:
-        """Text encoder states of ``captions``: (B, 77, 152 or 227, C)."""
-        tokens = self.tokenizer.tokenize(captions, self.max_token_length).to(self.device)
+        """Text encoder states of ``captions``: (B, 77, 152 or 227, C).
+
+        Only as many windows of 75 tokens are encoded as the longest caption of the batch needs, which is what the
+        webui does with a prompt of that length, and a third of the work of always encoding 225.
+        """
+        longest = max(1, *(self.tokenizer.count_tokens(caption) for caption in captions))
+        length = min(math.ceil(longest / WINDOW) * WINDOW, self.max_token_length)
+        tokens = self.tokenizer.tokenize(captions, length).to(self.device)
         with nullcontext() if self.trains_text_encoder else torch.no_grad():
             return encode(self.base.text_encoder, tokens, self.clip_skip)
 

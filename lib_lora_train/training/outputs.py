@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.job import Job
+from ..dataset.plan import TrainingPlan
 from ..dataset.summary import DatasetSummary
 from ..errors import RunError
+from ..models.hashes import ModelHashes
 from ..models.load import BaseModel
-from ..networks.lora import Network
 from ..networks.metadata import TrainingFacts, build_metadata, sidecar_json
+from ..networks.lora import Network
 from ..networks.save import save_network
 from ..runs.files import write_atomically
 from ..runs.folder import RunFolder
@@ -32,10 +36,13 @@ class Place:
 class Outputs:
     """Writes what a run makes, each file whole or not at all, none over another's."""
 
-    def __init__(self, job: Job, run: RunFolder, base: BaseModel, summary: DatasetSummary, reporter: Reporter) -> None:
+    def __init__(self, job: Job, run: RunFolder, base: BaseModel, hashes: Future[ModelHashes], plan: TrainingPlan,
+                 summary: DatasetSummary, reporter: Reporter) -> None:
         self._job = job
         self._run = run
         self._base = base
+        self._hashes = hashes
+        self._plan = plan
         self._summary = summary
         self._reporter = reporter
         self._folder = Path(job.save.output_dir)
@@ -43,23 +50,29 @@ class Outputs:
     def file_for(self, place: Place) -> Path:
         """``name``, ``name-000004`` for epoch 4 or ``name-step00001000``, with ``.safetensors``."""
         name = self._job.save.output_name
-        if place.final:
-            return self._folder / f"{name}.safetensors"
-        if place.epoch_complete:
-            return self._folder / f"{name}-{place.epoch:06d}.safetensors"
-        return self._folder / f"{name}-step{place.step:08d}.safetensors"
+        if not place.final:
+            name += f"-{place.epoch:06d}" if place.epoch_complete else f"-step{place.step:08d}"
+        return self._folder / f"{name}.safetensors"
 
     def save(self, network: Network, place: Place) -> Path:
         """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only."""
         path = self.file_for(place)
-        facts = TrainingFacts(step=place.step, epoch=place.epoch, base_checkpoint=Path(self._job.base.checkpoint),
-                              base_hashes=self._base.hashes(), family=self._base.family,
-                              prediction_type=self._base.prediction_type)
+        facts = self._facts(place)
         metadata = build_metadata(self._job, self._summary, facts, path.stem)
         save_network(path, network, self._job.save.save_precision, metadata)
-        write_atomically(path.with_suffix(".json"), sidecar_json(self._job, self._summary, facts))
+        sidecar = path.with_suffix(".json")
+        if not sidecar.exists():
+            write_atomically(sidecar, sidecar_json(self._job, self._summary, facts))
         self._reporter.saved(path, step=place.step, epoch=place.epoch, final=place.final)
         return path
+
+    def _facts(self, place: Place) -> TrainingFacts:
+        """No times are in the file, so that the same seed and settings give the same bytes."""
+        return TrainingFacts(step=place.step, epoch=place.epoch, base_checkpoint=self._base.checkpoint,
+                             base_hashes=self._hashes.result(), family=self._base.family,
+                             prediction_type=self._base.prediction_type, base_vae=self._base.vae_file,
+                             total_steps=self._plan.total_steps, total_epochs=self._plan.epochs,
+                             batches_per_epoch=self._plan.batches_per_epoch)
 
     def keep_sample(self, sample: Sample, place: Place) -> Path:
         """Put a sample into the run folder and tell of it."""
@@ -83,8 +96,6 @@ def check_output_folder(folder: Path, bytes_needed: int) -> None:
 
     Raises ``RunError`` if it cannot be made or written, or has too little space.
     """
-    import shutil
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".train_lora_write_test.tmp"

@@ -52,14 +52,14 @@ def draw_samples(model: TrainedModel, job: Job) -> Iterator[Sample]:
 def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
     """The picture that scaled latents (1, 4, h, w) stand for."""
     vae = model.base.vae
-    pixels = vae.decode(latents.to(vae.dtype) / model.base.latent_scale, return_dict=False)[0][0]
+    pixels = vae.decode(latents.to(vae.dtype) / model.base.family.latent_scale, return_dict=False)[0][0]
     array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array.astype(np.uint8))
 
 
 def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
              generator: torch.Generator) -> Tensor:
-    sampler = DPMSolverMultistepScheduler.from_config(model.base.noise_schedule.config, use_karras_sigmas=True)
+    sampler = DPMSolverMultistepScheduler.from_config(model.noise_schedule.config, use_karras_sigmas=True)
     sampler.set_timesteps(job.sample.sample_steps, device=model.device)
     latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
     latents = latents * sampler.init_noise_sigma

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
-from ..dataset.batches import Batch, batch_of
-from ..dataset.latents import LatentStore, encode_all
+from ..dataset.batches import Batch, load_batch
+from ..dataset.latents import Encoder, LatentStore, Posterior, cache_folder_of, encode_all
 from ..dataset.plan import TrainingPlan, plan_of
 from ..dataset.scan import Dataset, scan_dataset
 from ..dataset.summary import summarize
+from ..models.hashes import ModelHashes, file_sha256, hashes_of
 from ..models.load import BaseModel, load_base
-from ..models.tokenizer import Tokenizer
+from ..models.noise import noise_schedule
+from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..networks.lora import Network, create_network
-from ..networks.save import file_bytes
 from ..runs.folder import RunFolder
-from ..runs.names import next_free_name
+from ..runs.names import lora_names, next_free_name
 from .model import TrainedModel
 from .optimizers import RatedParameters, make_optimizer
 from .outputs import Outputs, check_output_folder
 from .precision import make_accelerator, weight_dtype
-from .randomness import seed_for
 from .report import Reporter
 from .schedules import make_schedule
 from .step import Learner
@@ -50,28 +52,134 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     """
     reporter.phase("dataset", "Looking at the pictures")
     dataset = scan_dataset(job.dataset)
-    held_out = _validation_dataset(job)
     plan = plan_of(job.dataset, dataset, job.training)
-    _report_left_out(dataset, reporter)
+    held_out = _held_out_plan(job)
+    _report_problems(dataset, reporter)
     job = with_free_name(job, reporter)
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
     base = load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None,
-                     dtype=weight_dtype(accelerator.mixed_precision), device=torch.device("cpu"))
-    tokenizer = Tokenizer.load()
-    network = _network(job, base)
-    check_output_folder(Path(job.save.output_dir), file_bytes(network, job.save.save_precision))
+                     dtype=weight_dtype(accelerator.mixed_precision), device="cpu")
+    hashes = _hashes_in_background(base)
+    tokenizer = Tokenizer(find_vocabulary())
     _report_long_captions(dataset, tokenizer, job.base.max_token_length, reporter)
-    learner = _learner(job, base, tokenizer, network, accelerator, plan.total_steps)
+    network = create_network(job.network, base.unet, base.text_encoder, job.training.seed)
+    check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
+    model = TrainedModel(base, network, tokenizer, accelerator, noise_schedule(base.prediction_type),
+                         job.base.clip_skip, job.base.max_token_length, bool(network.text_encoder_keys))
+    _save_memory(model, job)
+    learner = _learner(model, job, plan.total_steps)
 
-    latents = _encode(job, dataset, base, accelerator.device, reporter)
+    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures")
     validation = []
     if held_out is not None:
-        held_out_plan = plan_of(_validation_settings(job), held_out, job.training)
-        held_out_latents = _encode(job, held_out, base, accelerator.device, reporter)
-        validation = [batch_of(held_out_plan, indices, held_out_latents, None)
-                      for indices in held_out_plan.batches_in_order()]
-    outputs = Outputs(job, run, base, summarize(dataset, plan, job.dataset), reporter)
-    learner.model.move(accelerator.device)
+        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures")
+        validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
+                      for indices in held_out.batches_in_order()]
+    outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
+    model.move(accelerator.device)
+    _report_start(job, plan, model, reporter)
     return Prepared(job, plan, latents, learner, outputs, validation)
+
+
+def with_free_name(job: Job, reporter: Reporter) -> Job:
+    """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is told."""
+    name = next_free_name(job.save.output_name, lora_names(Path(job.save.output_dir)))
+    if name != job.save.output_name:
+        reporter.warning(f"There is a LoRA {job.save.output_name} already, so this one is called {name}.")
+    return dataclasses.replace(job, save=dataclasses.replace(job.save, output_name=name))
+
+
+def _held_out_plan(job: Job) -> TrainingPlan | None:
+    """The validation pictures in buckets, each once; ``None`` if the job has none."""
+    if not job.dataset.validation_data_dir:
+        return None
+    settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir)
+    return plan_of(settings, scan_dataset(settings), job.training)
+
+
+def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
+    for problem in dataset.problems:
+        if problem.level != "note":
+            reporter.warning(problem.text)
+
+
+def _report_long_captions(dataset: Dataset, tokenizer: Tokenizer, limit: int, reporter: Reporter) -> None:
+    long = [picture.path.name for picture in dataset.pictures if tokenizer.count_tokens(picture.caption) > limit]
+    if long:
+        shown = ", ".join(long[:3]) + (" …" if len(long) > 3 else "")
+        reporter.warning(f"{len(long)} captions have more than {limit} tokens and are cut there: {shown}. Raise "
+                         "base.max_token_length or shorten them.")
+
+
+def _hashes_in_background(base: BaseModel) -> Future[ModelHashes]:
+    """Start to hash the base files, which takes seconds, while the run goes on; the first save asks for them."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="hashes")
+    future = pool.submit(hashes_of, base.checkpoint, base.vae_file)
+    pool.shutdown(wait=False)
+    return future
+
+
+def _bytes_of(network: Network, precision: str) -> int:
+    return sum(tensor.numel() for tensor in network.state_dict().values()) * (4 if precision == "float" else 2)
+
+
+def _save_memory(model: TrainedModel, job: Job) -> None:
+    """Gradient checkpointing (Chen et al. 2016): what is in between is computed again instead of kept."""
+    if not job.training.gradient_checkpointing:
+        return
+    model.base.unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
+    model.base.unet.enable_gradient_checkpointing()
+    if model.trains_text_encoder:
+        model.base.text_encoder.train()
+        model.base.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def _learner(model: TrainedModel, job: Job, total_steps: int) -> Learner:
+    rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate}
+    groups = [RatedParameters(group.part, list(group.parameters), rates[group.part])
+              for group in model.network.parameter_groups()]
+    optimizer = make_optimizer(groups, job.optimizer)
+    schedule = make_schedule(optimizer, job.scheduler, total_steps)
+    return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
+
+
+def _encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
+            text: str) -> LatentStore:
+    """Latents of a plan's pictures; the VAE is on the accelerator for as long as that takes."""
+    vae, device = model.base.vae, model.device
+    identity, cache_folder = "", None
+    if settings.cache_latents_to_disk:
+        cache_folder = cache_folder_of(Path(settings.train_data_dir))
+        identity = f"{file_sha256(model.base.vae_file or model.base.checkpoint)}:{vae.dtype}"
+
+    def encode(pixels: Tensor) -> Posterior:
+        spread = vae.encode(pixels.to(device, vae.dtype), return_dict=False)[0]
+        return Posterior(spread.mean, spread.std)
+
+    def encode_in_float32(pixels: Tensor) -> Posterior:
+        reporter.warning("The VAE gave NaN, so it is used in float32 from here on.")
+        vae.to(torch.float32)
+        return encode(pixels)
+
+    reporter.phase("latents", text, total=len(plan.pictures))
+    vae.to(device)
+    with torch.no_grad():
+        store = encode_all(plan, Encoder(encode, encode_in_float32, identity, model.base.family.latent_scale),
+                           cache_folder=cache_folder, progress=reporter.progress)
+    if device.type != "cpu":
+        vae.to("cpu")
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    return store
+
+
+def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, reporter: Reporter) -> None:
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    reporter.event("started", {
+        "name": job.save.output_name, "pictures": len(plan.pictures), "total_steps": plan.total_steps,
+        "steps_per_epoch": plan.steps_per_epoch, "total_epochs": plan.epochs, "parameters": parameters,
+        "device": str(model.device), "precision": model.accelerator.mixed_precision})
+    reporter.say(f"{job.save.output_name}: {len(plan.pictures)} pictures, {plan.total_steps} steps in {plan.epochs} "
+                 f"epochs, {parameters / 1e6:.2f} M values to train, on {model.device}.")

@@ -26,7 +26,7 @@ def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int) ->
     The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
     what the network has learned in between.
     """
-    schedule = model.base.noise_schedule
+    schedule = model.noise_schedule
     losses, pictures = 0.0, 0
     for place, batch in enumerate(batches):
         latents = batch.latents.to(model.device)
