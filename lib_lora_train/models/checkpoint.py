@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError
+from .pickled import DAMAGE, ForbiddenName, load_weights
 
 PICKLED_ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
 ENDINGS = (".safetensors", *PICKLED_ENDINGS)
@@ -87,17 +85,14 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 def _read_pickle(path: Path) -> Checkpoint:
     try:
-        # only files in the zip format, written since torch 1.6, can be mapped
-        content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as problem:
-        if "weights_only" not in str(problem).lower() and "unsupported" not in str(problem).lower():
-            raise _damaged(path, problem) from problem
+        content = load_weights(path)
+    except ForbiddenName as problem:
         raise CheckpointError(
-            f"The checkpoint {path} holds more than weights, and unpacking that would run code from the file. "
-            "Load it in the webui and save it as .safetensors (Checkpoint Merger tab, No interpolation), or choose "
-            f"a .safetensors version. ({_line(problem)})") from problem
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError) as problem:
-        raise _damaged(path, problem) from problem
+            f"The checkpoint {path} holds more than weights: unpacking it would run code from the file ({problem}). "
+            "Choose a .safetensors version, or one from a source you trust.") from problem
+    except DAMAGE as problem:
+        raise CheckpointError(f"The checkpoint {path} is damaged or no checkpoint at all ({_line(problem)}). "
+                              "Download or copy it again, or choose another.") from problem
     tensors = _tensors_of(content)
     if not tensors:
         raise CheckpointError(f"{path} holds no weights by name, so it is no checkpoint. Choose another file.")
@@ -111,11 +106,6 @@ def _tensors_of(content: Any) -> dict[str, Tensor]:
     if isinstance(inner, Mapping):
         content = inner
     return {str(key): value.detach() for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _damaged(path: Path, problem: Exception) -> CheckpointError:
-    return CheckpointError(f"The checkpoint {path} is damaged or no checkpoint at all ({_line(problem)}). "
-                           "Download or copy it again, or choose another.")
 
 
 def _line(problem: Exception) -> str:

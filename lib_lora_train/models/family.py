@@ -66,7 +66,12 @@ def is_lora(shapes: Shapes) -> bool:
 def is_vae(shapes: Shapes) -> bool:
     """Whether the file is an autoencoder alone, with or without the prefix it has inside a checkpoint."""
     return not any(key.startswith(UNET) for key in shapes) and any(
-        key.removeprefix(VAE) == "decoder.conv_in.weight" for key in shapes)
+        key.removeprefix(VAE) == "decoder.norm_out.weight" for key in shapes)
+
+
+def is_diffusers_vae(shapes: Shapes) -> bool:
+    """Whether the file is an autoencoder under diffusers' names, which the webui does not load."""
+    return "decoder.conv_norm_out.weight" in shapes
 
 
 def _is_sd1(shapes: Shapes) -> bool:
@@ -100,6 +105,8 @@ def _other_layout(shapes: Shapes) -> str | None:
     if diffusers_unet and any(".attn2.to_k.weight" in key for key in shapes):
         return ("is a UNet in the diffusers layout. Choose the single file in the original layout, as the webui "
                 "loads it.")
+    if is_diffusers_vae(shapes):
+        return f"is a VAE in the diffusers layout, not a checkpoint. {_USE_SD1}"
     if any(key.startswith("text_model.encoder.") for key in shapes):
         return f"is a text encoder alone, not a checkpoint. {_USE_SD1}"
     return None

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel
 from ..errors import CheckpointError
 from .build import ShapeProblem, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
-from .family import TEXT, UNET, VAE, Family, is_lora, is_vae, tell_family
+from .family import TEXT, UNET, VAE, Family, is_diffusers_vae, is_lora, is_vae, tell_family
 from .hashes import ModelHashes, hashes_of
 from .noise import noise_schedule
 
@@ -91,7 +91,7 @@ def read_vae(path: Path) -> Checkpoint:
     shapes = file.shapes
     if is_vae(shapes) or any(key.startswith(VAE) for key in shapes):
         return file
-    if "decoder.mid_block.resnets.0.conv1.weight" in shapes:
+    if is_diffusers_vae(shapes):
         what = "is a VAE in the diffusers layout"
     elif is_lora(shapes):
         what = "is a LoRA"

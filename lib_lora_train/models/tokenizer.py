@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import ftfy
 import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
@@ -61,6 +62,8 @@ class Tokenizer:
             pairs.write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
             self._clip = CLIPTokenizer(str(ids), str(pairs), unk_token="<|endoftext|>", bos_token="<|startoftext|>",
                                        eos_token="<|endoftext|>", pad_token="<|endoftext|>")
+        # without ftfy the tokenizer would quietly read Chinese or Japanese otherwise than the webui
+        self._clip.fix_text = ftfy.fix_text
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Tokenizer:

@@ -1,0 +1,95 @@
+"""Reading weights out of a torch pickle (.ckpt, .pt) while nothing in the file can run code.
+
+``torch.load(weights_only=True)`` does the same, but refuses the original SD 1.x files for the training state they
+carry, and in torch 2.1 for more than that. Here such leftovers become inert objects, everything that a tensor is
+made of is let through, and any other name in the pickle is an error.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import sys
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+import torch._utils as rebuild
+
+# What unpickling a file that is no pickle, or a part of one, may end in
+DAMAGE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError,
+          AssertionError, ArithmeticError, MemoryError, struct.error)
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): rebuild._rebuild_parameter,
+    ("torch", "Size"): torch.Size,
+    ("torch.storage", "UntypedStorage"): torch.UntypedStorage,
+}
+if hasattr(rebuild, "_rebuild_tensor_v3"):  # tensors of newer dtypes; torch 2.1 has none of them
+    _ALLOWED["torch._utils", "_rebuild_tensor_v3"] = rebuild._rebuild_tensor_v3
+_LEFTOVERS = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "numpy", "_codecs",
+              "omegaconf", "typing", "collections", "argparse", "enum", "pathlib", "datetime")
+_HARMLESS_BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "int", "float", "bool", "str", "complex",
+                      "bytearray", "object", "slice", "range")
+
+
+class ForbiddenName(pickle.UnpicklingError):
+    """The pickle names something that is neither a weight nor a known leftover of training."""
+
+
+class Inert:
+    """Stands in for an object that is no weight: it takes whatever the pickle does with it and does nothing."""
+
+    def __init__(self, *ignored: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        """Take an item as a list would."""
+
+    def extend(self, items: Any) -> None:
+        """Take items as a list would."""
+
+    def add(self, item: Any) -> None:
+        """Take an item as a set would."""
+
+
+class Unpickler(pickle.Unpickler):
+    """Hands out weights and inert objects only. Raises ``ForbiddenName`` for any other name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What the pickle's ``module.name`` stands for."""
+        if (module, name) in _ALLOWED:
+            return _ALLOWED[module, name]
+        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
+            return getattr(torch, name)
+        if module == "torch" and name.endswith("Storage") and isinstance(getattr(torch, name, None), type):
+            return getattr(torch, name)
+        builtin = module in ("builtins", "__builtin__") and name in _HARMLESS_BUILTINS
+        if builtin or module.split(".")[0] in _LEFTOVERS:
+            return type(name, (Inert,), {})
+        raise ForbiddenName(f"{module}.{name}")
+
+
+def load(file: BinaryIO, *, encoding: str = "ASCII") -> Any:
+    """``pickle.load`` with the ``Unpickler`` above; torch calls it for files from before version 1.6."""
+    return Unpickler(file, encoding=encoding).load()
+
+
+def load_weights(path: Path) -> Any:
+    """The content of the pickle ``path``, its tensors mapped from the file if it was written since torch 1.6.
+
+    Raises ``ForbiddenName`` if it wants anything but weights, one of ``DAMAGE`` if it cannot be read.
+    """
+    # weights_only has to be off for torch to take an unpickler of ours, which is the stricter one
+    return torch.load(str(path), map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=False,
+                      pickle_module=sys.modules[__name__])

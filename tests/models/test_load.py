@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lib_lora_train.errors import CheckpointError
+from lib_lora_train.models.load import load_base
+from tests.models.tiny_checkpoint import TEXT, UNET, VAE, Tiny, make_tiny
+
+MINI = Path(__file__).parents[2] / "demo" / "mini_sd15.safetensors"
+
+
+def load(path: Path, vae: Path | None = None, dtype: torch.dtype = torch.float32):
+    return load_base(path, vae, dtype=dtype, device="cpu")
+
+
+def saved(state: dict[str, torch.Tensor], path: Path) -> Path:
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
+    return path
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return set(a) == set(b) and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_every_network_computes_what_the_one_in_the_file_does(tiny: Tiny, tiny_base):
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(2, 4, 16, 24, generator=generator)
+    states = torch.randn(2, 77, 128, generator=generator)
+    picture = torch.randn(1, 3, 32, 48, generator=generator)
+    ids = torch.randint(0, 49408, (2, 77), generator=generator)
+    times = torch.tensor([3, 801])
+    with torch.no_grad():
+        assert torch.equal(tiny_base.unet(latents, times, states).sample, tiny.unet(latents, times, states).sample)
+        assert torch.equal(tiny_base.vae.encode(picture).latent_dist.mean, tiny.vae.encode(picture).latent_dist.mean)
+        assert torch.equal(tiny_base.vae.decode(latents).sample, tiny.vae.decode(latents).sample)
+        assert torch.equal(tiny_base.text_encoder(ids).last_hidden_state, tiny.text_encoder(ids).last_hidden_state)
+
+
+def test_sizes_are_read_from_the_shapes(tiny_base):
+    assert list(tiny_base.unet.config["block_out_channels"]) == [32, 64, 96, 96]
+    assert tiny_base.unet.config["cross_attention_dim"] == 128
+    assert tiny_base.unet.mid_block.attentions[0].transformer_blocks[0].attn1.heads == 8
+    assert list(tiny_base.vae.config["block_out_channels"]) == [32, 64, 64, 96]
+    text = tiny_base.text_encoder.config
+    assert (text.num_hidden_layers, text.num_attention_heads, text.intermediate_size) == (3, 2, 160)
+    assert (tiny_base.latent_scale, tiny_base.vae.config["scaling_factor"]) == (0.18215, 0.18215)
+
+
+def test_the_base_is_frozen_in_evaluation_mode_and_nothing_is_left_without_values(tiny_base):
+    for network in (tiny_base.unet, tiny_base.vae, tiny_base.text_encoder):
+        assert not network.training
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+        assert not any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()])
+    positions = tiny_base.text_encoder.text_model.embeddings.position_ids
+    assert positions.tolist() == [list(range(77))]
+
+
+def test_attention_goes_through_scaled_dot_product_attention(tiny_base, monkeypatch):
+    calls = []
+    original = torch.nn.functional.scaled_dot_product_attention
+
+    def counting(*arguments, **named):
+        calls.append(1)
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counting)
+    with torch.no_grad():
+        tiny_base.text_encoder(torch.zeros(1, 77, dtype=torch.long))
+        assert len(calls) == 3
+        tiny_base.unet(torch.zeros(1, 4, 8, 8), torch.tensor([1]), torch.zeros(1, 77, 128))
+    assert len(calls) == 3 + 2 * 16  # self and cross attention in 16 blocks
+
+
+def test_the_older_spelling_of_the_text_encoder_is_read(tiny: Tiny, tmp_path):
+    state = {key.replace(TEXT + "text_model.", TEXT): tensor for key, tensor in tiny.state.items()}
+    assert same_weights(load(saved(state, tmp_path / "old.safetensors")).text_encoder, tiny.text_encoder)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_ckpt_gives_the_same_model(tiny: Tiny, tmp_path, zipped):
+    path = tmp_path / "x.ckpt"
+    torch.save({"state_dict": tiny.state, "epoch": 3}, path, _use_new_zipfile_serialization=zipped)
+    base = load(path)
+    assert same_weights(base.unet, tiny.unet) and same_weights(base.vae, tiny.vae)
+    assert same_weights(base.text_encoder, tiny.text_encoder)
+
+
+@pytest.mark.parametrize(("stored", "wanted"), [(torch.float16, torch.float32), (torch.float32, torch.float16),
+                                                (torch.float32, torch.bfloat16)])
+def test_weights_are_converted_to_the_dtype_asked_for(tiny: Tiny, tmp_path, stored, wanted):
+    state = {key: tensor.to(stored) if tensor.is_floating_point() else tensor for key, tensor in tiny.state.items()}
+    base = load(saved(state, tmp_path / "x.safetensors"), dtype=wanted)
+    for loaded, original in ((base.unet, tiny.unet), (base.vae, tiny.vae), (base.text_encoder, tiny.text_encoder)):
+        expected = original.state_dict()
+        for key, tensor in loaded.state_dict().items():
+            assert tensor.dtype == wanted
+            assert torch.equal(tensor, expected[key].to(stored).to(wanted))
+
+
+@pytest.mark.parametrize("layout", ["without prefix", "with prefix", "ckpt of a training", "pt"])
+def test_another_vae_takes_the_place_of_the_one_in_the_checkpoint(tiny: Tiny, tiny_file, tmp_path, layout):
+    other = make_tiny(seed=5)
+    inner = {key[len(VAE):]: tensor for key, tensor in other.state.items() if key.startswith(VAE)}
+    if layout == "with prefix":
+        path = saved({VAE + key: tensor for key, tensor in inner.items()}, tmp_path / "vae.safetensors")
+    elif layout == "without prefix":
+        path = saved(inner, tmp_path / "vae.safetensors")
+    else:
+        path = tmp_path / ("vae.pt" if layout == "pt" else "vae.ckpt")
+        extra = {} if layout == "pt" else {"loss.discriminator.main.0.weight": torch.ones(3),
+                                           "model_ema.encoderconv_inweight": torch.ones(3)}
+        torch.save({"state_dict": inner | extra}, path)
+    base = load(tiny_file, path)
+    assert same_weights(base.vae, other.vae)
+    assert same_weights(base.unet, tiny.unet)
+    assert base.hashes().vae_sha256 is not None
+
+
+def test_files_chosen_as_vae_that_are_none_are_refused(tiny: Tiny, tiny_file, tmp_path):
+    lora = saved({"lora_unet_x.lora_down.weight": torch.ones(1)}, tmp_path / "lora.safetensors")
+    diffusers = saved(dict(tiny.vae.state_dict()), tmp_path / "diffusers.safetensors")
+    something = saved({"x": torch.ones(1)}, tmp_path / "something.safetensors")
+    for path, what in ((lora, "is a LoRA"), (diffusers, "diffusers layout"), (something, "holds no VAE"),
+                       (tmp_path / "none.safetensors", "There is no")):
+        with pytest.raises(CheckpointError, match=what) as caught:
+            load(tiny_file, path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_whole_checkpoint_can_be_chosen_as_vae(tiny_file, tmp_path):
+    other = make_tiny(seed=5)
+    assert same_weights(load(tiny_file, other.save(tmp_path / "other.safetensors")).vae, other.vae)
+
+
+def test_a_checkpoint_without_vae_says_so_and_takes_one(tiny: Tiny, tiny_file, tmp_path):
+    path = saved({key: tensor for key, tensor in tiny.state.items() if not key.startswith(VAE)},
+                 tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match="holds no VAE"):
+        load(path)
+    assert same_weights(load(path, tiny_file).vae, tiny.vae)
+
+
+def test_a_mark_in_the_file_tells_v_prediction(tiny: Tiny, tiny_file, tmp_path):
+    assert load(tiny_file).prediction_type == "epsilon"
+    base = load(saved(tiny.state | {"v_pred": torch.tensor([])}, tmp_path / "v.safetensors"))
+    assert base.prediction_type == "v_prediction"
+    assert base.noise_schedule.config["prediction_type"] == "v_prediction"
+
+
+@pytest.mark.parametrize(("prefix", "name", "missing"), [
+    (UNET, "UNet", ["middle_block.0.in_layers.0.weight", "out.0.bias"]),
+    (VAE, "VAE", ["decoder.conv_in.weight", "encoder.mid.attn_1.q.weight"]),
+    (TEXT + "text_model.", "text encoder", ["encoder.layers.1.mlp.fc2.bias"])])
+def test_missing_tensors_are_counted_and_listed_in_one_error(tiny: Tiny, tmp_path, prefix, name, missing):
+    state = {key: tensor for key, tensor in tiny.state.items() if key not in {prefix + part for part in missing}}
+    assert len(state) == len(tiny.state) - len(missing)
+    path = saved(state, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert name in message and str(path) in message
+    assert f" {len(missing)} of" in message and message.count("is missing") == len(missing)
+
+
+def test_of_many_missing_tensors_only_a_few_are_listed(tiny: Tiny, tmp_path):
+    state = {key: tensor for key, tensor in tiny.state.items() if not re.search(r"output_blocks\.\d+\.1\.norm", key)}
+    removed = len(tiny.state) - len(state)
+    assert removed > 5
+    with pytest.raises(CheckpointError) as caught:
+        load(saved(state, tmp_path / "x.safetensors"))
+    assert f" {removed} of" in str(caught.value)
+    assert str(caught.value).count("is missing") == 5
+
+
+@pytest.mark.parametrize("key", [UNET + "input_blocks.2.0.out_layers.3.weight", UNET + "input_blocks.3.0.op.weight",
+                                 UNET + "input_blocks.0.0.weight", VAE + "encoder.conv_in.weight",
+                                 TEXT + "text_model.embeddings.token_embedding.weight"])
+def test_tensors_of_a_wrong_shape_or_gone_that_tell_how_to_build_are_an_error_too(tiny: Tiny, tmp_path, key):
+    gone = {name: tensor for name, tensor in tiny.state.items() if name != key}
+    wrong = tiny.state | {key: tiny.state[key][..., :1]}
+    for state in (gone, wrong):
+        with pytest.raises(CheckpointError):
+            load(saved(state, tmp_path / "x.safetensors"))
+
+
+def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, tiny: Tiny):
+    """The weights stay in the mapped file; a copy of them would show."""
+    words = {TEXT + "text_model.embeddings.token_embedding.weight": torch.zeros(300_000, 128)}  # 154 MB
+    path = saved(tiny.state | words, tmp_path / "x.safetensors")
+    code = ("import sys, torch, psutil; from pathlib import Path; from lib_lora_train.models.load import load_base; "
+            "load = lambda path: load_base(Path(path), None, dtype=torch.float32, device='cpu'); "
+            "load(sys.argv[1]); before = psutil.Process().memory_info().rss; base = load(sys.argv[2]); "
+            "print(psutil.Process().memory_info().rss - before)")
+    small = tiny.save(tmp_path / "small.safetensors")
+    answer = subprocess.run([sys.executable, "-c", code, str(small), str(path)], check=True, capture_output=True,
+                            text=True, cwd=Path(__file__).parents[2])
+    assert int(answer.stdout) < 50e6
+
+
+def test_the_mini_checkpoint_loads():
+    base = load(MINI)
+    assert (len(base.unet.down_blocks), base.text_encoder.config.num_hidden_layers) == (4, 12)
+    assert base.text_encoder.config.vocab_size == 49408

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import gzip
+import itertools
+
+import ftfy
+import pytest
+import regex
+
+from lib_lora_train.errors import WorkerEnvironmentError
+from lib_lora_train.models.tokenizer import VOCABULARY_FILE, Tokenizer, find_vocabulary
+
+BEGIN, END = 49406, 49407
+CAT = [320, 1125, 539, 320, 2368]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.load()
+
+
+def test_ids_are_those_that_clip_was_trained_with(tokenizer):
+    """Published ids of CLIP's tokenizer."""
+    assert tokenizer.ids("a photo of a cat") == CAT
+    assert tokenizer.ids("A Photo  of a CAT ") == CAT
+    assert tokenizer.ids("hello world!") == [3306, 1002, 256]
+    assert tokenizer.ids("") == []
+
+
+CAPTIONS = [
+    "1girl, solo, hatsune miku \\(vocaloid\\), twintails, :d, ^_^, 2000s (style), artist_name",
+    "A woman's portrait; she'll say: “don’t!” — it’s 35mm f/1.8, 4k",
+    "初音ミク, 長い髪 and café naïveté, Ärger",
+    "blue_eyes,long hair ,  masterpiece\n(best quality:1.2), no_humans 😀",
+]
+
+
+@pytest.mark.parametrize("caption", CAPTIONS)
+def test_ids_are_those_of_an_independent_byte_pair_encoding(tokenizer, caption):
+    """The published algorithm (Sennrich et al. 2016, with CLIP's byte alphabet and word pattern), written out."""
+    lines = gzip.decompress(find_vocabulary().read_bytes()).decode().split("\n")[1:48895]
+    merges = [tuple(line.split()) for line in lines]
+    rank = {merge: number for number, merge in enumerate(merges)}
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    alphabet = printable + [byte for byte in range(256) if byte not in printable]
+    letters = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(256 - len(printable))]
+    of_byte = dict(zip(alphabet, letters, strict=True))
+    vocabulary = letters + [letter + "</w>" for letter in letters] + ["".join(merge) for merge in merges]
+    text = " ".join(ftfy.fix_text(caption).split()).lower()
+    expected = []
+    for word in regex.findall(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", text):
+        parts = [of_byte[byte] for byte in word.encode()]
+        parts[-1] += "</w>"
+        while known := [pair for pair in itertools.pairwise(parts) if pair in rank]:
+            parts = joined(parts, min(known, key=rank.__getitem__))
+        expected += [vocabulary.index(part) for part in parts]
+    assert tokenizer.ids(caption) == expected
+
+
+def joined(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    result: list[str] = []
+    for part in parts:
+        if result and (result[-1], part) == pair and not result[-1].endswith("</w>"):
+            result[-1] += part
+        else:
+            result.append(part)
+    return result
+
+
+@pytest.mark.parametrize(("length", "windows"), [(75, 1), (150, 2), (225, 3)])
+def test_windows_are_wrapped_in_begin_and_end_and_filled_with_end(tokenizer, length, windows):
+    tokens = tokenizer.tokenize(["a photo of a cat", ""], length)
+    assert tokens.shape == (2, windows, 77)
+    assert tokens[0, 0].tolist() == [BEGIN, *CAT, *[END] * 71]
+    assert all(tokens[1, n].tolist() == [BEGIN, *[END] * 76] for n in range(windows))
+
+
+def test_long_captions_go_on_in_the_next_window_and_are_cut_at_the_end(tokenizer):
+    cat = CAT[-1]
+    caption = " ".join(["cat"] * 100)
+    assert tokenizer.count_tokens(caption) == 100
+    two = tokenizer.tokenize([caption], 150)[0]
+    assert two[0].tolist() == [BEGIN, *[cat] * 75, END]
+    assert two[1].tolist() == [BEGIN, *[cat] * 25, *[END] * 51]
+    assert tokenizer.tokenize([caption], 75)[0].tolist() == [[BEGIN, *[cat] * 75, END]]
+
+
+def test_no_captions_make_no_windows(tokenizer):
+    assert tokenizer.tokenize([], 150).shape == (0, 2, 77)
+
+
+def test_a_vocabulary_that_is_missing_or_damaged_is_named_with_the_way_out(tmp_path):
+    with pytest.raises(WorkerEnvironmentError, match="open-clip-torch") as caught:
+        find_vocabulary(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    path = tmp_path / VOCABULARY_FILE
+    path.write_bytes(b"no gzip")
+    with pytest.raises(WorkerEnvironmentError, match="cannot be read"):
+        Tokenizer.load(tmp_path)
+    path.write_bytes(gzip.compress(b"heading\na b\nc d\n"))
+    with pytest.raises(WorkerEnvironmentError, match="damaged"):
+        Tokenizer.load(tmp_path)
+
+
+def test_a_vocabulary_in_another_folder_is_taken(tmp_path, tokenizer):
+    (tmp_path / VOCABULARY_FILE).write_bytes(find_vocabulary().read_bytes())
+    assert Tokenizer.load(tmp_path).ids("a photo of a cat") == CAT
