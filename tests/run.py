@@ -1,0 +1,142 @@
+"""The test command: makes what the tests need and runs the linter, the type checker and every test.
+
+    python tests/run.py                   everything
+    python tests/run.py worker -k resume  only one part, with arguments for pytest
+    parts: lint, worker (training side), host (the tab, in a real browser)
+
+Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache"
+sys.path.insert(0, str(ROOT))
+
+from lib_lora_train.environment import make_virtual_environment  # noqa: E402
+from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
+
+WORKER_TESTS = ("architecture", "config", "runs", "environment", "advice", "dataset", "models", "networks", "training",
+                "tagging", "demo")
+HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions", "browser")
+
+_WORKER_PYTEST = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from lib_lora_train.environment.isolation import isolate
+isolate([Path({base!r}), Path({tools!r}), Path({root!r})])
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parts: dict[str, Callable[[Sequence[str]], int]] = {"lint": lint, "worker": worker, "host": host}
+    chosen, rest = (arguments[:1], arguments[1:]) if arguments[:1] and arguments[0] in parts else (list(parts), arguments)
+    started, results = time.monotonic(), {}
+    for name in chosen:
+        say(f"== {name} ==")
+        results[name] = parts[name](rest)
+    minutes = (time.monotonic() - started) / 60
+    failed = [name for name, status in results.items() if status]
+    say(f"== {'failed: ' + ', '.join(failed) if failed else 'all passed'} in {minutes:.1f} minutes ==")
+    return 1 if failed else 0
+
+
+def lint(_: Sequence[str]) -> int:
+    host_python, worker_python = host_environment(), worker_environment()
+    bin_folder = host_python.parent
+    status = run([bin_folder / "ruff", "check", "."])
+    return run([bin_folder / "mypy", f"--python-executable={worker_python}"]) or status
+
+
+def worker(arguments: Sequence[str]) -> int:
+    python = worker_environment()
+    tools = CACHE / "worker-tools"
+    fill(tools, ROOT / "tests" / "worker_requirements.txt",
+         [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
+    code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(tools))
+    return run([python, "-c", code, *existing(WORKER_TESTS), *arguments])
+
+
+def host(arguments: Sequence[str]) -> int:
+    worker_environment()  # the tab's tests train for real
+    python = host_environment()
+    ensure_chromium()
+    return run([python, "-m", "pytest", *existing(HOST_TESTS), *arguments])
+
+
+def worker_environment() -> Path:
+    """The Python that the worker runs on where no webui lends its own, with the worker's packages in place."""
+    python = make_virtual_environment(own_environment(), say)
+    if not check_in(python).is_dir():
+        run([python, ROOT / "install.py", "--repair"], must_work=True)
+    return python
+
+
+def check_in(python: Path) -> Path:
+    """The folder of the worker's packages as ``python`` sees it."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_lora_train.environment import check; " \
+           "state = check(); print(state.folder if state.ready else '/nowhere')"
+    return Path(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip())
+
+
+def host_environment() -> Path:
+    """A Python with the webui's pins, for the tab, and the checkers."""
+    folder = CACHE / "host"
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        say("Making an environment with the webui's pins.")
+        venv.create(folder, with_pip=True)
+    fill(folder, ROOT / "tests" / "host_requirements.txt", [python, "-m", "pip", "install", "-q"])
+    return python
+
+
+def fill(folder: Path, requirements: Path, pip: Sequence[object]) -> None:
+    """Install ``requirements`` unless exactly these are in ``folder`` already."""
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp = folder / "requirements.sha256"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    say(f"Installing {requirements.name}.")
+    run([*pip, "-r", requirements], must_work=True)
+    stamp.write_text(digest)
+
+
+def ensure_chromium() -> None:
+    if shutil.which("chromium") or shutil.which("google-chrome"):
+        return
+    say("Installing Chromium.")
+    run(["apt-get", "update", "-q"], must_work=True)
+    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-noto-core"], must_work=True)
+
+
+def existing(names: Sequence[str]) -> list[Path]:
+    return [ROOT / "tests" / name for name in names if (ROOT / "tests" / name).is_dir()]
+
+
+def run(command: Sequence[object], *, must_work: bool = False) -> int:
+    environment = {**os.environ, "LORA_TRAIN_TEST_CACHE": str(CACHE / "tests"), "HF_HUB_OFFLINE": "1"}
+    status = subprocess.run([str(word) for word in command], cwd=ROOT, env=environment, check=False).returncode
+    if status and must_work:
+        raise SystemExit(f"{' '.join(str(word) for word in command[:6])} … ended with {status}")
+    return status
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
