@@ -2,10 +2,115 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from ..advice.schedule import schedule_points
+from ..advice.size import lora_file_bytes, read_shapes
+from ..advice.steps import steps_hint
+from ..config.check import problems_of
+from ..config.job import Job
+from ..config.load import read_job
+from ..dataset.look import look
+from ..dataset.plan import TrainingPlan, plan_of
+from ..dataset.thumbnails import thumbnail
+from ..errors import ConfigError, TrainLoraError
+from .access import dataset_folder, file_inside
+from .job_request import complete_job
+from .requests import JobRequest, LookRequest
 from .services import Services
+
+THUMBNAIL_SIZE = 256
 
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/dataset/look``, ``/thumbnail`` and ``/job/check``."""
+
+    def dataset_look(request: LookRequest) -> dict[str, Any]:
+        return look_at(services, request)
+
+    def picture(folder: str, path: str, size: int = THUMBNAIL_SIZE) -> Response:
+        inside = file_inside(dataset_folder(services.host, folder), path)
+        small = thumbnail(inside, size, services.cache_dir / "thumbnails")
+        return FileResponse(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+
+    def check(request: JobRequest) -> dict[str, Any]:
+        return check_job(services, request.job)
+
+    router.add_api_route("/dataset/look", dataset_look, methods=["POST"])
+    router.add_api_route("/thumbnail", picture, methods=["GET"], response_model=None)
+    router.add_api_route("/job/check", check, methods=["POST"])
+
+
+def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
+    """What ``dataset.look`` says of the folder, each thumbnail with its ``url``.
+
+    Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
+    """
+    folder = dataset_folder(services.host, request.folder)
+    job, problems = read_job({"dataset": {**request.settings, "train_data_dir": str(folder)}}, source="The form")
+    if problems:
+        raise ConfigError(problems)
+    found = look(folder, _with_known_size(job).dataset)
+    for item in found["thumbnails"]:
+        item["url"] = thumbnail_url(folder, item["path"])
+    return found
+
+
+def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:
+    """Where a picture of a dataset is served small; the address changes when the picture does."""
+    try:
+        changed = (folder / relative).stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    query = {"folder": str(folder), "path": relative, "size": size, "v": changed}
+    return f"train-lora/thumbnail?{urlencode(query)}"
+
+
+def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
+    """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``."""
+    job, problems = complete_job(services, values)
+    problems += [problem for problem in problems_of(job) if problem not in problems]
+    answer: dict[str, Any] = {
+        "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
+        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": _file_size(job)}
+    if job.dataset.train_data_dir:
+        try:
+            answer.update(_totals(job, _plan(services, job)))
+        except TrainLoraError as problem:
+            problems += [line for line in str(problem).splitlines() if line not in problems]
+    return {**answer, "problems": problems}
+
+
+def _plan(services: Services, job: Job) -> TrainingPlan:
+    dataset = services.datasets.survey(job.dataset)
+    errors = [problem.text for problem in dataset.problems if problem.level == "error"]
+    if errors:
+        raise ConfigError(errors)
+    _with_known_size(job)
+    return plan_of(job.dataset, dataset, job.training)
+
+
+def _with_known_size(job: Job) -> Job:
+    try:
+        _ = job.dataset.size
+    except ValueError:
+        raise ConfigError([problem for problem in problems_of(job) if "dataset.resolution" in problem]) from None
+    return job
+
+
+def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
+    rates = job.optimizer.unet_rate, job.optimizer.text_encoder_rate
+    schedule = [[step, rates[0] * factor, rates[1] * factor]
+                for step, factor in schedule_points(job.scheduler, plan.total_steps)]
+    return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
+            "schedule": schedule, "steps_hint": steps_hint(plan.looks_per_epoch, plan.steps_per_epoch)}
+
+
+def _file_size(job: Job) -> int | None:
+    shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
+    return None if shapes is None else lora_file_bytes(shapes, job.network, job.save.save_precision)

@@ -12,6 +12,7 @@ from ..runs.folder import RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex
 from ..runs.supervisor import Supervisor, running_supervisor
+from .dataset_cache import DatasetCache
 
 FOLDER_NAME = "lora_train"
 
@@ -45,6 +46,7 @@ class Services:
     cache_dir: Path
     index: RunIndex
     supervisor: Supervisor
+    datasets: DatasetCache
 
 
 def build_services(host: Host, environment: WorkerEnvironment) -> Services:
@@ -58,4 +60,5 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
 
         supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras)
         supervisor.start()
-    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor)
+    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor,
+                    DatasetCache())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from .conftest import HEADERS
 
 from lib_lora_train.ui.routes import PREFIX
+
+from .conftest import HEADERS
 
 GUARDED = ["schema", "host", "runs", "runs/x", "runs/x/file?path=job.yaml"]
 
@@ -74,7 +73,7 @@ def test_a_file_outside_the_run_is_not_served(tab, path):
     tab.wait_for(run_id, "finished")
     (tab.data / "secret.png").write_bytes(b"secret")
     (tab.services.runs_dir / "secret.png").write_bytes(b"secret")
-    os.symlink(tab.data / "secret.png", tab.services.runs_dir / run_id / "link.png")
+    (tab.services.runs_dir / run_id / "link.png").symlink_to(tab.data / "secret.png")
     answer = tab.get(f"runs/{run_id}/file", path=path)
     assert answer.status_code == 400
     assert b"secret" not in answer.content.replace(b"secret.png", b"")
@@ -109,7 +108,7 @@ def test_with_hidden_folders_only_those_of_the_webui_can_be_a_dataset(make_tab):
 
 def test_a_link_out_of_the_allowed_folder_is_refused(make_tab):
     tab = make_tab(hide_ui_dir_config=True)
-    os.symlink(tab.dataset, tab.data / "link")
+    (tab.data / "link").symlink_to(tab.dataset)
     tab.dataset = tab.data / "link"
     assert tab.post("runs", {"job": tab.job()}).status_code == 400
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -245,7 +246,7 @@ def test_trying_a_file_that_the_run_did_not_make_or_that_is_gone_is_refused(tab)
     run = tab.wait_for(tab.start(), "finished")
     assert tab.post(f"runs/{run['id']}/try", {"path": "/etc/passwd"}).status_code == 400
     path = run["saved"][0]["path"]
-    os.unlink(path)
+    Path(path).unlink()
     assert "not there any more" in tab.post(f"runs/{run['id']}/try", {"path": path}).json()["error"]
 
 

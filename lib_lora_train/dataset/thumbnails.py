@@ -1,0 +1,47 @@
+"""Small copies of pictures, kept on disk: made once for each state of a picture's file."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from ..runs.files import write_atomically
+from .images import open_picture
+
+SIZES = (128, 256, 512, 1024)
+_KEPT_SECONDS = 30 * 24 * 3600.0
+_QUALITY = 82
+
+
+def thumbnail(picture: Path, size: int, cache: Path) -> Path:
+    """A WebP of ``picture``, upright, in ``cache``, that fits a square of ``size`` pixels or the next of ``SIZES``.
+
+    Raises ``PictureError`` if the picture cannot be decoded, ``OSError`` if ``cache`` cannot be written.
+    """
+    side = next((known for known in SIZES if known >= size), SIZES[-1])
+    state = picture.stat()
+    key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}"
+    file = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, _shrunk(picture, side))
+    return file
+
+
+def remove_old_thumbnails(cache: Path) -> None:
+    """Delete what was made more than a month ago; it is made again when it is needed."""
+    for file in cache.glob("*.webp"):
+        if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+            file.unlink(missing_ok=True)
+
+
+def _shrunk(picture: Path, side: int) -> bytes:
+    image = open_picture(picture)
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    content = BytesIO()
+    image.save(content, "WEBP", quality=_QUALITY, method=2)
+    return content.getvalue()
