@@ -113,7 +113,7 @@
         problem, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
         const refresh = () => {
-            const changed = form.isChanged(setting.key);
+            const changed = form.isChanged(setting.key) && !blank(form.defaultOf(setting.key));
             element.classList.toggle("tl-changed", changed);
             reset.hidden = !changed;
             const value = form.get(setting.key);
@@ -129,11 +129,31 @@
         return {key: setting.key, element, control: input, refresh, problem: showProblem};
     }
 
+    /** A text that has to be filled in anyway is not marked as changed. */
+    const blank = (value) => value === "" || (Array.isArray(value) && !value.length);
+
     /** Whether the box says the same already: "1.0" must not turn into "1" under the user's hands. */
     function same(setting, input, value) {
         if (input.tagName === "SELECT") return input.value === value;
         return JSON.stringify(parse(setting, input.value)) === JSON.stringify(value);
     }
 
-    Object.assign(TL, {field, valueInWords: inWords});
+    /**
+     * Keeps fields in step with the form, the webui and the problems.
+     * @param {Field[]} fields
+     * @param {() => void} [after]
+     */
+    function tend(fields, after = () => {}) {
+        TL.on("setting", ({keys}) => {
+            for (const field of fields) if (keys.includes(field.key)) field.refresh();
+            after();
+        });
+        TL.on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
+        TL.on("problems", (problems) => {
+            for (const field of fields) field.problem(problems[field.key] || "");
+            after();
+        });
+    }
+
+    Object.assign(TL, {field, tend, valueInWords: inWords});
 })();

@@ -17,7 +17,7 @@
             on: {input: () => form.set(FOLDER, input.value.trim()),
                 keydown: (event) => event.key === "Enter" && !event.ctrlKey && look(true)}});
         const recent = h("datalist", {id: "tl_dataset_folders"});
-        const start = TL.button("Look", {kind: "primary", id: "tl_dataset_look", click: () => look(true)});
+        const start = TL.button("Look", {id: "tl_dataset_look", click: () => look(true)});
         const problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
         const found = h("div", {class: "tl-found", "aria-live": "polite"});
         /** @type {AbortController|null} */

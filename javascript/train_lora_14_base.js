@@ -9,8 +9,10 @@
     const FAMILIES = {sd1: "SD 1.x", sd2: "SD 2.x", sdxl: "SDXL"};
 
     function baseCard() {
-        const checkpoint = picker("Checkpoint", "base.checkpoint");
+        const checkpoint = picker("Checkpoint", "base.checkpoint", true);
         const vae = picker("VAE", "base.vae");
+        const own = [...form.settings.values()].filter((setting) => setting.group === "base" && setting.view === "main")
+            .map((setting) => TL.field(setting));
         const family = h("span", {class: "tl-pill", hidden: true});
         const note = h("p", {class: "tl-note"});
 
@@ -39,18 +41,19 @@
         TL.on("setting", ({keys}) => {
             if (keys.some((key) => key.startsWith("base."))) show();
         });
+        TL.tend(own);
         show();
         return TL.card("Model", {step: 2, id: "tl_base", aside: family},
-            h("div", {class: "tl-fields"}, checkpoint.element, vae.element), note);
+            h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note);
     }
 
     /** A list whose first entry follows the webui; anything else is kept as the user's own choice. */
-    function picker(label, key) {
+    function picker(label, key, wide = false) {
         const id = TL.uniqueId("pick");
         const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
         const select = h("select", {id, class: "tl-input tl-select", "aria-describedby": `${id}-problem`,
             on: {change: () => (select.value === FOLLOW ? form.reset(key) : form.set(key, select.value))}});
-        const element = h("div", {class: "tl-field", data: {key}}, h("div", {class: "tl-field-head"},
+        const element = h("div", {class: `tl-field${wide ? " tl-wide" : ""}`, data: {key}}, h("div", {class: "tl-field-head"},
             h("label", {class: "tl-label", for: id}, label)), h("div", {class: "tl-control"}, select), problem);
         let offered = "";
 

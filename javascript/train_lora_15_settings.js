@@ -1,9 +1,9 @@
-/** The card "Settings": the few that matter in view, the rest folded away, and what each one does. */
+/** The card "Settings": the few that matter in view, the rest folded away. */
 "use strict";
 
 (() => {
     const TL = window.TrainLora;
-    const {h, fill, setText, form, format} = TL;
+    const {h, setText, form, format} = TL;
     const GROUPS = {base: "Model", dataset: "Pictures and captions", network: "Network", optimizer: "Optimizer",
         scheduler: "Learning rate schedule", loss: "Loss and noise", training: "Training", save: "Saving",
         sample: "Sample pictures"};
@@ -18,31 +18,20 @@
             return field.element;
         };
         const all = [...form.settings.values()];
-        const name = form.settings.get("save.output_name");
-        const first = [name ? make(name, {label: "Name of the LoRA"}) : null,
-            ...all.filter((setting) => setting.key === "dataset.activation_tag").map((setting) => make(setting))];
-        const main = all.filter((setting) => setting.view === "main" && setting.key !== "dataset.activation_tag");
+        const named = form.settings.get("save.output_name");
+        const first = [named, form.settings.get("dataset.activation_tag")].filter(Boolean);
+        const main = all.filter((setting) => setting.view === "main" && setting.group !== "base" && !first.includes(setting));
         const changes = h("span", {class: "tl-count"});
         const more = moreSettings(all.filter((setting) => setting.view === "more"), make, changes);
-        const note = notePane();
-
-        function refresh(keys) {
-            for (const field of fields) if (!keys || keys.includes(field.key)) field.refresh();
+        const top = [...first, ...main].map((setting) => make(setting,
+            setting === named ? {label: "Name of the LoRA"} : {}));
+        TL.tend(fields, () => {
             const count = form.changedIn("more").length;
             setText(changes, count ? `${format.number(count)} changed` : "");
-        }
-
-        TL.on("setting", ({keys}) => refresh(keys));
-        TL.on("host", () => refresh(["base.clip_skip"]));
-        TL.on("problems", (problems) => {
-            for (const field of fields) field.problem(problems[field.key] || "");
-            if (fields.some((field) => problems[field.key] && more.contains(field.element))) more.open = true;
+            if (more.querySelector(".tl-has-problem")) more.open = true;
         });
-        refresh();
-        const card = TL.card("Settings", {step: 3, id: "tl_settings"}, TL.presetRow ? TL.presetRow() : null,
-            h("div", {class: "tl-fields"}, first, main.map((setting) => make(setting))), more, note.element);
-        note.listen(card);
-        return card;
+        return TL.card("Settings", {step: 3, id: "tl_settings"}, TL.presetRow ? TL.presetRow() : null,
+            h("div", {class: "tl-fields"}, top), more);
     }
 
     function moreSettings(settings, make, changes) {
@@ -75,52 +64,6 @@
             any = any || shown > 0;
         }
         nothing.hidden = any;
-    }
-
-    /** One place of fixed height says what the setting under the hand does: nothing moves, nothing is covered. */
-    function notePane() {
-        const text = h("p", {class: "tl-explain-help"});
-        const advice = h("p", {class: "tl-explain-advice"});
-        const element = h("aside", {class: "tl-explain", "aria-hidden": "true"}, text, advice);
-        let focused = "";
-
-        function explain(key) {
-            const setting = form.settings.get(key);
-            if (!setting) {
-                fill(text, "Point at a setting, and here is what it does.");
-                fill(advice);
-                return;
-            }
-            fill(text, h("b", {}, key === "save.output_name" ? "Name of the LoRA" : setting.label), " ", setting.help, " ",
-                h("span", {class: "tl-explain-default"}, facts(setting)));
-            fill(advice, setting.advice ? [TL.icon("bulb"), h("span", {}, setting.advice)] : []);
-        }
-
-        const keyAt = (event) => {
-            const field = event.target.closest(".tl-field");
-            return field ? field.dataset.key : "";
-        };
-        const soon = TL.later((key) => explain(key || focused), 80);
-        explain("");
-        return {element, listen: (card) => {
-            card.addEventListener("focusin", (event) => {
-                focused = keyAt(event) || focused;
-                explain(focused);
-            });
-            card.addEventListener("mouseover", (event) => soon(keyAt(event)));
-            card.addEventListener("mouseleave", () => soon(focused));
-        }};
-    }
-
-    function facts(setting) {
-        const parts = [];
-        const usual = form.defaultOf(setting.key);
-        if (usual !== "") parts.push(`Usually ${TL.valueInWords(usual)}.`);
-        if (setting.minimum !== null && setting.maximum !== null) {
-            parts.push(`From ${setting.minimum} to ${setting.maximum}.`);
-        }
-        if (setting.sd_scripts && setting.sd_scripts !== setting.name) parts.push(`${setting.sd_scripts} in sd-scripts.`);
-        return parts.join(" ");
     }
 
     TL.settingsCard = settingsCard;

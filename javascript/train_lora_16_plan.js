@@ -9,13 +9,12 @@
     TL.plan = null;
 
     function planCard() {
-        const total = h("span", {class: "tl-total-value"});
-        const sum = h("p", {class: "tl-total-sum"});
+        const sum = h("p", {class: "tl-total", "aria-live": "polite"});
+        const note = h("p", {class: "tl-note"});
         const files = h("p", {class: "tl-note"});
         const problems = h("div", {});
         const chart = TL.scheduleChart();
-        const body = h("div", {class: "tl-plan", hidden: true},
-            h("p", {class: "tl-total", "aria-live": "polite"}, total), sum, chart.element, files);
+        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files);
         const empty = h("p", {class: "tl-note"}, "The number of steps appears here once there is a folder with pictures.");
 
         function show(plan) {
@@ -23,12 +22,15 @@
             body.hidden = !known;
             empty.hidden = known;
             const own = plan ? unplaced(plan) : [];
-            fill(problems, own.length ? TL.findings(own.map((text) => ({level: "error", text}))) : null);
+            problems.hidden = !own.length;
+            fill(problems, TL.findings(own.map((text) => ({level: "error", text}))));
             if (!known) return;
-            setText(total, format.plural(plan.total_steps, "step"));
-            setText(sum, howCounted(plan));
+            fill(sum, howCounted(plan));
+            const remark = whyNotExact(plan);
+            note.hidden = !remark;
+            setText(note, remark);
             setText(files, whatIsSaved(plan));
-            chart.show(plan.schedule || [], plan.epochs);
+            chart.show(plan.schedule || []);
         }
 
         TL.on("plan", show);
@@ -43,26 +45,37 @@
 
     const aboutEmptyFolder = (text) => form.keyOf(text) === "dataset.train_data_dir" && !form.get("dataset.train_data_dir");
 
-    function howCounted(plan) {
-        const batch = Number(form.get("dataset.train_batch_size")) || 1;
-        const gathered = Number(form.get("training.gradient_accumulation_steps")) || 1;
-        const parts = [seenPerEpoch(), `÷ batch ${batch}`];
-        if (gathered > 1) parts.push(`÷ ${gathered} accumulated`);
-        const epochs = plan.epochs ? ` × ${format.plural(plan.epochs, "epoch")}` : "";
-        return `${parts.join(" ")} = ${format.plural(plan.steps_per_epoch, "step")} an epoch,${epochs} = ` +
-            format.plural(plan.total_steps, "step");
+    const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
+        (Number(form.get("training.gradient_accumulation_steps")) || 1);
+
+    /** @returns {{pictures: number, seen: number, repeats: number|null}} null when concepts differ in their repeats */
+    function counted() {
+        const found = TL.dataset;
+        if (!found) return {pictures: 0, seen: 0, repeats: null};
+        const concepts = found.concepts && found.concepts.length ? found.concepts : [{pictures: found.pictures, repeats: 1}];
+        const seen = concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
+        const repeats = new Set(concepts.map((concept) => concept.repeats));
+        return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
     }
 
-    function seenPerEpoch() {
-        const found = TL.dataset;
-        if (!found) return "your pictures";
-        const repeats = new Set((found.concepts || []).map((concept) => concept.repeats));
-        const times = repeats.size === 1 ? [...repeats][0] : 1;
-        if (repeats.size > 1) {
-            const seen = found.concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
-            return `${format.plural(found.pictures, "picture")}, seen ${format.number(seen)} times`;
-        }
-        return `${format.plural(found.pictures, "picture")} × ${format.plural(times, "repeat")}`;
+    /** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" */
+    function howCounted(plan) {
+        const {pictures, seen, repeats} = counted();
+        const part = (count, one, many) => [h("b", {}, format.number(count)), ` ${count === 1 ? one : many || `${one}s`}`];
+        const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
+            [part(pictures, "picture"), " × ", part(repeats, "repeat")];
+        return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
+            plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
+            h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"))];
+    }
+
+    function whyNotExact(plan) {
+        const {seen} = counted();
+        const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
+        if (!seen || !plan.epochs) return `${each}.`;
+        if (plan.steps_per_epoch * plan.epochs !== plan.total_steps) return `${each}, until the number of steps is reached.`;
+        if (seen / batchSize() === plan.steps_per_epoch) return "";
+        return `${each}: a batch holds pictures of one shape only, so some are not full.`;
     }
 
     function whatIsSaved(plan) {

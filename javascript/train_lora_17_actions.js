@@ -89,7 +89,7 @@
 
         for (const name of ["run", "runs", "plan", "host", "dataset", "shown-run"]) TL.on(name, show);
         show();
-        return h("footer", {class: "tl-actions", "aria-label": "Training"}, bar,
+        return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, bar,
             h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
                 h("div", {class: "tl-action-buttons"}, pause, resume, stop, start)));
     }

@@ -49,8 +49,9 @@
         const settings = h("div", {class: "tl-column", "aria-label": "Settings", role: "region"});
         view = new TL.RunView({empty: emptyRun()});
         const result = h("div", {class: "tl-column tl-column-run", "aria-label": "Run", role: "region"}, view.element);
-        panel.append(h("div", {class: "tl-columns"}, settings, result),
-            TL.actionBar({run: () => view.run, started}));
+        const columns = h("div", {class: "tl-columns"}, settings, result);
+        panel.append(columns, TL.actionBar({run: () => view.run, started}));
+        TL.explainFields(columns, settings);
         form.load().then(() => {
             settings.append(TL.datasetCard(), TL.baseCard(), TL.settingsCard(), TL.planCard());
             built = true;

@@ -32,6 +32,8 @@
 
         clear() {
             this.phase = {name: "", text: ""};
+            /** Whether steps are being made now, rather than something before, between or after them. */
+            this.stepping = false;
             /** @type {{done: number, total: number, seconds_left: number|null}|null} */
             this.progress = null;
             /** Parallel lists, one entry a step. A loss that is not a number is null. */
@@ -65,6 +67,7 @@
                 this.phase = {name: event.name, text: event.text};
                 this.progress = null;
                 this.ending = null;
+                this.stepping = false;
             } else if (kind === "progress") this.progress = event;
             else if (kind === "step") this.takeStep(event);
             else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
@@ -77,6 +80,7 @@
 
         /** A run that went on from its last state makes some steps again; the later ones count. */
         takeStep(event) {
+            this.stepping = true;
             const {step, loss, unet, text} = this.steps;
             while (step.length && step[step.length - 1] >= event.step) {
                 for (const list of [step, loss, unet, text]) list.pop();
@@ -120,8 +124,8 @@
         /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
         progressNow() {
             if (this.lastStep) {
-                const stepping = this.phase.name === "train";
-                return {share: this.lastStep.step / this.totalSteps, text: stepping ? this.stepText() : this.phaseText()};
+                const text = this.stepping || this.phase.name.startsWith("train") ? this.stepText() : this.phaseText();
+                return {share: this.lastStep.step / this.totalSteps, text};
             }
             if (this.progress && this.progress.total) {
                 return {share: this.progress.done / this.progress.total, text: this.phaseText()};
@@ -146,7 +150,7 @@
         /** @returns {string} what is going on, as a person would say it */
         sentence() {
             const name = this.summary.name;
-            const left = this.lastStep && this.phase.name === "train" ? format.left(this.lastStep.seconds_left) : "";
+            const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
             switch (this.state) {
             case "waiting": return `${name} waits for its turn.`;
             case "starting": return this.progressNow().text || "The worker is starting …";

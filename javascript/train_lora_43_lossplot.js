@@ -22,6 +22,7 @@
             this.rates = svg("svg", {class: "tl-plot", height: RATE_HEIGHT, "aria-hidden": "true"});
             this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
             this.now = h("span", {class: "tl-plot-now"});
+            this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
             this.legend = this.buildLegend();
             this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.rates, this.readout);
             this.empty = h("p", {class: "tl-plot-empty"}, "The loss is drawn here from the first step on.");
@@ -30,19 +31,22 @@
             new ResizeObserver(() => this.drawSoon()).observe(this.stage);
         }
 
-        buildLegend() {
+        smoothing() {
             const slider = h("input", {type: "range", class: "tl-range", min: "0", max: "0.99", step: "0.01",
                 value: String(this.weight), "aria-label": "How much the loss is smoothed", on: {input: () => {
                     this.weight = Number(slider.value);
                     TL.store.set("smoothing", this.weight);
                     this.drawSoon();
                 }}});
+            return h("label", {class: "tl-smoothing"}, "Smoothing", slider);
+        }
+
+        buildLegend() {
             const key = (name, text) => h("span", {class: "tl-key"}, h("i", {class: `tl-swatch ${name}`}), text);
             this.validationKey = key("tl-swatch-validation", "Held-out pictures");
             this.savedKey = key("tl-swatch-saved", "Saved");
-            return h("div", {class: "tl-legend"}, this.now, h("span", {class: "tl-keys"},
-                key("tl-swatch-smooth", "Smoothed"), key("tl-swatch-raw", "Each step"), this.validationKey, this.savedKey),
-            h("label", {class: "tl-smoothing"}, "Smoothing", slider));
+            return h("div", {class: "tl-keys"}, key("tl-swatch-smooth", "Smoothed"), key("tl-swatch-raw", "Each step"),
+                this.validationKey, this.savedKey);
         }
 
         listen() {
@@ -84,6 +88,7 @@
             const count = steps.step.length;
             this.stage.hidden = count === 0;
             this.legend.hidden = count === 0;
+            this.aside.hidden = count === 0;
             this.empty.hidden = count > 0;
             if (width < 80 || !count) return;
             const last = steps.step[count - 1];
@@ -97,7 +102,7 @@
             this.y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
             this.validationKey.hidden = !validation.length;
             this.savedKey.hidden = !saved.length;
-            setText(this.now, `Loss ${format.loss(this.smooth[count - 1])}`);
+            setText(this.now, format.loss(this.smooth[count - 1]));
             this.main.setAttribute("aria-label", `Loss: smoothed ${format.loss(this.smooth[count - 1])} at step ${last}, ` +
                 `${format.loss(this.smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
             this.drawMain(width);
@@ -144,6 +149,7 @@
                 across.map((value) => label(this.x(value), HEIGHT - 6, acrossText(value), value === 0 ?
                     "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
                 svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
+                label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
                 this.epochMarks(bottom), svg("path", {class: "tl-line-raw", d: line(points(steps.loss))}),
                 svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))}),
                 validation.length > 1 ? svg("path", {class: "tl-line-validation",
@@ -157,13 +163,14 @@
 
         epochMarks(bottom) {
             let free = -Infinity;
-            return this.run.epochs.map((epoch) => {
+            const title = this.run.epochs.length ? [label(MARGIN.left - 8, MARGIN.top - 7, "Epoch", "tl-axis-text tl-end")] : [];
+            return [...title, ...this.run.epochs.map((epoch) => {
                 const x = this.x(epoch.step);
                 const named = x - free > 26;
                 if (named) free = x;
                 return [svg("line", {class: "tl-epoch", x1: x, x2: x, y1: MARGIN.top, y2: bottom}),
                     named ? label(x, MARGIN.top - 7, String(epoch.epoch), "tl-axis-text tl-mid") : null];
-            });
+            })];
         }
 
         savedMarks(bottom) {

@@ -35,12 +35,13 @@
 
         table() {
             return h("table", {class: "tl-samples"},
-                h("thead", {}, h("tr", {}, this.columns.map((column) => h("th", {scope: "col"}, column.title)))),
+                h("thead", {}, h("tr", {}, this.columns.map((column) =>
+                    h("th", {scope: "col", class: column.step === 0 ? "tl-samples-first" : null}, column.title)))),
                 this.rows.map((row, rowIndex) => h("tbody", {},
                     h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
                         h("span", {title: row.prompt}, row.prompt))),
                     h("tr", {}, this.columns.map((column, columnIndex) =>
-                        h("td", {}, this.picture(row, column, rowIndex, columnIndex)))))));
+                        h("td", {class: column.step === 0 ? "tl-samples-first" : null}, this.picture(row, column, rowIndex, columnIndex)))))));
         }
 
         picture(row, column, rowIndex, columnIndex) {

@@ -24,7 +24,7 @@
             this.body = h("div", {class: "tl-run", hidden: true},
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge), this.about,
                     this.sentence),
-                this.warnings, TL.card("Loss", {}, this.plot.element), TL.card("Samples", {}, this.samples.element),
+                this.warnings, TL.card("Loss", {aside: this.plot.aside}, this.plot.element), TL.card("Samples", {}, this.samples.element),
                 TL.card("Saved files", {}, this.files.element),
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
             this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
@@ -53,8 +53,8 @@
             this.sentence.classList.toggle("tl-bad", run.summary.state === "failed" || run.summary.state === "lost");
             if (this.warned !== run.warnings.length) {
                 this.warned = run.warnings.length;
-                TL.fill(this.warnings, run.warnings.length ?
-                    TL.findings(run.warnings.map((text) => ({level: "warning", text}))) : null);
+                this.warnings.hidden = !run.warnings.length;
+                TL.fill(this.warnings, TL.findings(run.warnings.map((text) => ({level: "warning", text}))));
             }
             this.plot.show(run);
             this.samples.show(run);

@@ -1,0 +1,82 @@
+/**
+ * What a setting does, and what the guide says of it: a note that stands beside the field that has the focus or that
+ * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered.
+ */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, fill, form} = TL;
+    const WIDTH = 320;
+    const REST = 350;
+
+    /** @param {HTMLElement} place the positioned element that the note lies in @param {HTMLElement} column with the fields */
+    function explainFields(place, column) {
+        const text = h("div", {class: "tl-explain-text"});
+        const note = h("aside", {class: "tl-explain", "aria-hidden": "true", hidden: true}, text);
+        /** @type {HTMLElement|null} */
+        let focused = null;
+        let shown = null;
+        place.append(note);
+
+        const fieldAt = (event) => event.target.closest(".tl-field");
+
+        function show(field) {
+            const setting = field && form.settings.get(field.dataset.key);
+            shown = setting ? field : null;
+            note.hidden = !shown;
+            if (!shown) return;
+            fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
+                h("p", {}, setting.help),
+                setting.advice ? h("p", {class: "tl-explain-advice"}, TL.icon("bulb"), h("span", {}, setting.advice)) : null,
+                h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {class: "tl-nowrap"},
+                    `In sd-scripts: ${setting.sd_scripts || setting.name}.`)));
+            move(field);
+        }
+
+        function move(field) {
+            const outer = place.getBoundingClientRect();
+            const box = field.getBoundingClientRect();
+            const columnBox = column.getBoundingClientRect();
+            const beside = outer.right - columnBox.right > WIDTH + 16;
+            note.classList.toggle("tl-beside", beside);
+            const top = beside ? box.top : box.top - note.offsetHeight - 4;
+            const lowest = Math.min(outer.bottom, window.innerHeight - 104) - note.offsetHeight;
+            note.style.left = `${beside ? columnBox.right - outer.left + 12 : box.left - outer.left}px`;
+            note.style.top = `${(beside ? Math.min(top, Math.max(lowest, 0)) : top) - outer.top}px`;
+        }
+
+        const pointed = TL.later((field) => show(field || focused), REST);
+        column.addEventListener("focusin", (event) => {
+            focused = fieldAt(event);
+            show(focused);
+        });
+        column.addEventListener("focusout", () => {
+            focused = null;
+            pointed(null);
+        });
+        column.addEventListener("mouseover", (event) => {
+            const field = fieldAt(event);
+            if (field !== shown) pointed(field);
+        });
+        column.addEventListener("mouseleave", () => {
+            pointed(null);
+            show(null);
+        });
+        column.addEventListener("keydown", (event) => {
+            if (event.key === "Escape") show(null);
+        });
+    }
+
+    function facts(setting) {
+        const parts = [];
+        const usual = form.defaultOf(setting.key);
+        if (usual !== "") parts.push(`Usually ${TL.valueInWords(usual)}.`);
+        if (setting.minimum !== null && setting.maximum !== null) {
+            parts.push(`From ${setting.minimum} to ${TL.format.number(setting.maximum)}.`);
+        }
+        return parts.map((part) => `${part} `).join("");
+    }
+
+    TL.explainFields = explainFields;
+})();
