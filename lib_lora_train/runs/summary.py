@@ -76,11 +76,21 @@ class _Reader:
         self._losses: list[float] = []
         self._last = ""
         self._held = False
+        self._over = False
 
     def read(self) -> RunSummary:
-        events, self._offset = read_events(self._run.events_file, self._offset)
-        for event in events:
-            self._take(event)
+        size = _size(self._run.events_file)
+        if size != self._offset:
+            events, self._offset = read_events(self._run.events_file, self._offset)
+            for event in events:
+                self._take(event)
+        elif self._over:
+            return self._summary
+        self._settle()
+        return self._summary
+
+    def _settle(self) -> None:
+        """Take over what the files beside the events say."""
         summary = self._summary
         ended = self._last in ENDINGS
         summary.pid = live_pid(self._run)
@@ -91,7 +101,7 @@ class _Reader:
             summary.state = "paused" if self._held else "running"
         else:
             summary.state = "lost" if self._run.process_file.exists() else "waiting"
-        return summary
+        self._over = ended and summary.pid is None  # whoever takes the run up again writes an event first
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, summary = event["event"], self._summary
@@ -113,6 +123,13 @@ class _Reader:
         elif kind in ENDINGS:
             summary.error = event.get("text", "") if kind == "error" else ""
             summary.ended, summary.seconds_left = event.get("time"), None
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _from_id(run_id: str) -> tuple[float, str]:

@@ -18,7 +18,8 @@ from .queue import claim, queued_device, requeue_abandoned, waiting_runs
 from .summary import RunIndex, RunSummary
 
 THREAD_NAME = "train-lora-supervisor"
-_POLL_SECONDS = 1.0
+_BUSY_POLL_SECONDS = 1.0
+_IDLE_POLL_SECONDS = 5.0
 
 
 class Lease(Protocol):
@@ -55,6 +56,7 @@ class Supervisor(threading.Thread):
         self._leases: dict[str, Lease] = {}
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
+        self._busy = True
         self._problem = ""
 
     def wake(self) -> None:
@@ -76,11 +78,11 @@ class Supervisor(threading.Thread):
         return {device: lease.ready for device, lease in list(self._leases.items())}
 
     def run(self) -> None:
-        """Look at the runs each second until closed."""
+        """Look at the runs, each second while there is one, until closed."""
         try:
             while not self._closing.is_set():
                 self._look_safely()
-                self._wake.wait(_POLL_SECONDS)
+                self._wake.wait(_BUSY_POLL_SECONDS if self._busy else _IDLE_POLL_SECONDS)
                 self._wake.clear()
         finally:
             for device in list(self._leases):
@@ -102,6 +104,7 @@ class Supervisor(threading.Thread):
         self._tell_of_new_files(runs)
         busy = {run.device or "" for run in runs if run.pid is not None}
         wanted = self._next_by_device(busy)
+        self._busy = bool(busy or wanted)
         for device in busy | set(wanted):
             if device not in self._leases:
                 lease = self._lease(device)

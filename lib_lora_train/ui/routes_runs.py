@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from omegaconf import OmegaConf
 
 from ..config.check import problems_of
@@ -35,8 +35,9 @@ def register(router: APIRouter, services: Services) -> None:
         run, name = start_run(services, request.job)
         return {"id": run.id, "name": name}
 
-    def run(run_id: str, since: int = 0) -> dict[str, Any]:
-        return _details(services, open_run(services.runs_dir, run_id), since)
+    def run(run_id: str, since: int = 0) -> Response:
+        # as it is: FastAPI's own encoder takes seconds for the events of a long run
+        return JSONResponse(_details(services, open_run(services.runs_dir, run_id), since))
 
     def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
         folder = open_run(services.runs_dir, run_id)
@@ -51,7 +52,7 @@ def register(router: APIRouter, services: Services) -> None:
 
     router.add_api_route("/runs", runs, methods=["GET"])
     router.add_api_route("/runs", start, methods=["POST"])
-    router.add_api_route("/runs/{run_id}", run, methods=["GET"])
+    router.add_api_route("/runs/{run_id}", run, methods=["GET"], response_model=None)
     router.add_api_route("/runs/{run_id}/control", control, methods=["POST"])
     router.add_api_route("/runs/{run_id}/file", file, methods=["GET"], response_model=None)
     router.add_api_route("/runs/{run_id}/try", try_in_txt2img, methods=["POST"])

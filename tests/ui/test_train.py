@@ -73,7 +73,8 @@ def test_a_thumbnail_is_made_once(tab):
     assert made.stat().st_mtime_ns == before.st_mtime_ns
 
 
-@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "link.png", "", "sub/../../outside.png", "nothing.png"])
+@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "link.png", "", "sub/../../outside.png",
+                                  "nothing.png"])
 def test_a_thumbnail_of_a_file_outside_the_folder_is_refused(tab, path):
     outside = tab.dataset.parent / "outside.png"
     Image.new("RGB", (64, 64)).save(outside)
