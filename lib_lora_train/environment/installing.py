@@ -46,6 +46,7 @@ _RENAME_TRIES = 20
 _RENAME_PAUSE_SECONDS = 0.25
 _NOT_WANTED = ("bin", "Scripts", "test")  # commands for another Python; a name of the standard library's
 _COLLECTING = re.compile(r"^(?:Collecting|Processing) (?:\S*[/\\])?(\S+)")
+_FILE_ENDING = re.compile(r"(-[^-]+-[^-]+-[^-]+\.whl|\.tar\.gz|\.zip)$")
 _DOWNLOADING = re.compile(r"^\s*Downloading \S+ \(([\d.]+ \wB)\)")
 
 
@@ -227,7 +228,8 @@ def _sentences(lines: Iterator[str], count: int | None) -> Iterator[str]:
         collecting, downloading = _COLLECTING.match(line), _DOWNLOADING.match(line)
         if collecting:
             number += 1
-            package = f"{number} of {count}: {collecting[1]}" if count else collecting[1]
+            name = _FILE_ENDING.sub("", collecting[1])
+            package = f"{number} of {count}: {name}" if count else name
             yield package
         elif downloading:
             yield f"{package}, downloading {downloading[1]}"

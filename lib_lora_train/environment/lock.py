@@ -27,10 +27,10 @@ class LockHeldError(Exception):
 
 
 def lock_holder(file: Path) -> int | None:
-    """Return the pid of the process that holds the lock ``file``, or None if nobody does."""
+    """Return the pid of the process that holds the lock ``file``, or None if nobody does or it cannot be opened."""
     try:
         descriptor = os.open(file, os.O_RDWR)
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         if _try_lock(descriptor):
