@@ -7,6 +7,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── ConfigError              a setting is unknown, of the wrong type or out of range
     ├── DatasetError             the folder, a picture or a caption cannot be used
     ├── CheckpointError          the base checkpoint, VAE or a LoRA file cannot be used
+    ├── TaggerError              a tagger's model or its list of tags cannot be used
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     └── RunError                 a run cannot start, go on, save or be found
 """
@@ -34,6 +35,10 @@ class DatasetError(TrainLoraError):
 
 class CheckpointError(TrainLoraError):
     """A checkpoint, VAE or LoRA file is missing, damaged or of a kind that is not supported."""
+
+
+class TaggerError(TrainLoraError):
+    """A tagger's model or its list of tags is missing, damaged or of a kind that is not known."""
 
 
 class WorkerEnvironmentError(TrainLoraError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from .groups.base import BaseSettings
 from .groups.dataset import DatasetSettings
@@ -14,7 +14,7 @@ from .groups.sample import SampleSettings
 from .groups.save import SaveSettings
 from .groups.scheduler import SchedulerSettings
 from .groups.training import TrainingSettings
-from .setting import SettingField, fields_of
+from .setting import SettingField, fields_of, groups_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Job:
     sample: SampleSettings = field(default_factory=SampleSettings)
 
 
-GROUPS: dict[str, type] = {group.name: group.default_factory for group in fields(Job)}  # type: ignore[misc]
+GROUPS: dict[str, type] = groups_of(Job)
 
 
 def all_settings() -> Iterator[SettingField]:

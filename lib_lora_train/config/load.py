@@ -5,21 +5,31 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import ConfigError
 from .check import problems_of
-from .job import GROUPS, Job, all_settings
-from .setting import problem_with
+from .job import Job
+from .setting import SettingField, fields_of, groups_of, problem_with
+
+JobKind = TypeVar("JobKind")
 
 
 def load_job(path: Path, overrides: Sequence[str] = ()) -> Job:
     """Read the job file ``path``; each of ``overrides`` is ``group.name=value`` and wins over the file.
 
     Raises ``ConfigError`` that lists every problem: unknown keys, wrong types, values out of range.
+    """
+    return job_from(load_values(path, overrides, Job), source=str(path))
+
+
+def load_values(path: Path, overrides: Sequence[str], kind: type) -> dict[str, Any]:
+    """The values of the job file ``path`` with ``overrides``, unchecked; ``kind`` is the job's dataclass.
+
+    Raises ``ConfigError`` if the file or an override cannot be read.
     """
     try:
         loaded = OmegaConf.to_container(OmegaConf.load(path))
@@ -28,14 +38,14 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> Job:
     except Exception as problem:  # PyYAML and OmegaConf raise many kinds; all mean the file is not readable YAML
         raise ConfigError(f"The job file {path} is not readable as YAML: {problem}") from problem
     if not isinstance(loaded, dict):
-        raise ConfigError(f"The job file {path} has to hold groups of settings ({', '.join(GROUPS)}), not {loaded!r}.")
+        raise ConfigError(f"The job file {path} has to hold groups of settings ({', '.join(groups_of(kind))}), "
+                          f"not {loaded!r}.")
     try:
         changes = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
     except Exception as problem:
         raise ConfigError(f"The settings {' '.join(overrides)} cannot be read: {problem}. "
                           "Write each as group.name=value.") from problem
-    merged = OmegaConf.to_container(OmegaConf.merge(loaded, changes or {}))
-    return job_from(merged, source=str(path))  # type: ignore[arg-type]
+    return OmegaConf.to_container(OmegaConf.merge(loaded, changes or {}))  # type: ignore[return-value]
 
 
 def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
@@ -52,19 +62,26 @@ def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
 
 def read_job(values: Mapping[str, Any], *, source: str = "The job") -> tuple[Job, list[str]]:
     """A job from nested plain values without the checks that span settings, and what could not be read."""
-    target = _blank()
+    return read_settings(Job, values, source=source)
+
+
+def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str) -> tuple[JobKind, list[str]]:
+    """As ``read_job``, for a job of any kind."""
+    groups = groups_of(kind)
+    target = _blank(kind)
     problems: list[str] = []
     if not isinstance(values, Mapping):
-        return Job(), [f"{source} has to be a list of groups ({', '.join(GROUPS)}), not {values!r}."]
+        return kind(), [f"{source} has to be a list of groups ({', '.join(groups)}), not {values!r}."]
     for group, content in values.items():
-        if group not in GROUPS:
-            problems.append(f"{source}: there is no group {group!r}.{_nearest(str(group), list(GROUPS))}")
+        if group not in groups:
+            problems.append(f"{source}: there is no group {group!r}.{_nearest(str(group), list(groups))}")
         elif not isinstance(content, Mapping):
             problems.append(f"{source}: {group} has to be a list of settings, not {content!r}.")
         else:
+            known = {field.name: field for field in fields_of(group, groups[group])}
             for name, value in content.items():
-                problems.extend(_take(target, str(group), str(name), value, source))
-    job: Job = OmegaConf.to_object(target)  # type: ignore[assignment]
+                problems.extend(_take(target, known, str(group), str(name), value, source))
+    job: JobKind = OmegaConf.to_object(target)  # type: ignore[assignment]
     return job, problems
 
 
@@ -73,21 +90,21 @@ def job_to_dict(job: Job) -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.structured(job))  # type: ignore[return-value]
 
 
-def job_to_yaml(job: Job) -> str:
+def job_to_yaml(job: Any) -> str:
     """The job as YAML text, every setting included, so that a run can be repeated from it."""
     return OmegaConf.to_yaml(OmegaConf.structured(job))
 
 
-def _blank() -> DictConfig:
-    target: DictConfig = OmegaConf.structured(Job)
+def _blank(kind: type) -> DictConfig:
+    target: DictConfig = OmegaConf.structured(kind)
     OmegaConf.set_readonly(target, False)
-    for group in GROUPS:
+    for group in groups_of(kind):
         OmegaConf.set_readonly(target[group], False)
     return target
 
 
-def _take(target: DictConfig, group: str, name: str, value: Any, source: str) -> list[str]:
-    known = {field.name: field for field in all_settings() if field.group == group}
+def _take(target: DictConfig, known: Mapping[str, SettingField], group: str, name: str, value: Any,
+          source: str) -> list[str]:
     if name not in known:
         return [f"{source}: {group} has no setting {name!r}.{_nearest(name, list(known))}"]
     field = known[name]

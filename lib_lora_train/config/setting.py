@@ -47,6 +47,17 @@ def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def same_as(group_type: type, name: str) -> Any:
+    """The dataclass field ``name`` of another group once more, for a second kind of job that has the same setting."""
+    field = next(field for field in dataclasses.fields(group_type) if field.name == name)
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
+def groups_of(job_type: type) -> dict[str, type]:
+    """The groups of settings of a job's dataclass, by name."""
+    return {group.name: group.default_factory for group in dataclasses.fields(job_type)}  # type: ignore[misc]
+
+
 @dataclass(frozen=True)
 class SettingField:
     """A setting together with the group and field it belongs to."""

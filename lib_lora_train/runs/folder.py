@@ -3,6 +3,7 @@
     job.yaml        what was asked        events.jsonl    what happened
     control/        pause, stop           log.txt         the worker's output
     process.json    pid and start time    samples/ state/ tensorboard/
+    command         tag, where the run is no training
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from .events import EVENTS_FILE
 from .files import write_atomically
 
 JOB_FILE = "job.yaml"
+TRAIN, TAG = "train", "tag"
+_COMMAND_FILE = "command"
 
 
 class RunFolder:
@@ -38,6 +41,14 @@ class RunFolder:
         """The folder's name, by which the run is called everywhere."""
         return self.path.name
 
+    @property
+    def command(self) -> str:
+        """The worker's command that carries the run out: ``train`` or ``tag``."""
+        try:
+            return (self.path / _COMMAND_FILE).read_text().strip()
+        except FileNotFoundError:
+            return TRAIN
+
     def log_tail(self, bytes_at_most: int = 8000) -> str:
         """The end of the worker's output; empty if there is none yet."""
         try:
@@ -50,14 +61,19 @@ class RunFolder:
         return "\n".join(line.rsplit("\r", 1)[-1] for line in text.split("\n"))
 
 
-def create_run(runs: Path, name: str, job_yaml: str) -> RunFolder:
-    """Make ``<runs>/<date-time>-<name>/`` with its job file. Raises ``RunError`` if it cannot be written."""
+def create_run(runs: Path, name: str, job_yaml: str, command: str = TRAIN) -> RunFolder:
+    """Make ``<runs>/<date-time>-<name>/`` with the job file of a run that ``command`` carries out.
+
+    Raises ``RunError`` if it cannot be written.
+    """
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^0-9A-Za-z._-]+', '_', name)[:60] or 'run'}"
     for attempt in range(1000):
         path = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
         try:
             path.mkdir(parents=True, exist_ok=False)
             (path / "control").mkdir()
+            if command != TRAIN:
+                write_atomically(path / _COMMAND_FILE, command)
             write_atomically(path / JOB_FILE, job_yaml)
         except FileExistsError:
             continue

@@ -26,6 +26,7 @@ class RunSummary:
     id: str
     name: str
     created: float
+    command: str = "train"
     state: str = "waiting"
     pid: int | None = None
     device: str | None = None
@@ -71,7 +72,7 @@ class _Reader:
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         created, name = _from_id(run.id)
-        self._summary = RunSummary(run.id, name, created)
+        self._summary = RunSummary(run.id, name, created, run.command)
         self._offset = 0
         self._losses: list[float] = []
         self._last = ""

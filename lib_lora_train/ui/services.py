@@ -56,7 +56,7 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
     supervisor = running_supervisor(runs_dir)
     if supervisor is None:
         def start(run: RunFolder) -> None:
-            start_worker(run, *environment.command(["train", str(run.job_file)]))
+            start_worker(run, *environment.command([run.command, str(run.job_file)]))
 
         supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras)
         supervisor.start()
