@@ -167,9 +167,9 @@ def test_for_a_thousand_pictures_the_totals_take_a_tenth_of_a_second(tab, tmp_pa
         (folder / f"{number}.txt").write_text("penny")
     tab.dataset = folder
     assert check(tab)["steps_per_epoch"] == 1000
-    times = []
+    times = []  # of the processor: what else the machine does must not matter
     for batch_size in range(1, 8):
-        began = time.perf_counter()
+        began = time.process_time()
         check(tab, dataset={"train_batch_size": batch_size})
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     assert sorted(times)[3] < 0.1, times
