@@ -74,19 +74,20 @@
     }
 
     /**
-     * @param {{level: string, text: string, files?: string[]}[]} findings level: error, warning, info or good
+     * @param {{level: string, text: string, files?: string[]}[]} findings level: error, warning, note or good
      * @returns {HTMLElement}
      */
     function findings(findings) {
         return h("ul", {class: "tl-findings"}, findings.map((finding) => {
-            const level = ICONS[finding.level] ? finding.level : finding.level === "good" ? "check" : "info";
-            return h("li", {class: `tl-finding tl-level-${finding.level}`}, icon(level),
+            return h("li", {class: `tl-finding tl-level-${finding.level}`}, icon(LEVEL_ICONS[finding.level]),
                 h("div", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.text,
                     finding.files && finding.files.length ? fold(
                         TL.format.plural(finding.files.length, "file"),
                         h("ul", {class: "tl-paths"}, finding.files.map((file) => h("li", {}, file)))) : null));
         }));
     }
+
+    const LEVEL_ICONS = {error: "error", warning: "warning", note: "info", info: "info", good: "check"};
 
     /** @param {any} summary @param {...any} children @returns {HTMLDetailsElement} */
     function fold(summary, ...children) {
@@ -126,7 +127,7 @@
         if (same) same.remove();
         const problems = (options.problems || []).filter((problem) => problem !== text);
         const element = h("div", {class: `tl-toast tl-level-${kind}`, role: kind === "error" ? "alert" : "status",
-            data: {text}}, icon(kind === "good" ? "check" : kind),
+            data: {text}}, icon(LEVEL_ICONS[kind]),
         h("div", {class: "tl-toast-text"}, h("p", {}, text),
             problems.length ? h("ul", {}, problems.slice(0, 6).map((problem) => h("li", {}, problem))) : null),
         button("Close this message", {kind: "quiet", icon: "close", iconOnly: true, small: true,

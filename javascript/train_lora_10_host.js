@@ -76,7 +76,7 @@
         setText(banner.detail, text || "");
         banner.detail.hidden = !text;
         banner.lines.hidden = !(lines && lines.length);
-        setText(banner.lines, (lines || []).slice(-8).join("\n"));
+        setText(banner.lines, (lines || []).slice(-6).join("\n"));
     }
 
     TL.askHost = poller.wake;

@@ -96,6 +96,17 @@
         TL.emit("setting", {keys});
     }
 
+    /** @returns {Record<string, any>} everything that is not a default, to be given to `restore` later */
+    const snapshot = () => ({...changed});
+
+    /** @param {Record<string, any>} values of a snapshot */
+    function restore(values) {
+        const keys = [...new Set([...Object.keys(changed), ...Object.keys(values)])];
+        changed = {...values};
+        remember();
+        TL.emit("setting", {keys});
+    }
+
     /** @returns {Record<string, Record<string, any>>} what is sent to the server: everything that is not a default */
     function job() {
         /** @type {Record<string, Record<string, any>>} */
@@ -115,7 +126,7 @@
 
     /** Problems name settings as the job file does; on the page they are named as in the form. */
     function inWords(sentence) {
-        let text = sentence.replace(/^The job: /, "");
+        let text = sentence.replace(/^The (job|form): /, "");
         for (const setting of [...settings.values()].sort((one, other) => other.name.length - one.name.length)) {
             text = text.replace(new RegExp(`\\b(${setting.group}\\.)?${setting.name}\\b`, "g"), (found, group) =>
                 (group || found.includes("_") ? setting.label : found));
@@ -132,6 +143,6 @@
         return null;
     }
 
-    TL.form = {load, get, set, reset, take, job, defaultOf, changedIn, inWords, keyOf, settings,
+    TL.form = {load, get, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
         isChanged: (key) => key in changed};
 })();

@@ -52,6 +52,9 @@
                 show(answer);
             } catch (error) {
                 if (error.name === "AbortError") return;
+                start.disabled = false;
+                found.classList.remove("tl-dim");
+                if (!asked && (error.problems || []).some(aboutOther)) return;
                 setText(problem, [error.message, ...(error.problems || [])].filter(once).map(form.inWords).join(" "));
                 TL.dataset = null;
                 show(null);
@@ -76,8 +79,8 @@
             fill(found, summary(answer), thumbnails(answer, showAll, () => {
                 showAll = !showAll;
                 show(answer);
-            }), TL.findings(answer.problems || []), shapes(answer.buckets || []), concepts(answer.concepts || []),
-            leftOut(answer.left_out || []));
+            }), TL.findings(answer.problems || []), leftOut(answer.left_out || []), shapes(answer.buckets || []),
+            concepts(answer.concepts || []));
         }
 
         const lookAgain = TL.later(() => look(false), 500);
@@ -96,6 +99,9 @@
             h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
                 "Folder with your pictures"), input, start, recent), problem, found);
     }
+
+    /** A setting that cannot be used is told at its own field. */
+    const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
 
     const once = (text, index, all) => all.indexOf(text) === index;
 
@@ -132,7 +138,8 @@
                 "aria-label": `Enlarge ${format.fileName(thumbnail.path)}`,
                 on: {click: (event) => TL.lightbox(items.map((item) => ({...item, src: bigger(item.src)})), index,
                     {opener: event.currentTarget})}},
-            h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async"}))));
+            h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async",
+                on: {error: (event) => event.target.replaceWith(TL.icon("warning"))}}))));
         const more = all.length > FEW ? TL.button(showAll ? "Show fewer" : `Show ${all.length < answer.pictures ?
             `the first ${all.length}` : `all ${all.length}`}`, {kind: "quiet", small: true, click: toggle}) : null;
         return h("div", {}, grid, more);
@@ -166,7 +173,7 @@
         return h("table", {class: "tl-table"},
             h("thead", {}, h("tr", {}, ["Concept", "Pictures", "Repeats", "Seen in an epoch"].map((title) =>
                 h("th", {scope: "col"}, title)))),
-            h("tbody", {}, concepts.map((concept) => h("tr", {}, h("td", {}, concept.name || "(the folder itself)"),
+            h("tbody", {}, concepts.map((concept) => h("tr", {}, h("td", {}, concept.name),
                 h("td", {}, format.number(concept.pictures)), h("td", {}, `× ${concept.repeats}`),
                 h("td", {}, format.number(concept.pictures * concept.repeats))))));
     }

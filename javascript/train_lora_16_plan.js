@@ -12,9 +12,11 @@
         const sum = h("p", {class: "tl-total", "aria-live": "polite"});
         const note = h("p", {class: "tl-note"});
         const files = h("p", {class: "tl-note"});
+        const hint = h("span", {});
+        const hintLine = h("p", {class: "tl-hint"}, TL.icon("bulb"), hint);
         const problems = h("div", {});
         const chart = TL.scheduleChart();
-        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files);
+        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, hintLine);
         const empty = h("p", {class: "tl-note"}, "The number of steps appears here once there is a folder with pictures.");
 
         function show(plan) {
@@ -30,7 +32,9 @@
             note.hidden = !remark;
             setText(note, remark);
             setText(files, whatIsSaved(plan));
-            chart.show(plan.schedule || []);
+            setText(hint, plan.steps_hint || "");
+            hintLine.hidden = !plan.steps_hint;
+            chart.show(plan.schedule || [], plan.total_steps);
         }
 
         TL.on("plan", show);
@@ -61,12 +65,14 @@
     /** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" */
     function howCounted(plan) {
         const {pictures, seen, repeats} = counted();
+        const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
+        if (!seen) return total;
         const part = (count, one, many) => [h("b", {}, format.number(count)), ` ${count === 1 ? one : many || `${one}s`}`];
         const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
             [part(pictures, "picture"), " × ", part(repeats, "repeat")];
         return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
             plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
-            h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"))];
+            total];
     }
 
     function whyNotExact(plan) {

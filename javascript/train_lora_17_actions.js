@@ -12,13 +12,8 @@
     function actionBar(train) {
         const sentence = h("p", {class: "tl-action-sentence", role: "status"});
         const second = h("p", {class: "tl-action-second"});
-        const fillBar = h("div", {class: "tl-bar-fill"});
-        const bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the training",
-            "aria-valuemin": "0", "aria-valuemax": "100"}, fillBar);
+        const controls = new TL.RunControls(train.run, "tl");
         const start = TL.button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
-        const pause = TL.button("Pause", {icon: "pause", id: "tl_pause", click: () => act("pause")});
-        const resume = TL.button("Go on", {kind: "primary", icon: "play", id: "tl_resume", click: () => act("resume")});
-        const stop = TL.button("Stop", {icon: "stop", kind: "danger", id: "tl_stop", click: () => act("stop")});
         let busy = false;
 
         async function press() {
@@ -45,16 +40,6 @@
             }
         }
 
-        async function act(action) {
-            setBusy(true);
-            try {
-                await TL.runs.control(train.run().id, action);
-            } catch {
-                // the toast has said why
-            }
-            setBusy(false);
-        }
-
         function setBusy(now) {
             busy = now;
             show();
@@ -62,36 +47,21 @@
 
         function show() {
             const run = train.run();
-            const live = run && run.open;
-            const state = run ? run.state : "";
+            const {live} = controls;
             setText(start.querySelector(".tl-button-label"), live ? "Queue another" : "Train");
             start.classList.toggle("tl-primary", !live);
-            start.classList.toggle("tl-secondary", Boolean(live));
+            start.classList.toggle("tl-secondary", live);
             start.disabled = busy || TL.environmentState() !== "ready";
-            pause.hidden = !live || !["running", "starting", "pausing"].includes(state);
-            pause.disabled = busy || state === "pausing";
-            resume.hidden = !live || state !== "paused";
-            stop.hidden = !live;
-            stop.disabled = busy || state === "stopping";
-            resume.disabled = busy;
             setText(sentence, live ? run.sentence() : idleSentence(run));
             setText(second, secondLine(run));
-            showProgress(live ? run.progressNow().share : 0, Boolean(live));
-        }
-
-        function showProgress(share, live) {
-            bar.classList.toggle("tl-bar-unknown", live && share === null);
-            bar.classList.toggle("tl-bar-idle", !live);
-            fillBar.style.width = `${(100 * (share || 0)).toFixed(2)}%`;
-            if (share === null) bar.removeAttribute("aria-valuenow");
-            else bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+            controls.show();
         }
 
         for (const name of ["run", "runs", "plan", "host", "dataset", "shown-run"]) TL.on(name, show);
         show();
-        return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, bar,
+        return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
             h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
-                h("div", {class: "tl-action-buttons"}, pause, resume, stop, start)));
+                h("div", {class: "tl-action-buttons"}, controls.buttons, start)));
     }
 
     function idleSentence(run) {
@@ -109,12 +79,8 @@
     function secondLine(run) {
         if (run && run.open) {
             const busy = TL.host && TL.host.busy && TL.host.busy.text;
-            const speed = run.lastStep && run.lastStep.seconds_per_step;
-            const parts = [run.summary.name];
-            if (speed && run.state === "running") {
-                parts.push(speed < 1 ? `${(1 / speed).toFixed(1)} steps a second` : `${speed.toFixed(1)} s a step`);
-            }
-            return [parts.join(", "), busy || ""].filter(Boolean).join(". ");
+            const pace = run.paceText();
+            return `${run.summary.name}${pace ? `: ${pace}` : ""}${busy ? `. ${busy}` : ""}`;
         }
         if (run) return `Last run: ${run.summary.name}. ${run.sentence()}`;
         return "";

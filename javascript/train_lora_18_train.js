@@ -7,6 +7,8 @@
 
     /** @type {any} */
     let view = null;
+    /** @type {HTMLElement} */
+    let columns;
     let built = false;
 
     function emptyRun() {
@@ -31,7 +33,10 @@
         const live = TL.runs.live();
         const shown = view.run;
         if (shown && shown.open) return;
-        if (live) showRun(live.id);
+        if (live) {
+            columns.classList.add("tl-run-first");
+            showRun(live.id);
+        }
         else if (!shown) {
             const last = TL.store.get("run", "");
             if (TL.runs.all().some((run) => run.id === last)) showRun(last);
@@ -41,15 +46,16 @@
     function started(id) {
         showRun(id);
         TL.runs.refresh();
+        columns.classList.add("tl-run-first");
         const narrow = matchMedia("(max-width: 1099px)").matches;
-        if (narrow) view.element.scrollIntoView({block: "start"});
+        if (narrow) TL.root.scrollIntoView({block: "start"});
     }
 
     function build(panel) {
         const settings = h("div", {class: "tl-column", "aria-label": "Settings", role: "region"});
         view = new TL.RunView({empty: emptyRun()});
         const result = h("div", {class: "tl-column tl-column-run", "aria-label": "Run", role: "region"}, view.element);
-        const columns = h("div", {class: "tl-columns"}, settings, result);
+        columns = h("div", {class: "tl-columns"}, settings, result);
         panel.append(columns, TL.actionBar({run: () => view.run, started}));
         TL.explainFields(columns, settings);
         form.load().then(() => {

@@ -42,7 +42,8 @@
             note.classList.toggle("tl-beside", beside);
             const top = beside ? box.top : box.top - note.offsetHeight - 4;
             const lowest = Math.min(outer.bottom, window.innerHeight - 104) - note.offsetHeight;
-            note.style.left = `${beside ? columnBox.right - outer.left + 12 : box.left - outer.left}px`;
+            const above = Math.min(box.left - outer.left, outer.width - note.offsetWidth);
+            note.style.left = `${beside ? columnBox.right - outer.left + 12 : above}px`;
             note.style.top = `${(beside ? Math.min(top, Math.max(lowest, 0)) : top) - outer.top}px`;
         }
 

@@ -142,9 +142,16 @@
         }
 
         stepText() {
-            const {step, total_steps: total, epoch} = this.lastStep;
+            return `Step ${format.number(this.lastStep.step)} of ${format.number(this.lastStep.total_steps)}`;
+        }
+
+        /** @returns {string} "epoch 3 of 10, 3.3 steps a second", empty before the first step */
+        paceText() {
+            if (!this.lastStep) return "";
+            const {epoch, seconds_per_step: seconds} = this.lastStep;
             const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
-            return `Step ${format.number(step)} of ${format.number(total)}, ${epochs}`;
+            if (!seconds || this.state !== "running") return epochs;
+            return `${epochs}, ${seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`}`;
         }
 
         /** @returns {string} what is going on, as a person would say it */
@@ -156,7 +163,7 @@
             case "starting": return this.progressNow().text || "The worker is starting …";
             case "running": return this.progressNow().text + (left ? `, ${left}` : "");
             case "pausing": return "Pausing as soon as this step is done.";
-            case "paused": return `Paused. ${this.lastStep ? this.stepText() : ""}`;
+            case "paused": return this.lastStep ? `Paused at s${this.stepText().slice(1)}` : "Paused";
             case "stopping": return "Stopping as soon as this step is done, and saving what there is.";
             default: return this.endSentence();
             }

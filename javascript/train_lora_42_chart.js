@@ -133,14 +133,14 @@
                 label(left - 8, y(top) + 4, TL.format.rate(top), "tl-axis-text tl-end"),
                 label(left - 8, y(0) + 4, "0", "tl-axis-text tl-end"),
                 label(left, height - 4, "learning rate"),
-                label(width - 8, height - 4, `step ${TL.format.number(last)}`, "tl-axis-text tl-end"),
+                label(width - 8, height - 4, `step ${TL.format.number(shown.steps)}`, "tl-axis-text tl-end"),
                 differ ? path(2, "tl-line-text") : null, path(1, "tl-line-unet")));
         }
 
         new ResizeObserver(() => requestAnimationFrame(draw)).observe(element);
-        return {element, show: (schedule) => {
+        return {element, show: (schedule, steps) => {
             element.hidden = !schedule.length;
-            shown = schedule.length ? {schedule} : null;
+            shown = schedule.length ? {schedule, steps} : null;
             draw();
         }};
     }

@@ -21,7 +21,7 @@
         const back = TL.button("The one before", {kind: "quiet", icon: "left", iconOnly: true, click: () => go(-1, 0)});
         const next = TL.button("The next one", {kind: "quiet", icon: "right", iconOnly: true, click: () => go(1, 0)});
         const close = TL.button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()});
-        const dialog = h("dialog", {class: "tl-lightbox", "aria-label": "Enlarged picture"},
+        const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged picture"},
             h("div", {class: "tl-lightbox-stage"}, back, image, next),
             h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text), close);
 
@@ -56,6 +56,7 @@
         TL.root.append(dialog);
         show();
         dialog.showModal();
+        dialog.focus();
     }
 
     TL.lightbox = lightbox;

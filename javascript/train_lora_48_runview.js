@@ -6,7 +6,10 @@
     const {h, setText, format} = TL;
 
     class RunView {
-        /** @param {{empty: HTMLElement}} options what is shown while there is no run */
+        /**
+         * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run;
+         *     `controls` brings progress and buttons along
+         */
         constructor(options) {
             /** @type {any} */
             this.run = null;
@@ -15,6 +18,9 @@
             this.badge = TL.badge("waiting");
             this.about = h("p", {class: "tl-note"});
             this.sentence = h("p", {class: "tl-run-sentence"});
+            this.controls = options.controls ? new TL.RunControls(() => this.run, "tl_runs") : null;
+            this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
+                h("div", {class: "tl-row"}, this.controls.buttons)) : null;
             this.warnings = h("div", {});
             this.plot = new TL.LossPlot();
             this.samples = new TL.SamplesGrid();
@@ -23,7 +29,7 @@
             this.used = new TL.UsedSettings();
             this.body = h("div", {class: "tl-run", hidden: true},
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge), this.about,
-                    this.sentence),
+                    this.sentence, this.steering),
                 this.warnings, TL.card("Loss", {aside: this.plot.aside}, this.plot.element), TL.card("Samples", {}, this.samples.element),
                 TL.card("Saved files", {}, this.files.element),
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
@@ -49,7 +55,12 @@
             setText(this.name, run.summary.name);
             TL.setBadge(this.badge, run.state);
             setText(this.about, aboutRun(run));
-            setText(this.sentence, run.sentence());
+            const pace = run.open ? run.paceText() : "";
+            setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);
+            if (this.controls) {
+                this.controls.show();
+                this.steering.hidden = !run.open;
+            } else this.sentence.hidden = run.open;
             this.sentence.classList.toggle("tl-bad", run.summary.state === "failed" || run.summary.state === "lost");
             if (this.warned !== run.warnings.length) {
                 this.warned = run.warnings.length;

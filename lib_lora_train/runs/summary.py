@@ -20,7 +20,8 @@ _LOSSES_IN_MEAN = 50
 class RunSummary:
     """What the list of runs shows. ``state`` is as in ``RunStatus``; times are seconds since the epoch.
 
-    ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``.
+    ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
+    sample picture, relative to the run folder.
     """
 
     id: str
@@ -38,6 +39,7 @@ class RunSummary:
     loss: float | None = None
     seconds_left: float | None = None
     saved: list[dict[str, Any]] = field(default_factory=list)
+    sample: str = ""
     error: str = ""
     ended: float | None = None
 
@@ -119,6 +121,8 @@ class _Reader:
             summary.epoch, summary.total_epochs = event["epoch"], event.get("total_epochs")
         elif kind == "saved":
             summary.saved.append(event)
+        elif kind == "sample":
+            summary.sample = event["path"]
         elif kind in ("paused", "resumed"):
             self._held = kind == "paused"
         elif kind in ENDINGS:

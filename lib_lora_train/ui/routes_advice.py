@@ -1,0 +1,38 @@
+"""Routes about what the guide knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from ..advice.presets import PRESETS, Preset
+from ..advice.steps import propose_length, propose_save_every
+from .services import Services
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/presets``."""
+
+    def presets(looks_per_epoch: int = 0) -> dict[str, Any]:
+        return {"presets": [preset_for(preset, looks_per_epoch) for preset in PRESETS]}
+
+    router.add_api_route("/presets", presets, methods=["GET"])
+
+
+def preset_for(preset: Preset, looks_per_epoch: int) -> dict[str, Any]:
+    """``{name, title, text, values, reasons}`` of ``preset``, ``reasons`` being ``{setting's key: sentence}``.
+
+    ``looks_per_epoch`` is the sum of pictures x repeats; with it the values also have the epochs, and how many lie
+    between two saved files.
+    """
+    values: dict[str, dict[str, Any]] = {group: dict(content) for group, content in preset.values.items()}
+    reasons = dict(preset.reasons)
+    if looks_per_epoch > 0:
+        epochs = propose_length(looks_per_epoch, 1, preset.looks).epochs
+        values.setdefault("training", {}).update(max_train_epochs=epochs, max_train_steps=None)
+        values.setdefault("save", {})["save_every_n_epochs"] = propose_save_every(epochs)
+        reasons["training.max_train_epochs"] = (
+            f"{epochs} epochs of {looks_per_epoch} show about {epochs * looks_per_epoch} pictures in all, which is what "
+            "this kind of training takes.")
+    return {"name": preset.name, "title": preset.title, "text": preset.text, "values": values, "reasons": reasons}
