@@ -41,11 +41,6 @@ def file_sha256(path: Path) -> str:
         raise CheckpointError(f"{path} cannot be read: {problem.strerror}.") from problem
 
 
-def short_hash(sha256: str) -> str:
-    """The ten digits by which the webui names a checkpoint."""
-    return sha256[:10]
-
-
 def old_short_hash(path: Path) -> str:
     """The eight digits by which the webui named checkpoints before SHA-256, kept as ``ss_sd_model_hash``.
 

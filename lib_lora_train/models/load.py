@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from diffusers import DDPMScheduler
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -20,8 +18,6 @@ from ..errors import CheckpointError
 from .build import ShapeProblem, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
 from .family import TEXT, UNET, VAE, Family, is_diffusers_vae, is_lora, is_vae, tell_family
-from .hashes import ModelHashes, hashes_of
-from .noise import noise_schedule
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
@@ -44,24 +40,6 @@ class BaseModel:
     checkpoint: Path
     vae_file: Path | None
     """The VAE file used in place of the one in the checkpoint."""
-
-    @property
-    def latent_scale(self) -> float:
-        """What latents are multiplied with after encoding, and divided by before decoding."""
-        return self.family.latent_scale
-
-    @cached_property
-    def noise_schedule(self) -> DDPMScheduler:
-        """The schedule the base model was trained with."""
-        return noise_schedule(self.prediction_type)
-
-    @cached_property
-    def _hashes(self) -> ModelHashes:
-        return hashes_of(self.checkpoint, self.vae_file)
-
-    def hashes(self) -> ModelHashes:
-        """Hashes of checkpoint and VAE file; the first call reads both files, which takes seconds."""
-        return self._hashes
 
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str) -> BaseModel:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from ..config.groups.network import NetworkSettings
 from ..errors import RunError
@@ -32,12 +33,12 @@ class LoraModule(nn.Module):
         if isinstance(layer, nn.Conv2d):
             if layer.groups != 1:
                 raise ValueError(f"a convolution in {layer.groups} groups has no LoRA")
-            self.lora_down: nn.Module = nn.Conv2d(layer.in_channels, dim, layer.kernel_size, layer.stride,  # type: ignore[arg-type]
-                                                  layer.padding, bias=False)  # type: ignore[arg-type]
-            self.lora_up: nn.Module = nn.Conv2d(dim, layer.out_channels, 1, bias=False)
+            # skip_init, since torch's own initialisation would draw from the global random state
+            self.lora_down = skip_init(nn.Conv2d, layer.in_channels, dim, layer.kernel_size, bias=False)
+            self.lora_up = skip_init(nn.Conv2d, dim, layer.out_channels, 1, bias=False)
         else:
-            self.lora_down = nn.Linear(layer.in_features, dim, bias=False)
-            self.lora_up = nn.Linear(dim, layer.out_features, bias=False)
+            self.lora_down = skip_init(nn.Linear, layer.in_features, dim, bias=False)
+            self.lora_up = skip_init(nn.Linear, dim, layer.out_features, bias=False)
         self.register_buffer("alpha", torch.tensor(float(alpha)))
         self.dim = dim
         self.scale = float(alpha) / dim

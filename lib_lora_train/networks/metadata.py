@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path, PurePath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
 from PIL import Image
@@ -24,8 +24,6 @@ from ..models.hashes import ModelHashes
 
 # What sd-scripts calls the module of each network type; the webui shows it as "Kohya module"
 _NETWORK_MODULES = {"LoRA-LierLa": "networks.lora"}
-_PATHS_OF_THIS_MACHINE = {"base": ("checkpoint", "vae"), "dataset": ("train_data_dir", "validation_data_dir"),
-                          "save": ("output_dir",)}
 _THUMBNAIL_PIXELS = 256
 _THUMBNAIL_QUALITY = 85
 
@@ -208,12 +206,17 @@ def _dataset(dataset: DatasetFacts, job: Job) -> dict[str, Any]:
 
 
 def _settings(job: Job) -> dict[str, Any]:
-    """The whole job, so that a run can be repeated from its file; of paths only the last part, which is no secret."""
-    values = job_to_dict(job)
-    for group, names in _PATHS_OF_THIS_MACHINE.items():
-        for name in names:
-            values[group][name] = PurePath(values[group][name]).name if values[group][name] else None
-    return {"train_lora_job": values}
+    """The whole job, so that a run can be repeated from its file."""
+    return {"train_lora_job": _without_folders(job_to_dict(job))}
+
+
+def _without_folders(value: Any) -> Any:
+    """``value`` with every absolute path in it cut to its last part: the file is given away, the folders are not."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, str) and (PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()):
+        return PureWindowsPath(value).name
+    return value
 
 
 def _modelspec(facts: TrainingFacts, job: Job, name: str) -> dict[str, Any]:

@@ -24,11 +24,6 @@ DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "float": torch.float32}
 _ALIGNMENT_BYTES = 8
 
 
-def file_bytes(network: Network, precision: str) -> int:
-    """Size in bytes of the tensors in a file of ``network``; header and metadata add little."""
-    return sum(tensor.numel() * _saved_dtype(key, precision).itemsize for key, tensor in network.state_dict().items())
-
-
 def save_network(path: Path, network: Network, precision: str, metadata: Mapping[str, str]) -> None:
     """Write the network's tensors as ``precision`` (fp16, bf16 or float) with ``metadata`` and their hashes.
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -51,7 +50,7 @@ def test_sizes_are_read_from_the_shapes(tiny_base):
     assert list(tiny_base.vae.config["block_out_channels"]) == [32, 64, 64, 96]
     text = tiny_base.text_encoder.config
     assert (text.num_hidden_layers, text.num_attention_heads, text.intermediate_size) == (3, 2, 160)
-    assert (tiny_base.latent_scale, tiny_base.vae.config["scaling_factor"]) == (0.18215, 0.18215)
+    assert (tiny_base.family.latent_scale, tiny_base.vae.config["scaling_factor"]) == (0.18215, 0.18215)
 
 
 def test_the_base_is_frozen_in_evaluation_mode_and_nothing_is_left_without_values(tiny_base):
@@ -121,7 +120,7 @@ def test_another_vae_takes_the_place_of_the_one_in_the_checkpoint(tiny: Tiny, ti
     base = load(tiny_file, path)
     assert same_weights(base.vae, other.vae)
     assert same_weights(base.unet, tiny.unet)
-    assert base.hashes().vae_sha256 is not None
+    assert (base.checkpoint, base.vae_file) == (tiny_file, path)
 
 
 def test_files_chosen_as_vae_that_are_none_are_refused(tiny: Tiny, tiny_file, tmp_path):
@@ -152,7 +151,6 @@ def test_a_mark_in_the_file_tells_v_prediction(tiny: Tiny, tiny_file, tmp_path):
     assert load(tiny_file).prediction_type == "epsilon"
     base = load(saved(tiny.state | {"v_pred": torch.tensor([])}, tmp_path / "v.safetensors"))
     assert base.prediction_type == "v_prediction"
-    assert base.noise_schedule.config["prediction_type"] == "v_prediction"
 
 
 @pytest.mark.parametrize(("prefix", "name", "missing"), [
@@ -191,18 +189,16 @@ def test_tensors_of_a_wrong_shape_or_gone_that_tell_how_to_build_are_an_error_to
             load(saved(state, tmp_path / "x.safetensors"))
 
 
-def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, tiny: Tiny):
+def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, tiny: Tiny, tiny_file):
     """The weights stay in the mapped file; a copy of them would show."""
     words = {TEXT + "text_model.embeddings.token_embedding.weight": torch.zeros(300_000, 128)}  # 154 MB
     path = saved(tiny.state | words, tmp_path / "x.safetensors")
-    code = ("import sys, torch, psutil; from pathlib import Path; from lib_lora_train.models.load import load_base; "
-            "load = lambda path: load_base(Path(path), None, dtype=torch.float32, device='cpu'); "
-            "load(sys.argv[1]); before = psutil.Process().memory_info().rss; base = load(sys.argv[2]); "
-            "print(psutil.Process().memory_info().rss - before)")
-    small = tiny.save(tmp_path / "small.safetensors")
-    answer = subprocess.run([sys.executable, "-c", code, str(small), str(path)], check=True, capture_output=True,
-                            text=True, cwd=Path(__file__).parents[2])
-    assert int(answer.stdout) < 50e6
+    del words
+    load(tiny_file)  # so that what the libraries allocate once is not counted
+    before = psutil.Process().memory_info().rss
+    base = load(path)
+    assert psutil.Process().memory_info().rss - before < 50e6
+    assert base.text_encoder.config.vocab_size == 300_000
 
 
 def test_the_mini_checkpoint_loads():
