@@ -30,7 +30,7 @@ class DatasetSettings:
     enable_bucket: bool = setting(
         True, "Keep each picture's shape: pictures of similar shape are trained together.",
         label="Aspect ratio buckets")
-    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=64, maximum=4096)
+    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=32, maximum=4096)
     max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192)
     bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512)
     bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from lib_lora_train.config.job import Job
+from lib_lora_train.config.load import job_from, job_to_yaml
+from lib_lora_train.runs.events import EventWriter, read_events
+from lib_lora_train.runs.folder import RunFolder, create_run
+from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.run import run_training
+from tests.models.tiny_checkpoint import Tiny, make_tiny
+
+SHAPES = ((80, 80), (96, 64), (64, 96))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    return make_tiny()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
+
+
+def draw_pictures(folder: Path, count: int = 5, seed: int = 0) -> Path:
+    """Little pictures of several shapes, each with a caption."""
+    folder.mkdir(parents=True)
+    rng = random.Random(seed)
+    for number in range(count):
+        picture = Image.new("RGB", SHAPES[number % 3], tuple(rng.randrange(256) for _ in range(3)))
+        ImageDraw.Draw(picture).ellipse([8, 8, 48, 48], fill=tuple(rng.randrange(256) for _ in range(3)))
+        picture.save(folder / f"{number:02d}.png")
+        (folder / f"{number:02d}.txt").write_text(f"pennyfox, ball, colour {number}, round")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return draw_pictures(tmp_path / "pictures")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left: its folder, its events, and the folder of its LoRA files."""
+
+    run: RunFolder
+    events: list[dict[str, Any]]
+    loras: Path
+    completed: bool
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.loras.glob("*.safetensors"))
+
+
+@pytest.fixture
+def values(checkpoint: Path, pictures: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """A small job: 5 pictures of 64 pixels in 3 buckets, 2 epochs."""
+    return {"base": {"checkpoint": str(checkpoint)},
+            "dataset": {"train_data_dir": str(pictures), "resolution": "64", "min_bucket_reso": 32,
+                        "max_bucket_reso": 128, "bucket_reso_steps": 32, "train_batch_size": 2},
+            "network": {"network_dim": 4, "network_alpha": 2},
+            "optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-3},
+            "training": {"max_train_epochs": 2, "device": "cpu"},
+            "save": {"output_name": "penny", "output_dir": str(tmp_path / "loras")}}
+
+
+Train = Callable[..., Trained]
+
+
+@pytest.fixture
+def train(values: dict[str, dict[str, Any]], tmp_path: Path) -> Train:
+    """Train in this process; ``changes`` are settings by group, ``before`` is given the run folder first."""
+    def trained(before: Callable[[RunFolder], None] | None = None, reporter_type: type[Reporter] = Reporter,
+                **changes: dict[str, Any]) -> Trained:
+        job: Job = job_from({group: {**values.get(group, {}), **changes.get(group, {})}
+                             for group in {*values, *changes}})
+        run = create_run(tmp_path / "runs", job.save.output_name, job_to_yaml(job))
+        if before is not None:
+            before(run)
+        with EventWriter(run.events_file) as events:
+            completed = run_training(job, run, reporter_type(events, terminal=False))
+        return Trained(run, read_events(run.events_file)[0], Path(job.save.output_dir), completed)
+
+    return trained
