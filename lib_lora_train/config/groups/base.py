@@ -18,11 +18,11 @@ class BaseSettings:
                "SD 1.5 for the rest. Trained on a mix, a LoRA may look poor elsewhere.",
         view="hidden", sd_scripts="pretrained_model_name_or_path")
     vae: Optional[str] = setting(
-        None, "A VAE file that is used in place of the one in the checkpoint.", view="hidden")
+        None, "A VAE file that is used in place of the one in the checkpoint.", view="hidden", label="VAE")
     clip_skip: int = setting(
         1, "Which layer of the text encoder is read, counted from the end.", minimum=1, maximum=12,
         advice="The same value you generate with: 2 for NAI and most anime models, 1 for realistic ones.",
         label="CLIP skip", view="main")
     max_token_length: int = setting(
         225, "How many tokens of a caption are read: 75, 150 or 225.", choices=(), minimum=75, maximum=225,
-        advice="225 fits long tag lists; longer captions are cut and the cut is reported.")
+        advice="225 fits long tag lists; longer captions are cut and the cut is reported.", label="Tokens per caption")

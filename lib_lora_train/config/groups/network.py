@@ -15,7 +15,7 @@ class NetworkSettings:
 
     network_type: str = setting(
         "LoRA-LierLa", "The kind of network.", choices=NETWORK_TYPES, sd_scripts="network_module",
-        advice="LoRA-LierLa is the plain LoRA and right for characters.")
+        advice="LoRA-LierLa is the plain LoRA and right for characters.", label="Kind of network")
     network_dim: int = setting(
         32, "Rank: how much the LoRA can hold, and how big its file is.", minimum=1, maximum=768, view="main",
         label="Network dim (rank)",
@@ -25,8 +25,10 @@ class NetworkSettings:
         16.0, "Brakes learning: the LoRA is scaled by alpha / dim. 0 means the same as dim.", minimum=0, maximum=768,
         view="main", label="Network alpha",
         advice="Never higher than dim. With adaptive optimizers between 1 and half of dim.")
-    network_train_unet_only: bool = setting(False, "Train only the UNet and leave the text encoder as it is.")
-    network_train_text_encoder_only: bool = setting(False, "Train only the text encoder and leave the UNet as it is.")
+    network_train_unet_only: bool = setting(False, "Train only the UNet and leave the text encoder as it is.",
+        label="Train only the UNet")
+    network_train_text_encoder_only: bool = setting(False, "Train only the text encoder and leave the UNet as it is.",
+        label="Train only the text encoder")
 
     @property
     def alpha(self) -> float:

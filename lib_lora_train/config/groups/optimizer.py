@@ -29,9 +29,11 @@ class OptimizerSettings:
         advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear.")
     optimizer_args: List[str] = setting(
         [], "Further arguments of the optimizer, each as name=value.",
-        advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".')
+        advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".',
+        label="Further optimizer arguments")
     max_grad_norm: float = setting(
-        1.0, "Gradients are scaled down to this norm; 0 switches that off.", minimum=0.0, maximum=1000.0)
+        1.0, "Gradients are scaled down to this norm; 0 switches that off.", minimum=0.0, maximum=1000.0,
+        label="Gradient norm limit")
 
     @property
     def unet_rate(self) -> float:

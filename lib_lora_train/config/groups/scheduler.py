@@ -19,4 +19,4 @@ class SchedulerSettings:
         advice="constant for Prodigy; cosine, which fades out gently, for AdamW.")
     lr_warmup_steps: float = setting(
         0.0, "Steps in which the rate rises from zero; below 1 it is a share of the run.", minimum=0.0,
-        maximum=1000000.0)
+        maximum=1000000.0, label="Warmup steps")

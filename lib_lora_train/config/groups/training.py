@@ -20,7 +20,7 @@ class TrainingSettings:
         label="Steps (instead of epochs)")
     gradient_accumulation_steps: int = setting(
         1, "Batches that are added up before the weights move; works like a bigger batch without its memory.",
-        minimum=1, maximum=1024)
+        minimum=1, maximum=1024, label="Gradient accumulation")
     mixed_precision: str = setting(
         "auto", "Number format of the computation. auto: bf16 or fp16 on a GPU that has it, off on the CPU.",
         choices=("auto", "no", "fp16", "bf16"))
