@@ -12,7 +12,8 @@ def run_command(arguments: list[str]) -> int:
 
     Raises ``ConfigError`` if there is no such command.
     """
-    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "settings": _settings, "demo": _demo}
+    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
+                                                        "demo": _demo}
     command = commands.get(arguments[0])
     if command is None:
         raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}, install.")
@@ -22,6 +23,11 @@ def run_command(arguments: list[str]) -> int:
 def _train(arguments: list[str]) -> int:
     from .train import train_command
     return train_command(arguments)
+
+
+def _tag(arguments: list[str]) -> int:
+    from .tag import tag_command
+    return tag_command(arguments)
 
 
 def _settings(arguments: list[str]) -> int:

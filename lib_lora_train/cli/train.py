@@ -30,7 +30,7 @@ def train_command(arguments: list[str]) -> int:
             return _check(job)
     except ConfigError as problem:
         if run is not None:
-            _note_error(run, problem)
+            note_error(run, problem)
         raise
     run = run or create_run(options.runs, job.save.output_name, job_to_yaml(job))
     return carry_out(job, run)
@@ -47,17 +47,23 @@ def carry_out(job: Job, run: RunFolder) -> int:
     from ..training.report import Reporter
     from ..training.run import run_training
 
+    stop_on_signals(run)
+    remember_process(run)
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events)
+        reporter.say(f"The run's folder is {run.path}")
+        return 0 if run_training(job, run, reporter) else 1
+
+
+def stop_on_signals(run: RunFolder) -> None:
+    """Let Ctrl+C and a friendly kill ask ``run`` to stop, which it does in good order."""
+
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         run.control.request("stop")
 
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask_to_stop)
-    remember_process(run)
-    with EventWriter(run.events_file) as events:
-        reporter = Reporter(events)
-        reporter.say(f"The run's folder is {run.path}")
-        return 0 if run_training(job, run, reporter) else 1
 
 
 def _check(job: Job) -> int:
@@ -72,6 +78,7 @@ def _check(job: Job) -> int:
     return 0
 
 
-def _note_error(run: RunFolder, problem: ConfigError) -> None:
+def note_error(run: RunFolder, problem: ConfigError) -> None:
+    """Let the run's log say why it could not begin."""
     with EventWriter(run.events_file) as events:
         events.write("error", {"text": str(problem), "detail": ""})

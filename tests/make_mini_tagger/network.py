@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -28,7 +30,7 @@ class MiniTagger(nn.Module):
     def __init__(self, tags: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [_convolution(3, WIDTHS[0], 2), nn.ReLU()]
-        for before, width in zip(WIDTHS, WIDTHS[1:], strict=False):
+        for before, width in itertools.pairwise(WIDTHS):
             layers += [_convolution(before, width, 2), nn.ReLU(), ResidualBlock(width)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(WIDTHS[-1] * 2, tags)

@@ -1,0 +1,99 @@
+"""``tag``: captions the pictures of a folder with a tagger, as a tag job says."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .. import environment
+from ..config.groups.tagging import IF_EMPTY
+from ..config.load import job_to_yaml
+from ..config.tag_job import TagJob, load_tag_job
+from ..errors import ConfigError, RunError, WorkerEnvironmentError
+from ..runs.events import EventWriter, read_events
+from ..runs.folder import TAG, RunFolder, create_run
+from ..runs.process import remember_process
+from ..training.report import Reporter
+from .train import note_error, run_of, stop_on_signals
+
+_PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
+
+
+def tag_command(arguments: list[str]) -> int:
+    """Tag; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
+    parser = argparse.ArgumentParser("tag", description=__doc__)
+    parser.add_argument("job", type=Path, help="the tag job; inside a run folder, that run is carried out or gone on "
+                                               "with")
+    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over the file")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
+    options = parser.parse_args(arguments)
+    run = run_of(options.job)
+    try:
+        job = load_tag_job(options.job, options.settings)
+        _check_safety(job, options.settings, run)
+    except (ConfigError, RunError) as problem:
+        if run is not None and isinstance(problem, ConfigError):
+            note_error(run, problem)
+        raise
+    name = f"tags-{Path(job.dataset.train_data_dir).name}"
+    run = run or create_run(options.runs, name, job_to_yaml(job), TAG)
+    return carry_out_tagging(job, run)
+
+
+def carry_out_tagging(job: TagJob, run: RunFolder) -> int:
+    """Tag in ``run``; Ctrl+C and a friendly kill ask for a stop, after which what is done is written."""
+    stop_on_signals(run)
+    remember_process(run)
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events)
+        reporter.say(f"The run's folder is {run.path}")
+        if _add_packages(job.tagger.provider, reporter):
+            return _start_again(run)
+        if job.tagger.download:
+            from ..tagging.download import allow_downloads
+
+            allow_downloads()
+        from ..tagging.run import Place, run_tagging
+
+        place = Place(run.state / "tags.jsonl", run.control.asked)
+        return 0 if run_tagging(job, place, reporter) else 1
+
+
+def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> None:
+    """A mode that touches captions holds for one run only: it is never taken from a job file, nor fired twice."""
+    if run is not None:
+        if any(event["event"] in ("finished", "stopped") for event in read_events(run.events_file)[0]):
+            raise RunError(f"The run {run.id} is over: its captions are written, and may have been edited since. "
+                           "Start a new one.")
+        return
+    in_command = any(setting.startswith("write.mode=") for setting in settings)
+    if job.write.mode != IF_EMPTY and not in_command:
+        raise ConfigError(f"write.mode is {job.write.mode} in the job file, where it would change your captions at "
+                          f"every run. Leave it out there, and say it for this run: write.mode={job.write.mode}")
+
+
+def _add_packages(provider: str, reporter: Reporter) -> bool:
+    """Install the build of onnxruntime that ``provider`` needs, if it is missing; whether that was done."""
+    group = _PACKAGES.get(provider)
+    if group is None:
+        return False
+    try:
+        if environment.check(group).ready:
+            return False
+        reporter.phase("packages", f"Installing {group}, which is done once")
+        environment.add_optional(group, reporter.say)
+    except WorkerEnvironmentError as problem:
+        reporter.warning(f"{problem} The run goes on with what is there.")
+        return False
+    return True
+
+
+def _start_again(run: RunFolder) -> int:
+    """Run this program anew, so that it finds the packages that have just been added."""
+    command = environment.worker_command([TAG, str(run.job_file)])
+    if sys.platform == "win32":
+        return subprocess.run(command, check=False, env=environment.worker_environ()).returncode
+    os.execve(command[0], command, environment.worker_environ())

@@ -1,0 +1,52 @@
+"""The new caption of a picture, from what stands there and what the tagger says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..config.groups.tagging import APPEND, IF_EMPTY, LOOK_ONLY, PREPEND
+from ..dataset.caption_file import used_line
+from ..dataset.tags import is_prose, join_tags, plain, split_tags, unique
+
+
+def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:
+    """The whole text of the caption file after a run in ``mode``; ``text`` is what it is now, empty if there is none.
+
+    ``first`` are the tags that begin every caption. Lines after the one that is trained with stay as they are, unless
+    the caption is overwritten. What is there already is not written twice, however it is spelled.
+    """
+    if mode == LOOK_ONLY or (mode == IF_EMPTY and text.strip()):
+        return text
+    fresh = join_tags(unique([*first, *tags]), separator)
+    if mode not in (APPEND, PREPEND) or not text.strip():
+        return fresh or text
+    caption = used_line(text)
+    return caption.with_line(_added(caption.line, tags, first, mode, separator))
+
+
+def _added(line: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:
+    there = {plain(tag) for tag in split_tags(line, separator)}
+    leading = {plain(tag) for tag in first}
+    new = [tag for tag in unique(tags) if plain(tag) not in there | leading]
+    before = new if mode == PREPEND else []
+    after = new if mode == APPEND else []
+    rest = line
+    if before or not _begins_with(line, first, separator):
+        rest = join_tags([part for part in (*first, *before, _without(line, first, separator)) if part], separator)
+    if not after:
+        return rest
+    return join_tags([rest.rstrip().removesuffix(separator.strip()).rstrip(), *after], separator)
+
+
+def _begins_with(line: str, first: Sequence[str], separator: str) -> bool:
+    return [plain(tag) for tag in split_tags(line, separator)[:len(first)]] == [plain(tag) for tag in first]
+
+
+def _without(line: str, first: Sequence[str], separator: str) -> str:
+    """``line`` without the tags ``first``, which will stand before it; sentences are not taken apart."""
+    moved = {plain(tag) for tag in first}
+    if not moved or is_prose(line, separator):
+        return line
+    tags = split_tags(line, separator)
+    kept = [tag for tag in tags if plain(tag) not in moved]
+    return join_tags(kept, separator) if len(kept) < len(tags) else line

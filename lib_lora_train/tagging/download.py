@@ -1,0 +1,99 @@
+"""Fetching a known tagger from huggingface.co: only when asked, with progress, going on where it broke off."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..config.taggers import KnownTagger
+from ..errors import TaggerError
+
+_POLL_SECONDS = 0.3
+_TIMEOUT_SECONDS = 20.0
+
+
+class _Fetching(threading.Thread):
+    """Fetches one file; a thread of its own, so that a stop need not wait for the network."""
+
+    def __init__(self, repository: str, file: str, root: Path) -> None:
+        super().__init__(name="tagger-download", daemon=True)
+        self._repository, self._file, self._root = repository, file, root
+        self.problem: Exception | None = None
+
+    def run(self) -> None:
+        from huggingface_hub import hf_hub_download
+
+        try:
+            hf_hub_download(self._repository, self._file, local_dir=self._root)
+        except Exception as problem:  # noqa: BLE001 - the thread that waits raises it
+            self.problem = problem
+
+
+def allow_downloads() -> None:
+    """Let the hub's client use the network; it reads this when it is first imported, and a worker starts offline."""
+    os.environ["HF_HUB_OFFLINE"] = "0"
+
+
+def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable[[str, int, int], None],
+                    stopped: Callable[[], bool]) -> bool:
+    """Fetch the files of ``tagger`` that are missing; ``False`` if ``stopped`` said so before all were there.
+
+    ``progress(file, done, total)`` is told bytes. What was fetched is kept and taken up again the next time.
+    Raises ``TaggerError`` with where to put the files by hand if they cannot be had.
+    """
+    root = models_dir if tagger.in_own_folder else models_dir / tagger.name
+    for file in reversed(tagger.repository_files):  # the small one first: if it cannot be had, neither can the other
+        if (root / file).is_file():
+            continue
+        try:
+            total = _size_of(tagger.repository, file)
+            root.mkdir(parents=True, exist_ok=True)
+            fetching = _Fetching(tagger.repository, file, root)
+            fetching.start()
+            while fetching.is_alive():
+                progress(file, min(_fetched(root, file), total), total)
+                if stopped():
+                    return False
+                fetching.join(_POLL_SECONDS)
+            if fetching.problem is not None:
+                raise fetching.problem
+            progress(file, total, total)
+        except Exception as problem:  # the hub's client, requests and the disk raise many kinds
+            raise TaggerError(_explained(problem, tagger, file, models_dir / tagger.name)) from problem
+    return True
+
+
+def _size_of(repository: str, file: str) -> int:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    return get_hf_file_metadata(hf_hub_url(repository, file), timeout=_TIMEOUT_SECONDS).size or 0
+
+
+def _fetched(root: Path, file: str) -> int:
+    """Bytes of ``file`` that are here; the client keeps what is not complete under ``.cache``."""
+    if (root / file).is_file():
+        return (root / file).stat().st_size
+    parts = (root / ".cache" / "huggingface" / "download").rglob(f"*{Path(file).stem}*.incomplete")
+    now = time.time()
+    sizes = [(now - part.stat().st_mtime, part.stat().st_size) for part in parts]
+    return min(sizes)[1] if sizes else 0
+
+
+def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path) -> str:
+    from huggingface_hub.utils import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    by_hand = (f"You can fetch {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} in any "
+               f"other way and put both into {folder}")
+    if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
+            and type(problem).__module__ == "builtins":
+        return f"The tagger {tagger.name} cannot be kept in {folder}: {problem.strerror}. Mend that and try again."
+    if isinstance(problem, (GatedRepoError, RepositoryNotFoundError)):
+        return f"huggingface.co does not give out {tagger.repository} ({problem}). {by_hand}"
+    if isinstance(problem, HfHubHTTPError):
+        return f"huggingface.co refused {file} of {tagger.repository}: {problem}. Try again later. {by_hand}"
+    return (f"{file} of the tagger {tagger.name} could not be fetched from huggingface.co, which was not reached or "
+            f"broke off ({type(problem).__name__}: {problem}). What has come is kept: try again when there is a "
+            f"network. {by_hand}")

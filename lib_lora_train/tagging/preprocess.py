@@ -1,0 +1,40 @@
+"""Pictures as taggers were trained to see them. Each function gives float32 (side, side, 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_WHITE = (255, 255, 255)
+
+
+def for_wd14(picture: Image.Image, side: int) -> NDArray[np.float32]:
+    """BGR, 0 to 255: the picture centred on a white square, then scaled with a bicubic filter.
+
+    As SmilingWolf's own program does it (huggingface.co/spaces/SmilingWolf/wd-tagger). ``picture`` is RGB.
+    """
+    width, height = picture.size
+    longest = max(width, height)
+    if width != height:
+        square = Image.new("RGB", (longest, longest), _WHITE)
+        square.paste(picture, ((longest - width) // 2, (longest - height) // 2))
+        picture = square
+    if longest != side:
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(picture, dtype=np.float32)[:, :, ::-1]
+
+
+def for_deepdanbooru(picture: Image.Image, side: int) -> NDArray[np.float32]:
+    """RGB, 0 to 1: the picture scaled to fit, centred, its outermost pixels drawn out to the square's edges.
+
+    As DeepDanbooru's own ``load_image_for_evaluate`` does it: areas are averaged when it shrinks. Black or white bars
+    would be seen as letterboxing. ``picture`` is RGB.
+    """
+    scale = side / max(picture.size)
+    width, height = (max(1, round(length * scale)) for length in picture.size)
+    shrinks = scale < 1
+    fitted = picture.resize((width, height), Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+    left, top = (side - width) // 2, (side - height) // 2
+    margins = ((top, side - height - top), (left, side - width - left), (0, 0))
+    return np.pad(np.asarray(fitted, dtype=np.float32) / 255, margins, mode="edge")

@@ -1,0 +1,83 @@
+"""What the tagger has said so far, kept in the run's folder: a run that breaks off goes on where it was.
+
+One JSON line a picture, flushed after each batch. Captions are written from it at the end, in one edit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .choose import Chosen
+
+
+@dataclass(frozen=True)
+class Result:
+    """The tags of one picture, and the content of its caption file before it was tagged (``None``: no file)."""
+
+    key: str
+    caption_key: str
+    before: bytes | None
+    chosen: Chosen
+
+
+class ResultFile:
+    """The results of one run. ``results`` go by the pictures' names and are there again after a crash."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        """Read what is in ``path``; results for pictures that have changed since are forgotten."""
+        self.results: dict[str, Result] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = list(_read(path, folder)) if path.exists() else []
+        self.results = {result.key: result for result in kept}
+        self._folder = folder
+        self._file = path.open("a", encoding="utf-8")
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")  # the last run was killed in the middle of a line
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Keep what was found for a batch."""
+        for result in results:
+            self.results[result.key] = result
+            self._file.write(json.dumps(_plain(result, self._folder), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> ResultFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._file.close()
+
+
+def _plain(result: Result, folder: Path) -> dict[str, Any]:
+    before = None if result.before is None else result.before.decode("latin-1")  # any byte comes back
+    return {"picture": result.key, "stamp": _stamp(folder / result.key), "caption": result.caption_key,
+            "before": before, "tags": result.chosen.tags, "confidences": result.chosen.confidences}
+
+
+def _read(path: Path, folder: Path) -> Iterable[Result]:
+    for line in path.read_text("utf-8", "replace").splitlines():
+        try:
+            found = json.loads(line)
+            if found["stamp"] != _stamp(folder / found["picture"]):
+                continue
+            before = None if found["before"] is None else found["before"].encode("latin-1")
+            yield Result(found["picture"], found["caption"], before,
+                         Chosen(tuple(found["tags"]), dict(found["confidences"])))
+        except (ValueError, KeyError, TypeError):
+            continue  # the line that was being written when the run was killed
+
+
+def _stamp(picture: Path) -> list[int]:
+    """Tells a changed picture; a picture that is gone has no size and no time."""
+    try:
+        state = os.stat(picture)  # noqa: PTH116 - ten thousand times
+    except OSError:
+        return [0, 0]
+    return [state.st_size, state.st_mtime_ns]

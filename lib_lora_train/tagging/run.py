@@ -1,0 +1,196 @@
+"""A tagging run, from the folder to its captions."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..config.groups.tagging import IF_EMPTY, LOOK_ONLY
+from ..config.tag_job import TagJob
+from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
+from ..dataset.problems import count_of
+from ..errors import TaggerError, TrainLoraError
+from .choose import TagChooser
+from .confidences import keep_confidences
+from .download import download_tagger
+from .results import Result, ResultFile
+from .session import Tagger
+from .work import Item, Looked, in_batches, list_items, looked_at
+from .writing import CaptionWriter, Written
+
+_POLL_SECONDS = 0.2
+
+
+class Report(Protocol):
+    """What a run tells of itself."""
+
+    def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
+        """Append an event to the run's log."""
+
+    def phase(self, name: str, text: str, total: int | None = None) -> None:
+        """A new phase begins."""
+
+    def progress(self, done: int, total: int) -> None:
+        """So much of the phase is done."""
+
+    def say(self, text: str) -> None:
+        """A line in the terminal and the log."""
+
+    def warning(self, text: str) -> None:
+        """Something the user should know of, though the run goes on."""
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps what it has found, and how it is asked to ``pause`` or ``stop``."""
+
+    results_file: Path
+    asked: Callable[[str], bool]
+
+
+def run_tagging(job: TagJob, place: Place, report: Report) -> bool:
+    """Tag as ``job`` says and tell ``report`` how it went; the last event is finished, stopped or error.
+
+    ``finished`` and ``stopped`` carry ``pictures`` (tagged), ``had_captions``, ``failed``, ``written``, ``unchanged``,
+    ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns whether the run came to its end or was
+    stopped in good order. Never raises for what went wrong in the run itself: that is an event.
+    """
+    began = time.monotonic()
+    run = TaggingRun(job, place, report)
+    try:
+        completed = run.execute()
+    except TrainLoraError as problem:
+        report.event("error", {"text": str(problem), "detail": ""})
+        report.say(f"\n{problem}")
+        return False
+    except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
+        text = f"The run ended because of an error in the program: {problem}"
+        report.event("error", {"text": text, "detail": traceback.format_exc()})
+        report.say(f"\n{text}\n{traceback.format_exc()}")
+        return False
+    finally:
+        report.close()
+    report.event("finished" if completed else "stopped",
+                 {"steps": 0, "seconds": round(time.monotonic() - began, 1), **run.counts()})
+    report.say(run.in_words(completed))
+    return True
+
+
+class TaggingRun:
+    """The steps of one run, and what they have come to."""
+
+    def __init__(self, job: TagJob, place: Place, report: Report) -> None:
+        self._job, self._place, self._report = job, place, report
+        self._pictures = self._had_captions = self._failed = 0
+        self._written = Written()
+        self._tagger_name = self._provider = ""
+
+    def execute(self) -> bool:
+        """Find the tagger, look at the pictures, write the captions; ``False`` if it was stopped before the end."""
+        job, report = self._job, self._report
+        report.phase("look", "Looking for pictures")
+        folder, items = list_items(job.dataset, report.warning)
+        writer = CaptionWriter(folder, report.warning)
+        files = self._files()
+        if files is None:
+            return False
+        report.phase("load", f"Loading {files.name}")
+        tagger = Tagger(files, job.tagger, report.warning)
+        self._tagger_name, self._provider = tagger.name, tagger.provider
+        with ResultFile(self._place.results_file, folder) as kept:
+            completed = self._tag(tagger, items, kept)
+            results = list(kept.results.values())
+        report.phase("write", "Writing captions")
+        self._pictures = len(results)
+        if job.write.mode != LOOK_ONLY:
+            self._written = writer.write(results, job, tagger.name)
+        keep_confidences(folder, {result.key: result.chosen.confidences for result in results})
+        return completed
+
+    def counts(self) -> dict[str, Any]:
+        """What the run has done, as its last event tells it."""
+        return {"pictures": self._pictures, "had_captions": self._had_captions, "failed": self._failed,
+                "written": self._written.written, "unchanged": self._written.unchanged,
+                "changed_meanwhile": self._written.changed_meanwhile, "mode": self._job.write.mode,
+                "model": self._tagger_name, "provider": self._provider}
+
+    def in_words(self, completed: bool) -> str:
+        """The same as a sentence."""
+        parts = [f"{count_of(self._pictures, 'picture')} tagged",
+                 f"{count_of(self._written.written, 'caption')} written"]
+        if self._had_captions:
+            parts.append(f"{self._had_captions} left alone because they had captions")
+        if self._failed:
+            parts.append(f"{self._failed} could not be read")
+        return ("Finished: " if completed else "Stopped: ") + ", ".join(parts) + "."
+
+    def _files(self) -> TaggerFiles | None:
+        """The tagger's files, fetched if that was asked for; ``None`` if the run was stopped meanwhile."""
+        settings, report = self._job.tagger, self._report
+        models_dir = Path(settings.models_dir or "models/TrainLora/taggers").expanduser().absolute()
+        found, known = find_tagger(models_dir, settings.model), known_tagger(settings.model)
+        if found is not None:
+            return found
+        if known is None or not settings.download:
+            raise TaggerError(where_it_belongs(models_dir, settings.model))
+        current = [""]
+
+        def tell(file: str, done: int, total: int) -> None:
+            if current[0] != file:
+                current[0] = file
+                report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
+            report.progress(done, total)
+
+        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._place.asked("stop")):
+            return None
+        found = find_tagger(models_dir, settings.model)
+        if found is None:
+            raise TaggerError(where_it_belongs(models_dir, settings.model))
+        return found
+
+    def _tag(self, tagger: Tagger, items: Sequence[Item], kept: ResultFile) -> bool:
+        """Look at the pictures that ``kept`` does not have yet; ``False`` if a stop was asked for before the end."""
+        chooser = TagChooser(tagger.tag_list, self._job.tags)
+        waiting = [item for item in items if item.key not in kept.results]
+        done = len(items) - len(waiting)
+        self._report.phase("tag", f"Tagging with {tagger.name} on {tagger.runs_on}", len(items))
+        threads = self._job.tagger.decoding_threads
+        looked = looked_at(waiting, tagger.prepare, self._job.write.mode, 2 * tagger.batch_size, threads)
+        with closing(looked):
+            for batch, passed in in_batches(looked, tagger.batch_size):
+                self._note(passed)
+                if batch:
+                    found = tagger.confidences([one.pixels for one in batch if one.pixels is not None])
+                    kept.add(Result(one.item.key, one.item.caption_key, one.caption, chooser.choose(row))
+                             for one, row in zip(batch, found, strict=True))
+                done += len(batch) + len(passed)
+                self._report.progress(done, len(items))
+                if not self._may_go_on() and done < len(items):
+                    return False
+        return True
+
+    def _note(self, passed: Sequence[Looked]) -> None:
+        for one in passed:
+            if one.problem:
+                self._failed += 1
+                self._report.warning(f"{one.item.key} is left out: {one.problem}.")
+            elif self._job.write.mode == IF_EMPTY:
+                self._had_captions += 1
+
+    def _may_go_on(self) -> bool:
+        """``False`` if a stop is asked for; waits while a pause is asked for."""
+        asked = self._place.asked
+        if asked("pause") and not asked("stop"):
+            self._report.event("paused")
+            while asked("pause") and not asked("stop"):
+                time.sleep(_POLL_SECONDS)
+            self._report.event("resumed")
+        return not asked("stop")

@@ -1,0 +1,137 @@
+"""A tagger that is ready to look at pictures: its ONNX model in a session, with what its interface asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..config.groups.tagging import TaggerSettings
+from ..config.taggers import DEEPDANBOORU, WD14, TaggerFiles
+from ..errors import TaggerError
+from .preprocess import for_deepdanbooru, for_wd14
+from .providers import CPU, choose_providers, in_words
+from .tag_list import TagList, read_tag_list
+
+_PREPARE: dict[str, Callable[[Image.Image, int], NDArray[np.float32]]] = {
+    WD14: for_wd14, DEEPDANBOORU: for_deepdanbooru}
+
+
+class Tagger:
+    """One tagger. ``batch_size`` is how many pictures it is given at once; ``provider`` is what it really runs on."""
+
+    def __init__(self, files: TaggerFiles, settings: TaggerSettings, warn: Callable[[str], None]) -> None:
+        """Load the model; ``warn`` is told, in a sentence, of a provider that was wanted and cannot be used.
+
+        Raises ``TaggerError`` if the file is damaged, has another interface, or does not fit its list of tags.
+        """
+        self.name = files.name
+        self.tag_list: TagList = read_tag_list(files)
+        self._prepare = _PREPARE[files.interface]
+        self._session = _session(files.model, settings.provider, warn)
+        self.provider: str = self._session.get_providers()[0]
+        self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        self.side, fixed_batch = _read_input(self._input, files.model)
+        self.batch_size = fixed_batch or settings.batch_size
+        self._fixed_batch = fixed_batch
+        _check_output(self._output, len(self.tag_list.tags), files)
+
+    @property
+    def runs_on(self) -> str:
+        """``the CPU``, ``the GPU (CUDA)`` …"""
+        return in_words(self.provider)
+
+    def prepare(self, picture: Image.Image) -> NDArray[np.float32]:
+        """An RGB picture as this tagger takes it: float32 (side, side, 3). Safe in any thread."""
+        return self._prepare(picture, self.side)
+
+    def confidences(self, pictures: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Float32 (pictures, tags), each 0 to 1, for at most ``batch_size`` prepared pictures.
+
+        Raises ``TaggerError`` if the provider gives up, as when the GPU's memory is full.
+        """
+        batch = np.stack(pictures)
+        missing = (self._fixed_batch or len(batch)) - len(batch)
+        if missing:
+            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
+        try:
+            found = self._session.run([self._output.name], {self._input.name: batch})[0]
+        except _errors() as problem:
+            raise TaggerError(f"The tagger {self.name} failed on {self.runs_on} with {len(batch)} pictures at once: "
+                              f"{problem}. Lower tagger.batch_size, or set tagger.provider to cpu.") from problem
+        found = np.asarray(found, np.float32)[:len(pictures)]
+        if found.shape != (len(pictures), len(self.tag_list.tags)) or not np.isfinite(found).all():
+            raise TaggerError(f"The tagger {self.name} gave an answer of shape {found.shape} that is no list of "
+                              f"confidences for {len(self.tag_list.tags)} tags. Its files do not belong together.")
+        return found
+
+
+def _session(model: Path, wanted: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession:
+    choice = choose_providers(wanted, onnxruntime.get_available_providers())
+    if choice.fallback:
+        warn(choice.fallback)
+    if "CUDAExecutionProvider" in choice.providers and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # finds CUDA and cuDNN in torch's folders
+    for provider in choice.providers:
+        session = _try_provider(model, provider, warn)
+        if session is not None:
+            return session
+    raise TaggerError(f"The tagger {model} could not be started on {in_words(choice.providers[-1])}.")
+
+
+def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession | None:
+    """A session on ``provider``; ``None``, with a warning, if it does not start there and another can be tried."""
+    options = onnxruntime.SessionOptions()
+    if provider == "DmlExecutionProvider":  # it asks for both
+        options.enable_mem_pattern = False
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    providers = [provider] if provider == CPU else [provider, CPU]
+    try:
+        session = onnxruntime.InferenceSession(str(model), options, providers=providers)
+    except _errors() as problem:
+        if provider == CPU:
+            raise TaggerError(f"{model} cannot be read as an ONNX model ({problem}). It may have been cut short: "
+                              "delete it and fetch it again.") from problem
+        warn(f"{_capitalised(in_words(provider))} cannot be used for the tagger: {problem}")
+        return None
+    if session.get_providers()[0] == provider:
+        return session
+    warn(f"{_capitalised(in_words(provider))} was there but could not be started; most often the CUDA or cuDNN that "
+         "onnxruntime was built for is missing. The log says which library. The run goes on with the CPU.")
+    return session if session.get_providers()[0] == CPU else None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its errors have no common base but ``Exception``."""
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded",
+             "NoModel", "NoSuchFile", "NotImplemented", "RuntimeException")
+    return (*(getattr(state, name) for name in names if hasattr(state, name)), RuntimeError, ValueError)
+
+
+def _read_input(node: Any, model: Path) -> tuple[int, int | None]:
+    """The side of the pictures in pixels, and the batch size if it is fixed."""
+    shape, kind = list(node.shape), node.type
+    fits = len(shape) == 4 and shape[3] == 3 and isinstance(shape[1], int) and shape[1] == shape[2]
+    if not fits or kind != "tensor(float)":
+        hint = " It takes the colours before the pixels, which taggers of other families do." \
+            if len(shape) == 4 and shape[1] == 3 else ""
+        raise TaggerError(f"{model} takes {kind} of shape {shape}, and a tagger like WD14 takes tensor(float) of shape "
+                          f"[batch, side, side, 3].{hint} Choose another tagger.")
+    return int(shape[1]), shape[0] if isinstance(shape[0], int) else None
+
+
+def _check_output(node: Any, tags: int, files: TaggerFiles) -> None:
+    count = node.shape[-1] if node.shape else None
+    if isinstance(count, int) and count != tags:
+        raise TaggerError(f"{files.model} has {count} outputs, but the list {files.tags} has {tags} tags, so they do "
+                          "not belong together. Fetch both anew.")
+
+
+def _capitalised(words: str) -> str:
+    return words[:1].upper() + words[1:]

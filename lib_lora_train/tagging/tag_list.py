@@ -1,0 +1,78 @@
+"""The list of tags that belongs to a tagger: row by row the names of its outputs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.taggers import E621_CATEGORIES, TaggerFiles
+from ..errors import TaggerError
+
+_GENERAL, _NAME, _RATING, _UNUSED = "general", "name", "rating", "unused"
+# Danbooru: 0 general, 1 artist, 3 series, 4 character, 5 about the file (resolution …), 9 rating (WD14's own).
+_DANBOORU: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _UNUSED, 9: _RATING}
+# e621: 0 general, 1 artist, 3 series, 4 character, 5 species, 6 invalid, 7 about the file, 8 what cannot be seen.
+_E621: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _GENERAL, 6: _UNUSED, 7: _UNUSED, 8: _UNUSED}
+_RATING_PREFIX = "rating:"
+
+
+@dataclass(frozen=True)
+class TagList:
+    """The tags of a tagger as it writes them (``red_boots``), and which outputs are of which kind.
+
+    ``general``, ``named`` (characters, series, artists) and ``ratings`` are int64 arrays of places in ``tags``.
+    """
+
+    tags: tuple[str, ...]
+    general: NDArray[np.int64]
+    named: NDArray[np.int64]
+    ratings: NDArray[np.int64]
+
+
+def read_tag_list(files: TaggerFiles) -> TagList:
+    """Read the list beside the model. Raises ``TaggerError`` that names the line if it cannot be understood."""
+    try:
+        text = files.tags.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise TaggerError(f"The list of tags {files.tags} cannot be read: {problem}. Fetch it again.") from problem
+    if files.tags.suffix == ".txt":
+        rows = _plain_rows(text, files.tags)
+    else:
+        rows = _csv_rows(text, files.tags, _E621 if files.categories == E621_CATEGORIES else _DANBOORU)
+    if not rows:
+        raise TaggerError(f"The list of tags {files.tags} is empty. Fetch it again.")
+    places = {kind: np.array([place for place, row in enumerate(rows) if row[1] == kind], np.int64)
+              for kind in (_GENERAL, _NAME, _RATING)}
+    return TagList(tuple(tag for tag, _ in rows), places[_GENERAL], places[_NAME], places[_RATING])
+
+
+def _csv_rows(text: str, path: Path, kinds: Mapping[int, str]) -> list[tuple[str, str]]:
+    reader = csv.DictReader(text.splitlines())
+    if "name" not in (reader.fieldnames or ()):
+        raise TaggerError(f"The list of tags {path} has no column called name, but "
+                          f"{', '.join(reader.fieldnames or ())}. Give the list that belongs to the model.")
+    rows = []
+    for row in reader:
+        name, category = (row["name"] or "").strip(), (row.get("category") or "0").strip()
+        kind = kinds.get(int(category)) if category.isdecimal() else None
+        if kind is None or not name:
+            raise TaggerError(f"Line {reader.line_num} of the list of tags {path} has the name {name!r} and the "
+                              f"category {category!r}; known are {', '.join(map(str, kinds))}.")
+        rows.append((name.removeprefix(_RATING_PREFIX), _RATING if name.startswith(_RATING_PREFIX) else kind))
+    return rows
+
+
+def _plain_rows(text: str, path: Path) -> list[tuple[str, str]]:
+    """A DeepDanbooru project's ``tags.txt``, one tag a line; ``tags-character.txt`` beside it says which are names."""
+    names = path.with_name("tags-character.txt")
+    named = set(names.read_text("utf-8-sig").split()) if names.is_file() else set()
+    rows = []
+    for tag in text.split():
+        kind = _RATING if tag.startswith(_RATING_PREFIX) else _NAME if tag in named else _GENERAL
+        rows.append((tag.removeprefix(_RATING_PREFIX), kind))
+    return rows

@@ -1,0 +1,124 @@
+"""What a tagging run has to do: which pictures, with which captions, and how they come to the tagger in batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.groups.dataset import DatasetSettings
+from ..config.groups.tagging import IF_EMPTY, TagDatasetSettings
+from ..dataset.confine import inside
+from ..dataset.images import PictureError, decoding_threads, open_picture
+from ..dataset.scan import survey
+from ..errors import DatasetError
+
+Prepare = Callable[..., NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture; ``key`` and ``caption_key`` are relative to the dataset's folder, with ``/``."""
+
+    path: Path
+    key: str
+    caption_path: Path
+    caption_key: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A picture that was opened: ``pixels`` as the tagger takes them, or why there are none.
+
+    ``caption`` is the caption file's content just before, ``None`` if there is no file.
+    """
+
+    item: Item
+    caption: bytes | None
+    pixels: NDArray[np.float32] | None = None
+    problem: str = ""
+
+
+def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tuple[Path, list[Item]]:
+    """The dataset's folder with links resolved, and its pictures; ``warn`` is told what is left out and why.
+
+    Raises ``DatasetError`` if the folder is missing or has no pictures.
+    """
+    folder = Path(settings.train_data_dir).expanduser().resolve()
+    found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=settings.caption_extension,
+                                   caption_separator=settings.caption_separator))
+    for left in found.left_out:
+        if left.pictures:
+            warn(f"{left.path} is left out: {left.reason}.")
+    items: dict[str, Item] = {}
+    for picture in found.pictures:
+        item = Item(picture.path, picture.path.relative_to(folder).as_posix(), picture.caption_path,
+                    picture.caption_path.relative_to(folder).as_posix())
+        try:
+            inside(folder, item.caption_key)
+        except DatasetError as problem:
+            warn(f"{item.key} is left out: {problem}")
+            continue
+        other = items.setdefault(item.caption_key, item)
+        if other is not item:
+            warn(f"{item.key} is left out: {other.key} has the same caption file, {item.caption_key}. Rename one.")
+    return folder, list(items.values())
+
+
+def has_words(content: bytes | None) -> bool:
+    """Whether a caption file says anything at all, in whatever encoding."""
+    return content is not None and bool(content.strip(b" \t\r\n\0\xef\xbb\xbf\xfe\xff"))
+
+
+def looked_at(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
+              threads: int = 0) -> Generator[Looked, None, None]:
+    """The pictures of ``items`` in their order, opened by threads that are up to ``ahead`` pictures before the taker.
+
+    With ``if-empty``, pictures that have a caption by now are not opened.
+    """
+    workers = threads or decoding_threads()
+    waiting: deque[Future[Looked]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(_look, item, prepare, mode))
+                if len(waiting) > ahead + workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _look(item: Item, prepare: Prepare, mode: str) -> Looked:
+    try:
+        caption = item.caption_path.read_bytes()
+    except FileNotFoundError:
+        caption = None
+    except OSError as problem:
+        return Looked(item, None, problem=f"its caption {item.caption_key} cannot be read: {problem.strerror}")
+    if mode == IF_EMPTY and has_words(caption):
+        return Looked(item, caption)
+    try:
+        return Looked(item, caption, prepare(open_picture(item.path)))
+    except PictureError as problem:
+        return Looked(item, caption, problem=problem.reason)
+
+
+def in_batches(looked: Iterator[Looked], size: int) -> Iterator[tuple[list[Looked], list[Looked]]]:
+    """Up to ``size`` pictures to be tagged at once, each time with those that were passed by since the last."""
+    batch: list[Looked] = []
+    passed: list[Looked] = []
+    for one in looked:
+        (batch if one.pixels is not None else passed).append(one)
+        if len(batch) == size or len(passed) >= 100:
+            yield batch, passed
+            batch, passed = [], []
+    if batch or passed:
+        yield batch, passed

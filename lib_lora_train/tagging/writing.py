@@ -1,0 +1,102 @@
+"""Putting the tags into the captions: one edit in the undo journal, only where a caption is still what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.groups.tagging import APPEND, PREPEND
+from ..config.tag_job import TagJob
+from ..dataset.caption_file import NotTextError, bytes_of, text_of
+from ..dataset.journal import Journal
+from ..dataset.journal_apply import Confined, ConflictError, check
+from ..dataset.journal_format import Write
+from ..dataset.journal_recover import sentences
+from ..dataset.problems import count_of
+from .compose import composed
+from .results import Result
+from .work import has_words
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many captions were written, were right already, and were left because somebody changed them meanwhile."""
+
+    written: int = 0
+    unchanged: int = 0
+    changed_meanwhile: int = 0
+
+
+class CaptionWriter:
+    """Writes captions into one dataset."""
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Finish what an earlier edit left half done. Raises ``DatasetError`` if nothing can be written there."""
+        self._folder = folder
+        self._warn = warn
+        self._journal = Journal(folder)
+        for sentence in sentences(self._journal.recover()):
+            warn(sentence)
+
+    def write(self, results: Iterable[Result], job: TagJob, tagger: str) -> Written:
+        """Write the captions of ``results`` in the job's mode, all of them or, if the disk is full, none.
+
+        Raises ``DatasetError`` if they cannot be written; every caption is then as it was.
+        """
+        planned = self._planned(results, job)
+        changes = [change for change in planned if change.old != change.new]
+        unchanged = len(planned) - len(changes)
+        label = f"Tagged {count_of(len(changes), 'picture')} with {tagger} ({job.write.mode})"
+        left: list[str] = []
+        for _ in range(_TRIES):
+            if not changes:
+                break
+            conflicts = set(check(changes, Confined(self._folder), {}))
+            left += sorted(conflicts)
+            changes = [change for change in changes if change.path not in conflicts]
+            try:
+                if changes:
+                    self._journal.do(label, changes, {})
+                break
+            except ConflictError:
+                continue  # somebody was quicker just now; it is left like the others
+        self._journal.settle()
+        if left:
+            self._warn(f"{count_of(len(left), 'caption')} were changed by somebody else while the tagger was at work, "
+                       f"and are left as they are: {_names(left)}.")
+        return Written(len(changes), unchanged, len(left))
+
+    def _planned(self, results: Iterable[Result], job: TagJob) -> list[Write]:
+        planned, not_text = [], []
+        for result in results:
+            try:
+                planned.append(_change(result, job))
+            except NotTextError:
+                not_text.append(result.caption_key)
+        if not_text:
+            self._warn(f"{count_of(len(not_text), 'caption')} are not UTF-8, so nothing can be added to them: "
+                       f"{_names(not_text)}. Save them again as UTF-8.")
+        return planned
+
+
+def _change(result: Result, job: TagJob) -> Write:
+    separator = job.dataset.caption_separator
+    before = result.before
+    adds = job.write.mode in (APPEND, PREPEND) and has_words(before)
+    text = text_of(before or b"", result.caption_key) if adds else _blank_or_old(before)
+    new = composed(text, result.chosen.tags, job.tags.always_first_tags, job.write.mode, separator)
+    if new == text:
+        return Write(result.caption_key, before, before)
+    return Write(result.caption_key, before, bytes_of(new, before if adds else None))
+
+
+def _blank_or_old(before: bytes | None) -> str:
+    """The text that is written over; only whether it is blank counts."""
+    return (before or b"").decode("utf-8", "replace") if has_words(before) else ""
+
+
+def _names(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")

@@ -1,0 +1,66 @@
+"""Small ONNX files written byte by byte after onnx.proto, so that the tests need no package for it.
+
+The colour tagger's answer is known by formula: sigmoid(mean colour of the input · weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+FLOAT = 1
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes | str) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
+
+
+def _value(name: str, shape: Sequence[int | str]) -> bytes:
+    dims = b"".join(_bytes(1, _number(1, size) if isinstance(size, int) else _bytes(2, size)) for size in shape)
+    tensor = _number(1, FLOAT) + _bytes(2, dims)
+    return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
+
+
+def _node(kind: str, inputs: Iterable[str], output: str, axes: Sequence[int] = ()) -> bytes:
+    node = b"".join(_bytes(1, name) for name in inputs) + _bytes(2, output) + _bytes(4, kind)
+    if axes:
+        ints = b"".join(_number(8, axis) for axis in axes)
+        node += _bytes(5, _bytes(1, "axes") + ints + _number(20, 7))
+        node += _bytes(5, _bytes(1, "keepdims") + _number(3, 0) + _number(20, 2))
+    return node
+
+
+def colour_model(path: Path, weights: np.ndarray, *, side: int = 32, batch: int | str = "batch",
+                 channels_first: bool = False) -> Path:
+    """Write a model whose output is sigmoid(mean over the pixels · ``weights``); ``weights`` is (3, tags)."""
+    shape: list[int | str] = [batch, 3, side, side] if channels_first else [batch, side, side, 3]
+    constant = b"".join(_number(1, size) for size in weights.shape) + _number(2, FLOAT) + _bytes(8, "weights") + \
+        _bytes(9, weights.astype("<f4").tobytes())
+    graph = b"".join(_bytes(1, node) for node in (
+        _node("ReduceMean", ["input"], "mean", [2, 3] if channels_first else [1, 2]),
+        _node("MatMul", ["mean", "weights"], "logits"), _node("Sigmoid", ["logits"], "output")))
+    graph += _bytes(2, "colours") + _bytes(5, constant) + _bytes(11, _value("input", shape)) + \
+        _bytes(12, _value("output", [batch, weights.shape[1]]))
+    opset = _bytes(1, "") + _number(2, 13)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_number(1, 8) + _bytes(7, graph) + _bytes(8, opset))
+    return path
+
+
+def sigmoid(value: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-value))
