@@ -97,7 +97,7 @@ def count_pictures(folder: Path) -> int:
 
 def is_picture_name(name: str) -> bool:
     """Whether a file of this name is taken for a picture, whatever the case of its ending."""
-    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_ENDINGS
+    return not name.startswith(".") and name.lower().endswith(PICTURE_ENDINGS)
 
 
 def _check_exists(folder: Path) -> None:

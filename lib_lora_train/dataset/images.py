@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -128,14 +127,12 @@ def _problem_with(path: Path) -> PictureError | None:
 def _open(path: Path, content: bytes | None = None) -> Image.Image:
     if path.suffix.lower() == ".avif" and not _avif_is_readable():
         raise PictureError(path, "this Python's Pillow cannot read AVIF; the training itself can")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            picture = Image.open(path if content is None else BytesIO(content))
-        except Image.DecompressionBombError as problem:
-            raise PictureError(path, "it has more pixels than can be opened safely; save a smaller copy") from problem
-        except (SyntaxError, struct.error, EOFError, TypeError, KeyError) as problem:
-            raise PictureError(path, f"its header is damaged ({problem})") from problem
+    try:
+        picture = Image.open(path if content is None else BytesIO(content))
+    except Image.DecompressionBombError as problem:
+        raise PictureError(path, "it has more pixels than can be opened safely; save a smaller copy") from problem
+    except (SyntaxError, struct.error, EOFError, TypeError, KeyError) as problem:
+        raise PictureError(path, f"its header is damaged ({problem})") from problem
     if picture.format not in _FORMATS:
         kind = picture.format
         picture.close()

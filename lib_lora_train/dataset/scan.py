@@ -22,6 +22,9 @@ _COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", "
 _OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".ico", ".tga",
                    ".jfif", ".jp2", ".apng")
 
+_PORTION = 64
+"""Headers read by a thread at a time; one alone is too quick to be worth handing over."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -87,7 +90,8 @@ def survey(settings: DatasetSettings) -> Dataset:
     with ThreadPoolExecutor(decoding_threads()) as pool:
         for concept in layout.concepts:
             found, unused = _list_folder(concept.path)
-            headers = list(pool.map(_header_or_error, found))
+            portions = [found[start:start + _PORTION] for start in range(0, len(found), _PORTION)]
+            headers = [header for portion in pool.map(_headers, portions) for header in portion]
             left_out += unused + [LeftOut(header.path, header.reason) for header in headers
                                   if isinstance(header, PictureError)]
             usable = {path: header for path, header in zip(found, headers, strict=True)
@@ -107,9 +111,10 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     pictures, left_out, others = [], [], defaultdict(list)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            path, ending = Path(entry.path), Path(entry.name).suffix.lower()
             if entry.is_dir():
                 continue
+            path = Path(entry.path)
+            ending = path.suffix.lower()
             if not entry.is_file():
                 left_out.append(LeftOut(path, "it is a link that leads nowhere"))
             elif is_picture_name(entry.name):
@@ -129,6 +134,10 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     return pictures, left_out
 
 
+def _headers(paths: list[Path]) -> list[PictureHeader | PictureError]:
+    return [_header_or_error(path) for path in paths]
+
+
 def _header_or_error(path: Path) -> PictureHeader | PictureError:
     try:
         if path.stat().st_size == 0:
@@ -140,14 +149,17 @@ def _header_or_error(path: Path) -> PictureHeader | PictureError:
 
 def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader],
                    settings: DatasetSettings) -> tuple[list[Picture], list[Problem]]:
-    names = {entry.name.lower(): entry.name for entry in os.scandir(concept.path)}
+    with os.scandir(concept.path) as entries:
+        names = {entry.name for entry in entries}
+    by_lower_case = {name.lower(): name for name in sorted(names)}
     pictures, problems = [], []
     empty: list[Path] = []
     long: list[Path] = []
     for path, header in headers.items():
-        caption_path = _caption_path(path, settings.caption_extension, names)
+        wanted = f"{path.stem}{settings.caption_extension}"
+        caption_path = path.with_name(wanted if wanted in names else by_lower_case.get(wanted.lower(), wanted))
         caption, source = "", "none"
-        if caption_path.name.lower() in names:
+        if caption_path.name in names:
             try:
                 lines = caption_lines(read_caption(caption_path))
             except DatasetError as problem:
@@ -167,12 +179,6 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
         pictures.append(Picture(path, header.width, header.height, header.has_alpha, concept.concept, concept.repeats,
                                 caption, source, caption_path))
     return pictures, problems + _about_texts(empty, long)
-
-
-def _caption_path(picture: Path, ending: str, names: Mapping[str, str]) -> Path:
-    """The picture's caption file, in any letter case; if there is none, the one that would be made."""
-    wanted = f"{picture.stem}{ending}"
-    return picture.with_name(wanted if wanted in names.values() else names.get(wanted.lower(), wanted))
 
 
 def _about_texts(empty: list[Path], long: list[Path]) -> list[Problem]:
