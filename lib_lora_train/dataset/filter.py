@@ -1,0 +1,297 @@
+"""The filter of the caption editor: from text to a tree, with errors that point at the place.
+
+    red boots AND NOT (solo OR *hair)        tags; capitals for AND, OR, NOT; a comma is AND; * and ? as wildcards
+    "saber (fate)"                           a tag exactly as it is, whatever signs it has
+    text:"sitting on"   nocaption   prose    the caption's words, no caption, sentences instead of tags
+    size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75
+    bucket:512x768   folder:10_*   name:IMG*
+
+``size`` is the shorter side, ``ratio`` width by height, ``tags`` and ``tokens`` count those of the caption.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import DatasetError
+
+NUMBERS = ("size", "width", "height", "ratio", "tags", "tokens")
+PATTERNS = ("text", "folder", "name")
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ":": operator.eq, ">": operator.gt,
+    "<": operator.lt}
+_TOKEN = re.compile(r"""
+    (?P<space>\s+) | (?P<comma>,) | (?P<open>\() | (?P<close>\))
+  | (?P<field>(?:text|folder|name|bucket):)
+  | (?P<number>(?:size|width|height|ratio|tags|tokens)\s*(?:>=|<=|!=|[=:<>]))
+  | (?P<quoted>"(?:\\.|[^"\\])*")
+  | (?P<word>(?:\\.|[^\s,()"\\]|(?<=[^\s,()])"|\\$)+)
+  | (?P<other>.)""", re.VERBOSE | re.DOTALL)
+_SIZE = re.compile(r"(\d+)\s*[x×]\s*(\d+)", re.IGNORECASE)
+_OPERATORS = ("AND", "OR", "NOT")
+
+
+class FilterError(DatasetError):
+    """The filter is not understood; the trouble is at ``start`` to ``end`` of its text."""
+
+    def __init__(self, message: str, start: int, end: int) -> None:
+        self.start, self.end = start, max(end, start + 1)
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class TagIs:
+    """The caption has the tag; with wildcards unless ``exact``."""
+
+    pattern: str
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Contains:
+    """The caption's text, the folder's or the picture's name matches."""
+
+    field: str
+    pattern: str
+
+
+@dataclass(frozen=True)
+class NoCaption:
+    """There is no caption, or nothing in it."""
+
+
+@dataclass(frozen=True)
+class Prose:
+    """The caption is a description in sentences."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A number of the picture compared with ``value``."""
+
+    field: str
+    sign: str
+    value: float
+
+    def holds(self, found: float) -> bool:
+        """Whether ``found`` fits."""
+        return _COMPARISONS[self.sign](found, self.value)
+
+
+@dataclass(frozen=True)
+class InBucket:
+    """The picture is trained at exactly this size."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Not:
+    """Everything but ``inner``."""
+
+    inner: Filter
+
+
+@dataclass(frozen=True)
+class And:
+    """What fits all ``parts``."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """What fits one of ``parts`` or more."""
+
+    parts: tuple[Filter, ...]
+
+
+Filter = TagIs | Contains | NoCaption | Prose | Compare | InBucket | Not | And | Or
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def parse(text: str) -> Filter | None:
+    """The tree of a filter, or ``None`` if it is blank. Raises ``FilterError``."""
+    tokens = [_Token(str(found.lastgroup), found[0], found.start(), found.end()) for found in _TOKEN.finditer(text)]
+    parser = _Parser(tokens, len(text))
+    if parser.peek() is None:
+        return None
+    tree = parser.either()
+    rest = parser.peek()
+    if rest is not None:
+        raise FilterError("This closing bracket has no opening one." if rest.kind == "close" else
+                          "AND or OR is missing before this.", rest.start, rest.end)
+    return tree
+
+
+class _Parser:
+    """Recursive descent, one method a level of binding: OR, AND, NOT, a single condition."""
+
+    def __init__(self, tokens: list[_Token], length: int) -> None:
+        self._tokens = tokens
+        self._place = 0
+        self._length = length
+
+    def peek(self) -> _Token | None:
+        """The next token that is not blank."""
+        while self._place < len(self._tokens) and self._tokens[self._place].kind == "space":
+            self._place += 1
+        return self._tokens[self._place] if self._place < len(self._tokens) else None
+
+    def either(self) -> Filter:
+        """Conditions joined by OR."""
+        parts = [self._all()]
+        while self._take("OR"):
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def _all(self) -> Filter:
+        parts = [self._one()]
+        while self._take("AND") or self._take(","):
+            parts.append(self._one())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def _one(self) -> Filter:
+        negation = self._take("NOT")
+        if negation is not None:
+            return Not(self._one())
+        token = self.peek()
+        if token is None:
+            raise FilterError(f"Something is missing after {self._last().text}." if self._place else
+                              "The filter is empty.", *self._end())
+        if token.kind == "open":
+            return self._group(token)
+        if token.kind == "close" or token.text in _OPERATORS or token.kind == "comma":
+            raise FilterError(f"A tag or a condition is missing before {token.text}.", token.start, token.end)
+        if token.kind == "field":
+            return self._field(token)
+        if token.kind == "number":
+            return self._compare(token)
+        return self._tag(token)
+
+    def _group(self, opening: _Token) -> Filter:
+        self._place += 1
+        inner = self.either()
+        closing = self.peek()
+        if closing is None:
+            raise FilterError("This bracket is never closed.", opening.start, opening.end)
+        if closing.kind != "close":
+            raise FilterError("AND or OR is missing before this.", closing.start, closing.end)
+        self._place += 1
+        return inner
+
+    def _field(self, token: _Token) -> Filter:
+        self._place += 1
+        name = token.text[:-1]
+        value = self._value()
+        if name == "bucket":
+            size = _SIZE.fullmatch(value)
+            if size is None:
+                raise FilterError("bucket takes a size, such as bucket:512x768.", token.start, self._last().end)
+            return InBucket(int(size[1]), int(size[2]))
+        if not value:
+            raise FilterError(f'{name} takes words, such as {name}:"…".', token.start, self._last().end)
+        return Contains(name, value)
+
+    def _compare(self, token: _Token) -> Filter:
+        self._place += 1
+        found = re.fullmatch(r"([a-z]+)\s*(\W+)", token.text)
+        name, sign = (found[1], found[2]) if found else ("", "")
+        value = self._value()
+        size = _SIZE.fullmatch(value)
+        if name == "size" and sign in "=:" and size:
+            return And((Compare("width", "=", float(size[1])), Compare("height", "=", float(size[2]))))
+        try:
+            return Compare(name, sign, float(value))
+        except ValueError:
+            raise FilterError(f"{name} is compared with a number, such as {name}{sign}{_EXAMPLES[name]}.",
+                              token.start, self._last().end) from None
+
+    def _value(self) -> str:
+        """What follows a field: a quoted text, or the words up to the next operator or bracket."""
+        token = self.peek()
+        if token is not None and token.kind == "quoted":
+            self._place += 1
+            return _unquoted(token.text)
+        return self._words()
+
+    def _tag(self, token: _Token) -> Filter:
+        if token.kind == "quoted":
+            self._place += 1
+            return TagIs(_unquoted(token.text), exact=True)
+        if token.text == '"':
+            raise FilterError("This quotation mark is never closed.", token.start, token.end)
+        words = self._words()
+        if words == "nocaption":
+            return NoCaption()
+        return Prose() if words == "prose" else TagIs(words)
+
+    def _words(self) -> str:
+        """The words of a tag; brackets after a word belong to it, as in ``saber (fate)``."""
+        first = self.peek()
+        start = self._place
+        words: list[str] = []
+        while (token := self.peek()) is not None and not self._ends_words(token, bool(words)):
+            if token.kind == "open":
+                words.append(self._bracketed(token))
+            else:
+                words.append(token.text)
+                self._place += 1
+        if first is None or start == self._place:
+            return ""
+        return _unescaped(" ".join(words))
+
+    def _ends_words(self, token: _Token, begun: bool) -> bool:
+        if token.kind in ("comma", "close", "quoted", "field", "number"):
+            return True
+        return token.text in _OPERATORS if token.kind == "word" else token.kind == "open" and not begun
+
+    def _bracketed(self, opening: _Token) -> str:
+        words = []
+        self._place += 1
+        while (token := self.peek()) is not None and token.kind != "close":
+            if token.text in _OPERATORS or token.kind == "open":
+                raise FilterError("AND or OR is missing before this bracket.", opening.start, opening.end)
+            words.append(token.text)
+            self._place += 1
+        if token is None:
+            raise FilterError("This bracket is never closed.", opening.start, opening.end)
+        self._place += 1
+        return f"({' '.join(words)})"
+
+    def _take(self, text: str) -> _Token | None:
+        token = self.peek()
+        if token is None or token.text != text or token.kind not in ("word", "comma"):
+            return None
+        self._place += 1
+        return token
+
+    def _last(self) -> _Token:
+        return next(token for token in reversed(self._tokens[:self._place]) if token.kind != "space")
+
+    def _end(self) -> tuple[int, int]:
+        last = self._last()
+        return last.start, last.end
+
+
+_EXAMPLES = {"size": "512", "width": "768", "height": "768", "ratio": "1.5", "tags": "10", "tokens": "75"}
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([()\",\\])", r"\1", text)
