@@ -70,6 +70,7 @@ window.TrainLora = window.TrainLora || {};
      * @returns {any} the HTML element
      */
     function h(tag, attributes = {}, ...children) {
+        /** @type {any} */
         const element = document.createElement(tag);
         setAttributes(element, attributes);
         append(element, children);

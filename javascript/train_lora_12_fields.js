@@ -91,12 +91,11 @@
 
     /**
      * @param {any} setting
-     * @param {{label?: string, wide?: boolean}} [options]
      * @returns {Field}
      */
-    function field(setting, options = {}) {
+    function field(setting) {
         const id = TL.uniqueId("field");
-        const label = options.label || setting.label;
+        const {label} = setting;
         const input = control(setting, id);
         const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
         const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
@@ -106,7 +105,7 @@
                 input.focus({preventScroll: true});
             }});
         input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
-        const element = h("div", {class: `tl-field tl-field-${kind}${options.wide || kind === "list" ? " tl-wide" : ""}`,
+        const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" ? " tl-wide" : ""}`,
             data: {key: setting.key}},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
         h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),

@@ -12,8 +12,8 @@
     function settingsCard() {
         /** @type {any[]} */
         const fields = [];
-        const make = (setting, options) => {
-            const field = TL.field(setting, options);
+        const make = (setting) => {
+            const field = TL.field(setting);
             fields.push(field);
             return field.element;
         };
@@ -23,8 +23,7 @@
         const main = all.filter((setting) => setting.view === "main" && setting.group !== "base" && !first.includes(setting));
         const changes = h("span", {class: "tl-count"});
         const more = moreSettings(all.filter((setting) => setting.view === "more"), make, changes);
-        const top = [...first, ...main].map((setting) => make(setting,
-            setting === named ? {label: "Name of the LoRA"} : {}));
+        const top = [...first, ...main].map((setting) => make(setting));
         TL.tend(fields, () => {
             const count = form.changedIn("more").length;
             setText(changes, count ? `${format.number(count)} changed` : "");

@@ -175,7 +175,7 @@
             switch (this.summary.state) {
             case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
             case "stopped": return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
-            case "failed": return this.summary.error || "The run has failed. The log below says where.";
+            case "failed": return TL.form.inWords(this.summary.error || "The run has failed. The log below says where.");
             case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
             default: return "";
             }

@@ -150,7 +150,7 @@
                     "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
                 svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
                 label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
-                this.epochMarks(bottom), svg("path", {class: "tl-line-raw", d: line(points(steps.loss))}),
+                this.epochMarks(bottom), svg("path", {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))}),
                 svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))}),
                 validation.length > 1 ? svg("path", {class: "tl-line-validation",
                     d: line(validation.map((point) => [this.x(point.step), clip(point.loss)]))}) : null,

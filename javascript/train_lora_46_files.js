@@ -5,22 +5,34 @@
     const TL = window.TrainLora;
     const {h, fill, setText, format} = TL;
 
+    const FEW = 5;
+
     class FileList {
         constructor() {
             this.drawn = "";
+            this.all = false;
             this.list = h("ul", {class: "tl-files"});
+            this.more = TL.button("", {kind: "quiet", small: true, click: () => {
+                this.all = !this.all;
+                this.show(this.run);
+            }});
             this.empty = h("p", {class: "tl-note"}, "The first file is written at the end of the first epoch that is saved.");
-            this.element = h("div", {}, this.empty, this.list);
+            this.element = h("div", {}, this.empty, this.list, this.more);
         }
 
         /** @param {any} run the model to show */
         show(run) {
-            const signature = `${run.id}/${run.saved.map((file) => file.path).join()}`;
+            if (run !== this.run) this.all = false;
+            this.run = run;
+            const signature = `${run.id}/${this.all}/${run.saved.map((file) => file.path).join()}`;
             if (signature === this.drawn) return;
             this.drawn = signature;
+            this.more.hidden = run.saved.length <= FEW;
+            setText(this.more.querySelector(".tl-button-label"), this.all ? "Show the newest" :
+                `Show all ${format.plural(run.saved.length, "file")}`);
             this.empty.hidden = run.saved.length > 0;
             this.list.hidden = run.saved.length === 0;
-            fill(this.list, [...run.saved].reverse().map((file) => this.row(run, file)));
+            fill(this.list, [...run.saved].reverse().slice(0, this.all ? Infinity : FEW).map((file) => this.row(run, file)));
         }
 
         row(run, file) {

@@ -10,7 +10,7 @@
      * @param {{prompt: string, name: string, tag: string}} answer of /train-lora/runs/ID/try
      */
     function toTxt2img(answer) {
-        const prompt = document.querySelector("#txt2img_prompt textarea");
+        const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
         if (!prompt) {
             TL.toast("error", "The txt2img tab cannot be found on this page.", {problems: [`Prompt: ${answer.prompt}`]});
             return;
@@ -25,8 +25,8 @@
     function joined(before, answer) {
         const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
         const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-        const sameRun = new RegExp(`<lora:${escaped}(-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
-        if (sameRun.test(before)) return before.replace(sameRun, (_, file, weight) => `<lora:${answer.name}${weight || ":1"}>`);
+        const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
+        if (sameRun.test(before)) return before.replace(sameRun, (_, weight) => `<lora:${answer.name}${weight || ":1"}>`);
         const rest = before.trim();
         const words = rest.split(",").map((word) => word.trim());
         const added = answer.tag && words.includes(answer.tag) ? `<lora:${answer.name}:1>` : answer.prompt;

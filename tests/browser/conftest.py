@@ -1,0 +1,155 @@
+"""A real Chromium on a served stand-in webui with real gradio."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from .webui_process import ROOT, WebuiProcess
+
+MINI = ROOT / "demo" / "mini_sd15.safetensors"
+WAIT_SECONDS = 90
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
+                                              args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def make_webui(tmp_path: Path) -> Iterator[Callable[..., WebuiProcess]]:
+    """Starts webuis; ``step_seconds`` is how long a step of the scripted worker takes."""
+    started: list[WebuiProcess] = []
+
+    def make(*arguments: str, step_seconds: float = 0.02, **variables: str) -> WebuiProcess:
+        webui = WebuiProcess(tmp_path / "data", ["--checkpoint", str(MINI), "--worker", "scripted", *arguments],
+                             {"STANDIN_STEP_SECONDS": str(step_seconds), **variables})
+        started.append(webui)
+        return webui.start()
+
+    yield make
+    for webui in started:
+        webui.close()
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebuiProcess]:
+    """One webui for all tests of a file that do not mind what others trained in it."""
+    served = WebuiProcess(tmp_path_factory.mktemp("webui"), ["--checkpoint", str(MINI), "--worker", "scripted"],
+                          {"STANDIN_STEP_SECONDS": "0.05"}).start()
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens the Train LoRA tab in a browser of its own; fails the test if the page has an error."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_it(webui: WebuiProcess, theme: str = "light", width: int = 1400, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 1000}, **options)
+        context.route(lambda url: not url.startswith(webui.url), lambda route: route.abort())  # fonts, telemetry
+        page = context.new_page()
+        page.set_default_timeout(1000 * WAIT_SECONDS)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        pages.append(page)
+        page.goto(f"{webui.url}?__theme={theme}", wait_until="domcontentloaded")
+        go_to_tab(page)
+        return page
+
+    yield open_it
+    for page in pages:
+        page.context.close()
+    assert errors == []
+
+
+def go_to_tab(page: Page) -> None:
+    """Click the webui's own tab and wait until ours is built."""
+    page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
+    page.locator("#tl_settings").wait_for()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Eight pictures in two shapes, seven of them with a caption, and two files that cannot be used."""
+    folder = tmp_path / "penny"
+    folder.mkdir()
+    for number in range(8):
+        size = (96, 96) if number < 5 else (64, 128)
+        Image.new("RGB", size, (30 * number, 90, 200 - 20 * number)).save(folder / f"{number}.png")
+        if number:
+            (folder / f"{number}.txt").write_text(f"penny, smiling, number {number}", encoding="utf-8")
+    (folder / "moving.gif").write_bytes(animated_gif())
+    (folder / "notes.psd").write_bytes(b"8BPS")
+    return folder
+
+
+def animated_gif() -> bytes:
+    frames = [Image.new("P", (32, 32), shade) for shade in (0, 200)]
+    data = io.BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
+    return data.getvalue()
+
+
+def fill_in(page: Page, folder: Path, **settings: str) -> None:
+    """Point at ``folder`` and look; ``settings`` are typed into the fields of that name."""
+    page.fill("#tl_dataset_folder", str(folder))
+    page.click("#tl_dataset_look")
+    page.locator(".tl-stat").first.wait_for()
+    for name, value in settings.items():
+        field(page, name).fill(value)
+
+
+def field(page: Page, name: str) -> Any:
+    """The control of the setting ``name``."""
+    control = page.locator(f'#tl-panel-train .tl-field[data-key$=".{name}"]').locator("input, select, textarea").first
+    if not control.is_visible():
+        page.locator("#tl_more_settings > summary").click()
+    return control
+
+
+def start(page: Page) -> None:
+    """Press Train and wait for the first steps in the plot."""
+    ready(page)
+    page.click("#tl_train")
+    page.locator("#tl-panel-train .tl-line-smooth").wait_for()
+
+
+def ready(page: Page) -> None:
+    """Wait until the server has judged the form."""
+    page.wait_for_function("""() => document.querySelector(".tl-action-sentence").textContent.startsWith("Ready")""")
+
+
+def steps_drawn(page: Page, panel: str = "train") -> int:
+    """The last step that the plot shows, as it is read out to people who cannot see it."""
+    label = page.locator(f"#tl-panel-{panel} .tl-plot").first.get_attribute("aria-label") or ""
+    match = re.search(r"at step (\d+)", label)
+    return int(match[1]) if match else 0
+
+
+def wait_for_more_steps(page: Page, than: int, panel: str = "train") -> int:
+    page.wait_for_function("""([panel, than]) => {
+        const label = document.querySelector(`#tl-panel-${panel} .tl-plot`).getAttribute("aria-label") || "";
+        const match = label.match(/at step (\\d+)/);
+        return match && Number(match[1]) > than;
+    }""", arg=[panel, than])
+    return steps_drawn(page, panel)
+
+
+def wait_for_state(page: Page, words: str, panel: str = "train") -> None:
+    """Wait until the badge of the shown run says ``words``."""
+    page.locator(f"#tl-panel-{panel} .tl-run-title .tl-badge", has_text=re.compile(f"^{words}$")).wait_for()
