@@ -59,7 +59,7 @@ class ExtensionCopy:
     def run(self, arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run this copy's Python with ``arguments``."""
         return subprocess.run([self.python, *arguments], env=self.environ(**variables), cwd=self.folder.parent,
-                              capture_output=True, text=True, timeout=110)
+                              capture_output=True, text=True, timeout=300)
 
     def say(self, expression: str, **variables: str) -> object:
         """The value of ``expression``, in which ``environment`` is the copy's package."""

@@ -101,7 +101,7 @@ def test_a_damaged_folder_is_repaired(extension: ExtensionCopy):
 def test_two_installations_at_once_become_one(extension: ExtensionCopy):
     command = [sys.executable, str(extension.folder / "install.py"), "--repair"]
     both = [subprocess.Popen(command, env=extension.environ(), stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=110)[0] for process in both]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sum(output.count("Unpacking") for output in outputs) == 1, outputs
     assert extension.status == "ready"

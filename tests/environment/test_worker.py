@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 # What packages in the list ask for and the worker never imports: open_clip only lends its vocabulary file, and
 # onnxruntime needs the first two for tools of its own.
-NEVER_IMPORTED = {"coloredlogs", "humanfriendly", "torchvision", "timm", "ftfy"}
+NEVER_IMPORTED = {"coloredlogs", "humanfriendly", "torchvision", "timm"}
 FROM_THE_INTERPRETER = {"torch", "numpy", "sympy"}
 
 
