@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DatasetError
 from .images import PICTURE_ENDINGS
-from .problems import count_of
+from .problems import count_of, names_of
 
 CACHE_FOLDER = ".lora_train_cache"
 REGULARIZATION_FOLDER = "reg"
@@ -35,7 +36,7 @@ class ConceptFolder:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of a dataset. ``skip_files`` are folders of which only subfolders are used."""
+    """The folders that are trained on, what is left out, and what the user should know of that."""
 
     concepts: tuple[ConceptFolder, ...]
     left_out: tuple[LeftOut, ...]
@@ -60,7 +61,12 @@ def find_layout(folder: Path, repeats: int) -> Layout:
     own_pictures = count_pictures(folder)
     concepts, left_out = [], []
     for path in sorted(subfolders(folder)):
-        inside, named = count_pictures(path), split_folder_name(path.name)
+        named = split_folder_name(path.name)
+        try:
+            inside = count_pictures(path)
+        except OSError as problem:
+            left_out.append(LeftOut(path, f"it cannot be read: {problem.strerror}", 0))
+            continue
         if path.name.lower() == REGULARIZATION_FOLDER:
             left_out.append(LeftOut(path, "regularization pictures are not trained on", _pictures_below(path)))
         elif named is None and inside:
@@ -87,12 +93,9 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def count_pictures(folder: Path) -> int:
-    """How many files in ``folder`` itself have a picture's ending and are not hidden."""
-    try:
-        with os.scandir(folder) as entries:
-            return sum(is_picture_name(entry.name) and entry.is_file() for entry in entries)
-    except OSError:
-        return 0  # a subfolder that may not be listed has nothing that could be trained on
+    """How many files in ``folder`` itself have a picture's ending and are not hidden. Raises ``OSError``."""
+    with os.scandir(folder) as entries:
+        return sum(is_picture_name(entry.name) and entry.is_file() for entry in entries)
 
 
 def is_picture_name(name: str) -> bool:
@@ -127,14 +130,20 @@ def _deeper(concepts: list[ConceptFolder]) -> list[LeftOut]:
 
 
 def _pictures_below(folder: Path) -> int:
-    """Pictures in ``folder`` and the folders in it."""
-    return count_pictures(folder) + sum(count_pictures(inside) for inside in subfolders(folder))
+    """Pictures in ``folder`` and the folders in it, as far as they can be read: it is left out anyway."""
+    total = 0
+    with contextlib.suppress(OSError):
+        total = count_pictures(folder)
+        for inside in subfolders(folder):
+            with contextlib.suppress(OSError):
+                total += count_pictures(inside)
+    return total
 
 
 def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
     """Why there is nothing to train on, and where the pictures seem to be."""
     for inside in sorted(subfolders(folder)):
-        below = [path for path in subfolders(inside) if split_folder_name(path.name) and count_pictures(path)]
+        below = _numbered_with_pictures(inside)
         if below:
             return (f"{folder} has no pictures of its own and no <repeats>_<concept> folders, but {inside} has "
                     f"{below[0].name}. Give {inside} as the dataset folder.")
@@ -147,7 +156,12 @@ def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
         names = ", ".join(item.path.name for item in unnumbered[:5])
         return (f"{folder} has no pictures of its own, and none of its folders ({names}) begins with a number of "
                 f"repeats. Rename them, such as {unnumbered[0].path.name} to 1_{unnumbered[0].path.name}.")
-    files = [path.suffix.lower() for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    what = f"only {count_of(len(files), 'file')} of other kinds ({', '.join(sorted(set(files))[:6])})" if files \
-        else "nothing that could be one"
-    return (f"There are no pictures in {folder}, {what}. Put {', '.join(PICTURE_ENDINGS)} files into it.")
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    what = f"only files of other kinds ({names_of(files)})" if files else "nothing that could be one"
+    return f"There are no pictures in {folder}, {what}. Put {', '.join(PICTURE_ENDINGS)} files into it."
+
+
+def _numbered_with_pictures(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):  # a folder that cannot be read cannot be proposed
+        return [path for path in sorted(subfolders(folder)) if split_folder_name(path.name) and count_pictures(path)]
+    return []

@@ -73,7 +73,8 @@ def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
     """
     try:
         with _open(path, content) as picture:
-            return _over_white(_turned(_eight_bit(picture), _orientation(picture)))
+            orientation = _orientation(picture)  # before decoding, so that it is what ``read_header`` saw
+            return _over_white(_turned(_eight_bit(picture), orientation))
     except (ValueError, SyntaxError, struct.error, EOFError) as problem:
         raise PictureError(path, f"it is damaged ({problem})") from problem
     except OSError as problem:
@@ -170,7 +171,8 @@ def _header_of(picture: Image.Image) -> PictureHeader:
 def _orientation(picture: Image.Image) -> int:
     """EXIF orientation, 1 if there is none or the metadata is damaged (then viewers show it unturned as well).
 
-    The base class's method is called on purpose: PNG's own decodes the whole picture to look behind it.
+    The base class's method is called on purpose: PNG's own decodes the whole picture to look for EXIF behind it.
+    There it is not looked for.
     """
     try:
         found = Image.Image.getexif(picture).get(_ORIENTATION, 1)

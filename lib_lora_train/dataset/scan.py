@@ -198,9 +198,9 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
         by_source[picture.caption_source].append(picture.path)
     bare, ending = by_source["none"], settings.caption_extension
     if bare and len(by_source) == 1:
-        return [Problem("error", f"None of the {count_of(len(bare), 'picture')} has a caption: there are no {ending} "
-                                 "files with text, the folder is not named like 10_penny, and activation_tag is "
-                                 f"empty. Tag the pictures, or give an activation tag.{_other_endings(bare)}")]
+        return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
+                                 "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
+                                 f"tag.{_other_endings(bare)}")]
     problems = []
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "

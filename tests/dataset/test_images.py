@@ -59,6 +59,17 @@ def test_damaged_exif_turns_nothing(tmp_path):
     assert read_header(path) == (40, 24, False)
 
 
+def test_exif_behind_the_pixels_of_a_png_turns_neither_the_header_nor_the_picture(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    path = save(tmp_path / "a.png", noise(40, 24))
+    content = path.read_bytes()
+    path.write_bytes(content[:-12] + chunk + content[-12:])
+    assert read_header(path)[:2] == open_picture(path).size == (40, 24)
+
+
 def test_transparency_is_laid_over_white(tmp_path):
     picture = Image.new("RGBA", (16, 16), (0, 0, 255, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 8, 16))

@@ -107,7 +107,7 @@ def test_a_subfolder_without_a_number_is_answered_with_both_ways_out(tmp_path):
     (lambda folder: None, "There is no folder .*missing"),
     (lambda folder: folder.mkdir(), "There are no pictures in .*missing, nothing that could be one"),
     (lambda folder: folder.write_text("x"), "missing is a file. Give the folder"),
-    (lambda folder: (folder.mkdir(), (folder / "a.mp4").write_text("x")), r"only 1 file of other kinds \(.mp4\)"),
+    (lambda folder: (folder.mkdir(), (folder / "a.mp4").touch()), r"only files of other kinds \(a.mp4\)"),
 ])
 def test_a_folder_with_nothing_to_train_on(tmp_path, make, words):
     make(tmp_path / "missing")
@@ -223,7 +223,7 @@ def test_without_any_caption_the_activation_tag_serves(tmp_path):
 def test_no_captions_at_all_is_an_error_with_the_ways_out(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "b.png")
-    with pytest.raises(DatasetError, match="None of the 2 pictures has a caption.*give an activation tag"):
+    with pytest.raises(DatasetError, match="No picture has a caption: there are no .txt files.*give an activation tag"):
         scan(tmp_path)
     (tmp_path / "a.caption").write_text("penny")
     with pytest.raises(DatasetError, match="set caption_extension to .caption"):
@@ -262,6 +262,28 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DatasetError, match="cannot be read: Permission denied"):
+        scan(tmp_path)
+
+
+def test_a_subfolder_that_may_not_be_read_is_left_out_and_listed(tmp_path, monkeypatch):
+    save(tmp_path / "1_penny" / "a.png", caption="penny")
+    save(tmp_path / "2_tom" / "a.png", caption="tom")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "2_tom":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    dataset = scan(tmp_path)
+    assert [concept.name for concept in dataset.concepts] == ["penny"]
+    assert reasons(dataset) == {"2_tom": "it cannot be read: Permission denied"}
+
+
+def test_only_an_animated_gif_is_an_error_that_names_it(tmp_path):
+    save(tmp_path / "wave.gif", noise(seed=1), save_all=True, append_images=[noise(seed=2)])
+    with pytest.raises(DatasetError, match=r"no pictures in .*only files of other kinds \(wave.gif\). Put .png"):
         scan(tmp_path)
 
 
