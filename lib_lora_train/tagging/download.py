@@ -13,6 +13,8 @@ from ..errors import TaggerError
 
 _POLL_SECONDS = 0.3
 _TIMEOUT_SECONDS = 20.0
+_PIECE_BYTES = 1 << 20
+"""The client's own 10 MB are lost each time a connection breaks, and show no progress on a slow one."""
 
 
 class _Fetching(threading.Thread):
@@ -24,8 +26,9 @@ class _Fetching(threading.Thread):
         self.problem: Exception | None = None
 
     def run(self) -> None:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import constants, hf_hub_download
 
+        constants.DOWNLOAD_CHUNK_SIZE = _PIECE_BYTES
         try:
             hf_hub_download(self._repository, self._file, local_dir=self._root)
         except Exception as problem:  # noqa: BLE001 - the thread that waits raises it

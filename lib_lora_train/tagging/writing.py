@@ -51,11 +51,14 @@ class CaptionWriter:
         unchanged = len(planned) - len(changes)
         label = f"Tagged {count_of(len(changes), 'picture')} with {tagger} ({job.write.mode})"
         left: list[str] = []
+        done_before = 0
         for _ in range(_TRIES):
-            if not changes:
-                break
             conflicts = set(check(changes, Confined(self._folder), {}))
-            left += sorted(conflicts)
+            others = [change for change in changes if change.path in conflicts]
+            foreign = check([Write(change.path, change.new, change.new) for change in others],
+                            Confined(self._folder), {})
+            left += foreign
+            done_before += len(others) - len(foreign)  # this run broke off in the middle of writing, and goes on
             changes = [change for change in changes if change.path not in conflicts]
             try:
                 if changes:
@@ -67,7 +70,7 @@ class CaptionWriter:
         if left:
             self._warn(f"{count_of(len(left), 'caption')} were changed by somebody else while the tagger was at work, "
                        f"and are left as they are: {_names(left)}.")
-        return Written(len(changes), unchanged, len(left))
+        return Written(len(changes) + done_before, unchanged, len(left))
 
     def _planned(self, results: Iterable[Result], job: TagJob) -> list[Write]:
         planned, not_text = [], []

@@ -65,14 +65,14 @@ def colour_tagger(tmp_path: Path) -> Path:
     return make_colour_tagger(tmp_path / "taggers" / "colours")
 
 
-def make_colour_tagger(folder: Path, **shape) -> Path:
-    path = colour_model(folder / "model.onnx", COLOUR_WEIGHTS, **shape)
+def make_colour_tagger(folder: Path, weights: np.ndarray = COLOUR_WEIGHTS, **shape) -> Path:
+    path = colour_model(folder / "model.onnx", weights, **shape)
     rows = [f"{number},{name},{category},1" for number, (name, category) in enumerate(COLOUR_TAGS)]
     (folder / "selected_tags.csv").write_text("\n".join(["tag_id,name,category,count", *rows]) + "\n")
     return path
 
 
-def make_dataset(folder: Path, captions: dict[str, str | bytes | None], size: tuple[int, int] = (24, 16)) -> Path:
+def make_dataset(folder: Path, captions: dict[str, str | bytes | None], size: tuple[int, int] = (24, 24)) -> Path:
     """Pictures named ``<colour>_<anything>``, with the captions that are not ``None``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, caption in captions.items():

@@ -1,0 +1,132 @@
+"""Fetching a tagger, with the real client against a hub on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lib_lora_train.config.load import job_to_yaml
+from lib_lora_train.runs.events import read_events
+
+from .conftest import captions_of, make_colour_tagger, make_dataset, tag_job
+from .fake_hub import FakeHub
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "wd-vit-tagger-v3"
+REPOSITORY = f"SmilingWolf/{NAME}"
+SIZE = 3_000_000
+
+
+@pytest.fixture
+def hub(tmp_path: Path):
+    model = make_colour_tagger(tmp_path / "source")
+    # A field that every reader passes over makes it as long as a download that can break off.
+    padding = b"\x32" + bytes([0x80 | SIZE & 0x7F, 0x80 | SIZE >> 7 & 0x7F, 0x80 | SIZE >> 14 & 0x7F, SIZE >> 21])
+    served = FakeHub({f"{REPOSITORY}/model.onnx": model.read_bytes() + padding + b"x" * SIZE,
+                      f"{REPOSITORY}/selected_tags.csv": (model.parent / "selected_tags.csv").read_bytes()})
+    yield served
+    served.close()
+
+
+class Run:
+    """A run folder, and its worker as the tab starts it: offline, unless the job says otherwise."""
+
+    def __init__(self, tmp_path: Path, endpoint: str, download: bool = True, number: int = 1) -> None:
+        self.folder = tmp_path / "set"
+        if not self.folder.exists():
+            make_dataset(self.folder, {"red_1": None})
+        self.models = tmp_path / "taggers"
+        self.path = tmp_path / "runs" / f"20260101-00000{number}-tags"
+        (self.path / "control").mkdir(parents=True)
+        job = tag_job(self.folder, NAME, tagger__models_dir=str(self.models), tagger__download=download)
+        (self.path / "job.yaml").write_text(job_to_yaml(job))
+        code = "import sys; from lib_lora_train.cli import run_command; sys.exit(run_command(sys.argv[1:]))"
+        self.worker = subprocess.Popen(
+            [sys.executable, "-c", code, "tag", str(self.path / "job.yaml")], cwd=ROOT,
+            env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+                 "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @property
+    def events(self) -> list[dict]:
+        return read_events(self.path / "events.jsonl")[0]
+
+    def end(self) -> dict:
+        self.worker.wait(90)
+        return self.events[-1]
+
+
+def test_nothing_is_asked_for_without_an_explicit_yes(tmp_path: Path, hub: FakeHub):
+    last = Run(tmp_path, hub.url, download=False).end()
+    assert last["event"] == "error"
+    assert "tagger.download=true" in last["text"]
+    assert hub.requests == []
+
+
+def test_a_tagger_is_fetched_with_progress_and_used_at_once_and_never_again(tmp_path: Path, hub: FakeHub):
+    hub.bytes_a_second = 1_500_000
+    run = Run(tmp_path, hub.url)
+    assert run.end()["event"] == "finished"
+    assert captions_of(run.folder) == {"red_1": "penny (series), red thing, ^_^"}
+    assert (run.models / NAME / "model.onnx").read_bytes() == hub.files[f"{REPOSITORY}/model.onnx"]
+    phases = [event["text"] for event in run.events if event["event"] == "phase"]
+    assert f"Downloading model.onnx of {REPOSITORY} (3 MB)" in phases
+    start = phases.index(f"Downloading model.onnx of {REPOSITORY} (3 MB)")
+    seen, phase = [], -1
+    for event in run.events:
+        phase += event["event"] == "phase"
+        if event["event"] == "progress" and phase == start:
+            seen.append(event["done"])
+    assert seen == sorted(seen)
+    assert len([done for done in seen if 0 < done < SIZE]) >= 1
+    assert seen[-1] == len(hub.files[f"{REPOSITORY}/model.onnx"])
+    asked = len(hub.requests)
+    assert Run(tmp_path, hub.url, number=2).end()["event"] == "finished"
+    assert len(hub.requests) == asked
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(tmp_path: Path, hub: FakeHub):
+    hub.cut_after = 2_500_000
+    run = Run(tmp_path, hub.url)
+    last = run.end()
+    assert last["event"] == "error"
+    assert "What has come is kept" in last["text"]
+    assert str(run.models / NAME) in last["text"]
+    assert not (run.models / NAME / "model.onnx").exists()
+    hub.cut_after = None
+    hub.requests.clear()
+    assert Run(tmp_path, hub.url, number=2).end()["event"] == "finished"
+    started = [first for method, path, first in hub.requests if method == "GET" and path.endswith("model.onnx")]
+    assert started == [started[0]]
+    assert started[0] >= 1_000_000
+
+
+def test_without_a_network_the_sentence_says_where_the_files_belong(tmp_path: Path):
+    began = time.monotonic()
+    run = Run(tmp_path, "http://127.0.0.1:9")
+    last = run.end()
+    assert last["event"] == "error"
+    assert "was not reached" in last["text"]
+    assert f"model.onnx and selected_tags.csv from huggingface.co/{REPOSITORY}" in last["text"]
+    assert str(run.models / NAME) in last["text"]
+    assert time.monotonic() - began < 60
+
+
+def test_a_stop_need_not_wait_for_the_network(tmp_path: Path, hub: FakeHub):
+    hub.bytes_a_second = 400_000  # half a minute
+    run = Run(tmp_path, hub.url)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(event["event"] == "progress" and event["done"] > 500_000
+                                                  for event in run.events):
+        time.sleep(0.05)
+    asked = time.monotonic()
+    (run.path / "control" / "stop").touch()
+    assert run.end()["event"] == "stopped"
+    assert time.monotonic() - asked < 10
+    assert captions_of(run.folder) == {"red_1": None}
+    assert list((run.models / NAME).rglob("*.incomplete"))
