@@ -12,7 +12,7 @@ from .services import Services
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/schema``, ``/host`` and ``/environment/install``."""
+    """Add ``/schema``, ``/host``, ``/busy`` and ``/environment/install``."""
 
     def host() -> dict[str, Any]:
         webui = services.host
@@ -28,6 +28,7 @@ def register(router: APIRouter, services: Services) -> None:
 
     router.add_api_route("/schema", form_schema, methods=["GET"])
     router.add_api_route("/host", host, methods=["GET"])
+    router.add_api_route("/busy", lambda: {"busy": busy(services)}, methods=["GET"])
     router.add_api_route("/environment/install", install, methods=["POST"])
 
 

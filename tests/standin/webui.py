@@ -164,16 +164,27 @@ class StandinWebui:
         templates.TemplateResponse = response
 
 
+def generate_picture(prompt: str) -> str:
+    """As the webui's Generate: one at a time, behind the lock. It draws nothing."""
+    from modules import call_queue
+
+    with call_queue.queue_lock:
+        return f"A picture of {prompt}"
+
+
 def build_page(gradio):
     """The webui's frame: the tabs, txt2img with its prompt, and what scripts add."""
     from modules import script_callbacks
 
     with gradio.Blocks(analytics_enabled=False) as txt2img:
-        gradio.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3, show_label=False)
+        prompt = gradio.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3, show_label=False)
         gradio.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3, show_label=False)
-        gradio.Button("Generate", elem_id="txt2img_generate", variant="primary")
+        generate = gradio.Button("Generate", elem_id="txt2img_generate", variant="primary")
         gradio.Slider(64, 2048, 512, step=8, label="Width", elem_id="txt2img_width")
         gradio.Slider(64, 2048, 512, step=8, label="Height", elem_id="txt2img_height")
+        with gradio.Column(elem_id="txt2img_results"):
+            result = gradio.HTML("", elem_id="html_info_txt2img")
+        generate.click(generate_picture, prompt, result)
     tabs = [(txt2img, "txt2img", "txt2img")]
     for callback in script_callbacks.callback_map["ui_tabs"]:
         tabs += callback()

@@ -51,12 +51,12 @@ class Tab:
         assert answer.status_code == 200, answer.text
         return answer.json()["id"]
 
-    def wait_for(self, run_id: str, *states: str, seconds: float = 20) -> dict[str, Any]:
+    def wait_for(self, run_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
         """The run once it is in one of ``states``."""
         return wait_until(lambda: (run := self.get(f"runs/{run_id}").json())["state"] in states and run, seconds)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """The first true answer of ``condition``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
