@@ -46,6 +46,11 @@ class Host(Protocol):
         """The folder that the webui reads LoRA files from."""
         ...
 
+    @property
+    def models_dir(self) -> Path:
+        """The folder that the webui keeps models of every kind in, each kind in a folder of its own."""
+        ...
+
     def access(self) -> AccessRules:
         """Who may use the tab."""
         ...

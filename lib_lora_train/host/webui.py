@@ -37,6 +37,11 @@ class Webui:
         given = getattr(shared.cmd_opts, "lora_dir", None)
         return Path(given or Path(paths.models_path) / "Lora").absolute()
 
+    @property
+    def models_dir(self) -> Path:
+        """The webui's ``--models-dir``."""
+        return Path(paths.models_path).absolute()
+
     def access(self) -> AccessRules:
         """The rules that the webui has for its own extension and folder controls."""
         options = shared.cmd_opts

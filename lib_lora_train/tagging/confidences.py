@@ -1,29 +1,26 @@
-"""The confidences beside the pictures, for the editor and the checks.
-
-``<dataset>/.lora_train/confidences.json``: ``{picture's relative path: {tag: confidence}}``. A tag that the tagger
-knows and that is not there for a picture has less than ``CONFIDENCE_FLOOR``.
-"""
+"""Keeping the tagger's confidences beside the pictures, where the editor and the checks read them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ..dataset.confidences import FILE_NAME
 from ..dataset.confine import HIDDEN_FOLDER, own_folder
 from ..errors import DatasetError
 from ..runs.files import write_atomically
-
-CONFIDENCES_FILE = "confidences.json"
 
 
 def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> None:
     """Put the confidences of the pictures in ``found`` in place of older ones; those of other pictures stay.
 
-    Raises ``DatasetError`` if they cannot be written.
+    ``found`` is ``{picture's path relative to folder: {tag: confidence}}``. A tag that the tagger knows and that is not
+    there for a picture has less than ``CONFIDENCE_FLOOR``. Raises ``DatasetError`` if they cannot be written.
     """
-    file = own_folder(folder, HIDDEN_FOLDER) / CONFIDENCES_FILE
-    known = {key: tags for key, tags in read_confidences(folder).items() if (folder / key).is_file()}
+    file = own_folder(folder, HIDDEN_FOLDER) / FILE_NAME
+    known = {key: tags for key, tags in _already_there(file).items() if (folder / key).is_file()}
     try:
         write_atomically(file, json.dumps({**known, **found}, ensure_ascii=False, separators=(",", ":")))
     except OSError as problem:
@@ -31,10 +28,10 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
                            "again.") from problem
 
 
-def read_confidences(folder: Path) -> dict[str, dict[str, float]]:
-    """What ``keep_confidences`` wrote; nothing if there is no such file or it is damaged, since tagging renews it."""
+def _already_there(file: Path) -> dict[str, Any]:
+    """The confidences of earlier runs; none if they are damaged, since a run renews what it can."""
     try:
-        found = json.loads((folder / HIDDEN_FOLDER / CONFIDENCES_FILE).read_bytes())
+        found = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

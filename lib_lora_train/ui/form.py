@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..config.job import GROUPS
@@ -9,10 +10,15 @@ from ..config.setting import SettingField, fields_of
 
 
 def form_schema() -> dict[str, Any]:
-    """Every group and setting of a job: ``{"groups": [{"name", "text", "settings": [...]}]}``."""
+    """Every group and setting of a training job, as ``schema_of`` gives them."""
+    return schema_of(GROUPS)
+
+
+def schema_of(groups: Mapping[str, type]) -> dict[str, Any]:
+    """Every group and setting of a kind of job: ``{"groups": [{"name", "text", "settings": [...]}]}``."""
     return {"groups": [{"name": group, "text": (group_type.__doc__ or "").strip(),
                         "settings": [_control(field) for field in fields_of(group, group_type)]}
-                       for group, group_type in GROUPS.items()]}
+                       for group, group_type in groups.items()]}
 
 
 def _control(field: SettingField) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class Run:
         self.worker = subprocess.Popen(
             [sys.executable, "-c", code, "tag", str(self.path / "job.yaml")], cwd=ROOT,
             env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-                 "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
+                 "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
+                 "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     @property
