@@ -131,6 +131,12 @@ def test_sizes_without_enlarging(size, resized, bucket):
     assert fit.bucket == Bucket(*bucket)
 
 
+def test_a_bucket_of_exactly_the_pictures_size_wins_over_another_of_its_shape():
+    rules = rule(resolution="1024", max_bucket_reso=768)  # has 768x768 and, as the square of the area, 1024x1024
+    assert rules.fit(1024, 1024).bucket == Bucket(1024, 1024)
+    assert rules.fit(768, 768).bucket == Bucket(768, 768)
+
+
 def test_without_buckets_every_picture_gets_the_training_size():
     rules = rule(resolution="512x768", enable_bucket=False)
     assert {rules.fit(*size).bucket for size in ((100, 900), (900, 100), (512, 768))} == {Bucket(512, 768)}

@@ -153,7 +153,7 @@ def sixteen_bit_png(rows: np.ndarray, clear: int | None = None) -> bytes:
 
 
 def test_sixteen_bits_of_grey_are_scaled_and_not_cut_off(tmp_path):
-    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    values = np.linspace(0, 65535, 16 * 17).astype(np.uint16).reshape(16, 17)
     path = tmp_path / "a.png"
     path.write_bytes(sixteen_bit_png(values))
     opened = np.asarray(open_picture(path))

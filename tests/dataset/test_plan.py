@@ -83,6 +83,12 @@ def test_epochs_and_seeds_differ():
     assert in_order != orders[0]
 
 
+def test_who_is_trained_together_changes_from_epoch_to_epoch():
+    found = plan([(SQUARE, 1)] * 20, 2)
+    pairs = [{frozenset(batch) for batch in found.epoch_batches(1, epoch)} for epoch in (1, 2)]
+    assert len(pairs[0] & pairs[1]) < 5
+
+
 def test_buckets_are_mixed_over_the_epoch():
     found = plan([(SQUARE, 1)] * 20 + [(TALL, 1)] * 20)
     buckets = [found.fits[batch[0]].bucket for batch in found.epoch_batches(1, 1)]
