@@ -11,7 +11,7 @@ _RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1
 def problems_of(job: Job) -> list[str]:
     """Every contradiction between settings, one sentence each; empty if the job can be run."""
     problems = name_problems(job.save.output_name)
-    problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
+    problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job) + _loss_problems(job)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
     return problems
@@ -77,4 +77,22 @@ def _network_problems(job: Job) -> list[str]:
     if network.alpha > network.network_dim:
         problems.append(f"network.network_alpha is {network.network_alpha:g}, higher than network_dim "
                         f"{network.network_dim}: that burns the LoRA. Use {network.network_dim} or less.")
+    return problems
+
+
+def _loss_problems(job: Job) -> list[str]:
+    problems = []
+    loss = job.loss
+    if loss.debiased_estimation_loss and loss.min_snr_gamma is not None:
+        problems.append(f"loss.debiased_estimation_loss and loss.min_snr_gamma ({loss.min_snr_gamma:g}) both weight "
+                        "the timesteps. Leave min_snr_gamma empty, or switch the other off.")
+    if loss.noise_offset and loss.multires_noise_iterations:
+        problems.append(f"loss.noise_offset ({loss.noise_offset:g}) and loss.multires_noise_iterations "
+                        f"({loss.multires_noise_iterations}) do the same thing twice. Set one of them to 0.")
+    if loss.min_timestep >= loss.max_timestep:
+        problems.append(f"loss.min_timestep is {loss.min_timestep}, not below max_timestep {loss.max_timestep}, so no "
+                        "timestep would be trained. Lower it.")
+    if loss.zero_terminal_snr and not job.base.v_parameterization:
+        problems.append("loss.zero_terminal_snr needs a model that predicts velocity: pure noise holds nothing to "
+                        "predict noise from. Switch base.v_parameterization on if it is one.")
     return problems

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
@@ -9,24 +11,65 @@ from torch import Tensor
 
 from ..config.groups.loss import LossSettings
 
+_SNR_CEILING = 1000.0
+"""The debiased weight is not made smaller for timesteps that are hardly noisy at all."""
 
-def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,
-               settings: LossSettings) -> Tensor:
-    """Mean squared error of each picture, weighted by its timestep, averaged over the batch: a scalar, float32.
 
-    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,).
+def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings,
+               *, mask: Tensor | None = None, picture_weights: Tensor | None = None) -> Tensor:
+    """The error of each picture, weighted by its timestep, averaged over the batch: a scalar, float32.
+
+    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``mask``: (B, 1, h, w), 0 where a picture is not
+    learned from. ``picture_weights``: (B,), such as the prior loss weight of regularization pictures.
     """
-    errors = torch.nn.functional.mse_loss(prediction.float(), target.float(), reduction="none")
-    per_picture = errors.mean(dim=(1, 2, 3))
-    if settings.min_snr_gamma is not None:
-        per_picture = per_picture * min_snr_weight(timesteps, schedule, settings.min_snr_gamma)
+    errors = elementwise_loss(prediction.float(), target.float(), timesteps, schedule, settings)
+    if mask is not None:
+        errors = errors * mask
+    per_picture = errors.mean(dim=(1, 2, 3)) * timestep_weight(timesteps, schedule, settings)
+    if picture_weights is not None:
+        per_picture = per_picture * picture_weights
     return per_picture.mean()
 
 
-def min_snr_weight(timesteps: Tensor, schedule: DDPMScheduler, gamma: float) -> Tensor:
-    """Min-SNR weight (Hang et al. 2023, eq. 8): min(SNR, γ)/SNR, for v prediction min(SNR, γ)/(SNR + 1); (B,)."""
+def elementwise_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,
+                     settings: LossSettings) -> Tensor:
+    """|d|² (l2), |d| (l1), 2c(√(d² + c²) - c) (huber) or 2(√(d² + c²) - c) (smooth_l1) of the difference d.
+
+    The last two are pseudo-Huber with a c that follows the timestep (Khrapov et al. 2024, arXiv:2403.16728).
+    """
+    difference = prediction - target
+    if settings.loss_type == "l2":
+        return difference ** 2
+    if settings.loss_type == "l1":
+        return difference.abs()
+    bend = huber_bend(timesteps, schedule, settings).view(-1, 1, 1, 1)
+    error = 2 * (torch.sqrt(difference ** 2 + bend ** 2) - bend)
+    return error * bend if settings.loss_type == "huber" else error
+
+
+def huber_bend(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings) -> Tensor:
+    """c of pseudo-Huber at each timestep; (B,). From 1 at the cleanest timestep to ``huber_c`` at the noisiest."""
+    lowest = settings.huber_c
+    if settings.huber_schedule == "constant":
+        bend = torch.full_like(timesteps, lowest, dtype=torch.float32)
+    elif settings.huber_schedule == "exponential":
+        bend = torch.exp(math.log(lowest) * timesteps / int(schedule.config["num_train_timesteps"]))
+    else:
+        sigma = compute_snr(schedule, timesteps).rsqrt()
+        bend = (1 - lowest) / (1 + sigma) ** 2 + lowest
+    return bend * settings.huber_scale
+
+
+def timestep_weight(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings) -> Tensor:
+    """The weight of each timestep; (B,), or ones.
+
+    Min-SNR (Hang et al. 2023, eq. 8): min(SNR, γ)/SNR, for v prediction min(SNR, γ)/(SNR + 1).
+    Debiased estimation (Yu et al. 2023): 1/√min(SNR, 1000), for v prediction 1/(SNR + 1).
+    """
+    if settings.min_snr_gamma is None and not settings.debiased_estimation_loss:
+        return torch.ones_like(timesteps, dtype=torch.float32)
     snr = compute_snr(schedule, timesteps)
-    clamped = snr.clamp(max=gamma)
-    if schedule.config["prediction_type"] == "v_prediction":
-        return clamped / (snr + 1)
-    return clamped / snr
+    velocity = schedule.config["prediction_type"] == "v_prediction"
+    if settings.debiased_estimation_loss:
+        return 1 / (snr + 1) if velocity else snr.clamp(max=_SNR_CEILING).rsqrt()
+    return snr.clamp(max=settings.min_snr_gamma) / (snr + 1 if velocity else snr)

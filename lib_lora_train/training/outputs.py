@@ -14,8 +14,8 @@ from ..dataset.summary import DatasetSummary
 from ..errors import RunError
 from ..models.hashes import ModelHashes
 from ..models.load import BaseModel
-from ..networks.metadata import TrainingFacts, build_metadata, sidecar_json
 from ..networks.lora import Network
+from ..networks.metadata import TrainingFacts, build_metadata, sidecar_json
 from ..networks.save import save_network
 from ..runs.files import write_atomically
 from ..runs.folder import RunFolder

@@ -137,7 +137,8 @@ class TrainingRun:
 
     def _rates(self) -> dict[str, float | None]:
         """The rates the next step is trained with; ``None`` for a part that is not trained."""
-        rates = {group["part"]: effective_rate(group) for group in self._p.learner.optimizer.param_groups}
+        optimizer = getattr(self._p.learner.optimizer, "optimizer", self._p.learner.optimizer)
+        rates = {group["part"]: effective_rate(group, optimizer) for group in optimizer.param_groups}
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_go_on(self) -> bool:

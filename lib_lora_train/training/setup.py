@@ -66,10 +66,12 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     _report_long_captions(dataset, tokenizer, job.base.max_token_length, reporter)
     network = create_network(job.network, base.unet, base.text_encoder, job.training.seed)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
-    model = TrainedModel(base, network, tokenizer, accelerator, noise_schedule(base.prediction_type),
+    prediction_type = "v_prediction" if job.base.v_parameterization else base.prediction_type
+    model = TrainedModel(base, network, tokenizer, accelerator,
+                         noise_schedule(prediction_type, zero_terminal_snr=job.loss.zero_terminal_snr),
                          job.base.clip_skip, job.base.max_token_length, bool(network.text_encoder_keys))
     _save_memory(model, job)
-    learner = _learner(model, job, plan.total_steps)
+    learner = _learner(model, job, plan.total_steps, reporter)
 
     latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures")
     validation = []
@@ -136,11 +138,11 @@ def _save_memory(model: TrainedModel, job: Job) -> None:
         model.base.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def _learner(model: TrainedModel, job: Job, total_steps: int) -> Learner:
+def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter) -> Learner:
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part])
               for group in model.network.parameter_groups()]
-    optimizer = make_optimizer(groups, job.optimizer)
+    optimizer = make_optimizer(groups, job.optimizer, reporter.warning)
     schedule = make_schedule(optimizer, job.scheduler, total_steps)
     return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
 

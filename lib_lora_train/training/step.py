@@ -34,7 +34,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     total = torch.zeros((), device=model.device)
     torch.manual_seed(seed_for(job.training.seed, "dropout", step))
     for index, batch in enumerate(batches):
-        noisy = add_noise(batch.latents.to(model.device), model.noise_schedule,
+        noisy = add_noise(batch.latents.to(model.device), model.noise_schedule, job.loss,
                           generator_for(job.training.seed, "noise", step, index))
         prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions)
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss)

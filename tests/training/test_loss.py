@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from lib_lora_train.config.groups.loss import LossSettings
+from lib_lora_train.config.groups.loss import HUBER_SCHEDULES, LossSettings
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.training.loss import batch_loss
-from lib_lora_train.training.noise import add_noise, mix_noise
+from lib_lora_train.training.noise import add_noise, draw_noise, mix_noise
 from lib_lora_train.training.randomness import generator_for
 
 STEPS = 1000
 BETAS = torch.linspace(0.00085 ** 0.5, 0.012 ** 0.5, STEPS, dtype=torch.float64) ** 2
 ALPHAS = torch.cumprod(1 - BETAS, dim=0)
+TIMESTEPS = torch.tensor([0, 100, 400, 700, 999])
+SNR = ALPHAS[TIMESTEPS] / (1 - ALPHAS[TIMESTEPS])
+PLAIN = LossSettings(min_snr_gamma=None)
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -24,36 +29,128 @@ def spread(values: torch.Tensor) -> torch.Tensor:
     return values.view(-1, 1, 1, 1)
 
 
+def close(made: torch.Tensor, wanted: torch.Tensor) -> None:
+    torch.testing.assert_close(made.double(), wanted.double(), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 def test_noisy_latents_and_target_follow_the_papers(prediction_type):
-    latents, noise = draw(4, 4, 8, 8), draw(4, 4, 8, 8, seed=1)
-    timesteps = torch.tensor([0, 250, 600, 999])
-    made = mix_noise(latents, noise, timesteps, noise_schedule(prediction_type))
-    signal, blur = spread(ALPHAS[timesteps].sqrt()), spread((1 - ALPHAS[timesteps]).sqrt())
-    torch.testing.assert_close(made.noisy_latents.double(), signal * latents + blur * noise, atol=1e-5, rtol=0)
-    wanted = noise.double() if prediction_type == "epsilon" else signal * noise - blur * latents
-    torch.testing.assert_close(made.target.double(), wanted, atol=1e-5, rtol=0)
+    latents, noise = draw(5, 4, 8, 8), draw(5, 4, 8, 8, seed=1)
+    made = mix_noise(latents, noise, TIMESTEPS, noise_schedule(prediction_type))
+    signal, blur = spread(ALPHAS[TIMESTEPS].sqrt()), spread((1 - ALPHAS[TIMESTEPS]).sqrt())
+    close(made.noisy_latents, signal * latents + blur * noise)
+    close(made.target, noise if prediction_type == "epsilon" else signal * noise - blur * latents)
 
 
-@pytest.mark.parametrize("gamma", [None, 1.0, 5.0, 20.0])
+def test_zero_terminal_snr_rescales_the_schedule_as_lin_et_al_do():
+    roots = ALPHAS.sqrt()
+    shifted = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
+    schedule = noise_schedule("v_prediction", zero_terminal_snr=True)
+    torch.testing.assert_close(schedule.alphas_cumprod.double(), shifted ** 2, atol=1e-5, rtol=0)
+    latents, noise = draw(1, 4, 8, 8), draw(1, 4, 8, 8, seed=1)
+    last = mix_noise(latents, noise, torch.tensor([999]), schedule)
+    close(last.noisy_latents, noise)
+    close(last.target, -latents)
+
+
+WEIGHTS = {
+    "plain": (PLAIN, lambda snr: torch.ones_like(snr), lambda snr: torch.ones_like(snr)),
+    **{f"min snr {gamma:g}": (LossSettings(min_snr_gamma=gamma), lambda snr, g=gamma: snr.clamp(max=g) / snr,
+                              lambda snr, g=gamma: snr.clamp(max=g) / (snr + 1)) for gamma in (1.0, 5.0, 20.0)},
+    "debiased": (LossSettings(min_snr_gamma=None, debiased_estimation_loss=True),
+                 lambda snr: 1 / snr.clamp(max=1000).sqrt(), lambda snr: 1 / (snr + 1)),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_the_loss_is_weighted_as_min_snr_says(prediction_type, gamma):
+def test_each_timestep_has_the_weight_its_paper_gives_it(prediction_type, name):
+    settings, epsilon, velocity = WEIGHTS[name]
     prediction, target = draw(5, 4, 8, 8), draw(5, 4, 8, 8, seed=1)
-    timesteps = torch.tensor([0, 100, 400, 700, 999])
-    loss = batch_loss(prediction, target, timesteps, noise_schedule(prediction_type), LossSettings(min_snr_gamma=gamma))
-    snr = ALPHAS[timesteps] / (1 - ALPHAS[timesteps])
-    weight = torch.ones(5, dtype=torch.float64)
-    if gamma is not None:
-        weight = snr.clamp(max=gamma) / (snr if prediction_type == "epsilon" else snr + 1)
-    wanted = (((prediction - target).double() ** 2).mean(dim=(1, 2, 3)) * weight).mean()
-    torch.testing.assert_close(loss.double(), wanted, atol=1e-5, rtol=1e-4)
+    loss = batch_loss(prediction, target, TIMESTEPS, noise_schedule(prediction_type), settings)
+    weight = (epsilon if prediction_type == "epsilon" else velocity)(SNR)
+    close(loss, (((prediction - target).double() ** 2).mean(dim=(1, 2, 3)) * weight).mean())
+
+
+def bend_by_hand(schedule: str, lowest: float) -> torch.Tensor:
+    if schedule == "constant":
+        return torch.full((5,), lowest, dtype=torch.float64)
+    if schedule == "exponential":
+        return torch.exp(-(-math.log(lowest) / STEPS) * TIMESTEPS.double())
+    sigma = ((1 - ALPHAS[TIMESTEPS]) / ALPHAS[TIMESTEPS]).sqrt()
+    return (1 - lowest) / (1 + sigma) ** 2 + lowest
+
+
+@pytest.mark.parametrize("schedule", HUBER_SCHEDULES)
+@pytest.mark.parametrize("kind", ["huber", "smooth_l1"])
+def test_pseudo_huber_bends_as_its_schedule_says(kind, schedule):
+    prediction, target = draw(5, 4, 8, 8), draw(5, 4, 8, 8, seed=1)
+    settings = LossSettings(min_snr_gamma=None, loss_type=kind, huber_schedule=schedule, huber_c=0.2, huber_scale=1.5)
+    c = spread(bend_by_hand(schedule, 0.2) * 1.5)
+    error = 2 * (((prediction - target).double() ** 2 + c ** 2).sqrt() - c)
+    wanted = (error * c if kind == "huber" else error).mean()
+    close(batch_loss(prediction, target, TIMESTEPS, noise_schedule("epsilon"), settings), wanted)
+
+
+def test_l1_is_the_mean_of_absolute_differences():
+    prediction, target = draw(5, 4, 8, 8), draw(5, 4, 8, 8, seed=1)
+    settings = LossSettings(min_snr_gamma=None, loss_type="l1")
+    close(batch_loss(prediction, target, TIMESTEPS, noise_schedule("epsilon"), settings),
+          (prediction - target).abs().mean())
+
+
+def test_what_is_masked_does_not_count_and_pictures_count_by_their_weight():
+    prediction, target = draw(2, 4, 8, 8), draw(2, 4, 8, 8, seed=1)
+    mask, weights = torch.zeros(2, 1, 8, 8), torch.tensor([1.0, 0.5])
+    mask[:, :, :4] = 1
+    loss = batch_loss(prediction, target, TIMESTEPS[:2], noise_schedule("epsilon"), PLAIN, mask=mask,
+                      picture_weights=weights)
+    squares = ((prediction - target)[:, :, :4] ** 2).sum(dim=(1, 2, 3)) / (4 * 8 * 8)
+    close(loss, (squares * weights).mean())
+
+
+def test_offset_noise_shifts_whole_channels_by_its_amount():
+    plain = draw_noise(torch.zeros(400, 4, 8, 8), LossSettings(), generator_for(1))
+    shifted = draw_noise(torch.zeros(400, 4, 8, 8), LossSettings(noise_offset=0.1), generator_for(1))
+    difference = shifted - plain
+    assert float((difference - difference.mean(dim=(2, 3), keepdim=True)).abs().max()) < 1e-6
+    assert float(difference[:, :, 0, 0].std()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_the_offset_follows_the_brightness_of_the_latent():
+    latents = torch.ones(400, 4, 8, 8)
+    latents[:, 0] = -3.0
+    settings = LossSettings(noise_offset=0.1, adaptive_noise_scale=0.05)
+    difference = draw_noise(latents, settings, generator_for(1)) - draw_noise(latents, LossSettings(), generator_for(1))
+    assert float(difference[:, 0, 0, 0].std()) == pytest.approx(0.1 + 0.05 * 3, rel=0.1)
+    assert float(difference[:, 1, 0, 0].std()) == pytest.approx(0.1 + 0.05, rel=0.1)
+
+
+def test_multires_noise_is_normal_noise_with_coarser_noise_in_it():
+    settings = LossSettings(multires_noise_iterations=6, multires_noise_discount=0.9)
+    noise = draw_noise(torch.zeros(16, 4, 32, 32), settings, generator_for(1))
+    assert float(noise.std()) == pytest.approx(1.0, abs=1e-4)
+    neighbours = (noise[..., 1:] * noise[..., :-1]).mean() / noise.var()
+    plain = draw_noise(torch.zeros(16, 4, 32, 32), LossSettings(), generator_for(1))
+    assert float(neighbours) > 0.2 > abs(float((plain[..., 1:] * plain[..., :-1]).mean()))
+
+
+def test_input_perturbation_changes_what_is_shown_and_not_what_is_asked():
+    latents, schedule = draw(8, 4, 8, 8), noise_schedule("epsilon")
+    plain = add_noise(latents, schedule, LossSettings(), generator_for(1))
+    perturbed = add_noise(latents, schedule, LossSettings(ip_noise_gamma=0.1), generator_for(1))
+    assert torch.equal(plain.target, perturbed.target)
+    assert torch.equal(plain.timesteps, perturbed.timesteps)
+    blur = spread((1 - ALPHAS[plain.timesteps]).sqrt())
+    extra = (perturbed.noisy_latents - plain.noisy_latents) / blur
+    assert float(extra.std()) == pytest.approx(0.1, rel=0.1)
 
 
 def test_the_noise_of_a_step_depends_on_the_seed_and_the_step_alone():
     schedule, latents = noise_schedule("epsilon"), draw(2, 4, 8, 8)
 
     def at(seed: int, step: int) -> torch.Tensor:
-        return add_noise(latents, schedule, generator_for(seed, "noise", step, 0)).noisy_latents
+        return add_noise(latents, schedule, PLAIN, generator_for(seed, "noise", step, 0)).noisy_latents
 
     first = at(42, 7)
     torch.randn(100)  # whatever else is drawn in between
@@ -62,8 +159,9 @@ def test_the_noise_of_a_step_depends_on_the_seed_and_the_step_alone():
     assert not torch.equal(first, at(43, 7))
 
 
-def test_every_timestep_is_drawn():
-    schedule = noise_schedule("epsilon")
-    drawn = add_noise(torch.zeros(20000, 4, 1, 1), schedule, generator_for(0)).timesteps
-    assert (int(drawn.min()), int(drawn.max())) == (0, STEPS - 1)
-    assert abs(float(drawn.float().mean()) - 499.5) < 10
+@pytest.mark.parametrize("low, high", [(0, 1000), (200, 600)])
+def test_every_timestep_in_the_range_is_drawn_and_none_outside(low, high):
+    settings = LossSettings(min_timestep=low, max_timestep=high)
+    drawn = add_noise(torch.zeros(20000, 4, 1, 1), noise_schedule("epsilon"), settings, generator_for(0)).timesteps
+    assert (int(drawn.min()), int(drawn.max())) == (low, high - 1)
+    assert abs(float(drawn.float().mean()) - (low + high - 1) / 2) < 10

@@ -26,3 +26,6 @@ class BaseSettings:
     max_token_length: int = setting(
         225, "How many tokens of a caption are read: 75, 150 or 225.", choices=(), minimum=75, maximum=225,
         advice="225 fits long tag lists; longer captions are cut and the cut is reported.", label="Tokens per caption")
+    v_parameterization: bool = setting(
+        False, "The checkpoint predicts velocity instead of noise.", label="v-prediction",
+        advice="Only for v-prediction models; files that say so themselves are recognised.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Optional
 
+from ..optimizer_facts import OPTIMIZERS
 from ..setting import setting
-
-OPTIMIZER_TYPES = ("AdamW", "Prodigy")
 
 
 @dataclass(frozen=True)
@@ -15,9 +14,10 @@ class OptimizerSettings:
     """Optimizer and learning rates."""
 
     optimizer_type: str = setting(
-        "Prodigy", "The optimizer.", choices=OPTIMIZER_TYPES, view="main", label="Optimizer",
-        advice="Prodigy finds the learning rate by itself: leave the rates at 1. AdamW uses the rates you give: "
-               "1e-4 for the UNet and 5e-5 for the text encoder are a good start, and less memory is used.")
+        "Prodigy", "The optimizer.", choices=tuple(OPTIMIZERS), view="main", label="Optimizer",
+        advice="Prodigy finds the learning rate by itself: leave the rates at 1. AdamW8bit uses the rates you give, "
+               "1e-4 for the UNet and 5e-5 for the text encoder are a good start, and needs the least memory of the "
+               "well tested ones. AdaFactor has a schedule of its own.")
     learning_rate: float = setting(
         1.0, "Learning rate, where no own rate is given for UNet or text encoder.", minimum=0.0, maximum=100.0,
         view="main", advice="1 with Prodigy, 0.0001 with AdamW.")
@@ -26,7 +26,8 @@ class OptimizerSettings:
         advice="The most sensitive part: too high and the pictures turn to noise. Usually 0.0001 with AdamW.")
     text_encoder_lr: Optional[float] = setting(
         None, "Learning rate of the text encoder.", minimum=0.0, maximum=100.0, label="Text encoder learning rate",
-        advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear.")
+        advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear. Prodigy, "
+               "DAdaptAdam and DAdaptLion know only one rate: the UNet's is used for both, unless one is 0.")
     optimizer_args: List[str] = setting(
         [], "Further arguments of the optimizer, each as name=value.",
         advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".',

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from ..setting import setting
 
-LR_SCHEDULERS = ("constant", "cosine")
+LR_SCHEDULERS = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial",
+                 "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay")
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,34 @@ class SchedulerSettings:
     lr_scheduler: str = setting(
         "constant", "How the learning rate changes over the run.", choices=LR_SCHEDULERS, view="main",
         label="Learning rate schedule",
-        advice="constant for Prodigy; cosine, which fades out gently, for AdamW.")
+        advice="constant for adaptive optimizers such as Prodigy; cosine_with_restarts or cosine, which fade out "
+               "gently, for the others. constant overtrains with a fixed rate unless that is very low.")
     lr_warmup_steps: float = setting(
         0.0, "Steps in which the rate rises from zero; below 1 it is a share of the run.", minimum=0.0,
-        maximum=1000000.0, label="Warmup steps")
+        maximum=1000000.0, label="Warmup", advice="0.1 with constant_with_warmup; add an epoch or two for it.")
+    lr_scheduler_num_cycles: int = setting(
+        1, "How often cosine_with_restarts begins again at the full rate.", minimum=1, maximum=1000, label="Restarts")
+    lr_scheduler_power: float = setting(
+        1.0, "How far the curve of polynomial is bent inwards; 1 is a straight line.", minimum=0.01, maximum=20.0,
+        label="Power of polynomial")
+    lr_scheduler_min_lr_ratio: float = setting(
+        0.0, "Where cosine_with_min_lr and warmup_stable_decay end, as a share of the full rate.", minimum=0.0,
+        maximum=1.0, label="Lowest rate")
+    lr_scheduler_timescale: Optional[int] = setting(
+        None, "How slowly inverse_sqrt falls, in steps; empty means as the warmup, or 10000 without one.", minimum=1,
+        maximum=10000000, label="Timescale of inverse_sqrt")
+    lr_decay_steps: float = setting(
+        0.2, "Steps at the end in which warmup_stable_decay falls; below 1 it is a share of the run.", minimum=0.0,
+        maximum=1000000.0, label="Decay of warmup_stable_decay")
+
+    def warmup_steps(self, total_steps: int) -> int:
+        """``lr_warmup_steps`` in steps of a run of ``total_steps``."""
+        return _steps(self.lr_warmup_steps, total_steps)
+
+    def decay_steps(self, total_steps: int) -> int:
+        """``lr_decay_steps`` in steps; never so many that they run into the warmup."""
+        return min(_steps(self.lr_decay_steps, total_steps), total_steps - self.warmup_steps(total_steps))
+
+
+def _steps(given: float, total_steps: int) -> int:
+    return round(given * total_steps) if given < 1 else round(given)

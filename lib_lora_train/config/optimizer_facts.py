@@ -1,0 +1,67 @@
+"""What is known of each optimizer: the arguments the guide requires, what it can do, and its full-precision twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OptimizerFacts:
+    """``adaptive``: it finds the learning rate by itself, and the rate given is a factor on that.
+
+    ``one_rate``: it cannot train UNet and text encoder at different rates. ``twin``: the same method without 8 bit.
+    ``arguments``: the guide's required arguments (section Optimizers), else the library's own where none are named.
+    """
+
+    note: str
+    memory: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    adaptive: bool = False
+    one_rate: bool = False
+    twin: str | None = None
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether its states are kept in 8 bit, by bitsandbytes."""
+        return self.twin is not None
+
+
+_ADAM = {"betas": (0.9, 0.999), "weight_decay": 0.01}
+_DADAPT = {"decouple": True, "weight_decay": 0.01, "betas": (0.9, 0.999)}
+
+OPTIMIZERS: dict[str, OptimizerFacts] = {
+    "AdamW": OptimizerFacts("precise and well tested, with rates you give", "medium", _ADAM),
+    "AdamW8bit": OptimizerFacts("the most tested; AdamW in less memory", "low", _ADAM, twin="AdamW"),
+    "PagedAdamW8bit": OptimizerFacts("AdamW8bit that moves to main memory when the GPU's is short", "low", _ADAM,
+                                     twin="AdamW"),
+    "Lion": OptimizerFacts("learns fast, can give strange colours; a third of AdamW's rate", "medium",
+                           {"betas": (0.9, 0.99), "weight_decay": 0.01}),
+    "Lion8bit": OptimizerFacts("Lion in less memory", "low", {"betas": (0.9, 0.99), "weight_decay": 0.01},
+                               twin="Lion"),
+    "SGDNesterov": OptimizerFacts("very slow: 2000 steps are nowhere near enough", "medium", {"momentum": 0.9}),
+    "SGDNesterov8bit": OptimizerFacts("as slow as SGDNesterov, in less memory", "low", {"momentum": 0.9},
+                                      twin="SGDNesterov"),
+    "AdaFactor": OptimizerFacts("adaptive in very little memory; it has its own schedule, and learns gently",
+                                "very low", {"relative_step": True, "scale_parameter": True, "warmup_init": True},
+                                adaptive=True),
+    "DAdaptAdam": OptimizerFacts("finds the rate by itself; leave the rates at 1 and the schedule constant", "high",
+                                 _DADAPT, adaptive=True, one_rate=True),
+    "DAdaptLion": OptimizerFacts("Lion that finds the rate by itself; leave the rates at 1", "high",
+                                 {"weight_decay": 0.01, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True),
+    "Prodigy": OptimizerFacts("DAdaptAdam made better; leave the rates at 1", "high",
+                              {"decouple": True, "weight_decay": 0.01, "d_coef": 2.0, "use_bias_correction": True,
+                               "safeguard_warmup": False, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True),
+    "AdamWScheduleFree": OptimizerFacts("AdamW that needs no schedule; use constant", "medium",
+                                        {"betas": (0.9, 0.999), "weight_decay": 0.01}),
+}
+
+
+def needs_bitsandbytes(optimizer_type: str) -> bool:
+    """Whether the package bitsandbytes, which is installed when first chosen, is needed."""
+    return OPTIMIZERS[optimizer_type].eight_bit
+
+
+def advice_text() -> str:
+    """Every optimizer in a clause, for the help beside the setting."""
+    return "; ".join(f"{name}: {facts.note}" for name, facts in OPTIMIZERS.items()) + "."
