@@ -21,6 +21,7 @@ from .family import TEXT, UNET, VAE, Family, is_diffusers_vae, is_lora, is_vae, 
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
+_TEXT_MODEL = "text_model."
 _VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _SHOWN = 5
 
@@ -116,8 +117,10 @@ def _load_vae(file: Checkpoint, family: Family, place: _Place) -> AutoencoderKL:
 
 def _load_text_encoder(file: Checkpoint, family: Family, place: _Place) -> CLIPTextModel:
     state = file.under(TEXT)
-    if not any(key.startswith("text_model.") for key in state):  # the spelling of files from before transformers 4.0
-        state = {"text_model." + key: tensor for key, tensor in state.items()}
+    if not any(key.startswith(_TEXT_MODEL) for key in state):  # the spelling of older files
+        state = {_TEXT_MODEL + key: tensor for key, tensor in state.items()}
+    # some merges carry the projection to CLIP's picture space too, which SD 1.x has no use for
+    state = {key: tensor for key, tensor in state.items() if key.startswith(_TEXT_MODEL)}
     try:
         encoder = build_text_encoder(state, family)
     except (ShapeProblem, ValueError) as problem:

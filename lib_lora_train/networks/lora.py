@@ -41,7 +41,8 @@ class LoraModule(nn.Module):
             self.lora_up = skip_init(nn.Linear, dim, layer.out_features, bias=False)
         self.register_buffer("alpha", torch.tensor(float(alpha)))
         self.dim = dim
-        self.scale = float(alpha) / dim
+        self.scale = float(alpha) / dim  # a plain number, since reading the buffer on a GPU would wait for it
+        self.register_load_state_dict_post_hook(_take_alpha)
         self.multiplier = 1.0
         self._reset(generator)
         self._layer = (layer,)  # in a tuple, so that it is not taken for a part of the network
@@ -81,7 +82,7 @@ class LoraModule(nn.Module):
         if isinstance(self.layer, nn.Conv2d):
             layer = self.layer
             inner = functional.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
-            addition = functional.conv2d(inner, up.to(inner.dtype))
+            addition = functional.conv2d(inner, up)
         else:
             addition = functional.linear(functional.linear(x, down), up)
         return output + (addition * (self.multiplier * self.scale)).to(output.dtype)
@@ -91,6 +92,12 @@ class LoraModule(nn.Module):
         """What this addition, at multiplier 1, adds to the layer's weight: float32, the weight's shape."""
         down, up = (factor.detach().float() for factor in self.factors)
         return (self.scale * (up.flatten(1) @ down.flatten(1))).view(self.layer.weight.shape)
+
+
+def _take_alpha(module: nn.Module, incompatible: object) -> None:
+    """After loading a state, scale by the alpha that came with it."""
+    assert isinstance(module, LoraModule)
+    module.scale = float(module.alpha) / module.dim
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,13 @@ def test_the_older_spelling_of_the_text_encoder_is_read(tiny: Tiny, tmp_path):
     assert same_weights(load(saved(state, tmp_path / "old.safetensors")).text_encoder, tiny.text_encoder)
 
 
+def test_parts_that_no_sd1_model_uses_are_passed_over(tiny: Tiny, tmp_path):
+    extra = {TEXT + "text_projection.weight": torch.ones(128, 128), "cond_stage_model.logit_scale": torch.ones(1),
+             "model_ema.decay": torch.ones(1), "embedding_manager.x": torch.ones(2)}
+    base = load(saved(tiny.state | extra, tmp_path / "merge.safetensors"))
+    assert same_weights(base.text_encoder, tiny.text_encoder) and same_weights(base.unet, tiny.unet)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_ckpt_gives_the_same_model(tiny: Tiny, tmp_path, zipped):
     path = tmp_path / "x.ckpt"

@@ -247,6 +247,15 @@ def test_alpha_zero_means_dim(tiny_base):
     assert {module.scale for module in network.loras()} == {1.0}
 
 
+def test_an_alpha_that_is_loaded_counts(tiny_base):
+    network = trained(network_on(tiny_base))
+    state = network.state_dict()
+    three = answers(tiny_base)
+    network.load_state_dict({key: tensor * 2 if key.endswith(".alpha") else tensor for key, tensor in state.items()})
+    assert {module.scale for module in network.loras()} == {1.5}
+    assert different(three, answers(tiny_base))
+
+
 def test_gradient_checkpointing_gives_the_same_gradients(tiny_base):
     network = trained(network_on(tiny_base))
 
