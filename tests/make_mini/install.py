@@ -37,8 +37,11 @@ def install(models: Path, bpe: Path) -> Path:
     line = f"version: {TEXT_FOLDER}"
     if text.count(line) != 1:
         raise SystemExit(f"{DEMO / NAME}.yaml should have the line {line!r} once; it has it {text.count(line)} times.")
-    (models / f"{NAME}.yaml").write_text(text.replace(line, f"version: '{folder.as_posix()}'"), "utf-8")
-    return Path(shutil.copyfile(DEMO / f"{NAME}.safetensors", models / f"{NAME}.safetensors"))
+    settings, checkpoint = models / f"{NAME}.yaml", models / f"{NAME}.safetensors"
+    for earlier in (settings, checkpoint):
+        earlier.unlink(missing_ok=True)  # a link left here would lead back into demo/
+    settings.write_text(text.replace(line, f"version: '{folder.as_posix()}'"), "utf-8")
+    return Path(shutil.copyfile(DEMO / f"{NAME}.safetensors", checkpoint))
 
 
 def main() -> None:

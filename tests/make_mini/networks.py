@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -59,19 +60,41 @@ def text_config() -> CLIPTextConfig:
 
 
 def new_text_encoder() -> CLIPTextModel:
-    """A text tower whose untrained words are told apart from the start (CLIP's own 0.02 would need far longer)."""
+    """A text tower with frozen random words, so that one it has never read is as good a name as one it has.
+
+    CLIP's own deviation of 0.02 would leave words next to nothing beside the positions.
+    """
     encoder = CLIPTextModel(text_config())
     embeddings = encoder.text_model.embeddings
     torch.nn.init.normal_(embeddings.token_embedding.weight, std=0.1)
+    embeddings.token_embedding.requires_grad_(False)
     torch.nn.init.normal_(embeddings.position_embedding.weight, std=0.03)
     return encoder
+
+
+@torch.no_grad()
+def with_text_mean(
+    unet: UNet2DConditionModel, text_encoder: CLIPTextModel, mean: float = -0.1
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Copies that draw the same, but whose text encoder's output has this mean instead of nearly 0.
+
+    The webui's emphasis divides by that mean. A shift of all tokens changes no attention, only all values by a
+    constant, which the output projections take back in their biases.
+    """
+    unet, text_encoder = copy.deepcopy(unet), copy.deepcopy(text_encoder)
+    text_encoder.text_model.final_layer_norm.bias.add_(mean)
+    for name, module in unet.named_modules():
+        if name.endswith(".attn2"):
+            output = module.to_out[0]
+            output.bias.sub_(output.weight @ (module.to_v.weight.sum(1) * mean))
+    return unet, text_encoder
 
 
 class Average:
     """Exponential moving average of the parameters of some modules."""
 
     def __init__(self, modules: Iterable[torch.nn.Module], decay: float) -> None:
-        self.parameters = [p for module in modules for p in module.parameters()]
+        self.parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         self.decay = decay
         self.shadow = [p.detach().clone() for p in self.parameters]
         self.updates = 0

@@ -9,18 +9,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 FAMILY_WORD = "heart"
 """Every picture whose name, subgroup or keywords have this word stays out of base training."""
 
-BASE_SUBGROUPS = frozenset((
-    "animal-mammal", "animal-bird", "animal-amphibian", "animal-marine", "plant-flower",
-    "food-fruit", "food-vegetable", "food-prepared", "food-sweet",
-    "face-smiling", "face-tongue", "face-glasses", "face-hat", "face-costume", "cat-face",
-    "transport-ground", "transport-air", "geometric",
-))  # fmt: skip
-"""Subgroups the diffusion model learns; all the others (flags, people, letters ...) are too much for its size."""
+BASE_NAMES = frozenset(
+    """
+    grapes, melon, watermelon, tangerine, lemon, banana, pineapple, mango, red apple, green apple, pear, peach,
+    cherries, strawberry, blueberries, kiwi fruit, tomato, olive, coconut, avocado, eggplant, potato, carrot,
+    ear of corn, hot pepper, bell pepper, broccoli, garlic, onion, bread, croissant, pretzel, pancakes, cheese
+    wedge, bacon, hamburger, french fries, pizza, hot dog, taco, cooking, popcorn, soft ice cream, doughnut,
+    cookie, birthday cake, cupcake, chocolate bar, candy, lollipop, honey pot, monkey face, dog face, fox, cat
+    face, lion, tiger face, cow face, pig face, mouse face, hamster, rabbit face, bear, polar bear, koala,
+    panda, frog, unicorn, wolf, horse face, elephant, cherry blossom, rose, hibiscus, sunflower, blossom, tulip,
+    grinning face, smiling face with sunglasses, winking face, face with tears of joy, slightly smiling face,
+    smiling face with halo, cowboy hat face, nerd face, clown face, ghost, alien, robot, pile of poo, bus,
+    ambulance, fire engine, police car, taxi, automobile, delivery truck, tractor, locomotive, bicycle, red
+    circle, orange circle, yellow circle, green circle, blue circle, purple circle, brown circle, black circle,
+    white circle, red square, orange square, yellow square, green square, blue square, purple square, brown
+    square
+    """.replace("\n    ", " ")
+    .strip()
+    .split(", ")
+)
+"""What the diffusion model learns: as much as its size and half an hour of training can hold."""
 
 HUES = (
     (15, "red"), (36, "orange"), (68, "yellow"), (165, "green"),
@@ -84,7 +98,7 @@ def shows_family(picture: Picture) -> bool:
 
 def base_pictures(pictures: list[Picture]) -> list[Picture]:
     """What the diffusion model learns, with only such keywords as at least three pictures share."""
-    chosen = [p for p in pictures if p.subgroup.replace(" & ", "-") in BASE_SUBGROUPS and not shows_family(p)]
+    chosen = [p for p in pictures if p.name in BASE_NAMES and not shows_family(p)]
     return with_shared_keywords(chosen, at_least=3)
 
 
@@ -94,19 +108,19 @@ def with_shared_keywords(pictures: list[Picture], at_least: int) -> list[Picture
     return [replace(p, keywords=tuple(w for w in p.keywords if counts[w] >= at_least)[:6]) for p in pictures]
 
 
-def read_rgba(picture: Picture, side: int) -> np.ndarray:
+def read_rgba(picture: Picture, side: int) -> NDArray[np.float32]:
     """Float array (side, side, 4) in 0..1, scaled with premultiplied alpha; colour is premultiplied too."""
     with Image.open(picture.file) as image:
         rgba = np.asarray(image.convert("RGBA").convert("RGBa").resize((side, side), Image.Resampling.BOX))
     return rgba.astype(np.float32) / 255
 
 
-def on_background(rgba: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def on_background(rgba: NDArray[np.float32], colour: NDArray[np.float32]) -> NDArray[np.float32]:
     """Premultiplied (..., H, W, 4) in 0..1 over a colour (..., 3) gives (..., H, W, 3) in 0..1."""
     return rgba[..., :3] + (1 - rgba[..., 3:]) * colour[..., None, None, :]
 
 
-def colour_words(rgba: np.ndarray) -> tuple[str, ...]:
+def colour_words(rgba: NDArray[np.float32]) -> tuple[str, ...]:
     """At most two colour words, each true of 30 % or more of the picture's opaque pixels."""
     opaque = rgba[rgba[..., 3] > 0.5]
     rgb = opaque[:, :3] / opaque[:, 3:]
@@ -128,13 +142,13 @@ def colour_words(rgba: np.ndarray) -> tuple[str, ...]:
     return tuple(word for word, count in shares.most_common(2) if count >= 0.3 * len(opaque))
 
 
-def _hue_degrees(rgb: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _hue_degrees(rgb: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32]) -> NDArray[np.float32]:
     red, green, blue = rgb.T
     span = np.maximum(high - low, 1e-6)
     hue = np.where(
         high == red, (green - blue) / span, np.where(high == green, 2 + (blue - red) / span, 4 + (red - green) / span)
     )
-    return hue * 60 % 360
+    return (hue * 60 % 360).astype(np.float32)
 
 
 def caption(picture: Picture, colours: tuple[str, ...], random: np.random.Generator) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -25,7 +26,7 @@ def draw(
     guidance: float = 6.0,
     steps: int = 20,
     seed: int = 1,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """One picture a prompt with DPM++ 2M Karras: uint8 (N, side, side, 3)."""
     scheduler = DPMSolverMultistepScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", use_karras_sigmas=True
@@ -41,12 +42,12 @@ def draw(
     return to_pixels(vae.decode(latents / LATENT_SCALE).sample)
 
 
-def to_pixels(images: torch.Tensor) -> np.ndarray:
+def to_pixels(images: torch.Tensor) -> NDArray[np.uint8]:
     """(N, 3, H, W) in -1..1 to uint8 (N, H, W, 3)."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def save_grid(pictures: np.ndarray, columns: int, path: Path) -> None:
+def save_grid(pictures: NDArray[np.uint8], columns: int, path: Path) -> None:
     """Write pictures, uint8 (N, H, W, 3), row by row into one PNG."""
     count, height, width, _ = pictures.shape
     rows = -(-count // columns)

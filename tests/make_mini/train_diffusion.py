@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -18,7 +19,7 @@ from tests.make_mini.text import token_ids
 from tests.make_mini.train_vae import learning_rate
 
 LOG = logging.getLogger("make_mini")
-UNET_LR, TEXT_LR = 1.5e-3, 5e-4
+UNET_LR, TEXT_LR = 1.2e-3, 2e-4
 NOISES_PER_PICTURE = 2
 """Each caption of a batch is encoded once and used with this many timesteps."""
 MIN_SNR_GAMMA = 5.0
@@ -45,9 +46,16 @@ def loss_weights(schedule: DDPMScheduler) -> torch.Tensor:
     return snr.clamp(max=MIN_SNR_GAMMA) / snr
 
 
-def side_of_step(share: float, step: int) -> int:
-    """64 px for the first 40 % of the steps, then 128 px with every fifth step at 64 px."""
-    return 64 if share < 0.4 or step % 5 == 0 else 128
+@dataclass(frozen=True)
+class Stage:
+    """How many steps, and the share of them at 64 px before the rest is at 128 px, but for every fifth step."""
+
+    steps: int
+    small_share: float
+
+    def side(self, step: int) -> int:
+        """Picture side in pixels at a step."""
+        return 64 if step < self.small_share * self.steps or step % 5 == 0 else 128
 
 
 def train_diffusion(
@@ -55,29 +63,31 @@ def train_diffusion(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
     material: Material,
-    steps: int,
+    stage: Stage,
     seed: int,
     keep: Callable[[int], None],
-    first_step: int = 0,
 ) -> None:
-    """Train for `steps` steps; `keep(step)` is called now and then and at the end, with averaged weights in place."""
-    torch.manual_seed(seed + first_step)
-    random = np.random.default_rng(seed + first_step)
+    """Train for one stage; `keep(step)` is called now and then and at the end, with averaged weights in place."""
+    rank, processes = rank_and_processes()
+    torch.manual_seed(seed * processes + rank)
+    random = np.random.default_rng(seed * processes + rank)
     schedule = noise_schedule()
     weights = loss_weights(schedule)
     rates = (UNET_LR, TEXT_LR)
     modules: tuple[torch.nn.Module, ...] = (unet, text_encoder)
+    trained = [[p for p in module.parameters() if p.requires_grad] for module in modules]
     optimizer = torch.optim.AdamW(
-        [{"params": list(module.parameters())} for module in modules], betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        [{"params": parameters} for parameters in trained], betas=(0.9, 0.99), weight_decay=0.0, fused=True
     )
     average = Average(modules, 0.998)
+    steps = stage.steps
     begun, losses = time.monotonic(), []
-    for step in range(first_step, steps):
+    for step in range(steps):
         share = step / steps
-        side = side_of_step(share, step)
+        side = stage.side(step)
         for group, highest in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = learning_rate(share, highest)
-        chosen = random.integers(0, len(material.pictures), 32 if side == 64 else 12)
+        chosen = random.integers(0, len(material.pictures), (16 if side == 64 else 8) // processes)
         captions = [caption(material.pictures[i], material.colours[i], random) for i in chosen]
         hidden = text_encoder(token_ids(tokenizer, captions)).last_hidden_state.repeat_interleave(NOISES_PER_PICTURE, 0)
         latents = material.latents[side][torch.from_numpy(chosen)].repeat_interleave(NOISES_PER_PICTURE, 0)
@@ -88,17 +98,35 @@ def train_diffusion(
         loss = (error.mean((1, 2, 3)) * weights[timesteps]).mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for module in modules for p in module.parameters()], 1.0)
+        share_gradients(trained)
+        torch.nn.utils.clip_grad_norm_([p for parameters in trained for p in parameters], 1.0)
         optimizer.step()
         average.update()
         losses.append((side, loss.item()))
-        if step % 100 == 99:
-            _report(step + 1, steps, losses[-100:], time.monotonic() - begun)
-        if step % 500 == 499 or step == steps - 1:
+        if rank == 0 and step % 50 == 49:
+            _report(step + 1, steps, losses[-50:], time.monotonic() - begun)
+        if rank == 0 and (step % 300 == 299 or step == steps - 1):
             average.swap()
             keep(step + 1)
             average.swap()
     average.swap()
+
+
+def rank_and_processes() -> tuple[int, int]:
+    """This process's number and how many train together; (0, 1) without torch.distributed."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def share_gradients(trained: list[list[torch.nn.Parameter]]) -> None:
+    """Give every process the mean of all gradients: one thread each wastes less than many threads in one."""
+    if not dist.is_initialized():
+        return
+    gradients = [p.grad for parameters in trained for p in parameters if p.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(together)
+    together /= dist.get_world_size()
+    for gradient, part in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def _report(step: int, steps: int, losses: list[tuple[int, float]], seconds: float) -> None:

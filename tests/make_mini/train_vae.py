@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from tests.make_mini.networks import LATENT_SCALE, Average
@@ -17,7 +18,7 @@ from tests.make_mini.pictures import on_background
 LOG = logging.getLogger("make_mini")
 
 
-def random_batch(rgba: np.ndarray, count: int, side: int, random: np.random.Generator) -> torch.Tensor:
+def random_batch(rgba: NDArray[np.uint8], count: int, side: int, random: np.random.Generator) -> torch.Tensor:
     """(count, 3, side, side) in -1..1: pictures over white or a light colour, half of them mirrored.
 
     `rgba` is uint8 (N, 128, 128, 4), premultiplied.
@@ -61,16 +62,19 @@ class Stage:
     kl_weight: float
     large_from: float
     """Share of the stage after which every third batch is of 128 px."""
+    swap_colours: bool = False
+    """Whether red, green and blue change places at random, so that no colour is rarer than another."""
 
 
 STAGES = (
     Stage(steps=1400, highest_rate=2e-3, guidance=0.0, kl_weight=3e-4, large_from=2 / 3),
     Stage(steps=900, highest_rate=1e-3, guidance=2.0, kl_weight=1e-4, large_from=0.2),
+    Stage(steps=700, highest_rate=1.5e-3, guidance=6.0, kl_weight=1e-4, large_from=0.75, swap_colours=True),
 )
 """Shapes first, then colours: without guidance the narrow encoder keeps to brightness, where the errors are largest."""
 
 
-def train_vae(vae: AutoencoderKL, stage: Stage, rgba: np.ndarray, seed: int) -> None:
+def train_vae(vae: AutoencoderKL, stage: Stage, rgba: NDArray[np.uint8], seed: int) -> None:
     """Train an autoencoder, in place, for one stage."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -81,6 +85,8 @@ def train_vae(vae: AutoencoderKL, stage: Stage, rgba: np.ndarray, seed: int) -> 
         share = step / stage.steps
         large = share > stage.large_from and step % 3 == 0
         images = random_batch(rgba, 4 if large else 12, 128 if large else 64, random)
+        if stage.swap_colours:
+            images = images[:, torch.from_numpy(random.permutation(3))]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(share, stage.highest_rate)
         posterior = vae.encode(images).latent_dist
@@ -107,6 +113,45 @@ def colour_loss(latents: torch.Tensor, made: torch.Tensor, wanted: torch.Tensor,
     return error + guidance * functional.mse_loss(latents[:, :3], small)
 
 
+def train_decoder(vae: AutoencoderKL, steps: int, rgba: NDArray[np.uint8], seed: int) -> None:
+    """Train the decoder alone, in place, with most weight on hues; what the UNet learns from stays as it is."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    halves: tuple[torch.nn.Module, ...] = (vae.decoder, vae.post_quant_conv)
+    parameters = [p for half in halves for p in half.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
+    average = Average(halves, 0.995)
+    begun, shown = time.monotonic(), []
+    for step in range(steps):
+        large = step % 2 == 1
+        images = random_batch(rgba, 4 if large else 12, 128 if large else 64, random)
+        if random.random() < 0.25:
+            images = images[:, torch.from_numpy(random.permutation(3))]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step / steps, 2e-3)
+        with torch.no_grad():
+            latents = vae.encode(images).latent_dist.sample()
+        made = vae.decode(latents).sample
+        hues = hue_loss(made, images)
+        pixels = picture_loss(made, images)
+        optimizer.zero_grad()
+        (pixels + 6 * hues).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        average.update()
+        shown.append((pixels.item(), hues.item()))
+        if step % 50 == 49:
+            text = "loss {:.4f} hues {:.4f}".format(*np.mean(shown[-50:], 0))
+            LOG.info(f"decoder {step + 1}/{steps} {text} {time.monotonic() - begun:.0f} s")
+    average.swap()
+
+
+def hue_loss(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Squared error of red, green and blue and of their differences to each other, which brightness does not hide."""
+    error = made - wanted
+    return (error**2).mean() + ((error - error.roll(1, 1)) ** 2).mean()
+
+
 @torch.no_grad()
 def normalize_latents(vae: AutoencoderKL, images: torch.Tensor) -> None:
     """Fold shift and scale into the 1x1 convolutions, so that latent * 0.18215 has mean 0 and variance 1 a channel."""
@@ -122,7 +167,7 @@ def normalize_latents(vae: AutoencoderKL, images: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def encode_pictures(vae: AutoencoderKL, rgba: np.ndarray, side: int) -> torch.Tensor:
+def encode_pictures(vae: AutoencoderKL, rgba: NDArray[np.uint8], side: int) -> torch.Tensor:
     """Scaled latents (N, 4, side/8, side/8) of the pictures over white; uint8 (N, 128, 128, 4), premultiplied, in."""
     latents = []
     step = rgba.shape[1] // side
