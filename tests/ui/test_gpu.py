@@ -1,4 +1,4 @@
-"""A run that needs the webui's GPU gets it, and the webui gets it back, through the routes and a real worker process."""
+"""A run that needs the webui's GPU gets it and the webui gets it back, with a real worker process."""
 
 from __future__ import annotations
 
