@@ -19,7 +19,7 @@
         const recent = h("datalist", {id: "tl_dataset_folders"});
         const start = TL.button("Look", {id: "tl_dataset_look", click: () => look(true)});
         const problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
-        const found = h("div", {class: "tl-found", "aria-live": "polite"});
+        const found = h("div", {class: "tl-found"});
         /** @type {AbortController|null} */
         let asking = null;
         let showAll = false;
@@ -120,7 +120,7 @@
             stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
         ];
         if ((answer.left_out || []).length) stats.push(stat(format.number(answer.left_out.length), "left out"));
-        return h("div", {class: "tl-stats"}, stats);
+        return h("div", {class: "tl-stats", role: "status"}, stats);
     }
 
     function stat(value, label) {

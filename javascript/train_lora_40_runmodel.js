@@ -21,7 +21,7 @@
             this.id = id;
             this.offset = 0;
             /** @type {any} */
-            this.summary = {id, name: id, state: "waiting"};
+            this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
             /** @type {any} the settings that the run was started with */
             this.job = null;
             this.log = "";

@@ -48,7 +48,7 @@
     }
 
     async function askList() {
-        runs = await TL.api("runs", {quiet: true});
+        runs = (await TL.api("runs", {quiet: true})).filter((run) => run.command === "train");  // tagging has a panel
         TL.emit("runs", runs);
     }
 
@@ -78,7 +78,6 @@
         const answer = await TL.api(`runs/${encodeURIComponent(id)}/control`, {body: {action}});
         const run = model(id);
         run.control = answer.control || [];
-        run.summary.state = answer.state;
         TL.emit("run", run);
         runPoller.wake();
         listPoller.wake();

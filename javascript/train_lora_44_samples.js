@@ -49,7 +49,7 @@
             if (!sample) return h("div", {class: "tl-sample-gap"});
             return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
                 on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
-            h("img", {src: TL.runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async"}));
+            h("img", {src: TL.runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async", loading: "lazy"}));
         }
 
         enlarge(rowIndex, columnIndex, opener) {

@@ -17,6 +17,7 @@ from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 90
+WEBUI_STYLE = "div.gradio-container { overflow: visible !important }"  # the webui's own style sheet says so
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -79,6 +80,7 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 def go_to_tab(page: Page) -> None:
     """Click the webui's own tab and wait until ours is built."""
+    page.add_style_tag(content=WEBUI_STYLE)
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
     page.locator("#tl_settings").wait_for()
 
