@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
 
 from omegaconf import OmegaConf
 
-from ..config.job import GROUPS, all_settings
-from ..config.setting import SettingField, fields_of
+from ..config.job import GROUPS
+from ..config.setting import SettingField, fields_of, groups_of
+from ..config.tag_job import TagJob
 
 
 def settings_command(arguments: list[str]) -> int:
     """Print the job file."""
     parser = argparse.ArgumentParser("settings", description=__doc__)
+    parser.add_argument("kind", nargs="?", choices=("train", "tag"), default="train", help="of which job")
     parser.add_argument("--markdown", action="store_true", help="as the table in the README")
-    if parser.parse_args(arguments).markdown:
-        print(markdown_table())
+    options = parser.parse_args(arguments)
+    groups = GROUPS if options.kind == "train" else groups_of(TagJob)
+    if options.markdown:
+        print(markdown_table(groups))
         return 0
-    for group, group_type in GROUPS.items():
+    for group, group_type in groups.items():
         print(f"{group}:")
         for field in fields_of(group, group_type):
             print(textwrap.indent(explained(field), "  "))
@@ -37,10 +42,10 @@ def explained(field: SettingField) -> str:
     return "\n".join([*(f"# {line}" for line in lines), value])
 
 
-def markdown_table() -> str:
+def markdown_table(groups: Mapping[str, type] = GROUPS) -> str:
     """Every setting with its default, its name in sd-scripts and the advice, as a Markdown table."""
     rows = ["| setting | default | in sd-scripts | what it does, and advice |", "|---|---|---|---|"]
-    for field in all_settings():
+    for field in (field for group, group_type in groups.items() for field in fields_of(group, group_type)):
         default = "" if field.default in (None, "", []) else f"`{field.default}`"
         theirs = "same" if field.sd_scripts_name == field.name else f"`{field.sd_scripts_name}`"
         choices = f" One of: {', '.join(field.info.choices)}." if field.info.choices else ""

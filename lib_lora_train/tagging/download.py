@@ -97,6 +97,12 @@ def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path)
         return f"huggingface.co does not give out {tagger.repository} ({problem}). {by_hand}"
     if isinstance(problem, HfHubHTTPError):
         return f"huggingface.co refused {file} of {tagger.repository}: {problem}. Try again later. {by_hand}"
-    return (f"{file} of the tagger {tagger.name} could not be fetched from huggingface.co, which was not reached or "
-            f"broke off ({type(problem).__name__}: {problem}). What has come is kept: try again when there is a "
-            f"network. {by_hand}")
+    return (f"{file} of the tagger {tagger.name} could not be fetched: huggingface.co was not reached, or broke off "
+            f"({_root_of(problem)}). What has come is kept: try again when there is a network. {by_hand}")
+
+
+def _root_of(problem: BaseException) -> str:
+    """The kind of the first error in a chain, since the last one repeats all that was tried."""
+    while problem.__cause__ is not None or problem.__context__ is not None:
+        problem = problem.__cause__ or problem.__context__ or problem
+    return problem.strerror if isinstance(problem, OSError) and problem.strerror else type(problem).__name__

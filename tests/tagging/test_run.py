@@ -281,3 +281,14 @@ def test_overwriting_is_said_for_one_run_and_never_stands_in_a_job_file(tmp_path
     assert run_command(["tag", str(tmp_path / "tags.yaml"), "write.mode=overwrite", "--runs",
                         str(tmp_path / "runs")]) == 0
     assert captions_of(folder) == {"red_1": "penny (series), red thing, ^_^"}
+
+
+def test_the_printed_tag_job_is_one_that_can_be_read_and_has_the_defaults(tmp_path: Path, capsys):
+    from lib_lora_train.cli import run_command
+    from lib_lora_train.config.tag_job import TagJob, load_tag_job
+
+    assert run_command(["settings", "tag"]) == 0
+    (tmp_path / "tags.yaml").write_text(capsys.readouterr().out)
+    job = load_tag_job(tmp_path / "tags.yaml", ["dataset.train_data_dir=/pictures"])
+    assert job.dataset.train_data_dir == "/pictures"
+    assert (job.tagger, job.tags, job.write) == (TagJob().tagger, TagJob().tags, TagJob().write)

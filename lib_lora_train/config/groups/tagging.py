@@ -30,7 +30,8 @@ class TaggerSettings:
         "it.", view="main", label="Tagger",
         advice="The v3 taggers know more and newer tags; eva02-large is the best and slowest.")
     models_dir: str = setting(
-        "", "The folder that holds the taggers, each in a folder of its own name.", view="hidden")
+        "", "The folder that holds the taggers, each in a folder of its own name. Empty: models/TrainLora/taggers "
+        "where the command is started.", view="hidden")
     download: bool = setting(
         False, "Fetch the tagger from huggingface.co if it is not in the folder. Nothing is ever fetched otherwise.",
         view="hidden")
@@ -51,15 +52,17 @@ class TagRuleSettings:
 
     general_threshold: float = setting(
         0.35, "A tag is kept if the tagger is surer of it than this.", minimum=0.0, maximum=1.0, view="main",
-        advice="Higher means fewer and surer tags. Bad tags do more harm than missing ones.")
+        label="Threshold for tags", advice="Higher means fewer and surer tags. Bad tags do more harm than missing ones.")
     character_threshold: float = setting(
-        0.85, "The same for the names of characters, series and artists.", minimum=0.0, maximum=1.0, view="main")
+        0.85, "The same for the names of characters, series and artists.", minimum=0.0, maximum=1.0, view="main",
+        label="Threshold for names")
     general_mcut: bool = setting(
         False, "Find the threshold for each picture: in the middle of the widest gap between two neighbouring "
         "confidences (MCut).", label="MCut for tags")
     character_mcut: bool = setting(
         False, "The same for names, but never below 0.15.", label="MCut for names")
-    rating_tag: bool = setting(False, "Put the likeliest rating (general, sensitive …) last.")
+    rating_tag: bool = setting(False, "Put the likeliest rating (general, sensitive …) last.",
+                               label="Rating at the end")
     replace_underscore: bool = setting(
         True, "Write red_boots as red boots. Faces such as ^_^ stay as they are.", label="Underscores as spaces")
     escape_brackets: bool = setting(
@@ -73,7 +76,7 @@ class TagRuleSettings:
         advice="The activation tag should be the very first tag, and in every file.")
     max_tags: Optional[int] = setting(
         None, "The most tags a caption gets from the tagger, the surest first. Empty: no limit.", minimum=1,
-        maximum=1000)
+        maximum=1000, label="Most tags")
 
 
 @dataclass(frozen=True)
