@@ -81,6 +81,7 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
 def go_to_tab(page: Page) -> None:
     """Click the webui's own tab and wait until ours is built."""
     page.add_style_tag(content=WEBUI_STYLE)
+    page.add_script_tag(path=str(Path(__file__).with_name("page_checks.js")))
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
     page.locator("#tl_settings").wait_for()
 

@@ -84,7 +84,7 @@ def test_a_wrong_value_is_told_at_its_field_and_training_does_not_start(webui, o
     before = webui.get("runs")
     page.click("#tl_train")
     page.locator(".tl-toast", has_text="Something is still missing or wrong").wait_for()
-    page.wait_for_function("""() => document.activeElement.closest(".tl-field")?.dataset.key === "network.network_alpha" """)
+    page.wait_for_function('document.activeElement.closest(".tl-field")?.dataset.key === "network.network_alpha"')
     assert webui.get("runs") == before
     field(page, "network_alpha").fill("many")
     problem.filter(has_text="It has to be a number").wait_for()
@@ -99,7 +99,8 @@ def test_a_problem_in_a_folded_setting_unfolds_it(webui, open_tab, pictures):
     ready(page)
     field(page, "caption_extension").fill("txt")
     page.locator("#tl_more_settings > summary").click()
-    page.locator('.tl-field[data-key="dataset.caption_extension"] .tl-field-problem', has_text="with its dot").wait_for()
+    problem = page.locator('.tl-field[data-key="dataset.caption_extension"] .tl-field-problem')
+    problem.filter(has_text="with its dot").wait_for()
     assert page.locator("#tl_more_settings").get_attribute("open") is not None
 
 

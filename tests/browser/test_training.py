@@ -128,8 +128,9 @@ def test_samples_stand_by_prompt_and_epoch_and_can_be_walked_through_large(make_
     panel.get_by_role("button", name="Epoch 2: penny smiling").click()
     title, text = page.locator(".tl-lightbox-title"), page.locator(".tl-lightbox-text")
     assert (title.inner_text(), text.inner_text()) == ("Epoch 2", "penny smiling")
-    for key, expected in (("ArrowRight", ("Epoch 3", "penny smiling")), ("ArrowDown", ("Epoch 3", "penny, from behind")),
-                          ("ArrowRight", ("Epoch 3", "penny, from behind")), ("ArrowLeft", ("Epoch 2", "penny, from behind"))):
+    walk = [("ArrowRight", ("Epoch 3", "penny smiling")), ("ArrowDown", ("Epoch 3", "penny, from behind")),
+            ("ArrowRight", ("Epoch 3", "penny, from behind")), ("ArrowLeft", ("Epoch 2", "penny, from behind"))]
+    for key, expected in walk:
         page.keyboard.press(key)
         assert (title.inner_text(), text.inner_text()) == expected
     page.keyboard.press("Escape")
@@ -211,9 +212,6 @@ def test_nothing_moves_while_the_run_is_polled(make_webui, open_tab, pictures):
     start(page)
     wait_for_more_steps(page, 10)  # the first file is there
     page.locator("#tl-panel-train .tl-file").first.wait_for()
-    places = """() => [...document.querySelectorAll(
-        "#tl-panel-train .tl-card, #tl-panel-train .tl-actions .tl-button:not([hidden]), #tl-panel-train .tl-plot")].slice(0, 9)
-        .map((element) => { const box = element.getBoundingClientRect(); return [box.x, box.y, box.width].map(Math.round); })"""
-    before = page.evaluate(places)
+    before = page.evaluate("places()")
     wait_for_more_steps(page, steps_drawn(page) + 3)
-    assert page.evaluate(places) == before
+    assert page.evaluate("places()") == before

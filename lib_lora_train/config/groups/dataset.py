@@ -13,7 +13,8 @@ class DatasetSettings:
     """Folder, resolution, buckets and captions."""
 
     train_data_dir: str = setting(
-        "", "The folder with your pictures, or with <repeats>_<concept> folders.", view="hidden")
+        "", "The folder with your pictures, or with <repeats>_<concept> folders.", view="hidden",
+        label="Folder with the pictures")
     validation_data_dir: Optional[str] = setting(
         None, "A folder of pictures that are never trained on; the loss on them, with fixed noise, shows whether "
               "the LoRA really learns.", view="hidden", label="Validation folder")
@@ -26,29 +27,33 @@ class DatasetSettings:
     dataset_repeats: int = setting(
         1, "How often each picture is seen in an epoch, when the folder name does not say so.",
         minimum=1, maximum=10000,
-        advice="1 repeat and more epochs, unless several concepts have to be balanced.")
+        advice="1 repeat and more epochs, unless several concepts have to be balanced.", label="Repeats")
     enable_bucket: bool = setting(
         True, "Keep each picture's shape: pictures of similar shape are trained together.",
         label="Aspect ratio buckets")
-    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=32, maximum=4096)
-    max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192)
-    bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512)
-    bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.")
-    caption_extension: str = setting(".txt", "Ending of the caption files.")
-    caption_separator: str = setting(",", "What stands between two tags of a caption.")
+    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=32, maximum=4096,
+        label="Shortest bucket side")
+    max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192,
+        label="Longest bucket side")
+    bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512,
+        label="Bucket step")
+    bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.",
+        label="Never enlarge pictures")
+    caption_extension: str = setting(".txt", "Ending of the caption files.", label="Caption file ending")
+    caption_separator: str = setting(",", "What stands between two tags of a caption.", label="Between two tags")
     shuffle_caption: bool = setting(
         True, "Put the tags in a new order each time a picture is seen.", label="Shuffle tags",
         advice="Good for tag lists; switch it off for prose captions.")
     keep_tokens: int = setting(
         1, "How many tags at the start keep their place when tags are shuffled.", minimum=0, maximum=255,
-        advice="1 keeps the activation tag first.")
+        advice="1 keeps the activation tag first.", label="Tags kept in front")
     activation_tag: str = setting(
         "", "The word that calls up what is learned; it should be the first tag of every caption.", view="main",
         advice="A rare or made-up word. It is put into the prompt when you try the LoRA.")
     cache_latents: bool = setting(True, "Encode each picture once and keep the result in memory.", view="hidden")
     cache_latents_to_disk: bool = setting(
         False, "Keep the encoded pictures on disk too, so that the next run starts faster.",
-        advice="A changed picture is always encoded anew.")
+        advice="A changed picture is always encoded anew.", label="Keep encoded pictures on disk")
 
     @property
     def size(self) -> tuple[int, int]:
