@@ -1,0 +1,78 @@
+/** What the tests ask the page: texts too faint to read, things without room, where things stand. */
+"use strict";
+
+/** For every text in sight the contrast (WCAG 2) between its colour and the colours painted behind it. */
+function faintTexts() {
+    const rgba = (text) => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+        canvas.fillStyle = text;
+        canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, a / 255];
+    };
+    const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+    const behind = (element) => {
+        const layers = [];
+        for (let at = element; at; at = at.parentElement) layers.push(rgba(getComputedStyle(at).backgroundColor));
+        layers.push(rgba(getComputedStyle(document.body).getPropertyValue("--body-background-fill").trim() || "#fff"));
+        return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+    };
+    const light = (colour) => {
+        const [r, g, b] = colour.map((value) => value / 255).map((value) =>
+            value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const faint = [];
+    const walker = document.createTreeWalker(document.getElementById("train_lora_root"), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement;
+        const text = walker.currentNode.nodeValue.trim();
+        const inSight = element.offsetParent || element instanceof SVGElement;
+        if (!text || !inSight || element.closest("[hidden], :disabled, option")) continue;
+        const style = getComputedStyle(element);
+        const back = behind(element);
+        const ink = over(rgba(element instanceof SVGElement ? style.fill : style.color), back);
+        const [high, low] = [light(ink), light(back)].sort((a, b) => b - a);
+        const contrast = (high + 0.05) / (low + 0.05);
+        const name = element.className.baseVal ?? element.className;
+        if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${text.slice(0, 40)} (${name})`);
+    }
+    return [...new Set(faint)];
+}
+
+/** Elements that stick out at the right of the page. */
+function overflowing() {
+    const width = document.documentElement.clientWidth;
+    const wide = [...document.querySelectorAll("#train_lora_root *")].filter((element) => {
+        const box = element.getBoundingClientRect();
+        const scrolls = element.closest(".tl-samples-scroll, .tl-shape-columns, .tl-hidden-text");
+        return box.width && !scrolls && box.right > width + 1;
+    });
+    return wide.map((element) => `${element.tagName} ${element.className}`);
+}
+
+/** Words that are cut off by their own box. */
+function clippedLabels() {
+    const words = "#train_lora_root :is(.tl-label, .tl-button-label, .tl-badge)";
+    return [...document.querySelectorAll(words)]
+        .filter((element) => element.offsetParent && element.scrollWidth > element.clientWidth + 1)
+        .map((element) => element.textContent);
+}
+
+/** Where the first cards, plots and buttons of the Train tab stand. */
+function places() {
+    const things = "#tl-panel-train :is(.tl-card, .tl-plot, .tl-actions .tl-button:not([hidden]))";
+    return [...document.querySelectorAll(things)].slice(0, 12).map((element) => {
+        const box = element.getBoundingClientRect();
+        return [box.x, box.y, box.width].map(Math.round);
+    });
+}
+
+/** Controls that a screen reader has no name for. */
+function nameless() {
+    const controls = "#train_lora_root :is(input, select, textarea, button)";
+    return [...document.querySelectorAll(controls)].filter((element) => {
+        const named = element.getAttribute("aria-label") || element.textContent.trim();
+        return element.offsetParent && !named && !(element.labels && element.labels.length);
+    }).map((element) => element.outerHTML.slice(0, 120));
+}
