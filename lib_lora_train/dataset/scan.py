@@ -26,6 +26,10 @@ _PORTION = 64
 """Headers read by a thread at a time; one alone is too quick to be worth handing over."""
 
 
+SCAN_SETTINGS = ("train_data_dir", "dataset_repeats", "caption_extension", "caption_separator", "activation_tag")
+"""The settings that decide what a scan finds; the others come in later."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture that is trained on. Sizes are in pixels, after EXIF rotation.

@@ -18,7 +18,7 @@ from .optimizers import effective_rate
 from .outputs import Place
 from .report import Reporter
 from .sampling import Sample, draw_samples
-from .setup import Prepared, prepare
+from .setup import Prepared, StoppedEarly, prepare
 from .step import train_step
 from .validation import validation_loss
 
@@ -35,6 +35,9 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
     try:
         training = TrainingRun(prepare(job, run, reporter), run, reporter)
         completed = training.execute()
+    except StoppedEarly:
+        reporter.event("stopped", {"steps": 0, "seconds": round(time.monotonic() - started, 1)})
+        return True
     except TrainLoraError as problem:
         reporter.event("error", {"text": str(problem), "detail": ""})
         reporter.say(f"\n{problem}")

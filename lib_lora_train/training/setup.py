@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
 from ..dataset.latents import Encoder, LatentStore, Posterior, cache_folder_of, encode_all
 from ..dataset.plan import TrainingPlan, plan_of
+from ..dataset.problems import names_of
 from ..dataset.scan import Dataset, scan_dataset
 from ..dataset.summary import summarize
 from ..models.hashes import ModelHashes, file_sha256, hashes_of
@@ -22,6 +25,7 @@ from ..models.load import BaseModel, load_base
 from ..models.noise import noise_schedule
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..networks.lora import Network, create_network
+from ..runs.control import RunControl
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
 from .model import TrainedModel
@@ -31,6 +35,10 @@ from .precision import make_accelerator, weight_dtype
 from .report import Reporter
 from .schedules import make_schedule
 from .step import Learner
+
+
+class StoppedEarly(Exception):
+    """A stop was asked for before the first step, while there is nothing to save yet."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,8 @@ class Prepared:
 def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     """Read the pictures and the model, encode the latents, and build network and optimizer.
 
-    Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written.
+    Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
+    ``StoppedEarly`` if a stop is asked for.
     """
     reporter.phase("dataset", "Looking at the pictures")
     dataset = scan_dataset(job.dataset)
@@ -73,10 +82,11 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     _save_memory(model, job)
     learner = _learner(model, job, plan.total_steps, reporter)
 
-    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures")
+    progress = _progress_until_stop(run.control, reporter)
+    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures", progress)
     validation = []
     if held_out is not None:
-        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures")
+        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures", progress)
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
@@ -105,6 +115,12 @@ def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
     for problem in dataset.problems:
         if problem.level != "note":
             reporter.warning(problem.text)
+    by_reason: dict[str, list[Path]] = defaultdict(list)
+    for item in dataset.left_out:
+        if item.pictures:
+            by_reason[item.reason].append(item.path)
+    for reason, paths in by_reason.items():
+        reporter.warning(f"Left out, since {reason}: {names_of(paths)}.")
 
 
 def _report_long_captions(dataset: Dataset, tokenizer: Tokenizer, limit: int, reporter: Reporter) -> None:
@@ -147,8 +163,18 @@ def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter
     return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
 
 
+def _progress_until_stop(control: RunControl, reporter: Reporter) -> Callable[[int, int], None]:
+    """Reports progress, and raises ``StoppedEarly`` once a stop is asked for."""
+    def progress(done: int, total: int) -> None:
+        if control.asked("stop"):
+            raise StoppedEarly
+        reporter.progress(done, total)
+
+    return progress
+
+
 def _encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
-            text: str) -> LatentStore:
+            text: str, progress: Callable[[int, int], None]) -> LatentStore:
     """Latents of a plan's pictures; the VAE is on the accelerator for as long as that takes."""
     vae, device = model.base.vae, model.device
     identity, cache_folder = "", None
@@ -169,7 +195,7 @@ def _encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, 
     vae.to(device)
     with torch.no_grad():
         store = encode_all(plan, Encoder(encode, encode_in_float32, identity, model.base.family.latent_scale),
-                           cache_folder=cache_folder, progress=reporter.progress)
+                           cache_folder=cache_folder, progress=progress)
     if device.type != "cpu":
         vae.to("cpu")
         if device.type == "cuda":

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
 from ..config.groups.dataset import DatasetSettings
-from ..dataset.scan import Dataset, survey
+from ..dataset.scan import SCAN_SETTINGS, Dataset, survey
 
 _KEPT = 8
-_WITHOUT_EFFECT = ("resolution", "train_batch_size", "enable_bucket", "min_bucket_reso", "max_bucket_reso",
-                   "bucket_reso_steps", "bucket_no_upscale", "shuffle_caption", "keep_tokens", "cache_latents",
-                   "cache_latents_to_disk", "validation_data_dir")
 
 State = tuple[tuple[str, int, int], ...]
 
@@ -28,8 +24,7 @@ class DatasetCache:
 
     def survey(self, settings: DatasetSettings) -> Dataset:
         """As ``dataset.scan.survey``, and quick if no file in the folder has changed. Raises as it does."""
-        defaults = DatasetSettings()
-        key = dataclasses.replace(settings, **{name: getattr(defaults, name) for name in _WITHOUT_EFFECT})
+        key = DatasetSettings(**{name: getattr(settings, name) for name in SCAN_SETTINGS})
         state = folder_state(Path(settings.train_data_dir))
         with self._lock:
             if key in self._known and self._known[key][0] == state:

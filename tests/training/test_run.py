@@ -164,6 +164,31 @@ def test_a_stop_while_paused_saves_what_there_is(train, controlling):
     assert run.completed
 
 
+class _StoppingWhileEncoding(Reporter):
+    run = None
+
+    def phase(self, name, text, total=None):
+        super().phase(name, text, total)
+        if name == "latents":
+            self.run.control.request("stop")
+
+
+def test_a_stop_while_pictures_are_encoded_ends_the_run_in_good_order(train):
+    run = train(before=lambda run: setattr(_StoppingWhileEncoding, "run", run), reporter_type=_StoppingWhileEncoding)
+    assert run.completed
+    assert last(run)["event"] == "stopped" and last(run)["steps"] == 0
+    assert run.files == [] and run.of("step") == []
+
+
+def test_what_is_left_out_is_told_by_reason(train, pictures):
+    for name in ("empty.png", "void.jpg"):
+        broken(pictures, name, b"")
+    run = train(training={"max_train_steps": 1})
+    assert run.completed
+    assert [event["text"] for event in run.of("warning") if "Left out" in event["text"]] == \
+        ["Left out, since the file is empty (0 bytes): empty.png, void.jpg."]
+
+
 def broken(pictures: Path, name: str, content: bytes) -> None:
     (pictures / name).write_bytes(content)
 

@@ -50,7 +50,6 @@ class DatasetSettings:
     activation_tag: str = setting(
         "", "The word that calls up what is learned; it should be the first tag of every caption.", view="main",
         advice="A rare or made-up word. It is put into the prompt when you try the LoRA.")
-    cache_latents: bool = setting(True, "Encode each picture once and keep the result in memory.", view="hidden")
     cache_latents_to_disk: bool = setting(
         False, "Keep the encoded pictures on disk too, so that the next run starts faster.",
         advice="A changed picture is always encoded anew.", label="Keep encoded pictures on disk")
