@@ -1,0 +1,78 @@
+"""The whole way on real parts: the real worker trains the mini checkpoint at 64 px, driven from the tab."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from safetensors import safe_open
+
+from .conftest import fill_in, go_to_tab, ready, steps_drawn, wait_for_more_steps, wait_for_state
+from .webui_process import ROOT
+
+TRAINING_SECONDS = 600
+
+
+@pytest.fixture
+def real_webui(make_webui):
+    """A webui whose worker is the real one: as installed, or in the Python that LORA_TRAIN_TEST_WORKER names."""
+    python = os.environ.get("LORA_TRAIN_TEST_WORKER")
+    return make_webui(*(["--worker", "real", "--worker-python", python] if python else ["--worker", "installed"]))
+
+
+@pytest.mark.slow
+def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
+    page = open_tab(real_webui)
+    page.set_default_timeout(1000 * TRAINING_SECONDS)
+    page.locator(".tl-chips button").first.wait_for()
+    fill_in(page, ROOT / "demo" / "pictures", output_name="hearts", resolution="64", min_bucket_reso="64",
+            max_bucket_reso="128", max_token_length="75", train_batch_size="4", network_dim="4", network_alpha="2",
+            max_train_epochs="4", sample_prompts="emoheart, red heart", sample_steps="4", sample_width="64",
+            sample_height="64")
+    ready(page)
+    page.click("#tl_train")
+    page.locator("#tl-panel-train .tl-line-smooth").wait_for()
+
+    page.click("#tl_pause")
+    wait_for_state(page, "Paused")
+    held = steps_drawn(page)
+    page.click("#tl_resume")
+    assert wait_for_more_steps(page, held) > held
+
+    page.reload(wait_until="domcontentloaded")
+    go_to_tab(page)
+    wait_for_state(page, "Finished")
+    page.locator(".tl-run-sentence", has_text="Done: 24 steps").wait_for()
+    assert steps_drawn(page) == 24  # 21 pictures in batches of 4, 4 times
+    panel = page.locator("#tl-panel-train")
+    assert panel.locator(".tl-file-name").all_inner_texts() == ["hearts", "hearts-000003", "hearts-000002", "hearts-000001"]
+    assert panel.locator(".tl-samples thead th").all_inner_texts() == [
+        "Without", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"]
+    page.wait_for_function("""() => [...document.querySelectorAll("#tl-panel-train .tl-sample img")]
+        .every((image) => image.complete && image.naturalWidth === 64)""")
+
+    with safe_open(real_webui.loras / "hearts.safetensors", "np") as file:
+        assert any(file.get_tensor(key).any() for key in file.keys() if "lora_up" in key)  # noqa: SIM118
+        assert file.metadata()["ss_output_name"] == "hearts"
+
+    panel.locator(".tl-file", has_text="The last").get_by_role("button", name="Try in txt2img").click()
+    prompt = page.locator("#txt2img_prompt textarea")
+    prompt.wait_for()
+    assert prompt.input_value() == "<lora:hearts:1> emoheart"
+
+
+@pytest.mark.slow
+def test_stopping_keeps_what_was_learned_until_then(real_webui, open_tab):
+    page = open_tab(real_webui, theme="dark")
+    page.set_default_timeout(1000 * TRAINING_SECONDS)
+    fill_in(page, ROOT / "demo" / "pictures", output_name="hearts", resolution="64", min_bucket_reso="64",
+            max_bucket_reso="128", max_token_length="75", network_dim="4", network_alpha="2", max_train_epochs="500")
+    ready(page)
+    page.click("#tl_train")
+    page.locator("#tl-panel-train .tl-line-smooth").wait_for()
+    wait_for_more_steps(page, 3)
+    page.click("#tl_stop")
+    wait_for_state(page, "Stopped")
+    names = page.locator("#tl-panel-train .tl-file-name")
+    names.first.wait_for()
+    assert (real_webui.loras / f"{names.first.inner_text()}.safetensors").is_file()
