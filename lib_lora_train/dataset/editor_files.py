@@ -27,10 +27,14 @@ class PictureFile:
 
 @dataclass
 class Listing:
-    """The pictures by folder and name, the stamps of the caption files that exist, and what is left out."""
+    """The pictures by folder and name, the stamps of the caption files that exist, and what is left out.
+
+    ``blocked`` are caption files that must not be touched, with the reason as a sentence.
+    """
 
     pictures: list[PictureFile] = field(default_factory=list)
     captions: dict[str, Stamp] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
@@ -79,7 +83,11 @@ def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], exten
         wanted = os.path.splitext(name)[0] + extension
         caption = wanted if wanted in files else by_lower.get(wanted.lower(), wanted)
         listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
-        if caption in files and not (files[caption].is_symlink() and not _leads_inside(root, files[caption].path)):
+        if caption not in files:
+            continue
+        if files[caption].is_symlink() and not _leads_inside(root, files[caption].path):
+            listing.blocked[prefix + caption] = f"{prefix}{caption} is a link that leads out of the dataset's folder."
+        else:
             listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
 
 

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from .caption_file import NotTextError, text_of, used_line
 from .editor_files import PictureFile, natural_key
 from .file_swap import Stamp
-from .tags import is_prose, plain, split_tags
+from .tags import PlainTags, is_prose_of, plain
 
 _LONGEST_PROSE_TAG = 3
 
 
 @dataclass(slots=True)
 class Caption:
-    """A caption file as it was read. ``text`` is ``None`` without a file, or if it cannot be read (``problem``)."""
+    """A caption file as it was read. ``text`` is ``None`` without a file, or if it cannot be read (``problem``).
+
+    ``tokens`` is -1 until somebody has counted them.
+    """
 
     path: str
     data: bytes | None = None
@@ -29,6 +32,7 @@ class Caption:
     prose: bool = False
     tags: tuple[str, ...] = ()
     keys: frozenset[str] = frozenset()
+    tokens: int = -1
     users: list[int] = field(default_factory=list)
 
     @property
@@ -83,7 +87,8 @@ class EditorIndex:
         self.without_caption = 0
         self.prose = 0
         self._strings: dict[str, str] = {}
-        self._keys_of: dict[str, str] = {}
+        self._parts: dict[str, tuple[str, int]] = {}
+        self._plain = PlainTags()
 
     def add(self, file: PictureFile) -> Entry:
         """Take in a picture; its caption counts as missing until ``set_caption``."""
@@ -124,20 +129,25 @@ class EditorIndex:
         bits = sum(1 << user for user in caption.users)
         before = caption.keys
         caption.data, caption.stamp = data, stamp
-        caption.text, caption.problem, caption.tags, caption.prose = None, "", (), False
+        caption.text, caption.problem, caption.tags, caption.prose, caption.tokens = None, "", (), False, -1
         if data is not None:
             try:
                 caption.text = text_of(data, caption.path)
             except NotTextError as problem:
                 caption.problem = str(problem)
             else:
-                line = caption.line
-                caption.prose = is_prose(line, self.separator)
-                caption.tags = tuple(self._shared(tag) for tag in _listed(line, self.separator, caption.prose))
-        caption.keys = frozenset(self._key(tag) for tag in caption.tags)
-        self._mark(caption, before - caption.keys, bits, False)
-        self._mark(caption, caption.keys - before, bits, True)
+                self._analyse(caption)
+        caption.keys = frozenset(map(self._plain.__getitem__, caption.tags))
+        if caption.keys != before:
+            self._mark(caption, before - caption.keys, bits, False)
+            self._mark(caption, caption.keys - before, bits, True)
         self._mark_kind(caption, bits)
+
+    def set_blocked(self, caption: Caption, stamp: Stamp | None, problem: str) -> None:
+        """Let a caption count as one that is there but cannot be used."""
+        self.set_caption(caption, None, stamp)
+        caption.problem = problem
+        self._mark_kind(caption, sum(1 << user for user in caption.users))
 
     def bits_of(self, key: str) -> int:
         """The pictures that have the tag ``key`` (as ``plain`` gives it)."""
@@ -151,7 +161,7 @@ class EditorIndex:
         """The tag ``key`` as it is written in the captions."""
         return self._display.get(key, key)
 
-    def keys(self) -> list[str]:
+    def known_tags(self) -> list[str]:
         """Every tag that some picture has, as ``plain`` gives it."""
         return list(self._bits)
 
@@ -187,26 +197,31 @@ class EditorIndex:
                 self._bits.pop(key, None)
         if present:
             for tag in caption.tags:
-                self._display.setdefault(self._key(tag), tag)
+                if self._plain[tag] in keys:
+                    self._display.setdefault(self._plain[tag], tag)
 
     def _mark_kind(self, caption: Caption, bits: int) -> None:
         self.without_caption = self.without_caption | bits if caption.is_empty else self.without_caption & ~bits
         self.prose = self.prose | bits if caption.prose else self.prose & ~bits
 
-    def _key(self, tag: str) -> str:
-        key = self._keys_of.get(tag)
-        if key is None:
-            key = self._keys_of[tag] = plain(tag)
-        return key
+    def _analyse(self, caption: Caption) -> None:
+        """Find out whether a caption is prose and what its tags are: of prose only short parts before sentences."""
+        line = caption.line
+        parts = [self._part(raw) for raw in line.split(self.separator)]
+        parts = [part for part in parts if part[0]]
+        caption.prose = is_prose_of(line, [words for _, words in parts])
+        if caption.prose:
+            caption.tags = tuple(tag for tag, words in parts if words <= _LONGEST_PROSE_TAG and tag[-1] not in ".!?")
+        else:
+            caption.tags = tuple(tag for tag, _ in parts)
 
-    def _shared(self, text: str) -> str:
-        return self._strings.setdefault(text, text)
-
-
-def _listed(line: str, separator: str, prose: bool) -> list[str]:
-    """What is shown as tags: of prose only short parts, such as the activation tag before the sentence."""
-    tags = split_tags(line, separator)
-    return [tag for tag in tags if len(tag.split()) <= _LONGEST_PROSE_TAG and tag[-1] not in ".!?"] if prose else tags
+    def _part(self, raw: str) -> tuple[str, int]:
+        """The tag that stands between two separators, one object for all captions, and its number of words."""
+        part = self._parts.get(raw)
+        if part is None:
+            tag = self._strings.setdefault(raw.strip(), raw.strip())
+            part = self._parts[raw] = tag, len(tag.split())
+        return part
 
 
 def _rarest_last(item: tuple[int, str]) -> tuple[int, str]:

@@ -13,9 +13,9 @@ from ..errors import DatasetError
 from .caption_file import used_line
 from .patterns import check_pattern, substitute, wildcard_matcher
 from .problems import count_of
-from .tags import is_prose, join_tags, plain, split_tags, unique
+from .tags import PlainTags, is_prose, join_tags, plain, split_tags, unique
 
-KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines")
+KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
 PLACES = ("first", "last", "after")
 ORDERS = ("count", "confidence", "alphabet", "activation")
 
@@ -27,7 +27,8 @@ class Operation:
     ``add``: ``tags`` at ``place`` (``after``: behind the tag ``after``, where there is one). ``remove``: ``tags``.
     ``replace``: every one of ``tags`` by ``replacement``, once (this merges tags, too). In both ``*`` is a wildcard.
     ``dedupe``; ``sort`` by ``order``. ``regex_tag`` and ``regex_caption``: ``pattern`` becomes ``replacement`` in each
-    tag or in the whole text. ``join_lines``: all lines become the first, which alone is trained on.
+    tag or in the whole text. ``join_lines``: all lines become the first, which alone is trained on. ``cut``: the last
+    tags go until ``limit`` tokens are left.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Operation:
     order: str = "alphabet"
     pattern: str = ""
     ignore_case: bool = False
+    limit: int = 0
     include_prose: bool = False
 
 
@@ -45,12 +47,13 @@ class Operation:
 class Surroundings:
     """What operations need to know beside the caption: how tags are written, the activation tag, and tag statistics.
 
-    ``counts`` gives how many captions of the dataset have a ``plain`` tag.
+    ``counts`` gives how many captions of the dataset have a ``plain`` tag, ``tokens`` how many tokens a text has.
     """
 
     separator: str = ","
     activation_tag: str = ""
     counts: Callable[[str], int] = field(default=lambda key: 0)
+    tokens: Callable[[str], int] = field(default=len)
 
 
 def check_operation(operation: Operation) -> None:
@@ -66,6 +69,8 @@ def check_operation(operation: Operation) -> None:
         raise DatasetError("The tag to add it after is not given.")
     if kind == "sort" and operation.order not in ORDERS:
         raise DatasetError(f"Tags can be sorted by {', '.join(ORDERS)}, not by {operation.order!r}.")
+    if kind == "cut" and operation.limit < 1:
+        raise DatasetError(f"A caption cannot be cut to {operation.limit} tokens.")
     if kind.startswith("regex"):
         if not operation.pattern:
             raise DatasetError("No pattern is given.")
@@ -105,18 +110,21 @@ def _with_tags(text: str, operation: Operation, around: Surroundings, edit: TagE
 
 def _editor_of(operation: Operation, around: Surroundings) -> TagEdit:
     """The function that makes a caption's new tags of its old ones."""
+    keys = PlainTags()
     tags = unique(tag.strip() for tag in operation.tags if tag.strip())
     if operation.kind == "add":
-        return lambda before, sure: _added(before, tags, operation, plain(around.activation_tag))
+        return lambda before, sure: _added(before, tags, operation, plain(around.activation_tag), keys)
     if operation.kind == "remove":
         fits = _any_of(tags)
-        return lambda before, sure: [tag for tag in before if not fits(plain(tag))]
+        return lambda before, sure: [tag for tag in before if not fits(keys[tag])]
     if operation.kind == "replace":
         fits, new = _any_of(tags), split_tags(operation.replacement, around.separator)
-        return lambda before, sure: _replaced(before, fits, new)
+        return lambda before, sure: _replaced(before, fits, new, keys)
     if operation.kind == "dedupe":
         return lambda before, sure: unique(before)
-    return lambda before, sure: _sorted(before, operation.order, around, sure)
+    if operation.kind == "cut":
+        return lambda before, sure: _cut(before, operation.limit, around)
+    return lambda before, sure: _sorted(before, operation.order, around, sure, keys)
 
 
 def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -125,35 +133,37 @@ def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda key: key in keys or any(matches(key) for matches in matchers)
 
 
-def _added(before: list[str], tags: Sequence[str], operation: Operation, activation: str) -> list[str]:
+def _added(before: list[str], tags: Sequence[str], operation: Operation, activation: str,
+           keys: PlainTags) -> list[str]:
     """A tag that is there already only moves, and only to the first place. The activation tag keeps the very first."""
-    new = {plain(tag) for tag in tags}
+    new = {keys[tag] for tag in tags}
     if operation.place == "first":
-        rest = [tag for tag in before if plain(tag) not in new]
-        kept_first = 1 if rest and activation and plain(rest[0]) == activation else 0
+        rest = [tag for tag in before if keys[tag] not in new]
+        kept_first = 1 if rest and activation and keys[rest[0]] == activation else 0
         return [*rest[:kept_first], *tags, *rest[kept_first:]]
-    present = {plain(tag) for tag in before}
-    missing = [tag for tag in tags if plain(tag) not in present]
+    present = {keys[tag] for tag in before}
+    missing = [tag for tag in tags if keys[tag] not in present]
     if operation.place == "last":
         return [*before, *missing]
     anchor = plain(operation.after)
-    places = [place for place, tag in enumerate(before, start=1) if plain(tag) == anchor]
+    places = [place for place, tag in enumerate(before, start=1) if keys[tag] == anchor]
     return [*before[:places[0]], *missing, *before[places[0]:]] if places else before
 
 
-def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str]) -> list[str]:
-    places = [place for place, tag in enumerate(before) if fits(plain(tag))]
+def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str], keys: PlainTags) -> list[str]:
+    places = [place for place, tag in enumerate(before) if fits(keys[tag])]
     if not places:
         return before
-    new_keys = {plain(tag) for tag in new}
+    new_keys = {keys[tag] for tag in new}
     kept = [(place, tag) for place, tag in enumerate(before) if place not in places]
-    ahead = {plain(tag) for place, tag in kept if place < places[0]}
-    inserted = [tag for tag in new if plain(tag) not in ahead]
+    ahead = {keys[tag] for place, tag in kept if place < places[0]}
+    inserted = [tag for tag in new if keys[tag] not in ahead]
     return [*(tag for place, tag in kept if place < places[0]), *inserted,
-            *(tag for place, tag in kept if place > places[0] and plain(tag) not in new_keys)]
+            *(tag for place, tag in kept if place > places[0] and keys[tag] not in new_keys)]
 
 
-def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float]) -> list[str]:
+def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
+            keys: PlainTags) -> list[str]:
     """The activation tag comes first in every order; what has no confidence comes after what has."""
     activation = plain(around.activation_tag)
     ranks: dict[str, Callable[[str], tuple[float, str]]] = {
@@ -163,7 +173,14 @@ def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[s
         "activation": lambda key: (0.0, ""),
     }
     rank = ranks[order]
-    return sorted(before, key=lambda tag: (plain(tag) != activation or not activation, *rank(plain(tag))))
+    return sorted(before, key=lambda tag: (keys[tag] != activation or not activation, *rank(keys[tag])))
+
+
+def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
+    kept = list(before)
+    while len(kept) > 1 and around.tokens(join_tags(kept, around.separator)) > limit:
+        kept.pop()
+    return kept
 
 
 def _each_tag_substituted(texts: Sequence[str], operation: Operation, separator: str) -> list[str]:
@@ -244,4 +261,5 @@ def describe(operation: Operation, captions: int) -> str:
                     else f"Put the activation tag first in {of}",
             "regex_tag": f"Pattern {operation.pattern} on the tags of {of}",
             "regex_caption": f"Pattern {operation.pattern} on {of}",
+            "cut": f"Cut {of} to {operation.limit} tokens",
             "join_lines": f"Joined the lines of {of}"}[operation.kind]

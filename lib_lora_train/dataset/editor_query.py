@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .buckets import Bucket, BucketRule
-from .editor_index import EditorIndex, Entry, bits_of_numbers
+from .editor_index import Caption, EditorIndex, Entry, bits_of_numbers
 from .filter import And, Compare, Contains, Filter, InBucket, NoCaption, Not, Or, Prose, TagIs
 from .patterns import wildcard_matcher
 from .tags import plain
@@ -51,7 +51,7 @@ def tagged(index: EditorIndex, pattern: str, exact: bool = False) -> int:
         return index.bits_of(key)
     fits = wildcard_matcher(key)
     found = 0
-    for known in filter(fits, index.keys()):
+    for known in filter(fits, index.known_tags()):
         found |= index.bits_of(known)
     return found
 
@@ -81,9 +81,16 @@ def _measured(tree: Compare | InBucket, measures: Measures) -> Callable[[Entry],
     if tree.field == "tags":
         return lambda entry: tree.holds(len(entry.caption.tags))
     if tree.field == "tokens":
-        return lambda entry: tree.holds(measures.tokens(entry.caption.line))
+        return lambda entry: tree.holds(tokens_of(entry.caption, measures.tokens))
     number = _NUMBERS[tree.field]
     return lambda entry: bool(entry.width) and tree.holds(number(entry))
+
+
+def tokens_of(caption: Caption, count: Callable[[str], int]) -> int:
+    """How many tokens a caption has; counted once for each state of the caption."""
+    if caption.tokens < 0:
+        caption.tokens = count(caption.line)
+    return caption.tokens
 
 
 _NUMBERS: dict[str, Callable[[Entry], float]] = {

@@ -47,11 +47,12 @@ class SwapArea:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._device = folder.stat().st_dev
         with os.scandir(folder) as entries:
             names = sorted((entry.name for entry in entries), key=lambda name: (len(name), name))
         self._spares = deque(names)
+        self._devices: dict[str, int] = {}
+        self._prefix = f"{folder}{os.sep}"
         self._next = max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
     def stage(self, target: str, data: bytes) -> str:
@@ -60,26 +61,28 @@ class SwapArea:
             mode: int | None = stat.S_IMODE(os.stat(target).st_mode)
         except FileNotFoundError:
             mode = None
-        beside = os.path.dirname(target)
-        if not _KEEPS_SPARES or os.stat(beside).st_dev != self._device:
+        beside = target.rpartition(os.sep)[0]
+        if beside not in self._devices:
+            self._devices[beside] = os.stat(beside).st_dev
+        if not _KEEPS_SPARES or self._devices[beside] != self._device:
             return _write_new(f"{beside}{os.sep}{TEMPORARY_PREFIX}{os.getpid()}-{self._number()}", data, mode)
-        return self._write_over_spare(data, mode) or _write_new(self._new_name(), data, mode)
+        return self._write_over_spare(data, mode) or _write_new(f"{self._prefix}{self._number()}", data, mode)
 
     def put_in_place(self, staged: str, target: str) -> None:
         """Let ``target`` be ``staged``: a reader sees the old file or the new. Raises ``OSError``."""
-        if _KEEPS_SPARES and os.path.dirname(staged) == str(self._folder) and len(self._spares) < _MOST_SPARES:
-            spare = self._new_name()
+        if _KEEPS_SPARES and staged.startswith(self._prefix) and len(self._spares) < _MOST_SPARES:
+            name = str(self._number())
             with contextlib.suppress(OSError):  # no file yet, or a disk without hard links: nothing is spared then
-                os.link(target, spare, follow_symlinks=False)
-                self._spares.append(os.path.basename(spare))
+                os.link(target, self._prefix + name, follow_symlinks=False)
+                self._spares.append(name)
         os.replace(staged, target)
 
     def take_away(self, target: str) -> None:
         """Remove ``target``. Raises ``OSError``."""
         if _KEEPS_SPARES and len(self._spares) < _MOST_SPARES and os.stat(target).st_dev == self._device:
-            spare = self._new_name()
-            os.rename(target, spare)
-            self._spares.append(os.path.basename(spare))
+            name = str(self._number())
+            os.rename(target, self._prefix + name)
+            self._spares.append(name)
         else:
             os.unlink(target)
 
@@ -92,13 +95,10 @@ class SwapArea:
         self._next += 1
         return self._next
 
-    def _new_name(self) -> str:
-        return f"{self._folder}{os.sep}{self._number()}"
-
     def _write_over_spare(self, data: bytes, mode: int | None) -> str | None:
         """Use the oldest spare; ``None`` if there is none that nobody else can see."""
         while self._spares:
-            path = f"{self._folder}{os.sep}{self._spares[0]}"
+            path = self._prefix + self._spares[0]
             try:
                 file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
             except OSError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from .journal_format import (
     JournalState,
     Move,
     Unsettled,
+    Write,
     batch_file,
     read_batch,
     read_state,
@@ -37,6 +38,13 @@ from .journal_recover import Recovered, boot_id, finish
 MOST_BATCHES = 1000
 MOST_BYTES = 512 << 20
 _MOST_UNSETTLED = 32
+
+KnownStamp = Callable[[str, "bytes | None"], "Stamp | None"]
+"""Gives a file's stamp if the file is known to have the content named; then it is not read again."""
+
+
+def _nothing_known(path: str, content: bytes | None) -> Stamp | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class Journal:
             self._remove([*dropped, *state.batches[state.position:]])
             return applied
 
-    def undo(self, stamps: Mapping[str, Stamp], leave: Sequence[str] = ()) -> Applied:
+    def undo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
         """Take back the last edit in force, but for the files ``leave``. Raises as ``do``."""
         with self._alone() as state:
             if not state.position:
@@ -108,33 +116,21 @@ class Journal:
             info = state.batches[state.position - 1]
             changes = [change.back() for change in reversed(read_batch(self._journal, info.number))]
             after = replace(state, position=state.position - 1)
-            return self._step(state, after, info, True, [change for change in changes if _name(change) not in leave],
-                              stamps)
+            return self._step(state, after, info, True, _without(changes, leave), known)
 
-    def redo(self, stamps: Mapping[str, Stamp], leave: Sequence[str] = ()) -> Applied:
+    def redo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
         """Do again what was last undone, but for the files ``leave``. Raises as ``do``."""
         with self._alone() as state:
             if state.position == len(state.batches):
                 raise DatasetError("There is nothing to redo.")
             info = state.batches[state.position]
-            changes = read_batch(self._journal, info.number)
             after = replace(state, position=state.position + 1)
-            return self._step(state, after, info, False, [change for change in changes if _name(change) not in leave],
-                              stamps)
+            return self._step(state, after, info, False, _without(read_batch(self._journal, info.number), leave), known)
 
     def history(self) -> History:
         """What can be undone and redone."""
         state = read_state(self._journal)
         return History(state.batches, state.position)
-
-    def next_changes(self, back: bool) -> list[Change]:
-        """What the next ``undo`` (``back``) or ``redo`` would change; empty if there is nothing."""
-        state = read_state(self._journal)
-        place = state.position - 1 if back else state.position
-        if not 0 <= place < len(state.batches):
-            return []
-        changes = read_batch(self._journal, state.batches[place].number)
-        return [change.back() for change in reversed(changes)] if back else changes
 
     def settle(self) -> None:
         """Wait until the disk has all that was edited so far. May take seconds; edits can go on meanwhile."""
@@ -157,7 +153,9 @@ class Journal:
             raise ConflictError(wrong)
 
     def _step(self, state: JournalState, after: JournalState, info: BatchInfo, back: bool, changes: Sequence[Change],
-              stamps: Mapping[str, Stamp]) -> Applied:
+              known: KnownStamp) -> Applied:
+        stamps = {change.path: stamp for change in changes
+                  if isinstance(change, Write) and (stamp := known(change.path, change.old)) is not None}
         self._refuse_conflicts(changes, stamps)
         return self._carry_out(state, after, info, back, changes)
 
@@ -220,5 +218,6 @@ class Journal:
                 file.unlink(missing_ok=True)
 
 
-def _name(change: Change) -> str:
-    return change.source if isinstance(change, Move) else change.path
+def _without(changes: Sequence[Change], leave: Sequence[str]) -> list[Change]:
+    left = set(leave)
+    return [change for change in changes if (change.source if isinstance(change, Move) else change.path) not in left]

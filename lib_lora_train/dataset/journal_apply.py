@@ -38,17 +38,21 @@ class Confined:
 
     def file(self, relative: str) -> str:
         """The file's path with links resolved. Raises ``DatasetError`` if it is not inside."""
-        parent, _, name = relative.rpartition("/")
-        if name in ("", ".", "..") or "\0" in relative or (os.name == "nt" and (":" in relative or "\\" in relative)):
-            raise DatasetError(f"{relative!r} names no file of {self._folder}.")
-        if parent not in self._parents:
-            self._parents[parent] = self._resolved(parent, relative)
-        path = f"{self._parents[parent]}{os.sep}{name}"
+        path = self.name(relative)
         try:
             is_link = stat.S_ISLNK(os.lstat(path).st_mode)
         except FileNotFoundError:
             is_link = False
         return self._resolved(relative, relative) if is_link else path
+
+    def name(self, relative: str) -> str:
+        """As ``file``, but a link at the end stays one: moving it moves the link."""
+        parent, _, name = relative.rpartition("/")
+        if name in ("", ".", "..") or "\0" in relative or (os.name == "nt" and (":" in relative or "\\" in relative)):
+            raise DatasetError(f"{relative!r} names no file of {self._folder}.")
+        if parent not in self._parents:
+            self._parents[parent] = self._resolved(parent, relative)
+        return f"{self._parents[parent]}{os.sep}{name}"
 
     def _resolved(self, relative: str, named: str) -> str:
         if os.path.isabs(relative) or ".." in relative.split("/"):
@@ -67,9 +71,9 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
     wrong = []
     for change in changes:
         if isinstance(change, Move):
-            if not os.path.lexists(confined.file(change.source)):
+            if not os.path.lexists(confined.name(change.source)):
                 wrong.append(change.source)
-            elif _is_taken(confined.file(change.target), confined.file(change.source)):
+            elif _is_taken(confined.name(change.target), confined.name(change.source)):
                 wrong.append(change.target)
         elif not _is_still(confined.file(change.path), change.old, stamps.get(change.path)):
             wrong.append(change.path)
@@ -104,7 +108,8 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
 
     Raises ``DatasetError`` if that cannot be done, with the files as they were; ``HalfDoneError`` if not even that.
     """
-    staged = _stage(changes, confined, area)
+    places = [_place(change, confined) for change in changes]
+    staged = _stage(changes, places, area)
     try:
         ready()
     except OSError as problem:
@@ -112,8 +117,8 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
         raise DatasetError(f"The undo journal cannot be written: {problem.strerror}. Nothing was changed.") from problem
     done = 0
     try:
-        for change, new in zip(changes, staged, strict=True):
-            _make(change, new, confined, area)
+        for change, place, new in zip(changes, places, staged, strict=True):
+            _make(change, place, new, confined, area)
             done += 1
     except OSError as problem:
         _withdraw(staged[done:], area)
@@ -122,21 +127,24 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
                            "If another program has it open, close it there and try again.") from problem
 
 
-def _stage(changes: Sequence[Change], confined: Confined, area: SwapArea) -> list[str | None]:
+def _place(change: Change, confined: Confined) -> str:
+    """The file that a change is about: the one that is written, or the name that is given."""
+    return confined.name(change.target) if isinstance(change, Move) else confined.file(change.path)
+
+
+def _stage(changes: Sequence[Change], places: Sequence[str], area: SwapArea) -> list[str | None]:
     staged: list[str | None] = []
     try:
-        for change in changes:
-            staged.append(_stage_one(change, confined, area))
+        for change, place in zip(changes, places, strict=True):
+            staged.append(_stage_one(change, place, area))
     except OSError as problem:
         _withdraw(staged, area)
         raise DatasetError(f"The captions cannot be written: {problem.strerror}. Nothing was changed.") from problem
     return staged
 
 
-def _stage_one(change: Change, confined: Confined, area: SwapArea) -> str | None:
-    if isinstance(change, Move) or change.new is None:
-        return None
-    return area.stage(confined.file(change.path), change.new)
+def _stage_one(change: Change, place: str, area: SwapArea) -> str | None:
+    return None if isinstance(change, Move) or change.new is None else area.stage(place, change.new)
 
 
 def _withdraw(staged: Sequence[str | None], area: SwapArea) -> None:
@@ -145,18 +153,17 @@ def _withdraw(staged: Sequence[str | None], area: SwapArea) -> None:
             area.withdraw(path)
 
 
-def _make(change: Change, staged: str | None, confined: Confined, area: SwapArea) -> None:
+def _make(change: Change, place: str, staged: str | None, confined: Confined, area: SwapArea) -> None:
     if isinstance(change, Move):
-        target = confined.file(change.target)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        source = confined.file(change.source)
-        if _is_taken(target, source):
-            raise FileExistsError(errno.EEXIST, "there is a file of that name already", target)
-        os.rename(source, target)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        source = confined.name(change.source)
+        if _is_taken(place, source):
+            raise FileExistsError(errno.EEXIST, "there is a file of that name already", place)
+        os.rename(source, place)
     elif staged is not None:
-        area.put_in_place(staged, confined.file(change.path))
+        area.put_in_place(staged, place)
     elif change.old is not None:
-        area.take_away(confined.file(change.path))
+        area.take_away(place)
 
 
 def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) -> None:
@@ -164,7 +171,8 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
     try:
         for change in reversed(changes):
             back = change.back()
-            _make(back, _stage_one(back, confined, area), confined, area)
+            place = _place(back, confined)
+            _make(back, place, _stage_one(back, place, area), confined, area)
     except OSError as problem:
         raise HalfDoneError(f"{problem.filename} cannot be changed: {problem.strerror}. The edit stopped half-way, and "
                             "it could not be taken back; open the dataset again to finish it.") from problem

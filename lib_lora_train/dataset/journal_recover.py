@@ -74,7 +74,7 @@ def _expect(file: _Wanted, change: Write, edit: Unsettled, boot: str) -> None:
 
 
 def _finish_move(change: Move, confined: Confined) -> list[str]:
-    source, target = confined.file(change.source), confined.file(change.target)
+    source, target = confined.name(change.source), confined.name(change.target)
     if os.path.lexists(target) or not os.path.lexists(source):
         return []
     os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -31,11 +31,24 @@ def wildcard_matcher(pattern: str) -> Callable[[str], bool]:
     """
     if "*" not in pattern and "?" not in pattern:
         return pattern.__eq__
-    if pattern.count("*") == 1 and "?" not in pattern:
-        start, end = pattern.split("*")
-        length = len(start) + len(end)
+    if "?" in pattern:
+        return lambda text: _fits(text, pattern)
+    start, *middle, end = pattern.split("*")
+    length = len(start) + len(end)
+    if not any(middle):
         return lambda text: len(text) >= length and text.startswith(start) and text.endswith(end)
-    return lambda text: _fits(text, pattern)
+    return lambda text: text.startswith(start) and text.endswith(end) and _in_order(text, start, middle, end)
+
+
+def _in_order(text: str, start: str, middle: Sequence[str], end: str) -> bool:
+    """Whether ``middle`` are found one after the other between ``start`` and ``end``."""
+    place, last = len(start), len(text) - len(end)
+    for piece in middle:
+        found = text.find(piece, place, last)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return place <= last
 
 
 def _fits(text: str, pattern: str) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from .captions import join_tags, split_tags
 
-__all__ = ["head_of", "is_prose", "join_tags", "plain", "same_tag", "split_tags", "unique", "words_of"]
+__all__ = ["PlainTags", "head_of", "is_prose", "is_prose_of", "join_tags", "plain", "same_tag", "split_tags", "unique",
+           "words_of"]
 
 _SENTENCE_END = re.compile(r"[a-z\d\"')]{2,}[.!?](\s|$)", re.IGNORECASE)
+_SENTENCE_WORDS = 4
 _LONGEST_TAG_WORDS = 5
 _MOST_WORDS_A_TAG = 3.0
 
@@ -20,18 +22,31 @@ def is_prose(line: str, separator: str = ",") -> bool:
     It is if it has a sentence's end after four words or more, if a part has more words than any tag, or if its parts
     have more than three words each on average. ``Laetitia walking on a flower field`` is, ``Laetitia, 1girl`` isn't.
     """
-    parts = split_tags(line, separator)
-    words = [len(part.split()) for part in parts]
+    return is_prose_of(line, [len(part.split()) for part in split_tags(line, separator)])
+
+
+def is_prose_of(line: str, words: Sequence[int]) -> bool:
+    """As ``is_prose``; ``words`` are the numbers of words of the line's parts."""
     if not words:
         return False
-    if _SENTENCE_END.search(line) and max(words) >= 4:
+    if max(words) > _LONGEST_TAG_WORDS or sum(words) > _MOST_WORDS_A_TAG * len(words):
         return True
-    return max(words) > _LONGEST_TAG_WORDS or sum(words) / len(words) > _MOST_WORDS_A_TAG
+    has_end = "." in line or "!" in line or "?" in line
+    return has_end and max(words) >= _SENTENCE_WORDS and _SENTENCE_END.search(line) is not None
 
 
 def plain(tag: str) -> str:
     """A tag as it is compared: lower case, underscores as spaces, ``\\(`` as ``(``, single spaces."""
-    return " ".join(tag.replace("\\(", "(").replace("\\)", ")").replace("_", " ").lower().split()) or tag.lower()
+    words = tag.replace("\\(", "(").replace("\\)", ")").replace("_", " ").lower().split()
+    return " ".join(words) or tag.lower().strip()
+
+
+class PlainTags(dict[str, str]):
+    """``plain`` of tags, each worked out once: look them up as in a dictionary."""
+
+    def __missing__(self, tag: str) -> str:
+        key = self[tag] = plain(tag)
+        return key
 
 
 def same_tag(one: str, other: str) -> bool:

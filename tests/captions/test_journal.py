@@ -50,9 +50,9 @@ def test_an_edit_is_undone_and_redone_byte_for_byte_in_a_later_session(folder: P
     Journal(folder).do("Added new", appended(folder), {})
     after = contents(folder)
     assert after == {path: data + b", new" for path, data in CONTENTS.items()}
-    assert Journal(folder).undo({}).label == "Added new"
+    assert Journal(folder).undo().label == "Added new"
     assert contents(folder) == CONTENTS
-    Journal(folder).redo({})
+    Journal(folder).redo()
     assert contents(folder) == after
 
 
@@ -60,18 +60,18 @@ def test_files_that_are_made_and_deleted_come_and_go_with_undo(folder: Path):
     journal = Journal(folder)
     journal.do("one", [Write("made.txt", None, b"penny"), Write("plain.txt", CONTENTS["plain.txt"], None)], {})
     assert contents(folder)["made.txt"] == b"penny" and not (folder / "plain.txt").exists()
-    journal.undo({})
+    journal.undo()
     assert contents(folder) == CONTENTS
 
 
 def test_a_new_edit_after_undo_ends_the_redo(folder: Path):
     journal = Journal(folder)
     journal.do("one", appended(folder, b"1"), {})
-    journal.undo({})
+    journal.undo()
     journal.do("two", appended(folder, b"2"), {})
     assert [batch.label for batch in journal.history().batches] == ["two"]
     with pytest.raises(DatasetError, match="nothing to redo"):
-        journal.redo({})
+        journal.redo()
     assert len(list((folder / HIDDEN_FOLDER / "journal").glob("*.batch"))) == 1
 
 
@@ -108,9 +108,9 @@ def test_undo_refuses_conflicts_but_can_leave_them_out(folder: Path):
     journal.do("Added new", appended(folder), {})
     (folder / "bom.txt").write_bytes(b"theirs")
     with pytest.raises(ConflictError) as caught:
-        journal.undo({})
+        journal.undo()
     assert contents(folder)["plain.txt"] == CONTENTS["plain.txt"] + b", new"
-    journal.undo({}, leave=caught.value.paths)
+    journal.undo(leave=caught.value.paths)
     assert contents(folder) == {**CONTENTS, "bom.txt": b"theirs"}
 
 
@@ -120,7 +120,7 @@ def test_moves_never_overwrite_and_are_undone(folder: Path):
         journal.do("Moved", [Move("plain.txt", "bom.txt")], {})
     journal.do("Moved", [Move("plain.txt", ".lora_train_trash/1/plain.txt"), Move("sub", "5_penny")], {})
     assert (folder / ".lora_train_trash/1/plain.txt").exists() and (folder / "5_penny/deep.txt").exists()
-    journal.undo({})
+    journal.undo()
     assert contents(folder) == CONTENTS
 
 
@@ -140,7 +140,7 @@ def test_a_journal_from_elsewhere_cannot_write_outside_the_folder(folder: Path, 
     journal.do("one", [Write("plain.txt", CONTENTS["plain.txt"], b"x")], {})
     write_batch(folder / HIDDEN_FOLDER / "journal", 1, [Write(path, b"evil", b"old")])
     with pytest.raises(DatasetError, match=r"leads out of|not a name inside"):
-        journal.undo({})
+        journal.undo()
     assert (outside / "out.txt").read_bytes() == b"old"
 
 
@@ -255,7 +255,7 @@ def test_a_damaged_journal_says_so_and_touches_nothing(folder: Path):
     after = contents(folder)
     (folder / HIDDEN_FOLDER / "journal" / "000001.batch").write_bytes(b"junk")
     with pytest.raises(DatasetError, match=r"000001\.batch is missing or damaged"):
-        journal.undo({})
+        journal.undo()
     (folder / HIDDEN_FOLDER / "journal" / "state.json").write_text('{"version": 1')
     with pytest.raises(DatasetError, match="is damaged"):
         Journal(folder).recover()
@@ -270,7 +270,7 @@ def test_old_edits_are_forgotten_beyond_the_limit(folder: Path, monkeypatch: pyt
     assert [batch.label for batch in journal.history().batches] == ["2", "3", "4"]
     assert len(list((folder / HIDDEN_FOLDER / "journal").glob("*.batch"))) == 3
     for _ in range(3):
-        journal.undo({})
+        journal.undo()
     assert contents(folder) == {path: data + b"xx" for path, data in CONTENTS.items()}
 
 

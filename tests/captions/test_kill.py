@@ -14,6 +14,8 @@ import pytest
 
 from lib_lora_train.dataset.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 FILES = 1000
 TIMES = 20
 
@@ -81,7 +83,7 @@ def check_recovery(folder: Path) -> int:
     changed = how_many_new(folder)
     assert changed == (FILES if journal.history().position else 0)
     if changed:
-        journal.undo({})
+        journal.undo()
     assert how_many_new(folder) == 0
     journal.settle()
     assert not [path for path in folder.iterdir() if path.name.endswith(".tmp") or "-new-" in path.name]
@@ -122,12 +124,12 @@ def test_killed_at_a_certain_file(folder: Path, die_in: str, die_after: int, see
 def test_killed_while_undoing(folder: Path):
     program = start(folder)
     assert program.wait() == 0
-    undo = EDIT.split("journal = Journal(folder)")[0] + "Journal(folder).undo({})"
+    undo = EDIT.split("journal = Journal(folder)")[0] + "Journal(folder).undo()"
     killed = subprocess.run([sys.executable, "-c", undo, str(folder), "put_in_place", "333"])
     assert killed.returncode == -signal.SIGKILL
     assert how_many_new(folder) == FILES - 333
     journal = Journal(folder)
     assert len(journal.recover().finished) == FILES - 333
     assert how_many_new(folder) == 0 and journal.history().position == 0
-    journal.redo({})
+    journal.redo()
     assert how_many_new(folder) == FILES

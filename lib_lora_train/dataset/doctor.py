@@ -1,0 +1,71 @@
+"""The doctor: what is wrong with a dataset before it is trained on, in words and pictures, each with its mend."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..config.groups.dataset import DatasetSettings
+from ..errors import DatasetError
+from .buckets import BucketRule
+from .doctor_balance import about_balance
+from .doctor_captions import about_captions
+from .doctor_pictures import about_pictures
+from .doctor_report import LEVELS, Finding
+from .doctor_shapes import Crop, ShapeCount, about_shapes, crops, shapes
+from .editor import CaptionEditor
+from .scan import Dataset, survey
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, the worst first; how the pictures fall into buckets; and what is cut off of each picture."""
+
+    pictures: int
+    findings: tuple[Finding, ...]
+    shapes: tuple[ShapeCount, ...]
+    crops: tuple[Crop, ...]
+    tokens_exact: bool
+    problem: str = ""
+
+
+def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
+            progress: Callable[[int, int], bool]) -> Report:
+    """Look at every picture and caption. ``progress(done, total)`` counts decoded pictures and says whether to go on.
+
+    ``settings`` and ``max_tokens`` are those of the training to come.
+
+    Takes about ten milliseconds a picture the first time, which the cache remembers. Raises ``DatasetError``.
+    """
+    editor.refresh()
+    editor.read_sizes()
+    entries = list(editor.index.entries.values())
+    editor.facts.measure([entry.file for entry in entries], progress)
+    rule = BucketRule.of(settings)
+    dataset, problem = _as_trained(editor, settings)
+    trained = _trained_numbers(editor, dataset)
+    found: list[Finding] = []
+    with editor.lock:
+        found += about_pictures(editor, dataset, rule, trained)
+        found += about_captions(editor, settings.activation_tag.strip(), max_tokens, trained)
+        found += about_shapes(editor, rule, settings, trained)
+        found += about_balance(editor, dataset, settings)
+        return Report(len(trained), tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level))),
+                      shapes(editor, rule, trained), crops(editor, rule, trained), editor.tokens.exact, problem)
+
+
+def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:
+    """What the training would make of the folder, or why it would refuse it."""
+    try:
+        return survey(dataclasses.replace(settings, train_data_dir=str(editor.folder))), ""
+    except DatasetError as problem:
+        return None, str(problem)
+
+
+def _trained_numbers(editor: CaptionEditor, dataset: Dataset | None) -> Sequence[int]:
+    """The pictures that are trained on; all if the training would refuse the folder as it is."""
+    if dataset is None:
+        return list(editor.order())
+    paths = (picture.path.relative_to(editor.folder).as_posix() for picture in dataset.pictures)
+    return [entry.id for path in paths if (entry := editor.index.of_path(path)) is not None]

@@ -1,0 +1,222 @@
+"""The doctor finds what is wrong, and its mends put it right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from lib_lora_train.config.groups.dataset import DatasetSettings
+from lib_lora_train.dataset.doctor import Report, examine
+from lib_lora_train.dataset.doctor_report import Finding
+from lib_lora_train.dataset.duplicates import groups_of_near_duplicates
+from lib_lora_train.dataset.editor import CaptionEditor
+from lib_lora_train.dataset.editor_operations import Operation
+from lib_lora_train.dataset.editor_pictures import delete_pictures, lower_case_endings, rename_folder
+from lib_lora_train.dataset.picture_facts import difference_hash, sharpness_of
+
+from .sets import make_set, names, open_editor, save_picture
+
+
+def report(editor: CaptionEditor, max_tokens: int = 225, **settings: object) -> Report:
+    return examine(editor, DatasetSettings(**settings), max_tokens, lambda done, total: True)
+
+
+def finding(found: Report, name: str) -> Finding | None:
+    return next((item for item in found.findings if item.id == name), None)
+
+
+def mend(editor: CaptionEditor, found: Finding, place: int = 0) -> None:
+    """Press the button."""
+    wanted = found.mends[place]
+    if wanted.action == "apply":
+        values = {**wanted.values, "tags": tuple(wanted.values.get("tags", ()))}
+        editor.apply(Operation(**values), wanted.numbers, "")
+    elif wanted.action == "rename-folder":
+        rename_folder(editor, wanted.values["folder"], wanted.values["name"])
+    else:
+        {"delete": delete_pictures, "lower-case": lower_case_endings,
+         "utf-8": CaptionEditor.save_as_utf8}[wanted.action](editor, wanted.numbers)
+
+
+@pytest.mark.parametrize(("name", "captions", "settings"), [
+    ("no-caption", {"a.png": "penny, x", "b.png": None, "c.png": ""}, {"activation_tag": "penny"}),
+    ("encoding", {"a.png": "penny", "b.png": "café".encode("cp1252")}, {}),
+    ("lines", {"a.png": "penny, x\ny", "b.png": "penny"}, {}),
+    ("repeated", {"a.png": "penny, x, X", "b.png": "penny"}, {}),
+    ("activation", {"a.png": "penny, x", "b.png": "x, penny", "c.png": "x", "d.png": "A girl walks on a field."},
+     {"activation_tag": "penny"}),
+    ("capitals", {"a.png": "penny", "b.PNG": "penny"}, {}),
+])
+def test_findings_on_captions_and_names_are_mended(tmp_path: Path, name: str, captions: dict, settings: dict):
+    editor = open_editor(make_set(tmp_path / "p", captions))
+    found = finding(report(editor, **settings), name)
+    assert found is not None and "a.png" not in names(editor, found.numbers)[:0]
+    mend(editor, found, len(found.mends) - 1)
+    again = finding(report(editor, **settings), name)
+    assert again is None
+
+
+def test_captions_over_the_limit_of_tokens_are_cut(tmp_path: Path):
+    editor = open_editor(make_set(tmp_path / "p", {"a.png": ", ".join(f"tag{n}" for n in range(60)), "b.png": "x"}))
+    found = finding(report(editor, max_tokens=75), "tokens")
+    assert names(editor, found.numbers) == ["a.png"] and "estimate" in found.text
+    assert found.mends[1].values == {"base.max_token_length": 225}
+    mend(editor, found)
+    assert finding(report(editor, max_tokens=75), "tokens") is None
+    assert editor.entry(0).caption.tags[:2] == ("tag0", "tag1")
+
+
+def test_left_out_pictures_are_listed_with_the_reason_and_folders_get_their_repeats(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {"3_cat/a.png": "x", "dog/b.png": "x"})
+    (folder / "3_cat" / "anim.gif").write_bytes(b"GIF89a")
+    editor = open_editor(folder)
+    found = finding(report(editor), "left-out")
+    assert {name for name, _ in found.files} == {"dog", "3_cat/anim.gif"}
+    assert "GIF files are not trained on" in dict(found.files)["3_cat/anim.gif"]
+    mend(editor, found)
+    assert (folder / "1_dog" / "b.png").exists()
+    assert [name for name, _ in finding(report(editor), "left-out").files] == ["3_cat/anim.gif"]
+
+
+def test_damaged_pictures_are_found_by_decoding(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {"a.png": "x", "b.png": "x", "c.png": "x"})
+    data = (folder / "b.png").read_bytes()
+    (folder / "b.png").write_bytes(data[:len(data) // 2])
+    (folder / "c.png").write_bytes(b"no picture")
+    editor = open_editor(folder)
+    found = finding(report(editor), "damaged")
+    assert found.level == "error" and sorted(names(editor, found.numbers)) == ["b.png", "c.png"]
+    mend(editor, found)
+    assert finding(report(editor), "damaged") is None
+
+
+def test_near_duplicates_are_grouped_and_the_largest_stays(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {f"{n}.png": "x" for n in range(4)})
+    with Image.open(folder / "1.png") as picture:
+        large = picture.convert("RGB").resize((200, 200), Image.Resampling.BICUBIC)
+    large.save(folder / "copy.jpg", quality=60)
+    (folder / "copy.txt").write_text("x")
+    Image.new("RGB", (64, 64), "red").save(folder / "plain1.png")
+    Image.new("RGB", (64, 64), "blue").save(folder / "plain2.png")
+    editor = open_editor(folder)
+    found = finding(report(editor), "duplicates")
+    assert [sorted(names(editor, group.numbers)) for group in found.groups] == [["1.png", "copy.jpg"]]
+    mend(editor, found)
+    assert not (folder / "1.png").exists() and (folder / "copy.jpg").exists()
+    assert finding(report(editor), "duplicates") is None
+
+
+def test_small_and_blurred_pictures(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {})
+    sharp = save_picture(folder / "sharp.png", 512, 512)
+    save_picture(folder / "small.png", 256, 256, seed=1)
+    with Image.open(sharp) as picture:
+        picture.filter(ImageFilter.GaussianBlur(12)).save(folder / "blurred.png")
+    editor = open_editor(folder)
+    found = report(editor)
+    assert names(editor, finding(found, "small").numbers) == ["small.png"]
+    assert names(editor, finding(found, "blurred").numbers) == ["blurred.png"]
+    assert finding(report(editor, resolution="256"), "small") is None
+
+
+def test_sharpness_does_not_depend_on_contrast_or_plain_areas():
+    cells = np.random.default_rng(0).integers(0, 255, (16, 16), dtype=np.uint8)
+    sharp = Image.fromarray(cells).resize((512, 512), Image.Resampling.NEAREST)
+    faint = sharp.point(lambda value: value // 8 + 100)
+    framed = Image.new("L", (512, 512), 128)
+    framed.paste(sharp.resize((200, 200), Image.Resampling.NEAREST), (150, 150))
+    blurred = sharp.filter(ImageFilter.GaussianBlur(10))
+    assert min(sharpness_of(sharp), sharpness_of(faint), sharpness_of(framed)) > 0.25
+    assert sharpness_of(blurred) < 0.08 and sharpness_of(Image.new("RGB", (64, 64))) == 0
+
+
+def test_the_hash_survives_scaling_and_compression_but_not_another_picture(tmp_path: Path):
+    one = Image.open(save_picture(tmp_path / "a.png", 300, 200, seed=1))
+    other = Image.open(save_picture(tmp_path / "b.png", 300, 200, seed=2))
+    one.resize((97, 60), Image.Resampling.LANCZOS).convert("RGB").save(tmp_path / "c.jpg", quality=40)
+    copy = Image.open(tmp_path / "c.jpg")
+
+    def distance(a: Image.Image, b: Image.Image) -> int:
+        return (difference_hash(a) ^ difference_hash(b)).bit_count()
+
+    assert distance(one, copy) <= 4 and distance(one, other) > 12
+
+
+def test_groups_agree_with_comparing_every_pair_one_by_one():
+    drawn = np.random.default_rng(3)
+    hashes = [int(value) for value in drawn.integers(0, 2**63, 300)]
+    hashes += [hashes[5] ^ 0b1011, hashes[5] ^ 0b11 << 40, hashes[300 % 300] ^ 1, hashes[7] ^ 0b11111]
+    pairs = {(a, b) for a in range(len(hashes)) for b in range(a)
+             if (hashes[a] ^ hashes[b]).bit_count() <= 4}
+    groups = groups_of_near_duplicates(hashes)
+    assert {frozenset(group) for group in groups} == {frozenset({5, 300, 301}), frozenset({0, 302})}
+    assert all(any(a in group and b in group for group in groups) for a, b in pairs)
+
+
+def shaped(folder: Path, sizes: list[tuple[int, int]]) -> CaptionEditor:
+    for number, size in enumerate(sizes):
+        save_picture(folder / f"{number}.png", *size, seed=number).with_suffix(".txt").write_text("x")
+    return open_editor(folder)
+
+
+@pytest.mark.parametrize(("sizes", "level", "words"), [
+    ([(512, 512)] * 8 + [(512, 768)] * 2, "good", "8 of 10 pictures share the bucket 512x512"),
+    ([(512, 512)] * 3 + [(512, 768)] * 4 + [(768, 512)] * 3, "good", "3 to 4 pictures each"),
+    ([(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)], "note", "The fullest has 6 pictures, the emptiest 1"),
+])
+def test_the_guides_advice_on_buckets(tmp_path: Path, sizes: list[tuple[int, int]], level: str, words: str):
+    editor = shaped(tmp_path / "p", sizes)
+    found = report(editor)
+    advice = finding(found, "buckets")
+    assert advice.level == level and words in advice.text
+    assert sum(len(shape.numbers) for shape in found.shapes) == len(sizes)
+
+
+def test_uneven_buckets_offer_the_guides_sizes_and_show_the_odd_ones(tmp_path: Path):
+    editor = shaped(tmp_path / "p", [(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)])
+    advice = finding(report(editor), "buckets")
+    assert names(editor, advice.mends[0].numbers) == ["10.png"]
+    assert advice.mends[1].values == {"dataset.min_bucket_reso": 320, "dataset.max_bucket_reso": 768}
+
+
+def test_what_a_crop_cuts_off(tmp_path: Path):
+    editor = shaped(tmp_path / "p", [(1600, 300), (512, 512)])
+    found = report(editor)
+    crop = found.crops[0]
+    left, top, right, bottom = crop.kept
+    assert (top, bottom) == (0, 1) and abs(left + right - 1) < 0.002
+    assert abs((right - left) * (bottom - top) - (1 - crop.cut_off)) < 0.01
+    assert crop.bucket == (1024, 256) or right - left < 1
+    assert found.crops[1].kept == (0, 0, 1, 1) and found.crops[1].cut_off == 0
+    assert names(editor, finding(found, "cropped").numbers) == ["0.png"]
+
+
+def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {**{f"10_cat/{n}.png": "x" for n in range(12)},
+                                       **{f"1_dog/{n}.png": "x" for n in range(4)}})
+    editor = open_editor(folder)
+    found = finding(report(editor), "balance")
+    assert "cat is seen 120 times an epoch, dog 4 times" in found.text
+    for group in found.groups:
+        for button in group.mends:
+            rename_folder(editor, button.values["folder"], button.values["name"])
+    assert {path.name for path in folder.glob("[!.]*")} == {"1_cat", "3_dog"}
+    assert finding(report(editor), "balance").level == "good"
+
+
+def test_a_second_look_decodes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = make_set(tmp_path / "p", {"a.png": "penny", "b.png": "penny"})
+    report(open_editor(folder))
+    monkeypatch.setattr("lib_lora_train.dataset.picture_facts.open_picture", lambda path: pytest.fail("decoded again"))
+    report(open_editor(folder))
+
+
+def test_looking_can_be_stopped(tmp_path: Path):
+    editor = open_editor(make_set(tmp_path / "p", {f"{n}.png": "x" for n in range(40)}))
+    seen = []
+    examine(editor, DatasetSettings(), 225, lambda done, total: seen.append((done, total)) or False)
+    assert sum(editor.facts.marks(entry.file) is not None for entry in editor.index.entries.values()) < 40
+    assert seen[0] == (0, 40)

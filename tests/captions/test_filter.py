@@ -1,0 +1,117 @@
+"""The filter language: what it finds, and errors that point at the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lib_lora_train.dataset.editor import CaptionEditor
+from lib_lora_train.dataset.filter import FilterError, parse
+from lib_lora_train.dataset.patterns import wildcard_matcher
+
+from .sets import make_set, names, open_editor, save_picture
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> CaptionEditor:
+    folder = make_set(tmp_path_factory.mktemp("filter") / "pictures", {
+        "a.png": "penny, red boots, blonde hair, solo",
+        "b.png": "penny, Red_Boots, brown hair",
+        "c.png": "penny walking over a field of flowers.",
+        "d.png": "",
+        "e.png": None,
+        "10_saber/f.png": r"saber \(fate\), salt and pepper, ^_^",
+    })
+    save_picture(folder / "wide.png", 768, 512)
+    (folder / "wide.txt").write_text("penny, blonde hair, sitting")
+    return open_editor(folder)
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("", ["a", "b", "c", "d", "e", "wide", "f"]),
+    ("red boots", ["a", "b"]),
+    ("red_boots AND NOT solo", ["b"]),
+    ("red boots, solo", ["a"]),
+    ("solo OR brown hair", ["a", "b"]),
+    ("solo OR brown hair AND penny", ["a", "b"]),
+    ("(solo OR brown hair) AND blonde hair", ["a"]),
+    ("NOT (red boots OR *hair)", ["c", "d", "e", "f"]),
+    ("*hair", ["a", "b", "wide"]),
+    ("b*n* hair", ["a", "b", "wide"]),
+    ("blonde ?air", ["a", "wide"]),
+    ("NOT NOT solo", ["a"]),
+    ("saber (fate)", ["f"]),
+    (r"saber \(fate\)", ["f"]),
+    ("(saber (fate) OR solo) AND NOT penny", ["f"]),
+    ('"saber (fate)"', ["f"]),
+    ("salt and pepper", ["f"]),
+    ("^_^", ["f"]),
+    ('"*hair"', []),
+    ("nocaption", ["d", "e"]),
+    ("prose", ["c"]),
+    ('text:"field of"', ["c"]),
+    ("text:PENNY AND NOT prose", ["a", "b", "wide"]),
+    ("size<512", ["a", "b", "c", "d", "e", "f"]),
+    ("width>=768", ["wide"]),
+    ("size:768x512", ["wide"]),
+    ("height != 64", ["wide"]),
+    ("ratio>1.4", ["wide"]),
+    ("tags>3", ["a"]),
+    ("tags=0 AND NOT nocaption", ["c"]),
+    ("bucket:640x384", ["wide"]),
+    ("bucket:512x512", ["a", "b", "c", "d", "e", "f"]),
+    ("folder:10_*", ["f"]),
+    ("name:wide", ["wide"]),
+    ("name:?.png AND NOT folder:*saber", ["a", "b", "c", "d", "e"]),
+])
+def test_what_a_filter_finds(editor: CaptionEditor, text: str, found: list[str]):
+    assert [Path(name).stem for name in names(editor, editor.filtered(text))] == found
+
+
+@pytest.mark.parametrize(("text", "message", "place"), [
+    ("red AND", "Something is missing after AND", "AND"),
+    ("AND red", "missing before AND", "AND"),
+    ("red AND OR blue", "missing before OR", "OR"),
+    ("a, , b", "missing before ,", ","),
+    ("(red OR blue", "never closed", "("),
+    ("red)", "no opening one", ")"),
+    ("a AND ()", "missing before )", ")"),
+    ("red (a OR b)", "missing before this bracket", "("),
+    ('a "b"', "AND or OR is missing", '"b"'),
+    ('"abc', "quotation mark is never closed", '"'),
+    ("text:", "text takes words", "text:"),
+    ("size<big", "compared with a number, such as size<512", "size<big"),
+    ("tags > ", "compared with a number, such as tags>10", "tags >"),
+    ("x AND bucket:wide", "such as bucket:512x768", "bucket:wide"),
+    ("NOT", "Something is missing after NOT", "NOT"),
+])
+def test_an_error_points_at_the_place(text: str, message: str, place: str):
+    with pytest.raises(FilterError, match=message.replace("(", r"\(").replace(")", r"\)")) as caught:
+        parse(text)
+    assert text[caught.value.start:caught.value.end].strip() == place
+
+
+def test_wildcards_do_not_run_away():
+    assert not wildcard_matcher("*a" * 30 + "b")("a" * 2000)
+    assert not wildcard_matcher("?*a" * 30 + "b")("a" * 500)
+
+
+@pytest.mark.parametrize(("pattern", "text", "fits"), [
+    ("*", "", True), ("a*", "a", True), ("*a*b*", "xxaxxb", True), ("*ab*ba", "aba", False), ("a*a", "a", False),
+    ("?", "", False), ("a?c*", "abcd", True), ("plain", "plain", True), ("*x*x*", "xx", True),
+    ("ab*bc*cd", "abcd", False),
+])
+def test_wildcards(pattern: str, text: str, fits: bool):
+    assert wildcard_matcher(pattern)(text) is fits
+
+
+def test_sizes_and_buckets_follow_exif_rotation_and_settings(tmp_path: Path):
+    from PIL import Image
+    folder = make_set(tmp_path / "pictures", {"a.png": "x"})
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (768, 512), "red").save(folder / "turned.jpg", exif=exif)
+    editor = open_editor(folder, resolution="768")
+    assert names(editor, editor.filtered("height=768")) == ["turned.jpg"]
+    assert names(editor, editor.filtered("bucket:768x768")) == ["a.png"]
