@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
+from .. import environment
 from ..config.job import Job
 from ..config.load import job_to_yaml, load_job
-from ..errors import ConfigError
+from ..config.optimizer_facts import needs_bitsandbytes
+from ..errors import ConfigError, WorkerEnvironmentError
 from ..runs.events import EventWriter
 from ..runs.folder import JOB_FILE, RunFolder, create_run
 from ..runs.process import remember_process
@@ -33,7 +38,35 @@ def train_command(arguments: list[str]) -> int:
             note_error(run, problem)
         raise
     run = run or create_run(options.runs, job.save.output_name, job_to_yaml(job))
+    if add_packages(job, run):
+        start_again([str(run.job_file), *options.settings])
     return carry_out(job, run)
+
+
+def add_packages(job: Job, run: RunFolder) -> bool:
+    """Install what this job alone needs; ``True`` if this process has to start again to see it.
+
+    Raises ``WorkerEnvironmentError`` if it cannot be installed.
+    """
+    from ..training.report import Reporter
+
+    if not needs_bitsandbytes(job.optimizer.optimizer_type) or environment.check("bitsandbytes").ready:
+        return False
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events)
+        reporter.phase("packages", f"Installing bitsandbytes, which {job.optimizer.optimizer_type} needs, once")
+        try:
+            environment.add_optional("bitsandbytes", reporter.say)
+        except WorkerEnvironmentError as problem:
+            reporter.event("error", {"text": str(problem), "detail": ""})
+            raise
+    return True
+
+
+def start_again(arguments: list[str]) -> NoReturn:
+    """Begin this command anew in the worker's environment as it is now; does not return."""
+    command = environment.worker_command(["train", *arguments])
+    sys.exit(subprocess.run(command, env=environment.worker_environ(), check=False).returncode)
 
 
 def run_of(job_file: Path) -> RunFolder | None:

@@ -4,7 +4,8 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
 
     phase     name, text                       what begins now; name is one word, text a sentence
     progress  done, total, seconds_left|null   within the phase
-    started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision
+    started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision,
+              from_step (not 0 if the run goes on after it was broken off or stopped)
     step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, seconds_per_step, seconds_left
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
     validation  step, epoch, loss              loss on held-out pictures, fixed noise and timesteps

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +47,13 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     try:
         if name == "AdaFactor":
             return _make_adafactor(rows, arguments)
-        return _optimizer_class(name, kept)(rows, lr=kept[0].learning_rate, **arguments)
+        optimizer = _optimizer_class(name, kept)(rows, lr=kept[0].learning_rate, **arguments)
     except (TypeError, ValueError, AssertionError) as problem:
         raise ConfigError(f"optimizer.optimizer_args {' '.join(settings.optimizer_args)!r} cannot be used with "
                           f"{name}: {problem}") from problem
+    if hasattr(optimizer, "train"):
+        optimizer.train()  # schedule-free optimizers are made for evaluation
+    return optimizer
 
 
 def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
@@ -77,6 +81,20 @@ def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> f
                  for parameter in group["params"] if optimizer.state.get(parameter)]
         return sum(rates) / len(rates) if rates else 0.0
     return float(group["lr"]) * float(group.get("d", 1.0))
+
+
+@contextmanager
+def averaged_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The weights to save and to look at; schedule-free optimizers train on others (Defazio et al. 2024)."""
+    own: Any = getattr(optimizer, "optimizer", optimizer)  # out of accelerate's wrapper
+    if not hasattr(own, "eval"):
+        yield
+        return
+    own.eval()
+    try:
+        yield
+    finally:
+        own.train()
 
 
 def _with_rates_it_can_use(name: str, groups: list[RatedParameters],

@@ -55,8 +55,13 @@ class Outputs:
         return self._folder / f"{name}.safetensors"
 
     def save(self, network: Network, place: Place) -> Path:
-        """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only."""
+        """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only.
+
+        A file that is there was made at the same place by this run, before it was broken off, and stays as it is.
+        """
         path = self.file_for(place)
+        if path.exists():
+            return path
         facts = self._facts(place)
         metadata = build_metadata(self._job, self._summary, facts, path.stem)
         save_network(path, network, self._job.save.save_precision, metadata)

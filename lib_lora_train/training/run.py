@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import traceback
@@ -12,17 +13,20 @@ import torch
 
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
-from ..errors import RunError, TrainLoraError
+from ..errors import TrainLoraError
 from ..runs.folder import RunFolder
-from .optimizers import effective_rate
+from .optimizers import averaged_weights, effective_rate
 from .outputs import Place
 from .report import Reporter
 from .sampling import Sample, draw_samples
 from .setup import Prepared, StoppedEarly, prepare
+from .state import Progress, save_state
 from .step import train_step
 from .validation import validation_loss
 
 _POLL_SECONDS = 0.2
+_STATE_EVERY_SECONDS = 300.0
+"""So much is lost at most when the power fails, beside what follows the last saved file."""
 
 
 def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
@@ -86,57 +90,73 @@ class TrainingRun:
         self._p = prepared
         self._job = prepared.job
         self._model = prepared.learner.model
+        self._run = run
         self._control = run.control
         self._reporter = reporter
         self._clock = StepClock()
-        self.steps_done = 0
+        self._progress = prepared.progress
+        self._state_saved = time.monotonic()
+
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps done, those before a resume included."""
+        return self._progress.step
 
     def execute(self) -> bool:
         """Train to the end; returns ``False`` if it was stopped before."""
         epochs = self._p.plan.epochs
-        self._validate(epoch=0)
-        if self._job.sample.sample_at_first:
-            self._draw(Place(0, 0))
-        for epoch in range(1, epochs + 1):
+        if self.steps_done == 0:
+            self._validate(epoch=0)
+            if self._job.sample.sample_at_first:
+                self._draw(Place(0, 0))
+        first = self._progress.epoch + 1 if self._progress.saved else self._progress.epoch
+        for epoch in range(first, epochs + 1):
             if not self._train_epoch(epoch):
-                self._save(Place(self.steps_done, epoch, epoch_complete=False))
+                if self.steps_done:
+                    self._save(Place(self.steps_done, epoch, epoch_complete=False))
+                    self._save_state()
                 return False
             self._validate(epoch)
             self._end_epoch(Place(self.steps_done, epoch, final=epoch == epochs))
+            self._progress = dataclasses.replace(self._progress, saved=True)
+            self._save_state()
         return True
 
     def _train_epoch(self, epoch: int) -> bool:
         """One pass over the pictures; ``False`` if a stop was asked for before its end."""
         plan, seed = self._p.plan, self._job.training.seed
+        if self._progress.epoch != epoch:
+            self._progress = Progress(step=self.steps_done, epoch=epoch)
+        done = self._progress.steps_in_epoch
         batches = plan.epoch_batches(seed, epoch)
         accumulation = self._job.training.gradient_accumulation_steps
-        steps = min(math.ceil(len(batches) / accumulation), plan.total_steps - self.steps_done)
-        self._reporter.phase("train", f"Epoch {epoch} of {plan.epochs}", total=steps)
+        steps = min(math.ceil(len(batches) / accumulation), plan.total_steps - (self.steps_done - done))
+        self._reporter.phase("train", f"Epoch {epoch} of {plan.epochs}", total=steps - done)
         self._clock.start()
-        losses = []
-        for first in range(0, steps * accumulation, accumulation):
+        for first in range(done * accumulation, steps * accumulation, accumulation):
             if not self._may_go_on():
                 return False
             group = [load_batch(plan, indices, self._p.latents, self._job.dataset, (seed, epoch, first + number))
                      for number, indices in enumerate(batches[first:first + accumulation])]
-            losses.append(self._step(group, epoch))
-            self._save_between_epochs(epoch, is_last=len(losses) == steps)
-        self._reporter.event("epoch", {"epoch": epoch, "total_epochs": plan.epochs, "loss": sum(losses) / len(losses)})
+            self._step(group)
+            self._save_between_epochs(epoch, is_last=self._progress.steps_in_epoch == steps)
+        self._reporter.event("epoch", {"epoch": epoch, "total_epochs": plan.epochs,
+                                       "loss": self._progress.loss_sum / steps})
         return True
 
-    def _step(self, group: list[Batch], epoch: int) -> float:
-        loss = train_step(self._p.learner, group, self._job, self.steps_done + 1)
-        if not math.isfinite(loss):
-            raise RunError(
-                f"The loss became {loss} in step {self.steps_done + 1}, so this step is not kept; files saved before "
-                "are fine. Lower the learning rate, or train in bf16 or without mixed precision.")
-        self.steps_done += 1
+    def _step(self, group: list[Batch]) -> None:
+        before = self._progress
+        loss = train_step(self._p.learner, group, self._job, before.step + 1)
+        self._progress = Progress(before.step + 1, before.epoch, before.steps_in_epoch + 1, before.loss_sum + loss)
         seconds = self._clock.tick()
         total = self._p.plan.total_steps
-        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": epoch, "loss": loss,
+        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": before.epoch, "loss": loss,
                              **self._rates(), "seconds_per_step": seconds,
                              "seconds_left": seconds * (total - self.steps_done)})
-        return loss
+
+    def _save_state(self) -> None:
+        save_state(self._run.state, self._p.learner, self._progress, self._job)
+        self._state_saved = time.monotonic()
 
     def _rates(self) -> dict[str, float | None]:
         """The rates the next step is trained with; ``None`` for a part that is not trained."""
@@ -160,7 +180,10 @@ class TrainingRun:
         every = self._job.save.save_every_n_steps
         if every and self.steps_done % every == 0 and not is_last:
             self._save_and_draw(Place(self.steps_done, epoch, epoch_complete=False))
+            self._save_state()
             self._clock.start()
+        elif time.monotonic() - self._state_saved > _STATE_EVERY_SECONDS:
+            self._save_state()
 
     def _end_epoch(self, place: Place) -> None:
         every = self._job.save.save_every_n_epochs
@@ -181,7 +204,8 @@ class TrainingRun:
 
     def _save(self, place: Place) -> Path:
         self._reporter.phase("save", "Saving")
-        return self._p.outputs.save(self._model.network, place)
+        with averaged_weights(self._p.learner.optimizer):
+            return self._p.outputs.save(self._model.network, place)
 
     def _draw(self, place: Place) -> list[Sample]:
         """Draw the prompts; what goes wrong here is told and costs no training."""
@@ -191,12 +215,13 @@ class TrainingRun:
             return drawn
         self._reporter.phase("sample", "Drawing samples", total=len(prompts))
         try:
-            for sample in draw_samples(self._model, self._job):
-                self._p.outputs.keep_sample(sample, place)
-                drawn.append(sample)
-                self._reporter.progress(len(drawn), len(prompts))
-                if self._control.asked("stop"):
-                    break
+            with averaged_weights(self._p.learner.optimizer):
+                for sample in draw_samples(self._model, self._job):
+                    self._p.outputs.keep_sample(sample, place)
+                    drawn.append(sample)
+                    self._reporter.progress(len(drawn), len(prompts))
+                    if self._control.asked("stop"):
+                        break
         except (RuntimeError, OSError) as problem:
             self._reporter.warning(f"The samples of step {place.step} could not be drawn: {problem}")
         return drawn
@@ -204,5 +229,6 @@ class TrainingRun:
     def _validate(self, epoch: int) -> None:
         if self._p.validation:
             self._reporter.phase("validation", "Measuring the loss on held-out pictures")
-            loss = validation_loss(self._model, self._p.validation, self._job.training.seed)
+            with averaged_weights(self._p.learner.optimizer):
+                loss = validation_loss(self._model, self._p.validation, self._job.training.seed)
             self._reporter.event("validation", {"step": self.steps_done, "epoch": epoch, "loss": loss})

@@ -26,6 +26,7 @@ from ..models.noise import noise_schedule
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..networks.lora import Network, create_network
 from ..runs.control import RunControl
+from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
 from .model import TrainedModel
@@ -34,6 +35,7 @@ from .outputs import Outputs, check_output_folder
 from .precision import make_accelerator, weight_dtype
 from .report import Reporter
 from .schedules import make_schedule
+from .state import Progress, load_state
 from .step import Learner
 
 
@@ -51,6 +53,7 @@ class Prepared:
     learner: Learner
     outputs: Outputs
     validation: list[Batch]
+    progress: Progress
 
 
 def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
@@ -64,7 +67,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     plan = plan_of(job.dataset, dataset, job.training)
     held_out = _held_out_plan(job)
     _report_problems(dataset, reporter)
-    job = with_free_name(job, reporter)
+    job = with_free_name(job, run, reporter)
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
@@ -91,14 +94,24 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.move(accelerator.device)
-    _report_start(job, plan, model, reporter)
-    return Prepared(job, plan, latents, learner, outputs, validation)
+    progress = load_state(run.state, learner, job) or Progress()
+    _report_start(job, plan, model, progress, reporter)
+    return Prepared(job, plan, latents, learner, outputs, validation, progress)
 
 
-def with_free_name(job: Job, reporter: Reporter) -> Job:
-    """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is told."""
-    name = next_free_name(job.save.output_name, lora_names(Path(job.save.output_dir)))
-    if name != job.save.output_name:
+def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
+    """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is told.
+
+    A run that goes on after it was broken off keeps the name it began under, which was free then.
+    """
+    begun = ""
+    for event in read_events(run.events_file)[0]:
+        if event["event"] == "started":
+            begun = event["name"]
+        elif event["event"] == "finished":
+            begun = ""  # what is trained on top of a finished run gets files of its own
+    name = begun or next_free_name(job.save.output_name, lora_names(Path(job.save.output_dir)))
+    if name != job.save.output_name and not begun:
         reporter.warning(f"There is a LoRA {job.save.output_name} already, so this one is called {name}.")
     return dataclasses.replace(job, save=dataclasses.replace(job.save, output_name=name))
 
@@ -203,11 +216,15 @@ def _encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, 
     return store
 
 
-def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, reporter: Reporter) -> None:
+def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: Progress,
+                  reporter: Reporter) -> None:
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     reporter.event("started", {
         "name": job.save.output_name, "pictures": len(plan.pictures), "total_steps": plan.total_steps,
         "steps_per_epoch": plan.steps_per_epoch, "total_epochs": plan.epochs, "parameters": parameters,
+        "from_step": progress.step,
         "device": str(model.device), "precision": model.accelerator.mixed_precision})
     reporter.say(f"{job.save.output_name}: {len(plan.pictures)} pictures, {plan.total_steps} steps in {plan.epochs} "
                  f"epochs, {parameters / 1e6:.2f} M values to train, on {model.device}.")
+    if progress.step:
+        reporter.say(f"Going on after step {progress.step}.")

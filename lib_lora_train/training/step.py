@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..config.job import Job
 from ..dataset.batches import Batch
+from ..errors import RunError
 from .loss import batch_loss
 from .model import TrainedModel
 from .noise import add_noise
@@ -28,7 +29,8 @@ class Learner:
 def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> float:
     """One optimizer step over ``batches``, whose gradients are averaged; returns their mean loss.
 
-    ``step`` counts from 1. All randomness follows from the seed and ``step``.
+    ``step`` counts from 1. All randomness follows from the seed and ``step``. Raises ``RunError`` before anything is
+    changed if the loss is not a number.
     """
     model, accelerator = learner.model, learner.model.accelerator
     total = torch.zeros((), device=model.device)
@@ -40,6 +42,11 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss)
         accelerator.backward(loss / len(batches))
         total += loss.detach() / len(batches)
+    if not torch.isfinite(total):
+        raise RunError(
+            f"The loss became {float(total)} in step {step}. The step was not taken, and every file saved before is "
+            "fine. Lower the learning rate, or train in bf16 or without mixed precision, and let the run go on from "
+            "its last state or start it anew.")
     if job.optimizer.max_grad_norm:
         accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm)
     learner.optimizer.step()

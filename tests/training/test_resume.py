@@ -1,0 +1,129 @@
+"""A run that was killed, or stopped, goes on as if nothing had been: its files are the same, bit for bit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from lib_lora_train.config.load import job_from, job_to_yaml
+from lib_lora_train.runs.events import EventWriter, read_events
+from lib_lora_train.runs.folder import RunFolder, create_run
+from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.run import run_training
+from tests.training import killed_runs
+
+OPTIMIZERS = {"AdamW": 1e-3, "Prodigy": 1.0, "Lion": 1e-4}
+EPOCHS, STEPS_PER_EPOCH = 3, 3
+KILLS = 20
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Processes that begin with everything loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.training.killed_runs"])
+    return context
+
+
+def new_run(values: dict, folder: Path, optimizer: str) -> RunFolder:
+    changes = {"optimizer": {"optimizer_type": optimizer, "learning_rate": OPTIMIZERS[optimizer]},
+               "training": {**values["training"], "max_train_epochs": EPOCHS},
+               "scheduler": {"lr_scheduler": "cosine", "lr_warmup_steps": 2},
+               "save": {**values["save"], "output_dir": str(folder / "loras"), "save_every_n_steps": 2}}
+    job = job_from({**values, **changes})
+    return create_run(folder / "runs", "penny", job_to_yaml(job))
+
+
+def process(processes, run: RunFolder, kill_at: int | None) -> int | None:
+    child = processes.Process(target=killed_runs.carry_out, args=(str(run.path), kill_at))
+    child.start()
+    child.join(300)
+    return child.exitcode
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "loras").glob("*.safetensors"))}
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(values, tmp_path, processes):
+    rng = random.Random(20)
+    wanted: dict[str, dict[str, bytes]] = {}
+    for optimizer in OPTIMIZERS:
+        run = new_run(values, tmp_path / optimizer, optimizer)
+        assert process(processes, run, None) == 0
+        wanted[optimizer] = made(tmp_path / optimizer)
+        assert len(wanted[optimizer]) == 6  # epochs 1 and 2, steps 2, 4 and 8, and the last
+    for number in range(KILLS):
+        optimizer = list(OPTIMIZERS)[number % 3]
+        kill_at = rng.randint(1, EPOCHS * STEPS_PER_EPOCH)
+        folder = tmp_path / f"kill{number}"
+        run = new_run(values, folder, optimizer)
+        assert process(processes, run, kill_at) == -signal.SIGKILL
+        assert process(processes, run, None) == 0
+        assert made(folder) == wanted[optimizer], f"{optimizer}, killed after step {kill_at}"
+        assert read_events(run.events_file)[0][-1]["event"] == "finished"
+
+
+class _Stopping(Reporter):
+    run: RunFolder
+    at = 4
+
+    def step(self, fields):
+        super().step(fields)
+        if fields["step"] == self.at:
+            self.run.control.request("stop")
+
+
+def in_this_process(run: RunFolder, reporter_type: type[Reporter], values: dict, **training) -> None:
+    from lib_lora_train.config.load import load_job
+
+    job = load_job(run.job_file, [f"training.{name}={value}" for name, value in training.items()])
+    with EventWriter(run.events_file) as events:
+        run_training(job, run, reporter_type(events, terminal=False))
+
+
+def test_a_stopped_run_goes_on_where_it_was_and_says_so(values, tmp_path):
+    run = new_run(values, tmp_path, "AdamW")
+    in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
+    run.control.withdraw("stop")
+    in_this_process(run, Reporter, values)
+    events = read_events(run.events_file)[0]
+    assert [event["from_step"] for event in events if event["event"] == "started"] == [0, 4]
+    assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 10))
+    assert events[-1]["event"] == "finished"
+
+
+def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
+    run = new_run(values, tmp_path, "AdamW")
+    in_this_process(run, Reporter, values)
+    before = made(tmp_path)
+    in_this_process(run, Reporter, values, max_train_epochs=EPOCHS + 1)
+    events = read_events(run.events_file)[0]
+    assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 13))
+    after = made(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"penny-v2-step00000010.safetensors", "penny-v2.safetensors"}
+
+
+def test_other_settings_are_refused_since_the_run_could_not_go_on_exactly(values, tmp_path):
+    run = new_run(values, tmp_path, "AdamW")
+    in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
+    run.control.withdraw("stop")
+    in_this_process(run, Reporter, values, seed=7)
+    last = read_events(run.events_file)[0][-1]
+    assert last["event"] == "error" and "training.seed" in last["text"]
+
+
+def test_a_damaged_state_is_named(values, tmp_path):
+    run = new_run(values, tmp_path, "AdamW")
+    in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
+    run.control.withdraw("stop")
+    (run.state / "last.pt").write_bytes(b"damaged")
+    in_this_process(run, Reporter, values)
+    last = read_events(run.events_file)[0][-1]
+    assert last["event"] == "error" and "last.pt" in last["text"]
