@@ -85,11 +85,11 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     _save_memory(model, job)
     learner = _learner(model, job, plan.total_steps, reporter)
 
-    progress = _progress_until_stop(run.control, reporter)
-    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures", progress)
+    encoded = _progress_until_stop(run.control, reporter)
+    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures", encoded)
     validation = []
     if held_out is not None:
-        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures", progress)
+        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures", encoded)
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)

@@ -28,7 +28,7 @@ class _Killing(Reporter):
 
 
 def carry_out(run_path: str, kill_at: int | None) -> None:
-    """Train in ``run_path``, killed by SIGKILL right after step ``kill_at``; a state is kept after every second step."""
+    """Train in ``run_path``, killed by SIGKILL right after step ``kill_at``."""
     torch.set_num_threads(1)
     run = RunFolder(Path(run_path))
     with EventWriter(run.events_file) as events:
