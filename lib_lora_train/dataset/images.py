@@ -65,15 +65,18 @@ def read_header(path: Path) -> PictureHeader:
     return header
 
 
-def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
+def open_picture(path: Path, content: bytes | None = None, at_least: int = 0) -> Image.Image:
     """Decode a picture as RGB, 8 bits a channel, upright by its EXIF rotation, transparency laid over white.
 
-    ``content`` is the file's bytes if they were read before. Raises ``PictureError`` if the picture is truncated,
-    damaged or of a kind that is not trained on.
+    ``content`` is the file's bytes if they were read before. With ``at_least``, a JPEG may come smaller, with no side
+    shorter than so many pixels unless it is so itself, which is several times quicker. Raises ``PictureError`` if the
+    picture is truncated, damaged or of a kind that is not trained on.
     """
     try:
         with _open(path, content) as picture:
             orientation = _orientation(picture)  # before decoding, so that it is what ``read_header`` saw
+            if at_least and picture.format in ("JPEG", "MPO"):
+                picture.draft(None, (at_least, at_least))
             return _over_white(_turned(_eight_bit(picture), orientation))
     except (ValueError, SyntaxError, struct.error, EOFError) as problem:
         raise PictureError(path, f"it is damaged ({problem})") from problem

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from ..runs.files import write_atomically
 from .images import open_picture
 
 SIZES = (128, 256, 512, 1024)
@@ -26,9 +26,9 @@ def thumbnail(picture: Path, size: int, cache: Path) -> Path:
     state = picture.stat()
     key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}"
     file = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
-    if not file.exists():
+    if not file.exists() or not file.stat().st_size:
         cache.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, _shrunk(picture, side))
+        _put(file, _shrunk(picture, side))
     return file
 
 
@@ -39,8 +39,18 @@ def remove_old_thumbnails(cache: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+def _put(file: Path, content: bytes) -> None:
+    """As ``write_atomically``, but without waiting for the disk: what a power cut empties is made again."""
+    temporary = file.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _shrunk(picture: Path, side: int) -> bytes:
-    image = open_picture(picture)
+    image = open_picture(picture, at_least=2 * side)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     content = BytesIO()
     image.save(content, "WEBP", quality=_QUALITY, method=2)
