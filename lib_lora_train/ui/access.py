@@ -62,10 +62,13 @@ def dataset_folder(host: Host, text: str) -> Path:
     cleaned = text.strip().strip('"')
     if not cleaned:
         raise DatasetError("No folder is given. Type the path of the folder with your pictures.")
-    folder = Path(cleaned).expanduser()
-    if not folder.is_absolute():
-        raise DatasetError(f"{cleaned} is not a full path. Begin with the drive or with /.")
-    folder = folder.resolve()
+    try:
+        folder = Path(cleaned).expanduser()
+        if not folder.is_absolute():
+            raise DatasetError(f"{cleaned} is not a full path. Begin with the drive or with /.")
+        folder = folder.resolve()
+    except (OSError, RuntimeError, ValueError) as problem:  # too long, a user that is none, a zero byte
+        raise DatasetError(f"{cleaned[:200]!r} cannot be a folder: {problem}.") from problem
     allowed = host.access().folders
     if allowed is not None and not any(folder.is_relative_to(root.resolve()) for root in allowed):
         raise DatasetError(f"The webui was started with --hide-ui-dir-config, so only folders under "
@@ -78,7 +81,11 @@ def dataset_folder(host: Host, text: str) -> Path:
 def file_inside(folder: Path, relative: str) -> Path:
     """The file ``relative`` of ``folder``; links may not lead out of it. Raises ``RunError`` if there is none."""
     inside = folder.resolve()
-    path = (inside / relative).resolve()
-    if not relative or Path(relative).is_absolute() or not path.is_relative_to(inside) or not path.is_file():
-        raise RunError(f"There is no file {relative!r} in {folder.name}.")
+    try:
+        path = (inside / relative).resolve()
+        found = not Path(relative).is_absolute() and path.is_relative_to(inside) and path.is_file()
+    except (OSError, ValueError):  # too long, or a zero byte
+        found = False
+    if not found:
+        raise RunError(f"There is no file {relative[:200]!r} in {folder.name}.")
     return path

@@ -1,7 +1,8 @@
-"""How routes answer: errors as sentences."""
+"""How routes answer: JSON that can carry any file name, and errors as sentences."""
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,14 @@ from starlette.exceptions import HTTPException
 from ..errors import ConfigError, TrainLoraError
 
 
+class EscapedJson(JSONResponse):
+    """JSON in ASCII: a name on disk that is not UTF-8 can be told and sent back, which other encoders refuse."""
+
+    def render(self, content: Any) -> bytes:
+        """``content`` as JSON."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 class SentenceRoute(APIRoute):
     """A route whose errors are JSON: ``{"error", "problems"}`` for ours, ``{"error", "detail"}`` for bugs."""
 
@@ -28,17 +37,20 @@ class SentenceRoute(APIRoute):
                 return await handle(request)
             except TrainLoraError as error:
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-                return JSONResponse({"error": str(error), "problems": problems}, 400)
+                return EscapedJson({"error": str(error), "problems": problems}, 400)
+            except UnicodeEncodeError as error:
+                text = f"{error.object[:200]!r} holds characters that are no proper text. Type or name it anew."
+                return EscapedJson({"error": text, "problems": [text]}, 400)
             except RequestValidationError as error:
                 wrong = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-                return JSONResponse({"error": f"The request is not understood: {'; '.join(wrong)}", "problems": wrong},
+                return EscapedJson({"error": f"The request is not understood: {'; '.join(wrong)}", "problems": wrong},
                                     400)
             except HTTPException as error:
-                return JSONResponse({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
+                return EscapedJson({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
                                     error.headers)
             except Exception as error:  # a bug of ours: the page shows it, the log has it too
                 logging.getLogger(__name__).exception("%s %s failed", request.method, request.url.path)
                 text = f"Something went wrong here that should not: {type(error).__name__}: {error}"
-                return JSONResponse({"error": text, "problems": [text], "detail": traceback.format_exc()}, 500)
+                return EscapedJson({"error": text, "problems": [text], "detail": traceback.format_exc()}, 500)
 
         return answer

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from ..config.check import problems_of
 from ..config.job import Job
 from ..config.load import read_job
 from ..errors import ConfigError, TrainLoraError
-from ..host.interface import ModelFile
+from ..host.interface import Host, ModelFile
 from ..runs.folder import open_run
 from ..runs.names import lora_names, next_free_name
 from .access import dataset_folder
@@ -19,78 +20,90 @@ from .services import Services
 
 
 def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, list[str]]:
-    """The job of the form's ``values`` and what is wrong with its values alone, one sentence each.
+    """The job of the form's ``values`` and everything that is wrong with it, one sentence each.
 
     Left out, ``base.checkpoint``, ``base.vae`` and ``base.clip_skip`` are the webui's current ones (the VAE only with
     the current checkpoint; an empty text means the checkpoint's own), ``save.output_dir`` is its LoRA folder, and
-    ``save.output_name`` becomes the next free name.
+    ``save.output_name`` becomes the next free name. A path that may not be used is not in the job.
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
-    problems: list[str] = []
     base, save = filled.setdefault("base", {}), filled.setdefault("save", {})
     dataset = filled.setdefault("dataset", {})
     if not all(isinstance(group, dict) for group in (base, save, dataset)):
         return read_job(values)
-    for fill in (lambda: _fill_base(services, base), lambda: _fill_save(services, save),
-                 lambda: _fill_dataset(services, dataset)):
+    refused = _refusals({
+        "base.checkpoint": lambda: _fill_checkpoint(services.host, base),
+        "base.vae": lambda: _fill_vae(services.host, base),
+        "save.output_dir": lambda: _fill_output_dir(services.host, save),
+        "dataset.train_data_dir": lambda: _fill_folder(services.host, dataset, "train_data_dir"),
+        "dataset.validation_data_dir": lambda: _fill_folder(services.host, dataset, "validation_data_dir")})
+    _fill_device(services.host, filled)
+    if base.get("clip_skip") is None:
+        base["clip_skip"] = services.host.clip_skip()
+    if save.get("output_name"):
+        save["output_name"] = next_free_name(str(save["output_name"]).strip(), taken_names(services))
+    job, unreadable = read_job(filled)
+    contradictions = [problem for problem in problems_of(job) if problem.split(" is empty")[0] not in refused]
+    return job, [*refused.values(), *unreadable, *contradictions]
+
+
+def _refusals(fills: Mapping[str, Callable[[], None]]) -> dict[str, str]:
+    """Carries out ``fills``; what was refused, by the setting's key."""
+    refused = {}
+    for key, fill in fills.items():
         try:
             fill()
         except TrainLoraError as problem:
-            problems.append(str(problem))
-    _fill_device(services, filled)
-    job, wrong = read_job(filled)
-    return job, problems + wrong
+            refused[key] = str(problem)
+    return refused
 
 
-def _fill_base(services: Services, base: dict[str, Any]) -> None:
-    host = services.host
-    current = host.checkpoint()
-    if base.get("clip_skip") is None:
-        base["clip_skip"] = host.clip_skip()
-    if not base.get("checkpoint"):
-        if current is None:
-            raise ConfigError("The webui has no checkpoint loaded. Choose one at the top of the page.")
-        base["checkpoint"] = str(current.path)
-    on_current = current is not None and base["checkpoint"] == str(current.path)
-    if base.get("vae") is None:
-        vae = host.vae() if on_current else None
+def _fill_checkpoint(host: Host, base: dict[str, Any]) -> None:
+    given, current = base.pop("checkpoint", None), host.checkpoint()
+    if not given and current is None:
+        raise ConfigError("The webui has no checkpoint loaded. Choose one at the top of the page.")
+    path = given if given or current is None else str(current.path)
+    base["checkpoint"] = _listed(path, host.checkpoints(), "base.checkpoint", "checkpoint")
+
+
+def _fill_vae(host: Host, base: dict[str, Any]) -> None:
+    given, current = base.pop("vae", None), host.checkpoint()
+    if given:
+        base["vae"] = _listed(given, host.vaes(), "base.vae", "VAE")
+    elif given is None and current is not None and base.get("checkpoint") == str(current.path):
+        vae = host.vae()
         base["vae"] = None if vae is None else str(vae.path)
-    elif base["vae"] == "":
-        base["vae"] = None
-    _listed(base["checkpoint"], host.checkpoints(), "base.checkpoint", "checkpoint")
-    if base["vae"] is not None:
-        _listed(base["vae"], host.vaes(), "base.vae", "VAE")
 
 
-def _listed(path: Any, known: list[ModelFile], key: str, what: str) -> None:
-    if not any(str(file.path) == path for file in known):
-        raise ConfigError(f"{key} is {path!r}, which is not in the webui's list of {what}s. Choose one of that list, "
-                          "or press the refresh button beside it if the file is new.")
+def _listed(path: Any, known: list[ModelFile], key: str, what: str) -> str:
+    for file in known:
+        if str(file.path) == path:
+            return str(file.path)
+    raise ConfigError(f"{key} is {path!r}, which is not in the webui's list of {what}s. Choose one of that list, "
+                      "or press the refresh button beside it if the file is new.")
 
 
-def _fill_save(services: Services, save: dict[str, Any]) -> None:
-    lora_dir = services.host.lora_dir
-    save["output_dir"] = given = save.get("output_dir") or str(lora_dir)
-    if not Path(given).resolve().is_relative_to(lora_dir.resolve()):
-        raise ConfigError(f"save.output_dir is {given!r}, but the webui reads LoRA files from {lora_dir}. "
+def _fill_output_dir(host: Host, save: dict[str, Any]) -> None:
+    given, lora_dir = str(save.pop("output_dir", None) or host.lora_dir), host.lora_dir
+    try:
+        inside = Path(given).resolve().is_relative_to(lora_dir.resolve())
+    except (OSError, ValueError):  # too long, or a zero byte
+        inside = False
+    if not inside:
+        raise ConfigError(f"save.output_dir is {given[:200]!r}, but the webui reads LoRA files from {lora_dir}. "
                           "Choose that folder or one in it.")
-    name = str(save.get("output_name") or "").strip()
-    if name:
-        save["output_name"] = next_free_name(name, taken_names(services))
+    save["output_dir"] = given
 
 
-def _fill_dataset(services: Services, dataset: dict[str, Any]) -> None:
-    folder = dataset.get("train_data_dir")
-    if folder:
-        dataset["train_data_dir"] = str(dataset_folder(services.host, str(folder)))
-    validation = dataset.get("validation_data_dir")
-    if validation:
-        dataset["validation_data_dir"] = str(dataset_folder(services.host, str(validation)))
+def _fill_folder(host: Host, dataset: dict[str, Any], name: str) -> None:
+    given = dataset.pop(name, None)
+    if given:
+        dataset[name] = str(dataset_folder(host, str(given)))
 
 
-def _fill_device(services: Services, filled: dict[str, Any]) -> None:
+def _fill_device(host: Host, filled: dict[str, Any]) -> None:
     training = filled.setdefault("training", {})
-    device = services.host.device()
+    device = host.device()
     if isinstance(training, dict) and training.get("device") in (None, "", "auto") and device.startswith("cuda:"):
         training["device"] = device  # the webui was started with --device-id; the worker would take the first GPU
 

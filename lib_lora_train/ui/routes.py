@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from . import routes_advice, routes_host, routes_runs, routes_train, tagging_routes
 from .access import guards
-from .answers import SentenceRoute
+from .answers import EscapedJson, SentenceRoute
 from .services import Services
 
 PREFIX = "/train-lora"
@@ -15,7 +15,8 @@ _MODULES = (routes_host, routes_train, routes_advice, routes_runs, tagging_route
 
 def register_routes(app: FastAPI, services: Services) -> None:
     """Add every route to ``app``, each behind the guards. Raises ``RuntimeError`` if they cannot be guarded."""
-    router = APIRouter(route_class=SentenceRoute, dependencies=guards(services.host, app), tags=["Train LoRA"])
+    router = APIRouter(route_class=SentenceRoute, default_response_class=EscapedJson,
+                       dependencies=guards(services.host, app), tags=["Train LoRA"])
     for module in _MODULES:
         module.register(router, services)
     app.include_router(router, prefix=PREFIX)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
 from omegaconf import OmegaConf
 
-from ..config.check import problems_of
 from ..config.load import job_to_yaml
 from ..errors import ConfigError, RunError
 from ..runs.control import ACTIONS
@@ -18,6 +17,7 @@ from ..runs.events import read_events
 from ..runs.folder import RunFolder, create_run, open_run
 from ..runs.queue import enqueue, withdraw
 from .access import file_inside
+from .answers import EscapedJson
 from .job_request import complete_job
 from .requests import ControlRequest, FileRequest, JobRequest
 from .services import Services
@@ -37,7 +37,7 @@ def register(router: APIRouter, services: Services) -> None:
 
     def run(run_id: str, since: int = 0) -> Response:
         # as it is: FastAPI's own encoder takes seconds for the events of a long run
-        return JSONResponse(_details(services, open_run(services.runs_dir, run_id), since))
+        return EscapedJson(_details(services, open_run(services.runs_dir, run_id), since))
 
     def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
         folder = open_run(services.runs_dir, run_id)
@@ -64,7 +64,6 @@ def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, st
     Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
     """
     job, problems = complete_job(services, values)
-    problems += [problem for problem in problems_of(job) if problem not in problems]
     if problems:
         raise ConfigError(problems)
     services.environment.command(["train"])

@@ -25,6 +25,7 @@ from .requests import JobRequest, LookRequest
 from .services import Services
 
 THUMBNAIL_SIZE = 256
+_NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is")
 
 
 def register(router: APIRouter, services: Services) -> None:
@@ -55,7 +56,7 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     job, problems = read_job({"dataset": {**request.settings, "train_data_dir": str(folder)}}, source="The form")
     if problems:
         raise ConfigError(problems)
-    found = look(folder, _with_known_size(job).dataset)
+    found = look(folder, _readable(job).dataset)
     for item in found["thumbnails"]:
         item["url"] = thumbnail_url(folder, item["path"])
     return found
@@ -68,13 +69,12 @@ def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> st
     except OSError:
         changed = 0
     query = {"folder": str(folder), "path": relative, "size": size, "v": changed}
-    return f"train-lora/thumbnail?{urlencode(query)}"
+    return f"train-lora/thumbnail?{urlencode(query, errors='surrogateescape')}"
 
 
 def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
     """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``."""
     job, problems = complete_job(services, values)
-    problems += [problem for problem in problems_of(job) if problem not in problems]
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
         "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": _file_size(job)}
@@ -87,19 +87,18 @@ def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan(services: Services, job: Job) -> TrainingPlan:
-    dataset = services.datasets.survey(job.dataset)
+    dataset = services.datasets.survey(_readable(job).dataset)
     errors = [problem.text for problem in dataset.problems if problem.level == "error"]
     if errors:
         raise ConfigError(errors)
-    _with_known_size(job)
     return plan_of(job.dataset, dataset, job.training)
 
 
-def _with_known_size(job: Job) -> Job:
-    try:
-        _ = job.dataset.size
-    except ValueError:
-        raise ConfigError([problem for problem in problems_of(job) if "dataset.resolution" in problem]) from None
+def _readable(job: Job) -> Job:
+    """``job`` if its settings let a folder be read at all; raises ``ConfigError`` if not."""
+    problems = [problem for problem in problems_of(job) if problem.startswith(_NEEDED_TO_READ)]
+    if problems:
+        raise ConfigError(problems)
     return job
 
 

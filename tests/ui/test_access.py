@@ -99,6 +99,10 @@ def test_with_hidden_folders_only_those_of_the_webui_can_be_a_dataset(make_tab):
     answer = tab.post("runs", {"job": tab.job()})
     assert answer.status_code == 400
     assert "--hide-ui-dir-config" in answer.json()["error"]
+    sums = tab.post("job/check", {"job": tab.job()}).json()
+    assert (sums["total_steps"], len(sums["problems"])) == (None, 1)
+    assert tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {}}).status_code == 400
+    assert tab.get("thumbnail", folder=str(tab.dataset), path="0.png").status_code == 400
     inside = tab.data / "sets" / "penny"
     inside.parent.mkdir(parents=True)
     tab.dataset.rename(inside)
