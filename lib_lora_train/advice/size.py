@@ -34,7 +34,12 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
 
 
 def lora_file_bytes(shapes: Mapping[str, list[int]], settings: NetworkSettings, precision: str) -> int | None:
-    """The size of a LoRA-LierLa file for a checkpoint with ``shapes``; ``None`` if it has no layers to train."""
+    """The size of a LoRA-LierLa file for a checkpoint with ``shapes``.
+
+    ``None`` for other types, and if the checkpoint has no layers to train.
+    """
+    if settings.network_type != "LoRA-LierLa":
+        return None
     wanted = []
     if not settings.network_train_text_encoder_only:
         wanted.append(_UNET_LAYER)
