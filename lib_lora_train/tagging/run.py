@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ..config.groups.tagging import IF_EMPTY, LOOK_ONLY
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
-from ..dataset.problems import count_of
+from ..dataset.problems import count_of, names_of
 from ..errors import TaggerError, TrainLoraError
 from .choose import TagChooser
 from .confidences import keep_confidences
@@ -108,6 +108,7 @@ class TaggingRun:
         with ResultFile(self._place.results_file, folder) as kept:
             completed = self._tag(tagger, items, kept)
             results = list(kept.results.values())
+        self._tell_of_empty(results)
         report.phase("write", "Writing captions")
         self._pictures = len(results)
         if job.write.mode != LOOK_ONLY:
@@ -176,6 +177,12 @@ class TaggingRun:
                 if not self._may_go_on() and done < len(items):
                     return False
         return True
+
+    def _tell_of_empty(self, results: Sequence[Result]) -> None:
+        empty = [Path(result.key) for result in results if not result.chosen.tags]
+        if empty:
+            self._report.warning(f"The tagger is sure of nothing in {count_of(len(empty), 'picture')}: "
+                                 f"{names_of(empty)}. Lower the threshold, or write the caption by hand.")
 
     def _note(self, passed: Sequence[Looked]) -> None:
         for one in passed:

@@ -16,7 +16,7 @@ import torch
 
 from tests.make_mini_tagger.material import RATING, choose_tags, read_pictures, write_tags
 from tests.make_mini_tagger.network import SIDE, MiniTagger
-from tests.make_mini_tagger.training import micro_f1, probabilities, targets, train
+from tests.make_mini_tagger.training import calibrate, micro_f1, probabilities, targets, train
 
 LOG = logging.getLogger("make_mini_tagger")
 
@@ -44,6 +44,7 @@ def main() -> None:
         model = train(training, tags, arguments.epochs, arguments.seed)
         torch.save(model.state_dict(), arguments.work / "mini_tagger.pt")
     own = np.array([tag.category != RATING for tag in tags])
+    calibrate(model, training, targets(training, tags).numpy() > 0, own)
     wanted, found = targets(held_out, tags).numpy()[:, own] > 0, probabilities(model, held_out)[:, own]
     for threshold in np.arange(0.2, 0.81, 0.05):
         LOG.info("held-out micro-F1 at %.2f: %.4f", threshold, micro_f1(found > threshold, wanted))

@@ -1,0 +1,126 @@
+"""The tagging panel with the real worker and the mini tagger."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib_lora_train.environment.interpreter import own_environment, python_of
+
+from .webui_process import ROOT
+
+DEMO = ROOT / "demo"
+PANEL = "#tagging_under_test"
+MOUNT = """folder => {
+    const place = document.createElement("div");
+    place.id = "tagging_under_test";
+    place.append(TrainLora.taggingPanel(() => folder));
+    document.querySelector("#tl-panel-train").prepend(place);
+}"""
+
+
+def worker_python() -> str:
+    """The Python that has torch, or can have it: the worker's own, unless the tests are told of another."""
+    own = python_of(own_environment())
+    return str(own) if own.exists() else os.environ.get("LORA_TRAIN_TEST_WORKER", sys.executable)
+
+
+@pytest.fixture
+def tagging_webui(make_webui, tmp_path: Path):
+    """A webui whose taggers' folder holds the mini tagger."""
+    taggers = tmp_path / "data" / "models" / "TrainLora" / "taggers"
+    shutil.copytree(DEMO / "tagger", taggers / "mini")
+    return make_webui("--worker", "real", "--worker-python", worker_python())
+
+
+@pytest.fixture
+def hearts(tmp_path: Path) -> Path:
+    """Pictures of which the first three have captions."""
+    folder = tmp_path / "hearts"
+    shutil.copytree(DEMO / "pictures", folder)
+    for caption in sorted(folder.glob("*.txt"))[3:]:
+        caption.unlink()
+    return folder
+
+
+def mount(page, folder: Path) -> None:
+    page.evaluate(MOUNT, str(folder))
+    page.locator(f"{PANEL} .tl-primary").wait_for()
+
+
+def control(page, key: str):
+    return page.locator(f'{PANEL} [data-key="{key}"]').locator("input, select").first
+
+
+def tag(page) -> str:
+    """Press the button and wait for the outcome."""
+    page.locator(f"{PANEL} .tl-primary").click()
+    outcome = page.locator(f"{PANEL} #tl_tagging_run .tl-level-good")
+    outcome.wait_for()
+    return outcome.inner_text()
+
+
+def captions(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.txt"))}
+
+
+def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging_webui, open_tab, hearts):
+    before = captions(hearts)
+    page = open_tab(tagging_webui)
+    mount(page, hearts)
+    control(page, "tagger.model").select_option("mini")
+    control(page, "tags.always_first_tags").fill("emoheart")
+    assert "21 pictures" not in (said := tag(page))
+    assert "18 pictures tagged, 18 captions written, 3 left alone because they had captions" in said
+    assert "on the CPU" in said
+    after = captions(hearts)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 21
+    assert all(after[name].startswith("emoheart, ") for name in after if name not in before)
+
+    control(page, "write.mode").select_option("overwrite")
+    assert "your own edits too" in page.locator(f"{PANEL} .tl-hint").inner_text()
+    assert "21 pictures tagged" in tag(page)
+    assert control(page, "write.mode").input_value() == "if-empty"
+    assert captions(hearts) != after
+
+    control(page, "write.mode").select_option("overwrite")
+    page.reload()
+    page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
+    page.locator("#tl_settings").wait_for()
+    mount(page, hearts)
+    assert control(page, "write.mode").input_value() == "if-empty"
+    assert control(page, "tagger.model").input_value() == "mini"
+    assert control(page, "tags.always_first_tags").input_value() == "emoheart"
+
+
+def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(tagging_webui, open_tab, hearts):
+    page = open_tab(tagging_webui, theme="dark")
+    mount(page, hearts)
+    button = page.locator(f"{PANEL} .tl-primary")
+    control(page, "tagger.model").select_option("wd-vit-tagger-v3")
+    assert button.inner_text() == "Download and tag"
+    page.locator(f"{PANEL} .tl-quiet", has_text="0.2614").click()
+    assert control(page, "tags.general_threshold").input_value() == "0.2614"
+    control(page, "tagger.model").select_option("mini")
+    assert button.inner_text() == "Tag the pictures"
+    control(page, "tags.general_threshold").fill("7")
+    button.click()
+    problem = page.locator(f'{PANEL} [data-key="tags.general_threshold"] .tl-field-problem')
+    problem.filter(has_text="between 0 and 1").wait_for()
+    assert len(captions(hearts)) == 3
+    assert tagging_webui.get("runs") == []
+
+
+def test_runs_of_tagging_are_not_among_the_trainings(tagging_webui, open_tab, hearts):
+    page = open_tab(tagging_webui)
+    mount(page, hearts)
+    control(page, "tagger.model").select_option("mini")
+    tag(page)
+    assert [run["command"] for run in tagging_webui.get("runs")] == ["tag"]
+    page.click("#tl-tab-runs")
+    page.locator(".tl-empty-title", has_text="No runs yet").wait_for()
