@@ -22,7 +22,7 @@ from ..errors import ConfigError, TrainLoraError
 from .access import dataset_folder, file_inside
 from .job_request import complete_job
 from .requests import JobRequest, LookRequest
-from .services import Services
+from .services import THUMBNAILS, Services
 
 THUMBNAIL_SIZE = 256
 _NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is")
@@ -36,7 +36,7 @@ def register(router: APIRouter, services: Services) -> None:
 
     def picture(folder: str, path: str, size: int = THUMBNAIL_SIZE) -> Response:
         inside = file_inside(dataset_folder(services.host, folder), path)
-        small = thumbnail(inside, size, services.cache_dir / "thumbnails")
+        small = thumbnail(inside, size, services.cache_dir / THUMBNAILS)
         return FileResponse(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
     def check(request: JobRequest) -> dict[str, Any]:

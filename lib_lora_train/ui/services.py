@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..dataset.thumbnails import remove_old_thumbnails
 from ..host.interface import Host
 from ..runs.folder import RunFolder
 from ..runs.process import start_worker
@@ -15,6 +17,7 @@ from ..runs.supervisor import Supervisor, running_supervisor
 from .dataset_cache import DatasetCache
 
 FOLDER_NAME = "lora_train"
+THUMBNAILS = "thumbnails"
 
 
 class WorkerEnvironment(Protocol):
@@ -60,5 +63,7 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
 
         supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras)
         supervisor.start()
+        threading.Thread(target=remove_old_thumbnails, args=(data / "cache" / THUMBNAILS,),
+                         name="train-lora-thumbnails", daemon=True).start()
     return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor,
                     DatasetCache())

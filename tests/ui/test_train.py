@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import time
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from lib_lora_train.config.job import all_settings
 
-from .conftest import make_dataset
+from .conftest import make_dataset, wait_until
 
 
 def look(tab, **settings):
@@ -71,6 +72,18 @@ def test_a_thumbnail_is_made_once(tab):
     before = made.stat()
     tab.client.get(url)
     assert made.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_thumbnails_that_were_made_long_ago_are_cleared_away_at_the_start(make_tab, tmp_path):
+    cache = tmp_path / "data" / "lora_train" / "cache" / "thumbnails"
+    cache.mkdir(parents=True)
+    old, new = cache / "old.webp", cache / "new.webp"
+    old.touch()
+    new.touch()
+    os.utime(old, (1e9, 1e9))
+    make_tab()
+    wait_until(lambda: not old.exists())
+    assert new.exists()
 
 
 @pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "link.png", "", "sub/../../outside.png",
