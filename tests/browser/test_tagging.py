@@ -56,12 +56,10 @@ def control(page, key: str):
     return page.locator(f'{PANEL} [data-key="{key}"]').locator("input, select").first
 
 
-def tag(page) -> str:
-    """Press the button and wait for the outcome."""
+def tag(page, outcome: str) -> None:
+    """Press the button and wait until the panel says that the run is done, with these words among others."""
     page.locator(f"{PANEL} .tl-primary").click()
-    outcome = page.locator(f"{PANEL} #tl_tagging_run .tl-level-good")
-    outcome.wait_for()
-    return outcome.inner_text()
+    page.locator(f"{PANEL} #tl_tagging_run .tl-level-good", has_text=outcome).wait_for()
 
 
 def captions(folder: Path) -> dict[str, str]:
@@ -74,17 +72,15 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
     mount(page, hearts)
     control(page, "tagger.model").select_option("mini")
     control(page, "tags.always_first_tags").fill("emoheart")
-    assert "21 pictures" not in (said := tag(page))
-    assert "18 pictures tagged, 18 captions written, 3 left alone because they had captions" in said
-    assert "on the CPU" in said
+    tag(page, "18 pictures tagged, 18 captions written, 3 left alone because they had captions. With mini on the CPU")
     after = captions(hearts)
     assert {name: after[name] for name in before} == before
     assert len(after) == 21
-    assert all(after[name].startswith("emoheart, ") for name in after if name not in before)
+    assert all(after[name].startswith("emoheart") for name in after if name not in before)
 
     control(page, "write.mode").select_option("overwrite")
     assert "your own edits too" in page.locator(f"{PANEL} .tl-hint").inner_text()
-    assert "21 pictures tagged" in tag(page)
+    tag(page, "21 pictures tagged")
     assert control(page, "write.mode").input_value() == "if-empty"
     assert captions(hearts) != after
 
@@ -120,7 +116,7 @@ def test_runs_of_tagging_are_not_among_the_trainings(tagging_webui, open_tab, he
     page = open_tab(tagging_webui)
     mount(page, hearts)
     control(page, "tagger.model").select_option("mini")
-    tag(page)
+    tag(page, "18 pictures tagged")
     assert [run["command"] for run in tagging_webui.get("runs")] == ["tag"]
     page.click("#tl-tab-runs")
     page.locator(".tl-empty-title", has_text="No runs yet").wait_for()
