@@ -121,7 +121,7 @@ def _header(path: Path) -> Header:
 
 def _measured(path: Path) -> Marks:
     try:
-        picture = open_picture(path)
+        picture = open_picture(path, at_least=_SHARPNESS_SIDE)
     except PictureError as problem:
         return Marks(0, 0.0, problem.reason)
     return Marks(difference_hash(picture), round(sharpness_of(picture), 4))

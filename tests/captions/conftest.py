@@ -1,0 +1,64 @@
+"""The caption editor's routes on gradio's own application, as the webui serves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ui.conftest import Tab, make_tab, tab  # noqa: F401  # the fixtures
+
+from .sets import make_set
+
+CAPTIONS = {
+    "a.png": "penny, red boots, boots, hat",
+    "b.png": "penny, hat",
+    "c.png": "A girl walks over a field.",
+    "d.png": None,
+    "2_cat/e.png": "penny, cat",
+}
+
+
+@dataclass
+class Dataset:
+    """A dataset that is open in the editor; ``ask`` posts to one of its routes."""
+
+    tab: Tab
+    folder: Path
+    session: str = ""
+
+    def open(self, **settings: Any) -> dict[str, Any]:
+        answer = self.tab.post("captions/open", {"folder": str(self.folder), "settings": settings})
+        assert answer.status_code == 200, answer.text
+        self.session = answer.json()["session"]
+        return answer.json()
+
+    def ask(self, route: str, **body: Any) -> Any:
+        return self.tab.post(f"captions/{route}", {"folder": str(self.folder), "session": self.session, **body})
+
+    def get(self, route: str, **body: Any) -> dict[str, Any]:
+        answer = self.ask(route, **body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def numbers(self, *names: str) -> list[int]:
+        found = self.get("cells", numbers=self.get("view")["numbers"])["cells"]
+        by_path = {cell["path"]: cell["number"] for cell in found}
+        return [by_path[name] for name in names]
+
+    def shown(self, **view: Any) -> list[str]:
+        numbers = self.get("view", **view)["numbers"]
+        return [cell["path"] for cell in self.get("cells", numbers=numbers)["cells"]]
+
+    def apply(self, kind: str, numbers: list[int] | None = None, text: str = "", **operation: Any) -> dict[str, Any]:
+        return self.get("apply", operation={"kind": kind, **operation}, numbers=numbers, filter=text)
+
+
+@pytest.fixture
+def dataset(tab: Tab, tmp_path: Path) -> Dataset:  # noqa: F811
+    """Five pictures with captions of all kinds, open in the editor."""
+    found = Dataset(tab, make_set(tmp_path / "set", CAPTIONS))
+    found.open()
+    return found
