@@ -63,6 +63,9 @@ def _dataset_problems(job: Job) -> list[str]:
     elif width % 8 or height % 8:
         problems.append(f"dataset.resolution is {dataset.resolution}. Without buckets both sides have to be "
                         "multiples of 8, best of 64.")
+    if dataset.validation_split and dataset.validation_data_dir:
+        problems.append(f"dataset.validation_split ({dataset.validation_split:g}) and dataset.validation_data_dir both "
+                        "say which pictures to hold out. Set the split to 0, or leave the folder empty.")
     extension = dataset.caption_extension
     if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
         problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")

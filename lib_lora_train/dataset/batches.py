@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
-from .captions import caption_rng, train_caption
 from .latents import LatentStore
 from .plan import TrainingPlan
 from .scan import Picture
+from .train_captions import Place, caption_rng, plain_caption, train_caption
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,15 @@ class Batch:
 
 
 def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentStore, settings: DatasetSettings,
-               place: tuple[int, int, int] | None) -> Batch:
+               place: Place | None) -> Batch:
     """The batch of the pictures ``indices``, which share a bucket.
 
-    ``place`` is (seed, epoch, number of the batch in the epoch), from which alone the shuffling of tags follows;
-    with None the captions stay as they are.
+    From ``place`` alone follows everything that is drawn; with None nothing is drawn, as validation wants it.
     """
     pictures = tuple(plan.pictures[index] for index in indices)
-    rng = caption_rng(*place) if place is not None else None
-    captions = [train_caption(picture.caption, settings, rng) for picture in pictures]
+    if place is None:
+        captions = [plain_caption(picture, settings) for picture in pictures]
+    else:
+        rng = caption_rng(place)
+        captions = [train_caption(picture, settings, rng, place) for picture in pictures]
     return Batch(torch.stack([latents[index] for index in indices]), captions, pictures)

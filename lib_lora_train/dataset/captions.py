@@ -1,12 +1,10 @@
-"""Caption files, and the caption a picture is trained with."""
+"""Caption files and the tags in them."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
 from ..runs.files import write_atomically
 
@@ -53,24 +51,3 @@ def split_tags(caption: str, separator: str) -> list[str]:
 def join_tags(tags: Sequence[str], separator: str) -> str:
     """One caption of ``tags``: the separator is followed by one space."""
     return f"{separator.strip()} ".join(tags)
-
-
-def train_caption(caption: str, settings: DatasetSettings, rng: random.Random | None) -> str:
-    """The caption for one look at a picture: all tags after the first ``keep_tokens`` in an order drawn from ``rng``.
-
-    Unchanged if ``shuffle_caption`` is off or ``rng`` is None.
-    """
-    if rng is None or not settings.shuffle_caption:
-        return caption
-    tags = split_tags(caption, settings.caption_separator)
-    kept, moved = tags[:settings.keep_tokens], tags[settings.keep_tokens:]
-    rng.shuffle(moved)
-    return join_tags(kept + moved, settings.caption_separator)
-
-
-def caption_rng(seed: int, epoch: int, batch: int) -> random.Random:
-    """The random stream for the captions of one batch; it follows from its place alone, so a resumed run has the same.
-
-    ``batch`` is its number in the epoch.
-    """
-    return random.Random(f"captions:{seed}:{epoch}:{batch}")

@@ -68,7 +68,7 @@ def find_layout(folder: Path, repeats: int) -> Layout:
             left_out.append(LeftOut(path, f"it cannot be read: {problem.strerror}", 0))
             continue
         if path.name.lower() == REGULARIZATION_FOLDER:
-            left_out.append(LeftOut(path, "regularization pictures are not trained on", _pictures_below(path)))
+            left_out.append(LeftOut(path, "it is only used if reg_data_dir names it", _pictures_below(path)))
         elif named is None and inside:
             left_out.append(LeftOut(path, "its name does not begin with a number of repeats, such as "
                                           f"1_{path.name}", inside))

@@ -14,6 +14,7 @@ from .captions import split_tags
 from .plan import fits_of
 from .problems import Problem, count_of, names_of
 from .scan import Dataset, Picture, survey
+from .train_captions import plain_caption
 
 THUMBNAILS = 60
 """How many pictures are shown at first."""
@@ -106,7 +107,7 @@ def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:
     if not tag:
         return []
     without = [picture.path for picture in dataset.pictures if picture.caption_source == "file"
-               and split_tags(picture.caption, settings.caption_separator)[:1] != [tag]]
+               and split_tags(plain_caption(picture, settings), settings.caption_separator)[:1] != [tag]]
     if not without:
         return []
     return [Problem("warning", f"{count_of(len(without), 'caption')} without the activation tag {tag!r} in the first "

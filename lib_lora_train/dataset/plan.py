@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections import defaultdict
@@ -13,6 +14,7 @@ from ..config.groups.dataset import DatasetSettings
 from ..config.groups.training import TrainingSettings
 from ..errors import ConfigError
 from .buckets import Bucket, BucketRule, Fit
+from .regularization import balanced
 from .scan import Dataset, Picture
 
 
@@ -87,13 +89,41 @@ class TrainingPlan:
 
 
 def plan_of(settings: DatasetSettings, dataset: Dataset, training: TrainingSettings) -> TrainingPlan:
-    """Put the pictures of ``dataset`` into buckets.
+    """Put the pictures that are trained on into buckets: those not held out, and regularization pictures to match.
 
     Raises ``ConfigError`` if ``training`` says neither epochs nor steps, ``ValueError`` if the resolution is no size.
     """
     if training.max_train_epochs is None and training.max_train_steps is None:
         raise ConfigError("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
-    return TrainingPlan(dataset.pictures, fits_of(settings, dataset.pictures), settings.train_batch_size,
+    held_out = set(held_out_pictures(settings, dataset))
+    trained = tuple(picture for picture in dataset.pictures if picture not in held_out)
+    pictures = trained + balanced(trained, dataset.regularization)
+    return TrainingPlan(pictures, fits_of(settings, pictures), settings.train_batch_size,
+                        training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
+
+
+def held_out_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Picture, ...]:
+    """The pictures of ``dataset`` that ``validation_split`` keeps from training: at least one, never all.
+
+    Which ones follows from their folders' and own names and ``validation_seed``, so that a new picture in the
+    folder moves few others from one side to the other.
+    """
+    if not settings.validation_split or len(dataset.pictures) < 2:
+        return ()
+    count = min(max(1, round(settings.validation_split * len(dataset.pictures))), len(dataset.pictures) - 1)
+
+    def order(picture: Picture) -> bytes:
+        name = f"{settings.validation_seed}:{picture.path.parent.name}/{picture.path.name}"
+        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+
+    chosen = set(sorted(dataset.pictures, key=order)[:count])
+    return tuple(picture for picture in dataset.pictures if picture in chosen)
+
+
+def validation_plan_of(settings: DatasetSettings, pictures: Sequence[Picture],
+                       training: TrainingSettings) -> TrainingPlan:
+    """A plan of held-out ``pictures``, for ``batches_in_order``; nothing of them is held out or balanced again."""
+    return TrainingPlan(tuple(pictures), fits_of(settings, pictures), settings.train_batch_size,
                         training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
 
 

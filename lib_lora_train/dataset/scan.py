@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,8 @@ _PORTION = 64
 """Headers read by a thread at a time; one alone is too quick to be worth handing over."""
 
 
-SCAN_SETTINGS = ("train_data_dir", "dataset_repeats", "caption_extension", "caption_separator", "activation_tag")
+SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
+                 "use_folder_name", "enable_wildcard")
 """The settings that decide what a scan finds; the others come in later."""
 
 
@@ -36,6 +38,8 @@ class Picture:
 
     ``caption`` is one line. ``caption_source`` says where it comes from: ``file``, ``folder`` (the concept's name),
     ``activation_tag``, or ``none`` (then it is empty). ``caption_path`` is where the caption file is or would be.
+    ``caption_lines`` are all lines of the file, for wildcards. ``regularization`` pictures show the class, not what
+    is to be learned.
     """
 
     path: Path
@@ -47,6 +51,8 @@ class Picture:
     caption: str
     caption_source: str
     caption_path: Path
+    caption_lines: tuple[str, ...] = ()
+    regularization: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,19 @@ class Concept:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All that a folder holds. ``pictures`` are sorted by folder and name."""
+    """All that a folder holds. ``pictures`` are sorted by folder and name.
+
+    ``regularization`` are the pictures of the regularization folder, with the repeats that its folders say;
+    ``left_out`` and ``problems`` are about both folders.
+    """
 
     folder: Path
     pictures: tuple[Picture, ...]
     left_out: tuple[LeftOut, ...]
     concepts: tuple[Concept, ...]
     problems: tuple[Problem, ...]
+    regularization: tuple[Picture, ...] = ()
+    regularization_concepts: tuple[Concept, ...] = ()
 
 
 def scan_dataset(settings: DatasetSettings) -> Dataset:
@@ -85,8 +97,27 @@ def scan_dataset(settings: DatasetSettings) -> Dataset:
 
 def survey(settings: DatasetSettings) -> Dataset:
     """As ``scan_dataset``, but what is wrong with single files is told in ``problems`` instead of raised."""
-    folder = Path(settings.train_data_dir)
-    layout = find_layout(folder, settings.dataset_repeats)
+    found = _pictures_of(Path(settings.train_data_dir), settings, settings.dataset_repeats)
+    problems = [*found.problems, *_missing_captions(found.pictures, settings)]
+    if not settings.reg_data_dir:
+        return dataclasses.replace(found, problems=tuple(problems))
+    folder = Path(settings.reg_data_dir)
+    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag=""), repeats=1)
+    bare = [picture.path for picture in of_class.pictures if picture.caption_source == "none"]
+    if bare:
+        problems.append(Problem("warning", f"{count_of(len(bare), 'regularization picture')} without a caption or a "
+                                           f"folder named like 1_girl, trained with an empty one: {names_of(bare)}.",
+                                tuple(bare)))
+    left_out = [item for item in found.left_out if item.path.resolve() != folder.resolve()]
+    return Dataset(found.folder, found.pictures, (*left_out, *of_class.left_out), found.concepts,
+                   (*problems, *of_class.problems),
+                   tuple(dataclasses.replace(picture, regularization=True) for picture in of_class.pictures),
+                   of_class.concepts)
+
+
+def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Dataset:
+    """The pictures of one folder of folders. Raises ``DatasetError`` if there are none."""
+    layout = find_layout(folder, repeats)
     pictures: list[Picture] = []
     left_out = list(layout.left_out)
     problems = [Problem("note", note) for note in layout.notes]
@@ -106,7 +137,6 @@ def survey(settings: DatasetSettings) -> Dataset:
             concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
     if not pictures:
         raise DatasetError(f"No picture in {folder} can be used:\n" + _reasons(left_out))
-    problems += _missing_captions(pictures, settings)
     return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
 
 
@@ -163,16 +193,16 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
         wanted = f"{path.stem}{settings.caption_extension}"
         caption_path = path.with_name(wanted if wanted in names else by_lower_case.get(wanted.lower(), wanted))
         caption, source = "", "none"
-        if caption_path.name in names:
+        lines: list[str] = []
+        if caption_path.name in names and not settings.use_folder_name:
             try:
                 lines = caption_lines(read_caption(caption_path))
             except DatasetError as problem:
                 problems.append(Problem("error", str(problem), (caption_path,)))
-                lines = []
             else:
                 if not lines:
                     empty.append(caption_path)
-                elif len(lines) > 1:
+                elif len(lines) > 1 and not settings.enable_wildcard:
                     long.append(caption_path)
             if lines:
                 caption, source = lines[0], "file"
@@ -181,7 +211,7 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
         elif source == "none" and settings.activation_tag.strip():
             caption, source = settings.activation_tag.strip(), "activation_tag"
         pictures.append(Picture(path, header.width, header.height, header.has_alpha, concept.concept, concept.repeats,
-                                caption, source, caption_path))
+                                caption, source, caption_path, tuple(lines)))
     return pictures, problems + _about_texts(empty, long)
 
 
@@ -202,6 +232,10 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
         by_source[picture.caption_source].append(picture.path)
     bare, ending = by_source["none"], settings.caption_extension
     if bare and len(by_source) == 1:
+        if settings.use_folder_name:
+            return [Problem("error", "With use_folder_name the folder's name is the caption, but no folder is named "
+                                     "like 10_penny, and activation_tag is empty. Rename the folder, or give an "
+                                     "activation tag.")]
         return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
                                  "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
                                  f"tag.{_other_endings(bare)}")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..config.groups.dataset import DatasetSettings
 from .captions import split_tags
 from .plan import TrainingPlan
-from .scan import Dataset
+from .scan import Concept, Dataset, Picture
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,39 @@ class BucketSummary:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """``tag_frequency``: folder → tag in lower case → number of its pictures that have the tag, most frequent first."""
+    """``tag_frequency``: folder → tag in lower case → number of its pictures that have the tag, most frequent first.
+
+    ``regularization_folders`` have the repeats of their names; ``regularization_looks`` is how many looks at such
+    pictures an epoch really has.
+    """
 
     folders: tuple[FolderSummary, ...]
     buckets: tuple[BucketSummary, ...]
     tag_frequency: dict[str, dict[str, int]]
+    regularization_folders: tuple[FolderSummary, ...] = ()
+    regularization_looks: int = 0
+    held_out: int = 0
 
 
 def summarize(dataset: Dataset, plan: TrainingPlan, settings: DatasetSettings) -> DatasetSummary:
-    """Count tags, folders and buckets."""
+    """Count the tags, folders and buckets of what is trained on."""
+    trained = [picture for picture in plan.pictures if not picture.regularization]
+    of_class = [picture for picture in plan.pictures if picture.regularization]
     counts: dict[str, Counter[str]] = {concept.folder.name: Counter() for concept in dataset.concepts}
-    for picture in dataset.pictures:
+    for picture in trained:
         tags = {tag.lower() for tag in split_tags(picture.caption, settings.caption_separator)}
         counts[picture.path.parent.name].update(sorted(tags))
     return DatasetSummary(
-        folders=tuple(FolderSummary(concept.folder.name, concept.repeats, concept.pictures)
-                      for concept in dataset.concepts),
+        folders=_folders(dataset.concepts, trained),
         buckets=tuple(BucketSummary(bucket.width, bucket.height,
                                     sum(plan.pictures[index].repeats for index in indices))
                       for bucket, indices in plan.by_bucket.items()),
-        tag_frequency={folder: dict(counter.most_common()) for folder, counter in counts.items()})
+        tag_frequency={folder: dict(counter.most_common()) for folder, counter in counts.items()},
+        regularization_folders=_folders(dataset.regularization_concepts, of_class),
+        regularization_looks=sum(picture.repeats for picture in of_class),
+        held_out=len(dataset.pictures) - len(trained))
+
+
+def _folders(concepts: Sequence[Concept], pictures: Sequence[Picture]) -> tuple[FolderSummary, ...]:
+    inside = Counter(picture.path.parent for picture in pictures)
+    return tuple(FolderSummary(concept.folder.name, concept.repeats, inside[concept.folder]) for concept in concepts)

@@ -59,6 +59,12 @@ class DatasetFacts(Protocol):
     def buckets(self) -> Sequence[BucketFacts]: ...
     @property
     def tag_frequency(self) -> Mapping[str, Mapping[str, int]]: ...
+    @property
+    def regularization_folders(self) -> Sequence[FolderFacts]: ...
+    @property
+    def regularization_looks(self) -> int: ...
+    @property
+    def held_out(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ def _run(facts: TrainingFacts, job: Job, name: str) -> dict[str, Any]:
         "ss_gradient_accumulation_steps": job.training.gradient_accumulation_steps,
         "ss_gradient_checkpointing": job.training.gradient_checkpointing,
         "ss_mixed_precision": job.training.mixed_precision,
+        "ss_prior_loss_weight": job.loss.prior_loss_weight,
         "ss_min_snr_gamma": job.loss.min_snr_gamma,
     }
 
@@ -198,9 +205,15 @@ def _dataset(dataset: DatasetFacts, job: Job) -> dict[str, Any]:
         "ss_shuffle_caption": job.dataset.shuffle_caption,
         "ss_keep_tokens": job.dataset.keep_tokens,
         "ss_num_train_images": sum(folder.pictures * folder.repeats for folder in dataset.folders),
-        "ss_num_reg_images": 0,
+        "ss_num_reg_images": dataset.regularization_looks,
+        "ss_num_validation_images": dataset.held_out,
         "ss_dataset_dirs": {folder.name: {"n_repeats": folder.repeats, "img_count": folder.pictures}
                             for folder in dataset.folders},
+        "ss_reg_dataset_dirs": {folder.name: {"n_repeats": folder.repeats, "img_count": folder.pictures}
+                                for folder in dataset.regularization_folders},
+        "ss_caption_dropout_rate": job.dataset.caption_dropout_rate,
+        "ss_caption_dropout_every_n_epochs": job.dataset.caption_dropout_every_n_epochs,
+        "ss_caption_tag_dropout_rate": job.dataset.caption_tag_dropout_rate,
         "ss_tag_frequency": {folder: dict(tags) for folder, tags in dataset.tag_frequency.items()},
     }
 

@@ -13,6 +13,7 @@ import torch
 
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
+from ..dataset.train_captions import Place as BatchPlace
 from ..errors import TrainLoraError
 from ..runs.folder import RunFolder
 from .optimizers import averaged_weights, effective_rate
@@ -136,7 +137,8 @@ class TrainingRun:
         for first in range(done * accumulation, steps * accumulation, accumulation):
             if not self._may_go_on():
                 return False
-            group = [load_batch(plan, indices, self._p.latents, self._job.dataset, (seed, epoch, first + number))
+            group = [load_batch(plan, indices, self._p.latents, self._job.dataset,
+                                BatchPlace(seed, epoch, first + number, self.steps_done, plan.total_steps))
                      for number, indices in enumerate(batches[first:first + accumulation])]
             self._step(group)
             self._save_between_epochs(epoch, is_last=self._progress.steps_in_epoch == steps)

@@ -16,10 +16,11 @@ from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
 from ..dataset.latents import Encoder, LatentStore, Posterior, cache_folder_of, encode_all
-from ..dataset.plan import TrainingPlan, plan_of
+from ..dataset.plan import TrainingPlan, held_out_pictures, plan_of, validation_plan_of
 from ..dataset.problems import names_of
 from ..dataset.scan import Dataset, scan_dataset
 from ..dataset.summary import summarize
+from ..dataset.train_captions import plain_caption
 from ..models.hashes import ModelHashes, file_sha256, hashes_of
 from ..models.load import BaseModel, load_base
 from ..models.noise import noise_schedule
@@ -65,7 +66,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     reporter.phase("dataset", "Looking at the pictures")
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
-    held_out = _held_out_plan(job)
+    held_out = _held_out_plan(job, dataset)
     _report_problems(dataset, reporter)
     job = with_free_name(job, run, reporter)
 
@@ -75,7 +76,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
                      dtype=weight_dtype(accelerator.mixed_precision), device="cpu")
     hashes = _hashes_in_background(base)
     tokenizer = Tokenizer(find_vocabulary())
-    _report_long_captions(dataset, tokenizer, job.base.max_token_length, reporter)
+    _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
     network = create_network(job.network, base.unet, base.text_encoder, job.training.seed)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
     prediction_type = "v_prediction" if job.base.v_parameterization else base.prediction_type
@@ -116,12 +117,14 @@ def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
     return dataclasses.replace(job, save=dataclasses.replace(job.save, output_name=name))
 
 
-def _held_out_plan(job: Job) -> TrainingPlan | None:
-    """The validation pictures in buckets, each once; ``None`` if the job has none."""
-    if not job.dataset.validation_data_dir:
-        return None
-    settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir)
-    return plan_of(settings, scan_dataset(settings), job.training)
+def _held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
+    """The validation pictures in buckets, each once: a folder's, or a share of ``dataset``; ``None`` without any."""
+    if job.dataset.validation_data_dir:
+        settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir, reg_data_dir=None)
+        pictures = scan_dataset(settings).pictures
+    else:
+        pictures = held_out_pictures(job.dataset, dataset)
+    return validation_plan_of(job.dataset, pictures, job.training) if pictures else None
 
 
 def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
@@ -136,8 +139,10 @@ def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
         reporter.warning(f"Left out, since {reason}: {names_of(paths)}.")
 
 
-def _report_long_captions(dataset: Dataset, tokenizer: Tokenizer, limit: int, reporter: Reporter) -> None:
-    long = [picture.path.name for picture in dataset.pictures if tokenizer.count_tokens(picture.caption) > limit]
+def _report_long_captions(dataset: Dataset, settings: DatasetSettings, tokenizer: Tokenizer, limit: int,
+                          reporter: Reporter) -> None:
+    long = [picture.path.name for picture in (*dataset.pictures, *dataset.regularization)
+            if tokenizer.count_tokens(plain_caption(picture, settings)) > limit]
     if long:
         shown = ", ".join(long[:3]) + (" …" if len(long) > 3 else "")
         reporter.warning(f"{len(long)} captions have more than {limit} tokens and are cut there: {shown}. Raise "

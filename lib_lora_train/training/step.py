@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..config.job import Job
 from ..dataset.batches import Batch
+from ..dataset.scan import Picture
 from ..errors import RunError
 from .loss import batch_loss
 from .model import TrainedModel
@@ -26,6 +28,13 @@ class Learner:
     schedule: LRScheduler
 
 
+def prior_weights(pictures: Sequence[Picture], weight: float, device: torch.device) -> Tensor | None:
+    """``weight`` for each regularization picture and 1 for the others, (B,); ``None`` if all are 1."""
+    if weight == 1 or not any(picture.regularization for picture in pictures):
+        return None
+    return torch.tensor([weight if picture.regularization else 1.0 for picture in pictures], device=device)
+
+
 def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> float:
     """One optimizer step over ``batches``, whose gradients are averaged; returns their mean loss.
 
@@ -39,7 +48,8 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
         noisy = add_noise(batch.latents.to(model.device), model.noise_schedule, job.loss,
                           generator_for(job.training.seed, "noise", step, index))
         prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions)
-        loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss)
+        loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
+                          picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
         accelerator.backward(loss / len(batches))
         total += loss.detach() / len(batches)
     if not torch.isfinite(total):

@@ -26,6 +26,8 @@ class DatasetCache:
         """As ``dataset.scan.survey``, and quick if no file in the folder has changed. Raises as it does."""
         key = DatasetSettings(**{name: getattr(settings, name) for name in SCAN_SETTINGS})
         state = folder_state(Path(settings.train_data_dir))
+        if settings.reg_data_dir:
+            state += folder_state(Path(settings.reg_data_dir))
         with self._lock:
             if key in self._known and self._known[key][0] == state:
                 self._known.move_to_end(key)

@@ -36,7 +36,8 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
         "base.vae": lambda: _fill_vae(services.host, base),
         "save.output_dir": lambda: _fill_output_dir(services.host, save),
         "dataset.train_data_dir": lambda: _fill_folder(services.host, dataset, "train_data_dir"),
-        "dataset.validation_data_dir": lambda: _fill_folder(services.host, dataset, "validation_data_dir")})
+        "dataset.validation_data_dir": lambda: _fill_folder(services.host, dataset, "validation_data_dir"),
+        "dataset.reg_data_dir": lambda: _fill_folder(services.host, dataset, "reg_data_dir")})
     _fill_device(services.host, filled)
     if base.get("clip_skip") is None:
         base["clip_skip"] = services.host.clip_skip()

@@ -13,11 +13,11 @@ from torch.nn.functional import avg_pool2d
 
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.dataset.batches import load_batch
-from lib_lora_train.dataset.captions import caption_rng, train_caption
 from lib_lora_train.dataset.images import fit_to_bucket, open_picture
 from lib_lora_train.dataset.latents import Encoder, Posterior, cache_folder_of, encode_all
 from lib_lora_train.dataset.plan import plan_of
 from lib_lora_train.dataset.scan import scan_dataset
+from lib_lora_train.dataset.train_captions import Place, caption_rng, train_caption
 from lib_lora_train.errors import CheckpointError, DatasetError
 
 from .making import AVIF, noise, save, settings, truncate
@@ -264,10 +264,11 @@ def test_a_batch_at_one_place_of_a_run_is_always_the_same(tmp_path):
     store = encode_all(plan, encoder(PoolingVae()))
 
     def captions(*place):
-        return load_batch(plan, [0, 0], store, values, place).captions
+        return load_batch(plan, [0, 0], store, values, Place(*place)).captions
 
     assert captions(1, 2, 3) == captions(1, 2, 3)
-    rng = caption_rng(1, 2, 3)
-    assert captions(1, 2, 3) == [train_caption(long, values, rng), train_caption(long, values, rng)]
+    place = Place(1, 2, 3)
+    rng = caption_rng(place)
+    assert captions(1, 2, 3) == [train_caption(plan.pictures[0], values, rng, place) for _ in range(2)]
     assert captions(1, 2, 3) != captions(1, 2, 4)
     assert captions(1, 2, 3)[0] != captions(1, 2, 3)[1]

@@ -69,7 +69,7 @@ def test_folders_that_are_not_trained_on_are_listed_with_what_that_costs(tmp_pat
     costs = {item.path.relative_to(tmp_path).as_posix(): item.pictures for item in dataset.left_out}
     assert costs == {"reg": 1, "sketches": 2, "0_none": 1, "3_empty": 0, ".": 1, "1_penny/more": 1}
     assert "such as 1_sketches" in reasons(dataset)["sketches"]
-    assert reasons(dataset)["reg"] == "regularization pictures are not trained on"
+    assert reasons(dataset)["reg"] == "it is only used if reg_data_dir names it"
 
 
 def test_the_number_of_the_folder_itself_counts_and_is_said(tmp_path):

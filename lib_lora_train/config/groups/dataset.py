@@ -18,6 +18,24 @@ class DatasetSettings:
     validation_data_dir: Optional[str] = setting(
         None, "A folder of pictures that are never trained on; the loss on them, with fixed noise, shows whether "
               "the LoRA really learns.", view="hidden", label="Validation folder")
+    validation_split: float = setting(
+        0.0, "The share of the pictures that is held out of training for the same purpose, 0.1 for one in ten; always "
+             "the same ones for the same validation_seed.", minimum=0.0, maximum=0.9, label="Share held out",
+        advice="Only with plenty of pictures: what is held out is not learned.")
+    validation_seed: int = setting(
+        0, "Another number holds out other pictures.", minimum=0, maximum=4294967295, label="Seed of the share")
+    reg_data_dir: Optional[str] = setting(
+        None, "Dreambooth style: a folder of regularization pictures, which show the class (any girl) instead of what "
+              "is learned (penny). They share the batches with your pictures and about double the steps.",
+        label="Regularization folder",
+        advice="For characters from poor or oddly styled pictures; never for styles, which it washes out. As many as "
+               "your pictures, repeats included; best drawn by the model you train on. A picture with the name of "
+               "one of yours is seen as often as that one.")
+    use_folder_name: bool = setting(
+        False, "Keyword style: the name of the folder (10_penny) is the caption of each picture in it, and caption "
+               "files are not read.", label="Folder name as caption",
+        advice="Little work, and good for styles and for what is hard to tag. The style comes out even without "
+               "the keyword, and prompts need more weight.")
     resolution: str = setting(
         "512", "Training size in pixels: one number, or width x height such as 512x768.", view="main",
         advice="512 is a fine default for SD 1.x; 576 often adds detail at the cost of time and memory.")
@@ -47,6 +65,33 @@ class DatasetSettings:
     keep_tokens: int = setting(
         1, "How many tags at the start keep their place when tags are shuffled.", minimum=0, maximum=255,
         advice="1 keeps the activation tag first.", label="Tags kept in front")
+    keep_tokens_separator: str = setting(
+        "", "A mark in the captions, such as |||: what stands before it keeps its place instead of keep_tokens tags, "
+            "and what stands behind a second one too.", label="Mark behind kept tags")
+    caption_prefix: str = setting(
+        "", "Put before each caption with a space between; write the comma too. Not for regularization pictures.",
+        advice="A way to add the activation tag without changing files.")
+    caption_suffix: str = setting(
+        "", "Put behind each caption with a space between. Not for regularization pictures.")
+    caption_dropout_rate: float = setting(
+        0.0, "How often a picture is trained with no caption at all, 0.1 for one look in ten.", minimum=0.0,
+        maximum=1.0, label="Caption dropout",
+        advice="Up to 0.1 for styles, so that they come without being called; 0 for characters.")
+    caption_dropout_every_n_epochs: int = setting(
+        0, "Every so many epochs all captions are left out; 0 for never.", minimum=0, maximum=100000,
+        label="Epochs between those without captions")
+    caption_tag_dropout_rate: float = setting(
+        0.0, "How often each tag is left out, those kept in front excepted.", minimum=0.0, maximum=1.0,
+        label="Tag dropout", advice="0.1 keeps single tags from tying themselves to what is learned.")
+    token_warmup_min: int = setting(
+        1, "How many tags behind the kept ones a caption begins with while token_warmup_step lasts.", minimum=0,
+        maximum=1000, label="Tags at the start of the warmup")
+    token_warmup_step: float = setting(
+        0.0, "Over so many steps captions grow to their whole length; below 1 it is a share of the run, 0 is off.",
+        minimum=0.0, maximum=10000000.0, label="Tag warmup")
+    enable_wildcard: bool = setting(
+        False, "Of {red|blue} one word is drawn for each look, and of a caption file with several lines one line.",
+        label="Wildcards in captions")
     activation_tag: str = setting(
         "", "The word that calls up what is learned; it should be the first tag of every caption.", view="main",
         advice="A rare or made-up word. It is put into the prompt when you try the LoRA.")

@@ -31,6 +31,9 @@ class LossSettings:
                              maximum=10.0, label="Huber bend")
     huber_scale: float = setting(1.0, "The bend of huber and smooth_l1 is multiplied with this.", minimum=0.01,
                                  maximum=100.0)
+    prior_loss_weight: float = setting(
+        1.0, "How much regularization pictures count beside yours.", minimum=0.0, maximum=10.0,
+        label="Weight of regularization pictures", advice="1 is usual; less lets your pictures through more.")
     noise_offset: float = setting(
         0.0, "Shifts the noise of whole channels, so that brighter and darker pictures are learned.", minimum=0.0,
         maximum=1.0,

@@ -1,0 +1,76 @@
+"""Whole runs with regularization pictures, captions that are drawn, and held-out shares."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from lib_lora_train.dataset.scan import Picture
+from lib_lora_train.training.step import prior_weights
+from tests.training.conftest import draw_pictures
+
+DRAWN = {"caption_dropout_rate": 0.3, "caption_tag_dropout_rate": 0.3, "token_warmup_step": 4.0,
+         "validation_split": 0.2}
+
+
+@pytest.fixture
+def regularization(tmp_path: Path) -> Path:
+    draw_pictures(tmp_path / "class" / "1_round", 7, seed=5)
+    return tmp_path / "class"
+
+
+def weights_of(run) -> bytes:
+    content = (run.loras / "penny.safetensors").read_bytes()
+    return content[int.from_bytes(content[:8], "little") + 8:]
+
+
+def test_regularization_doubles_the_steps_and_the_file_tells_of_it(train, regularization):
+    run = train(dataset={"reg_data_dir": str(regularization), "train_batch_size": 1},
+                training={"max_train_epochs": 1})
+    assert run.completed
+    assert run.of("started")[0]["steps_per_epoch"] == 10  # (5 x 1) + (5 x 1), of 7 found
+    with safe_open(run.loras / "penny.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert (metadata["ss_num_train_images"], metadata["ss_num_reg_images"]) == ("5", "5")
+    assert json.loads(metadata["ss_reg_dataset_dirs"]) == {"1_round": {"n_repeats": 1, "img_count": 5}}
+    assert metadata["ss_prior_loss_weight"] == "1.0"
+
+
+def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit(train, regularization, tmp_path):
+    dataset = {**DRAWN, "reg_data_dir": str(regularization)}
+    first = train(save={"output_dir": str(tmp_path / "a")}, dataset=dataset)
+    second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset)
+    assert first.completed and second.completed
+    assert len(first.of("validation")) == 3 and first.of("started")[0]["pictures"] == 8  # 4 and 4 of class
+    assert weights_of(first) == weights_of(second)
+    undropped = train(save={"output_dir": str(tmp_path / "c")}, dataset={**dataset, "caption_dropout_rate": 0.0})
+    assert weights_of(undropped) != weights_of(first)
+
+
+def test_a_prior_loss_weight_of_nothing_takes_regularization_out_of_the_loss(train, regularization, tmp_path):
+    runs = [train(save={"output_dir": str(tmp_path / str(weight))}, loss={"prior_loss_weight": weight},
+                  dataset={"reg_data_dir": str(regularization), "train_batch_size": 1, "caption_dropout_rate": 0.0},
+                  training={"max_train_epochs": 1}) for weight in (0.0, 1.0)]
+    losses = [[event["loss"] for event in run.of("step")] for run in runs]
+    assert sum(loss == 0 for loss in losses[0]) == 5
+    assert all(loss > 0 for loss in losses[1])
+
+
+def test_each_picture_is_weighted_by_what_it_is():
+    own = Picture(Path("a.png"), 64, 64, False, "", 1, "", "none", Path("a.txt"))
+    of_class = dataclasses.replace(own, regularization=True)
+    assert prior_weights([own, of_class, own], 0.25, torch.device("cpu")).tolist() == [1.0, 0.25, 1.0]
+    assert prior_weights([own, of_class], 1.0, torch.device("cpu")) is None
+    assert prior_weights([own, own], 0.25, torch.device("cpu")) is None
+
+
+def test_a_stray_picture_in_the_regularization_folder_is_told(train, regularization):
+    Image.new("RGB", (4, 4)).save(regularization / "1_round" / "dot.png")
+    run = train(dataset={"reg_data_dir": str(regularization)}, training={"max_train_steps": 1})
+    assert any("dot.png" in event["text"] for event in run.of("warning"))
