@@ -53,7 +53,10 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
     """
     folder = dataset_folder(services.host, request.folder)
-    job, problems = read_job({"dataset": {**request.settings, "train_data_dir": str(folder)}}, source="The form")
+    values = {**request.settings, "train_data_dir": str(folder)}
+    if values.get("reg_data_dir"):
+        values["reg_data_dir"] = str(dataset_folder(services.host, str(values["reg_data_dir"])))
+    job, problems = read_job({"dataset": values}, source="The form")
     if problems:
         raise ConfigError(problems)
     found = look(folder, _readable(job).dataset)
