@@ -87,6 +87,8 @@ def _session(model: Path, wanted: str, warn: Callable[[str], None]) -> onnxrunti
 def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession | None:
     """A session on ``provider``; ``None``, with a warning, if it does not start there and another can be tried."""
     options = onnxruntime.SessionOptions()
+    # Else its threads wait busily for work, on the cores that decode the next pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == "DmlExecutionProvider":  # it asks for both
         options.enable_mem_pattern = False
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
