@@ -27,7 +27,7 @@ from lib_lora_train.environment import make_virtual_environment  # noqa: E402
 from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 WORKER_TESTS = ("architecture", "config", "runs", "environment", "advice", "dataset", "models", "networks", "training",
-                "tagging", "demo")
+                "tagging", "demo", "make_mini")
 HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions", "browser")
 
 _WORKER_PYTEST = """
