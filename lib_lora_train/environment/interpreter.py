@@ -28,7 +28,7 @@ LAUNCHER = Path(__file__).with_name("launch_worker.py")
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 1)
 _STARTED_AGAIN = "LORA_TRAIN_STARTED_AGAIN"
-# Nothing is ever fetched by a run, and nothing is reported to anyone.
+# Nothing is fetched by a run, unless it is told to fetch a tagger, and nothing is reported to anyone.
 _LIBRARY_SETTINGS = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 

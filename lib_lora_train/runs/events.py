@@ -14,7 +14,8 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     warning   text
     paused / resumed
     error     text, detail                     the run has failed; text is for the user
-    finished / stopped   steps, seconds
+    finished / stopped   steps, seconds; of a tagging run also pictures, had_captions, failed, written, unchanged,
+                         changed_meanwhile, mode, model, provider
 """
 
 from __future__ import annotations

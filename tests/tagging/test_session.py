@@ -50,6 +50,17 @@ def test_the_answer_is_that_of_the_formula_whatever_the_batch(tmp_path: Path, ba
     assert ((wanted > 0.05) & (wanted < 0.95)).mean() > 0.5  # so that a wrong order of the colours would be seen
 
 
+def test_deepdanbooru_is_given_red_first_and_from_0_to_1_with_no_white_around(tmp_path: Path):
+    weights = WEIGHTS * 255
+    path = colour_model(tmp_path / "model.onnx", weights, side=64)
+    (tmp_path / "tags.txt").write_text("\n".join([*(f"tag{n}" for n in range(6)), "rating:safe"]))
+    tagger = load(path)
+    found = tagger.confidences([tagger.prepare(picture) for picture in pictures("red", "blue")])
+    wanted = sigmoid(np.array([COLOURS["red"], COLOURS["blue"]]) / 255 @ weights)
+    assert np.allclose(found, wanted, atol=1e-4)
+    assert [tagger.tag_list.tags[place] for place in tagger.tag_list.ratings] == ["safe"]
+
+
 def test_the_batch_is_the_files_own_where_it_is_fixed_and_the_settings_where_it_is_open(tmp_path: Path):
     assert load(make_colour_tagger(tmp_path / "open"), batch_size=6).batch_size == 6
     assert load(make_colour_tagger(tmp_path / "one", batch=1), batch_size=6).batch_size == 1
