@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .check_network import network_problems
 from .job import Job
 
 FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
@@ -12,6 +13,7 @@ def problems_of(job: Job) -> list[str]:
     """Every contradiction between settings, one sentence each; empty if the job can be run."""
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job) + _loss_problems(job)
+    problems += network_problems(job.network, job.optimizer)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
     return problems
@@ -78,9 +80,6 @@ def _network_problems(job: Job) -> list[str]:
     if network.network_train_unet_only and network.network_train_text_encoder_only:
         problems.append("network_train_unet_only and network_train_text_encoder_only are both on, so nothing would "
                         "be trained. Switch one of them off.")
-    if network.alpha > network.network_dim:
-        problems.append(f"network.network_alpha is {network.network_alpha:g}, higher than network_dim "
-                        f"{network.network_dim}: that burns the LoRA. Use {network.network_dim} or less.")
     return problems
 
 

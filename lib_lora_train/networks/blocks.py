@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
-"""All 26 blocks, the list for networks that also hold convolutions."""
-SHORT_SD1 = ("BASE", *(f"IN{n:02d}" for n in (1, 2, 4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(3, 12)))
-"""The 17 blocks that have attention, the list for LoRA-LierLa."""
+from ..config.blocks import FULL_SD1, SHORT_SD1
+
+__all__ = ["FULL_SD1", "SHORT_SD1", "block_of"]
 
 _LAYERS_DOWN = 3  # input blocks of one level: two layers and what halves the size
 _LAYERS_UP = 3

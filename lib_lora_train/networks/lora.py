@@ -1,173 +1,23 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685): y = W x + b + multiplier · alpha / dim · up(down(x)) for chosen layers."""
+"""Making networks: a module of the kind that the settings name on each of the layers that they name."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils import skip_init
+from torch import nn
 
-from ..config.groups.network import NetworkSettings
+from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
 from ..errors import RunError
+from .blocks import block_of
 from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, lora_key
-from .targets import TEXT_ENCODER_LAYERS, UNET_ATTENTION, attention_targets
+from .low_rank import DyLoraModule, LoraModule
+from .module import Layer, ModuleOptions, NetworkModule
+from .network import Network, ParameterGroup, Rates
+from .targets import IA3_ON_INPUT, text_encoder_targets, unet_targets
 
-
-class LoraModule(nn.Module):
-    """A low-rank addition to one Linear or Conv2d layer, whose weight is neither changed nor owned.
-
-    ``down`` begins uniform in ±1/sqrt(fan in), as kaiming_uniform with a = sqrt(5) does; ``up`` begins at zero, so
-    at first nothing changes. The factors are float32 and are computed with in the dtype of the layer's input, or
-    of autocast where that is on.
-    """
-
-    alpha: Tensor
-
-    def __init__(self, layer: nn.Linear | nn.Conv2d, dim: int, alpha: float, generator: torch.Generator) -> None:
-        super().__init__()
-        if isinstance(layer, nn.Conv2d):
-            if layer.groups != 1:
-                raise ValueError(f"a convolution in {layer.groups} groups has no LoRA")
-            # skip_init, since torch's own initialisation would draw from the global random state
-            self.lora_down = skip_init(nn.Conv2d, layer.in_channels, dim, layer.kernel_size, bias=False)
-            self.lora_up = skip_init(nn.Conv2d, dim, layer.out_channels, 1, bias=False)
-        else:
-            self.lora_down = skip_init(nn.Linear, layer.in_features, dim, bias=False)
-            self.lora_up = skip_init(nn.Linear, dim, layer.out_features, bias=False)
-        self.register_buffer("alpha", torch.tensor(float(alpha)))
-        self.dim = dim
-        self.scale = float(alpha) / dim  # a plain number, since reading the buffer on a GPU would wait for it
-        self.register_load_state_dict_post_hook(_take_alpha)
-        self.multiplier = 1.0
-        self._reset(generator)
-        self._layer = (layer,)  # in a tuple, so that it is not taken for a part of the network
-        self._forward_before = layer.forward
-
-    def _reset(self, generator: torch.Generator) -> None:
-        down, up = self.factors
-        bound = 1 / math.sqrt(down[0].numel())
-        with torch.no_grad():
-            down.uniform_(-bound, bound, generator=generator)
-            up.zero_()
-
-    @property
-    def layer(self) -> nn.Linear | nn.Conv2d:
-        """The layer that is added to."""
-        return self._layer[0]
-
-    @property
-    def factors(self) -> tuple[nn.Parameter, nn.Parameter]:
-        """``down`` (dim, in[, kernel, kernel]) and ``up`` (out, dim[, 1, 1])."""
-        return self.lora_down.weight, self.lora_up.weight  # type: ignore[return-value]
-
-    def attach(self) -> None:
-        """Let the layer compute with this addition."""
-        self.layer.forward = self.forward  # type: ignore[method-assign,assignment]
-
-    def detach(self) -> None:
-        """Give the layer its own forward back."""
-        self.layer.forward = self._forward_before  # type: ignore[method-assign]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The layer's output for ``x`` with the addition, in the dtype of the layer's own output."""
-        output = self._forward_before(x)
-        if self.multiplier == 0:
-            return output
-        down, up = (factor.to(x.dtype) for factor in self.factors)
-        if isinstance(self.layer, nn.Conv2d):
-            layer = self.layer
-            inner = functional.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
-            addition = functional.conv2d(inner, up)
-        else:
-            addition = functional.linear(functional.linear(x, down), up)
-        return output + (addition * (self.multiplier * self.scale)).to(output.dtype)
-
-    @torch.no_grad()
-    def weight_change(self) -> Tensor:
-        """What this addition, at multiplier 1, adds to the layer's weight: float32, the weight's shape."""
-        down, up = (factor.detach().float() for factor in self.factors)
-        return (self.scale * (up.flatten(1) @ down.flatten(1))).view(self.layer.weight.shape)
-
-
-def _take_alpha(module: nn.Module, incompatible: object) -> None:
-    """After loading a state, scale by the alpha that came with it."""
-    assert isinstance(module, LoraModule)
-    module.scale = float(module.alpha) / module.dim
-
-
-@dataclass(frozen=True)
-class ParameterGroup:
-    """Parameters that share a learning rate: those of the ``unet`` or of the ``text_encoder``."""
-
-    part: str
-    parameters: tuple[nn.Parameter, ...]
-
-
-class Network(nn.Module):
-    """All LoRA modules, by their key in the file; ``state_dict()`` is what is saved.
-
-    Making a network attaches it: from then on the base model computes with it. The base weights are not touched.
-    """
-
-    def __init__(self, unet_modules: Mapping[str, LoraModule], text_encoder_modules: Mapping[str, LoraModule]) -> None:
-        super().__init__()
-        self.unet_keys = tuple(unet_modules)
-        self.text_encoder_keys = tuple(text_encoder_modules)
-        for key, module in {**text_encoder_modules, **unet_modules}.items():
-            self.add_module(key, module)
-            module.attach()
-
-    @property
-    def unet_modules(self) -> dict[str, LoraModule]:
-        """LoRA modules of the UNet by key."""
-        return {key: self.lora(key) for key in self.unet_keys}
-
-    @property
-    def text_encoder_modules(self) -> dict[str, LoraModule]:
-        """LoRA modules of the text encoder by key."""
-        return {key: self.lora(key) for key in self.text_encoder_keys}
-
-    def lora(self, key: str) -> LoraModule:
-        """The module named ``key``."""
-        module = self.get_submodule(key)
-        assert isinstance(module, LoraModule)
-        return module
-
-    def loras(self) -> Iterable[LoraModule]:
-        """Every module, text encoder first."""
-        return (self.lora(key) for key in (*self.text_encoder_keys, *self.unet_keys))
-
-    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The trainable parameters, text encoder first; a part without modules is left out."""
-        parts = (("text_encoder", self.text_encoder_modules), ("unet", self.unet_modules))
-        return tuple(ParameterGroup(part, tuple(parameter for module in modules.values()
-                                                for parameter in module.parameters()))
-                     for part, modules in parts if modules)
-
-    @property
-    def multiplier(self) -> float:
-        """How strongly the base model is changed; 1 while training, 0 for the base model alone."""
-        return next((module.multiplier for module in self.loras()), 1.0)
-
-    @multiplier.setter
-    def multiplier(self, value: float) -> None:
-        for module in self.loras():
-            module.multiplier = float(value)
-
-    def attach(self) -> None:
-        """Let the base model compute with the network."""
-        for module in self.loras():
-            module.attach()
-
-    def detach(self) -> None:
-        """Give the base model back as it was."""
-        for module in self.loras():
-            module.detach()
+__all__ = ["LoraModule", "Network", "ParameterGroup", "create_network"]
 
 
 def create_network(settings: NetworkSettings, unet: nn.Module | None, text_encoder: nn.Module | None,
@@ -178,30 +28,70 @@ def create_network(settings: NetworkSettings, unet: nn.Module | None, text_encod
     weights whatever else is trained and whatever torch's global state is. Freezes the base model.
     Raises ``RunError`` if nothing would be trained.
     """
-    train_unet = unet is not None and not settings.network_train_text_encoder_only
-    train_text_encoder = text_encoder is not None and not settings.network_train_unet_only
     for part in (unet, text_encoder):
         if part is not None:
             part.requires_grad_(False)
-    unet_modules = _modules(settings, UNET_PREFIX, unet, UNET_ATTENTION, seed) if train_unet else {}
-    text_encoder_modules = (_modules(settings, TEXT_ENCODER_PREFIX, text_encoder, TEXT_ENCODER_LAYERS, seed)
-                            if train_text_encoder else {})
+    unet_modules, text_encoder_modules = {}, {}
+    if unet is not None and not settings.network_train_text_encoder_only:
+        targets = unet_targets(unet, settings.network_type)
+        unet_modules = _modules(settings, UNET_PREFIX, targets, seed)
+    if text_encoder is not None and not settings.network_train_unet_only:
+        targets = text_encoder_targets(text_encoder, settings.network_type)
+        text_encoder_modules = _modules(settings, TEXT_ENCODER_PREFIX, targets, seed)
     if not unet_modules and not text_encoder_modules:
         raise RunError("Nothing would be trained: neither UNet nor text encoder gets a network. Switch off "
-                       "network_train_unet_only or network_train_text_encoder_only.")
-    return Network(unet_modules, text_encoder_modules)
+                       "network_train_unet_only or network_train_text_encoder_only, and give some block in "
+                       "block_lr_weight or block_dims more than 0.")
+    return Network(unet_modules, text_encoder_modules, rates_of(settings))
 
 
-def _modules(settings: NetworkSettings, prefix: str, root: nn.Module | None, containers: tuple[str, ...],
-             seed: int) -> dict[str, LoraModule]:
-    assert root is not None
+def rates_of(settings: NetworkSettings) -> Rates:
+    """What the settings say of rates inside the network."""
+    return Rates(settings.block_rates, settings.loraplus_lr_ratio or 1.0)
+
+
+def options_of(settings: NetworkSettings) -> ModuleOptions:
+    """What the settings say to every module."""
+    return ModuleOptions(dropout=settings.network_dropout, rank_dropout=settings.rank_dropout,
+                         module_dropout=settings.module_dropout, dora=settings.dora_wd, rs_lora=settings.rs_lora,
+                         lokr_factor=settings.lokr_factor, decompose_both=settings.decompose_both,
+                         dylora_unit=settings.dylora_unit)
+
+
+def _modules(settings: NetworkSettings, prefix: str, targets: Iterator[tuple[str, nn.Module]],
+             seed: int) -> dict[str, NetworkModule]:
     modules = {}
-    for path, layer in attention_targets(root, containers):
+    for path, layer in targets:
         key = lora_key(prefix, path)
         assert isinstance(layer, (nn.Linear, nn.Conv2d))
-        module = LoraModule(layer, settings.network_dim, settings.alpha, _generator(seed, key))
-        modules[key] = module.to(device=layer.weight.device)
+        module = _module(settings, key, layer, _generator(seed, key))
+        if module is not None:
+            modules[key] = module.to(device=layer.weight.device)
     return modules
+
+
+def _module(settings: NetworkSettings, key: str, layer: Layer, generator: torch.Generator) -> NetworkModule | None:
+    """A module for ``layer``; ``None`` if its block is not trained."""
+    spatial = isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
+    size = settings.size_of(block_of(key), spatial=spatial)
+    if size is None:
+        return None
+    dim, alpha = size
+    options = options_of(settings)
+    if settings.network_type == IA3:
+        return _ia3(key, layer, options)
+    if settings.network_type == DYLORA:
+        return DyLoraModule(layer, dim, alpha, generator, options)
+    if settings.network_type in (LOHA, LOKR):
+        from .lycoris_modules import LohaModule, LokrModule  # a second to import, for these only
+        return (LohaModule if settings.network_type == LOHA else LokrModule)(layer, dim, alpha, generator, options)
+    return LoraModule(layer, dim, alpha, generator, options)
+
+
+def _ia3(key: str, layer: Layer, options: ModuleOptions) -> NetworkModule:
+    from .lycoris_modules import Ia3Module
+    on_input = key.endswith(tuple(ending.replace(".", "_") for ending in IA3_ON_INPUT))
+    return Ia3Module(layer, on_input, options)
 
 
 def _generator(seed: int, key: str) -> torch.Generator:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, key_table
-from .lora import LoraModule, Network
+from .module import NetworkModule
+from .network import Network
 
 
-def merged_weight(weight: Tensor, module: LoraModule, multiplier: float = 1.0) -> Tensor:
-    """``weight`` + multiplier · scale · up·down, computed in float32 and given in the dtype of ``weight``."""
+def merged_weight(weight: Tensor, module: NetworkModule, multiplier: float = 1.0) -> Tensor:
+    """``weight`` + multiplier · its change, computed in float32 and given in the dtype of ``weight``."""
     change = module.weight_change().to(weight.device).view(weight.shape)
     return (weight.float() + multiplier * change).to(weight.dtype)
 
@@ -43,7 +44,7 @@ def merge_into_module(network: Network, module: nn.Module, prefix: str, multipli
     module.requires_grad_(False)
 
 
-def modules_of(network: Network, prefix: str) -> dict[str, LoraModule]:
+def modules_of(network: Network, prefix: str) -> dict[str, NetworkModule]:
     """The modules of the part whose keys begin with ``prefix``."""
     parts = {UNET_PREFIX: network.unet_modules, TEXT_ENCODER_PREFIX: network.text_encoder_modules}
     return parts[prefix]

@@ -17,13 +17,16 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from ..config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, NetworkSettings
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..models.family import Family
 from ..models.hashes import ModelHashes
 
 # What sd-scripts calls the module of each network type; the webui shows it as "Kohya module"
-_NETWORK_MODULES = {"LoRA-LierLa": "networks.lora"}
+_NETWORK_MODULES = {LIERLA: "networks.lora", C3LIER: "networks.lora"}
+_LYCORIS_MODULE = "lycoris.kohya"
+_ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "dylora"}
 _THUMBNAIL_PIXELS = 256
 _THUMBNAIL_QUALITY = 85
 
@@ -151,10 +154,25 @@ def _base(facts: TrainingFacts, job: Job) -> dict[str, Any]:
 
 def _network(job: Job) -> dict[str, Any]:
     return {
-        "ss_network_module": _NETWORK_MODULES[job.network.network_type],
+        "ss_network_module": _NETWORK_MODULES.get(job.network.network_type, _LYCORIS_MODULE),
+        "ss_network_args": _network_arguments(job.network) or None,
         "ss_network_dim": job.network.network_dim,
         "ss_network_alpha": job.network.alpha,
+        "ss_network_dropout": job.network.network_dropout or None,
+        "ss_scale_weight_norms": job.network.scale_weight_norms,
     }
+
+
+def _network_arguments(network: NetworkSettings) -> dict[str, Any]:
+    """What differs from a plain LoRA, under the names of sd-scripts' and LyCORIS' network_args."""
+    arguments = {"algo": _ALGORITHMS.get(network.network_type), "conv_dim": network.conv_dim,
+                 "conv_alpha": network.conv_alpha, "dora_wd": network.dora_wd, "rs_lora": network.rs_lora,
+                 "rank_dropout": network.rank_dropout, "module_dropout": network.module_dropout,
+                 "loraplus_lr_ratio": network.loraplus_lr_ratio, "block_lr_weight": network.block_lr_weight,
+                 "block_dims": network.block_dims, "block_alphas": network.block_alphas}
+    if network.network_type == LOKR:
+        arguments |= {"factor": network.lokr_factor, "decompose_both": network.decompose_both}
+    return {name: value for name, value in arguments.items() if value}
 
 
 def _run(facts: TrainingFacts, job: Job, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..models.checkpoint import read_checkpoint
 from ..models.family import is_lora
 from ..models.hashes import header_end, old_tensor_data_hash, tensor_data_sha256
 from ..runs.files import write_atomically
-from .lora import Network
+from .network import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "float": torch.float32}
 _ALIGNMENT_BYTES = 8
@@ -30,14 +30,14 @@ def save_network(path: Path, network: Network, precision: str, metadata: Mapping
     The file appears whole and durable under its name or not at all; the same tensors and metadata give the same
     bytes. Raises ``RunError`` if a file of that name exists, the disk is full or the folder cannot be written.
     """
-    tensors = {key: tensor.detach().to("cpu", _saved_dtype(key, precision)).contiguous()
+    tensors = {key: tensor.detach().to("cpu", _saved_dtype(key, tensor, precision)).contiguous()
                for key, tensor in network.state_dict().items()}
     write_tensors(path, tensors, metadata)
 
 
-def _saved_dtype(key: str, precision: str) -> torch.dtype:
-    # alpha scales everything and costs 4 bytes, so it is never rounded
-    return torch.float32 if key.endswith(".alpha") else DTYPES[precision]
+def _saved_dtype(key: str, tensor: Tensor, precision: str) -> torch.dtype:
+    # alpha scales everything and costs 4 bytes, so it is never rounded; on_input of (IA)^3 is a yes or no
+    return tensor.dtype if key.endswith((".alpha", ".on_input")) else DTYPES[precision]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

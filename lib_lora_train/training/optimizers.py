@@ -23,11 +23,15 @@ _BITSANDBYTES_ON_CPU = (0, 50)
 
 @dataclass(frozen=True)
 class RatedParameters:
-    """Parameters that share a learning rate; ``part`` is ``unet`` or ``text_encoder``."""
+    """Parameters that share a learning rate; ``part`` is ``unet`` or ``text_encoder``.
+
+    ``learning_rate`` is the part's; these are trained at ``rate_factor`` times that.
+    """
 
     part: str
     parameters: list[Parameter]
     learning_rate: float
+    rate_factor: float = 1.0
 
 
 def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings,
@@ -43,7 +47,8 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     name = settings.optimizer_type
     arguments = {**OPTIMIZERS[name].arguments, **parse_arguments(settings.optimizer_args)}
     kept = _with_rates_it_can_use(name, kept, warn)
-    rows = [{"params": group.parameters, "lr": group.learning_rate, "part": group.part} for group in kept]
+    rows = [{"params": group.parameters, "lr": group.learning_rate * group.rate_factor, "part": group.part,
+             "rate_factor": group.rate_factor} for group in kept]
     try:
         if name == "AdaFactor":
             return _make_adafactor(rows, arguments)

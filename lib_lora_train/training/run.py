@@ -161,9 +161,10 @@ class TrainingRun:
         self._state_saved = time.monotonic()
 
     def _rates(self) -> dict[str, float | None]:
-        """The rates the next step is trained with; ``None`` for a part that is not trained."""
+        """The rates the next step is trained with, without blocks' factors; ``None`` for a part not trained."""
         optimizer = getattr(self._p.learner.optimizer, "optimizer", self._p.learner.optimizer)
-        rates = {group["part"]: effective_rate(group, optimizer) for group in optimizer.param_groups}
+        rates = {group["part"]: effective_rate(group, optimizer) / group["rate_factor"]
+                 for group in optimizer.param_groups}
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_go_on(self) -> bool:

@@ -82,7 +82,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     prediction_type = "v_prediction" if job.base.v_parameterization else base.prediction_type
     model = TrainedModel(base, network, tokenizer, accelerator,
                          noise_schedule(prediction_type, zero_terminal_snr=job.loss.zero_terminal_snr),
-                         job.base.clip_skip, job.base.max_token_length, bool(network.text_encoder_keys))
+                         job.base.clip_skip, job.base.max_token_length, network.trains_text_encoder)
     _save_memory(model, job)
     learner = _learner(model, job, plan.total_steps, reporter)
 
@@ -174,7 +174,7 @@ def _save_memory(model: TrainedModel, job: Job) -> None:
 
 def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter) -> Learner:
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate}
-    groups = [RatedParameters(group.part, list(group.parameters), rates[group.part])
+    groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
     optimizer = make_optimizer(groups, job.optimizer, reporter.warning)
     schedule = make_schedule(optimizer, job.scheduler, total_steps)

@@ -44,6 +44,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     model, accelerator = learner.model, learner.model.accelerator
     total = torch.zeros((), device=model.device)
     torch.manual_seed(seed_for(job.training.seed, "dropout", step))
+    model.network.train()
     for index, batch in enumerate(batches):
         noisy = add_noise(batch.latents.to(model.device), model.noise_schedule, job.loss,
                           generator_for(job.training.seed, "noise", step, index))
@@ -62,4 +63,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     learner.optimizer.step()
     learner.schedule.step()
     learner.optimizer.zero_grad(set_to_none=True)
+    if job.network.scale_weight_norms:
+        model.network.apply_max_norm(job.network.scale_weight_norms)
+    model.network.eval()
     return float(total)

@@ -1,0 +1,155 @@
+"""What every kind of network adds to one layer of the base model: y = W x + b + multiplier · ΔW x."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Layer = nn.Linear | nn.Conv2d
+
+
+@dataclass(frozen=True)
+class ModuleOptions:
+    """What modules of every kind may be told; the settings of the same names say what each does."""
+
+    dropout: float = 0.0
+    rank_dropout: float = 0.0
+    module_dropout: float = 0.0
+    dora: bool = False
+    rs_lora: bool = False
+    lokr_factor: int = -1
+    decompose_both: bool = False
+    dylora_unit: int = 4
+
+
+class NetworkModule(nn.Module):
+    """An addition to one Linear or Conv2d layer, whose weight is neither changed nor owned.
+
+    A kind of network says with ``low_rank_change`` what ΔW is. Its tensors are float32 and are computed with in the
+    dtype of the layer's input, or of autocast where that is on. With ``dora_scale`` (DoRA, Liu et al. 2024,
+    arXiv:2402.09353, with the norm over each input, as the webui applies it) the layer's weight becomes
+    (W + ΔW) · dora_scale / ‖W + ΔW‖.
+    """
+
+    def __init__(self, layer: Layer, options: ModuleOptions) -> None:
+        super().__init__()
+        if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+            raise ValueError(f"a convolution in {layer.groups} groups has no LoRA")
+        self.options = options
+        self.multiplier = 1.0
+        self._layer = (layer,)  # in a tuple, so that it is not taken for a part of the network
+        self._forward_before = layer.forward
+        if options.dora:
+            self.dora_scale = nn.Parameter(_norm_by_input(layer.weight.detach().float()))
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that is added to."""
+        return self._layer[0]
+
+    @property
+    def factors(self) -> Sequence[nn.Parameter]:
+        """The tensors whose product ΔW is: each times c makes ΔW c to the power of their number times as large."""
+        raise NotImplementedError
+
+    @property
+    def up_parameters(self) -> Sequence[nn.Parameter]:
+        """The matrices that begin at zero, which LoRA+ trains at a higher rate; empty where it is not defined."""
+        return ()
+
+    def low_rank_change(self) -> Tensor:
+        """ΔW with its scale, before DoRA: float32, the shape of the layer's weight."""
+        raise NotImplementedError
+
+    def attach(self) -> None:
+        """Let the layer compute with this addition."""
+        self.layer.forward = self.forward  # type: ignore[method-assign,assignment]
+
+    def detach(self) -> None:
+        """Give the layer its own forward back."""
+        self.layer.forward = self._forward_before  # type: ignore[method-assign]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer's output for ``x`` with the addition, in the dtype of the layer's own output."""
+        output = self._forward_before(x)
+        if self.multiplier == 0 or self._is_left_out():
+            return output
+        return output + self.addition(x, self.multiplier).to(output.dtype)
+
+    def addition(self, x: Tensor, strength: float) -> Tensor:
+        """``strength`` · ΔW x, by way of the whole ΔW."""
+        with torch.autocast(x.device.type, enabled=False):
+            change = self._with_dora(self._with_rows_dropped(self.low_rank_change()))
+        return apply_weight(self.layer, x, change.to(x.dtype)) * strength
+
+    @torch.no_grad()
+    def weight_change(self) -> Tensor:
+        """What this addition, at multiplier 1, adds to the layer's weight: float32, the weight's shape."""
+        return self._with_dora(self.low_rank_change())
+
+    @torch.no_grad()
+    def limit_norm(self, limit: float) -> None:
+        """Scale the factors down so that the Frobenius norm of ΔW, before DoRA, is at most ``limit``."""
+        ratio = (limit / self.low_rank_change().norm()).clamp(max=1)
+        for factor in self.factors:
+            factor.mul_(ratio ** (1 / len(self.factors)))
+
+    def _is_left_out(self) -> bool:
+        chance = self.options.module_dropout
+        return self.training and chance > 0 and float(torch.rand(())) < chance
+
+    def _with_rows_dropped(self, change: Tensor) -> Tensor:
+        chance = self.options.rank_dropout
+        if not self.training or not chance:
+            return change
+        kept = torch.rand(len(change), device=change.device) >= chance
+        return change * kept.view(-1, *[1] * (change.ndim - 1)) / (1 - chance)
+
+    def _with_dora(self, change: Tensor) -> Tensor:
+        if not self.options.dora:
+            return change
+        weight = self.layer.weight.detach().float()
+        ratio = self.dora_scale / _norm_by_input(weight + change)
+        return weight * (ratio - 1) + change * ratio  # exactly zero as long as nothing is learned
+
+
+class ScaledModule(NetworkModule):
+    """A module of rank ``dim`` whose ΔW is scaled by alpha / dim, or alpha / sqrt(dim) as rs-LoRA has it.
+
+    Kalajdzievski 2023, arXiv:2312.03732. The file's alpha always is the one that is divided by dim.
+    """
+
+    alpha: Tensor
+
+    def __init__(self, layer: Layer, dim: int, alpha: float, options: ModuleOptions) -> None:
+        super().__init__(layer, options)
+        self.dim = dim
+        self.scale = 1.0  # a plain number, since reading the buffer on a GPU would wait for it
+        self.register_buffer("alpha", torch.tensor(float(alpha) * (dim ** 0.5 if options.rs_lora else 1)))
+        self.take_alpha()
+        self.register_load_state_dict_post_hook(_after_loading)
+
+    def take_alpha(self) -> None:
+        """Scale by the alpha that is there now."""
+        self.scale = float(self.alpha) / self.dim
+
+
+def apply_weight(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
+    """``x`` through a layer like ``layer`` that has ``weight`` and no bias."""
+    if isinstance(layer, nn.Conv2d):
+        return functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
+    return functional.linear(x, weight)
+
+
+def _norm_by_input(weight: Tensor) -> Tensor:
+    """The norm of what belongs to each input channel of (out, in[, k, k]): (1, in[, 1, 1])."""
+    return weight.transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (weight.ndim - 2))
+
+
+def _after_loading(module: nn.Module, incompatible: object) -> None:
+    assert isinstance(module, ScaledModule)
+    module.take_alpha()

@@ -1,0 +1,120 @@
+"""A network: the modules on a UNet and a text encoder, by their key in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from .blocks import block_of
+from .module import NetworkModule
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a learning rate: those of the ``unet`` or of the ``text_encoder``.
+
+    ``rate_factor`` is what the part's rate is multiplied with. ``block`` is named where blocks have their own.
+    """
+
+    part: str
+    parameters: tuple[nn.Parameter, ...]
+    rate_factor: float = 1.0
+    block: str | None = None
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Factors on the learning rate: of each block (``None``: all alike), and of the up matrices (LoRA+)."""
+
+    by_block: Mapping[str, float] | None = None
+    up_ratio: float = 1.0
+
+
+class Network(nn.Module):
+    """All modules, by their key in the file; ``state_dict()`` is what is saved.
+
+    Making a network attaches it: from then on the base model computes with it. The base weights are not touched.
+    It drops nothing until ``train()`` says that it is trained, so that pictures are drawn as the file will draw them.
+    """
+
+    def __init__(self, unet_modules: Mapping[str, NetworkModule], text_encoder_modules: Mapping[str, NetworkModule],
+                 rates: Rates | None = None) -> None:
+        super().__init__()
+        self.unet_keys = tuple(unet_modules)
+        self.text_encoder_keys = tuple(text_encoder_modules)
+        self._rates = rates or Rates()
+        for key, module in {**text_encoder_modules, **unet_modules}.items():
+            self.add_module(key, module)
+            module.attach()
+        self.eval()
+
+    @property
+    def unet_modules(self) -> dict[str, NetworkModule]:
+        """Modules of the UNet by key."""
+        return {key: self.lora(key) for key in self.unet_keys}
+
+    @property
+    def text_encoder_modules(self) -> dict[str, NetworkModule]:
+        """Modules of the text encoder by key."""
+        return {key: self.lora(key) for key in self.text_encoder_keys}
+
+    def lora(self, key: str) -> NetworkModule:
+        """The module named ``key``."""
+        module = self.get_submodule(key)
+        assert isinstance(module, NetworkModule)
+        return module
+
+    def loras(self) -> Iterable[NetworkModule]:
+        """Every module, text encoder first."""
+        return (self.lora(key) for key in (*self.text_encoder_keys, *self.unet_keys))
+
+    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
+        """The parameters that are trained, text encoder first; what has no parameters to train is left out.
+
+        One group for each part; with rates by block one for each block; with LoRA+ each of them in two.
+        """
+        groups: dict[tuple[str, str | None, float], list[nn.Parameter]] = {}
+        parts = (("text_encoder", self.text_encoder_modules), ("unet", self.unet_modules))
+        for part, key, module in ((part, key, module) for part, modules in parts for key, module in modules.items()):
+            block = block_of(key) if self._rates.by_block is not None else None
+            factor = (self._rates.by_block or {}).get(block or "", 1.0)
+            ups = {id(parameter) for parameter in module.up_parameters}
+            for parameter in module.parameters():
+                ratio = self._rates.up_ratio if id(parameter) in ups else 1.0
+                if parameter.requires_grad:
+                    groups.setdefault((part, block, factor * ratio), []).append(parameter)
+        return tuple(ParameterGroup(part, tuple(parameters), factor, block)
+                     for (part, block, factor), parameters in groups.items())
+
+    @property
+    def trains_text_encoder(self) -> bool:
+        """Whether gradients have to flow through the text encoder."""
+        return any(parameter.requires_grad for module in self.text_encoder_modules.values()
+                   for parameter in module.parameters())
+
+    def apply_max_norm(self, limit: float) -> None:
+        """Scale every module down whose ΔW has a Frobenius norm above ``limit``: max-norm regularization."""
+        for module in self.loras():
+            module.limit_norm(limit)
+
+    @property
+    def multiplier(self) -> float:
+        """How strongly the base model is changed; 1 while training, 0 for the base model alone."""
+        return next((module.multiplier for module in self.loras()), 1.0)
+
+    @multiplier.setter
+    def multiplier(self, value: float) -> None:
+        for module in self.loras():
+            module.multiplier = float(value)
+
+    def attach(self) -> None:
+        """Let the base model compute with the network."""
+        for module in self.loras():
+            module.attach()
+
+    def detach(self) -> None:
+        """Give the base model back as it was."""
+        for module in self.loras():
+            module.detach()
