@@ -108,13 +108,14 @@
         return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
             inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
             placeholder: setting.optional ? "no limit" : setting.type === "texts" ? "tag, another tag" : null,
-            value: write(setting, form.get(setting.key)), on: {input: (event) => set(read(setting, event.target.value))}});
+            value: write(setting, form.get(setting.key)),
+            on: {input: (event) => set(read(setting, event.target.value))}});
     }
 
     /**
      * @param {TagForm} form @param {string} key
-     * @param {{words?: Record<string, string>, wide?: boolean, note?: string, control?: HTMLElement}} [options] words for
-     *     the choices; note stands under the control; control is used in place of the usual one
+     * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement}} [options] words for the choices;
+     *     control is used in place of the usual one
      * @returns {HTMLElement}
      */
     function tagField(form, key, options = {}) {
@@ -128,7 +129,6 @@
         const element = h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`, data: {key}, title: help},
             h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, setting.label)),
             h("div", {class: "tl-control"}, input), problem,
-            options.note ? h("p", {class: "tl-note"}, options.note) : null,
             h("p", {class: "tl-hidden-text", id: `${id}-help`}, help));
         form.fields.set(key, {
             show: () => {

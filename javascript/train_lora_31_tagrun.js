@@ -135,8 +135,8 @@
             this.shown = key;
             const found = this.warnings.slice(0, MOST_WARNINGS).map((text) => ({level: "warning", text}));
             if (this.warnings.length > MOST_WARNINGS) {
-                found.push({level: "note", text: `${format.plural(this.warnings.length - MOST_WARNINGS, "more warning")} ` +
-                    "in the run's log."});
+                const more = format.plural(this.warnings.length - MOST_WARNINGS, "more warning");
+                found.push({level: "note", text: `${more} in the run's log.`});
             }
             if (this.ending) found.unshift(outcome(this.ending));
             fill(this.said, found.length ? TL.findings(found) : null);
@@ -148,12 +148,15 @@
         if (ending.event === "error") return {level: "error", text: ending.text};
         const parts = [`${format.plural(ending.pictures, "picture")} tagged`,
             ending.mode === "look-only" ? "no caption touched" : `${format.plural(ending.written, "caption")} written`];
-        if (ending.unchanged) parts.push(`${format.number(ending.unchanged)} were right already`);
-        if (ending.had_captions) parts.push(`${format.number(ending.had_captions)} left alone because they had captions`);
-        if (ending.changed_meanwhile) parts.push(`${format.number(ending.changed_meanwhile)} edited meanwhile and left alone`);
-        if (ending.failed) parts.push(`${format.number(ending.failed)} could not be read`);
-        const on = ending.provider === "CPUExecutionProvider" ? "the CPU" : ending.provider.replace("ExecutionProvider", "");
-        const how = ending.model ? ` With ${ending.model} on ${on}, in ${format.duration(ending.seconds)}.` : "";
+        if (ending.unchanged) parts.push(`${format.number(ending.unchanged)} needed no change`);
+        const also = {had_captions: "left alone because they had captions",
+            changed_meanwhile: "edited meanwhile and left alone", failed: "could not be read"};
+        for (const [name, words] of Object.entries(also)) {
+            if (ending[name]) parts.push(`${format.number(ending[name])} ${words}`);
+        }
+        const provider = ending.provider.replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
+        const time = format.duration(Math.max(1, ending.seconds));
+        const how = ending.model ? ` With ${ending.model} on ${provider}, in ${time}.` : "";
         const undo = ending.written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
         return {level: ending.event === "finished" ? "good" : "note",
             text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}.${how}${undo}`};

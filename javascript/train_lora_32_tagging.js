@@ -32,13 +32,15 @@
             this.taggers = answer.taggers;
             this.form = new TL.TagForm(answer.groups.flatMap((group) => group.settings));
             this.run = new TL.TagRun((ended) => this.runChanged(ended));
-            this.start = TL.button("Tag the pictures", {kind: "primary", icon: "play", id: "tl_tag", click: () => this.go()});
+            this.start = TL.button("Tag the pictures", {kind: "primary", icon: "play", id: "tl_tag",
+                click: () => this.go()});
             this.problems = h("div", {});
             this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
             this.about = h("p", {class: "tl-note"});
             this.balance = TL.button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
             this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer), this.problems,
-                h("div", {class: "tl-row"}, this.start, h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
+                h("div", {class: "tl-row"}, this.start,
+                    h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
                 this.run.element);
             this.form.changedBy = () => this.refresh();
             this.refresh();
@@ -49,7 +51,8 @@
 
         build(answer) {
             const {form} = this;
-            this.choice = h("select", {class: "tl-input tl-select", on: {change: () => this.choose(this.choice.value)}});
+            this.choice = h("select", {class: "tl-input tl-select",
+                on: {change: () => this.choose(this.choice.value)}});
             this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
                 placeholder: "/path/of/model.onnx with its list of tags beside it",
                 on: {input: () => form.set("tagger.model", this.path.value.trim())}});
@@ -105,8 +108,8 @@
             const fetch = Boolean(tagger && !tagger.here);
             const threshold = tagger && tagger.balanced_threshold;
             setText(this.start.querySelector(".tl-button-label"), fetch ? "Download and tag" : "Tag the pictures");
-            setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press Download, ` +
-                "and never by itself." : "");
+            setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
+                "Download, and never by itself." : "");
             this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
             if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Its card's balance: ${threshold}`);
             this.start.disabled = this.run.open || Boolean(this.starting);
@@ -115,9 +118,10 @@
 
         showSafety(mode) {
             const changes = !["if-empty", "look-only"].includes(mode);
-            fill(this.mind, changes ? [TL.icon("warning"), h("span", {}, mode === "overwrite"
-                ? "This run replaces captions that are there, your own edits too. " : "This run changes captions that " +
-                "are there. ", "Afterwards the safety is on again: only pictures without a caption.")] : null);
+            const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
+                : "This run changes captions that are there.";
+            fill(this.mind, changes ? [TL.icon("warning"), h("span", {},
+                `${what} Afterwards the safety is on again: only pictures without a caption.`)] : null);
             this.mind.hidden = !changes;
         }
 
