@@ -43,7 +43,8 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {"lint": lint, "worker": worker, "host": host}
-    chosen, rest = (arguments[:1], arguments[1:]) if arguments[:1] and arguments[0] in parts else (list(parts), arguments)
+    one_part = bool(arguments) and arguments[0] in parts
+    chosen, rest = (arguments[:1], arguments[1:]) if one_part else (list(parts), arguments)
     started, results = time.monotonic(), {}
     for name in chosen:
         say(f"== {name} ==")
