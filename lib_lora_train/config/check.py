@@ -66,6 +66,11 @@ def _dataset_problems(job: Job) -> list[str]:
     if dataset.validation_split and dataset.validation_data_dir:
         problems.append(f"dataset.validation_split ({dataset.validation_split:g}) and dataset.validation_data_dir both "
                         "say which pictures to hold out. Set the split to 0, or leave the folder empty.")
+    try:
+        _ = dataset.face_range
+    except ValueError:
+        problems.append(f"dataset.face_crop_aug_range is {dataset.face_crop_aug_range!r}. Write two numbers from 1 to "
+                        "100, the lower first, such as 2.0,4.0; or leave it empty.")
     extension = dataset.caption_extension
     if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
         problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")

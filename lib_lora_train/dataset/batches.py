@@ -5,35 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
-from .latents import LatentStore
+from .latents import LatentSource
 from .plan import TrainingPlan
 from .scan import Picture
-from .train_captions import Place, caption_rng, plain_caption, train_caption
+from .train_captions import Place, caption_rng, look_rng, plain_caption, train_caption
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one bucket: scaled latents (B, 4, h, w), float32 on the CPU, and a caption for each."""
+    """Pictures of one bucket: scaled latents (B, 4, h, w), float32 on the CPU, and a caption for each.
+
+    ``masks`` (B, 1, h, w) are 0 where a picture is not learned from; None if all of them is.
+    """
 
     latents: Tensor
     captions: list[str]
     pictures: tuple[Picture, ...]
+    masks: Tensor | None = None
 
 
-def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentStore, settings: DatasetSettings,
+def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource, settings: DatasetSettings,
                place: Place | None) -> Batch:
     """The batch of the pictures ``indices``, which share a bucket.
 
     From ``place`` alone follows everything that is drawn; with None nothing is drawn, as validation wants it.
     """
     pictures = tuple(plan.pictures[index] for index in indices)
+    looks = latents.looks(indices, None if place is None else look_rng(place))
     if place is None:
         captions = [plain_caption(picture, settings) for picture in pictures]
     else:
         rng = caption_rng(place)
         captions = [train_caption(picture, settings, rng, place) for picture in pictures]
-    return Batch(torch.stack([latents[index] for index in indices]), captions, pictures)
+    return Batch(looks.latents, captions, pictures, looks.masks)

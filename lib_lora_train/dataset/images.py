@@ -84,6 +84,19 @@ def open_picture(path: Path, content: bytes | None = None, at_least: int = 0) ->
         raise _unreadable(path, problem) from problem
 
 
+def open_with_mask(path: Path, content: bytes | None = None) -> tuple[Image.Image, Image.Image | None]:
+    """As ``open_picture``, with the alpha channel (mode L, 255 is opaque) of a picture that has one."""
+    try:
+        with _open(path, content) as picture:
+            orientation = _orientation(picture)
+            upright = _turned(_eight_bit(picture), orientation)
+    except (ValueError, SyntaxError, struct.error, EOFError) as problem:
+        raise PictureError(path, f"it is damaged ({problem})") from problem
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
+    return _over_white(upright), upright.getchannel("A") if upright.mode == "RGBA" else None
+
+
 def fit_to_bucket(picture: Image.Image, fit: Fit) -> Image.Image:
     """Scale so that the bucket is covered (Lanczos, which averages when it shrinks) and cut out its centre."""
     if picture.size != (fit.resized_width, fit.resized_height):

@@ -38,6 +38,11 @@ def caption_rng(place: Place) -> random.Random:
     return random.Random(f"captions:{place.seed}:{place.epoch}:{place.batch}")
 
 
+def look_rng(place: Place) -> random.Random:
+    """The same for what is done to the pictures, so that captions and pictures do not change each other's draws."""
+    return random.Random(f"looks:{place.seed}:{place.epoch}:{place.batch}")
+
+
 def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
     """The caption with nothing left out, moved or drawn; of wildcards the first word."""
     caption = _framed(picture, picture.caption, settings)

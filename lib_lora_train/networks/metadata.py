@@ -229,6 +229,10 @@ def _dataset(dataset: DatasetFacts, job: Job) -> dict[str, Any]:
                             for folder in dataset.folders},
         "ss_reg_dataset_dirs": {folder.name: {"n_repeats": folder.repeats, "img_count": folder.pictures}
                                 for folder in dataset.regularization_folders},
+        "ss_flip_aug": job.dataset.flip_aug,
+        "ss_color_aug": job.dataset.color_aug,
+        "ss_random_crop": job.dataset.random_crop,
+        "ss_face_crop_aug_range": job.dataset.face_crop_aug_range or None,
         "ss_caption_dropout_rate": job.dataset.caption_dropout_rate,
         "ss_caption_dropout_every_n_epochs": job.dataset.caption_dropout_every_n_epochs,
         "ss_caption_tag_dropout_rate": job.dataset.caption_tag_dropout_rate,

@@ -64,5 +64,7 @@ class TrainedModel:
         self.base.unet.to(device)
         self.base.text_encoder.to(device)
         self.network.to(device)
+        if device.type == "cpu":
+            self.base.vae.to(device)  # it comes back when a picture is encoded or decoded
         if device.type == "cpu" and torch.cuda.is_available():
             torch.cuda.empty_cache()

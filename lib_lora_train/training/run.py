@@ -16,11 +16,12 @@ from ..dataset.batches import Batch, load_batch
 from ..dataset.train_captions import Place as BatchPlace
 from ..errors import TrainLoraError
 from ..runs.folder import RunFolder
+from .encoding import StoppedEarly
 from .optimizers import averaged_weights, effective_rate
 from .outputs import Place
 from .report import Reporter
 from .sampling import Sample, draw_samples
-from .setup import Prepared, StoppedEarly, prepare
+from .setup import Prepared, prepare
 from .state import Progress, save_state
 from .step import train_step
 from .validation import validation_loss

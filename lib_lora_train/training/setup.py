@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
-from ..dataset.latents import Encoder, LatentStore, Posterior, cache_folder_of, encode_all
+from ..dataset.latents import LatentSource
 from ..dataset.plan import TrainingPlan, held_out_pictures, plan_of, validation_plan_of
 from ..dataset.problems import names_of
 from ..dataset.scan import Dataset, scan_dataset
 from ..dataset.summary import summarize
 from ..dataset.train_captions import plain_caption
-from ..models.hashes import ModelHashes, file_sha256, hashes_of
+from ..models.hashes import ModelHashes, hashes_of
 from ..models.load import BaseModel, load_base
 from ..models.noise import noise_schedule
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..networks.lora import Network, create_network
-from ..runs.control import RunControl
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
+from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .model import TrainedModel
 from .optimizers import RatedParameters, make_optimizer
 from .outputs import Outputs, check_output_folder
@@ -40,17 +36,13 @@ from .state import Progress, load_state
 from .step import Learner
 
 
-class StoppedEarly(Exception):
-    """A stop was asked for before the first step, while there is nothing to save yet."""
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A run that is ready for its first step. ``job`` is the one asked for, with the name that was free."""
 
     job: Job
     plan: TrainingPlan
-    latents: LatentStore
+    latents: LatentSource
     learner: Learner
     outputs: Outputs
     validation: list[Batch]
@@ -86,11 +78,12 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     _save_memory(model, job)
     learner = _learner(model, job, plan.total_steps, reporter)
 
-    encoded = _progress_until_stop(run.control, reporter)
-    latents = _encode(plan, model, job.dataset, reporter, "Encoding the pictures", encoded)
+    encoded = progress_until_stop(run.control, reporter)
+    latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
     if held_out is not None:
-        held_latents = _encode(held_out, model, job.dataset, reporter, "Encoding the held-out pictures", encoded)
+        held_latents = encode(held_out, model, unchanged(job.dataset), reporter, "Encoding the held-out pictures",
+                              encoded)
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
@@ -179,46 +172,6 @@ def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter
     optimizer = make_optimizer(groups, job.optimizer, reporter.warning)
     schedule = make_schedule(optimizer, job.scheduler, total_steps)
     return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
-
-
-def _progress_until_stop(control: RunControl, reporter: Reporter) -> Callable[[int, int], None]:
-    """Reports progress, and raises ``StoppedEarly`` once a stop is asked for."""
-    def progress(done: int, total: int) -> None:
-        if control.asked("stop"):
-            raise StoppedEarly
-        reporter.progress(done, total)
-
-    return progress
-
-
-def _encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
-            text: str, progress: Callable[[int, int], None]) -> LatentStore:
-    """Latents of a plan's pictures; the VAE is on the accelerator for as long as that takes."""
-    vae, device = model.base.vae, model.device
-    identity, cache_folder = "", None
-    if settings.cache_latents_to_disk:
-        cache_folder = cache_folder_of(Path(settings.train_data_dir))
-        identity = f"{file_sha256(model.base.vae_file or model.base.checkpoint)}:{vae.dtype}"
-
-    def encode(pixels: Tensor) -> Posterior:
-        spread = vae.encode(pixels.to(device, vae.dtype), return_dict=False)[0]
-        return Posterior(spread.mean, spread.std)
-
-    def encode_in_float32(pixels: Tensor) -> Posterior:
-        reporter.warning("The VAE gave NaN, so it is used in float32 from here on.")
-        vae.to(torch.float32)
-        return encode(pixels)
-
-    reporter.phase("latents", text, total=len(plan.pictures))
-    vae.to(device)
-    with torch.no_grad():
-        store = encode_all(plan, Encoder(encode, encode_in_float32, identity, model.base.family.latent_scale),
-                           cache_folder=cache_folder, progress=progress)
-    if device.type != "cpu":
-        vae.to("cpu")
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-    return store
 
 
 def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: Progress,

@@ -50,6 +50,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
                           generator_for(job.training.seed, "noise", step, index))
         prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions)
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
+                          mask=None if batch.masks is None else batch.masks.to(model.device),
                           picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
         accelerator.backward(loss / len(batches))
         total += loss.detach() / len(batches)

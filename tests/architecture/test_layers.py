@@ -33,7 +33,7 @@ ALLOWED = {
 STANDARD_ONLY = {"errors", "environment"}
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "lycoris", "onnxruntime", "safetensors"}
 TORCH_FREE_ROOMS = {"errors", "environment", "config", "runs", "advice", "host", "ui"}
-TORCH_FREE_DATASET_EXCEPT = {"latents", "batches", "augment"}
+TORCH_FREE_DATASET_EXCEPT = {"latents", "fresh_latents", "batches"}
 
 
 def sources() -> Iterator[tuple[str, Path, ast.Module]]:

@@ -95,9 +95,37 @@ class DatasetSettings:
     activation_tag: str = setting(
         "", "The word that calls up what is learned; it should be the first tag of every caption.", view="main",
         advice="A rare or made-up word. It is put into the prompt when you try the LoRA.")
+    flip_aug: bool = setting(
+        False, "Mirror half of the looks at each picture.", label="Mirror pictures",
+        advice="Doubles a small set at no cost. Not for what is not the same on both sides, or has writing on it.")
+    color_aug: bool = setting(
+        False, "At one look in three, turn the hues a little or change the brightness of middle tones. Pictures are "
+               "encoded anew each time, which is slower.", label="Change colours",
+        advice="Tells colours that lie close together apart a bit better.")
+    random_crop: bool = setting(
+        False, "Cut pictures out at a random place instead of the middle; does little with buckets on, since they "
+               "leave little to cut off. Pictures are encoded anew each time, which is slower.", label="Random crop")
+    face_crop_aug_range: str = setting(
+        "", "Cut out around a face that OpenCV finds: least and most, in faces, that the short side shows, such as "
+            "2.0,4.0. Pictures without a face stay as they are. Encoded anew each time, which is slower.",
+        label="Face crop", advice="The effect is hard to notice; a set with close-ups of its own does better.")
+    alpha_mask: bool = setting(
+        False, "Learn only from where pictures are opaque: the loss is masked with their alpha channel.",
+        label="Masked loss (transparency)",
+        advice="Cut the subject out, and the background is not learned.")
     cache_latents_to_disk: bool = setting(
         False, "Keep the encoded pictures on disk too, so that the next run starts faster.",
         advice="A changed picture is always encoded anew.", label="Keep encoded pictures on disk")
+
+    @property
+    def face_range(self) -> Optional[tuple[float, float]]:
+        """``face_crop_aug_range`` as (least, most), None if it is empty. Raises ``ValueError`` if it cannot be read."""
+        if not self.face_crop_aug_range.strip():
+            return None
+        numbers = [float(part) for part in self.face_crop_aug_range.split(",")]
+        if len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 100:
+            raise ValueError(self.face_crop_aug_range)
+        return numbers[0], numbers[1]
 
     @property
     def size(self) -> tuple[int, int]:

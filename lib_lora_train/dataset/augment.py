@@ -1,0 +1,98 @@
+"""Pictures changed a little at each look: mirrored, in other colours, or cut out elsewhere. Free of torch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..config.groups.dataset import DatasetSettings
+from .buckets import BucketRule, Fit
+from .faces import Face, FaceDetector
+from .images import fit_to_bucket, open_picture
+
+FLIP_SHARE = 0.5
+_COLOUR_SHARE = 0.33
+_HUE_DEGREES = 16.0
+_GAMMA = (0.95, 1.05)
+_PREVIEWS = 7
+
+Cut = Callable[[Image.Image], Image.Image]
+"""Cuts a picture, or its mask, which has the same size, to its bucket's size."""
+
+
+def changes_pixels(settings: DatasetSettings) -> list[str]:
+    """The settings that change pictures in ways that cannot be encoded once and kept; mirroring is not of them."""
+    return [name for name in ("color_aug", "random_crop", "face_crop_aug_range") if getattr(settings, name)]
+
+
+def draw_cut(picture: Image.Image, fit: Fit, settings: DatasetSettings, faces: Sequence[Face],
+             rng: random.Random) -> Cut:
+    """Where ``picture`` is cut out at this look: around a face, at a random place, or in the middle."""
+    if settings.face_range is not None and faces:
+        box = _face_box(picture.size, fit, rng.choice(faces), rng.uniform(*settings.face_range))
+        return lambda image: image.resize((fit.bucket.width, fit.bucket.height), Image.Resampling.LANCZOS, box)
+    if settings.random_crop:
+        left = rng.randint(0, fit.resized_width - fit.bucket.width)
+        top = rng.randint(0, fit.resized_height - fit.bucket.height)
+        box = (left, top, left + fit.bucket.width, top + fit.bucket.height)
+        size = fit.resized_width, fit.resized_height
+        return lambda image: image.resize(size, Image.Resampling.LANCZOS).crop(box)
+    return lambda image: fit_to_bucket(image, fit)
+
+
+def draw_colours(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """One look in three another hue, by up to 16 degrees, or another gamma, 0.95 to 1.05, as sd-scripts has it."""
+    if rng.random() >= _COLOUR_SHARE:
+        return picture
+    if rng.random() < 0.5:
+        return turned_hue(picture, rng.uniform(-_HUE_DEGREES, _HUE_DEGREES))
+    gamma = rng.uniform(*_GAMMA)
+    return picture.point([round(255 * (value / 255) ** gamma) for value in range(256)] * 3)
+
+
+def turned_hue(picture: Image.Image, degrees: float) -> Image.Image:
+    """``picture`` (RGB) with each hue turned; greys stay as they are."""
+    hsv = np.array(picture.convert("HSV"))
+    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + round(degrees / 360 * 256)) % 256
+    return Image.fromarray(hsv, "HSV").convert("RGB")
+
+
+def draw_look(picture: Image.Image, cut: Cut, settings: DatasetSettings,
+              rng: random.Random) -> tuple[Image.Image, bool]:
+    """``picture`` as it is seen this time, and whether it is mirrored (then its mask has to be too)."""
+    seen = cut(picture)
+    if settings.color_aug:
+        seen = draw_colours(seen, rng)
+    mirrored = settings.flip_aug and rng.random() < FLIP_SHARE
+    return (seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else seen), mirrored
+
+
+def preview_augmentation(path: Path, settings: DatasetSettings, seed: int) -> list[Image.Image]:
+    """The picture as it is trained on unchanged, and then some looks at it, drawn from ``seed``.
+
+    Raises ``PictureError`` if it cannot be decoded, ``ConfigError`` if faces are wanted and cannot be looked for,
+    ``ValueError`` if the resolution or the face range cannot be read.
+    """
+    picture = open_picture(path)
+    fit = BucketRule.of(settings).fit(*picture.size)
+    faces = FaceDetector().find(path, picture) if settings.face_range is not None else ()
+    looks = [fit_to_bucket(picture, fit)]
+    rng = random.Random(f"preview:{seed}")
+    for _ in range(_PREVIEWS):
+        looks.append(draw_look(picture, draw_cut(picture, fit, settings, faces, rng), settings, rng)[0])
+    return looks
+
+
+def _face_box(size: tuple[int, int], fit: Fit, face: Face, factor: float) -> tuple[float, float, float, float]:
+    """A window of the bucket's shape around ``face`` whose shorter side is ``factor`` faces, inside the picture."""
+    shorter = min(fit.bucket.width, fit.bucket.height)
+    scale = face.side * factor / shorter
+    scale = min(scale, size[0] / fit.bucket.width, size[1] / fit.bucket.height)
+    width, height = fit.bucket.width * scale, fit.bucket.height * scale
+    left = min(max(0.0, face.x - width / 2), size[0] - width)
+    top = min(max(0.0, face.y - height / 2), size[1] - height)
+    return left, top, left + width, top + height

@@ -1,0 +1,69 @@
+"""Faces in pictures, found by OpenCV's cascade where this Python has OpenCV."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ConfigError
+
+_CASCADE = "haarcascade_frontalface_default.xml"
+_LONGEST_SIDE = 800
+"""Faces are looked for in a copy of this size, since a face that fills a picture shows in a small one too."""
+
+_SMALLEST_SHARE = 1 / 16
+
+
+class Face(NamedTuple):
+    """A square around a face: centre and side in pixels of the picture."""
+
+    x: float
+    y: float
+    side: float
+
+
+class FaceDetector:
+    """Finds faces and remembers them by file. Raises ``ConfigError`` when made where OpenCV or its cascade is missing.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._cascade = _load_cascade()
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[Face, ...]] = {}
+
+    def find(self, path: Path, picture: Image.Image) -> tuple[Face, ...]:
+        """The faces of ``picture``, which is the decoded file ``path``, the largest first; empty if there is none."""
+        with self._lock:
+            if path not in self._known:
+                self._known[path] = self._search(picture)
+            return self._known[path]
+
+    def _search(self, picture: Image.Image) -> tuple[Face, ...]:
+        scale = min(1.0, _LONGEST_SIDE / max(picture.size))
+        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        small = picture.convert("L").resize(size)
+        least = max(20, round(min(small.size) * _SMALLEST_SHARE))
+        found = self._cascade.detectMultiScale(np.asarray(small), 1.1, 5, 0, (least, least))
+        faces = [Face((x + width / 2) / scale, (y + height / 2) / scale, max(width, height) / scale)
+                 for x, y, width, height in (map(int, box) for box in found)]
+        return tuple(sorted(faces, key=lambda face: (-face.side, face.x, face.y)))
+
+
+def _load_cascade() -> Any:
+    try:
+        import cv2
+    except ImportError as problem:
+        raise ConfigError("dataset.face_crop_aug_range needs OpenCV to find faces, and the training's Python has none "
+                          f"({problem}). Install opencv-python-headless there, or leave it empty.") from problem
+    data = getattr(getattr(cv2, "data", None), "haarcascades", "")
+    file = Path(data, _CASCADE)
+    if not hasattr(cv2, "CascadeClassifier") or not data or not file.is_file():
+        raise ConfigError(f"dataset.face_crop_aug_range needs OpenCV's face cascade, which OpenCV {cv2.__version__} "
+                          "here does not bring. Install opencv-python-headless 4, or leave it empty.")
+    return cv2.CascadeClassifier(str(file))

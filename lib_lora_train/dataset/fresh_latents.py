@@ -1,0 +1,65 @@
+"""Pictures that are changed at each look and therefore encoded each time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config.groups.dataset import DatasetSettings
+from .augment import draw_cut, draw_look
+from .faces import FaceDetector
+from .images import check_pictures, damaged_pictures_error, decoding_threads, fit_to_bucket, open_with_mask
+from .latents import Encoder, Looks, finite_posterior, mask_of, pixels_of, stacked_masks
+from .plan import TrainingPlan
+
+
+class FreshLatents:
+    """Latents of a plan's pictures, each look drawn, decoded and encoded when it is asked for."""
+
+    def __init__(self, plan: TrainingPlan, encoder: Encoder, settings: DatasetSettings) -> None:
+        """Raises ``ConfigError`` if faces are wanted and cannot be looked for."""
+        self._plan = plan
+        self._encoder = encoder
+        self._settings = settings
+        self._faces = FaceDetector() if settings.face_range is not None else None
+        self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="looks")
+
+    def check(self, progress: Callable[[int, int], None]) -> None:
+        """Decode every picture once. Raises ``DatasetError`` that names those that are damaged."""
+        damaged = check_pictures([picture.path for picture in self._plan.pictures], progress)
+        if damaged:
+            raise damaged_pictures_error(damaged)
+
+    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+        """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""
+        streams = [None if rng is None else random.Random(rng.getrandbits(64)) for _ in indices]
+        loaded = list(self._pool.map(self._look, indices, streams))
+        pixels = torch.stack([picture for picture, _, _ in loaded])
+        posterior = finite_posterior([self._plan.pictures[index].path for index in indices], pixels, self._encoder)
+        latents = []
+        for mean, std, (_, _, seed) in zip(*posterior, loaded, strict=True):
+            noise = torch.randn(mean.shape, generator=torch.Generator("cpu").manual_seed(seed))
+            latents.append((mean + std * noise) * self._encoder.scale_factor)
+        return Looks(torch.stack(latents), stacked_masks([mask for _, mask, _ in loaded], latents))
+
+    def _look(self, index: int, rng: random.Random | None) -> tuple[Tensor, Tensor | None, int]:
+        picture, fit = self._plan.pictures[index], self._plan.fits[index]
+        image, alpha = open_with_mask(picture.path)
+        if rng is None:
+            seen, mirrored, seed = fit_to_bucket(image, fit), False, index
+            mask = fit_to_bucket(alpha, fit) if alpha is not None else None
+        else:
+            faces = self._faces.find(picture.path, image) if self._faces is not None else ()
+            cut = draw_cut(image, fit, self._settings, faces, rng)
+            seen, mirrored = draw_look(image, cut, self._settings, rng)
+            mask = cut(alpha) if alpha is not None else None
+            seed = rng.getrandbits(63)
+        if mask is None or not self._settings.alpha_mask:
+            return pixels_of(seen), None, seed
+        found = mask_of(np.asarray(mask))
+        return pixels_of(seen), found.flip(-1) if mirrored else found, seed

@@ -1,0 +1,100 @@
+"""The pictures of a run as latents: encoded once before the first step, or, where they change, at each look."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..config.groups.dataset import DatasetSettings
+from ..dataset.augment import changes_pixels
+from ..dataset.fresh_latents import FreshLatents
+from ..dataset.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
+from ..dataset.plan import TrainingPlan
+from ..dataset.problems import names_of
+from ..models.hashes import file_sha256
+from ..runs.control import RunControl
+from .model import TrainedModel
+from .report import Reporter
+
+
+class StoppedEarly(Exception):
+    """A stop was asked for before the first step, while there is nothing to save yet."""
+
+
+def progress_until_stop(control: RunControl, reporter: Reporter) -> Callable[[int, int], None]:
+    """Reports progress, and raises ``StoppedEarly`` once a stop is asked for."""
+    def progress(done: int, total: int) -> None:
+        if control.asked("stop"):
+            raise StoppedEarly
+        reporter.progress(done, total)
+
+    return progress
+
+
+def unchanged(settings: DatasetSettings) -> DatasetSettings:
+    """``settings`` for pictures that are only measured: nothing mirrored, recoloured or cut out elsewhere."""
+    return dataclasses.replace(settings, flip_aug=False, color_aug=False, random_crop=False, face_crop_aug_range="")
+
+
+def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
+               progress: Callable[[int, int], None]) -> LatentSource:
+    """The latents to train on. What keeps them from being encoded once is told as a warning.
+
+    Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if faces are wanted and cannot be looked for.
+    """
+    if settings.alpha_mask and not any(picture.has_alpha for picture in plan.pictures):
+        reporter.warning("alpha_mask is on, but no picture has an alpha channel, so all of each is learned.")
+    changing = changes_pixels(settings)
+    if not changing:
+        return encode(plan, model, settings, reporter, "Encoding the pictures", progress)
+    on_disk = " and cache_latents_to_disk has no effect" if settings.cache_latents_to_disk else ""
+    reporter.warning(f"With {' and '.join(changing)} pictures look different each time, so they cannot be encoded "
+                     f"once: each step encodes its own, which is slower, the VAE stays in memory{on_disk}.")
+    fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
+    reporter.phase("latents", "Checking the pictures", total=len(plan.pictures))
+    fresh.check(progress)
+    return fresh
+
+
+def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter, text: str,
+           progress: Callable[[int, int], None]) -> LatentStore:
+    """Latents of a plan's pictures, encoded once; the VAE is on the accelerator for as long as that takes."""
+    vae = model.base.vae
+    identity, cache_folder = "", None
+    if settings.cache_latents_to_disk:
+        cache_folder = cache_folder_of(Path(settings.train_data_dir))
+        identity = f"{file_sha256(model.base.vae_file or model.base.checkpoint)}:{vae.dtype}"
+    reporter.phase("latents", text, total=len(plan.pictures))
+    store = encode_all(plan, encoder_of(model, reporter, identity), cache_folder=cache_folder, progress=progress,
+                       wanted=Wanted(settings.flip_aug, settings.alpha_mask))
+    if settings.alpha_mask:
+        empty = [plan.pictures[index].path for index in store.without_any_opaque_pixel()]
+        if empty:
+            reporter.warning(f"Nothing is learned from pictures that are wholly transparent: {names_of(empty)}.")
+    if model.device.type != "cpu":
+        vae.to("cpu")
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
+    return store
+
+
+def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encoder:
+    """The VAE as latents need it, moved to the accelerator when it is used."""
+    vae, device = model.base.vae, model.device
+
+    def encode_pixels(pixels: Tensor) -> Posterior:
+        vae.to(device)
+        with torch.no_grad():
+            spread = vae.encode(pixels.to(device, vae.dtype), return_dict=False)[0]
+        return Posterior(spread.mean, spread.std)
+
+    def encode_in_float32(pixels: Tensor) -> Posterior:
+        reporter.warning("The VAE gave NaN, so it is used in float32 from here on.")
+        vae.to(torch.float32)
+        return encode_pixels(pixels)
+
+    return Encoder(encode_pixels, encode_in_float32, identity, model.base.family.latent_scale)
