@@ -26,16 +26,21 @@ sys.path.insert(0, str(ROOT))
 from lib_lora_train.environment import make_virtual_environment  # noqa: E402
 from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
-WORKER_TESTS = ("architecture", "config", "runs", "environment", "advice", "dataset", "models", "networks", "training",
+ENVIRONMENT_TESTS = ("environment",)
+WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "training",
                 "tagging", "demo", "make_mini")
 HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions", "browser")
 
 _WORKER_PYTEST = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from lib_lora_train.environment.isolation import isolate
-isolate([Path({base!r}), Path({tools!r}), Path({root!r})])
+folders = [{base!r}, {tools!r}, {root!r}]
+isolate([Path(folder) for folder in folders])
+if {children_see_packages}:
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
 import pytest
 sys.exit(pytest.main(sys.argv[1:]))
 """
@@ -67,8 +72,13 @@ def worker(arguments: Sequence[str]) -> int:
     tools = CACHE / "worker-tools"
     fill(tools, ROOT / "tests" / "worker_requirements.txt",
          [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
-    code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(tools))
-    return run([python, "-c", code, *existing(WORKER_TESTS), *arguments])
+    status = 0
+    # the environment's own tests are about what a child process sees, so nothing is put on its path for them
+    for tests, children_see_packages in ((WORKER_TESTS, True), (ENVIRONMENT_TESTS, False)):
+        code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(tools),
+                                     children_see_packages=children_see_packages)
+        status = run([python, "-c", code, *existing(tests), *arguments]) or status
+    return status
 
 
 def host(arguments: Sequence[str]) -> int:
