@@ -109,8 +109,11 @@ def test_the_whole_flow_tag_edit_undo_train(tmp_path: Path, hearts: Path):
 
 def trained(tmp_path: Path, folder: Path) -> Path:
     """The LoRA of two steps on the mini checkpoint."""
+    import torch
+
     from lib_lora_train.cli.train import train_command
 
+    torch.set_num_threads(1)  # on a busy machine two wait for each other
     job = job_from({"base": {"checkpoint": str(DEMO / "mini_sd15.safetensors"), "max_token_length": 75},
                     "dataset": {"train_data_dir": str(folder), "resolution": "64", "min_bucket_reso": 64,
                                 "max_bucket_reso": 64, "train_batch_size": 2},
