@@ -157,7 +157,9 @@ window.TrainLora = window.TrainLora || {};
 
     function failure(status, answer, text) {
         if (status === 401) return new ApiError("Please log in to the webui first.", [], status);
-        if (answer && typeof answer.error === "string") return new ApiError(answer.error, answer.problems || [], status);
+        if (answer && typeof answer.error === "string") {
+            return new ApiError(answer.error, answer.problems || [], status);
+        }
         const detail = answer && answer.detail ? answer.detail : text;
         const words = typeof detail === "string" ? detail : JSON.stringify(detail);
         if (status < 500) return new ApiError(words.slice(0, 400) || `The webui answered ${status}.`, [], status);

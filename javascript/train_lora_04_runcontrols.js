@@ -16,7 +16,8 @@
             this.pause = TL.button("Pause", {icon: "pause", id: `${prefix}_pause`, click: () => this.act("pause")});
             this.resume = TL.button("Go on", {kind: "primary", icon: "play", id: `${prefix}_resume`,
                 click: () => this.act("resume")});
-            this.stop = TL.button("Stop", {icon: "stop", kind: "danger", id: `${prefix}_stop`, click: () => this.act("stop")});
+            this.stop = TL.button("Stop", {kind: "danger", icon: "stop", id: `${prefix}_stop`,
+                click: () => this.act("stop")});
             this.buttons = [this.pause, this.resume, this.stop];
         }
 

@@ -20,7 +20,7 @@
             text: "This takes a few minutes. You can go on using the webui, and look at your pictures meanwhile."},
     };
 
-    /** @type {{state: string, text: HTMLElement, detail: HTMLElement, lines: HTMLElement, start: HTMLButtonElement}|null} */
+    /** @type {any} the parts of the banner that is shown, null for none */
     let banner = null;
 
     function environmentState() {

@@ -39,7 +39,9 @@
     function load() {
         if (!loading) {
             loading = TL.api("schema").then((schema) => {
-                for (const group of schema.groups) for (const setting of group.settings) settings.set(setting.key, setting);
+                for (const group of schema.groups) {
+                    for (const setting of group.settings) settings.set(setting.key, setting);
+                }
                 for (const key of Object.keys(changed)) if (!settings.has(key)) delete changed[key];
             });
             loading.catch(() => {
@@ -80,7 +82,10 @@
         TL.emit("setting", {keys: [key]});
     }
 
-    /** @param {Record<string, Record<string, any>>} job nested values that are taken over @param {string[]} [but] keys left alone */
+    /**
+     * @param {Record<string, Record<string, any>>} job nested values that are taken over
+     * @param {string[]} [but] keys left alone
+     */
     function take(job, but = []) {
         const keys = [];
         for (const [group, values] of Object.entries(job)) {

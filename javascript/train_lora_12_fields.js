@@ -99,8 +99,9 @@
         const input = control(setting, id);
         const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
         const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
-        const reset = TL.button(`Set ${label} back to ${inWords(form.defaultOf(setting.key))}`, {kind: "quiet", icon: "reset",
-            iconOnly: true, small: true, click: () => {
+        const usual = inWords(form.defaultOf(setting.key));
+        const reset = TL.button(`Set ${label} back to ${usual}`, {kind: "quiet", icon: "reset", iconOnly: true,
+            small: true, click: () => {
                 form.reset(setting.key);
                 input.focus({preventScroll: true});
             }});

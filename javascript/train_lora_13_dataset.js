@@ -10,95 +10,105 @@
     /** What the last look found: the answer of /train-lora/dataset/look, null before the first. */
     TL.dataset = null;
 
-    function datasetCard() {
-        const input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
-            autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
-            list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
-            on: {input: () => form.set(FOLDER, input.value.trim()),
-                keydown: (event) => event.key === "Enter" && !event.ctrlKey && look(true)}});
-        const recent = h("datalist", {id: "tl_dataset_folders"});
-        const start = TL.button("Look", {id: "tl_dataset_look", click: () => look(true)});
-        const problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
-        const found = h("div", {class: "tl-found"});
-        /** @type {AbortController|null} */
-        let asking = null;
-        let showAll = false;
+    class DatasetCard {
+        constructor() {
+            /** @type {AbortController|null} */
+            this.asking = null;
+            this.showAll = false;
+            this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
+                autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
+                list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
+                on: {input: () => form.set(FOLDER, this.input.value.trim()),
+                    keydown: (event) => event.key === "Enter" && !event.ctrlKey && this.look(true)}});
+            this.recent = h("datalist", {id: "tl_dataset_folders"});
+            this.start = TL.button("Look", {id: "tl_dataset_look", click: () => this.look(true)});
+            this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
+            this.found = h("div", {class: "tl-found"});
+            this.element = TL.card("Pictures", {step: 1, id: "tl_dataset"},
+                h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
+                    "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found);
+            this.lookSoon = TL.later(() => this.look(false), 500);
+            TL.on("setting", ({keys}) => this.followForm(keys));
+            TL.on("look", () => this.look(false));
+            this.showRecent();
+            this.show(null);
+        }
 
-        function showRecent() {
-            fill(recent, TL.store.get("folders", []).map((folder) => h("option", {value: folder})));
+        followForm(keys) {
+            if (keys.includes(FOLDER)) {
+                if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.get(FOLDER) || "";
+                if (keys.length > 1) this.lookSoon();
+            } else if (TL.dataset && keys.some(changesWhatIsFound)) this.lookSoon();
+        }
+
+        showRecent() {
+            fill(this.recent, TL.store.get("folders", []).map((folder) => h("option", {value: folder})));
         }
 
         /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
-        async function look(asked) {
-            const folder = input.value.trim();
-            setText(problem, "");
+        async look(asked) {
+            const folder = this.input.value.trim();
+            setText(this.problem, "");
             if (!folder) {
-                if (asked) setText(problem, "Type or paste the path of the folder that holds your pictures.");
-                TL.dataset = null;
-                show(null);
+                if (asked) setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
+                this.take(null);
                 return;
             }
-            if (asking) asking.abort();
-            asking = new AbortController();
-            const mine = asking;
-            found.classList.add("tl-dim");
-            start.disabled = asked;
+            if (this.asking) this.asking.abort();
+            this.asking = new AbortController();
+            this.setBusy(true, asked);
             try {
-                const job = form.job();
-                const settings = {...job.dataset, train_data_dir: folder};
-                const answer = await TL.api("dataset/look", {body: {folder, settings}, quiet: true, signal: mine.signal});
-                TL.dataset = answer;
-                if (asked) remember(folder);
-                show(answer);
+                const body = {folder, settings: {...form.job().dataset, train_data_dir: folder}};
+                const answer = await TL.api("dataset/look", {body, quiet: true, signal: this.asking.signal});
+                if (asked) this.remember(folder);
+                this.take(answer);
             } catch (error) {
                 if (error.name === "AbortError") return;
-                start.disabled = false;
-                found.classList.remove("tl-dim");
-                if (!asked && (error.problems || []).some(aboutOther)) return;
-                setText(problem, [error.message, ...(error.problems || [])].filter(once).map(form.inWords).join(" "));
-                TL.dataset = null;
-                show(null);
+                this.fail(error, asked);
             }
-            start.disabled = false;
-            found.classList.remove("tl-dim");
-            TL.emit("dataset", TL.dataset);
+            this.setBusy(false, asked);
         }
 
-        function remember(folder) {
+        fail(error, asked) {
+            const problems = error.problems || [];
+            if (!asked && problems.some(aboutOther)) return;
+            setText(this.problem, [error.message, ...problems].filter(once).map(form.inWords).join(" "));
+            this.take(null);
+        }
+
+        setBusy(busy, asked) {
+            this.found.classList.toggle("tl-dim", busy);
+            this.start.disabled = busy && asked;
+        }
+
+        take(answer) {
+            TL.dataset = answer;
+            this.show(answer);
+            TL.emit("dataset", answer);
+        }
+
+        remember(folder) {
             const folders = TL.store.get("folders", []).filter((other) => other !== folder);
             TL.store.set("folders", [folder, ...folders].slice(0, 8));
-            showRecent();
+            this.showRecent();
             TL.emit("folder", folder);
         }
 
-        function show(answer) {
+        show(answer) {
             if (!answer) {
-                fill(found, input.value.trim() ? null : emptyFolder());
+                fill(this.found, this.input.value.trim() ? null : emptyFolder());
                 return;
             }
-            fill(found, summary(answer), thumbnails(answer, showAll, () => {
-                showAll = !showAll;
-                show(answer);
-            }), TL.findings(answer.problems || []), leftOut(answer.left_out || []), shapes(answer.buckets || []),
-            concepts(answer.concepts || []));
+            const turn = () => {
+                this.showAll = !this.showAll;
+                this.show(answer);
+            };
+            fill(this.found, summary(answer), thumbnails(answer, this.showAll, turn), TL.findings(answer.problems),
+                leftOut(answer.left_out), shapes(answer.buckets), concepts(answer.concepts));
         }
-
-        const lookAgain = TL.later(() => look(false), 500);
-        TL.on("setting", ({keys}) => {
-            if (keys.includes(FOLDER)) {
-                if (input.value.trim() !== form.get(FOLDER)) input.value = form.get(FOLDER) || "";
-                if (keys.length > 1) lookAgain();
-            } else if (TL.dataset && keys.some((key) => key.startsWith("dataset.") && key !== "dataset.activation_tag")) {
-                lookAgain();
-            }
-        });
-        TL.on("look", () => look(false));
-        showRecent();
-        show(null);
-        return TL.card("Pictures", {step: 1, id: "tl_dataset"},
-            h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
-                "Folder with your pictures"), input, start, recent), problem, found);
     }
+
+    const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
 
     /** A setting that cannot be used is told at its own field. */
     const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
@@ -112,14 +122,14 @@
 
     function summary(answer) {
         const {pictures, captions} = answer;
-        const shapes = (answer.buckets || []).length;
+        const shapes = answer.buckets.length;
         const stats = [
             stat(format.number(pictures), pictures === 1 ? "picture" : "pictures"),
             stat(captions === pictures && pictures ? "all" : format.number(captions),
                 captions === 1 && pictures !== 1 ? "has a caption" : "have captions"),
             stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
         ];
-        if ((answer.left_out || []).length) stats.push(stat(format.number(answer.left_out.length), "left out"));
+        if (answer.left_out.length) stats.push(stat(format.number(answer.left_out.length), "left out"));
         return h("div", {class: "tl-stats", role: "status"}, stats);
     }
 
@@ -129,7 +139,7 @@
     }
 
     function thumbnails(answer, showAll, toggle) {
-        const all = answer.thumbnails || [];
+        const all = answer.thumbnails;
         if (!all.length) return null;
         const items = all.map((thumbnail) => ({src: thumbnail.url, title: format.fileName(thumbnail.path),
             text: thumbnail.caption || "no caption"}));
@@ -184,5 +194,5 @@
             h("ul", {class: "tl-paths"}, files.map((file) => h("li", {}, h("b", {}, file.path), " ", file.reason))));
     }
 
-    TL.datasetCard = datasetCard;
+    TL.DatasetCard = DatasetCard;
 })();

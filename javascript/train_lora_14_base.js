@@ -53,15 +53,17 @@
         const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
         const select = h("select", {id, class: "tl-input tl-select", "aria-describedby": `${id}-problem`,
             on: {change: () => (select.value === FOLLOW ? form.reset(key) : form.set(key, select.value))}});
-        const element = h("div", {class: `tl-field${wide ? " tl-wide" : ""}`, data: {key}}, h("div", {class: "tl-field-head"},
-            h("label", {class: "tl-label", for: id}, label)), h("div", {class: "tl-control"}, select), problem);
+        const element = h("div", {class: `tl-field${wide ? " tl-wide" : ""}`, data: {key}},
+            h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label)),
+            h("div", {class: "tl-control"}, select), problem);
         let offered = "";
 
         /** @param {string[][]} first path and title @param {{path: string, title: string}[]} choices */
         function offer(first, choices) {
             const chosen = form.isChanged(key) ? form.get(key) : FOLLOW;
             const list = [...first, ...choices.map((choice) => [choice.path, choice.title])];
-            if (chosen !== "" && !list.some(([path]) => path === chosen)) list.push([chosen, TL.format.fileName(chosen)]);
+            const known = list.some(([path]) => path === chosen);
+            if (chosen !== "" && !known) list.push([chosen, TL.format.fileName(chosen)]);
             if (JSON.stringify(list) !== offered) {
                 offered = JSON.stringify(list);
                 fill(select, list.map(([path, title]) => h("option", {value: path}, title)));

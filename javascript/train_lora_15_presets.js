@@ -32,8 +32,9 @@
                     form.restore(before);
                     close();
                 }}), TL.button("Close", {kind: "quiet", icon: "close", iconOnly: true, small: true, click: close})),
-            TL.fold("Why these settings", h("dl", {}, reasons.map(([key, reason]) => [
-                h("dt", {}, `${form.settings.get(key).label}: ${TL.valueInWords(form.get(key))}`), h("dd", {}, reason)]))));
+            TL.fold("Why these settings", h("dl", {}, reasons.map(([key, reason]) =>
+                [h("dt", {}, `${form.settings.get(key).label}: ${TL.valueInWords(form.get(key))}`),
+                    h("dd", {}, reason)]))));
             why.hidden = false;
         }
 

@@ -20,7 +20,8 @@
         const all = [...form.settings.values()];
         const named = form.settings.get("save.output_name");
         const first = [named, form.settings.get("dataset.activation_tag")].filter(Boolean);
-        const main = all.filter((setting) => setting.view === "main" && setting.group !== "base" && !first.includes(setting));
+        const main = all.filter((setting) => setting.view === "main" && setting.group !== "base")
+            .filter((setting) => !first.includes(setting));
         const changes = h("span", {class: "tl-count"});
         const more = moreSettings(all.filter((setting) => setting.view === "more"), make, changes);
         const top = [...first, ...main].map((setting) => make(setting));

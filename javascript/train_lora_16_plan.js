@@ -4,6 +4,7 @@
 (() => {
     const TL = window.TrainLora;
     const {h, fill, setText, form, format} = TL;
+    const FOLDER = "dataset.train_data_dir";
 
     /** The last answer of /train-lora/job/check, null before the first. */
     TL.plan = null;
@@ -17,7 +18,8 @@
         const problems = h("div", {});
         const chart = TL.scheduleChart();
         const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, hintLine);
-        const empty = h("p", {class: "tl-note"}, "The number of steps appears here once there is a folder with pictures.");
+        const empty = h("p", {class: "tl-note"},
+            "The number of steps appears here once there is a folder with pictures.");
 
         function show(plan) {
             const known = Boolean(plan && plan.total_steps);
@@ -47,7 +49,7 @@
             `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
     }
 
-    const aboutEmptyFolder = (text) => form.keyOf(text) === "dataset.train_data_dir" && !form.get("dataset.train_data_dir");
+    const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLDER);
 
     const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
         (Number(form.get("training.gradient_accumulation_steps")) || 1);
@@ -56,7 +58,7 @@
     function counted() {
         const found = TL.dataset;
         if (!found) return {pictures: 0, seen: 0, repeats: null};
-        const concepts = found.concepts && found.concepts.length ? found.concepts : [{pictures: found.pictures, repeats: 1}];
+        const {concepts} = found;
         const seen = concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
         const repeats = new Set(concepts.map((concept) => concept.repeats));
         return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
@@ -67,7 +69,8 @@
         const {pictures, seen, repeats} = counted();
         const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
         if (!seen) return total;
-        const part = (count, one, many) => [h("b", {}, format.number(count)), ` ${count === 1 ? one : many || `${one}s`}`];
+        const part = (count, one, many = `${one}s`) =>
+            [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
         const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
             [part(pictures, "picture"), " × ", part(repeats, "repeat")];
         return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
@@ -79,7 +82,8 @@
         const {seen} = counted();
         const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
         if (!seen || !plan.epochs) return `${each}.`;
-        if (plan.steps_per_epoch * plan.epochs !== plan.total_steps) return `${each}, until the number of steps is reached.`;
+        const whole = plan.steps_per_epoch * plan.epochs === plan.total_steps;
+        if (!whole) return `${each}, until the number of steps is reached.`;
         if (seen / batchSize() === plan.steps_per_epoch) return "";
         return `${each}: a batch holds pictures of one shape only, so some are not full.`;
     }

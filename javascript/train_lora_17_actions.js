@@ -14,6 +14,7 @@
         const second = h("p", {class: "tl-action-second"});
         const controls = new TL.RunControls(train.run, "tl");
         const start = TL.button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
+        const queue = TL.button("Queue another", {icon: "plus", id: "tl_queue", click: press});
         let busy = false;
 
         async function press() {
@@ -23,7 +24,8 @@
             const problems = TL.plan ? TL.plan.problems : [];
             if (problems.length) {
                 toFirstProblem();
-                TL.toast("warning", "Something is still missing or wrong in the form.", {problems: problems.map(form.inWords)});
+                TL.toast("warning", "Something is still missing or wrong in the form.",
+                    {problems: problems.map(form.inWords)});
             } else {
                 await begin();
             }
@@ -48,10 +50,9 @@
         function show() {
             const run = train.run();
             const {live} = controls;
-            setText(start.querySelector(".tl-button-label"), live ? "Queue another" : "Train");
-            start.classList.toggle("tl-primary", !live);
-            start.classList.toggle("tl-secondary", live);
-            start.disabled = busy || TL.environmentState() !== "ready";
+            start.hidden = live;
+            queue.hidden = !live;
+            start.disabled = queue.disabled = busy || TL.environmentState() !== "ready";
             setText(sentence, live ? run.sentence() : idleSentence(run));
             setText(second, secondLine(run));
             controls.show();
@@ -61,7 +62,7 @@
         show();
         return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
             h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
-                h("div", {class: "tl-action-buttons"}, controls.buttons, start)));
+                h("div", {class: "tl-action-buttons"}, controls.buttons, queue, start)));
     }
 
     function idleSentence(run) {
@@ -71,8 +72,11 @@
         if (environment !== "ready") return "Install the training packages first, with the button at the top.";
         if (!form.get("dataset.train_data_dir")) return "Choose a folder with pictures to begin.";
         if (!form.get("save.output_name")) return "Give the LoRA a name, and it can be trained.";
-        if (plan && plan.problems.length) return `${format.plural(plan.problems.length, "thing")} to mend in the form first.`;
-        if (plan && plan.total_steps) return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
+        const wrong = plan ? plan.problems.length : 0;
+        if (wrong) return `${format.plural(wrong, "thing")} to mend in the form first.`;
+        if (plan && plan.total_steps) {
+            return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
+        }
         return run ? run.sentence() : "Press Look to see what is in the folder.";
     }
 
@@ -80,6 +84,7 @@
         if (run && run.open) {
             const busy = TL.host && TL.host.busy && TL.host.busy.text;
             const pace = run.paceText();
+            if (run.state === "waiting") return busy || "It starts by itself when the run before it is done.";
             return `${run.summary.name}${pace ? `: ${pace}` : ""}${busy ? `. ${busy}` : ""}`;
         }
         if (run) return `Last run: ${run.summary.name}. ${run.sentence()}`;

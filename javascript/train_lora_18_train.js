@@ -59,7 +59,7 @@
         panel.append(columns, TL.actionBar({run: () => view.run, started}));
         TL.explainFields(columns, settings);
         form.load().then(() => {
-            settings.append(TL.datasetCard(), TL.baseCard(), TL.settingsCard(), TL.planCard());
+            settings.append(new TL.DatasetCard().element, TL.baseCard(), TL.settingsCard(), TL.planCard());
             built = true;
             if (form.get("dataset.train_data_dir")) TL.emit("look");
             TL.checkJob();

@@ -10,7 +10,10 @@
     const WIDTH = 320;
     const REST = 350;
 
-    /** @param {HTMLElement} place the positioned element that the note lies in @param {HTMLElement} column with the fields */
+    /**
+     * @param {HTMLElement} place the positioned element that the note lies in
+     * @param {HTMLElement} column with the fields
+     */
     function explainFields(place, column) {
         const text = h("div", {class: "tl-explain-text"});
         const note = h("aside", {class: "tl-explain", "aria-hidden": "true", hidden: true}, text);
@@ -26,9 +29,9 @@
             shown = setting ? field : null;
             note.hidden = !shown;
             if (!shown) return;
+            const advice = h("p", {class: "tl-explain-advice"}, TL.icon("bulb"), h("span", {}, setting.advice));
             fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
-                h("p", {}, setting.help),
-                setting.advice ? h("p", {class: "tl-explain-advice"}, TL.icon("bulb"), h("span", {}, setting.advice)) : null,
+                h("p", {}, setting.help), setting.advice ? advice : null,
                 h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {class: "tl-nowrap"},
                     `In sd-scripts: ${setting.sd_scripts || setting.name}.`)));
             move(field);

@@ -40,6 +40,8 @@
             this.steps = {step: [], loss: [], unet: [], text: []};
             /** @type {any} */
             this.lastStep = null;
+            /** @type {any} what is known of the whole run before its first step */
+            this.started = null;
             this.epochs = [];
             this.validation = [];
             this.saved = [];
@@ -68,7 +70,8 @@
                 this.progress = null;
                 this.ending = null;
                 this.stepping = false;
-            } else if (kind === "progress") this.progress = event;
+            } else if (kind === "started") this.started = event;
+            else if (kind === "progress") this.progress = event;
             else if (kind === "step") this.takeStep(event);
             else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
             else if (kind === "validation") this.validation.push(event);
@@ -112,13 +115,13 @@
         }
 
         get totalSteps() {
-            return this.lastStep ? this.lastStep.total_steps : this.summary.total_steps || 0;
+            return (this.lastStep || this.started || this.summary).total_steps || 0;
         }
 
         get totalEpochs() {
             const last = this.epochs[this.epochs.length - 1];
             const asked = this.job && this.job.training ? this.job.training.max_train_epochs : null;
-            return (last && last.total_epochs) || this.summary.total_epochs || asked || 0;
+            return (last || this.started || this.summary).total_epochs || asked || 0;
         }
 
         /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
@@ -151,7 +154,8 @@
             const {epoch, seconds_per_step: seconds} = this.lastStep;
             const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
             if (!seconds || this.state !== "running") return epochs;
-            return `${epochs}, ${seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`}`;
+            const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
+            return `${epochs}, ${pace}`;
         }
 
         /** @returns {string} what is going on, as a person would say it */
@@ -174,8 +178,10 @@
             const time = this.ending && this.ending.seconds ? ` in ${format.duration(this.ending.seconds)}` : "";
             switch (this.summary.state) {
             case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
-            case "stopped": return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
-            case "failed": return TL.form.inWords(this.summary.error || "The run has failed. The log below says where.");
+            case "stopped":
+                return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
+            case "failed":
+                return TL.form.inWords(this.summary.error || "The run has failed. The log below says where.");
             case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
             default: return "";
             }

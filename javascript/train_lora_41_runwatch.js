@@ -8,7 +8,7 @@
     const models = new Map();
     /** @type {Map<string, number>} how many views show a run */
     const watched = new Map();
-    /** @type {any[]} the answer of /train-lora/runs, newest first */
+    /** @type {any[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
     let runs = [];
     let lost = false;
 

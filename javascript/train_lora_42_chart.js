@@ -102,7 +102,7 @@
         return sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(share * (sorted.length - 1))))];
     }
 
-    /** @param {number} x @param {number} y @param {string} text @param {string} [name] of the class @returns {SVGElement} */
+    /** @param {number} x @param {number} y @param {string} text @param {string} [name] of the class */
     function label(x, y, text, name = "tl-axis-text") {
         return svg("text", {x: x.toFixed(1), y: y.toFixed(1), class: name}, text);
     }
@@ -120,17 +120,19 @@
             const {schedule} = shown;
             const top = Math.max(...schedule.map((point) => Math.max(point[1] || 0, point[2] || 0)), 0);
             const last = schedule[schedule.length - 1][0];
-            const left = 52;
+            const left = 60;
             const x = scale(schedule[0][0], last, left, width - 8);
             const y = scale(0, top || 1, height - 18, 8);
             const differ = schedule.some((point) => point[2] !== null && point[1] !== null && point[1] !== point[2]);
             const path = (index, name) => svg("path", {class: name,
                 d: line(schedule.map((point) => [x(point[0]), point[index] === null ? NaN : y(point[index])]))});
-            const words = `Learning rate: starts at ${TL.format.rate(schedule[0][1])}, highest ${TL.format.rate(top)}, ` +
-                `ends at ${TL.format.rate(schedule[schedule.length - 1][1])}.`;
-            TL.fill(element, svg("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words},
+            const {rate} = TL.format;
+            const words = `Learning rate: starts at ${rate(schedule[0][1])}, highest ${rate(top)}, ` +
+                `ends at ${rate(schedule[schedule.length - 1][1])}.`;
+            const viewBox = `0 0 ${width} ${height}`;
+            TL.fill(element, svg("svg", {width, height, viewBox, role: "img", "aria-label": words},
                 svg("line", {class: "tl-axis", x1: left, x2: width - 8, y1: y(0), y2: y(0)}),
-                label(left - 8, y(top) + 4, TL.format.rate(top), "tl-axis-text tl-end"),
+                label(left - 8, y(top) + 4, rate(Number(top.toPrecision(2))), "tl-axis-text tl-end"),
                 label(left - 8, y(0) + 4, "0", "tl-axis-text tl-end"),
                 label(left, height - 4, "learning rate"),
                 label(width - 8, height - 4, `step ${TL.format.number(shown.steps)}`, "tl-axis-text tl-end"),

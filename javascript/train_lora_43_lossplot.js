@@ -5,7 +5,9 @@
     const TL = window.TrainLora;
     const {h, svg, setText, format} = TL;
     const {scale, ticks, tickText, line, thinned, smoothed, quantile, label} = TL.chart;
-    const MARGIN = {left: 52, right: 12, top: 20, bottom: 24};
+    const MARGIN = {left: 60, right: 12, top: 28, bottom: 24};
+    const EPOCH_LINE = 11;
+    const KEY_STEPS = {ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity};
     const HEIGHT = 264;
     const RATE_HEIGHT = 92;
 
@@ -54,7 +56,7 @@
             this.main.addEventListener("pointerleave", () => this.readAt(null));
             this.main.addEventListener("blur", () => this.readAt(null));
             this.main.addEventListener("keydown", (event) => {
-                const step = {ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity}[event.key];
+                const step = KEY_STEPS[event.key];
                 if (!step || !this.run) return;
                 const last = this.run.steps.step.length - 1;
                 this.readAt(Math.max(0, Math.min(last, (this.at === null ? last : this.at) + step)));
@@ -102,8 +104,9 @@
             this.y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
             this.validationKey.hidden = !validation.length;
             this.savedKey.hidden = !saved.length;
-            setText(this.now, format.loss(this.smooth[count - 1]));
-            this.main.setAttribute("aria-label", `Loss: smoothed ${format.loss(this.smooth[count - 1])} at step ${last}, ` +
+            const now = format.loss(this.smooth[count - 1]);
+            setText(this.now, now);
+            this.main.setAttribute("aria-label", `Loss: smoothed ${now} at step ${last}, ` +
                 `${format.loss(this.smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
             this.drawMain(width);
             this.drawRates(width);
@@ -141,6 +144,7 @@
             const points = (list) => thinned(list.map((value, index) => [xs[index], clip(value)]));
             const across = ticks(0, to, Math.max(3, Math.floor(width / 110)));
             const acrossText = tickText(across);
+            const raw = {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))};
             this.cursor = svg("g", {class: "tl-cursor"});
             TL.fill(this.main,
                 values.map((value) => [svg("line", {class: "tl-grid", x1: MARGIN.left, x2: width - MARGIN.right,
@@ -150,7 +154,7 @@
                     "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
                 svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
                 label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
-                this.epochMarks(bottom), svg("path", {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))}),
+                this.epochMarks(bottom), svg("path", raw),
                 svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))}),
                 validation.length > 1 ? svg("path", {class: "tl-line-validation",
                     d: line(validation.map((point) => [this.x(point.step), clip(point.loss)]))}) : null,
@@ -163,13 +167,13 @@
 
         epochMarks(bottom) {
             let free = -Infinity;
-            const title = this.run.epochs.length ? [label(MARGIN.left - 8, MARGIN.top - 7, "Epoch", "tl-axis-text tl-end")] : [];
-            return [...title, ...this.run.epochs.map((epoch) => {
+            const title = label(MARGIN.left - 8, EPOCH_LINE, "Epoch", "tl-axis-text tl-end");
+            return [this.run.epochs.length ? title : null, ...this.run.epochs.map((epoch) => {
                 const x = this.x(epoch.step);
                 const named = x - free > 26;
                 if (named) free = x;
-                return [svg("line", {class: "tl-epoch", x1: x, x2: x, y1: MARGIN.top, y2: bottom}),
-                    named ? label(x, MARGIN.top - 7, String(epoch.epoch), "tl-axis-text tl-mid") : null];
+                return [svg("line", {class: "tl-epoch", x1: x, x2: x, y1: MARGIN.top - 8, y2: bottom}),
+                    named ? label(x, EPOCH_LINE, String(epoch.epoch), "tl-axis-text tl-mid") : null];
             })];
         }
 
@@ -192,7 +196,7 @@
             const path = (list, name) => svg("path", {class: name, d: line(thinned(list.map((value, index) =>
                 [this.x(step[index]), value === null || value === undefined ? NaN : y(value)])))});
             const differ = text.some((value, index) => Number.isFinite(value) && value !== unet[index]);
-            const highest = top / 1.05;
+            const highest = Number((top / 1.05).toPrecision(2));
             TL.fill(this.rates, label(MARGIN.left, 12, differ ? "Learning rate: UNet" : "Learning rate"),
                 differ ? label(MARGIN.left + 118, 12, "text encoder", "tl-axis-text tl-text-key") : null,
                 label(MARGIN.left - 8, y(highest) + 4, format.rate(highest), "tl-axis-text tl-end"),

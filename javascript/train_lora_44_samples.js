@@ -12,36 +12,40 @@
             this.drawn = "";
             this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
                 "aria-label": "Sample pictures by prompt and epoch"});
-            this.empty = TL.emptyState("No samples yet", "Write a few sample prompts into the settings, and each saved " +
-                "epoch is drawn here, beside the pictures without the LoRA.");
+            this.empty = TL.emptyState("No samples", "Write a few sample prompts into the settings, and each saved " +
+                "epoch of the next run is drawn here, beside the pictures without the LoRA.");
             this.element = h("div", {}, this.empty, this.scroller);
         }
 
         /** @param {any} run the model to show */
         show(run) {
-            const signature = `${run.id}/${run.samples.map((sample) => sample.path).join()}`;
+            const prompts = (run.job && run.job.sample && run.job.sample.sample_prompts) || [];
+            const signature = `${run.id}/${prompts.length}/${run.samples.map((sample) => sample.path).join()}`;
             if (signature === this.drawn) return;
             const other = this.run !== run;
-            const atEnd = other || this.scroller.scrollLeft + this.scroller.clientWidth >= this.scroller.scrollWidth - 24;
+            const {scrollLeft, clientWidth, scrollWidth} = this.scroller;
+            const atEnd = other || scrollLeft + clientWidth >= scrollWidth - 24;
             this.run = run;
             this.drawn = signature;
-            this.empty.hidden = run.samples.length > 0;
-            this.scroller.hidden = run.samples.length === 0;
             this.columns = columnsOf(run.samples);
-            this.rows = rowsOf(run.samples);
+            if (!this.columns.length) this.columns = [{step: 0, title: "Without"}];
+            this.rows = rowsOf(run.samples, run.open ? prompts : []);
+            this.empty.hidden = this.rows.length > 0;
+            this.scroller.hidden = !this.empty.hidden;
             fill(this.scroller, this.table());
             if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
         }
 
         table() {
+            const first = (column) => (column.step === 0 ? "tl-samples-first" : null);
             return h("table", {class: "tl-samples"},
                 h("thead", {}, h("tr", {}, this.columns.map((column) =>
-                    h("th", {scope: "col", class: column.step === 0 ? "tl-samples-first" : null}, column.title)))),
+                    h("th", {scope: "col", class: first(column)}, column.title)))),
                 this.rows.map((row, rowIndex) => h("tbody", {},
                     h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
                         h("span", {title: row.prompt}, row.prompt))),
                     h("tr", {}, this.columns.map((column, columnIndex) =>
-                        h("td", {class: column.step === 0 ? "tl-samples-first" : null}, this.picture(row, column, rowIndex, columnIndex)))))));
+                        h("td", {class: first(column)}, this.picture(row, column, rowIndex, columnIndex)))))));
         }
 
         picture(row, column, rowIndex, columnIndex) {
@@ -83,8 +87,9 @@
         });
     }
 
-    function rowsOf(samples) {
-        const rows = new Map();
+    /** @param {any[]} samples @param {string[]} prompts that will be drawn: their rows stand there from the start */
+    function rowsOf(samples, prompts) {
+        const rows = new Map(prompts.map((prompt, index) => [index, {prompt, byStep: new Map()}]));
         for (const sample of samples) {
             if (!rows.has(sample.index)) rows.set(sample.index, {prompt: sample.prompt, byStep: new Map()});
             rows.get(sample.index).byStep.set(sample.step, sample);

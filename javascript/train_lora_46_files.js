@@ -16,7 +16,8 @@
                 this.all = !this.all;
                 this.show(this.run);
             }});
-            this.empty = h("p", {class: "tl-note"}, "The first file is written at the end of the first epoch that is saved.");
+            this.empty = h("p", {class: "tl-note"},
+                "The first file is written at the end of the first epoch that is saved.");
             this.element = h("div", {}, this.empty, this.list, this.more);
         }
 
@@ -32,14 +33,16 @@
                 `Show all ${format.plural(run.saved.length, "file")}`);
             this.empty.hidden = run.saved.length > 0;
             this.list.hidden = run.saved.length === 0;
-            fill(this.list, [...run.saved].reverse().slice(0, this.all ? Infinity : FEW).map((file) => this.row(run, file)));
+            const newest = [...run.saved].reverse().slice(0, this.all ? Infinity : FEW);
+            fill(this.list, newest.map((file) => this.row(run, file)));
         }
 
         row(run, file) {
             const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
+            const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
             return h("li", {class: "tl-file"}, TL.icon("file"), h("div", {class: "tl-file-text"},
                 h("span", {class: "tl-file-name", title: file.path}, file.name),
-                h("span", {class: "tl-file-about"}, `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`)),
+                h("span", {class: "tl-file-about"}, about)),
             TL.button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
                 click: () => tryFile(run, file)}));
         }
@@ -78,8 +81,9 @@
         constructor() {
             this.drawn = "";
             this.table = h("div", {class: "tl-used"});
-            this.again = TL.button("Use these settings again", {small: true, icon: "reset", click: () => this.takeOver()});
-            this.element = TL.fold("Settings of this run", this.table, this.again);
+            const again = TL.button("Use these settings again",
+                {small: true, icon: "reset", click: () => this.takeOver()});
+            this.element = TL.fold("Settings of this run", this.table, again);
         }
 
         /** @param {any} run the model to show */

@@ -12,7 +12,8 @@
     function toTxt2img(answer) {
         const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
         if (!prompt) {
-            TL.toast("error", "The txt2img tab cannot be found on this page.", {problems: [`Prompt: ${answer.prompt}`]});
+            TL.toast("error", "The txt2img tab cannot be found on this page.",
+                {problems: [`The prompt would be: ${answer.prompt}`]});
             return;
         }
         prompt.value = joined(prompt.value, answer);
@@ -26,7 +27,9 @@
         const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
         const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
         const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
-        if (sameRun.test(before)) return before.replace(sameRun, (_, weight) => `<lora:${answer.name}${weight || ":1"}>`);
+        if (sameRun.test(before)) {
+            return before.replace(sameRun, (_, weight) => `<lora:${answer.name}${weight || ":1"}>`);
+        }
         const rest = before.trim();
         const words = rest.split(",").map((word) => word.trim());
         const added = answer.tag && words.includes(answer.tag) ? `<lora:${answer.name}:1>` : answer.prompt;
@@ -34,11 +37,11 @@
     }
 
     function openTab() {
-        const panel = document.querySelector("#tab_txt2img");
-        const bar = document.querySelector("#tabs > .tab-nav");
-        const buttons = bar ? [...bar.querySelectorAll("button")] : [];
+        /** @type {any[]} */
+        const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
+        const panels = [...document.querySelectorAll("#tabs > .tabitem")];
         const button = buttons.find((candidate) => candidate.textContent.trim() === "txt2img") ||
-            buttons[panel && panel.parentElement ? [...panel.parentElement.querySelectorAll(":scope > .tabitem")].indexOf(panel) : -1];
+            buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated
         if (button) button.click();
         else TL.toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
     }

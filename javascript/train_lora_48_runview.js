@@ -28,9 +28,10 @@
             this.log = new TL.LogView();
             this.used = new TL.UsedSettings();
             this.body = h("div", {class: "tl-run", hidden: true},
-                h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge), this.about,
-                    this.sentence, this.steering),
-                this.warnings, TL.card("Loss", {aside: this.plot.aside}, this.plot.element), TL.card("Samples", {}, this.samples.element),
+                h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
+                    this.about, this.sentence, this.steering),
+                this.warnings, TL.card("Loss", {aside: this.plot.aside}, this.plot.element),
+                TL.card("Samples", {}, this.samples.element),
                 TL.card("Saved files", {}, this.files.element),
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
             this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
@@ -77,9 +78,11 @@
 
     function aboutRun(run) {
         const parts = [];
-        if (run.summary.created) parts.push(`Started ${format.when(run.summary.created)}`);
-        if (run.job && run.job.base && run.job.base.checkpoint) parts.push(`on ${format.fileName(run.job.base.checkpoint)}`);
-        if (run.job && run.job.dataset) parts.push(`with ${format.fileName(run.job.dataset.train_data_dir)}`);
+        const {base, dataset} = run.job || {};
+        const begun = run.summary.state === "waiting" ? "Asked for" : "Started";
+        if (run.summary.created) parts.push(`${begun} ${format.when(run.summary.created)}`);
+        if (base && base.checkpoint) parts.push(`on ${format.fileName(base.checkpoint)}`);
+        if (dataset) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);
         return parts.join(" ");
     }
 

@@ -58,8 +58,8 @@
             "settings.", TL.button("Go to Train", {kind: "primary", click: () => TL.showTab("train")}));
         const search = h("input", {type: "search", class: "tl-input tl-search", placeholder: "Search by name",
             "aria-label": "Search runs by name", on: {input: () => narrow()}});
-        view = new TL.RunView({empty: TL.emptyState("Choose a run", "Its plots, samples, files and settings open here."),
-            controls: true});
+        const choose = TL.emptyState("Choose a run", "Its plots, samples, files and settings open here.");
+        view = new TL.RunView({empty: choose, controls: true});
         const side = h("div", {class: "tl-column tl-run-side"}, search, list);
         const columns = h("div", {class: "tl-columns tl-runs-columns"}, side,
             h("div", {class: "tl-column tl-column-run"}, view.element));
@@ -68,7 +68,7 @@
 
         function narrow() {
             const words = search.value.toLowerCase();
-            for (const row of rows.values()) row.element.hidden = !row.element.textContent.toLowerCase().includes(words);
+            for (const {element} of rows.values()) element.hidden = !element.textContent.toLowerCase().includes(words);
         }
 
         TL.on("runs", (runs) => {

@@ -59,10 +59,10 @@ function clippedLabels() {
         .map((element) => element.textContent);
 }
 
-/** Where the first cards, plots and buttons of the Train tab stand. */
+/** Where the cards, plots and buttons of the Train tab stand, down to the list that new files are added to. */
 function places() {
-    const things = "#tl-panel-train :is(.tl-card, .tl-plot, .tl-actions .tl-button:not([hidden]))";
-    return [...document.querySelectorAll(things)].slice(0, 12).map((element) => {
+    const things = "#tl-panel-train :is(.tl-card:not(.tl-folds), .tl-plot, .tl-actions .tl-button:not([hidden]))";
+    return [...document.querySelectorAll(things)].map((element) => {
         const box = element.getBoundingClientRect();
         return [box.x, box.y, box.width].map(Math.round);
     });
