@@ -13,6 +13,7 @@ from .buckets import Bucket, Fit
 from .captions import split_tags
 from .plan import fits_of
 from .problems import Problem, count_of, names_of
+from .regularization import balanced
 from .scan import Dataset, Picture, survey
 from .train_captions import plain_caption
 
@@ -37,7 +38,8 @@ def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
     fits = fits_of(settings, dataset.pictures)
     buckets = Counter(fit.bucket for fit in fits)
     guess = guess_activation_tag(dataset.pictures, settings)
-    problems = [*dataset.problems, *_about_pictures(dataset, fits, buckets), *_about_tag(dataset, settings)]
+    problems = [*dataset.problems, *_about_pictures(dataset, fits, buckets), *_about_tag(dataset, settings),
+                *_about_regularization(dataset)]
     order = {"error": 0, "warning": 1, "note": 2}
     return {
         "folder": str(folder),
@@ -99,6 +101,16 @@ def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Buck
         problems.append(Problem("note", f"{count_of(len(shared), 'caption file')} used by more than one picture, since "
                                         f"their names differ in the ending only: {names_of(shared)}.", tuple(shared)))
     return problems
+
+
+def _about_regularization(dataset: Dataset) -> list[Problem]:
+    """How many regularization pictures are used, and how often, to balance the others."""
+    if not dataset.regularization:
+        return []
+    used = balanced(dataset.pictures, dataset.regularization)
+    looks, own = (sum(picture.repeats for picture in pictures) for pictures in (used, dataset.pictures))
+    return [Problem("note", f"{len(used)} of {count_of(len(dataset.regularization), 'regularization picture')} are "
+                            f"used, with {count_of(looks, 'look')} an epoch beside {own} at your pictures.")]
 
 
 def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:

@@ -54,6 +54,11 @@ class TrainingPlan:
         return sum(picture.repeats for picture in self.pictures)
 
     @property
+    def training_looks_per_epoch(self) -> int:
+        """The same without regularization pictures."""
+        return sum(picture.repeats for picture in self.pictures if not picture.regularization)
+
+    @property
     def total_steps(self) -> int:
         """Steps of the whole run: ``max_train_steps`` if it is given, or else those of all epochs."""
         if self.max_steps is not None:

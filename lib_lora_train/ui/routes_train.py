@@ -110,7 +110,7 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
     schedule = [[step, rates[0] * factor, rates[1] * factor]
                 for step, factor in schedule_points(job.scheduler, plan.total_steps)]
     return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
-            "schedule": schedule, "steps_hint": steps_hint(plan.looks_per_epoch, plan.steps_per_epoch)}
+            "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
 
 
 def _file_size(job: Job) -> int | None:

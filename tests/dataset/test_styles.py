@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib_lora_train.config.groups.training import TrainingSettings
+from lib_lora_train.dataset.look import look
 from lib_lora_train.dataset.plan import plan_of
 from lib_lora_train.dataset.scan import scan_dataset
 from lib_lora_train.dataset.summary import summarize
@@ -59,6 +60,15 @@ def test_regularization_pictures_are_found_balanced_and_summed_up(folder):
     assert [(item.name, item.repeats, item.pictures) for item in summary.folders] == [("2_penny", 2, 3)]
     assert (summary.regularization_looks, summary.held_out) == (6, 0)
     assert list(summary.tag_frequency) == ["2_penny"]
+
+
+def test_the_look_tells_how_the_pictures_balance(folder):
+    found = look(folder, settings(folder, reg_data_dir=str(folder / "reg")))
+    notes = " ".join(problem["text"] for problem in found["problems"] if problem["level"] == "note")
+    assert "3 of 3 regularization pictures are used, with 6 looks an epoch beside 6 at your pictures." in notes
+    values = settings(folder, reg_data_dir=str(folder / "reg"))
+    plan = plan_of(values, scan_dataset(values), TrainingSettings())
+    assert (plan.looks_per_epoch, plan.training_looks_per_epoch) == (12, 6)
 
 
 def test_regularization_pictures_without_any_caption_never_get_the_activation_tag(folder):

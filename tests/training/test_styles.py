@@ -11,7 +11,11 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
+from lib_lora_train.config.load import load_job
 from lib_lora_train.dataset.scan import Picture
+from lib_lora_train.runs.events import EventWriter
+from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.run import run_training
 from lib_lora_train.training.step import prior_weights
 from tests.training.conftest import draw_pictures
 
@@ -42,11 +46,26 @@ def test_regularization_doubles_the_steps_and_the_file_tells_of_it(train, regula
     assert metadata["ss_prior_loss_weight"] == "1.0"
 
 
-def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit(train, regularization, tmp_path):
-    dataset = {**DRAWN, "reg_data_dir": str(regularization)}
+class _StopAfterThree(Reporter):
+    run = None
+
+    def step(self, fields):
+        super().step(fields)
+        if fields["step"] == 3:
+            self.run.control.request("stop")
+
+
+def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit_and_go_on_so(train, regularization, tmp_path):
+    dataset = {**DRAWN, "reg_data_dir": str(regularization), "flip_aug": True}
     first = train(save={"output_dir": str(tmp_path / "a")}, dataset=dataset)
-    second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset)
-    assert first.completed and second.completed
+    second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset, reporter_type=_StopAfterThree,
+                   before=lambda run: setattr(_StopAfterThree, "run", run))
+    assert second.events[-1]["event"] == "stopped" and second.of("step")[-1]["step"] == 3
+    assert "penny.safetensors" not in second.files
+    second.run.control.withdraw("stop")
+    with EventWriter(second.run.events_file) as events:
+        assert run_training(load_job(second.run.job_file), second.run, Reporter(events, terminal=False))
+    assert first.completed and "penny.safetensors" in second.files
     assert len(first.of("validation")) == 3 and first.of("started")[0]["pictures"] == 8  # 4 and 4 of class
     assert weights_of(first) == weights_of(second)
     undropped = train(save={"output_dir": str(tmp_path / "c")}, dataset={**dataset, "caption_dropout_rate": 0.0})
