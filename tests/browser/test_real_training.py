@@ -45,7 +45,8 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
     page.locator(".tl-run-sentence", has_text="Done: 24 steps").wait_for()
     assert steps_drawn(page) == 24  # 21 pictures in batches of 4, 4 times
     panel = page.locator("#tl-panel-train")
-    assert panel.locator(".tl-file-name").all_inner_texts() == ["hearts", "hearts-000003", "hearts-000002", "hearts-000001"]
+    assert panel.locator(".tl-file-name").all_inner_texts() == [
+        "hearts", "hearts-000003", "hearts-000002", "hearts-000001"]
     assert panel.locator(".tl-samples thead th").all_inner_texts() == [
         "Without", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"]
     page.wait_for_function("""() => [...document.querySelectorAll("#tl-panel-train .tl-sample img")]
