@@ -1,6 +1,7 @@
 /**
  * What a setting does, and what the guide says of it: a note that stands beside the field that has the focus or that
- * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered.
+ * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there
+ * is no other column, it lies above the field, and only while that has the focus.
  */
 "use strict";
 
@@ -23,6 +24,7 @@
         place.append(note);
 
         const fieldAt = (event) => event.target.closest(".tl-field");
+        const roomBeside = () => place.getBoundingClientRect().right - column.getBoundingClientRect().right > WIDTH + 16;
 
         function show(field) {
             const setting = field && form.settings.get(field.dataset.key);
@@ -41,8 +43,7 @@
             const outer = place.getBoundingClientRect();
             const box = field.getBoundingClientRect();
             const columnBox = column.getBoundingClientRect();
-            const beside = outer.right - columnBox.right > WIDTH + 16;
-            note.classList.toggle("tl-beside", beside);
+            const beside = roomBeside();
             const top = beside ? box.top : box.top - note.offsetHeight - 4;
             const lowest = Math.min(outer.bottom, window.innerHeight - 104) - note.offsetHeight;
             const above = Math.min(box.left - outer.left, outer.width - note.offsetWidth);
@@ -61,7 +62,7 @@
         });
         column.addEventListener("mouseover", (event) => {
             const field = fieldAt(event);
-            if (field !== shown) pointed(field);
+            if (field !== shown && roomBeside()) pointed(field);
         });
         column.addEventListener("mouseleave", () => {
             pointed(null);
