@@ -24,7 +24,8 @@
         place.append(note);
 
         const fieldAt = (event) => event.target.closest(".tl-field");
-        const roomBeside = () => place.getBoundingClientRect().right - column.getBoundingClientRect().right > WIDTH + 16;
+        const rightOf = (element) => element.getBoundingClientRect().right;
+        const roomBeside = () => rightOf(place) - rightOf(column) > WIDTH + 16;
 
         function show(field) {
             const setting = field && form.settings.get(field.dataset.key);
