@@ -53,7 +53,7 @@ def main(job_file: Path) -> None:
             events.write("step", {"step": step, "total_steps": total, "epoch": epoch, "loss": loss,
                                   "lr_unet": 1e-4, "lr_text_encoder": 5e-5, "seconds_per_step": pause,
                                   "seconds_left": (total - step) * pause})
-            print(f"step {step} of {total}, loss {loss:.4f}", flush=True)  # noqa: T201
+            print(f"step {step} of {total}, loss {loss:.4f}", flush=True)
             if step % STEPS_PER_EPOCH == 0:
                 events.write("epoch", {"epoch": epoch, "total_epochs": epochs, "loss": loss})
                 if step < total:
