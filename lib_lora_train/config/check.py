@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .check_network import network_problems
 from .job import Job
+from .optimizer_facts import OPTIMIZERS
 
+_HIGHEST_FIXED_RATE = 0.05
 FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
 _RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
 
@@ -12,7 +14,8 @@ _RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1
 def problems_of(job: Job) -> list[str]:
     """Every contradiction between settings, one sentence each; empty if the job can be run."""
     problems = name_problems(job.save.output_name)
-    problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job) + _loss_problems(job)
+    problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
+    problems += _loss_problems(job) + _rate_problems(job)
     problems += network_problems(job.network, job.optimizer)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
@@ -104,3 +107,18 @@ def _loss_problems(job: Job) -> list[str]:
         problems.append("loss.zero_terminal_snr needs a model that predicts velocity: pure noise holds nothing to "
                         "predict noise from. Switch base.v_parameterization on if it is one.")
     return problems
+
+
+def _rate_problems(job: Job) -> list[str]:
+    """A rate of 1 is right for adaptive optimizers, and stays behind when another is chosen."""
+    optimizer = job.optimizer
+    if OPTIMIZERS[optimizer.optimizer_type].adaptive or optimizer.optimizer_type.startswith("SGD"):
+        return []
+    rates = {"learning_rate": optimizer.learning_rate, "unet_lr": optimizer.unet_lr,
+             "text_encoder_lr": optimizer.text_encoder_lr}
+    used = {name: rate for name, rate in rates.items() if rate is not None}
+    if len(used) == len(rates):
+        del used["learning_rate"]  # both parts have a rate of their own
+    return [f"optimizer.{name} is {rate:g}, which turns a LoRA to noise with {optimizer.optimizer_type}. Use about "
+            "0.0001, or an optimizer that finds the rate by itself, such as Prodigy."
+            for name, rate in used.items() if rate > _HIGHEST_FIXED_RATE]

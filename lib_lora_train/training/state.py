@@ -74,7 +74,7 @@ def load_state(folder: Path, learner: Learner, job: Job) -> Progress | None:
     changed = [group for group, values in _what_must_stay(job).items() if content["job"].get(group) != values]
     if changed:
         raise RunError(f"The settings in {', '.join(changed)} are not those that the run began with, so it cannot go "
-                       "on exactly. Put them back, or start a new run with network_weights.")
+                       "on exactly. Put them back, or start a new run.")
     network = dict(learner.model.network.named_parameters())
     with torch.no_grad():
         for name, value in content["network"].items():

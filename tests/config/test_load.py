@@ -52,6 +52,8 @@ def test_all_problems_are_listed_at_once():
     ({"training": {"max_train_epochs": None}}, "both empty"),
     ({"base": {"max_token_length": 100}}, "Choose 75, 150 or 225"),
     ({"save": {"output_dir": ""}}, "save.output_dir is empty"),
+    ({"optimizer": {"optimizer_type": "AdamW"}}, "optimizer.learning_rate is 1, which turns a LoRA to noise"),
+    ({"optimizer": {"optimizer_type": "Lion", "learning_rate": 1e-4, "text_encoder_lr": 2.0}}, "text_encoder_lr is 2"),
 ])
 def test_contradictions_are_said_with_the_way_out(values, words):
     with pytest.raises(ConfigError, match=words):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 
 from lib_lora_train.config.job import Job
@@ -28,6 +29,13 @@ def tiny() -> Tiny:
 @pytest.fixture(scope="session")
 def checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def one_precision_a_process() -> Iterator[None]:
+    """accelerate keeps the precision for the life of a process, as the worker does; each test is a worker of its own."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def draw_pictures(folder: Path, count: int = 5, seed: int = 0) -> Path:
