@@ -24,7 +24,7 @@ def test_it_installs_once_and_then_has_nothing_to_do(extension: ExtensionCopy, c
     began = time.perf_counter()
     second = extension.install()
     with capsys.disabled():
-        print(f"\ninstall.py with nothing to do took {time.perf_counter() - began:.3f} s")  # noqa: T201
+        print(f"\ninstall.py with nothing to do took {time.perf_counter() - began:.3f} s")
     assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
 
 

@@ -33,7 +33,7 @@ def checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def one_precision_a_process() -> Iterator[None]:
-    """accelerate keeps the precision for the life of a process, as the worker does; each test is a worker of its own."""
+    """accelerate keeps the precision for the life of a process; each test stands for a worker of its own."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 

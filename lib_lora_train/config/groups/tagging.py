@@ -52,7 +52,8 @@ class TagRuleSettings:
 
     general_threshold: float = setting(
         0.35, "A tag is kept if the tagger is surer of it than this.", minimum=0.0, maximum=1.0, view="main",
-        label="Threshold for tags", advice="Higher means fewer and surer tags. Bad tags do more harm than missing ones.")
+        label="Threshold for tags",
+        advice="Higher means fewer and surer tags. Bad tags do more harm than missing ones.")
     character_threshold: float = setting(
         0.85, "The same for the names of characters, series and artists.", minimum=0.0, maximum=1.0, view="main",
         label="Threshold for names")
