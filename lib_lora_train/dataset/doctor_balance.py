@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..config.groups.dataset import DatasetSettings
 from .doctor_report import Finding, Group, Mend
 from .editor import CaptionEditor
+from .problems import count_of
 from .scan import Concept, Dataset
 
 _UNEVEN = 1.5
@@ -37,12 +38,12 @@ def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
 def _group(editor: CaptionEditor, concept: Concept, repeats: int) -> Group:
     folder = concept.folder.relative_to(editor.folder).as_posix()
     looks = concept.pictures * concept.repeats
-    text = (f"{_name(concept)}: {concept.pictures} pictures, {concept.repeats} repeats, {looks} times an epoch; "
-            f"{repeats} repeats make {repeats * concept.pictures}.")
+    text = (f"{_name(concept)}: {count_of(concept.pictures, 'picture')}, {count_of(concept.repeats, 'repeat')}, "
+            f"{looks} times an epoch; with {count_of(repeats, 'repeat')}, {repeats * concept.pictures} times.")
     number, _, rest = concept.folder.name.partition("_")
     if repeats == concept.repeats or not number.isdecimal():
         return Group(text, ())
-    return Group(text, (), (Mend(f"Use {repeats} repeats", "rename-folder", (),
+    return Group(text, (), (Mend(f"Use {count_of(repeats, 'repeat')}", "rename-folder", (),
                                  {"folder": folder, "name": f"{repeats}_{rest}"}),))
 
 

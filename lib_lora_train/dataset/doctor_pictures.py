@@ -72,7 +72,8 @@ def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding
                 if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
                 and _PLAIN_BITS <= marks.difference_hash.bit_count() <= 64 - _PLAIN_BITS]
     groups = []
-    for places in groups_of_near_duplicates([marks.difference_hash for _, marks in measured]):
+    for places in groups_of_near_duplicates([marks.difference_hash for _, marks in measured],
+                                            [bytes.fromhex(marks.colours) for _, marks in measured]):
         alike = sorted((measured[place][0] for place in places),
                        key=lambda entry: (-entry.width * entry.height, -entry.file.size, entry.path))
         rest = tuple(entry.id for entry in alike[1:])

@@ -14,7 +14,7 @@ from .caption_file import as_utf8, bytes_of
 from .confidences import Confidences, confidences_file, read_confidences
 from .confine import inside
 from .editor_files import Listing, PictureFile, list_folder
-from .editor_index import Caption, EditorIndex, Entry, bits_of_numbers
+from .editor_index import Caption, EditorIndex, Entry
 from .editor_operations import Operation, Surroundings, describe, edited
 from .editor_query import Measures, pictures_of, tokens_of
 from .file_swap import Stamp
@@ -26,8 +26,11 @@ from .journal_format import Change, Move, Write
 from .journal_recover import sentences
 from .picture_facts import PictureFacts
 from .problems import count_of
-from .tags import plain
+from .tags import plain, split_tags
 from .tokens import TokenCounter
+
+_LIKELY = 0.6
+_MOST_LIKELY = 12
 
 
 @dataclass(frozen=True)
@@ -316,10 +319,15 @@ def numbers_in(editor: CaptionEditor, numbers: Sequence[int] | None, filter_text
 
 
 def tags_of_picture(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
-    """The tags of a picture with how many pictures have each and how sure the tagger was (``None``: not known)."""
+    """All parts of a caption with how many pictures have each and how sure the tagger was (``None``: not known)."""
     sure = editor.confidences().of(entry.path)
     return [{"tag": tag, "count": editor.index.count_of(plain(tag)), "confidence": sure.get(plain(tag))}
-            for tag in entry.caption.tags]
+            for tag in split_tags(entry.caption.line, editor.settings.caption_separator)]
 
 
-__all__ = ["CaptionEditor", "Outcome", "Preview", "bits_of_numbers", "numbers_in", "tags_of_picture"]
+def likely_tags(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
+    """Tags that the tagger is sure of and the caption does not have, the surest first."""
+    found = [(value, tag) for tag, value in editor.confidences().as_written(entry.path)
+             if value >= _LIKELY and plain(tag) not in entry.caption.keys]
+    found.sort(key=lambda item: (-item[0], item[1]))
+    return [{"tag": tag, "confidence": value} for value, tag in found[:_MOST_LIKELY]]

@@ -19,8 +19,9 @@ from ..runs.files import write_atomically
 from .editor_files import PictureFile
 from .images import PictureError, decoding_threads, open_picture, read_header
 
-_VERSION = 1
+_VERSION = 2
 _HASH_SIDE = 8
+_COLOUR_SIDE = 8
 _SHARPNESS_SIDE = 512
 
 
@@ -35,12 +36,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the pixels tell: ``difference_hash`` for likeness, ``sharpness`` (see ``sharpness_of``).
+    """What the pixels tell: ``difference_hash`` and ``colours`` for likeness, ``sharpness`` (see ``sharpness_of``).
 
-    ``reason`` says why a picture cannot be decoded; it has no marks then.
+    ``colours`` are the 8 x 8 x 3 bytes of the picture at that size, in hexadecimal. ``reason`` says why a picture
+    cannot be decoded; it has no marks then.
     """
 
     difference_hash: int
+    colours: str
     sharpness: float
     reason: str = ""
 
@@ -104,7 +107,7 @@ class PictureFacts:
         paths = {file.path for file in files}
         headers = {path: [*state, header.width, header.height, header.reason]
                    for path, (state, header) in self._headers.items() if path in paths}
-        marks = {path: [*state, mark.difference_hash, mark.sharpness, mark.reason]
+        marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.reason]
                  for path, (state, mark) in self._marks.items() if path in paths}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self._file, json.dumps({"version": _VERSION, "headers": headers, "marks": marks},
@@ -123,8 +126,8 @@ def _measured(path: Path) -> Marks:
     try:
         picture = open_picture(path, at_least=_SHARPNESS_SIDE)
     except PictureError as problem:
-        return Marks(0, 0.0, problem.reason)
-    return Marks(difference_hash(picture), round(sharpness_of(picture), 4))
+        return Marks(0, "", 0.0, problem.reason)
+    return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
 
 
 def difference_hash(picture: Image.Image) -> int:
@@ -136,6 +139,11 @@ def difference_hash(picture: Image.Image) -> int:
     grey = np.asarray(small, dtype=np.int16)
     bits: NDArray[np.bool_] = grey[:, :-1] > grey[:, 1:]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def colours_of(picture: Image.Image) -> bytes:
+    """The picture in 8 x 8 RGB pixels, row by row."""
+    return picture.convert("RGB").resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX).tobytes()
 
 
 def sharpness_of(picture: Image.Image) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import Response
 
 from ..dataset.buckets import BucketRule
-from ..dataset.editor import CaptionEditor, Outcome, tags_of_picture
+from ..dataset.editor import CaptionEditor, Outcome, likely_tags, tags_of_picture
 from ..dataset.editor_index import EditorIndex, Entry
 from ..dataset.editor_query import tokens_of
 from ..dataset.filter import FilterError
@@ -121,6 +121,7 @@ def picture(session: Session, number: int) -> dict[str, Any]:
     with editor.lock:
         entry = editor.entry(number)
         answer = {**cell(entry), "caption_path": entry.caption.path, "tag_list": tags_of_picture(editor, entry),
+                  "likely": likely_tags(editor, entry),
                   "tokens": tokens_of(entry.caption, editor.tokens.count), "shared": len(entry.caption.users) > 1,
                   "lines": len([line for line in (entry.caption.text or "").splitlines() if line.strip()])}
         if entry.width:

@@ -148,10 +148,11 @@ def test_the_hash_survives_scaling_and_compression_but_not_another_picture(tmp_p
 def test_groups_agree_with_comparing_every_pair_one_by_one():
     drawn = np.random.default_rng(3)
     hashes = [int(value) for value in drawn.integers(0, 2**63, 300)]
-    hashes += [hashes[5] ^ 0b1011, hashes[5] ^ 0b11 << 40, hashes[300 % 300] ^ 1, hashes[7] ^ 0b11111]
+    hashes += [hashes[5] ^ 0b1011, hashes[5] ^ 0b11 << 40, hashes[0] ^ 1, hashes[7] ^ 0b111111111, hashes[9]]
+    colours = [bytes([100] * 192)] * 304 + [bytes([120] * 192)]
     pairs = {(a, b) for a in range(len(hashes)) for b in range(a)
-             if (hashes[a] ^ hashes[b]).bit_count() <= 4}
-    groups = groups_of_near_duplicates(hashes)
+             if (hashes[a] ^ hashes[b]).bit_count() <= 8 and abs(colours[a][0] - colours[b][0]) <= 4}
+    groups = groups_of_near_duplicates(hashes, colours)
     assert {frozenset(group) for group in groups} == {frozenset({5, 300, 301}), frozenset({0, 302})}
     assert all(any(a in group and b in group for group in groups) for a, b in pairs)
 

@@ -213,7 +213,8 @@ def secret(tmp_path: Path) -> Path:
 
 OUTSIDE = ["../outside/secret.png", "/etc/passwd", "..", ".", "", "link/secret.png", "link.png",
            "2_cat/../../outside/secret.png", "..%2foutside%2fsecret.png", ".lora_train/journal/state.json",
-           ".lora_train_trash/x.png", "a.txt", "a\0.png", "\\..\\outside\\secret.png", "~/secret.png", "file:///etc/passwd", "C:\\Windows\\win.ini"]
+           ".lora_train_trash/x.png", "a.txt", "a\0.png", "\\..\\outside\\secret.png", "~/secret.png",
+           "file:///etc/passwd", "C:\\Windows\\win.ini"]
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -296,3 +297,11 @@ def test_every_route_is_among_those_tried(dataset: Dataset):
     found = {route.path.removeprefix(f"{PREFIX}/captions/") for route in dataset.tab.client.app.routes
              if route.path.startswith(f"{PREFIX}/captions/")}
     assert found == {*ROUTES, "image"}
+
+
+def test_every_part_of_prose_is_a_chip_so_that_none_is_lost_by_moving_one(dataset: Dataset):
+    number, = dataset.numbers("c.png")
+    dataset.get("text", number=number, before=CAPTIONS["c.png"], text="penny, a girl walks over a wide field.")
+    found = dataset.get("picture", numbers=[number])
+    assert [item["tag"] for item in found["tag_list"]] == ["penny", "a girl walks over a wide field."]
+    assert found["prose"]
