@@ -36,8 +36,9 @@ import os
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
+from lib_lora_train.environment.interpreter import ready_optional_folders
 from lib_lora_train.environment.isolation import isolate
-folders = [{base!r}, {tools!r}, {root!r}]
+folders = [*map(str, ready_optional_folders()), {base!r}, {tools!r}, {root!r}]
 isolate([Path(folder) for folder in folders])
 if {children_see_packages}:
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)
@@ -72,6 +73,7 @@ def worker(arguments: Sequence[str]) -> int:
     tools = CACHE / "worker-tools"
     fill(tools, ROOT / "tests" / "worker_requirements.txt",
          [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
+    run([python, ROOT / "install.py", "--add", "bitsandbytes"], must_work=True)  # 8-bit optimizers are tested too
     status = 0
     # the environment's own tests are about what a child process sees, so nothing is put on its path for them
     for tests, children_see_packages in ((WORKER_TESTS, True), (ENVIRONMENT_TESTS, False)):

@@ -68,7 +68,6 @@ def test_every_optimizer_is_compared():
 
 @pytest.mark.parametrize("name", EIGHT_BIT)
 def test_eight_bit_is_close_to_the_full_precision_twin(name):
-    pytest.importorskip("bitsandbytes", reason="the optional package is tested where it is installed")
     ours, theirs = quadratic(128, 64), quadratic(128, 64)  # fewer than 4096 values are kept in full precision
     five_steps(made(name, ours), ours)
     five_steps(made(OPTIMIZERS[name].twin, theirs), theirs)
@@ -78,7 +77,6 @@ def test_eight_bit_is_close_to_the_full_precision_twin(name):
 
 
 def test_sgd_nesterov_8bit_looks_ahead():
-    pytest.importorskip("bitsandbytes", reason="the optional package is tested where it is installed")
     ours, with_it, without = quadratic(128, 64), quadratic(128, 64), quadratic(128, 64)
     five_steps(made("SGDNesterov8bit", ours), ours)
     five_steps(torch.optim.SGD([with_it], lr=RATE, momentum=0.9, nesterov=True), with_it)
