@@ -49,16 +49,31 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {"lint": lint, "worker": worker, "host": host}
-    one_part = bool(arguments) and arguments[0] in parts
-    chosen, rest = (arguments[:1], arguments[1:]) if one_part else (list(parts), arguments)
     started, results = time.monotonic(), {}
-    for name in chosen:
-        say(f"== {name} ==")
-        results[name] = parts[name](rest)
+    if arguments and arguments[0] in parts:
+        results[arguments[0]] = parts[arguments[0]](arguments[1:])
+    else:
+        results["lint"] = lint([])
+        ensure_chromium()
+        results |= worker_beside_host(arguments)
     minutes = (time.monotonic() - started) / 60
     failed = [name for name, status in results.items() if status]
     say(f"== {'failed: ' + ', '.join(failed) if failed else 'all passed'} in {minutes:.1f} minutes ==")
     return 1 if failed else 0
+
+
+def worker_beside_host(arguments: Sequence[str]) -> dict[str, int]:
+    """Each part uses about one core, so they run at once; the tab's output is shown when the worker's is done."""
+    log = CACHE / "host.log"
+    with log.open("wb") as file:
+        beside = subprocess.Popen([sys.executable, __file__, "host", *arguments], cwd=ROOT, stdout=file,
+                                  stderr=subprocess.STDOUT)
+        say("== worker (and host beside it) ==")
+        results = {"worker": worker(arguments)}
+        say("== host ==")
+        results["host"] = beside.wait()
+    say(log.read_text(errors="replace"))
+    return results
 
 
 def lint(_: Sequence[str]) -> int:
@@ -140,7 +155,8 @@ def existing(names: Sequence[str]) -> list[Path]:
 
 
 def run(command: Sequence[object], *, must_work: bool = False) -> int:
-    environment = {**os.environ, "LORA_TRAIN_TEST_CACHE": str(CACHE / "tests"), "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "LORA_TRAIN_TEST_CACHE": str(CACHE / "tests"), "HF_HUB_OFFLINE": "1",
+                   "OMP_NUM_THREADS": "1"}
     status = subprocess.run([str(word) for word in command], cwd=ROOT, env=environment, check=False).returncode
     if status and must_work:
         raise SystemExit(f"{' '.join(str(word) for word in command[:6])} … ended with {status}")
