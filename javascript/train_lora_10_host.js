@@ -10,10 +10,10 @@
 
     const BANNERS = {
         missing: {title: "Training needs some packages of its own.", button: "Install training packages",
-            text: "About 90 MB are downloaded into this extension's folder. Nothing in the webui changes."},
+            text: "About 160 MB are put into this extension's folder, once. Nothing in the webui changes."},
         "half-done": {title: "Installing the training packages was not finished.",
             button: "Install training packages again",
-            text: "About 90 MB are downloaded into this extension's folder. Nothing in the webui changes."},
+            text: "About 160 MB are put into this extension's folder, once. Nothing in the webui changes."},
         outdated: {title: "This version needs newer training packages.", button: "Update training packages",
             text: "They are downloaded into this extension's folder. Nothing in the webui changes."},
         installing: {title: "The training packages are being installed.", button: "",
