@@ -72,8 +72,8 @@ def test_the_worker_has_its_own_packages_and_the_webuis_torch_and_numpy(
     own = worker.root / worker.complete_folders()[0]
     assert [name for name in names if not place[name].is_relative_to(own)] == ["torch", "numpy"]
     assert place["numpy"].is_relative_to(site_of(webui_environment))
-    in_the_webui = subprocess.run([worker.python, "-c", "import importlib.metadata as m; print(m.version('transformers'))"],
-                                  check=True, capture_output=True, text=True)
+    code = "import importlib.metadata as metadata; print(metadata.version('transformers'))"
+    in_the_webui = subprocess.run([worker.python, "-c", code], check=True, capture_output=True, text=True)
     assert in_the_webui.stdout.strip() == "4.30.2"
 
 
