@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".lora_train-new-"
-_MOST_SPARES = 20_000
-_REUSED_AFTER_SECONDS = 5.0
+_MOST_SPARES = 40_000
+_REUSED_AFTER_SECONDS = 3.0
 """A reader that opened a caption before it was replaced has long finished when its old file is written over."""
 
 _KEEPS_SPARES = hasattr(os, "posix_fallocate")
@@ -55,12 +55,11 @@ class SwapArea:
         self._prefix = f"{folder}{os.sep}"
         self._next = max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
-    def stage(self, target: str, data: bytes) -> str:
-        """Write ``data`` to a file that can be put in the place of ``target``; its path. Raises ``OSError``."""
-        try:
-            mode: int | None = stat.S_IMODE(os.stat(target).st_mode)
-        except FileNotFoundError:
-            mode = None
+    def stage(self, target: str, data: bytes, mode: int | None) -> str:
+        """Write ``data`` to a file that can be put in the place of ``target``; its path. Raises ``OSError``.
+
+        ``mode`` are the permissions it gets, ``None`` the usual ones of a new file.
+        """
         beside = target.rpartition(os.sep)[0]
         if beside not in self._devices:
             self._devices[beside] = os.stat(beside).st_dev

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DatasetError
@@ -38,12 +39,19 @@ class Confined:
 
     def file(self, relative: str) -> str:
         """The file's path with links resolved. Raises ``DatasetError`` if it is not inside."""
+        return self.look(relative)[0]
+
+    def look(self, relative: str) -> tuple[str, os.stat_result | None]:
+        """The file's path with links resolved, and its state if it is there. Raises ``DatasetError`` as ``file``."""
         path = self.name(relative)
         try:
-            is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+            state = os.lstat(path)
+            if stat.S_ISLNK(state.st_mode):
+                path = self._resolved(relative, relative)
+                state = os.stat(path)
         except FileNotFoundError:
-            is_link = False
-        return self._resolved(relative, relative) if is_link else path
+            return path, None
+        return path, state
 
     def name(self, relative: str) -> str:
         """As ``file``, but a link at the end stays one: moving it moves the link."""
@@ -75,7 +83,7 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
                 wrong.append(change.source)
             elif _is_taken(confined.name(change.target), confined.name(change.source)):
                 wrong.append(change.target)
-        elif not _is_still(confined.file(change.path), change.old, stamps.get(change.path)):
+        elif not _is_still(*confined.look(change.path), change.old, stamps.get(change.path)):
             wrong.append(change.path)
     return wrong
 
@@ -87,10 +95,8 @@ def _is_taken(target: str, source: str) -> bool:
     return target.lower() != source.lower() or not os.path.samefile(target, source)
 
 
-def _is_still(path: str, content: bytes | None, stamp: Stamp | None) -> bool:
-    try:
-        state = os.stat(path)
-    except FileNotFoundError:
+def _is_still(path: str, state: os.stat_result | None, content: bytes | None, stamp: Stamp | None) -> bool:
+    if state is None:
         return content is None
     if stamp is not None and Stamp.of(state) == stamp:
         return True
@@ -118,7 +124,7 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
     done = 0
     try:
         for change, place, new in zip(changes, places, staged, strict=True):
-            _make(change, place, new, confined, area)
+            _make(change, place.path, new, confined, area)
             done += 1
     except OSError as problem:
         _withdraw(staged[done:], area)
@@ -127,12 +133,22 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
                            "If another program has it open, close it there and try again.") from problem
 
 
-def _place(change: Change, confined: Confined) -> str:
-    """The file that a change is about: the one that is written, or the name that is given."""
-    return confined.name(change.target) if isinstance(change, Move) else confined.file(change.path)
+@dataclass(frozen=True)
+class _Place:
+    """The file that a change is about: the one that is written, with its permissions, or the name that is given."""
+
+    path: str
+    mode: int | None
 
 
-def _stage(changes: Sequence[Change], places: Sequence[str], area: SwapArea) -> list[str | None]:
+def _place(change: Change, confined: Confined) -> _Place:
+    if isinstance(change, Move):
+        return _Place(confined.name(change.target), None)
+    path, state = confined.look(change.path)
+    return _Place(path, None if state is None else stat.S_IMODE(state.st_mode))
+
+
+def _stage(changes: Sequence[Change], places: Sequence[_Place], area: SwapArea) -> list[str | None]:
     staged: list[str | None] = []
     try:
         for change, place in zip(changes, places, strict=True):
@@ -143,8 +159,8 @@ def _stage(changes: Sequence[Change], places: Sequence[str], area: SwapArea) -> 
     return staged
 
 
-def _stage_one(change: Change, place: str, area: SwapArea) -> str | None:
-    return None if isinstance(change, Move) or change.new is None else area.stage(place, change.new)
+def _stage_one(change: Change, place: _Place, area: SwapArea) -> str | None:
+    return None if isinstance(change, Move) or change.new is None else area.stage(place.path, change.new, place.mode)
 
 
 def _withdraw(staged: Sequence[str | None], area: SwapArea) -> None:
@@ -172,7 +188,7 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
         for change in reversed(changes):
             back = change.back()
             place = _place(back, confined)
-            _make(back, place, _stage_one(back, place, area), confined, area)
+            _make(back, place.path, _stage_one(back, place, area), confined, area)
     except OSError as problem:
         raise HalfDoneError(f"{problem.filename} cannot be changed: {problem.strerror}. The edit stopped half-way, and "
                             "it could not be taken back; open the dataset again to finish it.") from problem
@@ -183,8 +199,6 @@ def stamps_of(changes: Sequence[Change], confined: Confined) -> dict[str, Stamp 
     found: dict[str, Stamp | None] = {}
     for change in changes:
         if isinstance(change, Write):
-            try:
-                found[change.path] = Stamp.of(os.stat(confined.file(change.path)))
-            except FileNotFoundError:
-                found[change.path] = None
+            _, state = confined.look(change.path)
+            found[change.path] = None if state is None else Stamp.of(state)
     return found

@@ -2,8 +2,8 @@
 
 ``.lora_train/journal/state.json`` names the batches in order, how many of them are in force (``position``), and which
 were carried out so lately that a crash may have left them half done (``unsettled``). ``<number>.batch`` holds a
-batch's changes: JSON lines, compressed, with a file's bytes as text (UTF-8; others as escaped surrogates, so that all
-come back).
+batch's changes: JSON, compressed, with a file's bytes as text (UTF-8; others as escaped surrogates, so that all come
+back).
 """
 
 from __future__ import annotations
@@ -112,18 +112,18 @@ def batch_file(folder: Path, number: int) -> Path:
 
 def write_batch(folder: Path, number: int, changes: Iterable[Change]) -> None:
     """Keep a batch's changes, durably. Raises ``OSError`` if the disk is full."""
-    lines = "\n".join(json.dumps(_as_list(change)) for change in changes)
-    write_atomically(batch_file(folder, number), zlib.compress(lines.encode("ascii"), 1))
+    text = json.dumps([_as_list(change) for change in changes])
+    write_atomically(batch_file(folder, number), zlib.compress(text.encode("ascii"), 1))
 
 
 def read_batch(folder: Path, number: int) -> list[Change]:
     """A batch's changes. Raises ``DatasetError`` if they are gone or damaged."""
     file = batch_file(folder, number)
     try:
-        text = zlib.decompress(file.read_bytes()).decode("ascii")
-        return [_change(json.loads(line)) for line in text.split("\n") if line]
+        return [_change(items) for items in json.loads(zlib.decompress(file.read_bytes()))]
     except (OSError, ValueError, zlib.error, IndexError, TypeError) as problem:
-        raise DatasetError(f"The edit cannot be taken back: {file} is missing or damaged ({problem}).") from problem
+        raise DatasetError(f"A part of the undo journal, {file}, is missing or damaged ({problem}). Rename the folder "
+                           f"{folder} to begin a new one; the captions themselves stay as they are.") from problem
 
 
 def _as_list(change: Change) -> list[str | None]:

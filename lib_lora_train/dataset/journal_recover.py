@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +96,8 @@ def _finish_write(path: str, file: _Wanted, area: SwapArea) -> bool | None:
     if file.content is None:
         area.take_away(path)
     else:
-        area.put_in_place(area.stage(path, file.content), path)
+        mode = None if found is None else stat.S_IMODE(os.stat(path).st_mode)
+        area.put_in_place(area.stage(path, file.content, mode), path)
     return True
 
 

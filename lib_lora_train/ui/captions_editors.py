@@ -19,7 +19,7 @@ from ..errors import DatasetError, TrainLoraError
 from .captions_tags import TaggerTags
 
 _MOST_OPEN = 4
-_SETTLE_SECONDS = 1.0
+_SETTLE_SECONDS = 4.0
 
 
 class ReopenError(DatasetError):
@@ -62,7 +62,7 @@ class Session:
             self.sizes_ready = True
 
     def settle_soon(self) -> None:
-        """Have the journal settled a second after the last edit."""
+        """Have the journal settled when nothing was edited for a few seconds."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.journal.settle))

@@ -254,7 +254,7 @@ def test_a_damaged_journal_says_so_and_touches_nothing(folder: Path):
     journal.do("x", appended(folder), {})
     after = contents(folder)
     (folder / HIDDEN_FOLDER / "journal" / "000001.batch").write_bytes(b"junk")
-    with pytest.raises(DatasetError, match=r"000001\.batch is missing or damaged"):
+    with pytest.raises(DatasetError, match=r"000001\.batch, is missing or damaged"):
         journal.undo()
     (folder / HIDDEN_FOLDER / "journal" / "state.json").write_text('{"version": 1')
     with pytest.raises(DatasetError, match="is damaged"):
