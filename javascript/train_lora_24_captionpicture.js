@@ -74,7 +74,6 @@
             this.empty.hidden = true;
             this.showImage(cell);
             this.crop.hidden = true;
-            this.body.classList.add("tl-pending");
         }
 
         showImage(cell) {
@@ -90,7 +89,6 @@
             const {picture} = this;
             this.body.hidden = false;
             this.empty.hidden = true;
-            this.body.classList.remove("tl-pending");
             this.showImage(picture);
             setText(this.facts, factsOf(picture));
             this.drawCrop();
@@ -185,10 +183,8 @@
             const chip = this.chips.children[place];
             const before = this.tags[place];
             const box = TL.tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
-            let done = false;
             const finish = (text) => {
-                if (done) return;
-                done = true;  // taking the box away makes it lose the focus, which would end it once more
+                if (!box.element.isConnected) return;
                 box.element.replaceWith(chip);
                 const tag = text.trim();
                 if (tag && tag !== before) this.saveTags(this.tags.map((other, index) => index === place ? tag : other));

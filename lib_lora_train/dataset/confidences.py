@@ -16,6 +16,8 @@ from .tags import plain
 
 FILE_NAME = "confidences.json"
 
+_NOTHING = array("I"), array("f")
+
 
 class Confidences:
     """The confidences of all pictures, packed: a tag's number and its confidence take eight bytes."""
@@ -23,6 +25,7 @@ class Confidences:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._tags: list[str] = []
+        self._keys: list[str] = []
         self._pictures: dict[str, tuple[array[int], array[float]]] = {}
 
     def __len__(self) -> int:
@@ -39,17 +42,19 @@ class Confidences:
             if number is None:
                 number = self._numbers[tag] = len(self._tags)
                 self._tags.append(tag)
+                self._keys.append(plain(tag))
             numbers.append(number)
             values.append(confidence)
         self._pictures[path] = numbers, values
 
     def of(self, path: str) -> dict[str, float]:
         """By ``plain`` tag; empty if the picture was never tagged."""
-        return {plain(tag): value for tag, value in self.as_written(path)}
+        numbers, values = self._pictures.get(path, _NOTHING)
+        return {self._keys[number]: value for number, value in zip(numbers, values, strict=True)}
 
     def as_written(self, path: str) -> Iterator[tuple[str, float]]:
         """The tags as the tagger writes them, with their confidences."""
-        numbers, values = self._pictures.get(path, (array("I"), array("f")))
+        numbers, values = self._pictures.get(path, _NOTHING)
         return ((self._tags[number], value) for number, value in zip(numbers, values, strict=True))
 
 

@@ -15,6 +15,7 @@ from .doctor_pictures import about_pictures
 from .doctor_report import LEVELS, Finding
 from .doctor_shapes import Crop, ShapeCount, about_shapes, crops, shapes
 from .editor import CaptionEditor
+from .editor_index import Entry
 from .scan import Dataset, survey
 
 
@@ -40,19 +41,20 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
     """
     editor.refresh()
     editor.read_sizes()
-    entries = list(editor.index.entries.values())
+    with editor.lock:
+        entries = list(editor.index.entries.values())
     editor.facts.measure([entry.file for entry in entries], progress)
     rule = BucketRule.of(settings)
     dataset, problem = _as_trained(editor, settings)
-    trained = _trained_numbers(editor, dataset)
-    found: list[Finding] = []
+    trained = _trained(editor, dataset)
+    found = about_pictures(editor, dataset, rule, entries, trained)
     with editor.lock:
-        found += about_pictures(editor, dataset, rule, trained)
-        found += about_captions(editor, settings.activation_tag.strip(), max_tokens, trained)
-        found += about_shapes(editor, rule, settings, trained)
-        found += about_balance(editor, dataset, settings)
-        return Report(len(trained), tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level))),
-                      shapes(editor, rule, trained), crops(editor, rule, trained), editor.tokens.exact, problem)
+        numbers = [entry.id for entry in trained if entry.id in editor.index.entries]
+        found += about_captions(editor, settings.activation_tag.strip(), max_tokens, numbers)
+        found += about_shapes(editor, rule, settings, numbers)
+        found += about_balance(editor, dataset)
+        return Report(len(numbers), tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level))),
+                      shapes(editor, rule, numbers), crops(editor, rule, numbers), editor.tokens.exact, problem)
 
 
 def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:
@@ -63,9 +65,10 @@ def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Datas
         return None, str(problem)
 
 
-def _trained_numbers(editor: CaptionEditor, dataset: Dataset | None) -> Sequence[int]:
+def _trained(editor: CaptionEditor, dataset: Dataset | None) -> Sequence[Entry]:
     """The pictures that are trained on; all if the training would refuse the folder as it is."""
-    if dataset is None:
-        return list(editor.order())
-    paths = (picture.path.relative_to(editor.folder).as_posix() for picture in dataset.pictures)
-    return [entry.id for path in paths if (entry := editor.index.of_path(path)) is not None]
+    with editor.lock:
+        if dataset is None:
+            return [editor.index.entries[number] for number in editor.order()]
+        paths = (picture.path.relative_to(editor.folder).as_posix() for picture in dataset.pictures)
+        return [entry for path in paths if (entry := editor.index.of_path(path)) is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..config.groups.dataset import DatasetSettings
 from .doctor_report import Finding, Group, Mend
 from .editor import CaptionEditor
 from .problems import count_of
@@ -11,7 +10,7 @@ from .scan import Concept, Dataset
 _UNEVEN = 1.5
 
 
-def about_balance(editor: CaptionEditor, dataset: Dataset | None, settings: DatasetSettings) -> list[Finding]:
+def about_balance(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
     """Whether one concept is seen much more often than another, with the repeats that even it out."""
     concepts = [concept for concept in (dataset.concepts if dataset is not None else ()) if concept.pictures]
     if len(concepts) < 2:

@@ -19,12 +19,11 @@ ENLARGED_MUCH = 1.5
 _PLAIN_BITS = 4
 
 
-def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketRule,
-                   trained: Sequence[int]) -> list[Finding]:
-    """Everything about pictures as such."""
-    entries = [editor.index.entries[number] for number in trained]
-    return [*_left_out(editor, dataset), *_damaged(editor), *_duplicates(editor, entries), *_small(entries, rule),
-            *_blurred(editor, entries), *_capital_endings(editor)]
+def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketRule, entries: Sequence[Entry],
+                   trained: Sequence[Entry]) -> list[Finding]:
+    """Everything about pictures as such: all ``entries`` of the editor, of which ``trained`` are trained on."""
+    return [*_left_out(editor, dataset), *_damaged(editor, entries), *_duplicates(editor, trained),
+            *_small(trained, rule), *_blurred(editor, trained), *_capital_endings(entries)]
 
 
 def _left_out(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
@@ -51,9 +50,9 @@ def _words(item: LeftOut) -> str:
     return item.reason if item.pictures < 2 else f"{item.reason} ({item.pictures} pictures)"
 
 
-def _damaged(editor: CaptionEditor) -> list[Finding]:
+def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
     broken = []
-    for entry in editor.index.entries.values():
+    for entry in entries:
         header, marks = editor.facts.header(entry.file), editor.facts.marks(entry.file)
         reason = (header.reason if header is not None else "") or (marks.reason if marks is not None else "")
         if reason:
@@ -114,8 +113,8 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
                            Mend("Delete them", "delete"))
 
 
-def _capital_endings(editor: CaptionEditor) -> list[Finding]:
-    capital = [entry.id for entry in editor.index.entries.values() if Path(entry.name).suffix != _ending(entry)]
+def _capital_endings(entries: Sequence[Entry]) -> list[Finding]:
+    capital = [entry.id for entry in entries if Path(entry.name).suffix != _ending(entry)]
     return picture_finding("capitals", "note", f"{count_of(len(capital), 'picture')} with an ending in capitals",
                            "They are trained on here; other trainers pass by .PNG and .JPG on Linux.",
                            capital, Mend("Write the endings in small letters", "lower-case"))

@@ -12,7 +12,7 @@ from ..runs.files import write_atomically
 from .confidences import Confidences
 from .confine import HIDDEN_FOLDER, own_folder
 from .editor_index import EditorIndex, Entry
-from .tags import plain
+from .tags import PlainTags, plain
 from .words import COLOURS, EXCLUSIVE, LENGTHS, NEGATIONS, is_kind_of
 
 KEPT_FILE = "kept.json"
@@ -157,21 +157,23 @@ def _belong_together(one: str, other: str) -> bool:
 
 def _unsure(index: EditorIndex, confidences: Confidences) -> list[Doubt]:
     found = []
+    keys = PlainTags()
     for entry in _tagged_entries(index, confidences):
         sure = confidences.of(entry.path)
-        found += [Doubt("unsure", entry.path, tag, confidence=sure[plain(tag)]) for tag in entry.caption.tags
-                  if sure.get(plain(tag), 1.0) < UNSURE_BELOW]
+        found += [Doubt("unsure", entry.path, tag, confidence=sure[key]) for tag in entry.caption.tags
+                  if sure.get(key := keys[tag], 1.0) < UNSURE_BELOW]
     return sorted(found, key=lambda doubt: (doubt.confidence or 0.0, doubt.picture))
 
 
 def _missing(index: EditorIndex, confidences: Confidences) -> list[Doubt]:
     """Left out are tags that no caption has (taken out on purpose) and those that another tag of the picture says."""
     found = []
+    keys = PlainTags()
     for entry in _tagged_entries(index, confidences):
         if entry.caption.prose or entry.caption.is_empty:
             continue
         for tag, value in confidences.as_written(entry.path):
-            key = plain(tag)
+            key = keys[tag]
             if value >= SURE_ABOVE and key not in entry.caption.keys and index.bits_of(key) \
                     and not _is_said(key, entry.caption.keys):
                 found.append(Doubt("missing", entry.path, tag, confidence=value))

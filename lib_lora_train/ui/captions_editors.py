@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config.groups.dataset import DatasetSettings
 from ..dataset.doctor import Report, examine
+from ..dataset.doubtful import Doubt
 from ..dataset.editor import CaptionEditor
 from ..dataset.tokens import TokenCounter, find_vocabulary
 from ..errors import DatasetError, TrainLoraError
@@ -45,12 +46,16 @@ class Examination:
 
 @dataclass
 class Session:
-    """One open dataset. ``id`` is told to the page and has to come back with every request."""
+    """One open dataset. ``id`` is told to the page and has to come back with every request.
+
+    ``doubts`` are the doubtful tags that the page was shown last, by their keys.
+    """
 
     editor: CaptionEditor
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     sizes_ready: bool = False
     examination: Examination = field(default_factory=Examination)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
     _timer: threading.Timer | None = None
 
     def read_sizes_soon(self) -> None:

@@ -56,11 +56,13 @@ def register_knowledge(router: APIRouter, find: Find) -> None:
 
 def _register_doubts(router: APIRouter, find: Find) -> None:
     def doubtful(request: SessionRequest) -> Response:
-        return told(find, request, lambda session: doubtful_tags(session.editor))
+        return told(find, request, doubtful_tags)
 
     def decide(request: DoubtRequest) -> Response:
         if not request.keep:
-            return edit(find, request, lambda editor: mend_doubts(editor, set(request.keys)))
+            shown = find(request).doubts
+            return edit(find, request, lambda editor: mend_doubts(
+                editor, [shown[key] for key in request.keys if key in shown]))
 
         def remember(session: Session) -> dict[str, Any]:
             keep(session.editor.folder, request.keys)
@@ -115,12 +117,14 @@ def accept_consolidations(editor: CaptionEditor, chosen: list[dict[str, Any]]) -
         return editor.set_texts(texts, f"Consolidated to {names} in {count_of(len(texts), 'caption')}")
 
 
-def doubtful_tags(editor: CaptionEditor) -> dict[str, Any]:
+def doubtful_tags(session: Session) -> dict[str, Any]:
     """The doubtful tags with their pictures, and whether there is anything of a tagger to go by."""
+    editor = session.editor
     with editor.lock:
         confidences = editor.confidences()
         found = doubts(editor.index, confidences, read_kept(editor.folder))
-        shown = [_doubt(editor, doubt) for doubt in found[:_DOUBTS_SHOWN]]
+        session.doubts = {doubt.key: doubt for doubt in found[:_DOUBTS_SHOWN]}
+        shown = [_doubt(editor, doubt) for doubt in session.doubts.values()]
         return {"total": len(found), "tagged": len(confidences), "doubts": [item for item in shown if item is not None]}
 
 
@@ -132,23 +136,22 @@ def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
             "mend": {"rare": f"Replace by {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
 
 
-def mend_doubts(editor: CaptionEditor, keys: set[str]) -> Outcome:
-    """Mend doubtful tags as one step of undo. Raises ``DatasetError`` if there are none of these keys any more."""
+def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
+    """Mend doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
+    if not chosen:
+        raise DatasetError("That tag is not among the doubtful ones any more; look at the list again.")
     with editor.lock:
-        found = [doubt for doubt in doubts(editor.index, editor.confidences(), frozenset()) if doubt.key in keys]
-        if not found:
-            raise DatasetError("That caption has changed meanwhile; the list is read again.")
         tags: dict[int, list[str]] = {}
-        for doubt in found:
+        for doubt in chosen:
             entry = editor.index.of_path(doubt.picture)
             if entry is not None:
                 if entry.id not in tags:
                     tags[entry.id] = split_tags(entry.caption.line, editor.settings.caption_separator)
                 tags[entry.id] = fixed(tags[entry.id], doubt)
-        one = found[0]
+        one = chosen[0]
         verb = {"rare": f"Replaced {one.tag} by {one.instead}", "missing": f"Added {one.tag}"}.get(
             one.kind, f"Removed {one.tag}")
-        label = f"{verb} in {one.picture}" if len(found) == 1 else f"Mended {count_of(len(found), 'doubtful tag')}"
+        label = f"{verb} in {one.picture}" if len(chosen) == 1 else f"Mended {count_of(len(chosen), 'doubtful tag')}"
         return editor.set_texts({number: _with_tags(editor, number, new) for number, new in tags.items()}, label)
 
 

@@ -30,12 +30,6 @@ class WebuiProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def pid(self) -> int:
-        """The process's number; the webui has to be started."""
-        assert self._process is not None
-        return self._process.pid
-
-    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 

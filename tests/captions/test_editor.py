@@ -17,7 +17,9 @@ from lib_lora_train.dataset.editor_pictures import (
     move_pictures,
     rename_folder,
 )
+from lib_lora_train.dataset.journal import Journal
 from lib_lora_train.dataset.journal_apply import ConflictError
+from lib_lora_train.dataset.journal_format import Write
 from lib_lora_train.errors import DatasetError
 
 from .sets import make_set, names, numbers, open_editor, save_picture, texts
@@ -294,6 +296,15 @@ def test_sizes_come_from_the_cache_unless_the_picture_changed(folder: Path, monk
     assert later.entry(0).width == 0
     later.read_sizes()
     assert (later.entry(0).width, later.entry(0).height) == (128, 96)
+
+
+def test_a_tagging_run_of_another_program_is_taken_back_in_the_editor(editor: CaptionEditor, folder: Path):
+    Journal(folder).do("Tagged 2 pictures with a tagger", [
+        Write("d.txt", None, b"penny, tagged"), Write("a.txt", CAPTIONS["a.png"].encode(), b"penny, tagged")], {})
+    assert editor.refresh() and names(editor, editor.index.bits_of("tagged")) == ["a.png", "d.png"]
+    assert editor.undo().label == "Tagged 2 pictures with a tagger"
+    assert index_state(editor) == fresh_index(folder)
+    assert texts(folder)["a.txt"] == CAPTIONS["a.png"] and not (folder / "d.txt").exists()
 
 
 def test_an_interrupted_edit_is_told_when_the_dataset_is_opened_again(folder: Path):
