@@ -50,7 +50,7 @@ class LoraModule(ScaledModule):
     def low_rank_change(self) -> Tensor:
         """scale · up·down: float32, the shape of the layer's weight."""
         down, up = (factor.float() for factor in self.factors)
-        return (self.scale * (up.flatten(1) @ down.flatten(1))).view(self.layer.weight.shape)
+        return (self.scale * (up.flatten(1) @ down.flatten(1))).view(self.weight_shape)
 
     def addition(self, x: Tensor, strength: float) -> Tensor:
         """``strength`` · scale · up(down(x)), without ever making the whole ΔW unless DoRA needs it."""
@@ -120,7 +120,7 @@ class DyLoraModule(ScaledModule):
     def low_rank_change(self) -> Tensor:
         """scale · up·down with all ranks."""
         change = torch.cat(self.ups, 1) @ torch.cat(self.downs)
-        return (self.scale * change).view(self.layer.weight.shape)
+        return (self.scale * change).view(self.weight_shape)
 
     def addition(self, x: Tensor, strength: float) -> Tensor:
         """``strength`` · scale · up(down(x)) up to a rank that is drawn, or to the last one outside of training."""
@@ -131,7 +131,7 @@ class DyLoraModule(ScaledModule):
             ups = [*(unit.detach() for unit in ups[:last]), ups[last]]
         down, up = torch.cat(downs).to(x.dtype), torch.cat(ups, 1).to(x.dtype)
         if isinstance(self.layer, nn.Conv2d):
-            down, up = down.view(-1, *self.layer.weight.shape[1:]), up[:, :, None, None]
+            down, up = down.view(-1, *self.weight_shape[1:]), up[:, :, None, None]
         return low_rank(self.layer, x, down, up, self.options, self.training) * (strength * self.scale)
 
     @torch.no_grad()
@@ -145,7 +145,7 @@ class DyLoraModule(ScaledModule):
         convolution = isinstance(self.layer, nn.Conv2d)
         down, up = torch.cat(self.downs), torch.cat(self.ups, 1)
         tensors = {"alpha": self.alpha,
-                   "lora_down.weight": down.view(-1, *self.layer.weight.shape[1:]),
+                   "lora_down.weight": down.view(-1, *self.weight_shape[1:]),
                    "lora_up.weight": up[:, :, None, None] if convolution else up}
         for name, tensor in tensors.items():
             destination[prefix + name] = tensor if keep_vars else tensor.detach()

@@ -37,7 +37,7 @@ class LohaModule(ScaledModule):
 
     def low_rank_change(self) -> Tensor:
         """ΔW with its scale: float32, the shape of the layer's weight."""
-        return self.scale * self._inner[0].get_weight(self.layer.weight.shape)
+        return self.scale * self._inner[0].get_weight(self.weight_shape)
 
 
 class LokrModule(ScaledModule):
@@ -71,7 +71,7 @@ class LokrModule(ScaledModule):
 
     def low_rank_change(self) -> Tensor:
         """ΔW with its scale: float32, the shape of the layer's weight."""
-        return self.scale * self._inner[0].get_weight(self.layer.weight.shape)
+        return self.scale * self._inner[0].get_weight(self.weight_shape)
 
 
 class Ia3Module(NetworkModule):

@@ -43,6 +43,7 @@ class NetworkModule(nn.Module):
         self.multiplier = 1.0
         self._layer = (layer,)  # in a tuple, so that it is not taken for a part of the network
         self._forward_before = layer.forward
+        self.weight_shape = layer.weight.shape
         if options.dora:
             self.dora_scale = nn.Parameter(_norm_by_input(layer.weight.detach().float()))
 
