@@ -206,7 +206,7 @@
             const {numbers} = this.set;
             if (!numbers.length) return;
             const at = this.set.current === null ? -1 : numbers.indexOf(this.set.current);
-            const next = at < 0 ? 0 : Math.max(0, Math.min(numbers.length - 1, at + steps));
+            const next = Math.max(0, Math.min(numbers.length - 1, at < 0 && Number.isFinite(steps) ? 0 : at + steps));
             this.set.choose(numbers[next], {extend});
             this.reveal(numbers[next]);
         }

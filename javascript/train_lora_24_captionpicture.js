@@ -74,6 +74,7 @@
             this.empty.hidden = true;
             this.showImage(cell);
             this.crop.hidden = true;
+            this.body.classList.add("tl-pending");
         }
 
         showImage(cell) {
@@ -89,6 +90,7 @@
             const {picture} = this;
             this.body.hidden = false;
             this.empty.hidden = true;
+            this.body.classList.remove("tl-pending");
             this.showImage(picture);
             setText(this.facts, factsOf(picture));
             this.drawCrop();
@@ -183,8 +185,10 @@
             const chip = this.chips.children[place];
             const before = this.tags[place];
             const box = TL.tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
+            let done = false;
             const finish = (text) => {
-                if (!box.element.isConnected) return;
+                if (done) return;
+                done = true;  // taking the box away makes it lose the focus, which would end it once more
                 box.element.replaceWith(chip);
                 const tag = text.trim();
                 if (tag && tag !== before) this.saveTags(this.tags.map((other, index) => index === place ? tag : other));

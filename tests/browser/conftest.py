@@ -5,27 +5,33 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
-WAIT_SECONDS = 90
+WAIT_SECONDS = 120
 WEBUI_STYLE = "div.gradio-container { overflow: visible !important }"  # the webui's own style sheet says so
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# Only this machine is reached: no fonts, no telemetry. A rule of Chromium's own, since requests that Playwright
+# intercepts are answered only while the test is inside one of its calls.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+
+expect.set_options(timeout=1000 * WAIT_SECONDS)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
-                                              args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=1000 * WAIT_SECONDS)
         yield chromium
         chromium.close()
 
@@ -63,7 +69,6 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_it(webui: WebuiProcess, theme: str = "light", width: int = 1400, **options: Any) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 1000}, **options)
-        context.route(lambda url: not url.startswith(webui.url), lambda route: route.abort())  # fonts, telemetry
         page = context.new_page()
         page.set_default_timeout(1000 * WAIT_SECONDS)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -120,8 +125,10 @@ def fill_in(page: Page, folder: Path, **settings: str) -> None:
 def field(page: Page, name: str) -> Any:
     """The control of the setting ``name``."""
     control = page.locator(f'#tl-panel-train .tl-field[data-key$=".{name}"]').locator("input, select, textarea").first
+    control.wait_for(state="attached")
     if not control.is_visible():
         page.locator("#tl_more_settings > summary").click()
+    control.wait_for()
     return control
 
 
@@ -151,6 +158,19 @@ def wait_for_more_steps(page: Page, than: int, panel: str = "train") -> int:
         return match && Number(match[1]) > than;
     }""", arg=[panel, than])
     return steps_drawn(page, panel)
+
+
+def eventually(page: Page, ask: Callable[[], Any], expected: Any) -> None:
+    """Ask until the answer is ``expected``; the page goes on meanwhile, which it may not with ``time.sleep``."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (found := ask()) != expected and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert found == expected
+
+
+def evaluates(page: Page, expression: str, expected: Any) -> None:
+    """Wait until ``expression`` is ``expected`` in the page."""
+    eventually(page, lambda: page.evaluate(expression), expected)
 
 
 def wait_for_state(page: Page, words: str, panel: str = "train") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 
 @pytest.fixture
@@ -16,11 +17,10 @@ def bare_webui(make_webui, tmp_path):
 def test_without_the_packages_the_tab_offers_to_install_them(bare_webui, open_tab):
     page = open_tab(bare_webui)
     banner = page.locator(".tl-banner")
-    banner.wait_for()
-    assert "Nothing in the webui changes." in banner.inner_text()
-    assert banner.get_by_role("button", name="Install training packages").is_enabled()
-    assert page.locator("#tl_train").is_disabled()
-    assert "Install the training packages first" in page.locator(".tl-action-sentence").inner_text()
+    expect(banner).to_contain_text("Nothing in the webui changes.")
+    expect(banner.get_by_role("button", name="Install training packages")).to_be_enabled()
+    expect(page.locator("#tl_train")).to_be_disabled()
+    expect(page.locator(".tl-action-sentence")).to_contain_text("Install the training packages first")
 
 
 def test_installing_shows_its_progress_and_then_training_is_possible(bare_webui, open_tab):
@@ -43,14 +43,14 @@ def test_installing_shows_its_progress_and_then_training_is_possible(bare_webui,
     page.evaluate("TrainLora.askHost()")
     banner = page.locator(".tl-banner")
     banner.filter(has_text="was not finished").wait_for()
-    assert "torch could not be read." in banner.inner_text()
+    expect(banner).to_contain_text("torch could not be read.")
     banner.get_by_role("button", name="Install training packages again").click()
     banner.filter(has_text="are being installed").wait_for()
     assert asked == ["1"]
-    assert banner.get_by_role("progressbar").is_visible()
+    expect(banner.get_by_role("progressbar")).to_be_visible()
     environment["lines"] = ["Collecting diffusers", "Installing collected packages"]
     banner.filter(has_text="Installing collected packages").wait_for()
     environment.update(state="ready", text="", lines=[])
+    page.locator(".tl-toast", has_text="You can train now.").wait_for()
     banner.wait_for(state="detached")
-    assert page.locator(".tl-toast", has_text="You can train now.").is_visible()
-    assert page.locator("#tl_train").is_enabled()
+    expect(page.locator("#tl_train")).to_be_enabled()

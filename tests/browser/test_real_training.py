@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from playwright.sync_api import expect
 from safetensors import safe_open
 
-from .conftest import fill_in, go_to_tab, ready, steps_drawn, wait_for_more_steps, wait_for_state
+from .conftest import eventually, fill_in, go_to_tab, ready, steps_drawn, wait_for_more_steps, wait_for_state
 from .webui_process import ROOT
 
 TRAINING_SECONDS = 600
@@ -43,12 +44,12 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
     go_to_tab(page)
     wait_for_state(page, "Finished")
     page.locator(".tl-run-sentence", has_text="Done: 24 steps").wait_for()
-    assert steps_drawn(page) == 24  # 21 pictures in batches of 4, 4 times
+    eventually(page, lambda: steps_drawn(page), 24)  # 21 pictures in batches of 4, 4 times
     panel = page.locator("#tl-panel-train")
-    assert panel.locator(".tl-file-name").all_inner_texts() == [
-        "hearts", "hearts-000003", "hearts-000002", "hearts-000001"]
-    assert panel.locator(".tl-samples thead th").all_inner_texts() == [
-        "Without", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"]
+    expect(panel.locator(".tl-file-name")).to_have_text([
+        "hearts", "hearts-000003", "hearts-000002", "hearts-000001"])
+    expect(panel.locator(".tl-samples thead th")).to_have_text([
+        "Without", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"])
     page.wait_for_function("""() => [...document.querySelectorAll("#tl-panel-train .tl-sample img")]
         .every((image) => image.complete && image.naturalWidth === 64)""")
 
@@ -59,7 +60,7 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
     panel.locator(".tl-file", has_text="The last").get_by_role("button", name="Try in txt2img").click()
     prompt = page.locator("#txt2img_prompt textarea")
     prompt.wait_for()
-    assert prompt.input_value() == "<lora:hearts:1> emoheart"
+    expect(prompt).to_have_value("<lora:hearts:1> emoheart")
 
 
 @pytest.mark.slow

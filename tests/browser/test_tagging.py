@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from lib_lora_train.environment.interpreter import own_environment, python_of
 
@@ -79,9 +80,9 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
     assert all(after[name].startswith("emoheart") for name in after if name not in before)
 
     control(page, "write.mode").select_option("overwrite")
-    assert "your own edits too" in page.locator(f"{PANEL} .tl-hint").inner_text()
+    expect(page.locator(f"{PANEL} .tl-hint", has_text="your own edits too")).to_be_visible()
     tag(page, "21 pictures tagged")
-    assert control(page, "write.mode").input_value() == "if-empty"
+    expect(control(page, "write.mode")).to_have_value("if-empty")
     assert captions(hearts) != after
 
     control(page, "write.mode").select_option("overwrite")
@@ -89,9 +90,9 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
     page.locator("#tl_settings").wait_for()
     mount(page, hearts)
-    assert control(page, "write.mode").input_value() == "if-empty"
-    assert control(page, "tagger.model").input_value() == "mini"
-    assert control(page, "tags.always_first_tags").input_value() == "emoheart"
+    expect(control(page, "write.mode")).to_have_value("if-empty")
+    expect(control(page, "tagger.model")).to_have_value("mini")
+    expect(control(page, "tags.always_first_tags")).to_have_value("emoheart")
 
 
 def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(tagging_webui, open_tab, hearts):
@@ -99,11 +100,11 @@ def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(
     mount(page, hearts)
     button = page.locator(f"{PANEL} .tl-primary")
     control(page, "tagger.model").select_option("wd-vit-tagger-v3")
-    assert button.inner_text() == "Download and tag"
+    expect(button).to_have_text("Download and tag")
     page.locator(f"{PANEL} .tl-quiet", has_text="0.2614").click()
-    assert control(page, "tags.general_threshold").input_value() == "0.2614"
+    expect(control(page, "tags.general_threshold")).to_have_value("0.2614")
     control(page, "tagger.model").select_option("mini")
-    assert button.inner_text() == "Tag the pictures"
+    expect(button).to_have_text("Tag the pictures")
     control(page, "tags.general_threshold").fill("7")
     button.click()
     problem = page.locator(f'{PANEL} [data-key="tags.general_threshold"] .tl-field-problem')

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 class WebuiProcess:
@@ -28,6 +28,12 @@ class WebuiProcess:
         self._arguments = list(arguments)
         self._variables = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", **(variables or {})}
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's number; the webui has to be started."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -70,7 +76,7 @@ class WebuiProcess:
         for run in self.get("runs"):
             if run["state"] in ("waiting", "running", "paused"):
                 self.post(f"runs/{run['id']}/control", {"action": "stop"})
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while any(run["alive"] for run in self.get("runs")) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.kill()
@@ -86,7 +92,7 @@ class WebuiProcess:
             headers={"X-Train-Lora": "1", "Content-Type": "application/json"}))
 
     def _ask(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
 

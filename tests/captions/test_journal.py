@@ -291,7 +291,7 @@ while done < 15:
         pass
 """
     programs = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [one.wait(60) for one in programs] == [0, 0]
+    assert [one.wait(240) for one in programs] == [0, 0]
     assert (folder / "plain.txt").read_bytes() == b"x" * 30
     assert Journal(folder).history().position == 30
 

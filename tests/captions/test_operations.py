@@ -124,7 +124,7 @@ def test_a_pattern_that_would_take_for_ever_is_stopped(monkeypatch: pytest.Monke
     begin = time.monotonic()
     with pytest.raises(DatasetError, match=r"takes more than .* seconds .* was stopped"):
         after("a" * 60 + "!", "regex_caption", pattern=r"(a+)+$", replacement="")
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 180
 
 
 @pytest.mark.parametrize(("rest", "message"), [

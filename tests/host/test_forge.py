@@ -74,7 +74,7 @@ def test_models_are_unloaded_in_forges_own_thread_while_generation_is_held(forge
     assert forge.unloaded_in == ["forge"]
     assert not call_queue.queue_lock.acquire(False)
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert call_queue.queue_lock.acquire(False)
     call_queue.queue_lock.release()
 
@@ -85,7 +85,7 @@ def test_a_failure_in_forges_thread_is_not_lost(forge):
 
     forge.memory.unload_all_models = broken
     lease = forge.lend_gpu("auto")
-    lease.join(10)
+    lease.join(120)
     assert "CUDA error" in lease.problem
 
 

@@ -12,7 +12,7 @@ from lib_lora_train.host import gpu_lease
 from lib_lora_train.host.gpu_lease import same_device
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -62,7 +62,7 @@ def test_a_lease_that_is_given_up_while_it_waits_moves_nothing(webui):
     with call_queue.queue_lock:
         lease = webui.lend_gpu("cuda:0")
         lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert generation_is_possible()
     assert loaded().moves == []
 
@@ -76,7 +76,7 @@ def test_every_loaded_model_is_moved_and_only_what_was_on_the_gpu_comes_back(web
     wait_until(lambda: lease.ready)
     assert [str(model.where) for model in sd_models.model_data.loaded_sd_models] == ["cpu", "cpu", "cpu"]
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert [str(model.where) for model in sd_models.model_data.loaded_sd_models] == ["cuda:0", "cuda:0", "cpu"]
     assert kept_in_memory.moves == []
 
@@ -89,7 +89,7 @@ def test_a_model_that_an_api_call_loads_meanwhile_is_moved_off_too(webui):
     sd_models.model_data.sd_model = newcomer
     wait_until(lambda: str(newcomer.where) == "cpu")
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert str(newcomer.where) == "cuda:0"
 
 
@@ -99,7 +99,7 @@ def test_a_model_that_was_unloaded_meanwhile_is_not_brought_back(webui):
     wait_until(lambda: lease.ready)
     sd_models.model_data.loaded_sd_models.clear()
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert str(gone.where) == "cpu"
 
 
@@ -111,14 +111,14 @@ def test_the_first_load_is_waited_for(webui):
         assert loaded().moves == []
     wait_until(lambda: lease.ready)
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
 
 
 def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_goes_on(webui, monkeypatch):
     monkeypatch.setattr(sd_models, "send_model_to_cpu", broken)
     lease = webui.lend_gpu("cuda:0")
     wait_until(lambda: lease.problem)
-    lease.join(10)
+    lease.join(120)
     assert "CUDA error" in lease.problem
     assert generation_is_possible()
     assert str(loaded().where) == "cuda:0"
@@ -138,14 +138,14 @@ def test_bringing_back_is_tried_again_and_generation_goes_on_even_if_it_never_wo
     lease = webui.lend_gpu("cuda:0")
     wait_until(lambda: lease.ready)
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert str(loaded().where) == "cuda:0"
 
     monkeypatch.setattr(sd_models, "send_model_to_device", broken)
     lease = webui.lend_gpu("cuda:0")
     wait_until(lambda: lease.ready)
     lease.give_back()
-    lease.join(10)
+    lease.join(120)
     assert generation_is_possible()
 
 
@@ -173,7 +173,7 @@ def test_two_leases_come_one_after_the_other(webui):
     wait_until(lambda: second.ready)
     assert str(loaded().where) == "cpu"
     second.give_back()
-    second.join(10)
+    second.join(120)
     assert str(loaded().where) == "cuda:0"
     assert not [thread for thread in threading.enumerate() if thread.name == "train-lora-gpu-lease"]
 

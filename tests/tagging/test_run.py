@@ -158,14 +158,14 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
     run = threading.Thread(target=tag, args=(tag_job(folder, colour_tagger, tagger__batch_size=2),
                                              tmp_path / "tags.jsonl", control.asked, told))
     run.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while not any(event["event"] == "paused" for event in told.events) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.5)
     assert told.last["event"] == "paused"
     assert told.events[-2] == {"event": "progress", "done": 2, "total": 8}
     control.withdraw("pause")
-    run.join(20)
+    run.join(240)
     assert told.last["event"] == "finished"
     assert [event["event"] for event in told.events].count("resumed") == 1
 
@@ -212,10 +212,10 @@ def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_goes_on(tmp
     whole = [{f"mine {n}", f"mine {n}, penny (series), red thing, ^_^"} for n in range(60)]
     moments, tagged = random.Random(5), []
     for _ in range(4):
-        worker = start(run / "job.yaml", 0.04)
+        worker = start(run / "job.yaml", 0.12)
         results = run / "state" / "tags.jsonl"
         wanted = len(tagged) + moments.randint(2, 12)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and worker.poll() is None:
             if results.exists() and len(results.read_bytes().splitlines()) >= wanted:
                 break
@@ -224,7 +224,7 @@ def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_goes_on(tmp
         worker.wait()
         tagged = results.read_bytes().splitlines()
         assert all(captions_of(folder)[f"red_{n}"] in whole[n] for n in range(60))
-    assert start(run / "job.yaml").wait(60) == 0
+    assert start(run / "job.yaml").wait(300) == 0
     assert captions_of(folder) == {f"red_{n}": f"mine {n}, penny (series), red thing, ^_^" for n in range(60)}
     last = read_events(run / "events.jsonl")[0][-1]
     assert (last["event"], last["pictures"], last["written"]) == ("finished", 60, 60)
@@ -240,8 +240,8 @@ def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_mended(
     before = {f"red_{n}": f"mine {n}" for n in range(count)}
     folder = make_dataset(tmp_path / "set", before)
     run = run_folder(tmp_path, tag_job(folder, colour_tagger, write__mode="overwrite"))
-    worker = start(run / "job.yaml", seconds_a_file=0.03)
-    deadline = time.monotonic() + 60
+    worker = start(run / "job.yaml", seconds_a_file=0.1)
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and list(captions_of(folder).values()).count(new) < 10:
         time.sleep(0.01)
     worker.send_signal(signal.SIGKILL)
@@ -250,7 +250,7 @@ def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_mended(
     assert 10 <= list(found.values()).count(new) < count
     assert all(found[f"red_{n}"] in (new, f"mine {n}") for n in range(count))
     (folder / "red_0.txt").write_text("edited after the crash")
-    assert start(run / "job.yaml").wait(60) == 0
+    assert start(run / "job.yaml").wait(300) == 0
     last = read_events(run / "events.jsonl")[0][-1]
     assert (last["event"], last["written"], last["changed_meanwhile"]) == ("finished", count - 1, 1)
     assert captions_of(folder) == {**dict.fromkeys(before, new), "red_0": "edited after the crash"}
@@ -259,9 +259,9 @@ def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_mended(
 def test_a_run_that_is_over_cannot_be_fired_again(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": "mine"})
     run = run_folder(tmp_path, tag_job(folder, colour_tagger, write__mode="overwrite"))
-    assert start(run / "job.yaml").wait(60) == 0
+    assert start(run / "job.yaml").wait(300) == 0
     (folder / "red_1.txt").write_text("edited since")
-    assert start(run / "job.yaml").wait(60) == 1
+    assert start(run / "job.yaml").wait(300) == 1
     assert (folder / "red_1.txt").read_text() == "edited since"
     assert read_events(run / "events.jsonl")[0][-1]["event"] == "finished"
 

@@ -51,12 +51,12 @@ class Tab:
         assert answer.status_code == 200, answer.text
         return answer.json()["id"]
 
-    def wait_for(self, run_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for(self, run_id: str, *states: str, seconds: float = 240) -> dict[str, Any]:
         """The run once it is in one of ``states``."""
         return wait_until(lambda: (run := self.get(f"runs/{run_id}").json())["state"] in states and run, seconds)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 240) -> Any:
     """The first true answer of ``condition``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -96,7 +96,7 @@ def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
                 tab.post(f"runs/{run.id}/control", {"action": "stop"})
                 tab.wait_for(run.id, "stopped", "finished", "failed", "lost")
         tab.services.supervisor.close()
-        tab.services.supervisor.join(10)
+        tab.services.supervisor.join(60)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def gpu_tab(make_tab):
 
 def test_while_a_run_goes_on_the_model_is_off_the_gpu_and_the_page_knows_why_pictures_wait(gpu_tab):
     assert gpu_tab.get("busy").json() == {"busy": None}
-    run_id = gpu_tab.start(max_train_steps=5000)
+    run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
@@ -54,7 +54,7 @@ def test_a_run_starts_only_when_the_picture_that_is_being_made_is_done(gpu_tab):
 
 
 def test_when_the_worker_is_killed_the_webui_has_its_gpu_back(gpu_tab):
-    run_id = gpu_tab.start(max_train_steps=5000)
+    run_id = gpu_tab.start(max_train_steps=50_000)
     pid = gpu_tab.wait_for(run_id, "running")["pid"]
     os.kill(pid, signal.SIGKILL)
     gpu_tab.wait_for(run_id, "lost")
@@ -89,7 +89,7 @@ def test_between_two_queued_runs_the_gpu_stays_with_the_runs(gpu_tab):
 
 
 def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpu_tab):
-    run_id = gpu_tab.start(max_train_steps=5000, device="cpu")
+    run_id = gpu_tab.start(max_train_steps=50_000, device="cpu")
     gpu_tab.wait_for(run_id, "running")
     assert str(model().where) == "cuda:0"
     assert generation_is_possible()
@@ -98,10 +98,10 @@ def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpu_tab):
 
 def test_a_webui_that_starts_while_a_run_goes_on_gives_it_the_gpu_again(make_tab):
     before = make_tab(device="cuda:0")
-    run_id = before.start(max_train_steps=5000)
+    run_id = before.start(max_train_steps=50_000)
     before.wait_for(run_id, "running")
     before.services.supervisor.close()
-    before.services.supervisor.join(10)
+    before.services.supervisor.join(60)
     wait_until(generation_is_possible)
     after = make_tab(device="cuda:0")
     assert str(model().where) in ("cuda:0", "cpu")

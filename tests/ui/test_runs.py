@@ -90,7 +90,7 @@ def test_a_request_that_is_no_job_is_an_answer_not_a_crash(tab):
 
 
 def test_pause_resume_and_stop_are_obeyed(tab):
-    run_id = tab.start(max_train_steps=5000)
+    run_id = tab.start(max_train_steps=50_000)
     tab.wait_for(run_id, "running")
     tab.post(f"runs/{run_id}/control", {"action": "pause"})
     paused = tab.wait_for(run_id, "paused")
@@ -126,7 +126,7 @@ def test_events_are_told_from_where_the_page_left_off(tab):
 
 
 def test_one_run_at_a_time_the_next_waits_its_turn(tab):
-    first = tab.start("penny", max_train_steps=5000)
+    first = tab.start("penny", max_train_steps=50_000)
     second = tab.start("alice")
     tab.wait_for(first, "running")
     assert tab.get(f"runs/{second}").json()["state"] == "waiting"
@@ -136,7 +136,7 @@ def test_one_run_at_a_time_the_next_waits_its_turn(tab):
 
 
 def test_a_waiting_run_can_be_stopped_before_it_starts(tab):
-    first, second = tab.start("penny", max_train_steps=5000), tab.start("alice")
+    first, second = tab.start("penny", max_train_steps=50_000), tab.start("alice")
     tab.post(f"runs/{second}/control", {"action": "stop"})
     assert tab.get(f"runs/{second}").json()["state"] == "stopped"
     tab.post(f"runs/{first}/control", {"action": "stop"})
@@ -153,7 +153,7 @@ def test_a_name_that_is_taken_or_promised_gets_a_number(tab):
 
 
 def test_a_worker_that_is_killed_leaves_a_run_that_is_lost(tab):
-    run_id = tab.start(max_train_steps=5000)
+    run_id = tab.start(max_train_steps=50_000)
     pid = tab.wait_for(run_id, "running")["pid"]
     os.kill(pid, signal.SIGKILL)
     assert tab.wait_for(run_id, "lost")["pid"] is None
@@ -176,10 +176,10 @@ def test_a_worker_that_cannot_be_started_fails_the_run_with_the_reason(tab, monk
 
 def test_a_run_outlives_the_webui_and_a_new_one_finds_it(make_tab):
     before = make_tab()
-    run_id = before.start(max_train_steps=5000)
+    run_id = before.start(max_train_steps=50_000)
     pid = before.wait_for(run_id, "running")["pid"]
     before.services.supervisor.close()
-    before.services.supervisor.join(10)
+    before.services.supervisor.join(60)
     after = make_tab()
     assert after.services.supervisor is not before.services.supervisor
     assert after.get(f"runs/{run_id}").json()["pid"] == pid
@@ -193,10 +193,10 @@ def test_a_reload_of_the_ui_keeps_the_supervisor(make_tab):
 
 def test_a_run_that_waited_when_the_webui_died_starts_with_the_next_one(make_tab):
     before = make_tab()
-    first, second = before.start("penny", max_train_steps=5000), before.start("alice")
+    first, second = before.start("penny", max_train_steps=50_000), before.start("alice")
     before.wait_for(first, "running")
     before.services.supervisor.close()
-    before.services.supervisor.join(10)
+    before.services.supervisor.join(60)
     after = make_tab()
     after.post(f"runs/{first}/control", {"action": "stop"})
     after.wait_for(second, "finished")
@@ -210,7 +210,7 @@ def test_a_run_from_the_command_line_is_listed_too(tab):
 
 
 def test_the_worker_is_in_a_session_of_its_own(tab):
-    run_id = tab.start(max_train_steps=5000)
+    run_id = tab.start(max_train_steps=50_000)
     pid = tab.wait_for(run_id, "running")["pid"]
     assert os.getsid(pid) == pid != os.getsid(0)
     assert psutil.Process(pid).ppid() == os.getpid()
@@ -222,7 +222,7 @@ def test_the_webui_is_told_of_new_files_and_only_then(tab, monkeypatch):
     asked = []
     original = networks.list_available_networks
     monkeypatch.setattr(networks, "list_available_networks", lambda: (asked.append(1), original()))
-    run_id = tab.start(max_train_steps=5000)
+    run_id = tab.start(max_train_steps=50_000)
     tab.wait_for(run_id, "running")
     wait_until(lambda: "penny-000001" in networks.available_networks)
     tab.post(f"runs/{run_id}/control", {"action": "stop"})

@@ -32,7 +32,7 @@ def tab(make_tab) -> Tab:
     """A tab whose queue is not worked on, so that what was queued stays there to be looked at."""
     tab = make_tab()
     tab.services.supervisor.close()
-    tab.services.supervisor.join(10)
+    tab.services.supervisor.join(60)
     return tab
 
 
@@ -74,7 +74,7 @@ def test_a_run_is_queued_with_its_job_and_the_webuis_own_folder(tab: Tab):
 def test_a_gpu_is_asked_for_only_where_the_tagger_would_use_it(make_tab, provider, device, expected):
     tab = make_tab(device=device)
     tab.services.supervisor.close()
-    tab.services.supervisor.join(10)
+    tab.services.supervisor.join(60)
     put_tagger(tab, "wd-vit-tagger-v3")
     answer = tab.post("tagging/runs", {"job": tag_values(tab, provider=provider)}).json()
     assert queued_device(open_run(tab.services.runs_dir, answer["id"])) == expected
@@ -102,7 +102,7 @@ def test_everything_that_is_wrong_is_said_at_once(tab: Tab):
 def test_with_hidden_folders_only_the_webuis_own_taggers_and_datasets_can_be_used(make_tab, tmp_path: Path):
     tab = make_tab(hide_ui_dir_config=True)
     tab.services.supervisor.close()
-    tab.services.supervisor.join(10)
+    tab.services.supervisor.join(60)
     other = tmp_path / "elsewhere"
     other.mkdir()
     (other / "model.onnx").touch()

@@ -31,7 +31,7 @@ def webui(tmp_path):
 
 
 def fetch(webui, path=""):
-    with urllib.request.urlopen(webui.url + path, timeout=10) as answer:
+    with urllib.request.urlopen(webui.url + path, timeout=120) as answer:
         return answer.read().decode()
 
 

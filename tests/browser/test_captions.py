@@ -1,0 +1,342 @@
+"""The caption editor in a real browser: what is shown, what is typed and clicked, and what is in the files then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from .conftest import evaluates, eventually
+
+PANEL = "#tl-panel-captions"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty pictures in two concepts: tags, prose, none, and two with the wrong colour of hair."""
+    place = tmp_path / "penny"
+    for number in range(40):
+        concept = place / ("2_penny" if number < 30 else "5_house")
+        concept.mkdir(parents=True, exist_ok=True)
+        size = (512, 512) if number % 4 else (512, 704)
+        cells = np.random.default_rng(number).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(cells).resize(size, Image.Resampling.NEAREST).save(concept / f"{number:02}.png")
+        tags = ["penny", "brown hair" if number in (3, 7) else "blonde hair", f"number {number}"]
+        tags += ["boots", "red boots"] if number % 2 else ["hat"]
+        (concept / f"{number:02}.txt").write_text(", ".join(tags))
+    (place / "2_penny/05.txt").write_text("A photo of penny in a field of flowers.")
+    (place / "2_penny/06.txt").unlink()
+    return place
+
+
+@pytest.fixture
+def editor(webui, open_tab, folder) -> Callable:
+    """Opens the editor on ``folder`` and waits for the first thumbnails."""
+    def open_it(**options):
+        page = open_tab(webui, **options)
+        page.locator("#tl-tab-captions").click()
+        page.fill("#tl_captions_folder", str(folder))
+        page.click("#tl_captions_open")
+        page.locator(f"{PANEL} .tl-cell img[src]").first.wait_for()
+        wait_for_count(page, "40 pictures")
+        return page
+
+    return open_it
+
+
+def wait_for_count(page, words: str) -> None:
+    page.wait_for_function("words => document.querySelector('.tl-capcount').textContent.startsWith(words)", arg=words)
+
+
+def caption(folder: Path, name: str) -> str:
+    return next(folder.rglob(f"{name}.txt")).read_text()
+
+
+def wait_for_caption(page, folder: Path, name: str, text: str) -> None:
+    eventually(page, lambda: caption(folder, name), text)
+
+
+def cell(page, name: str):
+    return page.locator(f'{PANEL} .tl-cell:visible[aria-label^="{name}.png"]')
+
+
+def choose(page, name: str) -> None:
+    """Click a picture and wait until it is shown large."""
+    cell(page, name).click()
+    page.locator(f"{PANEL} .tl-capname", has_text=f"{name}.png").wait_for()
+    page.locator(f"{PANEL} .tl-capbody").locator(".tl-chip:visible, textarea:visible").first.wait_for()
+
+
+def wait_for_chips(page, *tags: str) -> None:
+    expect(page.locator(f"{PANEL} .tl-chip-tag")).to_have_text(list(tags))
+
+
+def toast(page, words: str) -> None:
+    page.locator(".tl-toast", has_text=words).first.wait_for()
+
+
+def test_tags_are_listed_with_counts_and_clicking_one_filters(editor):
+    page = editor()
+    rows = page.locator(f"{PANEL} .tl-tag-row:visible")
+    expect(rows.first).to_contain_text(re.compile("^penny"))
+    page.locator(f"{PANEL} .tl-tag-pick", has_text=re.compile(r"^red boots")).click()
+    wait_for_count(page, "19 of 40 pictures")
+    expect(page.locator("#tl_captions_filter")).to_have_value("red boots")
+    page.locator(f"{PANEL} .tl-hint", has_text="On in 19, off in 20").wait_for()
+    page.locator(f"{PANEL} .tl-tag-pick", has_text=re.compile(r"^brown hair")).click(modifiers=["Control"])
+    wait_for_count(page, "2 of 40 pictures")
+    expect(page.locator("#tl_captions_filter")).to_have_value("red boots AND brown hair")
+
+
+def test_an_error_in_the_filter_is_marked_at_its_place(editor):
+    page = editor()
+    page.fill("#tl_captions_filter", "red boots AND (hat")
+    expect(page.locator(f"{PANEL} .tl-filter-problem mark")).to_have_text("(")
+    expect(page.locator(f"{PANEL} .tl-filter-problem")).to_contain_text("never closed")
+    page.fill("#tl_captions_filter", "hat")
+    wait_for_count(page, "19 of 40")
+    expect(page.locator(f"{PANEL} .tl-filter-problem")).to_be_hidden()
+
+
+def test_a_bulk_edit_of_what_is_shown_is_undone_and_redone_by_keys(editor, folder):
+    page = editor()
+    page.fill("#tl_captions_filter", "hat")
+    wait_for_count(page, "19 of 40")
+    page.fill("#tl_action_tags", "cap")
+    button = page.locator("#tl_caption_go")
+    expect(button).to_have_text("Add to 19 captions")
+    button.click()
+    toast(page, "Added cap to 19 captions.")
+    assert caption(folder, "00") == "penny, blonde hair, number 0, hat, cap"
+    page.locator(f"{PANEL} .tl-capgrid").focus()
+    page.keyboard.press("Control+z")
+    wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat")
+    page.keyboard.press("Control+Shift+z")
+    wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat, cap")
+    assert "cap" not in caption(folder, "01")
+
+
+def test_the_selection_is_acted_on_when_there_is_one(editor, folder):
+    page = editor()
+    choose(page, "00")
+    cell(page, "02").click(modifiers=["Shift"])
+    page.locator("#tl_caption_go", has_text="Add to 3 captions").wait_for()
+    page.locator(f'{PANEL} [data-verb="remove"]').click()
+    page.fill("#tl_action_tags", "blonde hair")
+    page.locator("#tl_action_tags").press("Enter")
+    wait_for_caption(page, folder, "02", "penny, number 2, hat")
+    assert "blonde hair" in caption(folder, "04")
+
+
+def test_a_preview_shows_what_would_change_and_changes_nothing(editor, folder):
+    page = editor()
+    page.locator(f'{PANEL} [data-verb="pattern"]').click()
+    page.get_by_label("Regular expression").fill(r"number (\d+)")
+    page.get_by_label("What it becomes").fill(r"no. \1")
+    page.get_by_role("button", name="Preview").click()
+    page.locator(".tl-dialog", has_text="38 captions would change").wait_for()
+    expect(page.locator(".tl-dialog ins").first).to_have_text("no. 0")
+    assert caption(folder, "00") == "penny, blonde hair, number 0, hat"
+    page.locator(".tl-dialog-foot .tl-primary").click()
+    wait_for_caption(page, folder, "00", "penny, blonde hair, no. 0, hat")
+
+
+def test_chips_are_removed_added_and_changed(editor, folder):
+    page = editor()
+    choose(page, "01")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "boots", "red boots")
+    page.get_by_label("Remove boots", exact=True).click()
+    wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "red boots")
+    page.fill("#tl_caption_add", "standing, outdoors")
+    page.locator("#tl_caption_add").press("Enter")
+    wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots, standing, outdoors")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "red boots", "standing", "outdoors")
+    page.locator(f"{PANEL} .tl-chip", has_text="standing").dblclick()
+    box = page.get_by_label("Change standing")
+    box.fill("sitting")
+    box.press("Enter")
+    wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots, sitting, outdoors")
+
+
+def test_chips_are_dragged_into_order(editor, folder):
+    page = editor()
+    choose(page, "01")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "boots", "red boots")
+    chip = page.locator(f"{PANEL} .tl-chip", has_text="number 1")
+    chip.drag_to(page.locator(f"{PANEL} .tl-chip", has_text="penny"), target_position={"x": 4, "y": 8})
+    wait_for_caption(page, folder, "01", "number 1, penny, blonde hair, boots, red boots")
+    wait_for_chips(page, "number 1", "penny", "blonde hair", "boots", "red boots")
+    page.locator(f"{PANEL} .tl-chip", has_text="number 1").focus()
+    page.keyboard.press("Alt+ArrowRight")
+    wait_for_caption(page, folder, "01", "penny, number 1, blonde hair, boots, red boots")
+
+
+def test_prose_is_edited_as_text(editor, folder):
+    page = editor()
+    choose(page, "05")
+    text = page.locator("#tl_caption_text")
+    expect(text).to_have_value("A photo of penny in a field of flowers.")
+    text.fill("A photo of penny on a beach.")
+    text.press("Control+Enter")
+    wait_for_caption(page, folder, "05", "A photo of penny on a beach.")
+
+
+def test_tags_are_completed_but_never_forced(editor, folder):
+    page = editor()
+    choose(page, "00")
+    page.locator("#tl_caption_add").press_sequentially("red b", delay=20)
+    page.locator(f"{PANEL} .tl-cappicture .tl-complete li", has_text="red boots").wait_for()
+    page.locator("#tl_caption_add").press("Enter")
+    wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat, red b")
+    page.locator("#tl_caption_add").press_sequentially("red boo", delay=20)
+    page.locator(f"{PANEL} .tl-cappicture .tl-complete li", has_text="red boots").wait_for()
+    page.locator("#tl_caption_add").press("ArrowDown")
+    page.locator("#tl_caption_add").press("Enter")
+    expect(page.locator("#tl_caption_add")).to_have_value("red boots")
+    page.locator("#tl_caption_add").press("Enter")
+    wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat, red b, red boots")
+
+
+def test_everything_goes_by_keys(editor, folder):
+    page = editor()
+    page.locator(f"{PANEL} .tl-capgrid").focus()
+    page.keyboard.press("/")
+    page.keyboard.type("red boots")
+    wait_for_count(page, "19 of 40")
+    page.keyboard.press("Enter")
+    page.locator(f"{PANEL} .tl-capname", has_text="01.png").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.locator(f"{PANEL} .tl-capname", has_text="03.png").wait_for()
+    wait_for_chips(page, "penny", "brown hair", "number 3", "boots", "red boots")
+    page.keyboard.press("Enter")
+    page.keyboard.type("new")
+    page.keyboard.press("Enter")
+    wait_for_caption(page, folder, "03", "penny, brown hair, number 3, boots, red boots, new")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Delete")
+    wait_for_count(page, "18 of 39")
+    assert not (folder / "2_penny/03.png").exists() and list((folder / ".lora_train_trash").rglob("03.txt"))
+    page.keyboard.press("Control+z")
+    wait_for_count(page, "19 of 40")
+    assert (folder / "2_penny/03.png").exists()
+    page.keyboard.press("Control+a")
+    page.locator(f"{PANEL} .tl-whom button", has_text="19 selected").wait_for()
+    page.keyboard.press("Escape")
+    page.locator(f"{PANEL} .tl-whom button", has_text="0 selected").wait_for()
+
+
+def test_a_caption_changed_by_another_program_is_shown_and_not_overwritten(editor, folder):
+    page = editor()
+    choose(page, "01")
+    (folder / "2_penny/01.txt").write_text("their words, by hand")
+    page.get_by_label("Remove boots", exact=True).click()
+    toast(page, "was changed by another program meanwhile")
+    wait_for_chips(page, "their words", "by hand")
+    assert caption(folder, "01") == "their words, by hand"
+
+
+def test_undo_can_go_on_without_files_that_others_changed(editor, folder):
+    page = editor()
+    page.fill("#tl_action_tags", "extra")
+    page.click("#tl_caption_go")
+    toast(page, "Added extra to 39 captions")
+    (folder / "2_penny/01.txt").write_text("their words")
+    page.click("#tl_captions_undo")
+    page.locator(".tl-dialog", has_text="2_penny/01.txt").wait_for()
+    assert caption(folder, "00").endswith("extra")
+    page.get_by_role("button", name="Undo all others").click()
+    wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat")
+    assert caption(folder, "01") == "their words"
+
+
+def test_changes_by_others_are_seen_when_one_comes_back(editor, folder):
+    page = editor()
+    (folder / "2_penny/00.txt").write_text("somebody, was, here")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.locator(f"{PANEL} .tl-tag-row:visible", has_text="somebody").wait_for()
+
+
+def test_the_activation_tag_is_watched_and_mended(editor, folder):
+    page = editor()
+    (folder / "2_penny/08.txt").write_text("hat, penny")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.fill("#tl_captions_tag", "penny")
+    page.locator("#tl_captions_tag").press("Enter")
+    page.locator(f"{PANEL} .tl-activation", has_text="penny is not first in 2 captions").wait_for()
+    page.get_by_role("button", name="Put it first").click()
+    wait_for_caption(page, folder, "08", "penny, hat")
+    wait_for_caption(page, folder, "06", "penny")
+    page.locator(f"{PANEL} .tl-activation").wait_for(state="hidden")
+
+
+def test_consolidating_by_one_click(editor, folder):
+    page = editor()
+    page.locator(f'{PANEL} [data-view="consolidate"]').click()
+    page.get_by_role("button", name="Accept in 19 pictures").click()
+    wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots")
+    page.locator(f"{PANEL} .tl-advice", has_text="No tags were found that say the same thing").wait_for()
+
+
+def test_doubtful_tags_by_one_key(editor, folder):
+    page = editor()
+    page.locator(f'{PANEL} [data-view="doubtful"]').click()
+    page.locator(f"{PANEL} .tl-doubt", has_text="brown hair").first.wait_for()
+    expect(page.locator(f"{PANEL} .tl-doubt")).to_have_count(2)
+    page.locator(f"{PANEL} .tl-doubts").focus()
+    page.keyboard.press("m")
+    wait_for_caption(page, folder, "03", "penny, blonde hair, number 3, boots, red boots")
+    expect(page.locator(f"{PANEL} .tl-doubt")).to_have_count(1)
+    page.keyboard.press("k")
+    page.locator(f"{PANEL} .tl-advice", has_text="Nothing looks wrong").wait_for()
+    assert "brown hair" in caption(folder, "07")
+
+
+def test_the_doctor_reports_and_mends(editor, folder):
+    page = editor()
+    page.locator(f'{PANEL} [data-view="doctor"]').click()
+    page.click("#tl_doctor")
+    expect(page.locator(f'{PANEL} [data-finding="no-caption"]')).to_contain_text("1 picture without a caption")
+    expect(page.locator(f"{PANEL} .tl-bucket")).to_have_count(2)
+
+
+def test_ten_thousand_pictures_need_only_a_screenful_of_elements(webui, open_tab, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    Image.new("RGB", (64, 64), "teal").save(folder / "00000.png")
+    for number in range(1, 10_000):
+        (folder / f"{number:05}.png").hardlink_to(folder / "00000.png")
+    page = open_tab(webui)
+    page.locator("#tl-tab-captions").click()
+    page.fill("#tl_captions_folder", str(folder))
+    page.click("#tl_captions_open")
+    wait_for_count(page, "10,000 pictures")
+    eventually(page, lambda: 0 < page.locator(f"{PANEL} .tl-cell").count() < 120, True)
+    page.locator(f"{PANEL} .tl-capgrid").focus()
+    page.keyboard.press("End")
+    page.locator(f"{PANEL} .tl-capname", has_text="09999.png").wait_for()
+    cell(page, "09999").wait_for()
+    eventually(page, lambda: page.locator(f"{PANEL} .tl-cell").count() < 240, True)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_it_can_be_read_reached_and_fits(editor, theme: str, width: int):
+    page = editor(theme=theme, width=width)
+    choose(page, "01")
+    for view in ("pictures", "doctor", "consolidate", "doubtful"):
+        page.locator(f'{PANEL} [data-view="{view}"]').click()
+        if view == "doctor":
+            page.click("#tl_doctor")
+            page.locator(f"{PANEL} .tl-buckets").wait_for()
+        elif view != "pictures":
+            page.locator(f"{PANEL} .tl-advice-item:visible, {PANEL} .tl-doubt:visible").first.wait_for()
+        evaluates(page, "faintTexts()", [])
+        evaluates(page, "overflowing()", [])
+        evaluates(page, "clippedLabels()", [])
+        evaluates(page, "nameless()", [])
