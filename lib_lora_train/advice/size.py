@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.groups.network import NetworkSettings
+from ..config.groups.network import C3LIER, IA3, LIERLA, LOHA, LOKR, NetworkSettings
 
 _BYTES = {"fp16": 2, "bf16": 2, "float": 4}
+_ALPHA_BYTES = 4
+_ON_INPUT_BYTES = 8
 _HEADER_BYTES_AT_MOST = 100_000_000
-_HEADER_BYTES_PER_TENSOR = 150  # its name, shape and offsets
-_METADATA_BYTES = 4_000
-_UNET_LAYER = re.compile(
-    r"^model\.diffusion_model\.(?:input_blocks|middle_block|output_blocks)\..*"
-    r"(?:transformer_blocks\.\d+\.(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2))|proj_in|proj_out)\.weight$")
-_TEXT_ENCODER_LAYER = re.compile(
-    r"^cond_stage_model\.transformer\.(?:text_model\.)?encoder\.layers\.\d+\."
-    r"(?:self_attn\.(?:q|k|v|out)_proj|mlp\.fc\d)\.weight$")
+_HEADER_BYTES_PER_TENSOR = 62  # beside its name: dtype, shape and offsets
+_METADATA_BYTES = 6_000
+_UNET = re.compile(r"^model\.diffusion_model\.(?:(input|output)_blocks\.(\d+)|middle_block)\.\d+\.(?:(.+)\.)?weight$")
+_TEXT = re.compile(r"^(?:cond_stage_model|conditioner\.embedders\.0)\.transformer\.(?:text_model\.)?encoder\.layers\."
+                   r"\d+\.(self_attn\.[qkv]_proj|self_attn\.out_proj|mlp\.fc\d)\.weight$")
+_OPEN_CLIP = re.compile(r"^conditioner\.embedders\.1\.model\.transformer\.resblocks\.\d+\."
+                        r"(attn\.in_proj_weight|attn\.out_proj\.weight|mlp\.c_fc\.weight|mlp\.c_proj\.weight)$")
+_ATTENTION = re.compile(r"(?:transformer_blocks\.\d+\.(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2))"
+                        r"|proj_in|proj_out)$")
+_CONVOLUTIONS = {"in_layers.2": "conv1", "out_layers.3": "conv2", "emb_layers.1": "time_emb_proj",
+                 "skip_connection": "conv_shortcut", "op": "downsamplers_0_conv", "conv": "upsamplers_0_conv"}
+_IA3_OUTPUT = (".to_k", ".to_v", "k_proj", "v_proj")
+_IA3_INPUT = ("ff.net.2", "mlp.fc2", "mlp.c_proj.weight")
+_SIDES = {"input": ("IN", len("lora_unet_down_blocks_0_attentions_0_")),
+          "output": ("OUT", len("lora_unet_up_blocks_0_attentions_0_"))}
+_MIDDLE_NAME_CHARACTERS = len("lora_unet_mid_block_attentions_0_")
+_TEXT_NAME_CHARACTERS = len("lora_te_text_model_encoder_layers_00_")
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of the checkpoint that some type of network changes. ``group`` is attention, convolution, first or text.
+
+    ``name`` is its end in the checkpoint, ``name_characters`` how long its key in a LoRA file is.
+    """
+
+    group: str
+    block: str
+    name: str
+    out: int
+    into: int
+    kernel: int
+    name_characters: int
 
 
 def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
@@ -33,20 +62,110 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
         return None
 
 
-def lora_file_bytes(shapes: Mapping[str, list[int]], settings: NetworkSettings, precision: str) -> int | None:
-    """The size of a LoRA-LierLa file for a checkpoint with ``shapes``.
+def lora_file_bytes(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings, precision: str) -> int | None:
+    """The size of the file of a network as in ``settings``, trained on a checkpoint with ``shapes``.
 
-    ``None`` for other types, and if the checkpoint has no layers to train.
+    ``None`` if the checkpoint has no layers that it would train.
     """
-    if settings.network_type != "LoRA-LierLa":
-        return None
-    wanted = []
-    if not settings.network_train_text_encoder_only:
-        wanted.append(_UNET_LAYER)
-    if not settings.network_train_unet_only:
-        wanted.append(_TEXT_ENCODER_LAYER)
-    layers = [shape for name, shape in shapes.items() if any(pattern.match(name) for pattern in wanted)]
-    if not layers:
-        return None
-    numbers = sum(settings.network_dim * (shape[0] + shape[1]) + 1 for shape in layers)
-    return numbers * _BYTES[precision] + len(layers) * 3 * _HEADER_BYTES_PER_TENSOR + _METADATA_BYTES
+    total = 0
+    for layer in _layers(shapes):
+        if not _has(settings, layer):
+            continue
+        tensors, fixed_bytes = _tensors(settings, layer)
+        total += sum(tensors.values()) * _BYTES[precision] + fixed_bytes
+        total += sum(layer.name_characters + len(name) + _HEADER_BYTES_PER_TENSOR for name in tensors)
+        total += layer.name_characters + len(".alpha") + _HEADER_BYTES_PER_TENSOR if fixed_bytes else 0
+    return total + _METADATA_BYTES if total else None
+
+
+def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
+    """The size of a file with the tensors of another one, whose ``shapes`` these are."""
+    return _METADATA_BYTES + sum(math.prod(shape) * _BYTES[precision] + len(name) + _HEADER_BYTES_PER_TENSOR
+                                 for name, shape in shapes.items())
+
+
+def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
+    for key, shape in shapes.items():
+        if match := _UNET.match(key):
+            block, before = "M00", _MIDDLE_NAME_CHARACTERS
+            if match[1]:
+                side, before = _SIDES[match[1]]
+                block = f"{side}{int(match[2]):02d}"
+            name = match[3] or ""
+            group, end = _group_of(block, name)
+            if group:
+                yield _Layer(group, block, name, shape[0], shape[1], math.prod(shape[2:]), before + len(end))
+        elif match := _TEXT.match(key):
+            yield _Layer("text", "BASE", match[1], shape[0], shape[1], 1, _TEXT_NAME_CHARACTERS + len(match[1]))
+        elif match := _OPEN_CLIP.match(key):
+            parts = ("q_proj", "k_proj", "v_proj") if match[1] == "attn.in_proj_weight" else (match[1],)
+            for name in parts:  # query, key and value lie in one tensor there
+                yield _Layer("text", "BASE", name, shape[0] // len(parts), shape[1], 1,
+                             _TEXT_NAME_CHARACTERS + len("1self_attn_q_proj"))
+
+
+def _group_of(block: str, name: str) -> tuple[str, str]:
+    """Which group a UNet layer belongs to, empty for none, and the end of its key in a LoRA file."""
+    if (block, name) == ("IN00", ""):
+        return "first", ""
+    if _ATTENTION.match(name):
+        return "attention", name
+    if name in _CONVOLUTIONS:
+        return "convolution", _CONVOLUTIONS[name]
+    return "", ""
+
+
+def _has(settings: NetworkSettings, layer: _Layer) -> bool:
+    """Whether a network as in ``settings`` is on ``layer``."""
+    if settings.network_train_unet_only if layer.group == "text" else settings.network_train_text_encoder_only:
+        return False
+    if settings.size_of(layer.block, spatial=layer.kernel > 1) is None:
+        return False
+    if settings.network_type == IA3:
+        return layer.group in ("attention", "text") and layer.name.endswith(_IA3_OUTPUT + _IA3_INPUT)
+    if settings.network_type == LIERLA:
+        return layer.group in ("attention", "text")
+    return layer.group != "first" or settings.network_type != C3LIER
+
+
+def _tensors(settings: NetworkSettings, layer: _Layer) -> tuple[dict[str, int], int]:
+    """How many numbers each tensor of one layer has, and the bytes that are the same in every precision."""
+    if settings.network_type == IA3:
+        return {".weight": layer.into if layer.name.endswith(_IA3_INPUT) else layer.out}, _ON_INPUT_BYTES
+    size = settings.size_of(layer.block, spatial=layer.kernel > 1)
+    assert size is not None
+    dim, into = size[0], layer.into * layer.kernel
+    if settings.network_type == LOHA:
+        tensors = {f".hada_w{number}_{side}": dim * (layer.out if side == "a" else into)
+                   for number in (1, 2) for side in "ab"}
+    elif settings.network_type == LOKR:
+        tensors = _lokr_tensors(settings, layer, dim)
+    else:
+        tensors = {".lora_down.weight": dim * into, ".lora_up.weight": dim * layer.out}
+    if settings.dora_wd:
+        tensors[".dora_scale"] = layer.into
+    return tensors, _ALPHA_BYTES
+
+
+def _lokr_tensors(settings: NetworkSettings, layer: _Layer, dim: int) -> dict[str, int]:
+    """Two factors, each whole or, where the rank is less than half its longer side, a product of two matrices."""
+    (small_out, large_out), (small_into, large_into) = (_split(side, settings.lokr_factor)
+                                                        for side in (layer.out, layer.into))
+    tensors = {".lokr_w1": small_out * small_into}
+    if settings.decompose_both and dim < max(small_out, small_into) / 2:
+        tensors = {".lokr_w1_a": small_out * dim, ".lokr_w1_b": dim * small_into}
+    if dim < max(large_out, large_into) / 2:
+        return tensors | {".lokr_w2_a": large_out * dim, ".lokr_w2_b": dim * large_into * layer.kernel}
+    return tensors | {".lokr_w2": large_out * large_into * layer.kernel}
+
+
+def _split(side: int, factor: int) -> tuple[int, int]:
+    """Two numbers whose product is ``side``, the lower first: ``factor`` if it divides, else as near to it as can be.
+
+    LyCORIS' rule: a factor of -1 splits as evenly as possible.
+    """
+    if factor > 0 and side % factor == 0:
+        return min(factor, side // factor), max(factor, side // factor)
+    highest = min(math.isqrt(side), factor if factor > 0 else side)
+    lower = next(number for number in range(highest, 0, -1) if side % number == 0)
+    return lower, side // lower

@@ -30,6 +30,9 @@ def network_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> 
                 f"{_as_it_was(name)}, or choose {_either(kinds)}."
                 for name, kinds in _ONLY_FOR.items()
                 if getattr(network, name) != getattr(_EMPTY, name) and network.network_type not in kinds]
+    problems += [f"network.{name} is {getattr(network, name)!r}, but the sizes are those of the LoRA file in "
+                 "network.network_weights. Leave one of the two empty."
+                 for name in ("block_dims", "block_alphas") if network.network_weights and getattr(network, name)]
     block_problems = _block_list_problems(network)
     problems += block_problems or _size_problems(network) + _one_rate_problems(network, optimizer)
     if network.lokr_factor == 0:
@@ -56,8 +59,8 @@ def _block_list_problems(network: NetworkSettings) -> list[str]:
 
 
 def _size_problems(network: NetworkSettings) -> list[str]:
-    """Alphas above their dim, and dims that DyLoRA cannot divide."""
-    if network.network_type == IA3:
+    """Alphas above their dim, and dims that DyLoRA cannot divide; a LoRA file to go on from brings its own."""
+    if network.network_type == IA3 or network.network_weights:
         return []
     if network.alpha > network.network_dim:
         return [f"network.network_alpha is {network.network_alpha:g}, higher than network_dim {network.network_dim}: "

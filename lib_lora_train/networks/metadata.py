@@ -100,7 +100,7 @@ def build_metadata(job: Job, dataset: DatasetFacts, facts: TrainingFacts,
     the file: epochs of one run that share a name could not be told apart.
     """
     name = file_name or job.save.output_name
-    values = {**_base(facts, job), **_network(job), **_run(facts, job, name), **_settings(job),
+    values = {**_base(facts, job), **_network(job.network), **_run(facts, job, name), **_settings(job),
               **_dataset(dataset, job), **_modelspec(facts, job, name)}
     return {key: _text(value) for key, value in values.items() if value is not None}
 
@@ -152,14 +152,19 @@ def _base(facts: TrainingFacts, job: Job) -> dict[str, Any]:
     }
 
 
-def _network(job: Job) -> dict[str, Any]:
+def network_metadata(network: NetworkSettings) -> dict[str, str]:
+    """What a file says of its network alone, as texts."""
+    return {key: _text(value) for key, value in _network(network).items() if value is not None}
+
+
+def _network(network: NetworkSettings) -> dict[str, Any]:
     return {
-        "ss_network_module": _NETWORK_MODULES.get(job.network.network_type, _LYCORIS_MODULE),
-        "ss_network_args": _network_arguments(job.network) or None,
-        "ss_network_dim": job.network.network_dim,
-        "ss_network_alpha": job.network.alpha,
-        "ss_network_dropout": job.network.network_dropout or None,
-        "ss_scale_weight_norms": job.network.scale_weight_norms,
+        "ss_network_module": _NETWORK_MODULES.get(network.network_type, _LYCORIS_MODULE),
+        "ss_network_args": _network_arguments(network) or None,
+        "ss_network_dim": network.network_dim,
+        "ss_network_alpha": network.alpha,
+        "ss_network_dropout": network.network_dropout or None,
+        "ss_scale_weight_norms": network.scale_weight_norms,
     }
 
 
@@ -172,6 +177,8 @@ def _network_arguments(network: NetworkSettings) -> dict[str, Any]:
                  "block_dims": network.block_dims, "block_alphas": network.block_alphas}
     if network.network_type == LOKR:
         arguments |= {"factor": network.lokr_factor, "decompose_both": network.decompose_both}
+    if network.network_type == DYLORA:
+        arguments["unit"] = network.dylora_unit
     return {name: value for name, value in arguments.items() if value}
 
 

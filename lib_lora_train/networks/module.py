@@ -53,6 +53,11 @@ class NetworkModule(nn.Module):
         return self._layer[0]
 
     @property
+    def is_trained(self) -> bool:
+        """Whether any of its parameters is trained; those of a network from a file may be kept as they are."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    @property
     def factors(self) -> Sequence[nn.Parameter]:
         """The tensors whose product ΔW is: each times c makes ΔW c to the power of their number times as large."""
         raise NotImplementedError

@@ -70,6 +70,13 @@ class Network(nn.Module):
         """Every module, text encoder first."""
         return (self.lora(key) for key in (*self.text_encoder_keys, *self.unet_keys))
 
+    def train(self, mode: bool = True) -> Network:
+        """Begin or end training; modules that are kept as they are never drop anything."""
+        super().train(mode)
+        for module in self.loras():
+            module.train(mode and module.is_trained)
+        return self
+
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
         """The parameters that are trained, text encoder first; what has no parameters to train is left out.
 
@@ -91,13 +98,13 @@ class Network(nn.Module):
     @property
     def trains_text_encoder(self) -> bool:
         """Whether gradients have to flow through the text encoder."""
-        return any(parameter.requires_grad for module in self.text_encoder_modules.values()
-                   for parameter in module.parameters())
+        return any(module.is_trained for module in self.text_encoder_modules.values())
 
     def apply_max_norm(self, limit: float) -> None:
-        """Scale every module down whose ΔW has a Frobenius norm above ``limit``: max-norm regularization."""
+        """Scale every trained module down whose ΔW has a Frobenius norm above ``limit``: max-norm regularization."""
         for module in self.loras():
-            module.limit_norm(limit)
+            if module.is_trained:
+                module.limit_norm(limit)
 
     @property
     def multiplier(self) -> float:

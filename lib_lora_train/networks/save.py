@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import safetensors.torch
@@ -15,9 +16,9 @@ from torch import Tensor
 
 from ..errors import CheckpointError, RunError
 from ..models.checkpoint import read_checkpoint
-from ..models.family import is_lora
 from ..models.hashes import header_end, old_tensor_data_hash, tensor_data_sha256
 from ..runs.files import write_atomically
+from .lora_facts import LoraFacts, facts_of, looks_like_lora
 from .network import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "float": torch.float32}
@@ -56,28 +57,41 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A LoRA file that was read: its tensors, its metadata, and rank and alpha by module key."""
+    """A LoRA file of any kind that was read: its tensors, and what they and the metadata say of it."""
 
     path: Path
     tensors: Mapping[str, Tensor]
-    metadata: Mapping[str, str]
-    ranks: Mapping[str, int]
-    alphas: Mapping[str, float]
+    facts: LoraFacts
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says of itself."""
+        return self.facts.metadata
+
+    def of_layer(self, key: str) -> dict[str, Tensor]:
+        """The tensors of one layer by the end of their name, such as ``lora_down.weight``."""
+        return self._by_layer[key]
+
+    @cached_property
+    def _by_layer(self) -> dict[str, dict[str, Tensor]]:
+        layers: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in self.tensors.items():
+            layer, _, rest = name.partition(".")
+            layers.setdefault(layer, {})[rest] = tensor
+        return layers
 
 
 def load_network_file(path: Path) -> LoraFile:
-    """Read a LoRA file. A module without alpha has the alpha that equals its rank, as everywhere.
+    """Read a LoRA file of any kind. A layer without alpha has the alpha that equals its rank, as everywhere.
 
     Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
     """
     file = read_checkpoint(path)
-    if not is_lora(file.shapes):
+    if not looks_like_lora(file.shapes):
         raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
-    ranks = {key.removesuffix(".lora_down.weight"): shape[0] for key, shape in file.shapes.items()
-             if key.endswith(".lora_down.weight")}
-    alphas = {module: float(file.tensors[f"{module}.alpha"]) if f"{module}.alpha" in file.tensors else float(rank)
-              for module, rank in ranks.items()}
-    return LoraFile(path, file.tensors, file.metadata, ranks, alphas)
+    alphas = {key.removesuffix(".alpha"): float(tensor) for key, tensor in file.tensors.items()
+              if key.endswith(".alpha")}
+    return LoraFile(path, file.tensors, facts_of(file.shapes, alphas, file.metadata))
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:

@@ -21,7 +21,10 @@ from ..models.hashes import ModelHashes, hashes_of
 from ..models.load import BaseModel, load_base
 from ..models.noise import noise_schedule
 from ..models.tokenizer import Tokenizer, find_vocabulary
+from ..networks.from_file import network_from_file, settings_like
 from ..networks.lora import Network, create_network
+from ..networks.lora_facts import in_words
+from ..networks.save import load_network_file
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
@@ -69,7 +72,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     hashes = _hashes_in_background(base)
     tokenizer = Tokenizer(find_vocabulary())
     _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
-    network = create_network(job.network, base.unet, base.text_encoder, job.training.seed)
+    job, network = _network(job, base, reporter)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
     prediction_type = "v_prediction" if job.base.v_parameterization else base.prediction_type
     model = TrainedModel(base, network, tokenizer, accelerator,
@@ -118,6 +121,22 @@ def _held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
     else:
         pictures = held_out_pictures(job.dataset, dataset)
     return validation_plan_of(job.dataset, pictures, job.training) if pictures else None
+
+
+def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Network]:
+    """The network, new or as a LoRA file left off; then the job has the kind and sizes of that file."""
+    if not job.network.network_weights:
+        return job, create_network(job.network, base.unet, base.text_encoder, job.training.seed)
+    file = load_network_file(Path(job.network.network_weights))
+    network = network_from_file(file, job.network, base.unet, base.text_encoder, base.checkpoint)
+    settings = settings_like(file.facts, job.network)
+    if settings != job.network:
+        reporter.warning(f"{file.path.name} is {in_words(file.facts)}, and so is what is trained: kind, dim and alpha "
+                         "in the settings are not used.")
+    kept = sum(not module.is_trained for module in network.loras())
+    left = f"; {kept} of its layers are kept as they are" if kept else ""
+    reporter.say(f"Going on from {file.path.name}: {in_words(file.facts)}, {len(file.facts.layers)} layers{left}.")
+    return dataclasses.replace(job, network=settings), network
 
 
 def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
@@ -176,7 +195,7 @@ def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter
 
 def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: Progress,
                   reporter: Reporter) -> None:
-    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    parameters = sum(parameter.numel() for parameter in model.network.parameters() if parameter.requires_grad)
     reporter.event("started", {
         "name": job.save.output_name, "pictures": len(plan.pictures), "total_steps": plan.total_steps,
         "steps_per_epoch": plan.steps_per_epoch, "total_epochs": plan.epochs, "parameters": parameters,

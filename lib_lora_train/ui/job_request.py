@@ -16,6 +16,7 @@ from ..host.interface import Host, ModelFile
 from ..runs.folder import open_run
 from ..runs.names import lora_names, next_free_name
 from .access import dataset_folder
+from .lora_files import lora_file, why_not_trained
 from .services import Services
 
 
@@ -28,8 +29,8 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
     base, save = filled.setdefault("base", {}), filled.setdefault("save", {})
-    dataset = filled.setdefault("dataset", {})
-    if not all(isinstance(group, dict) for group in (base, save, dataset)):
+    dataset, network = filled.setdefault("dataset", {}), filled.setdefault("network", {})
+    if not all(isinstance(group, dict) for group in (base, save, dataset, network)):
         return read_job(values)
     refused = _refusals({
         "base.checkpoint": lambda: _fill_checkpoint(services.host, base),
@@ -37,7 +38,8 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
         "save.output_dir": lambda: _fill_output_dir(services.host, save),
         "dataset.train_data_dir": lambda: _fill_folder(services.host, dataset, "train_data_dir"),
         "dataset.validation_data_dir": lambda: _fill_folder(services.host, dataset, "validation_data_dir"),
-        "dataset.reg_data_dir": lambda: _fill_folder(services.host, dataset, "reg_data_dir")})
+        "dataset.reg_data_dir": lambda: _fill_folder(services.host, dataset, "reg_data_dir"),
+        "network.network_weights": lambda: _fill_lora(services.host, network)})
     _fill_device(services.host, filled)
     if base.get("clip_skip") is None:
         base["clip_skip"] = services.host.clip_skip()
@@ -100,6 +102,17 @@ def _fill_folder(host: Host, dataset: dict[str, Any], name: str) -> None:
     given = dataset.pop(name, None)
     if given:
         dataset[name] = str(dataset_folder(host, str(given)))
+
+
+def _fill_lora(host: Host, network: dict[str, Any]) -> None:
+    given = network.pop("network_weights", None)
+    if given:
+        path = lora_file(host.lora_dir, str(given))
+        why = why_not_trained(path)
+        if why:
+            raise ConfigError(f"network.network_weights is {given!r}, which cannot be trained further: it {why}. "
+                              "Choose another LoRA.")
+        network["network_weights"] = str(path)
 
 
 def _fill_device(host: Host, filled: dict[str, Any]) -> None:

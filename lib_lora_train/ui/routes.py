@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from . import captions_routes, routes_advice, routes_augment, routes_host, routes_runs, routes_train, tagging_routes
+from . import (
+    captions_routes,
+    routes_advice,
+    routes_augment,
+    routes_host,
+    routes_lora,
+    routes_runs,
+    routes_train,
+    tagging_routes,
+)
 from .access import guards
 from .answers import EscapedJson, SentenceRoute
 from .services import Services
 
 PREFIX = "/train-lora"
-_MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_runs, tagging_routes, captions_routes)
+_MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, tagging_routes,
+            captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

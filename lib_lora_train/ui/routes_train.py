@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from ..advice.schedule import schedule_points
-from ..advice.size import lora_file_bytes, read_shapes
+from ..advice.size import lora_file_bytes, read_shapes, same_file_bytes
 from ..advice.steps import steps_hint
 from ..config.check import problems_of
 from ..config.job import Job
@@ -114,5 +114,8 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
 
 
 def _file_size(job: Job) -> int | None:
+    if job.network.network_weights:
+        tensors = read_shapes(Path(job.network.network_weights))
+        return None if tensors is None else same_file_bytes(tensors, job.save.save_precision)
     shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
     return None if shapes is None else lora_file_bytes(shapes, job.network, job.save.save_precision)

@@ -47,9 +47,8 @@ def test_what_is_saved_is_what_was_trained(network, tmp_path, precision, dtype):
 def test_rank_and_alpha_are_read_back(network, tmp_path):
     save_network(tmp_path / "penny.safetensors", network, "fp16", METADATA)
     file = load_network_file(tmp_path / "penny.safetensors")
-    assert set(file.ranks.values()) == {4}
-    assert list(file.alphas.values()) == pytest.approx([0.3] * 210, abs=1e-7)
-    assert len(file.ranks) == len(file.alphas) == 210
+    assert {layer.dim for layer in file.facts.layers.values()} == {4}
+    assert [layer.alpha for layer in file.facts.layers.values()] == pytest.approx([0.3] * 210, abs=1e-7)
     assert file.metadata["ss_tag_frequency"] == METADATA["ss_tag_frequency"]
 
 
@@ -57,7 +56,7 @@ def test_a_module_without_alpha_has_its_rank_as_alpha(tmp_path):
     save_file({"lora_unet_x.lora_down.weight": torch.ones(8, 3), "lora_unet_x.lora_up.weight": torch.ones(3, 8)},
               tmp_path / "x.safetensors")
     file = load_network_file(tmp_path / "x.safetensors")
-    assert (file.ranks, file.alphas) == ({"lora_unet_x": 8}, {"lora_unet_x": 8.0})
+    assert [(key, layer.dim, layer.alpha) for key, layer in file.facts.layers.items()] == [("lora_unet_x", 8, 8.0)]
 
 
 def test_a_saved_file_loaded_into_a_new_network_and_saved_again_is_the_same_file(network, tiny_base, tmp_path):

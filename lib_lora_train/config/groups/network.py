@@ -37,6 +37,11 @@ class NetworkSettings:
         16.0, "Brakes learning: the LoRA is scaled by alpha / dim. 0 means the same as dim.", minimum=0, maximum=768,
         view="main", label="Network alpha",
         advice="Never higher than dim. With adaptive optimizers between 1 and half of dim.")
+    network_weights: Optional[str] = setting(
+        None, "A LoRA file to go on from, which stays as it is. Kind, dim and alpha are the file's, whatever stands "
+        "here; parts that are not trained are kept as they are in it.", label="Go on from a LoRA",
+        advice="For more steps on the same pictures at a third of the rate, or for new pictures of the same thing. "
+               "Train on the checkpoint that it was made on.")
     conv_dim: Optional[int] = setting(
         None, "Rank of the 3x3 convolutions. Empty means the same as network_dim.", minimum=1, maximum=768,
         label="Convolution dim",

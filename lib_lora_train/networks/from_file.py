@@ -1,0 +1,158 @@
+"""A network that begins as a LoRA file left off: the same layers, kinds, ranks and alphas, and the same values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
+from ..errors import CheckpointError, RunError
+from .blocks import block_of
+from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, is_unet_key, lora_key
+from .lora import options_of, rates_of
+from .lora_facts import LoraFacts
+from .low_rank import DyLoraModule, LoraModule
+from .module import Layer, ModuleOptions, NetworkModule
+from .network import Network
+from .save import LoraFile
+
+_SHOWN = 4
+_FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sdxl_base_v1-0": "SDXL"}
+
+
+def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module, text_encoder: nn.Module,
+                      checkpoint: Path) -> Network:
+    """A network on ``unet`` and ``text_encoder`` that equals ``file``; it has no layers but the file's.
+
+    Of ``settings`` only dropout, rates and which parts are trained count: what is not trained stays in the network
+    as it is. Freezes the base model. Raises ``CheckpointError`` if the file is of a kind that is not trained here or
+    was made for another model than ``checkpoint``, naming the keys; ``RunError`` if nothing would be trained.
+    """
+    if file.facts.problem:
+        raise CheckpointError(f"{file.path} cannot be trained further: it {file.facts.problem}. Choose another LoRA.")
+    for part in (unet, text_encoder):
+        part.requires_grad_(False)
+    layers = {**dict(_layers(UNET_PREFIX, unet)), **dict(_layers(TEXT_ENCODER_PREFIX, text_encoder))}
+    missing = [key for key in file.facts.layers if key not in layers]
+    if missing:
+        raise _does_not_fit(file, checkpoint, f"{len(missing)} of its {len(file.facts.layers)} layers are not in the "
+                                              f"model, such as {_some(missing)}")
+    made = {key: _module_like(file, key, layers[key], settings) for key in layers if key in file.facts.layers}
+    wrong = [problem for key, module in made.items() for problem in _shape_problems(key, module, file.of_layer(key))]
+    if wrong:
+        raise _does_not_fit(file, checkpoint, f"{len(wrong)} of its tensors have another shape than the model's "
+                                              f"layers, such as {_some(wrong)}")
+    for key, module in made.items():
+        assert module is not None
+        module.load_state_dict(_with_alpha(module, file.of_layer(key)))
+        module.to(layers[key].weight.device).requires_grad_(_is_trained(key, settings))
+    modules = {key: module for key, module in made.items() if module is not None}
+    if not any(_is_trained(key, settings) for key in modules):
+        raise RunError(f"Nothing of {file.path.name} would be trained: the settings leave out the parts that it has. "
+                       "Switch off network_train_unet_only or network_train_text_encoder_only, and give some block in "
+                       "block_lr_weight more than 0.")
+    return Network({key: module for key, module in modules.items() if is_unet_key(key)},
+                   {key: module for key, module in modules.items() if not is_unet_key(key)}, rates_of(settings))
+
+
+def settings_like(facts: LoraFacts, settings: NetworkSettings) -> NetworkSettings:
+    """``settings`` with the kind and sizes of the file in place of those given."""
+    return dataclasses.replace(settings, **facts.settings)
+
+
+def _layers(prefix: str, root: nn.Module) -> Iterator[tuple[str, Layer]]:
+    for path, module in root.named_modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            yield lora_key(prefix, path), module
+
+
+def _module_like(file: LoraFile, key: str, layer: Layer, settings: NetworkSettings) -> NetworkModule | None:
+    """A module on ``layer`` of the kind and size that ``file`` has there; ``None`` if the layer cannot have such."""
+    tensors, size, kind = file.of_layer(key), file.facts.layers[key], file.facts.network_type
+    options = dataclasses.replace(options_of(settings), dora="dora_scale" in tensors, rs_lora=False)
+    generator = torch.Generator().manual_seed(0)  # every value that is drawn is replaced by the file's
+    if kind == IA3:
+        from .lycoris_modules import Ia3Module
+        return Ia3Module(layer, bool(tensors["on_input"]), options) if isinstance(layer, nn.Linear) else None
+    assert size.dim is not None and size.alpha is not None
+    if kind == LOHA:
+        from .lycoris_modules import LohaModule
+        return LohaModule(layer, size.dim, size.alpha, generator, options)
+    if kind == LOKR:
+        return _lokr_like(tensors, layer, size.dim, size.alpha, options)
+    if kind == DYLORA:
+        unit = options.dylora_unit if size.dim % options.dylora_unit == 0 else file.facts.settings["dylora_unit"]
+        return DyLoraModule(layer, size.dim, size.alpha, generator, dataclasses.replace(options, dylora_unit=unit))
+    return LoraModule(layer, size.dim, size.alpha, generator, options)
+
+
+def _lokr_like(tensors: Mapping[str, Tensor], layer: Layer, dim: int, alpha: float,
+               options: ModuleOptions) -> NetworkModule | None:
+    """A LoKr module whose factors are split as in ``tensors``; ``None`` if the layer cannot be split like that."""
+    from lycoris.functional.general import factorization
+
+    from .lycoris_modules import LokrModule
+
+    decomposed = "lokr_w1" not in tensors
+    small = (len(tensors["lokr_w1_a"]), tensors["lokr_w1_b"].shape[1]) if decomposed else tensors["lokr_w1"].shape
+    out, into = layer.weight.shape[:2]
+    factor = next((factor for factor in (-1, *sorted(set(small), reverse=True))
+                   if (factorization(out, factor)[0], factorization(into, factor)[0]) == tuple(small)), None)
+    if factor is None:
+        return None
+    if "lokr_w2" in tensors:  # whole: any rank from half its longer side up makes it so
+        dim = max(dim, math.ceil(max(tensors["lokr_w2"].shape[:2]) / 2))
+    options = dataclasses.replace(options, lokr_factor=factor, decompose_both=decomposed)
+    return LokrModule(layer, dim, alpha, torch.Generator().manual_seed(0), options)
+
+
+def _shape_problems(key: str, module: NetworkModule | None, tensors: Mapping[str, Tensor]) -> list[str]:
+    if module is None:
+        return [f"{key} ({', '.join(_shape(tensor) for tensor in tensors.values() if tensor.ndim)})"]
+    own = module.state_dict()
+    problems = [f"{key}.{name} ({_shape(tensor)}; the layer needs {_shape(own[name])})"
+                for name, tensor in tensors.items() if name in own and not _same_shape(name, tensor, own[name])]
+    absent = {*own} - {*tensors} - {"alpha"}
+    return problems + [f"{key}.{name} ({'missing' if name in absent else 'too much'})"
+                       for name in sorted(absent | ({*tensors} - {*own}))]
+
+
+def _same_shape(name: str, tensor: Tensor, own: Tensor) -> bool:
+    if name == "dora_scale":  # (out, 1) is another method than (1, in), also where both are as long
+        return tensor.shape == own.shape
+    return tensor.squeeze().shape == own.squeeze().shape
+
+
+def _with_alpha(module: NetworkModule, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a layer as the module has them: alpha always there and without axes."""
+    own = module.state_dict()
+    alpha = {"alpha": own["alpha"]} if "alpha" in own else {}
+    return alpha | {name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()}
+
+
+def _is_trained(key: str, settings: NetworkSettings) -> bool:
+    if settings.network_train_text_encoder_only if is_unet_key(key) else settings.network_train_unet_only:
+        return False
+    block = block_of(key)
+    return settings.block_rates is None or block is None or settings.block_rates[block] != 0
+
+
+def _does_not_fit(file: LoraFile, checkpoint: Path, why: str) -> CheckpointError:
+    version = file.metadata.get("ss_base_model_version", "")
+    made_for = _FAMILIES.get(version, version) or file.metadata.get("ss_sd_model_name", "")
+    known = f" The file says that it was made for {made_for}." if made_for else ""
+    return CheckpointError(f"{file.path.name} does not fit {checkpoint.name}: {why}.{known} Choose a LoRA that was "
+                           "trained on a model of the same family, or the checkpoint that it was trained on.")
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:_SHOWN]) + (" …" if len(texts) > _SHOWN else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(str(side) for side in tensor.shape) or "a number"

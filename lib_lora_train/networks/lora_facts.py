@@ -1,0 +1,285 @@
+"""What a LoRA file is, told from its header alone: kind, ranks, alphas and metadata. Free of torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR
+from ..errors import CheckpointError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_HEADER_BYTES_AT_MOST = 100_000_000
+_NUMBERS = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i"}
+_UP_AND_DOWN = frozenset(("lora_up.weight", "lora_down.weight"))
+_LOHA = frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"))
+_LOKR = frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b"))
+_IA3 = frozenset(("weight", "on_input"))
+_BESIDE = frozenset(("alpha", "dora_scale"))
+_NOT_TRAINED_HERE = {
+    "lora_mid.weight": "a Tucker decomposition", "hada_t1": "a Tucker decomposition",
+    "hada_t2": "a Tucker decomposition", "lokr_t2": "a Tucker decomposition", "oft_blocks": "OFT", "oft_diag": "OFT",
+    "diff": "whole weight differences", "diff_b": "differences of biases", "w_norm": "norm layers",
+    "b_norm": "norm layers", "a1.weight": "GLoRA", "lora_A.weight": "the names of PEFT",
+    "lora.up.weight": "the names of diffusers"}
+# LoHa and LoKr flatten kernels, so their names have to tell 3x3 convolutions; the second half is SDXL's spelling
+_SPATIAL = re.compile(r"_(?:conv|conv1|conv2|conv_in|input_blocks_0_0|in_layers_2|out_layers_3|op)$")
+_RANK_AXIS = {"lora_down.weight": 0, "hada_w1_b": 0, "lokr_w2_b": 0, "lokr_w1_b": 0}
+
+
+@dataclass(frozen=True)
+class LayerSize:
+    """Rank and alpha of one layer; both ``None`` where the kind of network has none. ``spatial`` is a 3x3 kernel."""
+
+    dim: int | None
+    alpha: float | None
+    spatial: bool
+
+
+@dataclass(frozen=True)
+class LoraFacts:
+    """A LoRA file's kind and sizes, as its tensors show them, and its metadata.
+
+    ``dim``, ``alpha``, ``conv_dim`` and ``conv_alpha`` are those of most layers, 3x3 convolutions apart; ``None``
+    where there are none. ``problem`` says why it cannot be trained further, as the end of a sentence about the file.
+    """
+
+    network_type: str
+    layers: Mapping[str, LayerSize]
+    dora: bool
+    metadata: Mapping[str, str]
+    problem: str | None = None
+
+    @property
+    def dim(self) -> int | None:
+        """Rank of most layers."""
+        return _usual(layer.dim for layer in self.layers.values() if not layer.spatial)
+
+    @property
+    def alpha(self) -> float | None:
+        """Alpha of most layers."""
+        return _usual(layer.alpha for layer in self.layers.values() if not layer.spatial)
+
+    @property
+    def conv_dim(self) -> int | None:
+        """Rank of most 3x3 convolutions."""
+        return _usual(layer.dim for layer in self.layers.values() if layer.spatial)
+
+    @property
+    def conv_alpha(self) -> float | None:
+        """Alpha of most 3x3 convolutions."""
+        return _usual(layer.alpha for layer in self.layers.values() if layer.spatial)
+
+    @property
+    def dims(self) -> list[int]:
+        """Every rank that occurs, 3x3 convolutions apart, lowest first."""
+        return sorted({layer.dim for layer in self.layers.values() if layer.dim is not None and not layer.spatial})
+
+    @property
+    def unet_layers(self) -> int:
+        """How many layers of the UNet it changes."""
+        return sum(key.startswith("lora_unet_") for key in self.layers)
+
+    @property
+    def text_encoder_layers(self) -> int:
+        """How many layers of text encoders it changes."""
+        return sum(key.startswith("lora_te") for key in self.layers)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The network settings that make a network of this kind and size."""
+        values: dict[str, Any] = {"network_type": self.network_type, "dora_wd": self.dora, "rs_lora": False}
+        if self.network_type == IA3 or self.dim is None or self.alpha is None:
+            return values
+        # an alpha above the rank is how rs-LoRA is saved
+        rs_lora = self.alpha > self.dim
+        values |= {"network_dim": self.dim, "network_alpha": _without_rs(self.alpha, self.dim, rs_lora),
+                   "rs_lora": rs_lora, "conv_dim": None, "conv_alpha": None}
+        if self.conv_dim and self.conv_alpha is not None and (self.conv_dim, self.conv_alpha) != (self.dim, self.alpha):
+            values |= {"conv_dim": self.conv_dim, "conv_alpha": _without_rs(self.conv_alpha, self.conv_dim, rs_lora)}
+        return values | self._of_kind()
+
+    def _of_kind(self) -> dict[str, Any]:
+        arguments = self.network_arguments
+        if self.network_type == LOKR:
+            return {"lokr_factor": _whole_number(arguments.get("factor"), -1),
+                    "decompose_both": str(arguments.get("decompose_both", "")).lower() in ("true", "1")}
+        if self.network_type == DYLORA:
+            unit = _whole_number(arguments.get("unit") or arguments.get("block_size"), 4)
+            fits = unit > 0 and all(layer.dim % unit == 0 for layer in self.layers.values() if layer.dim)
+            return {"dylora_unit": unit if fits else 1}
+        return {}
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        """``ss_network_args`` of the metadata: the network's settings under sd-scripts' and LyCORIS' names."""
+        found = from_json(self.metadata.get("ss_network_args"))
+        return found if isinstance(found, dict) else {}
+
+
+def facts_of(shapes: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str]) -> LoraFacts:
+    """What a file with tensors of ``shapes`` is; ``alphas`` by layer, one that is missing equals the rank.
+
+    The tensors decide; the metadata tells apart only what looks the same, such as LoRA and DyLoRA.
+    """
+    parts: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, shape in shapes.items():
+        layer, _, name = key.partition(".")
+        parts.setdefault(layer, {})[name] = shape
+    layers = {layer: _size_of(layer, tensors, alphas.get(layer)) for layer, tensors in sorted(parts.items())}
+    dora = any("dora_scale" in tensors for tensors in parts.values())
+    kinds = {_kind_of(tensors) for tensors in parts.values()}
+    problem = _why_not(shapes, kinds)
+    kind = next(iter(kinds)) if len(kinds) == 1 else None
+    facts = LoraFacts(kind or LIERLA, layers, dora, dict(metadata), problem)
+    if kind != LIERLA:
+        return facts
+    return LoraFacts(_plain_kind(facts), layers, dora, dict(metadata), problem)
+
+
+def read_facts(path: Path) -> LoraFacts:
+    """``facts_of`` the .safetensors file ``path``, of which only the header and the alphas are read.
+
+    Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
+    """
+    header, alphas = _read_header(path)
+    metadata = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
+    shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
+    if not looks_like_lora(shapes):
+        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
+    return facts_of(shapes, alphas, metadata)
+
+
+def looks_like_lora(keys: Iterable[str]) -> bool:
+    """Whether tensors under ``keys`` are those of a LoRA or LyCORIS file of any kind."""
+    names = {*_UP_AND_DOWN, *_LOHA, *_LOKR, "on_input", *_NOT_TRAINED_HERE} - {"diff", "diff_b"}
+    return any(key.startswith(("lora_unet_", "lora_te")) or key.endswith(tuple(f".{name}" for name in names))
+               for key in keys)
+
+
+def in_words(facts: LoraFacts) -> str:
+    """Kind and sizes for a sentence: ``LyCORIS-LoCon, dim 8 and alpha 4, convolutions 4 and 2``."""
+    kind = facts.network_type + (" with DoRA" if facts.dora else "")
+    if facts.alpha is None or not facts.dims:
+        return kind
+    sizes = f"dim {facts.dim}" if len(facts.dims) == 1 else f"dims from {facts.dims[0]} to {facts.dims[-1]}"
+    convolutions = ""
+    if facts.conv_alpha is not None and (facts.conv_dim, facts.conv_alpha) != (facts.dim, facts.alpha):
+        convolutions = f", convolutions {facts.conv_dim} and {facts.conv_alpha:g}"
+    return f"{kind}, {sizes} and alpha {facts.alpha:g}{convolutions}"
+
+
+def from_json(text: str | None) -> Any:
+    """A value of the metadata that is JSON; ``None`` if it is missing or is not."""
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return None
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """The header of a .safetensors file and the alphas by layer."""
+    try:
+        with path.open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            if length > _HEADER_BYTES_AT_MOST:
+                raise ValueError("its header would be longer than any")
+            header = json.loads(file.read(length))
+            alphas = {}
+            for key, entry in header.items():
+                if key.endswith(".alpha"):
+                    begin, end = entry["data_offsets"]
+                    file.seek(8 + length + begin)
+                    alphas[key.removesuffix(".alpha")] = _number(entry["dtype"], file.read(end - begin))
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as problem:
+        raise CheckpointError(f"{path} is damaged or no .safetensors file ({problem}). Download or copy it again, or "
+                              "choose another.") from problem
+    return header, alphas
+
+
+def _number(dtype: str, data: bytes) -> float:
+    if dtype == "BF16":
+        return float(struct.unpack("<f", b"\0\0" + data)[0])
+    return float(struct.unpack(_NUMBERS[dtype], data)[0])
+
+
+def _size_of(layer: str, tensors: Shapes, alpha: float | None) -> LayerSize:
+    rank = next((tensors[name][axis] for name, axis in _RANK_AXIS.items() if name in tensors), None)
+    spatial = bool(_SPATIAL.search(layer))
+    if rank is None and "lokr_w2" in tensors:
+        # both factors whole: LyCORIS saves the rank asked for as alpha
+        rank = int(alpha) if alpha else max(tensors["lokr_w2"][:2])
+    if rank is None:
+        return LayerSize(None, None, spatial)
+    return LayerSize(rank, float(rank) if alpha is None else alpha, spatial)
+
+
+def _kind_of(tensors: Shapes) -> str | None:
+    names = frozenset(tensors) - _BESIDE
+    if names == _UP_AND_DOWN:
+        return LIERLA
+    if names == _LOHA:
+        return LOHA
+    if names == _IA3:
+        return IA3
+    return LOKR if names and names <= _LOKR else None
+
+
+def _why_not(shapes: Shapes, kinds: set[str | None]) -> str | None:
+    for name, what in _NOT_TRAINED_HERE.items():
+        key = next((key for key in shapes if key.endswith(f".{name}")), None)
+        if key:
+            return f"has {what} in it ({key}), which is not trained here"
+    if None in kinds:
+        return f"has layers of a kind that is not known here, such as {min(shapes)}"
+    if len(kinds) > 1:
+        return f"mixes layers of several kinds ({', '.join(sorted(str(kind) for kind in kinds))}), which is not " \
+               "trained here"
+    return None
+
+
+def _plain_kind(facts: LoraFacts) -> str:
+    """LierLa, C3Lier, LoCon or DyLoRA, whose tensors are named alike."""
+    algorithm = str(facts.network_arguments.get("algo", "")).lower()
+    if algorithm == "dylora" or facts.metadata.get("ss_network_module") == "networks.dylora":
+        return DYLORA
+    if "lora_unet_conv_in" in facts.layers or (algorithm and facts.conv_dim):
+        return LOCON
+    return C3LIER if facts.conv_dim else LIERLA
+
+
+def _without_rs(alpha: float, dim: int, rs_lora: bool) -> float:
+    value = min(alpha / dim ** 0.5, float(dim)) if rs_lora else alpha
+    return float(f"{value:.6g}")  # 0.3 is 0.30000001 in a file
+
+
+def _usual(values: Iterable[Any]) -> Any:
+    """The value that occurs most often, the higher one of equals; ``None`` if there is none."""
+    counted = Counter(value for value in values if value is not None)
+    return max(counted, key=lambda value: (counted[value], value)) if counted else None
+
+
+def _whole_number(value: Any, fallback: int) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return fallback
+
+
+def frequent_tags(facts: LoraFacts, most: int) -> Sequence[str]:
+    """The tags that its captions had most often, by ``ss_tag_frequency``, at most ``most``."""
+    counted: Counter[str] = Counter()
+    folders = from_json(facts.metadata.get("ss_tag_frequency"))
+    for tags in folders.values() if isinstance(folders, dict) else ():
+        if isinstance(tags, dict):
+            counted.update({str(tag).strip(): count for tag, count in tags.items() if isinstance(count, int)})
+    return [tag for tag, _ in counted.most_common(most)]

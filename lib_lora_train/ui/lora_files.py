@@ -1,0 +1,118 @@
+"""The LoRA files in the webui's folder: their names, and what each says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError
+from ..networks.lora_facts import LoraFacts, frequent_tags, from_json, in_words, read_facts
+
+_ENDING = ".safetensors"
+_MOST_FILES = 5000
+_MOST_TAGS = 8
+_LONGEST_VALUE = 300
+_FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sd_v2_v": "SD 2.x", "sdxl_base_v1-0": "SDXL"}
+
+
+def lora_names_in(folder: Path) -> list[str]:
+    """Every .safetensors file in ``folder`` and below, the newest first: its path from there, without the ending."""
+    found: list[tuple[float, str]] = []
+    for place, _, files in os.walk(folder, followlinks=True):
+        for file in files:
+            path = Path(place) / file
+            if path.suffix.lower() == _ENDING and not file.startswith("."):
+                found.append((_changed(path), path.relative_to(folder).with_suffix("").as_posix()))
+        if len(found) > _MOST_FILES:  # a link may lead in a circle
+            break
+    return [name for _, name in sorted(found, reverse=True)[:_MOST_FILES]]
+
+
+def lora_file(folder: Path, name: str) -> Path:
+    """The file of ``folder`` that ``name`` means: its path from there, with or without ending, or the whole path.
+
+    Raises ``CheckpointError`` if there is none, or it lies elsewhere.
+    """
+    cleaned = name.strip().strip('"')
+    try:
+        given = folder / cleaned if cleaned else None
+        ways = [] if given is None else [given, given.with_name(given.name + _ENDING)]
+        path = next((way for way in ways if way.is_file()), None)
+        inside = path is not None and _lies_in(path, folder)
+    except (OSError, ValueError):  # too long, or a zero byte
+        path, inside = None, False
+    if path is None or not inside:
+        raise CheckpointError(f"network.network_weights is {name[:200]!r}, but there is no such LoRA in {folder}. "
+                              "Choose one of the list, or put the file into that folder.")
+    return path
+
+
+def lora_info(path: Path, folder: Path) -> dict[str, Any]:
+    """What the LoRA file ``path`` is and says of its training, for the form.
+
+    Raises ``CheckpointError`` if it is damaged, no LoRA, or no .safetensors file.
+    """
+    if path.suffix.lower() != _ENDING:
+        raise CheckpointError(f"{path.name} is an old kind of file that is only looked into when training starts. "
+                              "You can use it all the same.")
+    facts = read_facts(path)
+    metadata = facts.metadata
+    return {"name": path.relative_to(folder).with_suffix("").as_posix(), "bytes": path.stat().st_size,
+            "words": in_words(facts), "network_type": facts.network_type, "dim": facts.dim, "alpha": facts.alpha,
+            "conv_dim": facts.conv_dim, "conv_alpha": facts.conv_alpha, "dims": facts.dims, "dora": facts.dora,
+            "unet_layers": facts.unet_layers, "text_encoder_layers": facts.text_encoder_layers,
+            "base_model": metadata.get("ss_sd_model_name", ""), "family": _family(facts),
+            "activation_tag": _activation_tag(path, facts), "tags": frequent_tags(facts, _MOST_TAGS),
+            "epochs": _number(metadata.get("ss_epoch")), "steps": _number(metadata.get("ss_steps")),
+            "comment": metadata.get("ss_training_comment", ""), "settings": facts.settings,
+            "problem": facts.problem, "metadata": {key: _short(value) for key, value in sorted(metadata.items())}}
+
+
+def why_not_trained(path: Path) -> str | None:
+    """Why the LoRA file ``path`` cannot be trained further, as the end of a sentence; ``None`` if it can.
+
+    Files of old kinds are only looked into when training starts. Raises ``CheckpointError`` as ``lora_info`` does.
+    """
+    return read_facts(path).problem if path.suffix.lower() == _ENDING else None
+
+
+def _family(facts: LoraFacts) -> str:
+    """Which models it is for, by its keys first; empty if nothing tells."""
+    if any(key.startswith(("lora_te1_", "lora_te2_", "lora_unet_input_blocks_")) for key in facts.layers):
+        return "SDXL"
+    version = facts.metadata.get("ss_base_model_version", "")
+    return _FAMILIES.get(version, version)
+
+
+def _activation_tag(path: Path, facts: LoraFacts) -> str:
+    """What the webui's card says, else what the file says."""
+    try:
+        card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError):
+        card = {}  # no card, or another program's file of that name
+    job = from_json(facts.metadata.get("train_lora_job"))
+    trained = job.get("dataset", {}).get("activation_tag") if isinstance(job, dict) else None
+    said = card.get("activation text") if isinstance(card, dict) else None
+    return str(said or facts.metadata.get("modelspec.trigger_phrase") or trained or "")
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + " …"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """By its name, since the webui's LoRA folder may hold links to files that lie elsewhere."""
+    return ".." not in path.parts and path.is_relative_to(folder)

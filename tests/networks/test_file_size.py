@@ -1,0 +1,41 @@
+"""The size that the form tells before training is that of the file in the end, for every type of network."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_lora_train.advice.size import lora_file_bytes, read_shapes, same_file_bytes
+from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, NetworkSettings
+from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.save import save_network
+
+DIMS = ",".join(str(8 * (n % 4)) for n in range(26))
+METADATA = {"ss_tag_frequency": "x" * 5500}  # what a run's metadata comes to
+SETTINGS = {
+    "LierLa": NetworkSettings(LIERLA, 32),
+    "LierLa DoRA, UNet only": NetworkSettings(LIERLA, 32, dora_wd=True, network_train_unet_only=True),
+    "C3Lier": NetworkSettings(C3LIER, 32, conv_dim=16),
+    "LoCon DoRA": NetworkSettings(LOCON, 24, dora_wd=True, conv_dim=8),
+    "LoCon per block": NetworkSettings(LOCON, 32, block_dims=DIMS),
+    "C3Lier without blocks": NetworkSettings(C3LIER, 32, block_lr_weight="eyes and face"),
+    "LoHa": NetworkSettings(LOHA, 32, conv_dim=4),
+    "LoHa, text encoder only": NetworkSettings(LOHA, 64, network_train_text_encoder_only=True),
+    "LoKR": NetworkSettings(LOKR, 4),
+    "LoKR decomposed": NetworkSettings(LOKR, 2, decompose_both=True, lokr_factor=16, conv_dim=3),
+    "LoKR factor 4": NetworkSettings(LOKR, 16, lokr_factor=4, dora_wd=True),
+    "LoKR factor 5": NetworkSettings(LOKR, 8, lokr_factor=5),
+    "LoKR whole": NetworkSettings(LOKR, 512, lokr_factor=8),
+    "(IA)^3": NetworkSettings(IA3),
+    "DyLoRA": NetworkSettings(DYLORA, 32, block_lr_weight="OUTALL"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_size_is_foretold_within_two_percent(name, tiny_base, tiny_file, tmp_path):
+    precision = "float" if name.startswith("LoKR") else "fp16"
+    network = create_network(SETTINGS[name], tiny_base.unet, tiny_base.text_encoder, 1)
+    path = tmp_path / "lora.safetensors"
+    save_network(path, network, precision, METADATA)
+    told = lora_file_bytes(read_shapes(tiny_file), SETTINGS[name], precision)
+    assert told == pytest.approx(path.stat().st_size, rel=0.02)
+    assert same_file_bytes(read_shapes(path), precision) == pytest.approx(path.stat().st_size, rel=0.02)
