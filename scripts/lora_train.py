@@ -10,6 +10,7 @@ from modules import script_callbacks
 
 try:
     from lib_lora_train.host.choose import host_of_this_process
+    from lib_lora_train.host.generation_hooks import connect_generation
     from lib_lora_train.ui.routes import register_routes
     from lib_lora_train.ui.services import build_services
     from lib_lora_train.ui.tab import ELEMENT, TITLE, build_tab
@@ -38,3 +39,5 @@ def on_app_started(demo: gr.Blocks | None, app: FastAPI) -> None:
 
 script_callbacks.on_ui_tabs(on_ui_tabs)
 script_callbacks.on_app_started(on_app_started)
+if not PROBLEM:
+    connect_generation()

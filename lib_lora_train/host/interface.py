@@ -9,6 +9,9 @@ from typing import Protocol
 
 from ..runs.supervisor import Lease
 
+DATA_FOLDER = "lora_train"
+"""The folder of ours in the webui's data folder."""
+
 
 @dataclass(frozen=True)
 class ModelFile:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..dataset.thumbnails import remove_old_thumbnails
-from ..host.interface import Host
+from ..host.interface import DATA_FOLDER, Host
 from ..runs.folder import RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex
 from ..runs.supervisor import Supervisor, running_supervisor
 from .dataset_cache import DatasetCache
 
-FOLDER_NAME = "lora_train"
 THUMBNAILS = "thumbnails"
 
 
@@ -54,7 +53,7 @@ class Services:
 
 def build_services(host: Host, environment: WorkerEnvironment) -> Services:
     """The services of the webui that ``host`` stands for; a supervisor from before a UI reload is kept."""
-    data = host.data_dir / FOLDER_NAME
+    data = host.data_dir / DATA_FOLDER
     runs_dir = data / "runs"
     supervisor = running_supervisor(runs_dir)
     if supervisor is None:

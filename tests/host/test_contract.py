@@ -14,7 +14,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 STANDIN = PROJECT / "tests" / "standin"
 ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
-USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "scripts" / "lora_train.py"]
+USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
+         PROJECT / "scripts" / "lora_train.py"]
 
 # (module, function, the arguments it is called with)
 CALLS = [
@@ -23,7 +24,12 @@ CALLS = [
     ("modules/devices.py", "torch_gc", []),
     ("modules/fifo_lock.py", "FIFOLock.acquire", ["self", "blocking"]),
     ("modules/fifo_lock.py", "FIFOLock.release", ["self"]),
+    ("modules/patches.py", "patch", ["key", "obj", "field", "replacement"]),
+    ("modules/patches.py", "undo", ["key", "obj", "field"]),
     ("modules/script_callbacks.py", "on_ui_tabs", ["callback"]),
+    ("modules/script_callbacks.py", "on_before_ui", ["callback"]),
+    ("modules/script_callbacks.py", "on_cfg_denoiser", ["callback"]),
+    ("modules/script_callbacks.py", "on_script_unloaded", ["callback"]),
     ("modules/script_callbacks.py", "on_app_started", ["callback"]),
     ("networks.py", "list_available_networks", []),
 ]
@@ -114,7 +120,12 @@ SET_ELSEWHERE = [
     ("modules/shared_cmd_options.py", "cmd_opts.disable_extension_access ="),
     ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
     ("modules/sd_models.py", "model.sd_checkpoint_info ="), ("modules/sd_models.py", "checkpoint_aliases[id] = self"),
-    ("modules/call_queue.py", "with queue_lock")]
+    ("modules/call_queue.py", "with queue_lock"),
+    ("network.py", "def multiplier(self)"), ("extra_networks_lora.py", "def activate(self, p, params_list)"),
+    ("networks.py", "(x.name, x.te_multiplier, x.unet_multiplier, x.dyn_dim)"), ("networks.py", "loaded_networks = []"),
+    ("modules/sd_samplers_cfg_denoiser.py", "self.total_steps = None"), ("scripts/xyz_grid.py", "axis_options = ["),
+    ("scripts/xyz_grid.py", "def __init__(self, label, type, apply, format_value=format_value_add_label, confirm=None, "
+                            "cost=0.0, choices=None, prepare=None)")]
 
 if ROOTS[1:]:  # the stand-in sets these in one place of its own
     @pytest.mark.parametrize(("file", "text"), SET_ELSEWHERE)

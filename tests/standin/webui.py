@@ -89,6 +89,7 @@ class StandinWebui:
         import gradio
 
         self._load_scripts()
+        self._before_ui()
         self._inject_assets(gradio)
         self.demo = build_page(gradio)
         self.demo.queue(64)
@@ -104,6 +105,12 @@ class StandinWebui:
 
         for callback in script_callbacks.callback_map["app_started"]:
             self._serve(callback)
+
+    def _before_ui(self) -> None:
+        from modules import script_callbacks
+
+        for callback in script_callbacks.callback_map["before_ui"]:
+            callback()
 
     def _serve(self, callback) -> None:
         if self.options.environment is None:

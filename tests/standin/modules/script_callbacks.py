@@ -1,6 +1,6 @@
 """Callbacks as scripts register them; ``clear_callbacks`` comes before scripts are loaded again."""
 
-callback_map = {"ui_tabs": [], "app_started": [], "script_unloaded": []}
+callback_map = {"ui_tabs": [], "app_started": [], "script_unloaded": [], "before_ui": [], "cfg_denoiser": []}
 
 
 def clear_callbacks():
@@ -18,3 +18,11 @@ def on_app_started(callback, *, name=None):
 
 def on_script_unloaded(callback, *, name=None):
     callback_map["script_unloaded"].append(callback)
+
+
+def on_before_ui(callback, *, name=None):
+    callback_map["before_ui"].append(callback)
+
+
+def on_cfg_denoiser(callback, *, name=None):
+    callback_map["cfg_denoiser"].append(callback)

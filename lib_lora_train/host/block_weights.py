@@ -1,0 +1,167 @@
+"""Block weights at generation: the strength that the webui multiplies each layer of a LoRA with, by block.
+
+The webui's built-in Lora extension adds ``multiplier() · change`` to each layer when it next runs, and does so anew
+when the tuple of names and strengths of the LoRAs has changed. So a strength that carries the weights of the blocks,
+and is only equal to one with the same weights, is all that is needed: every kind of network, bias and factor goes
+through ``multiplier()``, nothing is read anew, and without block weights not one number differs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.block_presets import DEFAULT_TEXT, Entries, parse_presets, read_text
+from ..config.block_weights import BlockSpec, LoraArguments, read_arguments
+
+_BLOCK = re.compile(r"diffusion_model_(input_blocks|middle_block|output_blocks)_(\d+)_")
+_RESOLVED = "blk="  # not part of any spelling that lora-block-weight looks for
+_OTHER = "lora_block_weight"
+_INFOTEXT = "Block weights"
+STANDS_DOWN = ("Block weights in the prompt are left to sd-webui-lora-block-weight, which is active. It does not know "
+               "the spelling lwb=; write lbw=.")
+
+
+def block_of_layer(layer: str) -> str | None:
+    """The block of a layer as the webui names it, such as ``diffusion_model_input_blocks_4_1_proj_in``."""
+    if "transformer" in layer[:20]:  # as the webui tells the text encoders' layers
+        return "BASE"
+    match = _BLOCK.match(layer)
+    if match is None:
+        return None
+    if match[1] == "middle_block":
+        return "M00"
+    return f"{'IN' if match[1] == 'input_blocks' else 'OUT'}{int(match[2]):02d}"
+
+
+class BlockStrength(float):
+    """A LoRA's strength, with the weights of its blocks. Equal only to one that changes layers in the same way."""
+
+    spec: BlockSpec
+    working: bool
+
+    def __new__(cls, strength: float, spec: BlockSpec, working: bool) -> BlockStrength:
+        """``strength`` where the weights are 1; ``working`` says whether the sampling step is one of ``spec``'s."""
+        made = super().__new__(cls, strength)
+        made.spec, made.working = spec, working
+        return made
+
+    def of(self, layer: str) -> float:
+        """What the change of ``layer`` is multiplied with."""
+        return float(self) * self.spec.of(block_of_layer(layer)) if self.working else 0.0
+
+    def at(self, step: int) -> BlockStrength:
+        """The strength in sampling step ``step``, counted from 0."""
+        working = self.spec.works_at(step)
+        return self if working == self.working else BlockStrength(float(self), self.spec, working)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BlockStrength) and (float(self), self.spec, self.working) == (
+            float(other), other.spec, other.working)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((float(self), self.spec, self.working))
+
+
+class BlockWeights:
+    """Puts block weights into the strengths of the LoRAs that the webui has just activated.
+
+    ``networks`` is the built-in Lora extension's module; ``presets_file`` holds the user's presets.
+    """
+
+    def __init__(self, networks: Any, presets_file: Path) -> None:
+        self._networks = networks
+        self._presets_file = presets_file
+        self._said = False
+
+    def activate(self, original: Callable[[Any, Any, list[Any]], None], extra: Any, p: Any,
+                 parameters: list[Any]) -> None:
+        """In place of ``ExtraNetworkLora.activate``, whose ``original`` is called with what it understands."""
+        p.extra_generation_params.pop(_INFOTEXT, None)  # an X/Y/Z plot has one dictionary for all its pictures
+        presets = self._presets(p) if parameters else {}
+        read = [read_arguments([str(item) for item in one.items], presets) for one in parameters]
+        if all(arguments.spec is None for arguments in read):
+            original(extra, p, parameters)
+            return
+        if other_is_active(p):
+            self._say_once(p)
+            original(extra, p, parameters)
+            return
+        original(extra, p, [_for_webui(one, arguments) for one, arguments in zip(parameters, read, strict=True)])
+        self._apply(read)
+        _tell(p, parameters, read)
+
+    def presets(self) -> dict[str, Entries]:
+        """The presets as they are on disk now. Raises ``OSError``."""
+        return parse_presets(read_text(self._presets_file))[0]
+
+    def _presets(self, p: Any) -> dict[str, Entries]:
+        try:
+            return self.presets()
+        except OSError as problem:
+            _say(p, f"The block presets {self._presets_file} cannot be read ({problem.strerror}), so only those that "
+                    "come with Train LoRA are known.")
+            return parse_presets(DEFAULT_TEXT)[0]
+
+    def _apply(self, read: Sequence[LoraArguments]) -> None:
+        specs = {arguments.plain[0]: arguments.spec for arguments in read if arguments.spec is not None}
+        for network in self._networks.loaded_networks:
+            spec = specs.pop(network.name, None)
+            if spec is not None:
+                network.te_multiplier *= spec.of("BASE")
+                network.unet_multiplier = BlockStrength(network.unet_multiplier, spec, spec.works_at(0))
+
+    def _say_once(self, p: Any) -> None:
+        if not self._said:
+            _say(p, STANDS_DOWN)
+        self._said = True
+
+    def before_step(self, step: int) -> None:
+        """Switch the LoRAs on or off that do not work in every sampling step; ``step`` is counted from 0."""
+        for network in self._networks.loaded_networks:
+            strength = network.unet_multiplier
+            if isinstance(strength, BlockStrength) and strength.spec.stepped:
+                network.unet_multiplier = strength.at(step)
+
+
+def layer_strength(original: Callable[[Any], float], module: Any) -> float:
+    """In place of ``NetworkModule.multiplier``."""
+    strength = original(module)
+    return strength.of(module.sd_key) if isinstance(strength, BlockStrength) else strength
+
+
+def other_is_active(p: Any) -> bool:
+    """Whether sd-webui-lora-block-weight is installed and its "Active" is ticked for the picture ``p``."""
+    for script in getattr(p.scripts, "alwayson_scripts", ()):
+        if Path(script.filename).stem == _OTHER:
+            arguments = p.script_args[script.args_from:script.args_to]
+            return len(arguments) > 1 and bool(arguments[1])  # its presets come first, then "Active"
+    return False
+
+
+def _for_webui(one: Any, arguments: LoraArguments) -> Any:
+    return one if arguments.plain == tuple(one.items) else type(one)(items=list(arguments.plain))
+
+
+def _say(p: Any, text: str) -> None:
+    p.comment(text)
+    logging.getLogger(__name__).warning(text)
+
+
+def _tell(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments]) -> None:
+    """Say what could not be used, and let the picture's text and the webui's cache know what the weights were."""
+    for one, arguments in zip(parameters, read, strict=True):
+        for problem in arguments.problems:
+            _say(p, problem)
+        if arguments.spec is not None:
+            kept = [item for item in one.items if not str(item).startswith(_RESOLVED)]
+            one.items[:] = [*kept, _RESOLVED + arguments.spec.text]
+    named = [f"{one.plain[0]} {one.preset} = {one.spec.text}" for one in read if one.preset and one.spec]
+    if named:
+        p.extra_generation_params[_INFOTEXT] = "; ".join(named)

@@ -1,0 +1,62 @@
+"""Connects block weights and the axes of X/Y/Z plots with the webui that this runs in."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modules import patches, paths, script_callbacks, scripts
+
+from ..config.block_presets import FILE_NAME
+from .block_weights import BlockWeights, layer_strength
+from .interface import DATA_FOLDER
+from .xyz_axes import add_axes
+
+
+def connect_generation() -> None:
+    """Have block weights work whenever the webui's UI stands. Call it while scripts are loaded."""
+    hooks = _Hooks()
+    script_callbacks.on_before_ui(hooks.connect)
+    script_callbacks.on_cfg_denoiser(hooks.before_step)
+    script_callbacks.on_script_unloaded(hooks.undo)
+
+
+class _Hooks:
+    def __init__(self) -> None:
+        self._weights: BlockWeights | None = None
+        self._patched: list[tuple[Any, str]] = []
+
+    def connect(self) -> None:
+        """Patch the built-in Lora extension, where it is enabled and is that of AUTOMATIC1111's webui."""
+        networks, network, extra = (sys.modules.get(name) for name in ("networks", "network", "extra_networks_lora"))
+        if networks is None or network is None or extra is None or importlib.util.find_spec("modules_forge"):
+            return
+        self._weights = BlockWeights(networks, Path(paths.data_path).absolute() / DATA_FOLDER / FILE_NAME)
+        self._patch(network.NetworkModule, "multiplier", layer_strength)
+        self._patch(extra.ExtraNetworkLora, "activate", self._weights.activate)
+        add_axes(scripts.scripts_data, networks, self._weights.presets)
+
+    def _patch(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
+        original: Callable[..., Any] = getattr(owner, name)
+        patches.patch(__name__, owner, name, lambda *arguments: replacement(original, *arguments))
+        self._patched.append((owner, name))
+
+    def before_step(self, step: Any) -> None:
+        """The webui is about to ask the UNet; ``step`` are its ``CFGDenoiserParams``."""
+        if self._weights is not None:
+            self._weights.before_step(sampling_step(step.denoiser))
+
+    def undo(self) -> None:
+        """Put back what was patched, as scripts are loaded anew."""
+        while self._patched:
+            patches.undo(__name__, *self._patched.pop())
+        self._weights = None
+
+
+def sampling_step(denoiser: Any) -> int:
+    """The sampling step that ``denoiser`` is in, counted from 0; some samplers ask the UNet twice in a step."""
+    calls_a_step = max(1, round((denoiser.total_steps or 1) / (denoiser.steps or 1)))
+    return int(denoiser.step) // calls_a_step

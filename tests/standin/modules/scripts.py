@@ -1,0 +1,3 @@
+"""The webui's scripts; there are none but what a test puts here."""
+
+scripts_data = []
