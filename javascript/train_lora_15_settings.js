@@ -13,7 +13,7 @@
         /** @type {any[]} */
         const fields = [];
         const make = (setting) => {
-            const field = TL.field(setting);
+            const field = (TL.fieldMakers[setting.key] || TL.field)(setting);
             fields.push(field);
             return field.element;
         };

@@ -8,16 +8,26 @@ from fastapi import APIRouter
 
 from ..advice.presets import PRESETS, Preset
 from ..advice.steps import propose_length, propose_save_every
+from ..config.blocks import FULL_SD1, LISTS, SHORT_SD1
+from ..config.blocks import PRESETS as BLOCK_PRESETS
+from ..config.groups.network import IA3, LIERLA
 from .services import Services
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/presets``."""
+    """Add ``/presets`` and ``/blocks``."""
 
     def presets(looks_per_epoch: int = 0) -> dict[str, Any]:
         return {"presets": [preset_for(preset, looks_per_epoch) for preset in PRESETS]}
 
     router.add_api_route("/presets", presets, methods=["GET"])
+    router.add_api_route("/blocks", block_lists, methods=["GET"])
+
+
+def block_lists() -> dict[str, Any]:
+    """The names of blocks, by how long a list is too, and the common lists of a number for each."""
+    return {"full": FULL_SD1, "short": SHORT_SD1, "types_with_attention_only": (LIERLA, IA3),
+            "lists": {str(length): names for length, names in LISTS.items()}, "presets": BLOCK_PRESETS}
 
 
 def preset_for(preset: Preset, looks_per_epoch: int) -> dict[str, Any]:

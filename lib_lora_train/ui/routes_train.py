@@ -80,7 +80,9 @@ def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
     job, problems = complete_job(services, values)
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
-        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": _file_size(job)}
+        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None}
+    if not any(problem.startswith("network.") for problem in problems):
+        answer["file_size_bytes"] = _file_size(job)
     if job.dataset.train_data_dir:
         try:
             answer.update(_totals(job, _plan(services, job)))

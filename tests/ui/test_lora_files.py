@@ -9,28 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.standin.lora_file import LAYER, write_lora
+
 from .test_nonsense import NONSENSE
 
-LAYER = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
 METADATA = {"ss_sd_model_name": "nai.safetensors", "ss_base_model_version": "sd_v1", "ss_epoch": "8",
             "ss_steps": "960", "ss_tag_frequency": json.dumps({"2_penny": {"penny": 20, "smile": 3, "hat": 9}}),
             "modelspec.trigger_phrase": "pennyfox", "long": "x" * 1000}
-
-
-def write_lora(path: Path, metadata: dict[str, str], **shapes: tuple[int, ...]) -> Path:
-    """A .safetensors file with a LoRA of rank 8, alpha 4 on one layer, and zeros of further ``shapes``."""
-    every = {f"{LAYER}.lora_down.weight": (8, 768), f"{LAYER}.lora_up.weight": (320, 8), f"{LAYER}.alpha": (), **shapes}
-    header, data = {"__metadata__": metadata}, b""
-    for key, shape in every.items():
-        size = 4
-        for side in shape:
-            size *= side
-        header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + size]}
-        data += struct.pack("<f", 4.0) if key.endswith(".alpha") else bytes(size)
-    text = json.dumps(header).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return path
 
 
 @pytest.fixture
@@ -67,7 +52,7 @@ def test_the_webuis_card_knows_the_activation_tag_best(tab, loras):
 
 
 def test_what_cannot_be_trained_is_said_before_it_starts(tab, loras):
-    write_lora(loras / "tucker.safetensors", {}, **{f"{LAYER}.lora_mid.weight": (8, 8, 3, 3)})
+    write_lora(loras / "tucker.safetensors", {}, {f"{LAYER}.lora_mid.weight": (8, 8, 3, 3)})
     assert "Tucker" in tab.get("lora/info", name="tucker").json()["problem"]
     checked = tab.post("job/check", {"job": tab.job() | {"network": {"network_weights": "tucker"}}}).json()
     assert any("network.network_weights" in problem and "Tucker" in problem for problem in checked["problems"])

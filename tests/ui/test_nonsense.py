@@ -9,11 +9,11 @@ from PIL import Image
 
 BROKEN = "ä\ud83d"  # half a character
 NONSENSE = [None, 3, -1, 1e308, True, "", " ", "\0", "x" * 5000, "../..", "~nobody/x", "//", "COM1", [], {}, [1],
-            BROKEN, "C:\\x\\y", "😀", {"a": 1}]
+            BROKEN, "C:\\x\\y", "😀", {"a": 1}, "1,2"]
 KEYS = ["base.checkpoint", "base.vae", "base.clip_skip", "base.max_token_length", "dataset.train_data_dir",
         "dataset.validation_data_dir", "dataset.resolution", "dataset.train_batch_size", "dataset.caption_extension",
         "dataset.activation_tag", "dataset.bucket_reso_steps", "dataset.min_bucket_reso", "network.network_dim",
-        "network.network_weights",
+        "network.network_weights", "network.block_lr_weight", "network.block_dims", "network.block_alphas",
         "optimizer.learning_rate", "optimizer.optimizer_args", "scheduler.lr_warmup_steps", "training.max_train_epochs",
         "training.max_train_steps", "training.device", "save.output_name", "save.output_dir", "save.save_precision",
         "sample.sample_prompts"]
