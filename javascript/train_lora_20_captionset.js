@@ -11,7 +11,6 @@
     const BATCH = 200;
     const CONFLICT = 409;
     const REOPEN = 410;
-    const NOT_UNDERSTOOD = 422;
 
     class CaptionSet extends EventTarget {
         constructor() {
@@ -36,6 +35,8 @@
             this.anchor = 0;
             this.wanted = new Set();
             this.asked = new Set();
+            /** @type {Promise<any>} the edit that is under way */
+            this.turn = Promise.resolve();
             this.viewSoon = TL.later(() => this.view(), 30);
             this.fetchSoon = TL.later(() => this.fetch(), 25);
         }
@@ -92,6 +93,10 @@
             const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart};
             try {
                 const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
+                if (answer.problem) {
+                    this.tell("problem", answer.problem);
+                    return;
+                }
                 this.take(answer);
                 this.numbers = answer.numbers;
                 this.tags = answer.tags;
@@ -101,13 +106,7 @@
                 this.tell("view");
                 this.waitForSizes(answer);
             } catch (error) {
-                if (error.name === "AbortError") return;
-                if (error.status !== NOT_UNDERSTOOD) {
-                    TL.toast("error", error.message, {problems: error.problems});
-                    return;
-                }
-                const [start, end] = error.problems[0].split(":").map(Number);
-                this.tell("problem", {text: error.message, start, end});
+                if (error.name !== "AbortError") TL.toast("error", error.message, {problems: error.problems});
             }
         }
 
@@ -212,13 +211,22 @@
         }
 
         /**
-         * Carry out an edit; what it did is told in a toast that can take it back.
-         * @param {string} route @param {any} body @param {{quiet?: boolean}} [options] quiet: no toast when it went well
+         * Carry out an edit when those before it are done, so that nothing is lost that is typed or clicked quickly.
+         * @param {string} route
+         * @param {any} body what is sent, or a function that gives it when the turn has come; null sends nothing
+         * @param {{quiet?: boolean}} [options] quiet: no toast when it went well
          * @returns {Promise<any>} the outcome, null if it could not be done
          */
-        async edit(route, body, options = {}) {
+        edit(route, body, options = {}) {
+            this.turn = this.turn.then(() => this.carryOut(route, body, options));
+            return this.turn;
+        }
+
+        async carryOut(route, given, options) {
             this.tell("busy", true);
             try {
+                const body = typeof given === "function" ? await given() : given;
+                if (!body) return null;
                 const outcome = await this.ask(route, body, {quiet: true});
                 this.take(outcome);
                 this.invalidate(outcome.changed);
@@ -249,19 +257,19 @@
         }
 
         undo(leave = []) {
-            return this.about && this.about.undo ? this.edit("undo", {leave}) : null;
+            return this.edit("undo", () => (this.about && this.about.undo ? {leave} : null));
         }
 
         redo(leave = []) {
-            return this.about && this.about.redo ? this.edit("redo", {leave}) : null;
+            return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
         }
 
-        /** Look whether other programs have changed anything. */
-        async refresh() {
+        /** Look whether other programs have changed anything; `tagged`: a tagger has, its confidences at least. */
+        async refresh({tagged = false} = {}) {
             if (!this.isOpen) return;
             try {
                 const answer = await this.ask("refresh", {}, {quiet: true});
-                if (!answer.changed && answer.revision === this.about.revision) return;
+                if (!tagged && !answer.changed && answer.revision === this.about.revision) return;
                 this.take(answer);
                 this.invalidate([...this.cells.keys()]);
                 await this.view();

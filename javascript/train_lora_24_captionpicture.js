@@ -13,13 +13,18 @@
             /** @type {any} the answer of captions/picture */
             this.picture = null;
             this.asText = false;
+            this.saving = 0;
+            this.stale = false;  // the caption has changed since it was asked for
+            this.changing = false;
             this.build();
             this.loadSoon = TL.later(() => this.load(), 50);
             set.when("selection", () => {
                 if (!this.picture || this.picture.number !== set.current) this.loadSoon();
             });
             set.when("edited", (numbers) => {
-                if (this.picture && numbers.includes(this.picture.number)) this.loadSoon();
+                if (!this.picture || !numbers.includes(this.picture.number)) return;
+                this.stale = true;
+                this.loadSoon();
             });
             set.when("opened", () => this.loadSoon());
         }
@@ -61,7 +66,14 @@
             const answer = await this.set.ask("picture", {numbers: [number]}, {quiet: true}).catch(() => null);
             if (number !== this.set.current || !answer) return;
             const other = !this.picture || this.picture.number !== number;
+            if (!other && this.saving) return;  // what is being saved is shown already
             this.picture = answer;
+            if (other) {
+                this.changing = false;
+                this.dragged = undefined;
+            }
+            this.shown = {...answer};
+            this.stale = false;
             if (other) this.asText = answer.prose;
             this.draw(other);
         }
@@ -123,6 +135,7 @@
         }
 
         drawChips() {
+            if (this.changing || this.dragged !== undefined) return;  // drawn when that is done
             const held = document.activeElement && this.chips.contains(document.activeElement)
                 ? [...this.chips.children].indexOf(document.activeElement.closest("li")) : -1;
             fill(this.chips, this.picture.tag_list.map((item, place) => this.chip(item, place)));
@@ -157,42 +170,71 @@
             return this.picture.tag_list.map((item) => item.tag);
         }
 
-        saveTags(tags) {
-            const {number, text} = this.picture;
-            return this.set.edit("text", {number, before: text || "", tags}, {quiet: true});
+        /**
+         * Shown at once and saved in its turn, on the tags as the edit before has left them.
+         * @param {(tags: string[]) => string[]} change
+         */
+        async saveTags(change) {
+            const {number} = this.picture;
+            const known = new Map(this.picture.tag_list.map((item) => [item.tag, item]));
+            this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null});
+            this.drawChips();
+            this.saving += 1;
+            await this.set.edit("text", async () => {
+                const {text, tag_list: list} = await this.saved(number);
+                const before = list.map((item) => item.tag);
+                const tags = change(before);
+                return JSON.stringify(tags) === JSON.stringify(before) ? null : {number, before: text || "", tags};
+            }, {quiet: true});
+            this.saving -= 1;
+            this.loadSoon();
         }
 
-        async addTags(text) {
+        /** The picture as it is in its file, as far as this page knows: changes by others are to be told. */
+        saved(number) {
+            if (this.shown && this.shown.number === number && !this.stale) return this.shown;
+            return this.set.ask("picture", {numbers: [number]}, {quiet: true});
+        }
+
+        addTags(text) {
             const more = text.split(",").map((tag) => tag.trim()).filter(Boolean);
             if (!more.length || !this.picture) return;
             this.add.input.value = "";
-            const there = new Set(this.tags.map((tag) => tag.toLowerCase()));
-            await this.saveTags([...this.tags, ...more.filter((tag) => !there.has(tag.toLowerCase()))]);
+            this.saveTags((tags) => {
+                const there = new Set(tags.map((tag) => tag.toLowerCase()));
+                return [...tags, ...more.filter((tag) => !there.has(tag.toLowerCase()))];
+            });
         }
 
         removeTag(place) {
-            this.saveTags(this.tags.filter((_, index) => index !== place));
+            const tag = this.tags[place];
+            this.saveTags((tags) => tags.filter((_, index) => index !== placeOf(tags, tag, place)));
         }
 
         moveTag(from, to) {
-            const tags = this.tags;
-            const [tag] = tags.splice(from, 1);
-            tags.splice(to, 0, tag);
-            return this.saveTags(tags);
+            const tag = this.tags[from];
+            return this.saveTags((tags) => {
+                const rest = tags.filter((_, index) => index !== placeOf(tags, tag, from));
+                if (rest.length < tags.length) rest.splice(to, 0, tag);
+                return rest;
+            });
         }
 
         change(place) {
-            const chip = this.chips.children[place];
             const before = this.tags[place];
             const box = TL.tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
             let done = false;
             const finish = (text) => {
                 if (done) return;
                 done = true;  // taking the box away makes it lose the focus, which would end it once more
-                box.element.replaceWith(chip);
+                this.changing = false;
+                this.drawChips();
                 const tag = text.trim();
-                if (tag && tag !== before) this.saveTags(this.tags.map((other, index) => index === place ? tag : other));
-                else chip.focus();
+                if (tag && tag !== before) {
+                    this.saveTags((tags) => tags.map((other, index) => index === placeOf(tags, before, place) ? tag : other));
+                } else if (this.chips.children[place]) {
+                    this.chips.children[place].focus();
+                }
             };
             box.element.classList.add("tl-chip-change");
             box.input.value = before;
@@ -200,7 +242,8 @@
             box.input.addEventListener("keydown", (event) => {
                 if (event.key === "Escape") finish(before);
             });
-            chip.replaceWith(box.element);
+            this.changing = true;
+            this.chips.children[place].replaceWith(box.element);
             box.input.focus();
             box.input.select();
         }
@@ -211,7 +254,8 @@
             if (event.target !== event.currentTarget) return;
             if (step && (next < 0 || next >= this.chips.children.length)) return;
             if (step && event.altKey) {
-                this.moveTag(place, next).then(() => this.chips.children[next] && this.chips.children[next].focus());
+                this.moveTag(place, next);
+                this.chips.children[next].focus();
             } else if (step) {
                 this.chips.children[next].focus();
             } else if (event.key === "Delete" || event.key === "Backspace") {
@@ -251,8 +295,9 @@
         }
 
         endDrag() {
+            if (this.dragged === undefined) return;
             this.dragged = undefined;
-            for (const chip of this.chips.children) chip.classList.remove("tl-dragged", "tl-drop-before", "tl-drop-after");
+            this.drawChips();
         }
 
         async saveText() {
@@ -292,6 +337,11 @@
             const items = near.map((cell) => ({src: this.set.image(cell, 1024), title: cell.path, text: cell.text || "no caption"}));
             TL.lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === this.picture.number)), {opener: this.large});
         }
+    }
+
+    /** Where a tag is now that was at `place` when it was clicked. */
+    function placeOf(tags, tag, place) {
+        return tags[place] === tag ? place : tags.indexOf(tag);
     }
 
     function isAfter(event) {

@@ -26,7 +26,7 @@
             this.makeFields();
             this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
                 remove: ["Remove", [this.tags.element]],
-                replace: ["Replace", [this.tags.element, this.word("by"), this.replacement.element]],
+                replace: ["Replace or merge", [this.tags.element, this.word("by"), this.replacement.element]],
                 pattern: ["Pattern", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
                 sort: ["Sort", [this.order]], dedupe: ["Remove repetitions", []],
                 pictures: ["Pictures", [this.what, this.folder]]};
@@ -42,7 +42,7 @@
             this.tags = TL.tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
                 id: "tl_action_tags"});
             this.after = TL.tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
-            this.replacement = TL.tagInput(set, {label: "By which tags", placeholder: "tags (none removes)", several: true, enter: go});
+            this.replacement = TL.tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them", several: true, enter: go});
             this.place = select("Where", PLACES, () => this.refresh());
             this.pattern = h("input", {type: "text", class: "tl-input tl-code", placeholder: "regular expression",
                 "aria-label": "Regular expression", spellcheck: "false"});
@@ -132,9 +132,10 @@
 
         goWords(count = this.count) {
             const things = format.plural(count, this.verb === "pictures" ? "picture" : "caption");
+            if (this.verb === "pictures" && !count) return "Choose pictures first";
             const verb = this.verb === "pictures" ? PICTURES[this.what.value] : this.verbs[this.verb][0];
             const of = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""}[this.verb];
-            return `${verb === "Pattern" ? "Use" : verb} ${of} ${things}`.replace("  ", " ");
+            return `${{Pattern: "Use", "Replace or merge": "Replace"}[verb] || verb} ${of} ${things}`.replace("  ", " ");
         }
 
         operation() {

@@ -10,11 +10,11 @@
      * @returns {HTMLDialogElement} shown; it goes when it is closed
      */
     function window_(title, content, buttons) {
-        const heading = TL.uniqueId("dialog");
+        const heading = TL.uniqueId("dialog");  // no <footer> in it: the webui hides them all
         const dialog = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
             h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
                 TL.button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()})),
-            h("div", {class: "tl-dialog-body"}, content), h("footer", {class: "tl-dialog-foot"}, buttons));
+            h("div", {class: "tl-dialog-body"}, content), h("div", {class: "tl-dialog-foot"}, buttons));
         dialog.addEventListener("close", () => dialog.remove());
         dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
         dialog.addEventListener("keydown", (event) => event.stopPropagation());
@@ -26,7 +26,7 @@
     /** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
     function difference(before, after) {
         const separator = before.includes(",") || after.includes(",") ? ", " : " ";
-        const parts = (text) => text.split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
+        const parts = (text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
         const [old, now] = [parts(before), parts(after)];
         const mark = (list, others, kind) => {
             const left = new Map();

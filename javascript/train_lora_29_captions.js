@@ -101,7 +101,7 @@
             TL.on("mounted", () => document.getElementById("tl-tab-train").addEventListener("click", () => this.lookAgain()));
             this.panel.addEventListener("keydown", (event) => this.onKey(event));
             window.addEventListener("focus", () => TL.currentTab() === "captions" && TL.inSight() && set.refresh());
-            TL.on("captions-changed", () => set.refresh());
+            TL.on("captions-changed", () => set.refresh({tagged: true}));
             TL.on("setting", ({keys}) => {
                 if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = TL.form.get(FOLDER) || "";
                 if (keys.includes(TAG)) {
@@ -192,6 +192,7 @@
         showProblem(problem) {
             this.filterProblem.hidden = !problem;
             this.filter.classList.toggle("tl-wrong", Boolean(problem));
+            if (problem) this.onOff.hidden = true;
             if (!problem) return;
             const {text, start, end} = problem;
             const typed = this.filter.value;

@@ -109,9 +109,9 @@
             const threshold = tagger && tagger.balanced_threshold;
             setText(this.start.querySelector(".tl-button-label"), fetch ? "Download and tag" : "Tag the pictures");
             setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
-                "Download, and never by itself." : "");
+                "“Download and tag”, and never by itself." : "");
             this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
-            if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Its card's balance: ${threshold}`);
+            if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Use ${threshold}, the balance its card names`);
             this.start.disabled = this.run.open || Boolean(this.starting);
             this.showSafety(this.form.get("write.mode"));
         }
@@ -128,7 +128,8 @@
         async go() {
             const job = this.form.job();
             const tagger = this.chosen();
-            job.dataset = {...job.dataset, train_data_dir: this.folder() || ""};
+            job.dataset = {train_data_dir: this.folder() || "", caption_extension: TL.form.get("dataset.caption_extension"),
+                caption_separator: TL.form.get("dataset.caption_separator")};
             if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
             this.starting = true;
             this.refresh();

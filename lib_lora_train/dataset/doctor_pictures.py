@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,11 +97,21 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
             fit = rule.fit(entry.width, entry.height)
             if fit.resized_width > ENLARGED_MUCH * entry.width:
                 small.append(entry)
-    side = f"{rule.width}x{rule.height}"
-    return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {side}",
+    size = f"{rule.width}x{rule.height}"
+    mend = Mend("Delete them", "delete")
+    if 2 * len(small) > len(entries):
+        side = _side_of(small)
+        mend = Mend(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
+    return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {size}",
                            "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
                            "enlarge them with an upscaler, or leave them out.",
-                           [entry.id for entry in small], Mend("Delete them", "delete"))
+                           [entry.id for entry in small], mend)
+
+
+def _side_of(entries: Sequence[Entry]) -> int:
+    """The side in pixels of a square as large as the middle one of ``entries``, in steps of 64, at least 256."""
+    side = statistics.median(math.sqrt(entry.width * entry.height) for entry in entries)
+    return max(256, 64 * int(side // 64))
 
 
 def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:

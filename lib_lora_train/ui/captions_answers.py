@@ -89,9 +89,15 @@ def outcome(session: Session, done: Outcome) -> dict[str, Any]:
 
 
 def view(session: Session, filter_text: str, sort: str, tag_part: str, most_tags: int) -> dict[str, Any]:
-    """The numbers of the pictures that are shown, and the tags among them. Raises ``FilterError``."""
+    """The numbers of the pictures that are shown, and the tags among them.
+
+    A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it.
+    """
     editor = session.editor
-    found = editor.filtered(filter_text)
+    try:
+        found = editor.filtered(filter_text)
+    except FilterError as problem:
+        return {"problem": {"text": str(problem), "start": problem.start, "end": problem.end}, **state(session)}
     with editor.lock:
         index = editor.index
         tags = index.tag_counts(None if found == index.all else found, most_tags, tag_part)

@@ -18,7 +18,8 @@ from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 120
-WEBUI_STYLE = "div.gradio-container { overflow: visible !important }"  # the webui's own style sheet says so
+WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
+footer { display: none !important }"""  # as the webui's own style sheet
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # Only this machine is reached: no fonts, no telemetry. A rule of Chromium's own, since requests that Playwright
 # intercepts are answered only while the test is inside one of its calls.

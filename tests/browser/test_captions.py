@@ -134,6 +134,7 @@ def test_the_selection_is_acted_on_when_there_is_one(editor, folder):
 
 
 def test_a_preview_shows_what_would_change_and_changes_nothing(editor, folder):
+    (folder / "2_penny/08.txt").write_text("penny, number 8\n")
     page = editor()
     page.locator(f'{PANEL} [data-verb="pattern"]').click()
     page.get_by_label("Regular expression").fill(r"number (\d+)")
@@ -141,6 +142,7 @@ def test_a_preview_shows_what_would_change_and_changes_nothing(editor, folder):
     page.get_by_role("button", name="Preview").click()
     page.locator(".tl-dialog", has_text="38 captions would change").wait_for()
     expect(page.locator(".tl-dialog ins").first).to_have_text("no. 0")
+    expect(page.locator(".tl-preview", has_text="08.png").locator("del")).to_have_text(["number 8"])
     assert caption(folder, "00") == "penny, blonde hair, number 0, hat"
     page.locator(".tl-dialog-foot .tl-primary").click()
     wait_for_caption(page, folder, "00", "penny, blonde hair, no. 0, hat")
@@ -162,6 +164,25 @@ def test_chips_are_removed_added_and_changed(editor, folder):
     box.fill("sitting")
     box.press("Enter")
     wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots, sitting, outdoors")
+
+
+def test_quick_clicks_follow_each_other(editor, folder):
+    page = editor()
+    choose(page, "01")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "boots", "red boots")
+    page.evaluate("""() => {
+        for (const tag of ["boots", "penny"]) document.querySelector(`[aria-label="Remove ${tag}"]`).click();
+        const chips = document.querySelector(".tl-capchips");
+        for (const key of ["ArrowRight", "ArrowRight"]) {
+            if (!chips.contains(document.activeElement)) chips.children[0].focus();
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, altKey: true, bubbles: true}));
+        }
+    }""")
+    wait_for_caption(page, folder, "01", "number 1, red boots, blonde hair")
+    for _ in range(4):
+        page.locator(f"{PANEL} .tl-capgrid").press("Control+z")
+    wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, boots, red boots")
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "boots", "red boots")
 
 
 def test_chips_are_dragged_into_order(editor, folder):
@@ -298,11 +319,15 @@ def test_doubtful_tags_by_one_key(editor, folder):
 
 
 def test_the_doctor_reports_and_mends(editor, folder):
+    (folder / "5_house").rename(folder / "12_house")
     page = editor()
     page.locator(f'{PANEL} [data-view="doctor"]').click()
     page.click("#tl_doctor")
     expect(page.locator(f'{PANEL} [data-finding="no-caption"]')).to_contain_text("1 picture without a caption")
     expect(page.locator(f"{PANEL} .tl-bucket")).to_have_count(2)
+    page.locator(f'{PANEL} [data-finding="balance"] button', has_text="Use 3 repeats").click()
+    toast(page, "Renamed 12_house to 3_house")
+    assert (folder / "3_house/30.txt").is_file()
 
 
 def test_ten_thousand_pictures_need_only_a_screenful_of_elements(webui, open_tab, tmp_path):

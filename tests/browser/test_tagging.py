@@ -113,6 +113,17 @@ def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(
     assert tagging_webui.get("runs") == []
 
 
+def test_captions_are_written_where_the_training_will_read_them(tagging_webui, open_tab, hearts):
+    page = open_tab(tagging_webui)
+    page.evaluate("TrainLora.form.set('dataset.caption_extension', '.caption')")
+    mount(page, hearts)
+    control(page, "tagger.model").select_option("mini")
+    control(page, "tags.always_first_tags").fill("emoheart")
+    tag(page, "21 pictures tagged, 21 captions written")
+    assert len(list(hearts.glob("*.caption"))) == 21
+    assert len(captions(hearts)) == 3
+
+
 def test_runs_of_tagging_are_not_among_the_trainings(tagging_webui, open_tab, hearts):
     page = open_tab(tagging_webui)
     mount(page, hearts)

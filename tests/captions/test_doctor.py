@@ -122,6 +122,16 @@ def test_small_and_blurred_pictures(tmp_path: Path):
     assert finding(report(editor, resolution="256"), "small") is None
 
 
+def test_where_most_pictures_are_small_the_mend_is_a_smaller_training(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {})
+    for number in range(3):
+        save_picture(folder / f"{number}.png", 300, 300 + 10 * number, seed=number)
+    editor = open_editor(folder)
+    mend_of_small, = finding(report(editor), "small").mends
+    assert mend_of_small.values == {"dataset.resolution": "256"}
+    assert finding(report(editor, **{"resolution": mend_of_small.values["dataset.resolution"]}), "small") is None
+
+
 def test_sharpness_does_not_depend_on_contrast_or_plain_areas():
     cells = np.random.default_rng(0).integers(0, 255, (16, 16), dtype=np.uint8)
     sharp = Image.fromarray(cells).resize((512, 512), Image.Resampling.NEAREST)

@@ -37,10 +37,11 @@ def test_a_view_has_pictures_in_order_and_tags_with_counts(dataset: Dataset):
 
 
 def test_a_filter_that_is_not_understood_is_answered_with_the_place(dataset: Dataset):
-    answer = dataset.ask("view", filter="hat AND")
+    problem = dataset.get("view", filter="hat AND")["problem"]
+    assert problem == {"text": "Something is missing after AND.", "start": 4, "end": 7}
+    answer = dataset.ask("apply", filter="hat AND", operation={"kind": "dedupe"})
     assert answer.status_code == 422
     assert (answer.json()["start"], answer.json()["end"]) == (4, 7)
-    assert answer.json()["error"] == "Something is missing after AND."
 
 
 def test_cells_and_pictures_carry_what_is_drawn(dataset: Dataset):
