@@ -4,6 +4,8 @@
 (() => {
     const TL = window.TrainLora;
     const {h, fill} = TL;
+    const MOST_HEIGHT = 264;
+    const GAP = 4;
 
     /**
      * @param {any} set the TL.CaptionSet
@@ -29,7 +31,24 @@
             return {start, end, text: input.value.slice(start, end)};
         };
 
+        /** Under the box, or above it where the window or the bar of actions ends too soon. */
+        const place = () => {
+            const box = input.getBoundingClientRect();
+            const bar = TL.root.querySelector(".tl-capactions");
+            const top = bar && !bar.contains(input) && bar.clientHeight ? bar.getBoundingClientRect().top : window.innerHeight;
+            const room = Math.min(top, window.innerHeight) - box.bottom;
+            const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
+            Object.assign(list.style, {left: `${box.left}px`, width: `${box.width}px`,
+                top: above ? "auto" : `${box.bottom + GAP}px`,
+                bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
+        };
+
+        const moved = (event) => {
+            if (event.target !== list) hide();
+        };
+
         const hide = () => {
+            window.removeEventListener("scroll", moved, {capture: true});
             question += 1;
             chosen = -1;
             list.hidden = true;
@@ -75,6 +94,8 @@
                 count === null ? "tagger" : TL.format.number(count)))));
             chosen = -1;
             list.hidden = false;
+            place();
+            window.addEventListener("scroll", moved, {capture: true, passive: true});
             input.setAttribute("aria-expanded", "true");
         }, 60);
 
