@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from safetensors import safe_open
 
 from lib_lora_train.environment.interpreter import own_environment, python_of
 
+from .conftest import eventually, fill_in, ready, wait_for_state
 from .webui_process import ROOT
 
 DEMO = ROOT / "demo"
@@ -132,3 +136,44 @@ def test_runs_of_tagging_are_not_among_the_trainings(tagging_webui, open_tab, he
     assert [run["command"] for run in tagging_webui.get("runs")] == ["tag"]
     page.click("#tl-tab-runs")
     page.locator(".tl-empty-title", has_text="No runs yet").wait_for()
+
+
+@pytest.mark.slow
+def test_tag_edit_undo_and_train(tagging_webui, open_tab, hearts):
+    page = open_tab(tagging_webui)
+    editor = page.locator("#tl-panel-captions")
+    page.click("#tl-tab-captions")
+    page.fill("#tl_captions_folder", str(hearts))
+    page.click("#tl_captions_open")
+    count = editor.locator(".tl-capcount")
+    expect(count).to_have_text("21 pictures, 18 without a caption")
+    page.fill("#tl_captions_tag", "emoheart")
+    page.locator("#tl_captions_tag").press("Enter")
+
+    editor.locator('[data-view="tagger"]').click()
+    editor.locator('[data-key="tagger.model"] select').select_option("mini")
+    page.click("#tl_tag")
+    editor.locator("#tl_tagging_run .tl-level-good", has_text="18 captions written, 3 left alone").wait_for()
+    editor.locator('[data-view="pictures"]').click()
+    expect(count).to_have_text("21 pictures")  # the editor has noticed by itself
+
+    for tag, outcome in (("painted", "Added painted to 21 captions."), ("glossy", "Added glossy to 21 captions.")):
+        page.fill("#tl_action_tags", tag)
+        page.click("#tl_caption_go")
+        page.locator(".tl-toast", has_text=outcome).wait_for()
+        if tag == "painted":
+            page.click("#tl_captions_undo")
+            expect(editor.locator(".tl-tag-pick", has_text=re.compile("^painted"))).to_have_count(0)
+    eventually(page, lambda: all(text.startswith("emoheart") and text.strip().endswith(", glossy")
+                                 for text in captions(hearts).values()), True)
+
+    page.click("#tl-tab-train")
+    fill_in(page, hearts, output_name="hearts", resolution="64", min_bucket_reso="64", max_bucket_reso="128",
+            max_token_length="75", train_batch_size="4", network_dim="4", network_alpha="2", max_train_epochs="1")
+    ready(page)
+    page.click("#tl_train")
+    wait_for_state(page, "Finished")
+    with safe_open(tagging_webui.loras / "hearts.safetensors", "np") as file:
+        [seen] = json.loads(file.metadata()["ss_tag_frequency"]).values()
+    assert seen["emoheart"] == seen["glossy"] == 21
+    assert "painted" not in seen
