@@ -4,56 +4,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from .family import Family
-
-BEGIN_TOKEN = 49406
-END_TOKEN = 49407
+from .family import BEGIN_TOKEN, END_TOKEN, Family, TextEncoderKind
 
 State = Mapping[str, Tensor]
+TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
+
+_SIZES = "label_emb.0.0.weight"
+_SIZE_NUMBERS = 6  # height and width before, top and left cut off, height and width after
+_UNET_HEAD_WIDTH = 64  # channels of a head where the family does not fix the number of heads
 
 
 class ShapeProblem(ValueError):
     """The tensors of a network do not fit together; the message says which."""
 
 
-def build_unet(state: State, family: Family) -> UNet2DConditionModel:
+def build_unet(state: State, family: Family, pooled_width: int = 0) -> UNet2DConditionModel:
     """The UNet whose tensors, in the original layout and without prefix, are ``state``.
 
-    Channels, layers, transformer depth and width of the text states are read from the shapes; what no shape
-    tells (heads, groups of the norms) comes from the family and from the original layout.
+    Channels, layers, transformer depths and width of the text states are read from the shapes; what no shape
+    tells (heads, groups of the norms) comes from the family and from the original layout. ``pooled_width`` is that of
+    the text encoders' pooled output where the UNet is told of it.
     Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
     """
     levels = _unet_levels(state)
     layers = len(levels[0])
-    attention = [f"input_blocks.{level[0]}.1.proj_in.weight" in state for level in levels]
-    deepest = next((level[0] for level, there in zip(levels, attention, strict=True) if there), None)
-    if deepest is None:
+    depths = _transformer_depths(state, levels)
+    if not any(map(any, depths.down)):
         raise ShapeProblem("its UNet has no attention blocks")
+    deepest = next(level[0] for level, row in zip(levels, depths.down, strict=True) if row[0])
     first = f"input_blocks.{deepest}.1"
-    down = ["CrossAttnDownBlock2D" if there else "DownBlock2D" for there in attention]
-    up = ["CrossAttnUpBlock2D" if there else "UpBlock2D" for there in reversed(attention)]
+    channels = [_shape(state, f"input_blocks.{level[0]}.0.out_layers.3.weight")[0] for level in levels]
     with torch.device("meta"):
         return UNet2DConditionModel(
             sample_size=64,
             in_channels=_shape(state, "input_blocks.0.0.weight")[1],
             out_channels=_shape(state, "out.2.weight")[0],
-            down_block_types=tuple(down),
-            up_block_types=tuple(up),
-            block_out_channels=tuple(_shape(state, f"input_blocks.{level[0]}.0.out_layers.3.weight")[0]
-                                     for level in levels),
+            down_block_types=tuple("CrossAttnDownBlock2D" if row[0] else "DownBlock2D" for row in depths.down),
+            mid_block_type="UNetMidBlock2DCrossAttn" if depths.middle else "UNetMidBlock2D",
+            up_block_types=tuple("CrossAttnUpBlock2D" if row[0] else "UpBlock2D" for row in depths.up),
+            block_out_channels=tuple(channels),
             layers_per_block=layers,
             cross_attention_dim=_shape(state, f"{first}.transformer_blocks.0.attn2.to_k.weight")[1],
-            transformer_layers_per_block=_count(state, f"{first}.transformer_blocks."),
-            attention_head_dim=family.unet_heads,  # diffusers' old name for the number of heads
+            # diffusers' old name for the number of heads
+            attention_head_dim=[family.unet_heads or max(1, width // _UNET_HEAD_WIDTH) for width in channels],
             use_linear_projection=len(_shape(state, f"{first}.proj_in.weight")) == 2,
             norm_num_groups=32,
+            **_depth_arguments(depths),
+            **_size_arguments(state, pooled_width),
         )
 
 
@@ -81,8 +87,8 @@ def build_vae(state: State, family: Family) -> AutoencoderKL:
         )
 
 
-def build_text_encoder(state: State, family: Family) -> CLIPTextModel:
-    """CLIP's text tower for ``state``, in transformers' names (``text_model.…``).
+def build_text_encoder(state: State, kind: TextEncoderKind) -> TextEncoder:
+    """CLIP's text tower for ``state``, in transformers' names (``text_model.…``), with its projection if it has one.
 
     Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
     """
@@ -94,18 +100,67 @@ def build_text_encoder(state: State, family: Family) -> CLIPTextModel:
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=_shape(state, "text_model.encoder.layers.0.mlp.fc1.weight")[0],
-        projection_dim=width,
+        projection_dim=_shape(state, "text_projection.weight")[0] if kind.pooled else width,
         num_hidden_layers=layers,
-        num_attention_heads=max(1, width // family.text_head_width),
+        num_attention_heads=max(1, width // kind.head_width),
         max_position_embeddings=_shape(state, "text_model.embeddings.position_embedding.weight")[0],
-        hidden_act="quick_gelu",
+        hidden_act="gelu" if kind.open_clip else "quick_gelu",
         bos_token_id=BEGIN_TOKEN,
         eos_token_id=END_TOKEN,
         pad_token_id=END_TOKEN,
         attn_implementation="sdpa",
     )
     with torch.device("meta"):
-        return CLIPTextModel(config)
+        return CLIPTextModelWithProjection(config) if kind.pooled else CLIPTextModel(config)
+
+
+@dataclass(frozen=True)
+class _Depths:
+    """Transformer blocks behind each residual block of each level, 0 for none."""
+
+    down: list[list[int]]
+    middle: int
+    up: list[list[int]]
+
+
+def _transformer_depths(state: State, levels: list[list[int]]) -> _Depths:
+    def depth(block: str) -> int:
+        return _count(state, f"{block}.1.transformer_blocks.")
+
+    layers = len(levels[0]) + 1
+    down = [[depth(f"input_blocks.{number}") for number in level] for level in levels]
+    up = [[depth(f"output_blocks.{level * layers + number}") for number in range(layers)]
+          for level in range(len(levels))]
+    for row in (*down, *up):
+        if 0 in row and any(row):
+            raise ShapeProblem("a level of its UNet has attention behind some of its blocks only")
+    return _Depths(down, depth("middle_block"), up)
+
+
+def _depth_arguments(depths: _Depths) -> dict[str, Any]:
+    """How diffusers is told the depths: one for each level, or, where they differ, one for each block (SSD-1B)."""
+    rows = [*depths.down, *depths.up]
+    same_back = [row[0] for row in reversed(depths.up)] == [row[0] for row in depths.down]
+    if same_back and all(len(set(row)) == 1 for row in rows):
+        each = [row[0] or 1 for row in depths.down]
+        if depths.middle:
+            each[-1] = depths.middle
+        return {"transformer_layers_per_block": each}
+    return {"transformer_layers_per_block": [row if row[0] else 1 for row in depths.down],
+            "reverse_transformer_layers_per_block": [row if row[0] else 1 for row in depths.up]}
+
+
+def _size_arguments(state: State, pooled_width: int) -> dict[str, Any]:
+    """What the UNet is told of sizes beside the pooled text (Podell et al. 2023, section 2.2)."""
+    if _SIZES not in state:
+        return {}
+    width = _shape(state, _SIZES)[1]
+    rest = width - pooled_width
+    if rest <= 0 or rest % (2 * _SIZE_NUMBERS):
+        raise ShapeProblem(f"its UNet takes {width} values beside the picture, which does not fit the {pooled_width} "
+                           "of its text encoder")
+    return {"addition_embed_type": "text_time", "addition_time_embed_dim": rest // _SIZE_NUMBERS,
+            "projection_class_embeddings_input_dim": width}
 
 
 def _unet_levels(state: State) -> list[list[int]]:

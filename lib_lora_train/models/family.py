@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import CheckpointError
@@ -12,10 +12,31 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer."
 
+BEGIN_TOKEN = 49406
+END_TOKEN = 49407
+
 Shapes = Mapping[str, tuple[int, ...]]
 
-_USE_SD1 = "Choose an SD 1.x checkpoint, such as SD 1.5 or NAI, in the original layout."
-_CROSS_ATTENTION = UNET + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+_USE_ANOTHER = "Choose an SD 1.x, SD 2.x or SDXL checkpoint, such as SD 1.5 or NAI, in the original layout."
+_CROSS_ATTENTION = "transformer_blocks.0.attn2.to_k.weight"
+
+
+@dataclass(frozen=True)
+class TextEncoderKind:
+    """One text encoder of a family: where it stands in a file and what no shape in it tells."""
+
+    prefix: str
+    """What its keys begin with in a checkpoint."""
+    open_clip: bool
+    """Whether it is in OpenCLIP's layout, with exact GELU, rather than in transformers' with quick GELU."""
+    padding: int
+    """The token that fills up a window behind the end token."""
+    drops_last_layer: bool = False
+    """Whether the last layer in the file is never read, so that it is not even built."""
+    pooled: bool = False
+    """Whether the UNet is told its projected output at the end token too."""
+    head_width: int = 64
+    """Channels of one attention head."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +45,9 @@ class Family:
 
     name: str
     """As it is shown: SD 1.x."""
-    unet_heads: int
-    """Attention heads of every UNet block."""
-    text_head_width: int
-    """Channels of one head of the text encoder."""
+    unet_heads: int | None
+    """Attention heads of every UNet block; ``None`` if a head has 64 channels and their number follows."""
+    text_encoders: tuple[TextEncoderKind, ...]
     latent_scale: float
     """What latents are multiplied with after encoding."""
     model_version: str
@@ -36,24 +56,47 @@ class Family:
     """``modelspec.architecture`` of the base model."""
     webui_version: str
     """``SD1``, ``SD2`` or ``SDXL``, as the webui sorts LoRA files."""
+    resolution: int
+    """Side in pixels of the pictures it was trained on."""
+    follows_clip_skip: bool = False
+    """Whether the webui reads another layer with CLIP skip; other families have a fixed one."""
+
+    @property
+    def sizes_are_told(self) -> bool:
+        """Whether the UNet is told the size of a picture and what was cut off (Podell et al. 2023, section 2.2)."""
+        return len(self.text_encoders) == 2
 
 
-SD1 = Family("SD 1.x", unet_heads=8, text_head_width=64, latent_scale=0.18215, model_version="sd_v1",
-             architecture="stable-diffusion-v1", webui_version="SD1")
+SD1 = Family("SD 1.x", unet_heads=8, text_encoders=(TextEncoderKind(TEXT, open_clip=False, padding=END_TOKEN),),
+             latent_scale=0.18215, model_version="sd_v1", architecture="stable-diffusion-v1", webui_version="SD1",
+             resolution=512, follows_clip_skip=True)
+SD2 = Family("SD 2.x", unet_heads=None, text_encoders=(
+                 TextEncoderKind("cond_stage_model.model.", open_clip=True, padding=0, drops_last_layer=True),),
+             latent_scale=0.18215, model_version="sd_v2", architecture="stable-diffusion-v2-512", webui_version="SD2",
+             resolution=512)
+SD2_V = replace(SD2, name="SD 2.x 768-v", model_version="sd_v2_v", architecture="stable-diffusion-v2-768-v",
+                resolution=768)
+SDXL = Family("SDXL", unet_heads=None, text_encoders=(
+                  TextEncoderKind("conditioner.embedders.0.transformer.", open_clip=False, padding=END_TOKEN),
+                  TextEncoderKind("conditioner.embedders.1.model.", open_clip=True, padding=0, pooled=True)),
+              latent_scale=0.13025, model_version="sdxl_base_v1-0", architecture="stable-diffusion-xl-v1-base",
+              webui_version="SDXL", resolution=1024)
+SSD = replace(SDXL, name="SSD-1B", model_version="sdxl_ssd-1b", architecture="segmind-ssd-1b")
 
 
 def tell_family(path: Path, shapes: Shapes) -> Family:
-    """The family of the checkpoint ``path`` whose tensors have ``shapes``.
+    """The family of the checkpoint ``path`` whose tensors have ``shapes``; SD 2.x is not yet told from its 768-v.
 
     Raises ``CheckpointError`` that says what the file is instead and what to choose.
     """
     found = _what_it_is_instead(shapes)
     if found:
         raise CheckpointError(f"{path} {found}")
-    if _is_sd1(shapes):
-        return SD1
+    family = _family_by_text_encoder(shapes)
+    if family and _has_cross_attention(shapes) and UNET + "input_blocks.0.0.weight" in shapes:
+        return family
     raise CheckpointError(f"{path} is not a checkpoint that is known here: it has {len(shapes)} tensors, such as "
-                          f"{min(shapes, default='none')}. {_USE_SD1}")
+                          f"{min(shapes, default='none')}. {_USE_ANOTHER}")
 
 
 def is_lora(shapes: Shapes) -> bool:
@@ -74,13 +117,28 @@ def is_diffusers_vae(shapes: Shapes) -> bool:
     return "decoder.conv_norm_out.weight" in shapes
 
 
-def _is_sd1(shapes: Shapes) -> bool:
-    return (_CROSS_ATTENTION in shapes and UNET + "input_blocks.0.0.weight" in shapes
-            and any(key.startswith(TEXT) for key in shapes))
+def _family_by_text_encoder(shapes: Shapes) -> Family | None:
+    if _has(shapes, SDXL.text_encoders[1].prefix):
+        # as the webui tells them apart: what was cut out of SDXL to make SSD-1B begins with the middle
+        return SDXL if f"{UNET}middle_block.1.transformer_blocks.0.attn1.to_q.weight" in shapes else SSD
+    if _has(shapes, SD2.text_encoders[0].prefix):
+        return SD2
+    return SD1 if _has(shapes, TEXT) else None
+
+
+def _has(shapes: Shapes, prefix: str) -> bool:
+    return any(key.startswith(prefix) for key in shapes)
+
+
+def _has_cross_attention(shapes: Shapes) -> bool:
+    return any(key.startswith(UNET + "input_blocks.") and key.endswith(_CROSS_ATTENTION) for key in shapes)
 
 
 def _what_it_is_instead(shapes: Shapes) -> str | None:
-    """A predicate for "The file …" if it is anything but SD 1.x, else ``None``. The order matters."""
+    """A predicate for "The file …" if it is none of the families that are trained here, else ``None``.
+
+    The order matters.
+    """
     for tell in (_other_file, _other_layout, _other_family, _unet_variant):
         found = tell(shapes)
         if found:
@@ -90,13 +148,13 @@ def _what_it_is_instead(shapes: Shapes) -> str | None:
 
 def _other_file(shapes: Shapes) -> str | None:
     if is_lora(shapes):
-        return f"is a LoRA, not a checkpoint. {_USE_SD1}"
+        return f"is a LoRA, not a checkpoint. {_USE_ANOTHER}"
     if is_vae(shapes):
-        return f"is a VAE alone, not a checkpoint. Choose it as VAE, and as checkpoint {_USE_SD1[7:]}"
+        return f"is a VAE alone, not a checkpoint. Choose it as VAE, and as checkpoint {_USE_ANOTHER[7:]}"
     if any(key.startswith("control_model.") for key in shapes) or "input_hint_block.0.weight" in shapes:
-        return f"is a ControlNet, not a checkpoint. {_USE_SD1}"
+        return f"is a ControlNet, not a checkpoint. {_USE_ANOTHER}"
     if "string_to_param" in shapes or "emb_params" in shapes or "clip_l" in shapes:
-        return f"is a textual inversion embedding, not a checkpoint. {_USE_SD1}"
+        return f"is a textual inversion embedding, not a checkpoint. {_USE_ANOTHER}"
     return None
 
 
@@ -106,26 +164,26 @@ def _other_layout(shapes: Shapes) -> str | None:
         return ("is a UNet in the diffusers layout. Choose the single file in the original layout, as the webui "
                 "loads it.")
     if is_diffusers_vae(shapes):
-        return f"is a VAE in the diffusers layout, not a checkpoint. {_USE_SD1}"
+        return f"is a VAE in the diffusers layout, not a checkpoint. {_USE_ANOTHER}"
     if any(key.startswith("text_model.encoder.") for key in shapes):
-        return f"is a text encoder alone, not a checkpoint. {_USE_SD1}"
+        return f"is a text encoder alone, not a checkpoint. {_USE_ANOTHER}"
     return None
 
 
 def _other_family(shapes: Shapes) -> str | None:
     def has(beginning: str) -> bool:
-        return any(key.startswith((beginning, UNET + beginning)) for key in shapes)
+        return _has(shapes, beginning) or _has(shapes, UNET + beginning)
 
     if has("joint_blocks."):
-        return f"is an SD3 checkpoint, which cannot be trained here. {_USE_SD1}"
+        return f"is an SD3 checkpoint, which cannot be trained here. {_USE_ANOTHER}"
     if has("double_blocks."):
-        return f"is a Flux checkpoint, which cannot be trained here. {_USE_SD1}"
-    if any(key.startswith("conditioner.embedders.1.") for key in shapes):
-        return f"is an SDXL checkpoint, which cannot be trained here yet. {_USE_SD1}"
-    if any(key.startswith("conditioner.embedders.0.model.") for key in shapes):
-        return f"is an SDXL refiner, which no LoRA is made for. {_USE_SD1}"
-    if any(key.startswith("cond_stage_model.model.") for key in shapes):
-        return f"is an SD 2.x checkpoint, which cannot be trained here yet. {_USE_SD1}"
+        return f"is a Flux checkpoint, which cannot be trained here. {_USE_ANOTHER}"
+    if not _has(shapes, SDXL.text_encoders[1].prefix) and _has(shapes, "conditioner.embedders.0.model."):
+        return f"is an SDXL refiner, which no LoRA is made for. {_USE_ANOTHER}"
+    if _has(shapes, "depth_model."):
+        return "is an SD 2.x checkpoint with depth, which a LoRA is not trained on. Choose plain SD 2.x."
+    if _has(shapes, "embedder.model."):
+        return "is an SD 2.x unCLIP checkpoint, which a LoRA is not trained on. Choose plain SD 2.x."
     return None
 
 
@@ -138,8 +196,13 @@ def _unet_variant(shapes: Shapes) -> str | None:
         return ("is an InstructPix2Pix checkpoint (its UNet takes 8 channels), which a LoRA is not trained on. "
                 "Choose the plain checkpoint it was made from.")
     if channels != 4:
-        return f"has a UNet that takes {channels} channels, where SD 1.x takes 4. {_USE_SD1}"
-    if any(key.startswith(UNET) for key in shapes) and not any(key.startswith(TEXT) for key in shapes):
+        return f"has a UNet that takes {channels} channels, where Stable Diffusion takes 4. {_USE_ANOTHER}"
+    family = _family_by_text_encoder(shapes)
+    missing = [kind.prefix for kind in family.text_encoders if not _has(shapes, kind.prefix)] if family else []
+    if missing:
+        return (f"is an {family.name} checkpoint without one of its text encoders (nothing begins with "
+                f"{missing[0]}). Choose the whole checkpoint.")
+    if family is None and _has(shapes, UNET):
         return ("has a UNet but no text encoder. Choose the whole checkpoint, or merge the UNet into one in the "
                 "webui's Checkpoint Merger tab.")
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,17 +12,20 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
 from ..errors import CheckpointError
-from .build import ShapeProblem, build_text_encoder, build_unet, build_vae
+from .build import ShapeProblem, TextEncoder, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
-from .family import TEXT, UNET, VAE, Family, is_diffusers_vae, is_lora, is_vae, tell_family
+from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, is_diffusers_vae, is_lora, is_vae, tell_family
+from .open_clip import from_open_clip
+from .prediction import EPSILON, VELOCITY, Prediction, probed_prediction, told_prediction
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
 _TEXT_MODEL = "text_model."
 _VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+_SIZE_TENSORS = {f"label_emb.0.{old}.{kind}": f"add_embedding.{new}.{kind}"
+                 for old, new in ((0, "linear_1"), (2, "linear_2")) for kind in ("weight", "bias")}
 _SHOWN = 5
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -33,14 +36,31 @@ class BaseModel:
     """The networks that a LoRA is trained on: frozen and in evaluation mode."""
 
     unet: UNet2DConditionModel
-    text_encoder: CLIPTextModel
+    text_encoders: tuple[TextEncoder, ...]
+    """As many as the family has; none once they are not needed any more."""
     vae: AutoencoderKL
     family: Family
     prediction_type: str
     """What the UNet predicts: ``epsilon`` or ``v_prediction``."""
+    prediction_told_by: str
+    """Where that is known from, as the end of a sentence; empty if nothing says so and it is the family's usual."""
+    zero_terminal_snr: bool
+    """Whether the file says that its last timestep is pure noise."""
     checkpoint: Path
     vae_file: Path | None
     """The VAE file used in place of the one in the checkpoint."""
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The first of the text encoders, which most families have alone."""
+        return self.text_encoders[0]
+
+    def predicting(self, prediction: Prediction) -> BaseModel:
+        """The same model, known to predict noise or velocity; SD 2.x becomes the family that goes with it."""
+        family = self.family
+        if family in (SD2, SD2_V):
+            family = SD2_V if prediction.kind == VELOCITY else SD2
+        return replace(self, family=family, prediction_type=prediction.kind, prediction_told_by=prediction.told_by)
 
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str) -> BaseModel:
@@ -51,17 +71,24 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
+    told = told_prediction(file)
     place = _Place(dtype, torch.device(device))
     vae_file = read_vae(vae) if vae else file
-    return BaseModel(
-        unet=_load_unet(file, family, place),
-        text_encoder=_load_text_encoder(file, family, place),
+    text_encoders = tuple(_load_text_encoder(file, kind, place) for kind in family.text_encoders)
+    base = BaseModel(
+        unet=_load_unet(file, family, place, int(text_encoders[-1].config.projection_dim)),
+        text_encoders=text_encoders,
         vae=_load_vae(vae_file, family, place),
         family=family,
-        prediction_type="v_prediction" if "v_pred" in file.tensors else "epsilon",
+        prediction_type=EPSILON,
+        prediction_told_by="",
+        zero_terminal_snr="ztsnr" in file.tensors,
         checkpoint=checkpoint,
         vae_file=vae,
     )
+    if told is None and family is SD2:
+        told = probed_prediction(base.unet)
+    return base if told is None else base.predicting(told)
 
 
 def read_vae(path: Path) -> Checkpoint:
@@ -89,14 +116,17 @@ class _Place:
         return tensor.to(device=self.device, dtype=self.dtype)
 
 
-def _load_unet(file: Checkpoint, family: Family, place: _Place) -> UNet2DConditionModel:
+def _load_unet(file: Checkpoint, family: Family, place: _Place, pooled_width: int) -> UNet2DConditionModel:
     state = file.under(UNET)
     try:
-        unet = build_unet(state, family)
+        unet = build_unet(state, family, pooled_width)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
     config = {"layers_per_block": unet.config["layers_per_block"]}
     converted = convert_ldm_unet_checkpoint({UNET + key: tensor for key, tensor in state.items()}, config)
+    if unet.config["addition_embed_type"]:
+        # told apart here, since diffusers' conversion ends in a KeyError if one of them is missing
+        converted |= {new: state[old] for old, new in _SIZE_TENSORS.items() if old in state}
     return _fill(unet, converted, place, file, "UNet")
 
 
@@ -115,14 +145,10 @@ def _load_vae(file: Checkpoint, family: Family, place: _Place) -> AutoencoderKL:
     return _fill(vae, converted, place, file, "VAE")
 
 
-def _load_text_encoder(file: Checkpoint, family: Family, place: _Place) -> CLIPTextModel:
-    state = file.under(TEXT)
-    if not any(key.startswith(_TEXT_MODEL) for key in state):  # the spelling of older files
-        state = {_TEXT_MODEL + key: tensor for key, tensor in state.items()}
-    # some merges carry the projection to CLIP's picture space too, which SD 1.x has no use for
-    state = {key: tensor for key, tensor in state.items() if key.startswith(_TEXT_MODEL)}
+def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, place: _Place) -> TextEncoder:
     try:
-        encoder = build_text_encoder(state, family)
+        state = _text_state(file.under(kind.prefix), kind)
+        encoder = build_text_encoder(state, kind)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
     encoder = _fill(encoder, state, place, file, "text encoder")
@@ -130,6 +156,16 @@ def _load_text_encoder(file: Checkpoint, family: Family, place: _Place) -> CLIPT
     encoder.text_model.embeddings.register_buffer(
         "position_ids", torch.arange(positions, device=place.device).expand(1, -1), persistent=False)
     return encoder
+
+
+def _text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Tensor]:
+    """``state``, as it stands in the file, under transformers' names and without what is not used."""
+    if kind.open_clip:
+        return from_open_clip(state, drops_last_layer=kind.drops_last_layer, projected=kind.pooled)
+    if not any(key.startswith(_TEXT_MODEL) for key in state):  # the spelling of older files
+        state = {_TEXT_MODEL + key: tensor for key, tensor in state.items()}
+    # some merges carry the projection to CLIP's picture space too, which nothing here has a use for
+    return {key: tensor for key, tensor in state.items() if key.startswith(_TEXT_MODEL)}
 
 
 def _fill(network: _Network, state: Mapping[str, Tensor], place: _Place, file: Checkpoint, name: str) -> _Network:

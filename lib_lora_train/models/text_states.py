@@ -1,17 +1,57 @@
-"""What the UNet reads of a caption: the hidden states of the text encoder."""
+"""What the UNet reads of a caption: the hidden states of the text encoders, and their pooled output."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel
+
+from .build import TextEncoder
+from .family import Family
+from .tokenizer import Tokenizer
 
 
-def encode(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -> Tensor:
+@dataclass(frozen=True)
+class TextStates:
+    """``hidden`` (B, n, C) is what cross attention reads; ``pooled`` (B, P), where there is one, a vector a caption."""
+
+    hidden: Tensor
+    pooled: Tensor | None = None
+
+    def to(self, device: torch.device) -> TextStates:
+        """The same states on ``device``."""
+        return TextStates(self.hidden.to(device), None if self.pooled is None else self.pooled.to(device))
+
+
+def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokenizer: Tokenizer,
+                    captions: Sequence[str], length: int, clip_skip: int) -> TextStates:
+    """States of ``captions`` over ``length`` (75, 150 or 225) tokens, read as the webui reads a prompt for ``family``.
+
+    SD 1.x: the layer that ``clip_skip`` names. SD 2.x: the last but one with the final norm. SDXL: the last but one
+    of both encoders without it, side by side, and what the second makes of the end token of the first window.
+    """
+    tokens = [tokenizer.tokenize(captions, length, kind.padding).to(encoder.device)
+              for kind, encoder in zip(family.text_encoders, text_encoders, strict=True)]
+    if not family.sizes_are_told:
+        # the last layer of SD 2.x that the file has is never built, so its last but one is the last
+        return TextStates(encode(text_encoders[0], tokens[0], clip_skip if family.follows_clip_skip else 1,
+                                 joined=family.follows_clip_skip))
+    outputs = [encoder(ids.flatten(0, 1), output_hidden_states=True, return_dict=True)
+               for encoder, ids in zip(text_encoders, tokens, strict=True)]
+    hidden = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
+    batch, windows, width = tokens[0].shape
+    pooled = outputs[-1].text_embeds.view(batch, windows, -1)[:, 0]
+    return TextStates(hidden.view(batch, windows * width, -1), pooled)
+
+
+def encode(text_encoder: TextEncoder, tokens: Tensor, clip_skip: int, *, joined: bool = True) -> Tensor:
     """Hidden states of ``tokens``, int64 (B, windows, 77), read ``clip_skip`` layers from the end and normalised.
 
     Returns (B, 75·windows + 2, C): the windows are encoded on their own and joined as begin, 75 states of each,
-    end, as sd-scripts does. ``clip_skip`` is 1 for the last layer.
+    end, as sd-scripts does for SD 1.x; or, if not ``joined``, (B, 77·windows, C) with every begin and end in it, as
+    the webui does. ``clip_skip`` is 1 for the last layer.
     """
     batch, windows, length = tokens.shape
     layers = text_encoder.config.num_hidden_layers
@@ -19,7 +59,8 @@ def encode(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -> Tenso
         raise ValueError(f"clip_skip is {clip_skip}; it has to be between 1 and {layers}")
     output = text_encoder(tokens.reshape(batch * windows, length), output_hidden_states=True, return_dict=True)
     states = text_encoder.text_model.final_layer_norm(output.hidden_states[-clip_skip])
-    return _join(states.view(batch, windows, length, -1))
+    states = states.view(batch, windows, length, -1)
+    return _join(states) if joined else states.flatten(1, 2)
 
 
 def _join(states: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from transformers import CLIPTokenizer
 from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
 from ..errors import WorkerEnvironmentError
-from .build import BEGIN_TOKEN, END_TOKEN
+from .family import BEGIN_TOKEN, END_TOKEN
 
 VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
 WINDOW = 75
@@ -81,19 +81,19 @@ class Tokenizer:
         """How many tokens ``caption`` has, without begin and end."""
         return len(self.ids(caption))
 
-    def tokenize(self, captions: Sequence[str], max_token_length: int) -> Tensor:
-        """Ids of ``captions``, cut after ``max_token_length`` (75, 150 or 225) tokens and filled up with the end token.
+    def tokenize(self, captions: Sequence[str], max_token_length: int, padding: int = END_TOKEN) -> Tensor:
+        """Ids of ``captions``, cut after ``max_token_length`` (75, 150 or 225) tokens and filled up with ``padding``.
 
         Returns int64 (captions, max_token_length / 75, 77). Every window is wrapped in begin and end, the tokens
-        themselves are split blindly every 75, as sd-scripts does.
+        themselves are split blindly every 75, as sd-scripts does; what fills a window up stands behind its end.
         """
-        return torch.tensor([self._windows(caption, max_token_length) for caption in captions],
+        return torch.tensor([self._windows(caption, max_token_length, padding) for caption in captions],
                             dtype=torch.long).view(len(captions), max_token_length // WINDOW, WINDOW + 2)
 
-    def _windows(self, caption: str, max_token_length: int) -> list[list[int]]:
+    def _windows(self, caption: str, max_token_length: int, padding: int) -> list[list[int]]:
         ids = self.ids(caption)[:max_token_length]
-        ids += [END_TOKEN] * (max_token_length - len(ids))
-        return [[BEGIN_TOKEN, *ids[start:start + WINDOW], END_TOKEN] for start in range(0, max_token_length, WINDOW)]
+        windows = [ids[start:start + WINDOW] for start in range(0, max_token_length, WINDOW)]
+        return [[BEGIN_TOKEN, *window, END_TOKEN, *[padding] * (WINDOW - len(window))] for window in windows]
 
 
 def _read_merges(vocabulary: Path) -> list[str]:

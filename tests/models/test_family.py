@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.errors import CheckpointError
-from lib_lora_train.models.family import SD1, tell_family
+from lib_lora_train.models.family import SD1, SD2, SDXL, SSD, tell_family
 
 UNET = "model.diffusion_model."
 SD1_SHAPES = {
@@ -24,6 +24,7 @@ SDXL_SHAPES = {
     UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (640, 2048),
     "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": (49408, 768),
     "conditioner.embedders.1.model.token_embedding.weight": (49408, 1280),
+    UNET + "middle_block.1.transformer_blocks.0.attn1.to_q.weight": (1280, 1280),
 }
 REFINER_SHAPES = {
     UNET + "input_blocks.0.0.weight": (384, 4, 3, 3),
@@ -39,9 +40,20 @@ def test_sd1_is_told_whatever_its_width_and_spelling(context, old_spelling):
     assert tell_family(Path("x.safetensors"), shapes) is SD1
 
 
+def test_sd2_sdxl_and_ssd_are_told():
+    without_middle = {key: shape for key, shape in SDXL_SHAPES.items() if "middle_block" not in key}
+    assert tell_family(Path("x.safetensors"), SD2_SHAPES) is SD2
+    assert tell_family(Path("x.safetensors"), SDXL_SHAPES) is SDXL
+    assert tell_family(Path("x.safetensors"), without_middle) is SSD
+
+
 @pytest.mark.parametrize(("shapes", "what"), [
-    (SD2_SHAPES, "SD 2.x"),
-    (SDXL_SHAPES, "SDXL checkpoint"),
+    (SDXL_SHAPES | {UNET + "input_blocks.0.0.weight": (320, 9, 3, 3)}, "inpainting"),
+    (SD2_SHAPES | {UNET + "input_blocks.0.0.weight": (320, 9, 3, 3)}, "inpainting"),
+    (SD2_SHAPES | {"depth_model.model.x.weight": (1, 1)}, "depth"),
+    (SD2_SHAPES | {"embedder.model.ln_final.weight": (1,)}, "unCLIP"),
+    ({key: shape for key, shape in SDXL_SHAPES.items() if "embedders.0" not in key}, "one of its text encoders"),
+    ({key: shape for key, shape in SDXL_SHAPES.items() if "embedders" not in key}, "no text encoder"),
     (REFINER_SHAPES, "SDXL refiner"),
     ({UNET + "joint_blocks.0.x_block.attn.qkv.weight": (1, 1)}, "SD3"),
     ({UNET + "double_blocks.0.img_attn.qkv.weight": (1, 1)}, "Flux"),

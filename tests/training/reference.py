@@ -1,4 +1,4 @@
-"""Stable Diffusion 1 and its LoRAs once more, in plain PyTorch on the tensors of the file as they are named there.
+"""Stable Diffusion and its LoRAs once more, in plain PyTorch on the tensors of the file as they are named there.
 
 Written from the papers and the layout of the file alone, to check the worker against: no diffusers, no transformers.
 """
@@ -77,27 +77,43 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | float 
     return (weights @ v).transpose(1, 2).flatten(2)
 
 
+def sinusoids(numbers: Tensor, width: int) -> Tensor:
+    """Cosines, then sines, of ``numbers`` (B,) at ``width`` / 2 frequencies from 1 to 1/10000 (ADM's embedding)."""
+    frequencies = torch.exp(-math.log(10000) * torch.arange(width // 2) / (width // 2))
+    angles = numbers[:, None].float() * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
 class UNet:
-    """The denoising UNet of Rombach et al. 2022 (v1-inference), block by block as the file numbers them."""
+    """The denoising UNet of Rombach et al. 2022 (v1-inference), block by block as the file numbers them.
 
-    def __init__(self, state: State) -> None:
+    ``head_width`` is given for SD 2.x and SDXL, where the number of heads follows from it.
+    """
+
+    def __init__(self, state: State, head_width: int | None = None) -> None:
         self.state = {key.removeprefix(UNET): value for key, value in state.items() if key.startswith(UNET)}
+        self.head_width = head_width
 
-    def __call__(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        """Noisy latents (B, 4, h, w), timesteps (B,), text states (B, n, C) to the prediction (B, 4, h, w)."""
-        width = self.state["time_embed.0.weight"].shape[1]
-        frequencies = torch.exp(-math.log(10000) * torch.arange(width // 2) / (width // 2))
-        angles = timesteps[:, None].float() * frequencies
-        emb = self.linear("time_embed.0", torch.cat([angles.cos(), angles.sin()], dim=1))
+    def __call__(self, x: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor | None = None) -> Tensor:
+        """Noisy latents (B, 4, h, w), timesteps (B,), text states (B, n, C) to the prediction (B, 4, h, w).
+
+        ``vector`` (B, V) is what SDXL is told beside them: pooled text and sizes.
+        """
+        emb = self.linear("time_embed.0", sinusoids(timesteps, self.state["time_embed.0.weight"].shape[1]))
         emb = self.linear("time_embed.2", F.silu(emb))
+        if vector is not None:
+            emb = emb + self.linear("label_emb.0.2", F.silu(self.linear("label_emb.0.0", vector)))
         kept = []
-        for number in range(12):
+        for number in range(self.count("input_blocks")):
             x = self.block(f"input_blocks.{number}", x, emb, context)
             kept.append(x)
         x = self.block("middle_block", x, emb, context)
-        for number in range(12):
+        for number in range(self.count("output_blocks")):
             x = self.block(f"output_blocks.{number}", torch.cat([x, kept.pop()], dim=1), emb, context)
         return self.conv("out.2", F.silu(self.group_norm("out.0", x, 1e-5)))
+
+    def count(self, blocks: str) -> int:
+        return 1 + max(int(key.split(".")[1]) for key in self.state if key.startswith(f"{blocks}."))
 
     def block(self, name: str, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
         for part in range(3):
@@ -122,18 +138,29 @@ class UNet:
 
     def transformer(self, at: str, x: Tensor, context: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        h = self.conv(f"{at}.proj_in", self.group_norm(f"{at}.norm", x, 1e-6)).flatten(2).transpose(1, 2)
-        inner = f"{at}.transformer_blocks.0"
-        normed = self.layer_norm(f"{inner}.norm1", h)
-        h = h + self.attend(f"{inner}.attn1", normed, normed)
-        h = h + self.attend(f"{inner}.attn2", self.layer_norm(f"{inner}.norm2", h), context)
-        wide, gate = self.linear(f"{inner}.ff.net.0.proj", self.layer_norm(f"{inner}.norm3", h)).chunk(2, dim=-1)
-        h = h + self.linear(f"{inner}.ff.net.2", wide * F.gelu(gate))
-        return x + self.conv(f"{at}.proj_out", h.transpose(1, 2).unflatten(2, (height, width)))
+        linear = self.state[f"{at}.proj_in.weight"].ndim == 2
+        h = self.group_norm(f"{at}.norm", x, 1e-6)
+        h = h.flatten(2).transpose(1, 2) if linear else self.conv(f"{at}.proj_in", h).flatten(2).transpose(1, 2)
+        h = self.linear(f"{at}.proj_in", h) if linear else h
+        number = 0
+        while f"{at}.transformer_blocks.{number}.norm1.weight" in self.state:
+            h = self.inner(f"{at}.transformer_blocks.{number}", h, context)
+            number += 1
+        h = self.linear(f"{at}.proj_out", h) if linear else h
+        h = h.transpose(1, 2).unflatten(2, (height, width))
+        return x + (h if linear else self.conv(f"{at}.proj_out", h))
+
+    def inner(self, at: str, h: Tensor, context: Tensor) -> Tensor:
+        normed = self.layer_norm(f"{at}.norm1", h)
+        h = h + self.attend(f"{at}.attn1", normed, normed)
+        h = h + self.attend(f"{at}.attn2", self.layer_norm(f"{at}.norm2", h), context)
+        wide, gate = self.linear(f"{at}.ff.net.0.proj", self.layer_norm(f"{at}.norm3", h)).chunk(2, dim=-1)
+        return h + self.linear(f"{at}.ff.net.2", wide * F.gelu(gate))
 
     def attend(self, at: str, x: Tensor, context: Tensor) -> Tensor:
         q, k, v = self.linear(f"{at}.to_q", x), self.linear(f"{at}.to_k", context), self.linear(f"{at}.to_v", context)
-        return self.linear(f"{at}.to_out.0", attention(q, k, v, HEADS))
+        return self.linear(f"{at}.to_out.0",
+                           attention(q, k, v, q.shape[-1] // self.head_width if self.head_width else HEADS))
 
     def linear(self, name: str, x: Tensor) -> Tensor:
         return F.linear(x, self.state[f"{name}.weight"], self.state.get(f"{name}.bias"))
