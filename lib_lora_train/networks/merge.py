@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, key_table
+from .keys import UNET_PREFIX, key_table
 from .module import NetworkModule
 from .network import Network
 
@@ -22,7 +22,7 @@ def merge_into(network: Network, state: Mapping[str, Tensor], prefix: str,
                multiplier: float = 1.0) -> dict[str, Tensor]:
     """A copy of ``state`` (a UNet's or text encoder's state dict) with the network's changes baked in.
 
-    ``prefix`` is ``lora_unet`` or ``lora_te``; tensors without a change are passed on, not copied.
+    ``prefix`` is ``lora_unet``, ``lora_te``, ``lora_te1`` or ``lora_te2``; tensors without a change are passed on, not copied.
     Raises ``KeyError`` if a module of that part has no weight in ``state``.
     """
     paths = key_table(prefix, (key.removesuffix(".weight") for key in state if key.endswith(".weight")))
@@ -46,5 +46,5 @@ def merge_into_module(network: Network, module: nn.Module, prefix: str, multipli
 
 def modules_of(network: Network, prefix: str) -> dict[str, NetworkModule]:
     """The modules of the part whose keys begin with ``prefix``."""
-    parts = {UNET_PREFIX: network.unet_modules, TEXT_ENCODER_PREFIX: network.text_encoder_modules}
-    return parts[prefix]
+    modules = network.unet_modules if prefix == UNET_PREFIX else network.text_encoder_modules
+    return {key: module for key, module in modules.items() if key.startswith(prefix + "_")}

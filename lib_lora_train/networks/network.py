@@ -1,4 +1,4 @@
-"""A network: the modules on a UNet and a text encoder, by their key in the file."""
+"""A network: the modules on a UNet and its text encoders, by their key in the file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from .blocks import block_of
+from .keys import part_of
 from .module import NetworkModule
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that share a learning rate: those of the ``unet`` or of the ``text_encoder``.
+    """Parameters that share a learning rate: those of ``unet``, ``text_encoder`` or SDXL's ``text_encoder_2``.
 
     ``rate_factor`` is what the part's rate is multiplied with. ``block`` is named where blocks have their own.
     """
@@ -57,7 +58,7 @@ class Network(nn.Module):
 
     @property
     def text_encoder_modules(self) -> dict[str, NetworkModule]:
-        """Modules of the text encoder by key."""
+        """Modules of the text encoders by key."""
         return {key: self.lora(key) for key in self.text_encoder_keys}
 
     def lora(self, key: str) -> NetworkModule:
@@ -83,8 +84,8 @@ class Network(nn.Module):
         One group for each part; with rates by block one for each block; with LoRA+ each of them in two.
         """
         groups: dict[tuple[str, str | None, float], list[nn.Parameter]] = {}
-        parts = (("text_encoder", self.text_encoder_modules), ("unet", self.unet_modules))
-        for part, key, module in ((part, key, module) for part, modules in parts for key, module in modules.items()):
+        for key, module in {**self.text_encoder_modules, **self.unet_modules}.items():
+            part = part_of(key)
             block = block_of(key) if self._rates.by_block is not None else None
             factor = (self._rates.by_block or {}).get(block or "", 1.0)
             ups = {id(parameter) for parameter in module.up_parameters}
@@ -97,7 +98,7 @@ class Network(nn.Module):
 
     @property
     def trains_text_encoder(self) -> bool:
-        """Whether gradients have to flow through the text encoder."""
+        """Whether gradients have to flow through the text encoders."""
         return any(module.is_trained for module in self.text_encoder_modules.values())
 
     def apply_max_norm(self, limit: float) -> None:
