@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
 """All 26 blocks, the list for networks that also hold convolutions."""
@@ -59,15 +59,32 @@ def read_blocks(text: str) -> dict[str, float] | None:
         return PRESETS[text]
     entries = [entry.strip() for entry in text.rpartition(":")[2].split(",")]
     if len(entries) == 1 and not _is_number(entries[0]):
-        raise ValueError(f"There is no such list. Write 17 or 26 numbers, or one of: {', '.join(PRESETS)}.")
+        raise ValueError("There is no such list. Write 17 or 26 numbers (12 or 20 for SDXL), or one of: "
+                         f"{', '.join(PRESETS)}.")
     if len(entries) not in LISTS:
         raise ValueError(f"It has {len(entries)} numbers. Write 17 ({SHORT_SD1[0]}, {SHORT_SD1[1]} to {SHORT_SD1[-1]}) "
-                         f"or 26 ({FULL_SD1[0]}, {FULL_SD1[1]} to {FULL_SD1[-1]}).")
+                         f"or 26 ({FULL_SD1[0]}, {FULL_SD1[1]} to {FULL_SD1[-1]}), for SDXL 12 ({SHORT_SDXL[0]}, "
+                         f"{SHORT_SDXL[1]} to {SHORT_SDXL[-1]}) or 20 ({FULL_SDXL[0]}, {FULL_SDXL[1]} to "
+                         f"{FULL_SDXL[-1]}).")
     wrong = next((entry for entry in entries if not _is_number(entry)), None)
     if wrong is not None:
         raise ValueError(f"{wrong!r} is no number from 0 up. Write one for each block, without X, R or U.")
     return dict.fromkeys(FULL_SD1, 0.0) | {name: float(entry) for name, entry
                                            in zip(LISTS[len(entries)], entries, strict=True)}
+
+
+def list_problem(text: str, blocks: Sequence[str]) -> str | None:
+    """Why the list ``text`` is not one for a model that has ``blocks`` (20 for SDXL, 26 for others), or ``None``.
+
+    A list by name is for all of them; blocks that a model does not have are passed over.
+    """
+    entries = text.rpartition(":")[2].split(",")
+    is_sdxl = len(blocks) == len(FULL_SDXL)
+    fitting = (SHORT_SDXL, FULL_SDXL) if is_sdxl else (SHORT_SD1, FULL_SD1)
+    if len(entries) == 1 or len(entries) in map(len, fitting):
+        return None
+    wanted = " or ".join(str(len(names)) for names in fitting)
+    return f"It has {len(entries)} numbers, but this checkpoint takes lists of {wanted}."
 
 
 def _is_number(text: str) -> bool:

@@ -16,7 +16,7 @@ def problems_of(job: Job) -> list[str]:
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
     problems += _loss_problems(job) + _rate_problems(job)
-    problems += network_problems(job.network, job.optimizer)
+    problems += network_problems(job.network, job.optimizer) + _known_caption_problems(job)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
     return problems
@@ -109,15 +109,32 @@ def _loss_problems(job: Job) -> list[str]:
     return problems
 
 
+def _known_caption_problems(job: Job) -> list[str]:
+    """What keeps captions from being encoded once before the first step."""
+    if not job.training.cache_text_encoder_outputs:
+        return []
+    problems = []
+    if not job.network.network_train_unet_only:
+        problems.append("training.cache_text_encoder_outputs is on, but the text encoder is trained, so what it says "
+                        "changes. Switch network.network_train_unet_only on, or the other off.")
+    drawn = [f"dataset.{name}" for name in ("shuffle_caption", "caption_tag_dropout_rate", "token_warmup_step",
+                                            "enable_wildcard") if getattr(job.dataset, name)]
+    if drawn:
+        problems.append(f"training.cache_text_encoder_outputs encodes each caption once, but {' and '.join(drawn)} "
+                        f"{'makes' if len(drawn) == 1 else 'make'} it another at each look. Switch one or the other "
+                        "off.")
+    return problems
+
+
 def _rate_problems(job: Job) -> list[str]:
     """A rate of 1 is right for adaptive optimizers, and stays behind when another is chosen."""
     optimizer = job.optimizer
     if OPTIMIZERS[optimizer.optimizer_type].adaptive or optimizer.optimizer_type.startswith("SGD"):
         return []
     rates = {"learning_rate": optimizer.learning_rate, "unet_lr": optimizer.unet_lr,
-             "text_encoder_lr": optimizer.text_encoder_lr}
+             "text_encoder_lr": optimizer.text_encoder_lr, "text_encoder_lr2": optimizer.text_encoder_lr2}
     used = {name: rate for name, rate in rates.items() if rate is not None}
-    if len(used) == len(rates):
+    if {"unet_lr", "text_encoder_lr"} <= set(used):
         del used["learning_rate"]  # both parts have a rate of their own
     return [f"optimizer.{name} is {rate:g}, which turns a LoRA to noise with {optimizer.optimizer_type}. Use about "
             "0.0001, or an optimizer that finds the rate by itself, such as Prodigy."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,26 @@ _HUE_DEGREES = 16.0
 _GAMMA = (0.95, 1.05)
 _PREVIEWS = 7
 
-Cut = Callable[[Image.Image], Image.Image]
-"""Cuts a picture, or its mask, which has the same size, to its bucket's size."""
+
+@dataclass(frozen=True)
+class Cut:
+    """Cuts a picture, or its mask, which has the same size, to its bucket's size.
+
+    ``left``, ``top`` and ``right`` are what is cut off of the scaled picture, in pixels.
+    """
+
+    apply: Callable[[Image.Image], Image.Image]
+    left: int
+    top: int
+    right: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """What is kept of ``image``."""
+        return self.apply(image)
+
+    def corner(self, *, mirrored: bool) -> tuple[int, int]:
+        """Left and top of what is kept, of the scaled picture or of its mirror image."""
+        return self.right if mirrored else self.left, self.top
 
 
 def changes_pixels(settings: DatasetSettings) -> list[str]:
@@ -34,14 +53,18 @@ def draw_cut(picture: Image.Image, fit: Fit, settings: DatasetSettings, faces: S
     """Where ``picture`` is cut out at this look: around a face, at a random place, or in the middle."""
     if settings.face_range is not None and faces:
         box = _face_box(picture.size, fit, rng.choice(faces), rng.uniform(*settings.face_range))
-        return lambda image: image.resize((fit.bucket.width, fit.bucket.height), Image.Resampling.LANCZOS, box)
+        scale = fit.bucket.width / (box[2] - box[0])
+        return Cut(lambda image: image.resize((fit.bucket.width, fit.bucket.height), Image.Resampling.LANCZOS, box),
+                   round(box[0] * scale), round(box[1] * scale), round((picture.width - box[2]) * scale))
     if settings.random_crop:
         left = rng.randint(0, fit.resized_width - fit.bucket.width)
         top = rng.randint(0, fit.resized_height - fit.bucket.height)
-        box = (left, top, left + fit.bucket.width, top + fit.bucket.height)
+        corners = (left, top, left + fit.bucket.width, top + fit.bucket.height)
         size = fit.resized_width, fit.resized_height
-        return lambda image: image.resize(size, Image.Resampling.LANCZOS).crop(box)
-    return lambda image: fit_to_bucket(image, fit)
+        return Cut(lambda image: image.resize(size, Image.Resampling.LANCZOS).crop(corners), left, top,
+                   fit.resized_width - fit.bucket.width - left)
+    left, top, right, _ = fit.crop
+    return Cut(lambda image: fit_to_bucket(image, fit), left, top, fit.resized_width - right)
 
 
 def draw_colours(picture: Image.Image, rng: random.Random) -> Image.Image:

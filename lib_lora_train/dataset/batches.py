@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
+from .buckets import Frame
 from .latents import LatentSource
 from .plan import TrainingPlan
 from .scan import Picture
@@ -18,13 +19,15 @@ from .train_captions import Place, caption_rng, look_rng, plain_caption, train_c
 class Batch:
     """Pictures of one bucket: scaled latents (B, 4, h, w), float32 on the CPU, and a caption for each.
 
-    ``masks`` (B, 1, h, w) are 0 where a picture is not learned from; None if all of them is.
+    ``masks`` (B, 1, h, w) are 0 where a picture is not learned from; None if all of them is. ``frames`` say what each
+    picture was cut from.
     """
 
     latents: Tensor
     captions: list[str]
     pictures: tuple[Picture, ...]
     masks: Tensor | None = None
+    frames: tuple[Frame, ...] = ()
 
 
 def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource, settings: DatasetSettings,
@@ -40,4 +43,7 @@ def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource
     else:
         rng = caption_rng(place)
         captions = [train_caption(picture, settings, rng, place) for picture in pictures]
-    return Batch(looks.latents, captions, pictures, looks.masks)
+    corners = looks.corners or (None,) * len(indices)
+    frames = tuple(plan.fits[index].frame(picture.width, picture.height, corner)
+                   for index, picture, corner in zip(indices, pictures, corners, strict=True))
+    return Batch(looks.latents, captions, pictures, looks.masks, frames)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..config.groups.dataset import DatasetSettings
 
@@ -17,6 +18,25 @@ class Bucket:
 
     width: int
     height: int
+
+
+class Frame(NamedTuple):
+    """What SDXL is told of a picture (Podell et al. 2023, section 2.2), in pixels, in the order in which it is told.
+
+    The size before scaling; what was cut off at top and left after scaling; the size that is trained on.
+    """
+
+    original_height: int
+    original_width: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def whole(cls, width: int, height: int) -> Frame:
+        """A picture of that size of which nothing is cut off, which is what the webui asks for."""
+        return cls(height, width, 0, 0, height, width)
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,14 @@ class Fit:
     def share_cut_off(self) -> float:
         """The share of the picture's area, 0 to 1, that is not trained on."""
         return 1 - self.bucket.width * self.bucket.height / (self.resized_width * self.resized_height)
+
+    def frame(self, width: int, height: int, corner: tuple[int, int] | None = None) -> Frame:
+        """The frame of an original picture of ``width`` x ``height``.
+
+        ``corner`` is the left and top of what is kept of the scaled picture, where that is not its middle.
+        """
+        left, top = corner or self.crop[:2]
+        return Frame(height, width, top, left, self.bucket.height, self.bucket.width)
 
     def kept_of(self, width: int, height: int) -> tuple[float, float, float, float]:
         """``crop`` in pixels of the original picture, which is ``width`` x ``height``; for a preview."""

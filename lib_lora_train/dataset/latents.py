@@ -50,7 +50,8 @@ class Encoder:
     """The VAE as the latents need it.
 
     ``identity`` changes whenever the weights or the precision do (it is part of the disk cache's key).
-    ``scale_factor`` is 0.18215 for SD 1.x. ``encode_in_float32`` is tried once where ``encode`` gives NaN.
+    ``scale_factor`` is 0.18215 for SD 1.x and 2.x, 0.13025 for SDXL. ``encode_in_float32`` is tried once where
+    ``encode`` gives NaN.
     """
 
     encode: Encode
@@ -60,10 +61,14 @@ class Encoder:
 
 
 class Looks(NamedTuple):
-    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where a picture is not learned from; None if all is."""
+    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where a picture is not learned from; None if all is.
+
+    ``corners`` are the left and top, in the scaled picture, of what is seen of each; None if it is the middle.
+    """
 
     latents: Tensor
     masks: Tensor | None
+    corners: tuple[tuple[int, int], ...] | None = None
 
 
 class LatentSource(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from .family import BEGIN_TOKEN, END_TOKEN, Family, TextEncoderKind
 
 State = Mapping[str, Tensor]
-TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
+TextEncoder: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
 
 _SIZES = "label_emb.0.0.weight"
 _SIZE_NUMBERS = 6  # height and width before, top and left cut off, height and width after

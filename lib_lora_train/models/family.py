@@ -198,11 +198,11 @@ def _unet_variant(shapes: Shapes) -> str | None:
     if channels != 4:
         return f"has a UNet that takes {channels} channels, where Stable Diffusion takes 4. {_USE_ANOTHER}"
     family = _family_by_text_encoder(shapes)
-    missing = [kind.prefix for kind in family.text_encoders if not _has(shapes, kind.prefix)] if family else []
-    if missing:
-        return (f"is an {family.name} checkpoint without one of its text encoders (nothing begins with "
-                f"{missing[0]}). Choose the whole checkpoint.")
-    if family is None and _has(shapes, UNET):
+    if family is not None:
+        missing = [kind.prefix for kind in family.text_encoders if not _has(shapes, kind.prefix)]
+        return None if not missing else (f"is an {family.name} checkpoint without one of its text encoders: nothing "
+                                         f"begins with {missing[0]}. Choose the whole checkpoint.")
+    if _has(shapes, UNET):
         return ("has a UNet but no text encoder. Choose the whole checkpoint, or merge the UNet into one in the "
                 "webui's Checkpoint Merger tab.")
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
 from ..errors import CheckpointError, RunError
+from ..models.family import SD1, SD2, SD2_V, SDXL, SSD
 from .blocks import block_of
-from .keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, is_unet_key, lora_key
+from .keys import UNET_PREFIX, is_unet_key, key_table, text_encoder_prefixes
 from .lora import options_of, rates_of
 from .lora_facts import LoraFacts
 from .low_rank import DyLoraModule, LoraModule
@@ -22,12 +23,12 @@ from .network import Network
 from .save import LoraFile
 
 _SHOWN = 4
-_FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sdxl_base_v1-0": "SDXL"}
+_FAMILIES = {family.model_version: family.name for family in (SD1, SD2, SD2_V, SDXL, SSD)}
 
 
-def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module, text_encoder: nn.Module,
-                      checkpoint: Path) -> Network:
-    """A network on ``unet`` and ``text_encoder`` that equals ``file``; it has no layers but the file's.
+def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module,
+                      text_encoders: nn.Module | Sequence[nn.Module], checkpoint: Path) -> Network:
+    """A network on ``unet`` and ``text_encoders`` that equals ``file``; it has no layers but the file's.
 
     Of ``settings`` only dropout, rates and which parts are trained count: what is not trained stays in the network
     as it is. Freezes the base model. Raises ``CheckpointError`` if the file is of a kind that is not trained here or
@@ -35,9 +36,11 @@ def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module
     """
     if file.facts.problem:
         raise CheckpointError(f"{file.path} cannot be trained further: it {file.facts.problem}. Choose another LoRA.")
-    for part in (unet, text_encoder):
+    encoders = [text_encoders] if isinstance(text_encoders, nn.Module) else list(text_encoders)
+    layers: dict[str, Layer] = {}
+    for prefix, part in zip((UNET_PREFIX, *text_encoder_prefixes(len(encoders))), (unet, *encoders), strict=True):
         part.requires_grad_(False)
-    layers = {**dict(_layers(UNET_PREFIX, unet)), **dict(_layers(TEXT_ENCODER_PREFIX, text_encoder))}
+        layers |= _layers(prefix, part)
     missing = [key for key in file.facts.layers if key not in layers]
     if missing:
         raise _does_not_fit(file, checkpoint, f"{len(missing)} of its {len(file.facts.layers)} layers are not in the "
@@ -65,10 +68,10 @@ def settings_like(facts: LoraFacts, settings: NetworkSettings) -> NetworkSetting
     return dataclasses.replace(settings, **facts.settings)
 
 
-def _layers(prefix: str, root: nn.Module) -> Iterator[tuple[str, Layer]]:
-    for path, module in root.named_modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            yield lora_key(prefix, path), module
+def _layers(prefix: str, root: nn.Module) -> dict[str, Layer]:
+    modules = dict(root.named_modules())
+    return {key: layer for key, path in key_table(prefix, modules).items()
+            if isinstance(layer := modules[path], (nn.Linear, nn.Conv2d))}
 
 
 def _module_like(file: LoraFile, key: str, layer: Layer, settings: NetworkSettings) -> NetworkModule | None:

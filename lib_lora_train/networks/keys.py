@@ -34,7 +34,7 @@ def key_table(prefix: str, module_paths: Iterable[str]) -> dict[str, str]:
 
     ``module_paths`` are those of a whole UNet or text encoder, since they tell whether it is SDXL's.
     """
-    paths = set(module_paths)
+    paths = dict.fromkeys(module_paths)  # a set would forget their order
     if prefix == UNET_PREFIX and _TOLD_OF_SIZES in paths:
         return {lora_key(prefix, name): path for path in paths if (name := original_path(path, paths))}
     return {lora_key(prefix, path): path for path in paths}

@@ -32,7 +32,8 @@ def create_network(settings: NetworkSettings, unet: nn.Module | None,
     for part in (unet, *encoders):
         if part is not None:
             part.requires_grad_(False)
-    unet_modules, text_encoder_modules = {}, {}
+    unet_modules: dict[str, NetworkModule] = {}
+    text_encoder_modules: dict[str, NetworkModule] = {}
     if unet is not None and not settings.network_train_text_encoder_only:
         unet_modules = _modules(settings, unet, UNET_PREFIX, unet_targets(unet, settings.network_type), seed)
     if not settings.network_train_unet_only:

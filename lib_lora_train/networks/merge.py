@@ -22,7 +22,8 @@ def merge_into(network: Network, state: Mapping[str, Tensor], prefix: str,
                multiplier: float = 1.0) -> dict[str, Tensor]:
     """A copy of ``state`` (a UNet's or text encoder's state dict) with the network's changes baked in.
 
-    ``prefix`` is ``lora_unet``, ``lora_te``, ``lora_te1`` or ``lora_te2``; tensors without a change are passed on, not copied.
+    ``prefix`` is ``lora_unet``, ``lora_te``, ``lora_te1`` or ``lora_te2``; tensors without a change are passed on, not
+    copied.
     Raises ``KeyError`` if a module of that part has no weight in ``state``.
     """
     paths = key_table(prefix, (key.removesuffix(".weight") for key in state if key.endswith(".weight")))

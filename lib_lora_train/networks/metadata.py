@@ -27,6 +27,7 @@ from ..models.hashes import ModelHashes
 _NETWORK_MODULES = {LIERLA: "networks.lora", C3LIER: "networks.lora"}
 _LYCORIS_MODULE = "lycoris.kohya"
 _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "dylora"}
+_LAST_BUT_ONE = 2
 _THUMBNAIL_PIXELS = 256
 _THUMBNAIL_QUALITY = 85
 
@@ -112,8 +113,8 @@ def sidecar_json(job: Job, dataset: DatasetFacts, facts: TrainingFacts) -> str:
     """
     pictures = sum(folder.pictures for folder in dataset.folders)
     notes = [f"Trained on {facts.base_checkpoint.stem} with {pictures} pictures, {facts.step} steps, "
-             f"{job.network.network_type} dim {job.network.network_dim}, alpha {job.network.alpha:g}, "
-             f"CLIP skip {job.base.clip_skip}."]
+             f"{job.network.network_type} dim {job.network.network_dim}, alpha {job.network.alpha:g}"
+             + (f", CLIP skip {job.base.clip_skip}." if facts.family.follows_clip_skip else ".")]
     if job.save.training_comment:
         notes.append(job.save.training_comment)
     content = {
@@ -147,7 +148,7 @@ def _base(facts: TrainingFacts, job: Job) -> dict[str, Any]:
         "ss_vae_name": vae.name if vae else None,
         "ss_vae_hash": facts.base_hashes.vae_old,
         "ss_new_vae_hash": facts.base_hashes.vae_sha256,
-        "ss_clip_skip": job.base.clip_skip,
+        "ss_clip_skip": job.base.clip_skip if facts.family.follows_clip_skip else None,
         "ss_max_token_length": job.base.max_token_length,
     }
 
@@ -276,7 +277,7 @@ def _modelspec(facts: TrainingFacts, job: Job, name: str) -> dict[str, Any]:
         if job.dataset.activation_tag else None,
         "modelspec.trigger_phrase": job.dataset.activation_tag or None,
         "modelspec.prediction_type": "v" if facts.prediction_type == "v_prediction" else "epsilon",
-        "modelspec.encoder_layer": job.base.clip_skip,
+        "modelspec.encoder_layer": job.base.clip_skip if facts.family.follows_clip_skip else _LAST_BUT_ONE,
         "modelspec.thumbnail": thumbnail_uri(facts.thumbnail) if facts.thumbnail else None,
     }
 

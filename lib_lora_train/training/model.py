@@ -12,10 +12,12 @@ from accelerate import Accelerator
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from ..dataset.buckets import Frame
 from ..models.load import BaseModel
-from ..models.text_states import encode
+from ..models.text_states import TextStates, encode_captions
 from ..models.tokenizer import WINDOW, Tokenizer
 from ..networks.lora import Network
+from .known_states import KnownStates
 
 
 @dataclass(frozen=True)
@@ -30,39 +32,55 @@ class TrainedModel:
     clip_skip: int
     max_token_length: int
     trains_text_encoder: bool
+    known_states: KnownStates | None = None
+    """Captions that were encoded before the first step, so that the text encoders are not needed any more."""
 
     @property
     def device(self) -> torch.device:
         """Where the UNet computes."""
         return self.accelerator.device
 
-    def text_states(self, captions: Sequence[str]) -> Tensor:
-        """Text encoder states of ``captions``: (B, 77, 152 or 227, C).
+    def text_states(self, captions: Sequence[str]) -> TextStates:
+        """What the text encoders say of ``captions``: hidden states (B, 77 or more, C) and, for SDXL, pooled ones.
 
         Only as many windows of 75 tokens are encoded as the longest caption of the batch needs, which is what the
         webui does with a prompt of that length, and a third of the work of always encoding 225.
         """
-        longest = max(1, *(self.tokenizer.count_tokens(caption) for caption in captions))
-        length = min(math.ceil(longest / WINDOW) * WINDOW, self.max_token_length)
-        tokens = self.tokenizer.tokenize(captions, length).to(self.device)
+        length = max(self.length_of(caption) for caption in captions)
+        if self.known_states is not None:
+            return self.known_states.batch(captions, length, self.device)
         with nullcontext() if self.trains_text_encoder else torch.no_grad():
-            return encode(self.base.text_encoder, tokens, self.clip_skip)
+            return encode_captions(self.base.family, self.base.text_encoders, self.tokenizer, captions, length,
+                                   self.clip_skip)
 
-    def predict(self, noisy_latents: Tensor, timesteps: Tensor, captions: Sequence[str]) -> Tensor:
-        """The UNet's answer, (B, 4, h, w), computed in the run's precision."""
+    def length_of(self, caption: str) -> int:
+        """How many tokens of ``caption`` are read, in whole windows: 75, 150 or 225."""
+        windows = math.ceil(max(1, self.tokenizer.count_tokens(caption)) / WINDOW)
+        return min(windows * WINDOW, self.max_token_length)
+
+    def predict(self, noisy_latents: Tensor, timesteps: Tensor, captions: Sequence[str],
+                frames: Sequence[Frame] = ()) -> Tensor:
+        """The UNet's answer, (B, 4, h, w), computed in the run's precision. SDXL needs a frame for each picture."""
         with self.accelerator.autocast():
-            states = self.text_states(captions)
-            return self.predict_from_states(noisy_latents, timesteps, states)
+            return self.predict_from_states(noisy_latents, timesteps, self.text_states(captions), frames)
 
-    def predict_from_states(self, noisy_latents: Tensor, timesteps: Tensor, states: Tensor) -> Tensor:
+    def predict_from_states(self, noisy_latents: Tensor, timesteps: Tensor, states: TextStates,
+                            frames: Sequence[Frame] = ()) -> Tensor:
         """The UNet's answer to text states already computed; call it under autocast."""
         dtype = self.base.unet.dtype
-        return self.base.unet(noisy_latents.to(dtype), timesteps, states.to(dtype), return_dict=False)[0]
+        told = None
+        if states.pooled is not None:
+            # float32, since sizes of more than 2048 pixels are not exact in half precision
+            told = {"text_embeds": states.pooled.to(dtype),
+                    "time_ids": torch.tensor(frames, dtype=torch.float32, device=noisy_latents.device)}
+        return self.base.unet(noisy_latents.to(dtype), timesteps, states.hidden.to(dtype), added_cond_kwargs=told,
+                              return_dict=False)[0]
 
     def move(self, device: torch.device) -> None:
         """Move everything that a step needs; on the CPU the accelerator's memory is given back."""
         self.base.unet.to(device)
-        self.base.text_encoder.to(device)
+        for text_encoder in self.base.text_encoders:
+            text_encoder.to(device)
         self.network.to(device)
         if device.type == "cpu":
             self.base.vae.to(device)  # it comes back when a picture is encoded or decoded

@@ -12,6 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..config.job import Job
+from ..dataset.buckets import Frame
+from ..errors import RunError
+from ..models.text_states import TextStates
 from .model import TrainedModel
 
 _LATENT_STEP = 64
@@ -50,11 +53,19 @@ def draw_samples(model: TrainedModel, job: Job) -> Iterator[Sample]:
 
 
 def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
-    """The picture that scaled latents (1, 4, h, w) stand for."""
+    """The picture that scaled latents (1, 4, h, w) stand for.
+
+    SDXL's own VAE overflows in half precision; where it gives NaN, it is used in float32 from then on. Raises
+    ``RunError`` if it gives NaN in float32 too.
+    """
     vae = model.base.vae
-    pixels = vae.decode(latents.to(vae.dtype) / model.base.family.latent_scale, return_dict=False)[0][0]
-    array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(array.astype(np.uint8))
+    for dtype in dict.fromkeys((vae.dtype, torch.float32)):
+        vae.to(dtype)
+        pixels = vae.decode(latents.to(dtype) / model.base.family.latent_scale, return_dict=False)[0][0]
+        if torch.isfinite(pixels).all():
+            array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
+            return Image.fromarray(array.astype(np.uint8))
+    raise RunError("The VAE gives no picture (NaN), in float32 too.")
 
 
 def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
@@ -63,11 +74,22 @@ def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
     sampler.set_timesteps(job.sample.sample_steps, device=model.device)
     latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
     latents = latents * sampler.init_noise_sigma
+    frames = [Frame.whole(*size)] * 2
     with model.accelerator.autocast():
-        states = model.text_states([job.sample.negative_prompt, prompt])
+        states = _states(model, job.sample.negative_prompt, prompt)
         for timestep in sampler.timesteps:
             doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
-            without, wanted = model.predict_from_states(doubled, timestep, states).float().chunk(2)
+            without, wanted = model.predict_from_states(doubled, timestep, states, frames).float().chunk(2)
             guided = without + job.sample.cfg_scale * (wanted - without)
             latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
     return latents
+
+
+def _states(model: TrainedModel, negative: str, prompt: str) -> TextStates:
+    """States of both prompts. SDXL takes zeros for no negative prompt, as the webui gives it."""
+    states = model.text_states([negative, prompt])
+    if states.pooled is None or negative:
+        return states
+    kept = torch.tensor([0.0, 1.0], device=model.device)
+    return TextStates(states.hidden * kept.to(states.hidden.dtype).view(2, 1, 1),
+                      states.pooled * kept.to(states.pooled.dtype).view(2, 1))

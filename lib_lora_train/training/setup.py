@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffusers import DDPMScheduler
+
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
@@ -18,8 +20,9 @@ from ..dataset.scan import Dataset, scan_dataset
 from ..dataset.summary import summarize
 from ..dataset.train_captions import plain_caption
 from ..models.hashes import ModelHashes, hashes_of
-from ..models.load import BaseModel, load_base
+from ..models.load import BaseModel
 from ..models.noise import noise_schedule
+from ..models.prediction import VELOCITY
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..networks.from_file import network_from_file, settings_like
 from ..networks.lora import Network, create_network
@@ -28,6 +31,7 @@ from ..networks.save import load_network_file
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
+from .base_model import load_base_of, with_known_captions
 from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .model import TrainedModel
 from .optimizers import RatedParameters, make_optimizer
@@ -67,21 +71,22 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
-    base = load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None,
-                     dtype=weight_dtype(accelerator.mixed_precision), device="cpu")
+    base = load_base_of(job, weight_dtype(accelerator.mixed_precision), reporter)
     hashes = _hashes_in_background(base)
     tokenizer = Tokenizer(find_vocabulary())
     _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
     job, network = _network(job, base, reporter)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
-    prediction_type = "v_prediction" if job.base.v_parameterization else base.prediction_type
-    model = TrainedModel(base, network, tokenizer, accelerator,
-                         noise_schedule(prediction_type, zero_terminal_snr=job.loss.zero_terminal_snr),
-                         job.base.clip_skip, job.base.max_token_length, network.trains_text_encoder)
+    model = TrainedModel(base, network, tokenizer, accelerator, _schedule_of(base, job), job.base.clip_skip,
+                         job.base.max_token_length, network.trains_text_encoder)
+    encoded = progress_until_stop(run.control, reporter)
+    if job.training.cache_text_encoder_outputs:
+        plans = [plan] if held_out is None else [plan, held_out]
+        model = with_known_captions(model, job, plans, reporter, encoded)
+    del base  # its text encoders may not be needed any more
     _save_memory(model, job)
     learner = _learner(model, job, plan.total_steps, reporter)
 
-    encoded = progress_until_stop(run.control, reporter)
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
     if held_out is not None:
@@ -89,7 +94,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
                               encoded)
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
-    outputs = Outputs(job, run, base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
+    outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.move(accelerator.device)
     progress = load_state(run.state, learner, job) or Progress()
     _report_start(job, plan, model, progress, reporter)
@@ -126,9 +131,9 @@ def _held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
 def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Network]:
     """The network, new or as a LoRA file left off; then the job has the kind and sizes of that file."""
     if not job.network.network_weights:
-        return job, create_network(job.network, base.unet, base.text_encoder, job.training.seed)
+        return job, create_network(job.network, base.unet, base.text_encoders, job.training.seed)
     file = load_network_file(Path(job.network.network_weights))
-    network = network_from_file(file, job.network, base.unet, base.text_encoder, base.checkpoint)
+    network = network_from_file(file, job.network, base.unet, base.text_encoders, base.checkpoint)
     settings = settings_like(file.facts, job.network)
     if settings != job.network:
         reporter.warning(f"{file.path.name} is {in_words(file.facts)}, and so is what is trained: kind, dim and alpha "
@@ -173,6 +178,12 @@ def _bytes_of(network: Network, precision: str) -> int:
     return sum(tensor.numel() for tensor in network.state_dict().values()) * (4 if precision == "float" else 2)
 
 
+def _schedule_of(base: BaseModel, job: Job) -> DDPMScheduler:
+    """The noise that the base model was trained with; a file may say that its last timestep is pure noise."""
+    pure_at_end = job.loss.zero_terminal_snr or (base.zero_terminal_snr and base.prediction_type == VELOCITY)
+    return noise_schedule(base.prediction_type, zero_terminal_snr=pure_at_end)
+
+
 def _save_memory(model: TrainedModel, job: Job) -> None:
     """Gradient checkpointing (Chen et al. 2016): what is in between is computed again instead of kept."""
     if not job.training.gradient_checkpointing:
@@ -180,12 +191,14 @@ def _save_memory(model: TrainedModel, job: Job) -> None:
     model.base.unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
     model.base.unet.enable_gradient_checkpointing()
     if model.trains_text_encoder:
-        model.base.text_encoder.train()
-        model.base.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        for text_encoder in model.base.text_encoders:
+            text_encoder.train()
+            text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter) -> Learner:
-    rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate}
+    rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
+             "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
     optimizer = make_optimizer(groups, job.optimizer, reporter.warning)

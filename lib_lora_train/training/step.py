@@ -48,7 +48,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     for index, batch in enumerate(batches):
         noisy = add_noise(batch.latents.to(model.device), model.noise_schedule, job.loss,
                           generator_for(job.training.seed, "noise", step, index))
-        prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions)
+        prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions, batch.frames)
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
                           mask=None if batch.masks is None else batch.masks.to(model.device),
                           picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))

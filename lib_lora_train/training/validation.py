@@ -34,7 +34,7 @@ def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int) ->
             noise = torch.randn(latents.shape, generator=generator_for(seed, "validation", place, timestep))
             timesteps = torch.full((len(latents),), timestep, device=model.device)
             noisy = mix_noise(latents, noise.to(model.device), timesteps, schedule)
-            prediction = model.predict(noisy.noisy_latents, timesteps, batch.captions)
+            prediction = model.predict(noisy.noisy_latents, timesteps, batch.captions, batch.frames)
             mask = None if batch.masks is None else batch.masks.to(model.device)
             loss = batch_loss(prediction, noisy.target, timesteps, schedule, _UNWEIGHTED, mask=mask)
             losses += float(loss) * len(latents)

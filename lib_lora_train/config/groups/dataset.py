@@ -38,7 +38,8 @@ class DatasetSettings:
                "the keyword, and prompts need more weight.")
     resolution: str = setting(
         "512", "Training size in pixels: one number, or width x height such as 512x768.", view="main",
-        advice="512 is a fine default for SD 1.x; 576 often adds detail at the cost of time and memory.")
+        advice="512 is a fine default for SD 1.x; 576 often adds detail at the cost of time and memory. SD 2.x-v wants "
+               "768, SDXL 1024.")
     train_batch_size: int = setting(
         1, "How many pictures are trained on in one step.", minimum=1, maximum=64, label="Batch size", view="main",
         advice="Two pictures a step need about half the steps; more memory is used.")

@@ -15,7 +15,8 @@ NETWORK_TYPES = (LIERLA, C3LIER, LOCON, LOHA, LOKR, IA3, DYLORA)
 WITH_UP_AND_DOWN = (LIERLA, C3LIER, LOCON, DYLORA)
 """The types that are a product of ``up`` and ``down``, for which dropout and LoRA+ are defined."""
 
-_BLOCK_LISTS = "17 or 26 numbers with commas between (BASE is the text encoder, then IN, M00, OUT)"
+_BLOCK_LISTS = ("17 or 26 numbers, for SDXL 12 or 20, with commas between (BASE is the text encoder, then IN, M00, "
+                "OUT)")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NetworkSettings:
         32, "Rank: how much the LoRA can hold, and how big its file is.", minimum=1, maximum=768, view="main",
         label="Network dim (rank)",
         advice="4-16 for simple characters, 32-64 for unusual ones, 64-128 for animals and mechs. "
-               "SD 1.x files are about 1.3 MB for each.")
+               "SD 1.x files are about 1.3 MB for each, SDXL files about 7 MB.")
     network_alpha: float = setting(
         16.0, "Brakes learning: the LoRA is scaled by alpha / dim. 0 means the same as dim.", minimum=0, maximum=768,
         view="main", label="Network alpha",

@@ -28,6 +28,10 @@ class OptimizerSettings:
         None, "Learning rate of the text encoder.", minimum=0.0, maximum=100.0, label="Text encoder learning rate",
         advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear. Prodigy, "
                "DAdaptAdam and DAdaptLion know only one rate: the UNet's is used for both, unless one is 0.")
+    text_encoder_lr2: Optional[float] = setting(
+        None, "Learning rate of SDXL's second text encoder; empty means the same as the first's.", minimum=0.0,
+        maximum=100.0, label="Second text encoder's learning rate", sd_scripts="text_encoder_lr",
+        advice="Only SDXL has two; the second is the big one.")
     optimizer_args: List[str] = setting(
         [], "Further arguments of the optimizer, each as name=value.",
         advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".',
@@ -45,3 +49,8 @@ class OptimizerSettings:
     def text_encoder_rate(self) -> float:
         """The text encoder's learning rate."""
         return self.learning_rate if self.text_encoder_lr is None else self.text_encoder_lr
+
+    @property
+    def second_text_encoder_rate(self) -> float:
+        """The learning rate of SDXL's second text encoder."""
+        return self.text_encoder_rate if self.text_encoder_lr2 is None else self.text_encoder_lr2

@@ -1,0 +1,47 @@
+"""Captions encoded once before the first step, so that no text encoder has to stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..models.text_states import TextStates
+
+
+class KnownStates:
+    """States of captions over each length that a batch may ask for, on the CPU."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, int], TextStates] = {}
+
+    def keep(self, captions: Sequence[str], lengths: Sequence[int],
+             encode: Callable[[Sequence[str], int], TextStates], progress: Callable[[int, int], None]) -> None:
+        """Encode every one of ``captions`` over every one of ``lengths`` (75, 150, 225) that is not known yet.
+
+        ``progress(done, total)`` is called after each; what it raises ends the work.
+        """
+        wanted = [(caption, length) for caption in dict.fromkeys(captions) for length in lengths]
+        cpu = torch.device("cpu")
+        for done, (caption, length) in enumerate(wanted, start=1):
+            if (caption, length) not in self._held:
+                self._held[caption, length] = encode([caption], length).to(cpu)
+            progress(done, len(wanted))
+
+    def batch(self, captions: Sequence[str], length: int, device: torch.device) -> TextStates:
+        """States of ``captions`` over ``length`` tokens on ``device``. Raises ``KeyError`` for an unknown one."""
+        states = [self._held[caption, length] for caption in captions]
+        pooled = [state.pooled for state in states if state.pooled is not None]
+        hidden = torch.cat([state.hidden for state in states])
+        return TextStates(hidden, _joined(pooled)).to(device)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the states take."""
+        return sum(tensor.numel() * tensor.element_size() for state in self._held.values()
+                   for tensor in (state.hidden, state.pooled) if tensor is not None)
+
+
+def _joined(pooled: Sequence[Tensor]) -> Tensor | None:
+    return torch.cat(list(pooled)) if pooled else None
