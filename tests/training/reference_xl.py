@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.models.tiny_families import CLIP_L, OPEN_CLIP_SD2, OPEN_CLIP_XL, SIZE_WIDTH
-from tests.training.reference import TEXT, UNET, sinusoids, text_states
+from tests.training.reference import TEXT, UNET, sinusoids, text_states, weight_name
 
 State = Mapping[str, Tensor]
 _IN_LAYER = {"self_attn_out_proj": "attn.out_proj.weight", "mlp_fc1": "mlp.c_fc.weight", "mlp_fc2": "mlp.c_proj.weight"}
@@ -99,6 +99,8 @@ def with_lora(state: State, lora: State) -> dict[str, Tensor]:
             first = "qkv".index(third[1]) * len(change) if third else 0
             place = torch.arange(first, first + len(change))
             merged[name] = merged[name] + rows.index_add(0, place, change)
+        elif re.match("lora_unet_(down|mid|up)_", key):
+            merged[weight_name(key)] = merged[weight_name(key)] + change.view(state[weight_name(key)].shape)
         else:
             renamed = key.replace("lora_unet", UNET.removesuffix(".").replace(".", "_"))
             renamed = renamed.replace("lora_te1", CLIP_L.removesuffix(".").replace(".", "_"))
