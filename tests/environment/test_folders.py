@@ -35,7 +35,7 @@ def make_complete(requirements: tuple[str, ...]) -> Path:
 @contextmanager
 def other_process(code: str) -> Iterator[subprocess.Popen[str]]:
     """A process that has run ``code`` and waits; it is killed at the end."""
-    code += "\nprint('there', flush=True)\nimport time; time.sleep(99)"
+    code += "\nprint('there', flush=True)\nimport time; time.sleep(3600)"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None and process.stdout.readline() == "there\n"

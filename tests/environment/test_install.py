@@ -73,7 +73,7 @@ def test_a_repair_that_fails_is_an_error_of_the_command(extension: ExtensionCopy
 def test_a_killed_installation_is_noticed_and_repaired(extension: ExtensionCopy):
     process = subprocess.Popen([sys.executable, str(extension.folder / "install.py")], env=extension.environ(),
                                start_new_session=True, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while not list(extension.root.glob("*.new")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
@@ -110,14 +110,13 @@ def test_two_installations_at_once_become_one(extension: ExtensionCopy):
 def test_the_webuis_start_does_not_wait_for_another_installation(extension: ExtensionCopy):
     hold = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
             "from lib_lora_train.environment.installing import sole_installer\n"
-            "with sole_installer(print): print('there', flush=True); time.sleep(99)")
+            "with sole_installer(print): print('there', flush=True); time.sleep(3600)")
     holder = subprocess.Popen([sys.executable, "-c", hold, str(extension.folder)], env=extension.environ(),
                               stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "there\n"
-        began = time.monotonic()
         result = extension.install()
-        assert time.monotonic() - began < 20
+        assert holder.poll() is None  # it was not waited for
     finally:
         holder.kill()
         holder.communicate()
