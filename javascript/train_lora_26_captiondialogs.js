@@ -95,5 +95,6 @@
             ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
     }
 
-    Object.assign(TL, {captionPreview, captionHistory, captionConflict, captionKeys, captionHelp, captionDifference: difference});
+    Object.assign(TL, {captionPreview, captionHistory, captionConflict, captionKeys, captionHelp, captionDifference: difference,
+        dialog: window_});
 })();

@@ -37,19 +37,23 @@
             /** @type {{done: number, total: number, seconds_left: number|null}|null} */
             this.progress = null;
             /** Parallel lists, one entry a step. A loss that is not a number is null. */
-            this.steps = {step: [], loss: [], unet: [], text: []};
+            this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
             /** @type {any} */
             this.lastStep = null;
             /** @type {any} what is known of the whole run before its first step */
             this.started = null;
             this.epochs = [];
             this.validation = [];
+            /** How far the LoRA has moved: parts and blocks, measured now and then. */
+            this.norms = [];
             this.saved = [];
             /** @type {Sample[]} */
             this.samples = [];
             this.warnings = [];
             /** @type {any} */
             this.ending = null;
+            /** How long was trained in all, each time it went on. */
+            this.seconds = 0;
         }
 
         /** @param {any} answer of /train-lora/runs/ID */
@@ -70,32 +74,60 @@
                 this.progress = null;
                 this.ending = null;
                 this.stepping = false;
-            } else if (kind === "started") this.started = event;
+            } else if (kind === "started") this.takeStart(event);
+            else if (kind === "queued") this.takeQueued(event);
             else if (kind === "progress") this.progress = event;
             else if (kind === "step") this.takeStep(event);
             else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
             else if (kind === "validation") this.validation.push(event);
+            else if (kind === "norms") this.norms.push(event);
             else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
             else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
             else if (kind === "warning") this.warnings.push(event.text);
-            else if (ENDINGS.includes(kind)) this.ending = event;
+            else if (ENDINGS.includes(kind)) this.takeEnding(event);
         }
 
-        /** A run that went on from its last state makes some steps again; the later ones count. */
+        /** A run that goes on from its last state makes the steps after that once more; the later ones count. */
+        takeStart(event) {
+            this.started = event;
+            this.ending = null;
+            this.cutAfter(event.from_step || 0);
+        }
+
+        takeEnding(event) {
+            this.ending = event;
+            this.seconds += event.seconds || 0;
+        }
+
+        takeQueued() {
+            this.ending = null;
+            this.phase = {name: "", text: ""};
+            this.progress = null;
+            this.stepping = false;
+        }
+
+        /** @param {number} last the last step that is kept */
+        cutAfter(last) {
+            const {step} = this.steps;
+            let count = step.length;
+            while (count && step[count - 1] > last) count -= 1;
+            if (count === step.length) return;
+            for (const list of Object.values(this.steps)) list.length = count;
+            for (const name of ["epochs", "validation", "norms"]) {
+                this[name] = this[name].filter((point) => point.step <= last);
+            }
+            this.lastStep = count ? {...this.lastStep, step: last} : null;
+        }
+
         takeStep(event) {
             this.stepping = true;
-            const {step, loss, unet, text} = this.steps;
-            while (step.length && step[step.length - 1] >= event.step) {
-                for (const list of [step, loss, unet, text]) list.pop();
-            }
-            if (this.lastStep && this.lastStep.step >= event.step) {
-                this.epochs = this.epochs.filter((epoch) => epoch.step < event.step);
-                this.validation = this.validation.filter((point) => point.step < event.step);
-            }
+            this.cutAfter(event.step - 1);
+            const {step, loss, unet, text, gradient} = this.steps;
             step.push(event.step);
             loss.push(event.loss);
             unet.push(event.lr_unet);
             text.push(event.lr_text_encoder);
+            gradient.push(event.gradient_norm === undefined ? null : event.gradient_norm);
             this.lastStep = event;
         }
 
@@ -115,13 +147,13 @@
         }
 
         get totalSteps() {
-            return (this.lastStep || this.started || this.summary).total_steps || 0;
+            return this.summary.total_steps || (this.lastStep || this.started || {}).total_steps || 0;
         }
 
         get totalEpochs() {
             const last = this.epochs[this.epochs.length - 1];
             const asked = this.job && this.job.training ? this.job.training.max_train_epochs : null;
-            return (last || this.started || this.summary).total_epochs || asked || 0;
+            return (this.started || last || this.summary).total_epochs || asked || 0;
         }
 
         /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
@@ -145,7 +177,7 @@
         }
 
         stepText() {
-            return `Step ${format.number(this.lastStep.step)} of ${format.number(this.lastStep.total_steps)}`;
+            return `Step ${format.number(this.lastStep.step)} of ${format.number(this.totalSteps)}`;
         }
 
         /** @returns {string} "epoch 3 of 10, 3.3 steps a second", empty before the first step */
@@ -175,7 +207,7 @@
 
         endSentence() {
             const steps = this.ending && this.ending.steps ? this.ending.steps : this.lastStep ? this.lastStep.step : 0;
-            const time = this.ending && this.ending.seconds ? ` in ${format.duration(this.ending.seconds)}` : "";
+            const time = this.seconds ? ` in ${format.duration(this.seconds)}` : "";
             switch (this.summary.state) {
             case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
             case "stopped":

@@ -49,7 +49,16 @@
 
     async function askList() {
         runs = (await TL.api("runs", {quiet: true})).filter((run) => run.command === "train");  // tagging has a panel
+        runs.forEach(noticeGoingOn);
         TL.emit("runs", runs);
+    }
+
+    /** A run that had ended may go on because somebody asked for that on another page. */
+    function noticeGoingOn(summary) {
+        const run = models.get(summary.id);
+        if (!run || run.open || !["running", "paused", "waiting"].includes(summary.state)) return;
+        run.summary = {...run.summary, state: summary.state};
+        runPoller.wake();
     }
 
     const anyOpen = () => [...watched.keys()].some((id) => model(id).open);
@@ -83,6 +92,19 @@
         listPoller.wake();
     }
 
+    /**
+     * @param {string} id @param {{how?: string, epochs?: number, rate_factor?: number}} wish
+     * @returns {Promise<void>}
+     */
+    async function goOn(id, wish) {
+        await TL.api(`runs/${encodeURIComponent(id)}/continue`, {body: wish});
+        const run = model(id);
+        run.summary = {...run.summary, state: "waiting"};
+        TL.emit("run", run);
+        runPoller.wake();
+        listPoller.wake();
+    }
+
     /** @returns {any} the run that goes on now, or waits to; undefined if there is none */
     function liveRun() {
         return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
@@ -93,7 +115,7 @@
         return TL.url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
     }
 
-    TL.runs = {model, watch, unwatch, control, live: liveRun, fileUrl, all: () => runs,
+    TL.runs = {model, watch, unwatch, control, goOn, live: liveRun, fileUrl, all: () => runs,
         refresh: () => {
             listPoller.wake();
             runPoller.wake();

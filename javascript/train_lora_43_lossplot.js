@@ -1,4 +1,4 @@
-/** The live plot of a run: loss of each step and smoothed, epochs, saved files, validation, learning rates. */
+/** The live plot of a run: loss of each step and smoothed, epochs, saved files, validation; other curves below it. */
 "use strict";
 
 (() => {
@@ -9,7 +9,6 @@
     const EPOCH_LINE = 11;
     const KEY_STEPS = {ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity};
     const HEIGHT = 264;
-    const RATE_HEIGHT = 92;
 
     class LossPlot {
         constructor() {
@@ -21,12 +20,12 @@
             /** @type {number|null} index of the step that is read out */
             this.at = null;
             this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
-            this.rates = svg("svg", {class: "tl-plot", height: RATE_HEIGHT, "aria-hidden": "true"});
+            this.curves = new TL.Curves(() => this.drawSoon());
             this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
             this.now = h("span", {class: "tl-plot-now"});
             this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
             this.legend = this.buildLegend();
-            this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.rates, this.readout);
+            this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.curves.element, this.readout);
             this.empty = h("p", {class: "tl-plot-empty"}, "The loss is drawn here from the first step on.");
             this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty);
             this.listen();
@@ -43,12 +42,28 @@
             return h("label", {class: "tl-smoothing"}, "Smoothing", slider);
         }
 
+        /** Each line can be taken away and brought back; the curves below are chosen in the same row. */
         buildLegend() {
-            const key = (name, text) => h("span", {class: "tl-key"}, h("i", {class: `tl-swatch ${name}`}), text);
-            this.validationKey = key("tl-swatch-validation", "Held-out pictures");
-            this.savedKey = key("tl-swatch-saved", "Saved");
-            return h("div", {class: "tl-keys"}, key("tl-swatch-smooth", "Smoothed"), key("tl-swatch-raw", "Each step"),
-                this.validationKey, this.savedKey);
+            this.hidden = new Set(TL.store.get("hidden_lines", []));
+            const key = (line, name, text) => {
+                const element = h("button", {type: "button", class: "tl-key", data: {line},
+                    "aria-pressed": String(!this.hidden.has(line)), on: {click: () => this.turn(line, element)}},
+                h("i", {class: `tl-swatch ${name}`}), text);
+                return element;
+            };
+            this.validationKey = key("validation", "tl-swatch-validation", "Held-out pictures");
+            this.savedKey = key("saved", "tl-swatch-saved", "Saved");
+            return h("div", {class: "tl-keys"}, key("smooth", "tl-swatch-smooth", "Loss, smoothed"),
+                key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);
+        }
+
+        turn(line, element) {
+            if (this.hidden.has(line)) this.hidden.delete(line);
+            else this.hidden.add(line);
+            element.setAttribute("aria-pressed", String(!this.hidden.has(line)));
+            TL.store.set("hidden_lines", [...this.hidden]);
+            this.drawn = "";
+            this.drawSoon();
         }
 
         listen() {
@@ -85,7 +100,7 @@
         }
 
         draw() {
-            const {steps, validation, saved, epochs} = this.run;
+            const {steps, validation, saved, epochs, norms} = this.run;
             const width = this.stage.clientWidth;
             const count = steps.step.length;
             this.stage.hidden = count === 0;
@@ -94,7 +109,8 @@
             this.empty.hidden = count > 0;
             if (width < 80 || !count) return;
             const last = steps.step[count - 1];
-            const signature = [width, count, last, this.weight, validation.length, saved.length, epochs.length].join();
+            const signature = [width, count, last, this.weight, validation.length, saved.length,
+                epochs.length, norms.length, this.run.totalSteps, this.curves.chosen].join();
             if (signature === this.drawn) return;
             this.drawn = signature;
             this.smooth = smoothed(steps.loss, this.weight);
@@ -109,7 +125,7 @@
             this.main.setAttribute("aria-label", `Loss: smoothed ${now} at step ${last}, ` +
                 `${format.loss(this.smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
             this.drawMain(width);
-            this.drawRates(width);
+            this.curves.draw(this.run, this.x, width, MARGIN);
             this.readAt(this.at);
         }
 
@@ -144,6 +160,7 @@
             const points = (list) => thinned(list.map((value, index) => [xs[index], clip(value)]));
             const across = ticks(0, to, Math.max(3, Math.floor(width / 110)));
             const acrossText = tickText(across);
+            const shown = (name, build) => (this.hidden.has(name) ? null : build());
             const raw = {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))};
             this.cursor = svg("g", {class: "tl-cursor"});
             TL.fill(this.main,
@@ -154,13 +171,13 @@
                     "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
                 svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
                 label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
-                this.epochMarks(bottom), svg("path", raw),
-                svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))}),
-                validation.length > 1 ? svg("path", {class: "tl-line-validation",
+                this.epochMarks(bottom), shown("raw", () => svg("path", raw)),
+                shown("smooth", () => svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))})),
+                shown("validation", () => [validation.length > 1 ? svg("path", {class: "tl-line-validation",
                     d: line(validation.map((point) => [this.x(point.step), clip(point.loss)]))}) : null,
                 validation.map((point) => svg("circle", {class: "tl-dot-validation", r: 3.5, cx: this.x(point.step),
-                    cy: clip(point.loss)})),
-                this.savedMarks(bottom), this.cursor);
+                    cy: clip(point.loss)}))]),
+                shown("saved", () => this.savedMarks(bottom)), this.cursor);
             this.main.setAttribute("width", String(width));
             this.main.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
         }
@@ -183,28 +200,6 @@
                 return svg("path", {class: "tl-saved", d: `M${x} ${bottom - 5}l5 5l-5 5l-5 -5z`},
                     svg("title", {}, `${file.name} was saved here`));
             });
-        }
-
-        drawRates(width) {
-            const {step, unet, text} = this.run.steps;
-            const known = [...unet, ...text].filter((value) => Number.isFinite(value));
-            this.rates.style.display = known.length ? "" : "none";
-            if (!known.length) return;
-            const top = Math.max(...[quantile(known, 1), 1e-12]) * 1.05;
-            const bottom = RATE_HEIGHT - 8;
-            const y = scale(0, top, bottom, 24);
-            const path = (list, name) => svg("path", {class: name, d: line(thinned(list.map((value, index) =>
-                [this.x(step[index]), value === null || value === undefined ? NaN : y(value)])))});
-            const differ = text.some((value, index) => Number.isFinite(value) && value !== unet[index]);
-            const highest = Number((top / 1.05).toPrecision(2));
-            TL.fill(this.rates, label(MARGIN.left, 12, differ ? "Learning rate: UNet" : "Learning rate"),
-                differ ? label(MARGIN.left + 118, 12, "text encoder", "tl-axis-text tl-text-key") : null,
-                label(MARGIN.left - 8, y(highest) + 4, format.rate(highest), "tl-axis-text tl-end"),
-                label(MARGIN.left - 8, bottom + 4, "0", "tl-axis-text tl-end"),
-                svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
-                differ ? path(text, "tl-line-text") : null, path(unet, "tl-line-unet"));
-            this.rates.setAttribute("width", String(width));
-            this.rates.setAttribute("viewBox", `0 0 ${width} ${RATE_HEIGHT}`);
         }
 
         indexAt(event) {
@@ -249,9 +244,8 @@
             const step = steps.step[index];
             const ended = epochs.filter((epoch) => epoch.step < step).length;
             const lines = [["Step", format.number(step)], ["Epoch", String(ended + 1)],
-                ["Smoothed", format.loss(this.smooth[index])], ["This step", format.loss(steps.loss[index])],
-                ["Rate", format.rate(steps.unet[index])]];
-            if (steps.text[index] !== steps.unet[index]) lines.push(["Text rate", format.rate(steps.text[index])]);
+                ["Smoothed", format.loss(this.smooth[index])], ["This step", format.loss(steps.loss[index])]];
+            lines.push(...this.curves.readout(this.run, index));
             const point = validation.find((candidate) => candidate.step === step);
             if (point) lines.push(["Held out", format.loss(point.loss)]);
             const file = saved.find((candidate) => candidate.step === step);

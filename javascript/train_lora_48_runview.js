@@ -21,16 +21,18 @@
             this.controls = options.controls ? new TL.RunControls(() => this.run, "tl_runs") : null;
             this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
                 h("div", {class: "tl-row"}, this.controls.buttons)) : null;
+            this.goOn = new TL.GoOn(() => this.run);
             this.warnings = h("div", {});
             this.plot = new TL.LossPlot();
+            this.blocks = new TL.BlockNorms();
             this.samples = new TL.SamplesGrid();
             this.files = new TL.FileList();
             this.log = new TL.LogView();
             this.used = new TL.UsedSettings();
             this.body = h("div", {class: "tl-run", hidden: true},
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                    this.about, this.sentence, this.steering),
-                this.warnings, TL.card("Loss", {aside: this.plot.aside}, this.plot.element),
+                    this.about, this.sentence, this.steering, this.goOn.element),
+                this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element), this.blocks.element,
                 TL.card("Samples", {}, this.samples.element),
                 TL.card("Saved files", {}, this.files.element),
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
@@ -68,7 +70,9 @@
                 this.warnings.hidden = !run.warnings.length;
                 TL.fill(this.warnings, TL.findings(run.warnings.map((text) => ({level: "warning", text}))));
             }
+            this.goOn.show();
             this.plot.show(run);
+            this.blocks.show(run);
             this.samples.show(run);
             this.files.show(run);
             this.log.show(run);

@@ -10,6 +10,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── TaggerError              a tagger's model or its list of tags cannot be used
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     └── RunError                 a run cannot start, go on, save or be found
+        └── DivergedError        the loss is no number, or has exploded
 """
 
 from __future__ import annotations
@@ -47,3 +48,7 @@ class WorkerEnvironmentError(TrainLoraError):
 
 class RunError(TrainLoraError):
     """A run cannot start, go on, save its files or be found."""
+
+
+class DivergedError(RunError):
+    """The loss is no number any more, or has exploded, so that going on as before would spoil what was learned."""

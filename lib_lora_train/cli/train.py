@@ -30,7 +30,7 @@ def train_command(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     run = run_of(options.job)
     try:
-        job = load_job(options.job, options.settings)
+        job = load_job(options.job, options.settings, run.changes_file if run is not None else None)
         if options.check:
             return _check(job)
     except ConfigError as problem:

@@ -18,12 +18,17 @@ from .setting import SettingField, fields_of, groups_of, problem_with
 JobKind = TypeVar("JobKind")
 
 
-def load_job(path: Path, overrides: Sequence[str] = ()) -> Job:
+def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = None) -> Job:
     """Read the job file ``path``; each of ``overrides`` is ``group.name=value`` and wins over the file.
 
+    ``changes``, if it is there, is a partial job file that is laid over ``path`` first.
     Raises ``ConfigError`` that lists every problem: unknown keys, wrong types, values out of range.
     """
-    return job_from(load_values(path, overrides, Job), source=str(path))
+    values = load_values(path, overrides if changes is None else (), Job)
+    if changes is not None:
+        laid_over = load_values(changes, overrides, Job)
+        values = OmegaConf.to_container(OmegaConf.merge(values, laid_over))  # type: ignore[assignment]
+    return job_from(values, source=str(path))
 
 
 def load_values(path: Path, overrides: Sequence[str], kind: type) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by its kind:
 
+    queued    steps, total_steps, name         a run that had ended is asked to go on after ``steps``
     phase     name, text                       what begins now; name is one word, text a sentence
     progress  done, total, seconds_left|null   within the phase
     started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision,
               from_step (not 0 if the run goes on after it was broken off or stopped)
-    step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, seconds_per_step, seconds_left
+    step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, gradient_norm (before it is limited),
+              seconds_per_step, seconds_left
+    norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of what the LoRA adds
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
     validation  step, epoch, loss              loss on held-out pictures, fixed noise and timesteps
+    kept      step                             the state that the run can go on from is on disk
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
     sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
     warning   text
     paused / resumed
-    error     text, detail                     the run has failed; text is for the user
+    error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
+                                               the loss was no number or had exploded
     finished / stopped   steps, seconds; of a tagging run also pictures, had_captions, failed, written, unchanged,
                          changed_meanwhile, mode, model, provider
 """

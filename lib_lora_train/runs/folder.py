@@ -4,6 +4,7 @@
     control/        pause, stop           log.txt         the worker's output
     process.json    pid and start time    samples/ state/ tensorboard/
     command         tag, where the run is no training
+    changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from .events import EVENTS_FILE
 from .files import write_atomically
 
 JOB_FILE = "job.yaml"
+CHANGES_FILE = "changes.yaml"
+STATE_FILE = "last.pt"
 TRAIN, TAG = "train", "tag"
 _COMMAND_FILE = "command"
 
@@ -34,12 +37,19 @@ class RunFolder:
         self.process_file = path / "process.json"
         self.samples = path / "samples"
         self.state = path / "state"
+        self.state_file = self.state / STATE_FILE
         self.control = RunControl(path / "control")
 
     @property
     def id(self) -> str:
         """The folder's name, by which the run is called everywhere."""
         return self.path.name
+
+    @property
+    def changes_file(self) -> Path | None:
+        """The partial job that is laid over ``job_file``; ``None`` as long as there is none."""
+        path = self.path / CHANGES_FILE
+        return path if path.is_file() else None
 
     @property
     def command(self) -> str:

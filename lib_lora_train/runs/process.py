@@ -20,6 +20,7 @@ from ..errors import RunError
 from .events import ENDINGS, read_events
 from .files import write_atomically
 from .folder import RunFolder
+from .queue import queued_device
 
 _CLOCK_TOLERANCE_SECONDS = 2.0
 
@@ -91,8 +92,10 @@ def run_status(run: RunFolder) -> RunStatus:
     last = events[-1] if events else {}
     pid = live_pid(run)
     kind = last.get("event")
+    if kind == "queued" and queued_device(run) is not None:
+        return RunStatus("waiting", None, last)
     if pid is not None and kind not in ENDINGS:
-        held = [event["event"] for event in events if event["event"] in ("paused", "resumed")]
+        held = [event["event"] for event in events if event["event"] in ("paused", "resumed", "started")]
         return RunStatus("paused" if held and held[-1] == "paused" else "running", pid, last)
     if kind in ENDINGS:
         return RunStatus("failed" if kind == "error" else str(kind), None, last)

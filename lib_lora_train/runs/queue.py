@@ -10,8 +10,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .events import EventWriter
+from .events import EventWriter, read_events
 from .files import write_atomically
 from .folder import RunFolder
 
@@ -51,10 +52,18 @@ def claim(run: RunFolder) -> bool:
     """Take ``run`` out of the queue to start it; only one process can, and ``False`` says it was another."""
     try:
         os.utime(run.path / QUEUED_FILE)  # from now on it counts how long the start takes, not how long it waited
-        (run.path / QUEUED_FILE).rename(run.path / CLAIMED_FILE)
+        run.process_file.unlink(missing_ok=True)  # that of the worker before, of a run that goes on
+        (run.path / QUEUED_FILE).replace(run.path / CLAIMED_FILE)
     except FileNotFoundError:
         return False
     return True
+
+
+def ask_again(run: RunFolder, device: str, *, steps: int, total_steps: int | None, name: str) -> None:
+    """Ask for a run that has ended to be started once more, to go on after ``steps`` and save as ``name``."""
+    with EventWriter(run.events_file) as events:
+        events.write("queued", {"steps": steps, "total_steps": total_steps, "name": name})
+    enqueue(run, device)
 
 
 def withdraw(run: RunFolder) -> bool:
@@ -63,8 +72,9 @@ def withdraw(run: RunFolder) -> bool:
         (run.path / QUEUED_FILE).unlink()
     except FileNotFoundError:
         return False
+    last = _last_event(run)
     with EventWriter(run.events_file) as events:
-        events.write("stopped", {"steps": 0, "seconds": 0.0})
+        events.write("stopped", {"steps": last.get("steps", 0), "seconds": 0.0})
     return True
 
 
@@ -72,12 +82,17 @@ def requeue_abandoned(runs: Path) -> None:
     """Put back runs whose claimer died between the claim and the start of the worker."""
     for file in runs.glob(f"*/{CLAIMED_FILE}"):
         run = RunFolder(file.parent)
-        started = run.process_file.exists() or run.events_file.exists()
+        started = run.process_file.exists() or _last_event(run).get("event", "queued") != "queued"
         if not started and time.time() - file.stat().st_mtime > _CLAIM_SECONDS:
             device = claimed_device(run)
             if device is not None:
                 enqueue(run, device)
             file.unlink(missing_ok=True)
+
+
+def _last_event(run: RunFolder) -> dict[str, Any]:
+    events = read_events(run.events_file)[0]
+    return events[-1] if events else {}
 
 
 def _device(file: Path) -> str | None:

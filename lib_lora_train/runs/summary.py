@@ -21,7 +21,9 @@ class RunSummary:
     """What the list of runs shows. ``state`` is as in ``RunStatus``; times are seconds since the epoch.
 
     ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
-    sample picture, relative to the run folder.
+    sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
+    whether there is a state to go on from and ``kept_step`` of which step, ``diverged`` whether the run failed because
+    the loss did.
     """
 
     id: str
@@ -42,6 +44,12 @@ class RunSummary:
     sample: str = ""
     error: str = ""
     ended: float | None = None
+    lora_name: str = ""
+    kept_state: bool = False
+    kept_step: int = 0
+    diverged: bool = False
+    steps_per_epoch: int | None = None
+    seconds_per_step: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -97,8 +105,12 @@ class _Reader:
         summary = self._summary
         ended = self._last in ENDINGS
         summary.pid = live_pid(self._run)
-        summary.device = queued_device(self._run) or claimed_device(self._run)
-        if ended:
+        summary.kept_state = self._run.state_file.is_file()
+        queued = queued_device(self._run)
+        summary.device = queued or claimed_device(self._run)
+        if self._last == "queued" and queued is not None:
+            summary.state = "waiting"  # even while the worker before is still closing its files
+        elif ended:
             summary.state = "failed" if self._last == "error" else self._last
         elif summary.pid is not None:
             summary.state = "paused" if self._held else "running"
@@ -115,10 +127,18 @@ class _Reader:
             summary.loss = sum(known) / len(known) if known else None
             summary.step, summary.total_steps = event["step"], event["total_steps"]
             summary.epoch, summary.seconds_left = event.get("epoch"), event.get("seconds_left")
+            summary.seconds_per_step = event.get("seconds_per_step")
+        elif kind == "started":
+            self._begin(event)
+        elif kind == "queued":
+            summary.error, summary.ended, summary.diverged, self._held = "", None, False, False
+            summary.lora_name, summary.total_steps = event["name"], event["total_steps"]
         elif kind == "phase":
             summary.phase = event.get("text", "")
         elif kind == "epoch":
             summary.epoch, summary.total_epochs = event["epoch"], event.get("total_epochs")
+        elif kind == "kept":
+            summary.kept_step = event["step"]
         elif kind == "saved":
             summary.saved.append(event)
         elif kind == "sample":
@@ -127,7 +147,18 @@ class _Reader:
             self._held = kind == "paused"
         elif kind in ENDINGS:
             summary.error = event.get("text", "") if kind == "error" else ""
+            summary.diverged = event.get("kind") == "diverged"
             summary.ended, summary.seconds_left = event.get("time"), None
+
+
+    def _begin(self, event: dict[str, Any]) -> None:
+        """A run that goes on makes steps again that came after its last state."""
+        summary, from_step = self._summary, event.get("from_step", 0)
+        summary.lora_name, summary.steps_per_epoch = event["name"], event["steps_per_epoch"]
+        summary.total_epochs, summary.total_steps = event["total_epochs"], event["total_steps"]
+        self._held = False
+        if from_step < summary.step:
+            self._losses, summary.step = [], from_step
 
 
 def _size(file: Path) -> int:

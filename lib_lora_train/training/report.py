@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,19 @@ class Reporter:
         self._events = events
         self._terminal = terminal
         self._bar: tqdm[Any] | None = None
+        self._listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
         self._phase_started = time.monotonic()
         self._last_progress = 0.0
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
         self._events.write(event, fields)
+        for listener in self._listeners:
+            listener(event, fields or {})
+
+    def listen(self, listener: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Let ``listener`` be told of every event from here on, after it is in the log."""
+        self._listeners.append(listener)
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
         """A new phase begins; ``total`` is the number of things it will do, if that is known."""

@@ -14,19 +14,23 @@ import torch
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
 from ..dataset.train_captions import Place as BatchPlace
-from ..errors import TrainLoraError
+from ..errors import DivergedError, TrainLoraError
+from ..networks.norms import change_norms
 from ..runs.folder import RunFolder
+from .diagnosis import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .optimizers import averaged_weights, effective_rate
 from .outputs import Place
 from .report import Reporter
 from .sampling import Sample, draw_samples
 from .setup import Prepared, prepare
-from .state import Progress, save_state
+from .state import Progress, go_back_to_good_state, save_state
 from .step import train_step
+from .tensorboard import TensorboardLog
 from .validation import validation_loss
 
 _POLL_SECONDS = 0.2
+_NORMS_EVERY_STEPS = 25
 _STATE_EVERY_SECONDS = 300.0
 """So much is lost at most when the power fails, beside what follows the last saved file."""
 
@@ -40,12 +44,18 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
     started = time.monotonic()
     try:
         training = TrainingRun(prepare(job, run, reporter), run, reporter)
-        completed = training.execute()
+        curves = TensorboardLog(run.path / "tensorboard", training.steps_done)
+        reporter.listen(curves.take)
+        try:
+            completed = training.execute()
+        finally:
+            curves.close()
     except StoppedEarly:
         reporter.event("stopped", {"steps": 0, "seconds": round(time.monotonic() - started, 1)})
         return True
     except TrainLoraError as problem:
-        reporter.event("error", {"text": str(problem), "detail": ""})
+        kind = "diverged" if isinstance(problem, DivergedError) else ""
+        reporter.event("error", {"text": str(problem), "detail": "", "kind": kind})
         reporter.say(f"\n{problem}")
         return False
     except torch.cuda.OutOfMemoryError as problem:
@@ -98,6 +108,9 @@ class TrainingRun:
         self._clock = StepClock()
         self._progress = prepared.progress
         self._state_saved = time.monotonic()
+        self._kept_step = prepared.progress.step if run.state_file.is_file() else None
+        self._watch = LossWatch()
+        self._norms_at = -1
 
     @property
     def steps_done(self) -> int:
@@ -118,6 +131,7 @@ class TrainingRun:
                     self._save(Place(self.steps_done, epoch, epoch_complete=False))
                     self._save_state()
                 return False
+            self._measure_norms(epoch)
             self._validate(epoch)
             self._end_epoch(Place(self.steps_done, epoch, final=epoch == epochs))
             self._progress = dataclasses.replace(self._progress, saved=True)
@@ -149,17 +163,44 @@ class TrainingRun:
 
     def _step(self, group: list[Batch]) -> None:
         before = self._progress
-        loss = train_step(self._p.learner, group, self._job, before.step + 1)
-        self._progress = Progress(before.step + 1, before.epoch, before.steps_in_epoch + 1, before.loss_sum + loss)
+        try:
+            result = train_step(self._p.learner, group, self._job, before.step + 1)
+            self._watch.take(before.step + 1, result)
+        except DivergedError as problem:
+            raise DivergedError(f"{problem} {self._ways_out()}") from None
+        self._progress = Progress(before.step + 1, before.epoch, before.steps_in_epoch + 1,
+                                  before.loss_sum + result.loss)
         seconds = self._clock.tick()
         total = self._p.plan.total_steps
-        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": before.epoch, "loss": loss,
-                             **self._rates(), "seconds_per_step": seconds,
-                             "seconds_left": seconds * (total - self.steps_done)})
+        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": before.epoch,
+                             "loss": result.loss, **self._rates(), "gradient_norm": result.gradient_norm,
+                             "seconds_per_step": seconds, "seconds_left": seconds * (total - self.steps_done)})
+        if self.steps_done % _NORMS_EVERY_STEPS == 0:
+            self._measure_norms(before.epoch)
+
+    def _ways_out(self) -> str:
+        """Go back to the last good state, and say what can be done from there."""
+        kept = go_back_to_good_state(self._run.state, self._watch.last_good_step)
+        if kept is not None:
+            self._reporter.event("kept", {"step": kept})
+        return what_to_try(self._job, self._model.accelerator.mixed_precision, kept)
+
+    def _measure_norms(self, epoch: int) -> None:
+        """Tell how far the network has moved, once for each step that it is asked at."""
+        if self._norms_at != self.steps_done:
+            self._norms_at = self.steps_done
+            norms = dataclasses.asdict(change_norms(self._model.network))
+            self._reporter.event("norms", {"step": self.steps_done, "epoch": epoch, **norms})
 
     def _save_state(self) -> None:
-        save_state(self._run.state, self._p.learner, self._progress, self._job)
+        """Keep the state; that of a run whose loss has begun to explode would be none to go on from."""
+        if self._watch.suspicious:
+            return
+        save_state(self._run.state, self._p.learner, self._progress, self._job,
+                   before_too=self._kept_step != self.steps_done)
         self._state_saved = time.monotonic()
+        self._kept_step = self.steps_done
+        self._reporter.event("kept", {"step": self.steps_done})
 
     def _rates(self) -> dict[str, float | None]:
         """The rates the next step is trained with, without blocks' factors; ``None`` for a part not trained."""

@@ -85,7 +85,8 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
         model = with_known_captions(model, job, plans, reporter, encoded)
     del base  # its text encoders may not be needed any more
     _save_memory(model, job)
-    learner = _learner(model, job, plan.total_steps, reporter)
+    begins = schedule_begins(run)
+    learner = _learner(model, job, plan.total_steps - begins, reporter)
 
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
@@ -96,7 +97,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.move(accelerator.device)
-    progress = load_state(run.state, learner, job) or Progress()
+    progress = load_state(run.state, learner, job, begins) or Progress()
     _report_start(job, plan, model, progress, reporter)
     return Prepared(job, plan, latents, learner, outputs, validation, progress)
 
@@ -116,6 +117,17 @@ def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
     if name != job.save.output_name and not begun:
         reporter.warning(f"There is a LoRA {job.save.output_name} already, so this one is called {name}.")
     return dataclasses.replace(job, save=dataclasses.replace(job.save, output_name=name))
+
+
+def schedule_begins(run: RunFolder) -> int:
+    """The step after which the learning rate schedule begins: what is trained on top of a finished run has its own.
+
+    Else a schedule that has faded out would leave nothing to train with.
+    """
+    if not run.state_file.is_file():
+        return 0
+    finished = [event["steps"] for event in read_events(run.events_file)[0] if event["event"] == "finished"]
+    return finished[-1] if finished else 0
 
 
 def _held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
@@ -196,13 +208,13 @@ def _save_memory(model: TrainedModel, job: Job) -> None:
             text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def _learner(model: TrainedModel, job: Job, total_steps: int, reporter: Reporter) -> Learner:
+def _learner(model: TrainedModel, job: Job, scheduled_steps: int, reporter: Reporter) -> Learner:
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
     optimizer = make_optimizer(groups, job.optimizer, reporter.warning)
-    schedule = make_schedule(optimizer, job.scheduler, total_steps)
+    schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
     return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
 
 

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
 from ..runs.files import write_atomically
+from ..runs.folder import STATE_FILE
 from .step import Learner
 
-STATE_FILE = "last.pt"
-# What decides which pictures, noise and weights a step sees; only the length of a run may change under way.
+_NEXT, _BEFORE = "next.pt", "before.pt"
+# What decides which pictures, noise and weights a step sees; only a run's length and rates may change under way.
 _MUST_STAY = ("base", "dataset", "network", "optimizer", "loss")
+_MAY_CHANGE = {"optimizer": ("learning_rate", "unet_lr", "text_encoder_lr", "text_encoder_lr2")}
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,15 @@ class Progress:
     saved: bool = False
 
 
-def save_state(folder: Path, learner: Learner, progress: Progress, job: Job) -> None:
-    """Replace the state in ``folder``, whole or not at all. Raises ``RunError`` if it cannot be written."""
+def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, *, before_too: bool = False) -> None:
+    """Replace the state in ``folder``, whole or not at all; with ``before_too`` the one that was there is kept beside.
+
+    Raises ``RunError`` if it cannot be written.
+    """
     scaler = learner.model.accelerator.scaler
     content = {
         "network": {name: value.detach().cpu() for name, value in learner.model.network.named_parameters()},
         "optimizer": learner.optimizer.state_dict(),
-        "schedule": {"last_epoch": learner.schedule.last_epoch},
         "scaler": scaler.state_dict() if scaler is not None else None,
         "progress": asdict(progress),
         "job": _what_must_stay(job),
@@ -53,48 +58,94 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job) -> 
     torch.save(content, buffer)
     try:
         folder.mkdir(exist_ok=True)
-        write_atomically(folder / STATE_FILE, buffer.getvalue())
+        write_atomically(folder / _NEXT, buffer.getvalue())
+        if before_too and (folder / STATE_FILE).exists():
+            (folder / STATE_FILE).replace(folder / _BEFORE)
+        (folder / _NEXT).replace(folder / STATE_FILE)
     except OSError as problem:
         raise RunError(f"The state of the run cannot be kept in {folder}: {problem.strerror or problem}. Free some "
                        "space; the LoRA files saved so far are complete.") from problem
 
 
-def load_state(folder: Path, learner: Learner, job: Job) -> Progress | None:
+def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int = 0) -> Progress | None:
     """Bring ``learner`` to the state in ``folder``; ``None`` if there is none.
 
+    The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``.
     Raises ``RunError`` if the file is damaged or belongs to other settings.
     """
     path = folder / STATE_FILE
+    if not path.exists() and (folder / _NEXT).exists():
+        (folder / _NEXT).replace(path)  # killed between the two renames of save_state
     if not path.exists():
         return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
-        raise RunError(f"The state {path} is damaged: {problem}. Delete it to begin this run anew.") from problem
-    changed = [group for group, values in _what_must_stay(job).items() if content["job"].get(group) != values]
+    content = _read(path)
+    changed = _changed(content["job"], _what_must_stay(job))
     if changed:
-        raise RunError(f"The settings in {', '.join(changed)} are not those that the run began with, so it cannot go "
-                       "on exactly. Put them back, or start a new run.")
+        raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not as the run began with, so it "
+                       "cannot go on exactly. Put that back, or start a new run.")
     network = dict(learner.model.network.named_parameters())
     with torch.no_grad():
         for name, value in content["network"].items():
             network[name].copy_(value)
     learner.optimizer.load_state_dict(content["optimizer"])
-    _put_schedule(learner, int(content["schedule"]["last_epoch"]))
+    progress = Progress(**content["progress"])
+    _put_schedule(learner, progress.step - schedule_begins)
     if content["scaler"] is not None and learner.model.accelerator.scaler is not None:
         learner.model.accelerator.scaler.load_state_dict(content["scaler"])
-    return Progress(**content["progress"])
+    return progress
+
+
+def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
+    """Let the newest state that is not beyond ``last_good_step`` be the one to go on from, and return its step.
+
+    Without one there is no state any more, and ``None`` is returned.
+    """
+    for name in (STATE_FILE, _BEFORE):
+        path = folder / name
+        if path.exists():
+            step = int(_read(path)["progress"]["step"])
+            if step <= last_good_step:
+                path.replace(folder / STATE_FILE)
+                return step
+            path.unlink()
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
+        raise RunError(f"The state {path} is damaged: {problem}. Delete it to begin this run anew.") from problem
 
 
 def _put_schedule(learner: Learner, step: int) -> None:
-    """Let the schedule stand at ``step``; its rates are in the optimizer's state already."""
-    learner.schedule.last_epoch = step
-    learner.schedule._step_count = step + 1  # else PyTorch warns that the optimizer was never stepped
-    learner.schedule._last_lr = [group["lr"] for group in learner.optimizer.param_groups]
+    """Let the schedule stand at ``step``, and the optimizer's rates with it."""
+    schedule = learner.schedule
+    assert isinstance(schedule, LambdaLR)
+    schedule.last_epoch = step
+    schedule._step_count = step + 1  # else PyTorch warns that the optimizer was never stepped
+    schedule._last_lr = [rate * factor(step)
+                         for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
+    for group, rate in zip(learner.optimizer.param_groups, schedule._last_lr, strict=True):
+        group["lr"] = rate
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The settings that differ; one that a newer version has brought counts as unchanged."""
+    changed = []
+    for group, values in now.items():
+        old = before.get(group)
+        if isinstance(values, dict) and isinstance(old, dict):
+            changed += [f"{group}.{name}" for name, value in values.items() if name in old and old[name] != value]
+        elif old != values:
+            changed.append(group)
+    return changed
 
 
 def _what_must_stay(job: Job) -> dict[str, Any]:
     values = job_to_dict(job)
-    return {group: values[group] for group in _MUST_STAY} | {
+    groups = {group: {name: value for name, value in values[group].items() if name not in _MAY_CHANGE.get(group, ())}
+              for group in _MUST_STAY}
+    return groups | {
         "training.seed": job.training.seed,
         "training.gradient_accumulation_steps": job.training.gradient_accumulation_steps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..config.job import Job
 from ..dataset.batches import Batch
 from ..dataset.scan import Picture
-from ..errors import RunError
+from .diagnosis import StepResult, check_numbers
 from .loss import batch_loss
 from .model import TrainedModel
 from .noise import add_noise
@@ -35,14 +36,14 @@ def prior_weights(pictures: Sequence[Picture], weight: float, device: torch.devi
     return torch.tensor([weight if picture.regularization else 1.0 for picture in pictures], device=device)
 
 
-def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> float:
-    """One optimizer step over ``batches``, whose gradients are averaged; returns their mean loss.
+def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> StepResult:
+    """One optimizer step over ``batches``, whose gradients are averaged.
 
-    ``step`` counts from 1. All randomness follows from the seed and ``step``. Raises ``RunError`` before anything is
-    changed if the loss is not a number.
+    ``step`` counts from 1. All randomness follows from the seed and ``step``. Raises ``DivergedError`` before anything
+    is changed if the loss or the gradient is not a number.
     """
     model, accelerator = learner.model, learner.model.accelerator
-    total = torch.zeros((), device=model.device)
+    total, error, power = torch.zeros(3, device=model.device)
     torch.manual_seed(seed_for(job.training.seed, "dropout", step))
     model.network.train()
     for index, batch in enumerate(batches):
@@ -53,18 +54,17 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
                           mask=None if batch.masks is None else batch.masks.to(model.device),
                           picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
         accelerator.backward(loss / len(batches))
-        total += loss.detach() / len(batches)
-    if not torch.isfinite(total):
-        raise RunError(
-            f"The loss became {float(total)} in step {step}. The step was not taken, and every file saved before is "
-            "fine. Lower the learning rate, or train in bf16 or without mixed precision, and let the run go on from "
-            "its last state or start it anew.")
-    if job.optimizer.max_grad_norm:
-        accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm)
+        total = total + loss.detach() / len(batches)
+        error = error + (prediction.detach().float() - noisy.target).square().mean()
+        power = power + noisy.target.square().mean()
+    # a limit of infinity changes nothing and gives the norm all the same
+    norm = accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm or math.inf)
+    result = StepResult(*torch.stack([total, norm.to(total), error / power]).tolist())
+    check_numbers(step, result, scaled=accelerator.scaler is not None)
     learner.optimizer.step()
     learner.schedule.step()
     learner.optimizer.zero_grad(set_to_none=True)
     if job.network.scale_weight_norms:
         model.network.apply_max_norm(job.network.scale_weight_norms)
     model.network.eval()
-    return float(total)
+    return result

@@ -13,7 +13,7 @@ from ..config.job import Job
 from ..config.load import read_job
 from ..errors import ConfigError, TrainLoraError
 from ..host.interface import Host, ModelFile
-from ..runs.folder import open_run
+from ..runs.folder import RunFolder, open_run
 from ..runs.names import lora_names, next_free_name
 from .access import dataset_folder
 from .lora_files import lora_file, why_not_trained
@@ -122,12 +122,22 @@ def _fill_device(host: Host, filled: dict[str, Any]) -> None:
         training["device"] = device  # the webui was started with --device-id; the worker would take the first GPU
 
 
+def device_of(services: Services, wanted: str) -> str:
+    """The device that a run with ``training.device`` ``wanted`` is queued for."""
+    if wanted != "auto":
+        return "cuda:0" if wanted == "cuda" else wanted
+    device = services.host.device()
+    return {"cpu": "auto", "cuda": "cuda:0"}.get(device, device)
+
+
 def taken_names(services: Services) -> set[str]:
     """The names of every LoRA in the webui's folder, and of every run that waits or goes on."""
     active = [run.id for run in services.index.all() if run.alive or run.state == "waiting"]
-    promised = {_output_name(open_run(services.runs_dir, run_id).job_file) for run_id in active}
+    promised = {_output_name(open_run(services.runs_dir, run_id)) for run_id in active}
     return lora_names(services.host.lora_dir) | promised
 
 
-def _output_name(job_file: Path) -> str:
-    return str(OmegaConf.select(OmegaConf.load(job_file), "save.output_name", default=""))
+def _output_name(run: RunFolder) -> str:
+    files = [run.job_file] if run.changes_file is None else [run.job_file, run.changes_file]
+    values = OmegaConf.merge(*(OmegaConf.load(file) for file in files))
+    return str(OmegaConf.select(values, "save.output_name", default=""))

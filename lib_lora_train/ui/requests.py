@@ -30,3 +30,11 @@ class FileRequest(BaseModel):
     """A file that a run has saved."""
 
     path: str
+
+
+class ContinueRequest(BaseModel):
+    """``go_on`` or ``more``, how many epochs more, and what the learning rates are multiplied with."""
+
+    how: str = "go_on"
+    epochs: int = 0
+    rate_factor: float | None = None

@@ -8,6 +8,7 @@ from . import (
     captions_routes,
     routes_advice,
     routes_augment,
+    routes_continue,
     routes_host,
     routes_lora,
     routes_runs,
@@ -19,8 +20,8 @@ from .answers import EscapedJson, SentenceRoute
 from .services import Services
 
 PREFIX = "/train-lora"
-_MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, tagging_routes,
-            captions_routes)
+_MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, routes_continue,
+            tagging_routes, captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -18,7 +18,7 @@ from ..runs.folder import RunFolder, create_run, open_run
 from ..runs.queue import enqueue, withdraw
 from .access import file_inside
 from .answers import EscapedJson
-from .job_request import complete_job
+from .job_request import complete_job, device_of
 from .requests import ControlRequest, FileRequest, JobRequest
 from .services import Services
 
@@ -68,7 +68,7 @@ def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, st
         raise ConfigError(problems)
     services.environment.command(["train"])
     run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
-    enqueue(run, _device(services, job.training.device))
+    enqueue(run, device_of(services, job.training.device))
     services.supervisor.wake()
     return run, job.save.output_name
 
@@ -113,7 +113,7 @@ def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     summary = services.index.of(run)
     answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
               "control": [action for action in ACTIONS if run.control.asked(action)]}
-    if not since:
+    if not since or any(event["event"] == "queued" for event in events):
         answer["job"] = OmegaConf.to_container(OmegaConf.load(run.job_file))
     return {**answer, "log_tail": run.log_tail()}
 
@@ -124,10 +124,3 @@ def _file_of(run: RunFolder, path: str) -> Response:
     if media_type is None:
         raise RunError(f"{path} is no picture.")
     return FileResponse(file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
-
-
-def _device(services: Services, wanted: str) -> str:
-    if wanted != "auto":
-        return "cuda:0" if wanted == "cuda" else wanted
-    device = services.host.device()
-    return {"cpu": "auto", "cuda": "cuda:0"}.get(device, device)

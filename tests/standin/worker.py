@@ -1,7 +1,8 @@
 """A worker that goes through the motions of training in a second, for tests of what is around it.
 
 It reads the job, writes the events, samples and LoRA files of a real run, and obeys pause and stop. It learns nothing.
-``STANDIN_STEP_SECONDS`` is the time of a step, ``STANDIN_FAILS_AT_STEP`` where it breaks off with an error.
+``STANDIN_STEP_SECONDS`` is the time of a step, ``STANDIN_FAILS_AT_STEP`` where it breaks off with an error, unless it
+goes on from a state.
 """
 
 from __future__ import annotations
@@ -26,41 +27,77 @@ STEPS_PER_EPOCH = 10
 
 
 def main(job_file: Path) -> None:
-    """Go through the run of ``job_file``."""
+    """Go through the run of ``job_file``, from its last state if it has one."""
     run = RunFolder(job_file.parent)
-    job = load_job(job_file)
+    job = load_job(job_file, (), run.changes_file)
     remember_process(run)
     pause = float(os.environ.get("STANDIN_STEP_SECONDS", "0.02"))
     fails_at = int(os.environ.get("STANDIN_FAILS_AT_STEP", "0"))
     epochs = job.training.max_train_epochs or 1
     total = job.training.max_train_steps or epochs * STEPS_PER_EPOCH
+    from_step = int(run.state_file.read_text()) if run.state_file.is_file() else 0
     began = time.time()
     with EventWriter(run.events_file) as events:
         events.write("phase", {"name": "latents", "text": "Encoding the pictures"})
         for done in range(1, 6):
             events.write("progress", {"done": done, "total": 5, "seconds_left": (5 - done) * pause})
+        events.write("started", {"name": job.save.output_name, "pictures": 8, "total_steps": total,
+                                 "steps_per_epoch": STEPS_PER_EPOCH, "total_epochs": epochs, "parameters": 1000,
+                                 "from_step": from_step, "device": "cpu", "precision": "no"})
         events.write("phase", {"name": "training", "text": "Training"})
-        for step in range(1, total + 1):
-            if step == fails_at:
-                events.write("error", {"text": f"The disk was full at step {step}. Free some space.", "detail": ""})
+        for step in range(from_step + 1, total + 1):
+            if step == fails_at and not from_step:
+                fail(events, step)
                 return
             if obey(run, events):
                 save(run, events, job, job.save.output_name, step, final=True)
-                events.write("stopped", {"steps": step, "seconds": time.time() - began})
+                keep(run, events, step - 1)
+                events.write("stopped", {"steps": step - 1, "seconds": time.time() - began})
                 return
-            epoch = (step - 1) // STEPS_PER_EPOCH + 1
-            loss = 0.1 + 0.1 * math.exp(-step / 20) + 0.02 * math.sin(step * 2.3)
-            events.write("step", {"step": step, "total_steps": total, "epoch": epoch, "loss": loss,
-                                  "lr_unet": 1e-4, "lr_text_encoder": 5e-5, "seconds_per_step": pause,
-                                  "seconds_left": (total - step) * pause})
-            print(f"step {step} of {total}, loss {loss:.4f}", flush=True)
+            tell_step(events, job, step, total, pause)
             if step % STEPS_PER_EPOCH == 0:
-                events.write("epoch", {"epoch": epoch, "total_epochs": epochs, "loss": loss})
-                if step < total:
-                    save(run, events, job, f"{job.save.output_name}-{epoch:06d}", step, final=False)
+                end_epoch(run, events, job, step, total)
             time.sleep(pause)
         save(run, events, job, job.save.output_name, total, final=True)
+        keep(run, events, total)
         events.write("finished", {"steps": total, "seconds": time.time() - began})
+
+
+def tell_step(events: EventWriter, job, step: int, total: int, pause: float) -> None:
+    """The event of a step, as the real worker writes it."""
+    loss = 0.1 + 0.1 * math.exp(-step / 20) + 0.02 * math.sin(step * 2.3)
+    rate = job.optimizer.learning_rate
+    events.write("step", {"step": step, "total_steps": total, "epoch": (step - 1) // STEPS_PER_EPOCH + 1, "loss": loss,
+                          "lr_unet": rate * 1e-4, "lr_text_encoder": rate * 5e-5,
+                          "gradient_norm": 0.02 + 0.01 * math.sin(step), "seconds_per_step": pause,
+                          "seconds_left": (total - step) * pause})
+    print(f"step {step} of {total}, loss {loss:.4f}", flush=True)
+
+
+def end_epoch(run: RunFolder, events: EventWriter, job, step: int, total: int) -> None:
+    """What comes at the end of an epoch: norms, the LoRA, the state."""
+    epoch, grown = step // STEPS_PER_EPOCH, math.sqrt(step)
+    blocks = {name: grown * share for name, share in (("BASE", 0.3), ("IN04", 0.5), ("M00", 0.2), ("OUT05", 0.9))}
+    events.write("norms", {"step": step, "epoch": epoch, "unet": grown, "text_encoder": 0.3 * grown, "blocks": blocks})
+    events.write("epoch", {"epoch": epoch, "total_epochs": total // STEPS_PER_EPOCH, "loss": 0.1})
+    if step < total:
+        save(run, events, job, f"{job.save.output_name}-{epoch:06d}", step, final=False)
+    keep(run, events, step)
+
+
+def keep(run: RunFolder, events: EventWriter, step: int) -> None:
+    """The state: nothing but the number of steps done."""
+    run.state.mkdir(exist_ok=True)
+    write_atomically(run.state_file, str(step))
+    events.write("kept", {"step": step})
+
+
+def fail(events: EventWriter, step: int) -> None:
+    """Break off as ``STANDIN_FAILS_HOW`` says: with a full disk, or with a loss that exploded."""
+    if os.environ.get("STANDIN_FAILS_HOW") == "diverged":
+        events.write("error", {"text": f"The loss became nan in step {step}.", "detail": "", "kind": "diverged"})
+    else:
+        events.write("error", {"text": f"The disk was full at step {step}. Free some space.", "detail": ""})
 
 
 def obey(run: RunFolder, events: EventWriter) -> bool:

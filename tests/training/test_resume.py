@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import random
 import signal
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.config.load import job_from, job_to_yaml
+from lib_lora_train.config.load import job_from, job_to_yaml, load_job
+from lib_lora_train.runs.continuing import keep_changes
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
 from lib_lora_train.training.report import Reporter
 from lib_lora_train.training.run import run_training
 from tests.training import killed_runs
+from tests.training.conftest import draw_pictures
 
 OPTIMIZERS = {"AdamW": 1e-3, "Prodigy": 1.0, "Lion": 1e-4}
 EPOCHS, STEPS_PER_EPOCH = 3, 3
@@ -27,6 +30,18 @@ def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.killed_runs"])
     return context
+
+
+DRAWN = {"caption_dropout_rate": 0.2, "caption_tag_dropout_rate": 0.3, "flip_aug": True}
+DROPPED = {"network_dropout": 0.1, "rank_dropout": 0.1, "module_dropout": 0.1}
+
+
+@pytest.fixture
+def drawn_values(values, tmp_path) -> dict:
+    """With regularization, and with everything that is drawn at random; as many steps as without."""
+    draw_pictures(tmp_path / "class" / "1_round", 5, seed=5)
+    dataset = {**values["dataset"], **DRAWN, "reg_data_dir": str(tmp_path / "class"), "train_batch_size": 4}
+    return {**values, "dataset": dataset, "network": {**values["network"], **DROPPED}}
 
 
 def new_run(values: dict, folder: Path, optimizer: str) -> RunFolder:
@@ -50,11 +65,11 @@ def made(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(values, tmp_path, processes):
+def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(drawn_values, tmp_path, processes):
     rng = random.Random(20)
     wanted: dict[str, dict[str, bytes]] = {}
     for optimizer in OPTIMIZERS:
-        run = new_run(values, tmp_path / optimizer, optimizer)
+        run = new_run(drawn_values, tmp_path / optimizer, optimizer)
         assert process(processes, run, None) == 0
         wanted[optimizer] = made(tmp_path / optimizer)
         assert len(wanted[optimizer]) == 6  # epochs 1 and 2, steps 2, 4 and 8, and the last
@@ -62,7 +77,7 @@ def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(value
         optimizer = list(OPTIMIZERS)[number % 3]
         kill_at = rng.randint(1, EPOCHS * STEPS_PER_EPOCH)
         folder = tmp_path / f"kill{number}"
-        run = new_run(values, folder, optimizer)
+        run = new_run(drawn_values, folder, optimizer)
         assert process(processes, run, kill_at) == -signal.SIGKILL
         assert process(processes, run, None) == 0
         assert made(folder) == wanted[optimizer], f"{optimizer}, killed after step {kill_at}"
@@ -80,9 +95,11 @@ class _Stopping(Reporter):
 
 
 def in_this_process(run: RunFolder, reporter_type: type[Reporter], values: dict, **training) -> None:
-    from lib_lora_train.config.load import load_job
+    with_settings(run, reporter_type, [f"training.{name}={value}" for name, value in training.items()])
 
-    job = load_job(run.job_file, [f"training.{name}={value}" for name, value in training.items()])
+
+def with_settings(run: RunFolder, reporter_type: type[Reporter], settings: list[str]) -> None:
+    job = load_job(run.job_file, settings, run.changes_file)
     with EventWriter(run.events_file) as events:
         run_training(job, run, reporter_type(events, terminal=False))
 
@@ -108,6 +125,39 @@ def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
     after = made(tmp_path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"penny-v2-step00000010.safetensors", "penny-v2.safetensors"}
+
+
+def rates_of(run: RunFolder) -> list[float]:
+    return [event["lr_unet"] for event in read_events(run.events_file)[0] if event["event"] == "step"]
+
+
+def test_more_epochs_have_a_schedule_of_their_own_at_the_rate_that_is_given(values, tmp_path):
+    run = new_run(values, tmp_path, "AdamW")  # cosine after a warmup of 2 steps
+    in_this_process(run, Reporter, values)
+    more = [f"training.max_train_epochs={EPOCHS + 1}", "optimizer.learning_rate=1e-4"]
+    with_settings(run, Reporter, more)
+    # what is told with a step is the rate of the next one
+    first = [1e-3 * factor for factor in (0.5, 1, *(0.5 * (1 + math.cos(math.pi * k / 7)) for k in range(1, 8)))]
+    second = [1e-4 * factor for factor in (0.5, 1, 0)]  # 1 step is left after a warmup of 2
+    assert rates_of(run) == pytest.approx([*first, *second], abs=1e-12)
+
+
+def test_more_epochs_are_resumed_exactly_too(values, tmp_path):
+    made_twice = []
+    for name in ("a", "b"):
+        run = new_run(values, tmp_path / name, "Prodigy")
+        in_this_process(run, Reporter, values)
+        keep_changes(run, {"training": {"max_train_epochs": EPOCHS + 2}, "optimizer": {"learning_rate": 0.1},
+                           "save": {"output_name": "polished"}})
+        if name == "b":
+            with_settings(run, type("Stopping", (_Stopping,), {"run": run, "at": 11}), [])
+            run.control.withdraw("stop")
+        with_settings(run, Reporter, [])
+        made_twice.append(made(tmp_path / name))
+        assert rates_of(run)[-1] < 0.1 * max(rates_of(run)[:9])
+    made_twice[1].pop("polished-step00000011.safetensors")
+    assert made_twice[0] == made_twice[1]
+    assert "polished.safetensors" in made_twice[0]
 
 
 def test_other_settings_are_refused_since_the_run_could_not_go_on_exactly(values, tmp_path):

@@ -293,7 +293,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_try(train):
     run = train(optimizer={"optimizer_type": "SGDNesterov", "learning_rate": 100.0, "max_grad_norm": 0.0},
                 training={"max_train_epochs": 60})
     assert last(run)["event"] == "error"
-    assert "Lower the learning rate" in last(run)["text"]
+    assert last(run)["kind"] == "diverged" and "at a lower rate: half of 100 is 50" in last(run)["text"]
 
 
 def test_time_left_shrinks(train):

@@ -1,0 +1,128 @@
+"""What going on with a run that has ended comes to: under which name, for how long, and at which rates."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from ..config.job import Job
+from ..config.load import load_job
+from ..config.optimizer_facts import OPTIMIZERS
+from ..errors import RunError
+from .files import write_atomically
+from .folder import CHANGES_FILE, RunFolder
+from .names import next_free_name
+from .summary import RunSummary
+
+GO_ON, MORE = "go_on", "more"
+_BROKEN_OFF = ("stopped", "failed", "lost")
+_RATES = ("learning_rate", "unet_lr", "text_encoder_lr", "text_encoder_lr2")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """``go_on`` with a run that did not come to its end, or ``more`` epochs on top of one that did.
+
+    ``epochs`` is how many more; the learning rates are those of the job file times ``rate_factor``, or stay as they
+    are with ``None``.
+    """
+
+    how: str = GO_ON
+    epochs: int = 0
+    rate_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What will happen. ``steps`` are those still to be made, ``seconds`` how long the last ones say that will take.
+
+    ``changes`` is the partial job that is laid over the job file from now on.
+    """
+
+    name: str
+    from_step: int
+    steps: int | None
+    total_steps: int | None
+    epochs: int | None
+    seconds: float | None
+    unet_lr: float
+    text_encoder_lr: float
+    rate_factor: float
+    optimizer: str
+    adaptive: bool
+    schedule: str
+    changes: dict[str, Any]
+
+
+def job_of(run: RunFolder) -> Job:
+    """The job as it is carried out now. Raises ``ConfigError`` if its files cannot be read."""
+    return load_job(run.job_file, (), run.changes_file)
+
+
+def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_names: Collection[str]) -> Continuation:
+    """What ``wish`` comes to. Raises ``RunError`` if it cannot be done with this run, ``ConfigError`` as ``job_of``."""
+    _check_possible(run, summary, wish)
+    asked, job = load_job(run.job_file), job_of(run)
+    name = summary.lora_name or job.save.output_name
+    changes: dict[str, Any] = {}
+    if run.changes_file is not None:
+        changes = OmegaConf.to_container(OmegaConf.load(run.changes_file))  # type: ignore[assignment]
+    total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
+    epochs = None
+    if wish.how == MORE:
+        name, epochs = next_free_name(name, taken_names), wish.epochs
+        each = summary.steps_per_epoch or 0
+        total = from_step + epochs * each
+        changes["save"] = {"output_name": name}
+        changes["training"] = ({"max_train_epochs": (summary.total_epochs or 0) + epochs}
+                               if asked.training.max_train_steps is None else {"max_train_steps": total})
+    if wish.rate_factor is not None:
+        changes["optimizer"] = _rates(asked, wish.rate_factor)
+    job = dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, **changes.get("optimizer", {})))
+    steps = total - from_step if total is not None else None
+    seconds = summary.seconds_per_step * steps if summary.seconds_per_step and steps is not None else None
+    before = max(asked.optimizer.unet_rate, asked.optimizer.text_encoder_rate)
+    now = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
+    return Continuation(name, from_step, steps, total, epochs, seconds, job.optimizer.unet_rate,
+                        job.optimizer.text_encoder_rate, now / before if before else 1.0,
+                        job.optimizer.optimizer_type, OPTIMIZERS[job.optimizer.optimizer_type].adaptive,
+                        job.scheduler.lr_scheduler, changes)
+
+
+def keep_changes(run: RunFolder, changes: dict[str, Any]) -> None:
+    """Let ``run`` go on with ``changes`` laid over its job file, which itself stays what was asked for at first."""
+    if changes:
+        write_atomically(run.path / CHANGES_FILE, OmegaConf.to_yaml(OmegaConf.create(changes)))
+
+
+def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
+    if wish.how == GO_ON and summary.state not in _BROKEN_OFF:
+        raise RunError(f"The run {run.id} is {summary.state}. Only one that was stopped or broken off can go on.")
+    if wish.how == MORE:
+        if summary.state != "finished":
+            raise RunError(f"The run {run.id} is {summary.state}. Only a finished one can be given more epochs.")
+        if not run.state_file.is_file():
+            raise RunError(f"The state of the run {run.id} is gone, so it cannot be given more epochs. Start a new run "
+                           "with the same settings.")
+        if wish.epochs < 1:
+            raise RunError(f"{wish.epochs} epochs are none. Give 1 or more.")
+    if wish.rate_factor is not None and not 0 < wish.rate_factor <= 10:
+        raise RunError(f"The learning rate cannot be multiplied by {wish.rate_factor:g}. Give a number above 0, "
+                       "at most 10.")
+    if wish.rate_factor not in (None, 1) and _finds_own_rate(load_job(run.job_file)):
+        raise RunError("AdaFactor uses no learning rate that is given while relative_step is on, so it cannot go on at "
+                       "another. Go on as it was, or start a new run with another optimizer.")
+
+
+def _finds_own_rate(job: Job) -> bool:
+    given = [argument.replace(" ", "") for argument in job.optimizer.optimizer_args]
+    return "relative_step" in OPTIMIZERS[job.optimizer.optimizer_type].arguments and "relative_step=False" not in given
+
+
+def _rates(job: Job, factor: float) -> dict[str, float]:
+    given = {name: getattr(job.optimizer, name) for name in _RATES}
+    return {name: float(f"{rate * factor:.6g}") for name, rate in given.items() if rate is not None}

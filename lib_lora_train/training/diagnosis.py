@@ -1,0 +1,124 @@
+"""Telling when training has gone off the rails, and what to do about it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..config.job import Job
+from ..errors import DivergedError
+
+WINDOW_STEPS = 10
+_GLANCE_STEPS = 3
+_EXPLODED, _SUSPICIOUS = 5.0, 3.0
+_LEAP, _GRADIENTS = 100.0, 50
+_WORSE_THAN_NOTHING = 1.0
+"""The relative error of an answer that is zero everywhere: noise and velocity have a mean of zero."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step tells: its mean loss, and the norm of the gradient before it was limited.
+
+    ``relative_error`` is the mean squared error of the predictions over that of predicting zero, without weights.
+    """
+
+    loss: float
+    gradient_norm: float
+    relative_error: float
+
+
+class LossWatch:
+    """Looks at the mean loss of the last ``WINDOW_STEPS`` steps, since single steps jump about by nature.
+
+    It has exploded where it is five times what it was at its best, and what the model predicts is further from what was
+    wanted than zero would be. A model that learns, however badly, never is both.
+    """
+
+    def __init__(self) -> None:
+        self._losses: deque[float] = deque(maxlen=WINDOW_STEPS)
+        self._errors: deque[float] = deque(maxlen=WINDOW_STEPS)
+        self._gradients: deque[float] = deque(maxlen=_GRADIENTS)
+        self._best = math.inf
+        self._calm_steps = WINDOW_STEPS
+        self._step = 0
+
+    def take(self, step: int, result: StepResult) -> None:
+        """Note a step that was taken. Raises ``DivergedError`` if the loss has exploded."""
+        self._step = step
+        self._losses.append(result.loss)
+        self._errors.append(result.relative_error)
+        if len(self._losses) >= _GLANCE_STEPS:
+            self._best = min(self._best, _mean(self._losses))
+        self._take_gradient(result.gradient_norm)
+        if self._has_grown(_EXPLODED, WINDOW_STEPS):
+            raise DivergedError(f"The loss has exploded: it is {_mean(self._losses):.3g} over the last "
+                                f"{len(self._losses)} steps, and was {self._best:.3g} at its best. The run was ended "
+                                f"at step {step}.")
+
+    def _take_gradient(self, norm: float) -> None:
+        usual = statistics.median(self._gradients) if self._gradients else 0.0
+        self._calm_steps += 1
+        if math.isfinite(norm):  # with fp16 some steps are left out, and say nothing
+            if 0 < _LEAP * usual < norm:
+                self._calm_steps = 0
+            self._gradients.append(norm)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the loss has begun to rise, or a gradient was out of all proportion: no state to go on from."""
+        return self._has_grown(_SUSPICIOUS, _GLANCE_STEPS) or self._calm_steps < WINDOW_STEPS
+
+    @property
+    def last_good_step(self) -> int:
+        """The last step after which the weights were fine, if the run ends now.
+
+        The loss of a step shows the weights that the step before has left.
+        """
+        bad = [number for number, (loss, error) in enumerate(zip(self._losses, self._errors, strict=True))
+               if loss > _SUSPICIOUS * self._best and error > _WORSE_THAN_NOTHING]
+        return self._step - 1 if not bad else self._step - (len(self._losses) - bad[0]) - 1
+
+    def _has_grown(self, times: float, steps: int) -> bool:
+        """Whether the mean loss of the last ``steps`` is ``times`` the best, and predicting zero would be better."""
+        losses, errors = list(self._losses)[-steps:], list(self._errors)[-steps:]
+        return bool(losses) and _mean(losses) > times * self._best and _mean(errors) > _WORSE_THAN_NOTHING
+
+
+def _mean(values: Collection[float]) -> float:
+    return sum(values) / len(values)
+
+
+def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
+    """Raise ``DivergedError`` if a step must not be taken.
+
+    With ``scaled`` gradients (fp16) infinite ones are usual: the scaler leaves such a step out by itself.
+    """
+    if not math.isfinite(result.loss):
+        raise DivergedError(f"The loss became {result.loss} in step {step}, which was not taken.")
+    if not scaled and not math.isfinite(result.gradient_norm):
+        raise DivergedError(f"The gradients became {result.gradient_norm} in step {step}, which was not taken.")
+
+
+def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
+    """What is kept, and the ways out for these settings, in sentences.
+
+    ``precision`` is what is computed in (no, fp16, bf16), ``kept_step`` that of the last good state.
+    """
+    kept = ("Every file saved before is fine, but there is no state yet to go on from." if kept_step is None else
+            f"The last good state, of step {kept_step}, is kept, and every file saved before is fine.")
+    rate = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
+    begin = "Start again" if kept_step is None else "Go on from there"
+    ways = [f"{begin} at a lower rate: half of {rate:g} is {rate / 2:g}"]
+    if not job.optimizer.max_grad_norm:
+        ways.append("set max_grad_norm to 1, which tames single steps")
+    if precision == "fp16":
+        ways.append("train in bf16, or without mixed precision, which cannot overflow as fp16 does")
+    if job.optimizer.optimizer_type == "Prodigy":
+        ways.append("give Prodigy a lower d_coef (2 is usual here), so that it finds a lower rate")
+    if not job.network.scale_weight_norms:
+        ways.append("set scale_weight_norms to 1, which keeps layers from burning")
+    return f"{kept} {ways[0]}." + (f" Or, in a new run: {'; '.join(ways[1:])}." if len(ways) > 1 else "")
