@@ -10,7 +10,7 @@
     class BlockNorms {
         constructor() {
             this.drawn = "";
-            this.bars = h("div", {class: "tl-blocks", role: "img"});
+            this.bars = h("div", {class: "tl-norms", role: "img"});
             this.when = h("span", {class: "tl-note"});
             this.element = TL.card("What was learned, by block", {aside: this.when}, this.bars,
                 h("p", {class: "tl-note"}, "How far the LoRA moves the weights of each block. IN blocks hold composition and " +
@@ -39,13 +39,13 @@
 
     function group(title, start, most, blocks) {
         if (!blocks.length) return null;
-        return h("div", {class: "tl-block-part", style: `flex-grow: ${blocks.length}`, data: {part: start}},
-            h("div", {class: "tl-block-bars"}, blocks.map(([name, norm]) => h("div", {class: "tl-block",
+        return h("div", {class: "tl-norm-part", style: `flex-grow: ${blocks.length}`, data: {part: start}},
+            h("div", {class: "tl-norm-bars"}, blocks.map(([name, norm]) => h("div", {class: "tl-norm",
                 title: `${name}: ${norm.toPrecision(3)}`, data: {block: name}},
-            h("div", {class: "tl-block-track"}, h("i", {class: "tl-block-bar",
+            h("div", {class: "tl-norm-track"}, h("i", {class: "tl-norm-bar",
                 style: `height: ${(100 * norm / most).toFixed(1)}%`})),
-            h("span", {class: "tl-block-number"}, blocks.length > 1 ? String(Number(name.slice(start.length))) : "")))),
-            h("div", {class: "tl-block-title"}, title));
+            h("span", {class: "tl-norm-number"}, blocks.length > 1 ? String(Number(name.slice(start.length))) : "")))),
+            h("div", {class: "tl-norm-title"}, title));
     }
 
     TL.BlockNorms = BlockNorms;

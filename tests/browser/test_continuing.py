@@ -178,9 +178,9 @@ def test_curves_are_switched_on_and_off_and_stay_so(finished):
 
 def test_the_norm_of_each_block_is_a_bar_as_high_as_its_share(finished):
     page = finished
-    blocks = page.locator(f"{TRAIN} .tl-block").all()
+    blocks = page.locator(f"{TRAIN} .tl-norm").all()
     assert [block.get_attribute("data-block") for block in blocks] == ["BASE", "IN04", "M00", "OUT05"]
-    heights = [block.locator(".tl-block-bar").bounding_box()["height"] for block in blocks]
+    heights = [block.locator(".tl-norm-bar").bounding_box()["height"] for block in blocks]
     shares = [height / max(heights) for height in heights]
     assert shares == pytest.approx([0.3 / 0.9, 0.5 / 0.9, 0.2 / 0.9, 1], abs=0.02)
-    assert "the highest in OUT05" in page.locator(f"{TRAIN} .tl-blocks").get_attribute("aria-label")
+    assert "the highest in OUT05" in page.locator(f"{TRAIN} .tl-norms").get_attribute("aria-label")
