@@ -83,7 +83,8 @@
                     h("h4", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.title), h("p", {}, finding.text),
                     this.thumbs(finding.numbers, finding.groups.length > 0), this.groups(finding), this.files(finding)),
                 h("div", {class: "tl-diagnosis-mends"}, finding.mends.map((mend) => this.mend(mend)),
-                    finding.numbers.length ? TL.button("Show them", {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
+                    finding.numbers.length ? TL.button(finding.numbers.length > 1 ? "Show them" : "Show it",
+                        {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
         }
 
         thumbs(numbers, grouped) {

@@ -174,7 +174,7 @@
             this.mind.hidden = !numbers.length;
             if (!numbers.length) return;
             fill(this.mind, TL.icon("warning"), h("span", {}, `${tag} is not first in ${format.plural(numbers.length, "caption")}. ` +
-                "A caption without it makes it unreliable."), TL.button("Show them", {small: true, click: () => this.showNumbers(numbers)}),
+                "A caption without it makes it unreliable."), TL.button(numbers.length > 1 ? "Show them" : "Show it", {small: true, click: () => this.showNumbers(numbers)}),
             TL.button("Put it first", {small: true, kind: "primary", click: () => this.set.edit("apply", {numbers,
                 operation: {kind: "add", tags: [tag], place: "first", include_prose: true}, activation_tag: tag})}));
         }

@@ -55,5 +55,7 @@ def picture_finding(name: str, level: str, title: str, text: str, numbers: Seque
     if not numbers:
         return []
     every = tuple(numbers)
-    filled = tuple(mend if mend.numbers else Mend(mend.label, mend.action, every, mend.values) for mend in mends)
+    them = " them" if len(every) > 1 else " it"
+    filled = tuple(mend if mend.numbers else Mend(mend.label.replace(" them", them), mend.action, every, mend.values)
+                   for mend in mends)
     return [Finding(name, level, title, text, every, filled)]
