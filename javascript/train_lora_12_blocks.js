@@ -37,7 +37,7 @@
         const parts = trimmed.slice(trimmed.lastIndexOf(":") + 1).split(",").map((part) => part.trim());
         const names = blocks.lists[parts.length];
         if (!names || parts.some((part) => part === "" || !(Number(part) >= 0))) return null;
-        const none = Object.fromEntries(blocks.full.map((name) => [name, 0]));
+        const none = Object.fromEntries(blocks.sd1.full.map((name) => [name, 0]));
         return Object.assign(none, Object.fromEntries(names.map((name, index) => [name, Number(parts[index])])));
     }
 
@@ -151,15 +151,18 @@
             base.element.querySelector(".tl-control"));
         /** @type {any} */
         let blocks = null;
+        let family = "sd1";
         base.element.classList.add("tl-wide");
         base.element.querySelector(".tl-field-head").after(h("div", {class: "tl-control tl-block-menu"}, menu),
             details);
         text.setAttribute("aria-label", `${setting.label} as text`);
-        text.placeholder = "17 or 26 numbers";
+        text.placeholder = "17 or 26 numbers, for SDXL 12 or 20";
 
-        const names = () => (blocks.types_with_attention_only.includes(form.get("network.network_type")) ?
-            blocks.short : blocks.full);
-        const all = (value) => Object.fromEntries(blocks.full.map((name) => [name, value]));
+        const names = () => {
+            const few = blocks.types_with_attention_only.includes(form.get("network.network_type"));
+            return blocks[family][few ? "short" : "full"];
+        };
+        const all = (value) => Object.fromEntries(blocks.sd1.full.map((name) => [name, value]));
         const current = () => read(String(form.get(setting.key) || ""), blocks);
         const round = (value) => Math.round(value / kind.step) * kind.step;
 
@@ -201,6 +204,11 @@
         }).catch(() => {
             details.hidden = false;  // the text box works without the menu
             menu.parentElement.hidden = bars.element.hidden = note.hidden = true;
+        });
+        TL.on("plan", (plan) => {
+            if (!plan.blocks || plan.blocks === family) return;
+            family = plan.blocks;
+            refresh();
         });
         TL.on("setting", ({keys}) => {
             if (keys.some((key) => ["network.network_type", "network.network_dim", "network.network_alpha"]

@@ -21,7 +21,7 @@ _METADATA_BYTES = 6_000
 _UNET = re.compile(r"^model\.diffusion_model\.(?:(input|output)_blocks\.(\d+)|middle_block)\.\d+\.(?:(.+)\.)?weight$")
 _TEXT = re.compile(r"^(?:cond_stage_model|conditioner\.embedders\.0)\.transformer\.(?:text_model\.)?encoder\.layers\."
                    r"\d+\.(self_attn\.[qkv]_proj|self_attn\.out_proj|mlp\.fc\d)\.weight$")
-_OPEN_CLIP = re.compile(r"^conditioner\.embedders\.1\.model\.transformer\.resblocks\.\d+\."
+_OPEN_CLIP = re.compile(r"^(conditioner\.embedders\.1|cond_stage_model)\.model\.transformer\.resblocks\.(\d+)\."
                         r"(attn\.in_proj_weight|attn\.out_proj\.weight|mlp\.c_fc\.weight|mlp\.c_proj\.weight)$")
 _ATTENTION = re.compile(r"(?:transformer_blocks\.\d+\.(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2))"
                         r"|proj_in|proj_out)$")
@@ -62,6 +62,11 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
         return None
 
 
+def is_sdxl(shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether the checkpoint has two text encoders and SDXL's blocks."""
+    return any(key.startswith("conditioner.embedders.1.") for key in shapes)
+
+
 def lora_file_bytes(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings, precision: str) -> int | None:
     """The size of the file of a network as in ``settings``, trained on a checkpoint with ``shapes``.
 
@@ -85,6 +90,8 @@ def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
 
 
 def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
+    # SD 2.x reads the text encoder's last layer but one, so its last is not even loaded
+    unused = max((int(match[2]) for key in shapes if (match := _OPEN_CLIP.match(key))), default=0)
     for key, shape in shapes.items():
         if match := _UNET.match(key):
             block, before = "M00", _MIDDLE_NAME_CHARACTERS
@@ -97,8 +104,8 @@ def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
                 yield _Layer(group, block, name, shape[0], shape[1], math.prod(shape[2:]), before + len(end))
         elif match := _TEXT.match(key):
             yield _Layer("text", "BASE", match[1], shape[0], shape[1], 1, _TEXT_NAME_CHARACTERS + len(match[1]))
-        elif match := _OPEN_CLIP.match(key):
-            parts = ("q_proj", "k_proj", "v_proj") if match[1] == "attn.in_proj_weight" else (match[1],)
+        elif (match := _OPEN_CLIP.match(key)) and not (match[1] == "cond_stage_model" and int(match[2]) == unused):
+            parts = ("q_proj", "k_proj", "v_proj") if match[3] == "attn.in_proj_weight" else (match[3],)
             for name in parts:  # query, key and value lie in one tensor there
                 yield _Layer("text", "BASE", name, shape[0] // len(parts), shape[1], 1,
                              _TEXT_NAME_CHARACTERS + len("1self_attn_q_proj"))

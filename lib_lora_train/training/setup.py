@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     del base  # its text encoders may not be needed any more
     _save_memory(model, job)
     begins = schedule_begins(run)
-    learner = _learner(model, job, plan.total_steps - begins, reporter)
+    learner = make_learner(model, job, plan.total_steps - begins, reporter.warning)
 
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
@@ -208,12 +209,13 @@ def _save_memory(model: TrainedModel, job: Job) -> None:
             text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def _learner(model: TrainedModel, job: Job, scheduled_steps: int, reporter: Reporter) -> Learner:
+def make_learner(model: TrainedModel, job: Job, scheduled_steps: int, warn: Callable[[str], None]) -> Learner:
+    """``model`` with the optimizer and the schedule of ``job``; ``warn`` is told where a rate given is not used."""
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
-    optimizer = make_optimizer(groups, job.optimizer, reporter.warning)
+    optimizer = make_optimizer(groups, job.optimizer, warn)
     schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
     return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from ..advice.presets import PRESETS, Preset
 from ..advice.steps import propose_length, propose_save_every
-from ..config.blocks import FULL_SD1, LISTS, SHORT_SD1
+from ..config.blocks import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
 from ..config.blocks import PRESETS as BLOCK_PRESETS
 from ..config.groups.network import IA3, LIERLA
 from .services import Services
@@ -26,7 +26,8 @@ def register(router: APIRouter, services: Services) -> None:
 
 def block_lists() -> dict[str, Any]:
     """The names of blocks, by how long a list is too, and the common lists of a number for each."""
-    return {"full": FULL_SD1, "short": SHORT_SD1, "types_with_attention_only": (LIERLA, IA3),
+    return {"sd1": {"full": FULL_SD1, "short": SHORT_SD1}, "sdxl": {"full": FULL_SDXL, "short": SHORT_SDXL},
+            "types_with_attention_only": (LIERLA, IA3),
             "lists": {str(length): names for length, names in LISTS.items()}, "presets": BLOCK_PRESETS}
 
 

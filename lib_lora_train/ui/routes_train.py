@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from ..advice.schedule import schedule_points
-from ..advice.size import lora_file_bytes, read_shapes, same_file_bytes
+from ..advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ..advice.steps import steps_hint
 from ..config.check import problems_of
 from ..config.job import Job
@@ -80,9 +80,12 @@ def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
     job, problems = complete_job(services, values)
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
-        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None}
+        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None, "blocks": "sd1"}
+    shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
+    if shapes is not None:
+        answer["blocks"] = "sdxl" if is_sdxl(shapes) else "sd1"
     if not any(problem.startswith("network.") for problem in problems):
-        answer["file_size_bytes"] = _file_size(job)
+        answer["file_size_bytes"] = _file_size(job, shapes)
     if job.dataset.train_data_dir:
         try:
             answer.update(_totals(job, _plan(services, job)))
@@ -115,9 +118,8 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
             "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
 
 
-def _file_size(job: Job) -> int | None:
+def _file_size(job: Job, checkpoint: dict[str, list[int]] | None) -> int | None:
     if job.network.network_weights:
         tensors = read_shapes(Path(job.network.network_weights))
         return None if tensors is None else same_file_bytes(tensors, job.save.save_precision)
-    shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
-    return None if shapes is None else lora_file_bytes(shapes, job.network, job.save.save_precision)
+    return None if checkpoint is None else lora_file_bytes(checkpoint, job.network, job.save.save_precision)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from lib_lora_train.advice.size import lora_file_bytes, read_shapes, same_file_bytes
+from lib_lora_train.advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, NetworkSettings
+from lib_lora_train.models.load import load_base
 from lib_lora_train.networks.lora import create_network
 from lib_lora_train.networks.save import save_network
+from tests.models.tiny_families import save_state, sd2_state, sdxl_state
 
 DIMS = ",".join(str(8 * (n % 4)) for n in range(26))
 METADATA = {"ss_tag_frequency": "x" * 5500}  # what a run's metadata comes to
@@ -39,3 +42,16 @@ def test_the_size_is_foretold_within_two_percent(name, tiny_base, tiny_file, tmp
     told = lora_file_bytes(read_shapes(tiny_file), SETTINGS[name], precision)
     assert told == pytest.approx(path.stat().st_size, rel=0.02)
     assert same_file_bytes(read_shapes(path), precision) == pytest.approx(path.stat().st_size, rel=0.02)
+
+
+@pytest.mark.parametrize("settings", [NetworkSettings(LIERLA, 32), NetworkSettings(LOCON, 16, conv_dim=8),
+                                      NetworkSettings(LOKR, 4), NetworkSettings(IA3)])
+@pytest.mark.parametrize("make_state", [sd2_state, sdxl_state])
+def test_the_sizes_of_sd2_and_sdxl_are_foretold_too(make_state, settings, tmp_path):
+    checkpoint = save_state(make_state(), tmp_path / "base.safetensors")
+    base = load_base(checkpoint, None, dtype=torch.float32, device="cpu")
+    path = tmp_path / "lora.safetensors"
+    save_network(path, create_network(settings, base.unet, base.text_encoders, 1), "fp16", METADATA)
+    told = lora_file_bytes(read_shapes(checkpoint), settings, "fp16")
+    assert told == pytest.approx(path.stat().st_size, rel=0.05)  # these are so small that the names of tensors count
+    assert is_sdxl(read_shapes(checkpoint)) == (make_state is sdxl_state)
