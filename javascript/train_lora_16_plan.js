@@ -17,7 +17,8 @@
         const hintLine = h("p", {class: "tl-hint"}, TL.icon("bulb"), hint);
         const problems = h("div", {});
         const chart = TL.scheduleChart();
-        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, hintLine);
+        const memory = TL.memoryBar();
+        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, memory.element, hintLine);
         const empty = h("p", {class: "tl-note"},
             "The number of steps appears here once there is a folder with pictures.");
 
@@ -33,10 +34,11 @@
             const remark = whyNotExact(plan);
             note.hidden = !remark;
             setText(note, remark);
-            setText(files, whatIsSaved(plan));
+            setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
             setText(hint, plan.steps_hint || "");
             hintLine.hidden = !plan.steps_hint;
             chart.show(plan.schedule || [], plan.total_steps);
+            memory.show(plan.memory || null);
         }
 
         TL.on("plan", show);
@@ -99,6 +101,9 @@
         if (asked && name !== asked) return `${files}, saved as ${name}, since there is a ${asked} already.`;
         return `${files}, saved as ${name}.`;
     }
+
+    const howLong = (plan) => plan.seconds ?
+        ` About ${format.duration(plan.seconds)}, going by your last run on this checkpoint.` : "";
 
     /** @type {AbortController|null} */
     let asking = null;

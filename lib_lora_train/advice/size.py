@@ -83,6 +83,11 @@ def lora_file_bytes(shapes: Mapping[str, Sequence[int]], settings: NetworkSettin
     return total + _METADATA_BYTES if total else None
 
 
+def trained_values(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> int:
+    """How many numbers a network as in ``settings`` has on a checkpoint with ``shapes``."""
+    return sum(sum(_tensors(settings, layer)[0].values()) for layer in _layers(shapes) if _has(settings, layer))
+
+
 def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
     """The size of a file with the tensors of another one, whose ``shapes`` these are."""
     return _METADATA_BYTES + sum(math.prod(shape) * _BYTES[precision] + len(name) + _HEADER_BYTES_PER_TENSOR

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import environment
+from ..advice.memory import estimate_memory, fit, in_gb, out_of_memory_advice
+from ..advice.size import read_shapes
 from ..config.job import Job
 from ..config.load import job_to_yaml, load_job
 from ..config.optimizer_facts import needs_bitsandbytes
@@ -18,6 +20,9 @@ from ..errors import ConfigError, WorkerEnvironmentError
 from ..runs.events import EventWriter
 from ..runs.folder import JOB_FILE, RunFolder, create_run
 from ..runs.process import remember_process
+
+if TYPE_CHECKING:
+    from ..training.report import Reporter
 
 
 def train_command(arguments: list[str]) -> int:
@@ -85,7 +90,24 @@ def carry_out(job: Job, run: RunFolder) -> int:
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)
         reporter.say(f"The run's folder is {run.path}")
-        return 0 if run_training(job, run, reporter) else 1
+        shapes = read_shapes(Path(job.base.checkpoint))
+        fitted, switched = fit(shapes or {}, job)
+        tell_memory(shapes, job, fitted, switched, reporter)
+        return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted)) else 1
+
+
+def tell_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, switched: list[str],
+                reporter: Reporter) -> None:
+    """Say what was switched so that ``job`` fits into its ``fit_in_gb``, and how much is expected to be needed."""
+    limit, estimate = job.training.fit_in_gb, estimate_memory(shapes or {}, fitted)
+    if limit is None:
+        return
+    if estimate is None:
+        reporter.warning("How much memory this checkpoint needs is not known before it is loaded, so nothing was "
+                         "switched for training.fit_in_gb; if a step does not fit, more is saved then.")
+        return
+    how = f"to fit in {limit:g} GB: " + "; ".join(switched) if switched else f"and {limit:g} GB is enough"
+    reporter.phase("memory", f"About {in_gb(estimate.total)} of GPU memory will be needed, {how}.")
 
 
 def stop_on_signals(run: RunFolder) -> None:

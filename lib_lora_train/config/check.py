@@ -15,7 +15,7 @@ def problems_of(job: Job) -> list[str]:
     """Every contradiction between settings, one sentence each; empty if the job can be run."""
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
-    problems += _loss_problems(job) + _rate_problems(job)
+    problems += _loss_problems(job) + _rate_problems(job) + _fused_problems(job)
     problems += network_problems(job.network, job.optimizer) + _known_caption_problems(job)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
@@ -111,8 +111,15 @@ def _loss_problems(job: Job) -> list[str]:
 
 def _known_caption_problems(job: Job) -> list[str]:
     """What keeps captions from being encoded once before the first step."""
-    if not job.training.cache_text_encoder_outputs:
-        return []
+    return _why_captions_change(job) if job.training.cache_text_encoder_outputs else []
+
+
+def captions_can_be_kept(job: Job) -> bool:
+    """Whether ``training.cache_text_encoder_outputs`` goes with the other settings."""
+    return not _why_captions_change(job)
+
+
+def _why_captions_change(job: Job) -> list[str]:
     problems = []
     if not job.network.network_train_unet_only:
         problems.append("training.cache_text_encoder_outputs is on, but the text encoder is trained, so what it says "
@@ -124,6 +131,24 @@ def _known_caption_problems(job: Job) -> list[str]:
                         f"{'makes' if len(drawn) == 1 else 'make'} it another at each look. Switch one or the other "
                         "off.")
     return problems
+
+
+def _fused_problems(job: Job) -> list[str]:
+    """What needs all gradients at once does not go with freeing each at once."""
+    if not job.training.fused_backward_pass:
+        return []
+    name, against = "training.fused_backward_pass", []
+    if job.optimizer.max_grad_norm:
+        against.append(f"optimizer.max_grad_norm ({job.optimizer.max_grad_norm:g}), which measures all gradients. Set "
+                       "it to 0")
+    if job.training.gradient_accumulation_steps > 1:
+        against.append(f"training.gradient_accumulation_steps ({job.training.gradient_accumulation_steps}), which adds "
+                       "gradients up. Set it to 1")
+    if not OPTIMIZERS[job.optimizer.optimizer_type].per_parameter:
+        against.append(f"{job.optimizer.optimizer_type}, which looks at all gradients. Choose AdamW or AdaFactor")
+    if job.training.mixed_precision == "fp16":
+        against.append("training.mixed_precision fp16, which scales gradients. Choose bf16")
+    return [f"{name} does not go with {reason}, or switch it off." for reason in against]
 
 
 def _rate_problems(job: Job) -> list[str]:

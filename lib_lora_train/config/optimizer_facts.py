@@ -12,6 +12,8 @@ class OptimizerFacts:
 
     ``one_rate``: it cannot train UNet and text encoder at different rates. ``twin``: the same method without 8 bit.
     ``arguments``: the guide's required arguments (section Optimizers), else the library's own where none are named.
+    ``state_bytes``: what it remembers of each trained value on the GPU, in bytes. ``per_parameter``: a step of one
+    parameter does not depend on the others, so that each can be taken alone.
     """
 
     note: str
@@ -20,6 +22,8 @@ class OptimizerFacts:
     adaptive: bool = False
     one_rate: bool = False
     twin: str | None = None
+    state_bytes: float = 8
+    per_parameter: bool = True
 
     @property
     def eight_bit(self) -> bool:
@@ -32,28 +36,32 @@ _DADAPT = {"decouple": True, "weight_decay": 0.01, "betas": (0.9, 0.999)}
 
 OPTIMIZERS: dict[str, OptimizerFacts] = {
     "AdamW": OptimizerFacts("precise and well tested, with rates you give", "medium", _ADAM),
-    "AdamW8bit": OptimizerFacts("the most tested; AdamW in less memory", "low", _ADAM, twin="AdamW"),
+    "AdamW8bit": OptimizerFacts("the most tested; AdamW in less memory", "low", _ADAM, twin="AdamW",
+                                state_bytes=2),
     "PagedAdamW8bit": OptimizerFacts("AdamW8bit that moves to main memory when the GPU's is short", "low", _ADAM,
-                                     twin="AdamW"),
+                                     twin="AdamW", state_bytes=0),
     "Lion": OptimizerFacts("learns fast, can give strange colours; a third of AdamW's rate", "medium",
-                           {"betas": (0.9, 0.99), "weight_decay": 0.01}),
+                           {"betas": (0.9, 0.99), "weight_decay": 0.01}, state_bytes=4),
     "Lion8bit": OptimizerFacts("Lion in less memory", "low", {"betas": (0.9, 0.99), "weight_decay": 0.01},
-                               twin="Lion"),
-    "SGDNesterov": OptimizerFacts("very slow: 2000 steps are nowhere near enough", "medium", {"momentum": 0.9}),
+                               twin="Lion", state_bytes=1),
+    "SGDNesterov": OptimizerFacts("very slow: 2000 steps are nowhere near enough", "medium", {"momentum": 0.9},
+                                  state_bytes=4),
     "SGDNesterov8bit": OptimizerFacts("as slow as SGDNesterov, in less memory", "low", {"momentum": 0.9},
-                                      twin="SGDNesterov"),
+                                      twin="SGDNesterov", state_bytes=1),
     "AdaFactor": OptimizerFacts("adaptive in very little memory; it has its own schedule, and learns gently",
                                 "very low", {"relative_step": True, "scale_parameter": True, "warmup_init": True},
-                                adaptive=True),
+                                adaptive=True, state_bytes=0.1),
     "DAdaptAdam": OptimizerFacts("finds the rate by itself; leave the rates at 1 and the schedule constant", "high",
-                                 _DADAPT, adaptive=True, one_rate=True),
+                                 _DADAPT, adaptive=True, one_rate=True, per_parameter=False, state_bytes=12),
     "DAdaptLion": OptimizerFacts("Lion that finds the rate by itself; leave the rates at 1", "high",
-                                 {"weight_decay": 0.01, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True),
+                                 {"weight_decay": 0.01, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True,
+                                 per_parameter=False, state_bytes=8),
     "Prodigy": OptimizerFacts("DAdaptAdam made better; leave the rates at 1", "high",
                               {"decouple": True, "weight_decay": 0.01, "d_coef": 2.0, "use_bias_correction": True,
-                               "safeguard_warmup": False, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True),
+                               "safeguard_warmup": False, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True,
+                              per_parameter=False, state_bytes=16),
     "AdamWScheduleFree": OptimizerFacts("AdamW that needs no schedule; use constant", "medium",
-                                        {"betas": (0.9, 0.999), "weight_decay": 0.01}),
+                                        {"betas": (0.9, 0.999), "weight_decay": 0.01}, per_parameter=False),
 }
 
 

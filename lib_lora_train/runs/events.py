@@ -15,6 +15,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     kept      step                             the state that the run can go on from is on disk
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
     sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
+    memory    peak_bytes, device_bytes          the most GPU memory in use so far, of how much there is
     warning   text
     paused / resumed
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if

@@ -40,6 +40,7 @@ class RunSummary:
     total_epochs: int | None = None
     loss: float | None = None
     seconds_left: float | None = None
+    seconds_per_step: float | None = None
     saved: list[dict[str, Any]] = field(default_factory=list)
     sample: str = ""
     error: str = ""
@@ -49,7 +50,6 @@ class RunSummary:
     kept_step: int = 0
     diverged: bool = False
     steps_per_epoch: int | None = None
-    seconds_per_step: float | None = None
 
     @property
     def alive(self) -> bool:

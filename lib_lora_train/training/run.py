@@ -19,6 +19,7 @@ from ..networks.norms import change_norms
 from ..runs.folder import RunFolder
 from .diagnosis import LossWatch, what_to_try
 from .encoding import StoppedEarly
+from .memory import note_memory
 from .optimizers import averaged_weights, effective_rate
 from .outputs import Place
 from .report import Reporter
@@ -31,19 +32,22 @@ from .validation import validation_loss
 
 _POLL_SECONDS = 0.2
 _NORMS_EVERY_STEPS = 25
+_STEPS_UNTIL_MEMORY_IS_KNOWN = 3
 _STATE_EVERY_SECONDS = 300.0
 """So much is lost at most when the power fails, beside what follows the last saved file."""
 
 
-def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
+def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> bool:
     """Train as ``job`` says and tell ``reporter`` how it went; the last event is finished, stopped or error.
+
+    ``memory_advice`` is what to change if memory runs out.
 
     Returns whether the run came to its end or was stopped in good order. Never raises for what went wrong in the
     run itself: the error is an event, with the traceback as its detail if it was not foreseen.
     """
     started = time.monotonic()
     try:
-        training = TrainingRun(prepare(job, run, reporter), run, reporter)
+        training = TrainingRun(prepare(job, run, reporter, memory_advice), run, reporter)
         curves = TensorboardLog(run.path / "tensorboard", training.steps_done)
         reporter.listen(curves.take)
         try:
@@ -59,8 +63,8 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter) -> bool:
         reporter.say(f"\n{problem}")
         return False
     except torch.cuda.OutOfMemoryError as problem:
-        text = ("The GPU ran out of memory. Switch on gradient_checkpointing, or lower train_batch_size, resolution or "
-                "network_dim; files saved so far are complete.")
+        text = ("The GPU ran out of memory. Files saved so far are complete, and the run can go on from its last "
+                f"state. {memory_advice}").rstrip()
         reporter.event("error", {"text": text, "detail": str(problem)})
         reporter.say(f"\n{text}")
         return False
@@ -177,6 +181,8 @@ class TrainingRun:
                              "seconds_per_step": seconds, "seconds_left": seconds * (total - self.steps_done)})
         if self.steps_done % _NORMS_EVERY_STEPS == 0:
             self._measure_norms(before.epoch)
+        if before.steps_in_epoch == _STEPS_UNTIL_MEMORY_IS_KNOWN:
+            note_memory(self._model.device, self._reporter)
 
     def _ways_out(self) -> str:
         """Go back to the last good state, and say what can be done from there."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
@@ -61,11 +62,21 @@ def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
     vae = model.base.vae
     for dtype in dict.fromkeys((vae.dtype, torch.float32)):
         vae.to(dtype)
-        pixels = vae.decode(latents.to(dtype) / model.base.family.latent_scale, return_dict=False)[0][0]
+        pixels = _decode(vae, latents.to(dtype) / model.base.family.latent_scale)
         if torch.isfinite(pixels).all():
             array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
             return Image.fromarray(array.astype(np.uint8))
     raise RunError("The VAE gives no picture (NaN), in float32 too.")
+
+
+def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Pixels (3, H, W); in tiles if memory is too full for the whole picture."""
+    try:
+        return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
+    except torch.cuda.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        vae.enable_tiling()
+        return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
 
 
 def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],

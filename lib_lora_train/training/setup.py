@@ -34,6 +34,8 @@ from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
 from .base_model import load_base_of, with_known_captions
 from .encoding import encode, latents_of, progress_until_stop, unchanged
+from .fused import FusedSteps
+from .memory import checkpoint_gradients, dry_step, limit_gpu, prove, store_base
 from .model import TrainedModel
 from .optimizers import RatedParameters, make_optimizer
 from .outputs import Outputs, check_output_folder
@@ -57,9 +59,10 @@ class Prepared:
     progress: Progress
 
 
-def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
+def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> Prepared:
     """Read the pictures and the model, encode the latents, and build network and optimizer.
 
+    ``memory_advice`` is told if the job is too big for the GPU.
     Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
     ``StoppedEarly`` if a stop is asked for.
     """
@@ -74,6 +77,8 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
     accelerator = make_accelerator(job.training)
     base = load_base_of(job, weight_dtype(accelerator.mixed_precision), reporter)
     hashes = _hashes_in_background(base)
+    limit_gpu(job.training, accelerator.device)
+    store_base(base, job.training, accelerator.device)
     tokenizer = Tokenizer(find_vocabulary())
     _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
     job, network = _network(job, base, reporter)
@@ -85,7 +90,8 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
         plans = [plan] if held_out is None else [plan, held_out]
         model = with_known_captions(model, job, plans, reporter, encoded)
     del base  # its text encoders may not be needed any more
-    _save_memory(model, job)
+    if job.training.gradient_checkpointing:
+        checkpoint_gradients(model)
     begins = schedule_begins(run)
     learner = make_learner(model, job, plan.total_steps - begins, reporter.warning)
 
@@ -98,6 +104,9 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter) -> Prepared:
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.move(accelerator.device)
+    if accelerator.device.type == "cuda":
+        reporter.phase("memory", "Trying whether a step fits into the GPU's memory")
+        job = prove(model, job, lambda: dry_step(learner, plan, job), reporter, memory_advice)
     progress = load_state(run.state, learner, job, begins) or Progress()
     _report_start(job, plan, model, progress, reporter)
     return Prepared(job, plan, latents, learner, outputs, validation, progress)
@@ -197,18 +206,6 @@ def _schedule_of(base: BaseModel, job: Job) -> DDPMScheduler:
     return noise_schedule(base.prediction_type, zero_terminal_snr=pure_at_end)
 
 
-def _save_memory(model: TrainedModel, job: Job) -> None:
-    """Gradient checkpointing (Chen et al. 2016): what is in between is computed again instead of kept."""
-    if not job.training.gradient_checkpointing:
-        return
-    model.base.unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
-    model.base.unet.enable_gradient_checkpointing()
-    if model.trains_text_encoder:
-        for text_encoder in model.base.text_encoders:
-            text_encoder.train()
-            text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
-
-
 def make_learner(model: TrainedModel, job: Job, scheduled_steps: int, warn: Callable[[str], None]) -> Learner:
     """``model`` with the optimizer and the schedule of ``job``; ``warn`` is told where a rate given is not used."""
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
@@ -217,7 +214,10 @@ def make_learner(model: TrainedModel, job: Job, scheduled_steps: int, warn: Call
               for group in model.network.parameter_groups()]
     optimizer = make_optimizer(groups, job.optimizer, warn)
     schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
-    return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule)
+    fused = None
+    if job.training.fused_backward_pass:
+        fused = FusedSteps(optimizer, scaled=model.accelerator.scaler is not None)
+    return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule, fused)
 
 
 def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: Progress,

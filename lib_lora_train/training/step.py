@@ -14,6 +14,7 @@ from ..config.job import Job
 from ..dataset.batches import Batch
 from ..dataset.scan import Picture
 from .diagnosis import StepResult, check_numbers
+from .fused import FusedSteps
 from .loss import batch_loss
 from .model import TrainedModel
 from .noise import add_noise
@@ -22,11 +23,12 @@ from .randomness import generator_for, seed_for
 
 @dataclass(frozen=True)
 class Learner:
-    """The model and what moves it."""
+    """The model and what moves it; with ``fused`` the optimizer steps inside of backward."""
 
     model: TrainedModel
     optimizer: torch.optim.Optimizer
     schedule: LRScheduler
+    fused: FusedSteps | None = None
 
 
 def prior_weights(pictures: Sequence[Picture], weight: float, device: torch.device) -> Tensor | None:
@@ -53,15 +55,20 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
                           mask=None if batch.masks is None else batch.masks.to(model.device),
                           picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
+        if learner.fused is not None:
+            check_numbers(step, StepResult(float(loss.detach()), 0.0, 0.0), scaled=False)  # not later
         accelerator.backward(loss / len(batches))
         total = total + loss.detach() / len(batches)
         error = error + (prediction.detach().float() - noisy.target).square().mean()
         power = power + noisy.target.square().mean()
-    # a limit of infinity changes nothing and gives the norm all the same
-    norm = accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm or math.inf)
+    if learner.fused is not None:
+        norm = learner.fused.take_norm()
+    else:  # a limit of infinity changes nothing and gives the norm all the same
+        norm = accelerator.clip_grad_norm_(model.network.parameters(), job.optimizer.max_grad_norm or math.inf)
     result = StepResult(*torch.stack([total, norm.to(total), error / power]).tolist())
     check_numbers(step, result, scaled=accelerator.scaler is not None)
-    learner.optimizer.step()
+    if learner.fused is None:
+        learner.optimizer.step()
     learner.schedule.step()
     learner.optimizer.zero_grad(set_to_none=True)
     if job.network.scale_weight_norms:

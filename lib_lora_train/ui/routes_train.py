@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
+from ..advice.memory import GB, changed, estimate_memory, fit
 from ..advice.schedule import schedule_points
 from ..advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ..advice.steps import steps_hint
@@ -21,6 +23,7 @@ from ..dataset.thumbnails import thumbnail
 from ..errors import ConfigError, TrainLoraError
 from .access import dataset_folder, file_inside
 from .job_request import complete_job
+from .pace import expected_seconds
 from .requests import JobRequest, LookRequest
 from .services import THUMBNAILS, Services
 
@@ -78,17 +81,17 @@ def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> st
 def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
     """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``."""
     job, problems = complete_job(services, values)
+    shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
-        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None, "blocks": "sd1"}
-    shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
-    if shapes is not None:
-        answer["blocks"] = "sdxl" if is_sdxl(shapes) else "sd1"
+        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None, "memory": None,
+        "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
     if not any(problem.startswith("network.") for problem in problems):
-        answer["file_size_bytes"] = _file_size(job, shapes)
+        answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
     if job.dataset.train_data_dir:
         try:
             answer.update(_totals(job, _plan(services, job)))
+            answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
     return {**answer, "problems": problems}
@@ -118,8 +121,26 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
             "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
 
 
-def _file_size(job: Job, checkpoint: dict[str, list[int]] | None) -> int | None:
+def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:
     if job.network.network_weights:
         tensors = read_shapes(Path(job.network.network_weights))
         return None if tensors is None else same_file_bytes(tensors, job.save.save_precision)
-    return None if checkpoint is None else lora_file_bytes(checkpoint, job.network, job.save.save_precision)
+    return lora_file_bytes(shapes, job.network, job.save.save_precision)
+
+
+def _memory(services: Services, job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any] | None:
+    """What takes how much memory, after the switches that ``fit_in_gb`` turns on; ``None`` if it is not known."""
+    if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)):
+        return None
+    on_gpu = services.host.device() != "cpu" and job.training.device != "cpu"
+    if not on_gpu and job.training.mixed_precision == "auto":
+        job = changed(job, {"training.mixed_precision": "no"})  # what the worker chooses on the CPU
+    fitted, switched = fit(shapes, job)
+    estimate = estimate_memory(shapes, fitted)
+    if estimate is None:
+        return None
+    parts = [{"name": name, "bytes": size} for name, size in (
+        ("UNet", estimate.unet), ("text encoder", estimate.text_encoder), ("LoRA and optimizer", estimate.network),
+        ("work of a step", estimate.activations), ("driver and libraries", estimate.libraries)) if size]
+    return {"total_bytes": estimate.total, "parts": parts, "on_gpu": on_gpu, "switched": switched,
+            "limit_bytes": None if job.training.fit_in_gb is None else int(job.training.fit_in_gb * GB)}

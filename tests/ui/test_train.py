@@ -146,12 +146,16 @@ def test_the_name_that_will_be_used_is_told(tab):
     assert check(tab, save={"output_name": "alice"})["output_name_final"] == "alice"
 
 
+def with_header(tab, shapes):
+    """Give the loaded checkpoint a header with ``shapes``; nothing reads the tensors."""
+    entries = {key: {"dtype": "F16", "shape": shape, "data_offsets": [0, 0]} for key, shape in shapes.items()}
+    header = json.dumps(entries).encode()
+    tab.services.host.checkpoint().path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
 def test_the_size_of_the_file_is_told_from_the_checkpoints_header(tab):
     assert check(tab)["file_size_bytes"] is None  # the stand-in's checkpoint is empty
-    path = tab.services.host.checkpoint().path
-    key = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
-    header = json.dumps({key: {"dtype": "F16", "shape": [320, 320], "data_offsets": [0, 204800]}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with_header(tab, {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight": [320, 320]})
     weights = 32 * (320 + 320) * 2
     assert weights < check(tab)["file_size_bytes"] < weights + 7000
 
@@ -186,3 +190,25 @@ def test_for_a_thousand_pictures_the_totals_take_a_tenth_of_a_second(tab, tmp_pa
         check(tab, dataset={"train_batch_size": batch_size})
         times.append(time.process_time() - began)
     assert sorted(times)[3] < 0.1, times
+
+
+def test_the_memory_a_run_needs_is_told_and_made_to_fit(tab, tmp_path):
+    with_header(tab, {"model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+                      "model.diffusion_model.input_blocks.1.0.in_layers.2.weight": [1280, 2560, 3, 3]})
+    enough = check(tab, training={"fit_in_gb": 64})["memory"]
+    assert enough["total_bytes"] == sum(part["bytes"] for part in enough["parts"]) and not enough["switched"]
+    tight = check(tab, training={"fit_in_gb": 1})["memory"]
+    assert tight["limit_bytes"] == 2 ** 30 and tight["total_bytes"] <= enough["total_bytes"]
+    assert check(tab, dataset={"resolution": "a lot"})["memory"] is None
+
+
+def test_how_long_a_run_takes_goes_by_the_last_one_on_the_checkpoint(tab):
+    assert check(tab)["seconds"] is None
+    run_id = tab.start()
+    tab.wait_for(run_id, "finished")
+    pace = [event["seconds_per_step"] for event in tab.get(f"runs/{run_id}").json()["events"]
+            if event["event"] == "step"][-1]
+    told = check(tab)
+    assert told["seconds"] == pytest.approx(told["total_steps"] * pace)
+    wider = check(tab, dataset={"resolution": "1024"})
+    assert wider["seconds"] == pytest.approx(wider["total_steps"] * pace * 4)

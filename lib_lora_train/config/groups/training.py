@@ -32,6 +32,22 @@ class TrainingSettings:
                "network_train_unet_only, and with captions that stay the same: no shuffling, tag dropout, tag warmup "
                "or wildcards.", label="Encode captions once",
         advice="Saves 1.7 GB with SDXL in half precision, and some time in each step.")
+    base_weights: str = setting(
+        "full", "How the frozen weights of UNet and text encoder are kept: full, fp8 (half the memory) or nf4 (about a "
+        "quarter). The LoRA itself stays exact.", choices=("full", "fp8", "nf4"), sd_scripts="fp8_base",
+        advice="fp8 costs little quality and about a tenth of the speed; nf4 is for the smallest cards.")
+    weights_on_cpu: int = setting(
+        0, "Share of the frozen weights that waits in main memory and is brought to the GPU layer by layer.",
+        unit="%", minimum=0, maximum=100, label="Weights in main memory", sd_scripts="blocks_to_swap",
+        advice="The last resort: it works on any card, but each step waits for the copies.")
+    fused_backward_pass: bool = setting(
+        False, "Let each part of the network learn as soon as its gradient is there, and free the gradient at once.",
+        label="Free gradients at once",
+        advice="Saves as much as the LoRA is big; gradients cannot be added up or limited then.")
+    fit_in_gb: Optional[float] = setting(
+        None, "Use no more GPU memory than this: the switches above are chosen so that the run fits, and tried before "
+        "the first step.", unit="GB", minimum=1, maximum=1000, view="main", label="Fits in",
+        advice="What your card has, less 0.5 to 1 GB for the screen. Empty: as set below.")
     seed: int = setting(42, "The same seed and settings give the same LoRA.", minimum=0, maximum=4294967295,
                         advice="If nothing else helps, another seed sometimes does.")
     device: str = setting("auto", "Where to train: auto, cuda, cuda:1, mps or cpu.", view="hidden")

@@ -1,0 +1,211 @@
+"""How much GPU memory a run needs, and which switches make it fit, from the checkpoint's header alone.
+
+What activations take was counted on the full-size models by ``benchmarks/activations.py``; everything else follows
+from shapes. A GPU's driver and libraries take some too, which is a round figure here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..config.check import captions_can_be_kept
+from ..config.job import Job
+from ..config.optimizer_facts import OPTIMIZERS
+from .size import trained_values
+
+GB = 2 ** 30
+_LIBRARIES = int(0.7 * GB)
+"""CUDA's context, kernels and scratch memory of convolutions."""
+_UNET, _TEXT = "model.diffusion_model.", ("cond_stage_model.", "conditioner.embedders.")
+_WIDTH = _UNET + "input_blocks.0.0.weight"
+_IN_BLOCKS = tuple(_UNET + part for part in ("input_blocks.", "middle_block.", "output_blocks."))
+_FULL_WIDTH = 320
+_BITS = {"full": 16, "fp8": 8, "nf4": 4.5}
+
+
+@dataclass(frozen=True)
+class _Activations:
+    """Bytes for each latent pixel of each picture of a batch; with checkpointing, and for one window of text."""
+
+    plain: int
+    checkpointed: int
+    text: int
+    text_checkpointed: int
+
+
+_ACTIVATIONS = {"SD1": _Activations(309_220, 75_469, 29_000_000, 3_000_000),
+                "SD2": _Activations(304_151, 70_445, 72_000_000, 5_000_000),
+                "SDXL": _Activations(514_022, 49_232, 154_000_000, 9_000_000)}
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes of GPU memory by what takes them. A part may be 0."""
+
+    unet: int
+    text_encoder: int
+    network: int
+    activations: int
+    libraries: int = _LIBRARIES
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.unet + self.text_encoder + self.network + self.activations + self.libraries
+
+
+@dataclass(frozen=True)
+class Saving:
+    """One switch: the settings it changes, its words, and what it would save, in bytes."""
+
+    changes: Mapping[str, object]
+    words: str
+    bytes: int
+
+
+def estimate_memory(shapes: Mapping[str, Sequence[int]], job: Job) -> MemoryEstimate | None:
+    """What ``job`` needs on a GPU at its peak, while it trains; ``None`` if the checkpoint is not a known kind."""
+    if _WIDTH not in shapes:
+        return None
+    training = job.training
+    bits, away = _BITS[training.base_weights], training.weights_on_cpu / 100
+    full = 32 if training.mixed_precision == "no" else 16
+    in_blocks = _values(shapes, _IN_BLOCKS)
+    text = 0 if training.cache_text_encoder_outputs else _values(shapes, _TEXT)
+    stored = bits if training.base_weights != "full" else full
+    unet = (in_blocks * stored * (1 - away) + (_values(shapes, (_UNET,)) - in_blocks) * full) / 8
+    return MemoryEstimate(int(unet), int(text * stored * (1 - away) / 8), _network_bytes(shapes, job),
+                          _activation_bytes(shapes, job))
+
+
+def savings(shapes: Mapping[str, Sequence[int]], job: Job) -> list[Saving]:
+    """The switches that are still off, the cheapest first, with what each alone would save."""
+    now = estimate_memory(shapes, job)
+    if now is None:
+        return []
+    found = []
+    for changes, words in _possible(job):
+        after = estimate_memory(shapes, changed(job, changes))
+        saved = now.total - after.total if after else 0
+        if saved > 0:
+            found.append(Saving(changes, words, saved))
+    return found
+
+
+def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
+    """``job`` with as few switches as make it fit into ``training.fit_in_gb``, and what was switched, in words.
+
+    The switches are tried in the order of their price in speed and quality, and one on top of the other. What nothing
+    helps is left as small as it gets; the words then say so. Without a limit nothing is changed.
+    """
+    limit = job.training.fit_in_gb
+    estimate = estimate_memory(shapes, job)
+    if limit is None or estimate is None:
+        return job, []
+    told: dict[str, str] = {}
+    while estimate.total > limit * GB:
+        step = next(iter(_ladder(job)), None)
+        if step is None:
+            told[""] = (f"It still needs about {in_gb(estimate.total)}: lower resolution, train_batch_size or "
+                        "network_dim.")
+            break
+        job = changed(job, step[0])
+        told |= dict.fromkeys(step[0], step[1])
+        estimate = estimate_memory(shapes, job) or estimate
+    return job, list(told.values())
+
+
+def out_of_memory_advice(shapes: Mapping[str, Sequence[int]] | None, job: Job) -> str:
+    """Three settings that would save the most, for someone whose GPU is full."""
+    best = sorted(savings(shapes, job), key=lambda saving: -saving.bytes)[:3] if shapes else []
+    if not best:
+        return "Lower dataset.resolution, dataset.train_batch_size or network.network_dim."
+    return "These would save: " + "; ".join(f"{saving.words}, about {in_gb(saving.bytes)}" for saving in best) + "."
+
+
+def in_gb(size: int) -> str:
+    """``size`` bytes as ``5.2 GB``."""
+    return f"{size / GB:.1f} GB"
+
+
+def changed(job: Job, changes: Mapping[str, object]) -> Job:
+    """``job`` with settings, named as ``group.setting``, changed."""
+    for key, value in changes.items():
+        group, name = key.split(".")
+        part = dataclasses.replace(getattr(job, group), **{name: value})
+        job = dataclasses.replace(job, **{group: part})
+    return job
+
+
+def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
+    """What can still be switched without changing what is learned, the cheapest first."""
+    training = job.training
+    steps: list[tuple[dict[str, object], str]] = []
+    if not training.cache_text_encoder_outputs and captions_can_be_kept(job):
+        steps.append(({"training.cache_text_encoder_outputs": True}, "captions encoded once, before the first step"))
+    if not training.gradient_checkpointing:
+        steps.append(({"training.gradient_checkpointing": True}, "gradient checkpointing (about a quarter slower)"))
+    if training.base_weights == "full":
+        steps.append(({"training.base_weights": "fp8"}, "base weights in fp8 (about a tenth slower)"))
+    for share in (25, 50, 75, 100):
+        if training.weights_on_cpu < share:
+            steps.append(({"training.weights_on_cpu": share}, f"{share} % of the weights in main memory (slower)"))
+    return steps
+
+
+def _possible(job: Job) -> list[tuple[dict[str, object], str]]:
+    steps = [step for step in _ladder(job) if step[0].get("training.weights_on_cpu") in (None, 50)]
+    width, height = job.dataset.size
+    if job.dataset.train_batch_size > 1:
+        steps.append(({"dataset.train_batch_size": 1}, "a train_batch_size of 1"))
+    if min(width, height) > 512:
+        smaller = f"{width * 3 // 4 // 64 * 64}x{height * 3 // 4 // 64 * 64}"
+        steps.append(({"dataset.resolution": smaller}, f"a resolution of {smaller}"))
+    if job.network.network_dim > 8:
+        half = job.network.network_dim // 2
+        steps.append(({"network.network_dim": half}, f"a network_dim of {half}"))
+    if not job.network.network_train_unet_only and not job.network.network_train_text_encoder_only:
+        steps.append(({"network.network_train_unet_only": True}, "training the UNet only"))
+    eight_bit = f"{job.optimizer.optimizer_type}8bit"
+    if eight_bit in OPTIMIZERS:
+        steps.append(({"optimizer.optimizer_type": eight_bit}, f"the optimizer {eight_bit}"))
+    return steps
+
+
+def _values(shapes: Mapping[str, Sequence[int]], prefixes: tuple[str, ...]) -> int:
+    total = 0
+    for name, shape in shapes.items():
+        if name.startswith(prefixes):
+            count = 1
+            for side in shape:
+                count *= side
+            total += count
+    return total
+
+
+def _network_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
+    """Weights and gradients in float32, and what the optimizer remembers."""
+    trained = trained_values(shapes, job.network)
+    gradients = 0 if job.training.fused_backward_pass else 4
+    return int(trained * (4 + gradients + OPTIMIZERS[job.optimizer.optimizer_type].state_bytes))
+
+
+def _activation_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
+    known = _ACTIVATIONS[_family(shapes)]
+    width, height = job.dataset.size
+    batch, thinner = job.dataset.train_batch_size, shapes[_WIDTH][0] / _FULL_WIDTH
+    wide = 2 if job.training.mixed_precision == "no" else 1
+    checkpointed = job.training.gradient_checkpointing
+    pixels = (width // 8) * (height // 8) * (known.checkpointed if checkpointed else known.plain)
+    text = 0
+    if not (job.network.network_train_unet_only or job.training.cache_text_encoder_outputs):
+        text = (known.text_checkpointed if checkpointed else known.text) * (job.base.max_token_length // 75)
+    return int((pixels + text) * batch * thinner * wide)
+
+
+def _family(shapes: Mapping[str, Sequence[int]]) -> str:
+    if any(name.startswith("conditioner.embedders.") for name in shapes):
+        return "SDXL"
+    return "SD2" if any(name.startswith("cond_stage_model.model.") for name in shapes) else "SD1"

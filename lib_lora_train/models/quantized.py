@@ -1,0 +1,146 @@
+"""Ways to keep a frozen weight in fewer bits, and to make it whole again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+_FP8 = torch.float8_e4m3fn
+_FP8_LARGEST = 448.0
+_SMALLEST = 2.0 ** -15
+"""Below this a channel is as good as empty, and its factor still fits into float16."""
+_NF4_BLOCK = 64
+
+# Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), appendix E: the quantiles of the normal distribution, asymmetric so
+# that zero is among them
+_NF4_VALUES = (-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+               -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+               0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+               0.7229568362236023, 1.0)
+
+
+class Packed(Protocol):
+    """A weight as it is kept."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it is made whole as."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes it takes as it is kept."""
+
+    def whole(self) -> Tensor:
+        """The weight in its own shape and ``dtype``."""
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Packed:
+        """The same with every tensor in it replaced by what ``change`` makes of it (on another device)."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A weight as it is."""
+
+    tensor: Tensor
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The tensor's."""
+        return self.tensor.dtype
+
+    @property
+    def bytes(self) -> int:
+        """The tensor's."""
+        return self.tensor.numel() * self.tensor.element_size()
+
+    def whole(self) -> Tensor:
+        """The tensor itself."""
+        return self.tensor
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Plain:
+        """See ``Packed``."""
+        return Plain(change(self.tensor))
+
+
+@dataclass(frozen=True)
+class Fp8:
+    """Eight bits a value (e4m3, Micikevicius et al. 2022, arXiv:2209.05433) and a factor for each output channel.
+
+    The factor, a power of two, brings each channel to the upper end of the format's range. Without it, as a plain cast
+    has it, most of a diffusion model's weights fall among the format's smallest numbers, where few bits are left.
+    """
+
+    values: Tensor
+    factors: Tensor
+    dtype: torch.dtype
+
+    @classmethod
+    def pack(cls, weight: Tensor) -> Fp8:
+        """Pack ``weight`` (out, in[, k, k])."""
+        rows = weight.float()
+        largest = rows.flatten(1).abs().amax(1).clamp(min=_SMALLEST).view(-1, *[1] * (weight.ndim - 1))
+        factors = torch.exp2(torch.ceil(torch.log2(largest / _FP8_LARGEST)))
+        return cls((rows / factors).to(_FP8), factors.to(weight.dtype), weight.dtype)
+
+    @property
+    def bytes(self) -> int:
+        """One a value, and the factors."""
+        return self.values.numel() + self.factors.numel() * self.factors.element_size()
+
+    def whole(self) -> Tensor:
+        """values · factors, in ``dtype``; exact, since the factors are powers of two."""
+        return self.values.to(self.dtype).mul_(self.factors)
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Fp8:
+        """See ``Packed``."""
+        return replace(self, values=change(self.values), factors=change(self.factors))
+
+
+@dataclass(frozen=True)
+class Nf4:
+    """Four bits a value: the nearest of 16 quantiles of the normal distribution, and the largest of each 64 values.
+
+    Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), section 3, without the second quantization of the largest values.
+    """
+
+    pairs: Tensor
+    """Two values a byte, (⌈n / 2⌉,)."""
+    largest: Tensor
+    """Of each block, (⌈n / 64⌉,), float16 where the weight is."""
+    table: Tensor
+    """What the two halves of each byte stand for: (256, 2)."""
+    shape: torch.Size
+    dtype: torch.dtype
+
+    @classmethod
+    def pack(cls, weight: Tensor) -> Nf4:
+        """Pack ``weight`` of any shape."""
+        flat = weight.float().flatten()
+        blocks = torch.nn.functional.pad(flat, (0, -len(flat) % _NF4_BLOCK)).view(-1, _NF4_BLOCK)
+        largest = blocks.abs().amax(1)
+        values = torch.tensor(_NF4_VALUES, device=weight.device)
+        borders = (values[1:] + values[:-1]) / 2
+        numbers = torch.bucketize(blocks / largest.clamp(min=1e-12)[:, None], borders).to(torch.uint8).view(-1, 2)
+        table = torch.stack([values.repeat_interleave(16), values.repeat(16)], 1)
+        return cls(numbers[:, 0] * 16 + numbers[:, 1], largest, table.to(weight.dtype), weight.shape, weight.dtype)
+
+    @property
+    def bytes(self) -> int:
+        """Half a byte a value and what each block and the table take."""
+        return self.pairs.numel() + sum(part.numel() * part.element_size() for part in (self.largest, self.table))
+
+    def whole(self) -> Tensor:
+        """The 16 values times the largest of each block."""
+        values = self.table.index_select(0, self.pairs.int()).view(-1, _NF4_BLOCK)
+        return (values * self.largest[:, None].to(self.dtype)).flatten()[:self.shape.numel()].view(self.shape)
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Nf4:
+        """See ``Packed``."""
+        return replace(self, pairs=change(self.pairs), largest=change(self.largest), table=change(self.table))
+
+
+PACKERS: Mapping[str, Callable[[Tensor], Packed]] = {"fp8": Fp8.pack, "nf4": Nf4.pack}

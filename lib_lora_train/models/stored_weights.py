@@ -1,0 +1,174 @@
+"""Frozen weights kept small or away: in fp8 or nf4, or in main memory, and made whole when their layer computes.
+
+A layer whose weight is stored keeps nothing of it for the backward pass: it is made whole once more there, so that
+never more than a few layers' weights are whole at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.grad import conv2d_input
+
+from .prefetch import Prefetcher
+from .quantized import PACKERS, Packed, Plain
+
+__all__ = ["StoredConv2d", "StoredLinear", "keep_on_cpu", "store_weights", "stored_layers", "weight_bytes"]
+
+
+class StoredWeight:
+    """One layer's weight: packed, and on the device that computes or, with a ``prefetcher``, in main memory."""
+
+    def __init__(self, packed: Packed) -> None:
+        self.packed = packed
+        self.prefetcher: Prefetcher | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether the weight stays in main memory and is brought for each use."""
+        return self.prefetcher is not None
+
+    def whole(self) -> Tensor:
+        """The weight as its layer computes with it: a new tensor, unless it is stored plainly where it is used."""
+        packed = self.packed if self.prefetcher is None else self.prefetcher.fetch(self.packed)
+        return packed.whole()
+
+    def move(self, change: Callable[[Tensor], Tensor]) -> None:
+        """Apply ``change`` (to another device) to what is stored; a weight that is away stays there."""
+        if not self.away:
+            self.packed = self.packed.changed(change)
+
+
+class _StoredLayer:
+    """What both kinds of layer with a stored weight share; ``stored`` is set by ``store_weights``."""
+
+    stored: StoredWeight
+
+    @property
+    def weight(self) -> Tensor:
+        """The whole weight, without gradient."""
+        return self.stored.whole()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        self.stored.move(fn)
+        return super()._apply(fn, recurse)  # type: ignore[misc]
+
+
+class StoredLinear(_StoredLayer, nn.Linear):  # type: ignore[misc,override]
+    """A Linear layer that computes with a stored weight, in that weight's dtype."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x Wᵀ + b."""
+        x, bias = _as_computed(self, x)
+        return _LinearWithStored.apply(x, self.stored, bias)  # type: ignore[no-any-return]
+
+
+class StoredConv2d(_StoredLayer, nn.Conv2d):  # type: ignore[misc,override]
+    """A convolution that computes with a stored weight, in that weight's dtype."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x * W + b."""
+        x, bias = _as_computed(self, x)
+        return _ConvWithStored.apply(  # type: ignore[no-any-return]
+            x, self.stored, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def store_weights(network: nn.Module, how: str) -> None:
+    """Keep the weights of the Linear layers and convolutions inside ``network``'s blocks as ``how`` says.
+
+    ``how`` is ``full`` (as they are), ``fp8`` or ``nf4``; layers stored before as ``full`` can be packed later, not the
+    other way round. Layers outside of blocks (the first and last convolution, what reads the timestep) and the norms
+    are small, and stay. Do this before a LoRA network is made on ``network``.
+    """
+    for layer in _layers_in_blocks(network):
+        if not isinstance(layer, _StoredLayer):
+            weight = layer._parameters.pop("weight")
+            assert weight is not None
+            layer.__class__ = StoredLinear if isinstance(layer, nn.Linear) else StoredConv2d
+            layer.__dict__["stored"] = StoredWeight(Plain(weight.detach()))
+        stored = _stored(layer)
+        if how != "full" and isinstance(stored.packed, Plain):
+            stored.packed = PACKERS[how](stored.packed.tensor)
+
+
+def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefetcher:
+    """Leave about ``share`` (0 to 1) of the bytes of the stored weights in main memory.
+
+    Layers that stay away are spread evenly, so that the next is brought while those between them compute.
+    """
+    prefetcher = Prefetcher(device)
+    owed = 0.0
+    for layer in stored_layers(network):
+        stored = _stored(layer)
+        owed += share * stored.packed.bytes
+        if owed >= stored.packed.bytes:
+            owed -= stored.packed.bytes
+            stored.prefetcher = prefetcher
+            stored.packed = stored.packed.changed(_into_main_memory(device))
+    return prefetcher
+
+
+def stored_layers(network: nn.Module) -> Iterator[nn.Module]:
+    """The layers of ``network`` whose weights are stored, in the order in which they are defined."""
+    return (module for module in network.modules() if isinstance(module, _StoredLayer))  # type: ignore[misc]
+
+
+def weight_bytes(network: nn.Module, *, on_device: bool) -> int:
+    """Bytes of all frozen tensors of ``network``; only of those not kept in main memory with ``on_device``."""
+    plain = sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
+    stored = (_stored(layer) for layer in stored_layers(network))
+    return plain + sum(weight.packed.bytes for weight in stored if not (on_device and weight.away))
+
+
+class _LinearWithStored(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stored: StoredWeight, bias: Tensor | None) -> Tensor:
+        ctx.stored = stored
+        return functional.linear(x, stored.whole(), bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return gradients[0] @ ctx.stored.whole(), None, None
+
+
+class _ConvWithStored(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stored: StoredWeight, bias: Tensor | None, stride: tuple[int, ...],
+                padding: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> Tensor:
+        ctx.stored, ctx.size, ctx.rest = stored, x.shape, (stride, padding, dilation, groups)
+        return functional.conv2d(x, stored.whole(), bias, stride, padding, dilation, groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        change = conv2d_input(ctx.size, ctx.stored.whole(), gradients[0], *ctx.rest)
+        return change, None, None, None, None, None, None
+
+
+def _as_computed(layer: StoredLinear | StoredConv2d, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    dtype = layer.stored.packed.dtype
+    return x.to(dtype), None if layer.bias is None else layer.bias.to(dtype)
+
+
+def _layers_in_blocks(network: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
+    """Linear layers and convolutions that stand in some list of blocks."""
+    for name, module in network.named_modules():
+        in_block = any(part.isdigit() or part == "mid_block" for part in name.split("."))
+        if in_block and isinstance(module, (nn.Linear, nn.Conv2d)):
+            yield module
+
+
+def _stored(layer: nn.Module) -> StoredWeight:
+    assert isinstance(layer, _StoredLayer)
+    return layer.stored
+
+
+def _into_main_memory(device: torch.device) -> Callable[[Tensor], Tensor]:
+    def change(tensor: Tensor) -> Tensor:
+        tensor = tensor.to("cpu")
+        return tensor.pin_memory() if device.type == "cuda" else tensor  # pinned: copied while the GPU computes
+
+    return change

@@ -1,0 +1,149 @@
+"""Training in little memory: how the base is kept, and the dry step that proves that it fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+
+from ..config.groups.training import TrainingSettings
+from ..config.job import Job
+from ..config.optimizer_facts import OPTIMIZERS
+from ..dataset.buckets import Frame
+from ..dataset.plan import TrainingPlan
+from ..dataset.train_captions import plain_caption
+from ..errors import RunError
+from ..models.load import BaseModel
+from ..models.stored_weights import keep_on_cpu, store_weights, stored_layers
+from .model import TrainedModel
+from .report import Reporter
+from .step import Learner
+
+_NEARLY_FULL = 0.02
+
+
+def wants_stored_weights(settings: TrainingSettings) -> bool:
+    """Whether the base's weights are kept in another way than as they are, or may have to be."""
+    return settings.base_weights != "full" or settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
+
+
+def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device) -> None:
+    """Keep the weights of the UNet's and the text encoder's blocks as ``settings`` say; before a network is made."""
+    if not wants_stored_weights(settings):
+        return
+    for network in frozen_networks(base):
+        store_weights(network, settings.base_weights)
+        if settings.weights_on_cpu and device.type != "cpu":
+            keep_on_cpu(network, settings.weights_on_cpu / 100, device)
+
+
+def frozen_networks(base: BaseModel) -> list[torch.nn.Module]:
+    """The networks that every step computes with."""
+    return [base.unet, *base.text_encoders]
+
+
+def checkpoint_gradients(model: TrainedModel) -> None:
+    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): what is in between is computed again, not kept."""
+    model.base.unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
+    model.base.unet.enable_gradient_checkpointing()
+    if model.trains_text_encoder:
+        for text_encoder in model.base.text_encoders:
+            text_encoder.train()
+            text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def limit_gpu(settings: TrainingSettings, device: torch.device) -> None:
+    """Let PyTorch say that memory is full at ``fit_in_gb``, instead of taking what others need."""
+    if settings.fit_in_gb is not None and device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, settings.fit_in_gb * 2 ** 30 / total), device)
+
+
+def dry_step(learner: Learner, plan: TrainingPlan, job: Job) -> None:
+    """Forward and backward of the biggest batch there is, and as much memory as the optimizer will remember things in.
+
+    Nothing is learned: the gradients are thrown away, and the random streams of the steps do not depend on it.
+    """
+    model, network = learner.model, learner.model.network
+    bucket = max(plan.by_bucket, key=lambda bucket: bucket.width * bucket.height)
+    size = min(plan.batch_size, sum(plan.pictures[index].repeats for index in plan.by_bucket[bucket]))
+    longest = max((plain_caption(picture, job.dataset) for picture in plan.pictures), key=model.length_of)
+    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    states = int(trained * OPTIMIZERS[job.optimizer.optimizer_type].state_bytes)
+    network.train()
+    try:
+        latents = torch.zeros(size, 4, bucket.height // 8, bucket.width // 8, device=model.device)
+        remembered = torch.empty(states, dtype=torch.uint8, device=model.device)
+        prediction = model.predict(latents, torch.zeros(size, dtype=torch.long, device=model.device),
+                                   [longest] * size, [Frame.whole(bucket.width, bucket.height)] * size)
+        with learner.fused.held() if learner.fused is not None else nullcontext():
+            model.accelerator.backward(prediction.float().square().mean())
+        del remembered
+    finally:
+        learner.optimizer.zero_grad(set_to_none=True)
+        network.eval()
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether ``problem`` is what PyTorch raises when memory is full, on a GPU or on the CPU."""
+    return isinstance(problem, torch.cuda.OutOfMemoryError) or (
+        isinstance(problem, RuntimeError) and "not enough memory" in str(problem))
+
+
+def prove(model: TrainedModel, job: Job, dry_step: Callable[[], None], reporter: Reporter, advice: str) -> Job:
+    """Try ``dry_step``; as long as memory is full, save more of it, tell so, and try again. Returns the job as it is.
+
+    Only what does not change what is learned is switched: gradient checkpointing, then fp8 and main memory for base
+    weights where ``fit_in_gb`` allows that. Raises ``RunError`` with ``advice`` if nothing is left to switch.
+    """
+    while True:
+        try:
+            dry_step()
+            return job
+        except RuntimeError as problem:
+            if not is_out_of_memory(problem):
+                raise
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        step = _save_more(model, job)
+        if step is None:
+            raise RunError(f"The GPU's memory is too small for one step of this job. {advice}")
+        job, words = step
+        reporter.warning(f"One step does not fit into the GPU's memory, so {words} from here on.")
+
+
+def note_memory(device: torch.device, reporter: Reporter) -> None:
+    """Tell the most memory that was in use so far, and whether Windows has begun to use main memory in its place."""
+    if device.type != "cuda":
+        return
+    free, total = torch.cuda.mem_get_info(device)
+    reporter.event("memory", {"peak_bytes": torch.cuda.max_memory_reserved(device), "device_bytes": total})
+    if sys.platform == "win32" and free < _NEARLY_FULL * total:
+        reporter.warning("The GPU's memory is full, so Windows uses main memory in its place and steps take many times "
+                         "as long. Set training.fit_in_gb to 1 GB less than the card has, or close other programs.")
+
+
+def _save_more(model: TrainedModel, job: Job) -> tuple[Job, str] | None:
+    training = job.training
+    if not training.gradient_checkpointing:
+        checkpoint_gradients(model)
+        return _with(job, gradient_checkpointing=True), "gradient checkpointing is on, which is a quarter slower,"
+    if next(stored_layers(model.base.unet), None) is None:
+        return None
+    if training.base_weights == "full":
+        for network in frozen_networks(model.base):
+            store_weights(network, "fp8")
+        return _with(job, base_weights="fp8"), "the base weights are kept in fp8"
+    if training.weights_on_cpu < 100:
+        share = 50 if training.weights_on_cpu < 50 else 100
+        for network in frozen_networks(model.base):
+            keep_on_cpu(network, share / 100, model.device)
+        return _with(job, weights_on_cpu=share), f"{share} % of the base weights wait in main memory"
+    return None
+
+
+def _with(job: Job, **changes: object) -> Job:
+    return dataclasses.replace(job, training=dataclasses.replace(job.training, **changes))  # type: ignore[arg-type]
