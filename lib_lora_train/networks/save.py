@@ -86,6 +86,8 @@ def load_network_file(path: Path) -> LoraFile:
 
     Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
     """
+    if not path.exists():
+        raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists, or put it back.")
     file = read_checkpoint(path)
     if not looks_like_lora(file.shapes):
         raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")

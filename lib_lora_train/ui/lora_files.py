@@ -14,6 +14,7 @@ _ENDING = ".safetensors"
 _MOST_FILES = 5000
 _MOST_TAGS = 8
 _LONGEST_VALUE = 300
+_ONLY_IN_SDXL = ("lora_te1_", "lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_")
 _FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sd_v2_v": "SD 2.x", "sdxl_base_v1-0": "SDXL"}
 
 
@@ -78,9 +79,19 @@ def why_not_trained(path: Path) -> str | None:
     return read_facts(path).problem if path.suffix.lower() == _ENDING else None
 
 
+def is_for_sdxl(path: Path) -> bool | None:
+    """Whether the LoRA file ``path`` is for SDXL rather than SD 1.x or 2.x; ``None`` if its keys do not tell."""
+    if path.suffix.lower() != _ENDING:
+        return None
+    keys = read_facts(path).layers
+    if any(key.startswith(_ONLY_IN_SDXL) for key in keys):
+        return True
+    return False if any(key.startswith("lora_te_") for key in keys) else None
+
+
 def _family(facts: LoraFacts) -> str:
     """Which models it is for, by its keys first; empty if nothing tells."""
-    if any(key.startswith(("lora_te1_", "lora_te2_", "lora_unet_input_blocks_")) for key in facts.layers):
+    if any(key.startswith(_ONLY_IN_SDXL) for key in facts.layers):
         return "SDXL"
     version = facts.metadata.get("ss_base_model_version", "")
     return _FAMILIES.get(version, version)

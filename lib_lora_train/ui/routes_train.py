@@ -23,6 +23,7 @@ from ..dataset.thumbnails import thumbnail
 from ..errors import ConfigError, TrainLoraError
 from .access import dataset_folder, file_inside
 from .job_request import complete_job
+from .lora_files import is_for_sdxl
 from .pace import expected_seconds
 from .requests import JobRequest, LookRequest
 from .services import THUMBNAILS, Services
@@ -86,6 +87,8 @@ def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
         "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None, "memory": None,
         "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
+    if shapes:
+        problems += _family_problems(job, is_sdxl(shapes))
     if not any(problem.startswith("network.") for problem in problems):
         answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
     if job.dataset.train_data_dir:
@@ -119,6 +122,15 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
                 for step, factor in schedule_points(job.scheduler, plan.total_steps)]
     return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
             "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
+
+
+def _family_problems(job: Job, checkpoint_is_sdxl: bool) -> list[str]:
+    """That the LoRA to go on from is for another family than the checkpoint, told before the run finds it out."""
+    if not job.network.network_weights or is_for_sdxl(Path(job.network.network_weights)) in (None, checkpoint_is_sdxl):
+        return []
+    made_for, loaded = ("SD 1.x or 2.x", "SDXL") if checkpoint_is_sdxl else ("SDXL", "SD 1.x or 2.x")
+    return [f"network.network_weights is {Path(job.network.network_weights).stem!r}, which was made for {made_for}, "
+            f"but the checkpoint is {loaded}. Choose another LoRA, or the checkpoint that it was trained on."]
 
 
 def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:
