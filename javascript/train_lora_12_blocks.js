@@ -18,6 +18,9 @@
             number("network.network_dim", 32), least: 1, presets: false},
     };
 
+    /** Settings that change what the bars show. */
+    const DECIDES = ["network.network_type", "network.network_dim", "network.network_alpha", "network.network_weights"];
+
     const number = (key, fallback) => {
         const value = Number(form.get(key));
         return form.get(key) !== null && Number.isFinite(value) ? value : fallback;
@@ -144,8 +147,7 @@
         const text = base.control;
         const menu = h("select", {class: "tl-input tl-select", "aria-label": `${setting.label}: common lists`,
             on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "All blocks alike"));
-        const note = h("p", {class: "tl-note"}, "A block at 0 is neither trained nor saved. Draw over the bars, or " +
-            "use the arrow keys.");
+        const note = h("p", {class: "tl-note"});
         const bars = new Bars(setting.label, put);
         const details = h("div", {class: "tl-block-editor", hidden: true}, bars.element, note,
             base.element.querySelector(".tl-control"));
@@ -192,14 +194,18 @@
             bars.element.hidden = note.hidden = !values;
             menu.value = !given ? ALIKE : given.trim() in blocks.presets ? given.trim() : OWN;
             if (!values) return;
+            const kept = form.get("network.network_weights") ? "stays as it is in the LoRA that training goes on from" :
+                "is neither trained nor saved";
+            setText(note, `A block at 0 ${kept}. Draw over the bars, or use the arrow keys.`);
             const highest = Math.max(kind.least, kind.usual(), ...names().map((name) => values[name]));
             bars.show(values, names(), highest, kind.step);
         }
 
         known().then((answer) => {
             blocks = answer;
-            const lists = kind.presets ? Object.keys(blocks.presets).map((name) => h("option", {value: name}, name)) : [];
-            menu.append(...lists, h("option", {value: OWN}, "Numbers of your own"));
+            const lists = kind.presets ? Object.keys(blocks.presets) : [];
+            menu.append(...lists.map((name) => h("option", {value: name}, name)),
+                h("option", {value: OWN}, "Numbers of your own"));
             refresh();
         }).catch(() => {
             details.hidden = false;  // the text box works without the menu
@@ -211,8 +217,7 @@
             refresh();
         });
         TL.on("setting", ({keys}) => {
-            if (keys.some((key) => ["network.network_type", "network.network_dim", "network.network_alpha"]
-                .includes(key))) refresh();
+            if (keys.some((key) => DECIDES.includes(key))) refresh();
         });
         return {...base, control: menu, refresh};
     }

@@ -33,10 +33,11 @@
             note.hidden = !shown;
             if (!shown) return;
             const advice = h("p", {class: "tl-explain-advice"}, TL.icon("bulb"), h("span", {}, setting.advice));
+            const names = setting.sd_scripts || setting.name;
             fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
                 h("p", {}, setting.help), setting.advice ? advice : null,
-                h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {class: "tl-nowrap"},
-                    `In sd-scripts: ${setting.sd_scripts || setting.name}.`)));
+                h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {
+                    class: names.includes(" ") ? null : "tl-nowrap"}, `In sd-scripts: ${names}.`)));
             move(field);
         }
 

@@ -37,6 +37,7 @@ def test_a_common_list_is_shown_as_bars_for_the_blocks_that_the_kind_of_network_
     expect(page.locator(f"{RATES} .tl-block")).to_have_count(17)
     assert value(page, "block_lr_weight") == "skin only"
     expect(page.locator(f"{RATES} .tl-block-off")).to_have_count(7)
+    expect(page.locator(f"{RATES} .tl-note")).to_contain_text("A block at 0 is neither trained nor saved")
     assert heights(page) == ["100%"] + ["0%"] * 7 + ["100%"] * 9
     field(page, "network_type").select_option("LyCORIS-LoCon")
     expect(page.locator(f"{RATES} .tl-block")).to_have_count(26)
