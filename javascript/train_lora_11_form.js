@@ -53,8 +53,10 @@
 
     const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-    /** What stands in the form while it was not changed: the schema's default, or what the webui has set now. */
+    /** What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's. */
     function defaultOf(key) {
+        const own = TL.family && TL.family.defaults;
+        if (own && key in own) return own[key];
         if (key === "base.clip_skip" && TL.host && TL.host.clip_skip) return TL.host.clip_skip;
         const setting = settings.get(key);
         return setting ? setting.default : undefined;

@@ -99,8 +99,9 @@
         const input = control(setting, id);
         const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
         const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
-        const usual = inWords(form.defaultOf(setting.key));
-        const reset = TL.button(`Set ${label} back to ${usual}`, {kind: "quiet", icon: "reset", iconOnly: true,
+        const unused = h("p", {class: "tl-field-note", hidden: true});
+        const backTo = () => `Set ${label} back to ${inWords(form.defaultOf(setting.key))}`;
+        const reset = TL.button(backTo(), {kind: "quiet", icon: "reset", iconOnly: true,
             small: true, click: () => {
                 form.reset(setting.key);
                 input.focus({preventScroll: true});
@@ -110,12 +111,18 @@
             data: {key: setting.key}},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
         h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
-        problem, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
+        problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
         const refresh = () => {
             const changed = form.isChanged(setting.key) && !blank(form.defaultOf(setting.key));
             element.classList.toggle("tl-changed", changed);
             reset.hidden = !changed;
+            reset.title = backTo();
+            reset.setAttribute("aria-label", backTo());
+            const why = (TL.family && TL.family.unused[setting.key]) || "";
+            setText(unused, why);
+            unused.hidden = why === "";
+            element.classList.toggle("tl-unused", why !== "");
             const value = form.get(setting.key);
             if (kind === "switch") input.checked = Boolean(value);
             else if (!same(setting, input, value)) input.value = write(setting, value);
@@ -149,6 +156,7 @@
             after();
         });
         TL.on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
+        TL.on("family", () => fields.forEach((field) => field.refresh()));
         TL.on("problems", (problems) => {
             for (const field of fields) field.problem(problems[field.key] || "");
             after();

@@ -58,7 +58,7 @@
             this.asking = new AbortController();
             this.setBusy(true, asked);
             try {
-                const body = {folder, settings: {...form.job().dataset, train_data_dir: folder}};
+                const body = {folder, settings: {...TL.familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
                 const answer = await TL.api("dataset/look", {body, quiet: true, signal: this.asking.signal});
                 if (asked) this.remember(folder);
                 this.take(answer);

@@ -6,7 +6,6 @@
     const {h, fill, setText, form} = TL;
     const FOLLOW = " ";
     const INSIDE = "The one inside the checkpoint";
-    const FAMILIES = {sd1: "SD 1.x", sd2: "SD 2.x", sdxl: "SDXL"};
 
     function baseCard() {
         const checkpoint = picker("Checkpoint", "base.checkpoint", true);
@@ -25,19 +24,21 @@
             const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
             vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
                 host.vaes || []);
-            const name = loaded && !form.isChanged("base.checkpoint") ? FAMILIES[loaded.family] || loaded.family : "";
+            const name = TL.family ? TL.family.name : "";
             family.hidden = !name;
-            setText(family, name || "");
+            setText(family, name);
             setText(note, sentence(loaded));
         }
 
         function sentence(loaded) {
+            if (TL.family && TL.family.problem) return TL.family.problem;
             if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
             if (loaded) return "The LoRA is trained on what the webui has loaded when you press Train.";
             return "The webui has no checkpoint loaded. Load one, or choose one here.";
         }
 
         TL.on("host", show);
+        TL.on("family", show);
         TL.on("setting", ({keys}) => {
             if (keys.some((key) => key.startsWith("base."))) show();
         });

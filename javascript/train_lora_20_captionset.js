@@ -61,7 +61,7 @@
 
         /** @param {string} folder @returns {Promise<void>} rejects with the server's words */
         async open(folder) {
-            const settings = {...(TL.form.job().dataset || {})};
+            const settings = {...TL.familyDefaults("dataset"), ...(TL.form.job().dataset || {})};
             delete settings.train_data_dir;
             const answer = await TL.api("captions/open", {body: {folder, settings}, quiet: true});
             const same = answer.folder === this.folder && answer.session === this.session;

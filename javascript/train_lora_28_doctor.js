@@ -31,7 +31,7 @@
 
         examine() {
             const job = TL.form.job();
-            const settings = {...(job.dataset || {}), activation_tag: this.set.activationTag};
+            const settings = {...TL.familyDefaults("dataset"), ...(job.dataset || {}), activation_tag: this.set.activationTag};
             delete settings.train_data_dir;
             return this.ask({begin: true, settings, max_tokens: TL.form.get("base.max_token_length") || 225});
         }

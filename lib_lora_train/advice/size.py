@@ -53,13 +53,21 @@ class _Layer:
 
 def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
     """Names and shapes of the tensors in a .safetensors file; ``None`` if it is no such file."""
+    header = read_header(checkpoint)
+    return None if header is None else header[0]
+
+
+def read_header(checkpoint: Path) -> tuple[dict[str, list[int]], dict[str, str]] | None:
+    """The same with the file's metadata."""
     try:
         with checkpoint.open("rb") as file:
             length = struct.unpack("<Q", file.read(8))[0]
             header = json.loads(file.read(length)) if length <= _HEADER_BYTES_AT_MOST else {}
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"} or None
+        metadata = {str(key): str(value) for key, value in header.pop("__metadata__", {}).items()}
+        shapes = {name: entry["shape"] for name, entry in header.items()}
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
         return None
+    return (shapes, metadata) if shapes else None
 
 
 def is_sdxl(shapes: Mapping[str, Sequence[int]]) -> bool:

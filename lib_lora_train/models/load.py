@@ -18,7 +18,8 @@ from .build import ShapeProblem, TextEncoder, build_text_encoder, build_unet, bu
 from .checkpoint import Checkpoint, read_checkpoint
 from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, is_diffusers_vae, is_lora, is_vae, tell_family
 from .open_clip import from_open_clip
-from .prediction import EPSILON, VELOCITY, Prediction, probed_prediction, told_prediction
+from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
+from .probe import probed_prediction
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
@@ -71,7 +72,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
-    told = told_prediction(file)
+    told = told_prediction(file.path, file.tensors.keys(), file.metadata)
     place = _Place(dtype, torch.device(device))
     vae_file = read_vae(vae) if vae else file
     text_encoders = tuple(_load_text_encoder(file, kind, place) for kind in family.text_encoders)

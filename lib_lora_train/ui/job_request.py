@@ -16,6 +16,7 @@ from ..host.interface import Host, ModelFile
 from ..runs.folder import RunFolder, open_run
 from ..runs.names import lora_names, next_free_name
 from .access import dataset_folder
+from .checkpoint_family import fill_defaults
 from .lora_files import lora_file, why_not_trained
 from .services import Services
 
@@ -25,7 +26,8 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
 
     Left out, ``base.checkpoint``, ``base.vae`` and ``base.clip_skip`` are the webui's current ones (the VAE only with
     the current checkpoint; an empty text means the checkpoint's own), ``save.output_dir`` is its LoRA folder, and
-    ``save.output_name`` becomes the next free name. A path that may not be used is not in the job.
+    ``save.output_name`` becomes the next free name. What has another default for the checkpoint's family has that.
+    A path that may not be used is not in the job.
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
     base, save = filled.setdefault("base", {}), filled.setdefault("save", {})
@@ -41,6 +43,8 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
         "dataset.reg_data_dir": lambda: _fill_folder(services.host, dataset, "reg_data_dir"),
         "network.network_weights": lambda: _fill_lora(services.host, network)})
     _fill_device(services.host, filled)
+    if base.get("checkpoint"):
+        fill_defaults(Path(base["checkpoint"]), filled)
     if base.get("clip_skip") is None:
         base["clip_skip"] = services.host.clip_skip()
     if save.get("output_name"):
@@ -66,19 +70,20 @@ def _fill_checkpoint(host: Host, base: dict[str, Any]) -> None:
     if not given and current is None:
         raise ConfigError("The webui has no checkpoint loaded. Choose one at the top of the page.")
     path = given if given or current is None else str(current.path)
-    base["checkpoint"] = _listed(path, host.checkpoints(), "base.checkpoint", "checkpoint")
+    base["checkpoint"] = listed(path, host.checkpoints(), "base.checkpoint", "checkpoint")
 
 
 def _fill_vae(host: Host, base: dict[str, Any]) -> None:
     given, current = base.pop("vae", None), host.checkpoint()
     if given:
-        base["vae"] = _listed(given, host.vaes(), "base.vae", "VAE")
+        base["vae"] = listed(given, host.vaes(), "base.vae", "VAE")
     elif given is None and current is not None and base.get("checkpoint") == str(current.path):
         vae = host.vae()
         base["vae"] = None if vae is None else str(vae.path)
 
 
-def _listed(path: Any, known: list[ModelFile], key: str, what: str) -> str:
+def listed(path: Any, known: list[ModelFile], key: str, what: str) -> str:
+    """``path`` if it is one of the webui's ``known`` files. Raises ``ConfigError`` if it is not."""
     for file in known:
         if str(file.path) == path:
             return str(file.path)

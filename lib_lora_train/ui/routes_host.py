@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
 from ..host.interface import ModelFile
+from .checkpoint_family import facts_of
 from .form import form_schema
+from .job_request import listed
 from .services import Services
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/schema``, ``/host``, ``/busy`` and ``/environment/install``."""
+    """Add ``/schema``, ``/host``, ``/family``, ``/busy`` and ``/environment/install``."""
 
     def host() -> dict[str, Any]:
         webui = services.host
@@ -26,6 +29,10 @@ def register(router: APIRouter, services: Services) -> None:
         services.environment.install()
         return services.environment.state()
 
+    def family(path: str) -> dict[str, Any]:
+        return facts_of(Path(listed(path, services.host.checkpoints(), "base.checkpoint", "checkpoint"))).as_json()
+
+    router.add_api_route("/family", family, methods=["GET"])
     router.add_api_route("/schema", form_schema, methods=["GET"])
     router.add_api_route("/host", host, methods=["GET"])
     router.add_api_route("/busy", lambda: {"busy": busy(services)}, methods=["GET"])

@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.standin.checkpoint_file import SDXL, write_header
+
 from .conftest import evaluates, eventually, field, fill_in, go_to_tab, ready
 
 
@@ -177,3 +179,18 @@ def test_another_checkpoint_can_be_chosen_and_left_again(make_webui, open_tab, t
     shows(page, "#tl_base", "This one is used, whatever the webui has loaded.")
     select.select_option(index=0)
     shows(page, "#tl_base", "trained on what the webui has loaded")
+
+
+def test_another_checkpoint_brings_the_defaults_of_its_family(make_webui, open_tab, pictures, tmp_path):
+    sdxl = write_header(tmp_path / "big.safetensors", SDXL)
+    page = open_tab(make_webui("--checkpoint", str(sdxl)))
+    shows(page, "#tl_base", "SD 1.x")
+    expect(field(page, "resolution")).to_have_value("512")
+    page.locator("#tl_base select").first.select_option(label="big.safetensors")
+    expect(field(page, "resolution")).to_have_value("1024")
+    shows(page, "#tl_base", "SDXL")
+    shows(page, "#tl_base", "Has no effect: SDXL always reads the last layer but one.")
+    fill_in(page, pictures, resolution="768")
+    page.locator("#tl_base select").first.select_option(index=0)
+    shows(page, "#tl_base", "SD 1.x")
+    expect(field(page, "resolution")).to_have_value("768")
