@@ -32,6 +32,7 @@ _IA3_INPUT = ("ff.net.2", "mlp.fc2", "mlp.c_proj.weight")
 _SIDES = {"input": ("IN", len("lora_unet_down_blocks_0_attentions_0_")),
           "output": ("OUT", len("lora_unet_up_blocks_0_attentions_0_"))}
 _MIDDLE_NAME_CHARACTERS = len("lora_unet_mid_block_attentions_0_")
+_LONGER_THAN_SDXL = len("model.diffusion_model..weight") - len("lora_unet_")  # SDXL's keys are the original's names
 _TEXT_NAME_CHARACTERS = len("lora_te_text_model_encoder_layers_00_")
 
 
@@ -105,6 +106,7 @@ def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
 def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
     # SD 2.x reads the text encoder's last layer but one, so its last is not even loaded
     unused = max((int(match[2]) for key in shapes if (match := _OPEN_CLIP.match(key))), default=0)
+    original_names = is_sdxl(shapes)
     for key, shape in shapes.items():
         if match := _UNET.match(key):
             block, before = "M00", _MIDDLE_NAME_CHARACTERS
@@ -113,8 +115,9 @@ def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
                 block = f"{side}{int(match[2]):02d}"
             name = match[3] or ""
             group, end = _group_of(block, name)
+            characters = len(key) - _LONGER_THAN_SDXL if original_names else before + len(end)
             if group:
-                yield _Layer(group, block, name, shape[0], shape[1], math.prod(shape[2:]), before + len(end))
+                yield _Layer(group, block, name, shape[0], shape[1], math.prod(shape[2:]), characters)
         elif match := _TEXT.match(key):
             yield _Layer("text", "BASE", match[1], shape[0], shape[1], 1, _TEXT_NAME_CHARACTERS + len(match[1]))
         elif (match := _OPEN_CLIP.match(key)) and not (match[1] == "cond_stage_model" and int(match[2]) == unused):
