@@ -72,7 +72,7 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     from lib_lora_train.models.noise import noise_schedule
     from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
     from lib_lora_train.networks.lora import create_network
-    from lib_lora_train.training.fused import fuse
+    from lib_lora_train.training.fused import FusedSteps
     from lib_lora_train.training.memory import checkpoint_gradients, frozen_networks, store_base
     from lib_lora_train.training.model import TrainedModel
 
@@ -93,7 +93,7 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
         checkpoint_gradients(model)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     if settings.fused_backward_pass:
-        fuse(optimizer, scaled=False)
+        FusedSteps(optimizer, scaled=False)
     network.train()
     times = []
     for _ in range(steps):
