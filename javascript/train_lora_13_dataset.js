@@ -99,12 +99,14 @@
                 fill(this.found, this.input.value.trim() ? null : emptyFolder());
                 return;
             }
+            const held = TL.conceptFocus(this.found);
             const turn = () => {
                 this.showAll = !this.showAll;
                 this.show(answer);
             };
             fill(this.found, summary(answer), thumbnails(answer, this.showAll, turn), TL.findings(answer.problems),
-                leftOut(answer.left_out), shapes(answer.buckets), concepts(answer.concepts));
+                leftOut(answer.left_out), shapes(answer.buckets), TL.conceptTable(answer.concepts));
+            held();
         }
     }
 
@@ -176,16 +178,6 @@
                 svg("rect", {class: "tl-shape-outline", x: 24 - width * side / 2, y: 73 - height * side / 2,
                     width: width * side, height: height * side, rx: 2})),
             h("span", {class: "tl-shape-size"}, `${width}×${height}`));
-    }
-
-    function concepts(concepts) {
-        if (concepts.length < 2) return null;
-        return h("table", {class: "tl-table"},
-            h("thead", {}, h("tr", {}, ["Concept", "Pictures", "Repeats", "Seen in an epoch"].map((title) =>
-                h("th", {scope: "col"}, title)))),
-            h("tbody", {}, concepts.map((concept) => h("tr", {}, h("td", {}, concept.name),
-                h("td", {}, format.number(concept.pictures)), h("td", {}, `× ${concept.repeats}`),
-                h("td", {}, format.number(concept.pictures * concept.repeats))))));
     }
 
     function leftOut(files) {

@@ -74,6 +74,10 @@ def _dataset_problems(job: Job) -> list[str]:
     except ValueError:
         problems.append(f"dataset.face_crop_aug_range is {dataset.face_crop_aug_range!r}. Write two numbers from 1 to "
                         "100, the lower first, such as 2.0,4.0; or leave it empty.")
+    try:
+        _ = dataset.by_folder
+    except ValueError as problem:
+        problems.append(f"dataset.concept_settings: {problem}")
     extension = dataset.caption_extension
     if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
         problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")

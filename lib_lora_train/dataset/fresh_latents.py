@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +68,8 @@ class FreshLatents:
         else:
             faces = self._faces.find(picture.path, image) if self._faces is not None else ()
             cut = draw_cut(image, fit, self._settings, faces, rng)
-            seen, mirrored = draw_look(image, cut, self._settings, rng)
+            settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
+            seen, mirrored = draw_look(image, cut, settings, rng)
             mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
             seed = rng.getrandbits(63)
         if mask is None or not self._settings.alpha_mask:

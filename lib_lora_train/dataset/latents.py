@@ -143,8 +143,12 @@ class Wanted(NamedTuple):
 
     def parts_of(self, picture: Picture) -> tuple[str, ...]:
         """The names of all that is held of ``picture``."""
-        names = {"latent": True, "flipped": self.flipped, "mask": self.mask and picture.has_alpha}
+        names = {"latent": True, "flipped": self.flips(picture), "mask": self.mask and picture.has_alpha}
         return tuple(name for name, is_wanted in names.items() if is_wanted)
+
+    def flips(self, picture: Picture) -> bool:
+        """Whether the latent of the mirrored picture is wanted too: as for all, unless the folder says otherwise."""
+        return picture.is_mirrored(self.flipped)
 
 
 LATENT_ALONE = Wanted()
@@ -259,11 +263,12 @@ def _encode_batch(plan: TrainingPlan, batch: Sequence[_Loaded], encoder: Encoder
     pixels = torch.stack([loaded.pixels for loaded in batch if loaded.pixels is not None])
     paths = [plan.pictures[loaded.picture].path for loaded in batch]
     posterior = finite_posterior(paths, pixels, encoder)
-    flipped = finite_posterior(paths, pixels.flip(-1), encoder) if wanted.flipped else posterior
-    for loaded, mean, std, flipped_mean, flipped_std in zip(batch, *posterior, *flipped, strict=True):
+    flips = [wanted.flips(plan.pictures[loaded.picture]) for loaded in batch]
+    flipped = finite_posterior(paths, pixels.flip(-1), encoder) if any(flips) else posterior
+    for loaded, flips_too, mean, std, flipped_mean, flipped_std in zip(batch, flips, *posterior, *flipped, strict=True):
         generator = torch.Generator("cpu").manual_seed(loaded.seed)
         parts = {"latent": mean + std * torch.randn(mean.shape, generator=generator)}
-        if wanted.flipped:
+        if flips_too:
             parts["flipped"] = flipped_mean + flipped_std * torch.randn(mean.shape, generator=generator)
         if loaded.mask is not None:
             parts["mask"] = loaded.mask

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.concepts import AS_FOR_ALL, ConceptSettings
 from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
 from .captions import caption_lines, read_caption
-from .folders import ConceptFolder, LeftOut, find_layout, is_picture_name
+from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name
 from .images import PictureError, PictureHeader, decoding_threads, read_header
 from .problems import Problem, count_of, names_of
 
@@ -28,7 +29,7 @@ _PORTION = 64
 
 
 SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
-                 "use_folder_name", "enable_wildcard")
+                 "use_folder_name", "enable_wildcard", "concept_settings")
 """The settings that decide what a scan finds; the others come in later."""
 
 
@@ -39,7 +40,7 @@ class Picture:
     ``caption`` is one line. ``caption_source`` says where it comes from: ``file``, ``folder`` (the concept's name),
     ``activation_tag``, or ``none`` (then it is empty). ``caption_path`` is where the caption file is or would be.
     ``caption_lines`` are all lines of the file, for wildcards. ``regularization`` pictures show the class, not what
-    is to be learned.
+    is to be learned. ``own`` is what the folder has of its own.
     """
 
     path: Path
@@ -53,6 +54,15 @@ class Picture:
     caption_path: Path
     caption_lines: tuple[str, ...] = ()
     regularization: bool = False
+    own: ConceptSettings = AS_FOR_ALL
+
+    def keep_tokens(self, settings: DatasetSettings) -> int:
+        """How many tags keep their place in front: the folder's own number, or that for all."""
+        return settings.keep_tokens if self.own.keep_tokens is None else self.own.keep_tokens
+
+    def is_mirrored(self, for_all: bool) -> bool:
+        """Whether half of the looks are mirrored: as the folder says, or as for all."""
+        return for_all if self.own.flip_aug is None else self.own.flip_aug
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,8 @@ def survey(settings: DatasetSettings) -> Dataset:
     if not settings.reg_data_dir:
         return dataclasses.replace(found, problems=tuple(problems))
     folder = Path(settings.reg_data_dir)
-    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag=""), repeats=1)
+    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag="", concept_settings=[]),
+                            repeats=1)
     bare = [picture.path for picture in of_class.pictures if picture.caption_source == "none"]
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'regularization picture')} without a caption or a "
@@ -120,10 +131,11 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
     layout = find_layout(folder, repeats)
     pictures: list[Picture] = []
     left_out = list(layout.left_out)
-    problems = [Problem("note", note) for note in layout.notes]
+    own = settings.by_folder
+    problems = [Problem("note", note) for note in layout.notes] + _unknown_folders(own, layout)
     concepts = []
     with ThreadPoolExecutor(decoding_threads()) as pool:
-        for concept in layout.concepts:
+        for concept in (with_own_repeats(concept, own) for concept in layout.concepts):
             found, unused = _list_folder(concept.path)
             portions = [found[start:start + _PORTION] for start in range(0, len(found), _PORTION)]
             headers = [header for portion in pool.map(_headers, portions) for header in portion]
@@ -132,12 +144,25 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
             usable = {path: header for path, header in zip(found, headers, strict=True)
                       if isinstance(header, PictureHeader)}
             captioned, caption_problems = _with_captions(concept, usable, settings)
-            pictures += captioned
+            pictures += [dataclasses.replace(picture, own=own.get(concept.path.name, picture.own))
+                         for picture in captioned]
             problems += caption_problems
             concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
     if not pictures:
         raise DatasetError(f"No picture in {folder} can be used:\n" + _reasons(left_out))
     return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
+
+
+def with_own_repeats(concept: ConceptFolder, own: Mapping[str, ConceptSettings]) -> ConceptFolder:
+    """``concept`` with the repeats that ``own`` has for it, if any."""
+    repeats = own.get(concept.path.name, AS_FOR_ALL).dataset_repeats
+    return concept if repeats is None else dataclasses.replace(concept, repeats=repeats)
+
+
+def _unknown_folders(own: Mapping[str, ConceptSettings], layout: Layout) -> list[Problem]:
+    unknown = sorted(own.keys() - {concept.path.name for concept in layout.concepts})
+    return [Problem("warning", f"concept_settings has a line for {name}, but no folder of that name is trained on.")
+            for name in unknown]
 
 
 def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:

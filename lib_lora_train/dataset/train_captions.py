@@ -48,7 +48,7 @@ def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
     caption = _framed(picture, picture.caption, settings)
     if settings.enable_wildcard:
         caption = _without_wildcards(caption, None)
-    return _joined(*_parts(caption, settings), settings) if _has_mark(caption, settings) else caption
+    return _joined(*_parts(caption, picture, settings), settings) if _has_mark(caption, settings) else caption
 
 
 def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Random, place: Place) -> str:
@@ -64,7 +64,7 @@ def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Rando
     if not (_has_mark(caption, settings) or settings.shuffle_caption or settings.token_warmup_step
             or settings.caption_tag_dropout_rate):
         return caption
-    front, free, end = _parts(caption, settings)
+    front, free, end = _parts(caption, picture, settings)
     free = free[:_allowed_tags(len(free), settings, place)]
     if settings.shuffle_caption:
         rng.shuffle(free)
@@ -100,14 +100,16 @@ def _has_mark(caption: str, settings: DatasetSettings) -> bool:
     return bool(settings.keep_tokens_separator) and settings.keep_tokens_separator in caption
 
 
-def _parts(caption: str, settings: DatasetSettings) -> tuple[list[str], list[str], list[str]]:
+def _parts(caption: str, picture: Picture,
+           settings: DatasetSettings) -> tuple[list[str], list[str], list[str]]:
     """The tags that keep their place in front, those that are free, and those that keep their place at the end."""
     if _has_mark(caption, settings):
         front, free, end = [*caption.split(settings.keep_tokens_separator, 2), ""][:3]
         return (split_tags(front, settings.caption_separator), split_tags(free, settings.caption_separator),
                 split_tags(end, settings.caption_separator))
     tags = split_tags(caption, settings.caption_separator)
-    return tags[:settings.keep_tokens], tags[settings.keep_tokens:], []
+    kept = picture.keep_tokens(settings)
+    return tags[:kept], tags[kept:], []
 
 
 def _allowed_tags(count: int, settings: DatasetSettings, place: Place) -> int:

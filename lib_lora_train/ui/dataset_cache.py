@@ -20,11 +20,12 @@ class DatasetCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[DatasetSettings, tuple[State, Dataset]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[State, Dataset]] = OrderedDict()
 
     def survey(self, settings: DatasetSettings) -> Dataset:
         """As ``dataset.scan.survey``, and quick if no file in the folder has changed. Raises as it does."""
-        key = DatasetSettings(**{name: getattr(settings, name) for name in SCAN_SETTINGS})
+        wanted = DatasetSettings(**{name: getattr(settings, name) for name in SCAN_SETTINGS})
+        key = repr(wanted)
         state = folder_state(Path(settings.train_data_dir))
         if settings.reg_data_dir:
             state += folder_state(Path(settings.reg_data_dir))
@@ -32,7 +33,7 @@ class DatasetCache:
             if key in self._known and self._known[key][0] == state:
                 self._known.move_to_end(key)
                 return self._known[key][1]
-        found = survey(key)
+        found = survey(wanted)
         with self._lock:
             self._known[key] = (state, found)
             self._known.move_to_end(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn.functional import avg_pool2d
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.dataset.batches import load_batch
 from lib_lora_train.dataset.images import fit_to_bucket, open_picture
-from lib_lora_train.dataset.latents import Encoder, Posterior, cache_folder_of, encode_all
+from lib_lora_train.dataset.latents import Encoder, Posterior, Wanted, cache_folder_of, encode_all
 from lib_lora_train.dataset.plan import plan_of
 from lib_lora_train.dataset.scan import scan_dataset
 from lib_lora_train.dataset.train_captions import Place, caption_rng, train_caption
@@ -272,3 +273,19 @@ def test_a_batch_at_one_place_of_a_run_is_always_the_same(tmp_path):
     assert captions(1, 2, 3) == [train_caption(plan.pictures[0], values, rng, place) for _ in range(2)]
     assert captions(1, 2, 3) != captions(1, 2, 4)
     assert captions(1, 2, 3)[0] != captions(1, 2, 3)[1]
+
+
+@pytest.mark.parametrize("for_all", [False, True])
+def test_only_the_folders_that_are_mirrored_have_mirrored_latents(tmp_path, for_all):
+    for name in ("1_fox", "1_hat", "1_penny"):
+        make_set(tmp_path / name, sizes=((128, 128),))
+    plan = plan_for(tmp_path, concept_settings=["1_fox: flip_aug=on", "1_hat: flip_aug=off"])
+    store = encode_all(plan, encoder(PoolingVae()), wanted=Wanted(flipped=for_all))
+    rng = random.Random(1)
+    for index, picture in enumerate(plan.pictures):
+        looks = [store.looks([index], rng).latents[0] for _ in range(50)]
+        mirrored = [look for look in looks if not torch.equal(look, store[index])]
+        wanted = {"1_fox": True, "1_hat": False, "1_penny": for_all}[picture.path.parent.name]
+        assert bool(mirrored) == wanted
+        for look in mirrored:
+            torch.testing.assert_close(look, store[index].flip(-1))

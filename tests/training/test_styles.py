@@ -93,3 +93,16 @@ def test_a_stray_picture_in_the_regularization_folder_is_told(train, regularizat
     Image.new("RGB", (4, 4)).save(regularization / "1_round" / "dot.png")
     run = train(dataset={"reg_data_dir": str(regularization)}, training={"max_train_steps": 1})
     assert any("dot.png" in event["text"] for event in run.of("warning"))
+
+
+def test_each_concept_is_seen_as_often_as_it_is_told_and_the_file_says_so(train, tmp_path):
+    for name in ("1_fox", "2_hat"):
+        draw_pictures(tmp_path / "set" / name, 2)
+    run = train(dataset={"train_data_dir": str(tmp_path / "set"), "train_batch_size": 1,
+                         "concept_settings": ["1_fox: dataset_repeats=4 flip_aug=on keep_tokens=2"]},
+                training={"max_train_epochs": 1})
+    assert run.completed
+    assert run.of("started")[0]["steps_per_epoch"] == 12  # (2 x 4) + (2 x 2)
+    with safe_open(run.loras / "penny.safetensors", "pt") as file:
+        folders = json.loads(file.metadata()["ss_dataset_dirs"])
+    assert {name: folder["n_repeats"] for name, folder in folders.items()} == {"1_fox": 4, "2_hat": 2}

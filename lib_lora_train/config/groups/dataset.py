@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import List, Optional
 
+from ..concepts import ConceptSettings, read_concepts
 from ..setting import setting
 
 
@@ -47,6 +48,11 @@ class DatasetSettings:
         1, "How often each picture is seen in an epoch, when the folder name does not say so.",
         minimum=1, maximum=10000,
         advice="1 repeat and more epochs, unless several concepts have to be balanced.", label="Repeats")
+    concept_settings: List[str] = setting(
+        [], "What single folders have of their own, one a line: 10_penny: dataset_repeats=3 keep_tokens=2 "
+            "flip_aug=true. What a line leaves out is as for all.", view="hidden", label="Settings of single folders",
+        advice="Repeats to balance concepts of which there are more pictures; mirroring only where both sides are "
+               "the same.")
     enable_bucket: bool = setting(
         True, "Keep each picture's shape: pictures of similar shape are trained together.",
         label="Aspect ratio buckets")
@@ -127,6 +133,11 @@ class DatasetSettings:
         if len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 100:
             raise ValueError(self.face_crop_aug_range)
         return numbers[0], numbers[1]
+
+    @property
+    def by_folder(self) -> dict[str, ConceptSettings]:
+        """``concept_settings`` by the folder's name. Raises ``ValueError`` if they cannot be read."""
+        return read_concepts(self.concept_settings)
 
     @property
     def size(self) -> tuple[int, int]:
