@@ -30,7 +30,7 @@
             setText(changes, count ? `${format.number(count)} changed` : "");
             if (more.querySelector(".tl-has-problem")) more.open = true;
         });
-        return TL.card("Settings", {step: 3, id: "tl_settings"}, TL.presetRow(),
+        return TL.card("Settings", {step: 3, id: "tl_settings"}, TL.presetRow(), TL.difficultyRow(),
             h("div", {class: "tl-fields"}, top), more);
     }
 

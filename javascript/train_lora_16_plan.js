@@ -13,12 +13,11 @@
         const sum = h("p", {class: "tl-total", "aria-live": "polite"});
         const note = h("p", {class: "tl-note"});
         const files = h("p", {class: "tl-note"});
-        const hint = h("span", {});
-        const hintLine = h("p", {class: "tl-hint"}, TL.icon("bulb"), hint);
+        const hints = h("div", {class: "tl-hints"});
         const problems = h("div", {});
         const chart = TL.scheduleChart();
         const memory = TL.memoryBar();
-        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, memory.element, hintLine);
+        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, memory.element, hints);
         const empty = h("p", {class: "tl-note"},
             "The number of steps appears here once there is a folder with pictures.");
 
@@ -35,8 +34,8 @@
             note.hidden = !remark;
             setText(note, remark);
             setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
-            setText(hint, plan.steps_hint || "");
-            hintLine.hidden = !plan.steps_hint;
+            const told = [plan.steps_hint, ...(plan.advice || [])].filter(Boolean).map(form.inWords);
+            fill(hints, told.map((text) => h("p", {class: "tl-hint"}, TL.icon("bulb"), h("span", {}, text))));
             chart.show(plan.schedule || [], plan.total_steps);
             memory.show(plan.memory || null);
         }
@@ -113,7 +112,7 @@
         if (asking) asking.abort();
         asking = new AbortController();
         try {
-            const plan = await TL.api("job/check", {body: {job: form.job()}, quiet: true, signal: asking.signal});
+            const plan = await TL.api("job/check", {body: {job: form.job(), difficulty: TL.difficulty}, quiet: true, signal: asking.signal});
             tell(plan);
         } catch (error) {
             if (error.name === "AbortError") return;
@@ -135,7 +134,7 @@
     }
 
     const checkSoon = TL.later(check, 350);
-    for (const name of ["setting", "host", "dataset"]) TL.on(name, checkSoon);
+    for (const name of ["setting", "host", "dataset", "run-ended"]) TL.on(name, checkSoon);
 
     Object.assign(TL, {planCard, checkJob: check, strict: false});
 })();

@@ -8,9 +8,13 @@ from pydantic import BaseModel, Field
 
 
 class JobRequest(BaseModel):
-    """The form: settings by group and name; what is left out takes its default."""
+    """The form: settings by group and name; what is left out takes its default.
+
+    ``difficulty`` is the guide's letter for how hard it is to learn what is trained, empty if nobody has said.
+    """
 
     job: dict[str, Any]
+    difficulty: str = ""
 
 
 class LookRequest(BaseModel):

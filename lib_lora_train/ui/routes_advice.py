@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from fastapi import APIRouter
 
+from ..advice.difficulty import DIFFICULTIES, MALE_CHARACTERS, Difficulty
 from ..advice.presets import PRESETS, Preset
 from ..advice.steps import propose_length, propose_save_every
 from ..config.blocks import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
@@ -15,11 +17,16 @@ from .services import Services
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/presets`` and ``/blocks``."""
+    """Add ``/presets``, ``/difficulties`` and ``/blocks``."""
 
     def presets(looks_per_epoch: int = 0) -> dict[str, Any]:
         return {"presets": [preset_for(preset, looks_per_epoch) for preset in PRESETS]}
 
+    def difficulties(looks_per_epoch: int = 0) -> dict[str, Any]:
+        return {"difficulties": [difficulty_for(one, looks_per_epoch) for one in DIFFICULTIES],
+                "male_characters": MALE_CHARACTERS}
+
+    router.add_api_route("/difficulties", difficulties, methods=["GET"])
     router.add_api_route("/presets", presets, methods=["GET"])
     router.add_api_route("/blocks", block_lists, methods=["GET"])
 
@@ -29,6 +36,17 @@ def block_lists() -> dict[str, Any]:
     return {"sd1": {"full": FULL_SD1, "short": SHORT_SD1}, "sdxl": {"full": FULL_SDXL, "short": SHORT_SDXL},
             "types_with_attention_only": (LIERLA, IA3),
             "lists": {str(length): names for length, names in LISTS.items()}, "presets": BLOCK_PRESETS}
+
+
+def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]:
+    """``category`` with its ``suggested_rank`` and, if ``looks_per_epoch`` is not 0, the ``values`` that its length is.
+    """
+    values: dict[str, Any] = {}
+    if looks_per_epoch > 0:
+        epochs = propose_length(looks_per_epoch, 1, category.looks).epochs
+        values = {"training": {"max_train_epochs": epochs, "max_train_steps": None},
+                  "save": {"save_every_n_epochs": propose_save_every(epochs)}}
+    return {**dataclasses.asdict(category), "suggested_rank": category.suggested_rank, "values": values}
 
 
 def preset_for(preset: Preset, looks_per_epoch: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from ..advice.memory import GB, changed, estimate_memory, fit
+from ..advice.of_job import advice_on
 from ..advice.schedule import schedule_points
 from ..advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ..advice.steps import steps_hint
@@ -29,7 +30,7 @@ from .requests import JobRequest, LookRequest
 from .services import THUMBNAILS, Services
 
 THUMBNAIL_SIZE = 256
-_NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is")
+_NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is", "dataset.concept_settings:")
 
 
 def register(router: APIRouter, services: Services) -> None:
@@ -44,7 +45,7 @@ def register(router: APIRouter, services: Services) -> None:
         return FileResponse(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
     def check(request: JobRequest) -> dict[str, Any]:
-        return check_job(services, request.job)
+        return check_job(services, request.job, request.difficulty)
 
     router.add_api_route("/dataset/look", dataset_look, methods=["POST"])
     router.add_api_route("/thumbnail", picture, methods=["GET"], response_model=None)
@@ -79,22 +80,28 @@ def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> st
     return f"train-lora/thumbnail?{urlencode(query, errors='surrogateescape')}"
 
 
-def check_job(services: Services, values: dict[str, Any]) -> dict[str, Any]:
-    """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``."""
+def check_job(services: Services, values: dict[str, Any], difficulty: str = "") -> dict[str, Any]:
+    """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``.
+
+    ``difficulty`` is the guide's letter for what is learned, empty if it is not known.
+    """
     job, problems = complete_job(services, values)
     shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
-        "steps_hint": "", "output_name_final": job.save.output_name, "file_size_bytes": None, "memory": None,
-        "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
+        "steps_hint": "", "advice": [], "output_name_final": job.save.output_name, "file_size_bytes": None,
+        "memory": None, "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
     if shapes:
         problems += _family_problems(job, is_sdxl(shapes))
     if not any(problem.startswith("network.") for problem in problems):
         answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
     if job.dataset.train_data_dir:
         try:
-            answer.update(_totals(job, _plan(services, job)))
+            plan = _plan(services, job)
+            answer.update(_totals(job, plan))
             answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
+            answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
+                                         difficulty if answer["blocks"] == "sd1" else None)
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
     return {**answer, "problems": problems}

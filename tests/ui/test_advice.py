@@ -24,3 +24,47 @@ def test_with_a_folder_the_presets_know_how_many_epochs_it_takes(tab):
     assert easy["values"]["training"]["max_train_epochs"] == 11  # 1000 looks, 94 at a time
     assert "94" in easy["reasons"]["training.max_train_epochs"]
     assert "max_train_epochs" not in tab.get("presets").json()["presets"][0]["values"].get("training", {})
+
+
+def checked(tab, difficulty="", **groups):
+    values = tab.job()
+    for group, content in groups.items():
+        values[group] = {**values.get(group, {}), **content}
+    return tab.post("job/check", {"job": values, "difficulty": difficulty}).json()["advice"]
+
+
+FIXED = {"optimizer_type": "AdamW", "learning_rate": 1e-4}
+UNBRAKED = {"network_dim": 64, "network_alpha": 64}
+
+
+def test_a_run_that_is_too_short_says_how_long_it_should_be(tab):
+    advice = checked(tab, network=UNBRAKED, optimizer=FIXED)  # 4 pictures, 3 epochs
+    assert advice == ["The run shows 12 pictures in all, repeats counted. Fewer than 800 seldom stick: 250 epochs "
+                      "would show 1000."]
+    assert checked(tab, network=UNBRAKED, optimizer=FIXED, training={"max_train_epochs": 250}) == []
+
+
+def test_what_slows_learning_is_named_with_what_to_do(tab):
+    advice = checked(tab, network={"network_dim": 32, "network_alpha": 1}, optimizer=FIXED,
+                     training={"max_train_epochs": 250})
+    assert advice == ["Some dampening: give it a few epochs more, or a little more learning rate. What brakes most: "
+                      "network_alpha, network_dim."]
+
+
+def test_the_network_is_judged_by_what_it_has_to_hold(tab):
+    long = {"max_train_epochs": 250}
+    [advice] = checked(tab, "H", network=UNBRAKED, optimizer=FIXED, training=long)
+    assert "A network_dim of 64 is little for category H: 128 to 192 holds it better" in advice
+    assert checked(tab, "D", network=UNBRAKED, optimizer=FIXED, training=long) == []
+    assert checked(tab, "nonsense", network=UNBRAKED, optimizer=FIXED, training=long) == []
+
+
+def test_every_category_comes_with_what_it_asks_for(tab):
+    answer = tab.get("difficulties").json()
+    assert [one["letter"] for one in answer["difficulties"]] == list("ABCDEFGHI")
+    for one in answer["difficulties"]:
+        assert one["lowest_rank"] <= one["suggested_rank"] <= one["highest_rank"] and one["networks"]
+    assert "male" in answer["male_characters"]
+    of_set = tab.get("difficulties", looks_per_epoch=24).json()["difficulties"]
+    assert of_set[5]["values"]["training"]["max_train_epochs"] == 63  # 1500 looks
+    assert of_set[0]["values"]["training"]["max_train_epochs"] == 42

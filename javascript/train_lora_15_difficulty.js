@@ -1,0 +1,77 @@
+/** How hard something is to learn: which rank, network and length the guide gives it, put into the form at one choice. */
+"use strict";
+
+(() => {
+    const TL = window.TrainLora;
+    const {h, fill, setText, form, format} = TL;
+
+    /** The letter that was chosen, empty for none; the plan is judged by it too. */
+    TL.difficulty = TL.store.get("difficulty", "");
+
+    /** @returns {HTMLElement} fills itself when the server has answered */
+    function difficultyRow() {
+        const id = TL.uniqueId("difficulty");
+        const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
+        const words = h("span", {});
+        const back = TL.button("Take it back", {small: true, click: () => {
+            form.restore(before);
+            select.value = "";
+            choose("");
+        }});
+        const note = h("div", {class: "tl-why", hidden: true, "aria-live": "polite"},
+            h("div", {class: "tl-why-head"}, h("p", {}, words), back));
+        const element = h("div", {class: "tl-difficulty", hidden: true},
+            h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, note);
+        let list = [];
+        let male = "";
+        let before = {};
+
+        async function ask() {
+            const looks = TL.dataset && TL.dataset.looks_per_epoch ? TL.dataset.looks_per_epoch : 0;
+            const answer = await TL.api(`difficulties?looks_per_epoch=${looks}`, {quiet: true});
+            list = answer.difficulties;
+            male = answer.male_characters;
+            fill(select, h("option", {value: ""}, "Not sure: leave the settings alone"), list.map((one) =>
+                h("option", {value: one.letter}, `${one.letter}: ${one.description}`)));
+            select.value = TL.difficulty;
+            element.hidden = false;
+        }
+
+        function choose(letter) {
+            TL.difficulty = letter;
+            TL.store.set("difficulty", letter || undefined);
+            const one = list.find((candidate) => candidate.letter === letter);
+            note.hidden = !one;
+            before = form.snapshot();
+            if (one) {
+                take(one);
+                setText(words, sentence(one, male));
+            }
+            TL.checkJob();
+        }
+
+        const hide = () => {
+            element.hidden = true;
+        };
+        TL.on("dataset", () => ask().catch(hide));
+        ask().catch(hide);
+        return element;
+    }
+
+    function take(one) {
+        const dim = form.get("network.network_dim");
+        const share = dim > 0 ? form.get("network.network_alpha") / dim : 0.5;
+        const values = {...one.values, network: {network_dim: one.suggested_rank}};
+        if (share <= 1) values.network.network_alpha = Math.max(1, Math.round(share * one.suggested_rank));
+        form.take(values);
+    }
+
+    function sentence(one, male) {
+        const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
+        const set = `Network dim is ${one.suggested_rank} now, of ${ranks} that hold it.`;
+        const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} looks at pictures.`;
+        return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
+    }
+
+    TL.difficultyRow = difficultyRow;
+})();
