@@ -32,6 +32,7 @@
     }
 
     function tellEnd(run) {
+        TL.emit("run-ended", run);
         const kind = {finished: "good", failed: "error", lost: "error"}[run.summary.state] || "info";
         TL.toast(kind, `${run.summary.name}: ${run.sentence()}`);
     }

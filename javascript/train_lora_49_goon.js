@@ -15,7 +15,8 @@
             epochs: (run) => Math.max(1, Math.round(0.2 * (run.totalEpochs || 1))),
             text: "For a LoRA that is almost there: it learns on from where it stood, with the same settings."},
         polish: {title: "Polish at a lower rate", button: "Polish", how: "more", factor: 0.1,
-            epochs: (run) => Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS))),
+            epochs: (run) => Math.min(Math.ceil((run.totalEpochs || 1) / 4),
+                Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
             text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
                 "overfitting. It does not always help, and a LoRA that is burned stays burned."},
         slower: {title: "Go on at a lower rate", button: "Go on", how: "go_on", factor: 0.5, epochs: null,

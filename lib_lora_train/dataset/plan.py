@@ -71,6 +71,13 @@ class TrainingPlan:
         """Epochs that are begun; the last may be cut short by ``max_train_steps``."""
         return math.ceil(self.total_steps / self.steps_per_epoch)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one for other pictures, captions, repeats or buckets: with it a run cannot go on exactly."""
+        parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit)
+                 for picture, fit in zip(self.pictures, self.fits, strict=True)]
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
     def epoch_batches(self, seed: int, epoch: int) -> list[list[int]]:
         """The indices in each batch of an epoch: shuffled within each bucket, cut, then shuffled across buckets.
 

@@ -202,7 +202,7 @@ class TrainingRun:
         """Keep the state; that of a run whose loss has begun to explode would be none to go on from."""
         if self._watch.suspicious:
             return
-        save_state(self._run.state, self._p.learner, self._progress, self._job,
+        save_state(self._run.state, self._p.learner, self._progress, self._job, self._p.plan.fingerprint,
                    before_too=self._kept_step != self.steps_done)
         self._state_saved = time.monotonic()
         self._kept_step = self.steps_done

@@ -107,7 +107,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     if accelerator.device.type == "cuda":
         reporter.phase("memory", "Trying whether a step fits into the GPU's memory")
         job = prove(model, job, lambda: dry_step(learner, plan, job), reporter, memory_advice)
-    progress = load_state(run.state, learner, job, begins) or Progress()
+    progress = load_state(run.state, learner, job, begins, plan.fingerprint, reporter.warning) or Progress()
     _report_start(job, plan, model, progress, reporter)
     return Prepared(job, plan, latents, learner, outputs, validation, progress)
 

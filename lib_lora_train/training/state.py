@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,11 @@ class Progress:
     saved: bool = False
 
 
-def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, *, before_too: bool = False) -> None:
+def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pictures: str, *,
+               before_too: bool = False) -> None:
     """Replace the state in ``folder``, whole or not at all; with ``before_too`` the one that was there is kept beside.
 
-    Raises ``RunError`` if it cannot be written.
+    ``pictures`` is the fingerprint of the plan. Raises ``RunError`` if it cannot be written.
     """
     scaler = learner.model.accelerator.scaler
     content = {
@@ -53,6 +55,7 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, *, 
         "scaler": scaler.state_dict() if scaler is not None else None,
         "progress": asdict(progress),
         "job": _what_must_stay(job),
+        "pictures": pictures,
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -67,10 +70,12 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, *, 
                        "space; the LoRA files saved so far are complete.") from problem
 
 
-def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int = 0) -> Progress | None:
+def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, pictures: str,
+               warn: Callable[[str], None]) -> Progress | None:
     """Bring ``learner`` to the state in ``folder``; ``None`` if there is none.
 
-    The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``.
+    The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``. ``warn`` is told
+    if ``pictures``, the fingerprint of the plan, is another than the state was made with.
     Raises ``RunError`` if the file is damaged or belongs to other settings.
     """
     path = folder / STATE_FILE
@@ -83,6 +88,9 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int = 
     if changed:
         raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not as the run began with, so it "
                        "cannot go on exactly. Put that back, or start a new run.")
+    if content.get("pictures", pictures) != pictures:
+        warn("The pictures or captions are not those that the run began with. It goes on from its last state with what "
+             "is there now.")
     network = dict(learner.model.network.named_parameters())
     with torch.no_grad():
         for name, value in content["network"].items():

@@ -114,16 +114,16 @@ def test_a_few_more_epochs_say_what_they_will_be_before_they_begin(make_webui, o
 def test_polishing_is_proposed_with_few_epochs_at_a_tenth_of_the_rate(make_webui, open_tab, pictures):
     webui = make_webui()
     page = open_tab(webui)
-    fill_in(page, pictures, max_train_epochs="2", output_name="penny")
+    fill_in(page, pictures, max_train_epochs="8", output_name="penny")
     start(page)
     wait_for_state(page, "Finished")
     button(page, "Polish at a lower rate").click()
     told = forecast(page)
-    assert told["Learning rate"].startswith("0.1,") and told["Steps"] == "200 more, from 20 to 220"
+    assert told["Learning rate"].startswith("0.1,") and told["Steps"] == "20 more, from 80 to 100"
     epochs, factor = page.locator(".tl-dialog input").all()
     epochs.fill("1")
     factor.fill("0,05")
-    page.locator(".tl-forecast", has_text="10 more, from 20 to 30").wait_for()
+    page.locator(".tl-forecast", has_text="10 more, from 80 to 90").wait_for()
     assert forecast(page)["Learning rate"].startswith("0.05,")
     page.keyboard.press("Escape")
     assert page.locator(".tl-dialog").count() == 0

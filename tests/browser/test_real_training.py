@@ -64,7 +64,7 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
 
 
 @pytest.mark.slow
-def test_stopping_keeps_what_was_learned_until_then(real_webui, open_tab):
+def test_stopping_keeps_what_was_learned_until_then_and_it_goes_on_from_there(real_webui, open_tab):
     page = open_tab(real_webui, theme="dark")
     page.set_default_timeout(1000 * TRAINING_SECONDS)
     fill_in(page, ROOT / "demo" / "pictures", output_name="hearts", resolution="64", min_bucket_reso="64",
@@ -78,3 +78,12 @@ def test_stopping_keeps_what_was_learned_until_then(real_webui, open_tab):
     names = page.locator("#tl-panel-train .tl-file-name")
     names.first.wait_for()
     assert (real_webui.loras / f"{names.first.inner_text()}.safetensors").is_file()
+
+    held = steps_drawn(page)
+    page.locator("#tl-panel-train .tl-goon").get_by_role("button", name="Go on", exact=True).click()
+    wait_for_state(page, "Training")
+    wait_for_more_steps(page, held)
+    page.click("#tl_stop")
+    wait_for_state(page, "Stopped")
+    [run] = real_webui.get("runs")
+    assert run["step"] > held and run["lora_name"] == "hearts"

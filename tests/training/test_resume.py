@@ -113,6 +113,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_says_so(values, tmp_path):
     assert [event["from_step"] for event in events if event["event"] == "started"] == [0, 4]
     assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 10))
     assert events[-1]["event"] == "finished"
+    assert not [event for event in events if event["event"] == "warning"]
 
 
 def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
@@ -167,6 +168,17 @@ def test_other_settings_are_refused_since_the_run_could_not_go_on_exactly(values
     in_this_process(run, Reporter, values, seed=7)
     last = read_events(run.events_file)[0][-1]
     assert last["event"] == "error" and "training.seed" in last["text"]
+
+
+def test_pictures_that_have_changed_since_are_told_and_the_run_goes_on(values, tmp_path, pictures):
+    run = new_run(values, tmp_path, "AdamW")
+    in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
+    run.control.withdraw("stop")
+    (pictures / "01.txt").write_text("pennyfox, another word")
+    in_this_process(run, Reporter, values)
+    events = read_events(run.events_file)[0]
+    assert [event["text"] for event in events if event["event"] == "warning" and "not those that" in event["text"]]
+    assert events[-1]["event"] == "finished"
 
 
 def test_a_damaged_state_is_named(values, tmp_path):
