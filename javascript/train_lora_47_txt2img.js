@@ -5,9 +5,11 @@
     const TL = window.TrainLora;
 
     /**
-     * Puts the LoRA and its tag into txt2img's prompt and goes there. What stands in the prompt stays; another file
-     * of the same run is replaced.
-     * @param {{prompt: string, name: string, tag: string}} answer of /train-lora/runs/ID/try
+     * Puts the LoRA and its tag into txt2img's prompt, takes over the size it was trained with, and goes there. What
+     * stands in the prompt stays; another file of the same run is replaced.
+     * @param {{prompt: string, name: string, tag: string, width?: number, height?: number, clip_skip?: number,
+     *     clip_skip_before?: number, end?: string}} answer of /train-lora/runs/ID/try; `end` follows the file's name
+     *     in the prompt, such as ":1:lbw=INS"
      */
     function toTxt2img(answer) {
         const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
@@ -18,22 +20,38 @@
         }
         prompt.value = joined(prompt.value, answer);
         prompt.dispatchEvent(new Event("input", {bubbles: true}));
+        setNumber("#txt2img_width", answer.width);
+        setNumber("#txt2img_height", answer.height);
+        setNumber("#setting_CLIP_stop_at_last_layers", answer.clip_skip);
+        if (answer.clip_skip !== answer.clip_skip_before) {
+            TL.toast("info", `CLIP skip is ${answer.clip_skip} now, as trained; it was ${answer.clip_skip_before}.`);
+        }
         openTab();
         prompt.focus();
     }
 
-    /** @param {string} before what stands in the prompt @param {{prompt: string, name: string, tag: string}} answer */
+    /** @param {string} selector of one of the webui's sliders, if it is on the page @param {number|undefined} value */
+    function setNumber(selector, value) {
+        const box = /** @type {HTMLInputElement|null} */ (document.querySelector(`${selector} input[type=number]`));
+        if (!box || !value || box.value === String(value)) return;
+        box.value = String(value);
+        box.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+
+    /** @param {string} before what stands in the prompt @param {{name: string, tag: string, end?: string}} answer */
     function joined(before, answer) {
+        const call = `<lora:${answer.name}${answer.end || ":1"}>`;
         const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
         const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
         const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
         if (sameRun.test(before)) {
-            return before.replace(sameRun, (_, weight) => `<lora:${answer.name}${weight || ":1"}>`);
+            return before.replace(sameRun, (_, weight) =>
+                (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
         }
         const rest = before.trim();
         const words = rest.split(",").map((word) => word.trim());
-        const added = answer.tag && words.includes(answer.tag) ? `<lora:${answer.name}:1>` : answer.prompt;
-        return rest ? `${rest.replace(/,$/, "")}, ${added}` : answer.prompt;
+        const added = answer.tag && !words.includes(answer.tag) ? `${call} ${answer.tag}` : call;
+        return rest ? `${rest.replace(/,$/, "")}, ${added}` : added;
     }
 
     function openTab() {

@@ -40,6 +40,9 @@ class Forge(Webui):
         if problems:
             raise problems[0]
 
+    def plot_drawer(self) -> None:
+        """Forge's LoRAs are put in in another way than our axes and block weights know."""
+
     def restore_gpu(self) -> None:
         """Nothing to do: Forge loads what it needs at the next picture."""
 

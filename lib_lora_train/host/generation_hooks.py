@@ -32,12 +32,15 @@ class _Hooks:
     def connect(self) -> None:
         """Patch the built-in Lora extension, where it is enabled and is that of AUTOMATIC1111's webui."""
         networks, network, extra = (sys.modules.get(name) for name in ("networks", "network", "extra_networks_lora"))
-        if networks is None or network is None or extra is None or importlib.util.find_spec("modules_forge"):
+        if networks is None or importlib.util.find_spec("modules_forge"):
             return
-        self._weights = BlockWeights(networks, Path(paths.data_path).absolute() / DATA_FOLDER / FILE_NAME)
+        weights = BlockWeights(networks, Path(paths.data_path).absolute() / DATA_FOLDER / FILE_NAME)
+        add_axes(scripts.scripts_data, networks, weights.presets)
+        if network is None or extra is None:
+            return
+        self._weights = weights
         self._patch(network.NetworkModule, "multiplier", layer_strength)
         self._patch(extra.ExtraNetworkLora, "activate", self._weights.activate)
-        add_axes(scripts.scripts_data, networks, self._weights.presets)
 
     def _patch(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
         original: Callable[..., Any] = getattr(owner, name)

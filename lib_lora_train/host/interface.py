@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from PIL import Image
 
 from ..runs.supervisor import Lease
 
 DATA_FOLDER = "lora_train"
 """The folder of ours in the webui's data folder."""
+
+AXIS_PREFIX = "[Train LoRA] "
+EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (AXIS_PREFIX + name for name in (
+    "Epoch", "Strength", "UNet strength", "Text encoder strength", "Block preset", "Block: value"))
+"""The axes that are added to the webui's X/Y/Z plot."""
+WITHOUT = "None"
+"""The value of an axis that leaves the LoRA, or its block weights, out."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,58 @@ class AccessRules:
     refused: str | None = None
     folders: tuple[Path, ...] | None = None
     api_passwords: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlotAxis:
+    """One axis of an X/Y/Z plot: what the webui calls it, and its values as they would be typed."""
+
+    label: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlotPlan:
+    """Pictures to be made in rows and columns. ``x`` and ``y`` change the first LoRA in ``prompt``, or whatever else.
+
+    An empty ``sampler`` is the webui's first one.
+    """
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    cfg_scale: float
+    sampler: str
+    seed: int
+    clip_skip: int
+    x: PlotAxis
+    y: PlotAxis
+
+
+class PlotDrawer(Protocol):
+    """The webui's own X/Y/Z plot, driven from the tab. One plot at a time."""
+
+    def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
+        """Draw ``plan``; waits until the webui is free, and saves the grid where the webui saves its own.
+
+        ``cell`` is given each picture, with its column and row, as soon as it is made. Returns the whole grid with its
+        headings, ``None`` if the webui made no picture. Raises ``RunError`` if it cannot be drawn here.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Leave out what has not been drawn yet; nothing happens if nothing is being drawn."""
+        ...
+
+    def share_of_picture(self) -> float | None:
+        """How much of the present picture is done, 0 to 1; ``None`` while the webui is busy with something else."""
+        ...
+
+    def samplers(self) -> list[str]:
+        """The samplers that can be chosen."""
+        ...
 
 
 class Host(Protocol):
@@ -78,6 +139,10 @@ class Host(Protocol):
         """The CLIP skip that pictures are made with now."""
         ...
 
+    def use_clip_skip(self, layers: int) -> None:
+        """Make pictures with this CLIP skip from now on."""
+        ...
+
     def device(self) -> str:
         """Where the webui's models live while pictures are made: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
         ...
@@ -91,4 +156,8 @@ class Host(Protocol):
 
         An empty ``device`` means the one that the worker would choose by itself.
         """
+        ...
+
+    def plot_drawer(self) -> PlotDrawer | None:
+        """The webui's X/Y/Z plot, or ``None`` where it cannot be driven from the tab."""
         ...

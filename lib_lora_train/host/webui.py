@@ -10,7 +10,7 @@ from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 
 from ..runs.supervisor import Lease
 from .gpu_lease import GpuLease, same_device
-from .interface import AccessRules, ModelFile
+from .interface import AccessRules, ModelFile, PlotDrawer
 
 REMOTE_REFUSED = (
     "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
@@ -73,6 +73,10 @@ class Webui:
         """The setting "Clip skip"."""
         return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1))
 
+    def use_clip_skip(self, layers: int) -> None:
+        """Change the setting "Clip skip", as its slider does; it is not written to the webui's file of settings."""
+        shared.opts.set("CLIP_stop_at_last_layers", layers)
+
     def device(self) -> str:
         """The device of ``--device-id`` and ``--use-cpu``."""
         return str(devices.device or "cpu")
@@ -86,6 +90,12 @@ class Webui:
     def lend_gpu(self, device: str) -> Lease | None:
         """Hold generation and move the models off the GPU, unless the run is elsewhere."""
         return GpuLease(self) if same_device(self.device(), device) else None
+
+    def plot_drawer(self) -> PlotDrawer | None:
+        """The built-in script "X/Y/Z plot"."""
+        from .plots import Plots  # imports the webui's generation, which is not wanted before it is used
+
+        return Plots()
 
     def hold_generation(self) -> None:
         """Take the lock that every generation and every change of model waits for."""

@@ -17,11 +17,8 @@ from ..config.lora_tag import (
     with_file,
     with_strength,
 )
+from .interface import AXIS_PREFIX, BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT
 
-PREFIX = "[Train LoRA] "
-EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (PREFIX + name for name in (
-    "Epoch", "Strength", "UNet strength", "Text encoder strength", "Block preset", "Block: value"))
-WITHOUT = "None"
 _COST_OF_FILE = 0.5  # read anew; below the webui's VAE (0.7) and checkpoint (1)
 _COST_OF_TEXT = 0.3  # the prompt is encoded anew and every layer is changed
 _COST_OF_LAYERS = 0.2
@@ -121,7 +118,7 @@ def _confirm_blocks(_: Any, values: Sequence[str]) -> None:
 def _heading(_: Any, option: Any, value: Any) -> str:
     if option.label == EPOCH:
         return "without LoRA" if value == WITHOUT else str(value)
-    name = option.label.removeprefix(PREFIX)
+    name = option.label.removeprefix(AXIS_PREFIX)
     if option.label == BLOCK:
         return "{} = {:g}".format(*block_and_weight(value))
     return f"{name}: {round(value, 8) if isinstance(value, float) else value}"

@@ -12,6 +12,7 @@ from . import (
     routes_host,
     routes_lora,
     routes_runs,
+    routes_test,
     routes_train,
     tagging_routes,
 )
@@ -21,7 +22,7 @@ from .services import Services
 
 PREFIX = "/train-lora"
 _MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, routes_continue,
-            tagging_routes, captions_routes)
+            routes_test, tagging_routes, captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -103,9 +103,12 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
     services.host.refresh_loras()
     tag = str(OmegaConf.select(job, "dataset.activation_tag", default="") or "").strip()
     name = Path(path).stem
+    clip_skip, before = int(job.base.clip_skip), services.host.clip_skip()
+    if clip_skip != before:
+        services.host.use_clip_skip(clip_skip)
     sizes = [int(part) for part in str(job.dataset.resolution).lower().split("x")]
     return {"prompt": f"<lora:{name}:1>" + (f" {tag}" if tag else ""), "name": name, "tag": tag,
-            "width": sizes[0], "height": sizes[-1], "clip_skip": job.base.clip_skip}
+            "width": sizes[0], "height": sizes[-1], "clip_skip": clip_skip, "clip_skip_before": before}
 
 
 def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:

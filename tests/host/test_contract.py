@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 STANDIN = PROJECT / "tests" / "standin"
 ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
-         PROJECT / "scripts" / "lora_train.py"]
+         PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "scripts" / "lora_train.py"]
 
 # (module, function, the arguments it is called with)
 CALLS = [
@@ -31,6 +31,8 @@ CALLS = [
     ("modules/script_callbacks.py", "on_cfg_denoiser", ["callback"]),
     ("modules/script_callbacks.py", "on_script_unloaded", ["callback"]),
     ("modules/script_callbacks.py", "on_app_started", ["callback"]),
+    ("modules/scripts.py", "ScriptRunner.run", ["self", "p"]),
+    ("modules/scripts.py", "ScriptRunner.postprocess", ["self", "p", "processed"]),
     ("networks.py", "list_available_networks", []),
 ]
 # (module, class, what its constructor sets)
@@ -123,6 +125,11 @@ SET_ELSEWHERE = [
     ("modules/call_queue.py", "with queue_lock"),
     ("network.py", "def multiplier(self)"), ("extra_networks_lora.py", "def activate(self, p, params_list)"),
     ("networks.py", "(x.name, x.te_multiplier, x.unet_multiplier, x.dyn_dim)"), ("networks.py", "loaded_networks = []"),
+    ("modules/shared_state.py", "def interrupt(self)"), ("modules/options.py", "def set(self, key, value"),
+    ("scripts/xyz_grid.py", "state.job = f\"{index(ix, iy, iz) + 1} out of {list_size}\""),
+    ("scripts/xyz_grid.py", "z_type, z_values, z_values_dropdown, draw_legend, include_lone_images, include_sub_grids, "
+                            "no_fixed_seeds, vary_seeds_x, vary_seeds_y, vary_seeds_z, margin_size, csv_mode):"),
+    ("scripts/xyz_grid.py", "self.current_axis_options = ["),
     ("modules/sd_samplers_cfg_denoiser.py", "self.total_steps = None"), ("scripts/xyz_grid.py", "axis_options = ["),
     ("scripts/xyz_grid.py", "def __init__(self, label, type, apply, format_value=format_value_add_label, confirm=None, "
                             "cost=0.0, choices=None, prepare=None)")]

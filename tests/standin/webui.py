@@ -87,9 +87,11 @@ class StandinWebui:
     def start(self) -> None:
         """Load the script, build the page, serve it."""
         import gradio
+        from modules import scripts
 
         self._load_scripts()
         self._before_ui()
+        scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
         self._inject_assets(gradio)
         self.demo = build_page(gradio)
         self.demo.queue(64)
@@ -139,8 +141,9 @@ class StandinWebui:
         return {}
 
     def _load_scripts(self) -> None:
-        from modules import script_callbacks
+        from modules import script_callbacks, scripts
 
+        scripts.load_scripts()
         script_callbacks.clear_callbacks()
         before = sys.path
         try:

@@ -2,7 +2,39 @@ import types
 
 cmd_opts = types.SimpleNamespace(
     lora_dir=None, api_auth=None, hide_ui_dir_config=False, disable_extension_access=False)
-opts = types.SimpleNamespace(sd_model_checkpoint=None, CLIP_stop_at_last_layers=1)
+sd_model = None
+
+
+class Options:
+    sd_model_checkpoint = None
+    CLIP_stop_at_last_layers = 1
+    hide_samplers = ()
+    outdir_samples = outdir_grids = ""
+    outdir_txt2img_samples = outdir_txt2img_grids = "outputs"
+
+    def set(self, key, value, is_api=False, run_callbacks=True):
+        setattr(self, key, value)
+
+
+opts = Options()
+
+
+class State:
+    interrupted = False
+    job = ""
+    sampling_step = sampling_steps = 0
+
+    def begin(self, job="(unknown)"):
+        self.interrupted, self.job = False, job
+
+    def end(self):
+        self.job = ""
+
+    def interrupt(self):
+        self.interrupted = True
+
+
+state = State()
 
 
 class Interrogator:

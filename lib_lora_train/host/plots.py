@@ -1,0 +1,114 @@
+"""The webui's own X/Y/Z plot, driven from the tab: the same pictures, the same grid, in the same folder."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from modules import call_queue, processing, scripts, sd_samplers, shared
+from PIL import Image
+
+from ..errors import RunError
+from .interface import PlotAxis, PlotPlan
+
+_TITLE = "x/y/z plot"
+_JOB = "train-lora plot"
+# What the script asks for behind its axes: legend, lone images, sub grids, keeping -1 for seeds, varying seeds along
+# x, y and z, margin, and lists as text
+_OPTIONS = (True, True, False, False, False, False, False, 2, False)
+
+
+class Plots:
+    """Draws one plot at a time behind the webui's queue."""
+
+    def __init__(self) -> None:
+        self._drawing = threading.Event()
+        self._stopped = threading.Event()
+
+    def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
+        """See ``PlotDrawer``."""
+        self._stopped.clear()
+        runner = scripts.scripts_txt2img
+        with call_queue.queue_lock:
+            if self._stopped.is_set():
+                return None
+            arguments = script_arguments(runner, plan)
+            with contextlib.closing(_processing(plan)) as p:
+                p.is_api = True  # else scripts that belong to txt2img's form would fill in what stands there
+                p.scripts = _Watched(runner, len(plan.x.values), cell)
+                p.script_args = arguments
+                shared.state.begin(job=_JOB)
+                self._drawing.set()
+                try:
+                    processed = runner.run(p, *arguments)
+                finally:
+                    self._drawing.clear()
+                    shared.state.end()
+        return processed.images[0] if processed is not None and processed.images else None
+
+    def stop(self) -> None:
+        """See ``PlotDrawer``."""
+        self._stopped.set()
+        if self._drawing.is_set():
+            shared.state.interrupt()
+
+    def share_of_picture(self) -> float | None:
+        """See ``PlotDrawer``."""
+        if not self._drawing.is_set():
+            return None
+        return shared.state.sampling_step / max(1, shared.state.sampling_steps)
+
+    def samplers(self) -> list[str]:
+        """See ``PlotDrawer``."""
+        return [sampler.name for sampler in sd_samplers.samplers if sampler.name not in shared.opts.hide_samplers]
+
+
+def _processing(plan: PlotPlan) -> Any:
+    return processing.StableDiffusionProcessingTxt2Img(
+        sd_model=shared.sd_model, prompt=plan.prompt, negative_prompt=plan.negative_prompt, seed=plan.seed,
+        steps=plan.steps, cfg_scale=plan.cfg_scale, width=plan.width, height=plan.height,
+        sampler_name=plan.sampler or sd_samplers.samplers[0].name, do_not_save_samples=True,
+        outpath_samples=shared.opts.outdir_samples or shared.opts.outdir_txt2img_samples,
+        outpath_grids=shared.opts.outdir_grids or shared.opts.outdir_txt2img_grids,
+        override_settings={"CLIP_stop_at_last_layers": plan.clip_skip})
+
+
+def script_arguments(runner: Any, plan: PlotPlan) -> tuple[Any, ...]:
+    """What the webui would send from txt2img: every script as its form begins, and the plot with ``plan``'s axes."""
+    titles = [script.title().lower() for script in runner.selectable_scripts]
+    if _TITLE not in titles:
+        raise RunError("The webui has no script X/Y/Z plot. It is one of its own; put scripts/xyz_grid.py back.")
+    plot = runner.selectable_scripts[titles.index(_TITLE)]
+    arguments = [titles.index(_TITLE) + 1, *(getattr(control, "value", None) for control in runner.inputs[1:])]
+    labels = [option.label for option in plot.current_axis_options]
+    axes = [part for axis in (plan.x, plan.y, PlotAxis("Nothing", ())) for part in _axis(labels, axis)]
+    arguments[plot.args_from:plot.args_to] = [*axes, *_OPTIONS]
+    return tuple(arguments)
+
+
+def _axis(labels: list[str], axis: PlotAxis) -> tuple[int, str, list[str]]:
+    """Number of the axis, its values as text, and as the list that axes with choices have."""
+    if axis.label not in labels:
+        raise RunError(f"The webui's X/Y/Z plot has no axis {axis.label!r}. Reload the UI, so that it is added again.")
+    quoted = ", ".join(f'"{value.replace(chr(34), chr(34) * 2)}"' if set(value) & set(',"\n') else value
+                       for value in axis.values)
+    return labels.index(axis.label), quoted, list(axis.values)
+
+
+class _Watched:
+    """The webui's scripts, with a look at each picture that is done."""
+
+    def __init__(self, runner: Any, columns: int, cell: Callable[[int, int, Image.Image], None]) -> None:
+        self._runner, self._columns, self._cell = runner, columns, cell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
+
+    def postprocess(self, p: Any, processed: Any) -> None:
+        """The plot says in the state which cell it is at: "3 out of 12"."""
+        self._runner.postprocess(p, processed)
+        number = int(str(shared.state.job).split(" ")[0]) - 1
+        if processed.images and not shared.state.interrupted:
+            self._cell(number % self._columns, number // self._columns, processed.images[0])
