@@ -33,6 +33,7 @@
             h("div", {class: "tl-row tl-wrap"},
                 TL.button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
                 TL.button("Train with these", {small: true, id: "tl_blocks_train", click: () => this.toForm()}),
+                TL.button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
                 TL.button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll(1)})),
             this.editor());
         }
@@ -147,6 +148,12 @@
             const file = this.options.file();
             if (!file) TL.toast("warning", "Choose a run with a saved file first.");
             else TL.tryWith(file, `:1:lbw=${this.list()}`);
+        }
+
+        async bake() {
+            const file = this.options.file();
+            if (file) await TL.bakeInto(file, this.list());
+            else TL.toast("warning", "Choose a run with a saved file first.");
         }
 
         toForm() {

@@ -95,6 +95,29 @@
         }
     }
 
+    /** A copy of the LoRA `name` with the block weights in it for good. */
+    async function bakeInto(name, blocks) {
+        try {
+            const baking = await TL.api(path("bake"), {body: {file: name, blocks}});
+            TL.toast("info", `Baking the block weights into ${baking.name} …`);
+            await ended(baking.id, baking.name);
+        } catch {
+            // the toast has said why
+        }
+    }
+
+    async function ended(id, name) {
+        const answer = await TL.api(`runs/${encodeURIComponent(id)}`);
+        if (answer.state === "finished") {
+            TL.toast("good", `${name} is made, and in the webui's list of LoRAs.`);
+        } else if (["waiting", "running"].includes(answer.state)) {
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            await ended(id, name);
+        } else {
+            TL.toast("error", answer.error || `${name} could not be made. The log of the run ${id} says why.`);
+        }
+    }
+
     function use(changes) {
         const job = TL.runs.model(run).job;
         if (job) TL.form.take(job, ["save.output_dir", "training.device"]);
@@ -170,6 +193,6 @@
         if (run) poller.wake();
     }
 
-    TL.tryWith = tryWith;
+    Object.assign(TL, {tryWith, bakeInto});
     TL.registerTab({id: "test", title: "Test", order: 35, build, shown});
 })();

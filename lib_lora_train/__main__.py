@@ -13,6 +13,7 @@ Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
   python -m lib_lora_train train JOB.yaml --check                     only say what the job would do
   python -m lib_lora_train settings [tag]                             print a job file with every setting explained
   python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
+  python -m lib_lora_train bake JOB.yaml                              bake block weights into a copy of a LoRA file
   python -m lib_lora_train demo                                       train on the pictures in demo/, in minutes
   python -m lib_lora_train install                                    make or repair the worker's environment
 

@@ -13,7 +13,7 @@ def run_command(arguments: list[str]) -> int:
     Raises ``ConfigError`` if there is no such command.
     """
     commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
-                                                        "demo": _demo}
+                                                        "bake": _bake, "demo": _demo}
     command = commands.get(arguments[0])
     if command is None:
         raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}, install.")
@@ -28,6 +28,11 @@ def _train(arguments: list[str]) -> int:
 def _tag(arguments: list[str]) -> int:
     from .tag import tag_command
     return tag_command(arguments)
+
+
+def _bake(arguments: list[str]) -> int:
+    from .bake import bake_command
+    return bake_command(arguments)
 
 
 def _settings(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from .files import write_atomically
 JOB_FILE = "job.yaml"
 CHANGES_FILE = "changes.yaml"
 STATE_FILE = "last.pt"
-TRAIN, TAG = "train", "tag"
+TRAIN, TAG, BAKE = "train", "tag", "bake"
 _COMMAND_FILE = "command"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from ..advice.strength import strength_advice
+from ..config.bake_job import BakeJob
 from ..config.block_presets import DEFAULT_TEXT, FILE_NAME, parse_presets, read_text, weights_of
 from ..config.blocks import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
 from ..config.load import read_job
@@ -17,7 +19,9 @@ from ..config.lora_tag import epoch_order
 from ..errors import ConfigError, RunError
 from ..host.interface import DATA_FOLDER, WITHOUT
 from ..runs.files import write_atomically
-from ..runs.folder import RunFolder, open_run
+from ..runs.folder import BAKE, RunFolder, create_run, open_run
+from ..runs.names import lora_names, next_free_name
+from ..runs.queue import enqueue
 from .plot_plans import PlotRequest
 from .plots import PlotDesk, running_desk
 from .services import Services
@@ -31,6 +35,13 @@ class MarkRequest(BaseModel):
     plot: str
     column: int
     row: int
+
+
+class BakeRequest(BaseModel):
+    """A LoRA file that the run has saved, by name, and the weights that a copy of it is to have."""
+
+    file: str
+    blocks: str
 
 
 class TextRequest(BaseModel):
@@ -65,6 +76,10 @@ def register(router: APIRouter, services: Services) -> None:
         write_atomically(open_run(services.runs_dir, run_id).path / _PROMPTS, request.text)
         return {}
 
+    def bake(run_id: str, request: BakeRequest) -> dict[str, Any]:
+        baking, name = start_baking(services, open_run(services.runs_dir, run_id), request)
+        return {"id": baking.id, "name": name}
+
     def presets() -> dict[str, Any]:
         return presets_answer(read_text(_presets_file(services)))
 
@@ -76,6 +91,7 @@ def register(router: APIRouter, services: Services) -> None:
     router.add_api_route("/runs/{run_id}/plots", draw, methods=["POST"])
     router.add_api_route("/runs/{run_id}/plots/mark", mark, methods=["POST"])
     router.add_api_route("/runs/{run_id}/test-prompts", prompts, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/bake", bake, methods=["POST"])
     router.add_api_route("/plots/stop", stop, methods=["POST"])
     router.add_api_route("/block-presets", presets, methods=["GET"])
     router.add_api_route("/block-presets", save_presets, methods=["POST"])
@@ -154,6 +170,25 @@ def write_presets(services: Services, text: str) -> dict[str, Any]:
     except OSError as problem:
         raise RunError(f"{file} cannot be written: {problem.strerror or problem}.") from problem
     return presets_answer(text)
+
+
+def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tuple[RunFolder, str]:
+    """Begin to bake weights into a copy of a file of ``run``: that run of its own, and the name of the copy.
+
+    Raises ``RunError`` if the run has no such file, ``ConfigError`` if the weights are no list.
+    """
+    paths = {Path(event["path"]).stem: Path(event["path"]) for event in services.index.of(run).saved}
+    path = paths.get(request.file)
+    if path is None or not path.is_file():
+        raise RunError(f"The run {run.id} has no file {request.file!r}.")
+    name = next_free_name(f"{request.file}-blocks", lora_names(services.host.lora_dir))
+    job = BakeJob(str(path), request.blocks, name)
+    _ = job.weights
+    services.environment.command([BAKE])
+    baking = create_run(services.runs_dir, f"bake-{name}", OmegaConf.to_yaml(asdict(job)), BAKE)
+    enqueue(baking, "cpu")
+    services.supervisor.wake()
+    return baking, name
 
 
 def _presets_file(services: Services) -> Path:

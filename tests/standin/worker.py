@@ -17,18 +17,33 @@ from pathlib import Path
 
 from PIL import Image
 
+from lib_lora_train.config.bake_job import load_bake_job
 from lib_lora_train.config.load import load_job
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.files import write_atomically
-from lib_lora_train.runs.folder import RunFolder
+from lib_lora_train.runs.folder import BAKE, RunFolder
 from lib_lora_train.runs.process import remember_process
 
 STEPS_PER_EPOCH = 10
 
 
+def bake(run: RunFolder) -> None:
+    """A copy beside the file, as it is."""
+    remember_process(run)
+    job = load_bake_job(run.job_file)
+    path = Path(job.lora).with_name(f"{job.output_name}.safetensors")
+    with EventWriter(run.events_file) as events:
+        path.write_bytes(Path(job.lora).read_bytes())
+        events.write("saved", {"path": str(path), "name": path.stem, "step": 0, "epoch": 0, "final": True})
+        events.write("finished", {"steps": 0, "seconds": 0.1})
+
+
 def main(job_file: Path) -> None:
     """Go through the run of ``job_file``, from its last state if it has one."""
     run = RunFolder(job_file.parent)
+    if run.command == BAKE:
+        bake(run)
+        return
     job = load_job(job_file, (), run.changes_file)
     remember_process(run)
     pause = float(os.environ.get("STANDIN_STEP_SECONDS", "0.02"))

@@ -216,3 +216,21 @@ def test_the_axes_of_the_plots_are_those_of_the_webui(webui_scripts):
 
     labels = [option.label for option in scripts.scripts_txt2img.selectable_scripts[0].current_axis_options]
     assert {"Nothing", "Seed", "Prompt S/R", "Checkpoint name", EPOCH, BLOCK} <= set(labels)
+
+
+def test_baking_is_a_run_of_its_own_that_leaves_a_new_file(tested):
+    blocks = ",".join(["0.5"] * 17)
+    for name in ("penny-000002-blocks", "penny-000002-blocks-v2"):
+        answer = tested.post(f"runs/{tested.run}/bake", {"file": "penny-000002", "blocks": blocks}).json()
+        assert answer["name"] == name
+        run = tested.wait_for(answer["id"], "finished")
+        assert run["command"] == "bake" and run["job"]["blocks"] == blocks
+        assert (tested.data / "models" / "Lora" / f"{name}.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("file", "blocks", "sentence"), [
+    ("other", ",".join(["1"] * 17), "has no file 'other'"), ("penny", "1,2", "It has 2 numbers"),
+    ("penny", ",".join(["X"] * 17), "Write a number in place of X")])
+def test_what_cannot_be_baked_is_refused(tested, file, blocks, sentence):
+    answer = tested.post(f"runs/{tested.run}/bake", {"file": file, "blocks": blocks})
+    assert answer.status_code == 400 and sentence in answer.json()["error"]

@@ -1,0 +1,67 @@
+"""``bake``: writes a copy of a LoRA file with block weights applied, as a bake job says."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+from ..config.bake_job import BakeJob, load_bake_job
+from ..errors import ConfigError, TrainLoraError
+from ..runs.events import EventWriter
+from ..runs.folder import RunFolder
+from ..runs.process import remember_process
+from ..training.report import Reporter
+from .train import note_error, run_of
+
+
+def bake_command(arguments: list[str]) -> int:
+    """Bake; returns 0 if the copy is there, 1 if it failed."""
+    parser = argparse.ArgumentParser("bake", description=__doc__)
+    parser.add_argument("job", type=Path, help="the bake job, a YAML file: lora, blocks and output_name; inside a run "
+                                               "folder, its events are written there")
+    options = parser.parse_args(arguments)
+    run = run_of(options.job)
+    try:
+        job = load_bake_job(options.job)
+    except ConfigError as problem:
+        if run is not None:
+            note_error(run, problem)
+        raise
+    if run is None:
+        print(f"Saved {bake_file(job)}")
+        return 0
+    return _in_run(job, run)
+
+
+def _in_run(job: BakeJob, run: RunFolder) -> int:
+    remember_process(run)
+    started = time.monotonic()
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events)
+        reporter.phase("bake", f"Baking block weights into a copy of {Path(job.lora).name}")
+        try:
+            reporter.saved(bake_file(job), step=0, epoch=0, final=True)
+        except TrainLoraError as problem:
+            reporter.event("error", {"text": str(problem), "detail": type(problem).__name__})
+            return 1
+        reporter.event("finished", {"steps": 0, "seconds": time.monotonic() - started})
+    return 0
+
+
+def bake_file(job: BakeJob) -> Path:
+    """Write the copy beside the original, with its ``.json``; the copy's path.
+
+    Raises ``CheckpointError`` or ``RunError`` if it cannot be made.
+    """
+    from ..networks.bake import bake, baked_metadata
+    from ..networks.save import load_network_file, write_tensors
+
+    file = load_network_file(Path(job.lora))
+    path = file.path.with_name(f"{job.output_name}.safetensors")
+    write_tensors(path, bake(file, job.weights), baked_metadata(file, job.weights, job.output_name))
+    beside = file.path.with_suffix(".json")
+    if beside.is_file() and not path.with_suffix(".json").exists():
+        shutil.copyfile(beside, path.with_suffix(".json"))
+    return path
