@@ -118,7 +118,7 @@
 
         block(name, about = "") {
             const id = TL.uniqueId("block");
-            const slider = h("input", {type: "range", id, class: "tl-range", min: "-0.5", max: "1.5", step: "0.05",
+            const slider = h("input", {type: "range", id, class: "tl-lbw-slider", min: "-0.5", max: "1.5", step: "0.05",
                 value: this.weights[name], on: {input: () => {
                     this.weights[name] = Number(slider.value);
                     this.preset.value = "";
@@ -127,9 +127,9 @@
                     this.weights[name] = 1;
                     this.update(name);
                 }}});
-            const number = h("output", {class: "tl-block-value", for: id}, written(this.weights[name]));
+            const number = h("output", {class: "tl-lbw-value", for: id}, written(this.weights[name]));
             this.parts.set(name, {slider, number});
-            return h("div", {class: "tl-block", data: {block: name}}, h("label", {for: id}, name,
+            return h("div", {class: "tl-lbw", data: {block: name}}, h("label", {for: id}, name,
                 about ? h("span", {class: "tl-note"}, ` ${about}`) : null), slider, number);
         }
 

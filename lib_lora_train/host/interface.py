@@ -71,8 +71,22 @@ class PlotPlan:
     y: PlotAxis
 
 
+@dataclass(frozen=True)
+class SeriesPlan:
+    """Pictures to be made one after the other, alike but for their prompts. Scripts have no part in them."""
+
+    prompts: tuple[str, ...]
+    width: int
+    height: int
+    steps: int
+    cfg_scale: float
+    sampler: str
+    seed: int
+    clip_skip: int
+
+
 class PlotDrawer(Protocol):
-    """The webui's own X/Y/Z plot, driven from the tab. One plot at a time."""
+    """The webui's own generation and X/Y/Z plot, driven from the tab. One thing at a time."""
 
     def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
         """Draw ``plan``; waits until the webui is free, and saves the grid where the webui saves its own.
@@ -80,6 +94,10 @@ class PlotDrawer(Protocol):
         ``cell`` is given each picture, with its column and row, as soon as it is made. Returns the whole grid with its
         headings, ``None`` if the webui made no picture. Raises ``RunError`` if it cannot be drawn here.
         """
+        ...
+
+    def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
+        """Draw ``plan``, and let others draw between its pictures; ``done`` is given each with its number."""
         ...
 
     def stop(self) -> None:

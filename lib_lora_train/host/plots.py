@@ -11,7 +11,7 @@ from modules import call_queue, processing, scripts, sd_samplers, shared
 from PIL import Image
 
 from ..errors import RunError
-from .interface import PlotAxis, PlotPlan
+from .interface import PlotAxis, PlotPlan, SeriesPlan
 
 _TITLE = "x/y/z plot"
 _JOB = "train-lora plot"
@@ -47,6 +47,33 @@ class Plots:
                     self._drawing.clear()
                     shared.state.end()
         return processed.images[0] if processed is not None and processed.images else None
+
+    def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
+        """See ``PlotDrawer``."""
+        self._stopped.clear()
+        for number, prompt in enumerate(plan.prompts):
+            picture = self._draw_one(plan, prompt)
+            if picture is None:
+                return
+            done(number, picture)
+
+    def _draw_one(self, plan: SeriesPlan, prompt: str) -> Image.Image | None:
+        """The picture, ``None`` if it was stopped."""
+        with call_queue.queue_lock:
+            if self._stopped.is_set():
+                return None
+            nothing = PlotAxis("Nothing", ())
+            with contextlib.closing(_processing(PlotPlan(
+                    prompt, "", plan.width, plan.height, plan.steps, plan.cfg_scale, plan.sampler, plan.seed,
+                    plan.clip_skip, nothing, nothing))) as p:
+                shared.state.begin(job=_JOB)
+                self._drawing.set()
+                try:
+                    processed = processing.process_images(p)
+                finally:
+                    self._drawing.clear()
+                    shared.state.end()
+        return processed.images[0] if processed.images and not self._stopped.is_set() else None
 
     def stop(self) -> None:
         """See ``PlotDrawer``."""

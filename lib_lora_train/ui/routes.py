@@ -11,6 +11,7 @@ from . import (
     routes_continue,
     routes_host,
     routes_lora,
+    routes_regularization,
     routes_runs,
     routes_test,
     routes_train,
@@ -22,7 +23,7 @@ from .services import Services
 
 PREFIX = "/train-lora"
 _MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, routes_continue,
-            routes_test, tagging_routes, captions_routes)
+            routes_regularization, routes_test, tagging_routes, captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -10,7 +10,7 @@ from .conftest import evaluates, fill_in, start, wait_for_state
 def tested(make_webui, open_tab, pictures, theme="light", width=1400, **options):
     """The Test tab of a finished run of three epochs."""
     page = open_tab(make_webui(**options), theme=theme, width=width)
-    fill_in(page, pictures, max_train_epochs="3", sample_prompts="penny smiling\npenny, sad", resolution="128")
+    fill_in(page, pictures, max_train_epochs="3", sample_prompts="penny smiling\npenny, sad", resolution="384")
     start(page)
     wait_for_state(page, "Finished")
     page.click("#tl-tab-test")
@@ -43,7 +43,7 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(make_webui, open_tab, pictures)
     panel.get_by_role("button", name="Try penny-000002 in txt2img").click()
     page.wait_for_function("""() => document.querySelector("#txt2img_prompt textarea").value
         === "<lora:penny-000002:1> penny" """)
-    evaluates(page, "document.querySelector('#txt2img_width input[type=number]').value", "128")
+    evaluates(page, "document.querySelector('#txt2img_width input[type=number]').value", "384")
 
 
 def test_the_best_strengths_change_the_next_run(make_webui, open_tab, pictures):
@@ -73,10 +73,10 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(make_webui, open_tab
     page = tested(make_webui, open_tab, pictures)
     preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
     preset.select_option("OUTX")
-    values = page.locator("#tl-panel-test .tl-block-value")
+    values = page.locator("#tl-panel-test .tl-lbw-value")
     assert values.count() == 17
-    assert page.locator('[data-block="IN01"] output').inner_text() == "0.5"
-    page.locator('[data-block="OUT11"] input').fill("0.25")
+    assert page.locator('#tl-panel-test [data-block="IN01"] output').inner_text() == "0.5"
+    page.locator('#tl-panel-test [data-block="OUT11"] input').fill("0.25")
     weights = "1,0.5,0.5,0.5,0.5,0.5,0.5,0.5,1,1,1,1,1,1,1,1,0.25"
     page.click("#tl_blocks_train")
     evaluates(page, "TrainLora.form.get('network.block_lr_weight')", weights)

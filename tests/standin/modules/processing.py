@@ -20,6 +20,8 @@ class StableDiffusionProcessingTxt2Img:
         self.prompt, self.negative_prompt, self.seed, self.steps = prompt, negative_prompt, seed, steps
         self.width, self.height, self.override_settings = width, height, override_settings
         self.hr_prompt = ""
+        self.sampler_name = sampler_name
+        self.scripts = None
 
     def comment(self, text):
         pass
@@ -37,5 +39,6 @@ def process_images(p):
     digest = zlib.crc32(f"{p.prompt}|{p.seed}|{checkpoint}".encode())
     colour = tuple(digest >> shift & 255 for shift in (0, 8, 16))
     processed = Processed([Image.new("RGB", (p.width, p.height), colour)])
-    p.scripts.postprocess(p, processed)
+    if p.scripts is not None:
+        p.scripts.postprocess(p, processed)
     return processed

@@ -1,5 +1,6 @@
 """The webui's scripts: what is registered, and those of txt2img with the built-in X/Y/Z plot among them."""
 
+import importlib
 import types
 
 from modules import xyz_grid
@@ -32,6 +33,7 @@ class ScriptRunner:
 def load_scripts():
     """As at a start and at "Reload UI", for what is the webui's own."""
     global scripts_txt2img
+    importlib.import_module("networks")  # the built-in Lora extension comes first
     xyz_grid.axis_options[:] = xyz_grid.own_axes()
     scripts_data[:] = [types.SimpleNamespace(script_class=xyz_grid.Script, module=xyz_grid)]
     scripts_txt2img = ScriptRunner()
