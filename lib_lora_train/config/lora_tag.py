@@ -51,18 +51,15 @@ def with_file(prompt: str, families: Collection[str], name: str | None) -> str:
 
 def with_strength(prompt: str, unet: float | None = None, text_encoder: float | None = None) -> str:
     """``prompt`` with other strengths for the first LoRA that it calls; ``None`` leaves that part as it is."""
-    def change(items: Sequence[str]) -> list[str]:
-        numbers = [item for item in items[1:] if _number(item) is not None]
-        named = dict(item.split("=", 1) for item in items[1:] if item.count("=") == 1)
-        rest = [item for item in items[1:] if item not in numbers and item.partition("=")[0] not in ("te", "unet")]
-        older = len(rest) and "=" not in rest[0]  # <lora:penny:1:OUTX:0.5>, whose last number is x
-        count = items[1:].index(rest[0]) if older else len(numbers)
-        te_now = _number(named.get("te", "")) if "te" in named else _number(numbers[0]) if count else 1.0
-        unet_now = _number(named.get("unet", "")) if "unet" in named else _number(numbers[1]) if count > 1 else te_now
-        te, un = (now if wanted is None else wanted
-                  for wanted, now in ((text_encoder, te_now), (unet, unet_now)))
-        tail = [f"dyn={numbers[2]}"] if count > 2 else []
-        return [items[0], f"{te:g}", f"{un:g}", *tail, *rest, *(numbers[count:] if older else [])]
+    def change(items: Sequence[str]) -> Sequence[str]:
+        numbers, named, rest = _strengths(items[1:])
+        te_now = _number(named.get("te", numbers[0] if numbers else "1"))
+        unet_now = _number(named["unet"] if "unet" in named else numbers[1] if len(numbers) > 1 else f"{te_now}")
+        if te_now is None or unet_now is None:
+            return items
+        te = te_now if text_encoder is None else text_encoder
+        return [items[0], f"{te:g}", f"{unet_now if unet is None else unet:g}",
+                *(f"dyn={number}" for number in numbers[2:3]), *rest]
 
     return _first(prompt, change)
 
@@ -86,6 +83,24 @@ def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Ent
         return [items[0], *(kept or ["1"]), f"lbw={listed(weights, FULL_SD1)}"]
 
     return _first(prompt, change)
+
+
+def _strengths(items: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Positional numbers, ``te=`` and ``unet=``, and all the rest, the older ``OUTX:0.5`` with its number included."""
+    numbers: list[str] = []
+    named: dict[str, str] = {}
+    rest: list[str] = []
+    older = False
+    for item in items:
+        name, equals, value = item.partition("=")
+        if equals and name in ("te", "unet"):
+            named[name] = value
+        elif not equals and not older and _number(item) is not None:
+            numbers.append(item)
+        else:
+            older = older or not equals
+            rest.append(item)
+    return numbers, named, rest
 
 
 def _first(prompt: str, change: Callable[[Sequence[str]], Sequence[str]]) -> str:

@@ -106,3 +106,14 @@ def test_every_text_has_room_and_can_be_read(make_webui, open_tab, pictures, the
         draw(page, pictures_of_it)
         evaluates(page, "overflowing()", [])
         evaluates(page, "faintTexts()", [])
+
+
+def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures):
+    page = open_tab(make_webui())
+    fill_in(page, pictures)
+    page.locator("#tl_more_settings > summary").click()
+    page.locator('.tl-field[data-key="dataset.reg_data_dir"] summary').click()
+    page.click("#tl_reg_draw")
+    page.locator(".tl-toast", has_text="The regularization pictures are in").wait_for()
+    evaluates(page, "TrainLora.form.get('dataset.reg_data_dir')", str(pictures / "reg"))
+    assert len(list((pictures / "reg").glob("*.png"))) == 8
