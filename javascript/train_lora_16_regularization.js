@@ -23,7 +23,7 @@
         return TL.fold("Have the webui draw them", h("p", {class: "tl-note"}, "The loaded checkpoint draws each " +
             "caption with DDIM, at the training's size and seed, into the folder reg among your pictures. What is " +
             "there already stays."),
-        h("label", {class: "tl-tick"}, tag, "Keep the activation tag in the prompts"),
+        h("label", {class: "tl-tick"}, tag, "Keep the activation tag"),
         track, h("div", {class: "tl-row"}, start, stop), words);
     }
 

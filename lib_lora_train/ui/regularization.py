@@ -90,15 +90,27 @@ def start_regularization(services: Services, desk: RegularizationDesk, values: d
 
     Raises ``DatasetError``, ``ConfigError`` or ``RunError`` with a sentence if it cannot be done.
     """
+    base = values.get("base")
+    if isinstance(base, dict) or base is None:
+        values = {**values, "base": {"clip_skip": services.host.clip_skip(), **(base or {})}}
     job, problems = read_job(values, source="The form")
     problems += [problem for problem in problems_of(job) if problem.startswith(("dataset.resolution", "dataset.ca"))]
     if problems:
         raise ConfigError(problems)
+    _check_checkpoint(services, job)
     folder = dataset_folder(services.host, job.dataset.train_data_dir)
     missing = pictures_to_draw(services, folder, job, with_tag)
     if not missing:
         raise RunError(f"Every picture has its regularization picture already, in {folder / FOLDER}.")
     return desk.start(folder / FOLDER, missing, job)
+
+
+def _check_checkpoint(services: Services, job: Job) -> None:
+    loaded = services.host.checkpoint()
+    if job.base.checkpoint and (loaded is None or Path(job.base.checkpoint) != loaded.path):
+        name = loaded.path.name if loaded else "nothing"
+        raise RunError(f"The form trains on {Path(job.base.checkpoint).name}, and the webui would draw with {name}. "
+                       "Choose the same checkpoint at the top of the webui.")
 
 
 def pictures_to_draw(services: Services, folder: Path, job: Job, with_tag: bool) -> list[tuple[Path, str]]:

@@ -7,7 +7,7 @@ import pytest
 from .conftest import evaluates, fill_in, start, wait_for_state
 
 
-def tested(make_webui, open_tab, pictures, theme="light", width=1400, **options):
+def finished_run(make_webui, open_tab, pictures, theme="light", width=1400, **options):
     """The Test tab of a finished run of three epochs."""
     page = open_tab(make_webui(**options), theme=theme, width=width)
     fill_in(page, pictures, max_train_epochs="3", sample_prompts="penny smiling\npenny, sad", resolution="384")
@@ -33,7 +33,7 @@ def draw(page, pictures):
 
 
 def test_an_epoch_plot_is_drawn_marked_and_tried(make_webui, open_tab, pictures):
-    page = tested(make_webui, open_tab, pictures)
+    page = finished_run(make_webui, open_tab, pictures)
     panel = page.locator("#tl-panel-test")
     panel.get_by_text("8 pictures", exact=True).wait_for()
     draw(page, 8)
@@ -47,7 +47,7 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(make_webui, open_tab, pictures)
 
 
 def test_the_best_strengths_change_the_next_run(make_webui, open_tab, pictures):
-    page = tested(make_webui, open_tab, pictures)
+    page = finished_run(make_webui, open_tab, pictures)
     choose(page, "Strengths")
     page.fill("#tl_test_columns", "0.5, 1")
     page.fill("#tl_test_rows", "1")
@@ -60,7 +60,7 @@ def test_the_best_strengths_change_the_next_run(make_webui, open_tab, pictures):
 
 
 def test_a_plot_can_be_stopped(make_webui, open_tab, pictures):
-    page = tested(make_webui, open_tab, pictures, STANDIN_PICTURE_STEP_SECONDS="0.1")
+    page = finished_run(make_webui, open_tab, pictures, STANDIN_PICTURE_STEP_SECONDS="0.1")
     page.click("#tl_test_draw")
     page.locator("#tl-panel-test .tl-plot-cell").first.wait_for()
     page.click("#tl_test_stop")
@@ -70,7 +70,7 @@ def test_a_plot_can_be_stopped(make_webui, open_tab, pictures):
 
 
 def test_block_weights_go_to_the_prompt_and_to_the_next_run(make_webui, open_tab, pictures):
-    page = tested(make_webui, open_tab, pictures)
+    page = finished_run(make_webui, open_tab, pictures)
     preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
     preset.select_option("OUTX")
     values = page.locator("#tl-panel-test .tl-lbw-value")
@@ -87,7 +87,7 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(make_webui, open_tab
 
 
 def test_presets_are_edited_and_a_wrong_line_is_told(make_webui, open_tab, pictures):
-    page = tested(make_webui, open_tab, pictures)
+    page = finished_run(make_webui, open_tab, pictures)
     page.locator("#tl-panel-test summary", has_text="Edit presets").click()
     page.fill("#tl_presets_text", "MINE:1,2,3")
     page.click("#tl_presets_save")
@@ -100,7 +100,7 @@ def test_presets_are_edited_and_a_wrong_line_is_told(make_webui, open_tab, pictu
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
 def test_every_text_has_room_and_can_be_read(make_webui, open_tab, pictures, theme, width):
-    page = tested(make_webui, open_tab, pictures, theme, width)
+    page = finished_run(make_webui, open_tab, pictures, theme, width)
     for kind, pictures_of_it in (("Epochs", 8), ("Blocks", 36)):
         choose(page, kind)
         draw(page, pictures_of_it)

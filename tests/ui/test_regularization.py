@@ -24,9 +24,10 @@ def colour_of(prompt, seed):
     return digest & 255, digest >> 8 & 255, digest >> 16 & 255
 
 
-def test_each_picture_gets_one_under_its_name_without_the_activation_tag(tab, monkeypatch):
+def test_each_picture_gets_one_under_its_name_without_the_activation_tag(make_tab, monkeypatch):
     from modules import processing
 
+    tab = make_tab(clip_skip=2)
     seen = []
     original = processing.process_images
     monkeypatch.setattr(processing, "process_images", lambda p: seen.append(p) or original(p))
@@ -39,7 +40,7 @@ def test_each_picture_gets_one_under_its_name_without_the_activation_tag(tab, mo
         assert (picture.size, picture.getpixel((1, 1))) == ((128, 64), colour_of(prompt, 42))
         assert (tab.dataset / "reg" / f"{number}.txt").read_text() == prompt
     assert {p.sampler_name for p in seen} == {"DDIM"}
-    assert {p.override_settings["CLIP_stop_at_last_layers"] for p in seen} == {1}
+    assert {p.override_settings["CLIP_stop_at_last_layers"] for p in seen} == {2}
 
 
 def test_with_the_tag_the_prompt_is_the_caption(tab):
@@ -94,6 +95,9 @@ def test_what_goes_wrong_is_told(tab, monkeypatch):
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(processing, "process_images", broken)
+    other = {**form(tab), "base": {"checkpoint": "/models/other.safetensors"}}
+    refused = tab.post("regularization", {"job": other})
+    assert "trains on other.safetensors, and the webui would draw with mini.safetensors" in refused.json()["error"]
     tab.post("regularization", {"job": form(tab)})
     state = ended(tab)
     assert state["state"] == "failed" and "CUDA out of memory" in state["error"]
