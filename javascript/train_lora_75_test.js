@@ -193,6 +193,6 @@
         if (run) poller.wake();
     }
 
-    Object.assign(TL, {tryWith, bakeInto});
+    Object.assign(TL, {tryWith, bakeInto, testPlots: () => plots.map((plot) => plot.id)});
     TL.registerTab({id: "test", title: "Test", order: 35, build, shown});
 })();

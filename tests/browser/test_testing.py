@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from PIL import Image
 
-from .conftest import evaluates, fill_in, start, wait_for_state
+from .conftest import MINI, evaluates, fill_in
+from .webui_process import WebuiProcess
 
 
-def finished_run(make_webui, open_tab, pictures, theme="light", width=1400, **options):
-    """The Test tab of a finished run of three epochs."""
-    page = open_tab(make_webui(**options), theme=theme, width=width)
-    fill_in(page, pictures, max_train_epochs="3", sample_prompts="penny smiling\npenny, sad", resolution="384")
-    start(page)
-    wait_for_state(page, "Finished")
-    page.click("#tl-tab-test")
-    page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
-    return page
+@pytest.fixture(scope="module")
+def tested_webui(tmp_path_factory):
+    """A webui with a finished run of three epochs; a step of a picture takes a moment, so that it can be stopped."""
+    folder = tmp_path_factory.mktemp("tested")
+    for number in range(2):
+        Image.new("RGB", (96, 96), (90 * number, 90, 120)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text("penny, smiling", encoding="utf-8")
+    webui = WebuiProcess(folder / "data", ["--checkpoint", str(MINI), "--worker", "scripted"],
+                         {"STANDIN_STEP_SECONDS": "0.01", "STANDIN_PICTURE_STEP_SECONDS": "0.04"}).start()
+    job = {"dataset": {"train_data_dir": str(folder), "activation_tag": "penny", "resolution": "384"},
+           "save": {"output_name": "penny"}, "training": {"max_train_epochs": 3},
+           "sample": {"sample_prompts": ["penny smiling", "penny, sad"], "sample_steps": 2}}
+    webui.post("runs", {"job": job})
+    deadline = time.monotonic() + 120
+    while webui.get("runs")[0]["state"] != "finished" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield webui
+    webui.close()
+
+
+@pytest.fixture
+def open_test(tested_webui, open_tab):
+    """Opens the Test tab on that run."""
+    def open_it(**options):
+        page = open_tab(tested_webui, **options)
+        page.click("#tl-tab-test")
+        page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
+        return page
+
+    return open_it
 
 
 def choose(page, kind):
@@ -24,16 +49,17 @@ def choose(page, kind):
 
 def draw(page, pictures):
     """Draw, and wait until so many pictures are there."""
+    before = page.evaluate("""async () => (await TrainLora.api(
+        `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
     page.click("#tl_test_draw")
-    page.wait_for_function("""(count) => {
-        const images = [...document.querySelectorAll("#tl-panel-test .tl-plot-cell img")];
-        return images.length === count && images.every((image) => image.complete && image.naturalWidth > 0);
-    }""", arg=pictures)
+    evaluates(page, "TrainLora.testPlots().length", before + 1)
     page.locator(".tl-plot-progress").wait_for(state="hidden")
+    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", pictures)
+    evaluates(page, "document.querySelector('#tl-panel-test .tl-plot-cell img').naturalWidth > 0", True)
 
 
-def test_an_epoch_plot_is_drawn_marked_and_tried(make_webui, open_tab, pictures):
-    page = finished_run(make_webui, open_tab, pictures)
+def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
+    page = open_test()
     panel = page.locator("#tl-panel-test")
     panel.get_by_text("8 pictures", exact=True).wait_for()
     draw(page, 8)
@@ -46,8 +72,8 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(make_webui, open_tab, pictures)
     evaluates(page, "document.querySelector('#txt2img_width input[type=number]').value", "384")
 
 
-def test_the_best_strengths_change_the_next_run(make_webui, open_tab, pictures):
-    page = finished_run(make_webui, open_tab, pictures)
+def test_the_best_strengths_change_the_next_run(open_test):
+    page = open_test()
     choose(page, "Strengths")
     page.fill("#tl_test_columns", "0.5, 1")
     page.fill("#tl_test_rows", "1")
@@ -59,8 +85,10 @@ def test_the_best_strengths_change_the_next_run(make_webui, open_tab, pictures):
     evaluates(page, "TrainLora.form.get('training.max_train_epochs')", 2)  # Prodigy: 3 epochs × 0.5
 
 
-def test_a_plot_can_be_stopped(make_webui, open_tab, pictures):
-    page = finished_run(make_webui, open_tab, pictures, STANDIN_PICTURE_STEP_SECONDS="0.1")
+def test_a_plot_can_be_stopped(open_test):
+    page = open_test()
+    page.locator("#tl-panel-test summary", has_text="Size, steps, sampler").click()
+    page.locator("#tl-panel-test").get_by_label("Steps", exact=True).fill("150")
     page.click("#tl_test_draw")
     page.locator("#tl-panel-test .tl-plot-cell").first.wait_for()
     page.click("#tl_test_stop")
@@ -69,8 +97,8 @@ def test_a_plot_can_be_stopped(make_webui, open_tab, pictures):
     assert page.locator("#tl-panel-test .tl-plot-cell").count() < 8
 
 
-def test_block_weights_go_to_the_prompt_and_to_the_next_run(make_webui, open_tab, pictures):
-    page = finished_run(make_webui, open_tab, pictures)
+def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
+    page = open_test()
     preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
     preset.select_option("OUTX")
     values = page.locator("#tl-panel-test .tl-lbw-value")
@@ -86,8 +114,8 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(make_webui, open_tab
                            arg=f"<lora:penny:1:lbw={weights}> penny")
 
 
-def test_presets_are_edited_and_a_wrong_line_is_told(make_webui, open_tab, pictures):
-    page = finished_run(make_webui, open_tab, pictures)
+def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
+    page = open_test()
     page.locator("#tl-panel-test summary", has_text="Edit presets").click()
     page.fill("#tl_presets_text", "MINE:1,2,3")
     page.click("#tl_presets_save")
@@ -95,12 +123,15 @@ def test_presets_are_edited_and_a_wrong_line_is_told(make_webui, open_tab, pictu
     page.fill("#tl_presets_text", "MINE:" + ",".join(["0.5"] * 17))
     page.click("#tl_presets_save")
     page.locator(".tl-toast", has_text="The presets are saved").wait_for()
-    assert page.locator('#tl-panel-test option[value="MINE"]').count() >= 1
+    evaluates(page, "Object.keys(TrainLora.blockPresets.presets).join()", "MINE")
+    page.get_by_role("button", name="The ones that come along").click()
+    page.click("#tl_presets_save")
+    evaluates(page, "'OUTX' in TrainLora.blockPresets.presets", True)
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
-def test_every_text_has_room_and_can_be_read(make_webui, open_tab, pictures, theme, width):
-    page = finished_run(make_webui, open_tab, pictures, theme, width)
+def test_every_text_has_room_and_can_be_read(open_test, theme, width):
+    page = open_test(theme=theme, width=width)
     for kind, pictures_of_it in (("Epochs", 8), ("Blocks", 36)):
         choose(page, kind)
         draw(page, pictures_of_it)

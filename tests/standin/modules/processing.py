@@ -35,6 +35,8 @@ def process_images(p):
         raise RuntimeError("A tensor with all NaNs was produced in Unet.")
     for shared.state.sampling_step in range(p.steps):
         time.sleep(float(os.environ.get("STANDIN_PICTURE_STEP_SECONDS", "0")))
+        if shared.state.interrupted:
+            break
     checkpoint = p.override_settings.get("sd_model_checkpoint", "")
     digest = zlib.crc32(f"{p.prompt}|{p.seed}|{checkpoint}".encode())
     colour = tuple(digest >> shift & 255 for shift in (0, 8, 16))
