@@ -32,9 +32,9 @@
             this.body = h("div", {class: "tl-run", hidden: true},
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                     this.about, this.sentence, this.steering, this.goOn.element),
-                this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element), this.blocks.element,
+                this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element),
                 TL.card("Samples", {}, this.samples.element),
-                TL.card("Saved files", {}, this.files.element),
+                TL.card("Saved files", {}, this.files.element), this.blocks.element,
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
             this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
             TL.on("run", (run) => run === this.run && this.draw());
