@@ -73,11 +73,12 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
         changes = OmegaConf.to_container(OmegaConf.load(run.changes_file))  # type: ignore[assignment]
     total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
     epochs = None
-    if wish.how == MORE:
-        name, epochs = next_free_name(name, taken_names), wish.epochs
-        each = summary.steps_per_epoch or 0
-        total = from_step + epochs * each
+    if wish.how == MORE or summary.diverged:  # of a run that burned, some files may be burned too, and stay
+        name = next_free_name(name, taken_names)
         changes["save"] = {"output_name": name}
+    if wish.how == MORE:
+        epochs = wish.epochs
+        total = from_step + epochs * (summary.steps_per_epoch or 0)
         changes["training"] = ({"max_train_epochs": (summary.total_epochs or 0) + epochs}
                                if asked.training.max_train_steps is None else {"max_train_steps": total})
     if wish.rate_factor is not None:

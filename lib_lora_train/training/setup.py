@@ -121,8 +121,8 @@ def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
     for event in read_events(run.events_file)[0]:
         if event["event"] == "started":
             begun = event["name"]
-        elif event["event"] == "finished":
-            begun = ""  # what is trained on top of a finished run gets files of its own
+        elif event["event"] == "finished" or event.get("kind") == "diverged":
+            begun = ""  # files of its own: those of a finished run stay, and some of a burned one are burned
     name = begun or next_free_name(job.save.output_name, lora_names(Path(job.save.output_dir)))
     if name != job.save.output_name and not begun:
         reporter.warning(f"There is a LoRA {job.save.output_name} already, so this one is called {name}.")

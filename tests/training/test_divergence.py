@@ -134,6 +134,9 @@ def test_a_run_that_explodes_goes_on_from_its_last_good_state_at_a_lower_rate(tr
     events = go_on(run.run, "optimizer.learning_rate=1")
     started = [event for event in events if event["event"] == "started"][-1]
     assert started["from_step"] == kept and events[-1]["event"] == "finished"
+    burned = {event["path"]: event for event in events[:events.index(started)] if event["event"] == "saved"}
+    after = [event["path"] for event in events[events.index(started):] if event["event"] == "saved"]
+    assert started["name"] == "penny-v2" and after and not burned.keys() & set(after)
     again = [event["loss"] for event in events[events.index(started):] if event["event"] == "step"]
     assert sum(again) / len(again) < 2 * sum(usual) / len(usual) < worst
 
@@ -154,6 +157,6 @@ def test_a_loss_that_is_no_number_leaves_weights_and_state_as_they_were(train, m
     assert "The loss became nan in step 5, which was not taken. The last good state, of step 3" in text
     events = go_on(run.run)
     assert events[-1]["event"] == "finished"
-    files = [folder / "penny.safetensors" for folder in (undisturbed.loras, run.loras)]
+    files = [undisturbed.loras / "penny.safetensors", run.loras / "penny-v2.safetensors"]
     weights = [load_file(file) for file in files]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
