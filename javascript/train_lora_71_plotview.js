@@ -124,7 +124,7 @@
             const width = 32;
             const bars = changes.map((change, index) => {
                 const height = Math.max(1, 96 * change.value / most);
-                return svg("g", {}, svg("title", {}, `${change.name}: ${change.value.toFixed(1)} of 255`),
+                return svg("g", {},
                     svg("rect", {class: "tl-shape-bar", x: index * width + 6, y: 112 - height, width: width - 12,
                         height, rx: 2}),
                     svg("text", {class: "tl-bar-value", x: (index + 0.5) * width, y: 106 - height,
