@@ -40,6 +40,7 @@
             this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
             /** @type {any} */
             this.lastStep = null;
+            this.memory = null;
             /** @type {any} what is known of the whole run before its first step */
             this.started = null;
             this.epochs = [];
@@ -81,6 +82,7 @@
             else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
             else if (kind === "validation") this.validation.push(event);
             else if (kind === "norms") this.norms.push(event);
+            else if (kind === "memory") this.memory = event;
             else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
             else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
             else if (kind === "warning") this.warnings.push(event.text);
@@ -187,7 +189,15 @@
             const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
             if (!seconds || this.state !== "running") return epochs;
             const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
-            return `${epochs}, ${pace}`;
+            return `${epochs}, ${pace}${this.memoryText()}`;
+        }
+
+        /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
+        memoryText() {
+            if (!this.memory) return "";
+            const gigabytes = (bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
+            const {peak_bytes: peak, device_bytes: whole} = this.memory;
+            return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
         }
 
         /** @returns {string} what is going on, as a person would say it */

@@ -6,7 +6,8 @@ import pytest
 
 from .webui_process import ROOT
 
-SCRIPTS = ("train_lora_00_core.js", "train_lora_01_format.js", "train_lora_47_txt2img.js")
+SCRIPTS = ("train_lora_00_core.js", "train_lora_01_format.js", "train_lora_40_runmodel.js",
+           "train_lora_47_txt2img.js")
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,15 @@ def test_a_file_size(page, size, words):
 def test_a_lora_joins_the_prompt_that_is_there(page, before, after):
     answer = {"prompt": "<lora:penny-000002:1> penny", "name": "penny-000002", "tag": "penny"}
     assert page.evaluate("([before, answer]) => TrainLora.promptWith(before, answer)", [before, answer]) == after
+
+
+def test_the_gpu_memory_that_a_run_uses_is_told_beside_its_pace(page):
+    told = page.evaluate("""() => {
+        const run = new TrainLora.RunModel("20260101-120000-penny");
+        const events = [{event: "started", total_steps: 100, total_epochs: 10},
+            {event: "step", step: 3, total_steps: 100, epoch: 1, loss: 0.1, seconds_per_step: 0.5, seconds_left: 40},
+            {event: "memory", peak_bytes: 5.25 * 2 ** 30, device_bytes: 8 * 2 ** 30}];
+        run.take({events, offset: 1, id: "20260101-120000-penny", state: "running", alive: true});
+        return run.paceText();
+    }""")
+    assert told == "epoch 1 of 10, 2.0 steps a second, 5.3 of 8 GB of GPU memory"
