@@ -1,0 +1,150 @@
+"""The Test tab with a scripted run: plots arrive, the best is marked and read, block weights go where they are sent."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from PIL import Image
+
+from .conftest import MINI, evaluates, fill_in
+from .webui_process import WebuiProcess
+
+
+@pytest.fixture(scope="module")
+def tested_webui(tmp_path_factory):
+    """A webui with a finished run of three epochs; a step of a picture takes a moment, so that it can be stopped."""
+    folder = tmp_path_factory.mktemp("tested")
+    for number in range(2):
+        Image.new("RGB", (96, 96), (90 * number, 90, 120)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text("penny, smiling", encoding="utf-8")
+    webui = WebuiProcess(folder / "data", ["--checkpoint", str(MINI), "--worker", "scripted"],
+                         {"STANDIN_STEP_SECONDS": "0.01", "STANDIN_PICTURE_STEP_SECONDS": "0.04"}).start()
+    job = {"dataset": {"train_data_dir": str(folder), "activation_tag": "penny", "resolution": "384"},
+           "save": {"output_name": "penny"}, "training": {"max_train_epochs": 3},
+           "sample": {"sample_prompts": ["penny smiling", "penny, sad"], "sample_steps": 2}}
+    webui.post("runs", {"job": job})
+    deadline = time.monotonic() + 120
+    while webui.get("runs")[0]["state"] != "finished" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield webui
+    webui.close()
+
+
+@pytest.fixture
+def open_test(tested_webui, open_tab):
+    """Opens the Test tab on that run."""
+    def open_it(**options):
+        page = open_tab(tested_webui, **options)
+        page.click("#tl-tab-test")
+        page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
+        return page
+
+    return open_it
+
+
+def choose(page, kind):
+    page.locator("#tl-panel-test .tl-choice", has_text=kind).first.click()
+
+
+def draw(page, pictures):
+    """Draw, and wait until so many pictures are there."""
+    before = page.evaluate("""async () => (await TrainLora.api(
+        `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
+    page.click("#tl_test_draw")
+    evaluates(page, "TrainLora.testPlots().length", before + 1)
+    page.locator(".tl-plot-progress").wait_for(state="hidden")
+    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", pictures)
+    evaluates(page, "document.querySelector('#tl-panel-test .tl-plot-cell img').naturalWidth > 0", True)
+
+
+def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
+    page = open_test()
+    panel = page.locator("#tl-panel-test")
+    panel.get_by_text("8 pictures", exact=True).wait_for()
+    draw(page, 8)
+    assert panel.locator(".tl-samples thead th").all_inner_texts() == ["Without", "Epoch 1", "Epoch 2", "Last"]
+    panel.get_by_role("button", name="Mark as the best: Epoch 2, penny, sad").click()
+    panel.get_by_text("Marked as the best: Epoch 2, penny, sad.").wait_for()
+    panel.get_by_role("button", name="Try penny-000002 in txt2img").click()
+    page.wait_for_function("""() => document.querySelector("#txt2img_prompt textarea").value
+        === "<lora:penny-000002:1> penny" """)
+    evaluates(page, "document.querySelector('#txt2img_width input[type=number]').value", "384")
+
+
+def test_the_best_strengths_change_the_next_run(open_test):
+    page = open_test()
+    choose(page, "Strengths")
+    page.fill("#tl_test_columns", "0.5, 1")
+    page.fill("#tl_test_rows", "1")
+    draw(page, 2)
+    page.get_by_role("button", name="Mark as the best: UNet 0.5, Text encoder 1").click()
+    page.get_by_text("The UNet has to be lowered to 0.5, so it is overfit").wait_for()
+    page.click("#tl_test_use")
+    evaluates(page, "TrainLora.currentTab()", "train")
+    evaluates(page, "TrainLora.form.get('training.max_train_epochs')", 2)  # Prodigy: 3 epochs × 0.5
+
+
+def test_a_plot_can_be_stopped(open_test):
+    page = open_test()
+    page.locator("#tl-panel-test summary", has_text="Size, steps, sampler").click()
+    page.locator("#tl-panel-test").get_by_label("Steps", exact=True).fill("150")
+    page.click("#tl_test_draw")
+    page.locator("#tl-panel-test .tl-plot-cell").first.wait_for()
+    page.click("#tl_test_stop")
+    page.locator(".tl-plot-progress").wait_for(state="hidden")
+    page.locator("#tl-panel-test .tl-plotview .tl-note", has_text="Stopped").wait_for()
+    assert page.locator("#tl-panel-test .tl-plot-cell").count() < 8
+
+
+def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
+    page = open_test()
+    preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
+    preset.select_option("OUTX")
+    values = page.locator("#tl-panel-test .tl-lbw-value")
+    assert values.count() == 17
+    assert page.locator('#tl-panel-test [data-block="IN01"] output').inner_text() == "0.5"
+    page.locator('#tl-panel-test [data-block="OUT11"] input').fill("0.25")
+    weights = "1,0.5,0.5,0.5,0.5,0.5,0.5,0.5,1,1,1,1,1,1,1,1,0.25"
+    page.click("#tl_blocks_train")
+    evaluates(page, "TrainLora.form.get('network.block_lr_weight')", weights)
+    page.click("#tl-tab-test")
+    page.click("#tl_blocks_prompt")
+    page.wait_for_function("(text) => document.querySelector('#txt2img_prompt textarea').value === text",
+                           arg=f"<lora:penny:1:lbw={weights}> penny")
+
+
+def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
+    page = open_test()
+    page.locator("#tl-panel-test summary", has_text="Edit presets").click()
+    page.fill("#tl_presets_text", "MINE:1,2,3")
+    page.click("#tl_presets_save")
+    page.locator(".tl-toast", has_text="Line 1 (MINE:1,2,3) is no preset").wait_for()
+    page.fill("#tl_presets_text", "MINE:" + ",".join(["0.5"] * 17))
+    page.click("#tl_presets_save")
+    page.locator(".tl-toast", has_text="The presets are saved").wait_for()
+    evaluates(page, "Object.keys(TrainLora.blockPresets.presets).join()", "MINE")
+    page.get_by_role("button", name="The ones that come along").click()
+    page.click("#tl_presets_save")
+    evaluates(page, "'OUTX' in TrainLora.blockPresets.presets", True)
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
+def test_every_text_has_room_and_can_be_read(open_test, theme, width):
+    page = open_test(theme=theme, width=width)
+    for kind, pictures_of_it in (("Epochs", 8), ("Blocks", 36)):
+        choose(page, kind)
+        draw(page, pictures_of_it)
+        evaluates(page, "overflowing()", [])
+        evaluates(page, "faintTexts()", [])
+
+
+def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures):
+    page = open_tab(make_webui())
+    fill_in(page, pictures)
+    page.locator("#tl_more_settings > summary").click()
+    page.locator('.tl-field[data-key="dataset.reg_data_dir"] summary').click()
+    page.click("#tl_reg_draw")
+    page.locator(".tl-toast", has_text="The regularization pictures are in").wait_for()
+    evaluates(page, "TrainLora.form.get('dataset.reg_data_dir')", str(pictures / "reg"))
+    assert len(list((pictures / "reg").glob("*.png"))) == 8
