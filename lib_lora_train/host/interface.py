@@ -86,7 +86,7 @@ class SeriesPlan:
 
 
 class PlotDrawer(Protocol):
-    """The webui's own generation and X/Y/Z plot, driven from the tab. One thing at a time."""
+    """The webui's own generation and X/Y/Z plot, driven from the tab: one plot or series, then it is done with."""
 
     def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
         """Draw ``plan``; waits until the webui is free, and saves the grid where the webui saves its own.
@@ -177,5 +177,5 @@ class Host(Protocol):
         ...
 
     def plot_drawer(self) -> PlotDrawer | None:
-        """The webui's X/Y/Z plot, or ``None`` where it cannot be driven from the tab."""
+        """For one plot or series; ``None`` where the webui cannot be driven from the tab."""
         ...

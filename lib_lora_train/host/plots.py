@@ -21,7 +21,7 @@ _OPTIONS = (True, True, False, False, False, False, False, 2, False)
 
 
 class Plots:
-    """Draws one plot at a time behind the webui's queue."""
+    """Draws one plot or series behind the webui's queue; once stopped, it draws nothing more."""
 
     def __init__(self) -> None:
         self._drawing = threading.Event()
@@ -29,7 +29,6 @@ class Plots:
 
     def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
         """See ``PlotDrawer``."""
-        self._stopped.clear()
         runner = scripts.scripts_txt2img
         with call_queue.queue_lock:
             if self._stopped.is_set():
@@ -50,7 +49,6 @@ class Plots:
 
     def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
         """See ``PlotDrawer``."""
-        self._stopped.clear()
         for number, prompt in enumerate(plan.prompts):
             picture = self._draw_one(plan, prompt)
             if picture is None:

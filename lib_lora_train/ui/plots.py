@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +27,34 @@ _FILE = "plot.json"
 class PlotDesk:
     """Hands plots to the webui, and keeps what comes back. One plot is drawn at a time."""
 
-    def __init__(self, drawer: PlotDrawer | None) -> None:
-        self._drawer = drawer
+    def __init__(self, new_drawer: Callable[[], PlotDrawer | None]) -> None:
+        self._new_drawer = new_drawer
+        self._drawer: PlotDrawer | None = None
         self._lock = threading.Lock()
         self._now: _Plot | None = None
 
     @property
     def samplers(self) -> list[str]:
         """The samplers that can be chosen; none where plots cannot be drawn."""
-        return self._drawer.samplers() if self._drawer else []
+        drawer = self._new_drawer()
+        return drawer.samplers() if drawer else []
 
     def start(self, run: RunFolder, request: PlotRequest) -> dict[str, Any]:
         """Begin to draw; the plot as it is kept. Raises ``RunError`` if that cannot be done now."""
-        if self._drawer is None:
+        drawer = self._new_drawer()
+        if drawer is None:
             raise RunError("Plots can be drawn from here in AUTOMATIC1111's webui only.")
         plan, columns, rows = plan_of(request)
         with self._lock:
             if self._now is not None:
                 raise RunError("A plot is being drawn already. Wait for it, or stop it.")
+            self._drawer = drawer
             self._now = plot = _Plot(run, {
                 "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
                 "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
                 "seed": plan.seed, "width": plan.width, "height": plan.height, "steps": plan.steps})
         plot.keep()
-        _Drawing(self, plot, plan, self._drawer).start()
+        _Drawing(self, plot, plan, drawer).start()
         return plot.facts
 
     def draw(self, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:

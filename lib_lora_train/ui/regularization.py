@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ _STEPS, _CFG_SCALE = 20, 7.0
 class RegularizationDesk:
     """Draws one folder's regularization pictures at a time."""
 
-    def __init__(self, drawer: PlotDrawer | None) -> None:
-        self._drawer = drawer
+    def __init__(self, new_drawer: Callable[[], PlotDrawer | None]) -> None:
+        self._new_drawer = new_drawer
+        self._drawer: PlotDrawer | None = None
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {"state": "idle", "done": 0, "total": 0, "folder": "", "error": ""}
 
@@ -46,16 +48,18 @@ class RegularizationDesk:
 
         Raises ``RunError`` if that cannot be done now.
         """
-        if self._drawer is None:
+        drawer = self._new_drawer()
+        if drawer is None:
             raise RunError("Pictures can be drawn from here in AUTOMATIC1111's webui only.")
         with self._lock:
             if self._state["state"] == "drawing":
                 raise RunError("Regularization pictures are being drawn already. Wait for them, or stop.")
+            self._drawer = drawer
             self._state = {"state": "drawing", "done": 0, "total": len(pictures), "folder": str(folder), "error": ""}
         width, height = job.dataset.size
         plan = SeriesPlan(tuple(prompt for _, prompt in pictures), width, height, _STEPS, _CFG_SCALE, _SAMPLER,
                           job.training.seed, job.base.clip_skip)
-        threading.Thread(target=self._draw, args=(self._drawer, plan, pictures), name="train-lora-regularization",
+        threading.Thread(target=self._draw, args=(drawer, plan, pictures), name="train-lora-regularization",
                          daemon=True).start()
         return self.state()
 

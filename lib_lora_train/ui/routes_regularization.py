@@ -20,7 +20,7 @@ class RegularizationRequest(BaseModel):
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/regularization`` and ``/regularization/stop``."""
-    desk = RegularizationDesk(services.host.plot_drawer())
+    desk = RegularizationDesk(services.host.plot_drawer)
 
     def start(request: RegularizationRequest) -> dict[str, Any]:
         return start_regularization(services, desk, request.job, request.with_tag)

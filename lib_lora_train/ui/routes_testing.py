@@ -52,7 +52,7 @@ class TextRequest(BaseModel):
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/runs/ID/test`` and what is below it, ``/plots/stop`` and ``/block-presets``."""
-    desk = running_desk() or PlotDesk(services.host.plot_drawer())
+    desk = running_desk() or PlotDesk(services.host.plot_drawer)
 
     def facts(run_id: str) -> dict[str, Any]:
         return test_facts(services, desk, open_run(services.runs_dir, run_id))
