@@ -5,6 +5,7 @@
     const TL = window.TrainLora;
     const {format} = TL;
     const ENDINGS = ["finished", "stopped", "error"];
+    const HOLD_SHOWN_SECONDS = 60;
 
     /**
      * @typedef {object} Sample
@@ -51,6 +52,12 @@
             /** @type {Sample[]} */
             this.samples = [];
             this.warnings = [];
+            /** @type {any} how the run got its model */
+            this.weights = null;
+            /** Whether the run stands still for a picture that the webui makes. */
+            this.held = false;
+            /** @type {any} the last time that it did */
+            this.wentOn = null;
             /** @type {any} */
             this.ending = null;
             /** How long was trained in all, each time it went on. */
@@ -86,6 +93,12 @@
             else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
             else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
             else if (kind === "warning") this.warnings.push(event.text);
+            else if (kind === "weights") this.weights = event;
+            else if (kind === "held") this.held = true;
+            else if (kind === "went_on") {
+                this.held = false;
+                this.wentOn = event;
+            }
             else if (ENDINGS.includes(kind)) this.takeEnding(event);
         }
 
@@ -189,7 +202,8 @@
             const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
             if (!seconds || this.state !== "running") return epochs;
             const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
-            return `${epochs}, ${pace}${this.memoryText()}`;
+            const hold = this.holdText();
+            return `${epochs}, ${pace}${this.memoryText()}${hold ? `, ${hold}` : ""}`;
         }
 
         /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
@@ -200,9 +214,17 @@
             return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
         }
 
+        /** @returns {string} "paused 6 s for your picture", for a minute after it was */
+        holdText() {
+            if (!this.wentOn || this.held || this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
+            const {seconds} = this.wentOn;
+            return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for your picture`;
+        }
+
         /** @returns {string} what is going on, as a person would say it */
         sentence() {
             const name = this.summary.name;
+            if (this.held && this.state === "running") return "Standing still while the webui makes your picture";
             const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
             switch (this.state) {
             case "waiting": return `${name} waits for its turn.`;

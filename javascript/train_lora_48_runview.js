@@ -17,6 +17,7 @@
             this.name = h("h3", {class: "tl-run-name"});
             this.badge = TL.badge("waiting");
             this.about = h("p", {class: "tl-note"});
+            this.weights = h("p", {class: "tl-note", hidden: true});
             this.sentence = h("p", {class: "tl-run-sentence"});
             this.controls = options.controls ? new TL.RunControls(() => this.run, "tl_runs") : null;
             this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
@@ -31,7 +32,7 @@
             this.used = new TL.UsedSettings();
             this.body = h("div", {class: "tl-run", hidden: true},
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                    this.about, this.sentence, this.steering, this.goOn.element),
+                    this.about, this.weights, this.sentence, this.steering, this.goOn.element),
                 this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element),
                 TL.card("Samples", {}, this.samples.element),
                 TL.card("Saved files", {}, this.files.element), this.blocks.element,
@@ -58,6 +59,8 @@
             setText(this.name, run.summary.name);
             TL.setBadge(this.badge, run.state);
             setText(this.about, aboutRun(run));
+            setText(this.weights, run.weights ? run.weights.text : "");
+            this.weights.hidden = !run.weights;
             const pace = run.open ? run.paceText() : "";
             setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);
             if (this.controls) {

@@ -28,7 +28,7 @@ from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "training",
-                "tagging", "demo", "make_mini")
+                "tagging", "demo", "make_mini", "lending")
 HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions", "browser")
 
 _WORKER_PYTEST = """

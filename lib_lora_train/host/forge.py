@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,10 @@ from backend import memory_management
 from modules import sd_models, sd_vae, shared
 from modules_forge import main_thread
 
+from ..runs.folder import TRAIN, RunFolder
+from ..runs.lend_ticket import FILE, LendTicket, write_ticket
+from ..runs.process_mark import this_process
+from ..runs.supervisor import Loan
 from .interface import ModelFile
 from .webui import Webui
 
@@ -29,6 +34,12 @@ class Forge(Webui):
         for name, path in list(sd_vae.vae_dict.items()):
             if str(Path(path).absolute()) in chosen:
                 return ModelFile(name, Path(path))
+        return None
+
+    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
+        """Forge moves and casts its weights in ways of its own, so nothing is lent and the run is told so."""
+        if run.command == TRAIN:
+            write_ticket(run.path, LendTicket(FILE, this_process(), reason="Forge moves its models as it needs to"))
         return None
 
     def free_gpu(self) -> None:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from ..runs.supervisor import Lease
+from ..runs.folder import RunFolder
+from ..runs.supervisor import Lease, Loan
 
 DATA_FOLDER = "lora_train"
 """The folder of ours in the webui's data folder."""
@@ -178,4 +179,11 @@ class Host(Protocol):
 
     def plot_drawer(self) -> PlotDrawer | None:
         """For one plot or series; ``None`` where the webui cannot be driven from the tab."""
+        ...
+
+    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
+        """Begin to offer the loaded model to ``run``, which waits for the answer; ``None`` if it need not.
+
+        ``changed`` is called when the answer is there, and when the run has made its choice.
+        """
         ...

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 
-from ..runs.supervisor import Lease
+from ..runs.folder import TRAIN, RunFolder
+from ..runs.supervisor import Lease, Loan
 from .gpu_lease import GpuLease, same_device
 from .interface import AccessRules, ModelFile, PlotDrawer
+from .loan import ModelLoan
 
 REMOTE_REFUSED = (
     "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
@@ -96,6 +99,12 @@ class Webui:
         from .plots import Plots  # imports the webui's generation, which is not wanted before it is used
 
         return Plots()
+
+    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
+        """Offer the loaded model to a training run; any other kind of run has no use for it."""
+        if run.command != TRAIN:
+            return None
+        return ModelLoan(run, self.device(), lambda: sys.modules.get("networks"), changed)
 
     def hold_generation(self) -> None:
         """Take the lock that every generation and every change of model waits for."""

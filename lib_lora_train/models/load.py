@@ -17,6 +17,7 @@ from ..errors import CheckpointError
 from .build import ShapeProblem, TextEncoder, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
 from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, is_diffusers_vae, is_lora, is_vae, tell_family
+from .lent import LentWeights
 from .open_clip import from_open_clip
 from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
 from .probe import probed_prediction
@@ -28,6 +29,7 @@ _VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _SIZE_TENSORS = {f"label_emb.0.{old}.{kind}": f"add_embedding.{new}.{kind}"
                  for old, new in ((0, "linear_1"), (2, "linear_2")) for kind in ("weight", "bias")}
 _SHOWN = 5
+_ALIGNED_BYTES = 64
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -50,6 +52,13 @@ class BaseModel:
     checkpoint: Path
     vae_file: Path | None
     """The VAE file used in place of the one in the checkpoint."""
+    lent: LentWeights | None = None
+    """What the webui lends, if the networks are built on that."""
+
+    def move(self, network: nn.Module, device: torch.device | str) -> None:
+        """Move one of the networks, unless it lies in the webui's memory, where it stays."""
+        if self.lent is None or not any(self.lent.stays(tensor) for tensor in network.parameters()):
+            network.to(device)
 
     @property
     def text_encoder(self) -> TextEncoder:
@@ -64,17 +73,25 @@ class BaseModel:
         return replace(self, family=family, prediction_type=prediction.kind, prediction_told_by=prediction.told_by)
 
 
-def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str) -> BaseModel:
+def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str,
+              lent: LentWeights | None = None, aligned: bool = False) -> BaseModel:
     """Load ``checkpoint``, and ``vae`` in place of its own VAE, as ``dtype`` on ``device``.
 
     Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
-    converted one by one. Raises ``CheckpointError`` naming the file and the way out.
+    converted one by one. With ``aligned``, tensors that lie askew in the file are copied too: the CPU computes other
+    last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay on their
+    own device, where the rest then goes too. Raises ``CheckpointError`` naming the file and the way out, ``NotLent`` if
+    the lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
     told = told_prediction(file.path, file.tensors.keys(), file.metadata)
-    place = _Place(dtype, torch.device(device))
     vae_file = read_vae(vae) if vae else file
+    place = _Place(dtype, torch.device(device), aligned)
+    if lent is not None:
+        vae_file = lent.over(vae_file, ("vae",), dtype)
+        file = lent.over(file, ("unet", "text_encoder"), dtype)
+        place = _Place(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent)
     text_encoders = tuple(_load_text_encoder(file, kind, place) for kind in family.text_encoders)
     base = BaseModel(
         unet=_load_unet(file, family, place, int(text_encoders[-1].config.projection_dim)),
@@ -86,6 +103,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
         zero_terminal_snr="ztsnr" in file.tensors,
         checkpoint=checkpoint,
         vae_file=vae,
+        lent=lent,
     )
     if told is None and family is SD2:
         told = probed_prediction(base.unet)
@@ -112,9 +130,14 @@ def read_vae(path: Path) -> Checkpoint:
 class _Place:
     dtype: torch.dtype
     device: torch.device
+    aligned: bool = False
+    lent: LentWeights | None = None
 
     def put(self, tensor: Tensor) -> Tensor:
-        return tensor.to(device=self.device, dtype=self.dtype)
+        if self.lent is not None and self.lent.keeps_dtype(tensor, self.dtype):
+            return tensor
+        put = tensor.to(device=self.device, dtype=self.dtype)
+        return put.clone() if self.aligned and put.data_ptr() % _ALIGNED_BYTES else put
 
 
 def _load_unet(file: Checkpoint, family: Family, place: _Place, pooled_width: int) -> UNet2DConditionModel:

@@ -17,6 +17,10 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
     memory    peak_bytes, device_bytes          the most GPU memory in use so far, of how much there is
     warning   text
+    weights   way, text, bytes                 how the base weights were got (lent, copy, file), as a sentence, and how
+              many bytes are shared with the webui
+    held      token                            at a step boundary until the webui has made a picture
+    went_on   seconds                          the time that the hold took
     paused / resumed
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
                                                the loss was no number or had exploded

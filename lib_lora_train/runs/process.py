@@ -20,9 +20,8 @@ from ..errors import RunError
 from .events import ENDINGS, read_events
 from .files import write_atomically
 from .folder import RunFolder
+from .process_mark import ProcessMark
 from .queue import queued_device
-
-_CLOCK_TOLERANCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,10 @@ def live_pid(run: RunFolder) -> int | None:
     """The pid of the run's worker if that very process still exists."""
     try:
         note = json.loads(run.process_file.read_text())
-        process = psutil.Process(int(note["pid"]))
-        same = abs(process.create_time() - float(note["created"])) < _CLOCK_TOLERANCE_SECONDS
-        return process.pid if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+        mark = ProcessMark(int(note["pid"]), float(note["created"]))
+    except (FileNotFoundError, ValueError, KeyError):
         return None
+    return mark.pid if mark.alive else None
 
 
 def run_status(run: RunFolder) -> RunStatus:

@@ -40,20 +40,42 @@ class Lease(Protocol):
         ...
 
 
+class Loan(Protocol):
+    """The webui's model as it is offered to one run."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the run may start: it has been told whether the model is lent to it."""
+        ...
+
+    @property
+    def covers_gpu(self) -> bool:
+        """Whether the run works beside the webui's model, so that the GPU is not to be freed."""
+        ...
+
+    def give_back(self) -> None:
+        """The run has ended."""
+        ...
+
+
 class Supervisor(threading.Thread):
     """Watches ``index``'s runs.
 
     ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` meaning that nothing has to be
-    freed. ``saved`` is called after LoRA files were written.
+    freed; ``lend`` offers the webui's model to a run, and is given what to call when there is an answer. ``saved`` is
+    called after LoRA files were written.
     """
 
-    def __init__(self, index: RunIndex, start: Callable[[RunFolder], None],
-                 lease: Callable[[str], Lease | None], saved: Callable[[], None]) -> None:
+    def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
+                 saved: Callable[[], None],
+                 lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None) -> None:
         super().__init__(name=THREAD_NAME, daemon=True)
         self.index = index
-        self._start_worker, self._lease, self._saved = start, lease, saved
+        self._start_worker, self._lease, self._saved, self._lend = start, lease, saved, lend
         self._wake, self._closing = threading.Event(), threading.Event()
         self._leases: dict[str, Lease] = {}
+        self._loans: dict[str, Loan | None] = {}
+        self._resuming: set[str] = set()
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
         self._busy = True
@@ -62,6 +84,11 @@ class Supervisor(threading.Thread):
     def wake(self) -> None:
         """Look at the runs at once, as after a run was queued or stopped."""
         self._wake.set()
+
+    def resume(self, run: RunFolder) -> None:
+        """Let a paused run go on; if it needs the GPU, as soon as that is free again."""
+        self._resuming.add(run.id)
+        self.wake()
 
     def close(self) -> None:
         """End the thread and give every lease back; runs go on."""
@@ -87,6 +114,7 @@ class Supervisor(threading.Thread):
         finally:
             for device in list(self._leases):
                 self._leases.pop(device).give_back()
+            self._end_loans(set())
 
     def _look_safely(self) -> None:
         try:
@@ -102,18 +130,50 @@ class Supervisor(threading.Thread):
         requeue_abandoned(self.index.runs)
         runs = self.index.all()
         self._tell_of_new_files(runs)
-        busy = {run.device or "" for run in runs if run.pid is not None}
-        wanted = self._next_by_device(busy)
-        self._busy = bool(busy or wanted)
-        for device in busy | set(wanted):
-            if device not in self._leases:
-                lease = self._lease(device)
-                if lease is not None:
-                    self._leases[device] = lease
+        alive = {run.id: run.device or "" for run in runs if run.pid is not None}
+        wanted = self._next_by_device(set(alive.values()))
+        self._busy = bool(alive or wanted)
+        self._end_loans({*alive, *(run.id for run in wanted.values())})
+        for run in wanted.values():
+            self._offer_model(run)
+        asleep = {run.id for run in runs if self._asleep(run)} - self._resuming
+        needed = {device for run_id, device in alive.items() if run_id not in asleep and self._needs_gpu(run_id)}
+        needed |= {device for device, run in wanted.items() if self._needs_gpu(run.id)}
+        for device in needed - set(self._leases):
+            lease = self._lease(device)
+            if lease is not None:
+                self._leases[device] = lease
         for device, run in wanted.items():
             self._start_when_free(device, run)
-        for device in set(self._leases) - busy - set(wanted):
+        self._let_go_on(runs)
+        for device in set(self._leases) - needed:
             self._leases.pop(device).give_back()
+
+    def _offer_model(self, run: RunFolder) -> None:
+        if run.id not in self._loans:
+            self._loans[run.id] = self._lend(run, self.wake) if self._lend is not None else None
+
+    def _needs_gpu(self, run_id: str) -> bool:
+        loan = self._loans.get(run_id)
+        return loan is None or (loan.settled and not loan.covers_gpu)
+
+    def _asleep(self, run: RunSummary) -> bool:
+        """Whether the user has paused ``run``, which then has given its GPU back."""
+        return run.state == "paused" and RunFolder(self.index.runs / run.id).control.asked("pause")
+
+    def _end_loans(self, going_on: set[str]) -> None:
+        for run_id in set(self._loans) - going_on:
+            loan = self._loans.pop(run_id)
+            if loan is not None:
+                loan.give_back()
+
+    def _let_go_on(self, runs: list[RunSummary]) -> None:
+        """Withdraw the pause of runs that are to go on, where the GPU that they need is free."""
+        for run in runs:
+            lease = self._leases.get(run.device or "")
+            if run.id in self._resuming and (lease is None or lease.ready or lease.problem):
+                RunFolder(self.index.runs / run.id).control.withdraw("pause")
+                self._resuming.discard(run.id)
 
     def _next_by_device(self, busy: set[str]) -> dict[str, RunFolder]:
         wanted: dict[str, RunFolder] = {}
@@ -124,6 +184,9 @@ class Supervisor(threading.Thread):
         return wanted
 
     def _start_when_free(self, device: str, run: RunFolder) -> None:
+        loan = self._loans.get(run.id)
+        if loan is not None and not loan.settled:
+            return
         lease = self._leases.get(device)
         if lease is not None and not lease.ready and not lease.problem:
             return

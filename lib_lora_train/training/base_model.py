@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 
@@ -13,7 +12,7 @@ from ..config.job import Job
 from ..dataset.plan import TrainingPlan
 from ..dataset.train_captions import plain_caption
 from ..errors import ConfigError
-from ..models.load import BaseModel, load_base
+from ..models.load import BaseModel
 from ..models.prediction import VELOCITY, Prediction
 from ..models.text_states import TextStates, encode_captions
 from .known_states import KnownStates
@@ -23,12 +22,11 @@ from .report import Reporter
 _MUCH_SMALLER = 0.6
 
 
-def load_base_of(job: Job, dtype: torch.dtype, reporter: Reporter) -> BaseModel:
-    """The checkpoint that ``job`` names, on the CPU; what family it is of is told.
+def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
+    """``base`` as ``job`` says that it predicts; what family it is of is told.
 
-    Raises ``CheckpointError`` if it cannot be used, ``ConfigError`` if settings do not go with its family.
+    Raises ``ConfigError`` if settings do not go with its family.
     """
-    base = load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None, dtype=dtype, device="cpu")
     if job.base.v_parameterization and base.prediction_type != VELOCITY:
         base = base.predicting(Prediction(VELOCITY, "base.v_parameterization"))
     family = base.family
@@ -59,7 +57,7 @@ def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingP
     lengths = sorted({model.length_of(caption) for caption in captions})
     reporter.phase("captions", "Encoding the captions", total=len(set(captions)) * len(lengths))
     for text_encoder in model.base.text_encoders:
-        text_encoder.to(model.device)
+        model.base.move(text_encoder, model.device)
 
     def encode(texts: Sequence[str], length: int) -> TextStates:
         with torch.no_grad(), model.accelerator.autocast():

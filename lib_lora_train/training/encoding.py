@@ -17,6 +17,7 @@ from ..dataset.plan import TrainingPlan
 from ..dataset.problems import names_of
 from ..models.hashes import file_sha256
 from ..runs.control import RunControl
+from .holding import Boundary
 from .model import TrainedModel
 from .report import Reporter
 
@@ -25,9 +26,10 @@ class StoppedEarly(Exception):
     """A stop was asked for before the first step, while there is nothing to save yet."""
 
 
-def progress_until_stop(control: RunControl, reporter: Reporter) -> Callable[[int, int], None]:
-    """Reports progress, and raises ``StoppedEarly`` once a stop is asked for."""
+def progress_until_stop(control: RunControl, boundary: Boundary, reporter: Reporter) -> Callable[[int, int], None]:
+    """Reports progress, stands still while the run is held, and raises ``StoppedEarly`` once a stop is asked for."""
     def progress(done: int, total: int) -> None:
+        boundary.wait()
         if control.asked("stop"):
             raise StoppedEarly
         reporter.progress(done, total)
@@ -76,7 +78,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
         if empty:
             reporter.warning(f"Nothing is learned from pictures that are wholly transparent: {names_of(empty)}.")
     if model.device.type != "cpu":
-        vae.to("cpu")
+        model.base.move(vae, "cpu")
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
     return store
@@ -87,7 +89,7 @@ def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encode
     vae, device = model.base.vae, model.device
 
     def encode_pixels(pixels: Tensor) -> Posterior:
-        vae.to(device)
+        model.base.move(vae, device)
         with torch.no_grad():
             spread = vae.encode(pixels.to(device, vae.dtype), return_dict=False)[0]
         return Posterior(spread.mean, spread.std)

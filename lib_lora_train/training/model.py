@@ -78,11 +78,11 @@ class TrainedModel:
 
     def move(self, device: torch.device) -> None:
         """Move everything that a step needs; on the CPU the accelerator's memory is given back."""
-        self.base.unet.to(device)
+        self.base.move(self.base.unet, device)
         for text_encoder in self.base.text_encoders:
-            text_encoder.to(device)
+            self.base.move(text_encoder, device)
         self.network.to(device)
         if device.type == "cpu":
-            self.base.vae.to(device)  # it comes back when a picture is encoded or decoded
+            self.base.move(self.base.vae, device)  # it comes back when a picture is encoded or decoded
         if device.type == "cpu" and torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -14,7 +14,7 @@ import torch
 from ..config.job import Job
 from ..dataset.batches import Batch, load_batch
 from ..dataset.train_captions import Place as BatchPlace
-from ..errors import DivergedError, TrainLoraError
+from ..errors import DivergedError, RunError, TrainLoraError
 from ..networks.norms import change_norms
 from ..runs.folder import RunFolder
 from .diagnosis import LossWatch, what_to_try
@@ -216,16 +216,28 @@ class TrainingRun:
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_go_on(self) -> bool:
-        """``False`` if a stop is asked for; while a pause is asked for, waits with the GPU's memory given back."""
+        """``False`` if a stop is asked for; while a pause or a hold is asked for, waits with memory given back."""
+        if self._stand_still():
+            self._clock.start()
         if self._control.asked("pause") and not self._control.asked("stop"):
-            self._reporter.event("paused")
             self._model.move(torch.device("cpu"))
+            self._reporter.event("paused")
             while self._control.asked("pause") and not self._control.asked("stop"):
+                self._stand_still()
                 time.sleep(_POLL_SECONDS)
             self._model.move(self._model.device)
             self._reporter.event("resumed")
             self._clock.start()
         return not self._control.asked("stop")
+
+    def _stand_still(self) -> bool:
+        """Wait for as long as the webui holds the run; the state is kept if the run cannot go on then."""
+        try:
+            return self._p.boundary.wait()
+        except RunError:
+            if self.steps_done:
+                self._save_state()
+            raise
 
     def _save_between_epochs(self, epoch: int, *, is_last: bool) -> None:
         every = self._job.save.save_every_n_steps
@@ -267,7 +279,7 @@ class TrainingRun:
         self._reporter.phase("sample", "Drawing samples", total=len(prompts))
         try:
             with averaged_weights(self._p.learner.optimizer):
-                for sample in draw_samples(self._model, self._job):
+                for sample in draw_samples(self._model, self._job, self._p.boundary.wait):
                     self._p.outputs.keep_sample(sample, place)
                     drawn.append(sample)
                     self._reporter.progress(len(drawn), len(prompts))
@@ -281,5 +293,6 @@ class TrainingRun:
         if self._p.validation:
             self._reporter.phase("validation", "Measuring the loss on held-out pictures")
             with averaged_weights(self._p.learner.optimizer):
-                loss = validation_loss(self._model, self._p.validation, self._job.training.seed)
+                loss = validation_loss(self._model, self._p.validation, self._job.training.seed,
+                                       self._p.boundary.wait)
             self._reporter.event("validation", {"step": self.steps_done, "epoch": epoch, "loss": loss})

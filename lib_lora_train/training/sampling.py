@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +39,22 @@ def sample_size(job: Job) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def draw_samples(model: TrainedModel, job: Job) -> Iterator[Sample]:
-    """Draw each of the job's prompts with DPM++ 2M Karras; the same noise for a prompt every time."""
+def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -> Iterator[Sample]:
+    """Draw each of the job's prompts with DPM++ 2M Karras; the same noise for a prompt every time.
+
+    ``between`` is called before each step of a picture, when nothing is being computed.
+    """
     size = sample_size(job)
-    model.base.vae.to(model.device)
+    model.base.move(model.base.vae, model.device)
     try:
         for index, prompt in enumerate(job.sample.sample_prompts):
             generator = torch.Generator("cpu").manual_seed(job.sample.sample_seed + index)
-            latents = _denoise(model, job, prompt, size, generator)
+            latents = _denoise(model, job, prompt, size, generator, between)
+            between()
             yield Sample(index, prompt, decode_picture(model, latents))
     finally:
         if model.device.type != "cpu":
-            model.base.vae.to("cpu")
+            model.base.move(model.base.vae, "cpu")
 
 
 def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
@@ -80,15 +84,17 @@ def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
 
 
 def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
-             generator: torch.Generator) -> Tensor:
+             generator: torch.Generator, between: Callable[[], object]) -> Tensor:
     sampler = DPMSolverMultistepScheduler.from_config(model.noise_schedule.config, use_karras_sigmas=True)
     sampler.set_timesteps(job.sample.sample_steps, device=model.device)
     latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
     latents = latents * sampler.init_noise_sigma
     frames = [Frame.whole(*size)] * 2
+    between()
     with model.accelerator.autocast():
         states = _states(model, job.sample.negative_prompt, prompt)
         for timestep in sampler.timesteps:
+            between()
             doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
             without, wanted = model.predict_from_states(doubled, timestep, states, frames).float().chunk(2)
             guided = without + job.sample.cfg_scale * (wanted - without)

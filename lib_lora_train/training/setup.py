@@ -32,14 +32,16 @@ from ..networks.save import load_network_file
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
-from .base_model import load_base_of, with_known_captions
+from .base_model import fitted_base, with_known_captions
+from .base_weights import load_weights
 from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .fused import FusedSteps
+from .holding import Boundary
 from .memory import checkpoint_gradients, dry_step, limit_gpu, prove, store_base
 from .model import TrainedModel
 from .optimizers import RatedParameters, make_optimizer
 from .outputs import Outputs, check_output_folder
-from .precision import make_accelerator, weight_dtype
+from .precision import make_accelerator
 from .report import Reporter
 from .schedules import make_schedule
 from .state import Progress, load_state
@@ -57,6 +59,7 @@ class Prepared:
     outputs: Outputs
     validation: list[Batch]
     progress: Progress
+    boundary: Boundary
 
 
 def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> Prepared:
@@ -75,7 +78,8 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
-    base = load_base_of(job, weight_dtype(accelerator.mixed_precision), reporter)
+    boundary = Boundary(run, reporter)
+    base = fitted_base(job, load_weights(job, run, accelerator, boundary, reporter), reporter)
     hashes = _hashes_in_background(base)
     limit_gpu(job.training, accelerator.device)
     store_base(base, job.training, accelerator.device)
@@ -85,7 +89,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
     model = TrainedModel(base, network, tokenizer, accelerator, _schedule_of(base, job), job.base.clip_skip,
                          job.base.max_token_length, network.trains_text_encoder)
-    encoded = progress_until_stop(run.control, reporter)
+    encoded = progress_until_stop(run.control, boundary, reporter)
     if job.training.cache_text_encoder_outputs:
         plans = [plan] if held_out is None else [plan, held_out]
         model = with_known_captions(model, job, plans, reporter, encoded)
@@ -109,7 +113,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
         job = prove(model, job, lambda: dry_step(learner, plan, job), reporter, memory_advice)
     progress = load_state(run.state, learner, job, begins, plan.fingerprint, reporter.warning) or Progress()
     _report_start(job, plan, model, progress, reporter)
-    return Prepared(job, plan, latents, learner, outputs, validation, progress)
+    return Prepared(job, plan, latents, learner, outputs, validation, progress, boundary)
 
 
 def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:

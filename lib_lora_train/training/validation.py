@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -20,17 +20,19 @@ _UNWEIGHTED = LossSettings(min_snr_gamma=None)
 
 
 @torch.no_grad()
-def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int) -> float:
+def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int,
+                    between: Callable[[], object]) -> float:
     """Mean unweighted loss over every picture of ``batches`` at every one of ``TIMESTEPS``.
 
     The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
-    what the network has learned in between.
+    what the network has learned in between. ``between`` is called before each batch, when nothing is being computed.
     """
     schedule = model.noise_schedule
     losses, pictures = 0.0, 0
     for place, batch in enumerate(batches):
         latents = batch.latents.to(model.device)
         for timestep in TIMESTEPS:
+            between()
             noise = torch.randn(latents.shape, generator=generator_for(seed, "validation", place, timestep))
             timesteps = torch.full((len(latents),), timestep, device=model.device)
             noisy = mix_noise(latents, noise.to(model.device), timesteps, schedule)

@@ -84,7 +84,7 @@ def control_run(services: Services, run: RunFolder, action: str) -> None:
     if state not in ("running", "paused"):
         raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
     if action == "resume":
-        run.control.withdraw("pause")
+        services.supervisor.resume(run)
     else:
         run.control.request(action)
 

@@ -60,7 +60,8 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
         def start(run: RunFolder) -> None:
             start_worker(run, *environment.command([run.command, str(run.job_file)]))
 
-        supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras)
+        supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras,
+                                host.lend_model)
         supervisor.start()
         threading.Thread(target=remove_old_thumbnails, args=(data / "cache" / THUMBNAILS,),
                          name="train-lora-thumbnails", daemon=True).start()

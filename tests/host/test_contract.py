@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 STANDIN = PROJECT / "tests" / "standin"
 ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
+         PROJECT / "lib_lora_train" / "host" / "lendable.py", PROJECT / "lib_lora_train" / "host" / "loan.py",
          PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "scripts" / "lora_train.py"]
 
 # (module, function, the arguments it is called with)
@@ -34,6 +35,7 @@ CALLS = [
     ("modules/scripts.py", "ScriptRunner.run", ["self", "p"]),
     ("modules/scripts.py", "ScriptRunner.postprocess", ["self", "p", "processed"]),
     ("networks.py", "list_available_networks", []),
+    ("networks.py", "network_apply_weights", ["self"]),
 ]
 # (module, class, what its constructor sets)
 FIELDS = [
@@ -120,6 +122,12 @@ SET_ELSEWHERE = [
     ("modules/cmd_args.py", '"--hide-ui-dir-config"'), ("modules/cmd_args.py", '"--api-auth"'),
     ("modules/cmd_args.py", '"--enable-insecure-extension-access"'), ("preload.py", '"--lora-dir"'),
     ("modules/shared_cmd_options.py", "cmd_opts.disable_extension_access ="),
+    ("modules/lowvram.py", "sd_model.lowvram ="), ("modules/devices.py", "fp8: bool ="),
+    ("extensions-builtin/Lora/networks.py", "self.network_weights_backup = weights_backup"),
+    ("extensions-builtin/Lora/networks.py", "self.network_bias_backup = bias_backup"),
+    ("extensions-builtin/Lora/networks.py", "self.network_current_names = wanted_names"),
+    ("extensions-builtin/Lora/networks.py", "    network_apply_weights(self)"),
+    ("modules/api/api.py", "with self.queue_lock"), ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"),
     ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
     ("modules/sd_models.py", "model.sd_checkpoint_info ="), ("modules/sd_models.py", "checkpoint_aliases[id] = self"),
     ("modules/call_queue.py", "with queue_lock"),

@@ -1,15 +1,79 @@
-"""The built-in Lora extension's list of files."""
+"""The built-in Lora extension: its list of files, and how it puts LoRAs into layers, in place.
 
-import types
+A LoRA here is a name: what it adds to a layer follows from the name and the layer's. The arithmetic and the
+bookkeeping on the layers (backup, names, restoring when other LoRAs are wanted) are the webui's. torch is imported only
+where it is used, since the tab's tests have none.
+"""
+
 from pathlib import Path
+from types import SimpleNamespace
 
 from modules import shared
 
 available_networks = {}
+loaded_networks = []
 
 
 def list_available_networks():
     available_networks.clear()
     for path in Path(shared.cmd_opts.lora_dir).rglob("*"):
         if path.suffix in (".safetensors", ".pt", ".ckpt"):
-            available_networks[path.stem] = types.SimpleNamespace(name=path.stem, filename=str(path))
+            available_networks[path.stem] = SimpleNamespace(name=path.stem, filename=str(path))
+
+
+def load_networks(names, te_multipliers=None, unet_multipliers=None, dyn_dims=None):
+    loaded_networks.clear()
+    for index, name in enumerate(names):
+        loaded_networks.append(SimpleNamespace(
+            name=name, te_multiplier=te_multipliers[index] if te_multipliers else 1.0,
+            unet_multiplier=unet_multipliers[index] if unet_multipliers else 1.0, dyn_dim=None))
+
+
+def network_restore_weights_from_backup(self):
+    import torch
+
+    with torch.no_grad():
+        for field, backup in (("weight", getattr(self, "network_weights_backup", None)),
+                              ("bias", getattr(self, "network_bias_backup", None))):
+            if backup is not None:
+                getattr(self, field).copy_(backup)
+
+
+def network_reset_cached_weight(self):
+    self.network_current_names = ()
+    self.network_weights_backup = None
+    self.network_bias_backup = None
+
+
+def network_apply_weights(self):
+    import torch
+
+    name = getattr(self, "network_layer_name", None)
+    if name is None:
+        return
+    current = getattr(self, "network_current_names", ())
+    wanted = tuple((net.name, net.te_multiplier, net.unet_multiplier, net.dyn_dim) for net in loaded_networks)
+    if getattr(self, "network_weights_backup", None) is None and wanted != ():
+        if current != ():
+            raise RuntimeError(f"{name}: no backup")
+        self.network_weights_backup = self.weight.detach().to("cpu", copy=True)
+    if getattr(self, "network_bias_backup", None) is None and wanted != () and self.bias is not None:
+        self.network_bias_backup = self.bias.detach().to("cpu", copy=True)
+    if current == wanted:
+        return
+    network_restore_weights_from_backup(self)
+    for net in loaded_networks:
+        with torch.no_grad():
+            updown = calc_updown(net, name, self.weight)
+            self.weight.copy_((self.weight.to(dtype=updown.dtype) + updown).to(dtype=self.weight.dtype))
+    self.network_current_names = wanted
+
+
+def calc_updown(net, layer_name, weight):
+    """A low-rank change of ``weight`` that follows from the names."""
+    import torch
+
+    random = torch.Generator().manual_seed(sum(map(ord, net.name + layer_name)))
+    rows, columns = weight.shape[0], weight[0].numel()
+    up, down = torch.randn(rows, 2, generator=random), torch.randn(2, columns, generator=random)
+    return (up @ down * 0.05 * net.unet_multiplier).reshape(weight.shape).to(torch.float32)

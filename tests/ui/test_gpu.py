@@ -110,3 +110,19 @@ def test_a_webui_that_starts_while_a_run_goes_on_gives_it_the_gpu_again(make_tab
     after.wait_for(run_id, "stopped")
     wait_until(generation_is_possible)
     assert str(model().where) == "cuda:0"
+
+
+def test_a_paused_run_gives_the_gpu_back_and_has_it_again_before_it_goes_on(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=5000)
+    gpu_tab.wait_for(run_id, "running")
+    gpu_tab.post(f"runs/{run_id}/control", {"action": "pause"})
+    gpu_tab.wait_for(run_id, "paused")
+    wait_until(generation_is_possible)
+    assert str(model().where) == "cuda:0"
+    with call_queue.queue_lock:
+        gpu_tab.post(f"runs/{run_id}/control", {"action": "resume"})
+        wait_until(lambda: gpu_tab.get("busy").json()["busy"])
+        assert gpu_tab.get(f"runs/{run_id}").json()["state"] == "paused"
+    gpu_tab.wait_for(run_id, "running")
+    assert str(model().where) == "cpu"
+    assert not generation_is_possible()

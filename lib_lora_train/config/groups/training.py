@@ -50,4 +50,11 @@ class TrainingSettings:
         advice="What your card has, less 0.5 to 1 GB for the screen. Empty: as set below.")
     seed: int = setting(42, "The same seed and settings give the same LoRA.", minimum=0, maximum=4294967295,
                         advice="If nothing else helps, another seed sometimes does.")
+    webui_model: str = setting(
+        "auto", "How a run that the webui starts gets the model. lent: it trains on the webui's own copy, which is in "
+        "memory once, and waits while you make a picture. copy: it takes a copy of that, and both work at once. file: "
+        "it reads the file, and the webui's model leaves the GPU until the run ends. auto: lent where that is tried, "
+        "on the CPU, else file.", choices=("auto", "lent", "copy", "file"), label="The webui's model",
+        advice="copy needs the memory for two models. Where lending cannot be done the file is read, and the run says "
+               "why, as it does with base_weights, weights_on_cpu and fit_in_gb.")
     device: str = setting("auto", "Where to train: auto, cuda, cuda:1, mps or cpu.", view="hidden")

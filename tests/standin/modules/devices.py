@@ -11,6 +11,7 @@ class Device:
 
 cpu = Device("cpu")
 device = cpu
+fp8 = False
 
 
 def torch_gc():

@@ -1,0 +1,213 @@
+"""Keeps the webui's LoRAs away from weights that a worker reads.
+
+Whatever takes the webui's lock, as every picture does, makes the workers stand still first, and the weights are put
+back before they go on. A LoRA that comes without the lock, or a checkpoint that is loaded, gets memory of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..runs.events import ENDINGS, read_events
+from ..runs.folder import RunFolder
+from ..runs.hold import Hold, HoldFile
+from ..runs.lend_ticket import HANDLES_FILE
+from ..runs.process import live_pid
+
+_ANSWER_SECONDS = 120.0
+_POLL_SECONDS = 0.02
+_ALIVE_EVERY_SECONDS = 0.5
+_GUARD = "train_lora_guard"
+_ORIGINAL = "train_lora_original"
+
+
+class Layers(Protocol):
+    """Lent layers, as ``LentLayers`` has them."""
+
+    def is_lent(self, layer: Any) -> bool:
+        """Whether a change of ``layer`` would reach a lent tensor."""
+        ...
+
+    def note_change(self, layer: Any) -> None:
+        """A LoRA was put into ``layer``."""
+        ...
+
+    def restore(self) -> None:
+        """Bring every lent tensor to its base value."""
+        ...
+
+    def take_own(self, module: Any) -> None:
+        """Give ``module`` memory of its own."""
+        ...
+
+    def take_everything(self) -> None:
+        """Give the whole model memory of its own."""
+        ...
+
+    def close(self) -> None:
+        """The worker needs the lent tensors no longer."""
+        ...
+
+
+class Borrower:
+    """A run that reads lent weights, and how it is made to stand still."""
+
+    def __init__(self, run: RunFolder, layers: Layers) -> None:
+        self.run = run
+        self.layers = layers
+        self._hold = HoldFile(run.path / "control")
+
+    def hold(self) -> Callable[[], bool]:
+        """Ask the run to stand still; what is returned waits for that, and gives ``False`` if it never came."""
+        offset = self.run.events_file.stat().st_size if self.run.events_file.exists() else 0
+        hold = self._hold.ask()
+        return lambda: self._wait(hold, offset)
+
+    def let_go(self) -> None:
+        """Let the run go on."""
+        self._hold.withdraw()
+
+    def _wait(self, hold: Hold, offset: int) -> bool:
+        deadline, look_again = time.monotonic() + _ANSWER_SECONDS, 0.0
+        while time.monotonic() < deadline:
+            if (self.run.path / HANDLES_FILE).exists():
+                return True  # the worker has opened nothing yet, and looks for the hold before it does
+            events, offset = read_events(self.run.events_file, offset)
+            if any(event.get("token") == hold.token or event["event"] in ENDINGS for event in events):
+                return True
+            if time.monotonic() > look_again:
+                if live_pid(self.run) is None:
+                    return True
+                look_again = time.monotonic() + _ALIVE_EVERY_SECONDS
+            time.sleep(_POLL_SECONDS)
+        return False
+
+
+class Guard:
+    """Stands between the webui and its borrowers. One a process, kept on the webui's lock."""
+
+    def __init__(self) -> None:
+        self._borrowers: list[Borrower] = []
+        self._changing = threading.RLock()
+        self._held = False
+
+    def add(self, borrower: Borrower) -> None:
+        """Guard the weights of ``borrower``; called with the webui's lock held."""
+        with self._changing:
+            self._borrowers.append(borrower)
+
+    def remove(self, borrower: Borrower) -> None:
+        """``borrower`` reads the weights no longer."""
+        with self._changing:
+            if borrower in self._borrowers:
+                self._borrowers.remove(borrower)
+        borrower.let_go()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lent."""
+        return not self._borrowers
+
+    def begin(self) -> None:
+        """The webui's lock was taken: let every borrower stand still. Never raises."""
+        borrowers = list(self._borrowers)
+        if not borrowers:
+            return
+        try:
+            waits = [(borrower, borrower.hold()) for borrower in borrowers]
+            late = [borrower for borrower, wait in waits if not wait()]
+        except Exception:
+            logging.getLogger(__name__).exception("Training could not be held; the webui makes copies of its layers")
+            return  # not held: each layer that a LoRA changes gets memory of its own
+        for borrower in late:
+            logging.getLogger(__name__).warning("Training did not answer in %.0f s, so the webui takes a copy of its "
+                                                "model for itself", _ANSWER_SECONDS)
+            with self._changing:
+                borrower.layers.take_everything()
+        self._held = True
+
+    def end(self) -> None:
+        """The webui's lock is about to be given back: restore the weights and let the borrowers go on. Never raises."""
+        with self._changing:
+            self._held = False
+            for borrower in self._borrowers:
+                try:
+                    borrower.layers.restore()
+                except Exception:  # the worker looks at the weights before it goes on, and stops if they are wrong
+                    logging.getLogger(__name__).exception("The lent weights could not be put back")
+                borrower.let_go()
+
+    def change(self, original: Callable[[Any], None], layer: Any, changes: bool) -> None:
+        """Carry out ``original``, which puts LoRAs into ``layer``, so that no borrower reads them."""
+        with self._changing:
+            lent = [borrower.layers for borrower in self._borrowers if changes and borrower.layers.is_lent(layer)]
+            if not self._held:
+                for layers in lent:
+                    layers.take_own(layer)
+            original(layer)
+            if self._held:
+                for layers in lent:
+                    layers.note_change(layer)
+
+
+def guard_of(lock: Any) -> Guard:
+    """The guard of the webui's ``lock``, made if this is the first time that something is lent.
+
+    The lock becomes one of a class of its own kind that tells the guard. Without borrowers that does nothing.
+    """
+    guard = getattr(lock, _GUARD, None)
+    if guard is None:
+        guard = Guard()
+        setattr(lock, _GUARD, guard)
+        lock.__class__ = _guarded(type(lock))
+    return guard  # type: ignore[no-any-return]
+
+
+def plain_lock(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Taking and giving back ``lock`` without its guard, for what is no picture."""
+    kind = getattr(type(lock), _ORIGINAL, type(lock))
+    return lambda: kind.acquire(lock), lambda: kind.release(lock)
+
+
+def watch_networks(networks: Any, guard: Guard) -> None:
+    """Have the built-in Lora extension's ``networks`` ask ``guard`` before it changes a layer."""
+    original = networks.network_apply_weights
+    if getattr(original, _ORIGINAL, None) is not None:
+        return
+
+    def network_apply_weights(layer: Any) -> None:
+        if guard.idle:
+            original(layer)
+        else:
+            changes = bool(networks.loaded_networks or getattr(layer, "network_current_names", ()))
+            guard.change(original, layer, changes)
+
+    setattr(network_apply_weights, _ORIGINAL, original)
+    networks.network_apply_weights = network_apply_weights
+
+
+def _guarded(kind: Any) -> Any:
+    class GuardedLock(kind):  # type: ignore[misc]
+        """The webui's lock, which tells the guard when it is taken and given back."""
+
+        def acquire(self, blocking: bool = True) -> Any:
+            taken = super().acquire(blocking)
+            if taken:
+                getattr(self, _GUARD).begin()
+            return taken
+
+        def release(self) -> None:
+            getattr(self, _GUARD).end()
+            super().release()
+
+        __enter__ = acquire
+
+        def __exit__(self, *_: object) -> None:
+            self.release()
+
+    setattr(GuardedLock, _ORIGINAL, kind)
+    return GuardedLock

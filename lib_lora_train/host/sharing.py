@@ -1,0 +1,47 @@
+"""Putting tensors where another process can open them by name, without a copy that stays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.reduction import ForkingPickler
+
+import torch.multiprocessing  # also teaches ForkingPickler how to pickle tensors
+from torch import Tensor
+
+from ..models.checksum import checksum
+
+_BY_NAME = "file_system"
+_PROTOCOL = 4
+
+
+def unshared_bytes(tensors: Iterable[Tensor]) -> int:
+    """How much memory will be moved into shared memory when ``tensors`` are shared; none for those of a GPU."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not tensor.is_shared())
+
+
+def shared_handles(tensors: Mapping[str, Tensor]) -> bytes:
+    """Share ``tensors``; what a worker needs to open them, pickled: where each lies, and its checksum.
+
+    Tensors of the CPU are moved into shared memory, one at a time and in place: whoever holds one holds it still.
+    Raises ``RuntimeError`` if that cannot be done.
+    """
+    handles = io.BytesIO()
+    with _sharing_by_name():
+        for tensor in tensors.values():
+            tensor.share_memory_()
+        checksums = {key: checksum(tensor) for key, tensor in tensors.items()}
+        ForkingPickler(handles, _PROTOCOL).dump({"tensors": dict(tensors), "checksums": checksums})
+    return handles.getvalue()
+
+
+@contextmanager
+def _sharing_by_name() -> Iterator[None]:
+    """Shared memory has names that an unrelated process can open, instead of files that only a child inherits."""
+    usual = torch.multiprocessing.get_sharing_strategy()
+    torch.multiprocessing.set_sharing_strategy(_BY_NAME)
+    try:
+        yield
+    finally:
+        torch.multiprocessing.set_sharing_strategy(usual)

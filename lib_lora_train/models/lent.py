@@ -1,0 +1,185 @@
+"""Base weights in memory that the webui lends: opened, checked, and put in the place of the file's tensors.
+
+The file is still opened, which costs nothing while its tensors are not read: it tells the family and whatever the
+webui does not keep, and every lent tensor is compared with it at a few places, so that a model that was changed in
+memory is never taken for its file.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing import reductions
+
+from ..runs.lend_ticket import COPY, LendTicket
+from ..runs.process_mark import ProcessMark
+from .checkpoint import Checkpoint, read_checkpoint
+from .checksum import checksum, spots
+from .family import UNET, VAE
+
+_PARTS = {UNET: "unet", VAE: "vae"}
+_TEXT = "text_encoder"
+PART_NAMES = {"unet": "the UNet", _TEXT: "the text encoder", "vae": "the VAE"}
+_HALF = (torch.float16, torch.bfloat16)
+_REBUILDERS = ("rebuild_tensor", "rebuild_typed_storage", "rebuild_storage_filename", "rebuild_storage_empty",
+               "rebuild_cuda_tensor")
+
+
+class NotLent(Exception):
+    """The lent weights cannot be used; the message is a clause that follows "because"."""
+
+
+@dataclass
+class LentWeights:
+    """The lent tensors by the checkpoint's keys, and what became of them.
+
+    ``copied`` says that nothing may stay in the webui's memory. ``refused`` gives a reason for each part that is read
+    from its file. ``lender`` is the webui's process.
+    """
+
+    tensors: Mapping[str, Tensor]
+    device: torch.device
+    lender: ProcessMark
+    copied: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+    _spots: dict[str, Tensor] = field(default_factory=dict)
+    _files: dict[str, Path] = field(default_factory=dict)
+    _addresses: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.copied:
+            self._addresses = frozenset(tensor.untyped_storage().data_ptr() for tensor in self.tensors.values())
+
+    def over(self, file: Checkpoint, parts: Iterable[str], dtype: torch.dtype) -> Checkpoint:
+        """``file`` with the lent tensors in place of its own, for those of ``parts`` that compute to the same.
+
+        ``dtype`` is what the worker keeps weights in. Raises ``NotLent`` if the lent weights are not the file's.
+        """
+        by_part: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
+        for key, own in file.tensors.items():
+            full_key = key if key in self.tensors else VAE + key
+            part, lent = part_of(full_key), self.tensors.get(full_key)
+            if part in by_part and part not in self.refused and lent is not None and lent.shape == own.shape:
+                reason = _rounding(own.dtype, lent.dtype, dtype, on_cpu=self.device.type == "cpu")
+                if reason:
+                    self.refused[part] = reason
+                    continue
+                _compare(full_key, own, lent)
+                self._files[full_key] = file.path
+                by_part[part][key] = lent
+        used = {key: self._placed(tensor) for part, found in by_part.items() if part not in self.refused
+                for key, tensor in found.items()}
+        return Checkpoint(file.path, {**file.tensors, **used}, file.metadata)
+
+    def stays(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` lies in memory that the webui shares."""
+        return tensor.untyped_storage().data_ptr() in self._addresses
+
+    def keeps_dtype(self, tensor: Tensor, dtype: torch.dtype) -> bool:
+        """Whether ``tensor`` is used as it is stored where ``dtype`` is computed in.
+
+        On a GPU autocast converts at each use; on the CPU nothing may differ from the way over the file.
+        """
+        return self.device.type != "cpu" and dtype in _HALF and self.stays(tensor)
+
+    def shared_bytes(self, networks: Iterable[nn.Module]) -> int:
+        """How much of ``networks`` lies in the webui's memory; from now on ``altered`` watches over that."""
+        shared = {tensor.data_ptr(): tensor for network in networks for tensor in network.state_dict().values()
+                  if self.stays(tensor)}
+        self.tensors = {key: tensor for key, tensor in self.tensors.items() if tensor.data_ptr() in shared}
+        self._spots = {key: spots(tensor) for key, tensor in self.tensors.items()}
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
+    def altered(self) -> list[str]:
+        """The keys of shared tensors that are not what they were, by a look at a few places of each."""
+        return [key for key, before in self._spots.items() if not _same(spots(self.tensors[key]), before)]
+
+    def put_back(self) -> None:
+        """Write the file's values into the shared tensors, for a lender that can no longer do it.
+
+        Raises ``CheckpointError`` if a file cannot be read any more.
+        """
+        for path in set(self._files.values()):
+            for key, own in read_checkpoint(path).tensors.items():
+                full_key = key if key in self.tensors else VAE + key
+                if full_key in self.tensors and self._files.get(full_key) == path:
+                    self.tensors[full_key].copy_(own)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        return tensor.contiguous() if not self.copied else tensor.clone() if tensor.is_cpu else tensor.cpu()
+
+
+def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentWeights:
+    """Open what ``ticket`` lends to a run on ``device`` and check each tensor against what the webui sent.
+
+    Raises ``NotLent`` if that cannot be done or a checksum differs.
+    """
+    if ticket.torch != torch.__version__:
+        raise NotLent(f"the webui runs torch {ticket.torch} and the worker {torch.__version__}")
+    lent_on = torch.device(ticket.device)
+    if (lent_on.type, lent_on.index or 0) != (device.type, device.index or 0):
+        raise NotLent(f"the webui's model is on {lent_on} and the run on {device}")
+    if device.type == "cuda" and not ticket.lender.alive:
+        raise NotLent("the webui that lent them has ended")
+    try:
+        content = _Unpickler(io.BytesIO(handles)).load()
+        tensors = {str(key): tensor.detach() for key, tensor in content["tensors"].items()}
+        wrong = [key for key, tensor in tensors.items() if checksum(tensor) != tuple(content["checksums"][key])]
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as problem:
+        raise NotLent(f"the webui's memory could not be opened ({_line(problem)})") from problem
+    if wrong:
+        raise NotLent(f"{len(wrong)} lent tensors, such as {wrong[0]}, are not what the webui sent")
+    return LentWeights(tensors, lent_on, ticket.lender, copied=ticket.way == COPY, refused=dict(ticket.withheld))
+
+
+def part_of(key: str) -> str:
+    """``unet``, ``vae`` or ``text_encoder``, by the beginning of a checkpoint's key."""
+    return next((part for prefix, part in _PARTS.items() if key.startswith(prefix)), _TEXT)
+
+
+def _rounding(file: torch.dtype, lent: torch.dtype, computed: torch.dtype, *, on_cpu: bool) -> str:
+    """Why weights that the webui keeps as ``lent`` differ from the file's once they are ``computed``; or empty."""
+    exact = file == lent or lent == computed or (file in _HALF and lent == torch.float32)
+    if exact or (lent in _HALF and computed in _HALF and not on_cpu):  # a GPU promises no same bits anyway
+        return ""
+    return f"the webui keeps them as {_name(lent)}, the file as {_name(file)}, and the run needs {_name(computed)}"
+
+
+def _compare(key: str, own: Tensor, lent: Tensor) -> None:
+    if not _same(spots(own).to(lent.dtype), spots(lent).cpu()):
+        raise NotLent(f"the webui's model has been changed since it was loaded from the file ({key} differs)")
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _line(problem: Exception) -> str:
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0][:200].rstrip(".")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Opens shared tensors and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What the pickle's ``module.name`` stands for; raises ``UnpicklingError`` if it is no shared tensor."""
+        if module == reductions.__name__ and name in _REBUILDERS:
+            return getattr(reductions, name)
+        owner = {"torch": torch, "torch.storage": torch.storage}.get(module)
+        found = getattr(owner, name, None)
+        if found is torch.Tensor or found is torch.Size or (isinstance(found, type) and name.endswith("Storage")):
+            return found
+        if isinstance(found, torch.dtype):
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no shared tensor")

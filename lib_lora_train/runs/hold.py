@@ -1,0 +1,57 @@
+"""Holding a run at a step boundary: a file says who holds it, the worker answers with a ``held`` event.
+
+Unlike a pause, a hold belongs to a process: when that is gone, the run goes on by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .files import write_atomically
+from .process_mark import ProcessMark, this_process
+
+HOLD_FILE = "hold"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One holding of a run. ``token`` tells it from the one before and after."""
+
+    token: str
+    holder: ProcessMark
+
+
+class HoldFile:
+    """The hold in a run's ``control`` folder. The holder writes and removes it, the worker reads it."""
+
+    def __init__(self, control: Path) -> None:
+        self._file = control / HOLD_FILE
+
+    def ask(self) -> Hold:
+        """Hold the run in the name of this process. Raises ``OSError`` if that cannot be written."""
+        hold = Hold(uuid.uuid4().hex, this_process())
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file, json.dumps({"token": hold.token, **asdict(hold.holder)}))
+        return hold
+
+    def withdraw(self) -> None:
+        """Let the run go on."""
+        self._file.unlink(missing_ok=True)
+
+    def asked(self) -> Hold | None:
+        """The hold that is asked for now by a process that still exists."""
+        try:
+            note = json.loads(self._file.read_text())
+            hold = Hold(str(note["token"]), ProcessMark(int(note["pid"]), float(note["created"])))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            self.withdraw()  # nobody writes such a file; left there, it would hold the run for ever
+            return None
+        if hold.holder.alive:
+            return hold
+        self.withdraw()
+        return None

@@ -1,0 +1,64 @@
+"""What the webui says to a run about its base weights: that it lends them, or why it does not.
+
+    lend.json       the ticket            lend.handles    where the lent tensors lie, pickled; taken once
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .files import write_atomically
+from .process_mark import ProcessMark
+
+TICKET_FILE = "lend.json"
+HANDLES_FILE = "lend.handles"
+
+LENT, COPY, FILE = "lent", "copy", "file"
+"""The ways to the base weights: on the webui's own memory, on a copy of it, from the file."""
+
+
+@dataclass(frozen=True)
+class LendTicket:
+    """The webui's offer to one run.
+
+    ``way`` is ``lent`` or ``copy``, or ``file`` if nothing is lent, and then ``reason`` says why, as a clause that
+    follows "because". ``withheld`` gives such a reason for each part (``vae``) that alone is not lent. ``device`` and
+    ``torch`` are where the tensors are and the version that made the handles.
+    """
+
+    way: str
+    lender: ProcessMark
+    reason: str = ""
+    device: str = ""
+    torch: str = ""
+    withheld: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_ticket(run: Path, ticket: LendTicket, handles: bytes | None = None) -> None:
+    """Put the ticket into the run's folder, the handles before it. Raises ``OSError`` if that cannot be written."""
+    (run / HANDLES_FILE).unlink(missing_ok=True)
+    if handles is not None:
+        write_atomically(run / HANDLES_FILE, handles)
+    write_atomically(run / TICKET_FILE, json.dumps(asdict(ticket)))
+
+
+def read_ticket(run: Path) -> LendTicket | None:
+    """The ticket in the run's folder; ``None`` if no webui has said anything, or it is not understood."""
+    try:
+        note = json.loads((run / TICKET_FILE).read_text())
+        return LendTicket(**{**note, "lender": ProcessMark(**note["lender"])})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def take_handles(run: Path) -> bytes | None:
+    """The handles, which are gone afterwards: each counts as one opening of the memory that it names."""
+    try:
+        handles = (run / HANDLES_FILE).read_bytes()
+        (run / HANDLES_FILE).unlink()
+    except FileNotFoundError:
+        return None
+    return handles

@@ -1,0 +1,88 @@
+"""How a run comes to its base weights: lent by the webui, or from the file, and telling which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from ..config.job import Job
+from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
+from ..models.load import BaseModel, load_base
+from ..runs.folder import RunFolder
+from ..runs.lend_ticket import COPY, FILE, LENT, read_ticket, take_handles
+from .holding import Boundary
+from .precision import weight_dtype
+from .report import Reporter
+
+
+def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: Boundary,
+                 reporter: Reporter) -> BaseModel:
+    """The base model of ``job``, on the webui's memory if that is lent to ``run``, else from the file.
+
+    A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does.
+    """
+    ticket = read_ticket(run.path)
+    if ticket is None:
+        return _load(job, accelerator, None, aligned=False)
+    if job.training.webui_model == FILE:
+        return _load(job, accelerator, None, aligned=True)
+    reason = ticket.reason
+    if ticket.way != FILE:
+        handles = take_handles(run.path)
+        boundary.wait()  # only now: who takes the handles has to answer a hold, and who has not is not waited for
+        try:
+            if handles is None:
+                raise NotLent("they were lent when this run was begun, and not again since")
+            base = _load(job, accelerator, open_lent(ticket, handles, accelerator.device), aligned=True)
+            _tell_lent(base, boundary, reporter)
+            return base
+        except NotLent as problem:
+            reason = str(problem)
+    _tell(reporter, FILE, f"The model is read from the file, because {reason}.", 0)
+    return _load(job, accelerator, None, aligned=True)
+
+
+def _load(job: Job, accelerator: Accelerator, lent: LentWeights | None, *, aligned: bool) -> BaseModel:
+    """``aligned`` is for runs of a webui, so that each way to its weights gives the same LoRA, bit for bit."""
+    return load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None,
+                     dtype=weight_dtype(accelerator.mixed_precision), device="cpu", lent=lent,
+                     aligned=aligned and accelerator.device.type == "cpu")
+
+
+def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
+    lent = base.lent
+    if lent is None:
+        raise TypeError("nothing is lent to this model")
+    if set(PART_NAMES) <= set(lent.refused):
+        raise NotLent(_reasons(lent.refused))
+    shared = lent.shared_bytes((base.unet, *base.text_encoders, base.vae))
+    besides = f" {_reasons(lent.refused).capitalize()}." if lent.refused else ""
+    if shared:
+        boundary.watch(lent)
+        _tell(reporter, LENT, f"Trains on the webui's own copy of the model: {_size(shared)} are in memory once and "
+                              f"not twice.{besides}", shared)
+    else:
+        _tell(reporter, COPY, f"Trains on a copy of the model that the webui holds, made without reading the file."
+                              f"{besides}", 0)
+
+
+def _reasons(refused: Mapping[str, str]) -> str:
+    """Why parts are from their files; one reason that all share is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for part, reason in refused.items():
+        by_reason.setdefault(reason, []).append(PART_NAMES[part])
+    if len(by_reason) == 1 and len(refused) == len(PART_NAMES):
+        return next(iter(by_reason))
+    return "; ".join(f"{' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} from the file, because {reason}"
+                     for reason, parts in by_reason.items())
+
+
+def _tell(reporter: Reporter, way: str, text: str, shared_bytes: int) -> None:
+    reporter.event("weights", {"way": way, "text": text, "bytes": shared_bytes})
+    reporter.say(text)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

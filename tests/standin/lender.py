@@ -1,0 +1,104 @@
+"""A webui process that lends its model: ``python -m tests.standin.lender CHECKPOINT [float16] [unguarded]``.
+
+It reads commands from its input, one JSON list a line, and answers each with one line of JSON:
+
+    ["lend", RUN_FOLDER]    ["picture", "lora:1", …]    ["load", CHECKPOINT]    ["die in a picture", "lora:1"]
+    ["give back"]           ["digest"]                  ["set", {"lowvram": true}]
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from .webui import Options, configure, use_standin_modules
+
+use_standin_modules()
+
+import networks  # noqa: E402
+import torch  # noqa: E402
+from modules import call_queue, sd_models  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from lib_lora_train.host import guard as guard_module  # noqa: E402
+from lib_lora_train.host.webui import Webui  # noqa: E402
+from lib_lora_train.runs.folder import RunFolder  # noqa: E402
+from lib_lora_train.runs.lend_ticket import read_ticket  # noqa: E402
+
+from .torch_model import WebuiModel, digest  # noqa: E402
+
+SECONDS = 60
+
+
+class Lender:
+    """Answers commands."""
+
+    def __init__(self, checkpoint: Path, dtype: torch.dtype) -> None:
+        configure(Options(data_dir=checkpoint.parent, port=0, checkpoints=(checkpoint,)))
+        info = sd_models.model_data.sd_model.sd_checkpoint_info
+        self.model = WebuiModel(load_file(checkpoint), info, dtype)
+        sd_models.model_data = sd_models.SdModelData()
+        sd_models.model_data.set_sd_model(self.model)
+        self.loan = None
+
+    def lend(self, folder):
+        self.loan = Webui().lend_model(RunFolder(Path(folder)), lambda: None)
+        if not self.loan._settled.wait(SECONDS):
+            raise SystemExit("the loan did not settle")
+        ticket = read_ticket(Path(folder))
+        return {"way": ticket.way, "reason": ticket.reason, "withheld": ticket.withheld}
+
+    def picture(self, *loras):
+        with call_queue.queue_lock:
+            self.use(loras)
+            return digest(self.model)
+
+    def unlocked_picture(self, *loras):
+        """As an extension would that does not know of the lock."""
+        self.use(loras)
+        return digest(self.model)
+
+    def use(self, loras):
+        pairs = [lora.split(":") for lora in loras]
+        weights = [float(weight) for _, weight in pairs]
+        networks.load_networks([name for name, _ in pairs], weights, weights)
+        for layer in self.model.modules():
+            networks.network_apply_weights(layer)
+
+    def die_in_a_picture(self, *loras):
+        with call_queue.queue_lock:
+            self.use(loras)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def load(self, checkpoint):
+        self.model.load(load_file(checkpoint))
+        return digest(self.model)
+
+    def give_back(self):
+        self.loan.give_back()
+        self.loan.join(SECONDS)
+        return not self.loan.is_alive()
+
+    def digest(self):
+        return digest(self.model)
+
+    def set(self, fields):
+        for name, value in fields.items():
+            setattr(self.model, name, value)
+
+
+def main() -> None:
+    checkpoint, *words = sys.argv[1:]
+    if "unguarded" in words:
+        guard_module.Guard.add = lambda self, borrower: None
+    lender = Lender(Path(checkpoint), torch.float16 if "float16" in words else torch.float32)
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        answer = getattr(lender, command.replace(" ", "_"))(*arguments)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
