@@ -19,9 +19,13 @@ TIMESTEPS = (100, 300, 500, 700, 900)
 _UNWEIGHTED = LossSettings(min_snr_gamma=None)
 
 
+def _nothing() -> None:
+    pass
+
+
 @torch.no_grad()
 def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int,
-                    between: Callable[[], object]) -> float:
+                    between: Callable[[], object] = _nothing) -> float:
     """Mean unweighted loss over every picture of ``batches`` at every one of ``TIMESTEPS``.
 
     The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
