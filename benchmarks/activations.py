@@ -101,7 +101,7 @@ def make_fake(network: nn.Module, dtype: torch.dtype, *, trained: bool = False) 
                 module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
 
 
-def unet_peak(family: str, pixels: int, *, checkpointing: bool, batch: int = 1, network: str = "LoRA-LierLa") -> int:
+def unet_peak(family: str, pixels: int, *, checkpointing: str, batch: int = 1, network: str = "LoRA-LierLa") -> int:
     """The most bytes that a step through a UNet of ``family`` holds beside weights, gradients and optimizer."""
     with torch.device("meta"):
         unet = UNet2DConditionModel(**UNETS[family])
@@ -110,9 +110,12 @@ def unet_peak(family: str, pixels: int, *, checkpointing: bool, batch: int = 1, 
     with FakeTensorMode(allow_non_fake_inputs=True):
         make_fake(unet, torch.bfloat16)
         make_fake(lora, torch.float32, trained=True)
-        if checkpointing:
+        if checkpointing != "off":
             unet.train()
             unet.enable_gradient_checkpointing()
+        if checkpointing == "outer":
+            for level in (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]):
+                level.apply(lambda module: setattr(module, "gradient_checkpointing", False))
         latents = torch.empty(batch, 4, pixels // 8, pixels // 8, dtype=torch.bfloat16)
         states = torch.empty(batch, 77, UNETS[family]["cross_attention_dim"], dtype=torch.bfloat16)
         more = {"text_embeds": torch.empty(batch, 1280, dtype=torch.bfloat16), "time_ids": torch.empty(batch, 6)}
@@ -151,13 +154,13 @@ def text_peak(name: str, *, checkpointing: bool, batch: int = 1) -> int:
 def main() -> None:
     """Print the line through two sizes for each family: bytes for each latent pixel, and what does not depend on it."""
     for family, (small, large) in SIZES.items():
-        for checkpointing in (False, True):
+        for checkpointing in ("off", "outer", "all"):
             peaks = [unet_peak(family, pixels, checkpointing=checkpointing) for pixels in (small, large)]
             slope = (peaks[1] - peaks[0]) / ((large // 8) ** 2 - (small // 8) ** 2)
             rest = peaks[0] - slope * (small // 8) ** 2
             shown = ", ".join(f"{pixels} px {peak / 2**30:.2f} GB"
                               for pixels, peak in zip((small, large), peaks, strict=True))
-            print(f"{family:5} checkpointing {'on ' if checkpointing else 'off'}: {shown}; "
+            print(f"{family:5} checkpointing {checkpointing:5}: {shown}; "
                   f"{slope:9.0f} bytes a latent pixel + {rest / 2**20:.0f} MB", flush=True)
     for name in TEXT:
         peaks = [text_peak(name, checkpointing=checkpointing) / 2**20 for checkpointing in (False, True)]

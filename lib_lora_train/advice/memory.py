@@ -22,22 +22,27 @@ _UNET, _TEXT = "model.diffusion_model.", ("cond_stage_model.", "conditioner.embe
 _WIDTH = _UNET + "input_blocks.0.0.weight"
 _IN_BLOCKS = tuple(_UNET + part for part in ("input_blocks.", "middle_block.", "output_blocks."))
 _FULL_WIDTH = 320
+_WORTH_IT = 0.01
 _BITS = {"full": 16, "fp8": 8, "nf4": 4.5}
 
 
 @dataclass(frozen=True)
 class _Activations:
-    """Bytes for each latent pixel of each picture of a batch; with checkpointing, and for one window of text."""
+    """Bytes for each latent pixel of each picture of a batch, and for one window of text; with checkpointing.
+
+    ``outer``: with checkpointing of the outer blocks only.
+    """
 
     plain: int
+    outer: int
     checkpointed: int
     text: int
     text_checkpointed: int
 
 
-_ACTIVATIONS = {"SD1": _Activations(309_220, 75_469, 29_000_000, 3_000_000),
-                "SD2": _Activations(304_151, 70_445, 72_000_000, 5_000_000),
-                "SDXL": _Activations(514_022, 49_232, 154_000_000, 9_000_000)}
+_ACTIVATIONS = {"SD1": _Activations(309_220, 186_892, 75_469, 29_000_000, 3_000_000),
+                "SD2": _Activations(304_151, 181_919, 70_445, 72_000_000, 5_000_000),
+                "SDXL": _Activations(514_022, 490_342, 49_232, 154_000_000, 9_000_000)}
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,13 @@ def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
         return job, []
     told: dict[str, str] = {}
     while estimate.total > limit * GB:
-        step = next(iter(_ladder(job)), None)
+        step = next((step for step in _ladder(job) if _saves(shapes, job, estimate, step[0])), None)
         if step is None:
             told[""] = (f"It still needs about {in_gb(estimate.total)}: lower resolution, train_batch_size or "
                         "network_dim.")
             break
         job = changed(job, step[0])
-        told |= dict.fromkeys(step[0], step[1])
+        told[next(iter(step[0]))] = step[1]
         estimate = estimate_memory(shapes, job) or estimate
     return job, list(told.values())
 
@@ -145,8 +150,12 @@ def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
     steps: list[tuple[dict[str, object], str]] = []
     if not training.cache_text_encoder_outputs and captions_can_be_kept(job):
         steps.append(({"training.cache_text_encoder_outputs": True}, "captions encoded once, before the first step"))
+    whole = {"training.gradient_checkpointing": True, "training.checkpointing_blocks": "all"}
     if not training.gradient_checkpointing:
-        steps.append(({"training.gradient_checkpointing": True}, "gradient checkpointing (about a quarter slower)"))
+        steps.append(({**whole, "training.checkpointing_blocks": "outer"},
+                      "gradient checkpointing of the outer blocks (a little slower)"))
+    if not training.gradient_checkpointing or training.checkpointing_blocks != "all":
+        steps.append((whole, "gradient checkpointing (about a quarter slower)"))
     if training.base_weights == "full":
         steps.append(({"training.base_weights": "fp8"}, "base weights in fp8 (about a tenth slower)"))
     for share in (25, 50, 75, 100):
@@ -155,8 +164,15 @@ def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
     return steps
 
 
+def _saves(shapes: Mapping[str, Sequence[int]], job: Job, now: MemoryEstimate, changes: Mapping[str, object]) -> bool:
+    """Whether a switch is worth its price: it saves 1 % of the whole at least."""
+    after = estimate_memory(shapes, changed(job, changes))
+    return after is not None and now.total - after.total > _WORTH_IT * now.total
+
+
 def _possible(job: Job) -> list[tuple[dict[str, object], str]]:
-    steps = [step for step in _ladder(job) if step[0].get("training.weights_on_cpu") in (None, 50)]
+    steps = [step for step in _ladder(job) if step[0].get("training.weights_on_cpu") in (None, 50)
+             and step[0].get("training.checkpointing_blocks") != "outer"]
     width, height = job.dataset.size
     if job.dataset.train_batch_size > 1:
         steps.append(({"dataset.train_batch_size": 1}, "a train_batch_size of 1"))
@@ -198,7 +214,9 @@ def _activation_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
     batch, thinner = job.dataset.train_batch_size, shapes[_WIDTH][0] / _FULL_WIDTH
     wide = 2 if job.training.mixed_precision == "no" else 1
     checkpointed = job.training.gradient_checkpointing
-    pixels = (width // 8) * (height // 8) * (known.checkpointed if checkpointed else known.plain)
+    outer = job.training.checkpointing_blocks == "outer"
+    each = (known.outer if outer else known.checkpointed) if checkpointed else known.plain
+    pixels = (width // 8) * (height // 8) * each
     text = 0
     if not (job.network.network_train_unet_only or job.training.cache_text_encoder_outputs):
         text = (known.text_checkpointed if checkpointed else known.text) * (job.base.max_token_length // 75)

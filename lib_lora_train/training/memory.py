@@ -45,10 +45,20 @@ def frozen_networks(base: BaseModel) -> list[torch.nn.Module]:
     return [base.unet, *base.text_encoders]
 
 
-def checkpoint_gradients(model: TrainedModel) -> None:
-    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): what is in between is computed again, not kept."""
-    model.base.unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
-    model.base.unet.enable_gradient_checkpointing()
+def checkpoint_gradients(model: TrainedModel, blocks: str = "all") -> None:
+    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): what is in between is computed again, not kept.
+
+    With ``blocks`` ``outer`` only in the UNet's first and last level, where pictures are largest; and in the text
+    encoders, which are small.
+    """
+    unet = model.base.unet
+    unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
+    unet.enable_gradient_checkpointing()
+    if blocks == "outer":
+        for level in (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]):
+            for module in level.modules():
+                if hasattr(module, "gradient_checkpointing"):
+                    module.gradient_checkpointing = False
     if model.trains_text_encoder:
         for text_encoder in model.base.text_encoders:
             text_encoder.train()
@@ -128,9 +138,10 @@ def note_memory(device: torch.device, reporter: Reporter) -> None:
 
 def _save_more(model: TrainedModel, job: Job) -> tuple[Job, str] | None:
     training = job.training
-    if not training.gradient_checkpointing:
+    if not training.gradient_checkpointing or training.checkpointing_blocks != "all":
         checkpoint_gradients(model)
-        return _with(job, gradient_checkpointing=True), "gradient checkpointing is on, which is a quarter slower,"
+        changed = _with(job, gradient_checkpointing=True, checkpointing_blocks="all")
+        return changed, "gradient checkpointing is on, which is a quarter slower,"
     if next(stored_layers(model.base.unet), None) is None:
         return None
     if training.base_weights == "full":

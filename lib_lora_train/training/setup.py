@@ -95,7 +95,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
         model = with_known_captions(model, job, plans, reporter, encoded)
     del base  # its text encoders may not be needed any more
     if job.training.gradient_checkpointing:
-        checkpoint_gradients(model)
+        checkpoint_gradients(model, job.training.checkpointing_blocks)
     begins = schedule_begins(run)
     learner = make_learner(model, job, plan.total_steps - begins, reporter.warning)
 

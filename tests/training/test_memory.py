@@ -25,7 +25,7 @@ from lib_lora_train.networks.lora import create_network
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.training import setup
 from lib_lora_train.training.fused import FusedSteps
-from lib_lora_train.training.memory import is_out_of_memory, prove, store_base
+from lib_lora_train.training.memory import checkpoint_gradients, is_out_of_memory, prove, store_base
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.optimizers import RatedParameters, make_optimizer
 from lib_lora_train.training.report import Reporter
@@ -67,6 +67,17 @@ def test_checkpointing_and_stored_weights_go_together(train) -> None:
     without = trained_weights(train, training=switches, **FLOAT)
     with_it = trained_weights(train, training={**switches, "gradient_checkpointing": True}, **FLOAT)
     assert distance(without, with_it) < 1e-3
+
+
+def test_outer_blocks_alone_can_be_computed_twice(train, checkpoint: Path) -> None:
+    switches = {"gradient_checkpointing": True, "checkpointing_blocks": "outer"}
+    assert distance(trained_weights(train, **FLOAT), trained_weights(train, training=switches, **FLOAT)) < 1e-3
+    model = model_for(checkpoint, TrainingSettings())
+    checkpoint_gradients(model, "outer")
+    unet = model.base.unet
+    levels = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+    assert [any(getattr(module, "gradient_checkpointing", False) for module in level.modules())
+            for level in levels] == [True, *[False] * (len(levels) - 2), True]
 
 
 @pytest.mark.parametrize("network_type", NETWORK_TYPES)
