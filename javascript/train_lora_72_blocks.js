@@ -40,13 +40,17 @@
 
         editor() {
             this.text = h("textarea", {class: "tl-input tl-textarea tl-mono", rows: 10, spellcheck: "false",
-                wrap: "off", "aria-label": "Block presets", id: "tl_presets_text"});
+                wrap: "off", "aria-label": "Block presets", id: "tl_presets_text",
+                on: {input: () => { this.typed = true; }}});
+            /** Whether the text is the user's and not yet saved; nothing is put in its place then. */
+            this.typed = false;
             return TL.fold("Edit presets", h("p", {class: "tl-note"}, "Each line is NAME:numbers, to be used in " +
                 "prompts as lbw=NAME. X is what x= says. Lists of sd-webui-lora-block-weight can be pasted."),
             this.text, h("div", {class: "tl-row"},
                 TL.button("Save presets", {small: true, id: "tl_presets_save", click: () => this.save()}),
                 TL.button("The ones that come along", {small: true, kind: "quiet", click: () => {
                     this.text.value = TL.blockPresets.default;
+                    this.typed = true;
                 }})));
         }
 
@@ -57,7 +61,7 @@
             fill(this.preset, h("option", {value: ""}, "your own"),
                 Object.keys(answer.presets).map((name) => h("option", {value: name}, name)));
             this.preset.value = chosen in answer.presets ? chosen : "";
-            this.text.value = answer.text;
+            if (!this.typed) this.text.value = answer.text;
             if (!Object.keys(this.weights).length) {
                 for (const block of answer.blocks) this.weights[block] = 1;
                 this.draw();
@@ -66,7 +70,9 @@
 
         async save() {
             try {
-                this.show(await TL.api("block-presets", {body: {text: this.text.value}}));
+                const saved = await TL.api("block-presets", {body: {text: this.text.value}});
+                this.typed = false;
+                this.show(saved);
                 TL.toast("good", "The presets are saved. Prompts can name them at once.");
             } catch {
                 // the toast has said which line is wrong

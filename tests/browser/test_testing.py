@@ -114,6 +114,17 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
                            arg=f"<lora:penny:1:lbw={weights}> penny")
 
 
+def test_presets_that_are_being_typed_are_kept_when_the_tab_is_shown_again(open_test):
+    page = open_test()
+    page.locator("#tl-panel-test summary", has_text="Edit presets").click()
+    page.fill("#tl_presets_text", "MINE:1,2,3")
+    page.click("#tl-tab-runs")
+    with page.expect_response(lambda answer: answer.url.endswith("block-presets"), timeout=120_000):
+        page.click("#tl-tab-test")
+    evaluates(page, "Boolean(TrainLora.blockPresets)", True)
+    evaluates(page, "document.querySelector('#tl_presets_text').value", "MINE:1,2,3")
+
+
 def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
     page = open_test()
     page.locator("#tl-panel-test summary", has_text="Edit presets").click()
