@@ -28,6 +28,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.networks.lora import create_network
+from lib_lora_train.training.memory import checkpoint_unet
 
 SD = {"block_out_channels": (320, 640, 1280, 1280)}
 UNETS: dict[str, dict[str, Any]] = {
@@ -111,11 +112,7 @@ def unet_peak(family: str, pixels: int, *, checkpointing: str, batch: int = 1, n
         make_fake(unet, torch.bfloat16)
         make_fake(lora, torch.float32, trained=True)
         if checkpointing != "off":
-            unet.train()
-            unet.enable_gradient_checkpointing()
-        if checkpointing == "outer":
-            for level in (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]):
-                level.apply(lambda module: setattr(module, "gradient_checkpointing", False))
+            checkpoint_unet(unet, checkpointing)
         latents = torch.empty(batch, 4, pixels // 8, pixels // 8, dtype=torch.bfloat16)
         states = torch.empty(batch, 77, UNETS[family]["cross_attention_dim"], dtype=torch.bfloat16)
         more = {"text_embeds": torch.empty(batch, 1280, dtype=torch.bfloat16), "time_ids": torch.empty(batch, 6)}

@@ -7,6 +7,7 @@ from shapes. A GPU's driver and libraries take some too, which is a round figure
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -191,14 +192,7 @@ def _possible(job: Job) -> list[tuple[dict[str, object], str]]:
 
 
 def _values(shapes: Mapping[str, Sequence[int]], prefixes: tuple[str, ...]) -> int:
-    total = 0
-    for name, shape in shapes.items():
-        if name.startswith(prefixes):
-            count = 1
-            for side in shape:
-                count *= side
-            total += count
-    return total
+    return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefixes))
 
 
 def _network_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from ..config.groups.training import TrainingSettings
 from ..config.job import Job
@@ -46,23 +47,26 @@ def frozen_networks(base: BaseModel) -> list[torch.nn.Module]:
 
 
 def checkpoint_gradients(model: TrainedModel, blocks: str = "all") -> None:
+    """Gradient checkpointing in the UNet's ``blocks`` and in the text encoders, where they are trained."""
+    checkpoint_unet(model.base.unet, blocks)
+    if model.trains_text_encoder:
+        for text_encoder in model.base.text_encoders:
+            text_encoder.train()
+            text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def checkpoint_unet(unet: UNet2DConditionModel, blocks: str) -> None:
     """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): what is in between is computed again, not kept.
 
-    With ``blocks`` ``outer`` only in the UNet's first and last level, where pictures are largest; and in the text
-    encoders, which are small.
+    ``blocks`` is ``all``, or ``outer`` for the first and last level alone, where pictures are largest.
     """
-    unet = model.base.unet
-    unet.train()  # diffusers and transformers check for training mode; there is no dropout in it
+    unet.train()  # diffusers checks for training mode; there is no dropout in it
     unet.enable_gradient_checkpointing()
     if blocks == "outer":
         for level in (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]):
             for module in level.modules():
                 if hasattr(module, "gradient_checkpointing"):
                     module.gradient_checkpointing = False
-    if model.trains_text_encoder:
-        for text_encoder in model.base.text_encoders:
-            text_encoder.train()
-            text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def limit_gpu(settings: TrainingSettings, device: torch.device) -> None:
