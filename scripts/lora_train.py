@@ -24,7 +24,7 @@ except Exception:  # noqa: BLE001  # whatever it is, the webui has to start, and
 def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
     """The tab, or one that says why there is none."""
     if not PROBLEM:
-        return [(build_tab(), TITLE, ELEMENT)]
+        return [(build_tab(txt2img=host_of_this_process().txt2img_form()), TITLE, ELEMENT)]
     sys.stderr.write(f"Train LoRA could not be loaded:\n{PROBLEM}\n")
     with gr.Blocks(analytics_enabled=False) as tab:
         gr.HTML(f"<h3>Train LoRA could not be loaded</h3><pre>{html.escape(PROBLEM)}</pre>")

@@ -54,6 +54,10 @@ class Forge(Webui):
     def plot_drawer(self) -> None:
         """Forge's LoRAs are put in in another way than our axes and block weights know."""
 
+    def txt2img_form(self) -> dict[str, Any]:
+        """Nothing, since no pictures are drawn from the tab."""
+        return {}
+
     def restore_gpu(self) -> None:
         """Nothing to do: Forge loads what it needs at the next picture."""
 

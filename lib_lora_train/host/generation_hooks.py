@@ -1,4 +1,8 @@
-"""Connects block weights and the axes of X/Y/Z plots with the webui that this runs in."""
+"""Connects block weights and the axes of X/Y/Z plots with the webui that this runs in.
+
+It also takes the webui's token counters out of its queue: they only count, and each would make a training stand still,
+or wait for it to end.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modules import patches, paths, script_callbacks, scripts
+from modules import patches, paths, script_callbacks, scripts, ui
 
 from ..config.block_presets import FILE_NAME
 from .block_weights import BlockWeights, layer_strength
 from .interface import DATA_FOLDER
 from .xyz_axes import add_axes
+
+_COUNTERS = ("update_token_counter", "update_negative_prompt_token_counter")
 
 
 def connect_generation() -> None:
@@ -30,7 +36,8 @@ class _Hooks:
         self._patched: list[tuple[Any, str]] = []
 
     def connect(self) -> None:
-        """Patch the built-in Lora extension, where it is enabled and is that of AUTOMATIC1111's webui."""
+        """Patch what the page is about to be built of, and the built-in Lora extension where it is the webui's own."""
+        self._patch(ui, "wrap_queued_call", queue_unless_counting)
         networks, network, extra = (sys.modules.get(name) for name in ("networks", "network", "extra_networks_lora"))
         if networks is None or importlib.util.find_spec("modules_forge"):
             return
@@ -43,6 +50,8 @@ class _Hooks:
         self._patch(extra.ExtraNetworkLora, "activate", self._weights.activate)
 
     def _patch(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
+        if patches.original(__name__, owner, name) is not None:
+            patches.undo(__name__, owner, name)  # scripts were loaded anew without a word to those before
         original: Callable[..., Any] = getattr(owner, name)
         patches.patch(__name__, owner, name, lambda *arguments: replacement(original, *arguments))
         self._patched.append((owner, name))
@@ -57,6 +66,11 @@ class _Hooks:
         while self._patched:
             patches.undo(__name__, *self._patched.pop())
         self._weights = None
+
+
+def queue_unless_counting(original: Callable[[Any], Any], function: Any) -> Any:
+    """In place of the page's ``wrap_queued_call``: ``function`` as it is if it only counts tokens."""
+    return function if getattr(function, "__name__", "") in _COUNTERS else original(function)
 
 
 def sampling_step(denoiser: Any) -> int:

@@ -2,6 +2,7 @@
 
 Whatever takes the webui's lock, as every picture does, makes the workers stand still first, and the weights are put
 back before they go on. A LoRA that comes without the lock, or a checkpoint that is loaded, gets memory of its own.
+The lock also counts who has it or waits for it, so that a run on the webui's GPU can make room.
 """
 
 from __future__ import annotations
@@ -94,6 +95,23 @@ class Guard:
         self._borrowers: list[Borrower] = []
         self._changing = threading.RLock()
         self._held = False
+        self._counting = threading.Lock()
+        self._users = 0
+
+    def come(self) -> None:
+        """Somebody asks for the webui's lock."""
+        with self._counting:
+            self._users += 1
+
+    def leave(self) -> None:
+        """Somebody has given the webui's lock back, or did not get it."""
+        with self._counting:
+            self._users = max(0, self._users - 1)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody has the webui's lock or waits for it."""
+        return self._users > 0
 
     def add(self, borrower: Borrower) -> None:
         """Guard the weights of ``borrower``; called with the webui's lock held."""
@@ -157,7 +175,7 @@ class Guard:
 def guard_of(lock: Any) -> Guard:
     """The guard of the webui's ``lock``, made if this is the first time that something is lent.
 
-    The lock becomes one of a class of its own kind that tells the guard. Without borrowers that does nothing.
+    The lock becomes one of a class of its own kind that tells the guard. Without borrowers that only counts.
     """
     guard = getattr(lock, _GUARD, None)
     if guard is None:
@@ -195,14 +213,20 @@ def _guarded(kind: Any) -> Any:
         """The webui's lock, which tells the guard when it is taken and given back."""
 
         def acquire(self, blocking: bool = True) -> Any:
+            guard = getattr(self, _GUARD)
+            guard.come()
             taken = super().acquire(blocking)
             if taken:
-                getattr(self, _GUARD).begin()
+                guard.begin()
+            else:
+                guard.leave()
             return taken
 
         def release(self) -> None:
-            getattr(self, _GUARD).end()
+            guard = getattr(self, _GUARD)
+            guard.end()
             super().release()
+            guard.leave()
 
         __enter__ = acquire
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -53,37 +53,67 @@ class PlotAxis:
 
 
 @dataclass(frozen=True)
-class PlotPlan:
-    """Pictures to be made in rows and columns. ``x`` and ``y`` change the first LoRA in ``prompt``, or whatever else.
+class Hires:
+    """A second pass at a larger size, as txt2img's "Hires. fix" makes it.
 
-    An empty ``sampler`` is the webui's first one.
+    The size is ``scale`` times that of the picture unless ``resize_x`` or ``resize_y`` is set, in pixels. Whatever is
+    empty, or 0 for ``steps``, is as in the first pass.
     """
 
-    prompt: str
-    negative_prompt: str
+    upscaler: str
+    scale: float = 2.0
+    resize_x: int = 0
+    resize_y: int = 0
+    steps: int = 0
+    denoising_strength: float = 0.7
+    checkpoint: str = ""
+    sampler: str = ""
+    scheduler: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """How a picture is drawn, whatever its prompt.
+
+    An empty ``sampler`` is the webui's first one, an empty ``scheduler`` the one that belongs to the sampler.
+    ``styles`` are names of the webui's list.
+    """
+
     width: int
     height: int
     steps: int
     cfg_scale: float
-    sampler: str
     seed: int
     clip_skip: int
+    sampler: str = ""
+    scheduler: str = ""
+    negative_prompt: str = ""
+    styles: tuple[str, ...] = ()
+    hires: Hires | None = None
+
+
+@dataclass(frozen=True)
+class PlotPlan:
+    """Pictures in rows and columns. ``x`` and ``y`` change the first LoRA in ``prompt``, or whatever else."""
+
+    prompt: str
+    picture: PictureSettings
     x: PlotAxis
     y: PlotAxis
 
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """Pictures to be made one after the other, alike but for their prompts. Scripts have no part in them."""
+    """Pictures to be made one after the other, alike but for their prompts.
+
+    The webui's scripts have a part in them only ``with_scripts``, each as its form begins.
+    """
 
     prompts: tuple[str, ...]
-    width: int
-    height: int
-    steps: int
-    cfg_scale: float
-    sampler: str
-    seed: int
-    clip_skip: int
+    picture: PictureSettings
+    with_scripts: bool = False
 
 
 class PlotDrawer(Protocol):
@@ -98,7 +128,10 @@ class PlotDrawer(Protocol):
         ...
 
     def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
-        """Draw ``plan``, and let others draw between its pictures; ``done`` is given each with its number."""
+        """Draw ``plan``, and let others draw between its pictures; ``done`` is given each with its number.
+
+        Raises ``RunError`` if a LoRA that a prompt calls could not be used.
+        """
         ...
 
     def stop(self) -> None:
@@ -175,6 +208,17 @@ class Host(Protocol):
 
         An empty ``device`` means the one that the worker would choose by itself.
         """
+        ...
+
+    def txt2img_form(self) -> Mapping[str, Any]:
+        """The controls of txt2img that say how a picture is drawn, by the names that the webui's API has for them.
+
+        Called while the webui's page is built; empty where pictures cannot be drawn from the tab.
+        """
+        ...
+
+    def gpu_is_wanted(self) -> bool:
+        """Whether something in the webui is using what ``lend_gpu`` holds, or waits for it."""
         ...
 
     def plot_drawer(self) -> PlotDrawer | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modules import call_queue, processing, scripts, sd_samplers, shared
 from PIL import Image
 
 from ..errors import RunError
-from .interface import PlotAxis, PlotPlan, SeriesPlan
+from .interface import Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
 
 _TITLE = "x/y/z plot"
 _JOB = "train-lora plot"
+_LORA_PROBLEMS = ("Lora not found", "Networks with errors")
+"""How the webui's comments on a picture begin where a LoRA had no part in it, or only some of it."""
 # What the script asks for behind its axes: legend, lone images, sub grids, keeping -1 for seeds, varying seeds along
 # x, y and z, margin, and lists as text
 _OPTIONS = (True, True, False, False, False, False, False, 2, False)
@@ -34,17 +36,10 @@ class Plots:
             if self._stopped.is_set():
                 return None
             arguments = script_arguments(runner, plan)
-            with contextlib.closing(_processing(plan)) as p:
-                p.is_api = True  # else scripts that belong to txt2img's form would fill in what stands there
+            with contextlib.closing(_processing(plan.prompt, plan.picture)) as p, self._at_work():
                 p.scripts = _Watched(runner, len(plan.x.values), cell)
                 p.script_args = arguments
-                shared.state.begin(job=_JOB)
-                self._drawing.set()
-                try:
-                    processed = runner.run(p, *arguments)
-                finally:
-                    self._drawing.clear()
-                    shared.state.end()
+                processed = runner.run(p, *arguments)
         return processed.images[0] if processed is not None and processed.images else None
 
     def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
@@ -56,22 +51,31 @@ class Plots:
             done(number, picture)
 
     def _draw_one(self, plan: SeriesPlan, prompt: str) -> Image.Image | None:
-        """The picture, ``None`` if it was stopped."""
+        """The picture, ``None`` if it was stopped or interrupted."""
         with call_queue.queue_lock:
             if self._stopped.is_set():
                 return None
-            nothing = PlotAxis("Nothing", ())
-            with contextlib.closing(_processing(PlotPlan(
-                    prompt, "", plan.width, plan.height, plan.steps, plan.cfg_scale, plan.sampler, plan.seed,
-                    plan.clip_skip, nothing, nothing))) as p:
-                shared.state.begin(job=_JOB)
-                self._drawing.set()
-                try:
-                    processed = processing.process_images(p)
-                finally:
-                    self._drawing.clear()
-                    shared.state.end()
-        return processed.images[0] if processed.images and not self._stopped.is_set() else None
+            with contextlib.closing(_processing(prompt, plan.picture)) as p, self._at_work():
+                if plan.with_scripts:
+                    p.scripts = scripts.scripts_txt2img
+                    p.script_args = (0, *_as_their_forms_begin(p.scripts))
+                processed = processing.process_images(p)
+                if self._stopped.is_set() or shared.state.interrupted or shared.state.skipped or not processed.images:
+                    return None
+        missed = [line for line in processed.comments.splitlines() if line.startswith(_LORA_PROBLEMS)]
+        if missed:
+            raise RunError(f"The webui could not use the LoRA: {'; '.join(missed)}. Its console says more.")
+        return processed.images[0]
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        shared.state.begin(job=_JOB)
+        self._drawing.set()
+        try:
+            yield
+        finally:
+            self._drawing.clear()
+            shared.state.end()
 
     def stop(self) -> None:
         """See ``PlotDrawer``."""
@@ -90,14 +94,26 @@ class Plots:
         return [sampler.name for sampler in sd_samplers.samplers if sampler.name not in shared.opts.hide_samplers]
 
 
-def _processing(plan: PlotPlan) -> Any:
-    return processing.StableDiffusionProcessingTxt2Img(
-        sd_model=shared.sd_model, prompt=plan.prompt, negative_prompt=plan.negative_prompt, seed=plan.seed,
-        steps=plan.steps, cfg_scale=plan.cfg_scale, width=plan.width, height=plan.height,
-        sampler_name=plan.sampler or sd_samplers.samplers[0].name, do_not_save_samples=True,
+def _processing(prompt: str, picture: PictureSettings) -> Any:
+    p = processing.StableDiffusionProcessingTxt2Img(
+        sd_model=shared.sd_model, prompt=prompt, negative_prompt=picture.negative_prompt, styles=list(picture.styles),
+        seed=picture.seed, steps=picture.steps, cfg_scale=picture.cfg_scale, width=picture.width,
+        height=picture.height, sampler_name=picture.sampler or sd_samplers.samplers[0].name,
+        scheduler=picture.scheduler or None, do_not_save_samples=True,
         outpath_samples=shared.opts.outdir_samples or shared.opts.outdir_txt2img_samples,
         outpath_grids=shared.opts.outdir_grids or shared.opts.outdir_txt2img_grids,
-        override_settings={"CLIP_stop_at_last_layers": plan.clip_skip})
+        override_settings={"CLIP_stop_at_last_layers": picture.clip_skip},
+        **(_second_pass(picture.hires) if picture.hires else {}))
+    p.is_api = True  # else scripts that belong to txt2img's form would fill in what stands there
+    return p
+
+
+def _second_pass(hires: Hires) -> dict[str, Any]:
+    return {"enable_hr": True, "denoising_strength": hires.denoising_strength, "hr_scale": hires.scale,
+            "hr_upscaler": hires.upscaler, "hr_second_pass_steps": hires.steps, "hr_resize_x": hires.resize_x,
+            "hr_resize_y": hires.resize_y, "hr_checkpoint_name": hires.checkpoint or None,
+            "hr_sampler_name": hires.sampler or None, "hr_scheduler": hires.scheduler or None,
+            "hr_prompt": hires.prompt, "hr_negative_prompt": hires.negative_prompt}
 
 
 def script_arguments(runner: Any, plan: PlotPlan) -> tuple[Any, ...]:
@@ -106,11 +122,16 @@ def script_arguments(runner: Any, plan: PlotPlan) -> tuple[Any, ...]:
     if _TITLE not in titles:
         raise RunError("The webui has no script X/Y/Z plot. It is one of its own; put scripts/xyz_grid.py back.")
     plot = runner.selectable_scripts[titles.index(_TITLE)]
-    arguments = [titles.index(_TITLE) + 1, *(getattr(control, "value", None) for control in runner.inputs[1:])]
+    arguments = [titles.index(_TITLE) + 1, *_as_their_forms_begin(runner)]
     labels = [option.label for option in plot.current_axis_options]
     axes = [part for axis in (plan.x, plan.y, PlotAxis("Nothing", ())) for part in _axis(labels, axis)]
     arguments[plot.args_from:plot.args_to] = [*axes, *_OPTIONS]
     return tuple(arguments)
+
+
+def _as_their_forms_begin(runner: Any) -> list[Any]:
+    """What every script's own controls say when the page is new; the number of the chosen script comes before."""
+    return [getattr(control, "value", None) for control in runner.inputs[1:]]
 
 
 def _axis(labels: list[str], axis: PlotAxis) -> tuple[int, str, list[str]]:

@@ -12,6 +12,7 @@ from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 from ..runs.folder import TRAIN, RunFolder
 from ..runs.supervisor import Lease, Loan
 from .gpu_lease import GpuLease, same_device
+from .guard import guard_of, plain_lock
 from .interface import AccessRules, ModelFile, PlotDrawer
 from .loan import ModelLoan
 
@@ -28,6 +29,8 @@ class Webui:
 
     def __init__(self) -> None:
         self._moved: list[Any] = []
+        self._guard = guard_of(call_queue.queue_lock)
+        self._take_lock, self._give_lock = plain_lock(call_queue.queue_lock)
 
     @property
     def data_dir(self) -> Path:
@@ -94,6 +97,16 @@ class Webui:
         """Hold generation and move the models off the GPU, unless the run is elsewhere."""
         return GpuLease(self) if same_device(self.device(), device) else None
 
+    def gpu_is_wanted(self) -> bool:
+        """Every picture, upscaling or change of model takes the webui's lock or waits for it."""
+        return self._guard.wanted
+
+    def txt2img_form(self) -> dict[str, Any]:
+        """As the webui registers them for pasting the parameters of a picture."""
+        from .txt2img_form import txt2img_controls  # imports the page's modules
+
+        return txt2img_controls()
+
     def plot_drawer(self) -> PlotDrawer | None:
         """The built-in script "X/Y/Z plot"."""
         from .plots import Plots  # imports the webui's generation, which is not wanted before it is used
@@ -108,11 +121,11 @@ class Webui:
 
     def hold_generation(self) -> None:
         """Take the lock that every generation and every change of model waits for."""
-        call_queue.queue_lock.acquire()
+        self._take_lock()
 
     def release_generation(self) -> None:
         """Give that lock back."""
-        call_queue.queue_lock.release()
+        self._give_lock()
 
     def free_gpu(self) -> None:
         """Move every loaded model, and the interrogator, off the GPU."""

@@ -19,7 +19,8 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     warning   text
     weights   way, text, bytes                 how the base weights were got (lent, copy, file), as a sentence, and how
               many bytes are shared with the webui
-    held      token                            at a step boundary until the webui has made a picture
+    held      token, gpu_free                  at a step boundary until the webui has made a picture; gpu_free is there
+                                               if the run has left the GPU for it
     went_on   seconds                          the time that the hold took
     paused / resumed
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if

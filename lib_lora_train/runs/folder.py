@@ -5,6 +5,7 @@
     process.json    pid and start time    samples/ state/ tensorboard/
     command         tag, where the run is no training
     changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
+    strip.json      the test strip that the webui draws, and strip/ with its pictures
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .files import write_atomically
 JOB_FILE = "job.yaml"
 CHANGES_FILE = "changes.yaml"
 STATE_FILE = "last.pt"
+STRIP_FILE = "strip.json"
 TRAIN, TAG, BAKE = "train", "tag", "bake"
 _COMMAND_FILE = "command"
 

@@ -1,6 +1,7 @@
 """Holding a run at a step boundary: a file says who holds it, the worker answers with a ``held`` event.
 
-Unlike a pause, a hold belongs to a process: when that is gone, the run goes on by itself.
+Unlike a pause, a hold belongs to a process: when that is gone, the run goes on by itself. There are two: ``hold`` makes
+the run stand still, ``room`` makes it leave the GPU too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from .files import write_atomically
 from .process_mark import ProcessMark, this_process
 
-HOLD_FILE = "hold"
+HOLD_FILE, ROOM_FILE = "hold", "room"
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Hold:
 class HoldFile:
     """The hold in a run's ``control`` folder. The holder writes and removes it, the worker reads it."""
 
-    def __init__(self, control: Path) -> None:
-        self._file = control / HOLD_FILE
+    def __init__(self, control: Path, name: str = HOLD_FILE) -> None:
+        self._file = control / name
 
     def ask(self) -> Hold:
         """Hold the run in the name of this process. Raises ``OSError`` if that cannot be written."""

@@ -23,7 +23,7 @@ class RunSummary:
     ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
     sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
     whether there is a state to go on from and ``kept_step`` of which step, ``diverged`` whether the run failed because
-    the loss did.
+    the loss did, ``aside`` whether it has left the GPU to the webui for a picture.
     """
 
     id: str
@@ -50,6 +50,7 @@ class RunSummary:
     kept_step: int = 0
     diverged: bool = False
     steps_per_epoch: int | None = None
+    aside: bool = False
 
     @property
     def alive(self) -> bool:
@@ -145,18 +146,20 @@ class _Reader:
             summary.sample = event["path"]
         elif kind in ("paused", "resumed"):
             self._held = kind == "paused"
+        elif kind in ("held", "went_on"):
+            summary.aside = bool(event.get("gpu_free"))
         elif kind in ENDINGS:
+            summary.aside = False
             summary.error = event.get("text", "") if kind == "error" else ""
             summary.diverged = event.get("kind") == "diverged"
             summary.ended, summary.seconds_left = event.get("time"), None
-
 
     def _begin(self, event: dict[str, Any]) -> None:
         """A run that goes on makes steps again that came after its last state."""
         summary, from_step = self._summary, event.get("from_step", 0)
         summary.lora_name, summary.steps_per_epoch = event["name"], event["steps_per_epoch"]
         summary.total_epochs, summary.total_steps = event["total_epochs"], event["total_steps"]
-        self._held = False
+        self._held = summary.aside = False
         if from_step < summary.step:
             self._losses, summary.step = [], from_step
 

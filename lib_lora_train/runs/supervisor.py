@@ -6,19 +6,25 @@ It holds nothing that a restart could not find again: what waits and what runs i
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import TrainLoraError
 from .events import EventWriter
-from .folder import RunFolder
+from .folder import TRAIN, RunFolder
+from .hold import ROOM_FILE, HoldFile
 from .queue import claim, queued_device, requeue_abandoned, waiting_runs
 from .summary import RunIndex, RunSummary
 
 THREAD_NAME = "train-lora-supervisor"
 _BUSY_POLL_SECONDS = 1.0
+_TURN_POLL_SECONDS = 0.1
+_LINGER_SECONDS = 2.0
+"""Who has just made a picture may want another, and moving the models takes longer than such a wait."""
 _IDLE_POLL_SECONDS = 5.0
 
 
@@ -63,19 +69,24 @@ class Supervisor(threading.Thread):
 
     ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` meaning that nothing has to be
     freed; ``lend`` offers the webui's model to a run, and is given what to call when there is an answer. ``saved`` is
-    called after LoRA files were written.
+    called after LoRA files were written. Runs make room while somebody has ``wanted`` the webui to do something with
+    its GPU.
     """
 
     def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
                  saved: Callable[[], None],
-                 lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None) -> None:
+                 lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None,
+                 wanted: Callable[[], bool] = lambda: False) -> None:
         super().__init__(name=THREAD_NAME, daemon=True)
         self.index = index
         self._start_worker, self._lease, self._saved, self._lend = start, lease, saved, lend
+        self._wanted = wanted
         self._wake, self._closing = threading.Event(), threading.Event()
         self._leases: dict[str, Lease] = {}
         self._loans: dict[str, Loan | None] = {}
         self._resuming: set[str] = set()
+        self._rooms: dict[str, HoldFile] = {}
+        self._last_wanted = -math.inf
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
         self._busy = True
@@ -109,11 +120,14 @@ class Supervisor(threading.Thread):
         try:
             while not self._closing.is_set():
                 self._look_safely()
-                self._wake.wait(_BUSY_POLL_SECONDS if self._busy else _IDLE_POLL_SECONDS)
+                self._wake.wait(_TURN_POLL_SECONDS if self._rooms else
+                                _BUSY_POLL_SECONDS if self._busy else _IDLE_POLL_SECONDS)
                 self._wake.clear()
         finally:
             for device in list(self._leases):
                 self._leases.pop(device).give_back()
+            for room in self._rooms.values():
+                room.withdraw()
             self._end_loans(set())
 
     def _look_safely(self) -> None:
@@ -127,6 +141,10 @@ class Supervisor(threading.Thread):
 
     def look(self) -> None:
         """One look: tell of new files, let go of devices that are done with, start what can be started."""
+        now = time.monotonic()
+        wanted_by_webui = self._wanted()
+        self._last_wanted = now if wanted_by_webui else self._last_wanted
+        webuis_turn = now - self._last_wanted < _LINGER_SECONDS
         requeue_abandoned(self.index.runs)
         runs = self.index.all()
         self._tell_of_new_files(runs)
@@ -137,6 +155,7 @@ class Supervisor(threading.Thread):
         for run in wanted.values():
             self._offer_model(run)
         asleep = {run.id for run in runs if self._asleep(run)} - self._resuming
+        asleep |= {run.id for run in runs if run.aside and webuis_turn}
         needed = {device for run_id, device in alive.items() if run_id not in asleep and self._needs_gpu(run_id)}
         needed |= {device for device, run in wanted.items() if self._needs_gpu(run.id)}
         for device in needed - set(self._leases):
@@ -146,6 +165,7 @@ class Supervisor(threading.Thread):
         for device, run in wanted.items():
             self._start_when_free(device, run)
         self._let_go_on(runs)
+        self._take_turns(runs, wanted_by_webui, webuis_turn)
         for device in set(self._leases) - needed:
             self._leases.pop(device).give_back()
 
@@ -174,6 +194,19 @@ class Supervisor(threading.Thread):
             if run.id in self._resuming and (lease is None or lease.ready or lease.problem):
                 RunFolder(self.index.runs / run.id).control.withdraw("pause")
                 self._resuming.discard(run.id)
+
+    def _take_turns(self, runs: list[RunSummary], wanted_by_webui: bool, webuis_turn: bool) -> None:
+        """Have the runs whose GPU the webui wants step aside, and come back when it is theirs again."""
+        for run in runs:
+            lease = self._leases.get(run.device or "")
+            has_gpu = run.state == "running" and run.command == TRAIN and lease is not None and lease.ready
+            if run.id in self._rooms:
+                theirs = lease is None or lease.ready or bool(lease.problem)
+                if run.pid is None or (theirs and not webuis_turn):
+                    self._rooms.pop(run.id).withdraw()
+            elif has_gpu and wanted_by_webui:
+                self._rooms[run.id] = HoldFile(self.index.runs / run.id / "control", ROOM_FILE)
+                self._rooms[run.id].ask()
 
     def _next_by_device(self, busy: set[str]) -> dict[str, RunFolder]:
         wanted: dict[str, RunFolder] = {}

@@ -6,6 +6,8 @@ import dataclasses
 import math
 import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from ..dataset.batches import Batch, load_batch
 from ..dataset.train_captions import Place as BatchPlace
 from ..errors import DivergedError, RunError, TrainLoraError
 from ..networks.norms import change_norms
-from ..runs.folder import RunFolder
+from ..runs.folder import STRIP_FILE, RunFolder
+from ..runs.hold import ROOM_FILE, HoldFile
 from .diagnosis import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .memory import note_memory
@@ -108,6 +111,7 @@ class TrainingRun:
         self._model = prepared.learner.model
         self._run = run
         self._control = run.control
+        self._room = HoldFile(run.path / "control", ROOM_FILE)
         self._reporter = reporter
         self._clock = StepClock()
         self._progress = prepared.progress
@@ -217,18 +221,43 @@ class TrainingRun:
 
     def _may_go_on(self) -> bool:
         """``False`` if a stop is asked for; while a pause or a hold is asked for, waits with memory given back."""
-        if self._stand_still():
-            self._clock.start()
-        if self._control.asked("pause") and not self._control.asked("stop"):
-            self._model.move(torch.device("cpu"))
-            self._reporter.event("paused")
-            while self._control.asked("pause") and not self._control.asked("stop"):
-                self._stand_still()
-                time.sleep(_POLL_SECONDS)
-            self._model.move(self._model.device)
-            self._reporter.event("resumed")
+        waited = [self._stand_still(), self._make_room(), self._pause()]
+        if any(waited):
             self._clock.start()
         return not self._control.asked("stop")
+
+    def _make_room(self) -> bool:
+        """Leave the GPU to the webui for as long as it makes pictures; returns whether that was asked for."""
+        hold = self._room.asked()
+        if hold is None or self._control.asked("stop"):
+            return False
+        began = time.monotonic()
+        with self._off_the_gpu():
+            self._reporter.event("held", {"token": hold.token, "gpu_free": True})
+            self._wait_while(lambda: self._room.asked() is not None)
+        self._reporter.event("went_on", {"seconds": round(time.monotonic() - began, 2)})
+        return True
+
+    def _pause(self) -> bool:
+        """Wait off the GPU for as long as a pause is asked for; returns whether it was."""
+        if not self._control.asked("pause") or self._control.asked("stop"):
+            return False
+        with self._off_the_gpu():
+            self._reporter.event("paused")
+            self._wait_while(lambda: self._control.asked("pause"))
+        self._reporter.event("resumed")
+        return True
+
+    @contextmanager
+    def _off_the_gpu(self) -> Iterator[None]:
+        self._model.move(torch.device("cpu"))
+        yield
+        self._model.move(self._model.device)
+
+    def _wait_while(self, asked: Callable[[], bool]) -> None:
+        while asked() and not self._control.asked("stop"):
+            self._stand_still()
+            time.sleep(_POLL_SECONDS)
 
     def _stand_still(self) -> bool:
         """Wait for as long as the webui holds the run; the state is kept if the run cannot go on then."""
@@ -274,7 +303,8 @@ class TrainingRun:
         """Draw the prompts; what goes wrong here is told and costs no training."""
         prompts = self._job.sample.sample_prompts
         drawn: list[Sample] = []
-        if not prompts:
+        left_to_webui = self._job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()
+        if not prompts or left_to_webui:
             return drawn
         self._reporter.phase("sample", "Drawing samples", total=len(prompts))
         try:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from ..config.blocks import FULL_SD1, SHORT_SD1
 from ..errors import RunError
-from ..host.interface import BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT, PlotAxis, PlotPlan
+from ..host.interface import BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT, PictureSettings, PlotAxis, PlotPlan
 
 KINDS = ("epochs", "strengths", "blocks", "prompts")
 ROWS = {"prompts": "Prompt S/R", "strengths": STRENGTH, "checkpoints": "Checkpoint name", "seeds": "Seed",
         "presets": PRESET}
 MOST_PICTURES = 400
-_SEEDS = 2**32 - 1
+SEEDS = 2**32 - 1
+"""How many seeds the webui knows."""
 
 
 class PlotRequest(BaseModel):
@@ -37,7 +38,7 @@ class PlotRequest(BaseModel):
     steps: int = Field(20, ge=1, le=150)
     cfg_scale: float = Field(7.0, ge=1, le=30)
     sampler: str = ""
-    seed: int = Field(-1, ge=-1, le=_SEEDS)
+    seed: int = Field(-1, ge=-1, le=SEEDS)
     clip_skip: int = Field(1, ge=1, le=12)
 
 
@@ -64,15 +65,14 @@ def plan_of(request: PlotRequest) -> tuple[PlotPlan, Side, Side]:
     files = [file for file in request.files if file != WITHOUT]
     if not files:
         raise RunError("Choose at least one LoRA file of the run.")
-    seed = request.seed if request.seed >= 0 else random.randrange(_SEEDS)
+    seed = request.seed if request.seed >= 0 else random.randrange(SEEDS)
     columns, rows = _columns(request, seed), _rows(request, prompts)
     count = len(columns.headings) * len(rows.headings)
     if count > MOST_PICTURES:
         raise RunError(f"These would be {count} pictures. Take fewer rows or columns, {MOST_PICTURES} at most.")
-    plan = PlotPlan(f"{prompts[0]} <lora:{files[-1]}:1>", request.negative_prompt, _eights(request.width),
-                    _eights(request.height), request.steps, request.cfg_scale, request.sampler, seed,
-                    request.clip_skip, columns.axis, rows.axis)
-    return plan, columns, rows
+    picture = PictureSettings(eights(request.width), eights(request.height), request.steps, request.cfg_scale, seed,
+                              request.clip_skip, request.sampler, negative_prompt=request.negative_prompt)
+    return PlotPlan(f"{prompts[0]} <lora:{files[-1]}:1>", picture, columns.axis, rows.axis), columns, rows
 
 
 def _columns(request: PlotRequest, seed: int) -> Side:
@@ -91,7 +91,7 @@ def _columns(request: PlotRequest, seed: int) -> Side:
         return Side("Left out", PlotAxis(BLOCK, ("BASE:1", *(f"{block}:0" for block in blocks))),
                     ("All blocks", *(f"Without {block}" for block in blocks)))
     count = min(20, max(1, int(_numbers(request.columns or ["5"])[0])))
-    seeds = tuple(str((seed + number) % _SEEDS) for number in range(count))
+    seeds = tuple(str((seed + number) % SEEDS) for number in range(count))
     return Side("Seed", PlotAxis("Seed", seeds), tuple(f"Seed {seed}" for seed in seeds))
 
 
@@ -133,5 +133,6 @@ def _epoch(file: str) -> str:
     return "Last"
 
 
-def _eights(pixels: int) -> int:
+def eights(pixels: int) -> int:
+    """``pixels`` as the webui can draw them: a multiple of 8, 64 or more."""
     return max(64, pixels // 8 * 8)

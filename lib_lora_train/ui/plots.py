@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import threading
@@ -18,6 +17,7 @@ from ..errors import RunError, TrainLoraError
 from ..host.interface import PlotDrawer, PlotPlan
 from ..runs.files import write_atomically
 from ..runs.folder import RunFolder
+from .pictures import keep_picture
 from .plot_plans import PlotRequest, plan_of
 
 PLOTS = "plots"
@@ -52,7 +52,8 @@ class PlotDesk:
             self._now = plot = _Plot(run, {
                 "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
                 "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
-                "seed": plan.seed, "width": plan.width, "height": plan.height, "steps": plan.steps})
+                "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
+                "steps": plan.picture.steps})
         plot.keep()
         _Drawing(self, plot, plan, drawer).start()
         return plot.facts
@@ -136,7 +137,7 @@ class _Plot:
 
     def add(self, column: int, row: int, picture: Image.Image) -> None:
         name = f"cell-{column:02d}-{row:02d}.png"
-        self._save(name, picture)
+        keep_picture(self._folder / name, picture)
         self.facts["cells"] = {**self.facts["cells"], f"{column},{row}": f"{PLOTS}/{self._folder.name}/{name}"}
         if self.facts["kind"] == "blocks":
             self._compare(column, row, picture.convert("RGB"))
@@ -152,7 +153,7 @@ class _Plot:
 
     def finish(self, grid: Image.Image | None) -> None:
         if grid is not None:
-            self._save("grid.png", grid)
+            keep_picture(self._folder / "grid.png", grid)
             self.facts["grid"] = f"{PLOTS}/{self._folder.name}/grid.png"
         if len(self.facts["cells"]) < self.total and not self.stopped:
             missing = self.total - len(self.facts["cells"])
@@ -167,11 +168,6 @@ class _Plot:
 
     def keep(self) -> None:
         _write(self._folder / _FILE, self.facts)
-
-    def _save(self, name: str, picture: Image.Image) -> None:
-        data = io.BytesIO()
-        picture.save(data, "PNG")
-        write_atomically(self._folder / name, data.getvalue())
 
 
 def _new_folder(plots: Path, name: str) -> Path:

@@ -6,7 +6,6 @@ names of the training pictures, in the folder ``reg`` among them, so that each i
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable
@@ -20,9 +19,10 @@ from ..config.job import Job
 from ..config.load import read_job
 from ..dataset.scan import Picture
 from ..errors import ConfigError, RunError, TrainLoraError
-from ..host.interface import PlotDrawer, SeriesPlan
+from ..host.interface import PictureSettings, PlotDrawer, SeriesPlan
 from ..runs.files import write_atomically
 from .access import dataset_folder
+from .pictures import keep_picture
 from .services import Services
 
 FOLDER = "reg"
@@ -57,8 +57,8 @@ class RegularizationDesk:
             self._drawer = drawer
             self._state = {"state": "drawing", "done": 0, "total": len(pictures), "folder": str(folder), "error": ""}
         width, height = job.dataset.size
-        plan = SeriesPlan(tuple(prompt for _, prompt in pictures), width, height, _STEPS, _CFG_SCALE, _SAMPLER,
-                          job.training.seed, job.base.clip_skip)
+        plan = SeriesPlan(tuple(prompt for _, prompt in pictures), PictureSettings(
+            width, height, _STEPS, _CFG_SCALE, job.training.seed, job.base.clip_skip, _SAMPLER))
         threading.Thread(target=self._draw, args=(drawer, plan, pictures), name="train-lora-regularization",
                          daemon=True).start()
         return self.state()
@@ -66,11 +66,9 @@ class RegularizationDesk:
     def _draw(self, drawer: PlotDrawer, plan: SeriesPlan, pictures: list[tuple[Path, str]]) -> None:
         def keep(number: int, picture: Image.Image) -> None:
             path, prompt = pictures[number]
-            data = io.BytesIO()
-            picture.save(data, "PNG")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path.with_suffix(".txt"), prompt)
-            write_atomically(path, data.getvalue())
+            keep_picture(path, picture)
             self._state = {**self._state, "done": number + 1}
 
         try:

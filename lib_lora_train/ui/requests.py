@@ -6,15 +6,19 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from .strip_settings import Txt2img
+
 
 class JobRequest(BaseModel):
     """The form: settings by group and name; what is left out takes its default.
 
     ``difficulty`` is the guide's letter for how hard it is to learn what is trained, empty if nobody has said.
+    ``txt2img`` is what stands in txt2img's form, where the webui is to draw the samples.
     """
 
     job: dict[str, Any]
     difficulty: str = ""
+    txt2img: Txt2img | None = None
 
 
 class LookRequest(BaseModel):

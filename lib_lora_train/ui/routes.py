@@ -13,6 +13,7 @@ from . import (
     routes_lora,
     routes_regularization,
     routes_runs,
+    routes_strip,
     routes_testing,
     routes_train,
     tagging_routes,
@@ -23,7 +24,7 @@ from .services import Services
 
 PREFIX = "/train-lora"
 _MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, routes_continue,
-            routes_regularization, routes_testing, tagging_routes, captions_routes)
+            routes_strip, routes_regularization, routes_testing, tagging_routes, captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ..host.interface import ModelFile
+from ..runs.folder import TRAIN
 from .checkpoint_family import facts_of
 from .form import form_schema
 from .job_request import listed
@@ -50,8 +51,9 @@ def busy(services: Services) -> dict[str, Any] | None:
     if run is None:
         return {"id": None, "text": "The GPU is lent to training; new pictures wait until it ends."}
     left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
-    return {"id": run.id, "text": f"The GPU is lent to the training of {run.name}{left}. "
-                                  "A picture that you ask for now is made when it ends or is stopped."}
+    then = ("Make pictures whenever you like: it steps aside for as long as they take." if run.command == TRAIN else
+            "A picture that you ask for now is made when it ends or is stopped.")
+    return {"id": run.id, "text": f"The GPU is lent to the training of {run.name}{left}. {then}"}
 
 
 def _duration(seconds: float) -> str:

@@ -20,7 +20,9 @@ from .access import file_inside
 from .answers import EscapedJson
 from .job_request import complete_job, device_of
 from .requests import ControlRequest, FileRequest, JobRequest
+from .routes_strip import new_strip
 from .services import Services
+from .strip_settings import Txt2img
 
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -32,7 +34,7 @@ def register(router: APIRouter, services: Services) -> None:
         return [{**dataclasses.asdict(run), "alive": run.alive} for run in services.index.all()]
 
     def start(request: JobRequest) -> dict[str, Any]:
-        run, name = start_run(services, request.job)
+        run, name = start_run(services, request.job, request.txt2img)
         return {"id": run.id, "name": name}
 
     def run(run_id: str, since: int = 0) -> Response:
@@ -58,8 +60,10 @@ def register(router: APIRouter, services: Services) -> None:
     router.add_api_route("/runs/{run_id}/try", try_in_txt2img, methods=["POST"])
 
 
-def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, str]:
+def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | None = None) -> tuple[RunFolder, str]:
     """Queue the job of the form's ``values``; the run and the name its LoRA will have.
+
+    Where the webui is to draw its samples, it does as ``txt2img`` says.
 
     Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
     """
@@ -67,7 +71,12 @@ def start_run(services: Services, values: dict[str, Any]) -> tuple[RunFolder, st
     if problems:
         raise ConfigError(problems)
     services.environment.command(["train"])
+    prompts, strip = job.sample.sample_prompts, None
+    if job.sample.sample_by != "worker" and prompts:
+        strip = new_strip(services, job, prompts, txt2img)
     run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
+    if strip is not None:
+        services.strips.change(run, strip)
     enqueue(run, device_of(services, job.training.device))
     services.supervisor.wake()
     return run, job.save.output_name

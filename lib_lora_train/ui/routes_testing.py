@@ -24,9 +24,8 @@ from ..runs.names import lora_names, next_free_name
 from ..runs.queue import enqueue
 from .plot_plans import PlotRequest
 from .plots import PlotDesk, running_desk
+from .run_prompts import keep_prompts, prompts_of
 from .services import Services
-
-_PROMPTS = "test_prompts.txt"
 
 
 class MarkRequest(BaseModel):
@@ -73,7 +72,7 @@ def register(router: APIRouter, services: Services) -> None:
         return read_mark(services, run, desk.mark(run, request.plot, request.column, request.row))
 
     def prompts(run_id: str, request: TextRequest) -> dict[str, Any]:
-        write_atomically(open_run(services.runs_dir, run_id).path / _PROMPTS, request.text)
+        keep_prompts(open_run(services.runs_dir, run_id), request.text)
         return {}
 
     def bake(run_id: str, request: BakeRequest) -> dict[str, Any]:
@@ -107,21 +106,13 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
              for name in sorted(saved, key=epoch_order)]
     tag = str(OmegaConf.select(job, "dataset.activation_tag") or "").strip()
     checkpoint = services.host.checkpoint()
-    return {"files": files, "tag": tag, "prompts": _prompts(run, job, tag), "width": sizes[0], "height": sizes[-1],
+    return {"files": files, "tag": tag, "prompts": prompts_of(run), "width": sizes[0], "height": sizes[-1],
             "clip_skip": int(OmegaConf.select(job, "base.clip_skip") or 1), "samplers": desk.samplers,
             "negative": str(OmegaConf.select(job, "sample.negative_prompt") or ""),
             "steps": int(OmegaConf.select(job, "sample.sample_steps") or 20),
             "cfg_scale": float(OmegaConf.select(job, "sample.cfg_scale") or 7),
             "checkpoint": checkpoint.title if checkpoint else "",
             "checkpoints": [file.title for file in services.host.checkpoints()]}
-
-
-def _prompts(run: RunFolder, job: Any, tag: str) -> list[str]:
-    try:
-        return [line for line in (run.path / _PROMPTS).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
-        given = OmegaConf.select(job, "sample.sample_prompts") or []
-        return [str(prompt) for prompt in given] or ([tag] if tag else [])
 
 
 def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[str, Any]:

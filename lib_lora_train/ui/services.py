@@ -15,6 +15,7 @@ from ..runs.process import start_worker
 from ..runs.summary import RunIndex
 from ..runs.supervisor import Supervisor, running_supervisor
 from .dataset_cache import DatasetCache
+from .strip import StripDesk, running_strip_desk
 
 THUMBNAILS = "thumbnails"
 
@@ -48,6 +49,7 @@ class Services:
     cache_dir: Path
     index: RunIndex
     supervisor: Supervisor
+    strips: StripDesk
     datasets: DatasetCache
 
 
@@ -55,15 +57,25 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
     """The services of the webui that ``host`` stands for; a supervisor from before a UI reload is kept."""
     data = host.data_dir / DATA_FOLDER
     runs_dir = data / "runs"
-    supervisor = running_supervisor(runs_dir)
-    if supervisor is None:
-        def start(run: RunFolder) -> None:
-            start_worker(run, *environment.command([run.command, str(run.job_file)]))
-
-        supervisor = Supervisor(RunIndex(runs_dir), start, host.lend_gpu, host.refresh_loras,
-                                host.lend_model)
+    supervisor, strips = running_supervisor(runs_dir), running_strip_desk(runs_dir)
+    if supervisor is None or strips is None:
+        index = RunIndex(runs_dir)
+        strips = StripDesk(host, index)
+        supervisor = _supervisor(host, environment, index, strips)
         supervisor.start()
+        strips.start()
         threading.Thread(target=remove_old_thumbnails, args=(data / "cache" / THUMBNAILS,),
                          name="train-lora-thumbnails", daemon=True).start()
-    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor,
+    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor, strips,
                     DatasetCache())
+
+
+def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, strips: StripDesk) -> Supervisor:
+    def start(run: RunFolder) -> None:
+        start_worker(run, *environment.command([run.command, str(run.job_file)]))
+
+    def saved() -> None:
+        host.refresh_loras()
+        strips.wake()
+
+    return Supervisor(index, start, host.lend_gpu, saved, host.lend_model, host.gpu_is_wanted)

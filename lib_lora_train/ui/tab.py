@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import html
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 
 TITLE = "Train LoRA"
 ELEMENT = "train_lora"
+READER = "train_lora_txt2img"
 
 
-def build_tab(problem: str = "") -> gr.Blocks:
-    """The tab; with a ``problem``, a tab that shows it instead. Runs on gradio 3.41 and 4.40 alike."""
+def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None) -> gr.Blocks:
+    """The tab; with a ``problem``, a tab that shows it instead. Runs on gradio 3.41 and 4.40 alike.
+
+    ``txt2img`` are the controls of txt2img by name. A button that nobody sees hands the page what stands in them: only
+    gradio knows all of it, and nothing of it passes the server until the page sends it.
+    """
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"
     else:
         content = '<div id="train_lora_root">Loading …</div>'
     with gr.Blocks(analytics_enabled=False) as tab:
         gr.HTML(content, elem_id="train_lora_frame")
+        if txt2img:
+            reader = gr.Button("txt2img", elem_id=READER)
+            reader.click(None, _js=f"(...values) => TrainLora.takeTxt2img({json.dumps(list(txt2img))}, values)",
+                         inputs=list(txt2img.values()), outputs=None, show_progress=False)
     return tab

@@ -27,6 +27,7 @@ CALLS = [
     ("modules/fifo_lock.py", "FIFOLock.release", ["self"]),
     ("modules/patches.py", "patch", ["key", "obj", "field", "replacement"]),
     ("modules/patches.py", "undo", ["key", "obj", "field"]),
+    ("modules/patches.py", "original", ["key", "obj", "field"]),
     ("modules/script_callbacks.py", "on_ui_tabs", ["callback"]),
     ("modules/script_callbacks.py", "on_before_ui", ["callback"]),
     ("modules/script_callbacks.py", "on_cfg_denoiser", ["callback"]),

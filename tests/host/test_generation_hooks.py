@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 
 import pytest
@@ -111,3 +112,22 @@ def test_without_the_lora_extension_nothing_is_touched(callbacks, lora_extension
     call(callbacks, "before_ui")
     call(callbacks, "cfg_denoiser", None)
     assert lora_extension.network.NetworkModule.multiplier is original
+
+
+def test_counting_tokens_waits_for_no_picture_and_everything_else_does(callbacks):
+    from modules import call_queue, ui
+
+    queued = ui.wrap_queued_call
+    call(callbacks, "before_ui")
+    with call_queue.queue_lock:
+        assert ui.wrap_queued_call(ui.update_token_counter)("a red ball") == "3/75"
+        assert ui.wrap_queued_call(ui.update_negative_prompt_token_counter)("") == "0/75"
+        waiting = threading.Thread(target=ui.wrap_queued_call(lambda: done.append(1)), daemon=True)
+        done: list[int] = []
+        waiting.start()
+        waiting.join(0.2)
+        assert not done
+    waiting.join(60)
+    assert done == [1]
+    call(callbacks, "script_unloaded")
+    assert ui.wrap_queued_call is queued

@@ -183,15 +183,26 @@ def generate_picture(prompt: str) -> str:
 
 
 def build_page(gradio):
-    """The webui's frame: the tabs, txt2img with its prompt, and what scripts add."""
-    from modules import script_callbacks
+    """The webui's frame: the tabs, txt2img with its form, and what scripts add."""
+    from modules import infotext_utils, script_callbacks, sd_samplers
 
     with gradio.Blocks(analytics_enabled=False) as txt2img:
         prompt = gradio.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3, show_label=False)
-        gradio.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3, show_label=False)
+        negative = gradio.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3, show_label=False)
         generate = gradio.Button("Generate", elem_id="txt2img_generate", variant="primary")
-        gradio.Slider(64, 2048, 512, step=8, label="Width", elem_id="txt2img_width")
-        gradio.Slider(64, 2048, 512, step=8, label="Height", elem_id="txt2img_height")
+        fields = {
+            "prompt": prompt, "negative_prompt": negative,
+            "styles": gradio.Dropdown(["sketch", "photo"], label="Styles", elem_id="txt2img_styles", multiselect=True),
+            "sampler_name": gradio.Dropdown([sampler.name for sampler in sd_samplers.samplers], value="DPM++ 2M",
+                                            label="Sampling method", elem_id="txt2img_sampling"),
+            "steps": gradio.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="txt2img_steps"),
+            "width": gradio.Slider(64, 2048, 512, step=8, label="Width", elem_id="txt2img_width"),
+            "height": gradio.Slider(64, 2048, 512, step=8, label="Height", elem_id="txt2img_height"),
+            "enable_hr": gradio.Checkbox(False, label="Hires. fix", elem_id="txt2img_hr-checkbox"),
+            "hr_scale": gradio.Slider(1, 4, 2, step=0.05, label="Upscale by", elem_id="txt2img_hr_scale"),
+            "seed": gradio.Number(-1, label="Seed", elem_id="txt2img_seed", precision=0)}
+        infotext_utils.add_paste_fields("txt2img", None, [
+            infotext_utils.PasteField(component, name, api=name) for name, component in fields.items()])
         with gradio.Column(elem_id="txt2img_results"):
             result = gradio.HTML("", elem_id="html_info_txt2img")
         generate.click(generate_picture, prompt, result)

@@ -22,6 +22,7 @@ from lib_lora_train.config.load import load_job
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.files import write_atomically
 from lib_lora_train.runs.folder import BAKE, RunFolder
+from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.runs.process import remember_process
 
 STEPS_PER_EPOCH = 10
@@ -116,7 +117,14 @@ def fail(events: EventWriter, step: int) -> None:
 
 
 def obey(run: RunFolder, events: EventWriter) -> bool:
-    """Wait while pause is asked for; ``True`` if the run has to stop."""
+    """Wait while room or a pause is asked for; ``True`` if the run has to stop."""
+    room = HoldFile(run.path / "control", ROOM_FILE)
+    hold = room.asked()
+    if hold is not None:
+        events.write("held", {"token": hold.token, "gpu_free": True})
+        while room.asked() and not run.control.asked("stop"):
+            time.sleep(0.02)
+        events.write("went_on", {"seconds": 0.1})
     if run.control.asked("pause"):
         events.write("paused")
         while run.control.asked("pause") and not run.control.asked("stop"):

@@ -15,7 +15,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from lib_lora_train.errors import ConfigError
+from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.training import outputs
+from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.report import Reporter
 from tests.training.conftest import draw_pictures
 
@@ -160,6 +162,43 @@ def test_a_pause_holds_at_the_next_step_and_changes_nothing(train, controlling, 
     kinds = [event["event"] for event in paused.events if event["event"] in ("step", "paused", "resumed")]
     assert kinds[:4] == ["step", "paused", "resumed", "step"]
     first, second = ((run.loras / "penny.safetensors").read_bytes() for run in (undisturbed, paused))
+    assert first == second
+
+
+class _MakingRoom(Reporter):
+    """Asks for the GPU after step 1, and gives it back once the run has left it."""
+
+    run = None
+    moves = ()
+
+    def step(self, fields):
+        super().step(fields)
+        if fields["step"] == 1:
+            self.room.ask()
+
+    def event(self, event, fields=None):
+        super().event(event, fields)
+        if event == "held":
+            assert fields["gpu_free"] and [str(device) for device in self.moves] == ["cpu"]
+            threading.Timer(0.5, self.room.withdraw).start()
+
+    @property
+    def room(self):
+        return HoldFile(self.run.path / "control", ROOM_FILE)
+
+
+def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train, tmp_path, monkeypatch):
+    undisturbed = train(save={"output_dir": str(tmp_path / "a" / "loras")})
+    move = TrainedModel.move
+    monkeypatch.setattr(_MakingRoom, "moves", [])
+    monkeypatch.setattr(TrainedModel, "move", lambda model, device: _MakingRoom.moves.append(device) or
+                        move(model, device))
+    disturbed = train(before=lambda run: setattr(_MakingRoom, "run", run), reporter_type=_MakingRoom,
+                      save={"output_dir": str(tmp_path / "b" / "loras")})
+    kinds = [event["event"] for event in disturbed.events if event["event"] in ("step", "held", "went_on")]
+    assert kinds[:4] == ["step", "held", "went_on", "step"]
+    assert len(_MakingRoom.moves) == 2
+    first, second = ((run.loras / "penny.safetensors").read_bytes() for run in (undisturbed, disturbed))
     assert first == second
 
 

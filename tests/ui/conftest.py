@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ from lib_lora_train.ui.routes import register_routes  # noqa: E402
 from lib_lora_train.ui.services import Services, build_services  # noqa: E402
 
 HEADERS = {"X-Train-Lora": "1"}
+
+
+def painted(prompt: str, seed: int, checkpoint: str = "") -> tuple[int, int, int]:
+    """The colour in which the stand-in paints a picture."""
+    digest = zlib.crc32(f"{prompt}|{seed}|{checkpoint}".encode())
+    return digest & 255, digest >> 8 & 255, digest >> 16 & 255
 
 
 @dataclass
@@ -96,7 +103,9 @@ def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
                 tab.post(f"runs/{run.id}/control", {"action": "stop"})
                 tab.wait_for(run.id, "stopped", "finished", "failed", "lost")
         tab.services.supervisor.close()
+        tab.services.strips.close()
         tab.services.supervisor.join(60)
+        tab.services.strips.join(60)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 from modules import call_queue, sd_models
@@ -34,7 +35,7 @@ def test_while_a_run_goes_on_the_model_is_off_the_gpu_and_the_page_knows_why_pic
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
     busy = wait_until(lambda: (answer := gpu_tab.get("busy").json()["busy"]) and answer["id"] == run_id and answer)
-    assert "lent to the training of penny" in busy["text"]
+    assert "lent to the training of penny" in busy["text"] and "steps aside" in busy["text"]
     assert gpu_tab.get("host").json()["busy"]["id"] == run_id
     gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
     gpu_tab.wait_for(run_id, "stopped")
@@ -126,3 +127,55 @@ def test_a_paused_run_gives_the_gpu_back_and_has_it_again_before_it_goes_on(gpu_
     gpu_tab.wait_for(run_id, "running")
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
+
+
+def events(tab, run_id):
+    return [event["event"] for event in tab.get(f"runs/{run_id}", since=0).json()["events"]]
+
+
+def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+    with call_queue.queue_lock:  # as Generate does: it waits for its turn
+        assert str(model().where) == "cuda:0"
+        assert events(gpu_tab, run_id)[-1] == "held"
+        assert gpu_tab.get("busy").json() == {"busy": None}
+        step = gpu_tab.get(f"runs/{run_id}").json()["step"]
+        time.sleep(0.3)
+        assert gpu_tab.get(f"runs/{run_id}").json()["step"] == step
+    wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    assert str(model().where) == "cpu"
+    assert not generation_is_possible()
+    wait_until(lambda: gpu_tab.get(f"runs/{run_id}").json()["step"] > step)
+
+
+def test_pictures_one_after_the_other_cost_one_turn(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+    for _ in range(4):
+        with call_queue.queue_lock:
+            assert str(model().where) == "cuda:0"
+        time.sleep(0.2)
+    wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    assert events(gpu_tab, run_id).count("held") == 1
+
+
+def test_a_run_that_is_stopped_while_it_has_made_room_ends_at_once(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+    with call_queue.queue_lock:
+        gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
+        gpu_tab.wait_for(run_id, "stopped")
+    wait_until(generation_is_possible)
+    assert str(model().where) == "cuda:0"
+    wait_until(lambda: not (gpu_tab.services.runs_dir / run_id / "control" / "room").exists())
+
+
+def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_going_on(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+    with call_queue.queue_lock:
+        gpu_tab.services.supervisor.close()
+        wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
+    gpu_tab.wait_for(run_id, "stopped")

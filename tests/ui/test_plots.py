@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 from lib_lora_train.host.interface import BLOCK, EPOCH, WITHOUT
 from tests.standin.webui import use_standin_modules
 
-from .conftest import wait_until
+from .conftest import painted, wait_until
 
 use_standin_modules()
 
@@ -63,8 +62,7 @@ def colour(tab, plot, column, row):
 
 def colour_of(prompt, seed=7, checkpoint=""):
     """What the stand-in paints."""
-    digest = zlib.crc32(f"{prompt}|{seed}|{checkpoint}".encode())
-    return digest & 255, digest >> 8 & 255, digest >> 16 & 255
+    return painted(prompt, seed, checkpoint)
 
 
 def test_what_a_run_can_be_tested_with(tested):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-import zlib
 
 from PIL import Image
 
-from .conftest import make_dataset, wait_until
+from .conftest import make_dataset, painted, wait_until
 
 
 def form(tab, **dataset):
@@ -17,11 +16,6 @@ def form(tab, **dataset):
 
 def ended(tab):
     return wait_until(lambda: (state := tab.get("regularization").json())["state"] != "drawing" and state)
-
-
-def colour_of(prompt, seed):
-    digest = zlib.crc32(f"{prompt}|{seed}|".encode())
-    return digest & 255, digest >> 8 & 255, digest >> 16 & 255
 
 
 def test_each_picture_gets_one_under_its_name_without_the_activation_tag(make_tab, monkeypatch):
@@ -37,7 +31,7 @@ def test_each_picture_gets_one_under_its_name_without_the_activation_tag(make_ta
     for number in range(4):
         prompt = f"smiling, number {number}"
         picture = Image.open(tab.dataset / "reg" / f"{number}.png")
-        assert (picture.size, picture.getpixel((1, 1))) == ((128, 64), colour_of(prompt, 42))
+        assert (picture.size, picture.getpixel((1, 1))) == ((128, 64), painted(prompt, 42))
         assert (tab.dataset / "reg" / f"{number}.txt").read_text() == prompt
     assert {p.sampler_name for p in seen} == {"DDIM"}
     assert {p.override_settings["CLIP_stop_at_last_layers"] for p in seen} == {2}

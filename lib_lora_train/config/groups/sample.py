@@ -15,6 +15,11 @@ class SampleSettings:
     sample_prompts: List[str] = setting(
         [], "Prompts that are drawn at each save, one a line.", view="main", label="Sample prompts",
         advice="Vary pose, clothes and expression, and leave the activation tag out of one to see what leaks.")
+    sample_by: str = setting(
+        "worker", "Who draws the prompts. worker: the training itself. webui: the webui, with sampler, VAE, styles and "
+        "hires fix as txt2img is set when you press Train, beside the picture without the LoRA.",
+        advice="webui shows what you will get. The run stands still for as long as its pictures take.",
+        choices=("worker", "webui", "both"), label="Drawn by")
     negative_prompt: str = setting("", "What the sample pictures should not show.")
     sample_every_n_epochs: Optional[int] = setting(
         None, "Draw samples after every so many epochs; empty means at each save.", minimum=1, maximum=100000,

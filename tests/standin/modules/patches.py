@@ -13,3 +13,7 @@ def patch(key, obj, field, replacement):
 
 def undo(key, obj, field):
     setattr(obj, field, originals.pop((key, obj, field)))
+
+
+def original(key, obj, field):
+    return originals.get((key, obj, field))

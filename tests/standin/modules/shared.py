@@ -20,12 +20,13 @@ opts = Options()
 
 
 class State:
-    interrupted = False
+    interrupted = skipped = False
     job = ""
     sampling_step = sampling_steps = 0
 
     def begin(self, job="(unknown)"):
-        self.interrupted, self.job = False, job
+        self.interrupted = self.skipped = False
+        self.job = job
 
     def end(self):
         self.job = ""

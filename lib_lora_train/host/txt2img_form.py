@@ -1,0 +1,18 @@
+"""What stands in the webui's txt2img form, for pictures that the tab has drawn as txt2img would draw them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import infotext_utils
+
+_NAMES = ("negative_prompt", "styles", "steps", "sampler_name", "scheduler", "cfg_scale", "width", "height", "seed",
+          "enable_hr", "denoising_strength", "hr_scale", "hr_upscaler", "hr_second_pass_steps", "hr_resize_x",
+          "hr_resize_y", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt")
+
+
+def txt2img_controls() -> dict[str, Any]:
+    """The form's controls by the names that the webui's API has for them, as far as the webui tells them."""
+    fields = infotext_utils.paste_fields.get("txt2img", {}).get("fields") or []
+    known = {getattr(field, "api", None): field.component for field in fields}
+    return {name: known[name] for name in _NAMES if name in known}
