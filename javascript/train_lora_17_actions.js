@@ -34,7 +34,8 @@
 
         async function begin() {
             try {
-                const {id} = await TL.api("runs", {body: {job: form.job()}});
+                const txt2img = form.get("sample.sample_by") === "worker" ? null : await TL.readTxt2img();
+                const {id} = await TL.api("runs", {body: {job: form.job(), txt2img}});
                 TL.strict = false;
                 train.started(id);
             } catch {

@@ -28,6 +28,8 @@
             this.log = "";
             /** @type {string[]} what was asked of the worker and has not happened yet */
             this.control = [];
+            /** @type {any} what the webui draws of the run; see the card of the strip */
+            this.strip = null;
             this.clear();
         }
 
@@ -54,8 +56,9 @@
             this.warnings = [];
             /** @type {any} how the run got its model */
             this.weights = null;
-            /** Whether the run stands still for a picture that the webui makes. */
+            /** Whether the run stands still for a picture that the webui makes, and for whose. */
             this.held = false;
+            this.heldFor = "your picture";
             /** @type {any} the last time that it did */
             this.wentOn = null;
             /** @type {any} */
@@ -94,8 +97,10 @@
             else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
             else if (kind === "warning") this.warnings.push(event.text);
             else if (kind === "weights") this.weights = event;
-            else if (kind === "held") this.held = true;
-            else if (kind === "went_on") {
+            else if (kind === "held") {
+                this.held = true;
+                this.heldFor = this.strip && this.strip.drawing ? "a test picture" : "your picture";
+            } else if (kind === "went_on") {
                 this.held = false;
                 this.wentOn = event;
             }
@@ -218,13 +223,13 @@
         holdText() {
             if (!this.wentOn || this.held || this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
             const {seconds} = this.wentOn;
-            return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for your picture`;
+            return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for ${this.heldFor}`;
         }
 
         /** @returns {string} what is going on, as a person would say it */
         sentence() {
             const name = this.summary.name;
-            if (this.held && this.state === "running") return "Standing still while the webui makes your picture";
+            if (this.held && this.state === "running") return `Standing still while the webui makes ${this.heldFor}`;
             const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
             switch (this.state) {
             case "waiting": return `${name} waits for its turn.`;

@@ -1,4 +1,4 @@
-/** The samples of a run: a row for each prompt, a column for each time they were drawn. */
+/** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
 "use strict";
 
 (() => {
@@ -6,30 +6,32 @@
     const {h, fill} = TL;
 
     class SamplesGrid {
-        constructor() {
+        /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no picture */
+        constructor(options) {
             /** @type {any} */
             this.run = null;
             this.drawn = "";
             this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
-                "aria-label": "Sample pictures by prompt and epoch"});
-            this.empty = TL.emptyState("No samples", "Write a few sample prompts into the settings, and each saved " +
-                "epoch of the next run is drawn here, beside the pictures without the LoRA.");
+                "aria-label": options.label});
+            this.empty = options.empty;
             this.element = h("div", {}, this.empty, this.scroller);
         }
 
-        /** @param {any} run the model to show */
-        show(run) {
-            const prompts = (run.job && run.job.sample && run.job.sample.sample_prompts) || [];
-            const signature = `${run.id}/${prompts.length}/${run.samples.map((sample) => sample.path).join()}`;
+        /**
+         * @param {any} run the model to show @param {any[]} samples its pictures, as `Sample`
+         * @param {string[]} prompts whose rows stand there from the start
+         */
+        show(run, samples, prompts) {
+            const signature = `${run.id}/${prompts.length}/${samples.map((sample) => sample.path).join()}`;
             if (signature === this.drawn) return;
             const other = this.run !== run;
             const {scrollLeft, clientWidth, scrollWidth} = this.scroller;
             const atEnd = other || scrollLeft + clientWidth >= scrollWidth - 24;
             this.run = run;
             this.drawn = signature;
-            this.columns = columnsOf(run.samples);
+            this.columns = columnsOf(samples);
             if (!this.columns.length) this.columns = [{step: 0, title: "Without"}];
-            this.rows = rowsOf(run.samples, run.open ? prompts : []);
+            this.rows = rowsOf(samples, prompts);
             this.empty.hidden = this.rows.length > 0;
             this.scroller.hidden = !this.empty.hidden;
             fill(this.scroller, this.table());
@@ -87,7 +89,7 @@
         });
     }
 
-    /** @param {any[]} samples @param {string[]} prompts that will be drawn: their rows stand there from the start */
+    /** @param {any[]} samples @param {string[]} prompts */
     function rowsOf(samples, prompts) {
         const rows = new Map(prompts.map((prompt, index) => [index, {prompt, byStep: new Map()}]));
         for (const sample of samples) {

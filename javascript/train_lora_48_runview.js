@@ -26,7 +26,10 @@
             this.warnings = h("div", {});
             this.plot = new TL.LossPlot();
             this.blocks = new TL.BlockNorms();
-            this.samples = new TL.SamplesGrid();
+            this.samples = new TL.SamplesGrid({label: "Sample pictures by prompt and epoch", empty: TL.emptyState(
+                "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
+                "drawn here, beside the pictures without the LoRA.")});
+            this.strip = new TL.StripCard();
             this.files = new TL.FileList();
             this.log = new TL.LogView();
             this.used = new TL.UsedSettings();
@@ -34,7 +37,7 @@
                 h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                     this.about, this.weights, this.sentence, this.steering, this.goOn.element),
                 this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element),
-                TL.card("Samples", {}, this.samples.element),
+                this.samplesCard = TL.card("Samples", {}, this.samples.element), this.strip.element,
                 TL.card("Saved files", {}, this.files.element), this.blocks.element,
                 h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
             this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
@@ -52,6 +55,12 @@
             if (!this.run) return;
             this.draw();
             TL.runs.watch(id);
+        }
+
+        showSamples() {
+            const {sample_prompts: prompts = [], sample_by: by} = (this.run.job || {}).sample || {};
+            this.samplesCard.hidden = by === "webui" && !this.run.samples.length;  // the strip below has them
+            this.samples.show(this.run, this.run.samples, this.run.open ? prompts : []);
         }
 
         draw() {
@@ -76,7 +85,8 @@
             this.goOn.show();
             this.plot.show(run);
             this.blocks.show(run);
-            this.samples.show(run);
+            this.showSamples();
+            this.strip.show(run);
             this.files.show(run);
             this.log.show(run);
             this.used.show(run);

@@ -3,7 +3,7 @@
 
 (() => {
     const TL = window.TrainLora;
-    const SECONDS = 3;
+    const SECONDS = 1;
     const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--color-accent); " +
         "background: var(--block-background-fill); color: var(--body-text-color);";
     /** @type {Map<string, HTMLElement>} the notes that are shown, by tab */

@@ -51,7 +51,7 @@ def busy(services: Services) -> dict[str, Any] | None:
     if run is None:
         return {"id": None, "text": "The GPU is lent to training; new pictures wait until it ends."}
     left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
-    then = ("Make pictures whenever you like: it steps aside for as long as they take." if run.command == TRAIN else
+    then = ("It steps aside for your pictures, each time as soon as its step is done." if run.command == TRAIN else
             "A picture that you ask for now is made when it ends or is stopped.")
     return {"id": run.id, "text": f"The GPU is lent to the training of {run.name}{left}. {then}"}
 

@@ -1,33 +1,36 @@
-"""A picture that is asked for while the GPU is lent to a run: it waits, and the page says why."""
+"""A picture that is asked for while a run goes on, with the GPU lent to it and without one: it is made at once."""
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
-from .conftest import fill_in, start, wait_for_state
+from .conftest import fill_in, start, steps_drawn, wait_for_more_steps, wait_for_state
 
 
 def open_txt2img(page):
     page.locator("#tabs > .tab-nav button", has_text="txt2img").click()
 
 
-def test_the_page_says_why_a_picture_waits_and_it_is_made_when_the_run_ends(make_webui, open_tab, pictures):
-    webui = make_webui("--device", "cuda:0", step_seconds=0.1)
+def test_a_run_on_the_webuis_gpu_steps_aside_for_a_picture_and_the_page_says_so(make_webui, open_tab, pictures):
+    webui = make_webui("--device", "cuda:0", step_seconds=1.5)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="900")
     start(page)
     wait_for_state(page, "Training")
+    before = steps_drawn(page)
     open_txt2img(page)
     page.locator("#txt2img_prompt textarea").fill("a heart")
     page.click("#txt2img_generate")
     note = page.locator("#tl_waiting_txt2img")
-    expect(note).to_contain_text("The GPU is lent to the training of penny")
-    expect(page.locator("#txt2img_results")).not_to_contain_text("A picture of")
-
-    [run] = webui.get("runs")
-    webui.post(f"runs/{run['id']}/control", {"action": "stop"})
+    expect(note).to_contain_text(re.compile("lent to the training of penny.*It steps aside for your pictures"))
     page.locator("#txt2img_results", has_text="A picture of a heart").wait_for()
     note.wait_for(state="detached")
+    assert webui.get("runs")[0]["alive"]
+    page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
+    page.locator("#tl-panel-train .tl-action-second", has_text="for your picture").wait_for()
+    wait_for_more_steps(page, before + 1)
 
 
 def test_without_a_gpu_a_picture_is_made_while_a_run_goes_on(make_webui, open_tab, pictures):

@@ -21,7 +21,7 @@ from lib_lora_train.config.bake_job import load_bake_job
 from lib_lora_train.config.load import load_job
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.files import write_atomically
-from lib_lora_train.runs.folder import BAKE, RunFolder
+from lib_lora_train.runs.folder import BAKE, STRIP_FILE, RunFolder
 from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.runs.process import remember_process
 
@@ -140,6 +140,8 @@ def save(run: RunFolder, events: EventWriter, job, name: str, step: int, *, fina
     write_atomically(path, struct.pack("<Q", len(header)) + header)
     epoch = math.ceil(step / STEPS_PER_EPOCH)
     events.write("saved", {"path": str(path), "name": name, "step": step, "epoch": epoch, "final": final})
+    if job.sample.sample_by == "webui" and (run.path / STRIP_FILE).exists():
+        return
     run.samples.mkdir(exist_ok=True)
     for index, prompt in enumerate(job.sample.sample_prompts):
         file = run.samples / f"{step:06d}-{index}.png"

@@ -19,7 +19,7 @@ class SampleSettings:
         "worker", "Who draws the prompts. worker: the training itself. webui: the webui, with sampler, VAE, styles and "
         "hires fix as txt2img is set when you press Train, beside the picture without the LoRA.",
         advice="webui shows what you will get. The run stands still for as long as its pictures take.",
-        choices=("worker", "webui", "both"), label="Drawn by")
+        choices=("worker", "webui", "both"), view="main", label="Samples are drawn by")
     negative_prompt: str = setting("", "What the sample pictures should not show.")
     sample_every_n_epochs: Optional[int] = setting(
         None, "Draw samples after every so many epochs; empty means at each save.", minimum=1, maximum=100000,

@@ -45,6 +45,7 @@ def _lora_comments(prompt):
 def process_images(p):
     if "broken" in p.prompt:
         raise RuntimeError("A tensor with all NaNs was produced in Unet.")
+    shared.state.sampling_steps = p.steps
     for shared.state.sampling_step in range(p.steps):
         time.sleep(float(os.environ.get("STANDIN_PICTURE_STEP_SECONDS", "0")))
         if shared.state.interrupted:
