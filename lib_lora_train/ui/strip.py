@@ -19,6 +19,8 @@ from ..runs.summary import RunIndex
 from .pictures import keep_picture
 from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, read_strip, saved_files, write_strip
 
+_LOOK_SECONDS = 3.0
+"""How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
 _INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
 
 
@@ -33,6 +35,7 @@ class StripDesk(threading.Thread):
         self._changing = threading.Lock()
         self._now: tuple[Cell, PlotDrawer] | None = None
         self._called_off: PlotDrawer | None = None
+        self._waiting = False
         self._seconds: dict[str, float] = {}
 
     def wake(self) -> None:
@@ -63,7 +66,7 @@ class StripDesk(threading.Thread):
             self._wake.clear()
             cell = self._next()
             if cell is None:
-                self._wake.wait()
+                self._wake.wait(_LOOK_SECONDS if self._waiting else None)
                 continue
             taken = self._draw(cell)
             if not cell.newest and self.index.of(cell.run).alive:
@@ -111,17 +114,17 @@ class StripDesk(threading.Thread):
 
     def _next(self) -> Cell | None:
         """The picture to draw now: of a run that goes on before others, of a new run before old ones."""
-        found = []
+        found, self._waiting = [], False
         for file in sorted(self.index.runs.glob(f"*/{STRIP_FILE}"), reverse=True):
             run = RunFolder(file.parent)
             strip = read_strip(run)
-            if strip is None or not strip.on or strip.error or self._waits_for(strip):
+            if strip is None or not strip.on or strip.error:
                 continue
             summary = self.index.of(run)
-            if summary.state == "waiting":
-                continue
             cells = missing_cells(run, strip, saved_files(summary.saved))
-            if cells:
+            if cells and (summary.state == "waiting" or self._waits_for(strip)):
+                self._waiting = True
+            elif cells:
                 found.append((not summary.alive, cells[0]))
         return min(found, key=lambda item: item[0])[1] if found else None
 

@@ -16,7 +16,8 @@ STANDIN = PROJECT / "tests" / "standin"
 ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
          PROJECT / "lib_lora_train" / "host" / "lendable.py", PROJECT / "lib_lora_train" / "host" / "loan.py",
-         PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "scripts" / "lora_train.py"]
+         PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "lib_lora_train" / "host" / "txt2img_form.py",
+         PROJECT / "scripts" / "lora_train.py"]
 
 # (module, function, the arguments it is called with)
 CALLS = [
@@ -131,7 +132,15 @@ SET_ELSEWHERE = [
     ("modules/api/api.py", "with self.queue_lock"), ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"),
     ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
     ("modules/sd_models.py", "model.sd_checkpoint_info ="), ("modules/sd_models.py", "checkpoint_aliases[id] = self"),
-    ("modules/call_queue.py", "with queue_lock"),
+    ("modules/call_queue.py", "with queue_lock"), ("modules/infotext_utils.py", 'paste_fields[tabname] = {"init_img"'),
+    ("modules/infotext_utils.py", "self.api = api"), ("modules/ui.py", 'PasteField(enable_hr, lambda'),
+    *(("modules/ui.py", f'api="{name}"') for name in ("negative_prompt", "styles", "cfg_scale", "width", "enable_hr")),
+    *(("modules/processing_scripts/sampler.py", f'api="{name}"') for name in ("steps", "sampler_name", "scheduler")),
+    ("modules/processing_scripts/seed.py", 'api="seed"'), ("modules/shared_state.py", "self.skipped = False"),
+    ("modules/ui.py", "fn=wrap_queued_call(update_token_counter)"),
+    ("modules/ui.py", "fn=wrap_queued_call(update_negative_prompt_token_counter)"),
+    ("networks.py", "f'Lora not found: "), ("extra_networks_lora.py", 'p.comment("Networks with errors: "'),
+    ("modules/processing.py", 'self.comments = "".join('),
     ("network.py", "def multiplier(self)"), ("extra_networks_lora.py", "def activate(self, p, params_list)"),
     ("networks.py", "(x.name, x.te_multiplier, x.unet_multiplier, x.dyn_dim)"), ("networks.py", "loaded_networks = []"),
     ("modules/shared_state.py", "def interrupt(self)"), ("modules/options.py", "def set(self, key, value"),

@@ -181,8 +181,11 @@ def test_another_checkpoint_in_the_webui_makes_the_strip_wait_for_its_own(finish
     assert "drawn with other.safetensors, and the webui has mini.safetensors loaded" in strip["waits_for"]
     time.sleep(0.3)
     assert len(seen) == 4
-    switch(finished, finished.run, txt2img=FORM)  # as txt2img is now, the checkpoint included
+    sd_models.model_data.set_sd_model(sd_models.Model(other))
     assert drawn(finished, finished.run)["waits_for"] == "" and len(seen) == 8
+    sd_models.model_data.set_sd_model(checkpoint)
+    switch(finished, finished.run, txt2img=FORM)  # as txt2img is now, the checkpoint included
+    assert drawn(finished, finished.run)["waits_for"] == "" and len(seen) == 12
 
 
 @pytest.mark.parametrize(("prompt", "sentence"), [
@@ -224,12 +227,13 @@ def test_a_file_that_was_deleted_has_no_column(finished):
 def test_a_run_that_waits_for_its_turn_is_not_drawn_yet(tab, seen):
     first = tab.start("penny", max_train_steps=50_000)
     tab.wait_for(first, "running")
-    second = start(tab, "alice")
+    second = start(tab, "alice", max_train_steps=50_000, max_train_epochs=5000)
     time.sleep(0.3)
     assert seen == [] and strip_of(tab, second)["on"]
     tab.post(f"runs/{first}/control", {"action": "stop"})
-    tab.wait_for(second, "finished")
-    assert len(drawn(tab, second)["columns"]) == 4
+    tab.wait_for(second, "running")
+    wait_until(lambda: strip_of(tab, second)["columns"][0]["pictures"][0])
+    assert len(strip_of(tab, second)["columns"]) > 1
 
 
 def test_a_webui_that_is_started_again_goes_on_with_the_strip(make_tab, monkeypatch):
