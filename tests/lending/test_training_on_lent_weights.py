@@ -81,14 +81,19 @@ def test_half_precision_is_lent_too_and_computes_as_the_file_does(start_webui, c
 
 
 def disturb(webui: Lender, other: Path) -> Callable[[Watcher], None]:
-    """Ten pictures with LoRAs, another checkpoint, a picture with that, and death in the middle of one."""
+    """Ten pictures with LoRAs, block weights and hires fix, one without the lock, another checkpoint, one with that."""
     def act(run: Watcher) -> None:
         run.more_steps(1)
         plain = webui("digest")
-        for number in range(10):
-            with_lora = webui("picture", f"style{number}:1", "hat:0.5")
-            assert with_lora != plain
+        seen = {plain}
+        for number in range(9):
+            blocks = ("", ":lbw=OUTALL", ":lbw=INALL")[number % 3]
+            with_lora = webui("picture", f"style{number // 3}:1{blocks}", "hat:0.5")
+            assert with_lora not in seen  # the same LoRA with other block weights is another
+            seen.add(with_lora)
             run.more_steps(1)
+        assert len({*seen, *webui("hires picture", ["hat:1"], ["hat:1:lbw=OUTALL", "style1:1"])}) == 12
+        run.more_steps(1)
         assert webui("digest") == plain
         assert webui("unlocked picture", "hat:2") != plain
         run.more_steps(2)

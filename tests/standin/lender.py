@@ -4,6 +4,9 @@ It reads commands from its input, one JSON list a line, and answers each with on
 
     ["lend", RUN_FOLDER]    ["picture", "lora:1", …]    ["load", CHECKPOINT]    ["die in a picture", "lora:1"]
     ["give back"]           ["digest"]                  ["set", {"lowvram": true}]
+    ["hires picture", [LORAS OF THE FIRST PASS], [OF THE SECOND]]
+
+A LoRA may have block weights: "lora:1:lbw=OUTS".
 """
 
 import json
@@ -21,7 +24,10 @@ import torch  # noqa: E402
 from modules import call_queue, sd_models  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from lib_lora_train.config.block_presets import DEFAULT_TEXT, parse_presets  # noqa: E402
+from lib_lora_train.config.block_weights import BlockSpec, read_arguments  # noqa: E402
 from lib_lora_train.host import guard as guard_module  # noqa: E402
+from lib_lora_train.host.block_weights import BlockStrength  # noqa: E402
 from lib_lora_train.host.webui import Webui  # noqa: E402
 from lib_lora_train.runs.folder import RunFolder  # noqa: E402
 from lib_lora_train.runs.lend_ticket import read_ticket  # noqa: E402
@@ -29,6 +35,7 @@ from lib_lora_train.runs.lend_ticket import read_ticket  # noqa: E402
 from .torch_model import WebuiModel, digest  # noqa: E402
 
 SECONDS = 60
+PRESETS = parse_presets(DEFAULT_TEXT)[0]
 
 
 class Lender:
@@ -54,15 +61,23 @@ class Lender:
             self.use(loras)
             return digest(self.model)
 
+    def hires_picture(self, first, second):
+        """Two passes behind one lock, with other LoRAs in the second."""
+        with call_queue.queue_lock:
+            self.use(first)
+            between = digest(self.model)
+            self.use(second)
+            return between, digest(self.model)
+
     def unlocked_picture(self, *loras):
         """As an extension would that does not know of the lock."""
         self.use(loras)
         return digest(self.model)
 
     def use(self, loras):
-        pairs = [lora.split(":") for lora in loras]
-        weights = [float(weight) for _, weight in pairs]
-        networks.load_networks([name for name, _ in pairs], weights, weights)
+        called = [read_arguments(lora.split(":"), PRESETS) for lora in loras]
+        weights = [BlockStrength(float(one.plain[1]), one.spec or BlockSpec(), True) for one in called]
+        networks.load_networks([one.plain[0] for one in called], weights, weights)
         for layer in self.model.modules():
             networks.network_apply_weights(layer)
 

@@ -76,4 +76,5 @@ def calc_updown(net, layer_name, weight):
     random = torch.Generator().manual_seed(sum(map(ord, net.name + layer_name)))
     rows, columns = weight.shape[0], weight[0].numel()
     up, down = torch.randn(rows, 2, generator=random), torch.randn(2, columns, generator=random)
-    return (up @ down * 0.05 * net.unet_multiplier).reshape(weight.shape).to(torch.float32)
+    strength = getattr(net.unet_multiplier, "of", lambda _: net.unet_multiplier)(layer_name)  # as multiplier() gives it
+    return (up @ down * 0.05 * strength).reshape(weight.shape).to(torch.float32)

@@ -55,7 +55,9 @@ def layer_of(name, tensors):
     for field, tensor in tensors.items():
         setattr(layer, field, nn.Parameter(tensor.clone()))
     if not isinstance(layer, nn.Embedding) and not name.startswith("first_stage_model"):
-        layer.network_layer_name = name.replace(".", "_")
+        # as the webui names it: within the diffusion model, or within the text encoder that is wrapped
+        layer.network_layer_name = name.removeprefix("model.").removeprefix("cond_stage_model.wrapped.").replace(
+            ".", "_")
     return layer
 
 
