@@ -17,6 +17,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lib_lora_train.environment import ensure_worker_interpreter
+
+ensure_worker_interpreter(program=Path(__file__))  # what follows needs the worker's packages
+
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn

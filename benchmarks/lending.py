@@ -24,11 +24,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib_lora_train.config.load import job_from, job_to_yaml  # noqa: E402
-from lib_lora_train.environment import ensure_worker_interpreter, worker_command, worker_environ  # noqa: E402
-from lib_lora_train.runs.control import RunControl  # noqa: E402
-from lib_lora_train.runs.events import read_events  # noqa: E402
-from lib_lora_train.runs.folder import create_run  # noqa: E402
+from lib_lora_train.environment import ensure_worker_interpreter, worker_command, worker_environ
+
+ensure_worker_interpreter(program=Path(__file__))  # what follows needs the worker's packages
+
+from lib_lora_train.config.load import job_from, job_to_yaml
+from lib_lora_train.runs.control import RunControl
+from lib_lora_train.runs.events import read_events
+from lib_lora_train.runs.folder import create_run
 
 SECONDS = 1800.0
 
@@ -48,7 +51,6 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    ensure_worker_interpreter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         checkpoint = make_full(folder / "full.safetensors") if options.full else options.checkpoint.absolute()

@@ -22,6 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lib_lora_train.environment import ensure_worker_interpreter
+
 SWITCHES: dict[str, dict[str, Any]] = {
     "none": {},
     "gradient_checkpointing": {"gradient_checkpointing": True},
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--switch", help="only this one, printed as JSON")
     given = parser.parse_args()
+    ensure_worker_interpreter(program=Path(__file__))
     if given.switch:
         print(json.dumps(one(given.checkpoint, given.switch, given.steps, given.size, given.device)))
         return

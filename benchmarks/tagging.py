@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib_lora_train.environment import ensure_worker_interpreter  # noqa: E402
+from lib_lora_train.environment import ensure_worker_interpreter
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    ensure_worker_interpreter()
+    ensure_worker_interpreter(program=Path(__file__))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
         if options.pictures:

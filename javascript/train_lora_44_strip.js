@@ -92,10 +92,19 @@
             this.element.hidden = !facts.possible;
             this.onOff.checked = facts.on;
             fill(this.problem, this.finding());
-            setText(this.about, facts.about ? `Drawn with ${facts.about}.` : "");
+            setText(this.about, this.aboutText());
             this.showButtons();
             this.showProgress();
             this.grid.show(run, samplesOf(facts), facts.on ? facts.prompts : []);
+        }
+
+        /** @returns {string} how the pictures are drawn, and what that costs at each save */
+        aboutText() {
+            const {about, seconds_each: each, prompts} = this.facts;
+            if (!about) return "";
+            const seconds = (each || 0) * prompts.length;
+            if (seconds < 1) return `Drawn with ${about}.`;
+            return `Drawn with ${about}. That takes about ${format.duration(seconds)} for each saved file.`;
         }
 
         finding() {

@@ -2,7 +2,7 @@
 
     python tests/run.py                   everything
     python tests/run.py worker -k resume  only one part, with arguments for pytest
-    parts: lint, worker (training side), host (the tab, in a real browser)
+    parts: lint, worker (training side), host (the tab), browser (the tab in a real browser)
 
 Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
 """
@@ -29,7 +29,8 @@ from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "training",
                 "tagging", "demo", "make_mini", "lending")
-HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions", "browser")
+HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions")
+BROWSER_TESTS = ("browser",)
 
 _WORKER_PYTEST = """
 import os
@@ -48,31 +49,35 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
-    parts: dict[str, Callable[[Sequence[str]], int]] = {"lint": lint, "worker": worker, "host": host}
+    parts: dict[str, Callable[[Sequence[str]], int]] = {
+        "lint": lint, "worker": worker, "host": host, "browser": browser}
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
     else:
         results["lint"] = lint([])
         ensure_chromium()
-        results |= worker_beside_host(arguments)
+        results |= worker_beside(("host", "browser"), arguments)
     minutes = (time.monotonic() - started) / 60
     failed = [name for name, status in results.items() if status]
     say(f"== {'failed: ' + ', '.join(failed) if failed else 'all passed'} in {minutes:.1f} minutes ==")
     return 1 if failed else 0
 
 
-def worker_beside_host(arguments: Sequence[str]) -> dict[str, int]:
-    """Each part uses about one core, so they run at once; the tab's output is shown when the worker's is done."""
-    log = CACHE / "host.log"
-    with log.open("wb") as file:
-        beside = subprocess.Popen([sys.executable, __file__, "host", *arguments], cwd=ROOT, stdout=file,
-                                  stderr=subprocess.STDOUT)
-        say("== worker (and host beside it) ==")
-        results = {"worker": worker(arguments)}
-        say("== host ==")
-        results["host"] = beside.wait()
-    say(log.read_text(errors="replace"))
+def worker_beside(others: Sequence[str], arguments: Sequence[str]) -> dict[str, int]:
+    """None of the parts keeps a core busy, so they run at once; what the others say is shown after the worker's."""
+    logs = {name: CACHE / f"{name}.log" for name in others}
+    beside = {}
+    for name, log in logs.items():
+        with log.open("wb") as file:
+            beside[name] = subprocess.Popen([sys.executable, __file__, name, *arguments], cwd=ROOT, stdout=file,
+                                            stderr=subprocess.STDOUT)
+    say(f"== worker ({' and '.join(others)} beside it) ==")
+    results = {"worker": worker(arguments)}
+    for name, process in beside.items():
+        say(f"== {name} ==")
+        results[name] = process.wait()
+        say(logs[name].read_text(errors="replace"))
     return results
 
 
@@ -99,10 +104,17 @@ def worker(arguments: Sequence[str]) -> int:
 
 
 def host(arguments: Sequence[str]) -> int:
-    worker_environment()  # the tab's tests train for real
-    python = host_environment()
+    return with_the_webuis_pins(HOST_TESTS, arguments)
+
+
+def browser(arguments: Sequence[str]) -> int:
     ensure_chromium()
-    return run([python, "-m", "pytest", *existing(HOST_TESTS), *arguments])
+    return with_the_webuis_pins(BROWSER_TESTS, arguments)
+
+
+def with_the_webuis_pins(tests: Sequence[str], arguments: Sequence[str]) -> int:
+    worker_environment()  # the tab's tests train for real
+    return run([host_environment(), "-m", "pytest", *existing(tests), *arguments])
 
 
 def worker_environment() -> Path:

@@ -6,15 +6,15 @@ from shapes. A GPU's driver and libraries take some too, which is a round figure
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..config.change import changed
 from ..config.check import captions_can_be_kept
 from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
-from .size import trained_values
+from .size import is_sdxl, trained_values
 
 GB = 2 ** 30
 _LIBRARIES = int(0.7 * GB)
@@ -136,15 +136,6 @@ def in_gb(size: int) -> str:
     return f"{size / GB:.1f} GB"
 
 
-def changed(job: Job, changes: Mapping[str, object]) -> Job:
-    """``job`` with settings, named as ``group.setting``, changed."""
-    for key, value in changes.items():
-        group, name = key.split(".")
-        part = dataclasses.replace(getattr(job, group), **{name: value})
-        job = dataclasses.replace(job, **{group: part})
-    return job
-
-
 def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
     """What can still be switched without changing what is learned, the cheapest first."""
     training = job.training
@@ -218,6 +209,6 @@ def _activation_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
 
 
 def _family(shapes: Mapping[str, Sequence[int]]) -> str:
-    if any(name.startswith("conditioner.embedders.") for name in shapes):
+    if is_sdxl(shapes):
         return "SDXL"
     return "SD2" if any(name.startswith("cond_stage_model.model.") for name in shapes) else "SD1"

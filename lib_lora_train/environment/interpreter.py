@@ -52,11 +52,11 @@ def worker_environ() -> dict[str, str]:
     return {**kept, **_LIBRARY_SETTINGS, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def ensure_worker_interpreter(progress: Progress | None = None) -> None:
+def ensure_worker_interpreter(progress: Progress | None = None, program: Path = LAUNCHER) -> None:
     """Make sure that this process can import all that the worker needs; called before anything is imported.
 
     Without torch in this Python, a virtual environment with it is made if there is none yet, and this call does not
-    return: the program starts again in it with the same arguments. Missing packages are installed. ``progress`` is
+    return: ``program`` starts again in it with the same arguments. Missing packages are installed. ``progress`` is
     given sentences, which otherwise go to the terminal. Raises ``WorkerEnvironmentError`` if it cannot be done.
     """
     progress = progress or _tell
@@ -68,7 +68,7 @@ def ensure_worker_interpreter(progress: Progress | None = None) -> None:
             raise WorkerEnvironmentError(f"There is no torch in {sys.prefix} although it was put there. "
                                          f"Delete {own_environment()} and try again.")
         make_virtual_environment(own_environment(), progress)
-        _start_again()
+        _start_again(program)
     if not check().ready:
         install(progress)
     enter()
@@ -157,9 +157,9 @@ def _worker_python() -> Path:
     return Path(sys.executable)
 
 
-def _start_again() -> None:
-    """Run this program with the virtual environment's Python instead, keeping the pid where the system can."""
-    command = [str(python_of(own_environment())), str(LAUNCHER), *sys.argv[1:]]
+def _start_again(program: Path) -> None:
+    """Run ``program`` with the virtual environment's Python instead, keeping the pid where the system can."""
+    command = [str(python_of(own_environment())), str(program), *sys.argv[1:]]
     environ = {**worker_environ(), _STARTED_AGAIN: "1"}
     sys.stdout.flush()
     sys.stderr.flush()

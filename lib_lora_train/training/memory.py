@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,6 +9,7 @@ from contextlib import nullcontext
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
+from ..config.change import changed
 from ..config.groups.training import TrainingSettings
 from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
@@ -144,21 +144,17 @@ def _save_more(model: TrainedModel, job: Job) -> tuple[Job, str] | None:
     training = job.training
     if not training.gradient_checkpointing or training.checkpointing_blocks != "all":
         checkpoint_gradients(model)
-        changed = _with(job, gradient_checkpointing=True, checkpointing_blocks="all")
-        return changed, "gradient checkpointing is on, which is a quarter slower,"
+        whole = {"training.gradient_checkpointing": True, "training.checkpointing_blocks": "all"}
+        return changed(job, whole), "gradient checkpointing is on, which is a quarter slower,"
     if next(stored_layers(model.base.unet), None) is None:
         return None
     if training.base_weights == "full":
         for network in frozen_networks(model.base):
             store_weights(network, "fp8")
-        return _with(job, base_weights="fp8"), "the base weights are kept in fp8"
+        return changed(job, {"training.base_weights": "fp8"}), "the base weights are kept in fp8"
     if training.weights_on_cpu < 100:
         share = 50 if training.weights_on_cpu < 50 else 100
         for network in frozen_networks(model.base):
             keep_on_cpu(network, share / 100, model.device)
-        return _with(job, weights_on_cpu=share), f"{share} % of the base weights wait in main memory"
+        return changed(job, {"training.weights_on_cpu": share}), f"{share} % of the base weights wait in main memory"
     return None
-
-
-def _with(job: Job, **changes: object) -> Job:
-    return dataclasses.replace(job, training=dataclasses.replace(job.training, **changes))  # type: ignore[arg-type]

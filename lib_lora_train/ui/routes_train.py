@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
-from ..advice.memory import GB, changed, estimate_memory, fit
+from ..advice.memory import GB, estimate_memory, fit
 from ..advice.of_job import advice_on
 from ..advice.schedule import schedule_points
 from ..advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ..advice.steps import steps_hint
+from ..config.change import changed
 from ..config.check import problems_of
 from ..config.job import Job
 from ..config.load import read_job

@@ -21,6 +21,8 @@ from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, 
 
 _LOOK_SECONDS = 3.0
 """How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
+_STRETCH_SECONDS = 30.0
+"""How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
 _INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
 
 
@@ -62,6 +64,7 @@ class StripDesk(threading.Thread):
 
     def run(self) -> None:
         """Draw whatever is missing, until closed."""
+        stretch = 0.0
         while not self._closing.is_set():
             self._wake.clear()
             cell = self._next()
@@ -69,22 +72,25 @@ class StripDesk(threading.Thread):
                 self._wake.wait(_LOOK_SECONDS if self._waiting else None)
                 continue
             taken = self._draw(cell)
-            if not cell.newest and self.index.of(cell.run).alive:
-                self._wake.wait(taken)  # catching up takes at most half of the time of a run that is going on
+            stretch = 0.0 if cell.newest else stretch + taken
+            if stretch > _STRETCH_SECONDS and self.index.of(cell.run).alive:
+                self._wake.wait(stretch)
+                stretch = 0.0
 
     def facts(self, run: RunFolder) -> dict[str, Any]:
         """The strip of ``run`` as the page shows it; see ``routes_strip``."""
         strip, summary = read_strip(run), self.index.of(run)
         if strip is None:
             return {"on": False, "prompts": [], "error": "", "columns": [], "missing": 0, "seconds_left": None,
-                    "drawing": None, "waits_for": ""}
+                    "seconds_each": None, "drawing": None, "waits_for": ""}
         saved = saved_files(summary.saved)
         missing = missing_cells(run, strip, saved) if strip.on else []
         seconds = self._seconds.get(strip.key)
         return {"on": strip.on, "prompts": list(strip.prompts), "error": strip.error,
                 "columns": [self._column(run, strip, event) for event in [None, *saved]], "missing": len(missing),
                 "seconds_left": seconds * len(missing) if seconds is not None and missing else None,
-                "drawing": self._drawing_of(run), "waits_for": self._waits_for(strip) if missing else ""}
+                "seconds_each": seconds, "drawing": self._drawing_of(run),
+                "waits_for": self._waits_for(strip) if missing else ""}
 
     def _column(self, run: RunFolder, strip: Strip, event: dict[str, Any] | None) -> dict[str, Any]:
         path = Path(event["path"]) if event is not None else None

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from lib_lora_train.advice.memory import GB, changed, estimate_memory, fit, out_of_memory_advice, savings
+from lib_lora_train.advice.memory import GB, estimate_memory, fit, out_of_memory_advice, savings
+from lib_lora_train.config.change import changed
 from lib_lora_train.config.job import Job
 
 UNET = "model.diffusion_model."

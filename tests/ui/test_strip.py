@@ -10,6 +10,7 @@ import pytest
 from modules import call_queue, processing, sd_models
 from PIL import Image
 
+from lib_lora_train.ui import strip as strip_module
 from lib_lora_train.ui.strip import running_strip_desk
 
 from .conftest import painted, wait_until
@@ -255,7 +256,8 @@ def test_a_reload_of_the_ui_keeps_the_desk(tab):
 
 
 def test_catching_up_leaves_the_run_half_of_the_time(tab, monkeypatch):
-    """Older files are drawn with pauses as long as they take; the newest is drawn at once."""
+    """Older files are drawn at a stretch, with pauses as long as that took; the newest is drawn at once."""
+    monkeypatch.setattr(strip_module, "_STRETCH_SECONDS", 0.0)
     run_id = tab.start("penny", max_train_steps=50_000, max_train_epochs=5000)
     wait_until(lambda: len(tab.get(f"runs/{run_id}").json()["saved"]) > 3)
     waits = []
