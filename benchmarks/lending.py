@@ -81,14 +81,16 @@ def measure(folder: Path, checkpoint: Path, way: str, precision: str) -> Measure
     try:
         run = create_run(folder, way, job_to_yaml(job_from(settings(folder, checkpoint, way))))
         clicked = time.monotonic()
-        webui.stdin.write(json.dumps(["lend", str(run.path)]) + "\n")
+        webui.stdin.write(json.dumps(["begin to lend", str(run.path)]) + "\n")
         webui.stdin.flush()
-        assert json.loads(webui.stdout.readline())["way"] == way
+        webui.stdout.readline()  # the tab starts the worker now
         with run.log_file.open("wb") as log:
             worker = subprocess.Popen(worker_command(["train", str(run.job_file)]), env=worker_environ(), stdout=log,
                                       stderr=log)
         wait(lambda: any(event["event"] == "step" for event in read_events(run.events_file)[0]), worker)
         seconds = time.monotonic() - clicked
+        for event in read_events(run.events_file)[0]:
+            assert event["event"] != "weights" or event["way"] == way, event["text"]
         memory = proportional_bytes(webui.pid) + proportional_bytes(worker.pid)
         RunControl(run.path / "control").request("stop")
         worker.wait()

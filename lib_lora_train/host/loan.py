@@ -13,7 +13,7 @@ from ..config.load import load_job
 from ..errors import TrainLoraError
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
-from ..runs.lend_ticket import FILE, LENT, LendTicket, write_ticket
+from ..runs.lend_ticket import FILE, LENT, PENDING, LendTicket, write_ticket
 from ..runs.process import live_pid
 from ..runs.process_mark import this_process
 from .guard import Borrower, guard_of, plain_lock, watch_networks
@@ -39,13 +39,18 @@ class ModelLoan(threading.Thread):
         self._way = FILE
         self._events_read = run.events_file.stat().st_size if run.events_file.exists() else 0
         if self._try(self._decide):
+            if device == "cpu" and self._announce():
+                self._settled.set()  # the worker takes seconds to get ready, in which the model is lent
             self.start()
         else:
             self._settled.set()  # known at once, so that nothing has to wait for it
 
     @property
     def settled(self) -> bool:
-        """Whether the run has been told if the model is lent to it; before that it must not start."""
+        """Whether the run has been told what it gets, or that it has to wait for that; before that it must not start.
+
+        On a GPU the webui's model may have to make room first, so that a run waits for the answer without a process.
+        """
         return self._settled.is_set()
 
     @property
@@ -93,6 +98,15 @@ class ModelLoan(threading.Thread):
     def _decide(self) -> None:
         self._job = load_job(self._run.job_file)
         self._wanted = way_of(self._job, self._device)
+
+    def _announce(self) -> bool:
+        """Tell the run that there will be an answer; whether that could be done."""
+        try:
+            write_ticket(self._run.path, LendTicket(PENDING, this_process()))
+            return True
+        except OSError:
+            logging.getLogger(__name__).exception("The run could not be told that the model will be lent to it")
+            return False
 
     def _lend(self) -> None:
         import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 
@@ -14,6 +15,8 @@ from ..models.checksum import checksum
 
 _BY_NAME = "file_system"
 _PROTOCOL = 4
+_THREADS = 4
+"""PyTorch lets others run while it copies, and new pages of shared memory are slow to come by."""
 
 
 def unshared_bytes(tensors: Iterable[Tensor]) -> int:
@@ -24,16 +27,18 @@ def unshared_bytes(tensors: Iterable[Tensor]) -> int:
 def shared_handles(tensors: Mapping[str, Tensor]) -> bytes:
     """Share ``tensors``; what a worker needs to open them, pickled: where each lies, and its checksum.
 
-    Tensors of the CPU are moved into shared memory, one at a time and in place: whoever holds one holds it still.
+    Tensors of the CPU are moved into shared memory, a few at a time and in place: whoever holds one holds it still.
     Raises ``RuntimeError`` if that cannot be done.
     """
     handles = io.BytesIO()
-    with _sharing_by_name():
-        for tensor in tensors.values():
-            tensor.share_memory_()
-        checksums = {key: checksum(tensor) for key, tensor in tensors.items()}
+    with _sharing_by_name(), ThreadPoolExecutor(_THREADS) as threads:
+        checksums = dict(zip(tensors, threads.map(_share, tensors.values()), strict=True))
         ForkingPickler(handles, _PROTOCOL).dump({"tensors": dict(tensors), "checksums": checksums})
     return handles.getvalue()
+
+
+def _share(tensor: Tensor) -> tuple[int, int]:
+    return checksum(tensor.share_memory_())
 
 
 @contextmanager

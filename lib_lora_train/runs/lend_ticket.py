@@ -18,15 +18,17 @@ HANDLES_FILE = "lend.handles"
 
 LENT, COPY, FILE = "lent", "copy", "file"
 """The ways to the base weights: on the webui's own memory, on a copy of it, from the file."""
+PENDING = "pending"
+"""The webui is about to lend its model, as soon as it has time for that."""
 
 
 @dataclass(frozen=True)
 class LendTicket:
     """The webui's offer to one run.
 
-    ``way`` is ``lent`` or ``copy``, or ``file`` if nothing is lent, and then ``reason`` says why, as a clause that
-    follows "because". ``withheld`` gives such a reason for each part (``vae``) that alone is not lent. ``device`` and
-    ``torch`` are where the tensors are and the version that made the handles.
+    ``way`` is ``lent`` or ``copy``, ``pending`` until that is so, or ``file`` if nothing is lent; then ``reason`` says
+    why, as a clause that follows "because". ``withheld`` gives such a reason for each part (``vae``) that alone is not
+    lent. ``device`` and ``torch`` are where the tensors are and the version that made the handles.
     """
 
     way: str

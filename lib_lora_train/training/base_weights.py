@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,19 +13,24 @@ from ..config.job import Job
 from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
 from ..models.load import BaseModel, load_base
 from ..runs.folder import RunFolder
-from ..runs.lend_ticket import COPY, FILE, LENT, read_ticket, take_handles
+from ..runs.lend_ticket import COPY, FILE, LENT, PENDING, LendTicket, read_ticket, take_handles
+from .encoding import StoppedEarly
 from .holding import Boundary
 from .precision import weight_dtype
 from .report import Reporter
+
+_POLL_SECONDS = 0.02
+_TELL_SECONDS = 1.0
 
 
 def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: Boundary,
                  reporter: Reporter) -> BaseModel:
     """The base model of ``job``, on the webui's memory if that is lent to ``run``, else from the file.
 
-    A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does.
+    A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does,
+    ``StoppedEarly`` if a stop is asked for while the webui has no time to lend its model.
     """
-    ticket = read_ticket(run.path)
+    ticket = read_ticket(run.path) if job.training.webui_model == FILE else _settled_ticket(run, reporter)
     if ticket is None:
         return _load(job, accelerator, None, aligned=False)
     if job.training.webui_model == FILE:
@@ -42,6 +49,21 @@ def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: B
             reason = str(problem)
     _tell(reporter, FILE, f"The model is read from the file, because {reason}.", 0)
     return _load(job, accelerator, None, aligned=True)
+
+
+def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
+    """The webui's answer, waiting for it if there will be one; ``None`` if there is no webui."""
+    began, told = time.monotonic(), False
+    while (ticket := read_ticket(run.path)) is not None and ticket.way == PENDING:
+        if run.control.asked("stop"):
+            raise StoppedEarly
+        if not ticket.lender.alive:
+            return dataclasses.replace(ticket, way=FILE, reason="the webui ended before it could lend it")
+        if not told and time.monotonic() - began > _TELL_SECONDS:
+            reporter.phase("model", "Waiting for the webui's picture, to train on the model that it holds")
+            told = True
+        time.sleep(_POLL_SECONDS)
+    return ticket
 
 
 def _load(job: Job, accelerator: Accelerator, lent: LentWeights | None, *, aligned: bool) -> BaseModel:

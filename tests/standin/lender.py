@@ -2,7 +2,8 @@
 
 It reads commands from its input, one JSON list a line, and answers each with one line of JSON:
 
-    ["lend", RUN_FOLDER]    ["picture", "lora:1", …]    ["load", CHECKPOINT]    ["die in a picture", "lora:1"]
+    ["lend", RUN_FOLDER]    ["begin to lend", RUN_FOLDER]    ["begin to lend in a picture", RUN_FOLDER]
+    ["picture", "lora:1", …]    ["load", CHECKPOINT]    ["die in a picture", "lora:1"]
     ["give back"]           ["digest"]                  ["set", {"lowvram": true}]
     ["hires picture", [LORAS OF THE FIRST PASS], [OF THE SECOND]]
 
@@ -13,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from .webui import Options, configure, use_standin_modules
@@ -30,7 +32,7 @@ from lib_lora_train.host import guard as guard_module  # noqa: E402
 from lib_lora_train.host.block_weights import BlockStrength  # noqa: E402
 from lib_lora_train.host.webui import Webui  # noqa: E402
 from lib_lora_train.runs.folder import RunFolder  # noqa: E402
-from lib_lora_train.runs.lend_ticket import read_ticket  # noqa: E402
+from lib_lora_train.runs.lend_ticket import PENDING, read_ticket  # noqa: E402
 
 from .torch_model import WebuiModel, digest  # noqa: E402
 
@@ -49,11 +51,22 @@ class Lender:
         sd_models.model_data.set_sd_model(self.model)
         self.loan = None
 
-    def lend(self, folder):
+    def begin_to_lend(self, folder):
+        """Up to where the run may be started."""
         self.loan = Webui().lend_model(RunFolder(Path(folder)), lambda: None)
         if not self.loan._settled.wait(SECONDS):
             raise SystemExit("the loan did not settle")
-        ticket = read_ticket(Path(folder))
+        return read_ticket(Path(folder)).way
+
+    def begin_to_lend_in_a_picture(self, folder):
+        with call_queue.queue_lock:
+            return self.begin_to_lend(folder)
+
+    def lend(self, folder):
+        self.begin_to_lend(folder)
+        deadline = time.monotonic() + SECONDS
+        while (ticket := read_ticket(Path(folder))).way == PENDING and time.monotonic() < deadline:
+            time.sleep(0.01)
         return {"way": ticket.way, "reason": ticket.reason, "withheld": ticket.withheld}
 
     def picture(self, *loras):
