@@ -34,7 +34,7 @@
             this.rows = rowsOf(samples, prompts);
             this.empty.hidden = this.rows.length > 0;
             this.scroller.hidden = !this.empty.hidden;
-            fill(this.scroller, this.table());
+            fill(this.scroller, this.rows.length ? this.table() : null);
             if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
         }
 

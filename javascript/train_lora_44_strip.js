@@ -23,7 +23,7 @@
             this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the test strip",
                 "aria-valuemin": "0", "aria-valuemax": "100"}, this.fillBar);
             this.words = h("p", {class: "tl-note", role: "status"});
-            this.progress = h("div", {class: "tl-plot-progress"}, this.bar, this.words);
+            this.progress = h("div", {class: "tl-strip-progress"}, this.bar, this.words);
             this.buildSettings();
             this.element = TL.card("Test strip", {aside: h("div", {class: "tl-control"},
                 h("label", {class: "tl-label", for: this.id}, "Drawn by the webui"), this.onOff)},

@@ -23,6 +23,7 @@ _LOOK_SECONDS = 3.0
 """How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
 _STRETCH_SECONDS = 30.0
 """How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
+_TRY_AGAIN_SECONDS = 30.0
 _INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
 
 
@@ -38,6 +39,7 @@ class StripDesk(threading.Thread):
         self._now: tuple[Cell, PlotDrawer] | None = None
         self._called_off: PlotDrawer | None = None
         self._waiting = False
+        self._stretch = 0.0
         self._seconds: dict[str, float] = {}
 
     def wake(self) -> None:
@@ -64,18 +66,27 @@ class StripDesk(threading.Thread):
 
     def run(self) -> None:
         """Draw whatever is missing, until closed."""
-        stretch = 0.0
         while not self._closing.is_set():
             self._wake.clear()
-            cell = self._next()
-            if cell is None:
-                self._wake.wait(_LOOK_SECONDS if self._waiting else None)
-                continue
-            taken = self._draw(cell)
-            stretch = 0.0 if cell.newest else stretch + taken
-            if stretch > _STRETCH_SECONDS and self.index.of(cell.run).alive:
-                self._wake.wait(stretch)
-                stretch = 0.0
+            try:
+                rest = self._draw_next()
+            except Exception:  # such as a disk that is too full even for the reason; the next look may be luckier
+                logging.getLogger(__name__).exception("Test strips cannot be drawn; it is tried again")
+                rest = _TRY_AGAIN_SECONDS
+            if rest != 0:
+                self._wake.wait(rest)
+
+    def _draw_next(self) -> float | None:
+        """Draw the next picture; how long to rest after it, ``None`` for until there is news."""
+        cell = self._next()
+        if cell is None:
+            return _LOOK_SECONDS if self._waiting else None
+        taken = self._draw(cell)
+        self._stretch = 0.0 if cell.newest else self._stretch + taken
+        if self._stretch <= _STRETCH_SECONDS or not self.index.of(cell.run).alive:
+            return 0.0
+        rest, self._stretch = self._stretch, 0.0
+        return rest
 
     def facts(self, run: RunFolder) -> dict[str, Any]:
         """The strip of ``run`` as the page shows it; see ``routes_strip``."""
@@ -143,6 +154,8 @@ class StripDesk(threading.Thread):
             return 0.0
         prompt, settings = cell.plan(families_of(self.index.of(cell.run).saved))
         with self._changing:
+            if read_strip(cell.run) != cell.strip:
+                return 0.0  # it was changed since the picture was chosen
             self._now = cell, drawer
         drawn: list[Image.Image] = []
         try:
@@ -150,7 +163,8 @@ class StripDesk(threading.Thread):
                                lambda _, picture: drawn.append(picture))
             if drawn:
                 self._keep(cell, drawn[0])
-                self._seconds[cell.strip.key] = time.monotonic() - began
+                taken = time.monotonic() - began
+                self._seconds[cell.strip.key] = (taken + self._seconds.get(cell.strip.key, taken)) / 2
             elif self._called_off is not drawer:
                 self._fail(cell, _INTERRUPTED)
         except TrainLoraError as problem:

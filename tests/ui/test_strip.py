@@ -269,6 +269,22 @@ def test_catching_up_leaves_the_run_half_of_the_time(tab, monkeypatch):
     assert all(seconds is None or 0 < seconds < 60 for seconds in waits)
 
 
+def test_a_disk_that_is_full_even_for_the_reason_ends_nothing(finished, monkeypatch):
+    monkeypatch.setattr(strip_module, "_TRY_AGAIN_SECONDS", 0.1)
+    full = [True]
+
+    def write(run, strip, original=strip_module.write_strip):
+        if full and strip.error:
+            full.clear()
+            raise OSError("No space left on device")
+        original(run, strip)
+
+    monkeypatch.setattr(strip_module, "write_strip", write)
+    switch(finished, finished.run, prompts=["broken"], txt2img=FORM)
+    wait_until(lambda: strip_of(finished, finished.run)["error"])
+    assert not full
+
+
 def test_in_both_ways_the_worker_draws_too_and_by_default_it_draws_alone(tab, seen):
     both = start(tab, "penny", sample_by="both")
     tab.wait_for(both, "finished")
