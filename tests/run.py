@@ -2,7 +2,7 @@
 
     python tests/run.py                   everything
     python tests/run.py worker -k resume  only one part, with arguments for pytest
-    parts: lint, worker (training side), host (the tab), browser (the tab in a real browser)
+    parts: lint, worker (what trains), training (training runs), host (the tab), browser (the tab in a real browser)
 
 Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
 """
@@ -27,8 +27,9 @@ from lib_lora_train.environment import make_virtual_environment  # noqa: E402
 from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
-WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "training",
-                "tagging", "demo", "make_mini", "lending")
+WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "tagging", "demo",
+                "make_mini", "lending")
+TRAINING_TESTS = ("training",)
 HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions")
 BROWSER_TESTS = ("browser",)
 
@@ -50,35 +51,42 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {
-        "lint": lint, "worker": worker, "host": host, "browser": browser}
+        "lint": lint, "worker": worker, "training": training, "host": host, "browser": browser}
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
     else:
         results["lint"] = lint([])
         ensure_chromium()
-        results |= worker_beside(("host", "browser"), arguments)
+        make_environments()
+        results |= all_at_once(("training", "browser", "host", "worker"), arguments)
     minutes = (time.monotonic() - started) / 60
     failed = [name for name, status in results.items() if status]
     say(f"== {'failed: ' + ', '.join(failed) if failed else 'all passed'} in {minutes:.1f} minutes ==")
     return 1 if failed else 0
 
 
-def worker_beside(others: Sequence[str], arguments: Sequence[str]) -> dict[str, int]:
-    """None of the parts keeps a core busy, so they run at once; what the others say is shown after the worker's."""
-    logs = {name: CACHE / f"{name}.log" for name in others}
-    beside = {}
-    for name, log in logs.items():
-        with log.open("wb") as file:
-            beside[name] = subprocess.Popen([sys.executable, __file__, name, *arguments], cwd=ROOT, stdout=file,
-                                            stderr=subprocess.STDOUT)
-    say(f"== worker ({' and '.join(others)} beside it) ==")
-    results = {"worker": worker(arguments)}
-    for name, process in beside.items():
+def all_at_once(names: Sequence[str], arguments: Sequence[str]) -> dict[str, int]:
+    """No part keeps a core busy, so they run beside each other; what the first says is shown as it comes."""
+    parts = {}
+    for name in names[1:]:
+        with (CACHE / f"{name}.log").open("wb") as log:
+            parts[name] = subprocess.Popen([sys.executable, __file__, name, *arguments], cwd=ROOT, stdout=log,
+                                           stderr=subprocess.STDOUT)
+    say(f"== {names[0]} (beside it: {', '.join(names[1:])}) ==")
+    results = {names[0]: subprocess.run([sys.executable, __file__, names[0], *arguments], cwd=ROOT,
+                                        check=False).returncode}
+    for name, process in parts.items():
         say(f"== {name} ==")
         results[name] = process.wait()
-        say(logs[name].read_text(errors="replace"))
+        say((CACHE / f"{name}.log").read_text(errors="replace"))
     return results
+
+
+def make_environments() -> None:
+    """What several parts would make at once otherwise."""
+    host_environment()
+    worker_tools()
 
 
 def lint(_: Sequence[str]) -> int:
@@ -89,18 +97,29 @@ def lint(_: Sequence[str]) -> int:
 
 
 def worker(arguments: Sequence[str]) -> int:
+    # the environment's own tests are about what a child process sees, so nothing is put on its path for them
+    status = with_the_workers_packages(WORKER_TESTS, arguments, children_see_packages=True)
+    return with_the_workers_packages(ENVIRONMENT_TESTS, arguments, children_see_packages=False) or status
+
+
+def training(arguments: Sequence[str]) -> int:
+    return with_the_workers_packages(TRAINING_TESTS, arguments, children_see_packages=True)
+
+
+def with_the_workers_packages(tests: Sequence[str], arguments: Sequence[str], *, children_see_packages: bool) -> int:
     python = worker_environment()
-    tools = CACHE / "worker-tools"
+    code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(worker_tools()),
+                                 children_see_packages=children_see_packages)
+    return run([python, "-c", code, *existing(tests), *arguments])
+
+
+def worker_tools() -> Path:
+    """The folder of what the tests of the worker need beside its own packages; 8-bit optimizers are tested too."""
+    python, tools = worker_environment(), CACHE / "worker-tools"
     fill(tools, ROOT / "tests" / "worker_requirements.txt",
          [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
-    run([python, ROOT / "install.py", "--add", "bitsandbytes"], must_work=True)  # 8-bit optimizers are tested too
-    status = 0
-    # the environment's own tests are about what a child process sees, so nothing is put on its path for them
-    for tests, children_see_packages in ((WORKER_TESTS, True), (ENVIRONMENT_TESTS, False)):
-        code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(tools),
-                                     children_see_packages=children_see_packages)
-        status = run([python, "-c", code, *existing(tests), *arguments]) or status
-    return status
+    run([python, ROOT / "install.py", "--add", "bitsandbytes"], must_work=True)
+    return tools
 
 
 def host(arguments: Sequence[str]) -> int:
