@@ -86,9 +86,9 @@ def live_pid(run: RunFolder) -> int | None:
 
 def run_status(run: RunFolder) -> RunStatus:
     """Where ``run`` stands, from its process and its events alone."""
+    pid = live_pid(run)  # before the events: what a worker that is gone has written is all there then
     events = read_events(run.events_file)[0]
     last = events[-1] if events else {}
-    pid = live_pid(run)
     kind = last.get("event")
     if kind == "queued" and queued_device(run) is not None:
         return RunStatus("waiting", None, last)

@@ -91,21 +91,21 @@ class _Reader:
         self._over = False
 
     def read(self) -> RunSummary:
-        size = _size(self._run.events_file)
-        if size != self._offset:
+        if self._over and _size(self._run.events_file) == self._offset:
+            return self._summary
+        pid = live_pid(self._run)  # before the events: what a worker that is gone has written is all there then
+        if _size(self._run.events_file) != self._offset:
             events, self._offset = read_events(self._run.events_file, self._offset)
             for event in events:
                 self._take(event)
-        elif self._over:
-            return self._summary
-        self._settle()
+        self._settle(pid)
         return self._summary
 
-    def _settle(self) -> None:
-        """Take over what the files beside the events say."""
+    def _settle(self, pid: int | None) -> None:
+        """Take over what the files beside the events say, and the worker's ``pid`` while it is there."""
         summary = self._summary
         ended = self._last in ENDINGS
-        summary.pid = live_pid(self._run)
+        summary.pid = pid
         summary.kept_state = self._run.state_file.is_file()
         queued = queued_device(self._run)
         summary.device = queued or claimed_device(self._run)

@@ -1,12 +1,15 @@
-"""The stand-in webui as a process of its own, which can be killed and started again like the real one."""
+"""The stand-in webui as a process of its own, which can be killed and started again like the real one.
+
+It is forked from a process that has gradio loaded already, which takes most of a start.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import signal
+import runpy
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -17,6 +20,20 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 240
+READY = multiprocessing.get_context("forkserver")
+READY.set_forkserver_preload(["gradio", "tests.standin.webui"])
+
+
+def serve(arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
+    """``python -m tests.standin`` with ``arguments``, its output at the end of ``log``."""
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(ROOT)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    sys.argv = ["tests.standin", *arguments]
+    runpy.run_module("tests.standin", run_name="__main__")
 
 
 class WebuiProcess:
@@ -27,7 +44,7 @@ class WebuiProcess:
         self.port = free_port()
         self._arguments = list(arguments)
         self._variables = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", **(variables or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None
 
     @property
     def pid(self) -> int:
@@ -47,13 +64,12 @@ class WebuiProcess:
     def start(self) -> WebuiProcess:
         """Start it and wait until the tab's routes answer."""
         self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data / "webui.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.standin", "--port", str(self.port), "--data", str(self.data),
-                 *self._arguments], cwd=ROOT, env=self._variables, stdout=log, stderr=subprocess.STDOUT)
+        arguments = ["--port", str(self.port), "--data", str(self.data), *self._arguments]
+        self._process = READY.Process(target=serve, args=(arguments, self._variables, self.data / "webui.log"))
+        self._process.start()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            if self._process.exitcode is not None:
                 break
             try:
                 self.get("schema")
@@ -65,8 +81,8 @@ class WebuiProcess:
     def kill(self) -> None:
         """End it at once, as a crash does."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+            self._process.kill()
+            self._process.join()
             self._process = None
 
     def close(self) -> None:

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.errors import RunError
+from lib_lora_train.runs import process as process_module
+from lib_lora_train.runs import summary as summary_module
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.files import write_atomically
 from lib_lora_train.runs.folder import all_runs, create_run, open_run
 from lib_lora_train.runs.process import live_pid, run_status, start_worker
+from lib_lora_train.runs.summary import RunIndex
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
 
@@ -93,6 +96,21 @@ def test_the_last_word_of_the_worker_counts(run, worker, ending, state):
     with EventWriter(run.events_file) as events:
         events.write(ending, {"text": "x"})
     assert run_status(run).state == state
+
+
+@pytest.mark.parametrize("module", [process_module, summary_module])
+def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, module, monkeypatch):
+    def ends_now(folder):
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+        with EventWriter(run.events_file) as events:
+            events.write("finished", {"steps": 1, "seconds": 1.0})
+        return live_pid(folder)
+
+    index = RunIndex(run.path.parent)
+    assert index.of(run).state == "running"
+    monkeypatch.setattr(module, "live_pid", ends_now)
+    assert (run_status(run) if module is process_module else index.of(run)).state == "finished"
 
 
 def test_output_goes_to_the_log(run, worker):

@@ -97,3 +97,19 @@ def test_what_goes_wrong_is_told(tab, monkeypatch):
     assert state["state"] == "failed" and "CUDA out of memory" in state["error"]
     nowhere = tab.post("regularization", {"job": form(tab, train_data_dir="/nowhere")})
     assert nowhere.status_code == 400 and "There is no folder /nowhere" in nowhere.json()["error"]
+
+
+def test_a_picture_that_is_interrupted_in_the_webui_is_not_kept(tab, monkeypatch):
+    from modules import processing, shared
+
+    original = processing.process_images
+
+    def interrupted(p):
+        if "number 1" in p.prompt:
+            shared.state.interrupt()
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", interrupted)
+    tab.post("regularization", {"job": form(tab)})
+    assert (ended(tab)["state"], ended(tab)["done"]) == ("stopped", 1)
+    assert [path.name for path in sorted((tab.dataset / "reg").glob("*.png"))] == ["0.png"]
