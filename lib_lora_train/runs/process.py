@@ -84,9 +84,18 @@ def live_pid(run: RunFolder) -> int | None:
     return mark.pid if mark.alive else None
 
 
+def noted_at(run: RunFolder) -> float | None:
+    """When the run's last worker was noted, in seconds since the epoch; ``None`` if there never was one."""
+    try:
+        return run.process_file.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def run_status(run: RunFolder) -> RunStatus:
     """Where ``run`` stands, from its process and its events alone."""
-    pid = live_pid(run)  # before the events: what a worker that is gone has written is all there then
+    noted = noted_at(run)  # in this order: a worker that is there now may have been noted just now,
+    pid = live_pid(run)  # and what one that is gone has written is all there when the events are read
     events = read_events(run.events_file)[0]
     last = events[-1] if events else {}
     kind = last.get("event")
@@ -97,7 +106,8 @@ def run_status(run: RunFolder) -> RunStatus:
         return RunStatus("paused" if held and held[-1] == "paused" else "running", pid, last)
     if kind in ENDINGS:
         return RunStatus("failed" if kind == "error" else str(kind), None, last)
-    return RunStatus("lost" if run.process_file.exists() else "waiting", None, last)
+    started = noted is not None and (kind != "queued" or noted >= last["time"])
+    return RunStatus("lost" if started else "waiting", None, last)
 
 
 def working_folder() -> Path:

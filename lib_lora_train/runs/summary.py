@@ -10,7 +10,7 @@ from typing import Any
 
 from .events import ENDINGS, read_events
 from .folder import RunFolder, all_runs
-from .process import live_pid
+from .process import live_pid, noted_at
 from .queue import claimed_device, queued_device
 
 _LOSSES_IN_MEAN = 50
@@ -89,20 +89,25 @@ class _Reader:
         self._last = ""
         self._held = False
         self._over = False
+        self._queued = 0.0
 
     def read(self) -> RunSummary:
         if self._over and _size(self._run.events_file) == self._offset:
             return self._summary
-        pid = live_pid(self._run)  # before the events: what a worker that is gone has written is all there then
+        noted = noted_at(self._run)  # in this order: a worker that is there now may have been noted just now,
+        pid = live_pid(self._run)  # and what one that is gone has written is all there when the events are read
         if _size(self._run.events_file) != self._offset:
             events, self._offset = read_events(self._run.events_file, self._offset)
             for event in events:
                 self._take(event)
-        self._settle(pid)
+        self._settle(pid, noted)
         return self._summary
 
-    def _settle(self, pid: int | None) -> None:
-        """Take over what the files beside the events say, and the worker's ``pid`` while it is there."""
+    def _settle(self, pid: int | None, noted: float | None) -> None:
+        """Take over what the files beside the events say.
+
+        ``pid`` is the worker's while it is there, ``noted`` the time when it was started, if one was.
+        """
         summary = self._summary
         ended = self._last in ENDINGS
         summary.pid = pid
@@ -116,7 +121,8 @@ class _Reader:
         elif summary.pid is not None:
             summary.state = "paused" if self._held else "running"
         else:
-            summary.state = "lost" if self._run.process_file.exists() else "waiting"
+            started = noted is not None and noted >= self._queued
+            summary.state = "lost" if started else "waiting"
         self._over = ended and summary.pid is None  # whoever takes the run up again writes an event first
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -133,6 +139,7 @@ class _Reader:
             self._begin(event)
         elif kind == "queued":
             summary.error, summary.ended, summary.diverged, self._held = "", None, False, False
+            self._queued = event["time"]
             summary.lora_name, summary.total_steps = event["name"], event["total_steps"]
         elif kind == "phase":
             summary.phase = event.get("text", "")

@@ -113,6 +113,30 @@ def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, m
     assert (run_status(run) if module is process_module else index.of(run)).state == "finished"
 
 
+@pytest.mark.parametrize("module", [process_module, summary_module])
+def test_a_worker_that_is_noted_while_one_looks_is_not_taken_for_lost(run, module, monkeypatch):
+    def noted_now(folder):
+        pid = live_pid(folder)
+        run.process_file.write_text(json.dumps({"pid": os.getpid(), "created": 1.0}))
+        return pid
+
+    monkeypatch.setattr(module, "live_pid", noted_now)
+    looked = run_status(run) if module is process_module else RunIndex(run.path.parent).of(run)
+    assert looked.state == "waiting"
+
+
+def test_a_run_that_goes_on_waits_until_its_new_worker_is_noted(run, worker):
+    index = RunIndex(run.path.parent)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    assert index.of(run).state == run_status(run).state == "lost"
+    with EventWriter(run.events_file) as events:
+        events.write("queued", {"steps": 1, "total_steps": 2, "name": "penny"})
+    assert index.of(run).state == run_status(run).state == "waiting"
+    os.utime(run.process_file, (time.time() + 1, time.time() + 1))  # one was started since, and is gone
+    assert index.of(run).state == run_status(run).state == "lost"
+
+
 def test_output_goes_to_the_log(run, worker):
     deadline = time.monotonic() + 240
     while "hello" not in run.log_tail() and time.monotonic() < deadline:
