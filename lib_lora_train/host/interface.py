@@ -21,6 +21,8 @@ EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (AXIS_PREFIX + name for name in (
 """The axes that are added to the webui's X/Y/Z plot."""
 WITHOUT = "None"
 """The value of an axis that leaves the LoRA, or its block weights, out."""
+NOT_DRAWN_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only."
+"""What is said where a host has no ``plot_drawer``."""
 
 
 @dataclass(frozen=True)

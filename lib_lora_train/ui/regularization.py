@@ -19,7 +19,7 @@ from ..config.job import Job
 from ..config.load import read_job
 from ..dataset.scan import Picture
 from ..errors import ConfigError, RunError, TrainLoraError
-from ..host.interface import PictureSettings, PlotDrawer, SeriesPlan
+from ..host.interface import NOT_DRAWN_HERE, PictureSettings, PlotDrawer, SeriesPlan
 from ..runs.files import write_atomically
 from .access import dataset_folder
 from .pictures import keep_picture
@@ -50,7 +50,7 @@ class RegularizationDesk:
         """
         drawer = self._new_drawer()
         if drawer is None:
-            raise RunError("Pictures can be drawn from here in AUTOMATIC1111's webui only.")
+            raise RunError(NOT_DRAWN_HERE)
         with self._lock:
             if self._state["state"] == "drawing":
                 raise RunError("Regularization pictures are being drawn already. Wait for them, or stop.")

@@ -9,14 +9,13 @@ from pydantic import BaseModel
 
 from ..config.job import Job
 from ..errors import RunError
+from ..host.interface import NOT_DRAWN_HERE
 from ..runs.continuing import job_of
 from ..runs.folder import RunFolder, open_run
 from .run_prompts import lines_of, prompts_of
 from .services import Services
 from .strip_settings import Txt2img, in_words, picture_settings
 from .strip_store import Strip, read_strip
-
-NOT_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only."
 
 
 class StripRequest(BaseModel):
@@ -48,8 +47,8 @@ def strip_facts(services: Services, run: RunFolder) -> dict[str, Any]:
     ``columns`` are the saved files, none first, each with its ``pictures`` by prompt, ``None`` where one is missing;
     ``drawing`` is the picture that is being made; ``about`` says how they are drawn, ``waits_for`` why none is now.
     """
-    facts = services.strips.facts(run)
     strip = read_strip(run)
+    facts = services.strips.facts(run, strip)
     return {**facts, "possible": services.host.plot_drawer() is not None,
             "prompts": facts["prompts"] or prompts_of(run), "about": in_words(strip.picture) if strip else ""}
 
@@ -74,7 +73,7 @@ def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...]
     checkpoint = services.host.checkpoint()
     lines = tuple(lines_of(prompts))
     if services.host.plot_drawer() is None:
-        raise RunError(NOT_HERE)
+        raise RunError(NOT_DRAWN_HERE)
     if not lines:
         raise RunError("Write at least one prompt to draw.")
     if before is not None and txt2img is None:

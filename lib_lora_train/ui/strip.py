@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import TrainLoraError
-from ..host.interface import Host, PlotDrawer, SeriesPlan
+from ..host.interface import NOT_DRAWN_HERE, Host, PlotDrawer, SeriesPlan
 from ..runs.folder import STRIP_FILE, RunFolder
 from ..runs.summary import RunIndex
 from .pictures import keep_picture
@@ -88,13 +88,12 @@ class StripDesk(threading.Thread):
         rest, self._stretch = self._stretch, 0.0
         return rest
 
-    def facts(self, run: RunFolder) -> dict[str, Any]:
-        """The strip of ``run`` as the page shows it; see ``routes_strip``."""
-        strip, summary = read_strip(run), self.index.of(run)
+    def facts(self, run: RunFolder, strip: Strip | None) -> dict[str, Any]:
+        """The ``strip`` of ``run`` as the page shows it; see ``routes_strip``."""
         if strip is None:
             return {"on": False, "prompts": [], "error": "", "columns": [], "missing": 0, "seconds_left": None,
                     "seconds_each": None, "drawing": None, "waits_for": ""}
-        saved = saved_files(summary.saved)
+        saved = saved_files(self.index.of(run).saved)
         missing = missing_cells(run, strip, saved) if strip.on else []
         seconds = self._seconds.get(strip.key)
         return {"on": strip.on, "prompts": list(strip.prompts), "error": strip.error,
@@ -150,7 +149,7 @@ class StripDesk(threading.Thread):
         began = time.monotonic()
         drawer = self._host.plot_drawer()
         if drawer is None:
-            self._fail(cell, "Pictures can be drawn in AUTOMATIC1111's webui only.")
+            self._fail(cell, NOT_DRAWN_HERE)
             return 0.0
         prompt, settings = cell.plan(families_of(self.index.of(cell.run).saved))
         with self._changing:
