@@ -29,8 +29,10 @@ def main(arguments: list[str]) -> int:
         print(SUMMARY.format(version=__version__))
         return 0
     try:
+        from .cli.usage import check_arguments
         from .environment import ensure_worker_interpreter
 
+        check_arguments(arguments)  # before anything is installed
         ensure_worker_interpreter()
         from .cli import run_command
 

@@ -13,10 +13,10 @@ def run_command(arguments: list[str]) -> int:
     Raises ``ConfigError`` if there is no such command.
     """
     commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
-                                                        "bake": _bake, "demo": _demo}
+                                                        "bake": _bake, "demo": _demo, "install": _install}
     command = commands.get(arguments[0])
     if command is None:
-        raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}, install.")
+        raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}.")
     return command(arguments[1:])
 
 
@@ -38,6 +38,13 @@ def _bake(arguments: list[str]) -> int:
 def _settings(arguments: list[str]) -> int:
     from .settings import settings_command
     return settings_command(arguments)
+
+
+def _install(arguments: list[str]) -> int:
+    from .usage import options_of
+    options_of("install", arguments)
+    print("The worker's environment is ready.")  # it was made before any command runs
+    return 0
 
 
 def _demo(arguments: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import time
 from pathlib import Path
@@ -14,14 +13,12 @@ from ..runs.folder import RunFolder
 from ..runs.process import remember_process
 from ..training.report import Reporter
 from .train import note_error, run_of
+from .usage import options_of
 
 
 def bake_command(arguments: list[str]) -> int:
     """Bake; returns 0 if the copy is there, 1 if it failed."""
-    parser = argparse.ArgumentParser("bake", description=__doc__)
-    parser.add_argument("job", type=Path, help="the bake job, a YAML file: lora, blocks and output_name; inside a run "
-                                               "folder, its events are written there")
-    options = parser.parse_args(arguments)
+    options = options_of("bake", arguments)
     run = run_of(options.job)
     try:
         job = load_bake_job(options.job)

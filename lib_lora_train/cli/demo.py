@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from ..config.load import job_to_yaml, load_job
@@ -10,16 +9,14 @@ from ..runs.events import read_events
 from ..runs.folder import create_run
 from .grid import draw_grid
 from .train import carry_out
+from .usage import options_of
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "demo"
 
 
 def demo_command(arguments: list[str]) -> int:
     """Train the demo; returns 0 if it finished."""
-    parser = argparse.ArgumentParser("demo", description=__doc__)
-    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over demo/job.yaml")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = options_of("demo", arguments)
     places = [f"base.checkpoint={DEMO_FOLDER / 'mini_sd15.safetensors'}",
               f"dataset.train_data_dir={DEMO_FOLDER / 'pictures'}",
               f"dataset.validation_data_dir={DEMO_FOLDER / 'held_out'}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import re
 import textwrap
 from collections.abc import Mapping
 
@@ -11,14 +11,12 @@ from omegaconf import OmegaConf
 from ..config.job import GROUPS
 from ..config.setting import SettingField, fields_of, groups_of
 from ..config.tag_job import TagJob
+from .usage import options_of
 
 
 def settings_command(arguments: list[str]) -> int:
     """Print the job file."""
-    parser = argparse.ArgumentParser("settings", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=("train", "tag"), default="train", help="of which job")
-    parser.add_argument("--markdown", action="store_true", help="as the table in the README")
-    options = parser.parse_args(arguments)
+    options = options_of("settings", arguments)
     groups = GROUPS if options.kind == "train" else groups_of(TagJob)
     if options.markdown:
         print(markdown_table(groups))
@@ -50,5 +48,10 @@ def markdown_table(groups: Mapping[str, type] = GROUPS) -> str:
         theirs = "same" if field.sd_scripts_name == field.name else f"`{field.sd_scripts_name}`"
         choices = f" One of: {', '.join(field.info.choices)}." if field.info.choices else ""
         words = f"{field.info.help} {field.info.advice}".strip() + choices
-        rows.append(f"| `{field.key}` | {default} | {theirs} | {words.replace('|', '/')} |")
+        rows.append(f"| `{field.key}` | {default} | {theirs} | {_in_cell(words)} |")
     return "\n".join(rows)
+
+
+def _in_cell(text: str) -> str:
+    """``text`` as it has to be written in a Markdown table to be read as it is."""
+    return re.sub(r"([|*<\\])", r"\\\1", text)

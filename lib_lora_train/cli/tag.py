@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -18,18 +17,14 @@ from ..runs.folder import TAG, RunFolder, create_run
 from ..runs.process import remember_process
 from ..training.report import Reporter
 from .train import note_error, run_of, stop_on_signals
+from .usage import options_of
 
 _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
 
 
 def tag_command(arguments: list[str]) -> int:
     """Tag; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
-    parser = argparse.ArgumentParser("tag", description=__doc__)
-    parser.add_argument("job", type=Path, help="the tag job; inside a run folder, that run is carried out or gone on "
-                                               "with")
-    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over the file")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = options_of("tag", arguments)
     run = run_of(options.job)
     try:
         job = load_tag_job(options.job, options.settings)

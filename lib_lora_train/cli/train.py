@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from ..errors import ConfigError, WorkerEnvironmentError
 from ..runs.events import EventWriter
 from ..runs.folder import JOB_FILE, RunFolder, create_run
 from ..runs.process import remember_process
+from .usage import options_of
 
 if TYPE_CHECKING:
     from ..training.report import Reporter
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
 def train_command(arguments: list[str]) -> int:
     """Train; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
-    parser = argparse.ArgumentParser("train", description=__doc__)
-    parser.add_argument("job", type=Path, help="the job file; inside a run folder, that run is carried out")
-    parser.add_argument("settings", nargs="*", help="group.setting=value, wins over the file")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
-    parser.add_argument("--check", action="store_true", help="only say what the job would do")
-    options = parser.parse_args(arguments)
+    options = options_of("train", arguments)
     run = run_of(options.job)
     try:
         job = load_job(options.job, options.settings, run.changes_file if run is not None else None)

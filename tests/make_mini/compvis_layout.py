@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from tests.make_mini.networks import CONTEXT
+from tests.make_mini.vocabulary import CONTEXT
 
 State = dict[str, torch.Tensor]
 

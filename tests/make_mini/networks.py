@@ -10,12 +10,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-WIDTH = 64
-"""Channels of every UNet level, and width of the text encoder (one head of 64, as in every CLIP that SD uses)."""
+from tests.make_mini.vocabulary import TEXT_CONFIG, WIDTH
+
 VAE_CHANNELS = (32, 32, 64, 64)
 LATENT_SCALE = 0.18215
-VOCABULARY = 49408
-CONTEXT = 77
 
 
 def new_vae() -> AutoencoderKL:
@@ -44,19 +42,7 @@ def new_unet() -> UNet2DConditionModel:
 
 def text_config() -> CLIPTextConfig:
     """CLIP ViT-L's text tower, 64 wide."""
-    return CLIPTextConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=WIDTH,
-        intermediate_size=4 * WIDTH,
-        projection_dim=WIDTH,
-        num_hidden_layers=12,
-        num_attention_heads=1,
-        max_position_embeddings=CONTEXT,
-        hidden_act="quick_gelu",
-        bos_token_id=49406,
-        eos_token_id=49407,
-        pad_token_id=49407,
-    )
+    return CLIPTextConfig(**TEXT_CONFIG)
 
 
 def new_text_encoder() -> CLIPTextModel:
