@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,18 +19,18 @@ def check_arguments(arguments: Sequence[str]) -> None:
     options_of(arguments[0], arguments[1:])
 
 
-def options_of(command: str, arguments: Sequence[str]) -> argparse.Namespace:
+def options_of(command: str, arguments: Sequence[str]) -> Namespace:
     """The options of ``command``, written in any order. Raises ``ConfigError`` if there is no such command."""
     if command not in PARSERS:
         raise ConfigError(f"There is no command {command!r}. There are: {', '.join(PARSERS)}.")
     parser = PARSERS[command]()
-    options = parser.parse_args(list(arguments))
+    options = parser.parse_intermixed_args(list(arguments))
     if hasattr(options, "words"):
         options.job, options.settings = _job_and_settings(options.words, parser)
     return options
 
 
-def _job_and_settings(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[Path, list[str]]:
+def _job_and_settings(words: Sequence[str], parser: ArgumentParser) -> tuple[Path, list[str]]:
     """The job file among ``words``, and the settings, which are the words with an equals sign."""
     files = [word for word in words if "=" not in word or Path(word).is_file()]
     if len(files) != 1:
@@ -39,17 +39,9 @@ def _job_and_settings(words: Sequence[str], parser: argparse.ArgumentParser) -> 
     return Path(files[0]), [word for word in words if word != files[0]]
 
 
-class _AnyOrder(argparse.ArgumentParser):
-    """Takes options between and after other arguments as well."""
-
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
-        """As ``parse_intermixed_args``."""
-        return self.parse_intermixed_args(args, namespace)
-
-
-def _train() -> argparse.ArgumentParser:
-    parser = _AnyOrder("train", description="Trains a LoRA as a job file says.",
-                       usage="train [-h] [--runs RUNS] [--check] JOB.yaml [group.setting=value ...]")
+def _train() -> ArgumentParser:
+    parser = ArgumentParser("train", description="Trains a LoRA as a job file says.",
+                            usage="train [-h] [--runs RUNS] [--check] JOB.yaml [group.setting=value ...]")
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the job file; inside a run folder, that run is "
                                                                     f"started or resumed. {_SETTING_WORDS}")
     _add_runs(parser)
@@ -57,46 +49,46 @@ def _train() -> argparse.ArgumentParser:
     return parser
 
 
-def _tag() -> argparse.ArgumentParser:
-    parser = _AnyOrder("tag", description="Captions the pictures of a folder with a tagger, as a tag job says.",
-                       usage="tag [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
+def _tag() -> ArgumentParser:
+    parser = ArgumentParser("tag", description="Captions the pictures of a folder with a tagger, as a tag job says.",
+                            usage="tag [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the tag job; inside a run folder, that run is "
                                                                     f"started or resumed. {_SETTING_WORDS}")
     _add_runs(parser)
     return parser
 
 
-def _settings() -> argparse.ArgumentParser:
-    parser = _AnyOrder("settings", description="Prints a job file with every setting explained, to start from.")
+def _settings() -> ArgumentParser:
+    parser = ArgumentParser("settings", description="Prints a job file with every setting explained, to start from.")
     parser.add_argument("kind", nargs="?", choices=("train", "tag"), default="train", help="of which job")
     parser.add_argument("--markdown", action="store_true", help="as the table in the README")
     return parser
 
 
-def _bake() -> argparse.ArgumentParser:
-    parser = _AnyOrder("bake", description="Writes a copy of a LoRA file with block weights applied, as a bake job "
-                                           "says.")
+def _bake() -> ArgumentParser:
+    parser = ArgumentParser("bake", description="Writes a copy of a LoRA file with block weights applied, as "
+                                                 "a bake job says.")
     parser.add_argument("job", type=Path, help="the bake job, a YAML file: lora, blocks and output_name; inside a run "
                                                "folder, its events are written there")
     return parser
 
 
-def _demo() -> argparse.ArgumentParser:
-    parser = _AnyOrder("demo", description="Trains a small LoRA on the pictures in demo/ with the mini checkpoint, and "
-                                           "draws what it learned.")
+def _demo() -> ArgumentParser:
+    parser = ArgumentParser("demo", description="Trains a small LoRA on the pictures in demo/ with the mini "
+                                                 "checkpoint, and draws what it learned.")
     parser.add_argument("settings", nargs="*", help="group.setting=value; wins over demo/job.yaml")
     _add_runs(parser)
     return parser
 
 
-def _install() -> argparse.ArgumentParser:
-    return _AnyOrder("install", description="Makes the worker's environment, or repairs it.")
+def _install() -> ArgumentParser:
+    return ArgumentParser("install", description="Makes the worker's environment, or repairs it.")
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
+def _add_runs(parser: ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made (%(default)s)")
 
 
-PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+PARSERS: dict[str, Callable[[], ArgumentParser]] = {
     "train": _train, "tag": _tag, "settings": _settings, "bake": _bake, "demo": _demo, "install": _install}
 """The parser of each command."""

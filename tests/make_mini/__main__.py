@@ -28,8 +28,8 @@ from tests.make_mini.install import NAME
 from tests.make_mini.networks import load_state, new_text_encoder, new_unet, new_vae, save_state, with_text_mean
 from tests.make_mini.pictures import Picture, base_pictures, colour_words, read_pictures, read_rgba, shows_family
 from tests.make_mini.sampling import draw, save_grid
-from tests.make_mini.vocabulary import write_text_folder
 from tests.make_mini.train_text import train_text
+from tests.make_mini.vocabulary import write_text_folder
 
 LOG = logging.getLogger("make_mini")
 SIDES = (64, 128)
