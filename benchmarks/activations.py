@@ -31,7 +31,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from lib_lora_train.config.groups.network import NetworkSettings
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.training.memory import checkpoint_unet
 
 SD = {"block_out_channels": (320, 640, 1280, 1280)}

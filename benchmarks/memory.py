@@ -67,14 +67,14 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     """Peak bytes (weights, network, optimizer and activations) and seconds a step with one switch."""
     import torch
     from accelerate import Accelerator
+    from lib_lora_train.training.optimizers.create.fused import FusedSteps
 
     from lib_lora_train.config.groups.network import NetworkSettings
     from lib_lora_train.config.groups.training import TrainingSettings
     from lib_lora_train.models.load import load_base
     from lib_lora_train.models.noise import noise_schedule
     from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
-    from lib_lora_train.networks.lora import create_network
-    from lib_lora_train.training.fused import FusedSteps
+    from lib_lora_train.networks.create import create_network
     from lib_lora_train.training.memory import checkpoint_gradients, frozen_networks, store_base
     from lib_lora_train.training.model import TrainedModel
 

@@ -89,8 +89,8 @@ def plain_loop(folder: Path, model: Path) -> None:
 
     from lib_lora_train.config.groups.tagging import TagRuleSettings
     from lib_lora_train.config.taggers import find_tagger
-    from lib_lora_train.dataset.folders import is_picture_name
-    from lib_lora_train.dataset.images import open_picture
+    from lib_lora_train.pictures.folders import is_picture_name
+    from lib_lora_train.pictures.images import open_picture
     from lib_lora_train.tagging.choose import TagChooser
     from lib_lora_train.tagging.preprocess import for_wd14
     from lib_lora_train.tagging.tag_list import read_tag_list
@@ -112,7 +112,7 @@ def tagging_run(folder: Path, model: Path, batch: int) -> None:
     from lib_lora_train.config.tag_job import tag_job_from
     from lib_lora_train.runs.events import EventWriter
     from lib_lora_train.tagging.run import Place, run_tagging
-    from lib_lora_train.training.report import Reporter
+    from lib_lora_train.training.reporting.report import Reporter
 
     job = tag_job_from({"dataset": {"train_data_dir": str(folder)},
                         "tagger": {"model": str(model), "provider": "cpu", "batch_size": batch}})

@@ -27,10 +27,10 @@ from lib_lora_train.environment import make_virtual_environment  # noqa: E402
 from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
-WORKER_TESTS = ("architecture", "config", "runs", "advice", "dataset", "models", "networks", "tagging", "demo",
-                "make_mini", "lending")
+WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
+                "networks", "tools", "tagging", "demo", "make_mini", "lending")
 TRAINING_TESTS = ("training",)
-HOST_TESTS = ("config", "runs", "advice", "dataset", "host", "ui", "captions")
+HOST_TESTS = ("files", "config", "blocks", "runs", "advice", "pictures", "batches", "host", "ui", "captions")
 BROWSER_TESTS = ("browser",)
 
 _WORKER_PYTEST = """

@@ -11,7 +11,7 @@ from ..errors import ConfigError, TrainLoraError
 from ..runs.events import EventWriter
 from ..runs.folder import RunFolder
 from ..runs.process import remember_process
-from ..training.report import Reporter
+from ..training.reporting.report import Reporter
 from .train import note_error, run_of
 from .usage import options_of
 
@@ -52,8 +52,8 @@ def bake_file(job: BakeJob) -> Path:
 
     Raises ``CheckpointError`` or ``RunError`` if it cannot be made.
     """
-    from ..networks.bake import bake, baked_metadata
     from ..networks.save import load_network_file, write_tensors
+    from ..tools.bake import bake, baked_metadata
 
     file = load_network_file(Path(job.lora))
     path = file.path.with_name(f"{job.output_name}.safetensors")

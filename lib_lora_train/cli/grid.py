@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ..files.atomic import write_atomically
 from ..runs.events import read_events
-from ..runs.files import write_atomically
 from ..runs.folder import RunFolder
 
 _GAP = 8

@@ -15,7 +15,7 @@ from ..errors import ConfigError, RunError, WorkerEnvironmentError
 from ..runs.events import EventWriter, read_events
 from ..runs.folder import TAG, RunFolder, create_run
 from ..runs.process import remember_process
-from ..training.report import Reporter
+from ..training.reporting.report import Reporter
 from .train import note_error, run_of, stop_on_signals
 from .usage import options_of
 

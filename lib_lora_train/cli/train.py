@@ -22,7 +22,7 @@ from ..runs.process import remember_process
 from .usage import options_of
 
 if TYPE_CHECKING:
-    from ..training.report import Reporter
+    from ..training.reporting.report import Reporter
 
 
 def train_command(arguments: list[str]) -> int:
@@ -48,7 +48,7 @@ def add_packages(job: Job, run: RunFolder) -> bool:
 
     Raises ``WorkerEnvironmentError`` if it cannot be installed.
     """
-    from ..training.report import Reporter
+    from ..training.reporting.report import Reporter
 
     if not needs_bitsandbytes(job.optimizer.optimizer_type) or environment.check("bitsandbytes").ready:
         return False
@@ -77,7 +77,7 @@ def run_of(job_file: Path) -> RunFolder | None:
 
 def carry_out(job: Job, run: RunFolder) -> int:
     """Train in ``run``; Ctrl+C and a friendly kill ask for a stop, which saves what there is."""
-    from ..training.report import Reporter
+    from ..training.reporting.report import Reporter
     from ..training.run import run_training
 
     stop_on_signals(run)
@@ -117,8 +117,8 @@ def stop_on_signals(run: RunFolder) -> None:
 
 
 def _check(job: Job) -> int:
-    from ..dataset.plan import plan_of
-    from ..dataset.scan import scan_dataset
+    from ..batches.plan import plan_of
+    from ..pictures.scan import scan_dataset
 
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)

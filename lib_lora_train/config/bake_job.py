@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..blocks.presets import parse_entries, weights_of
 from ..errors import ConfigError
-from .block_presets import parse_entries, weights_of
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .blocks import read_blocks
+from ..blocks.lists import read_blocks
 from .groups.network import DYLORA, IA3, LIERLA, LOKR, NETWORK_TYPES, WITH_UP_AND_DOWN, NetworkSettings
 from .groups.optimizer import OptimizerSettings
 from .optimizer_facts import OPTIMIZERS

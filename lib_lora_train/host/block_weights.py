@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config.block_presets import DEFAULT_TEXT, Entries, parse_presets, read_text
-from ..config.block_weights import BlockSpec, LoraArguments, read_arguments
+from ..blocks.presets import DEFAULT_TEXT, Entries, parse_presets, read_text
+from ..blocks.prompt_weights import BlockSpec, LoraArguments, read_arguments
 
 _BLOCK = re.compile(r"diffusion_model_(input_blocks|middle_block|output_blocks)_(\d+)_")
 _RESOLVED = "blk="  # not part of any spelling that lora-block-weight looks for

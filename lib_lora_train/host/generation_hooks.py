@@ -14,7 +14,7 @@ from typing import Any
 
 from modules import patches, paths, script_callbacks, scripts, ui
 
-from ..config.block_presets import FILE_NAME
+from ..blocks.presets import FILE_NAME
 from .block_weights import BlockWeights, layer_strength
 from .interface import DATA_FOLDER
 from .xyz_axes import add_axes

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config.block_presets import Entries
-from ..config.blocks import FULL_SD1, SHORT_SD1
-from ..config.lora_tag import (
+from ..blocks.lists import FULL_SD1, SHORT_SD1
+from ..blocks.lora_tag import (
     epoch_order,
     family_of,
     has_lora,
@@ -17,6 +16,7 @@ from ..config.lora_tag import (
     with_file,
     with_strength,
 )
+from ..blocks.presets import Entries
 from .interface import AXIS_PREFIX, BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT
 
 _COST_OF_FILE = 0.5  # read anew; below the webui's VAE (0.7) and checkpoint (1)

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..blocks.names import block_of
 from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
 from ..errors import CheckpointError, RunError
 from ..models.family import SD1, SD2, SD2_V, SDXL, SSD
-from .blocks import block_of
+from .create import options_of, rates_of
 from .keys import UNET_PREFIX, is_unet_key, key_table, text_encoder_prefixes
-from .lora import options_of, rates_of
 from .lora_facts import LoraFacts
 from .low_rank import DyLoraModule, LoraModule
 from .module import Layer, ModuleOptions, NetworkModule
@@ -80,11 +80,11 @@ def _module_like(file: LoraFile, key: str, layer: Layer, settings: NetworkSettin
     options = dataclasses.replace(options_of(settings), dora="dora_scale" in tensors, rs_lora=False)
     generator = torch.Generator().manual_seed(0)  # every value that is drawn is replaced by the file's
     if kind == IA3:
-        from .lycoris_modules import Ia3Module
+        from .lycoris import Ia3Module
         return Ia3Module(layer, bool(tensors["on_input"]), options) if isinstance(layer, nn.Linear) else None
     assert size.dim is not None and size.alpha is not None
     if kind == LOHA:
-        from .lycoris_modules import LohaModule
+        from .lycoris import LohaModule
         return LohaModule(layer, size.dim, size.alpha, generator, options)
     if kind == LOKR:
         return _lokr_like(tensors, layer, size.dim, size.alpha, options)
@@ -99,7 +99,7 @@ def _lokr_like(tensors: Mapping[str, Tensor], layer: Layer, dim: int, alpha: flo
     """A LoKr module whose factors are split as in ``tensors``; ``None`` if the layer cannot be split like that."""
     from lycoris.functional.general import factorization
 
-    from .lycoris_modules import LokrModule
+    from .lycoris import LokrModule
 
     decomposed = "lokr_w1" not in tensors
     small = (len(tensors["lokr_w1_a"]), tensors["lokr_w1_b"].shape[1]) if decomposed else tensors["lokr_w1"].shape

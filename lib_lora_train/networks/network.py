@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .blocks import block_of
+from ..blocks.names import block_of
 from .keys import part_of
 from .module import NetworkModule
 

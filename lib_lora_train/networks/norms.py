@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .blocks import block_of
+from ..blocks.names import block_of
 from .low_rank import LoraModule
 from .module import NetworkModule
 from .network import Network

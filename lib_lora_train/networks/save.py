@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, RunError
+from ..files.atomic import write_atomically
 from ..models.checkpoint import read_checkpoint
 from ..models.hashes import header_end, old_tensor_data_hash, tensor_data_sha256
-from ..runs.files import write_atomically
 from .lora_facts import LoraFacts, facts_of, looks_like_lora
 from .network import Network
 

@@ -13,7 +13,7 @@ from ..config.job import Job
 from ..config.load import load_job
 from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import RunError
-from .files import write_atomically
+from ..files.atomic import write_atomically
 from .folder import CHANGES_FILE, RunFolder
 from .names import next_free_name
 from .summary import RunSummary

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import RunError
+from ..files.atomic import write_atomically
 from .control import RunControl
 from .events import EVENTS_FILE
-from .files import write_atomically
 
 JOB_FILE = "job.yaml"
 CHANGES_FILE = "changes.yaml"

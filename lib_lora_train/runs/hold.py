@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .files import write_atomically
+from ..files.atomic import write_atomically
 from .process_mark import ProcessMark, this_process
 
 HOLD_FILE, ROOM_FILE = "hold", "room"

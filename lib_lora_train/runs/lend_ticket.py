@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .files import write_atomically
+from ..files.atomic import write_atomically
 from .process_mark import ProcessMark
 
 TICKET_FILE = "lend.json"

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 
 from ..errors import RunError
+from ..files.atomic import write_atomically
 from .events import ENDINGS, read_events
-from .files import write_atomically
 from .folder import RunFolder
 from .process_mark import ProcessMark
 from .queue import queued_device

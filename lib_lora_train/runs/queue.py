@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..files.atomic import write_atomically
 from .events import EventWriter, read_events
-from .files import write_atomically
 from .folder import RunFolder
 
 QUEUED_FILE = "queued.json"

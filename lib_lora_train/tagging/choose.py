@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..captions.tags import plain
 from ..config.groups.tagging import TagRuleSettings
-from ..dataset.tags import plain
 from .tag_list import TagList
 
 MCUT_LEAST_FOR_NAMES = 0.15

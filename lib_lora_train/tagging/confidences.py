@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..dataset.confidences import FILE_NAME
-from ..dataset.confine import HIDDEN_FOLDER, own_folder
+from ..captions.confidences import FILE_NAME
 from ..errors import DatasetError
-from ..runs.files import write_atomically
+from ..files.atomic import write_atomically
+from ..files.confine import HIDDEN_FOLDER, own_folder
 
 
 def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from ..config.groups.tagging import IF_EMPTY, LOOK_ONLY
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
-from ..dataset.problems import count_of, names_of
 from ..errors import TaggerError, TrainLoraError
+from ..pictures.problems import count_of, names_of
 from .choose import TagChooser
 from .confidences import keep_confidences
 from .download import download_tagger

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..config.groups.dataset import DatasetSettings
 from ..config.groups.tagging import IF_EMPTY, TagDatasetSettings
-from ..dataset.confine import inside
-from ..dataset.images import PictureError, decoding_threads, open_picture
-from ..dataset.scan import survey
 from ..errors import DatasetError
+from ..files.confine import inside
+from ..pictures.images import PictureError, decoding_threads, open_picture
+from ..pictures.scan import survey
 
 Prepare = Callable[..., NDArray[np.float32]]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..captions.caption_file import NotTextError, bytes_of, text_of
+from ..captions.journal.apply import Confined, ConflictError, check
+from ..captions.journal.format import Write
+from ..captions.journal.journal import Journal
+from ..captions.journal.recover import sentences
 from ..config.groups.tagging import APPEND, PREPEND
 from ..config.tag_job import TagJob
-from ..dataset.caption_file import NotTextError, bytes_of, text_of
-from ..dataset.journal import Journal
-from ..dataset.journal_apply import Confined, ConflictError, check
-from ..dataset.journal_format import Write
-from ..dataset.journal_recover import sentences
-from ..dataset.problems import count_of
+from ..pictures.problems import count_of
 from .compose import composed
 from .results import Result
 from .work import has_words

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..config.blocks import FULL_SD1, FULL_SDXL, list_problem
+from ..batches.captions import plain_caption
+from ..batches.plan import TrainingPlan
+from ..blocks.lists import FULL_SD1, FULL_SDXL, list_problem
 from ..config.job import Job
-from ..dataset.plan import TrainingPlan
-from ..dataset.train_captions import plain_caption
 from ..errors import ConfigError
 from ..models.load import BaseModel
 from ..models.prediction import VELOCITY, Prediction
 from ..models.text_states import TextStates, encode_captions
 from .known_states import KnownStates
 from .model import TrainedModel
-from .report import Reporter
+from .reporting.report import Reporter
 
 _MUCH_SMALLER = 0.6
 

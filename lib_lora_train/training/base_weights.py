@@ -17,7 +17,7 @@ from ..runs.lend_ticket import COPY, FILE, LENT, PENDING, LendTicket, read_ticke
 from .encoding import StoppedEarly
 from .holding import Boundary
 from .precision import weight_dtype
-from .report import Reporter
+from .reporting.report import Reporter
 
 _POLL_SECONDS = 0.02
 _TELL_SECONDS = 1.0

@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..batches.fresh_latents import FreshLatents
+from ..batches.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
+from ..batches.plan import TrainingPlan
 from ..config.groups.dataset import DatasetSettings
-from ..dataset.augment import changes_pixels
-from ..dataset.fresh_latents import FreshLatents
-from ..dataset.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
-from ..dataset.plan import TrainingPlan
-from ..dataset.problems import names_of
 from ..models.hashes import file_sha256
+from ..pictures.augment import changes_pixels
+from ..pictures.problems import names_of
 from ..runs.control import RunControl
 from .holding import Boundary
 from .model import TrainedModel
-from .report import Reporter
+from .reporting.report import Reporter
 
 
 class StoppedEarly(Exception):

@@ -10,7 +10,7 @@ from ..errors import RunError
 from ..models.lent import LentWeights
 from ..runs.folder import RunFolder
 from ..runs.hold import Hold, HoldFile
-from .report import Reporter
+from .reporting.report import Reporter
 
 _POLL_SECONDS = 0.02
 _LENDER_SECONDS = 1.0

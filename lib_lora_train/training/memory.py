@@ -9,18 +9,18 @@ from contextlib import nullcontext
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
+from ..batches.captions import plain_caption
+from ..batches.plan import TrainingPlan
 from ..config.change import changed
 from ..config.groups.training import TrainingSettings
 from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
-from ..dataset.buckets import Frame
-from ..dataset.plan import TrainingPlan
-from ..dataset.train_captions import plain_caption
 from ..errors import RunError
 from ..models.load import BaseModel
 from ..models.stored_weights import keep_on_cpu, store_weights, stored_layers
+from ..pictures.buckets import Frame
 from .model import TrainedModel
-from .report import Reporter
+from .reporting.report import Reporter
 from .step import Learner
 
 _NEARLY_FULL = 0.02

@@ -12,11 +12,11 @@ from accelerate import Accelerator
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from ..dataset.buckets import Frame
 from ..models.load import BaseModel
 from ..models.text_states import TextStates, encode_captions
 from ..models.tokenizer import WINDOW, Tokenizer
-from ..networks.lora import Network
+from ..networks.create import Network
+from ..pictures.buckets import Frame
 from .known_states import KnownStates
 
 

@@ -13,24 +13,24 @@ from pathlib import Path
 
 import torch
 
+from ..batches.batches import Batch, load_batch
+from ..batches.captions import Place as BatchPlace
 from ..config.job import Job
-from ..dataset.batches import Batch, load_batch
-from ..dataset.train_captions import Place as BatchPlace
 from ..errors import DivergedError, RunError, TrainLoraError
 from ..networks.norms import change_norms
 from ..runs.folder import STRIP_FILE, RunFolder
 from ..runs.hold import ROOM_FILE, HoldFile
-from .diagnosis import LossWatch, what_to_try
+from .divergence import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .memory import note_memory
-from .optimizers import averaged_weights, effective_rate
-from .outputs import Place
-from .report import Reporter
-from .sampling import Sample, draw_samples
+from .optimizers.create import averaged_weights, effective_rate
+from .reporting.outputs import Place
+from .reporting.report import Reporter
+from .reporting.sampling import Sample, draw_samples
+from .reporting.tensorboard import TensorboardLog
 from .setup import Prepared, prepare
 from .state import Progress, go_back_to_good_state, save_state
 from .step import train_step
-from .tensorboard import TensorboardLog
 from .validation import validation_loss
 
 _POLL_SECONDS = 0.2

@@ -11,39 +11,39 @@ from pathlib import Path
 
 from diffusers import DDPMScheduler
 
+from ..batches.batches import Batch, load_batch
+from ..batches.captions import plain_caption
+from ..batches.latents import LatentSource
+from ..batches.plan import TrainingPlan, held_out_pictures, plan_of, validation_plan_of
+from ..batches.summary import summarize
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
-from ..dataset.batches import Batch, load_batch
-from ..dataset.latents import LatentSource
-from ..dataset.plan import TrainingPlan, held_out_pictures, plan_of, validation_plan_of
-from ..dataset.problems import names_of
-from ..dataset.scan import Dataset, scan_dataset
-from ..dataset.summary import summarize
-from ..dataset.train_captions import plain_caption
 from ..models.hashes import ModelHashes, hashes_of
 from ..models.load import BaseModel
 from ..models.noise import noise_schedule
 from ..models.prediction import VELOCITY
 from ..models.tokenizer import Tokenizer, find_vocabulary
+from ..networks.create import Network, create_network
 from ..networks.from_file import network_from_file, settings_like
-from ..networks.lora import Network, create_network
 from ..networks.lora_facts import in_words
 from ..networks.save import load_network_file
+from ..pictures.problems import names_of
+from ..pictures.scan import Dataset, scan_dataset
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
 from .base_model import fitted_base, with_known_captions
 from .base_weights import load_weights
 from .encoding import encode, latents_of, progress_until_stop, unchanged
-from .fused import FusedSteps
 from .holding import Boundary
 from .memory import checkpoint_gradients, dry_step, limit_gpu, prove, store_base
 from .model import TrainedModel
-from .optimizers import RatedParameters, make_optimizer
-from .outputs import Outputs, check_output_folder
+from .optimizers.create import RatedParameters, make_optimizer
+from .optimizers.fused import FusedSteps
+from .optimizers.schedules import make_schedule
 from .precision import make_accelerator
-from .report import Reporter
-from .schedules import make_schedule
+from .reporting.outputs import Outputs, check_output_folder
+from .reporting.report import Reporter
 from .state import Progress, load_state
 from .step import Learner
 

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
-from ..runs.files import write_atomically
+from ..files.atomic import write_atomically
 from ..runs.folder import STATE_FILE
 from .step import Learner
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from ..batches.batches import Batch
 from ..config.job import Job
-from ..dataset.batches import Batch
-from ..dataset.scan import Picture
-from .diagnosis import StepResult, check_numbers
-from .fused import FusedSteps
+from ..pictures.scan import Picture
+from .divergence import StepResult, check_numbers
 from .loss import batch_loss
 from .model import TrainedModel
 from .noise import add_noise
+from .optimizers.fused import FusedSteps
 from .randomness import generator_for, seed_for
 
 

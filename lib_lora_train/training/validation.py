@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ..batches.batches import Batch
 from ..config.groups.loss import LossSettings
-from ..dataset.batches import Batch
 from .loss import batch_loss
 from .model import TrainedModel
 from .noise import mix_noise

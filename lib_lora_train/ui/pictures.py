@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..runs.files import write_atomically
+from ..files.atomic import write_atomically
 
 _PARAMETERS = "parameters"
 

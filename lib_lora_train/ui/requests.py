@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from .strip_settings import Txt2img
+from .runs.strip_settings import Txt2img
 
 
 class JobRequest(BaseModel):

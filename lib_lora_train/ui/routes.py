@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from . import (
-    captions_routes,
-    routes_advice,
-    routes_augment,
-    routes_continue,
-    routes_host,
-    routes_lora,
-    routes_regularization,
-    routes_runs,
-    routes_strip,
-    routes_testing,
-    routes_train,
-    tagging_routes,
-)
+from . import host_routes as routes_host
 from .access import guards
 from .answers import EscapedJson, SentenceRoute
+from .captions import routes as captions_routes
+from .captions import tagging_routes
+from .runs import continue_routes as routes_continue
+from .runs import routes as routes_runs
+from .runs import strip_routes as routes_strip
 from .services import Services
+from .testing import routes as routes_testing
+from .train import advice_routes as routes_advice
+from .train import augment_routes as routes_augment
+from .train import lora_routes as routes_lora
+from .train import regularization_routes as routes_regularization
+from .train import routes as routes_train
 
 PREFIX = "/train-lora"
 _MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs, routes_continue,

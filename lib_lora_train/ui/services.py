@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..dataset.thumbnails import remove_old_thumbnails
 from ..host.interface import DATA_FOLDER, Host
+from ..pictures.thumbnails import remove_old_thumbnails
 from ..runs.folder import RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex
 from ..runs.supervisor import Supervisor, running_supervisor
-from .dataset_cache import DatasetCache
-from .strip import StripDesk, running_strip_desk
+from .runs.strip import StripDesk, running_strip_desk
+from .train.dataset_cache import DatasetCache
 
 THUMBNAILS = "thumbnails"
 

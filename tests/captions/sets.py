@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.tokens import TokenCounter
 from lib_lora_train.config.groups.dataset import DatasetSettings
-from lib_lora_train.dataset.editor import CaptionEditor
-from lib_lora_train.dataset.tokens import TokenCounter
 
 
 def save_picture(path: Path, width: int = 64, height: int = 64, seed: int = 0) -> Path:

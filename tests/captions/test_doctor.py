@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from lib_lora_train.captions.doctor.doctor import Report, examine
+from lib_lora_train.captions.doctor.report import Finding
+from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.editor.operations import Operation
+from lib_lora_train.captions.editor.pictures import delete_pictures, lower_case_endings, rename_folder
 from lib_lora_train.config.groups.dataset import DatasetSettings
-from lib_lora_train.dataset.doctor import Report, examine
-from lib_lora_train.dataset.doctor_report import Finding
-from lib_lora_train.dataset.duplicates import groups_of_near_duplicates
-from lib_lora_train.dataset.editor import CaptionEditor
-from lib_lora_train.dataset.editor_operations import Operation
-from lib_lora_train.dataset.editor_pictures import delete_pictures, lower_case_endings, rename_folder
-from lib_lora_train.dataset.picture_facts import difference_hash, sharpness_of
+from lib_lora_train.pictures.duplicates import groups_of_near_duplicates
+from lib_lora_train.pictures.facts import difference_hash, sharpness_of
 
 from .sets import make_set, names, open_editor, save_picture
 
@@ -221,7 +221,7 @@ def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
 def test_a_second_look_decodes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = make_set(tmp_path / "p", {"a.png": "penny", "b.png": "penny"})
     report(open_editor(folder))
-    monkeypatch.setattr("lib_lora_train.dataset.picture_facts.open_picture", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("lib_lora_train.pictures.facts.open_picture", lambda *_, **__: pytest.fail("again"))
     report(open_editor(folder))
 
 

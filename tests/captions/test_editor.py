@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.dataset.confine import HIDDEN_FOLDER
-from lib_lora_train.dataset.editor import CaptionEditor
-from lib_lora_train.dataset.editor_operations import Operation
-from lib_lora_train.dataset.editor_pictures import (
+from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.editor.operations import Operation
+from lib_lora_train.captions.editor.pictures import (
     copy_pictures,
     delete_pictures,
     lower_case_endings,
     move_pictures,
     rename_folder,
 )
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_apply import ConflictError
-from lib_lora_train.dataset.journal_format import Write
+from lib_lora_train.captions.journal.apply import ConflictError
+from lib_lora_train.captions.journal.format import Write
+from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.errors import DatasetError
+from lib_lora_train.files.confine import HIDDEN_FOLDER
 
 from .sets import make_set, names, numbers, open_editor, save_picture, texts
 
@@ -286,7 +286,7 @@ def test_folders_cannot_be_renamed_out(editor: CaptionEditor, of: str, name: str
 def test_sizes_come_from_the_cache_unless_the_picture_changed(folder: Path, monkeypatch: pytest.MonkeyPatch):
     open_editor(folder)
     read = []
-    monkeypatch.setattr("lib_lora_train.dataset.picture_facts.read_header",
+    monkeypatch.setattr("lib_lora_train.pictures.facts.read_header",
                         lambda path: read.append(path.name) or pytest.fail("read again"))
     later = open_editor(folder)
     assert later.entry(0).width == 64 and read == []

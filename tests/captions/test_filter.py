@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.dataset.editor import CaptionEditor
-from lib_lora_train.dataset.filter import FilterError, parse
-from lib_lora_train.dataset.patterns import wildcard_matcher
+from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.filter import FilterError, parse
+from lib_lora_train.captions.patterns import wildcard_matcher
 
 from .sets import make_set, names, open_editor, save_picture
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.dataset import journal_recover
-from lib_lora_train.dataset.confine import HIDDEN_FOLDER
-from lib_lora_train.dataset.file_swap import Stamp, SwapArea
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_apply import ConflictError
-from lib_lora_train.dataset.journal_format import Move, Write, read_state, write_batch, write_state
+from lib_lora_train.captions.journal import recover as journal_recover
+from lib_lora_train.captions.journal.apply import ConflictError
+from lib_lora_train.captions.journal.format import Move, Write, read_state, write_batch, write_state
+from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.errors import DatasetError
+from lib_lora_train.files.confine import HIDDEN_FOLDER
+from lib_lora_train.files.swap import Stamp, SwapArea
 
 CONTENTS = {
     "plain.txt": b"penny, red boots",
@@ -155,7 +155,7 @@ def test_an_own_folder_that_is_a_link_is_refused(tmp_path: Path):
 
 
 def test_a_hard_link_elsewhere_keeps_its_content_over_many_edits(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lib_lora_train.dataset.file_swap._REUSED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
     kept = folder / "copy.bak"
     kept.hardlink_to(folder / "plain.txt")
     journal = Journal(folder)
@@ -167,7 +167,7 @@ def test_a_hard_link_elsewhere_keeps_its_content_over_many_edits(folder: Path, m
 
 def test_old_files_are_used_again_and_their_permissions_follow_the_caption(folder: Path,
                                                                            monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lib_lora_train.dataset.file_swap._REUSED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
     (folder / "plain.txt").chmod(0o640)
     journal = Journal(folder)
     for number in range(10):
@@ -180,8 +180,8 @@ def test_a_full_disk_changes_nothing(folder: Path):
     program = f"""
 import resource, sys
 from pathlib import Path
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_format import Write
+from lib_lora_train.captions.journal.journal import Journal
+from lib_lora_train.captions.journal.format import Write
 from lib_lora_train.errors import DatasetError
 journal = Journal(Path({str(folder)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -263,7 +263,7 @@ def test_a_damaged_journal_says_so_and_touches_nothing(folder: Path):
 
 
 def test_old_edits_are_forgotten_beyond_the_limit(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lib_lora_train.dataset.journal.MOST_BATCHES", 3)
+    monkeypatch.setattr("lib_lora_train.captions.journal.journal.MOST_BATCHES", 3)
     journal = Journal(folder)
     for number in range(5):
         journal.do(str(number), appended(folder, b"x"), {})
@@ -278,9 +278,9 @@ def test_two_programs_take_turns(folder: Path):
     (folder / "plain.txt").write_bytes(b"")
     program = f"""
 from pathlib import Path
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_apply import ConflictError
-from lib_lora_train.dataset.journal_format import Write
+from lib_lora_train.captions.journal.journal import Journal
+from lib_lora_train.captions.journal.apply import ConflictError
+from lib_lora_train.captions.journal.format import Write
 journal, file, done = Journal(Path({str(folder)!r})), Path({str(folder / "plain.txt")!r}), 0
 while done < 15:
     before = file.read_bytes()

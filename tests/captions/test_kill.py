@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.dataset.journal import Journal
+from lib_lora_train.captions.journal.journal import Journal
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +22,9 @@ TIMES = 20
 EDIT = """
 import os, signal, sys
 from pathlib import Path
-from lib_lora_train.dataset.file_swap import SwapArea
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_format import Write
+from lib_lora_train.files.swap import SwapArea
+from lib_lora_train.captions.journal.journal import Journal
+from lib_lora_train.captions.journal.format import Write
 
 folder, die_in, die_after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if die_in:

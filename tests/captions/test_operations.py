@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lib_lora_train.dataset.caption_file import NotTextError, as_utf8, bytes_of, text_of, used_line
-from lib_lora_train.dataset.editor_operations import Operation, Surroundings, describe, edited
-from lib_lora_train.dataset.tags import is_prose, plain
+from lib_lora_train.captions.caption_file import NotTextError, as_utf8, bytes_of, text_of, used_line
+from lib_lora_train.captions.editor.operations import Operation, Surroundings, describe, edited
+from lib_lora_train.captions.tags import is_prose, plain
 from lib_lora_train.errors import DatasetError
 
 PROSE = "A woman in red boots, standing on a red boots advertisement. She is smiling."

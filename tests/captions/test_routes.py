@@ -261,8 +261,8 @@ def test_a_link_that_appears_between_reading_and_writing_is_not_followed(dataset
 
 
 def test_a_journal_that_came_with_a_dataset_cannot_reach_out(tab, tmp_path: Path, secret: Path):
-    from lib_lora_train.dataset.journal import Journal
-    from lib_lora_train.dataset.journal_format import Move, Write, write_batch
+    from lib_lora_train.captions.journal.format import Move, Write, write_batch
+    from lib_lora_train.captions.journal.journal import Journal
     folder = make_set(tmp_path / "set", {"a.png": "new"})
     Journal(folder).do("x", [Write("a.txt", b"new", b"newer")], {})
     Journal(folder).settle()

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from lib_lora_train.config.block_weights import BlockSpec
+from lib_lora_train.blocks.prompt_weights import BlockSpec
 from lib_lora_train.host.block_weights import BlockStrength
 from tests.standin.webui import Options, configure
 

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from lib_lora_train.config.block_presets import DEFAULT_TEXT, parse_presets
+from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
 from lib_lora_train.host import xyz_axes
 from lib_lora_train.host.xyz_axes import BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT, add_axes
 

@@ -22,7 +22,7 @@ from lib_lora_train.runs.folder import RunFolder, create_run
 from lib_lora_train.runs.lend_ticket import LendTicket
 from lib_lora_train.runs.process_mark import ProcessMark, this_process
 from lib_lora_train.training.holding import Boundary
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 from tests.standin.torch_model import WebuiModel
 from tests.standin.webui import Options, configure
 

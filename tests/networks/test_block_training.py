@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lib_lora_train.config.blocks import FULL_SD1, PRESETS, SHORT_SD1, read_blocks
+from lib_lora_train.blocks.lists import FULL_SD1, PRESETS, SHORT_SD1, read_blocks
+from lib_lora_train.blocks.names import block_of
 from lib_lora_train.config.check_network import network_problems
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LOCON, LOHA, LOKR, NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
-from lib_lora_train.networks.blocks import block_of
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 
 ADAMW = OptimizerSettings(optimizer_type="AdamW")
 OUT_ONLY = "0,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1"

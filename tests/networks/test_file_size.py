@@ -8,7 +8,7 @@ import torch
 from lib_lora_train.advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, NetworkSettings
 from lib_lora_train.models.load import load_base
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import save_network
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
 

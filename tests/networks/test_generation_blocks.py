@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from lib_lora_train.config.blocks import FULL_SD1, LISTS
+from lib_lora_train.blocks.lists import FULL_SD1, LISTS
 from lib_lora_train.host.block_weights import STANDS_DOWN, BlockWeights, block_of_layer, layer_strength
 
 from .lora_extension import KINDS, Extension, ExtraNetworkParams, Layer, Network, NetworkModule, changes

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 from lib_lora_train.config.groups.network import NetworkSettings
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.keys import is_unet_key, key_table, lora_key
-from lib_lora_train.networks.lora import create_network
 from tests.models.tiny_checkpoint import TEXT, UNET, Tiny
 
 

@@ -7,9 +7,9 @@ from torch.nn import functional
 
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.errors import RunError
+from lib_lora_train.networks.create import LoraModule, Network, create_network
 from lib_lora_train.networks.keys import TEXT_ENCODER_PREFIX, UNET_PREFIX
-from lib_lora_train.networks.lora import LoraModule, Network, create_network
-from lib_lora_train.networks.merge import merge_into, merge_into_module
+from lib_lora_train.tools.merge import merge_into, merge_into_module
 
 SETTINGS = NetworkSettings(network_dim=4, network_alpha=3.0)
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lib_lora_train.batches.summary import BucketSummary, DatasetSummary, FolderSummary
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import read_job
-from lib_lora_train.dataset.summary import BucketSummary, DatasetSummary, FolderSummary
 from lib_lora_train.models.family import SD1
 from lib_lora_train.models.hashes import ModelHashes
 from lib_lora_train.networks.metadata import TrainingFacts, build_metadata, sidecar_json, thumbnail_uri

@@ -8,7 +8,7 @@ from torch import nn
 
 from lib_lora_train.config.groups.network import C3LIER, NetworkSettings
 from lib_lora_train.networks.low_rank import DyLoraModule, LoraModule
-from lib_lora_train.networks.lycoris_modules import LohaModule, LokrModule
+from lib_lora_train.networks.lycoris import LohaModule, LokrModule
 from lib_lora_train.networks.module import ModuleOptions
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.errors import CheckpointError, RunError
 from lib_lora_train.models.hashes import tensor_data_sha256
-from lib_lora_train.networks.lora import Network, create_network
+from lib_lora_train.networks.create import Network, create_network
 from lib_lora_train.networks.save import load_network_file, save_network
 
 METADATA = {"ss_output_name": "penny", "ss_tag_frequency": json.dumps({"x": {"äöü": 3}}), "a": "1", "z": "2"}

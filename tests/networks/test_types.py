@@ -17,8 +17,8 @@ from lib_lora_train.config.groups.network import (
     LOKR,
     NetworkSettings,
 )
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, lora_key
-from lib_lora_train.networks.lora import create_network
 from lib_lora_train.networks.network import Network
 from lib_lora_train.networks.save import save_network
 

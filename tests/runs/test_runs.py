@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.errors import RunError
+from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs import process as process_module
 from lib_lora_train.runs import summary as summary_module
 from lib_lora_train.runs.events import EventWriter, read_events
-from lib_lora_train.runs.files import write_atomically
 from lib_lora_train.runs.folder import all_runs, create_run, open_run
 from lib_lora_train.runs.process import live_pid, run_status, start_worker
 from lib_lora_train.runs.summary import RunIndex

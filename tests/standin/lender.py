@@ -26,8 +26,8 @@ import torch  # noqa: E402
 from modules import call_queue, sd_models  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from lib_lora_train.config.block_presets import DEFAULT_TEXT, parse_presets  # noqa: E402
-from lib_lora_train.config.block_weights import BlockSpec, read_arguments  # noqa: E402
+from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets  # noqa: E402
+from lib_lora_train.blocks.prompt_weights import BlockSpec, read_arguments  # noqa: E402
 from lib_lora_train.host import guard as guard_module  # noqa: E402
 from lib_lora_train.host.block_weights import BlockStrength  # noqa: E402
 from lib_lora_train.host.webui import Webui  # noqa: E402

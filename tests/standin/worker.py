@@ -19,8 +19,8 @@ from PIL import Image
 
 from lib_lora_train.config.bake_job import load_bake_job
 from lib_lora_train.config.load import load_job
+from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs.events import EventWriter
-from lib_lora_train.runs.files import write_atomically
 from lib_lora_train.runs.folder import BAKE, STRIP_FILE, RunFolder
 from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.runs.process import remember_process

@@ -11,14 +11,14 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from lib_lora_train.captions.journal.format import Write
+from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.config.groups.dataset import DatasetSettings
 from lib_lora_train.config.groups.tagging import TaggerSettings
 from lib_lora_train.config.load import job_from, job_to_yaml
 from lib_lora_train.config.taggers import find_tagger
-from lib_lora_train.dataset.images import open_picture
-from lib_lora_train.dataset.journal import Journal
-from lib_lora_train.dataset.journal_format import Write
-from lib_lora_train.dataset.scan import scan_dataset
+from lib_lora_train.pictures.images import open_picture
+from lib_lora_train.pictures.scan import scan_dataset
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.tagging.session import Tagger
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_lora_train.dataset.images import open_picture
+from lib_lora_train.pictures.images import open_picture
 from lib_lora_train.tagging.preprocess import for_deepdanbooru, for_wd14
 
 SIDE = 40

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lib_lora_train.captions.confidences import read_confidences
+from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.config.load import job_to_yaml
-from lib_lora_train.dataset.confidences import read_confidences
-from lib_lora_train.dataset.journal import Journal
 from lib_lora_train.runs.control import RunControl
 from lib_lora_train.runs.events import read_events
 
@@ -172,7 +172,7 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
 
 WORKER = """
 import sys, time
-from lib_lora_train.dataset.file_swap import SwapArea
+from lib_lora_train.files.swap import SwapArea
 from lib_lora_train.tagging.session import Tagger
 slow, slow_file = float(sys.argv.pop(1)), float(sys.argv.pop(1))
 put = SwapArea.put_in_place

@@ -14,7 +14,7 @@ from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from, job_to_yaml
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
 from tests.models.tiny_checkpoint import Tiny, make_tiny
 

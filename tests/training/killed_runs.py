@@ -13,7 +13,7 @@ from lib_lora_train.config.load import load_job
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import RunFolder
 from lib_lora_train.training import run as training_run
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 
 
 class _Killing(Reporter):

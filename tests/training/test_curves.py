@@ -15,7 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 from torch import nn
 
 from lib_lora_train.config.groups.network import NETWORK_TYPES, NetworkSettings
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.norms import change_norms
 
 PLAIN = {"optimizer_type": "SGDNesterov", "learning_rate": 0.5}

@@ -15,8 +15,8 @@ from lib_lora_train.config.load import job_from, load_job
 from lib_lora_train.errors import DivergedError
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.training import run as training_run
-from lib_lora_train.training.diagnosis import LossWatch, StepResult, check_numbers, what_to_try
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.divergence import LossWatch, StepResult, check_numbers, what_to_try
+from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"

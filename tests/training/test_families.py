@@ -21,20 +21,20 @@ from lib_lora_train.config.groups.loss import LossSettings
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.config.job import Job
-from lib_lora_train.dataset.augment import draw_cut
-from lib_lora_train.dataset.buckets import Bucket, Fit, Frame
 from lib_lora_train.errors import RunError
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.prediction import VELOCITY, Prediction
 from lib_lora_train.models.tokenizer import Tokenizer
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
+from lib_lora_train.pictures.augment import draw_cut
+from lib_lora_train.pictures.buckets import Bucket, Fit, Frame
 from lib_lora_train.runs.folder import RunFolder
 from lib_lora_train.training.loss import batch_loss
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.noise import mix_noise
-from lib_lora_train.training.report import Reporter
-from lib_lora_train.training.sampling import decode_picture
+from lib_lora_train.training.reporting.report import Reporter
+from lib_lora_train.training.reporting.sampling import decode_picture
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
 from tests.training.reference import UNet
 from tests.training.reference_xl import sd2_states, sdxl_states, sdxl_vector, with_lora

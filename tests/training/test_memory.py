@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from lib_lora_train.training.optimizers.create.create import RatedParameters, make_optimizer
+from lib_lora_train.training.optimizers.create.fused import FusedSteps
 from safetensors.torch import load_file
 
 from lib_lora_train.config.groups.network import NETWORK_TYPES, NetworkSettings
@@ -21,14 +23,12 @@ from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.stored_weights import stored_layers, weight_bytes
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.training import setup
-from lib_lora_train.training.fused import FusedSteps
 from lib_lora_train.training.memory import checkpoint_gradients, is_out_of_memory, prove, store_base
 from lib_lora_train.training.model import TrainedModel
-from lib_lora_train.training.optimizers import RatedParameters, make_optimizer
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 
 CPU = torch.device("cpu")
 GPU_IS_FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from lib_lora_train.training.optimizers.create.create import averaged_weights
 
+from lib_lora_train.batches.batches import Batch
 from lib_lora_train.config.groups.loss import LossSettings
 from lib_lora_train.config.groups.network import (
     C3LIER,
@@ -25,15 +27,13 @@ from lib_lora_train.config.groups.network import (
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
-from lib_lora_train.dataset.batches import Batch
-from lib_lora_train.dataset.images import open_picture
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.network import Network
+from lib_lora_train.pictures.images import open_picture
 from lib_lora_train.training.model import TrainedModel
-from lib_lora_train.training.optimizers import averaged_weights
 from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import train_step
 from lib_lora_train.training.validation import validation_loss

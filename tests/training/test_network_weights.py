@@ -8,7 +8,7 @@ from safetensors import safe_open
 from lib_lora_train.config.check_network import network_problems
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 from tests.training.conftest import draw_pictures
 from tests.training.test_resume import _Stopping, in_this_process, made, new_run
 

@@ -14,7 +14,7 @@ from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import save_network
 from lib_lora_train.training.loss import batch_loss
 from lib_lora_train.training.model import TrainedModel

@@ -10,16 +10,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from lib_lora_train.config.blocks import SHORT_SD1
+from lib_lora_train.batches.batches import Batch
+from lib_lora_train.blocks.lists import SHORT_SD1
+from lib_lora_train.blocks.names import block_of
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, LIERLA, LOCON, LOHA, NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.job import Job
-from lib_lora_train.dataset.batches import Batch
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
-from lib_lora_train.networks.blocks import block_of
-from lib_lora_train.networks.lora import create_network
+from lib_lora_train.networks.create import create_network
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import Learner, train_step

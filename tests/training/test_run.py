@@ -16,9 +16,9 @@ from safetensors import safe_open
 
 from lib_lora_train.errors import ConfigError
 from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
-from lib_lora_train.training import outputs
 from lib_lora_train.training.model import TrainedModel
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting import outputs
+from lib_lora_train.training.reporting.report import Reporter
 from tests.training.conftest import draw_pictures
 
 SAMPLES = {"sample_prompts": ["pennyfox, ball", "ball"], "sample_steps": 2}

@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from lib_lora_train.config.load import load_job
-from lib_lora_train.dataset.scan import Picture
+from lib_lora_train.pictures.scan import Picture
 from lib_lora_train.runs.events import EventWriter
-from lib_lora_train.training.report import Reporter
+from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
 from lib_lora_train.training.step import prior_weights
 from tests.training.conftest import draw_pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from ..blocks import PRESETS, read_blocks
+from ...blocks.lists import PRESETS, read_blocks
 from ..setting import setting
 
 LIERLA, C3LIER = "LoRA-LierLa", "LoRA-C3Lier"

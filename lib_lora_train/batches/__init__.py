@@ -1,0 +1,1 @@
+"""Batches: plan, regularization, latents, and captions as trained."""

@@ -1,0 +1,127 @@
+"""The caption a picture is trained with: drawn anew for each look, always the same for the same place in a run.
+
+What is done and in which order is as in sd-scripts: prefix and suffix, caption dropout, wildcards, then the tags are
+parted into kept and free ones; the free ones are cut short while the warmup lasts, shuffled, and dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..config.groups.dataset import DatasetSettings
+from ..pictures.caption_files import join_tags, split_tags
+from ..pictures.scan import Picture
+
+_WILDCARD = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+
+
+class Place(NamedTuple):
+    """Where in a run a batch is seen. ``batch`` is its number in the epoch (epochs count from 1).
+
+    ``step`` is the number of optimizer steps done before it, of ``total_steps``.
+    """
+
+    seed: int
+    epoch: int
+    batch: int
+    step: int = 0
+    total_steps: int = 1
+
+
+def caption_rng(place: Place) -> random.Random:
+    """The random stream for the captions of one batch; it follows from its place alone, so a resumed run has the same.
+    """
+    return random.Random(f"captions:{place.seed}:{place.epoch}:{place.batch}")
+
+
+def look_rng(place: Place) -> random.Random:
+    """The same for what is done to the pictures, so that captions and pictures do not change each other's draws."""
+    return random.Random(f"looks:{place.seed}:{place.epoch}:{place.batch}")
+
+
+def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
+    """The caption with nothing left out, moved or drawn; of wildcards the first word."""
+    caption = _framed(picture, picture.caption, settings)
+    if settings.enable_wildcard:
+        caption = _without_wildcards(caption, None)
+    return _joined(*_parts(caption, picture, settings), settings) if _has_mark(caption, settings) else caption
+
+
+def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Random, place: Place) -> str:
+    """The caption for one look at ``picture``, drawn from ``rng``."""
+    if _is_dropped(settings, rng, place):
+        return ""
+    line = picture.caption
+    if settings.enable_wildcard and len(picture.caption_lines) > 1:
+        line = rng.choice(picture.caption_lines)
+    caption = _framed(picture, line, settings)
+    if settings.enable_wildcard:
+        caption = _without_wildcards(caption, rng)
+    if not (_has_mark(caption, settings) or settings.shuffle_caption or settings.token_warmup_step
+            or settings.caption_tag_dropout_rate):
+        return caption
+    front, free, end = _parts(caption, picture, settings)
+    free = free[:_allowed_tags(len(free), settings, place)]
+    if settings.shuffle_caption:
+        rng.shuffle(free)
+    if settings.caption_tag_dropout_rate:
+        free = [tag for tag in free if rng.random() >= settings.caption_tag_dropout_rate]
+    return _joined(front, free, end, settings)
+
+
+def _is_dropped(settings: DatasetSettings, rng: random.Random, place: Place) -> bool:
+    every = settings.caption_dropout_every_n_epochs
+    if every and place.epoch % every == 0:
+        return True
+    return bool(settings.caption_dropout_rate) and rng.random() < settings.caption_dropout_rate
+
+
+def _framed(picture: Picture, line: str, settings: DatasetSettings) -> str:
+    """``line`` between prefix and suffix, which often hold the activation tag: not for regularization pictures."""
+    if picture.regularization:
+        return line
+    return " ".join(part for part in (settings.caption_prefix.strip(), line, settings.caption_suffix.strip()) if part)
+
+
+def _without_wildcards(caption: str, rng: random.Random | None) -> str:
+    """``caption`` with one of the words in each ``{a|b}``, inner ones first; the first word if ``rng`` is None."""
+    while match := _WILDCARD.search(caption):
+        words = match[1].split("|")
+        chosen = words[0] if rng is None else rng.choice(words)
+        caption = caption[:match.start()] + chosen.strip() + caption[match.end():]
+    return caption
+
+
+def _has_mark(caption: str, settings: DatasetSettings) -> bool:
+    return bool(settings.keep_tokens_separator) and settings.keep_tokens_separator in caption
+
+
+def _parts(caption: str, picture: Picture,
+           settings: DatasetSettings) -> tuple[list[str], list[str], list[str]]:
+    """The tags that keep their place in front, those that are free, and those that keep their place at the end."""
+    if _has_mark(caption, settings):
+        front, free, end = [*caption.split(settings.keep_tokens_separator, 2), ""][:3]
+        return (split_tags(front, settings.caption_separator), split_tags(free, settings.caption_separator),
+                split_tags(end, settings.caption_separator))
+    tags = split_tags(caption, settings.caption_separator)
+    kept = picture.keep_tokens(settings)
+    return tags[:kept], tags[kept:], []
+
+
+def _allowed_tags(count: int, settings: DatasetSettings, place: Place) -> int:
+    """How many of ``count`` free tags the warmup lets through: from ``token_warmup_min`` on, evenly, to all."""
+    length = settings.token_warmup_step
+    if length < 1:
+        length = math.floor(length * place.total_steps)
+    if place.step >= length:
+        return count
+    fewest = min(settings.token_warmup_min, count)
+    return fewest + math.floor(place.step * (count - fewest) / length)
+
+
+def _joined(front: Sequence[str], free: Sequence[str], end: Sequence[str], settings: DatasetSettings) -> str:
+    return join_tags([*front, *free, *end], settings.caption_separator)

@@ -1,0 +1,78 @@
+"""Pictures that are changed at each look and therefore encoded each time."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config.groups.dataset import DatasetSettings
+from ..pictures.augment import draw_cut, draw_look
+from ..pictures.faces import FaceDetector
+from ..pictures.images import check_pictures, damaged_pictures_error, decoding_threads, fit_to_bucket, open_with_mask
+from .latents import Encoder, Looks, finite_posterior, mask_of, pixels_of, stacked_masks
+from .plan import TrainingPlan
+
+
+class _Look(NamedTuple):
+    """One picture (3, H, W) as it is seen this time, its mask, the seed of its noise, and left and top of the cut."""
+
+    pixels: Tensor
+    mask: Tensor | None
+    seed: int
+    corner: tuple[int, int]
+
+
+class FreshLatents:
+    """Latents of a plan's pictures, each look drawn, decoded and encoded when it is asked for."""
+
+    def __init__(self, plan: TrainingPlan, encoder: Encoder, settings: DatasetSettings) -> None:
+        """Raises ``ConfigError`` if faces are wanted and cannot be looked for."""
+        self._plan = plan
+        self._encoder = encoder
+        self._settings = settings
+        self._faces = FaceDetector() if settings.face_range is not None else None
+        self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="looks")
+
+    def check(self, progress: Callable[[int, int], None]) -> None:
+        """Decode every picture once. Raises ``DatasetError`` that names those that are damaged."""
+        damaged = check_pictures([picture.path for picture in self._plan.pictures], progress)
+        if damaged:
+            raise damaged_pictures_error(damaged)
+
+    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+        """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""
+        streams = [None if rng is None else random.Random(rng.getrandbits(64)) for _ in indices]
+        loaded = list(self._pool.map(self._look, indices, streams))
+        pixels = torch.stack([look.pixels for look in loaded])
+        posterior = finite_posterior([self._plan.pictures[index].path for index in indices], pixels, self._encoder)
+        latents = []
+        for mean, std, look in zip(*posterior, loaded, strict=True):
+            noise = torch.randn(mean.shape, generator=torch.Generator("cpu").manual_seed(look.seed))
+            latents.append((mean + std * noise) * self._encoder.scale_factor)
+        return Looks(torch.stack(latents), stacked_masks([look.mask for look in loaded], latents),
+                     tuple(look.corner for look in loaded))
+
+    def _look(self, index: int, rng: random.Random | None) -> _Look:
+        picture, fit = self._plan.pictures[index], self._plan.fits[index]
+        image, alpha = open_with_mask(picture.path)
+        if rng is None:
+            seen, mirrored, seed, corner = fit_to_bucket(image, fit), False, index, fit.crop[:2]
+            mask = fit_to_bucket(alpha, fit) if alpha is not None else None
+        else:
+            faces = self._faces.find(picture.path, image) if self._faces is not None else ()
+            cut = draw_cut(image, fit, self._settings, faces, rng)
+            settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
+            seen, mirrored = draw_look(image, cut, settings, rng)
+            mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
+            seed = rng.getrandbits(63)
+        if mask is None or not self._settings.alpha_mask:
+            return _Look(pixels_of(seen), None, seed, corner)
+        found = mask_of(np.asarray(mask))
+        return _Look(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)

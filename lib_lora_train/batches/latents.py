@@ -1,0 +1,320 @@
+"""Pictures as the VAE sees them: encoded once, kept in memory or on disk, never served for another picture."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ..errors import CheckpointError, DatasetError
+from ..files.atomic import write_atomically
+from ..pictures.augment import FLIP_SHARE
+from ..pictures.buckets import Bucket, Fit
+from ..pictures.folders import CACHE_FOLDER
+from ..pictures.images import PictureError, damaged_pictures_error, decoding_threads, fit_to_bucket, open_with_mask
+from ..pictures.scan import Picture
+from .plan import TrainingPlan
+
+_FORMAT = 1
+"""Counted up when the way from picture to latent changes, so that no latent of the old way is used."""
+
+
+_OPAQUE = torch.ones(1)
+
+
+class Posterior(NamedTuple):
+    """What the VAE's encoder says: mean and standard deviation, each (B, 4, h, w), before the scale factor."""
+
+    mean: Tensor
+    std: Tensor
+
+
+Encode = Callable[[Tensor], Posterior]
+"""From pictures (B, 3, H, W), float32 on the CPU, -1 to 1, to what the encoder says, on any device."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The VAE as the latents need it.
+
+    ``identity`` changes whenever the weights or the precision do (it is part of the disk cache's key).
+    ``scale_factor`` is 0.18215 for SD 1.x and 2.x, 0.13025 for SDXL. ``encode_in_float32`` is tried once where
+    ``encode`` gives NaN.
+    """
+
+    encode: Encode
+    encode_in_float32: Encode
+    identity: str
+    scale_factor: float
+
+
+class Looks(NamedTuple):
+    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where a picture is not learned from; None if all is.
+
+    ``corners`` are the left and top, in the scaled picture, of what is seen of each; None if it is the middle.
+    """
+
+    latents: Tensor
+    masks: Tensor | None
+    corners: tuple[tuple[int, int], ...] | None = None
+
+
+class LatentSource(Protocol):
+    """Where the latents of a batch come from."""
+
+    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+        """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""
+        ...
+
+
+class LatentStore:
+    """Scaled latents of a plan's pictures by index, in memory or read from the disk cache as they are needed.
+
+    What is held of a picture: ``latent`` (4, h, w), and, where they are wanted, ``flipped``, the latent of the
+    mirrored picture, and ``mask`` (1, h, w).
+    """
+
+    def __init__(self, scale_factor: float) -> None:
+        self._scale_factor = scale_factor
+        self._held: dict[int, dict[str, Tensor] | Path] = {}
+        self.encoded = 0
+        self.from_disk = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """The latent (4, h, w), float32, multiplied by the scale factor."""
+        return self._parts(index)["latent"] * self._scale_factor
+
+    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+        """One look at each of ``indices``, which share a bucket; with ``rng``, each is mirrored half of the time.
+
+        Only pictures of which the mirrored latent is held are mirrored.
+        """
+        latents, masks = [], []
+        for index in indices:
+            parts = self._parts(index)
+            mirrored = rng is not None and "flipped" in parts and rng.random() < FLIP_SHARE
+            latents.append(parts["flipped" if mirrored else "latent"] * self._scale_factor)
+            mask = parts.get("mask")
+            masks.append(mask.flip(-1) if mirrored and mask is not None else mask)
+        return Looks(torch.stack(latents), stacked_masks(masks, latents))
+
+    def keep(self, index: int, parts: dict[str, Tensor] | Path) -> None:
+        """Remember unscaled latents with their mask, or the cache file they stand in."""
+        self._held[index] = parts
+
+    def without_any_opaque_pixel(self) -> list[int]:
+        """The pictures of which nothing at all would be learned."""
+        return [index for index in sorted(self._held) if not self._parts(index).get("mask", _OPAQUE).any()]
+
+    def _parts(self, index: int) -> dict[str, Tensor]:
+        held = self._held[index]
+        return load_file(held) if isinstance(held, Path) else held
+
+
+class _Loaded(NamedTuple):
+    picture: int
+    key: str
+    seed: int
+    pixels: Tensor | None
+    """(3, H, W), -1 to 1; None if the latent is in the disk cache."""
+    mask: Tensor | None = None
+
+
+class Wanted(NamedTuple):
+    """What is made beside the latent: that of the mirrored picture, and the mask of one that has an alpha channel."""
+
+    flipped: bool = False
+    mask: bool = False
+
+    def parts_of(self, picture: Picture) -> tuple[str, ...]:
+        """The names of all that is held of ``picture``."""
+        names = {"latent": True, "flipped": self.flips(picture), "mask": self.mask and picture.has_alpha}
+        return tuple(name for name, is_wanted in names.items() if is_wanted)
+
+    def flips(self, picture: Picture) -> bool:
+        """Whether the latent of the mirrored picture is wanted too: as for all, unless the folder says otherwise."""
+        return picture.is_mirrored(self.flipped)
+
+
+LATENT_ALONE = Wanted()
+
+
+def cache_folder_of(dataset_folder: Path) -> Path:
+    """Where the latents of a dataset are kept on disk: a hidden folder in it."""
+    return dataset_folder / CACHE_FOLDER
+
+
+def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | None = None,
+               progress: Callable[[int, int], None] | None = None, vae_batch_size: int = 1,
+               wanted: Wanted = LATENT_ALONE) -> LatentStore:
+    """Encode every picture of ``plan`` once, decoding ahead in threads; known ones come from ``cache_folder``.
+
+    What is kept is one sample of the encoder's distribution. Its noise follows from the picture's bytes, so the same
+    picture has the same latent in every run, whatever else is in the set; the spread is so small beside the picture
+    that drawing anew each epoch would not show, and would double what has to be kept.
+    ``progress(done, total)`` is called in the calling thread; what it raises ends the work.
+    Raises ``DatasetError`` that names every picture that cannot be decoded, ``CheckpointError`` if the VAE gives NaN.
+    """
+    store = LatentStore(encoder.scale_factor)
+    damaged: list[PictureError] = []
+    waiting: list[_Loaded] = []
+    order = [index for indices in plan.by_bucket.values() for index in indices]
+    for done, loaded in enumerate(_load_ahead(plan, order, encoder.identity, cache_folder, wanted), start=1):
+        if isinstance(loaded, PictureError):
+            damaged.append(loaded)
+        elif loaded.pixels is None:
+            assert cache_folder is not None
+            store.keep(loaded.picture, _cache_file(cache_folder, loaded.key))
+            store.from_disk += 1
+        elif not damaged:  # after the first damaged picture only the names of the others are wanted
+            if waiting and plan.fits[waiting[0].picture].bucket != plan.fits[loaded.picture].bucket:
+                waiting = _encode_batch(plan, waiting, encoder, store, cache_folder, wanted)
+            waiting.append(loaded)
+            if len(waiting) == vae_batch_size:
+                waiting = _encode_batch(plan, waiting, encoder, store, cache_folder, wanted)
+        if progress is not None:
+            progress(done, len(order))
+    if damaged:
+        raise damaged_pictures_error(damaged)
+    if waiting:
+        _encode_batch(plan, waiting, encoder, store, cache_folder, wanted)
+    return store
+
+
+def _load_ahead(plan: TrainingPlan, order: Sequence[int], identity: str,
+                cache_folder: Path | None, wanted: Wanted) -> Iterator[_Loaded | PictureError]:
+    """Load pictures in threads, a few ahead of the one that is asked for."""
+    threads = decoding_threads()
+    pool = ThreadPoolExecutor(threads)
+    pending: deque[Future[_Loaded | PictureError]] = deque()
+    try:
+        for index in order:
+            pending.append(pool.submit(_load, plan, index, identity, cache_folder, wanted))
+            if len(pending) > 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _load(plan: TrainingPlan, index: int, identity: str, cache_folder: Path | None,
+          wanted: Wanted) -> _Loaded | PictureError:
+    path, fit, names = plan.pictures[index].path, plan.fits[index], wanted.parts_of(plan.pictures[index])
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        return PictureError(path, f"it cannot be read: {problem.strerror}")
+    digest = hashlib.sha256(content)
+    seed = int.from_bytes(digest.digest()[:8], "big") >> 1
+    key = _key(digest.hexdigest(), fit, identity, names)
+    if cache_folder is not None and _is_cached(_cache_file(cache_folder, key), fit.bucket, names):
+        return _Loaded(index, key, seed, None)
+    try:
+        picture, alpha = open_with_mask(path, content)
+    except PictureError as problem:
+        return problem
+    mask = None
+    if "mask" in names:
+        whole = Image.new("L", picture.size, 255) if alpha is None else alpha
+        mask = mask_of(np.asarray(fit_to_bucket(whole, fit)))
+    return _Loaded(index, key, seed, pixels_of(fit_to_bucket(picture, fit)), mask)
+
+
+def pixels_of(picture: Image.Image) -> Tensor:
+    """An RGB picture as (3, H, W), float32, -1 to 1."""
+    pixels = np.asarray(picture, dtype=np.float32) / 127.5 - 1
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def mask_of(alpha: np.ndarray[Any, Any]) -> Tensor:
+    """The mean of each 8x8 pixels of ``alpha`` (H, W), 0 to 255, as (1, h, w), 0 to 1."""
+    height, width = alpha.shape
+    means = alpha.astype(np.float32).reshape(height // 8, 8, width // 8, 8).mean(axis=(1, 3)) / 255
+    return torch.from_numpy(means)[None]
+
+
+def stacked_masks(masks: Sequence[Tensor | None], latents: Sequence[Tensor]) -> Tensor | None:
+    """The masks of a batch, (B, 1, h, w); ones for a picture without; None if none has any."""
+    if all(mask is None for mask in masks):
+        return None
+    return torch.stack([torch.ones_like(latent[:1]) if mask is None else mask
+                        for mask, latent in zip(masks, latents, strict=True)])
+
+
+def _encode_batch(plan: TrainingPlan, batch: Sequence[_Loaded], encoder: Encoder, store: LatentStore,
+                  cache_folder: Path | None, wanted: Wanted) -> list[_Loaded]:
+    """Encode and keep ``batch``; returns the new, empty, list of what waits."""
+    pixels = torch.stack([loaded.pixels for loaded in batch if loaded.pixels is not None])
+    paths = [plan.pictures[loaded.picture].path for loaded in batch]
+    posterior = finite_posterior(paths, pixels, encoder)
+    flips = [wanted.flips(plan.pictures[loaded.picture]) for loaded in batch]
+    flipped = finite_posterior(paths, pixels.flip(-1), encoder) if any(flips) else posterior
+    for loaded, flips_too, mean, std, flipped_mean, flipped_std in zip(batch, flips, *posterior, *flipped, strict=True):
+        generator = torch.Generator("cpu").manual_seed(loaded.seed)
+        parts = {"latent": mean + std * torch.randn(mean.shape, generator=generator)}
+        if flips_too:
+            parts["flipped"] = flipped_mean + flipped_std * torch.randn(mean.shape, generator=generator)
+        if loaded.mask is not None:
+            parts["mask"] = loaded.mask
+        store.keep(loaded.picture, parts if cache_folder is None else _write(cache_folder, loaded.key, parts))
+        store.encoded += 1
+    return []
+
+
+def finite_posterior(paths: Sequence[Path], pixels: Tensor, encoder: Encoder) -> Posterior:
+    """What the VAE says of ``pixels`` (B, 3, H, W), on the CPU, float32. Raises ``CheckpointError`` if it is NaN."""
+    for encode in (encoder.encode, encoder.encode_in_float32):
+        mean, std = (part.detach().to("cpu", torch.float32) for part in encode(pixels))
+        if torch.isfinite(mean).all() and torch.isfinite(std).all():
+            return Posterior(mean, std)
+    names = ", ".join(map(str, paths))
+    raise CheckpointError(f"The VAE gives no numbers (NaN) for {names}, in float32 too. Choose another VAE, or "
+                          "take the picture out.")
+
+
+def _key(content_digest: str, fit: Fit, identity: str, names: Sequence[str]) -> str:
+    parts = (_FORMAT, content_digest, fit.bucket.width, fit.bucket.height, fit.resized_width, fit.resized_height,
+             *fit.crop, identity, *names[1:])
+    return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:40]
+
+
+def _cache_file(folder: Path, key: str) -> Path:
+    return folder / f"{key}.safetensors"
+
+
+def _is_cached(file: Path, bucket: Bucket, names: Sequence[str]) -> bool:
+    """Whether all of ``names`` stands in ``file``, whole and of the right size; what is damaged is made anew."""
+    try:
+        parts = load_file(file)
+    except (FileNotFoundError, SafetensorError):
+        return False
+    return set(names) == set(parts) and all(
+        part.shape[1:] == (bucket.height // 8, bucket.width // 8) and bool(torch.isfinite(part).all())
+        for part in parts.values())
+
+
+def _write(folder: Path, key: str, parts: dict[str, Tensor]) -> Path:
+    file = _cache_file(folder, key)
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomically(file, save({name: part.contiguous() for name, part in parts.items()}))
+    except OSError as problem:
+        raise DatasetError(f"The encoded pictures cannot be kept in {folder}: {problem.strerror}. Make room or make it "
+                           "writable, or switch off cache_latents_to_disk.") from problem
+    return file

@@ -1,0 +1,137 @@
+"""A first look at a folder, as plain values for the tab: what is there, how it is bucketed, and what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.groups.dataset import DatasetSettings
+from ..pictures.buckets import Bucket, Fit
+from ..pictures.caption_files import split_tags
+from ..pictures.problems import Problem, count_of, names_of
+from ..pictures.scan import Dataset, Picture, survey
+from .captions import plain_caption
+from .plan import fits_of
+from .regularization import balanced
+
+THUMBNAILS = 60
+"""How many pictures are shown at first."""
+
+_NEARLY_ALL = 0.8
+_CUT_OFF_MUCH = 0.25
+_ENLARGED_MUCH = 2.0
+
+
+def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
+    """What ``folder`` holds, as JSON can carry it. Paths in it are relative to ``folder``, with ``/``.
+
+    ``folder, pictures, captions, left_out [{path, reason, pictures}], concepts [{name, folder, repeats, pictures}],
+    buckets [{width, height, count}], looks_per_epoch, problems [{level, text, files}], thumbnails [{path, width,
+    height, caption, caption_source, bucket, crop}], activation_tag_guess``; counts are of pictures, ``crop`` is what
+    is trained on, in pixels of the picture: [left, top, right, bottom].
+    Raises ``DatasetError`` if there is no picture, ``ValueError`` if the resolution cannot be read.
+    """
+    dataset = survey(dataclasses.replace(settings, train_data_dir=str(folder)))
+    fits = fits_of(settings, dataset.pictures)
+    buckets = Counter(fit.bucket for fit in fits)
+    guess = guess_activation_tag(dataset.pictures, settings)
+    problems = [*dataset.problems, *_about_pictures(dataset, fits, buckets), *_about_tag(dataset, settings),
+                *_about_regularization(dataset)]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return {
+        "folder": str(folder),
+        "pictures": len(dataset.pictures),
+        "captions": sum(picture.caption_source == "file" for picture in dataset.pictures),
+        "left_out": [{"path": _relative(item.path, folder), "reason": item.reason, "pictures": item.pictures}
+                     for item in dataset.left_out],
+        "concepts": [{"name": concept.name, "folder": _relative(concept.folder, folder), "repeats": concept.repeats,
+                      "pictures": concept.pictures} for concept in dataset.concepts],
+        "buckets": [{"width": bucket.width, "height": bucket.height, "count": count}
+                    for bucket, count in sorted(buckets.items())],
+        "looks_per_epoch": sum(picture.repeats for picture in dataset.pictures),
+        "problems": [{"level": problem.level, "text": problem.text,
+                      "files": [_relative(file, folder) for file in problem.files]}
+                     for problem in sorted(problems, key=lambda problem: order[problem.level])],
+        "thumbnails": [_thumbnail(picture, fit, folder)
+                       for picture, fit in zip(dataset.pictures[:THUMBNAILS], fits, strict=False)],
+        "activation_tag_guess": guess,
+    }
+
+
+def guess_activation_tag(pictures: Sequence[Picture], settings: DatasetSettings) -> str:
+    """The tag that is first in nearly all caption files; else the one concept's name; empty if there is none."""
+    first: Counter[str] = Counter()
+    files = 0
+    for picture in pictures:
+        if picture.caption_source == "file":
+            files += 1
+            first.update(split_tags(picture.caption, settings.caption_separator)[:1])
+    tag, count = first.most_common(1)[0] if first else ("", 0)
+    if files and count >= _NEARLY_ALL * files and (files > 1 or len(tag.split()) < 4):
+        return tag
+    names = {picture.concept for picture in pictures}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Bucket]) -> list[Problem]:
+    problems = []
+    pictures = dataset.pictures
+    lost = sum(item.pictures for item in dataset.left_out)
+    if lost:
+        problems.append(Problem("warning", f"{count_of(lost, 'picture')} left out; the list says why.",
+                                tuple(item.path for item in dataset.left_out if item.pictures)))
+    cut = [picture.path for picture, fit in zip(pictures, fits, strict=True) if fit.share_cut_off > _CUT_OFF_MUCH]
+    if cut:
+        problems.append(Problem("warning", f"{count_of(len(cut), 'picture')} of which more than a quarter is cut off, "
+                                           f"since no bucket has their shape: {names_of(cut)}.", tuple(cut)))
+    small = [picture.path for picture, fit in zip(pictures, fits, strict=True)
+             if fit.resized_width > _ENLARGED_MUCH * picture.width]
+    if small:
+        problems.append(Problem("warning", f"{count_of(len(small), 'picture')} less than half the training size; "
+                                           f"enlarged they are blurred: {names_of(small)}.", tuple(small)))
+    lone = [bucket for bucket, count in buckets.items() if count == 1]
+    if len(buckets) > 3 and len(lone) > len(buckets) / 2:
+        problems.append(Problem("note", f"{len(lone)} of {len(buckets)} buckets hold a single picture. Sets do better "
+                                        "when most pictures share a bucket or the buckets are evenly filled."))
+    shared = [path for path, count in Counter(picture.caption_path for picture in pictures).items() if count > 1]
+    if shared:
+        problems.append(Problem("note", f"{count_of(len(shared), 'caption file')} used by more than one picture, since "
+                                        f"their names differ in the ending only: {names_of(shared)}.", tuple(shared)))
+    return problems
+
+
+def _about_regularization(dataset: Dataset) -> list[Problem]:
+    """How many regularization pictures are used, and how often, to balance the others."""
+    if not dataset.regularization:
+        return []
+    used = balanced(dataset.pictures, dataset.regularization)
+    looks, own = (sum(picture.repeats for picture in pictures) for pictures in (used, dataset.pictures))
+    return [Problem("note", f"{len(used)} of {count_of(len(dataset.regularization), 'regularization picture')} are "
+                            f"used, with {count_of(looks, 'look')} an epoch beside {own} at your pictures.")]
+
+
+def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:
+    """Whether the activation tag stands first where it should."""
+    tag = settings.activation_tag.strip()
+    if not tag:
+        return []
+    without = [picture.path for picture in dataset.pictures if picture.caption_source == "file"
+               and split_tags(plain_caption(picture, settings), settings.caption_separator)[:1] != [tag]]
+    if not without:
+        return []
+    return [Problem("warning", f"{count_of(len(without), 'caption')} without the activation tag {tag!r} in the first "
+                               f"place: {names_of(without)}.", tuple(without))]
+
+
+def _thumbnail(picture: Picture, fit: Fit, folder: Path) -> dict[str, Any]:
+    return {"path": _relative(picture.path, folder), "width": picture.width, "height": picture.height,
+            "caption": picture.caption, "caption_source": picture.caption_source,
+            "bucket": [fit.bucket.width, fit.bucket.height],
+            "crop": [round(side, 1) for side in fit.kept_of(picture.width, picture.height)]}
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

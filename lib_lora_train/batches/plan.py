@@ -1,0 +1,145 @@
+"""Which pictures make up each batch and step, and how many steps a run has."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..config.groups.dataset import DatasetSettings
+from ..config.groups.training import TrainingSettings
+from ..errors import ConfigError
+from ..pictures.buckets import Bucket, BucketRule, Fit
+from ..pictures.scan import Dataset, Picture
+from .regularization import balanced
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Pictures in buckets. ``fits[i]`` belongs to ``pictures[i]``; everything else speaks of pictures by index."""
+
+    pictures: tuple[Picture, ...]
+    fits: tuple[Fit, ...]
+    batch_size: int
+    accumulation: int
+    max_epochs: int | None
+    max_steps: int | None
+
+    @cached_property
+    def by_bucket(self) -> dict[Bucket, tuple[int, ...]]:
+        """Indices of the pictures in each bucket, buckets and indices in order."""
+        found = defaultdict(list)
+        for index, fit in enumerate(self.fits):
+            found[fit.bucket].append(index)
+        return {bucket: tuple(found[bucket]) for bucket in sorted(found)}
+
+    @cached_property
+    def batches_per_epoch(self) -> int:
+        """Each bucket's looks at pictures (repeats counted) over the batch size, the last batch of each not filled."""
+        return sum(math.ceil(sum(self.pictures[index].repeats for index in indices) / self.batch_size)
+                   for indices in self.by_bucket.values())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches over gradient accumulation; the last step of an epoch may add up fewer."""
+        return math.ceil(self.batches_per_epoch / self.accumulation)
+
+    @property
+    def looks_per_epoch(self) -> int:
+        """How many pictures are seen in an epoch, repeats counted."""
+        return sum(picture.repeats for picture in self.pictures)
+
+    @property
+    def training_looks_per_epoch(self) -> int:
+        """The same without regularization pictures."""
+        return sum(picture.repeats for picture in self.pictures if not picture.regularization)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run: ``max_train_steps`` if it is given, or else those of all epochs."""
+        if self.max_steps is not None:
+            return self.max_steps
+        assert self.max_epochs is not None
+        return self.steps_per_epoch * self.max_epochs
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are begun; the last may be cut short by ``max_train_steps``."""
+        return math.ceil(self.total_steps / self.steps_per_epoch)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one for other pictures, captions, repeats or buckets: with it a run cannot go on exactly."""
+        parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit)
+                 for picture, fit in zip(self.pictures, self.fits, strict=True)]
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def epoch_batches(self, seed: int, epoch: int) -> list[list[int]]:
+        """The indices in each batch of an epoch: shuffled within each bucket, cut, then shuffled across buckets.
+
+        Follows from ``seed + epoch`` and the plan alone.
+        """
+        rng = random.Random(seed + epoch)
+        size = self.batch_size
+        batches: list[list[int]] = []
+        for indices in self.by_bucket.values():
+            looks = [index for index in indices for _ in range(self.pictures[index].repeats)]
+            rng.shuffle(looks)
+            batches += [looks[start:start + size] for start in range(0, len(looks), size)]
+        rng.shuffle(batches)
+        return batches
+
+    def batches_in_order(self) -> list[list[int]]:
+        """Every picture once, without repeats or shuffling, in batches of one bucket; for validation."""
+        size = self.batch_size
+        return [list(indices[start:start + size]) for indices in self.by_bucket.values()
+                for start in range(0, len(indices), size)]
+
+
+def plan_of(settings: DatasetSettings, dataset: Dataset, training: TrainingSettings) -> TrainingPlan:
+    """Put the pictures that are trained on into buckets: those not held out, and regularization pictures to match.
+
+    Raises ``ConfigError`` if ``training`` says neither epochs nor steps, ``ValueError`` if the resolution is no size.
+    """
+    if training.max_train_epochs is None and training.max_train_steps is None:
+        raise ConfigError("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
+    held_out = set(held_out_pictures(settings, dataset))
+    trained = tuple(picture for picture in dataset.pictures if picture not in held_out)
+    pictures = trained + balanced(trained, dataset.regularization)
+    return TrainingPlan(pictures, fits_of(settings, pictures), settings.train_batch_size,
+                        training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
+
+
+def held_out_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Picture, ...]:
+    """The pictures of ``dataset`` that ``validation_split`` keeps from training: at least one, never all.
+
+    Which ones follows from their folders' and own names and ``validation_seed``, so that a new picture in the
+    folder moves few others from one side to the other.
+    """
+    if not settings.validation_split or len(dataset.pictures) < 2:
+        return ()
+    count = min(max(1, round(settings.validation_split * len(dataset.pictures))), len(dataset.pictures) - 1)
+
+    def order(picture: Picture) -> bytes:
+        name = f"{settings.validation_seed}:{picture.path.parent.name}/{picture.path.name}"
+        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+
+    chosen = set(sorted(dataset.pictures, key=order)[:count])
+    return tuple(picture for picture in dataset.pictures if picture in chosen)
+
+
+def validation_plan_of(settings: DatasetSettings, pictures: Sequence[Picture],
+                       training: TrainingSettings) -> TrainingPlan:
+    """A plan of held-out ``pictures``, for ``batches_in_order``; nothing of them is held out or balanced again."""
+    return TrainingPlan(tuple(pictures), fits_of(settings, pictures), settings.train_batch_size,
+                        training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
+
+
+def fits_of(settings: DatasetSettings, pictures: Sequence[Picture]) -> tuple[Fit, ...]:
+    """How each picture is scaled and cropped."""
+    rule = BucketRule.of(settings)
+    return tuple(rule.fit(picture.width, picture.height) for picture in pictures)

@@ -1,0 +1,114 @@
+"""Changing the ``<lora:…>`` of a prompt: another epoch, another strength, other block weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from .lists import FULL_SD1
+from .presets import Entries, listed
+from .prompt_weights import LIST_NAMES, BlockSpec, read_arguments
+
+_TAG = re.compile(r"<(lora|lyco):([^<>]+)>")
+_EPOCH = re.compile(r"-(\d{6}|step\d{8})$")
+_OF_BLOCKS = (*LIST_NAMES, "x")
+
+
+def family_of(name: str) -> str:
+    """The name that all files of a run share: ``penny`` for ``penny-000004`` and ``penny-step00001000``."""
+    return _EPOCH.sub("", name)
+
+
+def epoch_order(name: str) -> tuple[int, str]:
+    """Sorts the files of a run: by epoch, by step, the last file at the end."""
+    match = _EPOCH.search(name)
+    return (2, "") if match is None else (1 if match[1].startswith("step") else 0, match[1])
+
+
+def has_lora(prompt: str) -> bool:
+    """Whether a LoRA is called in ``prompt``."""
+    return _TAG.search(prompt) is not None
+
+
+def with_file(prompt: str, families: Collection[str], name: str | None) -> str:
+    """``prompt`` with ``name`` in place of the file of the same ``families`` that it calls, or behind all if none is.
+
+    Without a ``name`` the call goes, and every other letter stays.
+    """
+    found = False
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal found
+        items = match[2].split(":")
+        if family_of(items[0]) not in families:
+            return match[0]
+        found = True
+        return "" if name is None else f"<{match[1]}:{':'.join([name, *items[1:]])}>"
+
+    changed = _TAG.sub(replace, prompt)
+    return changed if found or name is None else f"{changed} <lora:{name}:1>"
+
+
+def with_strength(prompt: str, unet: float | None = None, text_encoder: float | None = None) -> str:
+    """``prompt`` with other strengths for the first LoRA that it calls; ``None`` leaves that part as it is."""
+    def change(items: Sequence[str]) -> Sequence[str]:
+        numbers, named, rest = _strengths(items[1:])
+        te_now = _number(named.get("te", numbers[0] if numbers else "1"))
+        unet_now = _number(named["unet"] if "unet" in named else numbers[1] if len(numbers) > 1 else f"{te_now}")
+        if te_now is None or unet_now is None:
+            return items
+        te = te_now if text_encoder is None else text_encoder
+        return [items[0], f"{te:g}", f"{unet_now if unet is None else unet:g}",
+                *(f"dyn={number}" for number in numbers[2:3]), *rest]
+
+    return _first(prompt, change)
+
+
+def with_blocks(prompt: str, blocks: str) -> str:
+    """``prompt`` with ``blocks`` (a preset's name or a list) for the first LoRA that it calls; empty for none."""
+    def change(items: Sequence[str]) -> list[str]:
+        kept = [item for item in items[1:]
+                if item.partition("=")[0] not in LIST_NAMES and ("=" in item or _number(item) is not None)]
+        return [items[0], *(kept or ["1"]), *([f"lbw={blocks}"] if blocks else [])]
+
+    return _first(prompt, change)
+
+
+def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Entries]) -> str:
+    """``prompt`` with ``weight`` for one ``block`` of the first LoRA that it calls; the others keep theirs."""
+    def change(items: Sequence[str]) -> list[str]:
+        read = read_arguments(items, presets)
+        weights = dict(zip(FULL_SD1, (read.spec or BlockSpec()).weights, strict=True)) | {block: weight}
+        kept = [item for item in read.plain[1:] if item.partition("=")[0] not in _OF_BLOCKS]
+        return [items[0], *(kept or ["1"]), f"lbw={listed(weights, FULL_SD1)}"]
+
+    return _first(prompt, change)
+
+
+def _strengths(items: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Positional numbers, ``te=`` and ``unet=``, and all the rest, the older ``OUTX:0.5`` with its number included."""
+    numbers: list[str] = []
+    named: dict[str, str] = {}
+    rest: list[str] = []
+    older = False
+    for item in items:
+        name, equals, value = item.partition("=")
+        if equals and name in ("te", "unet"):
+            named[name] = value
+        elif not equals and not older and _number(item) is not None:
+            numbers.append(item)
+        else:
+            older = older or not equals
+            rest.append(item)
+    return numbers, named, rest
+
+
+def _first(prompt: str, change: Callable[[Sequence[str]], Sequence[str]]) -> str:
+    return _TAG.sub(lambda match: f"<{match[1]}:{':'.join(change(match[2].split(':')))}>", prompt, count=1)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,57 @@
+"""The activation tag, and elements that a LoRA should be able to show and to leave out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .editor.index import Caption, EditorIndex
+from .tags import plain
+
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class OnOff:
+    """How many pictures have an element and how many do not, and what to make of it."""
+
+    tag: str
+    on: int
+    off: int
+    advice: str
+
+
+def not_first(index: EditorIndex, tag: str) -> list[int]:
+    """The pictures whose caption does not begin with the activation tag; prose has to contain it at least."""
+    key = plain(tag)
+    return [number for number, entry in index.entries.items()
+            if key and not entry.caption.problem and not _begins_with(entry.caption, key, tag)]
+
+
+def on_and_off(index: EditorIndex, tag: str) -> OnOff:
+    """Count an element. The rule is that what is to be controlled must be shown with its tag, and be absent without."""
+    key = plain(tag)
+    counted = index.all & ~index.without_caption
+    on = (index.bits_of(key) & counted).bit_count()
+    off = counted.bit_count() - on
+    return OnOff(tag, on, off, _advice(tag, on, off))
+
+
+def _advice(tag: str, on: int, off: int) -> str:
+    if not on:
+        return f"No caption has {tag}."
+    if not off:
+        return (f"Every picture has {tag}, so it becomes a part of what is learned as a whole. To be able to leave it "
+                "out, add pictures without it; otherwise its tag can as well go.")
+    if on < _FEW:
+        return f"Only {on} with {tag}: too few to learn it apart. Add pictures that show it, or drop the tag."
+    if off < _FEW:
+        return f"Only {off} without {tag}: it will be hard to leave out. Add pictures without it, edited ones will do."
+    return f"Shown with and without {tag}, so that it can be asked for and left out."
+
+
+def _begins_with(caption: Caption, key: str, tag: str) -> bool:
+    if caption.prose:
+        words = r"[\s_]+".join(re.escape(word) for word in key.split(" "))
+        return re.search(rf"(?<!\w){words}(?!\w)", caption.line, re.IGNORECASE) is not None
+    return bool(caption.tags) and plain(caption.tags[0]) == key

@@ -1,0 +1,1 @@
+"""The doctor: checks of a whole dataset before training."""

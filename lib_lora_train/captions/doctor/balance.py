@@ -1,0 +1,50 @@
+"""The doctor on several concepts: how often each is seen, and the repeats that would balance them."""
+
+from __future__ import annotations
+
+from ...pictures.problems import count_of
+from ...pictures.scan import Concept, Dataset
+from ..editor.editor import CaptionEditor
+from .report import Finding, Group, Mend
+
+_UNEVEN = 1.5
+
+
+def about_balance(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
+    """Whether one concept is seen much more often than another, with the repeats that even it out."""
+    concepts = [concept for concept in (dataset.concepts if dataset is not None else ()) if concept.pictures]
+    if len(concepts) < 2:
+        return []
+    looks = {concept: concept.repeats * concept.pictures for concept in concepts}
+    if max(looks.values()) <= _UNEVEN * min(looks.values()):
+        return [Finding("balance", "good", "The concepts are balanced",
+                        f"Each is seen {min(looks.values())} to {max(looks.values())} times an epoch.")]
+    proposed = balanced_repeats(concepts)
+    groups = tuple(_group(editor, concept, proposed[concept]) for concept in concepts)
+    most, least = max(concepts, key=looks.__getitem__), min(concepts, key=looks.__getitem__)
+    return [Finding("balance", "warning", "The concepts are not balanced",
+                    f"{_name(most)} is seen {looks[most]} times an epoch, {_name(least)} {looks[least]} times; the one "
+                    "seen most takes over. Characters want about the same number each, and backgrounds no more than "
+                    "characters: that much the program cannot see.", groups=groups)]
+
+
+def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
+    """Repeats that let each concept be seen about as often as the one with most pictures at one repeat."""
+    most = max(concept.pictures for concept in concepts)
+    return {concept: max(1, round(most / concept.pictures)) for concept in concepts}
+
+
+def _group(editor: CaptionEditor, concept: Concept, repeats: int) -> Group:
+    folder = concept.folder.relative_to(editor.folder).as_posix()
+    looks = concept.pictures * concept.repeats
+    text = (f"{_name(concept)}: {count_of(concept.pictures, 'picture')}, {count_of(concept.repeats, 'repeat')}, "
+            f"{looks} times an epoch; with {count_of(repeats, 'repeat')}, {repeats * concept.pictures} times.")
+    number, _, rest = concept.folder.name.partition("_")
+    if repeats == concept.repeats or not number.isdecimal():
+        return Group(text, ())
+    return Group(text, (), (Mend(f"Use {count_of(repeats, 'repeat')}", "rename-folder", (),
+                                 {"folder": folder, "name": f"{repeats}_{rest}"}),))
+
+
+def _name(concept: Concept) -> str:
+    return concept.name or concept.folder.name

@@ -1,0 +1,74 @@
+"""The doctor: what is wrong with a dataset before it is trained on, in words and pictures, each with its mend."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...config.groups.dataset import DatasetSettings
+from ...errors import DatasetError
+from ...pictures.buckets import BucketRule
+from ...pictures.scan import Dataset, survey
+from ..editor.editor import CaptionEditor
+from ..editor.index import Entry
+from .balance import about_balance
+from .captions import about_captions
+from .pictures import about_pictures
+from .report import LEVELS, Finding
+from .shapes import Crop, ShapeCount, about_shapes, crops, shapes
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, the worst first; how the pictures fall into buckets; and what is cut off of each picture."""
+
+    pictures: int
+    findings: tuple[Finding, ...]
+    shapes: tuple[ShapeCount, ...]
+    crops: tuple[Crop, ...]
+    tokens_exact: bool
+    problem: str = ""
+
+
+def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
+            progress: Callable[[int, int], bool]) -> Report:
+    """Look at every picture and caption. ``progress(done, total)`` counts decoded pictures and says whether to go on.
+
+    ``settings`` and ``max_tokens`` are those of the training to come.
+
+    Takes about ten milliseconds a picture the first time, which the cache remembers. Raises ``DatasetError``.
+    """
+    editor.refresh()
+    editor.read_sizes()
+    with editor.lock:
+        entries = list(editor.index.entries.values())
+    editor.facts.measure([entry.file for entry in entries], progress)
+    rule = BucketRule.of(settings)
+    dataset, problem = _as_trained(editor, settings)
+    trained = _trained(editor, dataset)
+    found = about_pictures(editor, dataset, rule, entries, trained)
+    with editor.lock:
+        numbers = [entry.id for entry in trained if entry.id in editor.index.entries]
+        found += about_captions(editor, settings.activation_tag.strip(), max_tokens, numbers)
+        found += about_shapes(editor, rule, settings, numbers)
+        found += about_balance(editor, dataset)
+        return Report(len(numbers), tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level))),
+                      shapes(editor, rule, numbers), crops(editor, rule, numbers), editor.tokens.exact, problem)
+
+
+def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:
+    """What the training would make of the folder, or why it would refuse it."""
+    try:
+        return survey(dataclasses.replace(settings, train_data_dir=str(editor.folder))), ""
+    except DatasetError as problem:
+        return None, str(problem)
+
+
+def _trained(editor: CaptionEditor, dataset: Dataset | None) -> Sequence[Entry]:
+    """The pictures that are trained on; all if the training would refuse the folder as it is."""
+    with editor.lock:
+        if dataset is None:
+            return [editor.index.entries[number] for number in editor.order()]
+        paths = (picture.path.relative_to(editor.folder).as_posix() for picture in dataset.pictures)
+        return [entry for path in paths if (entry := editor.index.of_path(path)) is not None]

@@ -1,0 +1,140 @@
+"""The doctor on pictures: left out, damaged, alike, too small, blurred, endings in capitals."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...pictures.buckets import BucketRule
+from ...pictures.duplicates import groups_of_near_duplicates
+from ...pictures.folders import REGULARIZATION_FOLDER, LeftOut
+from ...pictures.problems import count_of
+from ...pictures.scan import Dataset
+from ..editor.editor import CaptionEditor
+from ..editor.index import Entry
+from .report import Finding, Group, Mend, picture_finding
+
+BLURRED_BELOW = 0.08
+ENLARGED_MUCH = 1.5
+_PLAIN_BITS = 4
+
+
+def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketRule, entries: Sequence[Entry],
+                   trained: Sequence[Entry]) -> list[Finding]:
+    """Everything about pictures as such: all ``entries`` of the editor, of which ``trained`` are trained on."""
+    return [*_left_out(editor, dataset), *_damaged(editor, entries), *_duplicates(editor, trained),
+            *_small(trained, rule), *_blurred(editor, trained), *_capital_endings(entries)]
+
+
+def _left_out(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
+    items = [*(dataset.left_out if dataset is not None else ()), *editor.left_out]
+    lost = sum(item.pictures for item in items)
+    files = tuple(sorted({(_relative(item.path, editor.folder), _words(item)) for item in items}))
+    if not files:
+        return []
+    mends = tuple(Mend(f"Rename {item.path.name} to 1_{item.path.name}", "rename-folder", (),
+                       {"folder": _relative(item.path, editor.folder), "name": f"1_{item.path.name}"})
+                  for item in items if _lacks_repeats(item))
+    level = "warning" if lost else "note"
+    return [Finding("left-out", level, f"{count_of(lost, 'picture')} left out" if lost else "Files that are not used",
+                    "The training passes these by. Other trainers do so without a word, and count wrong steps then.",
+                    mends=mends, files=files)]
+
+
+def _lacks_repeats(item: LeftOut) -> bool:
+    return item.pictures > 0 and item.path.is_dir() and "number of repeats" in item.reason \
+        and item.path.name.lower() != REGULARIZATION_FOLDER
+
+
+def _words(item: LeftOut) -> str:
+    return item.reason if item.pictures < 2 else f"{item.reason} ({item.pictures} pictures)"
+
+
+def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
+    broken = []
+    for entry in entries:
+        header, marks = editor.facts.header(entry.file), editor.facts.marks(entry.file)
+        reason = (header.reason if header is not None else "") or (marks.reason if marks is not None else "")
+        if reason:
+            broken.append((entry, reason))
+    found = picture_finding("damaged", "error", f"{count_of(len(broken), 'picture')} cannot be decoded",
+                            "Save them again from the original, or delete them. What is deleted goes to the trash "
+                            "folder and comes back with undo.",
+                            [entry.id for entry, _ in broken], Mend("Delete them", "delete"))
+    return [Finding(item.id, item.level, item.title, item.text, item.numbers, item.mends,
+                    files=tuple((entry.path, reason) for entry, reason in broken)) for item in found]
+
+
+def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
+    """Plain pictures (no bit set, or nearly none) look alike by their hash without being so; they are not compared."""
+    measured = [(entry, marks) for entry in entries
+                if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
+                and _PLAIN_BITS <= marks.difference_hash.bit_count() <= 64 - _PLAIN_BITS]
+    groups = []
+    for places in groups_of_near_duplicates([marks.difference_hash for _, marks in measured],
+                                            [bytes.fromhex(marks.colours) for _, marks in measured]):
+        alike = sorted((measured[place][0] for place in places),
+                       key=lambda entry: (-entry.width * entry.height, -entry.file.size, entry.path))
+        rest = tuple(entry.id for entry in alike[1:])
+        groups.append(Group(f"{alike[0].name} ({alike[0].width}x{alike[0].height}) is the largest of {len(alike)}.",
+                            tuple(entry.id for entry in alike), (Mend("Delete the others", "delete", rest),)))
+    if not groups:
+        return []
+    spare = tuple(number for group in groups for mend in group.mends for number in mend.numbers)
+    return [Finding("duplicates", "warning", f"{count_of(len(groups), 'group')} of pictures that are nearly the same",
+                    "What is seen more often weighs more, and its details are learned as if they always belonged "
+                    "there. Keep the best of each, unless the difference is what you want to teach.",
+                    tuple(number for group in groups for number in group.numbers),
+                    (Mend("Keep the largest of each", "delete", spare),), tuple(groups))]
+
+
+def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
+    small = []
+    for entry in entries:
+        if entry.width:
+            fit = rule.fit(entry.width, entry.height)
+            if fit.resized_width > ENLARGED_MUCH * entry.width:
+                small.append(entry)
+    size = f"{rule.width}x{rule.height}"
+    mend = Mend("Delete them", "delete")
+    if 2 * len(small) > len(entries):
+        side = _side_of(small)
+        mend = Mend(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
+    return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {size}",
+                           "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
+                           "enlarge them with an upscaler, or leave them out.",
+                           [entry.id for entry in small], mend)
+
+
+def _side_of(entries: Sequence[Entry]) -> int:
+    """The side in pixels of a square as large as the middle one of ``entries``, in steps of 64, at least 256."""
+    side = statistics.median(math.sqrt(entry.width * entry.height) for entry in entries)
+    return max(256, 64 * int(side // 64))
+
+
+def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
+    blurred = [(marks.sharpness, entry) for entry in entries
+               if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
+               and marks.sharpness < BLURRED_BELOW]
+    return picture_finding("blurred", "warning", f"{count_of(len(blurred), 'picture')} may be blurred",
+                           "No edge in them is sharp. The guide leaves out blurry pictures unless there are no others; "
+                           "look at them, since soft drawings look the same to a program.",
+                           [entry.id for _, entry in sorted(blurred, key=lambda item: (item[0], item[1].path))],
+                           Mend("Delete them", "delete"))
+
+
+def _capital_endings(entries: Sequence[Entry]) -> list[Finding]:
+    capital = [entry.id for entry in entries if Path(entry.name).suffix != _ending(entry)]
+    return picture_finding("capitals", "note", f"{count_of(len(capital), 'picture')} with an ending in capitals",
+                           "They are trained on here; other trainers pass by .PNG and .JPG on Linux.",
+                           capital, Mend("Write the endings in small letters", "lower-case"))
+
+
+def _ending(entry: Entry) -> str:
+    return Path(entry.name).suffix.lower()
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

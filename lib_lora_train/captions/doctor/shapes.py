@@ -1,0 +1,107 @@
+"""The doctor on shapes: how pictures fall into buckets, and what is cut off of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...config.groups.dataset import DatasetSettings
+from ...pictures.buckets import Bucket, BucketRule
+from ...pictures.problems import count_of
+from ..editor.editor import CaptionEditor
+from .report import Finding, Mend
+
+_CUT_MUCH = 0.15
+_MOST_CROPS = 300
+_ONE_BUCKET = 0.7
+_EVEN = 3.0
+_GUIDE_MINIMUM, _GUIDE_MAXIMUM = 320, 768
+
+
+@dataclass(frozen=True)
+class ShapeCount:
+    """A bucket with the pictures in it."""
+
+    width: int
+    height: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What is trained on of a picture: ``kept`` is left, top, right, bottom as shares (0 to 1) of its sides."""
+
+    number: int
+    width: int
+    height: int
+    bucket: tuple[int, int]
+    kept: tuple[float, float, float, float]
+    cut_off: float
+
+
+def shapes(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tuple[ShapeCount, ...]:
+    """The buckets that are used, fullest first."""
+    found: dict[Bucket, list[int]] = {}
+    for number in trained:
+        entry = editor.index.entries[number]
+        if entry.width:
+            found.setdefault(rule.fit(entry.width, entry.height).bucket, []).append(number)
+    return tuple(ShapeCount(bucket.width, bucket.height, tuple(numbers))
+                 for bucket, numbers in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def crops(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tuple[Crop, ...]:
+    """The crop of each picture, those that lose most first; 300 at most."""
+    found = []
+    for number in trained:
+        entry = editor.index.entries[number]
+        if not entry.width:
+            continue
+        fit = rule.fit(entry.width, entry.height)
+        left, top, right, bottom = fit.kept_of(entry.width, entry.height)
+        kept = (left / entry.width, top / entry.height, right / entry.width, bottom / entry.height)
+        found.append(Crop(number, entry.width, entry.height, (fit.bucket.width, fit.bucket.height),
+                          (round(kept[0], 4), round(kept[1], 4), round(kept[2], 4), round(kept[3], 4)),
+                          round(fit.share_cut_off, 4)))
+    found.sort(key=lambda crop: -crop.cut_off)
+    return tuple(found[:_MOST_CROPS])
+
+
+def about_shapes(editor: CaptionEditor, rule: BucketRule, settings: DatasetSettings,
+                 trained: Sequence[int]) -> list[Finding]:
+    """The guide's advice: most pictures in one bucket, or buckets about evenly filled; and what loses much."""
+    return [*_spread(shapes(editor, rule, trained), settings), *_cut(crops(editor, rule, trained))]
+
+
+def _spread(found: Sequence[ShapeCount], settings: DatasetSettings) -> list[Finding]:
+    counts = Counter({(shape.width, shape.height): len(shape.numbers) for shape in found})
+    if not counts:
+        return []
+    total, most, least = sum(counts.values()), max(counts.values()), min(counts.values())
+    (width, height), _ = counts.most_common(1)[0]
+    if len(counts) == 1 or most >= _ONE_BUCKET * total:
+        text = f"{most} of {total} pictures share the bucket {width}x{height}, which is how sets do best."
+        return [Finding("buckets", "good", "Most pictures share a bucket", text)]
+    if most <= _EVEN * least:
+        return [Finding("buckets", "good", "The buckets are evenly filled",
+                        f"{count_of(len(counts), 'bucket')} with {least} to {most} pictures each.")]
+    lone = [number for shape in found if len(shape.numbers) == 1 for number in shape.numbers]
+    mends = [Mend(f"Show {count_of(len(lone), 'picture')} alone in a bucket", "show", tuple(lone))] if lone else []
+    if settings.max_bucket_reso > _GUIDE_MAXIMUM or settings.min_bucket_reso < _GUIDE_MINIMUM:
+        mends.append(Mend(f"Use buckets of {_GUIDE_MINIMUM} to {_GUIDE_MAXIMUM} pixels", "settings", (0,),
+                          {"dataset.min_bucket_reso": max(_GUIDE_MINIMUM, settings.min_bucket_reso),
+                           "dataset.max_bucket_reso": min(_GUIDE_MAXIMUM, settings.max_bucket_reso)}))
+    return [Finding("buckets", "note", f"{count_of(len(counts), 'bucket')}, unevenly filled",
+                    f"The fullest has {most} pictures, the emptiest {least}. Sets do better when most pictures share a "
+                    "bucket or the buckets hold about the same number: crop the odd ones to the common shape, or "
+                    "narrow the bucket sizes so that there are fewer.", tuple(lone), tuple(mends))]
+
+
+def _cut(found: Sequence[Crop]) -> list[Finding]:
+    much = [crop.number for crop in found if crop.cut_off > _CUT_MUCH]
+    if not much:
+        return []
+    return [Finding("cropped", "warning", f"{count_of(len(much), 'picture')} lose more than {100 * _CUT_MUCH:.0f}% at "
+                    "the edges", "No bucket has their shape. See in the preview whether anything that matters is cut "
+                    "off; if so, crop them by hand or widen the bucket sizes.", tuple(much))]

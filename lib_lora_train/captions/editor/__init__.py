@@ -1,0 +1,1 @@
+"""The caption editor of one dataset: files, index, operations and queries."""

@@ -1,0 +1,333 @@
+"""The caption editor of one dataset: its index kept in step with the files, edits through the undo journal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...config.groups.dataset import DatasetSettings
+from ...errors import DatasetError
+from ...files.confine import inside
+from ...files.swap import Stamp
+from ...pictures.buckets import BucketRule
+from ...pictures.facts import PictureFacts
+from ...pictures.folders import LeftOut
+from ...pictures.listing import Listing, PictureFile, list_folder
+from ...pictures.problems import count_of
+from ..caption_file import as_utf8, bytes_of
+from ..confidences import Confidences, confidences_file, read_confidences
+from ..filter import parse
+from ..journal.apply import ConflictError, read_bytes
+from ..journal.format import Change, Move, Write
+from ..journal.journal import Applied, History, Journal
+from ..journal.recover import sentences
+from ..tags import plain, split_tags
+from ..tokens import TokenCounter
+from .index import Caption, EditorIndex, Entry
+from .operations import Operation, Surroundings, describe, edited
+from .query import Measures, pictures_of, tokens_of
+
+_LIKELY = 0.6
+_MOST_LIKELY = 12
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an edit did: a sentence, the numbers of the pictures whose captions changed, and what was left alone."""
+
+    label: str
+    changed: tuple[int, ...]
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A caption before and after an operation that was not carried out."""
+
+    number: int
+    before: str
+    after: str
+
+
+class CaptionEditor:
+    """One dataset, open for editing. Safe for several threads.
+
+    ``revision`` grows with every change of the index; a page that has an older one is out of date.
+    """
+
+    def __init__(self, folder: Path, settings: DatasetSettings, cache: Path, tokens: TokenCounter) -> None:
+        """Finish what an earlier session left half done, and read everything but the pictures' sizes.
+
+        ``folder`` is resolved; ``cache`` is a folder for what can be made again.
+        Raises ``DatasetError`` if the folder cannot be read or written.
+        """
+        self.folder = folder
+        self.settings = settings
+        self.tokens = tokens
+        self.revision = 0
+        self.left_out: list[LeftOut] = []
+        self.facts = PictureFacts(folder, cache)
+        self.lock = threading.RLock()
+        self.journal = Journal(folder)
+        self.messages = sentences(self.journal.recover())
+        self.index = EditorIndex(settings.caption_separator)
+        self._order: list[int] = []
+        self._confidences: tuple[Stamp | None, Confidences] | None = None
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Take in what other programs have changed since; whether there was anything. Raises ``DatasetError``."""
+        with self.lock:
+            listing = list_folder(self.folder, self.settings.caption_extension)
+            self.left_out = listing.left_out
+            changed = self._take_in_pictures(listing)
+            changed = self._take_in_captions(listing) or changed
+            if changed:
+                self._order = self.index.by_path()
+                self.revision += 1
+            return changed
+
+    def read_sizes(self) -> None:
+        """Read the pictures' headers and count tokens, which takes seconds at first, so that filters are quick."""
+        with self.lock:
+            files = [entry.file for entry in self.index.entries.values()]
+        self.facts.read_headers(files)
+        with self.lock:
+            for entry in self.index.entries.values():
+                header = self.facts.header(entry.file)
+                if header is not None:
+                    entry.width, entry.height = header.width, header.height
+        for caption in list(self.index.captions.values()):
+            tokens_of(caption, self.tokens.count)
+
+    def order(self) -> Sequence[int]:
+        """The numbers of all pictures, by folder and name."""
+        return self._order
+
+    def filtered(self, text: str) -> int:
+        """The set of pictures that the filter ``text`` means. Raises ``FilterError``."""
+        tree = parse(text)
+        with self.lock:
+            if tree is None:
+                return self.index.all
+            measures = Measures(BucketRule.of(self.settings), self.tokens.count)
+            return pictures_of(tree, self.index, measures)
+
+    def entry(self, number: int) -> Entry:
+        """The picture of this number. Raises ``DatasetError`` if it is gone."""
+        entry = self.index.entries.get(number)
+        if entry is None:
+            raise DatasetError("That picture is not there any more. The list was read again.")
+        return entry
+
+    def confidences(self) -> Confidences:
+        """What the last tagging run left; read again when the file has changed. Raises ``DatasetError``."""
+        file = confidences_file(self.folder)
+        stamp = Stamp.of(file.stat()) if file.is_file() else None
+        with self.lock:
+            if self._confidences is None or self._confidences[0] != stamp:
+                self._confidences = stamp, read_confidences(self.folder)
+            return self._confidences[1]
+
+    def preview(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> list[Preview]:
+        """What ``operation`` would change. Raises ``DatasetError`` if it cannot be done."""
+        with self.lock:
+            captions = self._editable(numbers)
+            texts = self._after(operation, captions, activation_tag)
+            return [Preview(caption.users[0], caption.text or "", after)
+                    for caption, after in zip(captions, texts, strict=True) if after != (caption.text or "")]
+
+    def apply(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> Outcome:
+        """Carry out ``operation`` on the captions of the pictures ``numbers``; one step of undo.
+
+        Raises ``ConflictError`` or ``DatasetError`` with nothing written.
+        """
+        wanted = list(numbers)
+        with self.lock:
+            captions = self._editable(wanted)
+            texts = self._after(operation, captions, activation_tag)
+            new = {caption.path: text for caption, text in zip(captions, texts, strict=True)
+                   if text != (caption.text or "")}
+            left = self._left_alone(operation, wanted)
+            return self._write_texts(describe(operation, len(new)), new, left)
+
+    def set_texts(self, texts: Mapping[int, str], label: str = "") -> Outcome:
+        """Give pictures new captions; one step of undo. Raises as ``apply``."""
+        with self.lock:
+            new: dict[str, str] = {}
+            for number, text in texts.items():
+                caption = self.entry(number).caption
+                if caption.problem:
+                    raise DatasetError(caption.problem)
+                if text != (caption.text or ""):
+                    new[caption.path] = text
+            first = self.entry(next(iter(texts))).name if texts else ""
+            name = label or (f"Edited the caption of {first}" if len(texts) == 1
+                             else f"Edited {count_of(len(new), 'caption')}")
+            return self._write_texts(name, new, ())
+
+    def save_as_utf8(self, numbers: Iterable[int]) -> Outcome:
+        """Write captions that are in another encoding as UTF-8; one step of undo. Raises as ``apply``."""
+        with self.lock:
+            captions = [caption for caption in self._captions(numbers) if caption.problem and caption.data is not None]
+            changes = [Write(caption.path, caption.data, as_utf8(caption.data or b"", caption.path))
+                       for caption in captions]
+            return self.carry_out(f"Saved {count_of(len(changes), 'caption')} as UTF-8", changes)
+
+    def carry_out(self, label: str, changes: Sequence[Change], left: Sequence[str] = ()) -> Outcome:
+        """Make ``changes`` as one step of undo. Raises ``ConflictError`` (after reading anew) or ``DatasetError``."""
+        with self.lock:
+            if not changes:
+                return Outcome("Nothing had to be changed.", (), tuple(left))
+            stamps = {change.path: stamp for change in changes
+                      if isinstance(change, Write) and (stamp := self._known(change.path, change.old)) is not None}
+            return self._through(lambda: self.journal.do(label, changes, stamps), left)
+
+    def undo(self, leave: Sequence[str] = ()) -> Outcome:
+        """Take back the last edit, but for the files ``leave``. Raises as ``carry_out``."""
+        with self.lock:
+            return self._through(lambda: self.journal.undo(self._known, leave), ())
+
+    def redo(self, leave: Sequence[str] = ()) -> Outcome:
+        """Do again what was undone last, but for the files ``leave``. Raises as ``carry_out``."""
+        with self.lock:
+            return self._through(lambda: self.journal.redo(self._known, leave), ())
+
+    def history(self) -> History:
+        """What can be undone and redone. Raises ``DatasetError`` if the journal is damaged."""
+        return self.journal.history()
+
+    def picture(self, relative: str) -> Path:
+        """The file of a picture of this dataset. Raises ``DatasetError`` if it is none, or lies outside."""
+        path = inside(self.folder, relative)
+        if self.index.of_path(relative) is None:
+            raise DatasetError(f"{relative!r} is no picture of this dataset.")
+        return path
+
+    def _through(self, act: Callable[[], Applied], left: Sequence[str]) -> Outcome:
+        try:
+            applied = act()
+        except ConflictError:
+            self.refresh()
+            raise
+        changed: list[int] = []
+        for change in applied.changes:
+            if isinstance(change, Write) and (caption := self.index.captions.get(change.path)) is not None:
+                self.index.set_caption(caption, change.new, applied.stamps[change.path])
+                changed += caption.users
+        self.revision += 1
+        if any(isinstance(change, Move) for change in applied.changes):
+            self.refresh()
+        return Outcome(applied.label, tuple(changed), tuple(left))
+
+    def _known(self, path: str, content: bytes | None) -> Stamp | None:
+        caption = self.index.captions.get(path)
+        return caption.stamp if caption is not None and caption.data == content else None
+
+    def _captions(self, numbers: Iterable[int]) -> list[Caption]:
+        """The different captions of the pictures ``numbers``; of those that are gone, none."""
+        entries = (self.index.entries.get(number) for number in numbers)
+        return list({entry.caption.path: entry.caption for entry in entries if entry is not None}.values())
+
+    def _editable(self, numbers: Iterable[int]) -> list[Caption]:
+        return [caption for caption in self._captions(numbers) if not caption.problem]
+
+    def _after(self, operation: Operation, captions: Sequence[Caption], activation_tag: str) -> list[str]:
+        around = Surroundings(self.settings.caption_separator, activation_tag, self.index.count_of, self.tokens.count)
+        sure = None
+        if operation.kind == "sort" and operation.order == "confidence":
+            known = self.confidences()
+            sure = [known.of(self.index.entries[caption.users[0]].path) for caption in captions]
+        return edited([caption.text or "" for caption in captions], operation, around, sure)
+
+    def _left_alone(self, operation: Operation, numbers: Iterable[int]) -> list[str]:
+        captions = self._captions(numbers)
+        damaged = sum(bool(caption.problem) for caption in captions)
+        prose = sum(caption.prose for caption in captions)
+        left = [f"{count_of(damaged, 'caption')} in another encoding than UTF-8 left alone."] if damaged else []
+        if prose and not operation.include_prose and operation.kind not in ("regex_caption", "join_lines"):
+            left.append(f"{count_of(prose, 'prose caption')} left alone.")
+        return left
+
+    def _write_texts(self, label: str, texts: Mapping[str, str], left: Sequence[str]) -> Outcome:
+        changes = []
+        for path, text in texts.items():
+            before = self.index.captions[path].data
+            new = bytes_of(text, before)
+            if new != before:
+                changes.append(Write(path, before, new))
+        return self.carry_out(label, changes, left)
+
+    def _take_in_pictures(self, listing: Listing) -> bool:
+        found = {file.path: file for file in listing.pictures}
+        known = {entry.path: entry for entry in self.index.entries.values()}
+        changed = False
+        for path, entry in known.items():
+            file = found.get(path)
+            if file is None or file.caption != entry.caption.path:
+                self.index.remove(entry)
+                changed = True
+            elif file != entry.file:
+                entry.file, entry.width, entry.height = file, 0, 0
+                changed = True
+        for path, file in found.items():
+            if self.index.of_path(path) is None:
+                self._add(file)
+                changed = True
+        return changed
+
+    def _add(self, file: PictureFile) -> None:
+        entry = self.index.add(file)
+        header = self.facts.header(file)
+        if header is not None:
+            entry.width, entry.height = header.width, header.height
+
+    def _take_in_captions(self, listing: Listing) -> bool:
+        changed = False
+        for caption in self.index.captions.values():
+            stamp = listing.captions.get(caption.path)
+            blocked = listing.blocked.get(caption.path, "")
+            if blocked:
+                changed = changed or caption.problem != blocked
+                self.index.set_blocked(caption, None, blocked)
+            elif stamp != caption.stamp:
+                changed = self._read_caption(caption, stamp) or changed
+        return changed
+
+    def _read_caption(self, caption: Caption, stamp: Stamp | None) -> bool:
+        data = None
+        if stamp is not None:
+            try:
+                data = read_bytes(f"{self.folder}/{caption.path}")
+            except FileNotFoundError:
+                stamp = None
+            except OSError as problem:
+                self.index.set_blocked(caption, stamp, f"{caption.path} cannot be read: {problem.strerror}.")
+                return True
+        changed = data != caption.data
+        self.index.set_caption(caption, data, stamp)
+        return changed
+
+
+def numbers_in(editor: CaptionEditor, numbers: Sequence[int] | None, filter_text: str) -> list[int]:
+    """The pictures that an action is for: those named, or all that the filter means."""
+    if numbers is not None:
+        return list(numbers)
+    return editor.index.members(editor.filtered(filter_text), editor.order())
+
+
+def tags_of_picture(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
+    """All parts of a caption with how many pictures have each and how sure the tagger was (``None``: not known)."""
+    sure = editor.confidences().of(entry.path)
+    return [{"tag": tag, "count": editor.index.count_of(plain(tag)), "confidence": sure.get(plain(tag))}
+            for tag in split_tags(entry.caption.line, editor.settings.caption_separator)]
+
+
+def likely_tags(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
+    """Tags that the tagger is sure of and the caption does not have, the surest first."""
+    found = [(value, tag) for tag, value in editor.confidences().as_written(entry.path)
+             if value >= _LIKELY and plain(tag) not in entry.caption.keys]
+    found.sort(key=lambda item: (-item[0], item[1]))
+    return [{"tag": tag, "confidence": value} for value, tag in found[:_MOST_LIKELY]]

@@ -1,0 +1,265 @@
+"""What can be done to captions: each operation takes one caption's text and gives the new one.
+
+Operations on tags leave prose alone unless they are told to include it; then they work on whole words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import DatasetError
+from ...pictures.problems import count_of
+from ..caption_file import used_line
+from ..patterns import check_pattern, substitute, wildcard_matcher
+from ..tags import PlainTags, is_prose, join_tags, plain, split_tags, unique
+
+KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
+PLACES = ("first", "last", "after")
+ORDERS = ("count", "confidence", "alphabet", "activation")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on captions.
+
+    ``add``: ``tags`` at ``place`` (``after``: behind the tag ``after``, where there is one). ``remove``: ``tags``.
+    ``replace``: every one of ``tags`` by ``replacement``, once (this merges tags, too). In both ``*`` is a wildcard.
+    ``dedupe``; ``sort`` by ``order``. ``regex_tag`` and ``regex_caption``: ``pattern`` becomes ``replacement`` in each
+    tag or in the whole text. ``join_lines``: all lines become the first, which alone is trained on. ``cut``: the last
+    tags go until ``limit`` tokens are left.
+    """
+
+    kind: str
+    tags: tuple[str, ...] = ()
+    replacement: str = ""
+    place: str = "last"
+    after: str = ""
+    order: str = "alphabet"
+    pattern: str = ""
+    ignore_case: bool = False
+    limit: int = 0
+    include_prose: bool = False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What operations need to know beside the caption: how tags are written, the activation tag, and tag statistics.
+
+    ``counts`` gives how many captions of the dataset have a ``plain`` tag, ``tokens`` how many tokens a text has.
+    """
+
+    separator: str = ","
+    activation_tag: str = ""
+    counts: Callable[[str], int] = field(default=lambda key: 0)
+    tokens: Callable[[str], int] = field(default=len)
+
+
+def check_operation(operation: Operation) -> None:
+    """Raise ``DatasetError`` that says what is missing or wrong, so that nothing is half done."""
+    kind = operation.kind
+    if kind not in KINDS:
+        raise DatasetError(f"{kind!r} is nothing that can be done to captions. Choose one of: {', '.join(KINDS)}.")
+    if kind in ("add", "remove", "replace") and not any(tag.strip() for tag in operation.tags):
+        raise DatasetError("No tag is given. Type the tag.")
+    if kind == "add" and operation.place not in PLACES:
+        raise DatasetError(f"A tag can be added first, last or after another, not {operation.place!r}.")
+    if kind == "add" and operation.place == "after" and not operation.after.strip():
+        raise DatasetError("The tag to add it after is not given.")
+    if kind == "sort" and operation.order not in ORDERS:
+        raise DatasetError(f"Tags can be sorted by {', '.join(ORDERS)}, not by {operation.order!r}.")
+    if kind == "cut" and operation.limit < 1:
+        raise DatasetError(f"A caption cannot be cut to {operation.limit} tokens.")
+    if kind.startswith("regex"):
+        if not operation.pattern:
+            raise DatasetError("No pattern is given.")
+        check_pattern(operation.pattern, operation.replacement)
+
+
+def edited(texts: Sequence[str], operation: Operation, around: Surroundings,
+           confidences: Sequence[Mapping[str, float]] | None = None) -> list[str]:
+    """The texts after ``operation``; one that it does not concern comes back exactly as it was.
+
+    ``confidences``, one mapping of ``plain`` tags for each text, are used by ``sort`` only.
+    Raises ``DatasetError`` if the operation is not complete or its pattern takes too long.
+    """
+    check_operation(operation)
+    if operation.kind == "regex_caption":
+        return substitute(operation.pattern, operation.replacement, texts, operation.ignore_case)
+    if operation.kind == "join_lines":
+        return [_joined_lines(text, around.separator) for text in texts]
+    if operation.kind == "regex_tag":
+        return _each_tag_substituted(texts, operation, around.separator)
+    edit = _editor_of(operation, around)
+    known: Sequence[Mapping[str, float]] = confidences or [{}] * len(texts)
+    return [_with_tags(text, operation, around, edit, sure) for text, sure in zip(texts, known, strict=True)]
+
+
+TagEdit = Callable[[list[str], Mapping[str, float]], list[str]]
+
+
+def _with_tags(text: str, operation: Operation, around: Surroundings, edit: TagEdit, sure: Mapping[str, float]) -> str:
+    cut = used_line(text)
+    if is_prose(cut.line, around.separator):
+        return cut.with_line(_edited_prose(cut.line, operation, around)) if operation.include_prose else text
+    before = split_tags(cut.line, around.separator)
+    after = edit(before, sure)
+    return text if after == before else cut.with_line(join_tags(after, around.separator))
+
+
+def _editor_of(operation: Operation, around: Surroundings) -> TagEdit:
+    """The function that makes a caption's new tags of its old ones."""
+    keys = PlainTags()
+    tags = unique(tag.strip() for tag in operation.tags if tag.strip())
+    if operation.kind == "add":
+        return lambda before, sure: _added(before, tags, operation, plain(around.activation_tag), keys)
+    if operation.kind == "remove":
+        fits = _any_of(tags)
+        return lambda before, sure: [tag for tag in before if not fits(keys[tag])]
+    if operation.kind == "replace":
+        fits, new = _any_of(tags), split_tags(operation.replacement, around.separator)
+        return lambda before, sure: _replaced(before, fits, new, keys)
+    if operation.kind == "dedupe":
+        return lambda before, sure: unique(before)
+    if operation.kind == "cut":
+        return lambda before, sure: _cut(before, operation.limit, around)
+    return lambda before, sure: _sorted(before, operation.order, around, sure, keys)
+
+
+def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
+    keys = {plain(pattern) for pattern in patterns}
+    matchers = [wildcard_matcher(key) for key in keys if "*" in key]
+    return lambda key: key in keys or any(matches(key) for matches in matchers)
+
+
+def _added(before: list[str], tags: Sequence[str], operation: Operation, activation: str,
+           keys: PlainTags) -> list[str]:
+    """A tag that is there already only moves, and only to the first place. The activation tag keeps the very first."""
+    new = {keys[tag] for tag in tags}
+    if operation.place == "first":
+        rest = [tag for tag in before if keys[tag] not in new]
+        kept_first = 1 if rest and activation and keys[rest[0]] == activation else 0
+        return [*rest[:kept_first], *tags, *rest[kept_first:]]
+    present = {keys[tag] for tag in before}
+    missing = [tag for tag in tags if keys[tag] not in present]
+    if operation.place == "last":
+        return [*before, *missing]
+    anchor = plain(operation.after)
+    places = [place for place, tag in enumerate(before, start=1) if keys[tag] == anchor]
+    return [*before[:places[0]], *missing, *before[places[0]:]] if places else before
+
+
+def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str], keys: PlainTags) -> list[str]:
+    places = [place for place, tag in enumerate(before) if fits(keys[tag])]
+    if not places:
+        return before
+    new_keys = {keys[tag] for tag in new}
+    kept = [(place, tag) for place, tag in enumerate(before) if place not in places]
+    ahead = {keys[tag] for place, tag in kept if place < places[0]}
+    inserted = [tag for tag in new if keys[tag] not in ahead]
+    return [*(tag for place, tag in kept if place < places[0]), *inserted,
+            *(tag for place, tag in kept if place > places[0] and keys[tag] not in new_keys)]
+
+
+def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
+            keys: PlainTags) -> list[str]:
+    """The activation tag comes first in every order; what has no confidence comes after what has."""
+    activation = plain(around.activation_tag)
+    ranks: dict[str, Callable[[str], tuple[float, str]]] = {
+        "alphabet": lambda key: (0.0, key),
+        "count": lambda key: (-around.counts(key), ""),
+        "confidence": lambda key: (-sure.get(key, -1.0), ""),
+        "activation": lambda key: (0.0, ""),
+    }
+    rank = ranks[order]
+    return sorted(before, key=lambda tag: (keys[tag] != activation or not activation, *rank(keys[tag])))
+
+
+def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
+    kept = list(before)
+    while len(kept) > 1 and around.tokens(join_tags(kept, around.separator)) > limit:
+        kept.pop()
+    return kept
+
+
+def _each_tag_substituted(texts: Sequence[str], operation: Operation, separator: str) -> list[str]:
+    """Every different tag is substituted once."""
+    cuts = [used_line(text) for text in texts]
+    tags = [[] if is_prose(cut.line, separator) and not operation.include_prose else split_tags(cut.line, separator)
+            for cut in cuts]
+    different = sorted({tag for caption in tags for tag in caption})
+    becomes = dict(zip(different, substitute(operation.pattern, operation.replacement, different,
+                                             operation.ignore_case), strict=True))
+    after = []
+    for text, cut, caption in zip(texts, cuts, tags, strict=True):
+        if all(becomes[tag] == tag for tag in caption):
+            after.append(text)
+        else:
+            new = [part for tag in caption for part in split_tags(becomes[tag], separator)]
+            after.append(cut.with_line(join_tags(new, separator)))
+    return after
+
+
+def _edited_prose(line: str, operation: Operation, around: Surroundings) -> str:
+    """``add`` puts tags before or behind the text; ``remove`` and ``replace`` work on whole words."""
+    if operation.kind == "add":
+        wanted = [tag for tag in operation.tags if not _words(tag).search(line)]
+        if operation.place == "after":
+            return _words(operation.after).sub(lambda found: f"{found[0]} {' '.join(wanted)}".rstrip(), line, count=1)
+        added = join_tags(wanted, around.separator)
+        if not added:
+            return line
+        if operation.place == "first":
+            return join_tags([added, line], around.separator)
+        return f"{line} {added}" if line.endswith((".", "!", "?")) else join_tags([line, added], around.separator)
+    if operation.kind in ("remove", "replace"):
+        new = operation.replacement.strip() if operation.kind == "replace" else ""
+        after = line
+        for tag in operation.tags:
+            if "*" not in tag:
+                after = _words(tag).sub(lambda found: new, after)
+        return line if after == line else _tidied(after, around.separator)
+    return line
+
+
+def _words(tag: str) -> re.Pattern[str]:
+    words = r"[\s_]+".join(re.escape(word) for word in tag.strip().replace("_", " ").split())
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+
+
+def _tidied(line: str, separator: str) -> str:
+    """Without the gaps that a removed word leaves."""
+    sign = re.escape(separator.strip())
+    line = re.sub(r"[ \t]{2,}", " ", line)
+    line = re.sub(rf"\s+({sign}|[.!?])", r"\1", line)
+    line = re.sub(rf"({sign}\s*)+(?={sign})", "", line)
+    return line.strip(f" {separator.strip()}")
+
+
+def _joined_lines(text: str, separator: str) -> str:
+    cut = used_line(text)
+    more = [line.strip() for line in cut.after.splitlines() if line.strip()]
+    if not more:
+        return text
+    if is_prose(cut.line, separator):
+        return cut.before + " ".join([cut.line, *more])
+    return cut.before + join_tags([tag for line in [cut.line, *more] for tag in split_tags(line, separator)], separator)
+
+
+def describe(operation: Operation, captions: int) -> str:
+    """The operation in words, for the history: ``Added red boots to 12 captions``."""
+    tags = ", ".join(operation.tags)
+    tags = tags if len(tags) <= 60 else f"{tags[:57]}…"
+    of = count_of(captions, "caption")
+    where = {"first": " first", "last": "", "after": f" after {operation.after}"}.get(operation.place, "")
+    return {"add": f"Added {tags}{where} to {of}",
+            "remove": f"Removed {tags} from {of}",
+            "replace": f"Replaced {tags} by {operation.replacement.strip() or 'nothing'} in {of}",
+            "dedupe": f"Removed repeated tags from {of}",
+            "sort": f"Sorted {of} by {operation.order}" if operation.order != "activation"
+                    else f"Put the activation tag first in {of}",
+            "regex_tag": f"Pattern {operation.pattern} on the tags of {of}",
+            "regex_caption": f"Pattern {operation.pattern} on {of}",
+            "cut": f"Cut {of} to {operation.limit} tokens",
+            "join_lines": f"Joined the lines of {of}"}[operation.kind]

@@ -1,0 +1,162 @@
+"""Moving, copying and deleting pictures together with their captions; every one is a step of undo."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ...errors import DatasetError
+from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, inside, own_folder
+from ...pictures.folders import is_picture_name
+from ...pictures.problems import count_of
+from ..journal.format import Move
+from .editor import CaptionEditor, Outcome
+from .index import Entry
+
+_COPIES = "copies"
+
+
+def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
+    """Move pictures into the trash folder, each with its caption unless another picture uses that.
+
+    Raises ``ConflictError`` or ``DatasetError`` with nothing moved.
+    """
+    with editor.lock:
+        entries = _entries(editor, numbers)
+        own_folder(editor.folder, TRASH_FOLDER)
+        place = _free_folder(editor.folder / TRASH_FOLDER)
+        gone = {entry.id for entry in entries}
+        moves: dict[str, Move] = {}
+        for entry in entries:
+            moves[entry.path] = Move(entry.path, f"{TRASH_FOLDER}/{place}/{entry.path}")
+            caption = entry.caption
+            if caption.stamp is not None and gone.issuperset(caption.users):
+                moves[caption.path] = Move(caption.path, f"{TRASH_FOLDER}/{place}/{caption.path}")
+        return editor.carry_out(f"Deleted {count_of(len(entries), 'picture')}", list(moves.values()))
+
+
+def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
+    """Move pictures with their captions to ``folder`` of the dataset; a name that is taken there gets a number.
+
+    A caption that another picture uses too is copied. Raises as ``delete_pictures``.
+    """
+    with editor.lock:
+        target = _target_folder(editor, folder)
+        entries = [entry for entry in _entries(editor, numbers) if entry.folder != target]
+        going = {entry.id for entry in entries}
+        names = _Names(editor, target)
+        moves: dict[str, Move] = {}
+        for entry in entries:
+            stem = names.free(entry)
+            moves[entry.path] = Move(entry.path, _joined(target, stem + Path(entry.name).suffix))
+            if entry.caption.stamp is None or entry.caption.path in moves:
+                continue
+            alone = going.issuperset(entry.caption.users)
+            source = entry.caption.path if alone else _copied(editor, entry.caption.path)
+            moves[entry.caption.path] = Move(source, _joined(target, stem + editor.settings.caption_extension))
+        label = f"Moved {count_of(len(entries), 'picture')} to {target or 'the top folder'}"
+        return editor.carry_out(label, list(moves.values()))
+
+
+def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
+    """Copy pictures with their captions to ``folder`` of the dataset. Raises as ``delete_pictures``."""
+    with editor.lock:
+        target = _target_folder(editor, folder)
+        entries = _entries(editor, numbers)
+        names = _Names(editor, target)
+        moves = []
+        for entry in entries:
+            stem = names.free(entry)
+            moves.append(Move(_copied(editor, entry.path), _joined(target, stem + Path(entry.name).suffix)))
+            if entry.caption.stamp is not None:
+                caption = _copied(editor, entry.caption.path)
+                moves.append(Move(caption, _joined(target, stem + editor.settings.caption_extension)))
+        label = f"Copied {count_of(len(entries), 'picture')} to {target or 'the top folder'}"
+        return editor.carry_out(label, moves)
+
+
+def lower_case_endings(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
+    """Write the endings of pictures in small letters, as other trainers need it. Raises as ``delete_pictures``."""
+    with editor.lock:
+        entries = [entry for entry in _entries(editor, numbers) if _lowered(entry.path) != entry.path]
+        moves = [Move(entry.path, _lowered(entry.path)) for entry in entries]
+        return editor.carry_out(f"Wrote {count_of(len(moves), 'ending')} in small letters", moves)
+
+
+def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
+    """Give a concept folder another name, such as other repeats. Raises as ``delete_pictures``."""
+    with editor.lock:
+        inside(editor.folder, folder)
+        if not name or "/" in name or "\\" in name or name.startswith("."):
+            raise DatasetError(f"{name!r} cannot be the name of a folder.")
+        target = _joined(folder.rpartition("/")[0], name)
+        inside(editor.folder, target)
+        return editor.carry_out(f"Renamed {folder} to {name}", [Move(folder, target)])
+
+
+class _Names:
+    """Names for pictures in a folder that neither a picture nor a caption there has."""
+
+    def __init__(self, editor: CaptionEditor, folder: str) -> None:
+        place = editor.folder / folder
+        self._taken = {path.name.lower() for path in place.iterdir()} if place.is_dir() else set()
+        self._extension = editor.settings.caption_extension
+
+    def free(self, entry: Entry) -> str:
+        """The picture's name without its ending, with a number if it is taken; it counts as taken from now on."""
+        stem, ending = Path(entry.name).stem, Path(entry.name).suffix
+        candidate, number = stem, 2
+        while {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()} & self._taken:
+            candidate, number = f"{stem}-{number}", number + 1
+        self._taken |= {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()}
+        return candidate
+
+
+def _entries(editor: CaptionEditor, numbers: Iterable[int]) -> Sequence[Entry]:
+    return [editor.entry(number) for number in numbers]
+
+
+def _target_folder(editor: CaptionEditor, folder: str) -> str:
+    """``folder`` relative to the dataset, checked. Raises ``DatasetError``."""
+    cleaned = folder.strip().replace("\\", "/").rstrip("/")
+    if not folder.strip() or cleaned == ".":
+        return ""
+    path = inside(editor.folder, cleaned)
+    if path.exists() and not path.is_dir():
+        raise DatasetError(f"{cleaned} is a file. Give the name of a folder.")
+    if any(part.startswith(".") for part in Path(cleaned).parts):
+        raise DatasetError(f"{cleaned} is a hidden folder, which is not trained on. Give it another name.")
+    return path.relative_to(editor.folder).as_posix()
+
+
+def _copied(editor: CaptionEditor, relative: str) -> str:
+    """A copy of a file, kept by the editor until it is moved to its place; the copy's relative name."""
+    place = own_folder(editor.folder, HIDDEN_FOLDER, _COPIES)
+    folder = _free_folder(place)
+    copy = place / folder / Path(relative).name
+    copy.parent.mkdir()
+    try:
+        shutil.copy2(inside(editor.folder, relative), copy)
+    except OSError as problem:
+        raise DatasetError(f"{relative} cannot be copied: {problem.strerror}. Nothing was changed.") from problem
+    return f"{HIDDEN_FOLDER}/{_COPIES}/{folder}/{copy.name}"
+
+
+def _free_folder(parent: Path) -> str:
+    name = time.strftime("%Y-%m-%d-%H%M%S")
+    number = 1
+    while (parent / name).exists():
+        number += 1
+        name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{number}"
+    return name
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _lowered(path: str) -> str:
+    stem, _, ending = path.rpartition(".")
+    return f"{stem}.{ending.lower()}" if is_picture_name(path.rpartition("/")[2]) else path

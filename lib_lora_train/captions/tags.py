@@ -1,0 +1,76 @@
+"""Tags of a caption: taking them apart, telling them from prose, and comparing them as a person would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ..pictures.caption_files import join_tags, split_tags
+
+__all__ = ["PlainTags", "head_of", "is_prose", "is_prose_of", "join_tags", "plain", "same_tag", "split_tags", "unique",
+           "words_of"]
+
+_SENTENCE_END = re.compile(r"[a-z\d\"')]{2,}[.!?](\s|$)", re.IGNORECASE)
+_SENTENCE_WORDS = 4
+_LONGEST_TAG_WORDS = 5
+_MOST_WORDS_A_TAG = 3.0
+
+
+def is_prose(line: str, separator: str = ",") -> bool:
+    """Whether a caption is a description in sentences rather than a list of tags.
+
+    It is if it has a sentence's end after four words or more, if a part has more words than any tag, or if its parts
+    have more than three words each on average. ``Laetitia walking on a flower field`` is, ``Laetitia, 1girl`` isn't.
+    """
+    return is_prose_of(line, [len(part.split()) for part in split_tags(line, separator)])
+
+
+def is_prose_of(line: str, words: Sequence[int]) -> bool:
+    """As ``is_prose``; ``words`` are the numbers of words of the line's parts."""
+    if not words:
+        return False
+    if max(words) > _LONGEST_TAG_WORDS or sum(words) > _MOST_WORDS_A_TAG * len(words):
+        return True
+    has_end = "." in line or "!" in line or "?" in line
+    return has_end and max(words) >= _SENTENCE_WORDS and _SENTENCE_END.search(line) is not None
+
+
+def plain(tag: str) -> str:
+    """A tag as it is compared: lower case, underscores as spaces, ``\\(`` as ``(``, single spaces."""
+    words = tag.replace("\\(", "(").replace("\\)", ")").replace("_", " ").lower().split()
+    return " ".join(words) or tag.lower().strip()
+
+
+class PlainTags(dict[str, str]):
+    """``plain`` of tags, each worked out once: look them up as in a dictionary."""
+
+    def __missing__(self, tag: str) -> str:
+        key = self[tag] = plain(tag)
+        return key
+
+
+def same_tag(one: str, other: str) -> bool:
+    """Whether two tags say the same, as ``Red_boots`` and ``red boots`` do."""
+    return plain(one) == plain(other)
+
+
+def unique(tags: Iterable[str]) -> list[str]:
+    """The tags with every repetition after the first left out."""
+    seen: set[str] = set()
+    kept = []
+    for tag in tags:
+        key = plain(tag)
+        if key not in seen:
+            seen.add(key)
+            kept.append(tag)
+    return kept
+
+
+def words_of(tag: str) -> list[str]:
+    """The words of a tag as it is compared."""
+    return plain(tag).split(" ")
+
+
+def head_of(words: Sequence[str]) -> str:
+    """The word that says what the thing is: the last one (``boots`` of ``red boots``)."""
+    return words[-1]

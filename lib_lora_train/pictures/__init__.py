@@ -1,0 +1,1 @@
+"""Images of a dataset: scanned, read, measured and augmented. Free of torch."""

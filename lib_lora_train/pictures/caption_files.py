@@ -1,0 +1,53 @@
+"""Caption files and the tags in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DatasetError
+from ..files.atomic import write_atomically
+
+
+def read_caption(path: Path) -> str:
+    """The whole text of a caption file, which is UTF-8 with or without a byte order mark.
+
+    Raises ``DatasetError`` that names the file and the first byte that is not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise DatasetError(f"The caption file {path} cannot be read: {problem.strerror}.") from problem
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:
+        raise DatasetError(f"The caption file {path} is UTF-16 or no text at all. Save it again as UTF-8.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise DatasetError(
+            f"The caption file {path} is not UTF-8: byte {problem.start + 1}, in line {line}, is "
+            f"0x{data[problem.start]:02x}. Open it in an editor and save it again as UTF-8.") from problem
+
+
+def write_caption(path: Path, text: str) -> None:
+    """Write a caption file as UTF-8, so that a reader sees the old text or the new. Raises ``DatasetError``."""
+    try:
+        write_atomically(path, text)
+    except OSError as problem:
+        raise DatasetError(
+            f"The caption file {path} cannot be written: {problem.strerror}. It is unchanged.") from problem
+
+
+def caption_lines(text: str) -> list[str]:
+    """The lines that say something, stripped. Training uses the first, as other trainers do."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def split_tags(caption: str, separator: str) -> list[str]:
+    """The tags of a caption, stripped, empty ones dropped."""
+    return [tag.strip() for tag in caption.split(separator) if tag.strip()]
+
+
+def join_tags(tags: Sequence[str], separator: str) -> str:
+    """One caption of ``tags``: the separator is followed by one space."""
+    return f"{separator.strip()} ".join(tags)

@@ -1,0 +1,162 @@
+"""What is known of pictures without opening them again: sizes from their headers, and marks from their pixels.
+
+Kept in a file of the cache, by the picture's time and size, so that a large dataset is measured once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..files.atomic import write_atomically
+from .images import PictureError, decoding_threads, open_picture, read_header
+from .listing import PictureFile
+
+_VERSION = 2
+_HASH_SIDE = 8
+_COLOUR_SIDE = 8
+_SHARPNESS_SIDE = 512
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture's size in pixels, upright; both 0 if it cannot be used, for the ``reason``."""
+
+    width: int
+    height: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the pixels tell: ``difference_hash`` and ``colours`` for likeness, ``sharpness`` (see ``sharpness_of``).
+
+    ``colours`` are the 8 x 8 x 3 bytes of the picture at that size, in hexadecimal. ``reason`` says why a picture
+    cannot be decoded; it has no marks then.
+    """
+
+    difference_hash: int
+    colours: str
+    sharpness: float
+    reason: str = ""
+
+
+class PictureFacts:
+    """Headers and marks of one dataset's pictures. Reading may go on in one thread while others ask."""
+
+    def __init__(self, folder: Path, cache_file: Path) -> None:
+        self._folder = folder
+        self._file = cache_file
+        self._headers: dict[str, tuple[tuple[int, int], Header]] = {}
+        self._marks: dict[str, tuple[tuple[int, int], Marks]] = {}
+        self._load()
+
+    def header(self, file: PictureFile) -> Header | None:
+        """The size of a picture, ``None`` if it was not read in its present state yet."""
+        state, header = self._headers.get(file.path, (None, None))
+        return header if state == (file.modified_ns, file.size) else None
+
+    def marks(self, file: PictureFile) -> Marks | None:
+        """The marks of a picture, ``None`` if it was not measured in its present state yet."""
+        state, marks = self._marks.get(file.path, (None, None))
+        return marks if state == (file.modified_ns, file.size) else None
+
+    def read_headers(self, files: Sequence[PictureFile]) -> int:
+        """Read the sizes that are not known yet; how many that were."""
+        missing = [file for file in files if self.header(file) is None]
+        for file in missing:
+            self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder / file.path)
+        if missing:
+            self._keep(files)
+        return len(missing)
+
+    def measure(self, files: Sequence[PictureFile], progress: Callable[[int, int], bool]) -> None:
+        """Find the marks that are not known yet; ``progress(done, total)`` says whether to go on."""
+        missing = [file for file in files if self.marks(file) is None]
+        threads = decoding_threads()
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(missing), 4 * threads):
+                if not progress(start, len(missing)):
+                    break
+                part = missing[start:start + 4 * threads]
+                for file, marks in zip(part, pool.map(_measured, (self._folder / file.path for file in part)),
+                                       strict=True):
+                    self._marks[file.path] = (file.modified_ns, file.size), marks
+        if missing:
+            self._keep(files)
+        progress(len(missing), len(missing))
+
+    def _load(self) -> None:
+        try:
+            found = json.loads(self._file.read_bytes())
+            if found["version"] != _VERSION:
+                return
+            self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in found["headers"].items()}
+            self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in found["marks"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            self._headers, self._marks = {}, {}  # a cache: what is missing or damaged is measured again
+
+    def _keep(self, files: Iterable[PictureFile]) -> None:
+        paths = {file.path for file in files}
+        headers = {path: [*state, header.width, header.height, header.reason]
+                   for path, (state, header) in self._headers.items() if path in paths}
+        marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.reason]
+                 for path, (state, mark) in self._marks.items() if path in paths}
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file, json.dumps({"version": _VERSION, "headers": headers, "marks": marks},
+                                                separators=(",", ":")))
+
+
+def _header(path: Path) -> Header:
+    try:
+        header = read_header(path)
+    except PictureError as problem:
+        return Header(0, 0, problem.reason)
+    return Header(header.width, header.height)
+
+
+def _measured(path: Path) -> Marks:
+    try:
+        picture = open_picture(path, at_least=_SHARPNESS_SIDE)
+    except PictureError as problem:
+        return Marks(0, "", 0.0, problem.reason)
+    return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
+
+
+def difference_hash(picture: Image.Image) -> int:
+    """64 bits, each telling whether a spot is brighter than the one to its right, on a grid of 9 x 8.
+
+    Pictures that look alike differ in few bits, whatever their size (N. Krawetz, "Kind of Like That", 2013).
+    """
+    small = picture.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small, dtype=np.int16)
+    bits: NDArray[np.bool_] = grey[:, :-1] > grey[:, 1:]
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def colours_of(picture: Image.Image) -> bytes:
+    """The picture in 8 x 8 RGB pixels, row by row."""
+    return picture.convert("RGB").resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX).tobytes()
+
+
+def sharpness_of(picture: Image.Image) -> float:
+    """How fine the finest edges are: the steepest steps between neighbours, relative to the range of brightness.
+
+    1 for a step from the darkest to the brightest in one pixel; a picture that was enlarged or is out of focus has
+    none steeper than about 0.1. Plain areas don't count against a picture. Measured at 512 pixels at most.
+    """
+    grey = picture.convert("L")
+    grey.thumbnail((_SHARPNESS_SIDE, _SHARPNESS_SIDE), Image.Resampling.BOX)
+    levels = np.asarray(grey, dtype=np.float32)
+    spread = float(np.percentile(levels, 99) - np.percentile(levels, 1))
+    if spread < 1:
+        return 0.0
+    steps = np.concatenate([np.abs(np.diff(levels, axis=0)).ravel(), np.abs(np.diff(levels, axis=1)).ravel()])
+    return float(np.percentile(steps, 99.5)) / spread

@@ -1,0 +1,100 @@
+"""What lies in a dataset's folder, for the caption editor: every picture and the file of its caption."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DatasetError
+from ..files.swap import Stamp
+from .folders import REGULARIZATION_FOLDER, LeftOut, is_picture_name
+
+_NUMBER = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture. ``path`` and ``caption``, where its caption is or would be, are relative to the folder, with ``/``."""
+
+    path: str
+    modified_ns: int
+    size: int
+    caption: str
+
+
+@dataclass
+class Listing:
+    """The pictures by folder and name, the stamps of the caption files that exist, and what is left out.
+
+    ``blocked`` are caption files that must not be touched, with the reason as a sentence.
+    """
+
+    pictures: list[PictureFile] = field(default_factory=list)
+    captions: dict[str, Stamp] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def list_folder(folder: Path, caption_extension: str) -> Listing:
+    """Every picture in ``folder`` and the folders below it, hidden ones and the top ``reg`` folder left out.
+
+    ``folder`` is resolved; links that lead out of it are not followed. Raises ``DatasetError`` if it cannot be read.
+    """
+    listing = Listing()
+    for relative, entries in _walk(str(folder), "", listing):
+        _add_pictures(str(folder), relative, entries, caption_extension, listing)
+    return listing
+
+
+def _walk(root: str, relative: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    try:
+        with os.scandir(os.path.join(root, relative)) as found:
+            entries = sorted(found, key=lambda entry: natural_key(entry.name))
+    except OSError as problem:
+        if not relative:
+            raise DatasetError(f"The folder {root} cannot be read: {problem.strerror}.") from problem
+        listing.left_out.append(LeftOut(Path(root, relative), f"it cannot be read: {problem.strerror}"))
+        return
+    yield relative, entries
+    for entry in entries:
+        path = f"{relative}/{entry.name}" if relative else entry.name
+        if entry.name.startswith(".") or (not relative and entry.name.lower() == REGULARIZATION_FOLDER):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path, listing)
+        elif entry.is_symlink() and entry.is_dir() and not _leads_inside(root, entry.path):
+            listing.left_out.append(LeftOut(Path(entry.path), "it is a link that leads out of the dataset's folder"))
+
+
+def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], extension: str, listing: Listing) -> None:
+    files = {entry.name: entry for entry in entries if entry.is_file()}
+    by_lower = {name.lower(): name for name in files}
+    prefix = f"{folder}/" if folder else ""
+    for name, entry in files.items():
+        if not is_picture_name(name):
+            continue
+        if entry.is_symlink() and not _leads_inside(root, entry.path):
+            listing.left_out.append(LeftOut(Path(entry.path), "it is a link that leads out of the dataset's folder"))
+            continue
+        state = entry.stat()
+        wanted = os.path.splitext(name)[0] + extension
+        caption = wanted if wanted in files else by_lower.get(wanted.lower(), wanted)
+        listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
+        if caption not in files:
+            continue
+        if files[caption].is_symlink() and not _leads_inside(root, files[caption].path):
+            listing.blocked[prefix + caption] = f"{prefix}{caption} is a link that leads out of the dataset's folder."
+        else:
+            listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
+
+
+def _leads_inside(root: str, path: str) -> bool:
+    return os.path.realpath(path).startswith(root.rstrip(os.sep) + os.sep)
+
+
+def natural_key(name: str) -> str:
+    """Sorts ``2.png`` before ``10.png``."""
+    return _NUMBER.sub(lambda number: number[0].zfill(20), name.lower())

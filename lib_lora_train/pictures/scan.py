@@ -1,0 +1,287 @@
+"""What there is to train on: the pictures of a folder with their captions, and what is left out and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.concepts import AS_FOR_ALL, ConceptSettings
+from ..config.groups.dataset import DatasetSettings
+from ..errors import DatasetError
+from .caption_files import caption_lines, read_caption
+from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name
+from .images import PictureError, PictureHeader, decoding_threads, read_header
+from .problems import Problem, count_of, names_of
+
+_COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", ".toml", ".md")
+"""Files that stand beside pictures by right and are not worth a word."""
+
+_OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".ico", ".tga",
+                   ".jfif", ".jp2", ".apng")
+
+_PORTION = 64
+"""Headers read by a thread at a time; one alone is too quick to be worth handing over."""
+
+
+SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
+                 "use_folder_name", "enable_wildcard", "concept_settings")
+"""The settings that decide what a scan finds; the others come in later."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is trained on. Sizes are in pixels, after EXIF rotation.
+
+    ``caption`` is one line. ``caption_source`` says where it comes from: ``file``, ``folder`` (the concept's name),
+    ``activation_tag``, or ``none`` (then it is empty). ``caption_path`` is where the caption file is or would be.
+    ``caption_lines`` are all lines of the file, for wildcards. ``regularization`` pictures show the class, not what
+    is to be learned. ``own`` is what the folder has of its own.
+    """
+
+    path: Path
+    width: int
+    height: int
+    has_alpha: bool
+    concept: str
+    repeats: int
+    caption: str
+    caption_source: str
+    caption_path: Path
+    caption_lines: tuple[str, ...] = ()
+    regularization: bool = False
+    own: ConceptSettings = AS_FOR_ALL
+
+    def keep_tokens(self, settings: DatasetSettings) -> int:
+        """How many tags keep their place in front: the folder's own number, or that for all."""
+        return settings.keep_tokens if self.own.keep_tokens is None else self.own.keep_tokens
+
+    def is_mirrored(self, for_all: bool) -> bool:
+        """Whether half of the looks are mirrored: as the folder says, or as for all."""
+        return for_all if self.own.flip_aug is None else self.own.flip_aug
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One folder of pictures; ``name`` is empty if the folder's name gives none."""
+
+    folder: Path
+    name: str
+    repeats: int
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a folder holds. ``pictures`` are sorted by folder and name.
+
+    ``regularization`` are the pictures of the regularization folder, with the repeats that its folders say;
+    ``left_out`` and ``problems`` are about both folders.
+    """
+
+    folder: Path
+    pictures: tuple[Picture, ...]
+    left_out: tuple[LeftOut, ...]
+    concepts: tuple[Concept, ...]
+    problems: tuple[Problem, ...]
+    regularization: tuple[Picture, ...] = ()
+    regularization_concepts: tuple[Concept, ...] = ()
+
+
+def scan_dataset(settings: DatasetSettings) -> Dataset:
+    """Everything ``settings.train_data_dir`` holds; pictures are not decoded, only their headers are read.
+
+    Raises ``DatasetError`` if the folder is missing or has no pictures, a caption file is not UTF-8, or there is
+    nothing that could be used as a caption.
+    """
+    dataset = survey(settings)
+    errors = [problem.text for problem in dataset.problems if problem.level == "error"]
+    if errors:
+        raise DatasetError("\n".join(errors))
+    return dataset
+
+
+def survey(settings: DatasetSettings) -> Dataset:
+    """As ``scan_dataset``, but what is wrong with single files is told in ``problems`` instead of raised."""
+    found = _pictures_of(Path(settings.train_data_dir), settings, settings.dataset_repeats)
+    problems = [*found.problems, *_missing_captions(found.pictures, settings)]
+    if not settings.reg_data_dir:
+        return dataclasses.replace(found, problems=tuple(problems))
+    folder = Path(settings.reg_data_dir)
+    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag="", concept_settings=[]),
+                            repeats=1)
+    bare = [picture.path for picture in of_class.pictures if picture.caption_source == "none"]
+    if bare:
+        problems.append(Problem("warning", f"{count_of(len(bare), 'regularization picture')} without a caption or a "
+                                           f"folder named like 1_girl, trained with an empty one: {names_of(bare)}.",
+                                tuple(bare)))
+    left_out = [item for item in found.left_out if item.path.resolve() != folder.resolve()]
+    return Dataset(found.folder, found.pictures, (*left_out, *of_class.left_out), found.concepts,
+                   (*problems, *of_class.problems),
+                   tuple(dataclasses.replace(picture, regularization=True) for picture in of_class.pictures),
+                   of_class.concepts)
+
+
+def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Dataset:
+    """The pictures of one folder of folders. Raises ``DatasetError`` if there are none."""
+    layout = find_layout(folder, repeats)
+    pictures: list[Picture] = []
+    left_out = list(layout.left_out)
+    own = settings.by_folder
+    problems = [Problem("note", note) for note in layout.notes] + _unknown_folders(own, layout)
+    concepts = []
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        for concept in (with_own_repeats(concept, own) for concept in layout.concepts):
+            found, unused = _list_folder(concept.path)
+            portions = [found[start:start + _PORTION] for start in range(0, len(found), _PORTION)]
+            headers = [header for portion in pool.map(_headers, portions) for header in portion]
+            left_out += unused + [LeftOut(header.path, header.reason) for header in headers
+                                  if isinstance(header, PictureError)]
+            usable = {path: header for path, header in zip(found, headers, strict=True)
+                      if isinstance(header, PictureHeader)}
+            captioned, caption_problems = _with_captions(concept, usable, settings)
+            pictures += [dataclasses.replace(picture, own=own.get(concept.path.name, picture.own))
+                         for picture in captioned]
+            problems += caption_problems
+            concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
+    if not pictures:
+        raise DatasetError(f"No picture in {folder} can be used:\n" + _reasons(left_out))
+    return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
+
+
+def with_own_repeats(concept: ConceptFolder, own: Mapping[str, ConceptSettings]) -> ConceptFolder:
+    """``concept`` with the repeats that ``own`` has for it, if any."""
+    repeats = own.get(concept.path.name, AS_FOR_ALL).dataset_repeats
+    return concept if repeats is None else dataclasses.replace(concept, repeats=repeats)
+
+
+def _unknown_folders(own: Mapping[str, ConceptSettings], layout: Layout) -> list[Problem]:
+    unknown = sorted(own.keys() - {concept.path.name for concept in layout.concepts})
+    return [Problem("warning", f"concept_settings has a line for {name}, but no folder of that name is trained on.")
+            for name in unknown]
+
+
+def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
+    """The pictures of ``folder`` by their names, sorted, and the files that are none."""
+    pictures, left_out, others = [], [], defaultdict(list)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                continue
+            path = Path(entry.path)
+            ending = path.suffix.lower()
+            if not entry.is_file():
+                left_out.append(LeftOut(path, "it is a link that leads nowhere"))
+            elif is_picture_name(entry.name):
+                pictures.append(path)
+            elif entry.name.startswith("."):
+                left_out.append(LeftOut(path, "it is a hidden file", 0))
+            elif ending in _OTHER_PICTURES:
+                kind = ending[1:].upper()
+                left_out.append(LeftOut(path, f"{kind} files are not trained on; save it as PNG"))
+            elif ending not in _COMPANIONS:
+                others[ending].append(path)
+    for ending, paths in others.items():
+        kind = f"{ending} files are" if ending else "files without an ending are"
+        where = paths[0] if len(paths) == 1 else folder
+        how_many = "" if len(paths) == 1 else f" ({len(paths)} of them)"
+        left_out.append(LeftOut(where, f"{kind} no pictures{how_many}", 0))
+    return pictures, left_out
+
+
+def _headers(paths: list[Path]) -> list[PictureHeader | PictureError]:
+    return [_header_or_error(path) for path in paths]
+
+
+def _header_or_error(path: Path) -> PictureHeader | PictureError:
+    try:
+        if path.stat().st_size == 0:
+            return PictureError(path, "the file is empty (0 bytes)")
+        return read_header(path)
+    except PictureError as problem:
+        return problem
+
+
+def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader],
+                   settings: DatasetSettings) -> tuple[list[Picture], list[Problem]]:
+    with os.scandir(concept.path) as entries:
+        names = {entry.name for entry in entries}
+    by_lower_case = {name.lower(): name for name in sorted(names)}
+    pictures, problems = [], []
+    empty: list[Path] = []
+    long: list[Path] = []
+    for path, header in headers.items():
+        wanted = f"{path.stem}{settings.caption_extension}"
+        caption_path = path.with_name(wanted if wanted in names else by_lower_case.get(wanted.lower(), wanted))
+        caption, source = "", "none"
+        lines: list[str] = []
+        if caption_path.name in names and not settings.use_folder_name:
+            try:
+                lines = caption_lines(read_caption(caption_path))
+            except DatasetError as problem:
+                problems.append(Problem("error", str(problem), (caption_path,)))
+            else:
+                if not lines:
+                    empty.append(caption_path)
+                elif len(lines) > 1 and not settings.enable_wildcard:
+                    long.append(caption_path)
+            if lines:
+                caption, source = lines[0], "file"
+        if source == "none" and concept.concept:
+            caption, source = concept.concept, "folder"
+        elif source == "none" and settings.activation_tag.strip():
+            caption, source = settings.activation_tag.strip(), "activation_tag"
+        pictures.append(Picture(path, header.width, header.height, header.has_alpha, concept.concept, concept.repeats,
+                                caption, source, caption_path, tuple(lines)))
+    return pictures, problems + _about_texts(empty, long)
+
+
+def _about_texts(empty: list[Path], long: list[Path]) -> list[Problem]:
+    problems = []
+    if empty:
+        problems.append(Problem("warning", f"{count_of(len(empty), 'caption file')} with nothing in it: "
+                                           f"{names_of(empty)}.", tuple(empty)))
+    if long:
+        problems.append(Problem("warning", f"{count_of(len(long), 'caption file')} with more than one line, of which "
+                                           f"only the first is used: {names_of(long)}.", tuple(long)))
+    return problems
+
+
+def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) -> list[Problem]:
+    by_source: dict[str, list[Path]] = defaultdict(list)
+    for picture in pictures:
+        by_source[picture.caption_source].append(picture.path)
+    bare, ending = by_source["none"], settings.caption_extension
+    if bare and len(by_source) == 1:
+        if settings.use_folder_name:
+            return [Problem("error", "With use_folder_name the folder's name is the caption, but no folder is named "
+                                     "like 10_penny, and activation_tag is empty. Rename the folder, or give an "
+                                     "activation tag.")]
+        return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
+                                 "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
+                                 f"tag.{_other_endings(bare)}")]
+    problems = []
+    if bare:
+        problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
+                                           f"one: {names_of(bare)}.", tuple(bare)))
+    for source, words in (("folder", "the folder's name"), ("activation_tag", "the activation tag")):
+        if by_source[source]:
+            problems.append(Problem("note", f"{count_of(len(by_source[source]), 'picture')} without a caption, for "
+                                            f"which {words} is used.", tuple(by_source[source])))
+    return problems
+
+
+def _other_endings(pictures: list[Path]) -> str:
+    for ending in (".txt", ".caption"):
+        if pictures[0].with_suffix(ending).is_file():
+            return f" There are {ending} files: set caption_extension to {ending} if those are the captions."
+    return ""
+
+
+def _reasons(left_out: list[LeftOut]) -> str:
+    lines = [f"{item.path}: {item.reason}" for item in left_out if item.pictures]
+    return "\n".join(lines[:20] + ([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))

@@ -1,0 +1,1 @@
+"""Tools that make a LoRA or checkpoint without training."""

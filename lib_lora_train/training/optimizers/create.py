@@ -1,0 +1,167 @@
+"""Making the optimizer that the job names, from the library that has it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.metadata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+
+from ...config.groups.optimizer import OptimizerSettings
+from ...config.optimizer_facts import OPTIMIZERS
+from ...errors import ConfigError
+
+_BITSANDBYTES_ON_CPU = (0, 50)
+"""From this version on bitsandbytes trains without a GPU."""
+
+
+@dataclass(frozen=True)
+class RatedParameters:
+    """Parameters that share a learning rate; ``part`` is ``unet`` or ``text_encoder``.
+
+    ``learning_rate`` is the part's; these are trained at ``rate_factor`` times that.
+    """
+
+    part: str
+    parameters: list[Parameter]
+    learning_rate: float
+    rate_factor: float = 1.0
+
+
+def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings,
+                   warn: Callable[[str], None]) -> torch.optim.Optimizer:
+    """The optimizer over ``groups``; groups with a rate of 0 are left out.
+
+    Where the optimizer knows only one rate, the UNet's is used for all and ``warn`` is told. Raises ``ConfigError`` if
+    an argument is not one the optimizer knows, or it needs a package or a GPU that is not there.
+    """
+    kept = [group for group in groups if group.learning_rate > 0 and group.parameters]
+    if not kept:
+        raise ConfigError("Every learning rate is 0, so nothing would be trained. Set optimizer.learning_rate.")
+    name = settings.optimizer_type
+    arguments = {**OPTIMIZERS[name].arguments, **parse_arguments(settings.optimizer_args)}
+    kept = _with_rates_it_can_use(name, kept, warn)
+    rows = [{"params": group.parameters, "lr": group.learning_rate * group.rate_factor, "part": group.part,
+             "rate_factor": group.rate_factor} for group in kept]
+    try:
+        if name == "AdaFactor":
+            return _make_adafactor(rows, arguments)
+        optimizer = _optimizer_class(name, kept)(rows, lr=kept[0].learning_rate, **arguments)
+    except (TypeError, ValueError, AssertionError) as problem:
+        raise ConfigError(f"optimizer.optimizer_args {' '.join(settings.optimizer_args)!r} cannot be used with "
+                          f"{name}: {problem}") from problem
+    if hasattr(optimizer, "train"):
+        optimizer.train()  # schedule-free optimizers are made for evaluation
+    return optimizer
+
+
+def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+    """``["decouple=True", "betas=0.9,0.999"]`` as values. Raises ``ConfigError`` for one that is not name=value."""
+    parsed: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, text = argument.strip().strip('"').partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ConfigError(f"optimizer.optimizer_args has {argument!r}. Write each as name=value, such as "
+                              "weight_decay=0.01.")
+        try:
+            parsed[name.strip()] = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            parsed[name.strip()] = text.strip()
+    return parsed
+
+
+def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> float:
+    """The rate a parameter group is really trained with: d·lr for D-Adaptation and Prodigy, else lr.
+
+    AdaFactor's own rate, where it is adaptive, is the mean over its parameters.
+    """
+    if group.get("relative_step"):
+        rates = [float(optimizer._get_lr(group, optimizer.state[parameter]))  # type: ignore[attr-defined]
+                 for parameter in group["params"] if optimizer.state.get(parameter)]
+        return sum(rates) / len(rates) if rates else 0.0
+    return float(group["lr"]) * float(group.get("d", 1.0))
+
+
+@contextmanager
+def averaged_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The weights to save and to look at; schedule-free optimizers train on others (Defazio et al. 2024)."""
+    own: Any = getattr(optimizer, "optimizer", optimizer)  # out of accelerate's wrapper
+    if not hasattr(own, "eval"):
+        yield
+        return
+    own.eval()
+    try:
+        yield
+    finally:
+        own.train()
+
+
+def _with_rates_it_can_use(name: str, groups: list[RatedParameters],
+                           warn: Callable[[str], None]) -> list[RatedParameters]:
+    if not OPTIMIZERS[name].one_rate or len({group.learning_rate for group in groups}) == 1:
+        return groups
+    rate = next((group.learning_rate for group in groups if group.part == "unet"), groups[0].learning_rate)
+    given = ", ".join(f"{group.learning_rate:g} for the {group.part.replace('_', ' ')}" for group in groups)
+    warn(f"{name} knows only one learning rate ({given} were given), so {rate:g} is used for all.")
+    return [dataclasses.replace(group, learning_rate=rate) for group in groups]
+
+
+def _make_adafactor(rows: list[dict[str, Any]], arguments: dict[str, Any]) -> torch.optim.Optimizer:
+    from transformers.optimization import Adafactor
+
+    if not arguments.get("relative_step"):
+        return Adafactor(rows, **{**arguments, "warmup_init": False})
+    rates = [row.pop("lr") for row in rows]
+    optimizer = Adafactor(rows, lr=None, **arguments)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate  # not used with relative_step, but schedules multiply it
+    return optimizer
+
+
+def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
+    if OPTIMIZERS[name].eight_bit:
+        return _eight_bit_class(name, groups[0].parameters[0].device)
+    if name == "AdamW":
+        return torch.optim.AdamW
+    if name == "SGDNesterov":
+        return _sgd_nesterov
+    if name == "Lion":
+        from lion_pytorch import Lion
+        return Lion
+    if name == "AdamWScheduleFree":
+        from schedulefree import AdamWScheduleFree
+        return AdamWScheduleFree
+    if name in ("DAdaptAdam", "DAdaptLion"):
+        import dadaptation
+        return getattr(dadaptation, name)
+    from prodigyopt import Prodigy
+    return Prodigy
+
+
+def _sgd_nesterov(rows: list[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
+                  ) -> torch.optim.Optimizer:
+    return torch.optim.SGD(rows, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+
+
+def _eight_bit_class(name: str, device: torch.device) -> Any:
+    twin = OPTIMIZERS[name].twin
+    try:
+        from bitsandbytes import optim
+
+        version = importlib.metadata.version("bitsandbytes")
+    except (ImportError, RuntimeError, OSError) as problem:
+        raise ConfigError(f"optimizer.optimizer_type {name} needs the package bitsandbytes, which does not load here: "
+                          f"{problem}. Use {twin}, which learns the same with more memory.") from problem
+    if device.type != "cuda" and tuple(int(part) for part in version.split(".")[:2]) < _BITSANDBYTES_ON_CPU:
+        raise ConfigError(f"optimizer.optimizer_type {name} needs an NVIDIA GPU with bitsandbytes {version}. Use "
+                          f"{twin}, which learns the same with more memory.")
+    if name == "SGDNesterov8bit":
+        from .nesterov8bit import SGDNesterov8bit
+        return SGDNesterov8bit
+    return getattr(optim, name)

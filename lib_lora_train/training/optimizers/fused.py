@@ -1,0 +1,59 @@
+"""The fused backward pass: each parameter learns as soon as its gradient is there, and the gradient is freed.
+
+The idea is that of PyTorch's "optimizer step in backward"; sd-scripts has it as ``--fused_backward_pass``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError
+
+
+class FusedSteps:
+    """Lets an optimizer step for each parameter inside of backward, after which it has no gradient any more."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, *, scaled: bool) -> None:
+        """Raises ``ConfigError`` if gradients are ``scaled``, as in fp16: by how much is only known after backward."""
+        if scaled:
+            raise ConfigError("training.fused_backward_pass does not go with fp16, which this GPU needs. Switch it "
+                              "off.")
+        self._optimizer = optimizer
+        self._learns = True
+        self._squares: list[Tensor] = []
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.register_post_accumulate_grad_hook(partial(self._step, group))
+
+    def take_norm(self) -> Tensor:
+        """The norm of all gradients since the last time, a scalar."""
+        norm = torch.stack(self._squares).sum().sqrt() if self._squares else torch.zeros(())
+        self._squares = []
+        return norm
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Gradients that come in here are freed without being learned from."""
+        self._learns = False
+        try:
+            yield
+        finally:
+            self._learns = True
+
+    def _step(self, group: dict[str, Any], parameter: Tensor) -> None:
+        if self._learns:
+            assert parameter.grad is not None
+            self._squares.append(parameter.grad.float().square().sum())
+            groups = self._optimizer.param_groups
+            self._optimizer.param_groups = [{**group, "params": [parameter]}]
+            try:
+                self._optimizer.step()
+            finally:
+                self._optimizer.param_groups = groups
+        parameter.grad = None

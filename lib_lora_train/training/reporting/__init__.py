@@ -1,0 +1,1 @@
+"""What a run reports: events, curves, samples and files."""

@@ -1,0 +1,121 @@
+"""The files of a run: LoRA files, their sidecars, sample pictures."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...batches.plan import TrainingPlan
+from ...batches.summary import DatasetSummary
+from ...config.job import Job
+from ...errors import RunError
+from ...files.atomic import write_atomically
+from ...models.hashes import ModelHashes
+from ...models.load import BaseModel
+from ...networks.create import Network
+from ...networks.metadata import TrainingFacts, build_metadata, sidecar_json
+from ...networks.save import save_network
+from ...runs.folder import RunFolder
+from .report import Reporter
+from .sampling import Sample
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands: steps done, the epoch (from 1) they belong to, and whether this is the end."""
+
+    step: int
+    epoch: int
+    final: bool = False
+    epoch_complete: bool = True
+
+
+class Outputs:
+    """Writes what a run makes, each file whole or not at all, none over another's."""
+
+    def __init__(self, job: Job, run: RunFolder, base: BaseModel, hashes: Future[ModelHashes], plan: TrainingPlan,
+                 summary: DatasetSummary, reporter: Reporter) -> None:
+        self._job = job
+        self._run = run
+        self._base = base
+        self._hashes = hashes
+        self._plan = plan
+        self._summary = summary
+        self._reporter = reporter
+        self._folder = Path(job.save.output_dir)
+
+    def file_for(self, place: Place) -> Path:
+        """``name``, ``name-000004`` for epoch 4 or ``name-step00001000``, with ``.safetensors``."""
+        name = self._job.save.output_name
+        if not place.final:
+            name += f"-{place.epoch:06d}" if place.epoch_complete else f"-step{place.step:08d}"
+        return self._folder / f"{name}.safetensors"
+
+    def save(self, network: Network, place: Place) -> Path:
+        """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only.
+
+        A file that is there was made at the same place by this run, before it was broken off, and stays as it is.
+        """
+        path = self.file_for(place)
+        if path.exists():
+            return path
+        facts = self._facts(place)
+        metadata = build_metadata(self._job, self._summary, facts, path.stem)
+        save_network(path, network, self._job.save.save_precision, metadata)
+        sidecar = path.with_suffix(".json")
+        if not sidecar.exists():
+            write_atomically(sidecar, sidecar_json(self._job, self._summary, facts))
+        self._reporter.saved(path, step=place.step, epoch=place.epoch, final=place.final)
+        return path
+
+    def _facts(self, place: Place) -> TrainingFacts:
+        """No times are in the file, so that the same seed and settings give the same bytes."""
+        return TrainingFacts(step=place.step, epoch=place.epoch, base_checkpoint=self._base.checkpoint,
+                             base_hashes=self._hashes.result(), family=self._base.family,
+                             prediction_type=self._base.prediction_type, base_vae=self._base.vae_file,
+                             total_steps=self._plan.total_steps, total_epochs=self._plan.epochs,
+                             batches_per_epoch=self._plan.batches_per_epoch)
+
+    def keep_sample(self, sample: Sample, place: Place) -> Path:
+        """Put a sample into the run folder and tell of it."""
+        name = f"{place.step:08d}_{sample.index:02d}.png"
+        path = self._run.samples / name
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, _png(sample))
+        self._reporter.event("sample", {"path": f"samples/{name}", "step": place.step, "epoch": place.epoch,
+                                        "prompt": sample.prompt, "index": sample.index})
+        return path
+
+    def keep_preview(self, sample: Sample, lora: Path) -> None:
+        """Put the sample beside the LoRA, where the webui looks for the picture of its card."""
+        preview = lora.with_suffix(".png")
+        if not preview.exists():
+            write_atomically(preview, _png(sample))
+
+
+def check_output_folder(folder: Path, bytes_needed: int) -> None:
+    """Make sure that ``bytes_needed`` can be written to ``folder``, before any work starts.
+
+    Raises ``RunError`` if it cannot be made or written, or has too little space.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".train_lora_write_test.tmp"
+        write_atomically(probe, b"")
+        probe.unlink()
+    except OSError as problem:
+        raise RunError(f"LoRA files cannot be written to {folder}: {problem.strerror or problem}. Make the folder "
+                       "writable, or choose another with save.output_dir.") from problem
+    free = shutil.disk_usage(folder).free
+    if free < bytes_needed:
+        raise RunError(f"{folder} has {free / 1e6:.0f} MB free, but one LoRA file of this size needs about "
+                       f"{bytes_needed / 1e6:.0f} MB. Free some space, or choose a lower network_dim.")
+
+
+def _png(sample: Sample) -> bytes:
+    buffer = io.BytesIO()
+    sample.picture.save(buffer, format="PNG")
+    return buffer.getvalue()

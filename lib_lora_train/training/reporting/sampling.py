@@ -1,0 +1,112 @@
+"""Sample pictures, drawn with the model as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from PIL import Image
+from torch import Tensor
+
+from ...config.job import Job
+from ...errors import RunError
+from ...models.text_states import TextStates
+from ...pictures.buckets import Frame
+from ..model import TrainedModel
+
+_LATENT_STEP = 64
+"""Sides of a sample are multiples of this, since the UNet halves an eighth of them three times."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One drawn picture and its prompt."""
+
+    index: int
+    prompt: str
+    picture: Image.Image
+
+
+def sample_size(job: Job) -> tuple[int, int]:
+    """Width and height of the samples in pixels: as set, else the training size."""
+    width, height = job.dataset.size
+    wanted = (job.sample.sample_width or width, job.sample.sample_height or height)
+    return max(64, wanted[0] // _LATENT_STEP * _LATENT_STEP), max(64, wanted[1] // _LATENT_STEP * _LATENT_STEP)
+
+
+@torch.no_grad()
+def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -> Iterator[Sample]:
+    """Draw each of the job's prompts with DPM++ 2M Karras; the same noise for a prompt every time.
+
+    ``between`` is called before each step of a picture, when nothing is being computed.
+    """
+    size = sample_size(job)
+    model.base.move(model.base.vae, model.device)
+    try:
+        for index, prompt in enumerate(job.sample.sample_prompts):
+            generator = torch.Generator("cpu").manual_seed(job.sample.sample_seed + index)
+            latents = _denoise(model, job, prompt, size, generator, between)
+            between()
+            yield Sample(index, prompt, decode_picture(model, latents))
+    finally:
+        if model.device.type != "cpu":
+            model.base.move(model.base.vae, "cpu")
+
+
+def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
+    """The picture that scaled latents (1, 4, h, w) stand for.
+
+    SDXL's own VAE overflows in half precision; where it gives NaN, it is used in float32 from then on. Raises
+    ``RunError`` if it gives NaN in float32 too.
+    """
+    vae = model.base.vae
+    for dtype in dict.fromkeys((vae.dtype, torch.float32)):
+        vae.to(dtype)
+        pixels = _decode(vae, latents.to(dtype) / model.base.family.latent_scale)
+        if torch.isfinite(pixels).all():
+            array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
+            return Image.fromarray(array.astype(np.uint8))
+    raise RunError("The VAE gives no picture (NaN), in float32 too.")
+
+
+def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Pixels (3, H, W); in tiles if memory is too full for the whole picture."""
+    try:
+        return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
+    except torch.cuda.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        vae.enable_tiling()
+        return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
+
+
+def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
+             generator: torch.Generator, between: Callable[[], object]) -> Tensor:
+    sampler = DPMSolverMultistepScheduler.from_config(model.noise_schedule.config, use_karras_sigmas=True)
+    sampler.set_timesteps(job.sample.sample_steps, device=model.device)
+    latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
+    latents = latents * sampler.init_noise_sigma
+    frames = [Frame.whole(*size)] * 2
+    between()
+    with model.accelerator.autocast():
+        states = _states(model, job.sample.negative_prompt, prompt)
+        for timestep in sampler.timesteps:
+            between()
+            doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
+            without, wanted = model.predict_from_states(doubled, timestep, states, frames).float().chunk(2)
+            guided = without + job.sample.cfg_scale * (wanted - without)
+            latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
+    return latents
+
+
+def _states(model: TrainedModel, negative: str, prompt: str) -> TextStates:
+    """States of both prompts. SDXL takes zeros for no negative prompt, as the webui gives it."""
+    states = model.text_states([negative, prompt])
+    if states.pooled is None or negative:
+        return states
+    kept = torch.tensor([0.0, 1.0], device=model.device)
+    return TextStates(states.hidden * kept.to(states.hidden.dtype).view(2, 1, 1),
+                      states.pooled * kept.to(states.pooled.dtype).view(2, 1))

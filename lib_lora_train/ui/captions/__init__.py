@@ -1,0 +1,1 @@
+"""The Captions sub-tab: the editor and the tagger."""

@@ -1,0 +1,150 @@
+"""What the routes of the caption editor answer, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from fastapi.responses import Response
+
+from ...captions.editor.editor import CaptionEditor, Outcome, likely_tags, tags_of_picture
+from ...captions.editor.index import EditorIndex, Entry
+from ...captions.editor.query import tokens_of
+from ...captions.filter import FilterError
+from ...captions.journal.apply import ConflictError
+from ...pictures.buckets import BucketRule
+from ..answers import EscapedJson
+from .editors import ReopenError, Session
+from .requests import SessionRequest
+
+HISTORY_SHOWN = 40
+
+Find = Callable[[SessionRequest], Session]
+"""Finds the session that a request names. Raises ``ReopenError`` if it is over."""
+
+_SORTS: dict[str, Callable[[Entry], Any]] = {
+    "tags": lambda entry: len(entry.caption.tags),
+    "-tags": lambda entry: -len(entry.caption.tags),
+    "size": lambda entry: entry.width * entry.height,
+    "-size": lambda entry: -entry.width * entry.height,
+    "newest": lambda entry: -entry.file.modified_ns,
+    "caption": lambda entry: (entry.caption.text or "").lower(),
+}
+
+
+def told(find: Find, request: SessionRequest, look: Callable[[Session], dict[str, Any]]) -> Response:
+    """The answer of ``look``; errors that the page acts on have a status of their own.
+
+    409: files were changed meanwhile, ``problems`` names them. 410: open the dataset again. 422: the filter is not
+    understood, at ``start`` to ``end``.
+    """
+    try:
+        return EscapedJson(look(find(request)))
+    except ConflictError as problem:
+        return EscapedJson({"error": str(problem), "problems": list(problem.paths)}, 409)
+    except ReopenError as problem:
+        return EscapedJson({"error": str(problem), "problems": []}, 410)
+    except FilterError as problem:
+        return EscapedJson({"error": str(problem), "problems": [f"{problem.start}:{problem.end}"],
+                            "start": problem.start, "end": problem.end}, 422)
+
+
+def edit(find: Find, request: SessionRequest, act: Callable[[CaptionEditor], Outcome]) -> Response:
+    """The answer of an edit; the journal is settled soon after."""
+    def through(session: Session) -> dict[str, Any]:
+        try:
+            done = act(session.editor)
+        finally:
+            session.settle_soon()
+        session.read_sizes_soon()
+        return outcome(session, done)
+
+    return told(find, request, through)
+
+
+def opened(session: Session) -> dict[str, Any]:
+    """What the page needs to begin."""
+    editor = session.editor
+    folders = Counter(entry.folder for entry in editor.index.entries.values())
+    return {"folder": str(editor.folder), "session": session.id, "messages": editor.messages,
+            "left_out": [{"path": str(item.path), "reason": item.reason} for item in editor.left_out],
+            "folders": [{"path": path, "pictures": count} for path, count in sorted(folders.items())],
+            "tokens_exact": editor.tokens.exact, **state(session)}
+
+
+def state(session: Session) -> dict[str, Any]:
+    """What every answer carries, so that the page knows when it is out of date."""
+    history = session.editor.history()
+    done, undone = history.batches[:history.position], history.batches[history.position:]
+    return {"revision": session.editor.revision, "sizes_ready": session.sizes_ready,
+            "pictures": len(session.editor.index.entries),
+            "undo": done[-1].label if done else None, "redo": undone[0].label if undone else None}
+
+
+def outcome(session: Session, done: Outcome) -> dict[str, Any]:
+    """What an edit did."""
+    return {"label": done.label, "changed": list(done.changed), "left": list(done.left), **state(session)}
+
+
+def view(session: Session, filter_text: str, sort: str, tag_part: str, most_tags: int) -> dict[str, Any]:
+    """The numbers of the pictures that are shown, and the tags among them.
+
+    A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it.
+    """
+    editor = session.editor
+    try:
+        found = editor.filtered(filter_text)
+    except FilterError as problem:
+        return {"problem": {"text": str(problem), "start": problem.start, "end": problem.end}, **state(session)}
+    with editor.lock:
+        index = editor.index
+        tags = index.tag_counts(None if found == index.all else found, most_tags, tag_part)
+        return {"numbers": _sorted(index, index.members(found, editor.order()), sort), "tags": tags,
+                "different_tags": len(index.known_tags()),
+                "without_caption": (found & index.without_caption).bit_count(),
+                **state(session)}
+
+
+def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """What the grid shows of pictures; those that are gone are left out."""
+    with editor.lock:
+        return [cell(entry) for number in numbers if (entry := editor.index.entries.get(number)) is not None]
+
+
+def cell(entry: Entry) -> dict[str, Any]:
+    """One picture in the grid. ``version`` changes with the file."""
+    return {"number": entry.id, "path": entry.path, "name": entry.name, "folder": entry.folder, "width": entry.width,
+            "height": entry.height, "version": f"{entry.file.modified_ns:x}-{entry.file.size:x}",
+            "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
+            "tags": len(entry.caption.tags)}
+
+
+def picture(session: Session, number: int) -> dict[str, Any]:
+    """All there is to know of one picture. Raises ``DatasetError`` if it is gone."""
+    editor = session.editor
+    with editor.lock:
+        entry = editor.entry(number)
+        answer = {**cell(entry), "caption_path": entry.caption.path, "tag_list": tags_of_picture(editor, entry),
+                  "likely": likely_tags(editor, entry),
+                  "tokens": tokens_of(entry.caption, editor.tokens.count), "shared": len(entry.caption.users) > 1,
+                  "lines": len([line for line in (entry.caption.text or "").splitlines() if line.strip()])}
+        if entry.width:
+            fit = BucketRule.of(editor.settings).fit(entry.width, entry.height)
+            answer["bucket"] = [fit.bucket.width, fit.bucket.height]
+            answer["crop"] = [round(side, 1) for side in fit.kept_of(entry.width, entry.height)]
+        return answer
+
+
+def history(session: Session) -> dict[str, Any]:
+    """The last edits, newest first; ``undone`` ones can be redone."""
+    found = session.editor.history()
+    items = [{**dataclasses.asdict(batch), "undone": place >= found.position}
+             for place, batch in enumerate(found.batches)]
+    return {"edits": items[::-1][:HISTORY_SHOWN], "total": len(items), **state(session)}
+
+
+def _sorted(index: EditorIndex, numbers: Sequence[int], sort: str) -> list[int]:
+    key = _SORTS.get(sort)
+    return list(numbers) if key is None else sorted(numbers, key=lambda number: key(index.entries[number]))

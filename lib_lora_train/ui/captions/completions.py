@@ -1,0 +1,89 @@
+"""Completing tags as one types: from the dataset's own, then from the taggers' lists."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...captions.editor.index import EditorIndex
+from ...captions.tags import plain
+from ...config.taggers import taggers_in
+
+_MOST = 12
+_NAME_COLUMNS = ("name", "tag", "tag_name")
+_COUNT_COLUMNS = ("count", "post_count")
+
+
+class TaggerTags:
+    """The tags that the taggers on this machine know, most frequent first. Read once, when first asked for."""
+
+    def __init__(self, taggers: Path) -> None:
+        self._taggers = taggers
+        self._lock = threading.Lock()
+        self._state: tuple[tuple[str, int], ...] | None = None
+        self._tags: list[str] = []
+
+    def tags(self) -> list[str]:
+        """All of them; none if there is no tagger here."""
+        files = [files.tags for files in taggers_in(self._taggers)]
+        state = tuple((str(file), file.stat().st_mtime_ns) for file in files)
+        with self._lock:
+            if state != self._state:
+                self._tags, self._state = _merged(files), state
+            return self._tags
+
+
+def completions(text: str, index: EditorIndex, tagger_tags: Iterable[str]) -> list[dict[str, Any]]:
+    """Tags that ``text`` may be the beginning of: the dataset's with their ``count``, then the tagger's without."""
+    wanted = plain(text)
+    if not wanted:
+        return []
+    own = [(tag, count) for tag, count in index.tag_counts(part=text)]
+    own.sort(key=lambda item: (_distance(plain(item[0]), wanted), -item[1], item[0]))
+    found: list[dict[str, Any]] = [{"tag": tag, "count": count} for tag, count in own[:_MOST]]
+    known = {plain(tag) for tag, _ in own}
+    others: tuple[list[str], ...] = ([], [], [])
+    for tag in tagger_tags:
+        if wanted in tag and tag not in known:
+            others[_distance(tag, wanted)].append(tag)
+            if len(others[0]) >= _MOST:
+                break
+    found += [{"tag": tag, "count": None} for distance in others for tag in distance]
+    return found[:_MOST]
+
+
+def _distance(tag: str, wanted: str) -> int:
+    """0: it begins with it, 1: one of its words does, 2: it is somewhere in it."""
+    if tag.startswith(wanted):
+        return 0
+    return 1 if f" {wanted}" in tag else 2
+
+
+def _merged(files: Iterable[Path]) -> list[str]:
+    counts: dict[str, int] = {}
+    for file in files:
+        try:
+            for tag, count in _listed(file):
+                counts[tag] = max(count, counts.get(tag, 0))
+        except (OSError, ValueError, csv.Error) as problem:
+            logging.getLogger(__name__).warning("%s cannot be read for completing tags: %s", file, problem)
+    return sorted(counts, key=lambda tag: (-counts[tag], tag))
+
+
+def _listed(file: Path) -> Iterable[tuple[str, int]]:
+    """Tags of a tagger's list with how often they were seen; in a plain list, all of them once."""
+    if file.suffix == ".txt":
+        yield from ((plain(line), 1) for line in file.read_text("utf-8").splitlines() if line.strip())
+        return
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            if row.get("category") == "9":
+                continue
+            name = next((row[column] for column in _NAME_COLUMNS if row.get(column)), "")
+            count = next((row[column] for column in _COUNT_COLUMNS if row.get(column)), "0")
+            if name:
+                yield plain(name), int(float(count))

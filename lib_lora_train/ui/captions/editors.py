@@ -1,0 +1,172 @@
+"""The datasets that are open in the caption editor, and what goes on for them in the background."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...captions.doctor.doctor import Report, examine
+from ...captions.doubtful import Doubt
+from ...captions.editor.editor import CaptionEditor
+from ...captions.tokens import TokenCounter, find_vocabulary
+from ...config.groups.dataset import DatasetSettings
+from ...errors import DatasetError, TrainLoraError
+from .completions import TaggerTags
+
+_MOST_OPEN = 4
+_SETTLE_SECONDS = 4.0
+
+
+class ReopenError(DatasetError):
+    """The page speaks of a session that is over; its numbers of pictures mean nothing any more."""
+
+
+@dataclass
+class Examination:
+    """The doctor at work, or what it has found."""
+
+    done: int = 0
+    total: int = 0
+    report: Report | None = None
+    problem: str = ""
+    stopped: bool = False
+    thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still looking."""
+        return self.thread is not None and self.thread.is_alive() and self.report is None and not self.problem
+
+
+@dataclass
+class Session:
+    """One open dataset. ``id`` is told to the page and has to come back with every request.
+
+    ``doubts`` are the doubtful tags that the page was shown last, by their keys.
+    """
+
+    editor: CaptionEditor
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    sizes_ready: bool = False
+    examination: Examination = field(default_factory=Examination)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    _timer: threading.Timer | None = None
+
+    def read_sizes_soon(self) -> None:
+        """Read the pictures' headers in the background, where they are not known."""
+        if any(not entry.width for entry in list(self.editor.index.entries.values())):
+            self.sizes_ready = False
+            _in_background(self._read_sizes)
+        else:
+            self.sizes_ready = True
+
+    def settle_soon(self) -> None:
+        """Have the journal settled when nothing was edited for a few seconds."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.journal.settle))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def examine(self, settings: DatasetSettings, max_tokens: int) -> None:
+        """Let the doctor look in the background; one look at a time."""
+        if self.examination.running:
+            return
+        examination = self.examination = Examination()
+
+        def progress(done: int, total: int) -> bool:
+            examination.done, examination.total = done, total
+            return not examination.stopped
+
+        def look() -> None:
+            try:
+                examination.report = examine(self.editor, settings, max_tokens, progress)
+            except TrainLoraError as problem:
+                examination.problem = str(problem)
+            except Exception as problem:  # a bug of ours: the page must not wait for ever
+                logging.getLogger(__name__).exception("the doctor failed on %s", self.editor.folder)
+                examination.problem = f"Something went wrong here that should not: {problem!r}"
+
+        examination.thread = _in_background(look)
+
+    def _read_sizes(self) -> None:
+        self.editor.read_sizes()
+        self.sizes_ready = True
+
+
+class CaptionEditors:
+    """The open datasets, the last few of them. Safe to use from several threads."""
+
+    def __init__(self, cache: Path, taggers: Path) -> None:
+        self.tagger_tags = TaggerTags(taggers)
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._opening: dict[Path, threading.Lock] = {}
+        self._open: OrderedDict[Path, Session] = OrderedDict()
+        self._tokens: TokenCounter | None = None
+
+    def open(self, folder: Path, settings: DatasetSettings) -> Session:
+        """The session of ``folder``, a new one if there is none that reads captions the same way.
+
+        Raises ``DatasetError`` if the folder cannot be read or written.
+        """
+        with self._lock:
+            opening = self._opening.setdefault(folder, threading.Lock())
+        with opening:
+            with self._lock:
+                known = self._open.get(folder)
+            if known is not None and _reads_alike(known.editor.settings, settings):
+                known.editor.settings = settings
+                known.editor.refresh()
+                session = known
+            else:
+                session = Session(CaptionEditor(folder, settings, self._facts_file(folder), self._counter()))
+                session.settle_soon()
+            session.read_sizes_soon()
+            with self._lock:
+                self._open[folder] = session
+                self._open.move_to_end(folder)
+                while len(self._open) > _MOST_OPEN:
+                    self._open.popitem(last=False)
+            return session
+
+    def session(self, folder: Path, session: str) -> Session:
+        """The open session of this id. Raises ``ReopenError`` if it is over."""
+        with self._lock:
+            found = self._open.get(folder)
+        if found is None or found.id != session:
+            raise ReopenError("The webui was started anew meanwhile. The dataset is opened again.")
+        return found
+
+    def _facts_file(self, folder: Path) -> Path:
+        name = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        return self._cache / f"{name}.json"
+
+    def _counter(self) -> TokenCounter:
+        if self._tokens is None:
+            self._tokens = TokenCounter(find_vocabulary())
+        return self._tokens
+
+
+def _reads_alike(one: DatasetSettings, other: DatasetSettings) -> bool:
+    return (one.caption_extension, one.caption_separator) == (other.caption_extension, other.caption_separator)
+
+
+def _in_background(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=lambda: _logged(act), name="train-lora-captions", daemon=True)
+    thread.start()
+    return thread
+
+
+def _logged(act: Callable[[], None]) -> None:
+    """In the background nobody catches an error: it goes to the log; the next edit or opening meets it again."""
+    try:
+        act()
+    except (TrainLoraError, OSError) as problem:
+        logging.getLogger(__name__).warning("%s", problem)

@@ -1,0 +1,179 @@
+"""Routes of what the editor knows about tags: consolidate, doubtful tags, activation tag, on and off, the doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from ...captions.activation import not_first, on_and_off
+from ...captions.caption_file import used_line
+from ...captions.consolidate import Suggestion, consolidated, suggestion_of, suggestions
+from ...captions.doctor.doctor import Report
+from ...captions.doubtful import Doubt, doubts, fixed, keep, read_kept
+from ...captions.editor.editor import CaptionEditor, Outcome
+from ...captions.tags import join_tags, plain, split_tags
+from ...errors import DatasetError
+from ...pictures.problems import count_of
+from . import answers as answers
+from .answers import Find, edit, told
+from .editors import Session
+from .requests import (
+    ConsolidateRequest,
+    DoctorRequest,
+    DoubtRequest,
+    SessionRequest,
+    TagRequest,
+    dataset_settings,
+)
+
+_SUGGESTIONS_SHOWN = 200
+_DOUBTS_SHOWN = 600
+_EXAMPLES = 24
+
+
+def register_knowledge(router: APIRouter, find: Find) -> None:
+    """Add ``/captions/consolidate``, ``doubtful``, ``activation``, ``on-off`` and ``doctor``."""
+    def consolidate(request: TagRequest) -> Response:
+        return told(find, request, lambda session: consolidations(session.editor, request.tag))
+
+    def accept(request: ConsolidateRequest) -> Response:
+        return edit(find, request, lambda editor: accept_consolidations(editor, request.chosen))
+
+    def activation(request: TagRequest) -> Response:
+        return told(find, request, lambda session: {"numbers": not_first(session.editor.index, request.tag)})
+
+    def on_off(request: TagRequest) -> Response:
+        return told(find, request, lambda session: dataclasses.asdict(on_and_off(session.editor.index, request.tag)))
+
+    for name, act in (("consolidate", consolidate), ("consolidate/accept", accept), ("activation", activation),
+                      ("on-off", on_off)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+    _register_doubts(router, find)
+
+
+def _register_doubts(router: APIRouter, find: Find) -> None:
+    def doubtful(request: SessionRequest) -> Response:
+        return told(find, request, doubtful_tags)
+
+    def decide(request: DoubtRequest) -> Response:
+        if not request.keep:
+            shown = find(request).doubts
+            return edit(find, request, lambda editor: mend_doubts(
+                editor, [shown[key] for key in request.keys if key in shown]))
+
+        def remember(session: Session) -> dict[str, Any]:
+            keep(session.editor.folder, request.keys)
+            return answers.state(session)
+
+        return told(find, request, remember)
+
+    def doctor(request: DoctorRequest) -> Response:
+        def look(session: Session) -> dict[str, Any]:
+            if request.stop:
+                session.examination.stopped = True
+            elif request.begin:
+                session.examine(dataset_settings(request.settings), request.max_tokens)
+            return examination(session)
+
+        return told(find, request, look)
+
+    for name, act in (("doubtful", doubtful), ("doubtful/decide", decide), ("doctor", doctor)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+
+
+def consolidations(editor: CaptionEditor, activation_tag: str) -> dict[str, Any]:
+    """The suggestions, each with some of its pictures before and after."""
+    with editor.lock:
+        found = suggestions(editor.index, activation_tag)
+        return {"total": len(found), "suggestions": [_suggestion(editor, item) for item in found[:_SUGGESTIONS_SHOWN]]}
+
+
+def _suggestion(editor: CaptionEditor, item: Suggestion) -> dict[str, Any]:
+    examples = [{**answers.cell(editor.index.entries[number]),
+                 "after": consolidated(editor.index.entries[number].caption.tags, item)}
+                for number in (*item.adds_up, *item.pictures)[:_EXAMPLES]]
+    return {"keep": item.keep, "drop": list(item.drop), "pictures": len(item.pictures),
+            "adds_up": len(item.adds_up), "examples": examples}
+
+
+def accept_consolidations(editor: CaptionEditor, chosen: list[dict[str, Any]]) -> Outcome:
+    """Carry out suggestions as one step of undo; prose is left alone. Raises ``DatasetError``."""
+    with editor.lock:
+        tags: dict[int, list[str]] = {}
+        for item in chosen:
+            wanted, drop = plain(str(item.get("keep", ""))), [plain(str(tag)) for tag in item.get("drop", [])]
+            if not wanted or not drop:
+                raise DatasetError(f"The suggestion {item!r} is not understood.")
+            suggestion = suggestion_of(editor.index, wanted, drop)
+            for number in suggestion.pictures:
+                caption = editor.index.entries[number].caption
+                if not caption.prose:
+                    tags[number] = consolidated(tags.get(number, list(caption.tags)), suggestion)
+        texts = {number: _with_tags(editor, number, new) for number, new in tags.items()}
+        names = ", ".join(str(item["keep"]) for item in chosen[:3]) + (" …" if len(chosen) > 3 else "")
+        return editor.set_texts(texts, f"Consolidated to {names} in {count_of(len(texts), 'caption')}")
+
+
+def doubtful_tags(session: Session) -> dict[str, Any]:
+    """The doubtful tags with their pictures, and whether there is anything of a tagger to go by."""
+    editor = session.editor
+    with editor.lock:
+        confidences = editor.confidences()
+        found = doubts(editor.index, confidences, read_kept(editor.folder))
+        session.doubts = {doubt.key: doubt for doubt in found[:_DOUBTS_SHOWN]}
+        shown = [_doubt(editor, doubt) for doubt in session.doubts.values()]
+        return {"total": len(found), "tagged": len(confidences), "doubts": [item for item in shown if item is not None]}
+
+
+def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
+    entry = editor.index.of_path(doubt.picture)
+    if entry is None:
+        return None
+    return {**dataclasses.asdict(doubt), "key": doubt.key, "why": doubt.why(), "cell": answers.cell(entry),
+            "mend": {"rare": f"Replace by {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
+
+
+def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
+    """Mend doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
+    if not chosen:
+        raise DatasetError("That tag is not among the doubtful ones any more; look at the list again.")
+    with editor.lock:
+        tags: dict[int, list[str]] = {}
+        for doubt in chosen:
+            entry = editor.index.of_path(doubt.picture)
+            if entry is not None:
+                if entry.id not in tags:
+                    tags[entry.id] = split_tags(entry.caption.line, editor.settings.caption_separator)
+                tags[entry.id] = fixed(tags[entry.id], doubt)
+        one = chosen[0]
+        verb = {"rare": f"Replaced {one.tag} by {one.instead}", "missing": f"Added {one.tag}"}.get(
+            one.kind, f"Removed {one.tag}")
+        label = f"{verb} in {one.picture}" if len(chosen) == 1 else f"Mended {count_of(len(chosen), 'doubtful tag')}"
+        return editor.set_texts({number: _with_tags(editor, number, new) for number, new in tags.items()}, label)
+
+
+def examination(session: Session) -> dict[str, Any]:
+    """How far the doctor is, and what it has found."""
+    found = session.examination
+    status = "running" if found.running else "ready" if found.report else "failed" if found.problem else "none"
+    return {"state": status, "done": found.done, "total": found.total, "problem": found.problem,
+            "stopped": found.stopped, "report": None if found.report is None else _report(session.editor, found.report),
+            **answers.state(session)}
+
+
+def _report(editor: CaptionEditor, report: Report) -> dict[str, Any]:
+    """The report with the pictures it names; those that are gone since are left out."""
+    plain_report = dataclasses.asdict(report)
+    numbers = {number for finding in report.findings for number in finding.numbers}
+    numbers |= {crop.number for crop in report.crops}
+    plain_report["cells"] = {number: answers.cell(editor.index.entries[number]) for number in sorted(numbers)
+                             if number in editor.index.entries}
+    return plain_report
+
+
+def _with_tags(editor: CaptionEditor, number: int, tags: list[str]) -> str:
+    text = editor.index.entries[number].caption.text or ""
+    return used_line(text).with_line(join_tags(tags, editor.settings.caption_separator))

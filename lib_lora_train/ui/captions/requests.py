@@ -1,0 +1,134 @@
+"""What the routes of the caption editor are sent, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ...captions.editor.operations import Operation
+from ...config.groups.dataset import DatasetSettings
+from ...config.load import read_job
+from ...errors import ConfigError, DatasetError
+
+
+class OpenRequest(BaseModel):
+    """A dataset folder, and the dataset settings that decide how it is read."""
+
+    folder: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class SessionRequest(BaseModel):
+    """An open dataset. Every request below is about one."""
+
+    folder: str
+    session: str
+
+
+class ViewRequest(SessionRequest):
+    """Which pictures are shown: all that ``filter`` means, in the order ``sort``; and which tags are listed."""
+
+    filter: str = ""
+    sort: str = "name"
+    tag_part: str = ""
+    most_tags: int = 400
+
+
+class NumbersRequest(SessionRequest):
+    """Pictures: those of ``numbers``, or all that ``filter`` means if that is left out."""
+
+    numbers: list[int] | None = None
+    filter: str = ""
+
+
+class OperationRequest(NumbersRequest):
+    """An ``Operation`` on the captions of pictures; ``operation`` has its fields."""
+
+    operation: dict[str, Any]
+    activation_tag: str = ""
+
+
+class TextRequest(SessionRequest):
+    """A caption as the page has it now: as ``text``, or as ``tags``. ``before`` is what the page was shown."""
+
+    number: int
+    before: str
+    text: str | None = None
+    tags: list[str] | None = None
+
+
+class StepRequest(SessionRequest):
+    """Undo or redo; ``leave`` are files that somebody else has changed and that stay as they are."""
+
+    leave: list[str] = Field(default_factory=list)
+
+
+class FolderRequest(NumbersRequest):
+    """Pictures that go to ``target``, a folder of the dataset."""
+
+    target: str
+
+
+class RenameRequest(SessionRequest):
+    """A folder of the dataset that is to be called ``name``."""
+
+    of: str
+    name: str
+
+
+class TagRequest(SessionRequest):
+    """A tag, or a part of one."""
+
+    tag: str = ""
+
+
+class ConsolidateRequest(SessionRequest):
+    """Suggestions that are accepted: ``[{"keep": tag, "drop": [tags]}]``."""
+
+    chosen: list[dict[str, Any]]
+
+
+class DoubtRequest(SessionRequest):
+    """Doubtful tags by their keys; ``keep`` says that they are right, else they are mended."""
+
+    keys: list[str]
+    keep: bool = False
+
+
+class DoctorRequest(SessionRequest):
+    """Begin to look, with the settings of the training to come; or only say how far it is."""
+
+    begin: bool = False
+    stop: bool = False
+    settings: dict[str, Any] = Field(default_factory=dict)
+    max_tokens: int = 225
+
+
+def operation_of(values: dict[str, Any]) -> Operation:
+    """The operation that the page describes. Raises ``DatasetError`` if there is no such one."""
+    known = {field.name: field for field in dataclasses.fields(Operation)}
+    unknown = sorted(set(values) - set(known))
+    if unknown or "kind" not in values:
+        raise DatasetError(f"The operation {values!r} is not understood.")
+    tags = values.get("tags", [])
+    types = {"include_prose": bool, "ignore_case": bool, "limit": int}
+    wrong = [name for name, value in values.items() if name != "tags" and not isinstance(value, types.get(name, str))]
+    if wrong or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise DatasetError(f"The operation {values!r} is not understood.")
+    return Operation(**{**values, "tags": tuple(tags)})
+
+
+def dataset_settings(values: dict[str, Any]) -> DatasetSettings:
+    """The dataset settings of the form; the folder is given by itself. Raises ``ConfigError``."""
+    job, problems = read_job({"dataset": {**values, "train_data_dir": ""}}, source="The form")
+    problems = [problem for problem in problems if "train_data_dir" not in problem]
+    if problems:
+        raise ConfigError(problems)
+    try:
+        _ = job.dataset.size
+    except ValueError:
+        raise ConfigError(f"dataset.resolution is {job.dataset.resolution!r}. Write one number such as 512, or "
+                          "width x height such as 512x768.") from None
+    return job.dataset

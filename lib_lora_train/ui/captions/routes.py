@@ -1,0 +1,192 @@
+"""Routes of the caption editor: open a dataset, look at it, and edit it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from ...captions.caption_file import used_line
+from ...captions.editor.editor import CaptionEditor, Outcome, numbers_in
+from ...captions.editor.pictures import (
+    copy_pictures,
+    delete_pictures,
+    lower_case_endings,
+    move_pictures,
+    rename_folder,
+)
+from ...captions.journal.apply import ConflictError
+from ...captions.tags import join_tags
+from ...errors import DatasetError
+from ...pictures.thumbnails import thumbnail
+from ..access import dataset_folder
+from ..answers import EscapedJson
+from ..services import Services
+from . import answers as answers
+from .answers import Find, edit, told
+from .completions import completions
+from .editors import CaptionEditors, Session
+from .knowledge_routes import register_knowledge
+from .requests import (
+    FolderRequest,
+    NumbersRequest,
+    OpenRequest,
+    OperationRequest,
+    RenameRequest,
+    SessionRequest,
+    StepRequest,
+    TagRequest,
+    TextRequest,
+    ViewRequest,
+    dataset_settings,
+    operation_of,
+)
+from .tagging_job import taggers_dir
+
+_PREVIEWS = 60
+_PAGE = 400
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add everything under ``/captions``."""
+    editors = CaptionEditors(services.cache_dir / "captions", taggers_dir(services))
+    find = _finder(services, editors)
+    _register_looking(router, services, editors, find)
+    _register_editing(router, find)
+    _register_pictures(router, find)
+    register_knowledge(router, find)
+
+
+def _finder(services: Services, editors: CaptionEditors) -> Find:
+    def find(request: SessionRequest) -> Session:
+        return editors.session(dataset_folder(services.host, request.folder), request.session)
+
+    return find
+
+
+def _register_looking(router: APIRouter, services: Services, editors: CaptionEditors, find: Find) -> None:
+    def open_dataset(request: OpenRequest) -> Response:
+        folder = dataset_folder(services.host, request.folder)
+        return EscapedJson(answers.opened(editors.open(folder, dataset_settings(request.settings))))
+
+    def refresh(request: SessionRequest) -> Response:
+        def look(session: Session) -> dict[str, Any]:
+            changed = session.editor.refresh()
+            session.read_sizes_soon()
+            return {"changed": changed, **answers.state(session)}
+
+        return told(find, request, look)
+
+    def view(request: ViewRequest) -> Response:
+        return told(find, request, lambda session: answers.view(session, request.filter, request.sort,
+                                                                request.tag_part, request.most_tags))
+
+    def cells(request: NumbersRequest) -> Response:
+        return told(find, request, lambda session: {
+            "cells": answers.cells(session.editor, (request.numbers or [])[:_PAGE])})
+
+    def picture(request: NumbersRequest) -> Response:
+        return told(find, request, lambda session: answers.picture(session, _only(request.numbers)))
+
+    def complete(request: TagRequest) -> Response:
+        return told(find, request, lambda session: {
+            "tags": completions(request.tag, session.editor.index, editors.tagger_tags.tags())})
+
+    def history(request: SessionRequest) -> Response:
+        return told(find, request, answers.history)
+
+    def image(folder: str, session: str, path: str, size: int = 256) -> Response:
+        opened = editors.session(dataset_folder(services.host, folder), session)
+        small = thumbnail(opened.editor.picture(path), size, services.cache_dir / "thumbnails")
+        return FileResponse(small, media_type="image/webp",
+                            headers={"Cache-Control": "private, max-age=31536000, immutable"})
+
+    router.add_api_route("/captions/open", open_dataset, methods=["POST"], response_model=None)
+    for name, act in (("refresh", refresh), ("view", view), ("cells", cells), ("picture", picture),
+                      ("complete", complete), ("history", history)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+    router.add_api_route("/captions/image", image, methods=["GET"], response_model=None)
+
+
+def _register_editing(router: APIRouter, find: Find) -> None:
+    def apply(request: OperationRequest) -> Response:
+        return edit(find, request, lambda editor: editor.apply(
+            operation_of(request.operation), numbers_in(editor, request.numbers, request.filter),
+            request.activation_tag))
+
+    def preview(request: OperationRequest) -> Response:
+        def look(session: Session) -> dict[str, Any]:
+            found = session.editor.preview(operation_of(request.operation),
+                                           numbers_in(session.editor, request.numbers, request.filter),
+                                           request.activation_tag)
+            return {"captions": len(found), "previews": [dataclasses.asdict(item) for item in found[:_PREVIEWS]]}
+
+        return told(find, request, look)
+
+    def text(request: TextRequest) -> Response:
+        return edit(find, request, lambda editor: set_text(editor, request))
+
+    def undo(request: StepRequest) -> Response:
+        return edit(find, request, lambda editor: editor.undo(request.leave))
+
+    def redo(request: StepRequest) -> Response:
+        return edit(find, request, lambda editor: editor.redo(request.leave))
+
+    def save_as_utf8(request: NumbersRequest) -> Response:
+        return edit(find, request, lambda editor: editor.save_as_utf8(
+            numbers_in(editor, request.numbers, request.filter)))
+
+    for name, act in (("apply", apply), ("preview", preview), ("text", text), ("undo", undo), ("redo", redo),
+                      ("utf-8", save_as_utf8)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+
+
+def _register_pictures(router: APIRouter, find: Find) -> None:
+    def delete(request: NumbersRequest) -> Response:
+        return edit(find, request, lambda editor: delete_pictures(editor, _named(request)))
+
+    def move(request: FolderRequest) -> Response:
+        return edit(find, request, lambda editor: move_pictures(editor, _named(request), request.target))
+
+    def copy(request: FolderRequest) -> Response:
+        return edit(find, request, lambda editor: copy_pictures(editor, _named(request), request.target))
+
+    def lower_case(request: NumbersRequest) -> Response:
+        return edit(find, request, lambda editor: lower_case_endings(editor, _named(request)))
+
+    def rename(request: RenameRequest) -> Response:
+        return edit(find, request, lambda editor: rename_folder(editor, request.of, request.name))
+
+    for name, act in (("delete", delete), ("move", move), ("copy", copy), ("lower-case", lower_case),
+                      ("rename-folder", rename)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+
+
+def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:
+    """Write what the page has, if the caption is still what the page was shown. Raises ``ConflictError``."""
+    entry = editor.entry(request.number)
+    now = entry.caption.text or ""
+    if now.replace("\r\n", "\n") != request.before.replace("\r\n", "\n"):
+        raise ConflictError([entry.caption.path])
+    if request.tags is not None:
+        new = used_line(now).with_line(join_tags(request.tags, editor.settings.caption_separator))
+    elif request.text is not None:
+        new = request.text
+    else:
+        raise DatasetError("Neither a text nor tags were sent.")
+    return editor.set_texts({request.number: new})
+
+
+def _named(request: NumbersRequest) -> list[int]:
+    """Only what is named one by one may be moved or deleted, never whatever a filter happens to mean by now."""
+    if not request.numbers:
+        raise DatasetError("No picture is chosen.")
+    return request.numbers
+
+
+def _only(numbers: list[int] | None) -> int:
+    if not numbers or len(numbers) != 1:
+        raise DatasetError("Exactly one picture has to be named.")
+    return numbers[0]

@@ -1,0 +1,76 @@
+"""From what the tagging panel sends to a job that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ... import environment
+from ...config.load import read_settings
+from ...config.tag_job import TagJob, tag_problems_of
+from ...config.taggers import find_tagger, known_tagger, where_it_belongs
+from ...errors import ConfigError, TaggerError, TrainLoraError, WorkerEnvironmentError
+from ..access import dataset_folder
+from ..services import Services
+
+
+def taggers_dir(services: Services) -> Path:
+    """Where the webui's taggers are kept."""
+    return services.host.models_dir / "TrainLora" / "taggers"
+
+
+def complete_tag_job(services: Services, values: Mapping[str, Any]) -> TagJob:
+    """The checked job of the panel's ``values``; the taggers' folder is always the webui's own.
+
+    Raises ``ConfigError`` that lists every problem, among them a tagger that is neither here nor to be fetched.
+    """
+    filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
+    dataset, tagger = filled.setdefault("dataset", {}), filled.setdefault("tagger", {})
+    problems: list[str] = []
+    if isinstance(dataset, dict):
+        try:
+            dataset["train_data_dir"] = str(dataset_folder(services.host, str(dataset.get("train_data_dir") or "")))
+        except TrainLoraError as problem:
+            problems.append(str(problem))
+    if isinstance(tagger, dict):
+        tagger["models_dir"] = str(taggers_dir(services))
+    job, wrong = read_settings(TagJob, filled, source="The tag job")
+    problems += wrong
+    if not problems:
+        problems += tag_problems_of(job)
+    try:
+        _check_tagger(services, job)
+    except TaggerError as problem:
+        problems.append(str(problem))
+    if problems:
+        raise ConfigError(problems)
+    return job
+
+
+def device_of(services: Services, provider: str) -> str:
+    """The device that a run on ``provider`` has to wait for: the CPU, or the GPU that the webui lends."""
+    if provider == "cpu" or (provider == "auto" and not _has_gpu_build()):
+        return "cpu"
+    device = services.host.device()
+    return "cuda:0" if device in ("cpu", "cuda") else device
+
+
+def _check_tagger(services: Services, job: TagJob) -> None:
+    folder, model = Path(job.tagger.models_dir), job.tagger.model.strip()
+    is_name = known_tagger(model) is not None or (Path(model).name == model and model not in (".", ".."))
+    if not is_name and services.host.access().folders is not None:
+        raise TaggerError(f"tagger.model is {model!r}. The webui was started with --hide-ui-dir-config, so only "
+                          f"taggers in {folder} can be used. Put it there.")
+    if find_tagger(folder, model) is None and (known_tagger(model) is None or not job.tagger.download):
+        raise TaggerError(where_it_belongs(folder, model))
+
+
+def _has_gpu_build() -> bool:
+    for group in ("onnxruntime-gpu", "onnxruntime-directml"):
+        try:
+            if environment.check(group).ready:
+                return True
+        except WorkerEnvironmentError:
+            continue  # there is no build of it for this machine
+    return False

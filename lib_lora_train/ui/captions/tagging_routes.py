@@ -1,0 +1,83 @@
+"""Routes of the tagging panel: which taggers there are, and runs with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from ...config.load import job_to_yaml
+from ...config.setting import groups_of
+from ...config.tag_job import TagJob
+from ...config.taggers import KNOWN_TAGGERS, taggers_in
+from ...errors import RunError
+from ...runs.folder import TAG, RunFolder, create_run, open_run
+from ...runs.queue import claimed_device, enqueue
+from ..requests import JobRequest
+from ..services import Services
+from ..train.form import schema_of
+from .tagging_job import complete_tag_job, device_of, taggers_dir
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/tagging`` and what is below it; watching and stopping is done through ``/runs/<id>``."""
+
+    def tagging() -> dict[str, Any]:
+        return {**schema_of(groups_of(TagJob)), "taggers_dir": str(taggers_dir(services)),
+                "taggers": known_and_found(taggers_dir(services)), "run": latest_run(services)}
+
+    def start(request: JobRequest) -> dict[str, Any]:
+        return {"id": start_tagging(services, request.job).id}
+
+    def go_on(run_id: str) -> dict[str, Any]:
+        return {"id": go_on_tagging(services, run_id).id}
+
+    router.add_api_route("/tagging", tagging, methods=["GET"])
+    router.add_api_route("/tagging/runs", start, methods=["POST"])
+    router.add_api_route("/tagging/runs/{run_id}/continue", go_on, methods=["POST"])
+
+
+def known_and_found(folder: Path) -> list[dict[str, Any]]:
+    """Every tagger that can be chosen: the known ones, here or not, then others that lie in ``folder``."""
+    here = {files.name for files in taggers_in(folder)}
+    known = [{"name": tagger.name, "about": tagger.about, "repository": tagger.repository, "here": tagger.name in here,
+              "balanced_threshold": tagger.balanced_threshold} for tagger in KNOWN_TAGGERS]
+    others = sorted(here - {tagger.name for tagger in KNOWN_TAGGERS})
+    return known + [{"name": name, "about": "your own", "repository": None, "here": True, "balanced_threshold": None}
+                    for name in others]
+
+
+def latest_run(services: Services) -> dict[str, Any] | None:
+    """The tagging run that goes on, waits or broke off last, for a page that was opened meanwhile."""
+    for run in services.index.all():
+        if run.command == TAG:
+            waits = run.state == "waiting" and run.device is not None
+            return {"id": run.id, "state": run.state} if run.alive or waits or run.state == "lost" else None
+    return None
+
+
+def start_tagging(services: Services, values: dict[str, Any]) -> RunFolder:
+    """Queue the tagging of the panel's ``values``.
+
+    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+    """
+    job = complete_tag_job(services, values)
+    services.environment.command([TAG])
+    name = f"tags-{Path(job.dataset.train_data_dir).name}"
+    run = create_run(services.runs_dir, name, job_to_yaml(job), TAG)
+    enqueue(run, device_of(services, job.tagger.provider))
+    services.supervisor.wake()
+    return run
+
+
+def go_on_tagging(services: Services, run_id: str) -> RunFolder:
+    """Queue a tagging run again that broke off; it goes on where it was. Raises ``RunError`` if it did not."""
+    run = open_run(services.runs_dir, run_id)
+    state = services.index.of(run).state
+    if run.command != TAG or state != "lost":
+        raise RunError(f"The run {run_id} is {state}; only a tagging run that broke off can go on.")
+    run.process_file.unlink(missing_ok=True)  # from now on it waits, and is lost no more
+    enqueue(run, claimed_device(run) or "cpu")
+    services.supervisor.wake()
+    return run

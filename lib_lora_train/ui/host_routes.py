@@ -1,0 +1,67 @@
+"""Routes about the webui and the worker's environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from ..host.interface import ModelFile
+from ..runs.folder import TRAIN
+from .services import Services
+from .train.checkpoint_family import facts_of
+from .train.form import form_schema
+from .train.job_request import listed
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/schema``, ``/host``, ``/family``, ``/busy`` and ``/environment/install``."""
+
+    def host() -> dict[str, Any]:
+        webui = services.host
+        return {"name": webui.name, "checkpoint": _file(webui.checkpoint()), "vae": _file(webui.vae()),
+                "checkpoints": [_file(file) for file in webui.checkpoints()],
+                "vaes": [_file(file) for file in webui.vaes()],
+                "lora_dir": str(webui.lora_dir), "runs_dir": str(services.runs_dir), "clip_skip": webui.clip_skip(),
+                "device": webui.device(), "environment": services.environment.state(), "busy": busy(services)}
+
+    def install() -> dict[str, Any]:
+        services.environment.install()
+        return services.environment.state()
+
+    def family(path: str) -> dict[str, Any]:
+        return facts_of(Path(listed(path, services.host.checkpoints(), "base.checkpoint", "checkpoint"))).as_json()
+
+    router.add_api_route("/family", family, methods=["GET"])
+    router.add_api_route("/schema", form_schema, methods=["GET"])
+    router.add_api_route("/host", host, methods=["GET"])
+    router.add_api_route("/busy", lambda: {"busy": busy(services)}, methods=["GET"])
+    router.add_api_route("/environment/install", install, methods=["POST"])
+
+
+def busy(services: Services) -> dict[str, Any] | None:
+    """Which run the webui's GPU is lent to, with a sentence for the user; ``None`` if pictures can be made."""
+    leased = services.supervisor.leased()
+    if not leased:
+        return None
+    if not all(leased.values()):
+        return {"id": None, "text": "The GPU is being freed for training as soon as the current picture is done."}
+    run = next((run for run in services.index.all() if run.pid is not None and (run.device or "") in leased), None)
+    if run is None:
+        return {"id": None, "text": "The GPU is lent to training; new pictures wait until it ends."}
+    left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
+    then = ("It steps aside for your pictures, each time as soon as its step is done." if run.command == TRAIN else
+            "A picture that you ask for now is made when it ends or is stopped.")
+    return {"id": run.id, "text": f"The GPU is lent to the training of {run.name}{left}. {then}"}
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "a minute"
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _file(file: ModelFile | None) -> dict[str, str] | None:
+    return None if file is None else {"title": file.title, "path": str(file.path)}

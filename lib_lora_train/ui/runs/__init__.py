@@ -1,0 +1,1 @@
+"""The Runs sub-tab: watching, continuing, and the test strip."""

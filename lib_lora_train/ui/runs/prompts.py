@@ -1,0 +1,32 @@
+"""The prompts that a run is tested with: the user's own, kept with the run, else those of its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from omegaconf import OmegaConf
+
+from ...files.atomic import write_atomically
+from ...runs.folder import RunFolder
+
+_FILE = "test_prompts.txt"
+
+
+def prompts_of(run: RunFolder) -> list[str]:
+    """One prompt each; the activation tag if there is nothing else, and no prompt if there is no tag."""
+    try:
+        return lines_of((run.path / _FILE).read_text(encoding="utf-8").splitlines())
+    except FileNotFoundError:
+        job = OmegaConf.load(run.job_file)
+        tag = str(OmegaConf.select(job, "dataset.activation_tag") or "")
+        return lines_of(OmegaConf.select(job, "sample.sample_prompts") or []) or lines_of([tag])
+
+
+def keep_prompts(run: RunFolder, text: str) -> None:
+    """Keep what the user typed, a prompt a line."""
+    write_atomically(run.path / _FILE, text)
+
+
+def lines_of(texts: Iterable[object]) -> list[str]:
+    """Each text on one line, those left out that say nothing."""
+    return [line for text in texts if (line := " ".join(str(text).split()))]

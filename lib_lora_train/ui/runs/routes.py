@@ -1,0 +1,138 @@
+"""Routes about runs: start, watch, control, and what they made."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+from omegaconf import OmegaConf
+
+from ...config.load import job_to_yaml
+from ...errors import ConfigError, RunError
+from ...runs.control import ACTIONS
+from ...runs.events import read_events
+from ...runs.folder import RunFolder, create_run, open_run
+from ...runs.queue import enqueue, withdraw
+from ..access import file_inside
+from ..answers import EscapedJson
+from ..requests import ControlRequest, FileRequest, JobRequest
+from ..services import Services
+from ..train.job_request import complete_job, device_of
+from .strip_routes import new_strip
+from .strip_settings import Txt2img
+
+_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/runs`` and what is below it."""
+
+    def runs() -> list[dict[str, Any]]:
+        return [{**dataclasses.asdict(run), "alive": run.alive} for run in services.index.all()]
+
+    def start(request: JobRequest) -> dict[str, Any]:
+        run, name = start_run(services, request.job, request.txt2img)
+        return {"id": run.id, "name": name}
+
+    def run(run_id: str, since: int = 0) -> Response:
+        # as it is: FastAPI's own encoder takes seconds for the events of a long run
+        return EscapedJson(_details(services, open_run(services.runs_dir, run_id), since))
+
+    def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
+        folder = open_run(services.runs_dir, run_id)
+        control_run(services, folder, request.action)
+        return dataclasses.asdict(services.index.of(folder))
+
+    def file(run_id: str, path: str) -> Response:
+        return _file_of(open_run(services.runs_dir, run_id), path)
+
+    def try_in_txt2img(run_id: str, request: FileRequest) -> dict[str, Any]:
+        return txt2img_with(services, open_run(services.runs_dir, run_id), request.path)
+
+    router.add_api_route("/runs", runs, methods=["GET"])
+    router.add_api_route("/runs", start, methods=["POST"])
+    router.add_api_route("/runs/{run_id}", run, methods=["GET"], response_model=None)
+    router.add_api_route("/runs/{run_id}/control", control, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/file", file, methods=["GET"], response_model=None)
+    router.add_api_route("/runs/{run_id}/try", try_in_txt2img, methods=["POST"])
+
+
+def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | None = None) -> tuple[RunFolder, str]:
+    """Queue the job of the form's ``values``; the run and the name its LoRA will have.
+
+    Where the webui is to draw its samples, it does as ``txt2img`` says.
+
+    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+    """
+    job, problems = complete_job(services, values)
+    if problems:
+        raise ConfigError(problems)
+    services.environment.command(["train"])
+    prompts, strip = job.sample.sample_prompts, None
+    if job.sample.sample_by != "worker" and prompts:
+        strip = new_strip(services, job, prompts, txt2img)
+    run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
+    if strip is not None:
+        services.strips.change(run, strip)
+    enqueue(run, device_of(services, job.training.device))
+    services.supervisor.wake()
+    return run, job.save.output_name
+
+
+def control_run(services: Services, run: RunFolder, action: str) -> None:
+    """Pause, resume or stop ``run``. Raises ``RunError`` if that cannot be done now."""
+    if action not in (*ACTIONS, "resume"):
+        raise RunError(f"{action!r} is nothing a run can do. It can pause, resume and stop.")
+    if action == "stop" and withdraw(run):
+        services.supervisor.wake()
+        return
+    state = services.index.of(run).state
+    if state not in ("running", "paused"):
+        raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
+    if action == "resume":
+        services.supervisor.resume(run)
+    else:
+        run.control.request(action)
+
+
+def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any]:
+    """What txt2img needs to try the file ``path`` that ``run`` saved: prompt, size and CLIP skip as trained.
+
+    Raises ``RunError`` if the run has not saved such a file or it is gone.
+    """
+    saved = [event["path"] for event in services.index.of(run).saved]
+    if path not in saved:
+        raise RunError(f"The run {run.id} has not saved {path}.")
+    if not Path(path).is_file():
+        raise RunError(f"{path} is not there any more.")
+    job = OmegaConf.load(run.job_file)
+    services.host.refresh_loras()
+    tag = str(OmegaConf.select(job, "dataset.activation_tag", default="") or "").strip()
+    name = Path(path).stem
+    clip_skip, before = int(job.base.clip_skip), services.host.clip_skip()
+    if clip_skip != before:
+        services.host.use_clip_skip(clip_skip)
+    sizes = [int(part) for part in str(job.dataset.resolution).lower().split("x")]
+    return {"prompt": f"<lora:{name}:1>" + (f" {tag}" if tag else ""), "name": name, "tag": tag,
+            "width": sizes[0], "height": sizes[-1], "clip_skip": clip_skip, "clip_skip_before": before}
+
+
+def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
+    events, offset = read_events(run.events_file, max(0, since))
+    summary = services.index.of(run)
+    answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
+              "control": [action for action in ACTIONS if run.control.asked(action)]}
+    if not since or any(event["event"] == "queued" for event in events):
+        answer["job"] = OmegaConf.to_container(OmegaConf.load(run.job_file))
+    return {**answer, "log_tail": run.log_tail()}
+
+
+def _file_of(run: RunFolder, path: str) -> Response:
+    file = file_inside(run.path, path)
+    media_type = _PICTURES.get(file.suffix.lower())
+    if media_type is None:
+        raise RunError(f"{path} is no picture.")
+    return FileResponse(file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})

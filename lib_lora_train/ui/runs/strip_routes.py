@@ -1,0 +1,81 @@
+"""Routes of a run's test strip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from ...config.job import Job
+from ...errors import RunError
+from ...host.interface import NOT_DRAWN_HERE
+from ...runs.continuing import job_of
+from ...runs.folder import RunFolder, open_run
+from ..services import Services
+from .prompts import lines_of, prompts_of
+from .strip_settings import Txt2img, in_words, picture_settings
+from .strip_store import Strip, read_strip
+
+
+class StripRequest(BaseModel):
+    """Whether the strip is drawn, and what is to be another: its prompts, or its settings by what txt2img says now."""
+
+    on: bool
+    prompts: list[str] | None = None
+    txt2img: Txt2img | None = None
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/runs/ID/strip``."""
+
+    def strip(run_id: str) -> dict[str, Any]:
+        return strip_facts(services, open_run(services.runs_dir, run_id))
+
+    def change(run_id: str, request: StripRequest) -> dict[str, Any]:
+        run = open_run(services.runs_dir, run_id)
+        change_strip(services, run, request)
+        return strip_facts(services, run)
+
+    router.add_api_route("/runs/{run_id}/strip", strip, methods=["GET"])
+    router.add_api_route("/runs/{run_id}/strip", change, methods=["POST"])
+
+
+def strip_facts(services: Services, run: RunFolder) -> dict[str, Any]:
+    """The strip as the page shows it.
+
+    ``columns`` are the saved files, none first, each with its ``pictures`` by prompt, ``None`` where one is missing;
+    ``drawing`` is the picture that is being made; ``about`` says how they are drawn, ``waits_for`` why none is now.
+    """
+    strip = read_strip(run)
+    facts = services.strips.facts(run, strip)
+    return {**facts, "possible": services.host.plot_drawer() is not None,
+            "prompts": facts["prompts"] or prompts_of(run), "about": in_words(strip.picture) if strip else ""}
+
+
+def change_strip(services: Services, run: RunFolder, request: StripRequest) -> None:
+    """Switch the strip on or off, or have it drawn in another way. Raises ``RunError`` if it cannot be drawn."""
+    before = read_strip(run)
+    if not request.on:
+        if before is not None:
+            services.strips.change(run, Strip(False, before.prompts, before.picture, before.checkpoint))
+        return
+    given = request.prompts if request.prompts is not None else before.prompts if before else prompts_of(run)
+    services.strips.change(run, new_strip(services, job_of(run), given, request.txt2img, before))
+
+
+def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...], txt2img: Txt2img | None,
+              before: Strip | None = None) -> Strip:
+    """A strip that is on, with the settings of ``before`` where ``txt2img`` says none.
+
+    Raises ``RunError`` if it cannot be drawn here, or there is nothing to draw.
+    """
+    checkpoint = services.host.checkpoint()
+    lines = tuple(lines_of(prompts))
+    if services.host.plot_drawer() is None:
+        raise RunError(NOT_DRAWN_HERE)
+    if not lines:
+        raise RunError("Write at least one prompt to draw.")
+    if before is not None and txt2img is None:
+        return Strip(True, lines, before.picture, before.checkpoint)
+    return Strip(True, lines, picture_settings(txt2img, job), str(checkpoint.path) if checkpoint else "")

@@ -1,0 +1,113 @@
+"""A run's test strip: its prompts drawn by the webui with each saved file, and without.
+
+    strip.json               whether it is on, and how its pictures are drawn
+    strip/KEY/FILE_00.png    the first prompt with a saved file; _00.png without any. KEY stands for prompts, settings
+                             and checkpoint, so that all pictures of a folder can be compared
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...blocks.lora_tag import family_of, with_file
+from ...files.atomic import write_atomically
+from ...host.interface import Hires, PictureSettings
+from ...runs.folder import STRIP_FILE, RunFolder
+
+FOLDER = "strip"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """How the pictures are drawn: ``prompts`` by the webui with the file ``checkpoint``, all with the same settings.
+
+    ``error`` says why nothing more is drawn; empty while all is well.
+    """
+
+    on: bool
+    prompts: tuple[str, ...]
+    picture: PictureSettings
+    checkpoint: str
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for strips whose pictures can be compared."""
+        facts = [self.prompts, dataclasses.asdict(self.picture), self.checkpoint]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture: prompt number ``index`` with the saved ``file``, ``None`` for none; ``path`` is where it belongs.
+
+    ``newest`` says whether it shows what was saved last.
+    """
+
+    run: RunFolder
+    strip: Strip
+    file: Path | None
+    index: int
+    path: Path
+    newest: bool
+
+    def plan(self, families: Sequence[str]) -> tuple[str, PictureSettings]:
+        """Prompt and settings, with the file called in place of others of ``families``; those are the run's."""
+        name = self.file.stem if self.file is not None else None
+        known = {family_of(name), *families} if name else set(families)
+        picture = self.strip.picture
+        if picture.hires is not None and picture.hires.prompt:
+            hires = dataclasses.replace(picture.hires, prompt=with_file(picture.hires.prompt, known, name))
+            picture = dataclasses.replace(picture, hires=hires)
+        return with_file(self.strip.prompts[self.index], known, name), picture
+
+
+def read_strip(run: RunFolder) -> Strip | None:
+    """The strip of ``run``; ``None`` if it never had one, or its file is of another version."""
+    try:
+        values = json.loads((run.path / STRIP_FILE).read_text(encoding="utf-8"))
+        return Strip(values["on"], tuple(values["prompts"]), _picture(values["picture"]), values["checkpoint"],
+                     values["error"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_strip(run: RunFolder, strip: Strip) -> None:
+    """Keep ``strip`` with the run."""
+    write_atomically(run.path / STRIP_FILE, json.dumps(dataclasses.asdict(strip), ensure_ascii=False, indent=1))
+
+
+def saved_files(saved: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The ``saved`` events of a run whose file is still there, in the order of the steps."""
+    latest = {event["path"]: event for event in saved if Path(event["path"]).is_file()}
+    return sorted(latest.values(), key=lambda event: event["step"])
+
+
+def picture_path(run: RunFolder, strip: Strip, file: Path | None, index: int) -> Path:
+    """Where a picture of the strip is kept."""
+    return run.path / FOLDER / strip.key / f"{file.stem if file is not None else ''}_{index:02d}.png"
+
+
+def missing_cells(run: RunFolder, strip: Strip, saved: Sequence[dict[str, Any]]) -> list[Cell]:
+    """What is not drawn yet, in the order of its interest: the newest file, none, then from new to old."""
+    files = [Path(event["path"]) for event in reversed(saved)]
+    order: list[Path | None] = [*files[:1], None, *files[1:]]
+    cells = [Cell(run, strip, file, index, picture_path(run, strip, file, index), newest=file in files[:1])
+             for file in order for index in range(len(strip.prompts))]
+    return [cell for cell in cells if not cell.path.exists()]
+
+
+def families_of(saved: Sequence[dict[str, Any]]) -> list[str]:
+    """The names that the files of a run share; several after it went on under another."""
+    return list(dict.fromkeys(family_of(Path(event["path"]).stem) for event in saved))
+
+
+def _picture(values: dict[str, Any]) -> PictureSettings:
+    hires = values["hires"]
+    return PictureSettings(**{**values, "styles": tuple(values["styles"]), "hires": Hires(**hires) if hires else None})

@@ -1,0 +1,1 @@
+"""The Test sub-tab: plots, prompts and block presets."""

@@ -1,0 +1,187 @@
+"""Plots that were asked for in the tab: drawn by the webui one after the other, kept in the folder of their run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops, ImageStat
+
+from ...errors import RunError, TrainLoraError
+from ...files.atomic import write_atomically
+from ...host.interface import PlotDrawer, PlotPlan
+from ...runs.folder import RunFolder
+from ..pictures import keep_picture
+from .plot_plans import PlotRequest, plan_of
+
+PLOTS = "plots"
+_FILE = "plot.json"
+
+
+class PlotDesk:
+    """Hands plots to the webui, and keeps what comes back. One plot is drawn at a time."""
+
+    def __init__(self, new_drawer: Callable[[], PlotDrawer | None]) -> None:
+        self._new_drawer = new_drawer
+        self._drawer: PlotDrawer | None = None
+        self._lock = threading.Lock()
+        self._now: _Plot | None = None
+
+    @property
+    def samplers(self) -> list[str]:
+        """The samplers that can be chosen; none where plots cannot be drawn."""
+        drawer = self._new_drawer()
+        return drawer.samplers() if drawer else []
+
+    def start(self, run: RunFolder, request: PlotRequest) -> dict[str, Any]:
+        """Begin to draw; the plot as it is kept. Raises ``RunError`` if that cannot be done now."""
+        drawer = self._new_drawer()
+        if drawer is None:
+            raise RunError("Plots can be drawn from here in AUTOMATIC1111's webui only.")
+        plan, columns, rows = plan_of(request)
+        with self._lock:
+            if self._now is not None:
+                raise RunError("A plot is being drawn already. Wait for it, or stop it.")
+            self._drawer = drawer
+            self._now = plot = _Plot(run, {
+                "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
+                "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
+                "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
+                "steps": plan.picture.steps})
+        plot.keep()
+        _Drawing(self, plot, plan, drawer).start()
+        return plot.facts
+
+    def draw(self, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:
+        """Have ``plot`` drawn, and keep what comes of it whatever happens."""
+        try:
+            plot.finish(drawer.draw(plan, plot.add))
+        except TrainLoraError as problem:
+            plot.fail(str(problem))
+        except Exception as problem:  # a bug, or the webui's: it is shown where the plot would be
+            logging.getLogger(__name__).exception("The plot %s could not be drawn", plot.facts["id"])
+            plot.fail(f"The webui could not draw it: {type(problem).__name__}: {problem}. Its console says more.")
+        finally:
+            with self._lock:
+                self._now = None
+
+    def now(self) -> dict[str, Any] | None:
+        """What is being drawn: run, plot, and the share that is done; ``waiting`` while the webui is busy."""
+        plot = self._now
+        if plot is None or self._drawer is None:
+            return None
+        done, total = len(plot.facts["cells"]), plot.total
+        within = self._drawer.share_of_picture()
+        return {"run": plot.run.id, "plot": plot.facts["id"], "done": done, "total": total,
+                "waiting": within is None and not done, "share": min(1.0, (done + (within or 0)) / total)}
+
+    def stop(self) -> None:
+        """Leave out what is not drawn yet."""
+        if self._now is not None and self._drawer is not None:
+            self._now.stopped = True
+            self._drawer.stop()
+
+    def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
+        """Every plot of ``run``, the newest first."""
+        plots = [_read(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{_FILE}"), reverse=True)]
+        drawn = self._now.facts["id"] if self._now is not None else ""
+        for plot in plots:
+            if plot["state"] == "drawing" and plot["id"] != drawn:
+                plot["state"] = "lost"
+        return plots
+
+    def mark(self, run: RunFolder, plot_id: str, column: int, row: int) -> dict[str, Any]:
+        """Remember the best picture of a plot; the plot. Raises ``RunError`` if there is no such picture."""
+        plot = next((plot for plot in self.all_of(run) if plot["id"] == plot_id), None)
+        if plot is None or f"{column},{row}" not in plot["cells"]:
+            raise RunError("There is no such picture to mark.")
+        plot["best"] = [column, row]
+        if plot["state"] != "drawing":
+            _write(run.path / PLOTS / plot_id / _FILE, plot)
+        return plot
+
+
+class _Drawing(threading.Thread):
+    def __init__(self, desk: PlotDesk, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:
+        super().__init__(name="train-lora-plot", daemon=True)
+        self.desk, self._plot, self._plan, self._drawer = desk, plot, plan, drawer
+
+    def run(self) -> None:
+        self.desk.draw(self._plot, self._plan, self._drawer)
+
+
+def running_desk() -> PlotDesk | None:
+    """The desk whose plot is being drawn in this process, as after a reload of the webui's UI."""
+    return next((thread.desk for thread in threading.enumerate() if isinstance(thread, _Drawing)), None)
+
+
+class _Plot:
+    def __init__(self, run: RunFolder, facts: dict[str, Any]) -> None:
+        self.run = run
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{facts['kind']}"
+        self._folder = _new_folder(run.path / PLOTS, name)
+        self.stopped = False
+        self.facts = {"id": self._folder.name, "created": time.time(), "state": "drawing", "error": "", "cells": {},
+                      "grid": "", "changes": {}, "best": None, **facts}
+        self._reference: dict[int, Image.Image] = {}
+
+    @property
+    def total(self) -> int:
+        return len(self.facts["columns"]["headings"]) * len(self.facts["rows"]["headings"])
+
+    def add(self, column: int, row: int, picture: Image.Image) -> None:
+        name = f"cell-{column:02d}-{row:02d}.png"
+        keep_picture(self._folder / name, picture)
+        self.facts["cells"] = {**self.facts["cells"], f"{column},{row}": f"{PLOTS}/{self._folder.name}/{name}"}
+        if self.facts["kind"] == "blocks":
+            self._compare(column, row, picture.convert("RGB"))
+        self.keep()
+
+    def _compare(self, column: int, row: int, picture: Image.Image) -> None:
+        """How much leaving a block out changes the picture: mean difference of a pixel, 0 to 255."""
+        if column == 0:
+            self._reference[row] = picture
+        elif row in self._reference:
+            difference = ImageStat.Stat(ImageChops.difference(self._reference[row], picture)).mean
+            self.facts["changes"] = {**self.facts["changes"], f"{column},{row}": sum(difference) / len(difference)}
+
+    def finish(self, grid: Image.Image | None) -> None:
+        if grid is not None:
+            keep_picture(self._folder / "grid.png", grid)
+            self.facts["grid"] = f"{PLOTS}/{self._folder.name}/grid.png"
+        if len(self.facts["cells"]) < self.total and not self.stopped:
+            missing = self.total - len(self.facts["cells"])
+            self.fail(f"The webui left out {missing} of {self.total} pictures; its console says why.")
+            return
+        self.facts["state"] = "stopped" if self.stopped else "finished"
+        self.keep()
+
+    def fail(self, sentence: str) -> None:
+        self.facts.update(state="failed", error=sentence)
+        self.keep()
+
+    def keep(self) -> None:
+        _write(self._folder / _FILE, self.facts)
+
+
+def _new_folder(plots: Path, name: str) -> Path:
+    for attempt in range(1, 1000):
+        folder = plots / (name if attempt == 1 else f"{name}-{attempt}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise RunError(f"There are too many plots named {name} in {plots}.")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _write(file: Path, facts: dict[str, Any]) -> None:
+    write_atomically(file, json.dumps(facts))

@@ -1,0 +1,1 @@
+"""The Train sub-tab: the form, the dataset, and advice."""

@@ -1,0 +1,67 @@
+"""Routes about what the guide knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter
+
+from ...advice.difficulty import DIFFICULTIES, MALE_CHARACTERS, Difficulty
+from ...advice.presets import PRESETS, Preset
+from ...advice.steps import propose_length, propose_save_every
+from ...blocks.lists import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
+from ...blocks.lists import PRESETS as BLOCK_PRESETS
+from ...config.groups.network import IA3, LIERLA
+from ..services import Services
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/presets``, ``/difficulties`` and ``/blocks``."""
+
+    def presets(looks_per_epoch: int = 0) -> dict[str, Any]:
+        return {"presets": [preset_for(preset, looks_per_epoch) for preset in PRESETS]}
+
+    def difficulties(looks_per_epoch: int = 0) -> dict[str, Any]:
+        return {"difficulties": [difficulty_for(one, looks_per_epoch) for one in DIFFICULTIES],
+                "male_characters": MALE_CHARACTERS}
+
+    router.add_api_route("/difficulties", difficulties, methods=["GET"])
+    router.add_api_route("/presets", presets, methods=["GET"])
+    router.add_api_route("/blocks", block_lists, methods=["GET"])
+
+
+def block_lists() -> dict[str, Any]:
+    """The names of blocks, by how long a list is too, and the common lists of a number for each."""
+    return {"sd1": {"full": FULL_SD1, "short": SHORT_SD1}, "sdxl": {"full": FULL_SDXL, "short": SHORT_SDXL},
+            "types_with_attention_only": (LIERLA, IA3),
+            "lists": {str(length): names for length, names in LISTS.items()}, "presets": BLOCK_PRESETS}
+
+
+def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]:
+    """``category`` with its ``suggested_rank`` and, if ``looks_per_epoch`` is not 0, the ``values`` that its length is.
+    """
+    values: dict[str, Any] = {}
+    if looks_per_epoch > 0:
+        epochs = propose_length(looks_per_epoch, 1, category.looks).epochs
+        values = {"training": {"max_train_epochs": epochs, "max_train_steps": None},
+                  "save": {"save_every_n_epochs": propose_save_every(epochs)}}
+    return {**dataclasses.asdict(category), "suggested_rank": category.suggested_rank, "values": values}
+
+
+def preset_for(preset: Preset, looks_per_epoch: int) -> dict[str, Any]:
+    """``{name, title, text, values, reasons}`` of ``preset``, ``reasons`` being ``{setting's key: sentence}``.
+
+    ``looks_per_epoch`` is the sum of pictures x repeats; with it the values also have the epochs, and how many lie
+    between two saved files.
+    """
+    values: dict[str, dict[str, Any]] = {group: dict(content) for group, content in preset.values.items()}
+    reasons = dict(preset.reasons)
+    if looks_per_epoch > 0:
+        epochs = propose_length(looks_per_epoch, 1, preset.looks).epochs
+        values.setdefault("training", {}).update(max_train_epochs=epochs, max_train_steps=None)
+        values.setdefault("save", {})["save_every_n_epochs"] = propose_save_every(epochs)
+        reasons["training.max_train_epochs"] = (
+            f"{epochs} epochs of {looks_per_epoch} show about {epochs * looks_per_epoch} pictures in all, which is "
+            "what this kind of training takes.")
+    return {"name": preset.name, "title": preset.title, "text": preset.text, "values": values, "reasons": reasons}

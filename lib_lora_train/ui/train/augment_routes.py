@@ -1,0 +1,54 @@
+"""What augmentation does to the user's own pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+from fastapi import APIRouter
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from ...config.check import problems_of
+from ...config.load import read_job
+from ...errors import ConfigError
+from ...pictures.augment import preview_augmentation
+from ..access import dataset_folder, file_inside
+from ..services import Services
+
+_QUALITY = 85
+_LONGEST_SIDE = 384
+
+
+class AugmentRequest(BaseModel):
+    """A picture of a dataset folder, the dataset settings, and a number that other looks follow from."""
+
+    folder: str
+    path: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/augment/preview``: ``{pictures: [data URI]}``, first unchanged, then as it may be seen in training."""
+
+    def preview(request: AugmentRequest) -> dict[str, Any]:
+        folder = dataset_folder(services.host, request.folder)
+        path = file_inside(folder, request.path)
+        job, problems = read_job({"dataset": {**request.settings, "train_data_dir": str(folder)}}, source="The form")
+        problems += [problem for problem in problems_of(job) if problem.startswith("dataset.")]
+        if problems:
+            raise ConfigError(problems)
+        return {"pictures": [data_uri(look) for look in preview_augmentation(path, job.dataset, request.seed)]}
+
+    router.add_api_route("/augment/preview", preview, methods=["POST"])
+
+
+def data_uri(picture: Image.Image) -> str:
+    """``picture`` as a small JPEG that a page can show without asking again."""
+    small = picture.copy()
+    small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BICUBIC)
+    content = io.BytesIO()
+    small.save(content, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

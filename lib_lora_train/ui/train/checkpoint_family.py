@@ -1,0 +1,77 @@
+"""What family a checkpoint is of, from its header alone, and what that means for the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...advice.size import read_header
+from ...errors import CheckpointError
+from ...models.family import SD2, SD2_V, Family, tell_family
+from ...models.prediction import VELOCITY, told_prediction
+
+_LONGEST_SIDE = 2
+
+
+@dataclass(frozen=True)
+class FamilyFacts:
+    """``name`` is empty if it is not told, ``problem`` if the checkpoint can be trained on.
+
+    ``defaults`` are settings (``group.name``) that have another default for it; ``unused`` says of settings that do
+    nothing for it why.
+    """
+
+    name: str = ""
+    problem: str = ""
+    defaults: Mapping[str, Any] | None = None
+    unused: Mapping[str, str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the page reads it."""
+        return {**asdict(self), "defaults": dict(self.defaults or {}), "unused": dict(self.unused or {})}
+
+
+def facts_of(checkpoint: Path) -> FamilyFacts:
+    """What is known of ``checkpoint``; nothing of .ckpt files, which would have to be read whole."""
+    header = read_header(checkpoint)
+    if header is None:
+        return FamilyFacts()
+    shapes, metadata = {name: tuple(shape) for name, shape in header[0].items()}, header[1]
+    try:
+        family = tell_family(checkpoint, shapes)
+        told = told_prediction(checkpoint, shapes, metadata)
+    except CheckpointError as problem:
+        return FamilyFacts(problem=str(problem))
+    if family is SD2 and told is not None and told.kind == VELOCITY:
+        family = SD2_V
+    return FamilyFacts(family.name, "", _defaults(family), _unused(family))
+
+
+def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
+    """Put the family's defaults into a job's ``values`` where they say nothing."""
+    for key, default in (facts_of(checkpoint).defaults or {}).items():
+        group, name = key.split(".")
+        held = values.setdefault(group, {})
+        if isinstance(held, dict) and held.get(name) is None:
+            held[name] = default
+
+
+def _defaults(family: Family) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    if family.resolution != SD2.resolution:
+        defaults["dataset.resolution"] = str(family.resolution)
+        defaults["dataset.max_bucket_reso"] = _LONGEST_SIDE * family.resolution
+    if not family.follows_clip_skip:
+        defaults["base.clip_skip"] = 1
+    return defaults
+
+
+def _unused(family: Family) -> dict[str, str]:
+    unused = {}
+    if not family.follows_clip_skip:
+        unused["base.clip_skip"] = f"Has no effect: {family.name} always reads the last layer but one."
+    if len(family.text_encoders) == 1:
+        unused["optimizer.text_encoder_lr2"] = f"Has no effect: {family.name} has one text encoder."
+    return unused

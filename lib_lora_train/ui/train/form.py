@@ -1,0 +1,36 @@
+"""The form of the Train tab, as JSON made from the settings' own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...config.job import GROUPS
+from ...config.setting import SettingField, fields_of
+
+
+def form_schema() -> dict[str, Any]:
+    """Every group and setting of a training job, as ``schema_of`` gives them."""
+    return schema_of(GROUPS)
+
+
+def schema_of(groups: Mapping[str, type]) -> dict[str, Any]:
+    """Every group and setting of a kind of job: ``{"groups": [{"name", "text", "settings": [...]}]}``."""
+    return {"groups": [{"name": group, "text": (group_type.__doc__ or "").strip(),
+                        "settings": [_control(field) for field in fields_of(group, group_type)]}
+                       for group, group_type in groups.items()]}
+
+
+def _control(field: SettingField) -> dict[str, Any]:
+    kind, optional = _kind(field.type_name)
+    info = field.info
+    return {"key": field.key, "group": field.group, "name": field.name, "label": field.label, "type": kind,
+            "optional": optional, "default": field.default, "help": info.help, "advice": info.advice,
+            "unit": info.unit, "minimum": info.minimum, "maximum": info.maximum, "choices": list(info.choices),
+            "view": info.view, "sd_scripts": field.sd_scripts_name}
+
+
+def _kind(type_name: str) -> tuple[str, bool]:
+    optional = type_name.startswith("Optional[")
+    inner = type_name[len("Optional["):-1] if optional else type_name
+    return {"List[str]": "texts", "List[float]": "numbers"}.get(inner, inner), optional

@@ -1,0 +1,44 @@
+"""How long a run will take, going by how long the steps of earlier runs took on this machine."""
+
+from __future__ import annotations
+
+from ...config.job import Job
+from ...config.load import load_job
+from ...errors import TrainLoraError
+from ...runs.folder import open_run
+from ...runs.summary import RunSummary
+from ..services import Services
+
+_LOOKED_BACK = 10
+_CHECKPOINTING_TAKES = 1.3  # each block is computed once more on the way back
+
+
+def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
+    """Seconds for ``steps`` of ``job``, without samples and saving; ``None`` before a run on its checkpoint.
+
+    The newest run on the same checkpoint and device counts; its steps are scaled by the pixels of a step.
+    """
+    for run in services.index.all()[:_LOOKED_BACK]:
+        if run.command == "train" and run.seconds_per_step:
+            earlier = _job_of(services, run)
+            if earlier is not None and _alike(earlier, job):
+                return steps * run.seconds_per_step * _work(job) / _work(earlier)
+    return None
+
+
+def _job_of(services: Services, run: RunSummary) -> Job | None:
+    try:
+        return load_job(open_run(services.runs_dir, run.id).job_file)
+    except (TrainLoraError, OSError):  # an old run whose folder or settings are gone says nothing
+        return None
+
+
+def _alike(one: Job, other: Job) -> bool:
+    return one.base.checkpoint == other.base.checkpoint and one.training.device == other.training.device
+
+
+def _work(job: Job) -> float:
+    """Pixels that a step computes with, and what computing twice adds."""
+    width, height = job.dataset.size
+    looks = job.dataset.train_batch_size * job.training.gradient_accumulation_steps
+    return width * height * looks * (_CHECKPOINTING_TAKES if job.training.gradient_checkpointing else 1.0)

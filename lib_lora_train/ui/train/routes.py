@@ -1,0 +1,166 @@
+"""Routes of the Train tab: what is in the dataset's folder, and what the settings add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from ...advice.memory import GB, estimate_memory, fit
+from ...advice.of_job import advice_on
+from ...advice.schedule import schedule_points
+from ...advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
+from ...advice.steps import steps_hint
+from ...batches.overview import look
+from ...batches.plan import TrainingPlan, plan_of
+from ...config.change import changed
+from ...config.check import problems_of
+from ...config.job import Job
+from ...config.load import read_job
+from ...errors import ConfigError, TrainLoraError
+from ...pictures.thumbnails import thumbnail
+from ..access import dataset_folder, file_inside
+from ..lora_files import is_for_sdxl
+from ..requests import JobRequest, LookRequest
+from ..services import THUMBNAILS, Services
+from .job_request import complete_job
+from .pace import expected_seconds
+
+THUMBNAIL_SIZE = 256
+_NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is", "dataset.concept_settings:")
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/dataset/look``, ``/thumbnail`` and ``/job/check``."""
+
+    def dataset_look(request: LookRequest) -> dict[str, Any]:
+        return look_at(services, request)
+
+    def picture(folder: str, path: str, size: int = THUMBNAIL_SIZE) -> Response:
+        inside = file_inside(dataset_folder(services.host, folder), path)
+        small = thumbnail(inside, size, services.cache_dir / THUMBNAILS)
+        return FileResponse(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+
+    def check(request: JobRequest) -> dict[str, Any]:
+        return check_job(services, request.job, request.difficulty)
+
+    router.add_api_route("/dataset/look", dataset_look, methods=["POST"])
+    router.add_api_route("/thumbnail", picture, methods=["GET"], response_model=None)
+    router.add_api_route("/job/check", check, methods=["POST"])
+
+
+def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
+    """What ``dataset.look`` says of the folder, each thumbnail with its ``url``.
+
+    Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
+    """
+    folder = dataset_folder(services.host, request.folder)
+    values = {**request.settings, "train_data_dir": str(folder)}
+    if values.get("reg_data_dir"):
+        values["reg_data_dir"] = str(dataset_folder(services.host, str(values["reg_data_dir"])))
+    job, problems = read_job({"dataset": values}, source="The form")
+    if problems:
+        raise ConfigError(problems)
+    found = look(folder, _readable(job).dataset)
+    for item in found["thumbnails"]:
+        item["url"] = thumbnail_url(folder, item["path"])
+    return found
+
+
+def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:
+    """Where a picture of a dataset is served small; the address changes when the picture does."""
+    try:
+        changed = (folder / relative).stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    query = {"folder": str(folder), "path": relative, "size": size, "v": changed}
+    return f"train-lora/thumbnail?{urlencode(query, errors='surrogateescape')}"
+
+
+def check_job(services: Services, values: dict[str, Any], difficulty: str = "") -> dict[str, Any]:
+    """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``.
+
+    ``difficulty`` is the guide's letter for what is learned, empty if it is not known.
+    """
+    job, problems = complete_job(services, values)
+    shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
+    answer: dict[str, Any] = {
+        "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
+        "steps_hint": "", "advice": [], "output_name_final": job.save.output_name, "file_size_bytes": None,
+        "memory": None, "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
+    if shapes:
+        problems += _family_problems(job, is_sdxl(shapes))
+    if not any(problem.startswith("network.") for problem in problems):
+        answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
+    if job.dataset.train_data_dir:
+        try:
+            plan = _plan(services, job)
+            answer.update(_totals(job, plan))
+            answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
+            answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
+                                         difficulty if answer["blocks"] == "sd1" else None)
+        except TrainLoraError as problem:
+            problems += [line for line in str(problem).splitlines() if line not in problems]
+    return {**answer, "problems": problems}
+
+
+def _plan(services: Services, job: Job) -> TrainingPlan:
+    dataset = services.datasets.survey(_readable(job).dataset)
+    errors = [problem.text for problem in dataset.problems if problem.level == "error"]
+    if errors:
+        raise ConfigError(errors)
+    return plan_of(job.dataset, dataset, job.training)
+
+
+def _readable(job: Job) -> Job:
+    """``job`` if its settings let a folder be read at all; raises ``ConfigError`` if not."""
+    problems = [problem for problem in problems_of(job) if problem.startswith(_NEEDED_TO_READ)]
+    if problems:
+        raise ConfigError(problems)
+    return job
+
+
+def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
+    rates = job.optimizer.unet_rate, job.optimizer.text_encoder_rate
+    schedule = [[step, rates[0] * factor, rates[1] * factor]
+                for step, factor in schedule_points(job.scheduler, plan.total_steps)]
+    return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
+            "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
+
+
+def _family_problems(job: Job, checkpoint_is_sdxl: bool) -> list[str]:
+    """That the LoRA to go on from is for another family than the checkpoint, told before the run finds it out."""
+    if not job.network.network_weights or is_for_sdxl(Path(job.network.network_weights)) in (None, checkpoint_is_sdxl):
+        return []
+    made_for, loaded = ("SD 1.x or 2.x", "SDXL") if checkpoint_is_sdxl else ("SDXL", "SD 1.x or 2.x")
+    return [f"network.network_weights is {Path(job.network.network_weights).stem!r}, which was made for {made_for}, "
+            f"but the checkpoint is {loaded}. Choose another LoRA, or the checkpoint that it was trained on."]
+
+
+def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:
+    if job.network.network_weights:
+        tensors = read_shapes(Path(job.network.network_weights))
+        return None if tensors is None else same_file_bytes(tensors, job.save.save_precision)
+    return lora_file_bytes(shapes, job.network, job.save.save_precision)
+
+
+def _memory(services: Services, job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any] | None:
+    """What takes how much memory, after the switches that ``fit_in_gb`` turns on; ``None`` if it is not known."""
+    if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)):
+        return None
+    on_gpu = services.host.device() != "cpu" and job.training.device != "cpu"
+    if not on_gpu and job.training.mixed_precision == "auto":
+        job = changed(job, {"training.mixed_precision": "no"})  # what the worker chooses on the CPU
+    fitted, switched = fit(shapes, job)
+    estimate = estimate_memory(shapes, fitted)
+    if estimate is None:
+        return None
+    parts = [{"name": name, "bytes": size} for name, size in (
+        ("UNet", estimate.unet), ("text encoder", estimate.text_encoder), ("LoRA and optimizer", estimate.network),
+        ("work of a step", estimate.activations), ("driver and libraries", estimate.libraries)) if size]
+    return {"total_bytes": estimate.total, "parts": parts, "on_gpu": on_gpu, "switched": switched,
+            "limit_bytes": None if job.training.fit_in_gb is None else int(job.training.fit_in_gb * GB)}

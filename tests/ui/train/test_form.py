@@ -1,0 +1,214 @@
+"""What the Train tab is told about a folder and about the settings."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import time
+
+import pytest
+from PIL import Image
+
+from lib_lora_train.config.job import all_settings
+
+from ..conftest import make_dataset, wait_until
+
+
+def look(tab, **settings):
+    return tab.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+
+
+def check(tab, **groups):
+    values = tab.job()
+    for group, content in groups.items():
+        values.setdefault(group, {}).update(content)
+    answer = tab.post("job/check", {"job": values})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_form_has_every_setting_with_its_help(tab):
+    groups = tab.get("schema").json()["groups"]
+    shown = {setting["key"]: setting for group in groups for setting in group["settings"]}
+    assert list(shown) == [setting.key for setting in all_settings()]
+    assert all(setting["help"] and setting["label"] for setting in shown.values())
+    dim = shown["network.network_dim"]
+    assert (dim["type"], dim["optional"], dim["default"], dim["minimum"], dim["view"]) == ("int", False, 32, 1, "main")
+    assert (shown["optimizer.unet_lr"]["type"], shown["optimizer.unet_lr"]["optional"]) == ("float", True)
+    assert shown["sample.sample_prompts"]["type"] == "texts"
+    assert shown["optimizer.optimizer_type"]["choices"]
+
+
+def test_a_look_tells_what_is_in_the_folder(tab):
+    (tab.dataset / "broken.png").write_bytes(b"no picture")
+    found = look(tab).json()
+    assert (found["pictures"], found["captions"], found["activation_tag_guess"]) == (4, 4, "penny")
+    assert sum(bucket["count"] for bucket in found["buckets"]) == 4
+    assert [item["path"] for item in found["left_out"]] == ["broken.png"]
+
+
+def test_thumbnails_are_small_upright_and_change_with_their_picture(tab):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    Image.new("RGB", (1200, 600), "red").save(tab.dataset / "0 ä&?.jpg", exif=exif)
+    first = next(item for item in look(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
+    answer = tab.client.get("/" + first["url"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/webp"
+    small = Image.open(io.BytesIO(answer.content))
+    assert small.size == (128, 256)
+    Image.new("RGB", (300, 300), "blue").save(tab.dataset / "0 ä&?.jpg")
+    again = next(item for item in look(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
+    assert again["url"] != first["url"]
+    assert Image.open(io.BytesIO(tab.client.get("/" + again["url"]).content)).getpixel((9, 9))[2] > 200
+
+
+def test_a_thumbnail_is_made_once(tab):
+    url = "/" + look(tab).json()["thumbnails"][0]["url"]
+    tab.client.get(url)
+    [made] = (tab.services.cache_dir / "thumbnails").iterdir()
+    before = made.stat()
+    tab.client.get(url)
+    assert made.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_thumbnails_that_were_made_long_ago_are_cleared_away_at_the_start(make_tab, tmp_path):
+    cache = tmp_path / "data" / "lora_train" / "cache" / "thumbnails"
+    cache.mkdir(parents=True)
+    old, new = cache / "old.webp", cache / "new.webp"
+    old.touch()
+    new.touch()
+    os.utime(old, (1e9, 1e9))
+    make_tab()
+    wait_until(lambda: not old.exists())
+    assert new.exists()
+
+
+@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "link.png", "", "sub/../../outside.png",
+                                  "nothing.png"])
+def test_a_thumbnail_of_a_file_outside_the_folder_is_refused(tab, path):
+    outside = tab.dataset.parent / "outside.png"
+    Image.new("RGB", (64, 64)).save(outside)
+    (tab.dataset / "link.png").symlink_to(outside)
+    assert tab.get("thumbnail", folder=str(tab.dataset), path=path).status_code == 400
+
+
+def test_a_thumbnail_of_a_relative_folder_is_refused(tab):
+    assert "full path" in tab.get("thumbnail", folder="pictures", path="0.png").json()["error"]
+
+
+def test_a_file_that_is_no_picture_has_no_thumbnail(tab):
+    answer = tab.get("thumbnail", folder=str(tab.dataset), path="0.txt")
+    assert answer.status_code == 400
+    assert "no picture" in answer.json()["error"]
+
+
+def test_looking_where_nothing_is_says_so(tab, tmp_path):
+    for folder, words in (("", "No folder is given"), (str(tmp_path / "gone"), "There is no folder"),
+                          ("pictures", "not a full path"), (str(tmp_path), "")):
+        answer = tab.post("dataset/look", {"folder": folder, "settings": {}})
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]
+
+
+def test_a_resolution_that_is_none_is_a_sentence_not_a_crash(tab):
+    assert "dataset.resolution is 'big'" in look(tab, resolution="big").json()["error"]
+    assert any("dataset.resolution is 'big'" in text for text in check(tab, dataset={"resolution": "big"})["problems"])
+
+
+def test_the_totals_follow_batch_size_epochs_and_repeats(tab):
+    sums = check(tab, dataset={"train_batch_size": 1, "resolution": "64", "min_bucket_reso": 64})
+    assert (sums["steps_per_epoch"], sums["epochs"], sums["total_steps"]) == (4, 3, 12)
+    assert sums["problems"] == []
+    twice = check(tab, dataset={"dataset_repeats": 5, "resolution": "64", "min_bucket_reso": 64,
+                                "enable_bucket": False, "train_batch_size": 2})
+    assert (twice["steps_per_epoch"], twice["total_steps"]) == (10, 30)
+    fixed = check(tab, training={"max_train_steps": 7})
+    assert (fixed["total_steps"], fixed["epochs"]) == (7, 2)
+    assert "epoch" in fixed["steps_hint"]
+
+
+def test_the_schedule_shows_both_rates_over_the_run(tab):
+    sums = check(tab, scheduler={"lr_scheduler": "cosine", "lr_warmup_steps": 4},
+                 optimizer={"learning_rate": 1e-4, "text_encoder_lr": 5e-5}, training={"max_train_steps": 100})
+    steps, unet, text = zip(*sums["schedule"], strict=True)
+    assert (steps[0], steps[-1]) == (0, 99)
+    assert unet[0] == 0 and max(unet) == pytest.approx(1e-4) and unet[-1] < 1e-6
+    assert max(text) == pytest.approx(5e-5)
+
+
+def test_the_name_that_will_be_used_is_told(tab):
+    lora_dir = tab.data / "models" / "Lora"
+    (lora_dir / "penny.safetensors").touch()
+    assert check(tab)["output_name_final"] == "penny-v2"
+    assert check(tab, save={"output_name": "alice"})["output_name_final"] == "alice"
+
+
+def with_header(tab, shapes):
+    """Give the loaded checkpoint a header with ``shapes``; nothing reads the tensors."""
+    entries = {key: {"dtype": "F16", "shape": shape, "data_offsets": [0, 0]} for key, shape in shapes.items()}
+    header = json.dumps(entries).encode()
+    tab.services.host.checkpoint().path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def test_the_size_of_the_file_is_told_from_the_checkpoints_header(tab):
+    assert check(tab)["file_size_bytes"] is None  # the stand-in's checkpoint is empty
+    with_header(tab, {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight": [320, 320]})
+    weights = 32 * (320 + 320) * 2
+    assert weights < check(tab)["file_size_bytes"] < weights + 7000
+
+
+def test_a_changed_folder_changes_the_totals_at_once(tab):
+    assert check(tab)["steps_per_epoch"] == 4
+    Image.new("RGB", (96, 96)).save(tab.dataset / "new.png")
+    assert check(tab)["steps_per_epoch"] == 5
+    for caption in tab.dataset.glob("*.txt"):
+        caption.unlink()
+    assert check(tab, dataset={"activation_tag": ""})["total_steps"] is None
+
+
+def test_problems_with_the_folder_stand_beside_those_with_the_settings(tab):
+    sums = check(tab, dataset={"train_data_dir": "/nowhere"}, network={"network_alpha": 99})
+    assert any("There is no folder /nowhere" in text for text in sums["problems"])
+    assert any("network.network_alpha" in text for text in sums["problems"])
+    assert sums["total_steps"] is None
+
+
+def test_for_a_thousand_pictures_the_totals_take_a_tenth_of_a_second(tab, tmp_path):
+    folder = tmp_path / "thousand"
+    make_dataset(folder, 4)
+    for number in range(4, 1000):
+        (folder / f"{number}.png").write_bytes((folder / "0.png").read_bytes())
+        (folder / f"{number}.txt").write_text("penny")
+    tab.dataset = folder
+    assert check(tab)["steps_per_epoch"] == 1000
+    times = []  # of the processor: what else the machine does must not matter
+    for batch_size in range(1, 8):
+        began = time.process_time()
+        check(tab, dataset={"train_batch_size": batch_size})
+        times.append(time.process_time() - began)
+    assert sorted(times)[3] < 0.1, times
+
+
+def test_the_memory_a_run_needs_is_told_and_made_to_fit(tab, tmp_path):
+    with_header(tab, {"model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+                      "model.diffusion_model.input_blocks.1.0.in_layers.2.weight": [1280, 2560, 3, 3]})
+    enough = check(tab, training={"fit_in_gb": 64})["memory"]
+    assert enough["total_bytes"] == sum(part["bytes"] for part in enough["parts"]) and not enough["switched"]
+    tight = check(tab, training={"fit_in_gb": 1})["memory"]
+    assert tight["limit_bytes"] == 2 ** 30 and tight["total_bytes"] <= enough["total_bytes"]
+    assert check(tab, dataset={"resolution": "a lot"})["memory"] is None
+
+
+def test_how_long_a_run_takes_goes_by_the_last_one_on_the_checkpoint(tab):
+    assert check(tab)["seconds"] is None
+    run_id = tab.start()
+    tab.wait_for(run_id, "finished")
+    pace = [event["seconds_per_step"] for event in tab.get(f"runs/{run_id}").json()["events"]
+            if event["event"] == "step"][-1]
+    told = check(tab)
+    assert told["seconds"] == pytest.approx(told["total_steps"] * pace)
+    wider = check(tab, dataset={"resolution": "1024"})
+    assert wider["seconds"] == pytest.approx(wider["total_steps"] * pace * 4)
