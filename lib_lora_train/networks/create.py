@@ -12,7 +12,7 @@ from ..blocks.names import block_of
 from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
 from ..errors import RunError
 from .keys import UNET_PREFIX, key_table, text_encoder_prefixes
-from .low_rank import DyLoraModule, LoraModule
+from .lora import DyLoraModule, LoraModule
 from .module import Layer, ModuleOptions, NetworkModule
 from .network import Network, ParameterGroup, Rates
 from .targets import IA3_ON_INPUT, text_encoder_targets, unet_targets

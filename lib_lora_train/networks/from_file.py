@@ -16,8 +16,8 @@ from ..errors import CheckpointError, RunError
 from ..models.family import SD1, SD2, SD2_V, SDXL, SSD
 from .create import options_of, rates_of
 from .keys import UNET_PREFIX, is_unet_key, key_table, text_encoder_prefixes
+from .lora import DyLoraModule, LoraModule
 from .lora_facts import LoraFacts
-from .low_rank import DyLoraModule, LoraModule
 from .module import Layer, ModuleOptions, NetworkModule
 from .network import Network
 from .save import LoraFile

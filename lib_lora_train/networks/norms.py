@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..blocks.names import block_of
-from .low_rank import LoraModule
+from .lora import LoraModule
 from .module import NetworkModule
 from .network import Network
 

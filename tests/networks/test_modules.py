@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lib_lora_train.config.groups.network import C3LIER, NetworkSettings
-from lib_lora_train.networks.low_rank import DyLoraModule, LoraModule
+from lib_lora_train.networks.lora import DyLoraModule, LoraModule
 from lib_lora_train.networks.lycoris import LohaModule, LokrModule
 from lib_lora_train.networks.module import ModuleOptions
 
