@@ -67,7 +67,7 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     """Peak bytes (weights, network, optimizer and activations) and seconds a step with one switch."""
     import torch
     from accelerate import Accelerator
-    from lib_lora_train.training.optimizers.create.fused import FusedSteps
+    from lib_lora_train.training.optimizers.fused import FusedSteps
 
     from lib_lora_train.config.groups.network import NetworkSettings
     from lib_lora_train.config.groups.training import TrainingSettings

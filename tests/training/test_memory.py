@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from lib_lora_train.training.optimizers.create.create import RatedParameters, make_optimizer
-from lib_lora_train.training.optimizers.create.fused import FusedSteps
+from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
+from lib_lora_train.training.optimizers.fused import FusedSteps
 from safetensors.torch import load_file
 
 from lib_lora_train.config.groups.network import NETWORK_TYPES, NetworkSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from lib_lora_train.training.optimizers.create.create import averaged_weights
+from lib_lora_train.training.optimizers.create import averaged_weights
 
 from lib_lora_train.batches.batches import Batch
 from lib_lora_train.config.groups.loss import LossSettings

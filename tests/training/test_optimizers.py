@@ -11,13 +11,13 @@ import prodigyopt
 import pytest
 import schedulefree
 import torch
-from lib_lora_train.training.optimizers.create.create import (
+from lib_lora_train.training.optimizers.create import (
     RatedParameters,
     effective_rate,
     make_optimizer,
     parse_arguments,
 )
-from lib_lora_train.training.optimizers.create.schedules import make_schedule
+from lib_lora_train.training.optimizers.schedules import make_schedule
 from transformers.optimization import Adafactor
 
 from lib_lora_train.advice.schedule import rate_factor
