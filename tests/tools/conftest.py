@@ -1,0 +1,3 @@
+from tests.models.conftest import tiny, tiny_base, tiny_file
+
+__all__ = ["tiny", "tiny_base", "tiny_file"]
