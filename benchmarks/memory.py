@@ -67,7 +67,6 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     """Peak bytes (weights, network, optimizer and activations) and seconds a step with one switch."""
     import torch
     from accelerate import Accelerator
-    from lib_lora_train.training.optimizers.fused import FusedSteps
 
     from lib_lora_train.config.groups.network import NetworkSettings
     from lib_lora_train.config.groups.training import TrainingSettings
@@ -77,6 +76,7 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     from lib_lora_train.networks.create import create_network
     from lib_lora_train.training.memory import checkpoint_gradients, frozen_networks, store_base
     from lib_lora_train.training.model import TrainedModel
+    from lib_lora_train.training.optimizers.fused import FusedSteps
 
     settings = TrainingSettings(**SWITCHES[switch])
     device = torch.device(device_name)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
-from lib_lora_train.training.optimizers.fused import FusedSteps
 from safetensors.torch import load_file
 
 from lib_lora_train.config.groups.network import NETWORK_TYPES, NetworkSettings
@@ -28,6 +26,8 @@ from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.training import setup
 from lib_lora_train.training.memory import checkpoint_gradients, is_out_of_memory, prove, store_base
 from lib_lora_train.training.model import TrainedModel
+from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
+from lib_lora_train.training.optimizers.fused import FusedSteps
 from lib_lora_train.training.reporting.report import Reporter
 
 CPU = torch.device("cpu")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from lib_lora_train.training.optimizers.create import averaged_weights
 
 from lib_lora_train.batches.batches import Batch
 from lib_lora_train.config.groups.loss import LossSettings
@@ -34,6 +33,7 @@ from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.network import Network
 from lib_lora_train.pictures.images import open_picture
 from lib_lora_train.training.model import TrainedModel
+from lib_lora_train.training.optimizers.create import averaged_weights
 from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import train_step
 from lib_lora_train.training.validation import validation_loss

@@ -11,13 +11,6 @@ import prodigyopt
 import pytest
 import schedulefree
 import torch
-from lib_lora_train.training.optimizers.create import (
-    RatedParameters,
-    effective_rate,
-    make_optimizer,
-    parse_arguments,
-)
-from lib_lora_train.training.optimizers.schedules import make_schedule
 from transformers.optimization import Adafactor
 
 from lib_lora_train.advice.schedule import rate_factor
@@ -25,6 +18,13 @@ from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.groups.scheduler import LR_SCHEDULERS, SchedulerSettings
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
 from lib_lora_train.errors import ConfigError
+from lib_lora_train.training.optimizers.create import (
+    RatedParameters,
+    effective_rate,
+    make_optimizer,
+    parse_arguments,
+)
+from lib_lora_train.training.optimizers.schedules import make_schedule
 
 RATE = 1e-2
 OWN: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
