@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import os
-import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
@@ -36,18 +32,13 @@ from .folders import (
     write_stamp,
 )
 from .lock import LockHeldError, is_in_use, process_lock
-from .pins import requirements_of
-
-Progress = Callable[[str], None]
+from .pip_install import Progress, install_pins
 
 _WAIT_LIMIT_SECONDS = 30 * 60.0
 _NO_WAIT_SECONDS = 1.0
 _RENAME_TRIES = 20
 _RENAME_PAUSE_SECONDS = 0.25
 _NOT_WANTED = ("bin", "Scripts", "test")  # commands for another Python; a name of the standard library's
-_COLLECTING = re.compile(r"^(?:Collecting|Processing) (?:\S*[/\\])?(\S+)")
-_FILE_ENDING = re.compile(r"(-[^-]+-[^-]+-[^-]+\.whl|\.tar\.gz|\.zip)$")
-_DOWNLOADING = re.compile(r"^\s*Downloading \S+ \(([\d.]+ \wB)\)")
 
 
 def install(progress: Progress, *, wait: bool = True) -> None:
@@ -85,34 +76,6 @@ def remove_superseded(group: str = BASE) -> None:
     """Delete folders of ``group`` with pins of an earlier version, unless a worker still runs on them."""
     for folder in superseded_folders(group, group_folder(group, pins_of(group))):
         _delete_unless_in_use(folder)
-
-
-def run_pip(python: str, arguments: Sequence[str], progress: Progress, count: int | None = None) -> None:
-    """Run ``pip install`` of ``python`` with ``arguments``, telling ``progress`` about each package of ``count``.
-
-    Everything pip says goes to the log file. Raises ``WorkerEnvironmentError`` with its last words if it fails.
-    """
-    command = [python, "-m", "pip", "install", "--progress-bar", "off", "--no-input",
-               "--disable-pip-version-check", *arguments]
-    index = os.environ.get("INDEX_URL")  # the webui's own setting for its pip
-    if index:
-        command += ["--index-url", index]
-    last_words: collections.deque[str] = collections.deque(maxlen=40)
-    with tempfile.TemporaryDirectory() as folder, log_file().open("w", encoding="utf-8") as log_stream:
-        log_stream.write(f"$ {' '.join(command)}\n")
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
-                                   env=_pip_environ(Path(folder)))
-        try:
-            for sentence in _sentences(_kept(process, log_stream.write, last_words), count):
-                progress(sentence)
-            code = process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    if code != 0:
-        raise WorkerEnvironmentError(f"pip ended with code {code}: {_gist(last_words)}")
 
 
 @contextlib.contextmanager
@@ -166,8 +129,7 @@ def _fill(group: str, folder: Path, requirements: Sequence[str], progress: Progr
     new.mkdir()
     try:
         progress(f"Installing the worker's packages ({group}) into {folder}.")
-        run_pip(sys.executable, ["--no-deps", "--no-compile", "--use-pep517", "--target", str(new), *requirements],
-                progress, len(requirements))
+        install_pins(sys.executable, requirements, progress, new)
         for name in _NOT_WANTED:
             shutil.rmtree(new / name, ignore_errors=True)
         write_stamp(new, folder.name, requirements)
@@ -202,44 +164,3 @@ def _delete_unless_in_use(folder: Path) -> None:
     except OSError:
         return  # a worker has its files open, or nobody may write here; it is tried again at the next start
     shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _pip_environ(folder: Path) -> dict[str, str]:
-    """The environment for pip: a user's own pip settings hold, but for those that would put packages elsewhere."""
-    constraint = folder / "build-tools.txt"
-    constraint.write_text("\n".join(requirements_of("build")) + "\n", encoding="utf-8")
-    return {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_CONSTRAINT": str(constraint),
-            "PIP_BUILD_CONSTRAINT": str(constraint), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
-
-
-def _kept(process: subprocess.Popen[str], write: Callable[[str], int],
-          last_words: collections.deque[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        write(line)
-        last_words.append(line.strip())
-        yield line.rstrip()
-
-
-def _sentences(lines: Iterator[str], count: int | None) -> Iterator[str]:
-    """Turn pip's lines into sentences with the number of the package that it is at."""
-    number, package = 0, ""
-    for line in lines:
-        collecting, downloading = _COLLECTING.match(line), _DOWNLOADING.match(line)
-        if collecting:
-            number += 1
-            name = _FILE_ENDING.sub("", collecting[1])
-            package = f"{number} of {count}: {name}" if count else name
-            yield package
-        elif downloading:
-            yield f"{package}, downloading {downloading[1]}"
-        elif line.startswith("Building wheels"):
-            yield "Building the packages that come as source."
-        elif line.startswith("Installing collected"):
-            yield "Unpacking."
-
-
-def _gist(last_words: collections.deque[str]) -> str:
-    errors = [line for line in last_words if line.lower().startswith(("error", "fatal", "/"))]
-    chosen = (errors or [line for line in last_words if line])[-2:]
-    return " ".join(chosen) or "It said nothing."

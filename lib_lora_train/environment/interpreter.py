@@ -20,9 +20,10 @@ from .folders import (
     log_file,
     was_chosen,
 )
-from .installing import Progress, install, run_pip, sole_installer
+from .installing import install, sole_installer
 from .lock import mark_in_use
-from .pins import installed_torch, requirements_of
+from .pins import TorchBuild, installed_torch, requirements_of, torch_in
+from .pip_install import Progress, end, install_pins, start_with_parent
 
 LAUNCHER = Path(__file__).with_name("launch_worker.py")
 OLDEST_PYTHON = (3, 10)
@@ -127,19 +128,33 @@ def python_of(folder: Path) -> Path:
 def _make_complete(folder: Path, progress: Progress) -> None:
     requirements = requirements_of("python")
     progress(f"Making a Python environment in {folder}.")
-    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], check=False, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True)
+    made = start_with_parent(sys.executable, "venv", [str(folder)])
+    try:
+        assert made.stdout is not None
+        said = made.stdout.read().strip()
+        made.wait()
+    finally:
+        end(made)
     if made.returncode != 0:
         raise WorkerEnvironmentError(
-            f"A Python environment could not be made in {folder}: {(made.stdout + made.stderr).strip()} "
+            f"A Python environment could not be made in {folder}: {said} "
             "On Debian and Ubuntu, install python3-venv; or use a Python that has torch.")
     progress("Installing torch, which is large; it is done once.")
+    python = str(python_of(folder))
     try:
-        run_pip(str(python_of(folder)), requirements, progress)
+        install_pins(python, (*requirements, *requirements_of("torch-requirements")), progress)
+        torch = torch_in(next(folder.glob("**/site-packages/torch")))
+        if needs_libraries(torch):
+            install_pins(python, requirements_of("torch-libraries", torch), progress)
     except WorkerEnvironmentError as problem:
         raise WorkerEnvironmentError(f"Torch could not be installed in {folder}: {problem} All that pip said is in "
                                      f"{log_file()}. Try again, or use a Python that has torch.") from problem
     (folder / STAMP_NAME).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
+
+
+def needs_libraries(torch: TorchBuild) -> bool:
+    """Whether this build of torch looks for CUDA's libraries in packages of their own."""
+    return sys.platform == "linux" and torch.cuda is not None
 
 
 def _is_complete(folder: Path) -> bool:

@@ -60,7 +60,12 @@ def installed_torch() -> TorchBuild | None:
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.origin:
         return None
-    version_file = Path(spec.origin).with_name("version.py")
+    return torch_in(Path(spec.origin).parent)
+
+
+def torch_in(folder: Path) -> TorchBuild:
+    """Return which torch lies in its package ``folder``. Raises ``WorkerEnvironmentError`` if it cannot be read."""
+    version_file = folder / "version.py"
     try:
         text = version_file.read_text(encoding="utf-8")
     except OSError as problem:

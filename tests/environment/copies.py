@@ -17,7 +17,13 @@ PACKAGE = REPOSITORY / "lib_lora_train"
 
 OLD_PINS = "[base]\ntoml==0.10.1\n"
 NEW_PINS = "[base]\ntoml==0.10.2\n"
-BUILD_PINS = "[build]\nsetuptools==80.9.0\nwheel==0.45.1\n"
+# wheels of the small packages that the copies are pinned to
+HASHES = {
+    "toml==0.10.1": "bda89d5935c2eac546d648028b9901107a595863cb36bae0c73ac804a9b4ce88",
+    "toml==0.10.2": "806143ae5bfb6a3c6e736a764057db0e6a0e05e338b5630894a5f779cabb4f9b",
+    "zipp==3.20.0": "58da6168be89f0be59beb194da1250516fdaa062ccebd30127ac65d30045e10d",
+    "zipp==3.20.1": "9960cd8967c8f85a56f920d5d507274e74f9ff813a0ab8889a5b5be2daf44064",
+}
 
 # What the copy's worker does: tell where things come from, and run the code that it is given.
 PROBE = """
@@ -40,9 +46,12 @@ class ExtensionCopy:
     root: Path
     python: str = sys.executable
 
-    def pin(self, pins: str) -> None:
-        """Replace the pinned list."""
-        (self.folder / "lib_lora_train/worker_requirements/pins.txt").write_text(pins + BUILD_PINS)
+    def pin(self, pins: str, hashes: Mapping[str, str] = HASHES) -> None:
+        """Replace the pinned list, and the hashes of the one file of each pin."""
+        requirements = self.folder / "lib_lora_train/worker_requirements"
+        (requirements / "pins.txt").write_text(pins)
+        (requirements / "hashes.txt").write_text("".join(f"{pin}\n    {digest}  file.whl\n"
+                                                         for pin, digest in hashes.items()))
 
     def environ(self, **more: str) -> dict[str, str]:
         """Variables as a process of the webui has them, PYTHONPATH naming the webui's folder."""
