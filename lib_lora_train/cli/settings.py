@@ -6,11 +6,10 @@ import re
 import textwrap
 from collections.abc import Mapping
 
-from omegaconf import OmegaConf
-
 from ..config.job import GROUPS
 from ..config.setting import SettingField, fields_of, groups_of
 from ..config.tag_job import TagJob
+from ..config.text_yaml import write_yaml
 from .usage import options_of
 
 
@@ -36,7 +35,7 @@ def explained(field: SettingField) -> str:
         lines.append(f"One of: {', '.join(info.choices)}")
     elif info.minimum is not None and info.maximum is not None:
         lines.append(f"From {info.minimum:g} to {info.maximum:g}{' ' + info.unit if info.unit else ''}")
-    value = OmegaConf.to_yaml(OmegaConf.create({field.name: field.default})).rstrip()
+    value = write_yaml({field.name: field.default}).rstrip()
     return "\n".join([*(f"# {line}" for line in lines), value])
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from ..blocks.presets import parse_entries, weights_of
 from ..errors import ConfigError
+from .load import read_file
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,7 @@ class BakeJob:
 
 def load_bake_job(path: Path) -> BakeJob:
     """Read the bake job file ``path``. Raises ``ConfigError`` if it cannot be used."""
-    try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, OmegaConfBaseException, ValueError) as problem:
-        raise ConfigError(f"{path} cannot be read: {problem}.") from problem
+    values: Any = read_file(path)
     names = ("lora", "blocks", "output_name")
     missing = [name for name in names if not isinstance(values, dict) or not str(values.get(name) or "").strip()]
     if missing:

@@ -78,6 +78,9 @@ def _dataset_problems(job: Job) -> list[str]:
         _ = dataset.by_folder
     except ValueError as problem:
         problems.append(f"dataset.concept_settings: {problem}")
+    if not dataset.caption_separator.strip():
+        problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a character between "
+                        "them, such as a comma.")
     extension = dataset.caption_extension
     if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
         problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ..errors import ConfigError
 from .check import problems_of
+from .convert import converted, type_words
 from .job import Job
 from .setting import SettingField, fields_of, groups_of, problem_with
+from .text_yaml import read_typed, read_yaml, write_yaml
 
 JobKind = TypeVar("JobKind")
 
@@ -26,8 +28,7 @@ def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = N
     """
     values = load_values(path, overrides if changes is None else (), Job)
     if changes is not None:
-        laid_over = load_values(changes, overrides, Job)
-        values = OmegaConf.to_container(OmegaConf.merge(values, laid_over))  # type: ignore[assignment]
+        values = merged(values, load_values(changes, overrides, Job))
     return job_from(values, source=str(path))
 
 
@@ -36,21 +37,43 @@ def load_values(path: Path, overrides: Sequence[str], kind: type) -> dict[str, A
 
     Raises ``ConfigError`` if the file or an override cannot be read.
     """
-    try:
-        loaded = OmegaConf.to_container(OmegaConf.load(path))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no job file {path}.") from None
-    except Exception as problem:  # PyYAML and OmegaConf raise many kinds; all mean the file is not readable YAML
-        raise ConfigError(f"The job file {path} is not readable as YAML: {problem}") from problem
+    loaded = read_file(path)
     if not isinstance(loaded, dict):
         raise ConfigError(f"The job file {path} has to hold groups of settings ({', '.join(groups_of(kind))}), "
                           f"not {loaded!r}.")
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        group, dot, name = key.strip().partition(".")
+        if not equals or not dot or not group or not name:
+            raise ConfigError(f"{override!r} cannot be read. Write each setting as group.name=value, such as "
+                              "network.network_dim=16.")
+        loaded = merged(loaded, {group: {name: read_typed(text)}})
+    return loaded
+
+
+def read_file(path: Path) -> Any:
+    """What the YAML file ``path`` holds, texts as they are typed (``text_yaml``).
+
+    Raises ``ConfigError`` if it cannot be read.
+    """
     try:
-        changes = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
-    except Exception as problem:
-        raise ConfigError(f"The settings {' '.join(overrides)} cannot be read: {problem}. "
-                          "Write each as group.name=value.") from problem
-    return OmegaConf.to_container(OmegaConf.merge(loaded, changes or {}))  # type: ignore[return-value]
+        return read_yaml(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no job file {path}.") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"The job file {path} cannot be read: {problem}. Save it as UTF-8.") from problem
+    except (YAMLError, ValueError) as problem:
+        raise ConfigError(f"The job file {path} is not readable as YAML: {problem}. A text that has ': ' or ' #' in "
+                          "it, or begins with a special character, needs quotes.") from problem
+
+
+def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Nested job ``values`` with the settings of ``changes`` in their place; neither is changed."""
+    groups = dict(values)
+    for group, content in changes.items():
+        below = groups.get(group)
+        groups[group] = {**below, **content} if isinstance(below, Mapping) and isinstance(content, Mapping) else content
+    return groups
 
 
 def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
@@ -73,7 +96,7 @@ def read_job(values: Mapping[str, Any], *, source: str = "The job") -> tuple[Job
 def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str) -> tuple[JobKind, list[str]]:
     """As ``read_job``, for a job of any kind."""
     groups = groups_of(kind)
-    target = _blank(kind)
+    taken: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     if not isinstance(values, Mapping):
         return kind(), [f"{source} has to be a list of groups ({', '.join(groups)}), not {values!r}."]
@@ -85,53 +108,34 @@ def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str
         else:
             known = {field.name: field for field in fields_of(group, groups[group])}
             for name, value in content.items():
-                problems.extend(_take(target, known, str(group), str(name), value, source))
-    job: JobKind = OmegaConf.to_object(target)  # type: ignore[assignment]
-    return job, problems
+                problems.extend(_take(taken.setdefault(group, {}), known, str(group), str(name), value, source))
+    return kind(**{group: groups[group](**settings) for group, settings in taken.items()}), problems
 
 
-def job_to_dict(job: Job) -> dict[str, Any]:
+def job_to_dict(job: Any) -> dict[str, Any]:
     """The job as nested plain values, every setting included."""
-    return OmegaConf.to_container(OmegaConf.structured(job))  # type: ignore[return-value]
+    return dataclasses.asdict(job)
 
 
 def job_to_yaml(job: Any) -> str:
     """The job as YAML text, every setting included, so that a run can be repeated from it."""
-    return OmegaConf.to_yaml(OmegaConf.structured(job))
+    return write_yaml(job_to_dict(job))
 
 
-def _blank(kind: type) -> DictConfig:
-    target: DictConfig = OmegaConf.structured(kind)
-    OmegaConf.set_readonly(target, False)
-    for group in groups_of(kind):
-        OmegaConf.set_readonly(target[group], False)
-    return target
-
-
-def _take(target: DictConfig, known: Mapping[str, SettingField], group: str, name: str, value: Any,
+def _take(target: dict[str, Any], known: Mapping[str, SettingField], group: str, name: str, value: Any,
           source: str) -> list[str]:
     if name not in known:
         return [f"{source}: {group} has no setting {name!r}.{_nearest(name, list(known))}"]
     field = known[name]
-    before = target[group][name]
     try:
-        target[group][name] = value
-    except OmegaConfBaseException:
-        return [f"{source}: {field.key} is {value!r}. It has to be {_type_words(field.type_name)}."]
-    taken = OmegaConf.to_container(target)[group][name]  # type: ignore[index,call-overload]
+        taken = converted(field.type_name, value)
+    except ValueError:
+        return [f"{source}: {field.key} is {value!r}. It has to be {type_words(field.type_name)}."]
     problem = problem_with(field, taken)
     if problem:
-        target[group][name] = before
         return [f"{source}: {problem}"]
+    target[name] = taken
     return []
-
-
-def _type_words(type_name: str) -> str:
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text",
-             "List[str]": "a list of texts", "List[float]": "a list of numbers"}
-    optional = type_name.startswith("Optional[")
-    inner = type_name[len("Optional["):-1] if optional else type_name
-    return words.get(inner, inner) + (", or empty" if optional else "")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from ..config.job import Job
-from ..config.load import load_job
+from ..config.load import load_job, read_file
 from ..config.optimizer_facts import OPTIMIZERS
+from ..config.text_yaml import write_yaml
 from ..errors import RunError
 from ..files.atomic import write_atomically
 from .folder import CHANGES_FILE, RunFolder
@@ -70,7 +69,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
     name = summary.lora_name or job.save.output_name
     changes: dict[str, Any] = {}
     if run.changes_file is not None:
-        changes = OmegaConf.to_container(OmegaConf.load(run.changes_file))  # type: ignore[assignment]
+        changes = read_file(run.changes_file)
     total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
     epochs = None
     if wish.how == MORE or summary.diverged:  # of a run that burned, some files may be burned too, and stay
@@ -97,7 +96,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
 def keep_changes(run: RunFolder, changes: dict[str, Any]) -> None:
     """Let ``run`` go on with ``changes`` laid over its job file, which itself stays what was asked for at first."""
     if changes:
-        write_atomically(run.path / CHANGES_FILE, OmegaConf.to_yaml(OmegaConf.create(changes)))
+        write_atomically(run.path / CHANGES_FILE, write_yaml(changes))
 
 
 def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:

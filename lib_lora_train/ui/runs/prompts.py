@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from omegaconf import OmegaConf
-
 from ...files.atomic import write_atomically
 from ...runs.folder import RunFolder
+from ...runs.job import settings_of
 
 _FILE = "test_prompts.txt"
 
@@ -17,9 +16,8 @@ def prompts_of(run: RunFolder) -> list[str]:
     try:
         return lines_of((run.path / _FILE).read_text(encoding="utf-8").splitlines())
     except FileNotFoundError:
-        job = OmegaConf.load(run.job_file)
-        tag = str(OmegaConf.select(job, "dataset.activation_tag") or "")
-        return lines_of(OmegaConf.select(job, "sample.sample_prompts") or []) or lines_of([tag])
+        job = settings_of(run)
+        return lines_of(job.sample.sample_prompts) or lines_of([job.dataset.activation_tag])
 
 
 def keep_prompts(run: RunFolder, text: str) -> None:

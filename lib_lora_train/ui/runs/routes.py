@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
-from omegaconf import OmegaConf
 
 from ...config.load import job_to_yaml
 from ...errors import ConfigError, RunError
 from ...runs.control import ACTIONS
 from ...runs.events import read_events
 from ...runs.folder import RunFolder, create_run, open_run
+from ...runs.job import settings_of, values_of
 from ...runs.queue import enqueue, withdraw
 from ..access import file_inside
 from ..answers import EscapedJson
@@ -108,16 +108,16 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
         raise RunError(f"The run {run.id} has not saved {path}.")
     if not Path(path).is_file():
         raise RunError(f"{path} is not there any more.")
-    job = OmegaConf.load(run.job_file)
+    job = settings_of(run)
     services.host.refresh_loras()
-    tag = str(OmegaConf.select(job, "dataset.activation_tag", default="") or "").strip()
+    tag = job.dataset.activation_tag.strip()
     name = Path(path).stem
-    clip_skip, before = int(job.base.clip_skip), services.host.clip_skip()
+    clip_skip, before = job.base.clip_skip, services.host.clip_skip()
     if clip_skip != before:
         services.host.use_clip_skip(clip_skip)
-    sizes = [int(part) for part in str(job.dataset.resolution).lower().split("x")]
+    width, height = job.dataset.size
     return {"prompt": f"<lora:{name}:1>" + (f" {tag}" if tag else ""), "name": name, "tag": tag,
-            "width": sizes[0], "height": sizes[-1], "clip_skip": clip_skip, "clip_skip_before": before}
+            "width": width, "height": height, "clip_skip": clip_skip, "clip_skip_before": before}
 
 
 def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
               "control": [action for action in ACTIONS if run.control.asked(action)]}
     if not since or any(event["event"] == "queued" for event in events):
-        answer["job"] = OmegaConf.to_container(OmegaConf.load(run.job_file))
+        answer["job"] = values_of(run)
     return {**answer, "log_tail": run.log_tail()}
 
 

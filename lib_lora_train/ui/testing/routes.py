@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter
-from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from ...advice.strength import strength_advice
@@ -15,11 +14,12 @@ from ...blocks.lists import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
 from ...blocks.lora_tag import epoch_order
 from ...blocks.presets import DEFAULT_TEXT, FILE_NAME, parse_presets, read_text, weights_of
 from ...config.bake_job import BakeJob
-from ...config.load import read_job
+from ...config.text_yaml import write_yaml
 from ...errors import ConfigError, RunError
 from ...files.atomic import write_atomically
 from ...host.interface import DATA_FOLDER, WITHOUT
 from ...runs.folder import BAKE, RunFolder, create_run, open_run
+from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
 from ..runs.prompts import keep_prompts, prompts_of
@@ -98,19 +98,19 @@ def register(router: APIRouter, services: Services) -> None:
 
 def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, Any]:
     """What ``run`` can be tested with: its files, prompts and sizes, and what the webui has to offer."""
-    job = OmegaConf.load(run.job_file)
-    sizes = [int(part) for part in str(OmegaConf.select(job, "dataset.resolution") or 512).lower().split("x")]
+    job = settings_of(run)
+    width, height = job.dataset.size
     saved = {Path(event["path"]).stem: event for event in services.index.of(run).saved
              if Path(event["path"]).is_file()}
     files = [{"name": name, "epoch": saved[name].get("epoch"), "path": saved[name]["path"]}
              for name in sorted(saved, key=epoch_order)]
-    tag = str(OmegaConf.select(job, "dataset.activation_tag") or "").strip()
+    tag = job.dataset.activation_tag.strip()
     checkpoint = services.host.checkpoint()
-    return {"files": files, "tag": tag, "prompts": prompts_of(run), "width": sizes[0], "height": sizes[-1],
-            "clip_skip": int(OmegaConf.select(job, "base.clip_skip") or 1), "samplers": desk.samplers,
-            "negative": str(OmegaConf.select(job, "sample.negative_prompt") or ""),
-            "steps": int(OmegaConf.select(job, "sample.sample_steps") or 20),
-            "cfg_scale": float(OmegaConf.select(job, "sample.cfg_scale") or 7),
+    return {"files": files, "tag": tag, "prompts": prompts_of(run), "width": width, "height": height,
+            "clip_skip": job.base.clip_skip, "samplers": desk.samplers,
+            "negative": job.sample.negative_prompt,
+            "steps": job.sample.sample_steps,
+            "cfg_scale": job.sample.cfg_scale,
             "checkpoint": checkpoint.title if checkpoint else "",
             "checkpoints": [file.title for file in services.host.checkpoints()]}
 
@@ -122,10 +122,7 @@ def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[
         return answer
     column, row = plot["best"]
     unet, text = float(plot["columns"]["values"][column]), float(plot["rows"]["values"][row])
-    values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(run.job_file)))
-    job, problems = read_job(values, source="The job")
-    if problems:
-        raise ConfigError(problems)
+    job = settings_of(run)
     epochs = [event.get("epoch") for event in services.index.of(run).saved if Path(event["path"]).stem == plot["file"]]
     advice = strength_advice(unet, text, job.optimizer, job.training.max_train_epochs, next(iter(epochs), None))
     return {**answer, "changes": advice.changes, "sentences": list(advice.sentences)}
@@ -176,7 +173,7 @@ def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tu
     job = BakeJob(str(path), request.blocks, name)
     _ = job.weights
     services.environment.command([BAKE])
-    baking = create_run(services.runs_dir, f"bake-{name}", OmegaConf.to_yaml(asdict(job)), BAKE)
+    baking = create_run(services.runs_dir, f"bake-{name}", write_yaml(asdict(job)), BAKE)
     enqueue(baking, "cpu")
     services.supervisor.wake()
     return baking, name

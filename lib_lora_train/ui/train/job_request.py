@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
 from ...errors import ConfigError, TrainLoraError
 from ...host.interface import Host, ModelFile
 from ...runs.folder import RunFolder, open_run
+from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ..access import dataset_folder
 from ..lora_files import lora_file, why_not_trained
@@ -146,6 +145,4 @@ def taken_names(services: Services) -> set[str]:
 
 
 def _output_name(run: RunFolder) -> str:
-    files = [run.job_file] if run.changes_file is None else [run.job_file, run.changes_file]
-    values = OmegaConf.merge(*(OmegaConf.load(file) for file in files))
-    return str(OmegaConf.select(values, "save.output_name", default=""))
+    return settings_of(run).save.output_name
