@@ -8,36 +8,52 @@ import gradio as gr
 from fastapi import FastAPI
 from modules import script_callbacks
 
+PROBLEM = ""
 try:
     from lib_lora_train.host.choose import host_of_this_process
-    from lib_lora_train.host.generation_hooks import connect_generation
-    from lib_lora_train.ui.routes import register_routes
+    from lib_lora_train.ui.routes import register_problem, register_routes
     from lib_lora_train.ui.services import build_services
     from lib_lora_train.ui.tab import ELEMENT, TITLE, build_tab
     from lib_lora_train.ui.worker_environment import InstalledEnvironment
-
-    PROBLEM = ""
 except Exception:  # noqa: BLE001  # whatever it is, the webui has to start, and the tab says what it was
     PROBLEM = traceback.format_exc()
+
+HOOKS, HOOKS_PROBLEM = None, ""
+try:
+    from lib_lora_train.host.generation_hooks import connect_generation
+
+    HOOKS = connect_generation()
+except Exception as error:  # noqa: BLE001  # training works without them
+    HOOKS_PROBLEM = f"Block weights and the axes of the X/Y/Z plot are off ({type(error).__name__}: {error})."
+    traceback.print_exc()
 
 
 def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
     """The tab, or one that says why there is none."""
-    if not PROBLEM:
-        return [(build_tab(txt2img=host_of_this_process().txt2img_form()), TITLE, ELEMENT)]
-    sys.stderr.write(f"Train LoRA could not be loaded:\n{PROBLEM}\n")
+    problem = PROBLEM
+    if not problem:
+        try:
+            host = host_of_this_process()
+            limits = [*host.limits(), HOOKS.problem if HOOKS else HOOKS_PROBLEM]
+            return [(build_tab(txt2img=host.txt2img_form(), limits=limits), TITLE, ELEMENT)]
+        except Exception:  # noqa: BLE001  # without a tab nobody would know of it
+            problem = traceback.format_exc()
+    sys.stderr.write(f"Train LoRA could not be loaded:\n{problem}\n")
     with gr.Blocks(analytics_enabled=False) as tab:
-        gr.HTML(f"<h3>Train LoRA could not be loaded</h3><pre>{html.escape(PROBLEM)}</pre>")
+        gr.HTML(f"<h3>Train LoRA could not be loaded</h3><pre>{html.escape(problem)}</pre>")
     return [(tab, "Train LoRA", "train_lora")]
 
 
 def on_app_started(demo: gr.Blocks | None, app: FastAPI) -> None:
     """Serve the tab; without a page (``--nowebui``) nothing would call the routes."""
-    if not PROBLEM and demo is not None:
+    if PROBLEM or demo is None:
+        return
+    try:
         register_routes(app, build_services(host_of_this_process(), InstalledEnvironment()))
+    except Exception as problem:  # noqa: BLE001  # the tab is there already, and shows it
+        traceback.print_exc()
+        register_problem(app, problem)
 
 
 script_callbacks.on_ui_tabs(on_ui_tabs)
 script_callbacks.on_app_started(on_app_started)
-if not PROBLEM:
-    connect_generation()

@@ -1,18 +1,58 @@
-"""Which webui this is."""
+"""Which webui this is, detected by the parts that it has: forks share names, version texts and folders."""
 
 from __future__ import annotations
 
-import importlib.util
+from pathlib import Path
 
 from .interface import Host
+from .parts import missing_parts, part
+
+_WEBUI_PARTS = {
+    "modules.sd_models": ("model_data", "send_model_to_cpu", "send_model_to_device", "checkpoints_list",
+                          "checkpoint_aliases"),
+    "modules.sd_models.model_data": ("loaded_sd_models", "lock"),
+    "modules.sd_vae": ("vae_dict", "loaded_vae_file"),
+    "modules.call_queue.queue_lock": ("acquire", "release"),
+    "modules.devices": ("device", "torch_gc"),
+    "modules.shared": ("opts", "cmd_opts", "interrogator"),
+}
+"""What ``Webui`` uses to move and lend the model."""
+_MEMORY_PARTS = ("current_loaded_models", "unload_all_models", "soft_empty_cache")
+_THREAD_PARTS = {"modules_forge.main_thread": ("run_and_wait_result",)}
+_FORGE_PARTS = {"backend.memory_management": _MEMORY_PARTS,
+                "modules.sd_models.model_data": ("forge_loading_parameters",)}
+_REFORGE_PARTS = {"ldm_patched.modules.model_management": _MEMORY_PARTS}
+"""What ``Forge`` and ``ReForge`` use: Forge's thread, and the module that manages the GPU's memory."""
 
 
 def host_of_this_process() -> Host:
-    """The host that fits the webui this runs in."""
-    if importlib.util.find_spec("modules_forge") is not None:
-        from .forge import Forge
+    """The host that fits the webui this runs in; for an unknown mixture, one that leaves models and memory alone.
 
-        return Forge()
-    from .webui import Webui
+    Raises ``ImportError`` if it has not even the modules ``paths`` and ``shared``.
+    """
+    lacks = _lacks_of_forge() if _came_from_forge() else missing_parts(_WEBUI_PARTS)
+    if lacks:
+        from .unknown import UnknownWebui
 
-    return Webui()
+        return UnknownWebui(f"it has no {', '.join(lacks)}")
+    if not _came_from_forge():
+        from .webui import Webui
+
+        return Webui()
+    from .forge import Forge, ReForge
+
+    return ReForge() if missing_parts(_FORGE_PARTS) else Forge()
+
+
+def _came_from_forge() -> bool:
+    """Whether ``modules_forge`` has code; git leaves an empty folder of that name when branches are switched."""
+    package = part("modules_forge")
+    folders = getattr(package, "__path__", None)
+    return package is not None and (folders is None or any(any(Path(folder).glob("*.py")) for folder in folders))
+
+
+def _lacks_of_forge() -> list[str]:
+    """What is missing to be Forge or reForge; nothing if it is one of them."""
+    lacks = missing_parts(_THREAD_PARTS)
+    forge, reforge = missing_parts(_FORGE_PARTS), missing_parts(_REFORGE_PARTS)
+    return [*lacks, *forge, *reforge] if forge and reforge else lacks

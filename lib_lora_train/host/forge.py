@@ -1,12 +1,12 @@
-"""Forge, as far as it differs from AUTOMATIC1111's webui: it manages models and the GPU in its own way."""
+"""Forge and the webuis that came from it, where they differ from A1111's: they manage the GPU themselves."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import memory_management
 from modules import sd_models, sd_vae, shared
 from modules_forge import main_thread
 
@@ -14,14 +14,64 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Loan
-from .interface import ModelFile
+from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, ModelFile
 from .webui import Webui
 
 
-class Forge(Webui):
+class _OwnMemory(Webui):
+    """A webui with Forge's thread that moves models, and a module ``memory`` that keeps account of the GPU."""
+
+    puts_block_weights = False
+    memory = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory = importlib.import_module(self.memory)
+
+    def limits(self) -> tuple[str, ...]:
+        """What is left to Forge's ways."""
+        return ("Training reads the checkpoint from its file: this webui moves and casts the loaded model in ways of "
+                "its own, so it is not shared with training.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
+
+    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
+        """Its weights are moved and cast in ways of its own, so nothing is lent and the run is told so."""
+        if run.command == TRAIN:
+            write_ticket(run.path, LendTicket(FILE, this_process(),
+                                              reason="this webui moves its models as it needs to"))
+        return None
+
+    def free_gpu(self) -> None:
+        """Have every model unloaded, in the one thread that models are moved in."""
+        if not self._memory.current_loaded_models:
+            return
+        problems: list[Exception] = []
+        main_thread.run_and_wait_result(self._unload_all, problems)
+        if problems:
+            raise problems[0]
+
+    def plot_drawer(self) -> None:
+        """LoRAs are put in in another way than our block weights know."""
+
+    def txt2img_form(self) -> dict[str, Any]:
+        """Nothing, since no pictures are drawn from the tab."""
+        return {}
+
+    def restore_gpu(self) -> None:
+        """Nothing to do: what is needed is loaded at the next picture."""
+
+    def _unload_all(self, problems: list[Any]) -> None:
+        try:
+            self._memory.unload_all_models()
+            self._memory.soft_empty_cache()
+        except Exception as problem:  # noqa: BLE001  # the thread would keep it to itself; the caller raises it
+            problems.append(problem)
+
+
+class Forge(_OwnMemory):
     """Forge loads a model when it is first needed, so the choice that will be loaded counts as the current one."""
 
     name = "Stable Diffusion webui Forge"
+    memory = "backend.memory_management"
 
     def checkpoint(self) -> ModelFile | None:
         """The checkpoint that the next picture is made with."""
@@ -36,35 +86,9 @@ class Forge(Webui):
                 return ModelFile(name, Path(path))
         return None
 
-    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Forge moves and casts its weights in ways of its own, so nothing is lent and the run is told so."""
-        if run.command == TRAIN:
-            write_ticket(run.path, LendTicket(FILE, this_process(), reason="Forge moves its models as it needs to"))
-        return None
 
-    def free_gpu(self) -> None:
-        """Have Forge unload every model, in the one thread that it moves models in."""
-        if not memory_management.current_loaded_models:
-            return
-        problems: list[Exception] = []
-        main_thread.run_and_wait_result(_unload_all, problems)
-        if problems:
-            raise problems[0]
+class ReForge(_OwnMemory):
+    """reForge, Forge Classic and the first Forge: checkpoint and VAE as in AUTOMATIC1111's, memory as in Forge."""
 
-    def plot_drawer(self) -> None:
-        """Forge's LoRAs are put in in another way than our axes and block weights know."""
-
-    def txt2img_form(self) -> dict[str, Any]:
-        """Nothing, since no pictures are drawn from the tab."""
-        return {}
-
-    def restore_gpu(self) -> None:
-        """Nothing to do: Forge loads what it needs at the next picture."""
-
-
-def _unload_all(problems: list[Any]) -> None:
-    try:
-        memory_management.unload_all_models()
-        memory_management.soft_empty_cache()
-    except Exception as problem:  # noqa: BLE001  # Forge's thread would keep it to itself; the caller raises it
-        problems.append(problem)
+    name = "Stable Diffusion webui reForge or Forge Classic"
+    memory = "ldm_patched.modules.model_management"

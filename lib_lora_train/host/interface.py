@@ -21,8 +21,16 @@ EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (AXIS_PREFIX + name for name in (
 """The axes that are added to the webui's X/Y/Z plot."""
 WITHOUT = "None"
 """The value of an axis that leaves the LoRA, or its block weights, out."""
+REMOTE_REFUSED = (
+    "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
+    "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
+    "best together with --gradio-auth.")
+"""What is said where the webui's options let nobody use the tab."""
 NOT_DRAWN_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only."
 """What is said where a host has no ``plot_drawer``."""
+NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
+                    "webui only. The axes for epoch, strength, UNet and text encoder are there.")
+"""What is said where the host does not put block weights into LoRAs."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,12 @@ class Host(Protocol):
     """The webui. Every method is quick and may be called from any thread."""
 
     name: str
+    puts_block_weights: bool
+    """Whether block weights in a prompt work."""
+
+    def limits(self) -> tuple[str, ...]:
+        """What does not work in this webui, a sentence each; empty where everything does."""
+        ...
 
     @property
     def data_dir(self) -> Path:

@@ -13,24 +13,24 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.supervisor import Lease, Loan
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
-from .interface import AccessRules, ModelFile, PlotDrawer
+from .interface import REMOTE_REFUSED, AccessRules, ModelFile, PlotDrawer
 from .loan import ModelLoan
-
-REMOTE_REFUSED = (
-    "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
-    "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
-    "best together with --gradio-auth.")
 
 
 class Webui:
     """The webui that this code runs in. Holds no copy of its state: each question is asked anew."""
 
     name = "Stable Diffusion webui"
+    puts_block_weights = True
 
     def __init__(self) -> None:
         self._moved: list[Any] = []
         self._guard = guard_of(call_queue.queue_lock)
         self._take_lock, self._give_lock = plain_lock(call_queue.queue_lock)
+
+    def limits(self) -> tuple[str, ...]:
+        """Nothing: everything was made for this one."""
+        return ()
 
     @property
     def data_dir(self) -> Path:

@@ -29,8 +29,12 @@ Confirm = Callable[[Any, Sequence[Any]], None]
 Choices = Callable[[], list[str]]
 
 
-def add_axes(scripts_data: Iterable[Any], networks: Any, presets: Callable[[], Mapping[str, Entries]]) -> None:
-    """Add the axes to the built-in script, once. ``networks`` is the built-in Lora extension's module."""
+def add_axes(scripts_data: Iterable[Any], networks: Any,
+             presets: Callable[[], Mapping[str, Entries]] | None) -> None:
+    """Add the axes to the built-in script, once. ``networks`` is the built-in Lora extension's module.
+
+    The axes of block weights are left out where there are no ``presets``, as no block weights are put into LoRAs.
+    """
     plot = next((data.module for data in scripts_data if data.script_class.__module__ == _PLOT), None)
     if plot is None or any(option.label == EPOCH for option in plot.axis_options):
         return
@@ -44,6 +48,8 @@ def add_axes(scripts_data: Iterable[Any], networks: Any, presets: Callable[[], M
     axis(STRENGTH, float, lambda p, x, _: _rewrite(p, lambda text: with_strength(text, x, x)), _COST_OF_TEXT)
     axis(UNET, float, lambda p, x, _: _rewrite(p, lambda text: with_strength(text, unet=x)), _COST_OF_LAYERS)
     axis(TEXT, float, lambda p, x, _: _rewrite(p, lambda text: with_strength(text, text_encoder=x)), _COST_OF_TEXT)
+    if presets is None:
+        return
     axis(PRESET, str, lambda p, x, _: _rewrite(p, lambda text: with_blocks(text, "" if x == WITHOUT else x)),
          _COST_OF_LAYERS, _confirm_presets(presets), lambda: [WITHOUT, *presets()])
     axis(BLOCK, str, lambda p, x, _: _rewrite(p, lambda text: with_block(text, *block_and_weight(x), presets())),

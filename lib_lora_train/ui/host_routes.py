@@ -20,8 +20,8 @@ def register(router: APIRouter, services: Services) -> None:
 
     def host() -> dict[str, Any]:
         webui = services.host
-        return {"name": webui.name, "checkpoint": _file(webui.checkpoint()), "vae": _file(webui.vae()),
-                "checkpoints": [_file(file) for file in webui.checkpoints()],
+        return {"name": webui.name, "limits": webui.limits(), "checkpoint": _file(webui.checkpoint()),
+                "vae": _file(webui.vae()), "checkpoints": [_file(file) for file in webui.checkpoints()],
                 "vaes": [_file(file) for file in webui.vaes()],
                 "lora_dir": str(webui.lora_dir), "runs_dir": str(services.runs_dir), "clip_skip": webui.clip_skip(),
                 "device": webui.device(), "environment": services.environment.state(), "busy": busy(services)}

@@ -32,3 +32,11 @@ def register_routes(app: FastAPI, services: Services) -> None:
     for module in _MODULES:
         module.register(router, services)
     app.include_router(router, prefix=PREFIX)
+
+
+def register_problem(app: FastAPI, problem: Exception) -> None:
+    """Answer every request of the tab with a sentence about ``problem``, for which the routes could not be added."""
+    text = (f"Train LoRA could not be started in this webui ({type(problem).__name__}: {problem}). "
+            "The webui's console says more.")
+    app.add_api_route(f"{PREFIX}/{{path:path}}", lambda path: EscapedJson({"error": text, "problems": [text]}, 400),
+                      methods=["GET", "POST"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,8 +14,10 @@ ELEMENT = "train_lora"
 READER = "train_lora_txt2img"
 
 
-def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None) -> gr.Blocks:
+def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = ()) -> gr.Blocks:
     """The tab; with a ``problem``, a tab that shows it instead. Runs on gradio 3.41 and 4.40 alike.
+
+    ``limits`` are sentences about what does not work in this webui; empty ones are left out.
 
     ``txt2img`` are the controls of txt2img by name. A button that nobody sees hands the page what stands in them: only
     gradio knows all of it, and nothing of it passes the server until the page sends it.
@@ -23,7 +25,7 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None) -> gr
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"
     else:
-        content = '<div id="train_lora_root">Loading …</div>'
+        content = '<div id="train_lora_root">Loading …</div>' + _limits(limits)
     with gr.Blocks(analytics_enabled=False) as tab:
         gr.HTML(content, elem_id="train_lora_frame")
         if txt2img:
@@ -31,3 +33,9 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None) -> gr
             reader.click(None, _js=f"(...values) => TrainLora.takeTxt2img({json.dumps(list(txt2img))}, values)",
                          inputs=list(txt2img.values()), outputs=None, show_progress=False)
     return tab
+
+
+def _limits(limits: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(limit)}</li>" for limit in limits if limit)
+    heading = "<summary>What is off in this webui</summary>"
+    return items and f'<details id="train_lora_limits">{heading}<ul>{items}</ul></details>'

@@ -5,11 +5,12 @@ The stand-in is checked always; a real webui too, where ``WEBUI_ROOT`` names its
 
 from __future__ import annotations
 
-import ast
 import os
 from pathlib import Path
 
 import pytest
+
+from tests.host.sources import defined, fields_set, fits, source, tree, used_in
 
 PROJECT = Path(__file__).resolve().parents[2]
 STANDIN = PROJECT / "tests" / "standin"
@@ -46,48 +47,8 @@ FIELDS = [
 ]
 
 
-def source(root: Path, name: str) -> Path:
-    """A module of the webui; the Lora extension's lie in their own folder."""
-    inside = root / "extensions-builtin" / "Lora" / name
-    return inside if inside.exists() else root / name
-
-
-def tree(root: Path, name: str) -> ast.Module:
-    return ast.parse(source(root, name).read_text(encoding="utf-8"))
-
-
-def defined(module: ast.Module) -> set[str]:
-    """The names that a module has at its top level."""
-    names: set[str] = set()
-    for node in module.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update(alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names.update(target.id for target in targets if isinstance(target, ast.Name))
-    return names
-
-
 def used() -> list[tuple[str, str]]:
-    """Every ``module.name`` of the webui that our code mentions."""
-    pairs = set()
-    for path in USERS:
-        code = ast.parse(path.read_text(encoding="utf-8"))
-        modules = {alias.asname or alias.name for node in ast.walk(code)
-                   if isinstance(node, ast.ImportFrom) and node.module == "modules" for alias in node.names}
-        pairs |= {(node.value.id, node.attr) for node in ast.walk(code)
-                  if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules}
-    return sorted(pairs)
-
-
-def function(module: ast.Module, dotted: str) -> ast.FunctionDef:
-    *owner, name = dotted.split(".")
-    body = module.body
-    for part in owner:
-        body = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == part).body
-    return next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return used_in(*USERS)
 
 
 def test_the_host_uses_the_webui_at_all():
@@ -104,20 +65,13 @@ def test_every_name_that_is_used_is_there(root, module, name):
 @pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
 @pytest.mark.parametrize(("module", "name", "arguments"), CALLS)
 def test_functions_take_what_they_are_given(root, module, name, arguments):
-    found = function(tree(root, module), name).args
-    names = [argument.arg for argument in [*found.posonlyargs, *found.args]]
-    required = len(names) - len(found.defaults)
-    assert names[:len(arguments)] == arguments
-    assert required <= len(arguments)
+    assert fits(tree(root, module), name, arguments)
 
 
 @pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
 @pytest.mark.parametrize(("module", "owner", "fields"), FIELDS)
 def test_objects_have_the_fields_that_are_read(root, module, owner, fields):
-    constructor = function(tree(root, module), f"{owner}.__init__")
-    assigned = {node.attr for node in ast.walk(constructor) if isinstance(node, ast.Attribute)
-                and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == "self"}
-    assert fields <= assigned
+    assert fields <= fields_set(tree(root, module), owner)
 
 
 SET_ELSEWHERE = [

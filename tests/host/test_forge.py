@@ -1,55 +1,41 @@
-"""Forge's differences, on stand-ins of the few names of Forge that are used."""
+"""Where Forge and reForge differ, on stand-ins of the few names of theirs that are used."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-import threading
-import types
 from pathlib import Path
 
 import pytest
 from modules import call_queue, sd_models, sd_vae, shared
 
+from tests.host.mixtures import FORGE, MEMORY, REFORGE, become, forget
 from tests.standin.webui import Options, configure
 
-
-class MainThread:
-    """Forge's thread that moves models: runs what it is given, elsewhere, and keeps errors to itself."""
-
-    def run_and_wait_result(self, function, *arguments):
-        thread = threading.Thread(target=function, args=arguments, name="forge")
-        thread.start()
-        thread.join()
+KINDS = [FORGE, REFORGE]
 
 
 @pytest.fixture
-def forge(monkeypatch, tmp_path):
-    """The Forge host, with one model on the GPU."""
-    unloaded_in = []
-    memory = types.ModuleType("backend.memory_management")
-    memory.current_loaded_models = ["unet"]
-    memory.soft_empty_cache = lambda: None
+def make_host(monkeypatch, tmp_path):
+    """Makes the host of the webui whose packages lie in a folder, with one model on the GPU."""
+    def make(root):
+        checkpoints = (tmp_path / "first.safetensors", tmp_path / "second.safetensors")
+        configure(Options(data_dir=tmp_path, port=0, checkpoints=checkpoints, device="cuda"))
+        become(monkeypatch, root)
+        from lib_lora_train.host.choose import host_of_this_process
 
-    def unload_all_models():
-        unloaded_in.append(threading.current_thread().name)
-        memory.current_loaded_models.clear()
+        host = host_of_this_process()
+        host.account = importlib.import_module(MEMORY[root])
+        monkeypatch.setattr(host.account, "current_loaded_models", ["unet"])
+        monkeypatch.setattr(host.account, "unloaded_in", [])
+        return host
 
-    memory.unload_all_models = unload_all_models
-    backend, modules_forge = types.ModuleType("backend"), types.ModuleType("modules_forge")
-    backend.memory_management, modules_forge.main_thread = memory, MainThread()
-    for name, module in (("backend", backend), ("backend.memory_management", memory),
-                         ("modules_forge", modules_forge)):
-        monkeypatch.setitem(sys.modules, name, module)
-    checkpoints = (tmp_path / "first.safetensors", tmp_path / "second.safetensors")
-    configure(Options(data_dir=tmp_path, port=0, checkpoints=checkpoints, device="cuda"))
-    sd_models.model_data.sd_model = types.SimpleNamespace()  # Forge's placeholder before the first picture
-    sd_models.model_data.forge_loading_parameters = {}
-    monkeypatch.delitem(sys.modules, "lib_lora_train.host.forge", raising=False)
-    host = importlib.import_module("lib_lora_train.host.forge").Forge()
-    host.unloaded_in, host.memory = unloaded_in, memory
-    yield host
-    sys.modules.pop("lib_lora_train.host.forge", None)
+    yield make
+    forget()
+
+
+@pytest.fixture
+def forge(make_host):
+    return make_host(FORGE)
 
 
 def test_the_checkpoint_that_will_be_loaded_counts_as_the_current_one(forge, tmp_path):
@@ -57,6 +43,14 @@ def test_the_checkpoint_that_will_be_loaded_counts_as_the_current_one(forge, tmp
     chosen = sd_models.checkpoints_list["second.safetensors"]
     sd_models.model_data.forge_loading_parameters = {"checkpoint_info": chosen}
     assert forge.checkpoint().path == tmp_path / "second.safetensors"
+
+
+def test_in_reforge_the_loaded_checkpoint_and_vae_are_those_of_a1111s_names(make_host, tmp_path):
+    reforge = make_host(REFORGE)
+    sd_models.model_data.set_sd_model(sd_models.Model(sd_models.checkpoints_list["second.safetensors"]))
+    sd_vae.loaded_vae_file = str(tmp_path / "sharp.safetensors")
+    assert reforge.checkpoint().path == tmp_path / "second.safetensors"
+    assert reforge.vae().path == tmp_path / "sharp.safetensors"
 
 
 def test_the_vae_is_found_among_the_chosen_modules(forge, monkeypatch, tmp_path):
@@ -67,11 +61,13 @@ def test_the_vae_is_found_among_the_chosen_modules(forge, monkeypatch, tmp_path)
     assert (forge.vae().title, forge.vae().path) == ("sharp.safetensors", Path(tmp_path / "sharp.safetensors"))
 
 
-def test_models_are_unloaded_in_forges_own_thread_while_generation_is_held(forge):
-    lease = forge.lend_gpu("auto")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_models_are_unloaded_in_forges_own_thread_while_generation_is_held(make_host, kind):
+    host = make_host(kind)
+    lease = host.lend_gpu("auto")
     while not lease.ready:
         lease.join(0.01)
-    assert forge.unloaded_in == ["forge"]
+    assert host.account.unloaded_in == ["forge"]
     assert not call_queue.queue_lock.acquire(False)
     lease.give_back()
     lease.join(120)
@@ -79,20 +75,13 @@ def test_models_are_unloaded_in_forges_own_thread_while_generation_is_held(forge
     call_queue.queue_lock.release()
 
 
-def test_a_failure_in_forges_thread_is_not_lost(forge):
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_failure_in_forges_thread_is_not_lost(make_host, monkeypatch, kind):
     def broken():
         raise RuntimeError("CUDA error")
 
-    forge.memory.unload_all_models = broken
-    lease = forge.lend_gpu("auto")
+    host = make_host(kind)
+    monkeypatch.setattr(host.account, "unload_all_models", broken)
+    lease = host.lend_gpu("auto")
     lease.join(120)
     assert "CUDA error" in lease.problem
-
-
-def test_the_host_is_chosen_by_what_is_there(forge, monkeypatch):
-    from lib_lora_train.host.choose import host_of_this_process
-
-    sys.modules["modules_forge"].__spec__ = importlib.machinery.ModuleSpec("modules_forge", None)
-    assert host_of_this_process().name.endswith("Forge")
-    monkeypatch.delitem(sys.modules, "modules_forge")
-    assert not host_of_this_process().name.endswith("Forge")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import types
+from pathlib import Path
 
+import modules
 import pytest
+from modules import scripts, sd_models, shared, xyz_grid
 
 from lib_lora_train.blocks.prompt_weights import BlockSpec
 from lib_lora_train.host.block_weights import BlockStrength
+from lib_lora_train.host.interface import BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET
+from tests.host.mixtures import FORGE, REFORGE, become, forget, write_package
 from tests.standin.webui import Options, configure
 
 NAMES = ("networks", "network", "extra_networks_lora")
@@ -131,3 +136,74 @@ def test_counting_tokens_waits_for_no_picture_and_everything_else_does(callbacks
     assert done == [1]
     call(callbacks, "script_unloaded")
     assert ui.wrap_queued_call is queued
+
+
+FOUR = [EPOCH, STRENGTH, UNET, TEXT]
+
+
+def labels_added(callbacks):
+    call(callbacks, "before_ui")
+    return [option.label for option in xyz_grid.axis_options if option.label.startswith("[Train LoRA]")]
+
+
+@pytest.fixture
+def plain_plot():
+    """The stand-in's X/Y/Z plot without our axes, registered as the webui's."""
+    scripts.load_scripts()
+    yield
+    scripts.load_scripts()
+
+
+@pytest.mark.parametrize("roots", [[FORGE], [REFORGE], []], ids=["Forge", "reForge", "unknown"])
+def test_in_relatives_the_axes_that_rewrite_the_prompt_are_there_and_nothing_is_patched(
+        callbacks, lora_extension, plain_plot, monkeypatch, tmp_path, roots):
+    become(monkeypatch, *(roots or [write_package(tmp_path / "mixture", modules_forge__other="")]))
+    module, extra = lora_extension.network.NetworkModule, lora_extension.extra_networks_lora.ExtraNetworkLora
+    originals = module.multiplier, extra.activate
+    try:
+        assert labels_added(callbacks) == FOUR
+        assert (module.multiplier, extra.activate) == originals
+    finally:
+        forget()
+
+
+def test_in_a1111_all_six_are_there(callbacks, lora_extension, plain_plot):
+    assert labels_added(callbacks) == [*FOUR, PRESET, BLOCK]
+
+
+def test_where_loras_are_read_by_other_means_the_epochs_are_those_in_the_folder(
+        callbacks, lora_extension, plain_plot, monkeypatch):
+    monkeypatch.delitem(sys.modules, "networks")
+    monkeypatch.delattr(sd_models, "send_model_to_cpu")
+    registry = types.SimpleNamespace(extra_network_registry={"lora": object()})
+    monkeypatch.setitem(sys.modules, "modules.extra_networks", registry)
+    for name in ("penny-000002", "penny"):
+        Path(shared.cmd_opts.lora_dir, f"{name}.safetensors").touch()
+    assert labels_added(callbacks) == FOUR
+    [epoch] = [option for option in xyz_grid.axis_options if option.label == EPOCH]
+    assert epoch.choices() == ["None", "penny-000002", "penny"]
+
+
+def test_where_nothing_reads_loras_there_are_no_axes(callbacks, lora_extension, plain_plot, monkeypatch):
+    monkeypatch.delitem(sys.modules, "networks")
+    assert labels_added(callbacks) == []
+
+
+def test_a_webui_without_patches_gets_the_axes(callbacks, lora_extension, plain_plot, monkeypatch):
+    monkeypatch.delattr(sd_models, "send_model_to_cpu")
+    monkeypatch.setitem(sys.modules, "modules.patches", None)
+    monkeypatch.delattr(modules, "patches")
+    assert labels_added(callbacks) == FOUR
+
+
+def test_a_plot_of_another_shape_leaves_the_webui_alone_and_is_reported(
+        lora_extension, plain_plot, monkeypatch, tmp_path):
+    configure(Options(data_dir=tmp_path, port=0))
+    from lib_lora_train.host.generation_hooks import GenerationHooks
+
+    other = types.SimpleNamespace(script_class=xyz_grid.Script, module=types.SimpleNamespace())
+    monkeypatch.setattr(scripts, "scripts_data", [other])
+    hooks = GenerationHooks()
+    hooks.connect()
+    assert "could not be added to this webui (AttributeError" in hooks.problem
+    hooks.undo()

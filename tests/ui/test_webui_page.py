@@ -10,8 +10,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from modules import script_callbacks
 
+from tests.host.mixtures import REFORGE, become, forget
 from tests.standin.environments import ReadyEnvironment
 from tests.standin.webui import EXTENSION, Options, StandinWebui
 
@@ -76,6 +79,82 @@ def test_a_package_that_cannot_be_imported_leaves_a_tab_that_says_why(webui, mon
     assert "could not be loaded" in capsys.readouterr().err
     [started] = script_callbacks.callback_map["app_started"]
     assert started(tab, webui.app) is None
+
+
+def _register():
+    """The script as the webui runs it; its names."""
+    script_callbacks.clear_callbacks()
+    return runpy.run_path(str(SCRIPT))
+
+
+def _broken(*_, **__):
+    raise RuntimeError("gradio <6> has no such part")
+
+
+@pytest.mark.parametrize("name", ["host_of_this_process", "build_tab"])
+def test_whatever_fails_while_the_tab_is_built_is_shown_in_the_tab(webui, monkeypatch, capsys, name):
+    _register()
+    [callback] = script_callbacks.callback_map["ui_tabs"]
+    monkeypatch.setitem(callback.__globals__, name, _broken)
+    [(tab, title, element)] = callback()
+    assert (title, element) == ("Train LoRA", "train_lora")
+    shown = json.dumps(tab.get_config_file())
+    assert "could not be loaded" in shown and "gradio &lt;6&gt; has no such part" in shown
+    assert "gradio <6> has no such part" in capsys.readouterr().err
+
+
+def test_a_form_that_cannot_be_read_is_shown_in_the_tab(webui, monkeypatch):
+    _register()
+    [callback] = script_callbacks.callback_map["ui_tabs"]
+    monkeypatch.setattr("lib_lora_train.host.webui.Webui.txt2img_form", _broken)
+    [(tab, _, _)] = callback()
+    assert "could not be loaded" in json.dumps(tab.get_config_file())
+
+
+def test_a_reforge_has_the_tab_and_the_tab_says_what_is_off(webui, monkeypatch):
+    become(monkeypatch, REFORGE)
+    try:
+        webui.reload_ui()
+        config = json.dumps(json.loads(fetch(webui, "config")))
+        assert "Train LoRA" in tab_titles(webui) and "train_lora_root" in config
+        assert "What is off in this webui" in config and "reads the checkpoint from its file" in config
+        told = json.loads(fetch(webui, "train-lora/host"))
+        assert told["name"].endswith("reForge or Forge Classic") and len(told["limits"]) == 3
+    finally:
+        forget()
+
+
+def test_where_axes_and_block_weights_cannot_be_connected_the_tab_is_there_and_says_so(webui, monkeypatch):
+    monkeypatch.delattr(script_callbacks, "on_cfg_denoiser")
+    _register()
+    [(tab, _, _)] = script_callbacks.callback_map["ui_tabs"][0]()
+    shown = json.dumps(tab.get_config_file())
+    assert "train_lora_root" in shown and "are off (AttributeError" in shown
+
+
+def test_where_the_axes_cannot_be_added_the_tab_is_there_and_says_so(webui, monkeypatch):
+    monkeypatch.setattr("lib_lora_train.host.generation_hooks.add_axes", _broken)
+    _register()
+    for callback in script_callbacks.callback_map["before_ui"]:
+        callback()
+    [(tab, _, _)] = script_callbacks.callback_map["ui_tabs"][0]()
+    shown = json.dumps(tab.get_config_file())
+    assert "train_lora_root" in shown and "could not be added to this webui (RuntimeError" in shown
+    for undo in script_callbacks.callback_map["script_unloaded"]:
+        undo()
+
+
+@pytest.mark.parametrize("name", ["register_routes", "build_services"])
+def test_routes_that_cannot_be_served_are_answered_with_the_reason(webui, monkeypatch, name):
+    _register()
+    [started] = script_callbacks.callback_map["app_started"]
+    monkeypatch.setitem(started.__globals__, name, _broken)
+    app = FastAPI()
+    started(object(), app)
+    answer = TestClient(app).get("/train-lora/host")
+    assert answer.status_code == 400
+    assert "gradio <6> has no such part" in answer.json()["error"]
+    assert TestClient(app).post("/train-lora/runs/x/stop", json={}).status_code == 400
 
 
 def test_without_a_page_no_routes_are_served(webui, monkeypatch):

@@ -1,0 +1,32 @@
+"""Finding parts of a webui by their dotted names, whether or not this webui has them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def part(name: str) -> Any | None:
+    """The module ``name`` or the attribute of one, such as ``modules.sd_vae.vae_dict``; ``None`` if it is not there.
+
+    A module that is there but cannot be imported counts as missing: half of another webui can fail in any way.
+    """
+    owner, _, last = name.rpartition(".")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return getattr(part(owner), last, None) if owner else None
+    except Exception:
+        logging.getLogger(__name__).warning("%s is there but cannot be imported", name, exc_info=True)
+        return None
+
+
+def missing_parts(parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """The dotted names that are not there, of owners and the attributes that each must have."""
+    missing = []
+    for owner, names in parts.items():
+        found = part(owner)
+        missing += [f"{owner}.{name}" for name in names if not hasattr(found, name)] if found is not None else [owner]
+    return missing

@@ -1,0 +1,138 @@
+"""A webui that is none of those we know: training reads files, and its models, memory and pictures are left alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modules import paths, shared
+
+from ..runs.folder import TRAIN, RunFolder
+from ..runs.lend_ticket import FILE, LendTicket, write_ticket
+from ..runs.process_mark import this_process
+from ..runs.supervisor import Lease, Loan
+from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, REMOTE_REFUSED, AccessRules, ModelFile
+from .parts import part
+
+_ENDINGS = (".safetensors", ".ckpt")
+_CHECKPOINTS, _VAES = "Stable-diffusion", "VAE"
+_OPENED_BY = ("listen", "share", "ngrok", "server_name")
+
+
+class UnknownWebui:
+    """Reads of the webui what it has, under A1111's names, else its folders. Changes nothing in it."""
+
+    name = "Unknown webui"
+    puts_block_weights = False
+
+    def __init__(self, lacks: str) -> None:
+        """``lacks`` says why it is none of the known ones, as a clause such as "it has no modules.sd_vae"."""
+        self._lacks = lacks
+
+    def limits(self) -> tuple[str, ...]:
+        """Why it is unknown, and what does not work here."""
+        return (f"Train LoRA does not know this webui ({self._lacks}). Training reads the checkpoint from its file.",
+                "The webui's model stays on the GPU while a run trains. If memory is short, unload the model in the "
+                "webui's settings first, and make no pictures meanwhile.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
+
+    @property
+    def data_dir(self) -> Path:
+        """The webui's ``--data-dir``, else the webui's folder."""
+        return Path(getattr(paths, "data_path", None) or paths.script_path).absolute()
+
+    @property
+    def models_dir(self) -> Path:
+        """The webui's ``--models-dir``, else ``models`` in its data folder."""
+        return Path(getattr(paths, "models_path", None) or self.data_dir / "models").absolute()
+
+    @property
+    def lora_dir(self) -> Path:
+        """The webui's ``--lora-dir``, else ``Lora`` in its folder of models."""
+        return Path(getattr(shared.cmd_opts, "lora_dir", None) or self.models_dir / "Lora").absolute()
+
+    def access(self) -> AccessRules:
+        """A1111's rules; where the webui has none, nobody may use a tab that others can reach."""
+        options = shared.cmd_opts
+        refused = getattr(options, "disable_extension_access", None)
+        if refused is None:
+            refused = any(getattr(options, name, None) for name in _OPENED_BY)
+        folders = (self.data_dir,) if getattr(options, "hide_ui_dir_config", False) else None
+        given = getattr(options, "api_auth", None) or ""
+        passwords = dict(pair.split(":", 1) for pair in given.split(",") if ":" in pair)
+        return AccessRules(REMOTE_REFUSED if refused else None, folders, passwords)
+
+    def checkpoint(self) -> ModelFile | None:
+        """The loaded checkpoint, else the one that the settings name, else ``None``."""
+        aliases = part("modules.sd_models.checkpoint_aliases") or {}
+        for info in (part("modules.sd_models.model_data.sd_model.sd_checkpoint_info"),
+                     aliases.get(getattr(shared.opts, "sd_model_checkpoint", None))):
+            if info is not None and hasattr(info, "title") and hasattr(info, "filename"):
+                return ModelFile(info.title, Path(info.filename))
+        return None
+
+    def checkpoints(self) -> list[ModelFile]:
+        """The webui's list; without one, the files in its folder of checkpoints."""
+        listed = part("modules.sd_models.checkpoints_list")
+        if listed is None:
+            return _files_in(self.models_dir / _CHECKPOINTS)
+        return [ModelFile(info.title, Path(info.filename)) for info in list(listed.values())]
+
+    def vae(self) -> ModelFile | None:
+        """The VAE file that was put into the loaded model, if the webui says so."""
+        file = part("modules.sd_vae.loaded_vae_file")
+        return ModelFile(Path(file).name, Path(file)) if file else None
+
+    def vaes(self) -> list[ModelFile]:
+        """The webui's list; without one, the files in its folder of VAEs."""
+        listed = part("modules.sd_vae.vae_dict")
+        if listed is None:
+            return _files_in(self.models_dir / _VAES)
+        return [ModelFile(name, Path(file)) for name, file in list(listed.items())]
+
+    def clip_skip(self) -> int:
+        """The setting "Clip skip", 1 where there is none."""
+        return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1) or 1)
+
+    def use_clip_skip(self, layers: int) -> None:
+        """Change the setting "Clip skip" where there is one."""
+        if hasattr(shared.opts, "CLIP_stop_at_last_layers"):
+            shared.opts.set("CLIP_stop_at_last_layers", layers)
+
+    def device(self) -> str:
+        """The device of the webui's models; ``auto`` where it does not say."""
+        return str(part("modules.devices.device") or "auto")
+
+    def refresh_loras(self) -> None:
+        """Have the built-in Lora extension read its folder again, where there is one under A1111's names."""
+        networks = sys.modules.get("networks")
+        if hasattr(networks, "list_available_networks"):
+            networks.list_available_networks()  # type: ignore[union-attr]
+
+    def lend_gpu(self, device: str) -> Lease | None:
+        """Nothing: how this webui moves its models is not known."""
+        return None
+
+    def gpu_is_wanted(self) -> bool:
+        """Never, since nothing is held."""
+        return False
+
+    def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
+        """Nothing is lent, and the run is told so."""
+        if run.command == TRAIN:
+            write_ticket(run.path, LendTicket(FILE, this_process(),
+                                              reason=f"Train LoRA does not know this webui ({self._lacks})"))
+        return None
+
+    def plot_drawer(self) -> None:
+        """How this webui makes pictures is not known."""
+
+    def txt2img_form(self) -> dict[str, Any]:
+        """Nothing, since no pictures are drawn from the tab."""
+        return {}
+
+
+def _files_in(folder: Path) -> list[ModelFile]:
+    return [ModelFile(path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in _ENDINGS]
