@@ -10,7 +10,7 @@ from ..config.bake_job import BakeJob, load_bake_job
 from ..errors import ConfigError, TrainLoraError
 from ..runs.events import EventWriter
 from ..runs.folder import RunFolder
-from ..runs.process import remember_process
+from ..runs.process import only_worker
 from ..training.reporting.report import Reporter
 from .train import note_error, run_of
 from .usage import options_of
@@ -29,11 +29,11 @@ def bake_command(arguments: list[str]) -> int:
     if run is None:
         print(f"Saved {bake_file(job)}")
         return 0
-    return _in_run(job, run)
+    with only_worker(run):
+        return _in_run(job, run)
 
 
 def _in_run(job: BakeJob, run: RunFolder) -> int:
-    remember_process(run)
     started = time.monotonic()
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)

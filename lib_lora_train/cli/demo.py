@@ -7,6 +7,7 @@ from pathlib import Path
 from ..config.load import job_to_yaml, load_job
 from ..runs.events import read_events
 from ..runs.folder import create_run
+from ..runs.process import only_worker
 from .grid import draw_grid
 from .train import carry_out
 from .usage import options_of
@@ -23,7 +24,8 @@ def demo_command(arguments: list[str]) -> int:
               f"save.output_dir={options.runs.resolve() / 'loras'}"]
     job = load_job(DEMO_FOLDER / "job.yaml", [*places, *options.settings])
     run = create_run(options.runs, job.save.output_name, job_to_yaml(job))
-    status = carry_out(job, run)
+    with only_worker(run):
+        status = carry_out(job, run)
     events = read_events(run.events_file)[0]
     if status or not any(event["event"] == "finished" for event in events):
         return status

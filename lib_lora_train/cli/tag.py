@@ -14,7 +14,7 @@ from ..config.tag_job import TagJob, load_tag_job
 from ..errors import ConfigError, RunError, WorkerEnvironmentError
 from ..runs.events import EventWriter, read_events
 from ..runs.folder import TAG, RunFolder, create_run
-from ..runs.process import remember_process
+from ..runs.process import only_worker
 from ..training.reporting.report import Reporter
 from .train import note_error, run_of, stop_on_signals
 from .usage import options_of
@@ -35,18 +35,22 @@ def tag_command(arguments: list[str]) -> int:
         raise
     name = f"tags-{Path(job.dataset.train_data_dir).name}"
     run = run or create_run(options.runs, name, job_to_yaml(job), TAG)
-    return carry_out_tagging(job, run)
+    with only_worker(run):
+        status = carry_out_tagging(job, run)
+    return _start_again(run) if status is None else status
 
 
-def carry_out_tagging(job: TagJob, run: RunFolder) -> int:
-    """Tag in ``run``; Ctrl+C and a friendly kill ask for a stop, after which what is done is written."""
+def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
+    """Tag in ``run``; Ctrl+C and a friendly kill ask for a stop, after which what is done is written.
+
+    Returns the exit status, or ``None`` if packages were added that only a new process can see.
+    """
     stop_on_signals(run)
-    remember_process(run)
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)
         reporter.say(f"The run's folder is {run.path}")
         if _add_packages(job.tagger.provider, reporter):
-            return _start_again(run)
+            return None
         if job.tagger.download:
             from ..tagging.download import allow_downloads
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ..config.optimizer_facts import needs_bitsandbytes
 from ..errors import ConfigError, WorkerEnvironmentError
 from ..runs.events import EventWriter
 from ..runs.folder import JOB_FILE, RunFolder, create_run
-from ..runs.process import remember_process
+from ..runs.process import live_pid, only_worker
 from .usage import options_of
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def train_command(arguments: list[str]) -> int:
             note_error(run, problem)
         raise
     run = run or create_run(options.runs, job.save.output_name, job_to_yaml(job))
-    if add_packages(job, run):
-        start_again([str(run.job_file), *options.settings])
-    return carry_out(job, run)
+    with only_worker(run):
+        if not add_packages(job, run):
+            return carry_out(job, run)
+    start_again([str(run.job_file), *options.settings])
 
 
 def add_packages(job: Job, run: RunFolder) -> bool:
@@ -81,7 +83,6 @@ def carry_out(job: Job, run: RunFolder) -> int:
     from ..training.run import run_training
 
     stop_on_signals(run)
-    remember_process(run)
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)
         reporter.say(f"The run's folder is {run.path}")
@@ -129,6 +130,8 @@ def _check(job: Job) -> int:
 
 
 def note_error(run: RunFolder, problem: ConfigError) -> None:
-    """Let the run's log say why it could not begin."""
+    """Let the run's log say why it could not begin; a worker that is at it already writes its own."""
+    if live_pid(run) not in (None, os.getpid()):
+        return
     with EventWriter(run.events_file) as events:
         events.write("error", {"text": str(problem), "detail": ""})

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .lock import lock_holder
+from ..files.lock import lock_holder
 from .pins import installed_torch, requirements_of
 
 BASE = "base"

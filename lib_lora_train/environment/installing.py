@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
+from ..files.lock import LockHeldError, is_in_use, process_lock
 from .folders import (
     BASE,
     NEW_SUFFIX,
@@ -31,7 +32,6 @@ from .folders import (
     was_chosen,
     write_stamp,
 )
-from .lock import LockHeldError, is_in_use, process_lock
 from .pip_install import Progress, install_pins
 
 _WAIT_LIMIT_SECONDS = 30 * 60.0
@@ -88,8 +88,8 @@ def sole_installer(progress: Progress, *, wait: bool = True) -> Iterator[None]:
     root = environment_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with process_lock(lock_file(), lambda pid: progress(f"Waiting for process {pid}, which is installing."),
-                          _WAIT_LIMIT_SECONDS if wait else _NO_WAIT_SECONDS):
+        with process_lock(lock_file(), _WAIT_LIMIT_SECONDS if wait else _NO_WAIT_SECONDS,
+                          lambda pid: progress(f"Waiting for process {pid}, which is installing.")):
             yield
     except LockHeldError as problem:
         raise WorkerEnvironmentError(f"Process {problem.pid} is installing the worker's packages already. "

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
+from ..files.lock import mark_in_use
 from .folders import (
     EXTENSION_FOLDER,
     OPTIONAL_GROUPS,
@@ -21,7 +22,6 @@ from .folders import (
     was_chosen,
 )
 from .installing import install, sole_installer
-from .lock import mark_in_use
 from .pins import TorchBuild, installed_torch, requirements_of, torch_in
 from .pip_install import Progress, end, install_pins, start_with_parent
 

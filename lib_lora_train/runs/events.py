@@ -35,13 +35,30 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..files.json_file import DamagedFileError, number, parse, text
+
 EVENTS_FILE = "events.jsonl"
 ENDINGS = ("finished", "stopped", "error")
+_FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
+    "queued": {"name": text},
+    "started": {"name": text, "total_steps": number, "steps_per_epoch": number, "total_epochs": number},
+    "step": {"step": number, "total_steps": number},
+    "epoch": {"epoch": number},
+    "kept": {"step": number},
+    "saved": {"path": text, "name": text, "step": number, "epoch": number},
+    "sample": {"path": text},
+    "error": {"text": text},
+    "held": {"token": text},
+}
+"""What an event must have, since what reads it relies on it. Whatever else is in it may be missing or null."""
+_NUMBERS = ("time", "step", "steps", "total_steps", "epoch", "total_epochs", "loss", "lr_unet", "lr_text_encoder",
+            "gradient_norm", "seconds", "seconds_left", "seconds_per_step", "from_step", "done", "total",
+            "steps_per_epoch", "parameters", "peak_bytes", "device_bytes")
 
 
 class EventWriter:
@@ -74,26 +91,49 @@ class EventWriter:
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The complete events after byte ``offset`` and the offset to go on from.
+    """The complete events after byte ``offset`` and the offset to read from the next time.
 
     A line that is still being written is left for the next call; a damaged line is skipped.
+    """
+    events, offset, _ = examine_events(path, offset)
+    return events, offset
+
+
+def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int, str]:
+    """As ``read_events``, and what is wrong with the first damaged line; empty if none is.
+
+    A line that a crash cut short is no damage: the writer began a new line after it.
     """
     try:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read()
     except FileNotFoundError:
-        return [], offset
+        return [], offset, ""
     complete = data.rfind(b"\n") + 1
-    events = []
-    for line in data[:complete].splitlines():
+    events, damage = [], ""
+    for line in data[:complete].split(b"\n"):
+        if not line.rstrip().endswith(b"}"):
+            continue
         try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # cut short by a crash; the writer began a new line after it
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events, offset + complete
+            events.append(_event(line))
+        except DamagedFileError as problem:
+            damage = damage or f"a line of {path.name} cannot be read: {problem} ({line[:80].decode(errors='replace')})"
+    return events, offset + complete, damage
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """The event in ``line``. Raises ``DamagedFileError`` if it lacks what its readers rely on."""
+    event = parse(line)
+    if not isinstance(event, dict):
+        raise DamagedFileError("it is no object")
+    kind = text(event, "event")
+    number(event, "time")
+    for name in _NUMBERS:
+        number(event, name, None)
+    for name, check in _FIELDS.get(kind, {}).items():
+        check(event, name)
+    return event
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,8 @@
 
     job.yaml        what was asked        events.jsonl    what happened
     control/        pause, stop           log.txt         the worker's output
-    process.json    pid and start time    samples/ state/ tensorboard/
+    process.json    the worker's process  samples/ state/ tensorboard/
+    worker.lock     held by the worker for as long as it lives
     command         tag, where the run is no training
     changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
     strip.json      the test strip that the webui draws, and strip/ with its pictures
@@ -37,6 +38,7 @@ class RunFolder:
         self.events_file = path / EVENTS_FILE
         self.log_file = path / "log.txt"
         self.process_file = path / "process.json"
+        self.lock_file = path / "worker.lock"
         self.samples = path / "samples"
         self.state = path / "state"
         self.state_file = self.state / STATE_FILE

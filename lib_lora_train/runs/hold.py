@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..files.atomic import write_atomically
-from .process_mark import ProcessMark, this_process
+from ..files.json_file import DamagedFileError, read_object, text
+from .process_mark import ProcessMark, mark_from, this_process
 
 HOLD_FILE, ROOM_FILE = "hold", "room"
 
@@ -35,7 +36,7 @@ class HoldFile:
         """Hold the run in the name of this process. Raises ``OSError`` if that cannot be written."""
         hold = Hold(uuid.uuid4().hex, this_process())
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._file, json.dumps({"token": hold.token, **asdict(hold.holder)}))
+        write_atomically(self._file, json.dumps({"token": hold.token, **hold.holder.as_dict()}))
         return hold
 
     def withdraw(self) -> None:
@@ -45,11 +46,11 @@ class HoldFile:
     def asked(self) -> Hold | None:
         """The hold that is asked for now by a process that still exists."""
         try:
-            note = json.loads(self._file.read_text())
-            hold = Hold(str(note["token"]), ProcessMark(int(note["pid"]), float(note["created"])))
+            note = read_object(self._file)
+            hold = Hold(text(note, "token"), mark_from(note))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except DamagedFileError:
             self.withdraw()  # nobody writes such a file; left there, it would hold the run for ever
             return None
         if hold.holder.alive:

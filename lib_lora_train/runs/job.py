@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_job, read_settings
 from ..config.tag_job import TagJob
-from .folder import TAG, TRAIN, RunFolder
+from .folder import BAKE, TAG, TRAIN, RunFolder
+
+_QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def settings_of(run: RunFolder) -> Job:
@@ -29,3 +33,40 @@ def values_of(run: RunFolder) -> dict[str, Any]:
     if run.command == TAG:
         return job_to_dict(read_settings(TagJob, values, source="The tag job")[0])
     return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
+
+
+class JobCheck:
+    """Whether a run's job file can be read; it is parsed again only when it has changed."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._file, self._grouped = run.job_file, run.command != BAKE
+        self._seen: tuple[int, int] | None = None
+        self._damage = ""
+
+    def unchanged(self) -> bool:
+        """Whether the file is what it was at the last ``damage``."""
+        return self._seen is not None and self._stamp() == self._seen
+
+    def damage(self) -> str:
+        """What is wrong with the file, as a clause that begins with its name; empty if nothing is."""
+        if not self.unchanged():
+            self._seen = self._stamp()
+            self._damage = self._examine()
+        return self._damage
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            state = self._file.stat()
+        except OSError:
+            return None
+        return state.st_size, state.st_mtime_ns
+
+    def _examine(self) -> str:
+        try:
+            values = yaml.load(self._file.read_text(encoding="utf-8"), _QUICK_LOADER)  # a safe loader
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as problem:
+            return f"{self._file.name} cannot be read: {' '.join(str(problem).split())[:200]}"
+        groups = values.values() if isinstance(values, dict) and values else [None]
+        if not isinstance(values, dict) or (self._grouped and not all(isinstance(group, dict) for group in groups)):
+            return f"{self._file.name} cannot be read: it holds no groups of settings"
+        return ""

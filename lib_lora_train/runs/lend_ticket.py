@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..files.atomic import write_atomically
-from .process_mark import ProcessMark
+from ..files.json_file import DamagedFileError, read_object
+from .process_mark import ProcessMark, mark_from
 
 TICKET_FILE = "lend.json"
 HANDLES_FILE = "lend.handles"
@@ -50,9 +51,9 @@ def write_ticket(run: Path, ticket: LendTicket, handles: bytes | None = None) ->
 def read_ticket(run: Path) -> LendTicket | None:
     """The ticket in the run's folder; ``None`` if no webui has said anything, or it is not understood."""
     try:
-        note = json.loads((run / TICKET_FILE).read_text())
-        return LendTicket(**{**note, "lender": ProcessMark(**note["lender"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        note = read_object(run / TICKET_FILE)
+        return LendTicket(**{**note, "lender": mark_from(dict(note["lender"]))})
+    except (FileNotFoundError, DamagedFileError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -1,16 +1,15 @@
 """Starting a worker process, and telling whether a run's worker is alive.
 
-A pid alone can be taken over by another program, so the time the process was created is kept with it.
+A pid alone can be taken over by another program, so when the process was created is kept with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,10 @@ import psutil
 
 from ..errors import RunError
 from ..files.atomic import write_atomically
-from .events import ENDINGS, read_events
+from ..files.json_file import DamagedFileError, read_object
+from ..files.lock import LockHeldError, lock_holder, process_lock
 from .folder import RunFolder
-from .process_mark import ProcessMark
-from .queue import queued_device
-
-
-@dataclass(frozen=True)
-class RunStatus:
-    """Where a run stands: ``state`` is waiting, running, paused, finished, stopped, failed or lost.
-
-    ``lost`` means that the worker is gone and left no word, as after a power cut.
-    """
-
-    state: str
-    pid: int | None
-    last: dict[str, Any]
-
-    @property
-    def alive(self) -> bool:
-        """Whether the worker process exists."""
-        return self.state in ("running", "paused")
+from .process_mark import ProcessMark, mark_from, mark_of, this_process
 
 
 def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -47,8 +29,9 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
     The worker gets a session of its own, so that closing the webui does not end it. Raises ``RunError`` if it
     cannot be started or the run has a live worker already.
     """
-    if run_status(run).alive:
-        raise RunError(f"The run {run.id} is already going on.")
+    holder = live_pid(run) or lock_holder(run.lock_file)
+    if holder is not None:
+        raise RunError(_taken(run, holder))
     run.control.withdraw("stop")
     run.control.withdraw("pause")
     detached: dict[str, Any] = {"start_new_session": True}
@@ -64,23 +47,44 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
     return process.pid
 
 
+@contextlib.contextmanager
+def only_worker(run: RunFolder) -> Iterator[None]:
+    """Be the only worker of ``run`` and note this process as such.
+
+    Raises ``RunError`` if another process works in the folder, whoever started it.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(process_lock(run.lock_file))
+        except LockHeldError as holder:
+            raise RunError(_taken(run, holder.pid)) from holder
+        except OSError as problem:
+            raise RunError(f"{run.lock_file} cannot be opened: {problem.strerror}. It keeps two processes from "
+                           "training in one run folder. Make the folder writable.") from problem
+        remember_process(run)
+        yield
+
+
 def remember_process(run: RunFolder, pid: int | None = None) -> None:
-    """Note ``pid`` (this process if none is given) and its creation time as the run's worker."""
-    pid = os.getpid() if pid is None else pid
+    """Note ``pid`` (this process if none is given) and when it was created as the run's worker."""
     try:
-        created = psutil.Process(pid).create_time()
+        mark = this_process() if pid is None else mark_of(pid)
     except psutil.NoSuchProcess:
         return  # it has ended already; its events say how
-    write_atomically(run.process_file, json.dumps({"pid": pid, "created": created}))
+    write_atomically(run.process_file, json.dumps(mark.as_dict()))
+
+
+def noted_worker(run: RunFolder) -> ProcessMark:
+    """The run's last worker. Raises ``FileNotFoundError`` if there never was one, ``DamagedFileError``."""
+    return mark_from(read_object(run.process_file))
 
 
 def live_pid(run: RunFolder) -> int | None:
     """The pid of the run's worker if that very process still exists."""
     try:
-        note = json.loads(run.process_file.read_text())
-        mark = ProcessMark(int(note["pid"]), float(note["created"]))
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+        mark = noted_worker(run)
+    except (FileNotFoundError, DamagedFileError):
+        return lock_holder(run.lock_file)  # the lock says it too, for a worker whose note is damaged
     return mark.pid if mark.alive else None
 
 
@@ -92,24 +96,11 @@ def noted_at(run: RunFolder) -> float | None:
         return None
 
 
-def run_status(run: RunFolder) -> RunStatus:
-    """Where ``run`` stands, from its process and its events alone."""
-    noted = noted_at(run)  # in this order: a worker that is there now may have been noted just now,
-    pid = live_pid(run)  # and what one that is gone has written is all there when the events are read
-    events = read_events(run.events_file)[0]
-    last = events[-1] if events else {}
-    kind = last.get("event")
-    if kind == "queued" and queued_device(run) is not None:
-        return RunStatus("waiting", None, last)
-    if pid is not None and kind not in ENDINGS:
-        held = [event["event"] for event in events if event["event"] in ("paused", "resumed", "started")]
-        return RunStatus("paused" if held and held[-1] == "paused" else "running", pid, last)
-    if kind in ENDINGS:
-        return RunStatus("failed" if kind == "error" else str(kind), None, last)
-    started = noted is not None and (kind != "queued" or noted >= last["time"])
-    return RunStatus("lost" if started else "waiting", None, last)
-
-
 def working_folder() -> Path:
     """The folder that holds the ``lib_lora_train`` package, from which a worker is started."""
     return Path(__file__).resolve().parents[2]
+
+
+def _taken(run: RunFolder, pid: int) -> str:
+    return (f"The run {run.id} is being trained already, by {f'process {pid}' if pid else 'another process'}. Wait for "
+            "it, stop it, or start a run of your own from the same settings.")

@@ -3,31 +3,70 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import psutil
 
-_CLOCK_TOLERANCE_SECONDS = 2.0
+from ..files.json_file import DamagedFileError, number, text
+
+_TOLERANCE_SECONDS = 0.5
+"""Other versions of psutil, as the webui and the worker may have, round a little differently."""
 
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """A process: its pid, and when it was created in seconds since the epoch."""
+    """A process: its pid, and when it was created.
+
+    ``created`` is in seconds since the machine was started where the system says so (Linux), and ``boot`` names that
+    start: a clock that is set while a run trains changes neither. Elsewhere the system keeps the time of creation
+    itself, in seconds since the epoch, and ``boot`` is empty.
+    """
 
     pid: int
     created: float
+    boot: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether that very process still exists."""
         try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _CLOCK_TOLERANCE_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            now = mark_of(self.pid)
+            same = now.boot == self.boot and abs(now.created - self.created) < _TOLERANCE_SECONDS
+            return same and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a JSON file."""
+        return asdict(self)
+
+
+def mark_from(note: Mapping[str, Any]) -> ProcessMark:
+    """The mark among the values of a JSON file. Raises ``DamagedFileError`` if they are none."""
+    pid = number(note, "pid")
+    if not 0 < pid < 1 << 31 or pid != int(pid):
+        raise DamagedFileError(f"its pid is {pid:g}")
+    return ProcessMark(int(pid), number(note, "created"), text(note, "boot", ""))
+
+
+def mark_of(pid: int) -> ProcessMark:
+    """The process that has ``pid`` now. Raises ``psutil.NoSuchProcess`` if there is none."""
+    if sys.platform == "linux":
+        try:
+            line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+            # the name, which may hold anything, is in parentheses; field 22 counts from the pid
+            ticks = int(line.rpartition(")")[2].split()[19])
+            return ProcessMark(pid, ticks / os.sysconf("SC_CLK_TCK"), boot)
+        except (FileNotFoundError, ProcessLookupError) as problem:
+            raise psutil.NoSuchProcess(pid) from problem
+    return ProcessMark(pid, psutil.Process(pid).create_time())
 
 
 def this_process() -> ProcessMark:
     """The process that this runs in."""
-    return ProcessMark(os.getpid(), psutil.Process().create_time())
+    return mark_of(os.getpid())

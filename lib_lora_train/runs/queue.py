@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.atomic import write_atomically
+from ..files.json_file import DamagedFileError, number, read_object, text
 from .events import EventWriter, read_events
 from .folder import RunFolder
 
@@ -41,21 +42,24 @@ def waiting_runs(runs: Path) -> Iterator[RunFolder]:
     found = []
     for file in runs.glob(f"*/{QUEUED_FILE}"):
         try:
-            found.append((float(json.loads(file.read_text())["asked"]), file.parent.name))
-        except (FileNotFoundError, ValueError, KeyError):
-            continue  # claimed or withdrawn just now
+            found.append((read_request(file)[1], file.parent.name))
+        except (FileNotFoundError, DamagedFileError):
+            continue  # claimed or withdrawn just now; a damaged one is said in the run's summary
     for _, name in sorted(found):
         yield RunFolder(runs / name)
 
 
 def claim(run: RunFolder) -> bool:
-    """Take ``run`` out of the queue to start it; only one process can, and ``False`` says it was another."""
+    """Take ``run`` out of the queue to start it; only one process can, and ``False`` says it was another.
+
+    The rename is the claim, so everything that only the winner may do comes after it.
+    """
     try:
         os.utime(run.path / QUEUED_FILE)  # from now on it counts how long the start takes, not how long it waited
-        run.process_file.unlink(missing_ok=True)  # that of the worker before, of a run that goes on
         (run.path / QUEUED_FILE).replace(run.path / CLAIMED_FILE)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # on Windows the latter, while another process reads the file
         return False
+    run.process_file.unlink(missing_ok=True)  # that of the worker before, of a run that is resumed
     return True
 
 
@@ -95,8 +99,17 @@ def _last_event(run: RunFolder) -> dict[str, Any]:
     return events[-1] if events else {}
 
 
+def read_request(file: Path) -> tuple[str, float]:
+    """The device in a file of the queue, and when the run was asked for, in seconds since the epoch.
+
+    Raises ``FileNotFoundError`` if there is no such file, ``DamagedFileError`` if it says something else.
+    """
+    note = read_object(file)
+    return text(note, "device"), number(note, "asked")
+
+
 def _device(file: Path) -> str | None:
     try:
-        return str(json.loads(file.read_text())["device"])
-    except (FileNotFoundError, ValueError, KeyError):
+        return read_request(file)[0]
+    except (FileNotFoundError, DamagedFileError):
         return None

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .events import ENDINGS, read_events
+from ..files.json_file import DamagedFileError
+from .events import ENDINGS, examine_events
 from .folder import RunFolder, all_runs
-from .process import live_pid, noted_at
-from .queue import claimed_device, queued_device
+from .job import JobCheck
+from .process import noted_worker
+from .queue import CLAIMED_FILE, QUEUED_FILE, claimed_device, queued_device, read_request
+from .state import DAMAGED, History, Signs, signs_of
 
 _LOSSES_IN_MEAN = 50
 
 
 @dataclass
 class RunSummary:
-    """What the list of runs shows. ``state`` is as in ``RunStatus``; times are seconds since the epoch.
+    """What the list of runs shows. ``state`` is one of those in ``runs.state``; times are seconds since the epoch.
 
     ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
     sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
     whether there is a state to go on from and ``kept_step`` of which step, ``diverged`` whether the run failed because
-    the loss did, ``aside`` whether it has left the GPU to the webui for a picture.
+    the loss did, ``aside`` whether it has left the GPU to the webui for a picture. ``damage`` says which file of the
+    run cannot be read, and why; empty if all can.
     """
 
     id: str
@@ -51,6 +56,7 @@ class RunSummary:
     diverged: bool = False
     steps_per_epoch: int | None = None
     aside: bool = False
+    damage: str = ""
 
     @property
     def alive(self) -> bool:
@@ -85,51 +91,56 @@ class _Reader:
         created, name = _from_id(run.id)
         self._summary = RunSummary(run.id, name, created, run.command)
         self._offset = 0
-        self._losses: list[float] = []
-        self._last = ""
-        self._held = False
+        self._losses: list[float | None] = []
+        self._history = History()
         self._over = False
-        self._queued = 0.0
+        self._damaged_events = ""
+        self._job = JobCheck(run)
 
     def read(self) -> RunSummary:
-        if self._over and _size(self._run.events_file) == self._offset:
+        if self._over and _size(self._run.events_file) == self._offset and self._job.unchanged():
             return self._summary
-        noted = noted_at(self._run)  # in this order: a worker that is there now may have been noted just now,
-        pid = live_pid(self._run)  # and what one that is gone has written is all there when the events are read
+        signs = signs_of(self._run)
         if _size(self._run.events_file) != self._offset:
-            events, self._offset = read_events(self._run.events_file, self._offset)
+            events, self._offset, damage = examine_events(self._run.events_file, self._offset)
+            self._damaged_events = self._damaged_events or damage
             for event in events:
+                self._history.take(event)
                 self._take(event)
-        self._settle(pid, noted)
+        self._settle(signs)
         return self._summary
 
-    def _settle(self, pid: int | None, noted: float | None) -> None:
-        """Take over what the files beside the events say.
-
-        ``pid`` is the worker's while it is there, ``noted`` the time when it was started, if one was.
-        """
+    def _settle(self, signs: Signs) -> None:
+        """Take over what the files beside the events say."""
         summary = self._summary
-        ended = self._last in ENDINGS
-        summary.pid = pid
+        summary.pid = signs.pid
         summary.kept_state = self._run.state_file.is_file()
-        queued = queued_device(self._run)
-        summary.device = queued or claimed_device(self._run)
-        if self._last == "queued" and queued is not None:
-            summary.state = "waiting"  # even while the worker before is still closing its files
-        elif ended:
-            summary.state = "failed" if self._last == "error" else self._last
-        elif summary.pid is not None:
-            summary.state = "paused" if self._held else "running"
-        else:
-            started = noted is not None and noted >= self._queued
-            summary.state = "lost" if started else "waiting"
-        self._over = ended and summary.pid is None  # whoever takes the run up again writes an event first
+        summary.device = queued_device(self._run) or claimed_device(self._run)
+        summary.state = self._history.state(signs)
+        summary.damage = self._damage()
+        if summary.damage and not summary.alive:
+            summary.state, summary.error = DAMAGED, summary.error or summary.damage
+        self._over = self._history.ended and signs.pid is None  # whoever takes the run up again writes an event first
+
+    def _damage(self) -> str:
+        damage = self._job.damage() or self._damaged_events
+        checks: dict[str, Callable[[], object]] = {
+            self._run.process_file.name: lambda: noted_worker(self._run),
+            QUEUED_FILE: lambda: read_request(self._run.path / QUEUED_FILE),
+            CLAIMED_FILE: lambda: read_request(self._run.path / CLAIMED_FILE)}
+        for name, check in checks.items():
+            try:
+                check()
+            except FileNotFoundError:
+                continue
+            except (DamagedFileError, OSError) as problem:
+                damage = damage or f"{name} cannot be read: {problem}"
+        return f"This run is damaged: {damage}. Its other files are in {self._run.path}." if damage else ""
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, summary = event["event"], self._summary
-        self._last = kind
         if kind == "step":
-            self._losses = [*self._losses, event["loss"]][-_LOSSES_IN_MEAN:]
+            self._losses = [*self._losses, event.get("loss")][-_LOSSES_IN_MEAN:]
             known = [loss for loss in self._losses if loss is not None]
             summary.loss = sum(known) / len(known) if known else None
             summary.step, summary.total_steps = event["step"], event["total_steps"]
@@ -138,9 +149,8 @@ class _Reader:
         elif kind == "started":
             self._begin(event)
         elif kind == "queued":
-            summary.error, summary.ended, summary.diverged, self._held = "", None, False, False
-            self._queued = event["time"]
-            summary.lora_name, summary.total_steps = event["name"], event["total_steps"]
+            summary.error, summary.ended, summary.diverged = "", None, False
+            summary.lora_name, summary.total_steps = event["name"], event.get("total_steps")
         elif kind == "phase":
             summary.phase = event.get("text", "")
         elif kind == "epoch":
@@ -151,8 +161,6 @@ class _Reader:
             summary.saved.append(event)
         elif kind == "sample":
             summary.sample = event["path"]
-        elif kind in ("paused", "resumed"):
-            self._held = kind == "paused"
         elif kind in ("held", "went_on"):
             summary.aside = bool(event.get("gpu_free"))
         elif kind in ENDINGS:
@@ -162,11 +170,11 @@ class _Reader:
             summary.ended, summary.seconds_left = event.get("time"), None
 
     def _begin(self, event: dict[str, Any]) -> None:
-        """A run that goes on makes steps again that came after its last state."""
+        """A run that is resumed makes steps again that came after its last state."""
         summary, from_step = self._summary, event.get("from_step", 0)
         summary.lora_name, summary.steps_per_epoch = event["name"], event["steps_per_epoch"]
         summary.total_epochs, summary.total_steps = event["total_epochs"], event["total_steps"]
-        self._held = summary.aside = False
+        summary.aside = False
         if from_step < summary.step:
             self._losses, summary.step = [], from_step
 

@@ -10,7 +10,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from ..errors import TrainLoraError
@@ -243,11 +242,3 @@ class Supervisor(threading.Thread):
         if new and not self._first_look:
             self._saved()
         self._first_look = False
-
-
-def running_supervisor(runs: Path) -> Supervisor | None:
-    """The supervisor of ``runs`` that lives in this process already, as after a reload of the webui's UI."""
-    for thread in threading.enumerate():
-        if isinstance(thread, Supervisor) and thread.index.runs == runs and not thread.closing:
-            return thread
-    return None

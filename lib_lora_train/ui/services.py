@@ -13,9 +13,11 @@ from ..pictures.thumbnails import remove_old_thumbnails
 from ..runs.folder import RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex
-from ..runs.supervisor import Supervisor, running_supervisor
-from .runs.strip import StripDesk, running_strip_desk
+from ..runs.supervisor import Supervisor
+from .runs.strip import StripDesk
+from .testing.plots import PlotDesk
 from .train.dataset_cache import DatasetCache
+from .train.regularization_desk import RegularizationDesk
 
 THUMBNAILS = "thumbnails"
 
@@ -50,24 +52,43 @@ class Services:
     index: RunIndex
     supervisor: Supervisor
     strips: StripDesk
+    plots: PlotDesk
+    regularization: RegularizationDesk
     datasets: DatasetCache
+
+    @property
+    def alive(self) -> bool:
+        """Whether its threads are there and were not told to end."""
+        return all(thread.is_alive() and not thread.closing for thread in (self.supervisor, self.strips))
+
+
+_REGISTRY: dict[Path, Services] = {}
+"""The services of each runs folder. A reload of the webui's UI executes the scripts again, but modules stay loaded:
+what draws or watches in the background is found here and not made a second time."""
+_REGISTERING = threading.Lock()
 
 
 def build_services(host: Host, environment: WorkerEnvironment) -> Services:
-    """The services of the webui that ``host`` stands for; a supervisor from before a UI reload is kept."""
+    """The services of the webui that ``host`` stands for; those from before a reload of its UI are kept."""
     data = host.data_dir / DATA_FOLDER
     runs_dir = data / "runs"
-    supervisor, strips = running_supervisor(runs_dir), running_strip_desk(runs_dir)
-    if supervisor is None or strips is None:
-        index = RunIndex(runs_dir)
-        strips = StripDesk(host, index)
-        supervisor = _supervisor(host, environment, index, strips)
-        supervisor.start()
-        strips.start()
-        threading.Thread(target=remove_old_thumbnails, args=(data / "cache" / THUMBNAILS,),
-                         name="train-lora-thumbnails", daemon=True).start()
-    return Services(host, environment, runs_dir, data / "cache", supervisor.index, supervisor, strips,
-                    DatasetCache())
+    with _REGISTERING:
+        services = _REGISTRY.get(runs_dir)
+        if services is None or not services.alive:
+            services = _REGISTRY[runs_dir] = _new_services(host, environment, runs_dir, data / "cache")
+    return services
+
+
+def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, cache: Path) -> Services:
+    index = RunIndex(runs_dir)
+    strips = StripDesk(host, index)
+    supervisor = _supervisor(host, environment, index, strips)
+    supervisor.start()
+    strips.start()
+    threading.Thread(target=remove_old_thumbnails, args=(cache / THUMBNAILS,), name="train-lora-thumbnails",
+                     daemon=True).start()
+    return Services(host, environment, runs_dir, cache, index, supervisor, strips, PlotDesk(host.plot_drawer),
+                    RegularizationDesk(host.plot_drawer), DatasetCache())
 
 
 def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, strips: StripDesk) -> Supervisor:

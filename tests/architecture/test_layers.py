@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "lib_lora_train"
 ALLOWED = {
     "errors": set(),
     "files": set(),
-    "environment": set(),
+    "environment": {"files"},
     "blocks": {"files"},
     "config": {"files", "blocks"},
     "runs": {"config", "files"},

@@ -98,7 +98,7 @@ def copy_extension(folder: Path, root: Path, pins: str | None = NEW_PINS,
     shutil.copy(REPOSITORY / "install.py", folder)
     for name in ("__init__.py", "errors.py"):
         shutil.copy(PACKAGE / name, package)
-    for name in ("environment", "worker_requirements"):
+    for name in ("environment", "files", "worker_requirements"):
         shutil.copytree(PACKAGE / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "__main__.py").write_text(textwrap.dedent(PROBE))
     copy = ExtensionCopy(folder, root, python)

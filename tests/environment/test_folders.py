@@ -13,7 +13,7 @@ import pytest
 
 from lib_lora_train.environment import folders
 from lib_lora_train.environment.installing import remove_superseded
-from lib_lora_train.environment.lock import mark_in_use
+from lib_lora_train.files.lock import mark_in_use
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -102,7 +102,7 @@ def test_while_another_process_installs_it_says_which(root: Path):
 
 def test_folders_of_earlier_pins_go_away_but_not_under_a_running_worker():
     old, current = make_complete(("diffusers==0.30.0",)), make_complete(folders.pins_of("base"))
-    mark = (f"from pathlib import Path\nfrom lib_lora_train.environment.lock import mark_in_use\n"
+    mark = (f"from pathlib import Path\nfrom lib_lora_train.files.lock import mark_in_use\n"
             f"mark_in_use(Path({str(old / folders.STAMP_NAME)!r}))")
     with other_process(mark):
         remove_superseded()

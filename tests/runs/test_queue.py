@@ -12,7 +12,7 @@ from lib_lora_train.runs import queue
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.folder import create_run
 from lib_lora_train.runs.names import lora_names, next_free_name
-from lib_lora_train.runs.process import run_status
+from lib_lora_train.runs.summary import RunIndex
 
 
 @pytest.fixture
@@ -49,13 +49,48 @@ def test_of_many_that_want_to_start_a_run_one_gets_it(make_run):
     assert queue.claimed_device(run) == "cpu"
 
 
+def test_whoever_loses_the_race_for_a_run_leaves_the_winners_files_alone(make_run):
+    """The winner has noted its worker by the time that the loser finds the run gone."""
+    for attempt in range(40):
+        run = make_run(f"penny{attempt}")
+        queue.enqueue(run, "cpu")
+        ready = threading.Barrier(4)
+
+        def try_to_claim(run=run, ready=ready):
+            ready.wait()
+            if queue.claim(run):
+                run.process_file.write_text("the winner's")
+
+        threads = [threading.Thread(target=try_to_claim) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert run.process_file.read_text() == "the winner's"
+
+
+def test_a_claim_that_finds_the_run_gone_deletes_nothing(make_run, monkeypatch):
+    run = make_run("penny")
+    queue.enqueue(run, "cpu")
+    utime = os.utime
+
+    def another_wins_here(path):
+        utime(path)
+        (run.path / queue.QUEUED_FILE).replace(run.path / queue.CLAIMED_FILE)
+        run.process_file.write_text("the winner's")
+
+    monkeypatch.setattr("os.utime", another_wins_here)
+    assert not queue.claim(run)
+    assert run.process_file.read_text() == "the winner's"
+
+
 def test_a_run_that_is_withdrawn_counts_as_stopped(make_run, tmp_path):
     run = make_run("penny")
     queue.enqueue(run, "cpu")
     assert queue.withdraw(run)
     assert not queue.withdraw(run)
     assert list(queue.waiting_runs(tmp_path)) == []
-    assert run_status(run).state == "stopped"
+    assert RunIndex(tmp_path).of(run).state == "stopped"
     assert [event["event"] for event in read_events(run.events_file)[0]] == ["stopped"]
 
 

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from lib_lora_train.cli.train import train_command
+from lib_lora_train.config.load import job_from, job_to_yaml
 from lib_lora_train.errors import RunError
 from lib_lora_train.files.atomic import write_atomically
-from lib_lora_train.runs import process as process_module
-from lib_lora_train.runs import summary as summary_module
+from lib_lora_train.runs import state as state_module
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import all_runs, create_run, open_run
-from lib_lora_train.runs.process import live_pid, run_status, start_worker
-from lib_lora_train.runs.summary import RunIndex
+from lib_lora_train.runs.process import live_pid, only_worker, start_worker
+from lib_lora_train.runs.process_mark import mark_of
+from lib_lora_train.runs.summary import RunIndex, RunSummary
 
+ROOT = Path(__file__).resolve().parents[2]
+MINI = ROOT / "demo" / "mini_sd15.safetensors"
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
 
 
@@ -40,11 +44,16 @@ def worker(run):
         pass
 
 
+def looked_at(run) -> RunSummary:
+    """The run as somebody sees it who looks for the first time."""
+    return RunIndex(run.path.parent).of(run)
+
+
 def test_events_are_read_from_where_one_left_off(run):
     with EventWriter(run.events_file) as events:
         events.write("phase", {"name": "model", "text": "Loading"})
         first, offset = read_events(run.events_file)
-        events.write("step", {"loss": float("nan")})
+        events.write("step", {"step": 1, "total_steps": 2, "loss": float("nan")})
         second, _ = read_events(run.events_file, offset)
     assert [event["event"] for event in first] == ["phase"]
     assert second[0]["loss"] is None
@@ -61,45 +70,44 @@ def test_a_line_still_being_written_is_left_for_later_and_a_cut_one_is_skipped(r
 
 
 def test_a_waiting_run_has_no_worker(run):
-    assert run_status(run).state == "waiting"
+    assert looked_at(run).state == "waiting"
 
 
 def test_a_live_worker_is_found_by_its_folder_and_a_second_is_refused(run, worker):
     assert live_pid(run) == worker
-    assert run_status(run).state == "running"
-    with pytest.raises(RunError, match="already going on"):
+    assert looked_at(run).state == "running"
+    with pytest.raises(RunError, match=f"being trained already, by process {worker}"):
         start_worker(run, SLEEPER, os.environ)
 
 
 def test_pause_and_resume_are_seen_in_the_state(run, worker):
     with EventWriter(run.events_file) as events:
         events.write("paused")
-        assert run_status(run).state == "paused"
+        assert looked_at(run).state == "paused"
         events.write("resumed")
-        assert run_status(run).state == "running"
+        assert looked_at(run).state == "running"
 
 
 def test_a_killed_worker_is_lost_and_not_running(run, worker):
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
-    assert run_status(run).state == "lost"
+    assert looked_at(run).state == "lost"
 
 
 def test_a_pid_that_another_program_has_now_is_not_the_worker(run):
     write_atomically(run.process_file, json.dumps({"pid": os.getpid(), "created": time.time() - 3600}))
     assert live_pid(run) is None
-    assert run_status(run).state == "lost"
+    assert looked_at(run).state == "lost"
 
 
 @pytest.mark.parametrize("ending, state", [("finished", "finished"), ("stopped", "stopped"), ("error", "failed")])
 def test_the_last_word_of_the_worker_counts(run, worker, ending, state):
     with EventWriter(run.events_file) as events:
         events.write(ending, {"text": "x"})
-    assert run_status(run).state == state
+    assert looked_at(run).state == state
 
 
-@pytest.mark.parametrize("module", [process_module, summary_module])
-def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, module, monkeypatch):
+def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, monkeypatch):
     def ends_now(folder):
         os.kill(worker, signal.SIGKILL)
         os.waitpid(worker, 0)
@@ -109,32 +117,76 @@ def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, m
 
     index = RunIndex(run.path.parent)
     assert index.of(run).state == "running"
-    monkeypatch.setattr(module, "live_pid", ends_now)
-    assert (run_status(run) if module is process_module else index.of(run)).state == "finished"
+    monkeypatch.setattr(state_module, "live_pid", ends_now)
+    assert index.of(run).state == "finished"
 
 
-@pytest.mark.parametrize("module", [process_module, summary_module])
-def test_a_worker_that_is_noted_while_one_looks_is_not_taken_for_lost(run, module, monkeypatch):
+def test_a_worker_that_is_noted_while_one_looks_is_not_taken_for_lost(run, monkeypatch):
     def noted_now(folder):
         pid = live_pid(folder)
         run.process_file.write_text(json.dumps({"pid": os.getpid(), "created": 1.0}))
         return pid
 
-    monkeypatch.setattr(module, "live_pid", noted_now)
-    looked = run_status(run) if module is process_module else RunIndex(run.path.parent).of(run)
-    assert looked.state == "waiting"
+    monkeypatch.setattr(state_module, "live_pid", noted_now)
+    assert looked_at(run).state == "waiting"
 
 
 def test_a_run_that_goes_on_waits_until_its_new_worker_is_noted(run, worker):
     index = RunIndex(run.path.parent)
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
-    assert index.of(run).state == run_status(run).state == "lost"
+    assert index.of(run).state == looked_at(run).state == "lost"
     with EventWriter(run.events_file) as events:
         events.write("queued", {"steps": 1, "total_steps": 2, "name": "penny"})
-    assert index.of(run).state == run_status(run).state == "waiting"
+    assert index.of(run).state == looked_at(run).state == "waiting"
     os.utime(run.process_file, (time.time() + 1, time.time() + 1))  # one was started since, and is gone
-    assert index.of(run).state == run_status(run).state == "lost"
+    assert index.of(run).state == looked_at(run).state == "lost"
+
+
+def test_a_second_worker_in_a_run_folder_is_told_who_has_it_and_changes_nothing(run):
+    run.job_file.write_text(job_to_yaml(job_from({
+        "base": {"checkpoint": str(MINI)}, "dataset": {"train_data_dir": str(ROOT / "demo" / "pictures")},
+        "save": {"output_name": "penny", "output_dir": str(run.path)}})))
+    hold = (f"import sys; from pathlib import Path; from lib_lora_train.runs.folder import RunFolder\n"
+            f"from lib_lora_train.runs.process import only_worker\n"
+            f"with only_worker(RunFolder(Path({str(run.path)!r}))): print('there', flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as first:
+        assert first.stdout.readline() == "there\n"
+        before = run.process_file.read_text()
+        for command, file in ((train_command, run.job_file), (train_command, run.path / "." / run.job_file.name)):
+            with pytest.raises(RunError, match=f"being trained already, by process {first.pid}"):
+                command([str(file)])
+        with pytest.raises(RunError, match=f"process {first.pid}"), only_worker(run):
+            pytest.fail("two workers in one folder")
+        assert (run.process_file.read_text(), run.events_file.exists()) == (before, False)
+        first.kill()
+    with only_worker(run):
+        assert live_pid(run) == os.getpid()
+
+
+def test_a_damaged_note_of_a_live_worker_does_not_let_a_second_one_in(run):
+    with only_worker(run):
+        run.process_file.write_text("[]")
+        assert live_pid(run) == os.getpid()
+        with pytest.raises(RunError, match="being trained already"):
+            start_worker(run, SLEEPER, os.environ)
+
+
+@pytest.mark.parametrize("seconds", [-3.0, 3.0, 3600.0])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux derives the time of creation from the clock")
+def test_a_clock_that_is_set_leaves_a_live_worker_alive(run, worker, monkeypatch, seconds):
+    """psutil adds the time of boot, which moves with the clock, to the ticks since boot."""
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: time.time() - time.monotonic() + seconds)
+    monkeypatch.setattr("psutil._pslinux.BOOT_TIME", time.time() + seconds, raising=False)
+    assert live_pid(run) == worker
+    assert looked_at(run).state == "running"
+
+
+def test_a_worker_from_before_the_machine_was_started_again_is_not_taken_for_alive(run):
+    mark = mark_of(os.getpid())
+    write_atomically(run.process_file, json.dumps({**mark.as_dict(), "boot": "another"}))
+    assert live_pid(run) is None
 
 
 def test_output_goes_to_the_log(run, worker):

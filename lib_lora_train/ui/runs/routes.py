@@ -16,6 +16,7 @@ from ...runs.events import read_events
 from ...runs.folder import RunFolder, create_run, open_run
 from ...runs.job import settings_of, values_of
 from ...runs.queue import enqueue, withdraw
+from ...runs.state import DAMAGED
 from ..access import file_inside
 from ..answers import EscapedJson
 from ..requests import ControlRequest, FileRequest, JobRequest
@@ -126,7 +127,7 @@ def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
               "control": [action for action in ACTIONS if run.control.asked(action)]}
     if not since or any(event["event"] == "queued" for event in events):
-        answer["job"] = values_of(run)
+        answer["job"] = {} if summary.state == DAMAGED else values_of(run)
     return {**answer, "log_tail": run.log_tail()}
 
 

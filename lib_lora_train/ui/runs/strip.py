@@ -106,7 +106,7 @@ class StripDesk(threading.Thread):
         path = Path(event["path"]) if event is not None else None
         files = [picture_path(run, strip, path, index) for index in range(len(strip.prompts))]
         place = {"step": 0, "epoch": 0, "final": False} if event is None else {
-            name: event[name] for name in ("step", "epoch", "final")}
+            "step": event["step"], "epoch": event["epoch"], "final": bool(event.get("final"))}
         return {"file": path.stem if path is not None else "", **place,
                 "pictures": [file.relative_to(run.path).as_posix() if file.exists() else None for file in files]}
 
@@ -193,11 +193,3 @@ class StripDesk(threading.Thread):
         if now is not None and concerns(now[0]):
             self._called_off = now[1]
             now[1].stop()
-
-
-def running_strip_desk(runs: Path) -> StripDesk | None:
-    """The desk of ``runs`` that lives in this process already, as after a reload of the webui's UI."""
-    for thread in threading.enumerate():
-        if isinstance(thread, StripDesk) and thread.index.runs == runs and not thread.closing:
-            return thread
-    return None

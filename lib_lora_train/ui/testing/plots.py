@@ -15,6 +15,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from ...errors import RunError, TrainLoraError
 from ...files.atomic import write_atomically
+from ...files.json_file import DamagedFileError, read_object
 from ...host.interface import PlotDrawer, PlotPlan
 from ...runs.folder import RunFolder
 from ..pictures import keep_picture
@@ -22,6 +23,10 @@ from .plot_plans import PlotRequest, plan_of
 
 PLOTS = "plots"
 _FILE = "plot.json"
+_MOST_BYTES = 4 << 20
+_FACTS: dict[str, type | tuple[type, ...]] = {
+    "kind": str, "state": str, "created": (int, float), "cells": dict, "changes": dict, "grid": str, "columns": dict,
+    "rows": dict, "file": str, "prompts": list, "error": str}
 
 
 class PlotDesk:
@@ -55,7 +60,7 @@ class PlotDesk:
                 "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
                 "steps": plan.picture.steps})
         plot.keep()
-        _Drawing(self, plot, plan, drawer).start()
+        threading.Thread(target=self.draw, args=(plot, plan, drawer), name="train-lora-plot", daemon=True).start()
         return plot.facts
 
     def draw(self, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:
@@ -89,7 +94,7 @@ class PlotDesk:
 
     def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
         """Every plot of ``run``, the newest first."""
-        plots = [_read(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{_FILE}"), reverse=True)]
+        plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{_FILE}"), reverse=True)]
         drawn = self._now.facts["id"] if self._now is not None else ""
         for plot in plots:
             if plot["state"] == "drawing" and plot["id"] != drawn:
@@ -105,20 +110,6 @@ class PlotDesk:
         if plot["state"] != "drawing":
             _write(run.path / PLOTS / plot_id / _FILE, plot)
         return plot
-
-
-class _Drawing(threading.Thread):
-    def __init__(self, desk: PlotDesk, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:
-        super().__init__(name="train-lora-plot", daemon=True)
-        self.desk, self._plot, self._plan, self._drawer = desk, plot, plan, drawer
-
-    def run(self) -> None:
-        self.desk.draw(self._plot, self._plan, self._drawer)
-
-
-def running_desk() -> PlotDesk | None:
-    """The desk whose plot is being drawn in this process, as after a reload of the webui's UI."""
-    return next((thread.desk for thread in threading.enumerate() if isinstance(thread, _Drawing)), None)
 
 
 class _Plot:
@@ -179,8 +170,22 @@ def _new_folder(plots: Path, name: str) -> Path:
     raise RunError(f"There are too many plots named {name} in {plots}.")
 
 
-def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))
+def read_plot(file: Path) -> dict[str, Any]:
+    """A plot as it was kept; one whose file is damaged has failed, and its error says why."""
+    side = {"title": "", "values": [], "headings": []}
+    try:
+        plot = read_object(file, _MOST_BYTES)
+        for name, kind in _FACTS.items():
+            if not isinstance(plot.get(name), kind):
+                raise DamagedFileError(f"“{name}” is missing or of another kind")
+        if not all({*side} <= {*plot[name]} for name in ("columns", "rows")):
+            raise DamagedFileError("its columns or rows have no headings")
+    except (DamagedFileError, OSError) as problem:
+        return {"id": file.parent.name, "kind": "", "created": 0.0, "state": "failed", "cells": {}, "grid": "",
+                "changes": {}, "best": None, "columns": side, "rows": side, "file": "", "prompts": [], "seed": 0,
+                "width": 0, "height": 0, "steps": 0,
+                "error": f"This plot cannot be shown: {file} is damaged, {problem}. Its pictures are in that folder."}
+    return {**plot, "id": file.parent.name}
 
 
 def _write(file: Path, facts: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from ...runs.queue import enqueue
 from ..runs.prompts import keep_prompts, prompts_of
 from ..services import Services
 from .plot_plans import PlotRequest
-from .plots import PlotDesk, running_desk
+from .plots import PlotDesk
 
 
 class MarkRequest(BaseModel):
@@ -51,7 +51,7 @@ class TextRequest(BaseModel):
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/runs/ID/test`` and what is below it, ``/plots/stop`` and ``/block-presets``."""
-    desk = running_desk() or PlotDesk(services.host.plot_drawer)
+    desk = services.plots
 
     def facts(run_id: str) -> dict[str, Any]:
         return test_facts(services, desk, open_run(services.runs_dir, run_id))

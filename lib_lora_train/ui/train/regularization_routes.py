@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ..services import Services
-from .regularization import RegularizationDesk, start_regularization
+from .regularization import start_regularization
 
 
 class RegularizationRequest(BaseModel):
@@ -20,7 +20,7 @@ class RegularizationRequest(BaseModel):
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/regularization`` and ``/regularization/stop``."""
-    desk = RegularizationDesk(services.host.plot_drawer)
+    desk = services.regularization
 
     def start(request: RegularizationRequest) -> dict[str, Any]:
         return start_regularization(services, desk, request.job, request.with_tag)

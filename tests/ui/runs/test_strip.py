@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from modules import call_queue, processing, sd_models
 from PIL import Image
 
 from lib_lora_train.ui.runs import strip as strip_module
-from lib_lora_train.ui.runs.strip import running_strip_desk
 
 from ..conftest import painted, wait_until
 
@@ -250,9 +248,11 @@ def test_a_webui_that_is_started_again_goes_on_with_the_strip(make_tab, monkeypa
     assert len(drawn(after, run_id)["columns"]) == 4
 
 
-def test_a_reload_of_the_ui_keeps_the_desk(tab):
-    assert running_strip_desk(tab.services.runs_dir) is tab.services.strips
-    assert running_strip_desk(Path("/elsewhere")) is None
+def test_a_reload_of_the_ui_keeps_the_services(make_tab):
+    before, after = make_tab(), make_tab()
+    assert after.services is before.services
+    before.services.supervisor.close()
+    assert make_tab().services is not before.services
 
 
 def test_catching_up_leaves_the_run_half_of_the_time(tab, monkeypatch):

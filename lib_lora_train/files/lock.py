@@ -14,7 +14,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.05
 _LOCKED_BYTE = 1 << 20  # far behind the pid, which others must be able to read on Windows too
 
 
@@ -23,7 +23,7 @@ class LockHeldError(Exception):
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        super().__init__(f"process {pid} holds the lock")
+        super().__init__(f"process {pid}" if pid else "another process")
 
 
 def lock_holder(file: Path) -> int | None:
@@ -41,13 +41,14 @@ def lock_holder(file: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def process_lock(file: Path, on_wait: Callable[[int], None], limit_seconds: float) -> Iterator[None]:
+def process_lock(file: Path, limit_seconds: float = 0.0,
+                 on_wait: Callable[[int], None] = lambda pid: None) -> Iterator[None]:
     """Hold the lock ``file`` (made if missing, never deleted); the pid of its holder stands in it.
 
     While another process holds it, ``on_wait`` is called once with its pid. Raises ``LockHeldError`` after
-    ``limit_seconds``.
+    ``limit_seconds``, and ``OSError`` if ``file`` is a link or cannot be opened.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         deadline = time.monotonic() + limit_seconds
         told = False

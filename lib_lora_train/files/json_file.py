@@ -1,0 +1,73 @@
+"""Small JSON files that others may have damaged: read whole or not at all, each value of the type it should have."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+MOST_BYTES = 1 << 20
+_MISSING: Any = object()
+
+
+class DamagedFileError(ValueError):
+    """What a file says is not what is written into such a file; the message says where, without the file's name."""
+
+
+def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises ``FileNotFoundError`` if there is no file, and ``DamagedFileError`` if it holds anything else.
+    """
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise DamagedFileError(f"it is longer than {most_bytes} bytes")
+    value = parse(data)
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"it holds {_kind(value)} where an object belongs")
+    return value
+
+
+def parse(data: bytes | str) -> Any:
+    """The JSON value ``data``. NaN and infinity are refused. Raises ``DamagedFileError``."""
+    try:
+        return json.loads(data, parse_constant=_refuse)
+    except DamagedFileError:
+        raise
+    except (ValueError, RecursionError) as problem:
+        raise DamagedFileError("it is not valid JSON") from problem
+
+
+def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
+    """The finite number ``name``, or ``default`` where it is missing or null. Raises ``DamagedFileError``."""
+    value = values.get(name)
+    if value is None and default is not _MISSING:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise DamagedFileError(f"“{name}” is {_kind(value)} where a number belongs")
+    return value
+
+
+def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
+    """The text ``name``, or ``default`` where it is missing or null. Raises ``DamagedFileError``."""
+    value = values.get(name)
+    if value is None and default is not _MISSING:
+        return default
+    if not isinstance(value, str):
+        raise DamagedFileError(f"“{name}” is {_kind(value)} where text belongs")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return {dict: "an object", list: "a list", str: "text", bool: "a switch"}.get(type(value), "a number")
+
+
+def _refuse(name: str) -> NoReturn:
+    raise DamagedFileError(f"it holds {name}, which is no number")
