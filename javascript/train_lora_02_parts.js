@@ -94,7 +94,7 @@
 
     const BADGES = {
         running: "Training", paused: "Paused", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
-        failed: "Failed", lost: "Broken off", starting: "Starting", pausing: "Pausing", stopping: "Stopping",
+        failed: "Failed", lost: "Interrupted", damaged: "Damaged", starting: "Starting", pausing: "Pausing", stopping: "Stopping",
     };
 
     /** @param {string} state of a run @returns {HTMLElement} */

@@ -251,6 +251,7 @@
                 return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
             case "failed":
                 return TL.form.inWords(this.summary.error || "The run has failed. The log below says where.");
+            case "damaged": return this.summary.damage;
             case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
             default: return "";
             }

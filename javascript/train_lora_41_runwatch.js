@@ -33,7 +33,7 @@
 
     function tellEnd(run) {
         TL.emit("run-ended", run);
-        const kind = {finished: "good", failed: "error", lost: "error"}[run.summary.state] || "info";
+        const kind = {finished: "good", failed: "error", lost: "error", damaged: "error"}[run.summary.state] || "info";
         TL.toast(kind, `${run.summary.name}: ${run.sentence()}`);
     }
 

@@ -76,7 +76,7 @@
                 this.controls.show();
                 this.steering.hidden = !run.open;
             } else this.sentence.hidden = run.open;
-            this.sentence.classList.toggle("tl-bad", run.summary.state === "failed" || run.summary.state === "lost");
+            this.sentence.classList.toggle("tl-bad", ["failed", "lost", "damaged"].includes(run.summary.state));
             if (this.warned !== run.warnings.length) {
                 this.warned = run.warnings.length;
                 this.warnings.hidden = !run.warnings.length;

@@ -6,7 +6,7 @@
     const {h, fill, format, svg} = TL;
 
     const TITLES = {epochs: "Epochs", strengths: "Strengths", blocks: "Blocks", prompts: "Prompts"};
-    const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Broken off", failed: "Failed"};
+    const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Interrupted", failed: "Failed"};
 
     class PlotView {
         /** @param {{fileUrl: (path: string) => string, mark: (plot: any, column: number, row: number) => Promise<any>,
