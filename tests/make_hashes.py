@@ -27,7 +27,7 @@ PINS, HASHES, WHEELS = REQUIREMENTS / "pins.txt", REQUIREMENTS / "hashes.txt", R
 PYTHONS = ("py3", "cp310", "cp311", "cp312")
 SYSTEMS = re.compile(r"any|win_(amd64|arm64)|manylinux\w*_(x86_64|aarch64)|macosx_\w+")
 # CPU builds of torch are not on the index that pip asks; these were at hand, others are not known here
-BESIDE_THE_INDEX = {"torch==2.13.0": {
+BESIDE_THE_INDEX = {"torch==2.13.0+cpu": {
     "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl":
         "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}}
 HEADER = """# The files that may be installed for each pin, with their SHA-256; written by tests/make_hashes.py.
@@ -37,11 +37,11 @@ HEADER = """# The files that may be installed for each pin, with their SHA-256; 
 
 def main() -> None:
     """Write the file anew. Raises ``SystemExit`` if there is no wheel of a pin."""
-    pins = sorted(set(re.findall(r"^[\w.-]+==[\w.]+", PINS.read_text(encoding="utf-8"), re.MULTILINE)), key=str.lower)
+    pinned = re.findall(r"^[\w.-]+==[\w.]+", PINS.read_text(encoding="utf-8"), re.MULTILINE)
+    pins = sorted({*pinned, *BESIDE_THE_INDEX}, key=str.lower)
     lines = []
     for pin in pins:
-        found = {**vendored(pin), **BESIDE_THE_INDEX.get(pin, {})}
-        found |= {} if vendored(pin) else dict(published(pin))
+        found = BESIDE_THE_INDEX.get(pin) or vendored(pin) or dict(published(pin))
         if not found:
             sys.exit(f"There is no wheel of {pin}. Build one, put it into {WHEELS}, and keep its licence in it.")
         lines += [pin, *(f"    {digest}  {name}" for name, digest in sorted(found.items()))]

@@ -142,7 +142,8 @@ def _make_complete(folder: Path, progress: Progress) -> None:
     progress("Installing torch, which is large; it is done once.")
     python = str(python_of(folder))
     try:
-        install_pins(python, (*requirements, *requirements_of("torch-requirements")), progress)
+        _install_torch(python, requirements, progress)
+        install_pins(python, requirements_of("torch-requirements"), progress)
         torch = torch_in(next(folder.glob("**/site-packages/torch")))
         if needs_libraries(torch):
             install_pins(python, requirements_of("torch-libraries", torch), progress)
@@ -150,6 +151,19 @@ def _make_complete(folder: Path, progress: Progress) -> None:
         raise WorkerEnvironmentError(f"Torch could not be installed in {folder}: {problem} All that pip said is in "
                                      f"{log_file()}. Try again, or use a Python that has torch.") from problem
     (folder / STAMP_NAME).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
+
+
+def _install_torch(python: str, requirements: Sequence[str], progress: Progress) -> None:
+    """Take the CPU build where pip is set to a place that has it, else the usual one, which is for CUDA on Linux.
+
+    pip itself would prefer the usual one, since only an index tells it hashes before a download.
+    """
+    cpu = [f"{pin}+cpu" if pin.startswith("torch==") else pin for pin in requirements]
+    try:
+        install_pins(python, cpu, progress)
+    except WorkerEnvironmentError:
+        progress("There is no CPU build of torch where pip looks, so the usual one is taken.")
+        install_pins(python, requirements, progress)
 
 
 def needs_libraries(torch: TorchBuild) -> bool:

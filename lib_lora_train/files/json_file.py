@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MOST_BYTES = 1 << 20
+MOST_DEPTH = 100
 _MISSING: Any = object()
 
 
@@ -32,13 +33,16 @@ def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def parse(data: bytes | str) -> Any:
-    """The JSON value ``data``. NaN and infinity are refused. Raises ``DamagedFileError``."""
+    """The JSON value ``data``. NaN, infinity and deep nesting are refused. Raises ``DamagedFileError``."""
     try:
-        return json.loads(data, parse_constant=_refuse)
+        value = json.loads(data, parse_constant=_refuse)
     except DamagedFileError:
         raise
     except (ValueError, RecursionError) as problem:
         raise DamagedFileError("it is not valid JSON") from problem
+    if _is_deeper_than(value, MOST_DEPTH):
+        raise DamagedFileError(f"it is nested more than {MOST_DEPTH} deep")
+    return value
 
 
 def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
@@ -59,6 +63,16 @@ def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
     if not isinstance(value, str):
         raise DamagedFileError(f"“{name}” is {_kind(value)} where text belongs")
     return value
+
+
+def _is_deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [child for parent in level if isinstance(parent, (dict, list))
+                 for child in (parent.values() if isinstance(parent, dict) else parent)]
+        if not level:
+            return False
+    return True
 
 
 def _kind(value: Any) -> str:

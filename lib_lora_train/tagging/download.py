@@ -7,9 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config.taggers import KnownTagger
 from ..errors import TaggerError
+from .provenance import check_and_note, read_provenance
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
 
 _POLL_SECONDS = 0.3
 _TIMEOUT_SECONDS = 20.0
@@ -20,9 +25,9 @@ _PIECE_BYTES = 1 << 20
 class _Fetching(threading.Thread):
     """Fetches one file; a thread of its own, so that a stop need not wait for the network."""
 
-    def __init__(self, repository: str, file: str, root: Path) -> None:
+    def __init__(self, repository: str, file: str, root: Path, revision: str | None) -> None:
         super().__init__(name="tagger-download", daemon=True)
-        self._repository, self._file, self._root = repository, file, root
+        self._repository, self._file, self._root, self._revision = repository, file, root, revision
         self.problem: Exception | None = None
 
     def run(self) -> None:
@@ -30,7 +35,7 @@ class _Fetching(threading.Thread):
 
         constants.DOWNLOAD_CHUNK_SIZE = _PIECE_BYTES
         try:
-            hf_hub_download(self._repository, self._file, local_dir=self._root)
+            hf_hub_download(self._repository, self._file, revision=self._revision, local_dir=self._root)
         except Exception as problem:  # noqa: BLE001 - the thread that waits raises it
             self.problem = problem
 
@@ -45,16 +50,19 @@ def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable
     """Fetch the files of ``tagger`` that are missing; ``False`` if ``stopped`` said so before all were there.
 
     ``progress(file, done, total)`` is told bytes. What was fetched is kept and taken up again the next time.
-    Raises ``TaggerError`` with where to put the files by hand if they cannot be had.
+    All files are of one revision, and each is the one that the hub announced and an earlier download noted. Raises
+    ``TaggerError`` if one differs, or with where to put the files by hand if they cannot be had.
     """
-    root = models_dir if tagger.in_own_folder else models_dir / tagger.name
+    root, folder = models_dir if tagger.in_own_folder else models_dir / tagger.name, models_dir / tagger.name
+    noted = read_provenance(folder, tagger.repository)
     for file in reversed(tagger.repository_files):  # the small one first: if it cannot be had, neither can the other
         if (root / file).is_file():
             continue
         try:
-            total = _size_of(tagger.repository, file)
+            offered = _offered(tagger.repository, file, noted.revision)
+            total, revision = offered.size or 0, noted.revision or offered.commit_hash
             root.mkdir(parents=True, exist_ok=True)
-            fetching = _Fetching(tagger.repository, file, root)
+            fetching = _Fetching(tagger.repository, file, root, revision)
             fetching.start()
             while fetching.is_alive():
                 progress(file, min(_fetched(root, file), total), total)
@@ -63,16 +71,20 @@ def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable
                 fetching.join(_POLL_SECONDS)
             if fetching.problem is not None:
                 raise fetching.problem
+            noted = check_and_note(noted, folder, root / file, file, revision, offered.etag)
             progress(file, total, total)
+        except TaggerError:
+            raise
         except Exception as problem:  # the hub's client, requests and the disk raise many kinds
-            raise TaggerError(_explained(problem, tagger, file, models_dir / tagger.name)) from problem
+            raise TaggerError(_explained(problem, tagger, file, folder)) from problem
     return True
 
 
-def _size_of(repository: str, file: str) -> int:
+def _offered(repository: str, file: str, revision: str | None) -> HfFileMetadata:
+    """What the hub has under that name: its commit, size, and the ETag, which is the SHA-256 of files in LFS."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    return get_hf_file_metadata(hf_hub_url(repository, file), timeout=_TIMEOUT_SECONDS).size or 0
+    return get_hf_file_metadata(hf_hub_url(repository, file, revision=revision), timeout=_TIMEOUT_SECONDS)
 
 
 def _fetched(root: Path, file: str) -> int:
@@ -92,7 +104,7 @@ def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path)
                f"other way and put both into {folder}")
     if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
             and type(problem).__module__ == "builtins":
-        return f"The tagger {tagger.name} cannot be kept in {folder}: {problem.strerror}. Mend that and try again."
+        return f"The tagger {tagger.name} cannot be kept in {folder}: {problem.strerror}. Fix that and try again."
     if isinstance(problem, (GatedRepoError, RepositoryNotFoundError)):
         return f"huggingface.co does not give out {tagger.repository} ({problem}). {by_hand}"
     if isinstance(problem, HfHubHTTPError):

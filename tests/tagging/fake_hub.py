@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ class FakeHub:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
         self.requests: list[tuple[str, str, int]] = []
+        self.announced: str | None = None  # another hash than that of the content
         self.cut_after: int | None = None
         self.bytes_a_second: float | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
@@ -39,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=True)
 
     def _answer(self, *, with_body: bool) -> None:
-        content = self.hub.files.get(self.path.lstrip("/").replace("/resolve/main/", "/"))
+        content = self.hub.files.get(re.sub(r"/resolve/[^/]+/", "/", self.path.lstrip("/")))
         given = self.headers.get("Range", "")
         first = int(given.removeprefix("bytes=").split("-")[0]) if given.startswith("bytes=") else 0
         self.hub.requests.append((self.command, self.path, first))
@@ -50,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(206 if first else 200)
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("ETag", f'"{self.hub.announced or hashlib.sha256(content).hexdigest()}"')
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content) - first))

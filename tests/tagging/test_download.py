@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.config.load import job_to_yaml
+from lib_lora_train.errors import TaggerError
 from lib_lora_train.runs.events import read_events
+from lib_lora_train.tagging.provenance import read_provenance
 
 from .conftest import captions_of, make_colour_tagger, make_dataset, tag_job
-from .fake_hub import FakeHub
+from .fake_hub import COMMIT, FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "wd-vit-tagger-v3"
@@ -130,3 +134,41 @@ def test_a_stop_need_not_wait_for_the_network(tmp_path: Path, hub: FakeHub):
     assert captions_of(run.folder) == {"red_1": None}
     [begun] = (run.models / NAME).rglob("*.incomplete")
     assert 0 < begun.stat().st_size < SIZE
+
+
+def test_both_files_are_of_one_revision_and_their_hashes_are_noted(tmp_path: Path, hub: FakeHub):
+    Run(tmp_path, hub.url).end()
+    noted = json.loads((tmp_path / "taggers" / NAME / "download.json").read_text())
+    assert noted["revision"] == COMMIT and noted["repository"] == REPOSITORY
+    assert noted["sha256"] == {file: hashlib.sha256(hub.files[f"{REPOSITORY}/{file}"]).hexdigest()
+                               for file in ("model.onnx", "selected_tags.csv")}
+    assert all(f"/resolve/{COMMIT}/" in path for method, path, _ in hub.requests if method == "GET")
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "selected_tags.csv"])
+def test_a_later_file_that_differs_is_refused_with_both_hashes_and_a_way_out(tmp_path: Path, hub: FakeHub, file: str):
+    Run(tmp_path, hub.url).end()
+    fetched = tmp_path / "taggers" / NAME / file
+    before = hashlib.sha256(fetched.read_bytes()).hexdigest()
+    fetched.unlink()
+    hub.files[f"{REPOSITORY}/{file}"] += b" "
+    after = hashlib.sha256(hub.files[f"{REPOSITORY}/{file}"]).hexdigest()
+    end = Run(tmp_path, hub.url, number=2).end()
+    assert end["event"] == "error"
+    for words in (str(fetched), before, after, "download.json"):
+        assert words in end["text"], end
+    assert not fetched.exists()
+
+
+def test_a_file_that_is_not_what_the_hub_announced_is_refused(tmp_path: Path, hub: FakeHub):
+    hub.announced = "ab" * 32
+    end = Run(tmp_path, hub.url).end()
+    assert end["event"] == "error" and "ab" * 32 in end["text"], end
+    assert not (tmp_path / "taggers" / NAME / "selected_tags.csv").exists()
+
+
+@pytest.mark.parametrize("note", ["[]", "{", '{"revision": 3}', "[" * 100_000, '{"a": "' + "x" * 200_000 + '"}'])
+def test_a_damaged_note_is_named(tmp_path: Path, note: str):
+    (tmp_path / "download.json").write_text(note)
+    with pytest.raises(TaggerError, match=r"download\.json.* is damaged"):
+        read_provenance(tmp_path, REPOSITORY)

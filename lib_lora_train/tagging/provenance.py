@@ -1,0 +1,91 @@
+"""Which revision of a tagger was fetched, and the SHA-256 of its files, so that a later one cannot differ unseen.
+
+The hashes of the known taggers could not be looked up when their list was written. So the first download notes what
+the hub gave, ``download.json`` beside the model; every later one has to give the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..errors import TaggerError
+from ..files.atomic import write_atomically
+from ..files.json_file import DamagedFileError, read_object
+
+RECORD_FILE = "download.json"
+_CHUNK_BYTES = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_LONGEST_RECORD_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """``revision`` is the commit of the repository that all files are of; ``sha256`` is by file name."""
+
+    repository: str
+    revision: str | None = None
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+def read_provenance(folder: Path, repository: str) -> Provenance:
+    """What an earlier download of ``repository`` into ``folder`` noted; nothing if there was none.
+
+    Raises ``TaggerError`` if the note is damaged.
+    """
+    file = folder / RECORD_FILE
+    try:
+        found = read_object(file, _LONGEST_RECORD_BYTES)
+    except FileNotFoundError:
+        return Provenance(repository)
+    except (OSError, DamagedFileError) as problem:
+        raise _damaged(file, str(problem)) from problem
+    revision, hashes = found.get("revision"), found.get("sha256")
+    if found.get("repository") != repository or not isinstance(hashes, dict) \
+            or not (isinstance(revision, str) and _COMMIT.fullmatch(revision)) \
+            or not all(isinstance(value, str) and _SHA256.fullmatch(value) for value in hashes.values()):
+        raise _damaged(file, f"it does not name a revision of {repository} and the hashes of its files")
+    return Provenance(repository, revision, hashes)
+
+
+def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revision: str | None,
+                   announced: str | None) -> Provenance:
+    """Check ``path``, the ``file`` that was just fetched, and note it in ``folder``.
+
+    ``announced`` is the ETag that the hub gave for it, a SHA-256 for files in LFS. Raises ``TaggerError`` with both
+    hashes if the file is another than noted or announced; it is deleted then.
+    """
+    got = _sha256_of(path)
+    expected = noted.sha256.get(file)
+    by = f"noted in {folder / RECORD_FILE} when it was first fetched"
+    if expected is None and announced is not None and _SHA256.fullmatch(announced):
+        expected, by = announced, "announced by the hub"
+    if expected is not None and got != expected:
+        path.unlink()
+        way_out = f"If the repository has a new version that you trust, delete {folder / RECORD_FILE} and fetch the " \
+                  "tagger again." if file in noted.sha256 else "Try again."
+        raise TaggerError(f"{path} from {noted.repository} is not the file that was expected, so it was deleted: its "
+                          f"SHA-256 is {got}, and {expected} was {by}. {way_out}")
+    kept = noted.revision or (revision if revision and _COMMIT.fullmatch(revision) else None)
+    new = Provenance(noted.repository, kept, {**noted.sha256, file: got})
+    if kept is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / RECORD_FILE, json.dumps(asdict(new), indent=1))
+    return new
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _damaged(file: Path, why: str) -> TaggerError:
+    return TaggerError(f"{file}, which holds the hashes of the tagger beside it, is damaged ({why}). Delete it, and "
+                       "the tagger's files if you do not trust them, and fetch the tagger again.")
