@@ -119,10 +119,11 @@
             reset.hidden = !changed;
             reset.title = backTo();
             reset.setAttribute("aria-label", backTo());
-            const why = (TL.family && TL.family.unused[setting.key]) || "";
+            const idle = (TL.family && TL.family.unused[setting.key]) || "";
+            const why = idle || (TL.notes && TL.notes[setting.key]) || "";
             setText(unused, why);
             unused.hidden = why === "";
-            element.classList.toggle("tl-unused", why !== "");
+            element.classList.toggle("tl-unused", idle !== "" || why.includes("has no effect"));
             const value = form.get(setting.key);
             if (kind === "switch") input.checked = Boolean(value);
             else if (!same(setting, input, value)) input.value = write(setting, value);
@@ -156,7 +157,7 @@
             after();
         });
         TL.on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
-        TL.on("family", () => fields.forEach((field) => field.refresh()));
+        for (const event of ["family", "notes"]) TL.on(event, () => fields.forEach((field) => field.refresh()));
         TL.on("problems", (problems) => {
             for (const field of fields) field.problem(problems[field.key] || "");
             after();

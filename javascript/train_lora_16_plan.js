@@ -8,6 +8,8 @@
 
     /** The last answer of /train-lora/job/check, null before the first. */
     TL.plan = null;
+    /** What is worth knowing of single settings, by their key. */
+    TL.notes = {};
 
     function planCard() {
         const sum = h("p", {class: "tl-total", "aria-live": "polite"});
@@ -16,8 +18,9 @@
         const hints = h("div", {class: "tl-hints"});
         const problems = h("div", {});
         const chart = TL.scheduleChart();
+        const rates = h("p", {class: "tl-note"});
         const memory = TL.memoryBar();
-        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, files, memory.element, hints);
+        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, rates, files, memory.element, hints);
         const empty = h("p", {class: "tl-note"},
             "The number of steps appears here once there is a folder with pictures.");
 
@@ -34,9 +37,11 @@
             note.hidden = !remark;
             setText(note, remark);
             setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
-            const told = [plan.steps_hint, ...(plan.advice || [])].filter(Boolean).map(form.inWords);
+            const told = [plan.steps_hint, ...(plan.advice || []), ...outOfSight(plan)].filter(Boolean).map(form.inWords);
             fill(hints, told.map((text) => h("p", {class: "tl-hint"}, TL.icon("bulb"), h("span", {}, text))));
             chart.show(plan.schedule || [], plan.total_steps);
+            rates.hidden = !plan.schedule_text;
+            setText(rates, plan.schedule_text || "");
             memory.show(plan.memory || null);
         }
 
@@ -48,6 +53,16 @@
     function unplaced(plan) {
         return plan.problems.filter((text) => !document.querySelector(
             `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
+    }
+
+    /** Notes on settings whose fields are folded away or not there. */
+    function outOfSight(plan) {
+        const shown = (key) => {
+            /** @type {HTMLElement|null} */
+            const field = document.querySelector(`#train_lora_root .tl-field[data-key="${key}"]`);
+            return field && field.offsetParent;
+        };
+        return (plan.notes || []).filter(({key}) => !shown(key)).map(({text}) => text);
     }
 
     const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLDER);
@@ -129,6 +144,12 @@
             const untouched = key && !form.get(key) && !TL.strict;
             if (key && !untouched && !byField[key]) byField[key] = form.inWords(text);
         }
+        TL.notes = {};
+        for (const {key, text} of plan.notes || []) {
+            const words = form.inWords(text);
+            TL.notes[key] = TL.notes[key] ? `${TL.notes[key]} ${words}` : words;
+        }
+        TL.emit("notes", TL.notes);
         TL.emit("problems", byField);
         TL.emit("plan", plan);
     }

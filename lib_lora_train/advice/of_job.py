@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config.job import Job
-from ..config.optimizer_facts import OPTIMIZERS
+from ..config.optimizer_args import finds_own_rate
 from .dampening import dampening
 from .difficulty import DIFFICULTIES, difficulty, rank_advice
 from .steps import length_problem
@@ -35,7 +35,7 @@ def _about_brakes(job: Job) -> list[str]:
     brakes = dampening(
         width=width, height=height, network_dim=network.network_dim,
         alpha=network.network_alpha or network.network_dim, noise_offset=job.loss.noise_offset,
-        adaptive=OPTIMIZERS[job.optimizer.optimizer_type].adaptive, min_snr_gamma=job.loss.min_snr_gamma)
+        adaptive=finds_own_rate(job.optimizer), min_snr_gamma=job.loss.min_snr_gamma)
     if brakes.arrows <= _BRAKES_WORTH_A_WORD:
         return []
     names = [brake.setting.split(".")[1] for brake in brakes.brakes if brake.arrows > 0]

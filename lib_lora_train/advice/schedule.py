@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..config.groups.scheduler import SchedulerSettings
+from ..config.job import Job
+from ..config.optimizer_args import scales_by_size, sets_own_rate
+from ..config.optimizer_facts import OPTIMIZERS
 
 _TIMESCALE_WITHOUT_WARMUP = 10_000
 
@@ -13,7 +17,8 @@ _TIMESCALE_WITHOUT_WARMUP = 10_000
 def rate_factor(settings: SchedulerSettings, step: int, total_steps: int) -> float:
     """What the learning rate is multiplied with in ``step`` (from 0) of ``total_steps``.
 
-    A linear rise over the warmup, then the curve that the schedule is named after, as transformers has them.
+    A linear rise over the warmup, then the curve that the schedule is named after: those of transformers' functions of
+    the same names, of which ``get_scheduler`` drops the timescale of inverse_sqrt.
     """
     warmup = settings.warmup_steps(total_steps)
     if step < warmup:
@@ -57,3 +62,46 @@ def _stable_then_decay(settings: SchedulerSettings, step: int, total_steps: int)
         return 1.0
     lowest = settings.lr_scheduler_min_lr_ratio
     return _half_cosine(min(1.0, (step - begins) / max(1, decay))) * (1 - lowest) + lowest
+
+
+@dataclass(frozen=True)
+class DrawnRates:
+    """``points`` are (step, rate of the UNet, rate of the text encoder); ``None`` for a part that is not trained.
+
+    ``text`` says what the rates are multiplied with where that is only known in the run. No points: they are all of
+    that kind.
+    """
+
+    points: tuple[tuple[int, float | None, float | None], ...]
+    text: str = ""
+
+
+def drawn_rates(job: Job, total_steps: int) -> DrawnRates:
+    """The rates that ``job`` will be trained with, as far as they follow from its settings."""
+    optimizer = job.optimizer
+    if sets_own_rate(optimizer):
+        return DrawnRates((), f"{optimizer.optimizer_type} sets the rate by itself, from the step and from how big the "
+                              "weights are.")
+    unet, text_encoder = trained_rates(job)
+    points = tuple((step, unet and unet * factor, text_encoder and text_encoder * factor)
+                   for step, factor in schedule_points(job.scheduler, total_steps))
+    if OPTIMIZERS[optimizer.optimizer_type].one_rate:
+        return DrawnRates(points, f"{optimizer.optimizer_type} multiplies this with the rate that it finds.")
+    by_size = scales_by_size(optimizer)
+    return DrawnRates(points, "AdaFactor multiplies this with how big the weights of a layer are." if by_size else "")
+
+
+def trained_rates(job: Job) -> tuple[float | None, float | None]:
+    """The rates of UNet and first text encoder before the schedule; ``None`` for a part that is not trained.
+
+    A part whose rate is 0 is not trained. Optimizers with one rate use the UNet's for both.
+    """
+    unet: float | None = job.optimizer.unet_rate or None
+    text_encoder: float | None = job.optimizer.text_encoder_rate or None
+    if job.network.network_train_text_encoder_only:
+        unet = None
+    if job.network.network_train_unet_only:
+        text_encoder = None
+    if OPTIMIZERS[job.optimizer.optimizer_type].one_rate and unet is not None and text_encoder is not None:
+        text_encoder = unet
+    return unet, text_encoder

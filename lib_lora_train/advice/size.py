@@ -97,6 +97,11 @@ def trained_values(shapes: Mapping[str, Sequence[int]], settings: NetworkSetting
     return sum(sum(_tensors(settings, layer)[0].values()) for layer in _layers(shapes) if _has(settings, layer))
 
 
+def lokr_layers(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> Iterator[dict[str, int]]:
+    """The tensors of each layer of a LoKR, by how many numbers they have: ``_a`` and ``_b`` where a factor is split."""
+    yield from (_tensors(settings, layer)[0] for layer in _layers(shapes) if _has(settings, layer))
+
+
 def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
     """The size of a file with the tensors of another one, whose ``shapes`` these are."""
     return _METADATA_BYTES + sum(math.prod(shape) * _BYTES[precision] + len(name) + _HEADER_BYTES_PER_TENSOR

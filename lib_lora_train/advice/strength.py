@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.groups.optimizer import OptimizerSettings
-from ..config.optimizer_facts import OPTIMIZERS
+from ..config.optimizer_args import finds_own_rate
 
 _FLEXIBLE = 0.8  # a faithful LoRA is often lowered so far for more freedom, which is no fault
 
@@ -34,7 +34,7 @@ def strength_advice(unet: float, text_encoder: float, optimizer: OptimizerSettin
     sentences = [_reading("UNet", unet), _reading("text encoder", text_encoder)]
     if unet == 1 and text_encoder == 1:
         return StrengthAdvice({}, ("It works best at 1 and 1: keep it as it is.",))
-    if OPTIMIZERS[optimizer.optimizer_type].adaptive:
+    if finds_own_rate(optimizer):
         changes, why = _epochs(unet, best_epochs or epochs)
     else:
         changes, why = _rates(unet, text_encoder, optimizer)

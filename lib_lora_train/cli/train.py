@@ -33,7 +33,9 @@ def train_command(arguments: list[str]) -> int:
     try:
         job = load_job(options.job, options.settings, run.changes_file if run is not None else None)
         if options.check:
-            return _check(job)
+            from .check import check
+
+            return check(job)
     except ConfigError as problem:
         if run is not None:
             note_error(run, problem)
@@ -87,9 +89,20 @@ def carry_out(job: Job, run: RunFolder) -> int:
         reporter = Reporter(events)
         reporter.say(f"The run's folder is {run.path}")
         shapes = read_shapes(Path(job.base.checkpoint))
-        fitted, switched = fit(shapes or {}, job)
-        tell_memory(shapes, job, fitted, switched, reporter)
+        fitted, switched = fit(shapes or {}, job) if _on_gpu(job) else (job, [])
+        if _on_gpu(job):
+            tell_memory(shapes, job, fitted, switched, reporter)
         return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted)) else 1
+
+
+def _on_gpu(job: Job) -> bool:
+    """Whether ``job`` asks for a limit of memory that its device has; a device that is not there is reported later."""
+    from ..training.precision import resolve_device
+
+    try:
+        return job.training.fit_in_gb is not None and resolve_device(job.training.device).type != "cpu"
+    except ConfigError:
+        return False
 
 
 def tell_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, switched: list[str],
@@ -115,18 +128,6 @@ def stop_on_signals(run: RunFolder) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask_to_stop)
-
-
-def _check(job: Job) -> int:
-    from ..batches.plan import plan_of
-    from ..pictures.scan import scan_dataset
-
-    dataset = scan_dataset(job.dataset)
-    plan = plan_of(job.dataset, dataset, job.training)
-    print(f"{len(dataset.pictures)} pictures, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
-    for left_out in dataset.left_out:
-        print(f"Left out: {left_out.path}: {left_out.reason}")
-    return 0
 
 
 def note_error(run: RunFolder, problem: ConfigError) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import ConfigError
 from .check_network import network_problems
 from .job import Job
+from .optimizer_args import finds_own_rate, parse_arguments
 from .optimizer_facts import OPTIMIZERS
 
 _HIGHEST_FIXED_RATE = 0.05
@@ -15,7 +17,7 @@ def problems_of(job: Job) -> list[str]:
     """Every contradiction between settings, one sentence each; empty if the job can be run."""
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
-    problems += _loss_problems(job) + _rate_problems(job) + _fused_problems(job)
+    problems += _loss_problems(job) + _optimizer_problems(job) + _rate_problems(job) + _fused_problems(job)
     problems += network_problems(job.network, job.optimizer) + _known_caption_problems(job)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
@@ -158,10 +160,24 @@ def _fused_problems(job: Job) -> list[str]:
     return [f"{name} does not go with {reason}, or switch it off." for reason in against]
 
 
+def _optimizer_problems(job: Job) -> list[str]:
+    optimizer = job.optimizer
+    try:
+        given = parse_arguments(optimizer.optimizer_args)
+    except ConfigError as problem:
+        return [str(problem)]
+    if "lr" in given:
+        return [f"optimizer.optimizer_args has lr={given['lr']}. Set optimizer.learning_rate instead."]
+    if optimizer.d_coef is not None and "d_coef" in given:
+        return [f"optimizer.d_coef is {optimizer.d_coef:g}, and optimizer_args has d_coef={given['d_coef']}. Give it "
+                "once only."]
+    return []
+
+
 def _rate_problems(job: Job) -> list[str]:
     """A rate of 1 is right for adaptive optimizers, and stays behind when another is chosen."""
     optimizer = job.optimizer
-    if OPTIMIZERS[optimizer.optimizer_type].adaptive or optimizer.optimizer_type.startswith("SGD"):
+    if finds_own_rate(optimizer) or optimizer.optimizer_type.startswith("SGD"):
         return []
     rates = {"learning_rate": optimizer.learning_rate, "unet_lr": optimizer.unet_lr,
              "text_encoder_lr": optimizer.text_encoder_lr, "text_encoder_lr2": optimizer.text_encoder_lr2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..blocks.lists import read_blocks
 from .groups.network import DYLORA, IA3, LIERLA, LOKR, NETWORK_TYPES, WITH_UP_AND_DOWN, NetworkSettings
 from .groups.optimizer import OptimizerSettings
+from .optimizer_args import sets_own_rate
 from .optimizer_facts import OPTIMIZERS
 
 _EMPTY = NetworkSettings()
@@ -92,8 +93,7 @@ def _problems_of_size(network: NetworkSettings, block: str | None, spatial: bool
 
 def _one_rate_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> list[str]:
     optimizer_type = optimizer.optimizer_type
-    own_rate = optimizer_type == "AdaFactor" and "relative_step=False" not in optimizer.optimizer_args
-    if not OPTIMIZERS[optimizer_type].one_rate and not own_rate:
+    if not OPTIMIZERS[optimizer_type].one_rate and not sets_own_rate(optimizer):
         return []
     problems = []
     if (network.loraplus_lr_ratio or 1) != 1:

@@ -13,7 +13,8 @@ class OptimizerFacts:
     ``one_rate``: it cannot train UNet and text encoder at different rates. ``twin``: the same method without 8 bit.
     ``arguments``: the guide's required arguments (section Optimizers), else the library's own where none are named.
     ``state_bytes``: what it remembers of each trained value on the GPU, in bytes. ``per_parameter``: a step of one
-    parameter does not depend on the others, so that each can be taken alone.
+    parameter does not depend on the others, so that each can be taken alone. ``own_schedule``: with ``relative_step``
+    it follows a schedule of its own, and uses no rate that is given.
     """
 
     note: str
@@ -24,6 +25,7 @@ class OptimizerFacts:
     twin: str | None = None
     state_bytes: float = 8
     per_parameter: bool = True
+    own_schedule: bool = False
 
     @property
     def eight_bit(self) -> bool:
@@ -50,7 +52,7 @@ OPTIMIZERS: dict[str, OptimizerFacts] = {
                                       twin="SGDNesterov", state_bytes=1),
     "AdaFactor": OptimizerFacts("adaptive in very little memory; it has its own schedule, and learns gently",
                                 "very low", {"relative_step": True, "scale_parameter": True, "warmup_init": True},
-                                adaptive=True, state_bytes=0.1),
+                                adaptive=True, state_bytes=0.1, own_schedule=True),
     "DAdaptAdam": OptimizerFacts("finds the rate by itself; leave the rates at 1 and the schedule constant", "high",
                                  _DADAPT, adaptive=True, one_rate=True, per_parameter=False, state_bytes=12),
     "DAdaptLion": OptimizerFacts("Lion that finds the rate by itself; leave the rates at 1", "high",

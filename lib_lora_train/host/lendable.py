@@ -25,7 +25,9 @@ class Unlendable(Exception):
 def way_of(job: Job, device: str) -> str:
     """``lent`` or ``copy``, for a webui on ``device``. Raises ``Unlendable`` if it is neither."""
     wanted = job.training.webui_model
-    if job.training.base_weights != "full" or job.training.weights_on_cpu or job.training.fit_in_gb is not None:
+    on_gpu = _kind(device) != "cpu"
+    if job.training.base_weights != "full" or (
+            on_gpu and (job.training.weights_on_cpu or job.training.fit_in_gb is not None)):
         raise Unlendable("the run keeps its weights in a way of its own (base_weights, weights_on_cpu or fit_in_gb)")
     if not _same_device(device, job.training.device):
         raise Unlendable(f"the webui's model is on {device} and the run on {job.training.device}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ..errors import CheckpointError
+from .family import SD2, SD2_V, Family, tell_family
 
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 _IN_METADATA = {"v": VELOCITY, "v_prediction": VELOCITY, "epsilon": EPSILON, "eps": EPSILON}
@@ -23,6 +24,17 @@ class Prediction:
 
     kind: str
     told_by: str
+
+
+def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
+              metadata: Mapping[str, str]) -> tuple[Family, Prediction | None]:
+    """The family of the checkpoint ``path`` and what it says that it predicts, from its header.
+
+    Raises ``CheckpointError`` if it cannot be trained on.
+    """
+    family = tell_family(path, {name: tuple(shape) for name, shape in shapes.items()})
+    told = told_prediction(path, shapes.keys(), metadata)
+    return (SD2_V if family is SD2 and told is not None and told.kind == VELOCITY else family), told
 
 
 def told_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.job import Job
 from ..config.load import load_job, read_file
-from ..config.optimizer_facts import OPTIMIZERS
+from ..config.optimizer_args import finds_own_rate, sets_own_rate
 from ..config.text_yaml import write_yaml
 from ..errors import RunError
 from ..files.atomic import write_atomically
@@ -89,7 +89,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
     now = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
     return Continuation(name, from_step, steps, total, epochs, seconds, job.optimizer.unet_rate,
                         job.optimizer.text_encoder_rate, now / before if before else 1.0,
-                        job.optimizer.optimizer_type, OPTIMIZERS[job.optimizer.optimizer_type].adaptive,
+                        job.optimizer.optimizer_type, finds_own_rate(job.optimizer),
                         job.scheduler.lr_scheduler, changes)
 
 
@@ -113,14 +113,9 @@ def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
     if wish.rate_factor is not None and not 0 < wish.rate_factor <= 10:
         raise RunError(f"The learning rate cannot be multiplied by {wish.rate_factor:g}. Give a number above 0, "
                        "at most 10.")
-    if wish.rate_factor not in (None, 1) and _finds_own_rate(load_job(run.job_file)):
+    if wish.rate_factor not in (None, 1) and sets_own_rate(load_job(run.job_file).optimizer):
         raise RunError("AdaFactor uses no learning rate that is given while relative_step is on, so it cannot go on at "
                        "another. Go on as it was, or start a new run with another optimizer.")
-
-
-def _finds_own_rate(job: Job) -> bool:
-    given = [argument.replace(" ", "") for argument in job.optimizer.optimizer_args]
-    return "relative_step" in OPTIMIZERS[job.optimizer.optimizer_type].arguments and "relative_step=False" not in given
 
 
 def _rates(job: Job, factor: float) -> dict[str, float]:

@@ -43,9 +43,6 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
         reporter.warning(f"dataset.resolution is {job.dataset.resolution}, but {family.name} draws pictures of about "
                          f"{family.resolution} pixels: what it learns at this size will look coarse there. Raise it "
                          f"to {family.resolution}.")
-    if job.base.clip_skip != 1 and not family.follows_clip_skip:
-        reporter.say(f"CLIP skip {job.base.clip_skip} has no effect: {family.name} always reads the last layer but "
-                     "one, here as in the webui.")
     return base
 
 

@@ -48,14 +48,11 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
 
     Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if faces are wanted and cannot be looked for.
     """
-    if settings.alpha_mask and not any(picture.has_alpha for picture in plan.pictures):
-        reporter.warning("alpha_mask is on, but no picture has an alpha channel, so all of each is learned.")
     changing = changes_pixels(settings)
     if not changing:
         return encode(plan, model, settings, reporter, "Encoding the pictures", progress)
-    on_disk = " and cache_latents_to_disk has no effect" if settings.cache_latents_to_disk else ""
     reporter.warning(f"With {' and '.join(changing)} pictures look different each time, so they cannot be encoded "
-                     f"once: each step encodes its own, which is slower, the VAE stays in memory{on_disk}.")
+                     f"once: each step encodes its own, which is slower, and the VAE stays in memory.")
     fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
     reporter.phase("latents", "Checking the pictures", total=len(plan.pictures))
     fresh.check(progress)

@@ -26,14 +26,15 @@ from .step import Learner
 _NEARLY_FULL = 0.02
 
 
-def wants_stored_weights(settings: TrainingSettings) -> bool:
-    """Whether the base's weights are kept in another way than as they are, or may have to be."""
-    return settings.base_weights != "full" or settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
+def wants_stored_weights(settings: TrainingSettings, device: torch.device) -> bool:
+    """Whether the base's weights are kept in another way than as they are, or may have to be to fit on a GPU."""
+    to_fit = settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
+    return settings.base_weights != "full" or (to_fit and device.type != "cpu")
 
 
 def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device) -> None:
     """Keep the weights of the UNet's and the text encoder's blocks as ``settings`` say; before a network is made."""
-    if not wants_stored_weights(settings):
+    if not wants_stored_weights(settings, device):
         return
     for network in frozen_networks(base):
         store_weights(network, settings.base_weights)

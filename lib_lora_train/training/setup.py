@@ -11,10 +11,12 @@ from pathlib import Path
 
 from diffusers import DDPMScheduler
 
+from ..advice.optimizer_guards import with_d_coef
+from ..advice.surroundings import plan_facts
 from ..batches.batches import Batch, load_batch
 from ..batches.captions import plain_caption
 from ..batches.latents import LatentSource
-from ..batches.plan import TrainingPlan, held_out_pictures, plan_of, validation_plan_of
+from ..batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of, validation_plan_of
 from ..batches.summary import summarize
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
@@ -38,6 +40,7 @@ from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .holding import Boundary
 from .memory import checkpoint_gradients, dry_step, limit_gpu, prove, store_base
 from .model import TrainedModel
+from .notes import report_notes
 from .optimizers.create import RatedParameters, make_optimizer
 from .optimizers.fused import FusedSteps
 from .optimizers.schedules import make_schedule
@@ -72,20 +75,25 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     reporter.phase("dataset", "Looking at the pictures")
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
-    held_out = _held_out_plan(job, dataset)
+    held_out = held_out_plan(job, dataset)
     _report_problems(dataset, reporter)
     job = with_free_name(job, run, reporter)
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
     boundary = Boundary(run, reporter)
-    base = fitted_base(job, load_weights(job, run, accelerator, boundary, reporter), reporter)
+    loaded = load_weights(job, run, accelerator, boundary, reporter)
+    base = fitted_base(job, loaded, reporter)
     hashes = _hashes_in_background(base)
     limit_gpu(job.training, accelerator.device)
     store_base(base, job.training, accelerator.device)
     tokenizer = Tokenizer(find_vocabulary())
-    _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
-    job, network = _network(job, base, reporter)
+    longest = _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
+    facts = plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
+                       lambda settings: fits_of(settings, plan.pictures), longest)
+    asked, (job, network) = job, _network(job, base, reporter)
+    report_notes(asked, job.network, loaded, facts, accelerator.device.type, run, reporter)
+    job = with_d_coef(job)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
     model = TrainedModel(base, network, tokenizer, accelerator, _schedule_of(base, job), job.base.clip_skip,
                          job.base.max_token_length, network.trains_text_encoder)
@@ -93,11 +101,11 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     if job.training.cache_text_encoder_outputs:
         plans = [plan] if held_out is None else [plan, held_out]
         model = with_known_captions(model, job, plans, reporter, encoded)
-    del base  # its text encoders may not be needed any more
+    del base, loaded  # their text encoders may not be needed any more
     if job.training.gradient_checkpointing:
         checkpoint_gradients(model, job.training.checkpointing_blocks)
     begins = schedule_begins(run)
-    learner = make_learner(model, job, plan.total_steps - begins, reporter.warning)
+    learner = make_learner(model, job, plan.total_steps - begins)
 
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
@@ -144,7 +152,7 @@ def schedule_begins(run: RunFolder) -> int:
     return finished[-1] if finished else 0
 
 
-def _held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
+def held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
     """The validation pictures in buckets, each once: a folder's, or a share of ``dataset``; ``None`` without any."""
     if job.dataset.validation_data_dir:
         settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir, reg_data_dir=None)
@@ -183,13 +191,16 @@ def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
 
 
 def _report_long_captions(dataset: Dataset, settings: DatasetSettings, tokenizer: Tokenizer, limit: int,
-                          reporter: Reporter) -> None:
-    long = [picture.path.name for picture in (*dataset.pictures, *dataset.regularization)
-            if tokenizer.count_tokens(plain_caption(picture, settings)) > limit]
+                          reporter: Reporter) -> int:
+    """Warn of captions with more tokens than ``limit``; returns how many the longest has."""
+    counts = {picture: tokenizer.count_tokens(plain_caption(picture, settings))
+              for picture in (*dataset.pictures, *dataset.regularization)}
+    long = [picture.path.name for picture, count in counts.items() if count > limit]
     if long:
         shown = ", ".join(long[:3]) + (" …" if len(long) > 3 else "")
         reporter.warning(f"{len(long)} captions have more than {limit} tokens and are cut there: {shown}. Raise "
                          "base.max_token_length or shorten them.")
+    return max(counts.values())
 
 
 def _hashes_in_background(base: BaseModel) -> Future[ModelHashes]:
@@ -210,13 +221,18 @@ def _schedule_of(base: BaseModel, job: Job) -> DDPMScheduler:
     return noise_schedule(base.prediction_type, zero_terminal_snr=pure_at_end)
 
 
-def make_learner(model: TrainedModel, job: Job, scheduled_steps: int, warn: Callable[[str], None]) -> Learner:
+def _noted(text: str) -> None:
+    """What ``make_optimizer`` warns of stands among the notes on the job already."""
+
+
+def make_learner(model: TrainedModel, job: Job, scheduled_steps: int,
+                 warn: Callable[[str], None] = _noted) -> Learner:
     """``model`` with the optimizer and the schedule of ``job``; ``warn`` is told where a rate given is not used."""
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
-    optimizer = make_optimizer(groups, job.optimizer, warn)
+    optimizer = make_optimizer(groups, job.optimizer, warn, job.scheduler)
     schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
     fused = None
     if job.training.fused_backward_pass:

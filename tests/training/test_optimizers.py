@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +12,20 @@ import prodigyopt
 import pytest
 import schedulefree
 import torch
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import optimization as schedules
 from transformers.optimization import Adafactor
 
-from lib_lora_train.advice.schedule import rate_factor
+from lib_lora_train.advice.optimizer_guards import with_d_coef
+from lib_lora_train.advice.schedule import drawn_rates, rate_factor
+from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.groups.scheduler import LR_SCHEDULERS, SchedulerSettings
+from lib_lora_train.config.job import Job
+from lib_lora_train.config.optimizer_args import parse_arguments, sets_own_rate
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
 from lib_lora_train.errors import ConfigError
-from lib_lora_train.training.optimizers.create import (
-    RatedParameters,
-    effective_rate,
-    make_optimizer,
-    parse_arguments,
-)
+from lib_lora_train.training.optimizers.create import RatedParameters, effective_rate, make_optimizer
 from lib_lora_train.training.optimizers.schedules import make_schedule
 
 RATE = 1e-2
@@ -154,3 +156,139 @@ def test_the_rate_that_is_trained_with_is_the_one_that_is_drawn(name, warmup):
         assert optimizer.param_groups[0]["lr"] == pytest.approx(rate_factor(settings, step, 40), abs=1e-12)
         optimizer.step()
         schedule.step()
+
+
+# Every pair of optimizer and schedule: no crash, and the rate that reaches the weights is the one that is drawn.
+
+TOTAL = 12
+PAIRS = [(name, schedule, warmup) for name in OPTIMIZERS for schedule in LR_SCHEDULERS for warmup in (0.0, 3.0)]
+
+
+def paired_job(name: str, schedule: str, warmup: float, *arguments: str, **optimizer: Any) -> Job:
+    rate = 1.0 if OPTIMIZERS[name].adaptive and not arguments else RATE
+    scheduler = SchedulerSettings(lr_scheduler=schedule, lr_warmup_steps=warmup, lr_scheduler_num_cycles=2,
+                                  lr_scheduler_power=2.0, lr_scheduler_min_lr_ratio=0.1, lr_scheduler_timescale=5,
+                                  lr_decay_steps=4)
+    return Job(optimizer=OptimizerSettings(**{"optimizer_type": name, "optimizer_args": list(arguments),
+                                              "learning_rate": rate, **optimizer}), scheduler=scheduler)
+
+
+def rates_of(job: Job) -> tuple[list[tuple[float, float]], list[torch.nn.Parameter]]:
+    """The rates of UNet and text encoder that the optimizer has in each step, and what is trained."""
+    parts = [RatedParameters("unet", [quadratic(64, 64)], job.optimizer.unet_rate),
+             RatedParameters("text_encoder", [quadratic(64, 64)], job.optimizer.text_encoder_rate)]
+    optimizer = make_optimizer(parts, job.optimizer, lambda text: None, job.scheduler)
+    schedule = make_schedule(optimizer, job.scheduler, TOTAL)
+    seen = []
+    for _ in range(TOTAL):
+        seen.append(tuple(group["lr"] for group in optimizer.param_groups))
+        optimizer.zero_grad()
+        sum(((parameter - 1) ** 2).sum() for part in parts for parameter in part.parameters).backward()
+        optimizer.step()
+        schedule.step()
+    return seen, [part.parameters[0] for part in parts]
+
+
+@pytest.mark.parametrize("name, schedule, warmup", PAIRS)
+def test_every_optimizer_trains_with_every_schedule_at_the_rates_that_are_drawn(name, schedule, warmup):
+    job = paired_job(name, schedule, warmup, text_encoder_lr=0.5 if OPTIMIZERS[name].adaptive else RATE / 2)
+    seen, trained = rates_of(job)
+    assert all(torch.isfinite(parameter).all() for parameter in trained)
+    drawn = drawn_rates(job, TOTAL)
+    if sets_own_rate(job.optimizer):
+        assert drawn.points == () and "by itself" in drawn.text
+        return
+    assert [point[1:] for point in drawn.points] == [pytest.approx(rates, abs=1e-12) for rates in seen]
+    assert ("multiplies" in drawn.text) == OPTIMIZERS[name].adaptive
+
+
+@pytest.mark.parametrize("schedule", LR_SCHEDULERS)
+def test_adafactor_with_its_own_rate_trains_alike_whatever_the_schedule(schedule):
+    constant = rates_of(paired_job("AdaFactor", "constant", 0.0))[1]
+    assert all(map(torch.equal, rates_of(paired_job("AdaFactor", schedule, 3.0, learning_rate=0.3))[1], constant))
+
+
+@pytest.mark.parametrize("rate", [1e-3, 2e-3])
+@pytest.mark.parametrize("given", ["relative_step=False", "relative_step=false", "relative_step = False",
+                                   "relative_step=0"])
+def test_adafactor_without_its_own_rate_trains_at_the_rate_that_is_given(given, rate):
+    ours, theirs = quadratic(), quadratic()
+    settings = OptimizerSettings(optimizer_type="AdaFactor", optimizer_args=[given])
+    five_steps(make_optimizer([RatedParameters("unet", [ours], rate)], settings, pytest.fail), ours)
+    five_steps(Adafactor([theirs], lr=rate, relative_step=False, scale_parameter=False, warmup_init=False), theirs)
+    assert torch.equal(ours, theirs)
+
+
+def test_the_rate_of_adafactor_that_goes_by_size_is_shown_as_it_is():
+    parameter = quadratic()
+    settings = OptimizerSettings(optimizer_type="AdaFactor", optimizer_args=["relative_step=False",
+                                                                             "scale_parameter=True"])
+    optimizer = make_optimizer([RatedParameters("unet", [parameter], RATE)], settings, pytest.fail)
+    five_steps(optimizer, parameter)
+    size = float(optimizer.state[parameter]["RMS"])
+    assert effective_rate(optimizer.param_groups[0], optimizer) == pytest.approx(RATE * size)
+
+
+@pytest.mark.parametrize("warmup, given, wanted", [
+    (0.0, [], False), (0.1, [], True), (5.0, [], True), (0.1, ["safeguard_warmup=False"], False),
+    (0.0, ["safeguard_warmup=True"], True)])
+def test_prodigys_warmup_is_safeguarded_unless_it_is_said_otherwise(warmup, given, wanted):
+    job = paired_job("Prodigy", "constant", warmup)
+    settings = dataclasses.replace(job.optimizer, optimizer_args=given)
+    optimizer = make_optimizer([RatedParameters("unet", [quadratic()], 1.0)], settings, pytest.fail, job.scheduler)
+    assert optimizer.param_groups[0]["safeguard_warmup"] is wanted
+
+
+@pytest.mark.parametrize("network, wanted", [
+    (NetworkSettings(), 2.0), (NetworkSettings(network_dim=9), 2.0), (NetworkSettings(network_dim=8), 4.0),
+    (NetworkSettings("LyCORIS-LoKR"), 4.0), (NetworkSettings("LyCORIS-(IA)^3"), 8.0)])
+def test_d_coef_goes_by_rank_and_type_until_it_is_given(network, wanted):
+    def used(**optimizer: Any) -> float:
+        job = with_d_coef(Job(network=network, optimizer=OptimizerSettings(**optimizer)))
+        made = make_optimizer([RatedParameters("unet", [quadratic()], 1.0)], job.optimizer, pytest.fail)
+        return float(made.param_groups[0]["d_coef"])
+
+    assert used() == wanted
+    assert used(d_coef=0.7) == 0.7
+    assert used(optimizer_args=["d_coef=1.5"]) == 1.5
+
+
+TRANSFORMERS: dict[str, Callable[[torch.optim.Optimizer, int, int], LRScheduler]] = {
+    "constant": lambda o, w, n: (schedules.get_constant_schedule_with_warmup if w else
+                                 lambda o, w: schedules.get_constant_schedule(o))(o, w),
+    "constant_with_warmup": lambda o, w, n: schedules.get_constant_schedule_with_warmup(o, w),
+    "linear": lambda o, w, n: schedules.get_linear_schedule_with_warmup(o, w, n),
+    "cosine": lambda o, w, n: schedules.get_cosine_schedule_with_warmup(o, w, n),
+    "cosine_with_restarts": lambda o, w, n: schedules.get_cosine_with_hard_restarts_schedule_with_warmup(o, w, n, 3),
+    "polynomial": lambda o, w, n: schedules.get_polynomial_decay_schedule_with_warmup(o, w, n, lr_end=0, power=2.0),
+    "inverse_sqrt": lambda o, w, n: schedules.get_inverse_sqrt_schedule(o, w, timescale=50),
+    "cosine_with_min_lr": lambda o, w, n: schedules.get_cosine_with_min_lr_schedule_with_warmup(
+        o, w, n, min_lr_rate=0.1),
+    "warmup_stable_decay": lambda o, w, n: schedules.get_wsd_schedule(
+        o, num_warmup_steps=w, num_decay_steps=20, num_stable_steps=n - w - 20, min_lr_ratio=0.1),
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 12])
+@pytest.mark.parametrize("name", LR_SCHEDULERS)
+def test_the_rates_are_those_of_transformers_functions(name, warmup):
+    settings = SchedulerSettings(lr_scheduler=name, lr_warmup_steps=warmup, lr_scheduler_num_cycles=3,
+                                 lr_scheduler_power=2.0, lr_scheduler_min_lr_ratio=0.1, lr_scheduler_timescale=50,
+                                 lr_decay_steps=20)
+    ours, theirs = (torch.optim.SGD([quadratic()], lr=1.0) for _ in range(2))
+    steps = make_schedule(ours, settings, 120), TRANSFORMERS[name](theirs, warmup, 120)
+    for _ in range(120):
+        assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], abs=1e-9)
+        for optimizer, schedule in zip((ours, theirs), steps, strict=True):
+            optimizer.step()
+            schedule.step()
+
+
+def test_inverse_sqrt_falls_by_its_timescale():
+    settings = SchedulerSettings(lr_scheduler="inverse_sqrt", lr_scheduler_timescale=50)
+    optimizer = torch.optim.SGD([quadratic()], lr=1.0)
+    schedule = make_schedule(optimizer, settings, 200)
+    for _ in range(100):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.577, abs=1e-3)

@@ -32,9 +32,14 @@ class OptimizerSettings:
         None, "Learning rate of SDXL's second text encoder; empty means the same as the first's.", minimum=0.0,
         maximum=100.0, label="Second text encoder's learning rate", sd_scripts="text_encoder_lr",
         advice="Only SDXL has two; the second is the big one.")
+    d_coef: Optional[float] = setting(
+        None, "Prodigy multiplies the rate that it finds by this. Empty: 8 with (IA)^3, 4 with LoKR or a dim of 8 or "
+              "less, else 2.", minimum=0.1, maximum=10.0, label="D coefficient (d_coef)", sd_scripts="optimizer_args",
+        advice="0.5 to 2 for most networks; up to 10 for (IA)^3, LoKR and dims of 8 or less, which learn too little "
+               "otherwise.")
     optimizer_args: List[str] = setting(
         [], "Further arguments of the optimizer, each as name=value.",
-        advice='The guide\'s arguments are already the defaults; for Prodigy for example "d_coef=2".',
+        advice='The recommended arguments are already the defaults; for example "weight_decay=0.1".',
         label="Further optimizer arguments")
     max_grad_norm: float = setting(
         1.0, "Gradients are scaled down to this norm; 0 switches that off.", minimum=0.0, maximum=1000.0,

@@ -38,13 +38,18 @@ class SchedulerSettings:
         0.2, "Steps at the end in which warmup_stable_decay falls; below 1 it is a share of the run.", minimum=0.0,
         maximum=1000000.0, label="Decay of warmup_stable_decay")
 
+    @property
+    def has_warmup(self) -> bool:
+        """Whether the rate rises from zero at first."""
+        return self.lr_warmup_steps > 0
+
     def warmup_steps(self, total_steps: int) -> int:
         """``lr_warmup_steps`` in steps of a run of ``total_steps``."""
         return _steps(self.lr_warmup_steps, total_steps)
 
     def decay_steps(self, total_steps: int) -> int:
         """``lr_decay_steps`` in steps; never so many that they run into the warmup."""
-        return min(_steps(self.lr_decay_steps, total_steps), total_steps - self.warmup_steps(total_steps))
+        return max(0, min(_steps(self.lr_decay_steps, total_steps), total_steps - self.warmup_steps(total_steps)))
 
 
 def _steps(given: float, total_steps: int) -> int:

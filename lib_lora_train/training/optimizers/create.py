@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,8 @@ import torch
 from torch.nn import Parameter
 
 from ...config.groups.optimizer import OptimizerSettings
+from ...config.groups.scheduler import SchedulerSettings
+from ...config.optimizer_args import arguments_of
 from ...config.optimizer_facts import OPTIMIZERS
 from ...errors import ConfigError
 
@@ -34,9 +35,9 @@ class RatedParameters:
     rate_factor: float = 1.0
 
 
-def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings,
-                   warn: Callable[[str], None]) -> torch.optim.Optimizer:
-    """The optimizer over ``groups``; groups with a rate of 0 are left out.
+def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings, warn: Callable[[str], None],
+                   scheduler: SchedulerSettings | None = None) -> torch.optim.Optimizer:
+    """The optimizer over ``groups``; groups with a rate of 0 are left out. ``scheduler`` is what will change the rates.
 
     Where the optimizer knows only one rate, the UNet's is used for all and ``warn`` is told. Raises ``ConfigError`` if
     an argument is not one the optimizer knows, or it needs a package or a GPU that is not there.
@@ -45,7 +46,7 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     if not kept:
         raise ConfigError("Every learning rate is 0, so nothing would be trained. Set optimizer.learning_rate.")
     name = settings.optimizer_type
-    arguments = {**OPTIMIZERS[name].arguments, **parse_arguments(settings.optimizer_args)}
+    arguments = arguments_of(settings, scheduler)
     kept = _with_rates_it_can_use(name, kept, warn)
     rows = [{"params": group.parameters, "lr": group.learning_rate * group.rate_factor, "part": group.part,
              "rate_factor": group.rate_factor} for group in kept]
@@ -61,27 +62,12 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     return optimizer
 
 
-def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
-    """``["decouple=True", "betas=0.9,0.999"]`` as values. Raises ``ConfigError`` for one that is not name=value."""
-    parsed: dict[str, Any] = {}
-    for argument in arguments:
-        name, equals, text = argument.strip().strip('"').partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise ConfigError(f"optimizer.optimizer_args has {argument!r}. Write each as name=value, such as "
-                              "weight_decay=0.01.")
-        try:
-            parsed[name.strip()] = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
-            parsed[name.strip()] = text.strip()
-    return parsed
-
-
 def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> float:
     """The rate a parameter group is really trained with: d·lr for D-Adaptation and Prodigy, else lr.
 
-    AdaFactor's own rate, where it is adaptive, is the mean over its parameters.
+    AdaFactor's own rate, or its rate by the size of each tensor, is the mean over its parameters.
     """
-    if group.get("relative_step"):
+    if group.get("relative_step") or group.get("scale_parameter"):
         rates = [float(optimizer._get_lr(group, optimizer.state[parameter]))  # type: ignore[attr-defined]
                  for parameter in group["params"] if optimizer.state.get(parameter)]
         return sum(rates) / len(rates) if rates else 0.0
@@ -116,11 +102,11 @@ def _make_adafactor(rows: list[dict[str, Any]], arguments: dict[str, Any]) -> to
     from transformers.optimization import Adafactor
 
     if not arguments.get("relative_step"):
-        return Adafactor(rows, **{**arguments, "warmup_init": False})
+        return Adafactor(rows, **arguments)
     rates = [row.pop("lr") for row in rows]
     optimizer = Adafactor(rows, lr=None, **arguments)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate  # not used with relative_step, but schedules multiply it
+        group["lr"] = rate  # not used with relative_step, and None would be no rate to keep in a state
     return optimizer
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ...advice.size import read_header
+from ...advice.surroundings import PlanFacts, Surroundings
+from ...config.job import Job
 from ...errors import CheckpointError
-from ...models.family import SD2, SD2_V, Family, tell_family
-from ...models.prediction import VELOCITY, told_prediction
+from ...models.family import SD2, Family
+from ...models.prediction import VELOCITY, told_base
 
 _LONGEST_SIDE = 2
 
@@ -38,15 +40,25 @@ def facts_of(checkpoint: Path) -> FamilyFacts:
     header = read_header(checkpoint)
     if header is None:
         return FamilyFacts()
-    shapes, metadata = {name: tuple(shape) for name, shape in header[0].items()}, header[1]
     try:
-        family = tell_family(checkpoint, shapes)
-        told = told_prediction(checkpoint, shapes, metadata)
+        family = told_base(checkpoint, *header)[0]
     except CheckpointError as problem:
         return FamilyFacts(problem=str(problem))
-    if family is SD2 and told is not None and told.kind == VELOCITY:
-        family = SD2_V
     return FamilyFacts(family.name, "", _defaults(family), _unused(family))
+
+
+def surroundings(job: Job, device: str, shapes: Mapping[str, Sequence[int]], plan: PlanFacts | None) -> Surroundings:
+    """What is known around a ``job`` of the form, for a webui on ``device``; ``shapes`` are the checkpoint's."""
+    on = job.training.device if job.training.device != "auto" else device
+    header = read_header(Path(job.base.checkpoint)) if shapes else None
+    try:
+        family, told = told_base(Path(job.base.checkpoint), *header) if header else (None, None)
+    except CheckpointError:
+        family, told = None, None  # the form says what is wrong with it
+    if family is None:
+        return Surroundings(on.partition(":")[0], True, shapes=shapes, plan=plan)
+    return Surroundings(on.partition(":")[0], True, family.name, len(family.text_encoders), family.follows_clip_skip,
+                        told is not None and told.kind == VELOCITY, shapes, plan)
 
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:

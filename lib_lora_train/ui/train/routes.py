@@ -11,22 +11,26 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from ...advice.memory import GB, estimate_memory, fit
+from ...advice.notes import notes_on
 from ...advice.of_job import advice_on
-from ...advice.schedule import schedule_points
+from ...advice.schedule import drawn_rates
 from ...advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ...advice.steps import steps_hint
+from ...advice.surroundings import PlanFacts, plan_facts
 from ...batches.overview import look
-from ...batches.plan import TrainingPlan, plan_of
+from ...batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of
 from ...config.change import changed
 from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
 from ...errors import ConfigError, TrainLoraError
+from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder, file_inside
 from ..lora_files import is_for_sdxl
 from ..requests import JobRequest, LookRequest
 from ..services import THUMBNAILS, Services
+from .checkpoint_family import surroundings
 from .job_request import complete_job
 from .pace import expected_seconds
 
@@ -91,29 +95,36 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
     answer: dict[str, Any] = {
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
         "steps_hint": "", "advice": [], "output_name_final": job.save.output_name, "file_size_bytes": None,
-        "memory": None, "seconds": None, "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
+        "memory": None, "seconds": None, "notes": [], "schedule_text": "",
+        "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
     if shapes:
         problems += _family_problems(job, is_sdxl(shapes))
     if not any(problem.startswith("network.") for problem in problems):
         answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
+    facts: PlanFacts | None = None
     if job.dataset.train_data_dir:
         try:
-            plan = _plan(services, job)
+            dataset = _dataset(services, job)
+            plan = plan_of(job.dataset, dataset, job.training)
             answer.update(_totals(job, plan))
+            facts = plan_facts(plan, len(held_out_pictures(job.dataset, dataset)),
+                               lambda settings: fits_of(settings, plan.pictures))
             answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
             answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
                                          difficulty if answer["blocks"] == "sd1" else None)
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
-    return {**answer, "problems": problems}
+    around = surroundings(job, services.host.device(), shapes, facts)
+    notes = [{"key": note.key, "text": note.text} for note in notes_on(job, around)]
+    return {**answer, "notes": notes, "problems": problems}
 
 
-def _plan(services: Services, job: Job) -> TrainingPlan:
+def _dataset(services: Services, job: Job) -> Dataset:
     dataset = services.datasets.survey(_readable(job).dataset)
     errors = [problem.text for problem in dataset.problems if problem.level == "error"]
     if errors:
         raise ConfigError(errors)
-    return plan_of(job.dataset, dataset, job.training)
+    return dataset
 
 
 def _readable(job: Job) -> Job:
@@ -125,11 +136,10 @@ def _readable(job: Job) -> Job:
 
 
 def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
-    rates = job.optimizer.unet_rate, job.optimizer.text_encoder_rate
-    schedule = [[step, rates[0] * factor, rates[1] * factor]
-                for step, factor in schedule_points(job.scheduler, plan.total_steps)]
+    drawn = drawn_rates(job, plan.total_steps)
     return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
-            "schedule": schedule, "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
+            "schedule": drawn.points, "schedule_text": drawn.text,
+            "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
 
 
 def _family_problems(job: Job, checkpoint_is_sdxl: bool) -> list[str]:
@@ -155,7 +165,7 @@ def _memory(services: Services, job: Job, shapes: Mapping[str, Sequence[int]]) -
     on_gpu = services.host.device() != "cpu" and job.training.device != "cpu"
     if not on_gpu and job.training.mixed_precision == "auto":
         job = changed(job, {"training.mixed_precision": "no"})  # what the worker chooses on the CPU
-    fitted, switched = fit(shapes, job)
+    fitted, switched = fit(shapes, job) if on_gpu else (job, [])
     estimate = estimate_memory(shapes, fitted)
     if estimate is None:
         return None

@@ -132,11 +132,36 @@ def test_the_totals_follow_batch_size_epochs_and_repeats(tab):
 
 def test_the_schedule_shows_both_rates_over_the_run(tab):
     sums = check(tab, scheduler={"lr_scheduler": "cosine", "lr_warmup_steps": 4},
-                 optimizer={"learning_rate": 1e-4, "text_encoder_lr": 5e-5}, training={"max_train_steps": 100})
+                 optimizer={"optimizer_type": "AdamW", "learning_rate": 1e-4, "text_encoder_lr": 5e-5},
+                 training={"max_train_steps": 100})
     steps, unet, text = zip(*sums["schedule"], strict=True)
     assert (steps[0], steps[-1]) == (0, 99)
     assert unet[0] == 0 and max(unet) == pytest.approx(1e-4) and unet[-1] < 1e-6
     assert max(text) == pytest.approx(5e-5)
+
+
+def test_the_schedule_shows_what_the_optimizer_gets_and_no_other_rate(tab):
+    rates = {"optimizer_type": "Prodigy", "learning_rate": 1.0, "text_encoder_lr": 0.5}
+    one = check(tab, optimizer=rates)
+    assert {tuple(point[1:]) for point in one["schedule"]} == {(1.0, 1.0)}
+    assert "Prodigy multiplies this" in one["schedule_text"]
+    alone = check(tab, optimizer=rates, network={"network_train_unet_only": True})
+    assert {tuple(point[1:]) for point in alone["schedule"]} == {(1.0, None)}
+    own = check(tab, optimizer={"optimizer_type": "AdaFactor"})
+    assert own["schedule"] == [] and "by itself" in own["schedule_text"]
+
+
+@pytest.mark.parametrize("groups, key, words", [
+    ({"optimizer": {"text_encoder_lr": 0.5}}, "optimizer.text_encoder_lr", "knows one rate"),
+    ({"loss": {"adaptive_noise_scale": 0.1}}, "loss.adaptive_noise_scale", "noise_offset, which is 0"),
+    ({"scheduler": {"lr_warmup_steps": 5000}}, "scheduler.lr_warmup_steps", "has 12 steps"),
+    ({"training": {"fit_in_gb": 4}}, "training.fit_in_gb", "on the CPU"),
+    ({"optimizer": {"learning_rate": 1e-4}}, "optimizer.learning_rate", "Set it to 1"),
+])
+def test_what_does_nothing_or_little_has_a_note_by_its_setting(tab, groups, key, words):
+    notes = check(tab, **groups)["notes"]
+    assert any(note["key"] == key and words in note["text"] for note in notes), notes
+    assert check(tab)["notes"] == [] or key not in [note["key"] for note in check(tab)["notes"]]
 
 
 def test_the_name_that_will_be_used_is_told(tab):

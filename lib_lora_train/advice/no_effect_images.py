@@ -1,0 +1,141 @@
+"""Settings of images, buckets and captions that were changed and do nothing: why, one sentence each."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from ..config.groups.dataset import DatasetSettings
+from ..config.job import Job
+from .no_effect import default_of, idle, in_words
+from .surroundings import Note, PlanFacts, Surroundings
+
+_WILDCARD = re.compile(r"\{[^{}]*\|[^{}]*\}")
+
+
+def image_notes(job: Job, around: Surroundings) -> Iterator[Note]:
+    """Notes on the settings of ``dataset``."""
+    yield from _without_images(job)
+    yield from _of_captions(job)
+    if around.plan is not None:
+        yield from _of_these_images(job, around.plan)
+        yield from _of_sizes(job, around.plan)
+        yield from _of_these_captions(job, around.plan)
+
+
+def _without_images(job: Job) -> Iterator[Note]:
+    dataset = job.dataset
+    if not dataset.enable_bucket:
+        for name in ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale"):
+            yield from idle(job, f"dataset.{name}", "enable_bucket is off, so there is one size")
+    if not dataset.validation_split:
+        yield from idle(job, "dataset.validation_seed", "validation_split is 0, so it chooses nothing")
+    if dataset.color_aug or dataset.random_crop or dataset.face_crop_aug_range:
+        yield from idle(job, "dataset.cache_latents_to_disk", "with color_aug, random_crop or face_crop_aug_range "
+                                                              "images differ each time, so there is nothing to keep")
+
+
+def _of_captions(job: Job) -> Iterator[Note]:
+    dataset = job.dataset
+    if dataset.use_folder_name:
+        yield from idle(job, "dataset.caption_extension", "with use_folder_name no caption file is read")
+    if not moves_tags(dataset):
+        still = "tags are neither shuffled nor left out"
+        if not dataset.keep_tokens_separator:
+            yield from idle(job, "dataset.caption_separator", f"{still}, so it is only used to count tags")
+        yield from idle(job, "dataset.keep_tokens", f"{still}, so all keep their place")
+        if any(own.keep_tokens is not None for own in dataset.by_folder.values()):
+            yield Note("dataset.concept_settings", "dataset.concept_settings gives folders their own keep_tokens, "
+                                                   f"which change nothing: {still}.")
+    if not dataset.token_warmup_step:
+        yield from idle(job, "dataset.token_warmup_min", "token_warmup_step is 0, so captions are whole from the start")
+
+
+def moves_tags(dataset: DatasetSettings) -> bool:
+    """Whether captions are taken apart into tags."""
+    return bool(dataset.shuffle_caption or dataset.caption_tag_dropout_rate or dataset.token_warmup_step)
+
+
+def _of_these_images(job: Job, plan: PlanFacts) -> Iterator[Note]:
+    dataset, own = job.dataset, [image for image in plan.images if not image.regularization]
+    if dataset.validation_split and not plan.held_out:
+        yield Note("dataset.validation_split", f"dataset.validation_split is {dataset.validation_split:g}, but of "
+                                               f"{len(own)} images none can be held out.")
+    if all(image.concept or image.own.dataset_repeats is not None or image.repeats != dataset.dataset_repeats
+           for image in own):
+        yield from idle(job, "dataset.dataset_repeats", "every folder says its own repeats")
+    if all(image.own.flip_aug is not None for image in plan.images):
+        yield from idle(job, "dataset.flip_aug", "concept_settings says it for every folder")
+    if dataset.alpha_mask and not any(image.has_alpha for image in plan.images):
+        yield from idle(job, "dataset.alpha_mask", "no picture has an alpha channel, so all of each is learned")
+    if dataset.random_crop and not plan.cuts:
+        yield from idle(job, "dataset.random_crop", "every image fills its bucket, so nothing is cut off")
+    if dataset.train_batch_size > plan.fullest_bucket:
+        yield Note("dataset.train_batch_size", f"dataset.train_batch_size is {dataset.train_batch_size}, but no bucket "
+                                               f"has more than {plan.fullest_bucket} images, repeats counted, so no "
+                                               "batch is bigger than that.")
+
+
+def _of_sizes(job: Job, plan: PlanFacts) -> Iterator[Note]:
+    """Bucket settings with which every image has the size that it has with their default."""
+    dataset = job.dataset
+    if not dataset.enable_bucket:
+        names: tuple[str, ...] = ("enable_bucket",)
+    elif dataset.max_bucket_reso == 2 * max(dataset.size):  # what goes with a bigger resolution
+        names = ("min_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
+    else:
+        names = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
+    now = plan.sizes_with(dataset)
+    for name in names:
+        default = default_of(f"dataset.{name}")
+        with_default = dataclasses.replace(dataset, **{name: default})
+        if with_default != dataset and plan.sizes_with(with_default) == now:
+            yield from idle(job, f"dataset.{name}", f"every picture gets the same size as with {in_words(default)}")
+
+
+def _of_these_captions(job: Job, plan: PlanFacts) -> Iterator[Note]:
+    dataset, own = job.dataset, [image for image in plan.images if not image.regularization]
+    lines = [line for image in plan.images for line in (image.caption_lines or (image.caption,))]
+    if dataset.enable_wildcard and not any(_WILDCARD.search(line) for line in lines) and all(
+            len(image.caption_lines) < 2 for image in plan.images):
+        yield from idle(job, "dataset.enable_wildcard", "no caption has {several|words} or more than one line")
+    mark = dataset.keep_tokens_separator
+    if mark and not any(mark in line for line in (*lines, dataset.caption_prefix, dataset.caption_suffix)):
+        yield from idle(job, "dataset.keep_tokens_separator", f"no caption has {mark} in it")
+    yield from _of_free_tags(job, plan)
+    if moves_tags(dataset):
+        if all(image.own.keep_tokens is not None for image in own):
+            yield from idle(job, "dataset.keep_tokens", "concept_settings says it for every folder")
+        elif mark and all(mark in line for line in lines):
+            yield from idle(job, "dataset.keep_tokens", f"every caption has {mark} in it, which decides")
+    if dataset.caption_dropout_every_n_epochs > plan.epochs:
+        yield from idle(job, "dataset.caption_dropout_every_n_epochs", f"the run has only {plan.epochs} epochs")
+    warmup = dataset.token_warmup_step
+    if 0 < warmup < 1 and int(warmup * plan.total_steps) == 0:
+        yield from idle(job, "dataset.token_warmup_step", f"it is less than one of {plan.total_steps} steps")
+
+
+def _of_free_tags(job: Job, plan: PlanFacts) -> Iterator[Note]:
+    """What is done to tags, where no caption has tags enough for it."""
+    dataset = job.dataset
+    counts = [(len(_tags(line, dataset.caption_separator)),
+               dataset.keep_tokens if image.own.keep_tokens is None else image.own.keep_tokens)
+              for image in plan.images for line in (image.caption_lines or (image.caption,))]
+    if dataset.keep_tokens_separator or dataset.caption_prefix or dataset.caption_suffix:
+        return  # they add tags or part them in another way
+    most, free = max(count for count, _ in counts), max(count - kept for count, kept in counts)
+    if most <= 1 and moves_tags(dataset):
+        yield from idle(job, "dataset.caption_separator", "no caption has more than one tag")
+        yield from idle(job, "dataset.keep_tokens", "no caption has more than one tag")
+    if free <= 1:
+        yield from idle(job, "dataset.shuffle_caption", "no caption has two tags behind the kept ones")
+    if free <= 0:
+        yield from idle(job, "dataset.caption_tag_dropout_rate", "no caption has a tag behind the kept ones")
+    if free <= dataset.token_warmup_min:
+        yield from idle(job, "dataset.token_warmup_step", "no caption has more tags behind the kept ones than "
+                                                          f"token_warmup_min, {dataset.token_warmup_min}")
+
+
+def _tags(caption: str, separator: str) -> list[str]:
+    return [tag for tag in caption.split(separator) if tag.strip()]

@@ -1,0 +1,36 @@
+"""What is worth knowing of a job before it runs: settings that have no effect, and ones that do not go together.
+
+One list for all: ``--check``, the start of a run, and the form, which shows each note beside its setting.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config.groups.network import NetworkSettings
+from ..config.job import Job
+from .no_effect import no_effect_notes
+from .no_effect_images import image_notes
+from .optimizer_guards import guard_notes
+from .surroundings import Note, Surroundings
+
+__all__ = ["Note", "Surroundings", "notes_on"]
+
+
+def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = None) -> list[Note]:
+    """Every note on ``job``; none if there are settings that cannot be read, which ``problems_of`` names.
+
+    ``network``: the type and sizes of the LoRA file to continue from, where they are known.
+    """
+    if not _can_be_read(job):
+        return []
+    as_trained = job if network is None else dataclasses.replace(job, network=network)
+    return [*no_effect_notes(job, around), *image_notes(job, around), *guard_notes(as_trained)]
+
+
+def _can_be_read(job: Job) -> bool:
+    try:
+        job.dataset.size, job.dataset.by_folder, job.network.size_of(None, spatial=False)
+    except ValueError:
+        return False
+    return True

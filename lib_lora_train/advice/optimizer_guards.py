@@ -1,0 +1,134 @@
+"""Combinations of optimizer, rate, schedule and network that run, and teach little or too much."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..config.groups.network import IA3, LOKR, NetworkSettings
+from ..config.groups.optimizer import OptimizerSettings
+from ..config.job import Job
+from ..config.optimizer_args import arguments_of, finds_own_rate, parse_arguments, scales_by_size, sets_own_rate
+from ..config.optimizer_facts import OPTIMIZERS
+from ..errors import ConfigError
+from .schedule import trained_rates
+from .surroundings import Note
+
+LOW_RANK = 8
+_USUAL, _LOW, _IA3 = 2.0, 4.0, 8.0
+_LOWEST_FACTOR, _HIGHEST_FACTOR = 0.01, 5.0
+_LEAST_FOR_IA3 = 5e-4
+_BY_DIRECTION = ("Lion", "Lion8bit", "AdaFactor")
+DEFAULT_NORM = OptimizerSettings().max_grad_norm
+
+
+def proposed_d_coef(network: NetworkSettings) -> tuple[float, str]:
+    """Prodigy's ``d_coef`` for a type and rank of network, and what it is for, in words.
+
+    0.5 to 2 for most; up to 10 where a network learns little of each step: (IA)^3 (8 to 10), LoKR, ranks up to 8.
+    """
+    if network.network_type == IA3:
+        return _IA3, IA3
+    if network.network_type == LOKR:
+        return _LOW, LOKR
+    if network.network_dim <= LOW_RANK:
+        return _LOW, f"a dim of {network.network_dim}"
+    return _USUAL, f"a dim of {network.network_dim}"
+
+
+def with_d_coef(job: Job) -> Job:
+    """``job`` with ``optimizer.d_coef`` as proposed, where Prodigy is used and it is not given."""
+    if job.optimizer.optimizer_type != "Prodigy" or _given_d_coef(job) is not None:
+        return job
+    d_coef = proposed_d_coef(job.network)[0]
+    return dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, d_coef=d_coef))
+
+
+def guard_notes(job: Job) -> Iterator[Note]:
+    """What is worth knowing of the optimizer as it is set, one sentence each."""
+    try:
+        arguments_of(job.optimizer)
+    except ConfigError:
+        return  # problems_of names what cannot be read
+    yield from _about_factor(job)
+    yield from _about_d_coef(job)
+    yield from _about_schedule(job)
+    yield from _about_adafactor(job)
+    if job.optimizer.optimizer_type in _BY_DIRECTION and job.optimizer.max_grad_norm not in (0, DEFAULT_NORM):
+        yield Note("optimizer.max_grad_norm", f"optimizer.max_grad_norm does little with {job.optimizer.optimizer_type}"
+                                              ", which goes by the direction of the gradient, not by its size.")
+    rates = [rate for rate in trained_rates(job) if rate is not None]
+    if job.network.network_type == IA3 and not finds_own_rate(job.optimizer) and max(rates, default=1) < _LEAST_FOR_IA3:
+        yield Note("optimizer.learning_rate", f"optimizer.learning_rate: at {max(rates):g} (IA)^3 learns next to "
+                                              "nothing. It needs 8 to 10 times the usual rate, about 0.001.")
+
+
+def _about_factor(job: Job) -> Iterator[Note]:
+    optimizer = job.optimizer
+    if not OPTIMIZERS[optimizer.optimizer_type].one_rate:
+        return
+    unet, text_encoder = trained_rates(job)
+    rate = text_encoder if unet is None else unet
+    own = "optimizer.text_encoder_lr" if unet is None else "optimizer.unet_lr"
+    key = "optimizer.learning_rate" if getattr(optimizer, own.split(".")[1]) is None else own
+    if rate is not None and rate < _LOWEST_FACTOR:
+        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies it "
+                        "with this, so next to nothing would be learned. Set it to 1.")
+    elif rate is not None and rate > _HIGHEST_FACTOR:
+        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies it "
+                        "with this, which burns the LoRA. Set it to 1.")
+
+
+def _given_d_coef(job: Job) -> float | None:
+    given = parse_arguments(job.optimizer.optimizer_args).get("d_coef", job.optimizer.d_coef)
+    return float(given) if isinstance(given, (int, float)) else None
+
+
+def _about_d_coef(job: Job) -> Iterator[Note]:
+    if job.optimizer.optimizer_type != "Prodigy":
+        return
+    given, (proposed, words) = _given_d_coef(job), proposed_d_coef(job.network)
+    if given is None:
+        if proposed != _USUAL:
+            yield Note("optimizer.d_coef", f"optimizer.d_coef is empty, so {proposed:g} is used, which suits {words}.")
+    elif proposed > _USUAL >= given:
+        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, with which {words} learns little. Use "
+                                       f"{proposed:g}, up to 10, or leave it empty.")
+    elif given > _USUAL >= proposed:
+        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, which learns too hard with {words}. Use 0.5 to "
+                                       "2; more is for (IA)^3, LoKR and dims of 8 or less.")
+
+
+def _about_schedule(job: Job) -> Iterator[Note]:
+    name, scheduler = job.optimizer.optimizer_type, job.scheduler
+    plain = scheduler.lr_scheduler in ("constant", "constant_with_warmup")
+    key = "scheduler.lr_scheduler" if not plain else "scheduler.lr_warmup_steps"
+    if name.startswith("DAdapt") and (not plain or scheduler.has_warmup):
+        what = f"lr_scheduler is {scheduler.lr_scheduler}" if not plain else "lr_warmup_steps is not 0"
+        yield Note(key, f"scheduler.{what}, but {name} finds the rate by itself and expects it to stay at 1. Use "
+                        "constant without a warmup.")
+    if name == "AdamWScheduleFree" and not plain:
+        yield Note(key, f"scheduler.lr_scheduler is {scheduler.lr_scheduler}, but {name} takes the place of a schedule "
+                        "by averaging the weights. Use constant.")
+    if name == "Prodigy" and scheduler.has_warmup:
+        given = parse_arguments(job.optimizer.optimizer_args)
+        if given.get("safeguard_warmup", True):
+            yield Note("scheduler.lr_warmup_steps", "scheduler.lr_warmup_steps: with a warmup, Prodigy needs "
+                                                    "safeguard_warmup=True, which is switched on.")
+        else:
+            yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has safeguard_warmup=False, with which "
+                                                   "Prodigy finds too high a rate during the warmup. Leave it out, or "
+                                                   "set lr_warmup_steps to 0.")
+
+
+def _about_adafactor(job: Job) -> Iterator[Note]:
+    optimizer = job.optimizer
+    if not OPTIMIZERS[optimizer.optimizer_type].own_schedule or sets_own_rate(optimizer):
+        return
+    if scales_by_size(optimizer):
+        yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has scale_parameter=True, so the rate of each "
+                                               "layer is multiplied with how big its weights are, which are near 0 in "
+                                               "a new LoRA. Leave it out to train at the rate that you give.")
+    elif "scale_parameter" not in parse_arguments(optimizer.optimizer_args):
+        yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has relative_step=False, so AdaFactor trains "
+                                               "at the rate that you give; scale_parameter and warmup_init are off.")

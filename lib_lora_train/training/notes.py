@@ -1,0 +1,31 @@
+"""What is worth knowing of a job, said at the start of its run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..advice.notes import Surroundings, notes_on
+from ..advice.size import read_shapes
+from ..advice.surroundings import PlanFacts
+from ..config.groups.network import NetworkSettings
+from ..config.job import Job
+from ..models.load import BaseModel
+from ..models.prediction import VELOCITY
+from ..runs.folder import RunFolder
+from ..runs.lend_ticket import read_ticket
+from .reporting.report import Reporter
+
+
+def report_notes(job: Job, network: NetworkSettings, base: BaseModel, plan: PlanFacts, device: str, run: RunFolder,
+                 reporter: Reporter) -> None:
+    """A warning for each note on ``job``, as it was asked for.
+
+    ``network`` is what is trained, which a LoRA file may have decided. ``base`` is as it was loaded, whatever the job
+    says that it predicts. ``device`` is ``cpu``, ``cuda`` or ``mps``.
+    """
+    family = base.family
+    around = Surroundings(device, read_ticket(run.path) is not None, family.name, len(family.text_encoders),
+                          family.follows_clip_skip, base.prediction_type == VELOCITY,
+                          read_shapes(Path(job.base.checkpoint)) or {}, plan)
+    for note in notes_on(job, around, network):
+        reporter.warning(note.text)
