@@ -25,7 +25,7 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limit
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"
     else:
-        content = '<div id="train_lora_root">Loading …</div>' + _limits(limits)
+        content = _limits(limits) + '<div id="train_lora_root">Loading …</div>'
     with gr.Blocks(analytics_enabled=False) as tab:
         gr.HTML(content, elem_id="train_lora_frame")
         if txt2img:
