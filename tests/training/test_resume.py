@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from lib_lora_train.config.load import job_from, job_to_yaml, load_job
 from lib_lora_train.runs.continuing import keep_changes
@@ -20,6 +21,7 @@ from tests.training import killed_runs
 from tests.training.conftest import draw_pictures
 
 OPTIMIZERS = {"AdamW": 1e-3, "Prodigy": 1.0, "Lion": 1e-4}
+SCHEDULE_FREE = "AdamWScheduleFree"
 EPOCHS, STEPS_PER_EPOCH = 3, 3
 KILLS = 20
 
@@ -45,7 +47,7 @@ def drawn_values(values, tmp_path) -> dict:
 
 
 def new_run(values: dict, folder: Path, optimizer: str) -> RunFolder:
-    changes = {"optimizer": {"optimizer_type": optimizer, "learning_rate": OPTIMIZERS[optimizer]},
+    changes = {"optimizer": {"optimizer_type": optimizer, "learning_rate": OPTIMIZERS.get(optimizer, 1e-3)},
                "training": {**values["training"], "max_train_epochs": EPOCHS},
                "scheduler": {"lr_scheduler": "cosine", "lr_warmup_steps": 2},
                "save": {**values["save"], "output_dir": str(folder / "loras"), "save_every_n_steps": 2}}
@@ -126,6 +128,44 @@ def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
     after = made(tmp_path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"penny-v2-step00000010.safetensors", "penny-v2.safetensors"}
+
+
+@pytest.mark.parametrize("stop_at", [3, 6, 9, 4])
+def test_a_schedule_free_run_that_is_stopped_and_resumed_ends_in_the_same_bits(stop_at, values, tmp_path):
+    whole, parts = (new_run(values, tmp_path / name, SCHEDULE_FREE) for name in ("whole", "parts"))
+    for run in (whole, parts):
+        if run is parts:
+            with_settings(run, type("Stopping", (_Stopping,), {"run": run, "at": stop_at}), TWELVE_STEPS)
+            run.control.withdraw("stop")
+        with_settings(run, Reporter, TWELVE_STEPS)
+    assert made(tmp_path / "parts")["penny.safetensors"] == made(tmp_path / "whole")["penny.safetensors"]
+
+
+@pytest.mark.parametrize("watching", [
+    ["save.save_every_n_steps=1"], ["save.save_every_n_epochs=1"],
+    ["sample.sample_prompts=[penny]", "sample.sample_every_n_epochs=1", "sample.sample_steps=1",
+     "sample.sample_at_first=true"]], ids=["steps saved", "epochs saved", "samples"])
+def test_saves_and_samples_leave_no_trace_in_a_schedule_free_run(watching, values, tmp_path):
+    bare = [*FEW_STEPS, "save.save_every_n_steps=null", "save.save_every_n_epochs=null"]
+    for name, settings in (("alone", bare), ("watched", [*bare, *watching])):
+        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter, settings)
+    assert tensors_of(tmp_path / "watched") == tensors_of(tmp_path / "alone")
+
+
+def test_validation_leaves_no_trace_in_a_schedule_free_run(values, tmp_path):
+    draw_pictures(tmp_path / "held_out", 2, seed=9)
+    for name, folder in (("alone", "null"), ("watched", str(tmp_path / "held_out"))):
+        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter,
+                      [*FEW_STEPS, f"dataset.validation_data_dir={folder}"])
+    assert tensors_of(tmp_path / "watched") == tensors_of(tmp_path / "alone")
+
+
+TWELVE_STEPS = ["training.max_train_steps=12", "training.max_train_epochs=null"]
+FEW_STEPS = ["training.max_train_steps=6", "training.max_train_epochs=null"]
+
+
+def tensors_of(folder: Path) -> dict[str, list]:
+    return {name: tensor.tolist() for name, tensor in load_file(folder / "loras" / "penny.safetensors").items()}
 
 
 def rates_of(run: RunFolder) -> list[float]:

@@ -76,16 +76,25 @@ def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> f
 
 @contextmanager
 def averaged_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """The weights to save and to look at; schedule-free optimizers train on others (Defazio et al. 2024)."""
+    """The weights to save and to draw with; schedule-free optimizers train on others (Defazio et al. 2024).
+
+    Afterwards the trained weights are those from before bit for bit: the library works them out again from the average,
+    which rounds, so a copy of them is put back.
+    """
     own: Any = getattr(optimizer, "optimizer", optimizer)  # out of accelerate's wrapper
     if not hasattr(own, "eval"):
         yield
         return
+    parameters = [parameter for group in own.param_groups for parameter in group["params"]]
+    trained = [parameter.detach().clone() for parameter in parameters]
     own.eval()
     try:
         yield
     finally:
         own.train()
+        with torch.no_grad():
+            for parameter, weights in zip(parameters, trained, strict=True):
+                parameter.copy_(weights)
 
 
 def _with_rates_it_can_use(name: str, groups: list[RatedParameters],
