@@ -25,6 +25,8 @@ def check(job: Job) -> int:
     print(f"{len(dataset.pictures)} pictures, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
     for left_out in dataset.left_out:
         print(f"Left out: {left_out.path}: {left_out.reason}")
+    for problem in dataset.problems:
+        print(f"{problem.level.capitalize()}: {problem.text}")
     for note in notes_on(job, _surroundings(job, _facts(job, dataset, plan))):
         print(f"Note: {note.text}")
     return 0

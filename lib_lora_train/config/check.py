@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import ConfigError
 from .check_network import network_problems
 from .job import Job
 from .optimizer_args import finds_own_rate, parse_arguments
 from .optimizer_facts import OPTIMIZERS
+from .sample_prompt import read_prompt
 
 _HIGHEST_FIXED_RATE = 0.05
 FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
@@ -18,6 +21,7 @@ def problems_of(job: Job) -> list[str]:
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
     problems += _loss_problems(job) + _optimizer_problems(job) + _rate_problems(job) + _fused_problems(job)
+    problems += _prompt_problems(job.sample.sample_prompts)
     problems += network_problems(job.network, job.optimizer) + _known_caption_problems(job)
     if job.training.max_train_epochs is None and job.training.max_train_steps is None:
         problems.append("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
@@ -86,6 +90,16 @@ def _dataset_problems(job: Job) -> list[str]:
     extension = dataset.caption_extension
     if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
         problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")
+    return problems
+
+
+def _prompt_problems(lines: Sequence[str]) -> list[str]:
+    problems = []
+    for number, line in enumerate(lines, 1):
+        try:
+            read_prompt(line)
+        except ValueError as problem:
+            problems.append(f"sample.sample_prompts, prompt {number}: {problem}")
     return problems
 
 

@@ -36,6 +36,11 @@ def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module
     """
     if file.facts.problem:
         raise CheckpointError(f"{file.path} cannot be trained further: it {file.facts.problem}. Choose another LoRA.")
+    broken = [name for name, tensor in file.tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise CheckpointError(f"{file.path} cannot be trained further: {len(broken)} of its {len(file.tensors)} "
+                              f"tensors hold values that are no numbers (NaN or infinity), such as {_some(broken)}. "
+                              "Choose an earlier epoch of it, or another LoRA.")
     encoders = [text_encoders] if isinstance(text_encoders, nn.Module) else list(text_encoders)
     layers: dict[str, Layer] = {}
     for prefix, part in zip((UNET_PREFIX, *text_encoder_prefixes(len(encoders))), (unet, *encoders), strict=True):

@@ -84,6 +84,7 @@ class BucketRule:
     sizes: tuple[Bucket, ...]
     enabled: bool
     no_upscale: bool
+    longest: int
 
     @classmethod
     def of(cls, settings: DatasetSettings) -> BucketRule:
@@ -95,7 +96,8 @@ class BucketRule:
             sizes = (Bucket(width, height),)
         elif not settings.bucket_no_upscale:
             sizes = bucket_sizes(width * height, settings.min_bucket_reso, settings.max_bucket_reso, step)
-        return cls(width, height, step, sizes, settings.enable_bucket, settings.bucket_no_upscale)
+        return cls(width, height, step, sizes, settings.enable_bucket, settings.bucket_no_upscale,
+                   max(step, _floor(settings.max_bucket_reso, step)))
 
     def fit(self, width: int, height: int) -> Fit:
         """How a picture of ``width`` x ``height`` pixels is trained on."""
@@ -113,13 +115,16 @@ class BucketRule:
     def _fit_without_enlarging(self, width: int, height: int) -> Fit:
         """Shrunk to the training area if it is larger; the bucket is what is left with both sides cut to the step.
 
-        A picture with a side shorter than one step is enlarged to one step, since nothing smaller can be trained.
+        A picture with a side shorter than one step is enlarged to one step, since nothing smaller can be trained. Of
+        such a strip the middle is kept, no longer than ``longest`` and no larger than the training area.
         """
         if width * height > self.width * self.height:
             width, height = self._shrunk(width, height)
         if min(width, height) < self.step:
             scale = self.step / min(width, height)
             width, height = max(self.step, _round(width * scale)), max(self.step, _round(height * scale))
+            limit = max(self.step, min(self.longest, _floor(self.width * self.height // self.step, self.step)))
+            return Fit(Bucket(*(min(_floor(side, self.step), limit) for side in (width, height))), width, height)
         return Fit(Bucket(_floor(width, self.step), _floor(height, self.step)), width, height)
 
     def _shrunk(self, width: int, height: int) -> tuple[int, int]:

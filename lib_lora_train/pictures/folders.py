@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from .images import PICTURE_ENDINGS
-from .problems import count_of, names_of
+from .problems import Problem, count_of, names_of
 
+_MANY_REPEATS = 500
 CACHE_FOLDER = ".lora_train_cache"
 REGULARIZATION_FOLDER = "reg"
 
@@ -84,6 +85,21 @@ def find_layout(folder: Path, repeats: int) -> Layout:
     if own_pictures:
         return _single(folder, repeats, left_out)
     raise DatasetError(_nothing_here(folder, left_out))
+
+
+def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
+    """A warning for each folder that is named like a year, or otherwise asks for hundreds of repeats."""
+    found = []
+    for concept in concepts:
+        if concept.repeats < _MANY_REPEATS or not concept.repeats_from_name:
+            continue
+        name = concept.path.name
+        rest = name.partition("_")[2] or "images"
+        year = f" If {concept.repeats} is a year, rename" if 1900 <= concept.repeats < 2100 else " Else rename"
+        found.append(Problem("warning", f"{name} begins with {concept.repeats}, so each of its images is repeated "
+                                        f"{concept.repeats} times an epoch.{year} the folder to 1_{rest}.",
+                             (concept.path,)))
+    return found
 
 
 def subfolders(folder: Path) -> list[Path]:

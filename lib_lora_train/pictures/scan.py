@@ -13,8 +13,8 @@ from pathlib import Path
 from ..config.concepts import AS_FOR_ALL, ConceptSettings
 from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
-from .caption_files import caption_lines, read_caption
-from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name
+from .caption_files import caption_lines, read_caption, split_tags
+from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name, many_repeats
 from .images import PictureError, PictureHeader, decoding_threads, read_header
 from .problems import Problem, count_of, names_of
 
@@ -29,7 +29,7 @@ _PORTION = 64
 
 
 SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
-                 "use_folder_name", "enable_wildcard", "concept_settings")
+                 "caption_separator", "use_folder_name", "enable_wildcard", "concept_settings")
 """The settings that decide what a scan finds; the others come in later."""
 
 
@@ -133,6 +133,7 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
     left_out = list(layout.left_out)
     own = settings.by_folder
     problems = [Problem("note", note) for note in layout.notes] + _unknown_folders(own, layout)
+    problems += many_repeats([with_own_repeats(concept, own) for concept in layout.concepts])
     concepts = []
     with ThreadPoolExecutor(decoding_threads()) as pool:
         for concept in (with_own_repeats(concept, own) for concept in layout.concepts):
@@ -214,6 +215,7 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
     pictures, problems = [], []
     empty: list[Path] = []
     long: list[Path] = []
+    unread: list[Path] = []
     for path, header in headers.items():
         wanted = f"{path.stem}{settings.caption_extension}"
         caption_path = path.with_name(wanted if wanted in names else by_lower_case.get(wanted.lower(), wanted))
@@ -221,7 +223,8 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
         lines: list[str] = []
         if caption_path.name in names and not settings.use_folder_name:
             try:
-                lines = caption_lines(read_caption(caption_path))
+                lines = [line for line in caption_lines(read_caption(caption_path))
+                         if split_tags(line, settings.caption_separator)]
             except DatasetError as problem:
                 problems.append(Problem("error", str(problem), (caption_path,)))
             else:
@@ -231,13 +234,16 @@ def _with_captions(concept: ConceptFolder, headers: Mapping[Path, PictureHeader]
                     long.append(caption_path)
             if lines:
                 caption, source = lines[0], "file"
+        elif not settings.use_folder_name:
+            whole_name = by_lower_case.get(f"{path.name}{settings.caption_extension}".lower())
+            unread += [] if whole_name is None else [path.with_name(whole_name)]
         if source == "none" and concept.concept:
             caption, source = concept.concept, "folder"
         elif source == "none" and settings.activation_tag.strip():
             caption, source = settings.activation_tag.strip(), "activation_tag"
         pictures.append(Picture(path, header.width, header.height, header.has_alpha, concept.concept, concept.repeats,
                                 caption, source, caption_path, tuple(lines)))
-    return pictures, problems + _about_texts(empty, long)
+    return pictures, problems + _about_texts(empty, long) + _about_names(unread)
 
 
 def _about_texts(empty: list[Path], long: list[Path]) -> list[Problem]:
@@ -249,6 +255,16 @@ def _about_texts(empty: list[Path], long: list[Path]) -> list[Problem]:
         problems.append(Problem("warning", f"{count_of(len(long), 'caption file')} with more than one line, of which "
                                            f"only the first is used: {names_of(long)}.", tuple(long)))
     return problems
+
+
+def _about_names(unread: list[Path]) -> list[Problem]:
+    if not unread:
+        return []
+    name = unread[0].name
+    short = Path(Path(name).stem).with_suffix(unread[0].suffix).name
+    return [Problem("warning", f"{count_of(len(unread), 'caption file')} named after the whole name of the image and "
+                               f"therefore not read: {names_of(unread)}. Rename {name} to {short}"
+                               f"{', and the others likewise' if len(unread) > 1 else ''}.", tuple(unread))]
 
 
 def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) -> list[Problem]:
@@ -263,7 +279,7 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
                                      "activation tag.")]
         return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
                                  "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
-                                 f"tag.{_other_endings(bare)}")]
+                                 f"tag.{_other_endings(bare, ending)}")]
     problems = []
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
@@ -275,7 +291,12 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
     return problems
 
 
-def _other_endings(pictures: list[Path]) -> str:
+def _other_endings(pictures: list[Path], extension: str) -> str:
+    for picture in pictures:
+        doubled = picture.with_name(picture.name + extension)
+        if doubled.is_file():
+            return (f" There are captions named like {doubled.name}, which are not read: rename it to "
+                    f"{picture.stem}{extension}, and the others likewise.")
     for ending in (".txt", ".caption"):
         if pictures[0].with_suffix(ending).is_file():
             return f" There are {ending} files: set caption_extension to {ending} if those are the captions."

@@ -11,6 +11,7 @@ from ..batches.captions import plain_caption
 from ..batches.plan import TrainingPlan
 from ..blocks.lists import FULL_SD1, FULL_SDXL, list_problem
 from ..config.job import Job
+from ..config.sample_prompt import read_prompt
 from ..errors import ConfigError
 from ..models.load import BaseModel
 from ..models.prediction import VELOCITY, Prediction
@@ -50,7 +51,9 @@ def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingP
                         progress: Callable[[int, int], None]) -> TrainedModel:
     """``model`` with every caption of ``plans`` and every sample prompt encoded, and without its text encoders."""
     captions = [plain_caption(picture, job.dataset) for plan in plans for picture in plan.pictures]
-    captions += ["", job.sample.negative_prompt, *job.sample.sample_prompts]
+    prompts = [read_prompt(line) for line in job.sample.sample_prompts]
+    captions += ["", job.sample.negative_prompt, *(prompt.text for prompt in prompts),
+                 *(prompt.negative for prompt in prompts if prompt.negative is not None)]
     lengths = sorted({model.length_of(caption) for caption in captions})
     reporter.phase("captions", "Encoding the captions", total=len(set(captions)) * len(lengths))
     for text_encoder in model.base.text_encoders:

@@ -180,7 +180,9 @@ def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Networ
 
 def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
     for problem in dataset.problems:
-        if problem.level != "note":
+        if problem.level == "note":
+            reporter.say(problem.text)
+        else:
             reporter.warning(problem.text)
     by_reason: dict[str, list[Path]] = defaultdict(list)
     for item in dataset.left_out:

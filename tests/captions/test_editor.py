@@ -244,6 +244,25 @@ def test_moved_pictures_never_overwrite_others(editor: CaptionEditor, folder: Pa
     assert texts(folder) == before and index_state(editor) == fresh_index(folder)
 
 
+@pytest.mark.parametrize("others", [["a.jpg"], ["a.jpg", "a.webp"]])
+@pytest.mark.parametrize("with_taken_name", [False, True])
+def test_images_that_share_a_caption_and_move_together_all_keep_it(others, with_taken_name, editor: CaptionEditor,
+                                                                  folder: Path):
+    for seed, name in enumerate(others):
+        save_picture(folder / name, seed=50 + seed)
+    if with_taken_name:
+        save_picture(folder / "2_cat/a.png", seed=99)
+    editor.refresh()
+    before = texts(folder)
+    move_pictures(editor, numbers(editor, "a.png", *others), "2_cat")
+    moved = [path for path in (folder / "2_cat").iterdir() if path.suffix in (".png", ".jpg", ".webp")
+             and path.name not in ("e.png", "a.png" if with_taken_name else "")]
+    assert len(moved) == 1 + len(others)
+    assert {path.with_suffix(".txt").read_text(encoding="utf-8") for path in moved} == {before["a.txt"]}
+    editor.undo()
+    assert texts(folder) == before and index_state(editor) == fresh_index(folder)
+
+
 def test_copies_are_taken_back_and_done_again(editor: CaptionEditor, folder: Path):
     copy_pictures(editor, numbers(editor, "a.png", "d.png"), "5_new concept")
     assert names(editor, everything(editor))[-2:] == ["5_new concept/a.png", "5_new concept/d.png"]

@@ -196,3 +196,16 @@ def test_convolutions_of_another_size_are_told_apart(tiny_base, tmp_path):
     assert settings_like(read_facts(tmp_path / "C3Lier.safetensors"), PLAIN).conv_alpha == 1.5
     saved(tiny_base, NetworkSettings(C3LIER, 4, 2.0), tmp_path / "same.safetensors")
     assert settings_like(read_facts(tmp_path / "same.safetensors"), PLAIN).conv_dim is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("ending", [".lora_up.weight", ".lora_down.weight"])
+def test_a_file_with_values_that_are_no_numbers_is_refused_with_the_tensors_name(value, ending, tiny_base, tmp_path):
+    path = tmp_path / "one.safetensors"
+    saved(tiny_base, PLAIN, path)
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith(ending))
+    tensors[name].view(-1)[0] = value
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=f"one.safetensors.*NaN or infinity.*{name}"):
+        begun(tiny_base, path)

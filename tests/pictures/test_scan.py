@@ -290,3 +290,47 @@ def test_only_an_animated_gif_is_an_error_that_names_it(tmp_path):
 def test_names_in_any_script(tmp_path):
     save(tmp_path / "1_ペニー" / "猫 と 犬.png", caption="ペニー, 猫")
     assert scan(Path(tmp_path)).pictures[0].caption == "ペニー, 猫"
+
+
+@pytest.mark.parametrize("name, words", [("2024_photos", "If 2024 is a year, rename the folder to 1_photos"),
+                                         ("1999_summer", "If 1999 is a year, rename the folder to 1_summer"),
+                                         ("600_penny", "Else rename the folder to 1_penny")])
+@pytest.mark.parametrize("itself", [True, False])
+def test_a_folder_named_like_a_year_is_warned_about(name, words, itself, tmp_path):
+    save(tmp_path / name / "a.png", noise(80, 60), caption="penny")
+    assert words in texts(scan(tmp_path / name if itself else tmp_path), "warning")
+
+
+@pytest.mark.parametrize("name", ["10_penny", "499_penny"])
+def test_usual_repeats_are_not_warned_about(name, tmp_path):
+    save(tmp_path / name / "a.png", noise(80, 60), caption="penny")
+    assert texts(scan(tmp_path), "warning") == ""
+
+
+@pytest.mark.parametrize("caption", [", , ,", ",", " ,,\n , \n"])
+def test_a_caption_of_separators_alone_is_empty(caption, tmp_path):
+    save(tmp_path / "a.png", noise(80, 60), caption=caption)
+    save(tmp_path / "b.png", noise(80, 60), caption="penny")
+    dataset = scan(tmp_path)
+    assert [picture.caption for picture in dataset.pictures] == ["", "penny"]
+    assert "1 caption file with nothing in it: a.txt" in texts(dataset, "warning")
+
+
+def test_a_line_of_commas_is_passed_over(tmp_path):
+    save(tmp_path / "a.png", noise(80, 60), caption=",,\npenny, hat")
+    assert scan(tmp_path).pictures[0].caption == "penny, hat"
+
+
+@pytest.mark.parametrize("name", ["a.png.txt", "A.PNG.TXT", "a.png.Txt"])
+def test_captions_named_after_the_whole_image_name_are_reported(name, tmp_path):
+    save(tmp_path / "a.png", noise(80, 60))
+    save(tmp_path / "b.png", noise(80, 60), caption="penny")
+    (tmp_path / name).write_text("penny, hat")
+    assert f"Rename {name} to {name[:1]}{name[-4:]}" in texts(scan(tmp_path), "warning")
+
+
+def test_such_captions_are_reported_where_no_image_has_another(tmp_path):
+    save(tmp_path / "a.png", noise(80, 60))
+    (tmp_path / "a.png.txt").write_text("penny, hat")
+    with pytest.raises(DatasetError, match="a.png.txt"):
+        scan(tmp_path)

@@ -356,3 +356,22 @@ def test_a_step_that_fails_in_the_program_is_told_with_its_traceback(train, monk
     assert not run.completed
     assert "oops" in last(run)["text"] and "Traceback" in last(run)["detail"]
     assert time.time() - last(run)["time"] < 60
+
+
+@pytest.mark.parametrize("line, size", [("pennyfox --w 64 --h 128 --s 1", (64, 128)),
+                                        ("pennyfox --h 64 --s 1", (64, 64)),
+                                        ("pennyfox --w 192 --n blurry --d 5 --l 3 --s 1", (192, 64))])
+def test_a_sample_prompt_says_its_own_size(line, size, train):
+    trained = train(sample={"sample_prompts": [line], "sample_at_first": False}, training={"max_train_epochs": 1,
+                                                                                           "device": "cpu"})
+    sample = trained.of("sample")[-1]
+    assert sample["prompt"] == "pennyfox"
+    assert Image.open(trained.run.path / sample["path"]).size == size
+
+
+def test_seed_negative_prompt_and_scale_of_a_sample_prompt_change_its_picture(train):
+    lines = ["pennyfox --d 5", "pennyfox --d 5", "pennyfox --d 6", "pennyfox --d 5 --n ball", "pennyfox --d 5 --l 2"]
+    trained = train(sample={"sample_prompts": lines, "sample_at_first": False, "sample_steps": 2},
+                    training={"max_train_epochs": 1, "device": "cpu"})
+    pictures = [(trained.run.path / event["path"]).read_bytes() for event in trained.of("sample")[-5:]]
+    assert pictures[0] == pictures[1] and len(set(pictures)) == 4

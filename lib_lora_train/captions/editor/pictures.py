@@ -51,11 +51,13 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
         for entry in entries:
             stem = names.free(entry)
             moves[entry.path] = Move(entry.path, _joined(target, stem + Path(entry.name).suffix))
-            if entry.caption.stamp is None or entry.caption.path in moves:
+            if entry.caption.stamp is None:
                 continue
-            alone = going.issuperset(entry.caption.users)
-            source = entry.caption.path if alone else _copied(editor, entry.caption.path)
-            moves[entry.caption.path] = Move(source, _joined(target, stem + editor.settings.caption_extension))
+            first = entry.caption.path not in moves  # of several images with one caption, the others get a copy
+            source = (entry.caption.path if first and going.issuperset(entry.caption.users)
+                      else _copied(editor, entry.caption.path))
+            moves[entry.caption.path if first else source] = Move(
+                source, _joined(target, stem + editor.settings.caption_extension))
         label = f"Moved {count_of(len(entries), 'picture')} to {target or 'the top folder'}"
         return editor.carry_out(label, list(moves.values()))
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...config.job import Job
+from ...config.sample_prompt import SamplePrompt, read_prompt
 from ...errors import RunError
 from ...models.text_states import TextStates
 from ...pictures.buckets import Frame
@@ -31,10 +32,10 @@ class Sample:
     picture: Image.Image
 
 
-def sample_size(job: Job) -> tuple[int, int]:
-    """Width and height of the samples in pixels: as set, else the training size."""
+def sample_size(job: Job, prompt: SamplePrompt) -> tuple[int, int]:
+    """Width and height of a sample in pixels: as its prompt says, else as set, else the training size."""
     width, height = job.dataset.size
-    wanted = (job.sample.sample_width or width, job.sample.sample_height or height)
+    wanted = (prompt.width or job.sample.sample_width or width, prompt.height or job.sample.sample_height or height)
     return max(64, wanted[0] // _LATENT_STEP * _LATENT_STEP), max(64, wanted[1] // _LATENT_STEP * _LATENT_STEP)
 
 
@@ -44,14 +45,14 @@ def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -
 
     ``between`` is called before each step of a picture, when nothing is being computed.
     """
-    size = sample_size(job)
     model.base.move(model.base.vae, model.device)
     try:
-        for index, prompt in enumerate(job.sample.sample_prompts):
-            generator = torch.Generator("cpu").manual_seed(job.sample.sample_seed + index)
-            latents = _denoise(model, job, prompt, size, generator, between)
+        for index, line in enumerate(job.sample.sample_prompts):
+            prompt = read_prompt(line)
+            seed = job.sample.sample_seed + index if prompt.seed is None else prompt.seed
+            latents = _denoise(model, job, prompt, torch.Generator("cpu").manual_seed(seed), between)
             between()
-            yield Sample(index, prompt, decode_picture(model, latents))
+            yield Sample(index, prompt.text, decode_picture(model, latents))
     finally:
         if model.device.type != "cpu":
             model.base.move(model.base.vae, "cpu")
@@ -83,21 +84,23 @@ def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
         return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
 
 
-def _denoise(model: TrainedModel, job: Job, prompt: str, size: tuple[int, int],
-             generator: torch.Generator, between: Callable[[], object]) -> Tensor:
+def _denoise(model: TrainedModel, job: Job, prompt: SamplePrompt, generator: torch.Generator,
+             between: Callable[[], object]) -> Tensor:
+    size, scale = sample_size(job, prompt), prompt.cfg_scale or job.sample.cfg_scale
+    negative = job.sample.negative_prompt if prompt.negative is None else prompt.negative
     sampler = DPMSolverMultistepScheduler.from_config(model.noise_schedule.config, use_karras_sigmas=True)
-    sampler.set_timesteps(job.sample.sample_steps, device=model.device)
+    sampler.set_timesteps(prompt.steps or job.sample.sample_steps, device=model.device)
     latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
     latents = latents * sampler.init_noise_sigma
     frames = [Frame.whole(*size)] * 2
     between()
     with model.accelerator.autocast():
-        states = _states(model, job.sample.negative_prompt, prompt)
+        states = _states(model, negative, prompt.text)
         for timestep in sampler.timesteps:
             between()
             doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
             without, wanted = model.predict_from_states(doubled, timestep, states, frames).float().chunk(2)
-            guided = without + job.sample.cfg_scale * (wanted - without)
+            guided = without + scale * (wanted - without)
             latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
     return latents
 

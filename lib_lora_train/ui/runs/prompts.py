@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...config.sample_prompt import prompt_text
 from ...files.atomic import write_atomically
 from ...runs.folder import RunFolder
 from ...runs.job import settings_of
@@ -17,7 +18,8 @@ def prompts_of(run: RunFolder) -> list[str]:
         return lines_of((run.path / _FILE).read_text(encoding="utf-8").splitlines())
     except FileNotFoundError:
         job = settings_of(run)
-        return lines_of(job.sample.sample_prompts) or lines_of([job.dataset.activation_tag])
+        prompts = lines_of(prompt_text(line) for line in job.sample.sample_prompts)
+        return prompts or lines_of([job.dataset.activation_tag])
 
 
 def keep_prompts(run: RunFolder, text: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ...config.job import Job
+from ...config.sample_prompt import read_prompt
 from ...errors import RunError
 from ...host.interface import NOT_DRAWN_HERE
 from ...runs.continuing import job_of
@@ -76,6 +77,11 @@ def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...]
         raise RunError(NOT_DRAWN_HERE)
     if not lines:
         raise RunError("Write at least one prompt to draw.")
+    for line in lines:
+        try:
+            read_prompt(line)
+        except ValueError as problem:
+            raise RunError(f"The prompt {line!r} cannot be drawn: {problem}") from problem
     if before is not None and txt2img is None:
         return Strip(True, lines, before.picture, before.checkpoint)
     return Strip(True, lines, picture_settings(txt2img, job), str(checkpoint.path) if checkpoint else "")

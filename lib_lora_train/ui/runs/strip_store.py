@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...blocks.lora_tag import family_of, with_file
+from ...config.sample_prompt import read_prompt
 from ...files.atomic import write_atomically
 from ...host.interface import Hires, PictureSettings
 from ...runs.folder import STRIP_FILE, RunFolder
@@ -61,11 +62,15 @@ class Cell:
         """Prompt and settings, with the file called in place of others of ``families``; those are the run's."""
         name = self.file.stem if self.file is not None else None
         known = {family_of(name), *families} if name else set(families)
-        picture = self.strip.picture
+        prompt = read_prompt(self.strip.prompts[self.index])
+        own: dict[str, Any] = {"negative_prompt": prompt.negative, "width": prompt.width, "height": prompt.height,
+                               "seed": prompt.seed, "steps": prompt.steps, "cfg_scale": prompt.cfg_scale}
+        picture = dataclasses.replace(self.strip.picture,
+                                      **{key: value for key, value in own.items() if value is not None})
         if picture.hires is not None and picture.hires.prompt:
             hires = dataclasses.replace(picture.hires, prompt=with_file(picture.hires.prompt, known, name))
             picture = dataclasses.replace(picture, hires=hires)
-        return with_file(self.strip.prompts[self.index], known, name), picture
+        return with_file(prompt.text, known, name), picture
 
 
 def read_strip(run: RunFolder) -> Strip | None:
