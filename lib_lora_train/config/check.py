@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError
+from ..files.confine import RESERVED_ON_WINDOWS
 from .check_network import network_problems
+from .groups.dataset import CAPTION_ENDINGS
 from .job import Job
 from .optimizer_args import finds_own_rate, parse_arguments
 from .optimizer_facts import OPTIMIZERS
@@ -13,7 +15,6 @@ from .sample_prompt import read_prompt
 
 _HIGHEST_FIXED_RATE = 0.05
 FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
-_RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
 
 
 def problems_of(job: Job) -> list[str]:
@@ -38,7 +39,7 @@ def name_problems(name: str) -> list[str]:
                 "letters, digits, spaces, '.', '-' and '_'."]
     if name != name.strip() or name.endswith(".") or name.startswith("."):
         return [f"save.output_name is {name!r}. It cannot begin or end with a space or a dot."]
-    if name.split(".")[0].lower() in _RESERVED_ON_WINDOWS:
+    if name.split(".")[0].lower() in RESERVED_ON_WINDOWS:
         return [f"save.output_name is {name!r}, which Windows keeps for itself. Choose another name."]
     if len(name.encode()) > 180:
         return [f"save.output_name is {len(name.encode())} bytes long. Use 180 or fewer."]
@@ -88,8 +89,9 @@ def _dataset_problems(job: Job) -> list[str]:
         problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a character between "
                         "them, such as a comma.")
     extension = dataset.caption_extension
-    if not extension.startswith(".") or len(extension) > 20 or any(mark in extension for mark in "/\\:\0"):
-        problems.append(f"dataset.caption_extension is {extension!r}. Write an ending with its dot: .txt")
+    if extension.lower() not in CAPTION_ENDINGS:
+        problems.append(f"dataset.caption_extension is {extension!r}. Write one of {', '.join(CAPTION_ENDINGS)}, with "
+                        "its dot.")
     return problems
 
 

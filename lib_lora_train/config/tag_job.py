@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from .groups.dataset import CAPTION_ENDINGS
 from .groups.tagging import CaptionWriteSettings, TagDatasetSettings, TaggerSettings, TagRuleSettings
 from .load import load_values, read_settings
 
@@ -45,8 +46,9 @@ def tag_problems_of(job: TagJob) -> list[str]:
     problems = []
     if not dataset.train_data_dir.strip():
         problems.append("dataset.train_data_dir is empty. Give the folder with the pictures.")
-    if not dataset.caption_extension.startswith("."):
-        problems.append(f"dataset.caption_extension is {dataset.caption_extension!r}. Write it with its dot: .txt")
+    if dataset.caption_extension.lower() not in CAPTION_ENDINGS:
+        problems.append(f"dataset.caption_extension is {dataset.caption_extension!r}. Write one of "
+                        f"{', '.join(CAPTION_ENDINGS)}, with its dot.")
     if not dataset.caption_separator.strip():
         problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a sign between them, "
                         "such as a comma.")

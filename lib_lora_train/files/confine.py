@@ -1,9 +1,17 @@
-"""Nothing outside a dataset's folder is read or written: names are checked before a file is touched."""
+"""Which files lie inside a folder, decided in one place, and how they are opened without leaving it.
+
+A name is checked with its links resolved, and then used through the open folder that holds it, where the system can do
+that (openat and O_NOFOLLOW: Linux, macOS). A link that somebody puts there in between is refused, not followed.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections import OrderedDict
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import DatasetError
 
@@ -13,7 +21,51 @@ HIDDEN_FOLDER = ".lora_train"
 TRASH_FOLDER = ".lora_train_trash"
 """Where deleted pictures go, with their captions."""
 
+RESERVED_ON_WINDOWS = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)),
+                                 *(f"lpt{n}" for n in range(10))})
+"""File names, whatever their ending, that mean a device there."""
+
+MOST_LEVELS = 64
+"""How many folders may lie inside each other."""
+
 _OWN_FOLDERS = (HIDDEN_FOLDER, TRASH_FOLDER)
+_LONGEST_NAME_BYTES = 255
+_MOST_OPEN = 64
+_BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and {os.open, os.stat, os.rename} <= set(
+    os.supports_dir_fd)
+
+
+def local_path(text: str) -> Path:
+    """The path that a user typed, without quotation marks and with ``~`` expanded; no disk is asked for anything.
+
+    Raises ``DatasetError`` if it is no full path, or names another machine (``\\\\server\\share``): to ask for a file
+    there sends the user's Windows password hash to whoever answers.
+    """
+    cleaned = text.strip().strip('"')
+    if cleaned[:2] in ("\\\\", "//", "\\/", "/\\"):
+        raise DatasetError(f"{cleaned[:200]!r} is on another machine. Connect that share to a drive letter, and give "
+                           "the path with the letter.")
+    try:
+        path = Path(cleaned).expanduser()
+    except (RuntimeError, ValueError) as problem:  # ~ of a user that does not exist, or a zero byte
+        raise DatasetError(f"{cleaned[:200]!r} cannot be a path: {problem}.") from problem
+    if not path.is_absolute() or "\0" in cleaned:
+        raise DatasetError(f"{cleaned[:200]!r} is not a full path. Begin with the drive or with /.")
+    return path
+
+
+def is_inside(folder: Path | str, path: Path | str) -> bool:
+    """Whether ``path`` is ``folder`` or lies in it, with the links of both resolved; neither need exist."""
+    root, found = (os.path.normcase(os.path.realpath(one)) for one in (folder, path))
+    return found == root or found.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def is_named_inside(folder: Path, path: Path) -> bool:
+    """Whether ``path`` lies in ``folder`` by its name alone: links in it may lead elsewhere. No disk is asked.
+
+    For folders such as the webui's for LoRAs, in which users put links to files on another disk.
+    """
+    return ".." not in path.parts and path.is_relative_to(folder)
 
 
 def inside(folder: Path, relative: str) -> Path:
@@ -22,19 +74,160 @@ def inside(folder: Path, relative: str) -> Path:
     ``folder`` has to be resolved already. Raises ``DatasetError`` if ``relative`` is absolute, climbs out by ``..``,
     leads out through a link, or is one of the program's own folders.
     """
-    if not relative or "\0" in relative or ("\\" in relative and os.sep == "\\"):
+    path = Path(_resolved(str(folder), relative))
+    if path == folder:
         raise DatasetError(f"{relative!r} names no file of {folder}.")
-    parts = Path(relative).parts
-    if Path(relative).is_absolute() or ".." in parts or (os.name == "nt" and ":" in relative):
-        raise DatasetError(f"{relative!r} is not a name inside {folder}. Only files of the dataset can be used.")
-    if parts and parts[0] in _OWN_FOLDERS:
+    if path.relative_to(folder).parts[0] in _OWN_FOLDERS or Path(relative).parts[0] in _OWN_FOLDERS:
         raise DatasetError(f"{relative!r} belongs to the editor itself and cannot be used as part of the dataset.")
-    path = Path(os.path.realpath(folder / relative))
-    if not path.is_relative_to(folder) or path == folder:
-        raise DatasetError(f"{relative!r} leads out of {folder} to {path}. Copy it into the folder to use it.")
-    if path.relative_to(folder).parts[0] in _OWN_FOLDERS:
-        raise DatasetError(f"{relative!r} leads into the editor's own folder and cannot be used.")
     return path
+
+
+def open_inside(folder: Path, relative: str) -> BinaryIO:
+    """The file ``relative`` of ``folder``, open for reading. Raises ``DatasetError`` as ``inside`` does, or if there
+    is no such file, or it cannot be read."""
+    inside(folder, relative)
+    try:
+        return Confined(folder).open(relative)
+    except OSError as problem:
+        raise DatasetError(f"{relative[:200]!r} of {folder} cannot be opened: {problem.strerror}.") from problem
+
+
+def open_file(path: Path | str, parent: int | None = None) -> BinaryIO:
+    """``path``, open for reading; in the open folder ``parent`` a link is not followed.
+
+    Raises ``OSError``, also if it is no file but a pipe or a device, which might never end.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | (0 if parent is None else os.O_NOFOLLOW), dir_fd=parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+class _OpenFolder:
+    """A folder's descriptor, closed when nobody holds it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+class Spot:
+    """A name in a folder: ``name`` is looked up in the open folder ``parent``, or is a whole path if that is None."""
+
+    def __init__(self, folder: str, name: str, opened: _OpenFolder | None) -> None:
+        self.path = f"{folder}{os.sep}{name}"
+        self.name = self.path if opened is None else name
+        self._opened = opened
+
+    @property
+    def parent(self) -> int | None:
+        """The descriptor of the open folder, for the ``dir_fd`` of functions of ``os``."""
+        return None if self._opened is None else self._opened.descriptor
+
+    def state(self) -> os.stat_result | None:
+        """The state of what has the name, a link itself and not its target; ``None`` if nothing has it."""
+        try:
+            return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def beside(self, name: str) -> Spot:
+        """Another name in the same folder."""
+        return Spot(self.path.rpartition(os.sep)[0], name, self._opened)
+
+
+def open_spot(folder: Path | str, name: str) -> Spot:
+    """``name`` in ``folder``, which must not be a link. Raises ``OSError``."""
+    return Spot(str(folder), name, _open_folder(str(folder)))
+
+
+class Confined:
+    """The files of one folder by their relative names, with ``/``; links may lead elsewhere in it, but not out."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is resolved."""
+        self._folder = str(folder)
+        self._parents: dict[str, str] = {}
+        self._opened: OrderedDict[str, _OpenFolder] = OrderedDict()
+
+    def at(self, relative: str) -> Spot:
+        """The place of ``relative``; a link at the end stays one.
+
+        Raises ``DatasetError`` if it is not inside, ``OSError`` if the folder that it is in cannot be opened, or is a
+        link by now.
+        """
+        parent, name = self._split(relative)
+        return Spot(parent, name, self._open(parent))
+
+    def real(self, relative: str) -> str:
+        """The relative name of the file that ``relative`` means, links resolved. Raises ``DatasetError``."""
+        path = _resolved(self._folder, relative)
+        return path[len(self._folder.rstrip(os.sep)) + 1:].replace(os.sep, "/")
+
+    def look(self, relative: str) -> tuple[str, os.stat_result | None]:
+        """The relative name of the file that ``relative`` means and its state, ``None`` if it does not exist.
+
+        Raises ``DatasetError`` if it is not inside, ``OSError`` as ``at`` does.
+        """
+        try:
+            state = self.at(relative).state()
+            if state is not None and stat.S_ISLNK(state.st_mode):
+                relative = self.real(relative)
+                state = self.at(relative).state()
+        except (FileNotFoundError, NotADirectoryError):
+            return relative, None
+        return relative, state
+
+    def state(self, relative: str) -> os.stat_result | None:
+        """The state of ``relative``, a link itself and not its target; ``None`` if it does not exist."""
+        try:
+            return self.at(relative).state()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, relative: str) -> BinaryIO:
+        """The file ``relative``, open for reading. Raises ``DatasetError`` or ``OSError``."""
+        spot = self.at(self.real(relative))
+        return open_file(spot.name, spot.parent)
+
+    def read(self, relative: str) -> bytes:
+        """The whole file ``relative``. Raises ``DatasetError`` or ``OSError``."""
+        with self.open(relative) as file:
+            return file.read()
+
+    def make_folder_of(self, relative: str) -> None:
+        """Make the folder that ``relative`` is in, and those above it. Raises ``DatasetError`` or ``OSError``."""
+        parts = relative.split("/")[:-1]
+        for count in range(1, len(parts) + 1):
+            spot = self.at("/".join(parts[:count]))
+            if spot.state() is None:
+                os.mkdir(spot.name, dir_fd=spot.parent)
+
+    def _split(self, relative: str) -> tuple[str, str]:
+        """The resolved folder that ``relative`` is in, and its name there."""
+        parent, _, name = relative.rpartition("/")
+        _check_name(relative, self._folder)
+        if parent not in self._parents:
+            found = _resolved(self._folder, parent) if parent else self._folder
+            if not os.path.isdir(found):  # it may be made soon, as something else
+                return found, name
+            self._parents[parent] = found
+        return self._parents[parent], name
+
+    def _open(self, folder: str) -> _OpenFolder | None:
+        held = self._opened.get(folder)
+        if held is None:
+            inner = folder[len(self._folder.rstrip(os.sep)):].strip(os.sep)
+            held = _open_folder(self._folder, *(inner.split(os.sep) if inner else ()))
+            if held is not None:
+                self._opened[folder] = held
+            if len(self._opened) > _MOST_OPEN:
+                self._opened.popitem(last=False)
+        return held
 
 
 def own_folder(folder: Path, *names: str) -> Path:
@@ -53,3 +246,44 @@ def own_folder(folder: Path, *names: str) -> Path:
             raise DatasetError(f"{path} cannot be made: {problem.strerror}. The editor keeps its undo journal there, "
                                "so nothing can be edited without it.") from problem
     return path
+
+
+def _open_folder(folder: str, *inner: str) -> _OpenFolder | None:
+    """The folder ``inner`` below ``folder``, opened name by name, so that no link is followed. Raises ``OSError``."""
+    if not _BY_DESCRIPTOR:
+        return None
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    opened = _OpenFolder(os.open(folder, flags))
+    for name in inner:
+        opened = _OpenFolder(os.open(name, flags, dir_fd=opened.descriptor))
+    return opened
+
+
+def _resolved(folder: str, relative: str) -> str:
+    """The path of ``relative`` with links resolved. Raises ``DatasetError`` if that is not inside ``folder``."""
+    _check_name(relative, folder)
+    path = os.path.realpath(os.path.join(folder, relative))
+    if not os.path.normcase(path + os.sep).startswith(os.path.normcase(folder.rstrip(os.sep) + os.sep)):
+        raise DatasetError(f"{relative[:200]!r} leads out of {folder} to {path[:400]}. Copy it into the folder to use "
+                           "it.")
+    return path
+
+
+def _check_name(relative: str, folder: str) -> None:
+    """Refuse what is no plain relative name, before any disk is asked. Raises ``DatasetError``."""
+    parts = relative.split("/")
+    if relative in ("", ".") or "\0" in relative or parts[-1] in ("", ".", ".."):
+        raise DatasetError(f"{relative[:200]!r} names no file of {folder}.")
+    if os.path.isabs(relative) or ".." in parts or (os.name == "nt" and _is_odd_on_windows(relative)):
+        raise DatasetError(f"{relative[:200]!r} is not a name inside {folder}. Only files of the dataset can be used.")
+    if len(parts) > MOST_LEVELS:
+        raise DatasetError(f"{relative[:200]!r} … has {len(parts)} levels of folders; {MOST_LEVELS} can be used.")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in parts):
+        raise DatasetError(f"{relative[:200]!r} … is too long for a name. Use {_LONGEST_NAME_BYTES} bytes or fewer.")
+
+
+def _is_odd_on_windows(relative: str) -> bool:
+    """A drive or a stream, the other slash, a device, or an end that Windows leaves out."""
+    return ":" in relative or "\\" in relative or any(
+        part.split(".")[0].strip().lower() in RESERVED_ON_WINDOWS or part != part.rstrip(". ")
+        for part in relative.split("/"))

@@ -17,6 +17,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from .confine import Spot, open_spot
+
 TEMPORARY_PREFIX = ".lora_train-new-"
 _MOST_SPARES = 40_000
 _REUSED_AFTER_SECONDS = 3.0
@@ -43,63 +45,65 @@ class Stamp:
 class SwapArea:
     """A folder for new files before they are put in place, and for old ones after; not for two threads at once.
 
-    Files are staged first, all of them: a full disk is noticed while nothing is changed yet.
+    Files are staged first, all of them: a full disk is noticed while nothing is changed yet. No link is followed, in
+    the folder or on the way to a target.
     """
 
     def __init__(self, folder: Path) -> None:
+        """Raises ``OSError`` if ``folder`` is missing or a link."""
         self._device = folder.stat().st_dev
         with os.scandir(folder) as entries:
             names = sorted((entry.name for entry in entries), key=lambda name: (len(name), name))
         self._spares = deque(names)
-        self._devices: dict[str, int] = {}
-        self._prefix = f"{folder}{os.sep}"
+        self._area = open_spot(folder, "0")
         self._next = max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
-    def stage(self, target: str, data: bytes, mode: int | None) -> str:
-        """Write ``data`` to a file that can be put in the place of ``target``; its path. Raises ``OSError``.
+    def stage(self, target: Spot, data: bytes, mode: int | None) -> Spot:
+        """Write ``data`` to a file that can be put in the place of ``target``; where it is. Raises ``OSError``.
 
         ``mode`` are the permissions it gets, ``None`` the usual ones of a new file.
         """
-        beside = target.rpartition(os.sep)[0]
-        if beside not in self._devices:
-            self._devices[beside] = os.stat(beside).st_dev
-        if not _KEEPS_SPARES or self._devices[beside] != self._device:
-            return _write_new(f"{beside}{os.sep}{TEMPORARY_PREFIX}{os.getpid()}-{self._number()}", data, mode)
-        return self._write_over_spare(data, mode) or _write_new(f"{self._prefix}{self._number()}", data, mode)
+        if not _KEEPS_SPARES or self._device_of(target) != self._device:
+            return _write_new(target.beside(f"{TEMPORARY_PREFIX}{os.getpid()}-{self._number()}"), data, mode)
+        return self._write_over_spare(data, mode) or _write_new(self._area.beside(str(self._number())), data, mode)
 
-    def put_in_place(self, staged: str, target: str) -> None:
+    def put_in_place(self, staged: Spot, target: Spot) -> None:
         """Let ``target`` be ``staged``: a reader sees the old file or the new. Raises ``OSError``."""
-        if _KEEPS_SPARES and staged.startswith(self._prefix) and len(self._spares) < _MOST_SPARES:
+        if _KEEPS_SPARES and staged.parent == self._area.parent and len(self._spares) < _MOST_SPARES:
             name = str(self._number())
             with contextlib.suppress(OSError):  # no file yet, or a disk without hard links: nothing is spared then
-                os.link(target, self._prefix + name, follow_symlinks=False)
+                os.link(target.name, name, src_dir_fd=target.parent, dst_dir_fd=self._area.parent,
+                        follow_symlinks=False)
                 self._spares.append(name)
-        os.replace(staged, target)
+        os.replace(staged.name, target.name, src_dir_fd=staged.parent, dst_dir_fd=target.parent)
 
-    def take_away(self, target: str) -> None:
+    def take_away(self, target: Spot) -> None:
         """Remove ``target``. Raises ``OSError``."""
-        if _KEEPS_SPARES and len(self._spares) < _MOST_SPARES and os.stat(target).st_dev == self._device:
+        if _KEEPS_SPARES and len(self._spares) < _MOST_SPARES and self._device_of(target) == self._device:
             name = str(self._number())
-            os.rename(target, self._prefix + name)
+            os.rename(target.name, name, src_dir_fd=target.parent, dst_dir_fd=self._area.parent)
             self._spares.append(name)
         else:
-            os.unlink(target)
+            os.unlink(target.name, dir_fd=target.parent)
 
-    def withdraw(self, staged: str) -> None:
+    def withdraw(self, staged: Spot) -> None:
         """Give up a staged file that was not put in place."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(staged)
+            os.unlink(staged.name, dir_fd=staged.parent)
+
+    def _device_of(self, target: Spot) -> int:
+        return os.stat(os.path.dirname(target.path) if target.parent is None else target.parent).st_dev
 
     def _number(self) -> int:
         self._next += 1
         return self._next
 
-    def _write_over_spare(self, data: bytes, mode: int | None) -> str | None:
+    def _write_over_spare(self, data: bytes, mode: int | None) -> Spot | None:
         """Use the oldest spare; ``None`` if there is none that nobody else can see."""
         while self._spares:
-            path = self._prefix + self._spares[0]
+            spare = self._area.beside(self._spares[0])
             try:
-                file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+                file = os.open(spare.name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=spare.parent)
             except OSError:
                 self._spares.popleft()
                 continue
@@ -107,30 +111,31 @@ class SwapArea:
                 state = os.fstat(file)
                 if state.st_nlink != 1 or not stat.S_ISREG(state.st_mode):
                     self._spares.popleft()
-                    os.unlink(path)
+                    os.unlink(spare.name, dir_fd=spare.parent)
                     continue
                 if time.time() - state.st_ctime < _REUSED_AFTER_SECONDS:
                     return None
                 self._spares.popleft()
                 _fill(file, data, mode, state)
-                return path
+                return spare
             finally:
                 os.close(file)
         return None
 
 
-def _write_new(path: str, data: bytes, mode: int | None) -> str:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+def _write_new(place: Spot, data: bytes, mode: int | None) -> Spot:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    file = os.open(place.name, flags, 0o666, dir_fd=place.parent)
     try:
         if _KEEPS_SPARES and data:
             _allocate(file, len(data))
         _fill(file, data, mode, os.fstat(file))
     except OSError:
-        os.unlink(path)
+        os.unlink(place.name, dir_fd=place.parent)
         raise
     finally:
         os.close(file)
-    return path
+    return place
 
 
 def _allocate(file: int, size: int) -> None:

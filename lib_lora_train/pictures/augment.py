@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -94,13 +95,16 @@ def draw_look(picture: Image.Image, cut: Cut, settings: DatasetSettings,
     return (seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else seen), mirrored
 
 
-def preview_augmentation(path: Path, settings: DatasetSettings, seed: int) -> list[Image.Image]:
+def preview_augmentation(path: Path, settings: DatasetSettings, seed: int,
+                         file: BinaryIO | None = None) -> list[Image.Image]:
     """The picture as it is trained on unchanged, and then some looks at it, drawn from ``seed``.
+
+    ``file`` is ``path`` if it was opened before.
 
     Raises ``PictureError`` if it cannot be decoded, ``ConfigError`` if faces are wanted and cannot be looked for,
     ``ValueError`` if the resolution or the face range cannot be read.
     """
-    picture = open_picture(path)
+    picture = open_picture(path, file)
     fit = BucketRule.of(settings).fit(*picture.size)
     faces = FaceDetector().find(path, picture) if settings.face_range is not None else ()
     looks = [fit_to_bucket(picture, fit)]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 _HEADER_BYTES = 1 << 20
 """How much of a file is read; the ``meta`` box stands at the start and is a few kB."""
@@ -30,10 +29,9 @@ class _Box(NamedTuple):
     body: bytes
 
 
-def read_avif_header(path: Path) -> AvifHeader:
+def read_avif_header(file: BinaryIO) -> AvifHeader:
     """Read the size of the primary item. Raises ``ValueError`` if the file has no AVIF boxes, ``OSError`` likewise."""
-    with path.open("rb") as file:
-        data = file.read(_HEADER_BYTES)
+    data = file.read(_HEADER_BYTES)
     try:
         return _header(data)
     except (struct.error, IndexError, StopIteration) as problem:

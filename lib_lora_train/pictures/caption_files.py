@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from ..files.atomic import write_atomically
+from ..files.confine import open_file
 
 
 def read_caption(path: Path) -> str:
@@ -15,7 +16,8 @@ def read_caption(path: Path) -> str:
     Raises ``DatasetError`` that names the file and the first byte that is not UTF-8.
     """
     try:
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read()
     except OSError as problem:
         raise DatasetError(f"The caption file {path} cannot be read: {problem.strerror}.") from problem
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:

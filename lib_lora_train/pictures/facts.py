@@ -9,13 +9,16 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import DatasetError
 from ..files.atomic import write_atomically
+from ..files.confine import open_inside
 from .images import PictureError, decoding_threads, open_picture, read_header
 from .listing import PictureFile
 
@@ -23,6 +26,7 @@ _VERSION = 2
 _HASH_SIDE = 8
 _COLOUR_SIDE = 8
 _SHARPNESS_SIDE = 512
+_GONE = "it cannot be opened, or is a link that leads out of the dataset's folder"
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class PictureFacts:
         """Read the sizes that are not known yet; how many that were."""
         missing = [file for file in files if self.header(file) is None]
         for file in missing:
-            self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder / file.path)
+            self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder, file.path)
         if missing:
             self._keep(files)
         return len(missing)
@@ -86,7 +90,7 @@ class PictureFacts:
                 if not progress(start, len(missing)):
                     break
                 part = missing[start:start + 4 * threads]
-                for file, marks in zip(part, pool.map(_measured, (self._folder / file.path for file in part)),
+                for file, marks in zip(part, pool.map(partial(_measured, self._folder), (file.path for file in part)),
                                        strict=True):
                     self._marks[file.path] = (file.modified_ns, file.size), marks
         if missing:
@@ -114,19 +118,25 @@ class PictureFacts:
                                                 separators=(",", ":")))
 
 
-def _header(path: Path) -> Header:
+def _header(folder: Path, relative: str) -> Header:
     try:
-        header = read_header(path)
+        with open_inside(folder, relative) as file:
+            header = read_header(folder / relative, file)
     except PictureError as problem:
         return Header(0, 0, problem.reason)
+    except DatasetError:
+        return Header(0, 0, _GONE)
     return Header(header.width, header.height)
 
 
-def _measured(path: Path) -> Marks:
+def _measured(folder: Path, relative: str) -> Marks:
     try:
-        picture = open_picture(path, at_least=_SHARPNESS_SIDE)
+        with open_inside(folder, relative) as file:
+            picture = open_picture(folder / relative, file, at_least=_SHARPNESS_SIDE)
     except PictureError as problem:
         return Marks(0, "", 0.0, problem.reason)
+    except DatasetError:
+        return Marks(0, "", 0.0, _GONE)
     return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
 
 

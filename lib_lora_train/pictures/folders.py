@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DatasetError
+from ..files.walk import is_file, is_folder
 from .images import PICTURE_ENDINGS
 from .problems import Problem, count_of, names_of
 
@@ -105,13 +106,13 @@ def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
 def subfolders(folder: Path) -> list[Path]:
     """The folders in ``folder``, hidden ones not counted."""
     with os.scandir(folder) as entries:
-        return [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        return [Path(entry.path) for entry in entries if is_folder(entry) and not entry.name.startswith(".")]
 
 
 def count_pictures(folder: Path) -> int:
     """How many files in ``folder`` itself have a picture's ending and are not hidden. Raises ``OSError``."""
     with os.scandir(folder) as entries:
-        return sum(is_picture_name(entry.name) and entry.is_file() for entry in entries)
+        return sum(is_picture_name(entry.name) and is_file(entry) for entry in entries)
 
 
 def is_picture_name(name: str) -> bool:

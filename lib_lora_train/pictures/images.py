@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from os import cpu_count
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import DatasetError
+from ..files.confine import open_file
 from .avif import read_avif_header
 from .buckets import Fit
 
@@ -46,15 +47,19 @@ class PictureHeader(NamedTuple):
     has_alpha: bool
 
 
-def read_header(path: Path) -> PictureHeader:
-    """Read a picture's size without decoding it. Raises ``PictureError`` if it cannot be trained on."""
+def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
+    """Read a picture's size without decoding it; ``file`` is ``path`` if it was opened before.
+
+    Raises ``PictureError`` if it cannot be trained on.
+    """
     try:
         if path.suffix.lower() == ".avif" and not _avif_is_readable():
-            avif = read_avif_header(path)
+            with _source(path, file) as source:
+                avif = read_avif_header(source)
             _refuse_animation(path, avif.is_animated)
             header = PictureHeader(avif.width, avif.height, avif.has_alpha)
         else:
-            with _open(path) as picture:
+            with _open(path, file) as picture:
                 header = _header_of(picture)
     except ValueError as problem:
         raise PictureError(path, str(problem)) from problem
@@ -65,10 +70,10 @@ def read_header(path: Path) -> PictureHeader:
     return header
 
 
-def open_picture(path: Path, content: bytes | None = None, at_least: int = 0) -> Image.Image:
+def open_picture(path: Path, content: bytes | BinaryIO | None = None, at_least: int = 0) -> Image.Image:
     """Decode a picture as RGB, 8 bits a channel, upright by its EXIF rotation, transparency laid over white.
 
-    ``content`` is the file's bytes if they were read before. With ``at_least``, a JPEG may come smaller, with no side
+    ``content`` is the file if it was opened or read before. With ``at_least``, a JPEG may come smaller, with no side
     shorter than so many pixels unless it is so itself, which is several times quicker. Raises ``PictureError`` if the
     picture is truncated, damaged or of a kind that is not trained on.
     """
@@ -141,11 +146,17 @@ def _problem_with(path: Path) -> PictureError | None:
     return None
 
 
-def _open(path: Path, content: bytes | None = None) -> Image.Image:
+def _source(path: Path, content: bytes | BinaryIO | None) -> BinaryIO:
+    if content is None:
+        return open_file(path)
+    return BytesIO(content) if isinstance(content, bytes) else content
+
+
+def _open(path: Path, content: bytes | BinaryIO | None = None) -> Image.Image:
     if path.suffix.lower() == ".avif" and not _avif_is_readable():
         raise PictureError(path, "this Python's Pillow cannot read AVIF; the training itself can")
     try:
-        picture = Image.open(path if content is None else BytesIO(content))
+        picture = Image.open(_source(path, content))
     except Image.DecompressionBombError as problem:
         raise PictureError(path, "it has more pixels than can be opened safely; save a smaller copy") from problem
     except (SyntaxError, struct.error, EOFError, TypeError, KeyError) as problem:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DatasetError
+from ..files.confine import MOST_LEVELS, is_inside
 from ..files.swap import Stamp
+from ..files.walk import is_file, is_folder, why_no_file
 from .folders import REGULARIZATION_FOLDER, LeftOut, is_picture_name
 
 _NUMBER = re.compile(r"[0-9]+")
@@ -44,55 +46,74 @@ def list_folder(folder: Path, caption_extension: str) -> Listing:
     ``folder`` is resolved; links that lead out of it are not followed. Raises ``DatasetError`` if it cannot be read.
     """
     listing = Listing()
-    for relative, entries in _walk(str(folder), "", listing):
+    for relative, entries in _walk(str(folder), listing):
         _add_pictures(str(folder), relative, entries, caption_extension, listing)
     return listing
 
 
-def _walk(root: str, relative: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    try:
-        with os.scandir(os.path.join(root, relative)) as found:
-            entries = sorted(found, key=lambda entry: natural_key(entry.name))
-    except OSError as problem:
-        if not relative:
-            raise DatasetError(f"The folder {root} cannot be read: {problem.strerror}.") from problem
-        listing.left_out.append(LeftOut(Path(root, relative), f"it cannot be read: {problem.strerror}"))
-        return
-    yield relative, entries
+def _walk(root: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Each folder with what is in it, by name and from the top."""
+    waiting = [""]
+    while waiting:
+        relative = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, relative)) as found:
+                entries = sorted(found, key=lambda entry: natural_key(entry.name))
+        except OSError as problem:
+            if not relative:
+                raise DatasetError(f"The folder {root} cannot be read: {problem.strerror}.") from problem
+            listing.left_out.append(LeftOut(Path(root, relative), f"it cannot be read: {problem.strerror}"))
+            continue
+        yield relative, entries
+        waiting += reversed(list(_folders_to_walk(root, relative, entries, listing)))
+
+
+def _folders_to_walk(root: str, relative: str, entries: list[os.DirEntry[str]], listing: Listing) -> Iterator[str]:
     for entry in entries:
         path = f"{relative}/{entry.name}" if relative else entry.name
         if entry.name.startswith(".") or (not relative and entry.name.lower() == REGULARIZATION_FOLDER):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path, listing)
-        elif entry.is_symlink() and entry.is_dir() and not _leads_inside(root, entry.path):
-            listing.left_out.append(LeftOut(Path(entry.path), "it is a link that leads out of the dataset's folder"))
+        if entry.is_symlink():
+            if is_folder(entry) and not is_inside(root, entry.path):
+                listing.left_out.append(LeftOut(Path(entry.path),
+                                                "it is a link that leads out of the dataset's folder"))
+        elif is_folder(entry) and path.count("/") + 2 > MOST_LEVELS:
+            listing.left_out.append(LeftOut(Path(entry.path), f"it lies {MOST_LEVELS} folders deep or more"))
+        elif is_folder(entry):
+            yield path
 
 
 def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], extension: str, listing: Listing) -> None:
-    files = {entry.name: entry for entry in entries if entry.is_file()}
+    files = {entry.name: entry for entry in entries if is_file(entry)}
+    _add_what_is_no_file(entries, listing)
     by_lower = {name.lower(): name for name in files}
     prefix = f"{folder}/" if folder else ""
     for name, entry in files.items():
         if not is_picture_name(name):
             continue
-        if entry.is_symlink() and not _leads_inside(root, entry.path):
+        if entry.is_symlink() and not is_inside(root, entry.path):
             listing.left_out.append(LeftOut(Path(entry.path), "it is a link that leads out of the dataset's folder"))
             continue
-        state = entry.stat()
-        wanted = os.path.splitext(name)[0] + extension
-        caption = wanted if wanted in files else by_lower.get(wanted.lower(), wanted)
-        listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
-        if caption not in files:
+        try:
+            state = entry.stat()
+            wanted = os.path.splitext(name)[0] + extension
+            caption = wanted if wanted in files else by_lower.get(wanted.lower(), wanted)
+            if caption not in files:
+                pass
+            elif files[caption].is_symlink() and not is_inside(root, files[caption].path):
+                listing.blocked[prefix + caption] = (
+                    f"{prefix}{caption} is a link that leads out of the dataset's folder.")
+            else:
+                listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
+        except FileNotFoundError:  # deleted just now
             continue
-        if files[caption].is_symlink() and not _leads_inside(root, files[caption].path):
-            listing.blocked[prefix + caption] = f"{prefix}{caption} is a link that leads out of the dataset's folder."
-        else:
-            listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
+        listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
 
 
-def _leads_inside(root: str, path: str) -> bool:
-    return os.path.realpath(path).startswith(root.rstrip(os.sep) + os.sep)
+def _add_what_is_no_file(entries: list[os.DirEntry[str]], listing: Listing) -> None:
+    for entry in entries:
+        if not entry.name.startswith(".") and not is_file(entry) and not is_folder(entry):
+            listing.left_out.append(LeftOut(Path(entry.path), why_no_file(entry), int(is_picture_name(entry.name))))
 
 
 def natural_key(name: str) -> str:

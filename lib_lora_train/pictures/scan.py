@@ -13,6 +13,7 @@ from pathlib import Path
 from ..config.concepts import AS_FOR_ALL, ConceptSettings
 from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
+from ..files.walk import is_file, is_folder, why_no_file
 from .caption_files import caption_lines, read_caption, split_tags
 from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name, many_repeats
 from .images import PictureError, PictureHeader, decoding_threads, read_header
@@ -119,7 +120,7 @@ def survey(settings: DatasetSettings) -> Dataset:
         problems.append(Problem("warning", f"{count_of(len(bare), 'regularization picture')} without a caption or a "
                                            f"folder named like 1_girl, trained with an empty one: {names_of(bare)}.",
                                 tuple(bare)))
-    left_out = [item for item in found.left_out if item.path.resolve() != folder.resolve()]
+    left_out = [item for item in found.left_out if os.path.realpath(item.path) != os.path.realpath(folder)]
     return Dataset(found.folder, found.pictures, (*left_out, *of_class.left_out), found.concepts,
                    (*problems, *of_class.problems),
                    tuple(dataclasses.replace(picture, regularization=True) for picture in of_class.pictures),
@@ -171,12 +172,12 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     pictures, left_out, others = [], [], defaultdict(list)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
+            if is_folder(entry):
                 continue
             path = Path(entry.path)
             ending = path.suffix.lower()
-            if not entry.is_file():
-                left_out.append(LeftOut(path, "it is a link that leads nowhere"))
+            if not is_file(entry):
+                left_out.append(LeftOut(path, why_no_file(entry)))
             elif is_picture_name(entry.name):
                 pictures.append(path)
             elif entry.name.startswith("."):

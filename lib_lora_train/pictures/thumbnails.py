@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import uuid
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -17,19 +19,21 @@ _KEPT_SECONDS = 30 * 24 * 3600.0
 _QUALITY = 82
 
 
-def thumbnail(picture: Path, size: int, cache: Path) -> Path:
+def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
     """A WebP of ``picture``, upright, in ``cache``, that fits a square of ``size`` pixels or the next of ``SIZES``.
+
+    ``file`` is ``picture``, open for reading.
 
     Raises ``PictureError`` if the picture cannot be decoded, ``OSError`` if ``cache`` cannot be written.
     """
     side = next((known for known in SIZES if known >= size), SIZES[-1])
-    state = picture.stat()
+    state = os.fstat(file.fileno())
     key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}"
-    file = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
-    if not file.exists() or not file.stat().st_size:
+    small = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
+    if not small.exists() or not small.stat().st_size:
         cache.mkdir(parents=True, exist_ok=True)
-        _put(file, _shrunk(picture, side))
-    return file
+        _put(small, _shrunk(picture, file, side))
+    return small
 
 
 def remove_old_thumbnails(cache: Path) -> None:
@@ -49,8 +53,8 @@ def _put(file: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _shrunk(picture: Path, side: int) -> bytes:
-    image = open_picture(picture, at_least=2 * side)
+def _shrunk(picture: Path, file: BinaryIO, side: int) -> bytes:
+    image = open_picture(picture, file, at_least=2 * side)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     content = BytesIO()
     image.save(content, "WEBP", quality=_QUALITY, method=2)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from ..files.walk import files_below
 
 LORA_ENDINGS = (".safetensors", ".pt", ".ckpt")
 _OF_A_RUN = re.compile(r"-(?:\d{6}|step\d{8})$")
@@ -18,11 +19,10 @@ def lora_names(folder: Path) -> set[str]:
     Below too, since a prompt calls a LoRA by its name alone, wherever it lies.
     """
     names: set[str] = set()
-    for _, _, files in os.walk(folder, followlinks=True):
-        for file in files:
-            path = Path(file.lower())
-            if path.suffix in LORA_ENDINGS:
-                names.update((path.stem, _OF_A_RUN.sub("", path.stem)))
+    for entry in files_below(folder):
+        path = Path(entry.name.lower())
+        if path.suffix in LORA_ENDINGS:
+            names.update((path.stem, _OF_A_RUN.sub("", path.stem)))
     return names
 
 

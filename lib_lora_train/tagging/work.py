@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,7 +50,7 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
 
     Raises ``DatasetError`` if the folder is missing or has no pictures.
     """
-    folder = Path(settings.train_data_dir).expanduser().resolve()
+    folder = Path(os.path.realpath(Path(settings.train_data_dir).expanduser()))
     found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=settings.caption_extension,
                                    caption_separator=settings.caption_separator))
     for left in found.left_out:

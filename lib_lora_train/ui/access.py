@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic
 
-from ..errors import DatasetError, RunError
+from ..errors import DatasetError
+from ..files.confine import is_inside, local_path
 from ..host.interface import Host
 
 HEADER = "X-Train-Lora"
@@ -57,35 +59,30 @@ def _api_login(host: Host) -> Callable[[Request], Coroutine[Any, Any, None]]:
     return check
 
 
+_FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir")
+"""The settings of a dataset that name a folder."""
+
+
 def dataset_folder(host: Host, text: str) -> Path:
     """The folder that ``text`` names, links resolved. Raises ``DatasetError`` if it may not be used or is none."""
-    cleaned = text.strip().strip('"')
-    if not cleaned:
+    if not text.strip().strip('"'):
         raise DatasetError("No folder is given. Type the path of the folder with your pictures.")
     try:
-        folder = Path(cleaned).expanduser()
-        if not folder.is_absolute():
-            raise DatasetError(f"{cleaned} is not a full path. Begin with the drive or with /.")
-        folder = folder.resolve()
-    except (OSError, RuntimeError, ValueError) as problem:  # too long, a user that is none, a zero byte
-        raise DatasetError(f"{cleaned[:200]!r} cannot be a folder: {problem}.") from problem
-    allowed = host.access().folders
-    if allowed is not None and not any(folder.is_relative_to(root.resolve()) for root in allowed):
-        raise DatasetError(f"The webui was started with --hide-ui-dir-config, so only folders under "
-                           f"{' or '.join(str(root) for root in allowed)} can be used, not {folder}.")
-    if not folder.is_dir():
-        raise DatasetError(f"There is no folder {folder}. Check the path, or make the folder and put pictures in it.")
+        folder = Path(os.path.realpath(local_path(text)))
+        allowed = host.access().folders
+        if allowed is not None and not any(is_inside(root, folder) for root in allowed):
+            raise DatasetError(f"The webui was started with --hide-ui-dir-config, so only folders under "
+                               f"{' or '.join(str(root) for root in allowed)} can be used, not {folder}.")
+        found = folder.is_dir()
+    except (OSError, ValueError) as problem:  # too long, or no proper text
+        raise DatasetError(f"{text[:200]!r} cannot be a folder: {problem}.") from problem
+    if not found:
+        raise DatasetError(f"There is no folder {str(folder)[:400]}. Check the path, or make the folder and put "
+                           "pictures in it.")
     return folder
 
 
-def file_inside(folder: Path, relative: str) -> Path:
-    """The file ``relative`` of ``folder``; links may not lead out of it. Raises ``RunError`` if there is none."""
-    inside = folder.resolve()
-    try:
-        path = (inside / relative).resolve()
-        found = not Path(relative).is_absolute() and path.is_relative_to(inside) and path.is_file()
-    except (OSError, ValueError):  # too long, or a zero byte
-        found = False
-    if not found:
-        raise RunError(f"There is no file {relative[:200]!r} in {folder.name}.")
-    return path
+def folders_of(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset ``settings`` with each folder in them checked. Raises ``DatasetError`` as ``dataset_folder`` does."""
+    return {name: str(dataset_folder(host, str(value))) if name in _FOLDERS and value else value
+            for name, value in settings.items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..files.confine import is_named_inside
+from ..files.walk import files_below
 from ..networks.lora_facts import LoraFacts, frequent_tags, from_json, in_words, read_facts
 
 _ENDING = ".safetensors"
@@ -21,13 +22,10 @@ _FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sd_v2_v": "SD 2.x", "sdxl_ba
 def lora_names_in(folder: Path) -> list[str]:
     """Every .safetensors file in ``folder`` and below, the newest first: its path from there, without the ending."""
     found: list[tuple[float, str]] = []
-    for place, _, files in os.walk(folder, followlinks=True):
-        for file in files:
-            path = Path(place) / file
-            if path.suffix.lower() == _ENDING and not file.startswith("."):
-                found.append((_changed(path), path.relative_to(folder).with_suffix("").as_posix()))
-        if len(found) > _MOST_FILES:  # a link may lead in a circle
-            break
+    for entry in files_below(folder):
+        path = Path(entry.path)
+        if path.suffix.lower() == _ENDING and not entry.name.startswith("."):
+            found.append((_changed(path), path.relative_to(folder).with_suffix("").as_posix()))
     return [name for _, name in sorted(found, reverse=True)[:_MOST_FILES]]
 
 
@@ -40,11 +38,10 @@ def lora_file(folder: Path, name: str) -> Path:
     try:
         given = folder / cleaned if cleaned else None
         ways = [] if given is None else [given, given.with_name(given.name + _ENDING)]
-        path = next((way for way in ways if way.is_file()), None)
-        inside = path is not None and _lies_in(path, folder)
+        path = next((way for way in ways if is_named_inside(folder, way) and way.is_file()), None)
     except (OSError, ValueError):  # too long, or a zero byte
-        path, inside = None, False
-    if path is None or not inside:
+        path = None
+    if path is None:
         raise CheckpointError(f"network.network_weights is {name[:200]!r}, but there is no such LoRA in {folder}. "
                               "Choose one of the list, or put the file into that folder.")
     return path
@@ -122,8 +119,3 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    """By its name, since the webui's LoRA folder may hold links to files that lie elsewhere."""
-    return ".." not in path.parts and path.is_relative_to(folder)

@@ -199,7 +199,8 @@ def test_links_that_lead_out_are_left_out_and_never_read(tmp_path: Path):
 def test_only_pictures_of_the_dataset_are_handed_out(editor: CaptionEditor, path: str):
     with pytest.raises(DatasetError):
         editor.picture(path)
-    assert editor.picture("a.png").name == "a.png"
+    with editor.picture("a.png") as file:
+        assert file.read() == (editor.folder / "a.png").read_bytes()
 
 
 def test_confidences_sort_tags_and_are_read_again_when_they_change(editor: CaptionEditor, folder: Path):
@@ -306,7 +307,7 @@ def test_sizes_come_from_the_cache_unless_the_picture_changed(folder: Path, monk
     open_editor(folder)
     read = []
     monkeypatch.setattr("lib_lora_train.pictures.facts.read_header",
-                        lambda path: read.append(path.name) or pytest.fail("read again"))
+                        lambda path, file: read.append(path.name) or pytest.fail("read again"))
     later = open_editor(folder)
     assert later.entry(0).width == 64 and read == []
     monkeypatch.undo()

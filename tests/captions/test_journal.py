@@ -16,7 +16,7 @@ from lib_lora_train.captions.journal.apply import ConflictError
 from lib_lora_train.captions.journal.format import Move, Write, read_state, write_batch, write_state
 from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.errors import DatasetError
-from lib_lora_train.files.confine import HIDDEN_FOLDER
+from lib_lora_train.files.confine import HIDDEN_FOLDER, Spot
 from lib_lora_train.files.swap import Stamp, SwapArea
 
 CONTENTS = {
@@ -200,10 +200,10 @@ def test_an_edit_that_fails_in_its_middle_is_taken_back(folder: Path, monkeypatc
     original = SwapArea.put_in_place
     calls = []
 
-    def third_fails(self: SwapArea, staged: str, target: str) -> None:
+    def third_fails(self: SwapArea, staged: Spot, target: Spot) -> None:
         calls.append(target)
         if len(calls) == 3:
-            raise PermissionError(13, "Permission denied", target)
+            raise PermissionError(13, "Permission denied", target.path)
         original(self, staged, target)
 
     monkeypatch.setattr(SwapArea, "put_in_place", third_fails)

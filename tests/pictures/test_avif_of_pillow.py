@@ -29,7 +29,7 @@ def test_both_see_the_same_size(tmp_path_factory, width, height, mode, orientati
     exif[0x0112] = orientation
     path = tmp_path_factory.mktemp("avif") / "a.avif"
     path.write_bytes(avif(noise(width, height, mode), exif=exif.tobytes()))
-    header, boxes = read_header(path), read_avif_header(path)
+    header, boxes = read_header(path), read_avif_header(path.open("rb"))
     assert open_picture(path).size == header[:2] == (boxes.width, boxes.height)
     assert header.has_alpha == boxes.has_alpha == (mode == "RGBA")
 

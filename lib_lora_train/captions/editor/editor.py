@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ...config.groups.dataset import DatasetSettings
 from ...errors import DatasetError
-from ...files.confine import inside
+from ...files.confine import Confined, open_inside
 from ...files.swap import Stamp
 from ...pictures.buckets import BucketRule
 from ...pictures.facts import PictureFacts
@@ -19,7 +20,7 @@ from ...pictures.problems import count_of
 from ..caption_file import as_utf8, bytes_of
 from ..confidences import Confidences, confidences_file, read_confidences
 from ..filter import parse
-from ..journal.apply import ConflictError, read_bytes
+from ..journal.apply import ConflictError
 from ..journal.format import Change, Move, Write
 from ..journal.journal import Applied, History, Journal
 from ..journal.recover import sentences
@@ -199,12 +200,11 @@ class CaptionEditor:
         """What can be undone and redone. Raises ``DatasetError`` if the journal is damaged."""
         return self.journal.history()
 
-    def picture(self, relative: str) -> Path:
-        """The file of a picture of this dataset. Raises ``DatasetError`` if it is none, or lies outside."""
-        path = inside(self.folder, relative)
+    def picture(self, relative: str) -> BinaryIO:
+        """A picture of this dataset, open for reading. Raises ``DatasetError`` if it is none, or lies outside."""
         if self.index.of_path(relative) is None:
-            raise DatasetError(f"{relative!r} is no picture of this dataset.")
-        return path
+            raise DatasetError(f"{relative[:200]!r} is no picture of this dataset.")
+        return open_inside(self.folder, relative)
 
     def _through(self, act: Callable[[], Applied], left: Sequence[str]) -> Outcome:
         try:
@@ -286,6 +286,7 @@ class CaptionEditor:
 
     def _take_in_captions(self, listing: Listing) -> bool:
         changed = False
+        confined = Confined(self.folder)
         for caption in self.index.captions.values():
             stamp = listing.captions.get(caption.path)
             blocked = listing.blocked.get(caption.path, "")
@@ -293,18 +294,21 @@ class CaptionEditor:
                 changed = changed or caption.problem != blocked
                 self.index.set_blocked(caption, None, blocked)
             elif stamp != caption.stamp:
-                changed = self._read_caption(caption, stamp) or changed
+                changed = self._read_caption(caption, stamp, confined) or changed
         return changed
 
-    def _read_caption(self, caption: Caption, stamp: Stamp | None) -> bool:
+    def _read_caption(self, caption: Caption, stamp: Stamp | None, confined: Confined) -> bool:
         data = None
         if stamp is not None:
             try:
-                data = read_bytes(f"{self.folder}/{caption.path}")
+                data = confined.read(caption.path)
             except FileNotFoundError:
                 stamp = None
             except OSError as problem:
                 self.index.set_blocked(caption, stamp, f"{caption.path} cannot be read: {problem.strerror}.")
+                return True
+            except DatasetError as problem:  # it has become a link that leads out
+                self.index.set_blocked(caption, stamp, str(problem))
                 return True
         changed = data != caption.data
         self.index.set_caption(caption, data, stamp)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...errors import DatasetError
-from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, inside, own_folder
+from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, inside, open_inside, own_folder
 from ...pictures.folders import is_picture_name
 from ...pictures.problems import count_of
 from ..journal.format import Move
@@ -88,11 +89,15 @@ def lower_case_endings(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome
 
 
 def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
-    """Give a concept folder another name, such as other repeats. Raises as ``delete_pictures``."""
+    """Give a folder that holds pictures another name, such as other repeats. Raises as ``delete_pictures``."""
     with editor.lock:
-        inside(editor.folder, folder)
-        if not name or "/" in name or "\\" in name or name.startswith("."):
-            raise DatasetError(f"{name!r} cannot be the name of a folder.")
+        path = inside(editor.folder, folder)
+        if not path.is_dir() or not any(f"{entry.folder}/".startswith(f"{folder}/")
+                                        for entry in editor.index.entries.values()):
+            raise DatasetError(f"{folder[:200]!r} is no folder with pictures of this dataset. Only such a folder "
+                               "can be renamed here.")
+        if not name.strip() or "/" in name or "\\" in name or name.startswith("."):
+            raise DatasetError(f"{name[:200]!r} cannot be the name of a folder.")
         target = _joined(folder.rpartition("/")[0], name)
         inside(editor.folder, target)
         return editor.carry_out(f"Renamed {folder} to {name}", [Move(folder, target)])
@@ -138,9 +143,12 @@ def _copied(editor: CaptionEditor, relative: str) -> str:
     place = own_folder(editor.folder, HIDDEN_FOLDER, _COPIES)
     folder = _free_folder(place)
     copy = place / folder / Path(relative).name
-    copy.parent.mkdir()
     try:
-        shutil.copy2(inside(editor.folder, relative), copy)
+        copy.parent.mkdir()
+        with open_inside(editor.folder, relative) as source, copy.open("xb") as target:
+            shutil.copyfileobj(source, target)
+            state = os.fstat(source.fileno())
+        os.utime(copy, ns=(state.st_atime_ns, state.st_mtime_ns))
     except OSError as problem:
         raise DatasetError(f"{relative} cannot be copied: {problem.strerror}. Nothing was changed.") from problem
     return f"{HIDDEN_FOLDER}/{_COPIES}/{folder}/{copy.name}"

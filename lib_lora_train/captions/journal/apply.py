@@ -7,10 +7,12 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from ...config.groups.dataset import CAPTION_ENDINGS
 from ...errors import DatasetError
+from ...files.confine import Confined, Spot
 from ...files.swap import Stamp, SwapArea
+from ...pictures.images import PICTURE_ENDINGS
 from ...pictures.problems import count_of
 from .format import Change, Move, Write
 
@@ -30,83 +32,55 @@ class HalfDoneError(DatasetError):
     """An edit stopped half-way and could not be taken back; recovering the journal finishes it."""
 
 
-class Confined:
-    """Finds files of a dataset by their relative names; links may not lead out of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-        self._parents: dict[str, str] = {}
-
-    def file(self, relative: str) -> str:
-        """The file's path with links resolved. Raises ``DatasetError`` if it is not inside."""
-        return self.look(relative)[0]
-
-    def look(self, relative: str) -> tuple[str, os.stat_result | None]:
-        """The file's path with links resolved, and its state if it is there. Raises ``DatasetError`` as ``file``."""
-        path = self.name(relative)
-        try:
-            state = os.lstat(path)
-            if stat.S_ISLNK(state.st_mode):
-                path = self._resolved(relative, relative)
-                state = os.stat(path)
-        except FileNotFoundError:
-            return path, None
-        return path, state
-
-    def name(self, relative: str) -> str:
-        """As ``file``, but a link at the end stays one: moving it moves the link."""
-        parent, _, name = relative.rpartition("/")
-        if name in ("", ".", "..") or "\0" in relative or (os.name == "nt" and (":" in relative or "\\" in relative)):
-            raise DatasetError(f"{relative!r} names no file of {self._folder}.")
-        if parent not in self._parents:
-            self._parents[parent] = self._resolved(parent, relative)
-        return f"{self._parents[parent]}{os.sep}{name}"
-
-    def _resolved(self, relative: str, named: str) -> str:
-        if os.path.isabs(relative) or ".." in relative.split("/"):
-            raise DatasetError(f"{named!r} is not a name inside {self._folder}. Only files of the dataset can be used.")
-        path = os.path.realpath(os.path.join(self._folder, relative))
-        if path != self._folder and not path.startswith(self._folder.rstrip(os.sep) + os.sep):
-            raise DatasetError(f"{named!r} leads out of {self._folder} to {path}. Copy it into the folder to use it.")
-        return path
-
-
 def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, Stamp]) -> list[str]:
     """The relative names of the files that are not what ``changes`` begin with.
 
     A file that still bears its stamp is not read again; ``stamps`` are of files known to have the content ``old``.
+    Raises ``DatasetError`` if a change is not allowed.
     """
     wrong = []
     for change in changes:
+        if not is_allowed(change, confined):
+            name = change.source if isinstance(change, Move) else change.path
+            raise DatasetError(f"{name} is neither a picture nor a caption, or would become something else. The editor "
+                               f"writes captions ({', '.join(CAPTION_ENDINGS)}) and moves pictures, nothing more.")
         if isinstance(change, Move):
-            if not os.path.lexists(confined.name(change.source)):
+            source, target = confined.state(change.source), confined.state(change.target)
+            if source is None:
                 wrong.append(change.source)
-            elif _is_taken(confined.name(change.target), confined.name(change.source)):
+            elif target is not None and not _is_same(change, source, target):
                 wrong.append(change.target)
-        elif not _is_still(*confined.look(change.path), change.old, stamps.get(change.path)):
+        elif not _is_still(confined, change.path, change.old, stamps.get(change.path)):
             wrong.append(change.path)
     return wrong
 
 
-def _is_taken(target: str, source: str) -> bool:
-    """Whether there is another file than ``source``; ``A.PNG`` and ``a.png`` can be the same one."""
-    if not os.path.lexists(target):
-        return False
-    return target.lower() != source.lower() or not os.path.samefile(target, source)
+def is_allowed(change: Change, confined: Confined) -> bool:
+    """Whether ``change`` is one of the editor's: it writes captions, and moves pictures, captions and folders.
+
+    A file keeps its ending, so that no picture becomes a script, whatever it holds.
+    """
+    if isinstance(change, Write):
+        return change.path.lower().endswith(CAPTION_ENDINGS)
+    state = confined.state(change.source)
+    if state is not None and stat.S_ISDIR(state.st_mode):
+        return True
+    old, new = (os.path.splitext(name)[1].lower() for name in (change.source, change.target))
+    return old == new and (new in CAPTION_ENDINGS or new in PICTURE_ENDINGS)
 
 
-def _is_still(path: str, state: os.stat_result | None, content: bytes | None, stamp: Stamp | None) -> bool:
+def _is_same(move: Move, source: os.stat_result, target: os.stat_result) -> bool:
+    """Whether both names mean one file; ``A.PNG`` and ``a.png`` can do so."""
+    return move.source.lower() == move.target.lower() and os.path.samestat(source, target)
+
+
+def _is_still(confined: Confined, path: str, content: bytes | None, stamp: Stamp | None) -> bool:
+    real, state = confined.look(path)
     if state is None:
         return content is None
     if stamp is not None and Stamp.of(state) == stamp:
         return True
-    return state.st_size == len(content) and read_bytes(path) == content if content is not None else False
-
-
-def read_bytes(path: str) -> bytes:
-    """A whole file; raises ``OSError``."""
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
+    return state.st_size == len(content) and confined.read(real) == content if content is not None else False
 
 
 def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, ready: Callable[[], None]) -> None:
@@ -115,7 +89,7 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
     Raises ``DatasetError`` if that cannot be done, with the files as they were; ``HalfDoneError`` if not even that.
     """
     places = [_place(change, confined) for change in changes]
-    staged = _stage(changes, places, area)
+    staged = _stage(changes, places, confined, area)
     try:
         ready()
     except OSError as problem:
@@ -126,16 +100,18 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
         for change, place, new in zip(changes, places, staged, strict=True):
             _make(change, place.path, new, confined, area)
             done += 1
-    except OSError as problem:
+    except (OSError, DatasetError) as problem:
         _withdraw(staged[done:], area)
         _take_back(changes[:done], confined, area)
+        if isinstance(problem, DatasetError):
+            raise DatasetError(f"{problem} All files are as they were.") from problem
         raise DatasetError(f"{problem.filename} cannot be changed: {problem.strerror}. All files are as they were. "
                            "If another program has it open, close it there and try again.") from problem
 
 
 @dataclass(frozen=True)
 class _Place:
-    """The file that a change is about: the one that is written, with its permissions, or the name that is given."""
+    """The file that a change is about, relative: the one that is written, with its permissions, or the new name."""
 
     path: str
     mode: int | None
@@ -143,43 +119,52 @@ class _Place:
 
 def _place(change: Change, confined: Confined) -> _Place:
     if isinstance(change, Move):
-        return _Place(confined.name(change.target), None)
+        return _Place(change.target, None)
     path, state = confined.look(change.path)
     return _Place(path, None if state is None else stat.S_IMODE(state.st_mode))
 
 
-def _stage(changes: Sequence[Change], places: Sequence[_Place], area: SwapArea) -> list[str | None]:
-    staged: list[str | None] = []
+def _stage(changes: Sequence[Change], places: Sequence[_Place], confined: Confined,
+           area: SwapArea) -> list[Spot | None]:
+    staged: list[Spot | None] = []
     try:
         for change, place in zip(changes, places, strict=True):
-            staged.append(_stage_one(change, place, area))
+            staged.append(_stage_one(change, place, confined, area))
     except OSError as problem:
         _withdraw(staged, area)
         raise DatasetError(f"The captions cannot be written: {problem.strerror}. Nothing was changed.") from problem
     return staged
 
 
-def _stage_one(change: Change, place: _Place, area: SwapArea) -> str | None:
-    return None if isinstance(change, Move) or change.new is None else area.stage(place.path, change.new, place.mode)
+def _stage_one(change: Change, place: _Place, confined: Confined, area: SwapArea) -> Spot | None:
+    if isinstance(change, Move) or change.new is None:
+        return None
+    return area.stage(confined.at(place.path), change.new, place.mode)
 
 
-def _withdraw(staged: Sequence[str | None], area: SwapArea) -> None:
-    for path in staged:
-        if path is not None:
-            area.withdraw(path)
+def _withdraw(staged: Sequence[Spot | None], area: SwapArea) -> None:
+    for spot in staged:
+        if spot is not None:
+            area.withdraw(spot)
 
 
-def _make(change: Change, place: str, staged: str | None, confined: Confined, area: SwapArea) -> None:
+def _make(change: Change, place: str, staged: Spot | None, confined: Confined, area: SwapArea) -> None:
     if isinstance(change, Move):
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        source = confined.name(change.source)
-        if _is_taken(place, source):
-            raise FileExistsError(errno.EEXIST, "there is a file of that name already", place)
-        os.rename(source, place)
+        move_file(change, confined)
     elif staged is not None:
-        area.put_in_place(staged, place)
+        area.put_in_place(staged, confined.at(place))
     elif change.old is not None:
-        area.take_away(place)
+        area.take_away(confined.at(place))
+
+
+def move_file(move: Move, confined: Confined) -> None:
+    """Carry out ``move``, making the folders it needs. Raises ``OSError``, also if there is another file already."""
+    confined.make_folder_of(move.target)
+    source, target = confined.at(move.source), confined.at(move.target)
+    old, new = source.state(), target.state()
+    if old is not None and new is not None and not _is_same(move, old, new):
+        raise FileExistsError(errno.EEXIST, "there is a file of that name already", target.path)
+    os.rename(source.name, target.name, src_dir_fd=source.parent, dst_dir_fd=target.parent)
 
 
 def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) -> None:
@@ -188,9 +173,10 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
         for change in reversed(changes):
             back = change.back()
             place = _place(back, confined)
-            _make(back, place.path, _stage_one(back, place, area), confined, area)
-    except OSError as problem:
-        raise HalfDoneError(f"{problem.filename} cannot be changed: {problem.strerror}. The edit stopped half-way, and "
+            _make(back, place.path, _stage_one(back, place, confined, area), confined, area)
+    except (OSError, DatasetError) as problem:
+        what = problem if isinstance(problem, DatasetError) else f"{problem.filename} ({problem.strerror})"
+        raise HalfDoneError(f"A file cannot be changed: {what}. The edit stopped half-way, and "
                             "it could not be taken back; open the dataset again to finish it.") from problem
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import DatasetError
-from ...files.confine import HIDDEN_FOLDER, own_folder
+from ...files.confine import HIDDEN_FOLDER, Confined, own_folder
 from ...files.swap import Stamp, SwapArea
-from .apply import Confined, ConflictError, HalfDoneError, carry_out, check, stamps_of
+from .apply import ConflictError, HalfDoneError, carry_out, check, stamps_of
 from .format import (
     BatchInfo,
     Change,

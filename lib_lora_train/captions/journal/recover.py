@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...files.confine import Confined
 from ...files.swap import TEMPORARY_PREFIX, SwapArea
-from .apply import Confined, read_bytes
+from .apply import is_allowed, move_file
 from .format import Change, Move, Unsettled, Write, read_batch
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -47,17 +48,19 @@ def finish(journal: Path, unsettled: Sequence[Unsettled], confined: Confined, ar
     """Carry out what is left of the ``unsettled`` edits, in their order. Raises ``DatasetError``, ``OSError``."""
     wanted: dict[str, _Wanted] = {}
     finished: list[str] = []
+    left: list[str] = []
     boot = boot_id()
     for edit in unsettled:
         for change in _in_direction(read_batch(journal, edit.number), edit.back):
-            if isinstance(change, Move):
+            if not is_allowed(change, confined):
+                left.append(change.source if isinstance(change, Move) else change.path)
+            elif isinstance(change, Move):
                 finished += _finish_move(change, confined)
             else:
                 _expect(wanted.setdefault(change.path, _Wanted()), change, edit, boot)
     _remove_temporaries(wanted, confined)
-    left: list[str] = []
     for path, file in wanted.items():
-        outcome = _finish_write(confined.file(path), file, area)
+        outcome = _finish_write(path, file, confined, area)
         if outcome is not None:
             (finished if outcome else left).append(path)
     return Recovered(tuple(finished), tuple(left))
@@ -75,48 +78,45 @@ def _expect(file: _Wanted, change: Write, edit: Unsettled, boot: str) -> None:
 
 
 def _finish_move(change: Move, confined: Confined) -> list[str]:
-    source, target = confined.name(change.source), confined.name(change.target)
-    if os.path.lexists(target) or not os.path.lexists(source):
+    if confined.state(change.target) is not None or confined.state(change.source) is None:
         return []
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    os.rename(source, target)
+    move_file(change, confined)
     return [change.target]
 
 
-def _finish_write(path: str, file: _Wanted, area: SwapArea) -> bool | None:
+def _finish_write(path: str, file: _Wanted, confined: Confined, area: SwapArea) -> bool | None:
     """Whether the file was brought to its content; ``False`` if it is somebody else's now, ``None`` if all was well."""
-    try:
-        found: bytes | None = read_bytes(path)
-    except FileNotFoundError:
-        found = None
+    real, state = confined.look(path)
+    found = None if state is None else confined.read(real)
     if found == file.content:
         return None
-    if found not in file.known and not _is_our_damage(path, found, file):
+    if found not in file.known and not _is_our_damage(state, found, file):
         return False
     if file.content is None:
-        area.take_away(path)
+        area.take_away(confined.at(real))
     else:
-        mode = None if found is None else stat.S_IMODE(os.stat(path).st_mode)
-        area.put_in_place(area.stage(path, file.content, mode), path)
+        mode = None if state is None else stat.S_IMODE(state.st_mode)
+        area.put_in_place(area.stage(confined.at(real), file.content, mode), confined.at(real))
     return True
 
 
-def _is_our_damage(path: str, found: bytes | None, file: _Wanted) -> bool:
+def _is_our_damage(state: os.stat_result | None, found: bytes | None, file: _Wanted) -> bool:
     """Whether a power cut took the content that we had written; a killed process alone cannot do that."""
-    if found is None or not file.other_boot:
+    if state is None or found is None or not file.other_boot:
         return False
     if not found.strip(b"\0") or any(known is not None and known.startswith(found) for known in file.known):
         return True
-    return os.stat(path).st_mtime <= file.time + _CLOCK_SECONDS
+    return state.st_mtime <= file.time + _CLOCK_SECONDS
 
 
 def _remove_temporaries(wanted: dict[str, _Wanted], confined: Confined) -> None:
-    for folder in {os.path.dirname(confined.file(path)) for path in wanted}:
-        with os.scandir(folder) as entries:
-            names = [entry.path for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
-        for path in names:
+    for beside in {confined.look(path)[0].rpartition("/")[0]: path for path in wanted}.values():
+        spot = confined.at(confined.look(beside)[0])
+        with os.scandir(os.path.dirname(spot.path) if spot.parent is None else spot.parent) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+        for name in names:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                os.unlink(spot.beside(name).name, dir_fd=spot.parent)
 
 
 def sentences(found: Recovered) -> list[str]:

@@ -8,6 +8,9 @@ from typing import List, Optional
 from ..concepts import ConceptSettings, read_concepts
 from ..setting import setting
 
+CAPTION_ENDINGS = (".txt", ".caption", ".tags")
+"""The endings of caption files, the only files of a dataset that are written."""
+
 
 @dataclass(frozen=True)
 class DatasetSettings:
@@ -64,7 +67,8 @@ class DatasetSettings:
         label="Bucket step")
     bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.",
         label="Never enlarge pictures")
-    caption_extension: str = setting(".txt", "Ending of the caption files.", label="Caption file ending")
+    caption_extension: str = setting(".txt", "Ending of the caption files: .txt, .caption or .tags.",
+        label="Caption file ending")
     caption_separator: str = setting(",", "What stands between two tags of a caption.", label="Between two tags")
     shuffle_caption: bool = setting(
         True, "Put the tags in a new order each time a picture is seen.", label="Shuffle tags",

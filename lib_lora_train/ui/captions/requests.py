@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ...captions.editor.operations import Operation
+from ...config.check import problems_of
 from ...config.groups.dataset import DatasetSettings
 from ...config.load import read_job
 from ...errors import ConfigError, DatasetError
@@ -126,9 +127,8 @@ def dataset_settings(values: dict[str, Any]) -> DatasetSettings:
     problems = [problem for problem in problems if "train_data_dir" not in problem]
     if problems:
         raise ConfigError(problems)
-    try:
-        _ = job.dataset.size
-    except ValueError:
-        raise ConfigError(f"dataset.resolution is {job.dataset.resolution!r}. Write one number such as 512, or "
-                          "width x height such as 512x768.") from None
+    problems = [problem for problem in problems_of(job)
+                if problem.startswith(("dataset.resolution is", "dataset.caption_extension is"))]
+    if problems:
+        raise ConfigError(problems)
     return job.dataset

@@ -23,7 +23,7 @@ from ...errors import DatasetError
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
 from ..answers import EscapedJson
-from ..services import Services
+from ..services import THUMBNAILS, Services
 from . import answers as answers
 from .answers import Find, edit, told
 from .completions import completions
@@ -99,7 +99,8 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
 
     def image(folder: str, session: str, path: str, size: int = 256) -> Response:
         opened = editors.session(dataset_folder(services.host, folder), session)
-        small = thumbnail(opened.editor.picture(path), size, services.cache_dir / "thumbnails")
+        with opened.editor.picture(path) as file:
+            small = thumbnail(opened.editor.folder / path, file, size, services.cache_dir / THUMBNAILS)
         return FileResponse(small, media_type="image/webp",
                             headers={"Cache-Control": "private, max-age=31536000, immutable"})
 

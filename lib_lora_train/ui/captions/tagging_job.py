@@ -10,7 +10,8 @@ from ... import environment
 from ...config.load import read_settings
 from ...config.tag_job import TagJob, tag_problems_of
 from ...config.taggers import find_tagger, known_tagger, where_it_belongs
-from ...errors import ConfigError, TaggerError, TrainLoraError, WorkerEnvironmentError
+from ...errors import ConfigError, DatasetError, TaggerError, TrainLoraError, WorkerEnvironmentError
+from ...files.confine import local_path
 from ..access import dataset_folder
 from ..services import Services
 
@@ -58,11 +59,20 @@ def device_of(services: Services, provider: str) -> str:
 
 def _check_tagger(services: Services, job: TagJob) -> None:
     folder, model = Path(job.tagger.models_dir), job.tagger.model.strip()
-    is_name = known_tagger(model) is not None or (Path(model).name == model and model not in (".", ".."))
-    if not is_name and services.host.access().folders is not None:
-        raise TaggerError(f"tagger.model is {model!r}. The webui was started with --hide-ui-dir-config, so only "
-                          f"taggers in {folder} can be used. Put it there.")
-    if find_tagger(folder, model) is None and (known_tagger(model) is None or not job.tagger.download):
+    known = known_tagger(model)
+    if known is None and ("/" in model or "\\" in model or Path(model).name != model or model == ".."):
+        try:
+            local_path(model)
+        except DatasetError as problem:
+            raise TaggerError(f"tagger.model: {problem}") from problem
+        if services.host.access().folders is not None:
+            raise TaggerError(f"tagger.model is {model[:200]!r}. The webui was started with --hide-ui-dir-config, so "
+                              f"only taggers in {folder} can be used. Put it there.")
+    try:
+        found = find_tagger(folder, model)
+    except OSError as problem:  # too long for a name
+        raise TaggerError(f"tagger.model is {model[:200]!r}, which cannot be opened: {problem.strerror}.") from problem
+    if found is None and (known is None or not job.tagger.download):
         raise TaggerError(where_it_belongs(folder, model))
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from ...config.load import job_to_yaml
 from ...errors import ConfigError, RunError
+from ...files.confine import open_inside
 from ...runs.control import ACTIONS
 from ...runs.events import read_events
 from ...runs.folder import RunFolder, create_run, open_run
 from ...runs.job import settings_of, values_of
 from ...runs.queue import enqueue, withdraw
 from ...runs.state import DAMAGED
-from ..access import file_inside
 from ..answers import EscapedJson
 from ..requests import ControlRequest, FileRequest, JobRequest
 from ..services import Services
@@ -25,6 +25,7 @@ from ..train.job_request import complete_job, device_of
 from .strip_routes import new_strip
 from .strip_settings import Txt2img
 
+_MOST_PICTURE_BYTES = 64 << 20
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
@@ -132,8 +133,11 @@ def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
 
 
 def _file_of(run: RunFolder, path: str) -> Response:
-    file = file_inside(run.path, path)
-    media_type = _PICTURES.get(file.suffix.lower())
+    media_type = _PICTURES.get(Path(path).suffix.lower())
     if media_type is None:
-        raise RunError(f"{path} is no picture.")
-    return FileResponse(file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
+        raise RunError(f"{path[:200]!r} is no picture.")
+    with open_inside(run.path, path) as file:
+        content = file.read(_MOST_PICTURE_BYTES + 1)
+    if len(content) > _MOST_PICTURE_BYTES:
+        raise RunError(f"{path} is larger than {_MOST_PICTURE_BYTES >> 20} MB, which no sample is.")
+    return Response(content, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from ...config.check import problems_of
 from ...config.load import read_job
 from ...errors import ConfigError
+from ...files.confine import open_inside
 from ...pictures.augment import preview_augmentation
-from ..access import dataset_folder, file_inside
+from ..access import dataset_folder, folders_of
 from ..services import Services
 
 _QUALITY = 85
@@ -35,12 +36,14 @@ def register(router: APIRouter, services: Services) -> None:
 
     def preview(request: AugmentRequest) -> dict[str, Any]:
         folder = dataset_folder(services.host, request.folder)
-        path = file_inside(folder, request.path)
-        job, problems = read_job({"dataset": {**request.settings, "train_data_dir": str(folder)}}, source="The form")
+        values = {**folders_of(services.host, request.settings), "train_data_dir": str(folder)}
+        job, problems = read_job({"dataset": values}, source="The form")
         problems += [problem for problem in problems_of(job) if problem.startswith("dataset.")]
         if problems:
             raise ConfigError(problems)
-        return {"pictures": [data_uri(look) for look in preview_augmentation(path, job.dataset, request.seed)]}
+        with open_inside(folder, request.path) as file:
+            looks = preview_augmentation(folder / request.path, job.dataset, request.seed, file)
+        return {"pictures": [data_uri(look) for look in looks]}
 
     router.add_api_route("/augment/preview", preview, methods=["POST"])
 

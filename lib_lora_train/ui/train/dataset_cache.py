@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from ...config.groups.dataset import DatasetSettings
+from ...files.walk import is_folder
 from ...pictures.scan import SCAN_SETTINGS, Dataset, survey
 
 _KEPT = 8
@@ -49,16 +50,23 @@ def folder_state(folder: Path) -> State:
         try:
             with os.scandir(place) as found:
                 for entry in found:
-                    state = entry.stat()
-                    entries.append((entry.path, state.st_mtime_ns, state.st_size))
+                    entries.append((entry.path, *_state_of(entry)))
         except OSError:
             entries.append((place, 0, 0))
     return tuple(sorted(entries))
 
 
+def _state_of(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        state = entry.stat()
+    except OSError:  # a link that leads nowhere, or in a circle
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
 def _folders_in(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as found:
-            return [entry.path for entry in found if entry.is_dir()]
+            return [entry.path for entry in found if is_folder(entry)]
     except OSError:
         return []

@@ -9,7 +9,8 @@ from typing import Any
 from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
-from ...errors import ConfigError, TrainLoraError
+from ...errors import ConfigError, DatasetError, TrainLoraError
+from ...files.confine import is_inside, local_path
 from ...host.interface import Host, ModelFile
 from ...runs.folder import RunFolder, open_run
 from ...runs.job import settings_of
@@ -96,10 +97,10 @@ def listed(path: Any, known: list[ModelFile], key: str, what: str) -> str:
 def _fill_output_dir(host: Host, save: dict[str, Any]) -> None:
     given, lora_dir = str(save.pop("output_dir", None) or host.lora_dir), host.lora_dir
     try:
-        inside = Path(given).resolve().is_relative_to(lora_dir.resolve())
-    except (OSError, ValueError):  # too long, or a zero byte
-        inside = False
-    if not inside:
+        belongs = Path(given) == lora_dir or is_inside(lora_dir, local_path(given))
+    except (DatasetError, OSError, ValueError):  # on another machine, too long, or a zero byte
+        belongs = False
+    if not belongs:
         raise ConfigError(f"save.output_dir is {given[:200]!r}, but the webui reads LoRA files from {lora_dir}. "
                           "Choose that folder or one in it.")
     save["output_dir"] = given

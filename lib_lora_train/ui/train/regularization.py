@@ -13,6 +13,7 @@ from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
 from ...errors import ConfigError, RunError, TrainLoraError
+from ...files.confine import own_folder
 from ...pictures.scan import Picture
 from ..access import dataset_folder
 from ..services import Services
@@ -39,7 +40,7 @@ def start_regularization(services: Services, desk: RegularizationDesk, values: d
     missing = pictures_to_draw(services, folder, job, with_tag)
     if not missing:
         raise RunError(f"Every picture has its regularization picture already, in {folder / FOLDER}.")
-    return desk.start(folder / FOLDER, missing, job)
+    return desk.start(own_folder(folder, FOLDER), missing, job)
 
 
 def _check_checkpoint(services: Services, job: Job) -> None:

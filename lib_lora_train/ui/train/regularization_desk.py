@@ -13,6 +13,7 @@ from PIL import Image
 from ...config.job import Job
 from ...errors import RunError
 from ...files.atomic import write_atomically
+from ...files.confine import inside
 from ...host.interface import NOT_DRAWN_HERE, PictureSettings, PlotDrawer, SeriesPlan
 from ..pictures import keep_picture
 
@@ -49,13 +50,14 @@ class RegularizationDesk:
         width, height = job.dataset.size
         plan = SeriesPlan(tuple(prompt for _, prompt in pictures), PictureSettings(
             width, height, _STEPS, _CFG_SCALE, job.training.seed, job.base.clip_skip, _SAMPLER))
-        threading.Thread(target=self._draw, args=(drawer, plan, pictures), name="train-lora-regularization",
+        threading.Thread(target=self._draw, args=(drawer, plan, folder, pictures), name="train-lora-regularization",
                          daemon=True).start()
         return self.state()
 
-    def _draw(self, drawer: PlotDrawer, plan: SeriesPlan, pictures: list[tuple[Path, str]]) -> None:
+    def _draw(self, drawer: PlotDrawer, plan: SeriesPlan, folder: Path, pictures: list[tuple[Path, str]]) -> None:
         def keep(number: int, picture: Image.Image) -> None:
             path, prompt = pictures[number]
+            inside(folder, path.relative_to(folder).as_posix())
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path.with_suffix(".txt"), prompt)
             keep_picture(path, picture)

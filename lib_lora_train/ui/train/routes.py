@@ -24,9 +24,10 @@ from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
 from ...errors import ConfigError, TrainLoraError
+from ...files.confine import open_inside
 from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
-from ..access import dataset_folder, file_inside
+from ..access import dataset_folder, folders_of
 from ..lora_files import is_for_sdxl
 from ..requests import JobRequest, LookRequest
 from ..services import THUMBNAILS, Services
@@ -45,8 +46,9 @@ def register(router: APIRouter, services: Services) -> None:
         return look_at(services, request)
 
     def picture(folder: str, path: str, size: int = THUMBNAIL_SIZE) -> Response:
-        inside = file_inside(dataset_folder(services.host, folder), path)
-        small = thumbnail(inside, size, services.cache_dir / THUMBNAILS)
+        dataset = dataset_folder(services.host, folder)
+        with open_inside(dataset, path) as file:
+            small = thumbnail(dataset / path, file, size, services.cache_dir / THUMBNAILS)
         return FileResponse(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
     def check(request: JobRequest) -> dict[str, Any]:
@@ -63,9 +65,7 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
     """
     folder = dataset_folder(services.host, request.folder)
-    values = {**request.settings, "train_data_dir": str(folder)}
-    if values.get("reg_data_dir"):
-        values["reg_data_dir"] = str(dataset_folder(services.host, str(values["reg_data_dir"])))
+    values = {**folders_of(services.host, request.settings), "train_data_dir": str(folder)}
     job, problems = read_job({"dataset": values}, source="The form")
     if problems:
         raise ConfigError(problems)

@@ -22,7 +22,8 @@ def test_looks_come_as_pictures_of_the_buckets_shape(tab):
 
 
 @pytest.mark.parametrize(("path", "settings", "words"), [
-    ("../outside.png", {}, "There is no file"),
+    ("../outside.png", {}, "is not a name inside"),
+    ("gone.png", {}, "cannot be opened: No such file"),
     ("0.png", {"face_crop_aug_range": "4,2"}, "face_crop_aug_range is '4,2'"),
     ("0.png", {"resolution": "x"}, "dataset.resolution is 'x'"),
     ("0.png", {"flips": True}, "no setting 'flips'"),
