@@ -82,8 +82,6 @@ def _of_sizes(job: Job, plan: PlanFacts) -> Iterator[Note]:
     dataset = job.dataset
     if not dataset.enable_bucket:
         names: tuple[str, ...] = ("enable_bucket",)
-    elif dataset.max_bucket_reso == 2 * max(dataset.size):  # what goes with a bigger resolution
-        names = ("min_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
     else:
         names = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
     now = plan.sizes_with(dataset)

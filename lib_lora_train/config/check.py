@@ -64,12 +64,14 @@ def _dataset_problems(job: Job) -> list[str]:
     if step % 8:
         problems.append(f"dataset.bucket_reso_steps is {step}. It has to be a multiple of 8, best 64.")
     if dataset.enable_bucket:
-        if dataset.min_bucket_reso > min(width, height):
+        if dataset.min_bucket_reso and dataset.min_bucket_reso > min(width, height):
             problems.append(f"dataset.min_bucket_reso is {dataset.min_bucket_reso}, more than the resolution "
-                            f"{dataset.resolution}. Lower it to {min(width, height)} or less.")
-        if dataset.max_bucket_reso < max(width, height):
+                            f"{dataset.resolution}. Lower it to {min(width, height)} or less, or leave it empty to "
+                            "let it follow from the resolution.")
+        if dataset.max_bucket_reso and dataset.max_bucket_reso < max(width, height):
             problems.append(f"dataset.max_bucket_reso is {dataset.max_bucket_reso}, less than the resolution "
-                            f"{dataset.resolution}. Raise it to {max(width, height)} or more.")
+                            f"{dataset.resolution}. Raise it to {max(width, height)} or more, or leave it empty to "
+                            "let it follow from the resolution.")
     elif width % 8 or height % 8:
         problems.append(f"dataset.resolution is {dataset.resolution}. Without buckets both sides have to be "
                         "multiples of 8, best of 64.")

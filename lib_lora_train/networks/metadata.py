@@ -224,8 +224,8 @@ def _dataset(dataset: DatasetFacts, job: Job) -> dict[str, Any]:
     return {
         "ss_resolution": f"({width}, {height})",
         "ss_enable_bucket": job.dataset.enable_bucket,
-        "ss_min_bucket_reso": job.dataset.min_bucket_reso,
-        "ss_max_bucket_reso": job.dataset.max_bucket_reso,
+        "ss_min_bucket_reso": job.dataset.bucket_sides[0],
+        "ss_max_bucket_reso": job.dataset.bucket_sides[1],
         "ss_bucket_no_upscale": job.dataset.bucket_no_upscale,
         "ss_bucket_info": {"buckets": buckets},
         "ss_shuffle_caption": job.dataset.shuffle_caption,

@@ -95,9 +95,9 @@ class BucketRule:
         if not settings.enable_bucket:
             sizes = (Bucket(width, height),)
         elif not settings.bucket_no_upscale:
-            sizes = bucket_sizes(width * height, settings.min_bucket_reso, settings.max_bucket_reso, step)
+            sizes = bucket_sizes(width * height, *settings.bucket_sides, step)
         return cls(width, height, step, sizes, settings.enable_bucket, settings.bucket_no_upscale,
-                   max(step, _floor(settings.max_bucket_reso, step)))
+                   max(step, _floor(settings.bucket_sides[1], step)))
 
     def fit(self, width: int, height: int) -> Fit:
         """How a picture of ``width`` x ``height`` pixels is trained on."""

@@ -13,7 +13,10 @@ from lib_lora_train.captions.doctor.report import Finding
 from lib_lora_train.captions.editor.editor import CaptionEditor
 from lib_lora_train.captions.editor.operations import Operation
 from lib_lora_train.captions.editor.pictures import delete_pictures, lower_case_endings, rename_folder
+from lib_lora_train.config.change import changed
+from lib_lora_train.config.check import problems_of
 from lib_lora_train.config.groups.dataset import DatasetSettings
+from lib_lora_train.config.job import Job
 from lib_lora_train.pictures.duplicates import groups_of_near_duplicates
 from lib_lora_train.pictures.facts import difference_hash, sharpness_of
 
@@ -190,7 +193,21 @@ def test_uneven_buckets_offer_the_guides_sizes_and_show_the_odd_ones(tmp_path: P
     editor = shaped(tmp_path / "p", [(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)])
     advice = finding(report(editor), "buckets")
     assert names(editor, advice.mends[0].numbers) == ["10.png"]
-    assert advice.mends[1].values == {"dataset.min_bucket_reso": 320, "dataset.max_bucket_reso": 768}
+    assert len(advice.mends) == 1  # the sides follow from the resolution already
+
+
+@pytest.mark.parametrize(("resolution", "longest", "label"), [
+    ("512", 2048, "Use buckets of 320 to 1024 pixels"), ("1024", 3072, "Use buckets of 640 to 2048 pixels"),
+    ("256", 1024, "Use buckets of 160 to 512 pixels")])
+def test_narrower_buckets_are_offered_by_the_resolution_and_pass_the_check(tmp_path: Path, resolution: str,
+                                                                          longest: int, label: str):
+    side = int(resolution)
+    editor = shaped(tmp_path / "p", [(side, side)] * 6 + [(side, side * 3 // 2)] * 4 + [(side * 5 // 2, side)])
+    wide = {"resolution": resolution, "min_bucket_reso": 64, "max_bucket_reso": longest}
+    offered = finding(report(editor, **wide), "buckets").mends[1]
+    assert offered.label == label
+    job = changed(Job(), {f"dataset.{name}": value for name, value in wide.items()} | dict(offered.values))
+    assert not [problem for problem in problems_of(job) if "bucket" in problem]
 
 
 def test_what_a_crop_cuts_off(tmp_path: Path):

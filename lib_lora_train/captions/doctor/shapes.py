@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ _CUT_MUCH = 0.15
 _MOST_CROPS = 300
 _ONE_BUCKET = 0.7
 _EVEN = 3.0
-_GUIDE_MINIMUM, _GUIDE_MAXIMUM = 320, 768
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def crops(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tu
 
 def about_shapes(editor: CaptionEditor, rule: BucketRule, settings: DatasetSettings,
                  trained: Sequence[int]) -> list[Finding]:
-    """The guide's advice: most pictures in one bucket, or buckets about evenly filled; and what loses much."""
+    """Advice on buckets: most pictures in one bucket, or buckets about evenly filled; and what loses much."""
     return [*_spread(shapes(editor, rule, trained), settings), *_cut(crops(editor, rule, trained))]
 
 
@@ -88,10 +88,11 @@ def _spread(found: Sequence[ShapeCount], settings: DatasetSettings) -> list[Find
                         f"{count_of(len(counts), 'bucket')} with {least} to {most} pictures each.")]
     lone = [number for shape in found if len(shape.numbers) == 1 for number in shape.numbers]
     mends = [Mend(f"Show {count_of(len(lone), 'picture')} alone in a bucket", "show", tuple(lone))] if lone else []
-    if settings.max_bucket_reso > _GUIDE_MAXIMUM or settings.min_bucket_reso < _GUIDE_MINIMUM:
-        mends.append(Mend(f"Use buckets of {_GUIDE_MINIMUM} to {_GUIDE_MAXIMUM} pixels", "settings", (0,),
-                          {"dataset.min_bucket_reso": max(_GUIDE_MINIMUM, settings.min_bucket_reso),
-                           "dataset.max_bucket_reso": min(_GUIDE_MAXIMUM, settings.max_bucket_reso)}))
+    following = dataclasses.replace(settings, min_bucket_reso=None, max_bucket_reso=None)
+    (shortest, longest), (usual_shortest, usual_longest) = settings.bucket_sides, following.bucket_sides
+    if shortest < usual_shortest or longest > usual_longest:
+        mends.append(Mend(f"Use buckets of {usual_shortest} to {usual_longest} pixels", "settings", (0,),
+                          {"dataset.min_bucket_reso": None, "dataset.max_bucket_reso": None}))
     return [Finding("buckets", "note", f"{count_of(len(counts), 'bucket')}, unevenly filled",
                     f"The fullest has {most} pictures, the emptiest {least}. Sets do better when most pictures share a "
                     "bucket or the buckets hold about the same number: crop the odd ones to the common shape, or "

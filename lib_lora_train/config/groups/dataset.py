@@ -10,6 +10,8 @@ from ..setting import setting
 
 CAPTION_ENDINGS = (".txt", ".caption", ".tags")
 """The endings of caption files, the only files of a dataset that are written."""
+_SHORTEST_SHARE, _LONGEST_SHARE = 5 / 8, 2
+"""Sides of buckets as shares of the resolution: 320 and 1024 at 512, which is usual for SD 1.x."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,12 @@ class DatasetSettings:
     enable_bucket: bool = setting(
         True, "Keep each picture's shape: pictures of similar shape are trained together.",
         label="Aspect ratio buckets")
-    min_bucket_reso: int = setting(320, "Shortest side of a bucket.", unit="px", minimum=32, maximum=4096,
-        label="Shortest bucket side")
-    max_bucket_reso: int = setting(1024, "Longest side of a bucket.", unit="px", minimum=64, maximum=8192,
-        label="Longest bucket side")
+    min_bucket_reso: Optional[int] = setting(
+        None, "Shortest side of a bucket. Empty: five eighths of the resolution, 320 at 512 and 640 at 1024.",
+        unit="px", minimum=32, maximum=4096, label="Shortest bucket side")
+    max_bucket_reso: Optional[int] = setting(
+        None, "Longest side of a bucket. Empty: twice the resolution, 1024 at 512 and 2048 at 1024.", unit="px",
+        minimum=64, maximum=8192, label="Longest bucket side")
     bucket_reso_steps: int = setting(64, "Sides of buckets are multiples of this.", unit="px", minimum=8, maximum=512,
         label="Bucket step")
     bucket_no_upscale: bool = setting(False, "Never enlarge a picture that is smaller than the training size.",
@@ -137,6 +141,17 @@ class DatasetSettings:
         if len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 100:
             raise ValueError(self.face_crop_aug_range)
         return numbers[0], numbers[1]
+
+    @property
+    def bucket_sides(self) -> tuple[int, int]:
+        """Shortest and longest side of a bucket in pixels; a side that is not given follows from the resolution.
+
+        Raises ``ValueError`` if ``resolution`` cannot be read.
+        """
+        width, height = self.size
+        shortest = self.min_bucket_reso or max(self.bucket_reso_steps,
+                                               round(_SHORTEST_SHARE * min(width, height)))
+        return shortest, self.max_bucket_reso or _LONGEST_SHARE * max(width, height)
 
     @property
     def by_folder(self) -> dict[str, ConceptSettings]:

@@ -14,8 +14,6 @@ from ...errors import CheckpointError
 from ...models.family import SD2, Family
 from ...models.prediction import VELOCITY, told_base
 
-_LONGEST_SIDE = 2
-
 
 @dataclass(frozen=True)
 class FamilyFacts:
@@ -74,7 +72,6 @@ def _defaults(family: Family) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     if family.resolution != SD2.resolution:
         defaults["dataset.resolution"] = str(family.resolution)
-        defaults["dataset.max_bucket_reso"] = _LONGEST_SIDE * family.resolution
     if not family.follows_clip_skip:
         defaults["base.clip_skip"] = 1
     return defaults

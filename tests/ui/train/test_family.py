@@ -37,7 +37,7 @@ def test_sdxl_has_its_own_size_and_clip_skip_does_nothing(made):
     tab, path = made(SDXL)
     answer = told(tab, path)
     assert answer["name"] == "SDXL"
-    assert answer["defaults"] == {"dataset.resolution": "1024", "dataset.max_bucket_reso": 2048, "base.clip_skip": 1}
+    assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1}
     assert "last layer but one" in answer["unused"]["base.clip_skip"]
 
 
@@ -72,8 +72,8 @@ def test_a_run_gets_the_defaults_of_its_family_where_the_form_says_nothing(made)
     from lib_lora_train.ui.train.job_request import complete_job
     tab, _ = made(SDXL)
     job, _ = complete_job(tab.services, tab.job())
-    assert (job.dataset.resolution, job.dataset.max_bucket_reso, job.base.clip_skip) == ("1024", 2048, 1)
+    assert (job.dataset.resolution, job.dataset.bucket_sides, job.base.clip_skip) == ("1024", (640, 2048), 1)
     values = tab.job()
     values["dataset"]["resolution"] = "768"
     job, _ = complete_job(tab.services, values)
-    assert (job.dataset.resolution, job.dataset.max_bucket_reso) == ("768", 2048)
+    assert (job.dataset.resolution, job.dataset.bucket_sides) == ("768", (480, 1536))
