@@ -17,7 +17,8 @@ from torch.nn.grad import conv2d_input
 from .prefetch import Prefetcher
 from .quantized import PACKERS, Packed, Plain
 
-__all__ = ["StoredConv2d", "StoredLinear", "keep_on_cpu", "store_weights", "stored_layers", "weight_bytes"]
+__all__ = ["StoredConv2d", "StoredLinear", "keep_on_cpu", "store_weights", "stored_layers", "weight_bytes",
+           "full_norms", "input_norms"]
 
 
 class StoredWeight:
@@ -25,6 +26,8 @@ class StoredWeight:
 
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
+        self.full_norms: Tensor | None = None
+        """``input_norms`` of the weight before it was packed in fewer bits; ``None`` if it is as it was."""
         self.prefetcher: Prefetcher | None = None
 
     @property
@@ -92,7 +95,21 @@ def store_weights(network: nn.Module, how: str) -> None:
             layer.__dict__["stored"] = StoredWeight(Plain(weight.detach()))
         stored = _stored(layer)
         if how != "full" and isinstance(stored.packed, Plain):
+            stored.full_norms = input_norms(stored.packed.tensor)
             stored.packed = PACKERS[how](stored.packed.tensor)
+
+
+def input_norms(weight: Tensor) -> Tensor:
+    """The norm of what belongs to each input channel of ``weight`` (out, in[, k, k]): (1, in[, 1, 1]), float32."""
+    return weight.float().transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (weight.ndim - 2))
+
+
+def full_norms(layer: nn.Module) -> Tensor:
+    """``input_norms`` of the full weight of ``layer``, in however few bits it is stored."""
+    norms = layer.stored.full_norms if isinstance(layer, _StoredLayer) else None
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return input_norms(weight.detach()) if norms is None else norms.to(weight.device)
 
 
 def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefetcher:

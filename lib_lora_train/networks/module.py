@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models.stored_weights import full_norms, input_norms
 Layer = nn.Linear | nn.Conv2d
 
 
@@ -32,8 +33,11 @@ class NetworkModule(nn.Module):
     A kind of network says with ``low_rank_change`` what ΔW is. Its tensors are float32 and are computed with in the
     dtype of the layer's input, or of autocast where that is on. With ``dora_scale`` (DoRA, Liu et al. 2024,
     arXiv:2402.09353, with the norm over each input, as the webui applies it) the layer's weight becomes
-    (W + ΔW) · dora_scale / ‖W + ΔW‖.
+    (W + ΔW) · dora_scale / ‖W + ΔW‖. Of a base weight that is kept in fp8 or nf4, ‖W + ΔW‖ is corrected by
+    ‖full W‖ / ‖W‖, so that ``dora_scale`` is about the full weights, to which the file is applied.
     """
+
+    norm_correction: Tensor
 
     def __init__(self, layer: Layer, options: ModuleOptions) -> None:
         super().__init__()
@@ -45,7 +49,12 @@ class NetworkModule(nn.Module):
         self._forward_before = layer.forward
         self.weight_shape = layer.weight.shape
         if options.dora:
-            self.dora_scale = nn.Parameter(_norm_by_input(layer.weight.detach().float()))
+            norms = full_norms(layer)
+            self.dora_scale = nn.Parameter(norms.clone())
+            kept = input_norms(layer.weight.detach())
+            both = (norms > 0) & (kept > 0)
+            self.register_buffer("norm_correction", torch.where(both, norms, 1.0) / torch.where(both, kept, 1.0),
+                                 persistent=False)
 
     @property
     def layer(self) -> Layer:
@@ -119,7 +128,7 @@ class NetworkModule(nn.Module):
         if not self.options.dora:
             return change
         weight = self.layer.weight.detach().float()
-        ratio = self.dora_scale / _norm_by_input(weight + change)
+        ratio = self.dora_scale / (input_norms(weight + change) * self.norm_correction)
         return weight * (ratio - 1) + change * ratio  # exactly zero as long as nothing is learned
 
 
@@ -149,11 +158,6 @@ def apply_weight(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
     if isinstance(layer, nn.Conv2d):
         return functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
     return functional.linear(x, weight)
-
-
-def _norm_by_input(weight: Tensor) -> Tensor:
-    """The norm of what belongs to each input channel of (out, in[, k, k]): (1, in[, 1, 1])."""
-    return weight.transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (weight.ndim - 2))
 
 
 def _after_loading(module: nn.Module, incompatible: object) -> None:
