@@ -164,6 +164,8 @@ def _of_schedule(job: Job, around: Surroundings) -> Iterator[Note]:
 
 def _of_loss(job: Job, around: Surroundings) -> Iterator[Note]:
     loss = job.loss
+    if around.velocity is False and not job.base.v_parameterization:
+        yield from idle(job, "loss.scale_v_pred_loss_like_noise_pred", "the checkpoint predicts noise, not velocity")
     if loss.loss_type not in ("huber", "smooth_l1"):
         for name in ("huber_schedule", "huber_c", "huber_scale"):
             yield from idle(job, f"loss.{name}", f"only huber and smooth_l1 use it, and loss_type is {loss.loss_type}")

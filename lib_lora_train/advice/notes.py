@@ -13,6 +13,7 @@ from .no_effect import no_effect_notes
 from .no_effect_images import image_notes
 from .optimizer_guards import guard_notes
 from .surroundings import Note, Surroundings
+from .webui_prediction import prediction_notes
 
 __all__ = ["Note", "Surroundings", "notes_on"]
 
@@ -25,7 +26,8 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
     if not _can_be_read(job):
         return []
     as_trained = job if network is None else dataclasses.replace(job, network=network)
-    return [*no_effect_notes(job, around), *image_notes(job, around), *guard_notes(as_trained)]
+    return [*prediction_notes(job, around), *no_effect_notes(job, around),
+            *image_notes(job, around), *guard_notes(as_trained)]
 
 
 def _can_be_read(job: Job) -> bool:

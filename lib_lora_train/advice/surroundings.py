@@ -100,7 +100,8 @@ class Surroundings:
     """What is known of a job's machine, base model and images. ``None`` or empty: not known, so nothing is said of it.
 
     ``device`` is ``cpu``, ``cuda`` or ``mps``. ``webui``: whether a webui started the run. ``family`` is its name,
-    ``velocity`` whether the base model is known to predict it. ``shapes`` are those of the checkpoint's tensors.
+    ``velocity`` whether the base model is known to predict it. ``shapes`` are those of the checkpoint's tensors,
+    ``yaml_beside`` whether a YAML stands beside it.
     """
 
     device: str | None = None
@@ -111,6 +112,7 @@ class Surroundings:
     velocity: bool | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plan: PlanFacts | None = None
+    yaml_beside: bool | None = None
 
 
 def plan_facts(plan: Plan, held_out: int, sizes_with: Callable[[DatasetSettings], object],

@@ -51,4 +51,5 @@ def _surroundings(job: Job, plan: PlanFacts) -> Surroundings:
         print(problem)
         return Surroundings(device, webui=False, shapes=shapes, plan=plan)
     return Surroundings(device, False, family.name, len(family.text_encoders), family.follows_clip_skip,
-                        told is not None and told.kind == VELOCITY, shapes, plan)
+                        told is not None and told.kind == VELOCITY, shapes, plan,
+                        checkpoint.with_suffix(".yaml").is_file())

@@ -17,8 +17,16 @@ from torch.nn.grad import conv2d_input
 from .prefetch import Prefetcher
 from .quantized import PACKERS, Packed, Plain
 
-__all__ = ["StoredConv2d", "StoredLinear", "keep_on_cpu", "store_weights", "stored_layers", "weight_bytes",
-           "full_norms", "input_norms"]
+__all__ = [
+    "StoredConv2d",
+    "StoredLinear",
+    "full_norms",
+    "input_norms",
+    "keep_on_cpu",
+    "store_weights",
+    "stored_layers",
+    "weight_bytes",
+]
 
 
 class StoredWeight:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models.stored_weights import full_norms, input_norms
+
 Layer = nn.Linear | nn.Conv2d
 
 

@@ -65,11 +65,20 @@ def timestep_weight(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSe
 
     Min-SNR (Hang et al. 2023, eq. 8): min(SNR, γ)/SNR, for v prediction min(SNR, γ)/(SNR + 1).
     Debiased estimation (Yu et al. 2023): 1/√min(SNR, 1000), for v prediction 1/(SNR + 1).
+    On top of either, for v prediction only: SNR/(SNR + 1) with SNR at most 1000
+    (``scale_v_pred_loss_like_noise_pred`` of sd-scripts).
     """
-    if settings.min_snr_gamma is None and not settings.debiased_estimation_loss:
-        return torch.ones_like(timesteps, dtype=torch.float32)
-    snr = compute_snr(schedule, timesteps)
     velocity = schedule.config["prediction_type"] == "v_prediction"
+    like_noise = velocity and settings.scale_v_pred_loss_like_noise_pred
+    weight = torch.ones_like(timesteps, dtype=torch.float32)
+    if settings.min_snr_gamma is None and not settings.debiased_estimation_loss and not like_noise:
+        return weight
+    snr = compute_snr(schedule, timesteps)
     if settings.debiased_estimation_loss:
-        return 1 / (snr + 1) if velocity else snr.clamp(max=_SNR_CEILING).rsqrt()
-    return snr.clamp(max=settings.min_snr_gamma) / (snr + 1 if velocity else snr)
+        weight = 1 / (snr + 1) if velocity else snr.clamp(max=_SNR_CEILING).rsqrt()
+    elif settings.min_snr_gamma is not None:
+        weight = snr.clamp(max=settings.min_snr_gamma) / (snr + 1 if velocity else snr)
+    if like_noise:
+        capped = snr.clamp(max=_SNR_CEILING)
+        weight = weight * capped / (capped + 1)
+    return weight

@@ -26,6 +26,7 @@ def report_notes(job: Job, network: NetworkSettings, base: BaseModel, plan: Plan
     family = base.family
     around = Surroundings(device, read_ticket(run.path) is not None, family.name, len(family.text_encoders),
                           family.follows_clip_skip, base.prediction_type == VELOCITY,
-                          read_shapes(Path(job.base.checkpoint)) or {}, plan)
+                          read_shapes(Path(job.base.checkpoint)) or {}, plan,
+                          Path(job.base.checkpoint).with_suffix(".yaml").is_file())
     for note in notes_on(job, around, network):
         reporter.warning(note.text)

@@ -159,3 +159,22 @@ def test_settings_that_cannot_be_read_are_left_to_the_problems(changes):
     job = changed(Job(), {**FILLED, **changes})
     assert problems_of(job)
     notes_on(job, CPU)
+
+
+@pytest.mark.parametrize("family, velocity, forced, yaml, noted", [
+    ("SDXL", True, False, False, True), ("SD 1.x", True, False, False, True), ("SDXL", False, True, False, True),
+    ("SDXL", True, False, True, False), ("SDXL", False, False, False, False), ("SD 2.x-v", True, False, False, False),
+    ("SDXL", True, False, None, False)])
+def test_v_prediction_that_the_webui_does_not_see_is_said(family, velocity, forced, yaml, noted):
+    around = Surroundings(family=family, velocity=velocity, yaml_beside=yaml)
+    job = changed(Job(), {"base.checkpoint": "/models/noob.safetensors", "base.v_parameterization": forced})
+    texts = [note.text for note in notes_on(job, around) if "webui 1.10.1" in note.text]
+    assert len(texts) == noted
+    assert all("no noob.yaml beside it" in text for text in texts)
+
+
+def test_scaling_the_loss_of_velocity_is_idle_where_noise_is_predicted():
+    job = changed(Job(), {"loss.scale_v_pred_loss_like_noise_pred": True})
+    for velocity, noted in ((False, True), (True, False)):
+        keys = [note.key for note in notes_on(job, Surroundings(velocity=velocity))]
+        assert ("loss.scale_v_pred_loss_like_noise_pred" in keys) == noted

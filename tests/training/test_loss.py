@@ -9,9 +9,10 @@ import torch
 
 from lib_lora_train.config.groups.loss import HUBER_SCHEDULES, LossSettings
 from lib_lora_train.models.noise import noise_schedule
-from lib_lora_train.training.loss import batch_loss
+from lib_lora_train.training.loss import batch_loss, timestep_weight
 from lib_lora_train.training.noise import add_noise, draw_noise, mix_noise
 from lib_lora_train.training.randomness import generator_for
+from lib_lora_train.training.reporting.sampling import with_guidance
 
 STEPS = 1000
 BETAS = torch.linspace(0.00085 ** 0.5, 0.012 ** 0.5, STEPS, dtype=torch.float64) ** 2
@@ -165,3 +166,33 @@ def test_every_timestep_in_the_range_is_drawn_and_none_outside(low, high):
     drawn = add_noise(torch.zeros(20000, 4, 1, 1), noise_schedule("epsilon"), settings, generator_for(0)).timesteps
     assert (int(drawn.min()), int(drawn.max())) == (low, high - 1)
     assert abs(float(drawn.float().mean()) - (low + high - 1) / 2) < 10
+
+
+@pytest.mark.parametrize("gamma", [None, 1.0, 5.0])
+@pytest.mark.parametrize("zero_terminal_snr", [False, True])
+def test_the_loss_of_velocity_is_scaled_like_that_of_noise(gamma, zero_terminal_snr):
+    """sd-scripts, ``get_snr_scale``: min(SNR, 1000) / (min(SNR, 1000) + 1), on top of Min-SNR."""
+    schedule = noise_schedule("v_prediction", zero_terminal_snr=zero_terminal_snr)
+    timesteps = torch.tensor([0, 1, 100, 500, 900, 999])
+    kept = schedule.alphas_cumprod[timesteps]
+    snr = kept / (1 - kept)
+    scale = snr.clamp(max=1000) / (snr.clamp(max=1000) + 1)
+    settings = LossSettings(min_snr_gamma=gamma, scale_v_pred_loss_like_noise_pred=True)
+    plain = torch.ones(6) if gamma is None else snr.clamp(max=gamma) / (snr + 1)
+    assert torch.allclose(timestep_weight(timesteps, schedule, settings), plain * scale, atol=1e-6)
+
+
+def test_the_scale_is_for_velocity_alone():
+    settings = LossSettings(min_snr_gamma=None, scale_v_pred_loss_like_noise_pred=True)
+    assert (timestep_weight(torch.tensor([10, 900]), noise_schedule("epsilon"), settings) == 1).all()
+
+
+@pytest.mark.parametrize("rescale", [0.0, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+def test_guidance_is_rescaled_as_diffusers_does(scale, rescale):
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+    generator = torch.Generator().manual_seed(4)
+    without, wanted = (torch.randn(2, 4, 8, 8, generator=generator) * spread for spread in (1.0, 1.5))
+    theirs = rescale_noise_cfg(without + scale * (wanted - without), wanted, guidance_rescale=rescale)
+    assert torch.allclose(with_guidance(without, wanted, scale, rescale=rescale), theirs, atol=1e-5)

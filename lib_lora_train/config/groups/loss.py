@@ -22,6 +22,10 @@ class LossSettings:
     debiased_estimation_loss: bool = setting(
         False, "Weights timesteps by one over the root of their SNR, instead of Min SNR.", label="Debiased estimation",
         advice="Fine detail and colour get less weight, shape more. Not together with Min SNR gamma.")
+    scale_v_pred_loss_like_noise_pred: bool = setting(
+        False, "Weights the loss of a v-prediction model by SNR / (SNR + 1), as if it predicted noise.",
+        label="Scale v-pred loss like noise pred",
+        advice="Only for v-prediction models; details count more and composition less.")
     loss_type: str = setting(
         "l2", "How far off an answer is.", choices=LOSS_TYPES, advice="l2 is the usual one; huber and smooth_l1 care "
         "less for a few odd pictures in the set.")

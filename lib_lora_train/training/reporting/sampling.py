@@ -15,9 +15,13 @@ from torch import Tensor
 from ...config.job import Job
 from ...config.sample_prompt import SamplePrompt, read_prompt
 from ...errors import RunError
+from ...models.prediction import VELOCITY
 from ...models.text_states import TextStates
 from ...pictures.buckets import Frame
 from ..model import TrainedModel
+
+_CFG_RESCALE = 0.7
+"""φ of Lin et al. 2024, section 3.4."""
 
 _LATENT_STEP = 64
 """Sides of a sample are multiples of this, since the UNet halves an eighth of them three times."""
@@ -92,7 +96,7 @@ def _denoise(model: TrainedModel, job: Job, prompt: SamplePrompt, generator: tor
     sampler.set_timesteps(prompt.steps or job.sample.sample_steps, device=model.device)
     latents = torch.randn((1, 4, size[1] // 8, size[0] // 8), generator=generator).to(model.device)
     latents = latents * sampler.init_noise_sigma
-    frames = [Frame.whole(*size)] * 2
+    frames, rescale = [Frame.whole(*size)] * 2, _rescale_of(model)
     between()
     with model.accelerator.autocast():
         states = _states(model, negative, prompt.text)
@@ -100,9 +104,28 @@ def _denoise(model: TrainedModel, job: Job, prompt: SamplePrompt, generator: tor
             between()
             doubled = sampler.scale_model_input(torch.cat([latents, latents]), timestep)
             without, wanted = model.predict_from_states(doubled, timestep, states, frames).float().chunk(2)
-            guided = without + scale * (wanted - without)
+            guided = with_guidance(without, wanted, scale, rescale=rescale)
             latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
     return latents
+
+
+def with_guidance(without: Tensor, wanted: Tensor, scale: float, *, rescale: float = 0.0) -> Tensor:
+    """Classifier-free guidance of predictions (B, 4, h, w): without + scale · (wanted - without).
+
+    With ``rescale`` φ the result x is φ · x · σ(wanted) / σ(x) + (1 - φ) · x, σ over each image (Lin et al. 2024,
+    arXiv:2305.08891, equations 15 and 16): models with zero terminal SNR overexpose without it.
+    """
+    guided = without + scale * (wanted - without)
+    if not rescale:
+        return guided
+    ratio = wanted.std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True)
+    return guided * (rescale * ratio + 1 - rescale)
+
+
+def _rescale_of(model: TrainedModel) -> float:
+    config = model.noise_schedule.config
+    zero_terminal_snr = config["rescale_betas_zero_snr"] and config["prediction_type"] == VELOCITY
+    return _CFG_RESCALE if zero_terminal_snr else 0.0
 
 
 def _states(model: TrainedModel, negative: str, prompt: str) -> TextStates:

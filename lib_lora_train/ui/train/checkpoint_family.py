@@ -56,7 +56,8 @@ def surroundings(job: Job, device: str, shapes: Mapping[str, Sequence[int]], pla
     if family is None:
         return Surroundings(on.partition(":")[0], True, shapes=shapes, plan=plan)
     return Surroundings(on.partition(":")[0], True, family.name, len(family.text_encoders), family.follows_clip_skip,
-                        told is not None and told.kind == VELOCITY, shapes, plan)
+                        told is not None and told.kind == VELOCITY, shapes, plan,
+                        Path(job.base.checkpoint).with_suffix(".yaml").is_file())
 
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
