@@ -194,3 +194,24 @@ def test_another_checkpoint_brings_the_defaults_of_its_family(make_webui, open_t
     page.locator("#tl_base select").first.select_option(index=0)
     shows(page, "#tl_base", "SD 1.x")
     expect(field(page, "resolution")).to_have_value("768")
+
+
+def test_a_setting_that_does_nothing_says_so_beside_its_field_until_it_does(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures)
+    field(page, "adaptive_noise_scale").fill("0.1")
+    note = page.locator('.tl-field[data-key="loss.adaptive_noise_scale"] .tl-field-note')
+    expect(note).to_contain_text("has no effect")
+    expect(page.locator('.tl-field[data-key="loss.adaptive_noise_scale"]')).to_have_class(re.compile("tl-unused"))
+    field(page, "noise_offset").fill("0.05")
+    expect(note).to_be_hidden()
+
+
+def test_the_rates_of_an_optimizer_with_a_schedule_of_its_own_are_not_drawn(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures)
+    expect(page.locator(".tl-schedule")).to_be_visible()
+    shows(page, "#tl_plan", "Prodigy multiplies this with the rate that it finds.")
+    field(page, "optimizer_type").select_option("AdaFactor")
+    shows(page, "#tl_plan", "AdaFactor sets the rate by itself")
+    expect(page.locator(".tl-schedule")).to_be_hidden()
