@@ -214,8 +214,8 @@ def _of_saves(job: Job, around: Surroundings) -> Iterator[Note]:
     if around.plan is None:
         return
     if every is not None and every > around.plan.epochs:
-        yield from idle(job, "save.save_every_n_epochs", f"the run has {_counted(around.plan.epochs, 'epoch')}, so "
-                                                         "only the end is saved")
+        yield Note("save.save_every_n_epochs", f"save.save_every_n_epochs is {every}, but the run has "
+                                               f"{_counted(around.plan.epochs, 'epoch')}, so only the end is saved.")
     if steps is not None and steps >= around.plan.total_steps:
         yield from idle(job, "save.save_every_n_steps", f"the run has {_counted(around.plan.total_steps, 'step')}")
 
@@ -238,8 +238,9 @@ def _of_samples(job: Job, around: Surroundings) -> Iterator[Note]:
     if sample.cfg_scale == 1:
         yield from idle(job, "sample.negative_prompt", "a CFG scale of 1 leaves it out")
     if around.plan is not None and (sample.sample_every_n_epochs or 0) > around.plan.epochs:
-        yield from idle(job, "sample.sample_every_n_epochs", f"the run has {_counted(around.plan.epochs, 'epoch')}, "
-                                                             "so samples are generated at its end")
+        yield Note("sample.sample_every_n_epochs", f"sample.sample_every_n_epochs is {sample.sample_every_n_epochs}, "
+                                                   f"but the run has {_counted(around.plan.epochs, 'epoch')}, so "
+                                                   "samples are generated at its end only.")
     for name, size in zip(("sample_width", "sample_height"), job.dataset.size, strict=True):
         side = getattr(sample, name) or size
         if side % _SIDE_STEP:

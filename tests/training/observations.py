@@ -1,0 +1,186 @@
+"""What a job really does, as values that can be compared: the cheapest observation in which each setting shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from lib_lora_train.advice.optimizer_guards import with_d_coef
+from lib_lora_train.batches.batches import Batch, load_batch
+from lib_lora_train.batches.captions import Place
+from lib_lora_train.batches.fresh_latents import FreshLatents
+from lib_lora_train.batches.latents import Encoder, LatentSource, Posterior, Wanted, cache_folder_of, encode_all
+from lib_lora_train.batches.plan import plan_of
+from lib_lora_train.config.job import Job
+from lib_lora_train.config.load import job_to_yaml
+from lib_lora_train.models.load import BaseModel, load_base
+from lib_lora_train.models.noise import noise_schedule
+from lib_lora_train.models.stored_weights import stored_layers
+from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
+from lib_lora_train.networks.create import create_network
+from lib_lora_train.networks.from_file import network_from_file, settings_like
+from lib_lora_train.networks.save import load_network_file
+from lib_lora_train.pictures.augment import changes_pixels
+from lib_lora_train.pictures.scan import scan_dataset
+from lib_lora_train.runs.events import EventWriter, read_events
+from lib_lora_train.runs.folder import create_run
+from lib_lora_train.training.model import TrainedModel
+from lib_lora_train.training.optimizers.create import RatedParameters, effective_rate, make_optimizer
+from lib_lora_train.training.optimizers.schedules import make_schedule
+from lib_lora_train.training.reporting.report import Reporter
+from lib_lora_train.training.run import TrainingRun
+from lib_lora_train.training.setup import held_out_plan, make_learner, prepare
+from lib_lora_train.training.step import train_step
+
+STEPS = 2
+RATED_STEPS = 20
+Observe = Callable[[Job], Any]
+
+
+def digest(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.detach().contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+def _pooled(pixels: Tensor) -> Posterior:
+    mean = functional.avg_pool2d(pixels, 8)
+    mean = torch.cat([mean, mean[:, :1]], dim=1)
+    return Posterior(mean, torch.zeros_like(mean))
+
+
+def observe_images(job: Job) -> Any:
+    """Every batch of three epochs: latents, captions, frames, masks; what is held out; what is on disk."""
+    dataset = scan_dataset(job.dataset)
+    plan = plan_of(job.dataset, dataset, job.training)
+    encoder, cache = Encoder(_pooled, _pooled, "pooled", 1.0), cache_folder_of(Path(job.dataset.train_data_dir))
+    latents: LatentSource
+    if changes_pixels(job.dataset):
+        latents = FreshLatents(plan, encoder, job.dataset)
+    else:
+        latents = encode_all(plan, encoder, cache_folder=cache if job.dataset.cache_latents_to_disk else None,
+                             progress=lambda done, total: None,
+                             wanted=Wanted(job.dataset.flip_aug, job.dataset.alpha_mask))
+    seen = []
+    for epoch in range(1, 4):
+        for number, indices in enumerate(plan.epoch_batches(job.training.seed, epoch)):
+            place = Place(job.training.seed, epoch, number, (epoch - 1) * 10 + number, 30)
+            batch = load_batch(plan, indices, latents, job.dataset, place)
+            seen.append((digest(batch.latents), batch.captions, batch.frames,
+                         None if batch.masks is None else digest(batch.masks)))
+    held_out = held_out_plan(job, dataset)
+    kept = sorted(path.name for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else []
+    for path in cache.rglob("*") if cache.is_dir() else []:
+        if path.is_file():
+            path.unlink()
+    return seen, None if held_out is None else [picture.path.name for picture in held_out.pictures], kept
+
+
+def observe_rates(job: Job) -> Any:
+    """The rate of each part in each of twenty steps, and where they lead."""
+    parts = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
+             "text_encoder_2": job.optimizer.second_text_encoder_rate}
+    if job.network.network_train_unet_only:
+        parts = {"unet": parts["unet"]}
+    elif job.network.network_train_text_encoder_only:
+        del parts["unet"]
+    parts.pop("text_encoder_2", None)  # as on SD 1.x
+    values = {part: torch.nn.Parameter(torch.linspace(-2, 3, 12).view(3, 4)) for part in parts}
+    optimizer = make_optimizer([RatedParameters(part, [values[part]], rate) for part, rate in parts.items()],
+                               with_d_coef(job).optimizer, lambda text: None, job.scheduler)
+    schedule = make_schedule(optimizer, job.scheduler, RATED_STEPS)
+    rates = []
+    for _ in range(RATED_STEPS):
+        optimizer.zero_grad()
+        sum(((value - 1) ** 2).sum() for value in values.values()).backward()
+        if job.optimizer.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(list(values.values()), job.optimizer.max_grad_norm)
+        optimizer.step()
+        rates.append([(group["part"], effective_rate(group, optimizer)) for group in optimizer.param_groups])
+        schedule.step()
+    return rates, {part: digest(value) for part, value in values.items()}
+
+
+def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
+    """The network's values after two steps on fixed latents, one of them of a regularization image."""
+    tokenizer = Tokenizer(find_vocabulary())
+    image = dataclasses.make_dataclass("Image", ["regularization"])
+
+    def observe(job: Job) -> Any:
+        model_base = v_base if job.base.v_parameterization else base
+        settings = job.network
+        if settings.network_weights:
+            file = load_network_file(Path(settings.network_weights))
+            network = network_from_file(file, settings, model_base.unet, model_base.text_encoders, base.checkpoint)
+            job = dataclasses.replace(job, network=settings_like(file.facts, settings))
+        else:
+            network = create_network(settings, model_base.unet, model_base.text_encoders, job.training.seed)
+        job = with_d_coef(job)
+        model = TrainedModel(model_base, network, tokenizer, Accelerator(cpu=True), noise_schedule(
+            "v_prediction" if job.base.v_parameterization else "epsilon",
+            zero_terminal_snr=job.loss.zero_terminal_snr), 1, 75, network.trains_text_encoder)
+        try:
+            learner = make_learner(model, job, STEPS)
+            for step in range(1, STEPS + 1):
+                latents = 3 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(step)) + step
+                of_class = job.dataset.reg_data_dir is not None
+                batch = Batch(latents, ["penny", "a girl"], (image(False), image(of_class)))  # type: ignore[arg-type]
+                train_step(learner, [batch], job, step)
+            return {name: digest(tensor.float()) for name, tensor in network.state_dict().items()}
+        finally:
+            network.detach()
+
+    return observe
+
+
+def observe_run(folder: Path) -> Observe:
+    """A whole short run: its files, rates, losses and samples, and how the model was kept in memory."""
+    number = iter(range(10_000))
+
+    def observe(job: Job) -> Any:
+        AcceleratorState._reset_state(reset_partial_state=True)  # a run has a process of its own
+        run = create_run(folder / "runs", f"{next(number)}", job_to_yaml(job))
+        with EventWriter(run.events_file) as events:
+            reporter = Reporter(events, terminal=False)
+            prepared = prepare(job, run, reporter)
+            kept = _how_it_is_kept(prepared.learner.model, prepared.learner.fused is not None)
+            TrainingRun(prepared, run, reporter).execute()
+        told = read_events(run.events_file)[0]
+        output = Path(job.save.output_dir)
+        files: dict[str, Any] = {}
+        for path in sorted(output.iterdir()):
+            if path.suffix == ".safetensors":
+                with safe_open(path, "pt") as file:
+                    comment = file.metadata().get("ss_training_comment")
+                files[path.name] = (comment, {name: (str(tensor.dtype), digest(tensor.float()))
+                                              for name, tensor in load_file(path).items()})
+            elif path.suffix == ".json":
+                files[path.name] = path.read_text()
+            path.unlink()
+        steps = [(event["step"], event["epoch"], event["loss"]) for event in told if event["event"] == "step"]
+        samples = [(event["step"], event["index"], hashlib.sha256((run.path / event["path"]).read_bytes()).hexdigest())
+                   for event in told if event["event"] == "sample"]
+        losses = [event["loss"] for event in told if event["event"] == "validation"]
+        return kept, output.name, files, steps, samples, losses
+
+    return observe
+
+
+def _how_it_is_kept(model: TrainedModel, fused: bool) -> Any:
+    checkpointed = [name for name, module in model.base.unet.named_modules()
+                    if getattr(module, "gradient_checkpointing", False)]
+    return (checkpointed, len(model.base.text_encoders), fused, model.accelerator.mixed_precision, model.device.type,
+            [type(layer).__name__ for layer in stored_layers(model.base.unet)][:3])
+
+
+def load(checkpoint: Path) -> BaseModel:
+    return load_base(checkpoint, None, dtype=torch.float32, device="cpu")
