@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.groups.network import C3LIER, IA3, LIERLA, LOHA, LOKR, NetworkSettings
+from ..files.json_file import DamagedFileError
+from ..files.safetensors_header import read_safetensors_header
 
 _BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 _ALPHA_BYTES = 4
 _ON_INPUT_BYTES = 8
-_HEADER_BYTES_AT_MOST = 100_000_000
 _HEADER_BYTES_PER_TENSOR = 62  # beside its name: dtype, shape and offsets
 _METADATA_BYTES = 6_000
 _UNET = re.compile(r"^model\.diffusion_model\.(?:(input|output)_blocks\.(\d+)|middle_block)\.\d+\.(?:(.+)\.)?weight$")
@@ -61,14 +60,11 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
 def read_header(checkpoint: Path) -> tuple[dict[str, list[int]], dict[str, str]] | None:
     """The same with the file's metadata."""
     try:
-        with checkpoint.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            header = json.loads(file.read(length)) if length <= _HEADER_BYTES_AT_MOST else {}
-        metadata = {str(key): str(value) for key, value in header.pop("__metadata__", {}).items()}
-        shapes = {name: entry["shape"] for name, entry in header.items()}
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
+        header = read_safetensors_header(checkpoint)
+    except (OSError, DamagedFileError):
         return None
-    return (shapes, metadata) if shapes else None
+    shapes = {name: list(shape) for name, shape in header.shapes.items()}
+    return (shapes, dict(header.metadata)) if shapes else None
 
 
 def is_sdxl(shapes: Mapping[str, Sequence[int]]) -> bool:

@@ -11,6 +11,11 @@ from typing import Any
 
 import yaml
 
+MOST_CHARACTERS = 1_000_000
+MOST_NODES = 50_000  # aliases count as what they stand for
+MOST_DEPTH = 50
+_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class Unquoted(str):
     """A scalar without quotes: a text, a number, true or false, or nothing, as the setting has it."""
@@ -50,8 +55,43 @@ def _written(node: yaml.Node) -> str:
     return str(node.start_mark.buffer[node.start_mark.pointer:node.end_mark.pointer]).strip()
 
 
+def check_yaml(text: str) -> None:
+    """Refuse what would take too much memory or time: long, deep, or grown by aliases, also to themselves.
+
+    Every YAML of others goes through this before it is built. Raises ``yaml.YAMLError`` that says what is wrong.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise yaml.YAMLError(f"it is longer than {MOST_CHARACTERS:,} characters")
+    nodes: dict[str, int] = {}
+    open_anchors: list[str | None] = []
+    began: list[int] = []
+    total = 0
+    for event in yaml.parse(text, Loader=_EVENT_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in open_anchors:
+                raise yaml.YAMLError(f"*{event.anchor} stands inside of what it stands for")
+            total += nodes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            total += 1
+            if event.anchor:
+                nodes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_anchors.append(event.anchor)
+            began.append(total)
+            total += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, begin = open_anchors.pop(), began.pop()
+            if anchor:
+                nodes[anchor] = total - begin
+        if total > MOST_NODES:
+            raise yaml.YAMLError(f"it holds more than {MOST_NODES:,} values, aliases counted as what they stand for")
+        if len(began) > MOST_DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {MOST_DEPTH} deep")
+
+
 def read_yaml(text: str) -> Any:
     """``text`` as mappings, lists and texts; ``None`` if it holds nothing. Raises ``yaml.YAMLError``."""
+    check_yaml(text)
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -89,6 +129,7 @@ def read_typed(text: str) -> str:
     for quote in ('"', "'"):
         if len(text) > 1 and text[0] == text[-1] == quote:
             try:
+                check_yaml(text)
                 inner = yaml.safe_load(text)
             except yaml.YAMLError:
                 break

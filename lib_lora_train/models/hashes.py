@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CheckpointError
+from ..files.safetensors_header import tensor_data_start
 
 _CHUNK_BYTES = 1 << 20
-_LENGTH_BYTES = 8
 _OLD_OFFSET_BYTES = 0x100000
 _OLD_LENGTH_BYTES = 0x10000
 
@@ -59,18 +59,13 @@ def tensor_data_sha256(data: bytes) -> str:
 
     The same tensors give the same hash whatever the metadata say (the webui's ``addnet_hash_safetensors``).
     """
-    return hashlib.sha256(memoryview(data)[header_end(data):]).hexdigest()
+    return hashlib.sha256(memoryview(data)[tensor_data_start(data):]).hexdigest()
 
 
 def old_tensor_data_hash(data: bytes) -> str:
     """``sshs_legacy_hash``: like the webui's old short hash, counted from the start of the tensors."""
-    begin = header_end(data) + _OLD_OFFSET_BYTES
+    begin = tensor_data_start(data) + _OLD_OFFSET_BYTES
     return hashlib.sha256(memoryview(data)[begin:begin + _OLD_LENGTH_BYTES]).hexdigest()[:8]
-
-
-def header_end(data: bytes) -> int:
-    """Where the tensors of a .safetensors file begin: behind the header and the 8 bytes of its length."""
-    return _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
 
 
 def _digest(file: BinaryIO) -> str:

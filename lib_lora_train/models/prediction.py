@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from ..config.text_yaml import check_yaml
 from ..errors import CheckpointError
 from .family import SD2, SD2_V, Family, tell_family
 
@@ -58,8 +59,10 @@ def _of_yaml(path: Path) -> Prediction | None:
     if not path.is_file():
         return None
     try:
-        parameters: Any = OmegaConf.select(OmegaConf.load(path), "model.params")
-    except (OSError, YAMLError, UnicodeDecodeError, OmegaConfBaseException) as problem:
+        text = path.read_text(encoding="utf-8-sig")
+        check_yaml(text)
+        parameters: Any = OmegaConf.select(OmegaConf.create(text), "model.params")
+    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as problem:
         raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: {problem}. "
                               "Put it right, or take it away.") from problem
     if parameters is None:

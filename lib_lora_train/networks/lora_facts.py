@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +11,11 @@ from typing import Any
 
 from ..config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR
 from ..errors import CheckpointError
+from ..files.json_file import DamagedFileError, parse
+from ..files.safetensors_header import SafetensorsHeader, read_safetensors_header
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_HEADER_BYTES_AT_MOST = 100_000_000
-_NUMBERS = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i"}
 _UP_AND_DOWN = frozenset(("lora_up.weight", "lora_down.weight"))
 _LOHA = frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"))
 _LOKR = frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b"))
@@ -150,11 +148,10 @@ def read_facts(path: Path) -> LoraFacts:
     Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
     """
     header, alphas = _read_header(path)
-    metadata = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
-    shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
+    shapes = header.shapes
     if not looks_like_lora(shapes):
         raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
-    return facts_of(shapes, alphas, metadata)
+    return facts_of(shapes, alphas, header.metadata)
 
 
 def looks_like_lora(keys: Iterable[str]) -> bool:
@@ -179,37 +176,22 @@ def in_words(facts: LoraFacts) -> str:
 def from_json(text: str | None) -> Any:
     """A value of the metadata that is JSON; ``None`` if it is missing or is not."""
     try:
-        return json.loads(text or "")
-    except ValueError:
+        return parse(text or "")
+    except DamagedFileError:
         return None
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], dict[str, float]]:
+def _read_header(path: Path) -> tuple[SafetensorsHeader, dict[str, float]]:
     """The header of a .safetensors file and the alphas by layer."""
     try:
-        with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            if length > _HEADER_BYTES_AT_MOST:
-                raise ValueError("its header would be longer than any")
-            header = json.loads(file.read(length))
-            alphas = {}
-            for key, entry in header.items():
-                if key.endswith(".alpha"):
-                    begin, end = entry["data_offsets"]
-                    file.seek(8 + length + begin)
-                    alphas[key.removesuffix(".alpha")] = _number(entry["dtype"], file.read(end - begin))
+        header = read_safetensors_header(path)
+        alphas = header.numbers([key for key in header.tensors if key.endswith(".alpha")])
     except FileNotFoundError:
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as problem:
+    except (OSError, DamagedFileError) as problem:
         raise CheckpointError(f"{path} is damaged or no .safetensors file ({problem}). Download or copy it again, or "
                               "choose another.") from problem
-    return header, alphas
-
-
-def _number(dtype: str, data: bytes) -> float:
-    if dtype == "BF16":
-        return float(struct.unpack("<f", b"\0\0" + data)[0])
-    return float(struct.unpack(_NUMBERS[dtype], data)[0])
+    return header, {key.removesuffix(".alpha"): alpha for key, alpha in alphas.items()}
 
 
 def _size_of(layer: str, tensors: Shapes, alpha: float | None) -> LayerSize:
@@ -271,7 +253,7 @@ def _usual(values: Iterable[Any]) -> Any:
 def _whole_number(value: Any, fallback: int) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return fallback
 
 

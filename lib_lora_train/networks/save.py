@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from ..errors import CheckpointError, RunError
 from ..files.atomic import write_atomically
+from ..files.safetensors_header import tensor_data_start
 from ..models.checkpoint import read_checkpoint
-from ..models.hashes import header_end, old_tensor_data_hash, tensor_data_sha256
+from ..models.hashes import old_tensor_data_hash, tensor_data_sha256
 from .lora_facts import LoraFacts, facts_of, looks_like_lora
 from .network import Network
 
@@ -91,9 +93,17 @@ def load_network_file(path: Path) -> LoraFile:
     file = read_checkpoint(path)
     if not looks_like_lora(file.shapes):
         raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
-    alphas = {key.removesuffix(".alpha"): float(tensor) for key, tensor in file.tensors.items()
+    alphas = {key.removesuffix(".alpha"): _alpha(path, key, tensor) for key, tensor in file.tensors.items()
               if key.endswith(".alpha")}
     return LoraFile(path, file.tensors, facts_of(file.shapes, alphas, file.metadata))
+
+
+def _alpha(path: Path, key: str, tensor: Tensor) -> float:
+    value = float(tensor) if tensor.numel() == 1 else math.nan
+    if not math.isfinite(value):
+        raise CheckpointError(f"{path} is damaged: {key} is {tensor.flatten()[:3].tolist()!s} where one finite number "
+                              "belongs. Download or copy it again, or choose another.")
+    return value
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -101,7 +111,7 @@ def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 
     The library writes them in random order, so the same run would give another file every time.
     """
-    end = header_end(data)
+    end = tensor_data_start(data)
     header = json.loads(data[8:end])
     tensors = {key: header[key] for key in sorted(header, key=lambda key: header[key]["data_offsets"])}
     text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **tensors}, separators=(",", ":"),

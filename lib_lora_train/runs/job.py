@@ -9,6 +9,7 @@ import yaml
 from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_job, read_settings
 from ..config.tag_job import TagJob
+from ..config.text_yaml import check_yaml
 from .folder import BAKE, TAG, TRAIN, RunFolder
 
 _QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -63,7 +64,9 @@ class JobCheck:
 
     def _examine(self) -> str:
         try:
-            values = yaml.load(self._file.read_text(encoding="utf-8"), _QUICK_LOADER)  # a safe loader
+            content = self._file.read_text(encoding="utf-8")
+            check_yaml(content)
+            values = yaml.load(content, _QUICK_LOADER)  # a safe loader
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as problem:
             return f"{self._file.name} cannot be read: {' '.join(str(problem).split())[:200]}"
         groups = values.values() if isinstance(values, dict) and values else [None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
 from ..files.confine import is_named_inside
+from ..files.json_file import DamagedFileError, read_object
 from ..files.walk import files_below
 from ..networks.lora_facts import LoraFacts, frequent_tags, from_json, in_words, read_facts
 
@@ -97,12 +98,13 @@ def _family(facts: LoraFacts) -> str:
 def _activation_tag(path: Path, facts: LoraFacts) -> str:
     """What the webui's card says, else what the file says."""
     try:
-        card = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError):
+        card = read_object(path.with_suffix(".json"))
+    except (OSError, DamagedFileError):
         card = {}  # no card, or another program's file of that name
     job = from_json(facts.metadata.get("train_lora_job"))
-    trained = job.get("dataset", {}).get("activation_tag") if isinstance(job, dict) else None
-    said = card.get("activation text") if isinstance(card, dict) else None
+    dataset = job.get("dataset") if isinstance(job, dict) else None
+    trained = dataset.get("activation_tag") if isinstance(dataset, dict) else None
+    said = card.get("activation text")
     return str(said or facts.metadata.get("modelspec.trigger_phrase") or trained or "")
 
 
@@ -111,7 +113,7 @@ def _short(value: str) -> str:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
 def _changed(path: Path) -> float:
