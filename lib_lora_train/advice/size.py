@@ -60,7 +60,7 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
 def read_header(checkpoint: Path) -> tuple[dict[str, list[int]], dict[str, str]] | None:
     """The same with the file's metadata."""
     try:
-        header = read_safetensors_header(checkpoint)
+        header = read_safetensors_header(checkpoint, whole=False)
     except (OSError, DamagedFileError):
         return None
     shapes = {name: list(shape) for name, shape in header.shapes.items()}

@@ -33,6 +33,8 @@ _TOKEN = re.compile(r"""
   | (?P<other>.)""", re.VERBOSE | re.DOTALL)
 _SIZE = re.compile(r"(\d+)\s*[x×]\s*(\d+)", re.IGNORECASE)
 _OPERATORS = ("AND", "OR", "NOT")
+MOST_CHARACTERS = 20_000
+MOST_DEPTH = 50
 
 
 class FilterError(DatasetError):
@@ -124,6 +126,9 @@ class _Token:
 
 def parse(text: str) -> Filter | None:
     """The tree of a filter, or ``None`` if it is blank. Raises ``FilterError``."""
+    if len(text) > MOST_CHARACTERS:
+        raise FilterError(f"The filter has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it.",
+                          MOST_CHARACTERS, len(text))
     tokens = [_Token(str(found.lastgroup), found[0], found.start(), found.end()) for found in _TOKEN.finditer(text)]
     parser = _Parser(tokens, len(text))
     if parser.peek() is None:
@@ -142,6 +147,7 @@ class _Parser:
     def __init__(self, tokens: list[_Token], length: int) -> None:
         self._tokens = tokens
         self._place = 0
+        self._depth = 0
         self._length = length
 
     def peek(self) -> _Token | None:
@@ -164,9 +170,13 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _one(self) -> Filter:
-        negation = self._take("NOT")
-        if negation is not None:
-            return Not(self._one())
+        negated = False
+        while self._take("NOT"):  # in a loop, since thousands may follow each other
+            negated = not negated
+        condition = self._condition()
+        return Not(condition) if negated else condition
+
+    def _condition(self) -> Filter:
         token = self.peek()
         if token is None:
             raise FilterError(f"Something is missing after {self._last().text}." if self._place else
@@ -183,7 +193,11 @@ class _Parser:
 
     def _group(self, opening: _Token) -> Filter:
         self._place += 1
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise FilterError(f"More than {MOST_DEPTH} brackets are open here. Use fewer.", opening.start, opening.end)
         inner = self.either()
+        self._depth -= 1
         closing = self.peek()
         if closing is None:
             raise FilterError("This bracket is never closed.", opening.start, opening.end)

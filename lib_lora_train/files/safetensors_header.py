@@ -68,9 +68,10 @@ class SafetensorsHeader:
         return found
 
 
-def read_safetensors_header(path: Path) -> SafetensorsHeader:
+def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHeader:
     """The header of ``path``, every offset of it checked against the file.
 
+    Without ``whole`` the tensors may be missing behind it, so that sizes can be told from a part of a file.
     Raises ``OSError``, and ``DamagedFileError`` with a clause that says what is wrong.
     """
     with path.open("rb") as file:
@@ -90,7 +91,7 @@ def read_safetensors_header(path: Path) -> SafetensorsHeader:
     if len(content) > MOST_TENSORS:
         raise DamagedFileError(f"it names {len(content):,} tensors, and at most {MOST_TENSORS:,} are read")
     start = _LENGTH_BYTES + length
-    tensors = {name: _tensor(name, entry, start, size) for name, entry in content.items()}
+    tensors = {name: _tensor(name, entry, start, size if whole else None) for name, entry in content.items()}
     _refuse_overlaps(tensors)
     return SafetensorsHeader(path, tensors, {str(key): _text(value) for key, value in metadata.items()})
 
@@ -100,7 +101,7 @@ def tensor_data_start(data: bytes) -> int:
     return _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
 
 
-def _tensor(name: str, entry: Any, start: int, size: int) -> StoredTensor:
+def _tensor(name: str, entry: Any, start: int, size: int | None) -> StoredTensor:
     if not isinstance(entry, dict):
         raise DamagedFileError(f"the entry of {_short(name)} is no object")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
@@ -108,10 +109,11 @@ def _tensor(name: str, entry: Any, start: int, size: int) -> StoredTensor:
         raise DamagedFileError(f"{_short(name)} has no dtype")
     if not _are_counts(shape) or len(shape) > _MOST_AXES:
         raise DamagedFileError(f"{_short(name)} has the shape {_short(str(shape))}")
-    if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1] or start + offsets[1] > size:
+    if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1] \
+            or (size is not None and start + offsets[1] > size):
         raise DamagedFileError(f"{_short(name)} lies at {_short(str(offsets))}, which is not in the file")
     held, needed = offsets[1] - offsets[0], math.prod(shape) * _BYTES_OF_DTYPE.get(dtype, 0)
-    if dtype in _BYTES_OF_DTYPE and held and held != needed:  # none at all: a header alone, which sizes are told from
+    if dtype in _BYTES_OF_DTYPE and held and held != needed:  # none at all: a description only
         raise DamagedFileError(f"{_short(name)} has {held:,} bytes, and its shape needs {needed:,}")
     return StoredTensor(dtype, tuple(shape), start + offsets[0], start + offsets[1])
 

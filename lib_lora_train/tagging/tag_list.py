@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +53,23 @@ def read_tag_list(files: TaggerFiles) -> TagList:
 
 
 def _csv_rows(text: str, path: Path, kinds: Mapping[int, str]) -> list[tuple[str, str]]:
-    reader = csv.DictReader(text.splitlines())
+    try:
+        return _rows_of(csv.DictReader(text.splitlines()), path, kinds)
+    except csv.Error as problem:
+        raise TaggerError(f"The list of tags {path} cannot be read: {problem}. Fetch it again.") from problem
+
+
+def _rows_of(reader: csv.DictReader[str], path: Path, kinds: Mapping[int, str]) -> list[tuple[str, str]]:
     if "name" not in (reader.fieldnames or ()):
         raise TaggerError(f"The list of tags {path} has no column called name, but "
                           f"{', '.join(reader.fieldnames or ())}. Give the list that belongs to the model.")
     rows = []
     for row in reader:
         name, category = (row["name"] or "").strip(), (row.get("category") or "0").strip()
-        kind = kinds.get(int(category)) if category.isdecimal() else None
+        kind = kinds.get(int(category)) if re.fullmatch(r"[0-9]{1,3}", category) else None
         if kind is None or not name:
-            raise TaggerError(f"Line {reader.line_num} of the list of tags {path} has the name {name!r} and the "
-                              f"category {category!r}; known are {', '.join(map(str, kinds))}.")
+            raise TaggerError(f"Line {reader.line_num} of the list of tags {path} has the name {name[:100]!r} "
+                              f"and the category {category[:100]!r}; known are {', '.join(map(str, kinds))}.")
         rows.append((name.removeprefix(_RATING_PREFIX), _RATING if name.startswith(_RATING_PREFIX) else kind))
     return rows
 

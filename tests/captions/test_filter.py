@@ -115,3 +115,16 @@ def test_sizes_and_buckets_follow_exif_rotation_and_settings(tmp_path: Path):
     editor = open_editor(folder, resolution="768")
     assert names(editor, editor.filtered("height=768")) == ["turned.jpg"]
     assert names(editor, editor.filtered("bucket:768x768")) == ["a.png"]
+
+
+@pytest.mark.parametrize("text", ["(" * 5000 + "a" + ")" * 5000, "(" * 5000, "NOT(" * 4000 + "a" + ")" * 4000,
+                                  "a AND (" * 2000 + "b" + ")" * 2000, "NOT " * 50_000 + "a", "x" * 1_000_000])
+def test_a_filter_without_measure_is_refused_with_its_place(text):
+    with pytest.raises(FilterError, match="Use fewer|Shorten it") as raised:
+        parse(text)
+    assert 0 <= raised.value.start < raised.value.end and len(str(raised.value)) < 200
+
+
+def test_thousands_of_nots_mean_one_or_none():
+    assert parse("NOT " * 4998 + "a") == parse("a")
+    assert parse("NOT " * 4999 + "a") == parse("NOT a")

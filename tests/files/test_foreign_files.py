@@ -13,12 +13,15 @@ import pytest
 import yaml
 
 from lib_lora_train.config.load import load_job
+from lib_lora_train.config.taggers import DANBOORU_CATEGORIES, WD14, TaggerFiles
 from lib_lora_train.config.text_yaml import check_yaml, read_typed, read_yaml
-from lib_lora_train.errors import CheckpointError, ConfigError
+from lib_lora_train.errors import CheckpointError, ConfigError, TaggerError
 from lib_lora_train.files.json_file import DamagedFileError, parse
 from lib_lora_train.files.safetensors_header import read_safetensors_header
 from lib_lora_train.models.prediction import told_prediction
 from lib_lora_train.networks.lora_facts import read_facts
+from lib_lora_train.tagging.tag_list import read_tag_list
+from lib_lora_train.ui.captions.completions import _merged
 from lib_lora_train.ui.lora_files import is_for_sdxl, lora_info, why_not_trained
 
 DOWN = "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight"
@@ -179,3 +182,20 @@ def test_aliases_in_a_sensible_number_are_read():
 def test_json_of_any_kind_is_refused_with_one_kind_of_error(text: str):
     with pytest.raises(DamagedFileError):
         parse(text)
+
+
+@pytest.mark.parametrize("row", ["a," + "9" * 5000, "a,²", "a,-1", "x" * 200_000 + ",0", "a," + "0" * 200_000, ",0",
+                                 "a,nan", '"' + "a\n" * 100_000])
+def test_a_tag_list_with_huge_fields_or_numbers_is_refused_in_a_short_sentence(tmp_path: Path, row: str):
+    tags = tmp_path / "selected_tags.csv"
+    tags.write_text(f"name,category\nred,0\n{row}\n")
+    files = TaggerFiles("mine", tmp_path / "model.onnx", tags, WD14, DANBOORU_CATEGORIES)
+    with pytest.raises(TaggerError, match=r"selected_tags\.csv") as raised:
+        read_tag_list(files)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("count", ["1e400", "nan", "inf", "9" * 5000, "-3", "²", ""])
+def test_a_count_that_is_no_number_does_not_lose_the_list(tmp_path: Path, count: str):
+    (tmp_path / "tags.csv").write_text(f"name,category,count\nred hat,0,{count}\nblue hat,0,7\n")
+    assert sorted(_merged([tmp_path / "tags.csv"])) == ["blue hat", "red hat"]

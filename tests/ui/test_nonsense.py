@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import re
+import time
 
+import psutil
 import pytest
 from PIL import Image
+
+from .conftest import HEADERS
 
 BROKEN = "ä\ud83d"  # half a character
 NONSENSE = [None, 3, -1, 1e308, True, "", " ", "\0", "x" * 5000, "../..", "~nobody/x", "//", "COM1", [], {}, [1],
@@ -58,3 +65,41 @@ def test_a_picture_whose_name_is_not_utf8_is_shown_like_others(tab):
     found = tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {}})
     assert found.status_code == 200, found.text
     assert "\udce4.png" in [item["path"] for item in found.json()["thumbnails"]]
+
+
+BODIES = 1300
+SECONDS_A_REQUEST = 30
+MEMORY_AT_MOST = 600_000_000
+VALUES = [None, 0, -1, 3, 1 << 70, 1e308, True, "", "\0", "²", "x" * 5000, "../..", "//a/b", "COM1", BROKEN, "(" * 5000,
+          "NOT " * 4000, "a", [], {}, [1], [[]], ["a", None], {"a": 1}, [{}], {"folder": 3}, "[" * 3000, [[1, 2]] * 50]
+
+
+def requests_of(app, generator):
+    """Nonsense for every route of the tab in turn: method, path and body, whose keys are words of the real ones."""
+    routes = [(method, route) for route in app.routes if getattr(route, "path", "").startswith("/train-lora/")
+              for method in sorted(route.methods & {"GET", "POST", "PUT", "DELETE", "PATCH"})]
+    assert len(routes) > 40
+    for number in range(max(BODIES, len(routes))):
+        method, route = routes[number % len(routes)]
+        path = re.sub(r"\{[^}]+\}", lambda _: generator.choice(["x", "..%2f..", "%00", "a" * 300, "²"]), route.path)
+        names = [parameter.name for parameter in route.dependant.query_params]
+        fields = route.body_field.type_ if route.body_field is not None else None
+        known = list(getattr(fields, "__fields__", {})) or ["folder", "path", "paths", "job", "settings", "action"]
+        body = generator.choice(VALUES) if generator.random() < 0.2 else {
+            name: generator.choice(VALUES) for name in known if generator.random() < 0.8}
+        query = {name: str(generator.choice(VALUES)).replace(BROKEN[-1], "?") for name in names}
+        yield method, path, query, body
+
+
+def test_nonsense_to_every_route_of_the_table_is_answered_in_bounded_time_and_memory(tab):
+    generator = random.Random(13)
+    before, seen = psutil.Process().memory_info().rss, 0
+    for method, path, query, body in requests_of(tab.client.app, generator):
+        began = time.monotonic()
+        answer = tab.client.request(method, path, params=query, content=json.dumps(body),
+                                    headers={**HEADERS, "Content-Type": "application/json"})
+        seen += 1
+        assert answer.status_code < 500, (method, path, query, body, answer.text)
+        assert time.monotonic() - began < SECONDS_A_REQUEST, (method, path, query, body)
+    assert seen >= BODIES
+    assert psutil.Process().memory_info().rss - before < MEMORY_AT_MOST

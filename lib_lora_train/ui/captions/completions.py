@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,4 +87,4 @@ def _listed(file: Path) -> Iterable[tuple[str, int]]:
             name = next((row[column] for column in _NAME_COLUMNS if row.get(column)), "")
             count = next((row[column] for column in _COUNT_COLUMNS if row.get(column)), "0")
             if name:
-                yield plain(name), int(float(count))
+                yield plain(name), int(count) if re.fullmatch(r"[0-9]{1,15}", count) else 0
