@@ -20,6 +20,7 @@ _DANBOORU: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _U
 # e621: 0 general, 1 artist, 3 series, 4 character, 5 species, 6 invalid, 7 about the file, 8 what cannot be seen.
 _E621: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _GENERAL, 6: _UNUSED, 7: _UNUSED, 8: _UNUSED}
 _RATING_PREFIX = "rating:"
+_LONGEST_TAG = 1000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _rows_of(reader: csv.DictReader[str], path: Path, kinds: Mapping[int, str]) 
     for row in reader:
         name, category = (row["name"] or "").strip(), (row.get("category") or "0").strip()
         kind = kinds.get(int(category)) if re.fullmatch(r"[0-9]{1,3}", category) else None
-        if kind is None or not name:
+        if kind is None or not 0 < len(name) <= _LONGEST_TAG:
             raise TaggerError(f"Line {reader.line_num} of the list of tags {path} has the name {name[:100]!r} "
                               f"and the category {category[:100]!r}; known are {', '.join(map(str, kinds))}.")
         rows.append((name.removeprefix(_RATING_PREFIX), _RATING if name.startswith(_RATING_PREFIX) else kind))
