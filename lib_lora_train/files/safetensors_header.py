@@ -104,7 +104,10 @@ def tensor_data_start(data: bytes) -> int:
 def _tensor(name: str, entry: Any, start: int, size: int | None) -> StoredTensor:
     if not isinstance(entry, dict):
         raise DamagedFileError(f"the entry of {_short(name)} is no object")
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    values: dict[str, Any] = entry
+    dtype: Any = values.get("dtype")
+    shape: Any = values.get("shape")
+    offsets: Any = values.get("data_offsets")
     if not isinstance(dtype, str):
         raise DamagedFileError(f"{_short(name)} has no dtype")
     if not _are_counts(shape) or len(shape) > _MOST_AXES:
