@@ -5,13 +5,13 @@ The file is ``{relative path of the picture: {tag: confidence from 0 to 1}}``.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DatasetError
 from ..files.confine import HIDDEN_FOLDER
+from ..files.json_file import parse
 from .tags import plain
 
 FILE_NAME = "confidences.json"
@@ -73,7 +73,7 @@ def read_confidences(folder: Path) -> Confidences:
     if file.is_symlink() or file.parent.is_symlink():
         raise DatasetError(f"{file} is reached through a link, which is not followed. Remove it.")
     try:
-        content = json.loads(file.read_bytes())
+        content = parse(file.read_bytes())
         for path, tags in content.items():
             found.add(str(path), {str(tag): float(confidence) for tag, confidence in tags.items()})
     except FileNotFoundError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
+from ..files.json_file import parse
 from .confidences import Confidences
 from .editor.index import EditorIndex, Entry
 from .tags import PlainTags, plain
@@ -72,7 +73,7 @@ def read_kept(folder: Path) -> frozenset[str]:
     if file.is_symlink():
         raise DatasetError(f"{file} is a link, which is not followed. Remove it.")
     try:
-        return frozenset(str(key) for key in json.loads(file.read_bytes()))
+        return frozenset(str(key) for key in parse(file.read_bytes()))
     except FileNotFoundError:
         return frozenset()
     except (OSError, ValueError, TypeError) as problem:

@@ -19,6 +19,7 @@ from PIL import Image
 from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import open_inside
+from ..files.json_file import parse
 from .images import PictureError, decoding_threads, open_picture, read_header
 from .listing import PictureFile
 
@@ -99,7 +100,7 @@ class PictureFacts:
 
     def _load(self) -> None:
         try:
-            found = json.loads(self._file.read_bytes())
+            found = parse(self._file.read_bytes())
             if found["version"] != _VERSION:
                 return
             self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in found["headers"].items()}

@@ -11,6 +11,7 @@ from ..captions.confidences import FILE_NAME
 from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
+from ..files.json_file import parse
 
 
 def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> None:
@@ -31,7 +32,7 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
 def _already_there(file: Path) -> dict[str, Any]:
     """The confidences of earlier runs; none if they are damaged, since a run renews what it can."""
     try:
-        found = json.loads(file.read_bytes())
+        found = parse(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..files.json_file import parse
 from .choose import Chosen
 
 
@@ -64,7 +65,7 @@ def _plain(result: Result, folder: Path) -> dict[str, Any]:
 def _read(path: Path, folder: Path) -> Iterable[Result]:
     for line in path.read_text("utf-8", "replace").splitlines():
         try:
-            found = json.loads(line)
+            found = parse(line)
             if found["stamp"] != _stamp(folder / found["picture"]):
                 continue
             before = None if found["before"] is None else found["before"].encode("latin-1")
