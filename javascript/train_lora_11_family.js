@@ -4,7 +4,8 @@
 (() => {
     const TL = window.TrainLora;
 
-    /** @type {{name: string, problem: string, defaults: Record<string, any>, unused: Record<string, string>}|null} */
+    /** @type {{name: string, problem: string, defaults: Record<string, any>, unused: Record<string, string>, base: string,
+     *     notes: string[]}|null} */
     TL.family = null;
 
     let asked = "";
@@ -34,7 +35,14 @@
         return Object.fromEntries(own.filter(([path]) => path[0] === group).map(([path, value]) => [path[1], value]));
     }
 
+    /** @returns {string} the checkpoint's family and base as further parameters of a request */
+    function familyQuery() {
+        const {name = "", base = ""} = TL.family || {};
+        return `&family=${encodeURIComponent(name)}&base=${encodeURIComponent(base)}`;
+    }
+
     TL.familyDefaults = familyDefaults;
+    TL.familyQuery = familyQuery;
     TL.on("host", look);
     TL.on("setting", ({keys}) => {
         if (keys.includes("base.checkpoint")) look();

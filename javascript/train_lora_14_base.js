@@ -14,6 +14,7 @@
             .map((setting) => TL.field(setting));
         const family = h("span", {class: "tl-pill", hidden: true});
         const note = h("p", {class: "tl-note"});
+        const advice = h("p", {class: "tl-note", hidden: true});
 
         function show() {
             const host = TL.host;
@@ -24,7 +25,9 @@
             const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
             vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
                 host.vaes || []);
-            const name = TL.family ? TL.family.name : "";
+            const name = TL.family ? [TL.family.name, TL.family.base].filter(Boolean).join(", ") : "";
+            setText(advice, TL.family ? (TL.family.notes || []).join(" ") : "");
+            advice.hidden = advice.textContent === "";
             family.hidden = !name;
             setText(family, name);
             setText(note, sentence(loaded));
@@ -45,7 +48,7 @@
         TL.tend(own);
         show();
         return TL.card("Model", {step: 2, id: "tl_base", aside: family},
-            h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note);
+            h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note, advice);
     }
 
     /** A list whose first entry follows the webui; anything else is kept as the user's own choice. */

@@ -1,4 +1,4 @@
-/** How hard something is to learn: which rank, network and length the guide gives it, put into the form at one choice. */
+/** How hard something is to learn: which rank, network and length it takes, put into the form at one choice. */
 "use strict";
 
 (() => {
@@ -13,6 +13,7 @@
         const id = TL.uniqueId("difficulty");
         const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
         const words = h("span", {});
+        const vehicles = h("p", {class: "tl-note"});
         const back = TL.button("Take it back", {small: true, click: () => {
             form.restore(before);
             select.value = "";
@@ -21,16 +22,17 @@
         const note = h("div", {class: "tl-why", hidden: true, "aria-live": "polite"},
             h("div", {class: "tl-why-head"}, h("p", {}, words), back));
         const element = h("div", {class: "tl-difficulty", hidden: true},
-            h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, note);
+            h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, vehicles, note);
         let list = [];
         let male = "";
         let before = {};
 
         async function ask() {
             const looks = TL.dataset && TL.dataset.looks_per_epoch ? TL.dataset.looks_per_epoch : 0;
-            const answer = await TL.api(`difficulties?looks_per_epoch=${looks}`, {quiet: true});
+            const answer = await TL.api(`difficulties?looks_per_epoch=${looks}${TL.familyQuery()}`, {quiet: true});
             list = answer.difficulties;
             male = answer.male_characters;
+            setText(vehicles, answer.vehicles);
             fill(select, h("option", {value: ""}, "Not sure: leave the settings alone"), list.map((one) =>
                 h("option", {value: one.letter}, `${one.letter}: ${one.description}`)));
             select.value = TL.difficulty;
@@ -53,7 +55,7 @@
         const hide = () => {
             element.hidden = true;
         };
-        TL.on("dataset", () => ask().catch(hide));
+        for (const name of ["dataset", "family"]) TL.on(name, () => ask().catch(hide));
         ask().catch(hide);
         return element;
     }

@@ -14,7 +14,7 @@
 
         async function ask() {
             const looks = TL.dataset && TL.dataset.looks_per_epoch ? TL.dataset.looks_per_epoch : 0;
-            const {presets} = await TL.api(`presets?looks_per_epoch=${looks}`, {quiet: true});
+            const {presets} = await TL.api(`presets?looks_per_epoch=${looks}${TL.familyQuery()}`, {quiet: true});
             element.hidden = false;
             fill(buttons, presets.map((preset) => TL.button(preset.title, {small: true, title: preset.text,
                 click: () => choose(preset)})));
@@ -38,7 +38,7 @@
             why.hidden = false;
         }
 
-        TL.on("dataset", () => ask().catch(hide));
+        for (const name of ["dataset", "family"]) TL.on(name, () => ask().catch(hide));
         const hide = () => {
             element.hidden = true;
         };

@@ -5,7 +5,9 @@ After the guide's "Character difficulty", "Female bias" and "Character difficult
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .families import FamilyAdvice
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Difficulty:
         """A rank from the middle of the range, a multiple of 4."""
         return max(4, (self.lowest_rank + self.highest_rank) // 2 // 4 * 4)
 
+    def on(self, family: FamilyAdvice) -> Difficulty:
+        """The category with the ranks that hold it on ``family``."""
+        lowest, highest = family.ranks(self.lowest_rank, self.highest_rank)
+        return replace(self, lowest_rank=lowest, highest_rank=highest)
+
 
 _LIERLA, _LOKR, _LOHA = "LoRA-LierLa", "LyCORIS-LoKR", "LyCORIS-LoHa"
 
@@ -33,19 +40,18 @@ DIFFICULTIES = (
     Difficulty("B", "A woman with an unusual face, hair, colours or outfit", 4, 16, (_LIERLA, _LOKR, _LOHA), 1000),
     Difficulty("C", "Rich details, or something extra: wings, armour, a tail", 8, 32, (_LIERLA, _LOKR, _LOHA), 1000),
     Difficulty("D", "Humanoid, or furry with human features; a real person", 32, 64, (_LIERLA, _LOHA), 1000),
-    Difficulty("E", "Odd proportions, but still two arms and two legs", 64, 64, (_LIERLA,), 1000),
+    Difficulty("E", "Odd proportions, but still two arms and two legs", 64, 64, (_LIERLA,), 1500),
     Difficulty("F", "Animals, dragons, robots in human shape, costumes beyond all measure", 64, 128, (_LIERLA,), 1500),
     Difficulty("G", "Giant mechs, aliens, demons, humanoids with more limbs", 128, 128, (_LIERLA,), 1500),
     Difficulty("H", "Machines, monsters, insects without human shape; realistic animals", 128, 192, (_LIERLA,), 1500),
     Difficulty("I", "Things no mind should hold", 192, 256, (_LIERLA,), 1500),
 )
 
-VEHICLES = ("C", "G")
-"""Between which categories vehicles lie; the truer to life, the higher."""
+VEHICLES = ("Vehicles lie between C and G: the more true to life, the harder. LyCORIS-LoKR can hold a realistic one "
+            "too, with more time.")
 
 MALE_CHARACTERS = ("Most models know women better than men. Take a male character up to category D for half a category "
                    "harder: rather the higher rank of its range.")
-_LARGEST_OF_LIERLA = 128
 
 
 def difficulty(letter: str) -> Difficulty:

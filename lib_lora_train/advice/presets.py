@@ -6,9 +6,10 @@ After the guide's "Starting settings", "The Easy settings", "Min. SNR Gamma" and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .families import SD1, FamilyAdvice
 from .steps import WANTED_LOOKS
 
 
@@ -25,40 +26,43 @@ class Preset:
     values: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, str]
     looks: int = WANTED_LOOKS
+    on_top: bool = False
+    """Whether it is applied on top of another preset, whose length stays."""
 
 
 _ADAPTIVE = {"optimizer_type": "Prodigy", "learning_rate": 1.0, "unet_lr": None, "text_encoder_lr": None}
-_NARROW_BUCKETS = {"min_bucket_reso": 320, "max_bucket_reso": 768}
+_BUCKETS = {"min_bucket_reso": None, "max_bucket_reso": None}
 
 EASY = Preset(
     "easy", "Easy: a character or anything else",
     "The settings that come out well for nearly everyone, with an optimizer that finds its own learning rate.",
     {"optimizer": _ADAPTIVE, "scheduler": {"lr_scheduler": "constant", "lr_warmup_steps": 0.0},
      "network": {"network_type": "LoRA-LierLa", "network_dim": 32, "network_alpha": 1.0},
-     "dataset": {"resolution": "512", **_NARROW_BUCKETS}, "loss": {"min_snr_gamma": 5.0},
+     "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0},
      "base": {"max_token_length": 225}},
     {"optimizer.optimizer_type": "Prodigy moves the learning rate by itself, which makes it hard to burn the LoRA.",
      "network.network_dim": "32 is enough for most characters and concepts; 64 if yours is unusual.",
      "network.network_alpha": "Adaptive optimizers did best with alpha 1.",
      "scheduler.lr_scheduler": "The optimizer is the schedule.",
-     "dataset.max_bucket_reso": "Fewer buckets, better filled."})
+     "dataset.max_bucket_reso": "Bucket sides follow from the resolution."})
 
 CHARACTER_GOOD = Preset(
     "character-good", "Character, 35 to 100 good pictures",
     "Learning rates by hand, for those who like to turn the knobs or are short of memory.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 5e-5},
      "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 64, "network_alpha": 32.0},
-     "dataset": {"resolution": "512", **_NARROW_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
+     "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
     {"optimizer.unet_lr": "The standard value; the UNet is the part that burns first.",
      "optimizer.text_encoder_lr": "Half of the UNet's keeps things apart that do not belong together.",
      "network.network_dim": "32 to 96 for a character; more for one with an unusual shape."})
 
 CHARACTER_BAD = Preset(
     "character-bad", "Character, 15 to 30 poor pictures",
-    "Few or flawed pictures want a longer, gentler training.",
+    "Few or flawed pictures want a longer, gentler training. Add regularization pictures as well: the webui can "
+    "generate them, below the regularization folder.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4.5e-5},
      "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 32, "network_alpha": 16.0},
-     "dataset": {"resolution": "512", **_NARROW_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
+     "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
     {"network.network_dim": "32 to 64: more would learn the flaws as well.",
      "optimizer.text_encoder_lr": "A little lower, since the captions have to stretch over few pictures."},
     looks=1600)
@@ -67,9 +71,12 @@ STYLE = Preset(
     "style", "Style, 100 pictures or more",
     "A way of drawing, from many pictures that have nothing else in common.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4e-5},
-     "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 96, "network_alpha": 48.0},
-     "dataset": {"resolution": "576", **_NARROW_BUCKETS}, "loss": {"min_snr_gamma": 8.0}},
+     "scheduler": {"lr_scheduler": "cosine"},
+     "network": {"network_type": "LyCORIS-LoCon", "network_dim": 96, "network_alpha": 48.0, "conv_dim": 16,
+                 "conv_alpha": 8.0},
+     "dataset": {"resolution": "576", **_BUCKETS}, "loss": {"min_snr_gamma": 8.0}},
     {"network.network_dim": "96 to 192 with thousands of pictures; a smaller one often does with few.",
+     "network.network_type": "LoCon trains the convolutions too, which hold texture.",
      "network.network_alpha": "Half of dim is a soft brake, which suits a style.",
      "loss.min_snr_gamma": "Above 5 learning is slower and smoother, which suits styles.",
      "dataset.resolution": "576 brings out the brushwork, for more time and memory."},
@@ -79,21 +86,40 @@ CONCEPT = Preset(
     "concept", "Concept: a thing, garment, pose or place",
     "Something that should go together with everything else the model knows.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4.5e-5},
-     "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 16, "network_alpha": 8.0},
-     "dataset": {"resolution": "512", **_NARROW_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
-    {"network.network_dim": "8 is enough for simple clothes and poses; elaborate ones take up to 128."})
+     "scheduler": {"lr_scheduler": "cosine"},
+     "network": {"network_type": "LyCORIS-LoCon", "network_dim": 16, "network_alpha": 8.0, "conv_dim": 8,
+                 "conv_alpha": 4.0},
+     "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
+    {"network.network_type": "LoCon trains every block, which suits things and places.",
+     "network.network_dim": "8 is enough for simple clothes and poses; elaborate ones take up to 128."})
+
+_IN_LITTLE_MEMORY = {"optimizer_type": "AdamW8bit", "learning_rate": 5e-5, "unet_lr": 5e-5, "text_encoder_lr": 2.5e-5}
+_ALPHA_OF_THE_RANK = {"network_alpha": 0.0, "conv_alpha": None}
+"""Whatever the rank is; half the rates of the other presets, whose alpha is half the rank, then learn as fast."""
+
+EIGHT_GB = Preset(
+    "8-gb", "8 GB GPU",
+    "Applied on top of another preset: the memory switches are chosen so that the run fits in 8 GB.",
+    {"optimizer": _IN_LITTLE_MEMORY, "network": _ALPHA_OF_THE_RANK, "dataset": {"train_batch_size": 1},
+     "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1, "fit_in_gb": 7.0}},
+    {"optimizer.optimizer_type": "AdamW8bit keeps two bytes for each trained value, Prodigy sixteen.",
+     "training.fit_in_gb": "8 GB less what the screen takes: fp8 weights and block swap are switched on if they are "
+                           "needed.",
+     "dataset.train_batch_size": "Each further picture in a batch costs memory; gradient_accumulation_steps does not."},
+    on_top=True)
 
 SMALL_GPU = Preset(
     "small-gpu", "Small GPU, 6 GB or less",
     "Laid over another preset: the same training with as little memory as it can do with.",
-    {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 5e-5},
-     "dataset": {"resolution": "512", "train_batch_size": 1},
-     "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1}},
-    {"optimizer.optimizer_type": "The adaptive optimizers keep more numbers for each weight: too much for 6 GB.",
+    {"optimizer": _IN_LITTLE_MEMORY, "network": _ALPHA_OF_THE_RANK,
+     "dataset": {"resolution": "512", "train_batch_size": 1, **_BUCKETS},
+     "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1, "fit_in_gb": 5.0}},
+    {"optimizer.optimizer_type": "AdamW8bit keeps two bytes for each trained value, Prodigy sixteen.",
      "training.gradient_checkpointing": "About a quarter slower, but much less memory.",
-     "dataset.train_batch_size": "Each further picture in a batch costs memory; gradient_accumulation_steps does not."})
+     "dataset.train_batch_size": "Each further picture in a batch costs memory; gradient_accumulation_steps does not."},
+    on_top=True)
 
-PRESETS = (EASY, CHARACTER_GOOD, CHARACTER_BAD, STYLE, CONCEPT, SMALL_GPU)
+PRESETS = (EASY, CHARACTER_GOOD, CHARACTER_BAD, STYLE, CONCEPT, EIGHT_GB, SMALL_GPU)
 
 
 def preset(name: str) -> Preset:
@@ -110,3 +136,44 @@ def lay_over(values: Mapping[str, Any], chosen: Preset) -> dict[str, dict[str, A
     for group, content in chosen.values.items():
         groups[group] = {**groups.get(group, {}), **content}
     return groups
+
+
+def for_family(chosen: Preset, family: FamilyAdvice) -> Preset:
+    """``chosen``, which is written for SD 1.x, with the size, ranks and rates of ``family``."""
+    values = {group: dict(content) for group, content in chosen.values.items()}
+    dataset, network, optimizer = (values.get(group, {}) for group in ("dataset", "network", "optimizer"))
+    if family.resolution != SD1.resolution and "resolution" in dataset:
+        dataset["resolution"] = str(family.resolution)
+    for dim, alpha in (("network_dim", "network_alpha"), ("conv_dim", "conv_alpha")):
+        if dim in network:
+            rank = family.rank(network[dim])
+            if network[alpha] != 1:
+                network[alpha] = network[alpha] / network[dim] * rank
+            network[dim] = rank
+    if optimizer.get("unet_lr"):
+        optimizer["unet_lr"] = _times(optimizer["unet_lr"], family.unet_lr / SD1.unet_lr)
+        optimizer["learning_rate"] = optimizer["unet_lr"]
+        optimizer["text_encoder_lr"] = _times(optimizer["text_encoder_lr"],
+                                              family.text_encoder_lr / SD1.text_encoder_lr)
+    return replace(chosen, values=values, reasons=_reasons(chosen, family, values))
+
+
+def _times(rate: float, factor: float) -> float:
+    return float(f"{rate * factor:.3g}")
+
+
+def _reasons(chosen: Preset, family: FamilyAdvice, values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The reasons that name sizes or rates of SD 1.x, said for ``family``."""
+    reasons = dict(chosen.reasons)
+    if family.wider:
+        reasons["network.network_dim"] = (f"On {family.name} a rank of 16 to 32 holds what 64 holds on SD 1.5, and the "
+                                          "file is smaller.")
+        if "network_dim" not in values.get("network", {}):
+            del reasons["network.network_dim"]
+    if family.resolution != SD1.resolution and "resolution" in values.get("dataset", {}):
+        reasons["dataset.resolution"] = f"{family.resolution} is the size that {family.name} models were trained at."
+    if chosen.on_top:
+        reasons["network.network_alpha"] = "The rates here go with an alpha as high as the rank."
+    if family.unet_lr != SD1.unet_lr and not chosen.on_top and values.get("optimizer", {}).get("unet_lr"):
+        reasons["optimizer.unet_lr"] = f"The rate that is usual on {family.name}."
+    return reasons

@@ -150,7 +150,7 @@ def test_every_preset_is_a_job_that_can_be_run_and_says_why(name):
 def test_the_small_gpu_preset_is_laid_over_another():
     job = job_from(lay_over(lay_over(PATHS, preset("style")), preset("small-gpu")))
     assert (job.network.network_dim, job.training.gradient_checkpointing) == (96, True)
-    assert job.optimizer.optimizer_type == "AdamW"
+    assert job.optimizer.optimizer_type == "AdamW8bit"
     assert PATHS["dataset"] == {"train_data_dir": "pictures"}
     with pytest.raises(KeyError):
         preset("magic")

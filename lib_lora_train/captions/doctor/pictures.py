@@ -119,7 +119,7 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
                if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
                and marks.sharpness < BLURRED_BELOW]
     return picture_finding("blurred", "warning", f"{count_of(len(blurred), 'picture')} may be blurred",
-                           "No edge in them is sharp. The guide leaves out blurry pictures unless there are no others; "
+                           "No edge in them is sharp. Leave blurry pictures out unless there are no others; "
                            "look at them, since soft drawings look the same to a program.",
                            [entry.id for _, entry in sorted(blurred, key=lambda item: (item[0], item[1].path))],
                            Mend("Delete them", "delete"))

@@ -18,7 +18,7 @@ class SchedulerSettings:
     lr_scheduler: str = setting(
         "constant", "How the learning rate changes over the run.", choices=LR_SCHEDULERS, view="main",
         label="Learning rate schedule",
-        advice="constant for adaptive optimizers such as Prodigy; cosine_with_restarts or cosine, which fade out "
+        advice="constant for adaptive optimizers such as Prodigy; cosine, which fades out "
                "gently, for the others. constant overtrains with a fixed rate unless that is very low.")
     lr_warmup_steps: float = setting(
         0.0, "Steps in which the rate rises from zero; below 1 it is a share of the run.", minimum=0.0,

@@ -1,4 +1,4 @@
-"""Routes about what the guide knows."""
+"""Routes about settings to start from, by family."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ...advice.difficulty import DIFFICULTIES, MALE_CHARACTERS, Difficulty
-from ...advice.presets import PRESETS, Preset
+from ...advice.dampening import looks_with_dampening
+from ...advice.difficulty import DIFFICULTIES, MALE_CHARACTERS, VEHICLES, Difficulty
+from ...advice.families import SD1, FamilyAdvice, advice_for
+from ...advice.of_job import dampening_of
+from ...advice.presets import PRESETS, Preset, for_family
 from ...advice.steps import propose_length, propose_save_every
 from ...blocks.lists import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
 from ...blocks.lists import PRESETS as BLOCK_PRESETS
 from ...config.groups.network import IA3, LIERLA
+from ...config.load import read_job
 from ..services import Services
 
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/presets``, ``/difficulties`` and ``/blocks``."""
 
-    def presets(looks_per_epoch: int = 0) -> dict[str, Any]:
-        return {"presets": [preset_for(preset, looks_per_epoch) for preset in PRESETS]}
+    def presets(looks_per_epoch: int = 0, family: str = "", base: str = "") -> dict[str, Any]:
+        row = advice_for(family, base)
+        return {"presets": [preset_for(preset, looks_per_epoch, row) for preset in PRESETS]}
 
-    def difficulties(looks_per_epoch: int = 0) -> dict[str, Any]:
-        return {"difficulties": [difficulty_for(one, looks_per_epoch) for one in DIFFICULTIES],
-                "male_characters": MALE_CHARACTERS}
+    def difficulties(looks_per_epoch: int = 0, family: str = "", base: str = "") -> dict[str, Any]:
+        row = advice_for(family, base)
+        return {"difficulties": [difficulty_for(one.on(row), looks_per_epoch) for one in DIFFICULTIES],
+                "male_characters": MALE_CHARACTERS, "vehicles": VEHICLES}
 
     router.add_api_route("/difficulties", difficulties, methods=["GET"])
     router.add_api_route("/presets", presets, methods=["GET"])
@@ -49,16 +55,18 @@ def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]
     return {**dataclasses.asdict(category), "suggested_rank": category.suggested_rank, "values": values}
 
 
-def preset_for(preset: Preset, looks_per_epoch: int) -> dict[str, Any]:
+def preset_for(preset: Preset, looks_per_epoch: int, family: FamilyAdvice = SD1) -> dict[str, Any]:
     """``{name, title, text, values, reasons}`` of ``preset``, ``reasons`` being ``{setting's key: sentence}``.
 
     ``looks_per_epoch`` is the sum of pictures x repeats; with it the values also have the epochs, and how many lie
     between two saved files.
     """
+    preset = for_family(preset, family)
     values: dict[str, dict[str, Any]] = {group: dict(content) for group, content in preset.values.items()}
     reasons = dict(preset.reasons)
-    if looks_per_epoch > 0:
-        epochs = propose_length(looks_per_epoch, 1, preset.looks).epochs
+    if looks_per_epoch > 0 and not preset.on_top:
+        arrows = dampening_of(read_job(preset.values)[0], family).arrows
+        epochs = propose_length(looks_per_epoch, 1, looks_with_dampening(preset.looks, arrows)).epochs
         values.setdefault("training", {}).update(max_train_epochs=epochs, max_train_steps=None)
         values.setdefault("save", {})["save_every_n_epochs"] = propose_save_every(epochs)
         reasons["training.max_train_epochs"] = (

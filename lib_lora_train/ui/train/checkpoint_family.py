@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...advice.families import NOOBAI, FamilyAdvice, advice_for, detected_base, named_velocity
 from ...advice.size import read_header
 from ...advice.surroundings import PlanFacts, Surroundings
 from ...config.job import Job
@@ -27,6 +28,10 @@ class FamilyFacts:
     problem: str = ""
     defaults: Mapping[str, Any] | None = None
     unused: Mapping[str, str] | None = None
+    base: str = ""
+    """Pony, Illustrious or NoobAI, if the file's name or metadata says so."""
+    notes: tuple[str, ...] = ()
+    """What users of it do, in sentences."""
 
     def as_json(self) -> dict[str, Any]:
         """As the page reads it."""
@@ -39,10 +44,22 @@ def facts_of(checkpoint: Path) -> FamilyFacts:
     if header is None:
         return FamilyFacts()
     try:
-        family = told_base(checkpoint, *header)[0]
+        family, told = told_base(checkpoint, *header)
     except CheckpointError as problem:
         return FamilyFacts(problem=str(problem))
-    return FamilyFacts(family.name, "", _defaults(family), _unused(family))
+    base = detected_base(family.name, checkpoint.stem, header[1])
+    row, defaults = advice_for(family.name, base), _defaults(family)
+    if base and row.cfg_scale != advice_for(family.name).cfg_scale:
+        defaults["sample.cfg_scale"] = row.cfg_scale
+    if base == NOOBAI.name and (told.kind == VELOCITY if told else named_velocity(base, checkpoint.stem)):
+        defaults |= {"base.v_parameterization": True, "loss.zero_terminal_snr": True}
+    return FamilyFacts(family.name, "", defaults, _unused(family), base, row.notes)
+
+
+def advice_of(checkpoint: Path) -> FamilyAdvice:
+    """The row of the table of families that ``checkpoint`` belongs to; SD 1.x if nothing tells."""
+    facts = facts_of(checkpoint)
+    return advice_for(facts.name, facts.base)
 
 
 def surroundings(job: Job, device: str, shapes: Mapping[str, Sequence[int]], plan: PlanFacts | None) -> Surroundings:

@@ -31,7 +31,7 @@ from ..access import dataset_folder, folders_of
 from ..lora_files import is_for_sdxl
 from ..requests import JobRequest, LookRequest
 from ..services import THUMBNAILS, Services
-from .checkpoint_family import surroundings
+from .checkpoint_family import advice_of, surroundings
 from .job_request import complete_job
 from .pace import expected_seconds
 
@@ -88,7 +88,7 @@ def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> st
 def check_job(services: Services, values: dict[str, Any], difficulty: str = "") -> dict[str, Any]:
     """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``.
 
-    ``difficulty`` is the guide's letter for what is learned, empty if it is not known.
+    ``difficulty`` is the letter for what is learned, empty if it is not known.
     """
     job, problems = complete_job(services, values)
     shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
@@ -111,7 +111,7 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
                                lambda settings: fits_of(settings, plan.pictures))
             answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
             answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
-                                         difficulty if answer["blocks"] == "sd1" else None)
+                                         difficulty, advice_of(Path(job.base.checkpoint)))
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
     around = surroundings(job, services.host.device(), shapes, facts)

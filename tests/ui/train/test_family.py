@@ -77,3 +77,24 @@ def test_a_run_gets_the_defaults_of_its_family_where_the_form_says_nothing(made)
     values["dataset"]["resolution"] = "768"
     job, _ = complete_job(tab.services, values)
     assert (job.dataset.resolution, job.dataset.bucket_sides) == ("768", (480, 1536))
+
+
+@pytest.mark.parametrize(("file", "marks", "base", "own"), [
+    ("ponyDiffusionV6XL", {}, "Pony", {}), ("Illustrious-XL-v0.1", {}, "Illustrious", {}),
+    ("NoobAI-XL-v1.1", {}, "NoobAI", {"sample.cfg_scale": 5.0}),
+    ("NoobAI-XL-v1.1", {"v_pred": (0,)}, "NoobAI", {
+        "sample.cfg_scale": 5.0, "base.v_parameterization": True, "loss.zero_terminal_snr": True})])
+def test_a_base_within_sdxl_has_its_own_defaults_and_notes(make_tab, tmp_path, file, marks, base, own):
+    path = write_header(tmp_path / f"{file}.safetensors", {**SDXL, **marks})
+    answer = told(make_tab(checkpoints=(path,)), path)
+    assert (answer["name"], answer["base"]) == ("SDXL", base)
+    assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1, **own}
+    assert any(base in note for note in answer["notes"])
+
+
+def test_presets_and_categories_follow_the_family(tab):
+    [easy] = [one for one in tab.get("presets", family="SDXL").json()["presets"] if one["name"] == "easy"]
+    assert easy["values"]["dataset"]["resolution"] == "1024" and easy["values"]["network"]["network_dim"] == 12
+    ranks = {one["letter"]: one["suggested_rank"]
+             for one in tab.get("difficulties", family="SDXL", base="Pony").json()["difficulties"]}
+    assert (ranks["E"], ranks["G"]) == (24, 48)
