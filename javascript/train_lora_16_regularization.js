@@ -21,8 +21,8 @@
             hidden: true}, bar);
         parts = {words, bar, track, tag, start, stop};
         return TL.fold("Have the webui draw them", h("p", {class: "tl-note"}, "The loaded checkpoint draws each " +
-            "caption with DDIM, at the training's size and seed, into the folder reg among your pictures. What is " +
-            "there already stays."),
+            "caption, without the activation tag unless you keep it, with DDIM, at the training's size and seed, " +
+            "into the folder reg among your pictures. What is there already stays."),
         h("label", {class: "tl-tick"}, tag, "Keep the activation tag"),
         track, h("div", {class: "tl-row"}, start, stop), words);
     }

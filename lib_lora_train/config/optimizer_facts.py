@@ -70,8 +70,3 @@ OPTIMIZERS: dict[str, OptimizerFacts] = {
 def needs_bitsandbytes(optimizer_type: str) -> bool:
     """Whether the package bitsandbytes, which is installed when first chosen, is needed."""
     return OPTIMIZERS[optimizer_type].eight_bit
-
-
-def advice_text() -> str:
-    """Every optimizer in a clause, for the help beside the setting."""
-    return "; ".join(f"{name}: {facts.note}" for name, facts in OPTIMIZERS.items()) + "."

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
+from ...advice.choice_notes import choice_notes
 from ...advice.memory import GB, estimate_memory, fit
 from ...advice.notes import notes_on
 from ...advice.of_job import advice_on
@@ -115,7 +116,10 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
     around = surroundings(job, services.host.device(), shapes, facts)
-    notes = [{"key": note.key, "text": note.text} for note in notes_on(job, around)]
+    known = [] if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)) or any(
+        problem.startswith("network.") for problem in problems) else choice_notes(
+            job, advice_of(Path(job.base.checkpoint)), shapes)
+    notes = [{"key": note.key, "text": note.text} for note in (*notes_on(job, around), *known)]
     return {**answer, "notes": notes, "problems": problems}
 
 
