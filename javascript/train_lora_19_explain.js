@@ -1,5 +1,5 @@
 /**
- * What a setting does, and what the guide says of it: a note that stands beside the field that has the focus or that
+ * What a setting does, and the advice on it: a note that stands beside the field that has the focus or that
  * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there
  * is no other column, it lies above the field, and only while that has the focus.
  */

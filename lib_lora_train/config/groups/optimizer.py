@@ -26,7 +26,8 @@ class OptimizerSettings:
         advice="The most sensitive part: too high and the pictures turn to noise. Usually 0.0001 with AdamW.")
     text_encoder_lr: Optional[float] = setting(
         None, "Learning rate of the text encoder.", minimum=0.0, maximum=100.0, label="Text encoder learning rate",
-        advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear. Prodigy, "
+        advice="Lower than the UNet's, usually 0.00005 with AdamW. Lower it when unwanted things appear; too "
+               "low, and the trigger word needs weight in prompts. Prodigy, "
                "DAdaptAdam and DAdaptLion know only one rate: the UNet's is used for both, unless one is 0.")
     text_encoder_lr2: Optional[float] = setting(
         None, "Learning rate of SDXL's second text encoder; empty means the same as the first's.", minimum=0.0,
