@@ -87,8 +87,8 @@ class SwapArea:
             os.unlink(target.name, dir_fd=target.parent)
 
     def withdraw(self, staged: Spot) -> None:
-        """Give up a staged file that was not put in place."""
-        with contextlib.suppress(FileNotFoundError):
+        """Give up a staged file that was not put in place; one that cannot be removed is left for the next recovery."""
+        with contextlib.suppress(OSError):
             os.unlink(staged.name, dir_fd=staged.parent)
 
     def _device_of(self, target: Spot) -> int:
@@ -111,7 +111,7 @@ class SwapArea:
                 state = os.fstat(file)
                 if state.st_nlink != 1 or not stat.S_ISREG(state.st_mode):
                     self._spares.popleft()
-                    os.unlink(spare.name, dir_fd=spare.parent)
+                    self.withdraw(spare)
                     continue
                 if time.time() - state.st_ctime < _REUSED_AFTER_SECONDS:
                     return None
@@ -131,7 +131,8 @@ def _write_new(place: Spot, data: bytes, mode: int | None) -> Spot:
             _allocate(file, len(data))
         _fill(file, data, mode, os.fstat(file))
     except OSError:
-        os.unlink(place.name, dir_fd=place.parent)
+        with contextlib.suppress(OSError):  # the error that is on its way says more
+            os.unlink(place.name, dir_fd=place.parent)
         raise
     finally:
         os.close(file)

@@ -331,5 +331,5 @@ def test_an_interrupted_edit_is_told_when_the_dataset_is_opened_again(folder: Pa
     editor = open_editor(folder)
     editor.apply(Operation("add", ("solo",)), everything(editor), "")
     (folder / "a.txt").write_bytes(CAPTIONS["a.png"].encode())
-    assert open_editor(folder).messages == ["The last edit was broken off; it is finished now (1 files)."]
+    assert open_editor(folder).messages == ["The last edit was interrupted; it is finished now (1 file)."]
     assert texts(folder)["a.txt"].endswith("solo")

@@ -72,6 +72,7 @@ def test_a_new_edit_after_undo_ends_the_redo(folder: Path):
     assert [batch.label for batch in journal.history().batches] == ["two"]
     with pytest.raises(DatasetError, match="nothing to redo"):
         journal.redo()
+    journal.settle()
     assert len(list((folder / HIDDEN_FOLDER / "journal").glob("*.batch"))) == 1
 
 
@@ -257,8 +258,7 @@ def test_a_damaged_journal_says_so_and_touches_nothing(folder: Path):
     with pytest.raises(DatasetError, match=r"000001\.batch, is missing or damaged"):
         journal.undo()
     (folder / HIDDEN_FOLDER / "journal" / "state.json").write_text('{"version": 1')
-    with pytest.raises(DatasetError, match="is damaged"):
-        Journal(folder).recover()
+    assert "is damaged" in journal_recover.sentences(Journal(folder).recover())[0]
     assert contents(folder) == after
 
 
@@ -268,6 +268,7 @@ def test_old_edits_are_forgotten_beyond_the_limit(folder: Path, monkeypatch: pyt
     for number in range(5):
         journal.do(str(number), appended(folder, b"x"), {})
     assert [batch.label for batch in journal.history().batches] == ["2", "3", "4"]
+    journal.settle()
     assert len(list((folder / HIDDEN_FOLDER / "journal").glob("*.batch"))) == 3
     for _ in range(3):
         journal.undo()

@@ -20,7 +20,7 @@ from ...pictures.problems import count_of
 from ..caption_file import as_utf8, bytes_of
 from ..confidences import Confidences, confidences_file, read_confidences
 from ..filter import parse
-from ..journal.apply import ConflictError
+from ..journal.apply import ConflictError, HalfDoneError
 from ..journal.format import Change, Move, Write
 from ..journal.journal import Applied, History, Journal
 from ..journal.recover import sentences
@@ -61,8 +61,9 @@ class CaptionEditor:
     def __init__(self, folder: Path, settings: DatasetSettings, cache: Path, tokens: TokenCounter) -> None:
         """Finish what an earlier session left half done, and read everything but the pictures' sizes.
 
-        ``folder`` is resolved; ``cache`` is a folder for what can be made again.
-        Raises ``DatasetError`` if the folder cannot be read or written.
+        ``folder`` is resolved; ``cache`` is a folder for what can be made again. Where no undo journal can be kept,
+        the captions can be read but not edited, and ``messages`` says why.
+        Raises ``DatasetError`` if the folder cannot be read.
         """
         self.folder = folder
         self.settings = settings
@@ -71,12 +72,30 @@ class CaptionEditor:
         self.left_out: list[LeftOut] = []
         self.facts = PictureFacts(folder, cache)
         self.lock = threading.RLock()
-        self.journal = Journal(folder)
-        self.messages = sentences(self.journal.recover())
+        self.messages: list[str] = []
+        self._journal: Journal | None = None
+        try:
+            _ = self.journal
+        except DatasetError as problem:
+            self.messages.append(f"The captions can be read, but not edited. {problem}")
         self.index = EditorIndex(settings.caption_separator)
         self._order: list[int] = []
         self._confidences: tuple[Stamp | None, Confidences] | None = None
         self.refresh()
+
+    @property
+    def journal(self) -> Journal:
+        """The undo journal, with nothing left half done. Raises ``DatasetError`` where none can be kept."""
+        if self._journal is None:
+            journal = Journal(self.folder)
+            self.messages += sentences(journal.recover())
+            self._journal = journal
+        return self._journal
+
+    def settle(self) -> None:
+        """Wait until the disk has all edits. Raises ``DatasetError`` if the journal cannot be written."""
+        if self._journal is not None:
+            self._journal.settle()
 
     def refresh(self) -> bool:
         """Take in what other programs have changed since; whether there was anything. Raises ``DatasetError``."""
@@ -197,8 +216,8 @@ class CaptionEditor:
             return self._through(lambda: self.journal.redo(self._known, leave), ())
 
     def history(self) -> History:
-        """What can be undone and redone. Raises ``DatasetError`` if the journal is damaged."""
-        return self.journal.history()
+        """What can be undone and redone. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
+        return History((), 0) if self._journal is None else self._journal.history()
 
     def picture(self, relative: str) -> BinaryIO:
         """A picture of this dataset, open for reading. Raises ``DatasetError`` if it is none, or lies outside."""
@@ -209,7 +228,7 @@ class CaptionEditor:
     def _through(self, act: Callable[[], Applied], left: Sequence[str]) -> Outcome:
         try:
             applied = act()
-        except ConflictError:
+        except (ConflictError, HalfDoneError):
             self.refresh()
             raise
         changed: list[int] = []
@@ -220,7 +239,7 @@ class CaptionEditor:
         self.revision += 1
         if any(isinstance(change, Move) for change in applied.changes):
             self.refresh()
-        return Outcome(applied.label, tuple(changed), tuple(left))
+        return Outcome(applied.label, tuple(changed), (*applied.said, *left))
 
     def _known(self, path: str, content: bytes | None) -> Stamp | None:
         caption = self.index.captions.get(path)

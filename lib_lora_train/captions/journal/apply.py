@@ -88,7 +88,10 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
 
     Raises ``DatasetError`` if that cannot be done, with the files as they were; ``HalfDoneError`` if not even that.
     """
-    places = [_place(change, confined) for change in changes]
+    try:
+        places = [_place(change, confined) for change in changes]
+    except OSError as problem:
+        raise DatasetError(f"{problem.filename} cannot be used: {problem.strerror}. Nothing was changed.") from problem
     staged = _stage(changes, places, confined, area)
     try:
         ready()
@@ -185,6 +188,9 @@ def stamps_of(changes: Sequence[Change], confined: Confined) -> dict[str, Stamp 
     found: dict[str, Stamp | None] = {}
     for change in changes:
         if isinstance(change, Write):
-            _, state = confined.look(change.path)
+            try:
+                _, state = confined.look(change.path)
+            except OSError:
+                state = None  # what nobody can look at is read anew when it can be
             found[change.path] = None if state is None else Stamp.of(state)
     return found

@@ -8,17 +8,31 @@ back).
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...errors import DatasetError
 from ...files.atomic import write_atomically
+from ...files.confine import open_file, open_spot
+from ...files.json_file import number, parse, text
 
 STATE_FILE = "state.json"
 _VERSION = 1
+_MOST_STATE_BYTES = 8 << 20
+_MOST_BATCH_BYTES = 512 << 20
+_UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, zlib.error)
+
+Item = TypeVar("Item")
+
+
+class DamagedError(DatasetError):
+    """A part of the undo journal is missing or is not what this program writes; the captions are not concerned."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +77,15 @@ class BatchInfo:
 class Unsettled:
     """An edit that was carried out, or taken back (``back``), but may not be on the disk's own memory yet.
 
-    ``boot`` tells one start of the machine from the next; it is empty where that cannot be told.
+    ``boot`` tells one start of the machine from the next; it is empty where that cannot be told. ``leave`` are the
+    files of the batch that were left as they were.
     """
 
     number: int
     back: bool
     time: float
     boot: str
+    leave: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,21 +99,19 @@ class JournalState:
 
 
 def read_state(folder: Path) -> JournalState:
-    """The state in ``folder``; an empty one if there is none yet. Raises ``DatasetError`` if it cannot be read."""
+    """The state in ``folder``; an empty one if there is none yet.
+
+    Raises ``DamagedError`` if it cannot be used, ``DatasetError`` if the system does not let it be read just now.
+    """
     file = folder / STATE_FILE
     try:
-        found = json.loads(file.read_bytes())
-        if found["version"] != _VERSION:
-            raise DatasetError(f"{file} was written by a newer version of this extension. Update the extension.")
-        return JournalState(tuple(BatchInfo(**item) for item in found["batches"]), int(found["position"]),
-                            int(found["next_number"]), tuple(Unsettled(**item) for item in found["unsettled"]))
-    except FileNotFoundError:
+        return _state(parse(_content(folder, STATE_FILE, _MOST_STATE_BYTES)))
+    except FileNotFoundError as problem:
+        if any(other != batch_file(folder, 1) for other in folder.glob("*.batch")):
+            raise DamagedError(f"The undo journal {file} is missing.") from problem
         return JournalState()
-    except OSError as problem:
-        raise DatasetError(f"The undo journal {file} cannot be read: {problem.strerror}.") from problem
-    except (ValueError, KeyError, TypeError) as problem:
-        raise DatasetError(f"The undo journal {file} is damaged ({problem}). Rename the folder {folder} to begin a new "
-                           "one; the captions themselves are not touched by that.") from problem
+    except _UNREADABLE as problem:
+        raise _damage(problem, f"The undo journal {file} is damaged") from problem
 
 
 def write_state(folder: Path, state: JournalState) -> None:
@@ -111,19 +125,93 @@ def batch_file(folder: Path, number: int) -> Path:
 
 
 def write_batch(folder: Path, number: int, changes: Iterable[Change]) -> None:
-    """Keep a batch's changes, durably. Raises ``OSError`` if the disk is full."""
+    """Keep a batch's changes, durably. Raises ``OSError`` if the disk is full, ``DatasetError`` if it is too large."""
     text = json.dumps([_as_list(change) for change in changes])
+    if len(text) > _MOST_BATCH_BYTES:
+        raise DatasetError(f"This edit changes {len(text) >> 20} MB of text; one step of undo holds "
+                           f"{_MOST_BATCH_BYTES >> 20} MB. Nothing was changed. Choose fewer images at once.")
     write_atomically(batch_file(folder, number), zlib.compress(text.encode("ascii"), 1))
 
 
 def read_batch(folder: Path, number: int) -> list[Change]:
-    """A batch's changes. Raises ``DatasetError`` if they are gone or damaged."""
+    """A batch's changes. Raises ``DamagedError`` if they are gone or damaged, ``DatasetError`` as ``read_state``."""
     file = batch_file(folder, number)
     try:
-        return [_change(items) for items in json.loads(zlib.decompress(file.read_bytes()))]
-    except (OSError, ValueError, zlib.error, IndexError, TypeError) as problem:
-        raise DatasetError(f"A part of the undo journal, {file}, is missing or damaged ({problem}). Rename the folder "
-                           f"{folder} to begin a new one; the captions themselves stay as they are.") from problem
+        unpacking = zlib.decompressobj()
+        unpacked = unpacking.decompress(_content(folder, file.name, _MOST_BATCH_BYTES), _MOST_BATCH_BYTES)
+        if not unpacking.eof:
+            raise ValueError("its end is missing")
+        return [_change(items) for items in parse(unpacked)]
+    except _UNREADABLE as problem:
+        raise _damage(problem, f"A part of the undo journal, {file}, is missing or damaged") from problem
+
+
+def number_of(file: Path) -> int | None:
+    """The number of a batch's file; ``None`` if it is no such file."""
+    return int(file.stem) if file.suffix == ".batch" and file.stem.isascii() and file.stem.isdecimal() else None
+
+
+def _content(folder: Path, name: str, most_bytes: int) -> bytes:
+    """A plain file's content. Raises ``OSError``, and ``ValueError`` if it is too large."""
+    spot = open_spot(folder, name)
+    with open_file(spot.name, spot.parent) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            raise ValueError(f"it has {size >> 20} MB")
+        return file.read()
+
+
+def _damage(problem: Exception, what: str) -> DatasetError:
+    """The error to raise; only what will be no better tomorrow is damage."""
+    if not isinstance(problem, OSError):
+        return DamagedError(f"{what} ({str(problem)[:100] or type(problem).__name__}).")
+    if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL):
+        return DamagedError(f"{what} ({problem.strerror}).")
+    return DatasetError(f"The undo journal {problem.filename} cannot be read: {problem.strerror}. Try again later.")
+
+
+def _state(found: dict[str, Any]) -> JournalState:
+    """The state that was read. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if it is not one of ours."""
+    if _whole(found, "version") != _VERSION:
+        raise ValueError(f"its version is {found['version']}, this one reads version {_VERSION}")
+    state = JournalState(_listed(found["batches"], _batch), _whole(found, "position"), _whole(found, "next_number"),
+                         _listed(found["unsettled"], _unsettled))
+    numbers = [0, *(batch.number for batch in state.batches), state.next_number]
+    if numbers != sorted(set(numbers)) or any(edit.number >= state.next_number for edit in state.unsettled):
+        raise ValueError("its edits are not numbered in order")
+    if state.position > len(state.batches):
+        raise ValueError(f"{state.position} edits are said to be in force, and there are {len(state.batches)}")
+    return state
+
+
+def _batch(item: Any) -> BatchInfo:
+    return BatchInfo(_whole(item, "number"), text(item, "label"), float(number(item, "time")), _whole(item, "files"))
+
+
+def _unsettled(item: Any) -> Unsettled:
+    if not isinstance(item["back"], bool):
+        raise TypeError(f"“back” is {item['back']!r}, neither true nor false")
+    return Unsettled(_whole(item, "number"), item["back"], float(number(item, "time")), text(item, "boot"),
+                     _listed(item.get("leave", []), _string))
+
+
+def _listed(items: Any, read: Callable[[Any], Item]) -> tuple[Item, ...]:
+    if not isinstance(items, list):
+        raise TypeError(f"{str(items)[:40]!r} is not a list")
+    return tuple(read(item) for item in items)
+
+
+def _whole(values: Mapping[str, Any], name: str) -> int:
+    value = number(values, name)
+    if not isinstance(value, int) or not 0 <= value < 1 << 53:
+        raise ValueError(f"“{name}” is {str(value)[:40]}, not a count")
+    return value
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is not text")
+    return value
 
 
 def _as_list(change: Change) -> list[str | None]:
@@ -133,11 +221,11 @@ def _as_list(change: Change) -> list[str | None]:
 
 
 def _change(items: list[str | None]) -> Change:
-    kind, first, second = items[0], items[1], items[2]
-    if kind == "move" and isinstance(first, str) and isinstance(second, str):
-        return Move(first, second)
-    if kind == "write" and isinstance(first, str):
-        return Write(first, _bytes(second), _bytes(items[3]))
+    kind, first = items[0], _string(items[1])
+    if kind == "move":
+        return Move(first, _string(items[2]))
+    if kind == "write":
+        return Write(first, _bytes(items[2]), _bytes(items[3]))
     raise ValueError(f"a change of kind {kind!r}")
 
 
@@ -146,4 +234,4 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+    return None if text is None else _string(text).encode("utf-8", "surrogateescape")

@@ -2,12 +2,15 @@
 
 Order of an edit: its changes are kept durably, new contents are staged, the history says durably that the edit is in
 force, then the files are put in place. A crash before the third leaves everything old; after it, the next
-``Journal.recover`` finishes the edit. Until the system has written all of it to the disk (``settle``), an edit counts
-as unsettled, so that not even a power cut loses a word.
+``Journal.recover``, or the next edit, finishes the edit. Until the system has written all of it to the disk
+(``settle``), an edit counts as unsettled, so that not even a power cut loses a word.
+
+The captions are the truth: a part of the journal that cannot be read is set aside, and what can be undone is the less.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,24 +23,28 @@ from ...files.confine import HIDDEN_FOLDER, Confined, own_folder
 from ...files.swap import Stamp, SwapArea
 from .apply import ConflictError, HalfDoneError, carry_out, check, stamps_of
 from .format import (
+    STATE_FILE,
     BatchInfo,
     Change,
+    DamagedError,
     JournalState,
     Move,
     Unsettled,
     Write,
     batch_file,
+    number_of,
     read_batch,
     read_state,
     write_batch,
     write_state,
 )
-from .lock import only_one
-from .recover import Recovered, boot_id, finish
+from .lock import is_plain, only_one
+from .recover import Recovered, boot_id, finish, leaving, remove_temporaries, sentences, set_aside
 
 MOST_BATCHES = 1000
 MOST_BYTES = 512 << 20
 _MOST_UNSETTLED = 32
+_LONGEST_LABEL = 300
 
 KnownStamp = Callable[[str, "bytes | None"], "Stamp | None"]
 """Gives a file's stamp if the file is known to have the content named; then it is not read again."""
@@ -49,11 +56,15 @@ def _nothing_known(path: str, content: bytes | None) -> Stamp | None:
 
 @dataclass(frozen=True)
 class Applied:
-    """An edit that was carried out: its label, what it changed, and the stamps of the files that were written."""
+    """An edit that was carried out: its label, what it changed, and the stamps of the files that were written.
+
+    ``said`` are sentences on what had to be finished or set aside before.
+    """
 
     label: str
     changes: tuple[Change, ...]
     stamps: Mapping[str, Stamp | None]
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,22 +81,25 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """``folder`` is resolved. Raises ``DatasetError`` if nothing can be written beside the pictures."""
         self.folder = folder
-        self._journal = own_folder(folder, HIDDEN_FOLDER, "journal")
-        self._spares = own_folder(folder, HIDDEN_FOLDER, "spare")
+        self._hidden = own_folder(folder, HIDDEN_FOLDER)
+        self._journal = self._hidden / "journal"
+        self._spares = self._hidden / "spare"
+        self._mark = self._journal / "unfinished"  # there while an edit is made, and after one that was interrupted
+        self._said: list[str] = []
+        self._prepare()
 
     def recover(self) -> Recovered:
-        """Finish what a crash left half done. Raises ``DatasetError`` if that cannot be done."""
-        with self._alone() as state:
-            self._remove_orphans(state)
-            if not state.unsettled:
-                return Recovered()
-            try:
-                found = finish(self._journal, state.unsettled, Confined(self.folder), SwapArea(self._spares))
-            except OSError as problem:
-                raise DatasetError(f"{problem.filename} cannot be written: {problem.strerror}. An edit was broken off "
-                                   "and could not be finished; mend that and open the dataset again.") from problem
-            self._settle(state)
-            return found
+        """Finish what a crash left half done, and set aside what is damaged.
+
+        Raises ``DatasetError`` only if the journal cannot be written, or another program holds it.
+        """
+        with self._turn():
+            if os.path.lexists(self._mark):
+                self._clear_staged()
+            self._mark.touch()
+            found = self._finish()
+            self._mark.unlink()
+            return replace(found, damaged=(*self._told(), *found.damaged))
 
     def do(self, label: str, changes: Sequence[Change], stamps: Mapping[str, Stamp]) -> Applied:
         """Carry out ``changes`` and remember them under ``label``; edits that were undone can't be redone any more.
@@ -96,16 +110,14 @@ class Journal:
         with self._alone() as state:
             self._refuse_conflicts(changes, stamps)
             number = state.next_number
-            try:
+            with _nothing_changed():
                 write_batch(self._journal, number, changes)
-            except OSError as problem:
-                raise DatasetError(f"The undo journal cannot be written: {problem.strerror}. Nothing was changed.") \
-                    from problem
-            info = BatchInfo(number, label, time.time(), len(changes))
-            kept, dropped = self._within_limits((*state.batches[:state.position], info))
+                info = BatchInfo(number, label[:_LONGEST_LABEL], time.time(), len(changes))
+                kept = self._within_limits((*state.batches[:state.position], info))
             after = replace(state, batches=kept, position=len(kept), next_number=number + 1)
-            applied = self._carry_out(state, after, info, False, changes)
-            self._remove([*dropped, *state.batches[state.position:]])
+            applied = self._carry_out(state, after, Unsettled(number, False, time.time(), boot_id()), info, changes)
+            with contextlib.suppress(OSError):  # the edit is made; what is left over now is removed the next time
+                self._remove_unknown()
             return applied
 
     def undo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
@@ -113,71 +125,195 @@ class Journal:
         with self._alone() as state:
             if not state.position:
                 raise DatasetError("There is nothing to undo.")
-            info = state.batches[state.position - 1]
-            changes = [change.back() for change in reversed(read_batch(self._journal, info.number))]
             after = replace(state, position=state.position - 1)
-            return self._step(state, after, info, True, _without(changes, leave), known)
+            return self._step(state, after, state.batches[after.position], True, leave, known)
 
     def redo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
         """Do again what was last undone, but for the files ``leave``. Raises as ``do``."""
         with self._alone() as state:
             if state.position == len(state.batches):
                 raise DatasetError("There is nothing to redo.")
-            info = state.batches[state.position]
             after = replace(state, position=state.position + 1)
-            return self._step(state, after, info, False, _without(read_batch(self._journal, info.number), leave), known)
+            return self._step(state, after, state.batches[state.position], False, leave, known)
 
     def history(self) -> History:
-        """What can be undone and redone."""
-        state = read_state(self._journal)
+        """What can be undone and redone. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
+        try:
+            state = read_state(self._journal)
+        except DamagedError:
+            with self._alone() as state:
+                pass
         return History(state.batches, state.position)
 
     def settle(self) -> None:
-        """Wait until the disk has all that was edited so far. May take seconds; edits can go on meanwhile."""
-        seen = read_state(self._journal).unsettled
+        """Wait until the disk has all that was edited so far. May take seconds; edits can go on meanwhile.
+
+        Raises ``DatasetError`` if the journal cannot be written.
+        """
+        with self._alone() as state:
+            seen = state.unsettled
         if not seen:
             return
         self._write_back()
-        with self._alone() as state:
+        with self._alone() as state, _nothing_changed():
             write_state(self._journal,
                         replace(state, unsettled=tuple(edit for edit in state.unsettled if edit not in seen)))
+            self._remove_unknown()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the lock. Raises ``DatasetError`` as ``only_one``, and for what the system refuses."""
+        self._prepare()
+        with only_one(self._journal / "lock"), _nothing_changed():
+            yield
 
     @contextmanager
     def _alone(self) -> Iterator[JournalState]:
-        with only_one(self._journal / "lock"):
-            yield read_state(self._journal)
+        """The state, for an edit that nobody else gets into; what an earlier one left half done is finished first."""
+        with self._turn():
+            if os.path.lexists(self._mark):
+                self._clear_staged()
+                self._said += sentences(self._finish())
+            state = self._sound_state()
+            self._mark.touch()
+            try:
+                yield state
+            except HalfDoneError:
+                raise  # the mark stays
+            except DatasetError:
+                self._mark.unlink()
+                raise
+            with contextlib.suppress(OSError):  # the edit is made; a mark that stays only has it looked at once more
+                self._mark.unlink()
+
+    def _prepare(self) -> None:
+        """Make the journal's folders; whatever stands in their place is set aside. Raises ``DatasetError``."""
+        own_folder(self.folder, HIDDEN_FOLDER)
+        for place in (self._journal, self._spares):
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                self._set_aside(f"{place} was a link or a file.", [place])
+            own_folder(self._hidden, place.name)
+        for file in (self._journal / "lock", self._mark):
+            if not is_plain(file):
+                self._set_aside(f"{file} was not a plain file.", [file])
+
+    def _sound_state(self) -> JournalState:
+        """The state; a damaged one is set aside with all its batches, and a new one begun."""
+        try:
+            return read_state(self._journal)
+        except DamagedError as problem:
+            files = [self._journal / STATE_FILE, *self._journal.glob("*.batch")]
+            self._set_aside(f"{problem} Earlier edits cannot be undone any more; the captions stay as they are.", files)
+            return JournalState()
+
+    def _set_aside(self, what: str, files: Sequence[Path]) -> None:
+        place = set_aside(self._hidden, files)
+        self._said.append(f"{what} It is kept in {place}." if place else what)
+
+    def _told(self) -> tuple[str, ...]:
+        """What was set aside or finished since the last time somebody asked."""
+        said, self._said = tuple(self._said), []
+        return said
+
+    def _finish(self) -> Recovered:
+        """Finish what the unsettled edits left half done, as far as the journal can be read."""
+        state = self._sound_state()
+        batches: dict[int, list[Change]] = {}
+        for edit in state.unsettled:
+            if edit.number not in batches:
+                try:
+                    batches[edit.number] = read_batch(self._journal, edit.number)
+                except DamagedError as problem:
+                    self._set_aside(f"{problem} If its edit was interrupted, some captions have it and others do not.",
+                                    [batch_file(self._journal, edit.number)])
+        here = {number_of(file) for file in self._journal.glob("*.batch")}
+        unreadable = {edit.number for edit in state.unsettled} - set(batches)
+        missing = {batch.number for batch in state.batches if batch.number not in here} - unreadable
+        if missing:
+            labels = ", ".join(batch.label for batch in state.batches if batch.number in missing)
+            self._said.append(f"Parts of the undo journal are missing; this cannot be undone any more: {labels}.")
+        sound = _forgetting(state, missing | unreadable)
+        edits = [(edit, batches[edit.number]) for edit in sound.unsettled]
+        found = finish(edits, Confined(self.folder), SwapArea(self._spares), self._hidden)
+        if state.unsettled:
+            self._settle(sound)
+        elif sound != state:
+            write_state(self._journal, sound)
+        self._remove_unknown()
+        return found
+
+    def _clear_staged(self) -> None:
+        """Remove what an edit, an undo or a redo had staged beside the captions, if it was interrupted before it began.
+        """
+        state = self._sound_state()
+        near = state.batches[max(state.position - 1, 0):state.position + 1]
+        for number in (*(batch.number for batch in near), state.next_number):
+            with contextlib.suppress(DamagedError):  # there is none, or it is dealt with when it is needed
+                batch = read_batch(self._journal, number)
+                remove_temporaries([change.path for change in batch if isinstance(change, Write)],
+                                   Confined(self.folder))
 
     def _refuse_conflicts(self, changes: Sequence[Change], stamps: Mapping[str, Stamp]) -> None:
-        wrong = check(changes, Confined(self.folder), stamps)
+        with _nothing_changed():
+            wrong = check(changes, Confined(self.folder), stamps)
         if wrong:
             raise ConflictError(wrong)
 
-    def _step(self, state: JournalState, after: JournalState, info: BatchInfo, back: bool, changes: Sequence[Change],
+    def _step(self, state: JournalState, after: JournalState, info: BatchInfo, back: bool, leave: Sequence[str],
               known: KnownStamp) -> Applied:
+        """Undo (``back``) or redo the batch ``info``."""
+        edit = Unsettled(info.number, back, time.time(), boot_id(), tuple(leave))
+        changes = leaving(self._changes_of(state, info), edit)
         stamps = {change.path: stamp for change in changes
                   if isinstance(change, Write) and (stamp := known(change.path, change.old)) is not None}
         self._refuse_conflicts(changes, stamps)
-        return self._carry_out(state, after, info, back, changes)
+        return self._carry_out(state, after, edit, info, changes)
 
-    def _carry_out(self, before: JournalState, after: JournalState, info: BatchInfo, back: bool,
+    def _changes_of(self, state: JournalState, info: BatchInfo) -> list[Change]:
+        """The changes of a batch; a damaged one is set aside and is in the history no more."""
+        try:
+            return read_batch(self._journal, info.number)
+        except DamagedError as problem:
+            with _nothing_changed():
+                place = set_aside(self._hidden, [batch_file(self._journal, info.number)])
+                write_state(self._journal, _forgetting(state, {info.number}))
+            raise DatasetError(f"{problem} So this edit can be neither undone nor redone: {info.label}. It is out of "
+                               f"the history now{f' and kept in {place}' if place else ''}; the captions stay as they "
+                               "are.") from problem
+
+    def _carry_out(self, before: JournalState, after: JournalState, edit: Unsettled, info: BatchInfo,
                    changes: Sequence[Change]) -> Applied:
         """Make the changes and let the history go from ``before`` to ``after``; moves are never left unsettled."""
         moves = any(isinstance(change, Move) for change in changes)
-        if before.unsettled and (moves or len(before.unsettled) >= _MOST_UNSETTLED):
-            before = self._settle(before)
-        now = Unsettled(info.number, back, time.time(), boot_id())
-        after = replace(after, unsettled=(*before.unsettled, now))
+        with _nothing_changed():
+            if before.unsettled and (moves or len(before.unsettled) >= _MOST_UNSETTLED):
+                before = self._settle(before)
+            area = SwapArea(self._spares)
+        after = replace(after, unsettled=(*before.unsettled, edit))
         confined = Confined(self.folder)
         try:
-            carry_out(changes, confined, SwapArea(self._spares), lambda: write_state(self._journal, after))
+            carry_out(changes, confined, area, lambda: write_state(self._journal, after))
         except HalfDoneError:
             raise
         except DatasetError:
-            write_state(self._journal, before)
+            self._go_back(before)
             raise
         if moves:
-            self._settle(after)
-        return Applied(info.label, tuple(changes), stamps_of(changes, confined))
+            try:
+                self._settle(after)
+            except OSError as problem:
+                raise HalfDoneError(f"The files were moved, but the undo journal cannot be written: {problem.strerror}."
+                                    " It is brought up to date with the next edit.") from problem
+        return Applied(info.label, tuple(changes), stamps_of(changes, confined), self._told())
+
+    def _go_back(self, before: JournalState) -> None:
+        """Let the history be ``before`` again, after an edit that was taken back."""
+        try:
+            if read_state(self._journal) != before:
+                write_state(self._journal, before)
+        except OSError as problem:
+            raise HalfDoneError(f"The edit was taken back, but the undo journal cannot be written: {problem.strerror}. "
+                                "Once it can be, the next edit makes this one after all; undo it then.") from problem
 
     def _settle(self, state: JournalState) -> JournalState:
         self._write_back()
@@ -190,15 +326,15 @@ class Journal:
             os.sync()
         # Windows writes its metadata in order, and ``finish`` knows a content that was cut by its beginning
 
-    def _within_limits(self, batches: tuple[BatchInfo, ...]) -> tuple[tuple[BatchInfo, ...], tuple[BatchInfo, ...]]:
-        """The newest batches that fit the limits, and the older ones; the newest is always kept."""
+    def _within_limits(self, batches: tuple[BatchInfo, ...]) -> tuple[BatchInfo, ...]:
+        """The newest batches that fit the limits; the newest is always kept."""
         first, size = len(batches) - 1, self._size_of(batches[-1])
         while first > 0 and len(batches) - first < MOST_BATCHES:
             size += self._size_of(batches[first - 1])
             if size > MOST_BYTES:
                 break
             first -= 1
-        return batches[first:], batches[:first]
+        return batches[first:]
 
     def _size_of(self, batch: BatchInfo) -> int:
         try:
@@ -206,18 +342,38 @@ class Journal:
         except FileNotFoundError:
             return 0
 
-    def _remove(self, batches: Sequence[BatchInfo]) -> None:
-        for batch in batches:
-            batch_file(self._journal, batch.number).unlink(missing_ok=True)
+    def _remove_unknown(self) -> None:
+        """Remove batches that neither the history nor an unsettled edit names, and what was never put in place.
 
-    def _remove_orphans(self, state: JournalState) -> None:
-        """Batches of edits that were broken off before they began, and files that were never renamed into place."""
-        known = {batch_file(self._journal, batch.number).name for batch in state.batches}
-        for file in self._journal.iterdir():
-            if (file.suffix == ".batch" and file.name not in known) or file.suffix == ".tmp":
+        Batches that are newer than the history belong to another one, as after a backup of a part: they are set aside.
+        """
+        state = read_state(self._journal)
+        known = {batch.number for batch in state.batches} | {edit.number for edit in state.unsettled}
+        files = {number: file for file in self._journal.glob("*.batch") if (number := number_of(file)) is not None}
+        newer = [file for number, file in files.items() if number > state.next_number]
+        if newer:
+            self._set_aside("The undo journal had edits that its history does not name.", newer)
+        for number, file in files.items():
+            if number not in known and number <= state.next_number:
                 file.unlink(missing_ok=True)
+        for file in self._journal.glob(".*.tmp"):
+            file.unlink(missing_ok=True)
 
 
-def _without(changes: Sequence[Change], leave: Sequence[str]) -> list[Change]:
-    left = set(leave)
-    return [change for change in changes if (change.source if isinstance(change, Move) else change.path) not in left]
+@contextmanager
+def _nothing_changed() -> Iterator[None]:
+    """What the system refuses before a file is touched, as a sentence."""
+    try:
+        yield
+    except OSError as problem:
+        name = f" ({problem.filename})" if problem.filename else ""
+        raise DatasetError(f"The undo journal cannot be written{name}: {problem.strerror or problem}. Nothing was "
+                           "changed.") from problem
+
+
+def _forgetting(state: JournalState, numbers: set[int]) -> JournalState:
+    """The history without the batches ``numbers``."""
+    kept = [batch.number not in numbers for batch in state.batches]
+    return replace(state, batches=tuple(batch for batch, stays in zip(state.batches, kept, strict=True) if stays),
+                   position=sum(kept[:state.position]),
+                   unsettled=tuple(edit for edit in state.unsettled if edit.number not in numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,11 @@ def only_one(file: Path) -> Iterator[None]:
             raise DatasetError(f"{file} cannot be opened: {problem.strerror}. It keeps two programs from editing the "
                                "captions at once.") from problem
         yield
+
+
+def is_plain(file: Path) -> bool:
+    """Whether ``file`` is a plain file, no link, pipe or folder, or is not there yet."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:
+        return True

@@ -5,25 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...files.confine import Confined
+from ...errors import DatasetError
+from ...files.confine import Confined, own_folder
 from ...files.swap import TEMPORARY_PREFIX, SwapArea
+from ...pictures.problems import count_of
 from .apply import is_allowed, move_file
-from .format import Change, Move, Unsettled, Write, read_batch
+from .format import Change, Move, Unsettled, Write
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _CLOCK_SECONDS = 5.0
+_SET_ASIDE = "damaged"
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What was done: files ``finished``, and those ``left`` alone because somebody else has written them since."""
+    """What was done: files ``finished``, and those ``left`` alone because somebody else has written them since.
+
+    ``failed`` could not be finished, each with the reason; ``damaged`` are sentences on what was set aside.
+    """
 
     finished: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass
@@ -44,30 +53,50 @@ def boot_id() -> str:
         return ""
 
 
-def finish(journal: Path, unsettled: Sequence[Unsettled], confined: Confined, area: SwapArea) -> Recovered:
-    """Carry out what is left of the ``unsettled`` edits, in their order. Raises ``DatasetError``, ``OSError``."""
+def finish(edits: Sequence[tuple[Unsettled, Sequence[Change]]], confined: Confined, area: SwapArea,
+           hidden: Path) -> Recovered:
+    """Carry out what is left of the unsettled ``edits``, in their order; a file that cannot be finished stays.
+
+    Content that a power cut seems to have damaged is kept in a folder of ``hidden`` before it is replaced.
+    """
     wanted: dict[str, _Wanted] = {}
     finished: list[str] = []
+    failed: list[str] = []
     left: list[str] = []
     boot = boot_id()
-    for edit in unsettled:
-        for change in _in_direction(read_batch(journal, edit.number), edit.back):
-            if not is_allowed(change, confined):
-                left.append(change.source if isinstance(change, Move) else change.path)
-            elif isinstance(change, Move):
-                finished += _finish_move(change, confined)
-            else:
-                _expect(wanted.setdefault(change.path, _Wanted()), change, edit, boot)
-    _remove_temporaries(wanted, confined)
+    for edit, batch in edits:
+        for change in leaving(batch, edit):
+            name = change.source if isinstance(change, Move) else change.path
+            try:
+                if not is_allowed(change, confined):
+                    left.append(name)
+                elif isinstance(change, Move):
+                    finished += _finish_move(change, confined)
+                else:
+                    _expect(wanted.setdefault(name, _Wanted()), change, edit, boot)
+            except (OSError, DatasetError) as problem:
+                failed.append(_failed(name, problem))
+    remove_temporaries(wanted, confined)
     for path, file in wanted.items():
-        outcome = _finish_write(path, file, confined, area)
+        try:
+            outcome = _finish_write(path, file, confined, area, hidden)
+        except (OSError, DatasetError) as problem:
+            failed.append(_failed(path, problem))
+            continue
         if outcome is not None:
             (finished if outcome else left).append(path)
-    return Recovered(tuple(finished), tuple(left))
+    return Recovered(tuple(finished), tuple(left), tuple(failed))
 
 
-def _in_direction(changes: list[Change], back: bool) -> list[Change]:
-    return [change.back() for change in reversed(changes)] if back else changes
+def leaving(changes: Sequence[Change], edit: Unsettled) -> list[Change]:
+    """The changes of a batch as ``edit`` makes them: forth or back, but for the files that it leaves."""
+    turned = [change.back() for change in reversed(changes)] if edit.back else list(changes)
+    left = set(edit.leave)
+    return [change for change in turned if (change.source if isinstance(change, Move) else change.path) not in left]
+
+
+def _failed(path: str, problem: OSError | DatasetError) -> str:
+    return f"{path} ({problem.strerror if isinstance(problem, OSError) else problem})"
 
 
 def _expect(file: _Wanted, change: Write, edit: Unsettled, boot: str) -> None:
@@ -84,20 +113,28 @@ def _finish_move(change: Move, confined: Confined) -> list[str]:
     return [change.target]
 
 
-def _finish_write(path: str, file: _Wanted, confined: Confined, area: SwapArea) -> bool | None:
+def _finish_write(path: str, file: _Wanted, confined: Confined, area: SwapArea, hidden: Path) -> bool | None:
     """Whether the file was brought to its content; ``False`` if it is somebody else's now, ``None`` if all was well."""
     real, state = confined.look(path)
     found = None if state is None else confined.read(real)
     if found == file.content:
         return None
-    if found not in file.known and not _is_our_damage(state, found, file):
-        return False
+    if found not in file.known:
+        if not _is_our_damage(state, found, file):
+            return False
+        _keep_copy(hidden, path, found or b"")
     if file.content is None:
         area.take_away(confined.at(real))
     else:
         mode = None if state is None else stat.S_IMODE(state.st_mode)
         area.put_in_place(area.stage(confined.at(real), file.content, mode), confined.at(real))
     return True
+
+
+def _keep_copy(hidden: Path, path: str, content: bytes) -> None:
+    if content.strip(b"\0"):
+        place = own_folder(hidden, _SET_ASIDE)
+        _free(place / path.rpartition("/")[2]).write_bytes(content)
 
 
 def _is_our_damage(state: os.stat_result | None, found: bytes | None, file: _Wanted) -> bool:
@@ -109,22 +146,54 @@ def _is_our_damage(state: os.stat_result | None, found: bytes | None, file: _Wan
     return state.st_mtime <= file.time + _CLOCK_SECONDS
 
 
-def _remove_temporaries(wanted: dict[str, _Wanted], confined: Confined) -> None:
-    for beside in {confined.look(path)[0].rpartition("/")[0]: path for path in wanted}.values():
-        spot = confined.at(confined.look(beside)[0])
-        with os.scandir(os.path.dirname(spot.path) if spot.parent is None else spot.parent) as entries:
-            names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
+def remove_temporaries(paths: Iterable[str], confined: Confined) -> None:
+    """Remove new contents that never came to their place, beside the files ``paths``."""
+    for beside in {path.rpartition("/")[0]: path for path in paths}.values():
+        with contextlib.suppress(OSError, DatasetError):  # a folder that is gone has nothing to remove
+            spot = confined.at(confined.look(beside)[0])
+            with os.scandir(os.path.dirname(spot.path) if spot.parent is None else spot.parent) as entries:
+                names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+            for name in names:
                 os.unlink(spot.beside(name).name, dir_fd=spot.parent)
+
+
+def set_aside(hidden: Path, files: Iterable[Path]) -> Path | None:
+    """Move ``files`` of the journal to a folder of their own in ``hidden``; ``None`` if there are none of them.
+
+    Raises ``DatasetError`` or ``OSError`` if they cannot be moved.
+    """
+    there = [file for file in files if os.path.lexists(file)]
+    if not there:
+        return None
+    place = _free(own_folder(hidden, _SET_ASIDE) / time.strftime("%Y-%m-%d-%H%M%S"))
+    place.mkdir()
+    for file in there:
+        os.rename(file, place / file.name)
+    return place
+
+
+def _free(path: Path) -> Path:
+    """``path``, or with a number behind it the first that is free."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
 
 
 def sentences(found: Recovered) -> list[str]:
     """What the user should know of a recovery."""
-    told = []
+    told = list(found.damaged)
     if found.finished:
-        told.append(f"The last edit was broken off; it is finished now ({len(found.finished)} files).")
+        told.append(f"The last edit was interrupted; it is finished now ({count_of(len(found.finished), 'file')}).")
     if found.left:
-        told.append(f"{len(found.left)} captions were changed by another program after the last edit was broken off; "
-                    f"they are left as they are: {', '.join(found.left[:5])}.")
+        told.append(f"{count_of(len(found.left), 'caption')} were changed by another program after the last edit was "
+                    f"interrupted; they are left as they are: {_first(found.left)}.")
+    if found.failed:
+        told.append(f"The last edit was interrupted, and {count_of(len(found.failed), 'file')} could not be brought up "
+                    f"to date: {_first(found.failed)}. They stay as they are.")
     return told
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

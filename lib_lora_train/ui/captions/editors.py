@@ -70,7 +70,7 @@ class Session:
         """Have the journal settled when nothing was edited for a few seconds."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.journal.settle))
+        self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.settle))
         self._timer.daemon = True
         self._timer.start()
 

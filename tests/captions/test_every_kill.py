@@ -1,0 +1,137 @@
+"""kill -9 at every file operation of the editor in turn, and in the middle of every write."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.editor.operations import Operation
+from lib_lora_train.captions.editor.pictures import copy_pictures, delete_pictures, move_pictures
+from lib_lora_train.captions.tokens import TokenCounter
+from lib_lora_train.config.groups.dataset import DatasetSettings
+from tests.crashes import killed_at, killed_inside
+
+FILES = {"a.png": "a", "a.txt": "penny", "b.png": "b", "b.txt": "penny, hat", "c.png": "c"}
+
+
+def opened(folder: Path) -> CaptionEditor:
+    return CaptionEditor(folder, DatasetSettings(), folder.parent / "facts.json", TokenCounter(None))
+
+
+def add(editor: CaptionEditor, tag: str) -> None:
+    editor.apply(Operation("add", (tag,)), editor.order(), "")
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*")
+            if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")}
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory. A kill leaves what is there as it is, so nothing has to wait for a disk."""
+    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(os, "sync", lambda: None)
+    found = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)).resolve()
+    yield found
+    shutil.rmtree(found)
+
+
+ACTS: dict[str, Callable[[Path], object]] = {
+    "edit": lambda folder: add(opened(folder), "three"),
+    "undo": lambda folder: opened(folder).undo(),
+    "redo": lambda folder: opened(folder).redo(),
+    "settle": lambda folder: opened(folder).settle(),
+    "delete": lambda folder: delete_pictures(opened(folder), [0, 2]),
+    "move": lambda folder: move_pictures(opened(folder), [0, 1], "sub"),
+    "copy": lambda folder: copy_pictures(opened(folder), [0, 2], "sub"),
+}
+
+
+def prepared(folder: Path) -> Path:
+    """Two edits in force, a third undone; what was undone first is dropped, and nothing is settled."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    editor = opened(folder)
+    for tag in ("one", "two", "gone"):
+        add(editor, tag)
+    editor.undo()
+    add(editor, "last")
+    editor.undo()
+    return folder
+
+
+def recovered(folder: Path, before: dict[str, str], after: dict[str, str], what: str) -> None:
+    """All of the act is done or none, nothing is set aside, and all the history can be undone and redone."""
+    for name, content in files(folder).items():
+        assert content in (before.get(name), after.get(name)), f"{name} is {content!r} after a kill {what}"
+    editor = opened(folder)
+    assert files(folder) in (before, after), what
+    assert not (folder / ".lora_train" / "damaged").exists() and "missing" not in str(editor.messages), what
+    now = files(folder)
+    steps = editor.history().position
+    for _ in range(steps):
+        editor.undo()
+    assert files(folder) == FILES, what
+    for _ in range(steps):
+        editor.redo()
+    assert files(folder) == now, what
+    editor.settle()
+    left = [path.name for path in folder.rglob("*") if path.name.endswith(".tmp") or "-new-" in path.name]
+    assert not left, f"{left} after a kill {what}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "spares"), [*((name, True) for name in ACTS), ("edit", False), ("undo", False)],
+                         ids=[*ACTS, "edit as on Windows", "undo as on Windows"])
+def test_killed_at_every_file_operation(place: Path, name: str, spares: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lib_lora_train.files.swap._KEEPS_SPARES", spares)
+    act = ACTS[name]
+    before = files(prepared(place / "set"))
+    act(place / "set")
+    after = files(place / "set")
+    assert (before != after) is (name != "settle")
+    for number in itertools.count(1):
+        folder = prepared(place / "set")
+        ended = killed_at(number, lambda: act(place / "set"))
+        recovered(folder, before, after, f"at operation {number}")
+        if not ended:
+            break
+    assert number > 5
+    for after_operation in range(1, number, 2):
+        prepared(place / "set")
+        killed_inside(after_operation, after_operation % 5, lambda: act(place / "set"))
+        recovered(place / "set", before, after, f"in a write after operation {after_operation}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edit", "undo", "move"])
+def test_killed_at_every_file_operation_of_the_recovery(place: Path, name: str):
+    """The first kill leaves half of the act; the second ones fall into finishing it, at each operation in turn."""
+    act = ACTS[name]
+    before = files(prepared(place / "set"))
+    act(place / "set")
+    after = files(place / "set")
+    number = 1
+    while files(prepared(place / "set")) == before:
+        killed_at(number, lambda: act(place / "set"))
+        if files(place / "set") not in (before, after):
+            break
+        number += 1
+    for again in itertools.count(1):
+        prepared(place / "set")
+        killed_at(number, lambda: act(place / "set"))
+        assert files(place / "set") not in (before, after)
+        ended = killed_at(again, lambda: opened(place / "set"))
+        recovered(place / "set", before, after, f"at {number} and then at {again}")
+        if not ended:
+            break

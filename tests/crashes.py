@@ -1,0 +1,138 @@
+"""Crashes at every file operation in turn, by Python's audit events: in this process, or as real kills of a child."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_CHANGES = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class Killed(BaseException):
+    """The program is dead: no file can be changed any more, not even by clean-up code."""
+
+
+class _Watch:
+    """Calls ``act`` with the number of each file operation, from 1, and the path that it is about to write, if any.
+
+    Opening a file to write counts twice: before it, and inside of the write that follows.
+    """
+
+    def __init__(self) -> None:
+        self.act: Callable[[int, str | None], None] | None = None
+        self.count = 0
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.act is None:
+            return
+        if event in _CHANGES:
+            self._next(None)
+        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES \
+                and isinstance(arguments[0], (str, os.PathLike)):
+            self._next(None)
+            self._next(os.fspath(arguments[0]))
+
+    def _next(self, path: str | None) -> None:
+        self.count += 1
+        assert self.act is not None
+        self.act(self.count, path)
+
+
+_watch = _Watch()
+_installed: list[bool] = []
+
+
+@contextlib.contextmanager
+def _watched(act: Callable[[int, str | None], None]) -> Iterator[None]:
+    if not _installed:
+        sys.addaudithook(_watch)
+        _installed.append(True)
+    _watch.act, _watch.count = act, 0
+    try:
+        yield
+    finally:
+        _watch.act = None
+
+
+@contextlib.contextmanager
+def killed_here(at: int) -> Iterator[None]:
+    """In this process: from operation ``at`` on nothing is written any more, and ``Killed`` is raised."""
+    def act(number: int, path: str | None) -> None:
+        if number == at and path is not None:
+            _write_a_part(path)
+        if number >= at:
+            raise Killed
+
+    with _watched(act):
+        yield
+
+
+@contextlib.contextmanager
+def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[None]:
+    """In this process: ``how_often`` operations from ``at`` on fail with ``OSError``."""
+    def act(number: int, path: str | None) -> None:
+        if at <= number < at + how_often:
+            raise OSError(code, os.strerror(code), path or "a file")
+
+    with _watched(act):
+        yield
+
+
+def _write_a_part(path: str) -> None:
+    """What a kill in the middle of a write leaves. A name in an open folder says nothing here, and a lock is no text."""
+    act, _watch.act = _watch.act, None
+    if os.path.isabs(path) and not path.endswith("lock"):
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT)
+            os.write(handle, b'{"half')
+            os.close(handle)
+    _watch.act = act
+
+
+def killed_at(number: int, act: Callable[[], object]) -> bool:
+    """A child does ``act`` and is killed, as by ``kill -9``, at its file operation ``number``; whether it came to that.
+    """
+    def die(count: int, path: str | None) -> None:
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return _in_child(die, act) == signal.SIGKILL
+
+
+def killed_inside(number: int, written: int, act: Callable[[], object]) -> bool:
+    """A child does ``act`` and is killed by the system once a file it writes has ``written`` bytes.
+
+    That holds from its file operation ``number`` on; whether it came to that.
+    """
+    def limit(count: int, path: str | None) -> None:
+        if count == number:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (written, resource.RLIM_INFINITY))
+
+    return _in_child(limit, act) == signal.SIGXFSZ
+
+
+def _in_child(watch: Callable[[int, str | None], None], act: Callable[[], object]) -> int:
+    """The signal that ended the child, 0 if none did."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            with _watched(watch):
+                act()
+            code = 0
+        except BaseException:  # noqa: BLE001  # the child ends here in any case
+            traceback.print_exc()
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
