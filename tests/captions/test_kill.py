@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from lib_lora_train.captions.journal.journal import Journal
 pytestmark = pytest.mark.slow
 
 FILES = 1000
-TIMES = 20
 
 EDIT = """
 import os, signal, sys
@@ -88,23 +85,6 @@ def check_recovery(folder: Path) -> int:
     journal.settle()
     assert not [path for path in folder.iterdir() if path.name.endswith(".tmp") or "-new-" in path.name]
     return changed
-
-
-def test_killed_twenty_times_at_random(folder: Path):
-    program = start(folder)
-    begin = time.monotonic()
-    assert program.stdout.readline() == "done\n"
-    takes = time.monotonic() - begin
-    program.wait()
-    assert check_recovery(folder) == FILES
-    drawn = random.Random(20)
-    for _ in range(TIMES):
-        program = start(folder)
-        time.sleep(drawn.random() * takes)
-        os.kill(program.pid, signal.SIGKILL)
-        program.wait()
-        how_many_new(folder)
-        check_recovery(folder)
 
 
 @pytest.mark.parametrize(("die_in", "die_after", "seen", "recovered"), [
