@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 _CHANGES = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
@@ -87,9 +88,9 @@ def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[N
 
 
 def _write_a_part(path: str) -> None:
-    """What a kill in the middle of a write leaves. A name in an open folder says nothing here, and a lock is no text."""
+    """What a kill in the middle of a write leaves. A bare name, in an open folder, says nothing here; a lock is no text."""
     act, _watch.act = _watch.act, None
-    if os.path.isabs(path) and not path.endswith("lock"):
+    if Path(path).is_absolute() and not path.endswith("lock"):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT)
             os.write(handle, b'{"half')
