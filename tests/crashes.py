@@ -88,7 +88,7 @@ def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[N
 
 
 def _write_a_part(path: str) -> None:
-    """What a kill in the middle of a write leaves. A bare name, in an open folder, says nothing here; a lock is no text."""
+    """What a kill in the middle of a write leaves. Names in an open folder are left out, and so are locks."""
     act, _watch.act = _watch.act, None
     if Path(path).is_absolute() and not path.endswith("lock"):
         with contextlib.suppress(OSError):
