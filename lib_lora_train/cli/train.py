@@ -54,17 +54,29 @@ def add_packages(job: Job, run: RunFolder) -> bool:
     """
     from ..training.reporting.report import Reporter
 
-    if not needs_bitsandbytes(job.optimizer.optimizer_type) or environment.check("bitsandbytes").ready:
+    missing = {group: user for group, user in packages_of(job).items() if not environment.check(group).ready}
+    if not missing:
         return False
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)
-        reporter.phase("packages", f"Installing bitsandbytes, which {job.optimizer.optimizer_type} needs, once")
-        try:
-            environment.add_optional("bitsandbytes", reporter.say)
-        except WorkerEnvironmentError as problem:
-            reporter.event("error", {"text": str(problem), "detail": ""})
-            raise
+        for group, user in missing.items():
+            reporter.phase("packages", f"Installing {group}, which {user} needs, once")
+            try:
+                environment.add_optional(group, reporter.say)
+            except WorkerEnvironmentError as problem:
+                reporter.event("error", {"text": str(problem), "detail": ""})
+                raise
     return True
+
+
+def packages_of(job: Job) -> dict[str, str]:
+    """The optional groups of packages that ``job`` needs, each with what needs it."""
+    groups = {}
+    if needs_bitsandbytes(job.optimizer.optimizer_type):
+        groups["bitsandbytes"] = job.optimizer.optimizer_type
+    if job.dataset.face_range is not None:
+        groups["opencv"] = "dataset.face_crop_aug_range"
+    return groups
 
 
 def start_again(arguments: list[str]) -> NoReturn:

@@ -39,7 +39,7 @@ class WorkerPathFinder:
                   target: ModuleType | None = None) -> ModuleSpec | None:
         """Find a module as an entry of ``sys.meta_path`` does; ``path`` is its package's, None at the top level."""
         if path is None and not self._is_shared(fullname):
-            path = self.own_folders
+            path = self._own_path()
         return PathFinder.find_spec(fullname, path, target)
 
     def find_distributions(self, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:
@@ -57,6 +57,10 @@ class WorkerPathFinder:
     def invalidate_caches(self) -> None:
         """Forget what was seen in folders, as ``importlib.invalidate_caches`` asks."""
         PathFinder.invalidate_caches()
+
+    def _own_path(self) -> list[str]:
+        """The own folders, after those of packages in them that stand on ``sys.path``, as OpenCV's while it loads."""
+        return [*(entry for entry in sys.path if str(Path(entry).parent) in self.own_folders), *self.own_folders]
 
     def _is_shared(self, fullname: str) -> bool:
         top = fullname.partition(".")[0]

@@ -60,10 +60,10 @@ def _load_cascade() -> Any:
         import cv2
     except ImportError as problem:
         raise ConfigError("dataset.face_crop_aug_range needs OpenCV to find faces, and the training's Python has none "
-                          f"({problem}). Install opencv-python-headless there, or leave it empty.") from problem
+                          f"({problem}). Run: python install.py --add opencv. Or leave it empty.") from problem
     data = getattr(getattr(cv2, "data", None), "haarcascades", "")
     file = Path(data, _CASCADE)
     if not hasattr(cv2, "CascadeClassifier") or not data or not file.is_file():
         raise ConfigError(f"dataset.face_crop_aug_range needs OpenCV's face cascade, which OpenCV {cv2.__version__} "
-                          "here does not bring. Install opencv-python-headless 4, or leave it empty.")
+                          "here does not bring. Run: python install.py --add opencv. Or leave it empty.")
     return cv2.CascadeClassifier(str(file))

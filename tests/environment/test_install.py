@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from lib_lora_train.environment.hashes import read_hashes
+from lib_lora_train.environment.pins import requirements_of
 
 from .copies import NEW_PINS, OLD_PINS, ExtensionCopy
 
@@ -160,3 +164,19 @@ def test_an_optional_group_gets_a_folder_of_its_own_for_the_torch_at_hand(extens
     assert sorted(path.name for path in (extension.root / base).iterdir()) == content
     seen = extension.run([str(extension.folder / "lib_lora_train/environment/launch_worker.py"), "zipp", "toml"], {})
     assert "bitsandbytes-cp" in seen.stdout and base in seen.stdout, seen.stderr
+
+
+@pytest.mark.slow
+def test_the_opencv_that_is_added_brings_the_cascades_that_find_faces(extension: ExtensionCopy):
+    (pin,) = requirements_of("opencv")
+    wheels = read_hashes()[pin]
+    (extension.folder / "lib_lora_train/worker_requirements/pins.txt").write_text(f"{NEW_PINS}[opencv]\n{pin}\n")
+    with (extension.folder / "lib_lora_train/worker_requirements/hashes.txt").open("a") as file:
+        file.write("\n".join([pin, *(f"    {digest}  {name}" for name, digest in wheels.items())]) + "\n")
+    extension.install()
+    added = extension.install("--add", "opencv")
+    assert added.returncode == 0, added.stdout
+    code = ("import cv2; name = cv2.data.haarcascades + 'haarcascade_frontalface_default.xml'; "
+            "print('OpenCV', cv2.__version__, cv2.CascadeClassifier(name).empty())")
+    seen = extension.run([str(extension.folder / "lib_lora_train/environment/launch_worker.py"), "exec", code], {})
+    assert re.search(r"^OpenCV 4\.[\d.]+ False$", seen.stdout, re.MULTILINE), seen.stdout + seen.stderr
