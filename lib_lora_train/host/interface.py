@@ -47,11 +47,16 @@ class AccessRules:
 
     ``refused`` is a sentence that says why nobody may, or ``None``. ``folders`` are the only folders that a dataset
     may lie in, or ``None`` for anywhere. ``api_passwords`` maps user to password where the webui asks for them.
+    ``hosts`` are the names that the webui is reached by, beside localhost and IP addresses, ``host_endings`` those that
+    begin with anything (``.gradio.live``), ``trusted_origins`` a regular expression of the user for more of them.
     """
 
     refused: str | None = None
     folders: tuple[Path, ...] | None = None
     api_passwords: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    host_endings: tuple[str, ...] = ()
+    trusted_origins: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 
 from ..runs.folder import TRAIN, RunFolder
 from ..runs.supervisor import Lease, Loan
+from .addresses import host_endings, host_names
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
 from .interface import REMOTE_REFUSED, AccessRules, ModelFile, PlotDrawer
@@ -54,7 +55,9 @@ class Webui:
         folders = (self.data_dir,) if options.hide_ui_dir_config else None
         given = getattr(options, "api_auth", None) or ""
         passwords = dict(pair.split(":", 1) for pair in given.split(",") if ":" in pair)
-        return AccessRules(REMOTE_REFUSED if options.disable_extension_access else None, folders, passwords)
+        return AccessRules(REMOTE_REFUSED if options.disable_extension_access else None, folders, passwords,
+                           host_names(options, getattr(getattr(shared, "demo", None), "share_url", None)),
+                           host_endings(options), getattr(options, "cors_allow_origins_regex", None) or "")
 
     def checkpoint(self) -> ModelFile | None:
         """The loaded checkpoint, else the one that the settings name."""

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ..errors import ConfigError, TrainLoraError
+from .callers import Guard, with_limited_body
 
 
 class EscapedJson(JSONResponse):
@@ -25,8 +26,15 @@ class EscapedJson(JSONResponse):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
+def guarded_route(guard: Guard) -> type[APIRoute]:
+    """The class of routes that ask ``guard`` before they read a request's body."""
+    return type("GuardedRoute", (SentenceRoute,), {"guard": staticmethod(guard)})
+
+
 class SentenceRoute(APIRoute):
     """A route whose errors are JSON: ``{"error", "problems"}`` for ours, ``{"error", "detail"}`` for bugs."""
+
+    guard: Guard
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, with errors turned into answers."""
@@ -34,7 +42,8 @@ class SentenceRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                return await handle(request)
+                await self.guard(request)
+                return await handle(with_limited_body(request))
             except TrainLoraError as error:
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
                 return EscapedJson({"error": str(error), "problems": problems}, 400)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from . import host_routes as routes_host
-from .access import guards
-from .answers import EscapedJson, SentenceRoute
+from .answers import EscapedJson, guarded_route
+from .callers import guard_of
 from .captions import routes as captions_routes
 from .captions import tagging_routes
 from .runs import continue_routes as routes_continue
@@ -26,9 +26,9 @@ _MODULES = (routes_host, routes_train, routes_advice, routes_augment, routes_lor
 
 
 def register_routes(app: FastAPI, services: Services) -> None:
-    """Add every route to ``app``, each behind the guards. Raises ``RuntimeError`` if they cannot be guarded."""
-    router = APIRouter(route_class=SentenceRoute, default_response_class=EscapedJson,
-                       dependencies=guards(services.host, app), tags=["Train LoRA"])
+    """Add every route to ``app``, each behind the guard. Raises ``RuntimeError`` if they cannot be guarded."""
+    router = APIRouter(route_class=guarded_route(guard_of(services.host, app)), default_response_class=EscapedJson,
+                       tags=["Train LoRA"])
     for module in _MODULES:
         module.register(router, services)
     app.include_router(router, prefix=PREFIX)

@@ -92,7 +92,8 @@ def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         app = gradio.routes.App.create_app(page)
         services = build_services(Webui(), ReadyEnvironment(variables=variables))
         register_routes(app, services)
-        tab = Tab(TestClient(app), services, tmp_path / "data", make_dataset(tmp_path / "pictures"))
+        client = TestClient(app, base_url="http://127.0.0.1:7860")
+        tab = Tab(client, services, tmp_path / "data", make_dataset(tmp_path / "pictures"))
         tabs.append(tab)
         return tab
 

@@ -1,0 +1,45 @@
+"""The names that the webui is reached by, as its options say."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+_AT_HOME = ("", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
+"""What a home network adds to a machine's own name; none of them can be had on the internet."""
+
+_SHARE = (".gradio.live", ".gradio.app")
+_NGROK = (".ngrok.io", ".ngrok.app", ".ngrok.dev", ".ngrok-free.app", ".ngrok-free.dev")
+
+
+def host_names(options: Any, share_url: str | None) -> tuple[str, ...]:
+    """Whole names, in small letters: the machine's own, ``--server-name``, the share link, ngrok's domain, and those of
+    ``--cors-allow-origins``."""
+    return tuple(dict.fromkeys(name.lower().rstrip(".") for name in _names(options, share_url) if name))
+
+
+def host_endings(options: Any) -> tuple[str, ...]:
+    """What names may end with, where ``--share`` or ``--ngrok`` makes one up at each start."""
+    return (*(_SHARE if getattr(options, "share", False) else ()), *(_NGROK if getattr(options, "ngrok", None) else ()))
+
+
+def _names(options: Any, share_url: str | None) -> Iterator[str]:
+    own = socket.gethostname()
+    yield own
+    yield from (own.partition(".")[0] + ending for ending in _AT_HOME)
+    yield getattr(options, "server_name", None) or ""
+    yield _name_in(share_url or "")
+    given = getattr(options, "ngrok_options", None)
+    if getattr(options, "ngrok", None) and isinstance(given, dict):
+        yield from (str(given.get(key) or "") for key in ("domain", "hostname"))
+    for origin in (getattr(options, "cors_allow_origins", None) or "").split(","):
+        yield _name_in(origin)
+
+
+def _name_in(url: str) -> str:
+    try:
+        return urlsplit(url.strip()).hostname or ""
+    except ValueError:  # brackets that are no IP address
+        return ""
