@@ -76,7 +76,7 @@
 
     /** @param {string} path @returns {string} the last part of a path of any system */
     function fileName(path) {
-        return path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() || path;
+        return path.split(/[\\/]/).filter(Boolean).pop() || path;
     }
 
     TL.format = {number, plural, duration, left, bytes, rate, loss, when, fileName};

@@ -16,7 +16,7 @@ from ..config.groups.dataset import DatasetSettings
 from ..pictures.caption_files import join_tags, split_tags
 from ..pictures.scan import Picture
 
-_WILDCARD = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+_WILDCARD = re.compile(r"\{([^{}|]*\|[^{}]*)\}")
 
 
 class Place(NamedTuple):
@@ -89,10 +89,13 @@ def _framed(picture: Picture, line: str, settings: DatasetSettings) -> str:
 
 def _without_wildcards(caption: str, rng: random.Random | None) -> str:
     """``caption`` with one of the words in each ``{a|b}``, inner ones first; the first word if ``rng`` is None."""
-    while match := _WILDCARD.search(caption):
+    begin = 0
+    while match := _WILDCARD.search(caption, begin):
         words = match[1].split("|")
         chosen = words[0] if rng is None else rng.choice(words)
         caption = caption[:match.start()] + chosen.strip() + caption[match.end():]
+        outer = caption.rfind("{", 0, match.start())
+        begin = match.start() if outer < 0 else outer  # nothing before it can be one by now
     return caption
 
 

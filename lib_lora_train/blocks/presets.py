@@ -38,8 +38,8 @@ ALL0.5:0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5
 """The guide's INX, OUTX, LINX and LOUTX ("backwards": INX keeps IN and varies OUT), and lora-block-weight's own."""
 
 Entries = tuple[str, ...]
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-_ENTRY = re.compile(rf"{_NUMBER}|X(?:[+-](?:\d+\.?\d*|\.\d+))?")
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_ENTRY = re.compile(rf"[+-]?{_NUMBER}|X(?:[+-]{_NUMBER})?")
 _NAME = re.compile(r"[^:=,<>#\s]+")
 
 

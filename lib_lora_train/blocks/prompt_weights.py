@@ -12,7 +12,7 @@ from .presets import Entries, listed, parse_entries, weights_of
 LIST_NAMES = ("lbw", "lwb", "w")
 """lora-block-weight's two names for it, and the one that the guide has."""
 STEP_NAMES = ("start", "stop", "step")
-_RANGE = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*")
+_RANGE = re.compile(r"(\d*)\s*-\s*(\d*)")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _x(given: str, entries: Entries, named: Mapping[str, str], problems: list[st
 def _steps(named: Mapping[str, str], problems: list[str]) -> tuple[int, int | None]:
     start, stop = named.get("start", ""), named.get("stop", "")
     if "step" in named:
-        match = _RANGE.fullmatch(named["step"])
+        match = _RANGE.fullmatch(named["step"].strip())
         if match is None:
             problems.append(f"step={named['step']} is left out: it is written step=5-15.")
         else:
@@ -167,4 +167,4 @@ def _preset_name(text: str, presets: Mapping[str, Entries]) -> str | None:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*", text) is not None
+    return re.fullmatch(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", text.strip()) is not None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from .editor.index import Caption, EditorIndex
+from .patterns import whole_words
 from .tags import plain
 
 _FEW = 3
@@ -52,6 +52,5 @@ def _advice(tag: str, on: int, off: int) -> str:
 
 def _begins_with(caption: Caption, key: str, tag: str) -> bool:
     if caption.prose:
-        words = r"[\s_]+".join(re.escape(word) for word in key.split(" "))
-        return re.search(rf"(?<!\w){words}(?!\w)", caption.line, re.IGNORECASE) is not None
+        return whole_words(key).search(caption.line) is not None
     return bool(caption.tags) and plain(caption.tags[0]) == key

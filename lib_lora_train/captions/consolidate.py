@@ -16,6 +16,8 @@ from .words import COLOURS, NEGATIONS, is_kind_of
 
 _LEAST_PICTURES = 2
 _LEAST_SHARE = 0.25
+_MOST_OF_A_WORD = 100
+"""So many tags with a word in common are compared, the most frequent; thousands of them are no tags."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,11 @@ def suggestions(index: EditorIndex, activation_tag: str = "") -> list[Suggestion
     keys = [key for key in index.known_tags()
             if index.count_of(key) >= _LEAST_PICTURES and key != plain(activation_tag)]
     by_word: dict[str, list[str]] = {}
-    for key in keys:
+    for key in sorted(keys, key=index.count_of, reverse=True):
         for word in set(key.split(" ")):
-            by_word.setdefault(word, []).append(key)
+            same = by_word.setdefault(word, [])
+            if len(same) < _MOST_OF_A_WORD:
+                same.append(key)
     found = []
     for keep in keys:
         drop = [other for other in _candidates(keep, by_word) if _stands_for(keep, other)
@@ -111,11 +115,11 @@ def _adding_up(index: EditorIndex, keep: str, drop: Sequence[str]) -> int:
 
 def _best_only(found: list[Suggestion]) -> list[Suggestion]:
     """Leave out a suggestion all of whose pictures are better served by one with more words ("very long hair")."""
-    kept = []
-    for one in found:
-        bits = bits_of_numbers(one.pictures)
-        better = [other for other in found if other is not one and plain(one.keep) in map(plain, other.drop)
-                  and not bits & ~bits_of_numbers(other.pictures)]
-        if not better:
-            kept.append(one)
-    return kept
+    dropping: dict[str, list[int]] = {}
+    pictures = [bits_of_numbers(one.pictures) for one in found]
+    for place, one in enumerate(found):
+        for tag in one.drop:
+            dropping.setdefault(plain(tag), []).append(place)
+    return [one for place, one in enumerate(found)
+            if not any(other != place and not pictures[place] & ~pictures[other]
+                       for other in dropping.get(plain(one.keep), ()))]

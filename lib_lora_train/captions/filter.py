@@ -31,7 +31,7 @@ _TOKEN = re.compile(r"""
   | (?P<quoted>"(?:\\.|[^"\\])*")
   | (?P<word>(?:\\.|[^\s,()"\\]|(?<=[^\s,()])"|\\$)+)
   | (?P<other>.)""", re.VERBOSE | re.DOTALL)
-_SIZE = re.compile(r"(\d+)\s*[x×]\s*(\d+)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,6})\s*[x×]\s*(\d{1,6})", re.IGNORECASE)
 _OPERATORS = ("AND", "OR", "NOT")
 MOST_CHARACTERS = 20_000
 MOST_DEPTH = 50

@@ -1,27 +1,26 @@
 """Wildcards and regular expressions over many texts, without a pattern ever hanging the program.
 
 A regular expression may take exponential time ("catastrophic backtracking") and Python cannot interrupt it, so
-substitutions run in a process of their own, which is ended when its time is up.
+substitutions run in a process of their own (``substitution.py``), which is ended when its time is up. Even to compile
+one may take minutes, so nothing of a user's pattern is done here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ..errors import DatasetError
 
 LIMIT_SECONDS = 5.0
-
-_PROGRAM = """
-import json, re, sys
-order = json.load(sys.stdin)
-pattern = re.compile(order["pattern"], order["flags"])
-json.dump([pattern.sub(order["replacement"], text) for text in order["texts"]], sys.stdout)
-"""
+MOST_SIGNS = 1 << 16
+_LONGEST_PATTERN = 1000
+_PROGRAM = Path(__file__).with_name("substitution.py")
 
 
 def wildcard_matcher(pattern: str) -> Callable[[str], bool]:
@@ -33,6 +32,13 @@ def wildcard_matcher(pattern: str) -> Callable[[str], bool]:
         return pattern.__eq__
     if "?" in pattern:
         return lambda text: _fits(text, pattern)
+    return star_matcher(pattern)
+
+
+def star_matcher(pattern: str) -> Callable[[str], bool]:
+    """As ``wildcard_matcher``, but only ``*`` is a wildcard. Linear in the length of the text."""
+    if "*" not in pattern:
+        return pattern.__eq__
     start, *middle, end = pattern.split("*")
     length = len(start) + len(end)
     if not any(middle):
@@ -71,36 +77,53 @@ def _fits(text: str, pattern: str) -> bool:
     return pattern[place:].strip("*") == ""
 
 
-def check_pattern(pattern: str, replacement: str) -> None:
-    """Raise ``DatasetError`` that says what is wrong with a regular expression or its replacement."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error as problem:
-        raise DatasetError(f"The pattern {pattern!r} is not understood at sign {(problem.pos or 0) + 1}: "
-                           f"{problem.msg}.") from problem
-    except (RecursionError, OverflowError) as problem:
-        raise DatasetError(f"The pattern {pattern[:40]!r} is too deeply nested or too large.") from problem
-    numbers = [int(number) for number in re.findall(r"(?<!\\)\\(?:g<)?(\d{1,2})", replacement)]
-    wrong = [number for number in numbers if number > compiled.groups]
-    if wrong:
-        raise DatasetError(f"The replacement uses group {wrong[0]}, but the pattern has only {compiled.groups}.")
+def whole_words(tag: str) -> re.Pattern[str]:
+    """Finds ``tag`` in prose as whole words, in any case, with whatever blanks or underscores between them.
+
+    It takes time proportional to the length of the text times the number of words.
+    """
+    words = r"[\s_]+".join(re.escape(word) for word in tag.replace("_", " ").split())
+    return re.compile(rf"(?<!\w){words}(?!\w)" if words else "(?!)", re.IGNORECASE)
 
 
 def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case: bool = False,
-               limit_seconds: float = LIMIT_SECONDS) -> list[str]:
-    """``re.sub`` on every text. Raises ``DatasetError`` if the pattern is wrong or takes longer than the limit."""
-    check_pattern(pattern, replacement)
-    order = {"pattern": pattern, "replacement": replacement, "texts": list(texts),
-             "flags": re.IGNORECASE if ignore_case else 0}
+               limit_seconds: float = LIMIT_SECONDS, most_signs: int = MOST_SIGNS) -> list[str]:
+    """``re.sub`` on every text, in a process of its own that ends itself when its time is up or this one has died.
+
+    Raises ``DatasetError`` if the pattern is wrong, takes longer than the limit, or makes a text of more than
+    ``most_signs``.
+    """
+    for name, value in (("pattern", pattern), ("replacement", replacement)):
+        if len(value) > _LONGEST_PATTERN:
+            raise DatasetError(f"The {name} has {len(value)} characters; up to {_LONGEST_PATTERN} can be used.")
+    order = {"pattern": pattern, "replacement": replacement, "texts": list(texts), "parent": os.getpid(),
+             "flags": re.IGNORECASE if ignore_case else 0, "seconds": limit_seconds, "most_signs": most_signs}
     try:
-        done = subprocess.run([sys.executable, "-I", "-S", "-c", _PROGRAM], input=json.dumps(order),
+        done = subprocess.run([sys.executable, "-I", "-S", str(_PROGRAM)], input=json.dumps(order),
                               capture_output=True, text=True, encoding="utf-8", timeout=limit_seconds, check=True,
                               creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
     except subprocess.TimeoutExpired:
-        raise DatasetError(f"The pattern {pattern!r} takes more than {limit_seconds:g} seconds on these captions and "
-                           "was stopped. Nested repetitions such as (a+)+ do that; make it simpler.") from None
+        raise DatasetError(f"The pattern {_short(pattern)} takes more than {limit_seconds:g} seconds on these captions "
+                           "and was stopped. Nested repetitions such as (a+)+ do that; make it simpler.") from None
     except subprocess.CalledProcessError as problem:
         last = problem.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise DatasetError(f"The pattern {pattern!r} with the replacement {replacement!r} cannot be used: {last[0]}.") \
-            from problem
-    return [str(text) for text in json.loads(done.stdout)]
+        raise DatasetError(f"The pattern {_short(pattern)} with the replacement {_short(replacement)} cannot be used: "
+                           f"{last[0]}.") from problem
+    answer = json.loads(done.stdout)
+    if "problem" in answer:
+        raise DatasetError(_SENTENCES[answer["problem"]].format(
+            pattern=_short(pattern), replacement=_short(replacement), most=most_signs, **answer["about"]))
+    return [str(text) for text in answer["texts"]]
+
+
+_SENTENCES = {
+    "pattern": "The pattern {pattern} is not understood at sign {place}: {reason}.",
+    "nested": "The pattern {pattern} is too deeply nested or too large.",
+    "group": "The replacement uses group {group}, but the pattern has only {groups}.",
+    "replacement": "The pattern {pattern} with the replacement {replacement} cannot be used: {reason}.",
+    "growth": "With this pattern a caption would have more than {most} characters. Choose a shorter replacement.",
+}
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:79]}…")

@@ -10,7 +10,7 @@ from ..pictures.caption_files import join_tags, split_tags
 __all__ = ["PlainTags", "head_of", "is_prose", "is_prose_of", "join_tags", "plain", "same_tag", "split_tags", "unique",
            "words_of"]
 
-_SENTENCE_END = re.compile(r"[a-z\d\"')]{2,}[.!?](\s|$)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[a-z\d\"')]{2}[.!?](?:\s|$)", re.IGNORECASE)
 _SENTENCE_WORDS = 4
 _LONGEST_TAG_WORDS = 5
 _MOST_WORDS_A_TAG = 3.0

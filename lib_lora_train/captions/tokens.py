@@ -7,6 +7,7 @@ The way of counting is CLIP's (Radford et al. 2021; ``simple_tokenizer.py`` of o
 from __future__ import annotations
 
 import gzip
+import heapq
 import importlib.util
 import math
 import re
@@ -19,6 +20,7 @@ _MERGES = 49152 - 256 - 2
 _PART = re.compile(
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+", re.IGNORECASE)
 _LETTERS_A_TOKEN = 6
+_LONGEST_KEPT = 200
 
 
 class TokenCounter:
@@ -37,22 +39,38 @@ class TokenCounter:
         count = self._known.get(part)
         if count is None:
             count = self._pairs(part) if self.exact else _estimate(part)
-            if len(self._known) < 200_000:
+            if len(self._known) < 200_000 and len(part) <= _LONGEST_KEPT:
                 self._known[part] = count
         return count
 
     def _pairs(self, part: str) -> int:
-        """Join the pair of pieces that was learned first until there is none left to join."""
-        signs = [_BYTE_SIGNS[byte] for byte in part.encode("utf-8")]
-        pieces = [*signs[:-1], signs[-1] + "</w>"]
-        while len(pieces) > 1:
-            rank, place = min((self._ranks.get(pair, math.inf), place)
-                              for place, pair in enumerate(pairwise(pieces)))
-            if rank == math.inf:
-                break
-            first, second = pieces[place], pieces[place + 1]
-            pieces = _joined(pieces, first, second)
-        return len(pieces)
+        """Join the pair of pieces that was learned first, the leftmost of several, until there is none left to join.
+
+        A pair that a joint makes was learned later than the pair joined, so all of them can wait in one heap.
+        """
+        pieces = [_BYTE_SIGNS[byte] for byte in part.encode("utf-8")]
+        pieces[-1] += "</w>"
+        end = len(pieces)
+        after, before = list(range(1, end + 1)), list(range(-1, end - 1))
+        waiting = [(rank, place) for place, pair in enumerate(pairwise(pieces))
+                   if (rank := self._ranks.get(pair)) is not None]
+        heapq.heapify(waiting)
+        count = end
+        while waiting:
+            rank, place = heapq.heappop(waiting)
+            other = after[place]
+            if other == end or self._ranks.get((pieces[place], pieces[other])) != rank:
+                continue  # one of the two is a part of something longer by now
+            pieces[place], pieces[other] = pieces[place] + pieces[other], ""
+            after[place] = after[other]
+            if after[place] < end:
+                before[after[place]] = place
+            count -= 1
+            for left in (before[place], place):
+                if left >= 0 and after[left] < end \
+                        and (rank := self._ranks.get((pieces[left], pieces[after[left]]), -1)) >= 0:
+                    heapq.heappush(waiting, (rank, left))
+        return count
 
 
 def find_vocabulary(*elsewhere: Path) -> Path | None:
@@ -64,19 +82,6 @@ def find_vocabulary(*elsewhere: Path) -> Path | None:
     folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found is not None else []
     files = [folder / _VOCABULARY for folder in [*folders, *(place / "open_clip" for place in elsewhere)]]
     return next((file for file in files if file.is_file()), None)
-
-
-def _joined(pieces: list[str], first: str, second: str) -> list[str]:
-    joined = []
-    place = 0
-    while place < len(pieces):
-        if pieces[place] == first and place + 1 < len(pieces) and pieces[place + 1] == second:
-            joined.append(first + second)
-            place += 2
-        else:
-            joined.append(pieces[place])
-            place += 1
-    return joined
 
 
 def _ranks(vocabulary: Path) -> dict[tuple[str, str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +10,29 @@ from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import open_file
 
+MOST_CAPTION_BYTES = 1 << 16
+"""A text encoder reads some 200 words. What is a hundred times as long is no caption, and would hold everything up."""
+
+
+def too_large(name: str, size_bytes: int) -> str:
+    """Why a caption of that size is not used, and what to do."""
+    return (f"{name} has {size_bytes / 1024:,.1f} KB of text; a caption may have {MOST_CAPTION_BYTES // 1024} KB. "
+            "Shorten it in a text editor, or move the file away.")
+
 
 def read_caption(path: Path) -> str:
     """The whole text of a caption file, which is UTF-8 with or without a byte order mark.
 
-    Raises ``DatasetError`` that names the file and the first byte that is not UTF-8.
+    Raises ``DatasetError`` that names the file and the first byte that is not UTF-8, or its size if it is too large.
     """
     try:
         with open_file(path) as file:
-            data = file.read()
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(MOST_CAPTION_BYTES)
     except OSError as problem:
         raise DatasetError(f"The caption file {path} cannot be read: {problem.strerror}.") from problem
+    if size > MOST_CAPTION_BYTES:
+        raise DatasetError(f"The caption file {too_large(str(path), size)}")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:
         raise DatasetError(f"The caption file {path} is UTF-16 or no text at all. Save it again as UTF-8.")
     try:

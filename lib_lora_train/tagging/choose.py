@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..captions.patterns import star_matcher
 from ..captions.tags import plain
 from ..config.groups.tagging import TagRuleSettings
 from .tag_list import TagList
@@ -40,7 +40,7 @@ class TagChooser:
         self._rules = rules
         self._spelled = [spelled(tag, rules.replace_underscore) for tag in tag_list.tags]
         unwanted = unwanted_tags(rules.exclude_tags)
-        self._left_out = {place for place, tag in enumerate(tag_list.tags) if unwanted.fullmatch(plain(tag))}
+        self._left_out = {place for place, tag in enumerate(tag_list.tags) if unwanted(plain(tag))}
 
     def choose(self, confidences: NDArray[np.float32]) -> Chosen:
         """The tags for ``confidences``, float32 (tags,): names first, then the others, the surest first of each."""
@@ -92,10 +92,10 @@ def spelled(tag: str, replace_underscore: bool) -> str:
     return tag.replace("_", " ") if replace_underscore and tag not in _FACES else tag
 
 
-def unwanted_tags(patterns: Iterable[str]) -> re.Pattern[str]:
+def unwanted_tags(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Fits the plain spelling of every tag that one of ``patterns`` means, in which ``*`` stands for any signs."""
-    parts = [".*".join(re.escape(part) for part in plain(pattern).split("*")) for pattern in patterns]
-    return re.compile("|".join(f"(?:{part})" for part in parts) or r"(?!)")
+    matchers = [star_matcher(plain(pattern)) for pattern in patterns]
+    return lambda tag: any(fits(tag) for fits in matchers)
 
 
 def _surest(places: list[int], confidences: NDArray[np.float32]) -> list[int]:

@@ -13,6 +13,7 @@ from ...errors import DatasetError
 from ...files.confine import Confined, open_inside
 from ...files.swap import Stamp
 from ...pictures.buckets import BucketRule
+from ...pictures.caption_files import MOST_CAPTION_BYTES, too_large
 from ...pictures.facts import PictureFacts
 from ...pictures.folders import LeftOut
 from ...pictures.listing import Listing, PictureFile, list_folder
@@ -153,11 +154,8 @@ class CaptionEditor:
 
     def preview(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> list[Preview]:
         """What ``operation`` would change. Raises ``DatasetError`` if it cannot be done."""
-        with self.lock:
-            captions = self._editable(numbers)
-            texts = self._after(operation, captions, activation_tag)
-            return [Preview(caption.users[0], caption.text or "", after)
-                    for caption, after in zip(captions, texts, strict=True) if after != (caption.text or "")]
+        planned = self._planned(operation, numbers, activation_tag)
+        return [Preview(caption.users[0], before, after) for caption, before, after in planned if after != before]
 
     def apply(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> Outcome:
         """Carry out ``operation`` on the captions of the pictures ``numbers``; one step of undo.
@@ -165,11 +163,13 @@ class CaptionEditor:
         Raises ``ConflictError`` or ``DatasetError`` with nothing written.
         """
         wanted = list(numbers)
+        planned = self._planned(operation, wanted, activation_tag)
         with self.lock:
-            captions = self._editable(wanted)
-            texts = self._after(operation, captions, activation_tag)
-            new = {caption.path: text for caption, text in zip(captions, texts, strict=True)
-                   if text != (caption.text or "")}
+            changed = [caption.path for caption, before, _ in planned
+                       if self.index.captions.get(caption.path) is not caption or (caption.text or "") != before]
+            if changed:
+                raise ConflictError(changed)
+            new = {caption.path: after for caption, before, after in planned if after != before}
             left = self._left_alone(operation, wanted)
             return self._write_texts(describe(operation, len(new)), new, left)
 
@@ -253,19 +253,26 @@ class CaptionEditor:
     def _editable(self, numbers: Iterable[int]) -> list[Caption]:
         return [caption for caption in self._captions(numbers) if not caption.problem]
 
-    def _after(self, operation: Operation, captions: Sequence[Caption], activation_tag: str) -> list[str]:
+    def _planned(self, operation: Operation, numbers: Iterable[int],
+                 activation_tag: str) -> list[tuple[Caption, str, str]]:
+        """Captions with their texts before and after; the lock is free while the new ones are worked out."""
+        with self.lock:
+            captions = self._editable(numbers)
+            texts = [caption.text or "" for caption in captions]
+            sure = None
+            if operation.kind == "sort" and operation.order == "confidence":
+                known = self.confidences()
+                sure = [known.of(self.index.entries[caption.users[0]].path) for caption in captions]
         around = Surroundings(self.settings.caption_separator, activation_tag, self.index.count_of, self.tokens.count)
-        sure = None
-        if operation.kind == "sort" and operation.order == "confidence":
-            known = self.confidences()
-            sure = [known.of(self.index.entries[caption.users[0]].path) for caption in captions]
-        return edited([caption.text or "" for caption in captions], operation, around, sure)
+        return list(zip(captions, texts, edited(texts, operation, around, sure), strict=True))
 
     def _left_alone(self, operation: Operation, numbers: Iterable[int]) -> list[str]:
         captions = self._captions(numbers)
-        damaged = sum(bool(caption.problem) for caption in captions)
+        damaged = sum(bool(caption.problem) and caption.data is not None for caption in captions)
+        unread = sum(bool(caption.problem) and caption.data is None for caption in captions)
         prose = sum(caption.prose for caption in captions)
         left = [f"{count_of(damaged, 'caption')} in another encoding than UTF-8 left alone."] if damaged else []
+        left += [f"{count_of(unread, 'caption')} that cannot be read left alone."] if unread else []
         if prose and not operation.include_prose and operation.kind not in ("regex_caption", "join_lines"):
             left.append(f"{count_of(prose, 'prose caption')} left alone.")
         return left
@@ -275,6 +282,8 @@ class CaptionEditor:
         for path, text in texts.items():
             before = self.index.captions[path].data
             new = bytes_of(text, before)
+            if len(new) > MOST_CAPTION_BYTES:
+                raise DatasetError(f"Nothing was changed: with this edit, {too_large(path, len(new))}")
             if new != before:
                 changes.append(Write(path, before, new))
         return self.carry_out(label, changes, left)
@@ -318,6 +327,9 @@ class CaptionEditor:
 
     def _read_caption(self, caption: Caption, stamp: Stamp | None, confined: Confined) -> bool:
         data = None
+        if stamp is not None and stamp.size > MOST_CAPTION_BYTES:
+            self.index.set_blocked(caption, stamp, too_large(caption.path, stamp.size))
+            return True
         if stamp is not None:
             try:
                 data = confined.read(caption.path)

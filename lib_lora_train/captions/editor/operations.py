@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from ...errors import DatasetError
 from ...pictures.problems import count_of
 from ..caption_file import used_line
-from ..patterns import check_pattern, substitute, wildcard_matcher
+from ..patterns import substitute, whole_words, wildcard_matcher
 from ..tags import PlainTags, is_prose, join_tags, plain, split_tags, unique
 
 KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
 PLACES = ("first", "last", "after")
 ORDERS = ("count", "confidence", "alphabet", "activation")
+_LONGEST_TAG = 1000
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def check_operation(operation: Operation) -> None:
         raise DatasetError(f"Tags can be sorted by {', '.join(ORDERS)}, not by {operation.order!r}.")
     if kind == "cut" and operation.limit < 1:
         raise DatasetError(f"A caption cannot be cut to {operation.limit} tokens.")
-    if kind.startswith("regex"):
-        if not operation.pattern:
-            raise DatasetError("No pattern is given.")
-        check_pattern(operation.pattern, operation.replacement)
+    if kind.startswith("regex") and not operation.pattern:
+        raise DatasetError("No pattern is given.")
+    if any(len(tag) > _LONGEST_TAG for tag in (*operation.tags, operation.after)):
+        raise DatasetError(f"A tag has at most {_LONGEST_TAG} characters here. Type a shorter one.")
 
 
 def edited(texts: Sequence[str], operation: Operation, around: Surroundings,
@@ -151,15 +152,14 @@ def _added(before: list[str], tags: Sequence[str], operation: Operation, activat
 
 
 def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str], keys: PlainTags) -> list[str]:
-    places = [place for place, tag in enumerate(before) if fits(keys[tag])]
-    if not places:
+    first = next((place for place, tag in enumerate(before) if fits(keys[tag])), None)
+    if first is None:
         return before
     new_keys = {keys[tag] for tag in new}
-    kept = [(place, tag) for place, tag in enumerate(before) if place not in places]
-    ahead = {keys[tag] for place, tag in kept if place < places[0]}
+    ahead = {keys[tag] for tag in before[:first]}
     inserted = [tag for tag in new if keys[tag] not in ahead]
-    return [*(tag for place, tag in kept if place < places[0]), *inserted,
-            *(tag for place, tag in kept if place > places[0] and keys[tag] not in new_keys)]
+    return [*before[:first], *inserted,
+            *(tag for tag in before[first:] if not fits(keys[tag]) and keys[tag] not in new_keys)]
 
 
 def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
@@ -177,10 +177,17 @@ def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[s
 
 
 def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
-    kept = list(before)
-    while len(kept) > 1 and around.tokens(join_tags(kept, around.separator)) > limit:
-        kept.pop()
-    return kept
+    """The most tags from the first that have ``limit`` tokens at most; more tags never have fewer tokens."""
+    if around.tokens(join_tags(before, around.separator)) <= limit:
+        return before
+    fitting, too_many = 1, len(before)
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        if around.tokens(join_tags(before[:middle], around.separator)) <= limit:
+            fitting = middle
+        else:
+            too_many = middle
+    return before[:fitting]
 
 
 def _each_tag_substituted(texts: Sequence[str], operation: Operation, separator: str) -> list[str]:
@@ -204,9 +211,10 @@ def _each_tag_substituted(texts: Sequence[str], operation: Operation, separator:
 def _edited_prose(line: str, operation: Operation, around: Surroundings) -> str:
     """``add`` puts tags before or behind the text; ``remove`` and ``replace`` work on whole words."""
     if operation.kind == "add":
-        wanted = [tag for tag in operation.tags if not _words(tag).search(line)]
+        wanted = [tag for tag in operation.tags if not whole_words(tag).search(line)]
         if operation.place == "after":
-            return _words(operation.after).sub(lambda found: f"{found[0]} {' '.join(wanted)}".rstrip(), line, count=1)
+            more = " ".join(wanted)
+            return whole_words(operation.after).sub(lambda found: f"{found[0]} {more}".rstrip(), line, count=1)
         added = join_tags(wanted, around.separator)
         if not added:
             return line
@@ -218,23 +226,21 @@ def _edited_prose(line: str, operation: Operation, around: Surroundings) -> str:
         after = line
         for tag in operation.tags:
             if "*" not in tag:
-                after = _words(tag).sub(lambda found: new, after)
+                after = whole_words(tag).sub(lambda found: new, after)
         return line if after == line else _tidied(after, around.separator)
     return line
 
 
-def _words(tag: str) -> re.Pattern[str]:
-    words = r"[\s_]+".join(re.escape(word) for word in tag.strip().replace("_", " ").split())
-    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
-
-
 def _tidied(line: str, separator: str) -> str:
     """Without the gaps that a removed word leaves."""
-    sign = re.escape(separator.strip())
+    sign = separator.strip()
     line = re.sub(r"[ \t]{2,}", " ", line)
-    line = re.sub(rf"\s+({sign}|[.!?])", r"\1", line)
-    line = re.sub(rf"({sign}\s*)+(?={sign})", "", line)
-    return line.strip(f" {separator.strip()}")
+    ends = rf"{re.escape(sign)}|[.!?]" if sign else "[.!?]"
+    line = re.sub(rf"(?<!\s)\s+(?={ends})", "", line)  # begins at the first of several blanks only, so it is linear
+    if sign:
+        parts = line.split(sign)
+        line = sign.join([part for part in parts[:-1] if part.strip()] + parts[-1:])
+    return line.strip(f" {sign}")
 
 
 def _joined_lines(text: str, separator: str) -> str:

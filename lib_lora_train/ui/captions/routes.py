@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, Response
 
 from ...captions.caption_file import used_line
@@ -46,6 +50,7 @@ from .requests import (
 from .tagging_job import taggers_dir
 
 _PREVIEWS = 60
+_PATTERNS_AT_ONCE = 3
 _PAGE = 400
 
 
@@ -112,19 +117,27 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
 
 
 def _register_editing(router: APIRouter, find: Find) -> None:
-    def apply(request: OperationRequest) -> Response:
-        return edit(find, request, lambda editor: editor.apply(
-            operation_of(request.operation), numbers_in(editor, request.numbers, request.filter),
-            request.activation_tag))
+    patterns = ThreadPoolExecutor(_PATTERNS_AT_ONCE, thread_name_prefix="train-lora-pattern")
 
-    def preview(request: OperationRequest) -> Response:
+    async def in_a_thread(request: OperationRequest, act: Callable[[], Response]) -> Response:
+        """A pattern may take seconds, so it waits in threads of its own, not in those that all requests share."""
+        if str(request.operation.get("kind")).startswith("regex"):
+            return await asyncio.get_running_loop().run_in_executor(patterns, act)
+        return await run_in_threadpool(act)
+
+    async def apply(request: OperationRequest) -> Response:
+        return await in_a_thread(request, lambda: edit(find, request, lambda editor: editor.apply(
+            operation_of(request.operation), numbers_in(editor, request.numbers, request.filter),
+            request.activation_tag)))
+
+    async def preview(request: OperationRequest) -> Response:
         def look(session: Session) -> dict[str, Any]:
             found = session.editor.preview(operation_of(request.operation),
                                            numbers_in(session.editor, request.numbers, request.filter),
                                            request.activation_tag)
             return {"captions": len(found), "previews": [dataclasses.asdict(item) for item in found[:_PREVIEWS]]}
 
-        return told(find, request, look)
+        return await in_a_thread(request, lambda: told(find, request, look))
 
     def text(request: TextRequest) -> Response:
         return edit(find, request, lambda editor: set_text(editor, request))
