@@ -9,9 +9,15 @@ from typing import Any
 
 import gradio as gr
 
+from .page_modules import main_module
+
 TITLE = "Train LoRA"
 ELEMENT = "train_lora"
 READER = "train_lora_txt2img"
+_HAND_OVER = """(...values) => {{
+    document.dispatchEvent(new CustomEvent("train-lora-txt2img", {{detail: {{names: {names}, values}}}}));
+    return [];
+}}"""
 
 
 def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = ()) -> gr.Blocks:
@@ -25,12 +31,12 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limit
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"
     else:
-        content = _limits(limits) + '<div id="train_lora_root">Loading …</div>'
+        content = _limits(limits) + f'<div id="train_lora_root" data-modules="{main_module()}">Loading …</div>'
     with gr.Blocks(analytics_enabled=False) as tab:
         gr.HTML(content, elem_id="train_lora_frame")
         if txt2img:
             reader = gr.Button("txt2img", elem_id=READER)
-            reader.click(None, _js=f"(...values) => TrainLora.takeTxt2img({json.dumps(list(txt2img))}, values)",
+            reader.click(None, _js=_HAND_OVER.format(names=json.dumps(list(txt2img))),
                          inputs=list(txt2img.values()), outputs=None, show_progress=False)
     return tab
 

@@ -1,0 +1,43 @@
+"""The page's JavaScript modules: served under a path that changes with them, so that no browser keeps an old one."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from ..environment.folders import EXTENSION_FOLDER
+from .access import file_inside
+from .services import Services
+
+MODULES = EXTENSION_FOLDER / "javascript" / "modules"
+MAIN = "main.js"
+_FOR_EVER = "private, max-age=31536000, immutable"
+
+
+@functools.cache
+def modules_version() -> str:
+    """A name for what the modules hold, the same for as long as this process lives."""
+    digest = hashlib.sha256()
+    for file in sorted(MODULES.rglob("*.js")):
+        digest.update(file.relative_to(MODULES).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def main_module() -> str:
+    """Where the page finds the first module, relative to the webui's own address."""
+    return f"./train-lora/js/{modules_version()}/{MAIN}"
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/js/<version>/<path>``."""
+
+    def module(version: str, path: str) -> Response:
+        if version != modules_version() or not path.endswith(".js"):
+            return Response("This page is of another version of the extension. Reload it.", 404)
+        return FileResponse(file_inside(MODULES, path), media_type="text/javascript",
+                            headers={"Cache-Control": _FOR_EVER})
+
+    router.add_api_route("/js/{version}/{path:path}", module, methods=["GET"], response_model=None)
