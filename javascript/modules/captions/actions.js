@@ -1,185 +1,184 @@
 /** The bar of actions on captions: what to do, with which tags, on which pictures. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
-    const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
-    const ORDERS = {activation: "activation tag first", count: "most frequent first", confidence: "surest first",
-        alphabet: "by alphabet"};
-    const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
+import {fill, h, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button as makeButton} from "../core/parts.js";
+import {tagInput} from "./complete.js";
+import {captionPreview} from "./dialogs.js";
 
-    /** @param {string} label @param {Record<string, string>} choices @param {() => void} [changed] */
-    function select(label, choices, changed = () => {}) {
-        return h("select", {class: "tl-input tl-select", "aria-label": label, on: {change: changed}},
-            Object.entries(choices).map(([value, words]) => h("option", {value}, words)));
+const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
+const ORDERS = {activation: "activation tag first", count: "most frequent first", confidence: "surest first",
+    alphabet: "by alphabet"};
+const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
+
+/** @param {string} label @param {Record<string, string>} choices @param {() => void} [changed] */
+function select(label, choices, changed = () => {}) {
+    return h("select", {class: "tl-input tl-select", "aria-label": label, on: {change: changed}},
+        Object.entries(choices).map(([value, words]) => h("option", {value}, words)));
+}
+
+const split = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
+
+export class CaptionActions {
+    /** @param {any} set the TL.CaptionSet */
+    constructor(set) {
+        this.set = set;
+        this.onSelected = null;
+        this.verb = "add";
+        this.makeFields();
+        this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
+            remove: ["Remove", [this.tags.element]],
+            replace: ["Replace or merge", [this.tags.element, this.word("by"), this.replacement.element]],
+            pattern: ["Pattern", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
+            sort: ["Sort", [this.order]], dedupe: ["Remove repetitions", []],
+            pictures: ["Pictures", [this.what, this.folder]]};
+        this.build();
+        for (const name of ["view", "selection", "opened"]) set.when(name, () => this.refresh());
+        set.when("busy", (busy) => this.element.classList.toggle("tl-busy", busy));
+        this.choose("add");
     }
 
-    const split = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
-
-    class CaptionActions {
-        /** @param {any} set the TL.CaptionSet */
-        constructor(set) {
-            this.set = set;
-            this.onSelected = null;
-            this.verb = "add";
-            this.makeFields();
-            this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
-                remove: ["Remove", [this.tags.element]],
-                replace: ["Replace or merge", [this.tags.element, this.word("by"), this.replacement.element]],
-                pattern: ["Pattern", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
-                sort: ["Sort", [this.order]], dedupe: ["Remove repetitions", []],
-                pictures: ["Pictures", [this.what, this.folder]]};
-            this.build();
-            for (const name of ["view", "selection", "opened"]) set.when(name, () => this.refresh());
-            set.when("busy", (busy) => this.element.classList.toggle("tl-busy", busy));
-            this.choose("add");
-        }
-
-        makeFields() {
-            const go = () => this.go();
-            const {set} = this;
-            this.tags = TL.tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
-                id: "tl_action_tags"});
-            this.after = TL.tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
-            this.replacement = TL.tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them", several: true, enter: go});
-            this.place = select("Where", PLACES, () => this.refresh());
-            this.pattern = h("input", {type: "text", class: "tl-input tl-code", placeholder: "regular expression",
-                "aria-label": "Regular expression", spellcheck: "false"});
-            this.becomes = h("input", {type: "text", class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
-                "aria-label": "What it becomes", spellcheck: "false"});
-            this.within = select("Where the pattern is looked for", {regex_tag: "in each tag", regex_caption: "in the whole caption"});
-            this.ignoreCase = this.check("any case");
-            this.order = select("Order", ORDERS);
-            this.what = select("What to do with the pictures", PICTURES, () => this.refresh());
-            this.folder = h("input", {type: "text", class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
-                "aria-label": "Folder", list: "tl_caption_folders", spellcheck: "false"});
-            for (const box of [this.pattern, this.becomes, this.folder]) {
-                box.addEventListener("keydown", (event) => event.key === "Enter" && go());
-            }
-        }
-
-        word(text) {
-            return h("span", {class: "tl-action-word"}, text);
-        }
-
-        check(label) {
-            return h("label", {class: "tl-tick"}, h("input", {type: "checkbox"}), label);
-        }
-
-        build() {
-            this.tabs = h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"},
-                Object.entries(this.verbs).map(([verb, [label]]) => h("button", {type: "button", role: "radio",
-                    data: {verb}, "aria-checked": "false", on: {click: () => this.choose(verb)}}, label)));
-            this.fields = h("div", {class: "tl-action-fields"});
-            this.prose = this.check("in prose too");
-            this.whom = h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"},
-                ["shown", "selected"].map((who) => h("button", {type: "button", role: "radio", data: {who}, "aria-checked": "false",
-                    on: {click: () => {
-                        this.onSelected = who === "selected";
-                        this.refresh();
-                    }}}, "")));
-            this.previewButton = TL.button("Preview", {click: () => this.preview()});
-            this.goButton = TL.button("Add", {kind: "primary", id: "tl_caption_go", click: () => this.go()});
-            this.folders = h("datalist", {id: "tl_caption_folders"});
-            this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
-                h("div", {class: "tl-action-line tl-action-top"}, this.tabs, this.whom),
-                h("div", {class: "tl-action-line"}, this.fields, this.prose,
-                    h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
-        }
-
-        choose(verb) {
-            this.verb = verb;
-            for (const button of this.tabs.children) button.setAttribute("aria-checked", String(button.dataset.verb === verb));
-            fill(this.fields, this.verbs[verb][1]);
-            this.refresh();
-        }
-
-        /** Acts on the selection where several are chosen, else on all that are shown, unless the user said otherwise. */
-        get selectedOnly() {
-            const {size} = this.set.selected;
-            if (this.verb === "pictures") return true;
-            return size > 0 && (this.onSelected === null ? size > 1 : this.onSelected);
-        }
-
-        get count() {
-            return this.selectedOnly ? this.set.selected.size : this.set.numbers.length;
-        }
-
-        refresh() {
-            const {set} = this;
-            const pictures = this.verb === "pictures";
-            if (!set.selected.size) this.onSelected = null;
-            this.after.element.hidden = this.place.value !== "after";
-            this.folder.hidden = this.what.value === "delete";
-            this.prose.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
-                || (this.verb === "pattern" && this.within.value === "regex_caption");
-            this.previewButton.hidden = pictures;
-            for (const button of this.whom.children) {
-                const selected = button.dataset.who === "selected";
-                const size = selected ? set.selected.size : set.numbers.length;
-                setText(button, selected ? `${format.number(size)} selected` : `all ${format.number(size)} shown`);
-                button.disabled = selected ? !size : pictures;
-                button.setAttribute("aria-checked", String(selected === this.selectedOnly));
-            }
-            setText(this.goButton.querySelector(".tl-button-label"), this.goWords());
-            this.goButton.disabled = !set.isOpen || !this.count;
-            this.previewButton.disabled = this.goButton.disabled;
-            if (set.about && set.about.folders) {
-                fill(this.folders, set.about.folders.map(({path}) => h("option", {value: path})));
-            }
-        }
-
-        goWords(count = this.count) {
-            const things = format.plural(count, this.verb === "pictures" ? "picture" : "caption");
-            if (this.verb === "pictures" && !count) return "Choose pictures first";
-            const verb = this.verb === "pictures" ? PICTURES[this.what.value] : this.verbs[this.verb][0];
-            const of = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""}[this.verb];
-            return `${{Pattern: "Use", "Replace or merge": "Replace"}[verb] || verb} ${of} ${things}`.replace("  ", " ");
-        }
-
-        operation() {
-            const include_prose = this.prose.firstChild.checked;
-            const tags = split(this.tags.input.value);
-            switch (this.verb) {
-            case "add": return {kind: "add", tags, place: this.place.value, after: this.after.input.value, include_prose};
-            case "remove": return {kind: "remove", tags, include_prose};
-            case "replace": return {kind: "replace", tags, replacement: this.replacement.input.value, include_prose};
-            case "pattern": return {kind: this.within.value, pattern: this.pattern.value, replacement: this.becomes.value,
-                ignore_case: this.ignoreCase.firstChild.checked, include_prose};
-            case "sort": return {kind: "sort", order: this.order.value};
-            default: return {kind: "dedupe"};
-            }
-        }
-
-        request() {
-            return {...this.set.target(this.selectedOnly), operation: this.operation(), activation_tag: this.set.activationTag};
-        }
-
-        async go() {
-            if (this.goButton.disabled) return;
-            if (this.verb === "pictures") {
-                await this.goPictures();
-                return;
-            }
-            const outcome = await this.set.edit("apply", this.request());
-            if (outcome && ["add", "remove", "replace"].includes(this.verb) && outcome.changed.length) {
-                this.tags.input.value = "";
-                this.replacement.input.value = "";
-            }
-        }
-
-        async goPictures() {
-            const numbers = [...this.set.selected];
-            const body = this.what.value === "delete" ? {numbers} : {numbers, target: this.folder.value};
-            await this.set.edit(this.what.value, body);
-        }
-
-        async preview() {
-            const answer = await this.set.ask("preview", this.request()).catch(() => null);
-            if (answer) TL.captionPreview(this.set, answer, this.goWords(answer.captions), () => this.go());
+    makeFields() {
+        const go = () => this.go();
+        const {set} = this;
+        this.tags = tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
+            id: "tl_action_tags"});
+        this.after = tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
+        this.replacement = tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them", several: true, enter: go});
+        this.place = select("Where", PLACES, () => this.refresh());
+        this.pattern = h("input", {type: "text", class: "tl-input tl-code", placeholder: "regular expression",
+            "aria-label": "Regular expression", spellcheck: "false"});
+        this.becomes = h("input", {type: "text", class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
+            "aria-label": "What it becomes", spellcheck: "false"});
+        this.within = select("Where the pattern is looked for", {regex_tag: "in each tag", regex_caption: "in the whole caption"});
+        this.ignoreCase = this.check("any case");
+        this.order = select("Order", ORDERS);
+        this.what = select("What to do with the pictures", PICTURES, () => this.refresh());
+        this.folder = h("input", {type: "text", class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
+            "aria-label": "Folder", list: "tl_caption_folders", spellcheck: "false"});
+        for (const box of [this.pattern, this.becomes, this.folder]) {
+            box.addEventListener("keydown", (event) => event.key === "Enter" && go());
         }
     }
 
-    TL.CaptionActions = CaptionActions;
-})();
+    word(text) {
+        return h("span", {class: "tl-action-word"}, text);
+    }
+
+    check(label) {
+        return h("label", {class: "tl-tick"}, h("input", {type: "checkbox"}), label);
+    }
+
+    build() {
+        this.tabs = h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"},
+            Object.entries(this.verbs).map(([verb, [label]]) => h("button", {type: "button", role: "radio",
+                data: {verb}, "aria-checked": "false", on: {click: () => this.choose(verb)}}, label)));
+        this.fields = h("div", {class: "tl-action-fields"});
+        this.prose = this.check("in prose too");
+        this.whom = h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"},
+            ["shown", "selected"].map((who) => h("button", {type: "button", role: "radio", data: {who}, "aria-checked": "false",
+                on: {click: () => {
+                    this.onSelected = who === "selected";
+                    this.refresh();
+                }}}, "")));
+        this.previewButton = makeButton("Preview", {click: () => this.preview()});
+        this.goButton = makeButton("Add", {kind: "primary", id: "tl_caption_go", click: () => this.go()});
+        this.folders = h("datalist", {id: "tl_caption_folders"});
+        this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
+            h("div", {class: "tl-action-line tl-action-top"}, this.tabs, this.whom),
+            h("div", {class: "tl-action-line"}, this.fields, this.prose,
+                h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
+    }
+
+    choose(verb) {
+        this.verb = verb;
+        for (const button of this.tabs.children) button.setAttribute("aria-checked", String(button.dataset.verb === verb));
+        fill(this.fields, this.verbs[verb][1]);
+        this.refresh();
+    }
+
+    /** Acts on the selection where several are chosen, else on all that are shown, unless the user said otherwise. */
+    get selectedOnly() {
+        const {size} = this.set.selected;
+        if (this.verb === "pictures") return true;
+        return size > 0 && (this.onSelected === null ? size > 1 : this.onSelected);
+    }
+
+    get count() {
+        return this.selectedOnly ? this.set.selected.size : this.set.numbers.length;
+    }
+
+    refresh() {
+        const {set} = this;
+        const pictures = this.verb === "pictures";
+        if (!set.selected.size) this.onSelected = null;
+        this.after.element.hidden = this.place.value !== "after";
+        this.folder.hidden = this.what.value === "delete";
+        this.prose.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
+            || (this.verb === "pattern" && this.within.value === "regex_caption");
+        this.previewButton.hidden = pictures;
+        for (const button of this.whom.children) {
+            const selected = button.dataset.who === "selected";
+            const size = selected ? set.selected.size : set.numbers.length;
+            setText(button, selected ? `${format.number(size)} selected` : `all ${format.number(size)} shown`);
+            button.disabled = selected ? !size : pictures;
+            button.setAttribute("aria-checked", String(selected === this.selectedOnly));
+        }
+        setText(this.goButton.querySelector(".tl-button-label"), this.goWords());
+        this.goButton.disabled = !set.isOpen || !this.count;
+        this.previewButton.disabled = this.goButton.disabled;
+        if (set.about && set.about.folders) {
+            fill(this.folders, set.about.folders.map(({path}) => h("option", {value: path})));
+        }
+    }
+
+    goWords(count = this.count) {
+        const things = format.plural(count, this.verb === "pictures" ? "picture" : "caption");
+        if (this.verb === "pictures" && !count) return "Choose pictures first";
+        const verb = this.verb === "pictures" ? PICTURES[this.what.value] : this.verbs[this.verb][0];
+        const of = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""}[this.verb];
+        return `${{Pattern: "Use", "Replace or merge": "Replace"}[verb] || verb} ${of} ${things}`.replace("  ", " ");
+    }
+
+    operation() {
+        const include_prose = this.prose.firstChild.checked;
+        const tags = split(this.tags.input.value);
+        switch (this.verb) {
+        case "add": return {kind: "add", tags, place: this.place.value, after: this.after.input.value, include_prose};
+        case "remove": return {kind: "remove", tags, include_prose};
+        case "replace": return {kind: "replace", tags, replacement: this.replacement.input.value, include_prose};
+        case "pattern": return {kind: this.within.value, pattern: this.pattern.value, replacement: this.becomes.value,
+            ignore_case: this.ignoreCase.firstChild.checked, include_prose};
+        case "sort": return {kind: "sort", order: this.order.value};
+        default: return {kind: "dedupe"};
+        }
+    }
+
+    request() {
+        return {...this.set.target(this.selectedOnly), operation: this.operation(), activation_tag: this.set.activationTag};
+    }
+
+    async go() {
+        if (this.goButton.disabled) return;
+        if (this.verb === "pictures") {
+            await this.goPictures();
+            return;
+        }
+        const outcome = await this.set.edit("apply", this.request());
+        if (outcome && ["add", "remove", "replace"].includes(this.verb) && outcome.changed.length) {
+            this.tags.input.value = "";
+            this.replacement.input.value = "";
+        }
+    }
+
+    async goPictures() {
+        const numbers = [...this.set.selected];
+        const body = this.what.value === "delete" ? {numbers} : {numbers, target: this.folder.value};
+        await this.set.edit(this.what.value, body);
+    }
+
+    async preview() {
+        const answer = await this.set.ask("preview", this.request()).catch(() => null);
+        if (answer) captionPreview(this.set, answer, this.goWords(answer.captions), () => this.go());
+    }
+}

@@ -1,292 +1,301 @@
 /** The sub-tab "Captions": a folder, its pictures and tags, and everything that can be done to them. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
-    const FOLDER = "dataset.train_data_dir";
-    const TAG = "dataset.activation_tag";
-    const VIEWS = {pictures: "Pictures", doctor: "Doctor", consolidate: "Consolidate", doubtful: "Doubtful tags", tagger: "Tagger"};
-    const SORTS = {name: "by name", newest: "newest first", tags: "fewest tags first", "-tags": "most tags first",
-        size: "smallest first", "-size": "largest first", caption: "by caption"};
+import {emit, fill, h, on, setText, store} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button as makeButton, emptyState, icon} from "../core/parts.js";
+import {currentTab, inSight, registerTab} from "../core/shell.js";
+import {form} from "../train/form.js";
+import {CaptionActions} from "./actions.js";
+import {captionConflict, captionHelp, captionHistory, captionKeys} from "./dialogs.js";
+import {DoctorPanel} from "./doctor.js";
+import {CAPTION_SIZES, CaptionGrid} from "./grid.js";
+import {ConsolidatePanel, DoubtfulPanel} from "./knowledge.js";
+import {CaptionPicture} from "./picture.js";
+import {CaptionSet} from "./set.js";
+import {TagList, tagInFilter} from "./tag_list.js";
 
-    class CaptionsTab {
-        /** @param {HTMLElement} panel */
-        constructor(panel) {
-            const set = this.set = new TL.CaptionSet();
-            this.panel = panel;
-            this.view = "pictures";
-            const setFilter = (text) => this.setFilter(text);
-            this.picture = new TL.CaptionPicture(set, setFilter);
-            this.grid = new TL.CaptionGrid(set, {open: () => this.picture.focus(), remove: () => this.remove()});
-            this.tagList = new TL.TagList(set, setFilter);
-            this.actions = new TL.CaptionActions(set);
-            this.views = {doctor: new TL.DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers), tagger: () => this.showView("tagger")}),
-                consolidate: new TL.ConsolidatePanel(set), doubtful: new TL.DoubtfulPanel(set)};
-            this.build();
-            this.listen();
-        }
+const FOLDER = "dataset.train_data_dir";
+const TAG = "dataset.activation_tag";
+const VIEWS = {pictures: "Pictures", doctor: "Doctor", consolidate: "Consolidate", doubtful: "Doubtful tags", tagger: "Tagger"};
+const SORTS = {name: "by name", newest: "newest first", tags: "fewest tags first", "-tags": "most tags first",
+    size: "smallest first", "-size": "largest first", caption: "by caption"};
 
-        build() {
-            this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false", autocomplete: "off",
-                placeholder: "Folder with your pictures", list: "tl_dataset_folders", value: TL.form.get(FOLDER) || "",
-                "aria-label": "Folder with your pictures", on: {keydown: (event) => event.key === "Enter" && this.open()}});
-            this.tag = h("input", {type: "text", class: "tl-input", spellcheck: "false", placeholder: "none yet", value: TL.form.get(TAG) || "",
-                id: "tl_captions_tag", on: {change: () => TL.form.set(TAG, this.tag.value.trim())}});
-            this.openButton = TL.button("Open", {kind: "primary", id: "tl_captions_open", click: () => this.open()});
-            this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
-            this.mind = h("div", {class: "tl-activation", hidden: true});
-            this.intro = TL.emptyState("Tags make or break a LoRA", "Open the folder with your pictures. Captions are .txt files beside " +
-                "them; every change is saved at once, and everything can be undone, tomorrow as well.");
-            this.intro.classList.add("tl-capintro");
-            this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.columns(), this.actions.element);
-            fill(this.panel, h("div", {class: "tl-capopen"}, this.folder, h("label", {class: "tl-captag", for: "tl_captions_tag"},
-                h("span", {class: "tl-label"}, "Activation tag"), this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
-        }
-
-        toolbar() {
-            this.tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"},
-                Object.entries(VIEWS).map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
-                    "aria-selected": String(view === "pictures"), on: {click: () => this.showView(view)}}, words)));
-            this.undo = TL.button("Undo", {small: true, id: "tl_captions_undo", click: () => this.set.undo()});
-            this.redo = TL.button("Redo", {small: true, id: "tl_captions_redo", click: () => this.set.redo()});
-            return h("div", {class: "tl-captoolbar"}, this.tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
-                TL.button("History", {small: true, kind: "quiet", click: () => TL.captionHistory(this.set)}),
-                TL.button("Keys", {small: true, kind: "quiet", click: () => TL.captionKeys()})));
-        }
-
-        filterBar() {
-            this.filter = h("input", {type: "search", class: "tl-input tl-filter", id: "tl_captions_filter", spellcheck: "false",
-                autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /", "aria-label": "Filter",
-                "aria-describedby": "tl_captions_filter_problem",
-                on: {input: () => this.set.setFilter(this.filter.value), keydown: (event) => this.onFilterKey(event)}});
-            this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem", "aria-live": "polite", hidden: true});
-            this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
-            this.sort = h("select", {class: "tl-input tl-select", "aria-label": "Order", value: this.set.sort,
-                on: {change: () => this.set.setSort(this.sort.value)}},
-            Object.entries(SORTS).map(([value, words]) => h("option", {value}, words)));
-            this.sort.value = this.set.sort;
-            this.size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the pictures",
-                on: {change: () => this.grid.setSize(this.size.value)}}, TL.CAPTION_SIZES.map((size) => h("option", {value: size}, size)));
-            this.size.value = TL.store.get("captions.size", "medium");
-            this.onOff = h("p", {class: "tl-hint", hidden: true});
-            return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, TL.button("How to filter",
-                {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
-            this.filterProblem, h("div", {class: "tl-capline"}, this.count, this.sort, this.size), this.onOff);
-        }
-
-        columns() {
-            const tagger = h("div", {class: "tl-advice"}, h("div", {id: "tl-tagging-slot"}));
-            this.pages = {pictures: this.grid.element,
-                doctor: this.views.doctor.element, consolidate: this.views.consolidate.element,
-                doubtful: this.views.doubtful.element, tagger};
-            this.side = h("div", {class: "tl-capside"}, this.tagList.element);
-            this.bar = this.filterBar();
-            this.middle = h("div", {class: "tl-capmiddle"}, this.bar, Object.values(this.pages));
-            this.grid3 = h("div", {class: "tl-capcolumns"}, this.side, this.middle, this.picture.element);
-            for (const [view, page] of Object.entries(this.pages)) page.hidden = view !== "pictures";
-            return this.grid3;
-        }
-
-        listen() {
-            const {set} = this;
-            set.when("view", () => this.refresh());
-            set.when("busy", (busy) => this.panel.classList.toggle("tl-busy", busy));
-            set.when("problem", (problem) => this.showProblem(problem));
-            set.when("conflict", (conflict) => TL.captionConflict(set, conflict));
-            set.when("edited", () => {
-                this.changed = true;
-                this.reloadView();
-            });
-            TL.on("mounted", () => document.getElementById("tl-tab-train").addEventListener("click", () => this.lookAgain()));
-            this.panel.addEventListener("keydown", (event) => this.onKey(event));
-            window.addEventListener("focus", () => TL.currentTab() === "captions" && TL.inSight() && set.refresh());
-            TL.on("captions-changed", () => set.refresh({tagged: true}));
-            TL.on("setting", ({keys}) => {
-                if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = TL.form.get(FOLDER) || "";
-                if (keys.includes(TAG)) {
-                    if (document.activeElement !== this.tag) this.tag.value = TL.form.get(TAG) || "";
-                    this.checkActivation();
-                }
-            });
-        }
-
-        /** The Train tab shows captions too: it looks anew when it is turned to after an edit. */
-        lookAgain() {
-            if (this.changed && this.set.isOpen) TL.emit("look");
-            this.changed = false;
-        }
-
-        shown() {
-            const folder = TL.form.get(FOLDER) || "";
-            if (!this.set.isOpen && folder && !this.tried) this.open();
-            else if (this.set.isOpen && folder && this.folder.value === folder && this.opened !== folder) this.open();
-            else this.set.refresh();
-        }
-
-        async open() {
-            const folder = this.folder.value.trim();
-            this.tried = true;
-            setText(this.problem, "");
-            if (!folder) {
-                setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
-                return;
-            }
-            this.openButton.disabled = true;
-            try {
-                await this.set.open(folder);
-                this.opened = folder;
-                if (TL.form.get(FOLDER) !== folder) TL.form.set(FOLDER, folder);
-                this.intro.hidden = true;
-                this.openButton.classList.replace("tl-primary", "tl-secondary");
-                this.work.hidden = false;
-                this.filter.value = this.set.filter;
-                this.grid.relayout();
-                this.reloadView();
-            } catch (error) {
-                setText(this.problem, [error.message, ...(error.problems || [])].filter((text, at, all) => all.indexOf(text) === at)
-                    .join(" "));
-            }
-            this.openButton.disabled = false;
-        }
-
-        refresh() {
-            const {set} = this;
-            const {about} = set;
-            const all = set.numbers.length === about.pictures;
-            const bare = set.shown.without_caption;
-            setText(this.count, `${all ? format.plural(about.pictures, "picture") : `${format.number(set.numbers.length)} of ` +
-                `${format.plural(about.pictures, "picture")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
-            for (const [button, label, word] of [[this.undo, about.undo, "Undo"], [this.redo, about.redo, "Redo"]]) {
-                button.disabled = !label;
-                button.title = label ? `${word}: ${label}` : `Nothing to ${word.toLowerCase()}`;
-            }
-            this.checkActivation();
-            this.tellOnOff();
-        }
-
-        async checkActivation() {
-            const tag = this.set.activationTag;
-            const key = `${tag}:${this.set.about ? this.set.about.revision : 0}`;
-            if (key === this.activationKey || !this.set.isOpen) return;
-            this.activationKey = key;
-            const {numbers} = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => ({numbers: []})) : {numbers: []};
-            this.mind.hidden = !numbers.length;
-            if (!numbers.length) return;
-            fill(this.mind, TL.icon("warning"), h("span", {}, `${tag} is not first in ${format.plural(numbers.length, "caption")}. ` +
-                "A caption without it makes it unreliable."), TL.button(numbers.length > 1 ? "Show them" : "Show it", {small: true, click: () => this.showNumbers(numbers)}),
-            TL.button("Put it first", {small: true, kind: "primary", click: () => this.set.edit("apply", {numbers,
-                operation: {kind: "add", tags: [tag], place: "first", include_prose: true}, activation_tag: tag})}));
-        }
-
-        /** A filter that is one tag is an element that should be shown with and without. */
-        async tellOnOff() {
-            const tag = this.set.filter.trim().replace(/^"(.*)"$/, "$1");
-            const one = this.set.tags.find(([name]) => TL.tagInFilter(name) === this.set.filter.trim());
-            this.onOff.hidden = !one;
-            if (!one) return;
-            const found = await this.set.ask("on-off", {tag}, {quiet: true}).catch(() => null);
-            if (found) fill(this.onOff, TL.icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
-        }
-
-        showProblem(problem) {
-            this.filterProblem.hidden = !problem;
-            this.filter.classList.toggle("tl-wrong", Boolean(problem));
-            if (problem) this.onOff.hidden = true;
-            if (!problem) return;
-            const {text, start, end} = problem;
-            const typed = this.filter.value;
-            fill(this.filterProblem, h("code", {}, typed.slice(0, start), h("mark", {}, typed.slice(start, end) || " "), typed.slice(end)),
-                h("span", {}, text));
-        }
-
-        setFilter(text) {
-            this.filter.value = text;
-            this.set.setFilter(text, true);
-        }
-
-        /** Pictures that no filter describes are selected and brought to the front. */
-        showNumbers(numbers) {
-            this.showView("pictures");
-            this.setFilter("");
-            this.set.select(numbers);
-            this.grid.reveal(numbers[0]);
-            this.grid.element.focus({preventScroll: true});
-        }
-
-        showView(view) {
-            this.view = view;
-            for (const button of this.tabs.children) button.setAttribute("aria-selected", String(button.dataset.view === view));
-            for (const [name, page] of Object.entries(this.pages)) page.hidden = name !== view;
-            this.bar.hidden = view !== "pictures";
-            this.side.hidden = view !== "pictures";
-            this.actions.element.hidden = view !== "pictures";
-            this.grid3.classList.toggle("tl-wide-middle", view !== "pictures");
-            if (view === "pictures") this.grid.relayout();
-            this.reloadView();
-        }
-
-        reloadView() {
-            if (!this.set.isOpen) return;
-            if (this.view === "doctor") this.views.doctor.load();
-            else if (this.view in this.views && !this.panel.classList.contains("tl-busy")) this.views[this.view].load();
-        }
-
-        async remove() {
-            const numbers = this.set.selected.size ? [...this.set.selected] : this.set.current === null ? [] : [this.set.current];
-            if (!numbers.length) return;
-            const at = this.set.numbers.indexOf(numbers[0]);
-            await this.set.edit("delete", {numbers});
-            const next = this.set.numbers[Math.min(at, this.set.numbers.length - 1)];
-            if (next !== undefined && this.set.current === null) this.set.choose(next);
-        }
-
-        onFilterKey(event) {
-            if (event.key === "Escape" && this.filter.value) {
-                this.setFilter("");
-            } else if (event.key === "Enter" || event.key === "ArrowDown" || event.key === "Escape") {
-                this.grid.element.focus({preventScroll: true});
-                if (this.set.current === null) this.grid.move(0);
-            } else {
-                return;
-            }
-            event.preventDefault();
-            event.stopPropagation();
-        }
-
-        onKey(event) {
-            const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
-            const control = event.ctrlKey || event.metaKey;
-            const key = event.key.toLowerCase();
-            if (control && !typing && key === "z") {
-                if (event.shiftKey) this.set.redo();
-                else this.set.undo();
-            } else if (control && !typing && key === "y") {
-                this.set.redo();
-            } else if (event.key === "/" && !typing) {
-                if (this.view !== "pictures") this.showView("pictures");
-                this.filter.focus();
-                this.filter.select();
-            } else if (event.key === "Escape" && this.picture.element.contains(event.target)) {
-                this.grid.element.focus({preventScroll: true});
-            } else {
-                return;
-            }
-            event.preventDefault();
-        }
-
-        explain() {
-            const rows = [["red boots AND NOT solo", "tags; also OR and brackets, a comma means AND"], ["*hair, b?y", "* for any letters, ? for one"],
-                ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
-                ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75", "how many the caption has"],
-                ["bucket:512x768", "trained at this size"], ["folder:10_*, name:IMG*", "where it lies, what it is called"]];
-            TL.captionHelp("How to filter", rows);
-        }
+class CaptionsTab {
+    /** @param {HTMLElement} panel */
+    constructor(panel) {
+        const set = this.set = new CaptionSet();
+        this.panel = panel;
+        this.view = "pictures";
+        const setFilter = (text) => this.setFilter(text);
+        this.picture = new CaptionPicture(set, setFilter);
+        this.grid = new CaptionGrid(set, {open: () => this.picture.focus(), remove: () => this.remove()});
+        this.tagList = new TagList(set, setFilter);
+        this.actions = new CaptionActions(set);
+        this.views = {doctor: new DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers), tagger: () => this.showView("tagger")}),
+            consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
+        this.build();
+        this.listen();
     }
 
-    /** @type {CaptionsTab|null} */
-    let tab = null;
-    TL.registerTab({id: "captions", title: "Captions", order: 10, build: (panel) => {
-        tab = new CaptionsTab(panel);
-    }, shown: () => tab && tab.shown()});
-})();
+    build() {
+        this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false", autocomplete: "off",
+            placeholder: "Folder with your pictures", list: "tl_dataset_folders", value: form.get(FOLDER) || "",
+            "aria-label": "Folder with your pictures", on: {keydown: (event) => event.key === "Enter" && this.open()}});
+        this.tag = h("input", {type: "text", class: "tl-input", spellcheck: "false", placeholder: "none yet", value: form.get(TAG) || "",
+            id: "tl_captions_tag", on: {change: () => form.set(TAG, this.tag.value.trim())}});
+        this.openButton = makeButton("Open", {kind: "primary", id: "tl_captions_open", click: () => this.open()});
+        this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
+        this.mind = h("div", {class: "tl-activation", hidden: true});
+        this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your pictures. Captions are .txt files beside " +
+            "them; every change is saved at once, and everything can be undone, tomorrow as well.");
+        this.intro.classList.add("tl-capintro");
+        this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.columns(), this.actions.element);
+        fill(this.panel, h("div", {class: "tl-capopen"}, this.folder, h("label", {class: "tl-captag", for: "tl_captions_tag"},
+            h("span", {class: "tl-label"}, "Activation tag"), this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
+    }
+
+    toolbar() {
+        this.tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"},
+            Object.entries(VIEWS).map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
+                "aria-selected": String(view === "pictures"), on: {click: () => this.showView(view)}}, words)));
+        this.undo = makeButton("Undo", {small: true, id: "tl_captions_undo", click: () => this.set.undo()});
+        this.redo = makeButton("Redo", {small: true, id: "tl_captions_redo", click: () => this.set.redo()});
+        return h("div", {class: "tl-captoolbar"}, this.tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
+            makeButton("History", {small: true, kind: "quiet", click: () => captionHistory(this.set)}),
+            makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
+    }
+
+    filterBar() {
+        this.filter = h("input", {type: "search", class: "tl-input tl-filter", id: "tl_captions_filter", spellcheck: "false",
+            autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /", "aria-label": "Filter",
+            "aria-describedby": "tl_captions_filter_problem",
+            on: {input: () => this.set.setFilter(this.filter.value), keydown: (event) => this.onFilterKey(event)}});
+        this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem", "aria-live": "polite", hidden: true});
+        this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
+        this.sort = h("select", {class: "tl-input tl-select", "aria-label": "Order", value: this.set.sort,
+            on: {change: () => this.set.setSort(this.sort.value)}},
+        Object.entries(SORTS).map(([value, words]) => h("option", {value}, words)));
+        this.sort.value = this.set.sort;
+        this.size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the pictures",
+            on: {change: () => this.grid.setSize(this.size.value)}}, CAPTION_SIZES.map((size) => h("option", {value: size}, size)));
+        this.size.value = store.get("captions.size", "medium");
+        this.onOff = h("p", {class: "tl-hint", hidden: true});
+        return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, makeButton("How to filter",
+            {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
+        this.filterProblem, h("div", {class: "tl-capline"}, this.count, this.sort, this.size), this.onOff);
+    }
+
+    columns() {
+        const tagger = h("div", {class: "tl-advice"}, h("div", {id: "tl-tagging-slot"}));
+        this.pages = {pictures: this.grid.element,
+            doctor: this.views.doctor.element, consolidate: this.views.consolidate.element,
+            doubtful: this.views.doubtful.element, tagger};
+        this.side = h("div", {class: "tl-capside"}, this.tagList.element);
+        this.bar = this.filterBar();
+        this.middle = h("div", {class: "tl-capmiddle"}, this.bar, Object.values(this.pages));
+        this.grid3 = h("div", {class: "tl-capcolumns"}, this.side, this.middle, this.picture.element);
+        for (const [view, page] of Object.entries(this.pages)) page.hidden = view !== "pictures";
+        return this.grid3;
+    }
+
+    listen() {
+        const {set} = this;
+        set.when("view", () => this.refresh());
+        set.when("busy", (busy) => this.panel.classList.toggle("tl-busy", busy));
+        set.when("problem", (problem) => this.showProblem(problem));
+        set.when("conflict", (conflict) => captionConflict(set, conflict));
+        set.when("edited", () => {
+            this.changed = true;
+            this.reloadView();
+        });
+        on("mounted", () => document.getElementById("tl-tab-train").addEventListener("click", () => this.lookAgain()));
+        this.panel.addEventListener("keydown", (event) => this.onKey(event));
+        window.addEventListener("focus", () => currentTab() === "captions" && inSight() && set.refresh());
+        on("captions-changed", () => set.refresh({tagged: true}));
+        on("setting", ({keys}) => {
+            if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = form.get(FOLDER) || "";
+            if (keys.includes(TAG)) {
+                if (document.activeElement !== this.tag) this.tag.value = form.get(TAG) || "";
+                this.checkActivation();
+            }
+        });
+    }
+
+    /** The Train tab shows captions too: it looks anew when it is turned to after an edit. */
+    lookAgain() {
+        if (this.changed && this.set.isOpen) emit("look");
+        this.changed = false;
+    }
+
+    shown() {
+        const folder = form.get(FOLDER) || "";
+        if (!this.set.isOpen && folder && !this.tried) this.open();
+        else if (this.set.isOpen && folder && this.folder.value === folder && this.opened !== folder) this.open();
+        else this.set.refresh();
+    }
+
+    async open() {
+        const folder = this.folder.value.trim();
+        this.tried = true;
+        setText(this.problem, "");
+        if (!folder) {
+            setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
+            return;
+        }
+        this.openButton.disabled = true;
+        try {
+            await this.set.open(folder);
+            this.opened = folder;
+            if (form.get(FOLDER) !== folder) form.set(FOLDER, folder);
+            this.intro.hidden = true;
+            this.openButton.classList.replace("tl-primary", "tl-secondary");
+            this.work.hidden = false;
+            this.filter.value = this.set.filter;
+            this.grid.relayout();
+            this.reloadView();
+        } catch (error) {
+            setText(this.problem, [error.message, ...(error.problems || [])].filter((text, at, all) => all.indexOf(text) === at)
+                .join(" "));
+        }
+        this.openButton.disabled = false;
+    }
+
+    refresh() {
+        const {set} = this;
+        const {about} = set;
+        const all = set.numbers.length === about.pictures;
+        const bare = set.shown.without_caption;
+        setText(this.count, `${all ? format.plural(about.pictures, "picture") : `${format.number(set.numbers.length)} of ` +
+            `${format.plural(about.pictures, "picture")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
+        for (const [button, label, word] of [[this.undo, about.undo, "Undo"], [this.redo, about.redo, "Redo"]]) {
+            button.disabled = !label;
+            button.title = label ? `${word}: ${label}` : `Nothing to ${word.toLowerCase()}`;
+        }
+        this.checkActivation();
+        this.tellOnOff();
+    }
+
+    async checkActivation() {
+        const tag = this.set.activationTag;
+        const key = `${tag}:${this.set.about ? this.set.about.revision : 0}`;
+        if (key === this.activationKey || !this.set.isOpen) return;
+        this.activationKey = key;
+        const {numbers} = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => ({numbers: []})) : {numbers: []};
+        this.mind.hidden = !numbers.length;
+        if (!numbers.length) return;
+        fill(this.mind, icon("warning"), h("span", {}, `${tag} is not first in ${format.plural(numbers.length, "caption")}. ` +
+            "A caption without it makes it unreliable."), makeButton(numbers.length > 1 ? "Show them" : "Show it", {small: true, click: () => this.showNumbers(numbers)}),
+        makeButton("Put it first", {small: true, kind: "primary", click: () => this.set.edit("apply", {numbers,
+            operation: {kind: "add", tags: [tag], place: "first", include_prose: true}, activation_tag: tag})}));
+    }
+
+    /** A filter that is one tag is an element that should be shown with and without. */
+    async tellOnOff() {
+        const tag = this.set.filter.trim().replace(/^"(.*)"$/, "$1");
+        const one = this.set.tags.find(([name]) => tagInFilter(name) === this.set.filter.trim());
+        this.onOff.hidden = !one;
+        if (!one) return;
+        const found = await this.set.ask("on-off", {tag}, {quiet: true}).catch(() => null);
+        if (found) fill(this.onOff, icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
+    }
+
+    showProblem(problem) {
+        this.filterProblem.hidden = !problem;
+        this.filter.classList.toggle("tl-wrong", Boolean(problem));
+        if (problem) this.onOff.hidden = true;
+        if (!problem) return;
+        const {text, start, end} = problem;
+        const typed = this.filter.value;
+        fill(this.filterProblem, h("code", {}, typed.slice(0, start), h("mark", {}, typed.slice(start, end) || " "), typed.slice(end)),
+            h("span", {}, text));
+    }
+
+    setFilter(text) {
+        this.filter.value = text;
+        this.set.setFilter(text, true);
+    }
+
+    /** Pictures that no filter describes are selected and brought to the front. */
+    showNumbers(numbers) {
+        this.showView("pictures");
+        this.setFilter("");
+        this.set.select(numbers);
+        this.grid.reveal(numbers[0]);
+        this.grid.element.focus({preventScroll: true});
+    }
+
+    showView(view) {
+        this.view = view;
+        for (const button of this.tabs.children) button.setAttribute("aria-selected", String(button.dataset.view === view));
+        for (const [name, page] of Object.entries(this.pages)) page.hidden = name !== view;
+        this.bar.hidden = view !== "pictures";
+        this.side.hidden = view !== "pictures";
+        this.actions.element.hidden = view !== "pictures";
+        this.grid3.classList.toggle("tl-wide-middle", view !== "pictures");
+        if (view === "pictures") this.grid.relayout();
+        this.reloadView();
+    }
+
+    reloadView() {
+        if (!this.set.isOpen) return;
+        if (this.view === "doctor") this.views.doctor.load();
+        else if (this.view in this.views && !this.panel.classList.contains("tl-busy")) this.views[this.view].load();
+    }
+
+    async remove() {
+        const numbers = this.set.selected.size ? [...this.set.selected] : this.set.current === null ? [] : [this.set.current];
+        if (!numbers.length) return;
+        const at = this.set.numbers.indexOf(numbers[0]);
+        await this.set.edit("delete", {numbers});
+        const next = this.set.numbers[Math.min(at, this.set.numbers.length - 1)];
+        if (next !== undefined && this.set.current === null) this.set.choose(next);
+    }
+
+    onFilterKey(event) {
+        if (event.key === "Escape" && this.filter.value) {
+            this.setFilter("");
+        } else if (event.key === "Enter" || event.key === "ArrowDown" || event.key === "Escape") {
+            this.grid.element.focus({preventScroll: true});
+            if (this.set.current === null) this.grid.move(0);
+        } else {
+            return;
+        }
+        event.preventDefault();
+        event.stopPropagation();
+    }
+
+    onKey(event) {
+        const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+        const control = event.ctrlKey || event.metaKey;
+        const key = event.key.toLowerCase();
+        if (control && !typing && key === "z") {
+            if (event.shiftKey) this.set.redo();
+            else this.set.undo();
+        } else if (control && !typing && key === "y") {
+            this.set.redo();
+        } else if (event.key === "/" && !typing) {
+            if (this.view !== "pictures") this.showView("pictures");
+            this.filter.focus();
+            this.filter.select();
+        } else if (event.key === "Escape" && this.picture.element.contains(event.target)) {
+            this.grid.element.focus({preventScroll: true});
+        } else {
+            return;
+        }
+        event.preventDefault();
+    }
+
+    explain() {
+        const rows = [["red boots AND NOT solo", "tags; also OR and brackets, a comma means AND"], ["*hair, b?y", "* for any letters, ? for one"],
+            ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
+            ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75", "how many the caption has"],
+            ["bucket:512x768", "trained at this size"], ["folder:10_*, name:IMG*", "where it lies, what it is called"]];
+        captionHelp("How to filter", rows);
+    }
+}
+
+/** @type {CaptionsTab|null} */
+let tab = null;
+registerTab({id: "captions", title: "Captions", order: 10, build: (panel) => {
+    tab = new CaptionsTab(panel);
+}, shown: () => tab && tab.shown()});

@@ -1,127 +1,124 @@
 /** A text box that offers tags as one types: the dataset's own, then the tagger's. Nothing is ever taken unasked. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill} = TL;
-    const MOST_HEIGHT = 264;
-    const GAP = 4;
+import {fill, h, later, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {root} from "../core/shell.js";
 
-    /**
-     * @param {any} set the TL.CaptionSet
-     * @param {{label: string, placeholder?: string, id?: string, several?: boolean, enter?: (text: string) => void}} options
-     *     several: tags are separated by commas, and the one at the cursor is completed
-     * @returns {{element: HTMLElement, input: HTMLInputElement}}
-     */
-    function tagInput(set, options) {
-        const list = h("ul", {class: "tl-complete", role: "listbox", id: TL.uniqueId("complete"), hidden: true,
-            "aria-label": "Tags that fit"});
-        const input = h("input", {type: "text", class: "tl-input", id: options.id, spellcheck: "false",
-            autocomplete: "off", placeholder: options.placeholder || "", "aria-label": options.label, role: "combobox",
-            "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
-        let chosen = -1;
-        let question = 0;
+const MOST_HEIGHT = 264;
+const GAP = 4;
 
-        const part = () => {
-            if (!options.several) return {start: 0, end: input.value.length, text: input.value};
-            const cursor = input.selectionStart ?? input.value.length;
-            const start = input.value.lastIndexOf(",", cursor - 1) + 1;
-            const next = input.value.indexOf(",", cursor);
-            const end = next < 0 ? input.value.length : next;
-            return {start, end, text: input.value.slice(start, end)};
-        };
+/**
+ * @param {any} set the TL.CaptionSet
+ * @param {{label: string, placeholder?: string, id?: string, several?: boolean, enter?: (text: string) => void}} options
+ *     several: tags are separated by commas, and the one at the cursor is completed
+ * @returns {{element: HTMLElement, input: HTMLInputElement}}
+ */
+export function tagInput(set, options) {
+    const list = h("ul", {class: "tl-complete", role: "listbox", id: uniqueId("complete"), hidden: true,
+        "aria-label": "Tags that fit"});
+    const input = h("input", {type: "text", class: "tl-input", id: options.id, spellcheck: "false",
+        autocomplete: "off", placeholder: options.placeholder || "", "aria-label": options.label, role: "combobox",
+        "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
+    let chosen = -1;
+    let question = 0;
 
-        /** Under the box, or above it where the window or the bar of actions ends too soon. */
-        const place = () => {
-            const box = input.getBoundingClientRect();
-            const bar = TL.root.querySelector(".tl-capactions");
-            const top = bar && !bar.contains(input) && bar.clientHeight ? bar.getBoundingClientRect().top : window.innerHeight;
-            const room = Math.min(top, window.innerHeight) - box.bottom;
-            const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
-            Object.assign(list.style, {left: `${box.left}px`, width: `${box.width}px`,
-                top: above ? "auto" : `${box.bottom + GAP}px`,
-                bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
-        };
+    const part = () => {
+        if (!options.several) return {start: 0, end: input.value.length, text: input.value};
+        const cursor = input.selectionStart ?? input.value.length;
+        const start = input.value.lastIndexOf(",", cursor - 1) + 1;
+        const next = input.value.indexOf(",", cursor);
+        const end = next < 0 ? input.value.length : next;
+        return {start, end, text: input.value.slice(start, end)};
+    };
 
-        const moved = (event) => {
-            if (event.target !== list) hide();
-        };
+    /** Under the box, or above it where the window or the bar of actions ends too soon. */
+    const place = () => {
+        const box = input.getBoundingClientRect();
+        const bar = root.querySelector(".tl-capactions");
+        const top = bar && !bar.contains(input) && bar.clientHeight ? bar.getBoundingClientRect().top : window.innerHeight;
+        const room = Math.min(top, window.innerHeight) - box.bottom;
+        const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
+        Object.assign(list.style, {left: `${box.left}px`, width: `${box.width}px`,
+            top: above ? "auto" : `${box.bottom + GAP}px`,
+            bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
+    };
 
-        const hide = () => {
-            window.removeEventListener("scroll", moved, {capture: true});
-            question += 1;
-            chosen = -1;
-            list.hidden = true;
-            input.setAttribute("aria-expanded", "false");
-            input.removeAttribute("aria-activedescendant");
-        };
+    const moved = (event) => {
+        if (event.target !== list) hide();
+    };
 
-        const take = (tag) => {
-            const {start, end} = part();
-            const before = input.value.slice(0, start);
-            input.value = before + (before ? " " : "") + tag + input.value.slice(end);
-            input.setSelectionRange(before.length + tag.length + 1, before.length + tag.length + 1);
+    const hide = () => {
+        window.removeEventListener("scroll", moved, {capture: true});
+        question += 1;
+        chosen = -1;
+        list.hidden = true;
+        input.setAttribute("aria-expanded", "false");
+        input.removeAttribute("aria-activedescendant");
+    };
+
+    const take = (tag) => {
+        const {start, end} = part();
+        const before = input.value.slice(0, start);
+        input.value = before + (before ? " " : "") + tag + input.value.slice(end);
+        input.setSelectionRange(before.length + tag.length + 1, before.length + tag.length + 1);
+        hide();
+        input.dispatchEvent(new Event("input", {bubbles: true}));
+        hide();
+    };
+
+    const mark = (place) => {
+        chosen = place;
+        [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
+        if (place < 0) input.removeAttribute("aria-activedescendant");
+        else input.setAttribute("aria-activedescendant", list.children[place].id);
+    };
+
+    const ask = later(async () => {
+        const {text} = part();
+        const mine = question += 1;
+        if (!text.trim() || document.activeElement !== input || !set.isOpen) {
             hide();
-            input.dispatchEvent(new Event("input", {bubbles: true}));
+            return;
+        }
+        const {tags} = await set.ask("complete", {tag: text.trim()}, {quiet: true}).catch(() => ({tags: []}));
+        if (mine !== question) return;
+        if (!tags.length) {
             hide();
-        };
+            return;
+        }
+        fill(list, tags.map(({tag, count}) => h("li", {role: "option", id: uniqueId("tag"), "aria-selected": "false",
+            on: {mousedown: (event) => {
+                event.preventDefault();
+                take(tag);
+            }}}, h("span", {}, tag), h("span", {class: "tl-complete-count"},
+            count === null ? "tagger" : format.number(count)))));
+        chosen = -1;
+        list.hidden = false;
+        place();
+        window.addEventListener("scroll", moved, {capture: true, passive: true});
+        input.setAttribute("aria-expanded", "true");
+    }, 60);
 
-        const mark = (place) => {
-            chosen = place;
-            [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
-            if (place < 0) input.removeAttribute("aria-activedescendant");
-            else input.setAttribute("aria-activedescendant", list.children[place].id);
-        };
-
-        const ask = TL.later(async () => {
-            const {text} = part();
-            const mine = question += 1;
-            if (!text.trim() || document.activeElement !== input || !set.isOpen) {
-                hide();
-                return;
-            }
-            const {tags} = await set.ask("complete", {tag: text.trim()}, {quiet: true}).catch(() => ({tags: []}));
-            if (mine !== question) return;
-            if (!tags.length) {
-                hide();
-                return;
-            }
-            fill(list, tags.map(({tag, count}) => h("li", {role: "option", id: TL.uniqueId("tag"), "aria-selected": "false",
-                on: {mousedown: (event) => {
-                    event.preventDefault();
-                    take(tag);
-                }}}, h("span", {}, tag), h("span", {class: "tl-complete-count"},
-                count === null ? "tagger" : TL.format.number(count)))));
-            chosen = -1;
-            list.hidden = false;
-            place();
-            window.addEventListener("scroll", moved, {capture: true, passive: true});
-            input.setAttribute("aria-expanded", "true");
-        }, 60);
-
-        input.addEventListener("input", ask);
-        input.addEventListener("blur", hide);
-        input.addEventListener("keydown", (event) => {
-            const open = !list.hidden;
-            if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
-                const count = list.children.length;
-                mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
-                    : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
-            } else if (open && chosen >= 0 && (event.key === "Enter" || event.key === "Tab")) {
-                take(list.children[chosen].firstChild.textContent);
-            } else if (open && event.key === "Escape") {
-                hide();
-            } else if (event.key === "Enter" && options.enter && !event.ctrlKey) {
-                hide();
-                options.enter(input.value);
-            } else {
-                return;
-            }
-            event.preventDefault();
-            event.stopPropagation();
-        });
-        return {element: h("div", {class: "tl-completed"}, input, list), input};
-    }
-
-    TL.tagInput = tagInput;
-})();
+    input.addEventListener("input", ask);
+    input.addEventListener("blur", hide);
+    input.addEventListener("keydown", (event) => {
+        const open = !list.hidden;
+        if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+            const count = list.children.length;
+            mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
+                : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
+        } else if (open && chosen >= 0 && (event.key === "Enter" || event.key === "Tab")) {
+            take(list.children[chosen].firstChild.textContent);
+        } else if (open && event.key === "Escape") {
+            hide();
+        } else if (event.key === "Enter" && options.enter && !event.ctrlKey) {
+            hide();
+            options.enter(input.value);
+        } else {
+            return;
+        }
+        event.preventDefault();
+        event.stopPropagation();
+    });
+    return {element: h("div", {class: "tl-completed"}, input, list), input};
+}

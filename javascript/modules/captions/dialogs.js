@@ -1,100 +1,98 @@
 /** Windows of the caption editor: what an operation would change, the history, and files changed by others. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, format} = TL;
+import {h, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button} from "../core/parts.js";
+import {root} from "../core/shell.js";
 
-    /**
-     * @param {string} title @param {any[]} content @param {HTMLElement[]} buttons
-     * @returns {HTMLDialogElement} shown; it goes when it is closed
-     */
-    function window_(title, content, buttons) {
-        const heading = TL.uniqueId("dialog");  // no <footer> in it: the webui hides them all
-        const dialog = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
-            h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
-                TL.button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()})),
-            h("div", {class: "tl-dialog-body"}, content), h("div", {class: "tl-dialog-foot"}, buttons));
-        dialog.addEventListener("close", () => dialog.remove());
-        dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-        dialog.addEventListener("keydown", (event) => event.stopPropagation());
-        TL.root.append(dialog);
-        dialog.showModal();
-        return dialog;
-    }
+/**
+ * @param {string} title @param {any[]} content @param {HTMLElement[]} buttons
+ * @returns {HTMLDialogElement} shown; it goes when it is closed
+ */
+function window_(title, content, buttons) {
+    const heading = uniqueId("dialog");  // no <footer> in it: the webui hides them all
+    const dialog = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
+        h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
+            button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()})),
+        h("div", {class: "tl-dialog-body"}, content), h("div", {class: "tl-dialog-foot"}, buttons));
+    dialog.addEventListener("close", () => dialog.remove());
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("keydown", (event) => event.stopPropagation());
+    root.append(dialog);
+    dialog.showModal();
+    return dialog;
+}
 
-    /** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
-    function difference(before, after) {
-        const separator = before.includes(",") || after.includes(",") ? ", " : " ";
-        const parts = (text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
-        const [old, now] = [parts(before), parts(after)];
-        const mark = (list, others, kind) => {
-            const left = new Map();
-            for (const part of others) left.set(part, (left.get(part) || 0) + 1);
-            return list.map((part, place) => {
-                const known = left.get(part) || 0;
-                left.set(part, known - 1);
-                return [place ? separator : "", known > 0 ? part : h(kind, {}, part)];
-            });
-        };
-        return [h("p", {class: "tl-before"}, mark(old, now, "del")), h("p", {class: "tl-after"}, mark(now, old, "ins"))];
-    }
-
-    /** @param {any} set @param {any} answer of captions/preview @param {string} words @param {() => void} go */
-    function captionPreview(set, answer, words, go) {
-        const rows = answer.previews.map((item) => {
-            const cell = set.cells.get(item.number);
-            return h("li", {class: "tl-preview"}, cell ? h("img", {src: set.image(cell, 128), alt: "", loading: "lazy"}) : null,
-                h("div", {}, h("p", {class: "tl-note"}, cell ? cell.path : ""), difference(item.before, item.after)));
+/** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
+function difference(before, after) {
+    const separator = before.includes(",") || after.includes(",") ? ", " : " ";
+    const parts = (text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
+    const [old, now] = [parts(before), parts(after)];
+    const mark = (list, others, kind) => {
+        const left = new Map();
+        for (const part of others) left.set(part, (left.get(part) || 0) + 1);
+        return list.map((part, place) => {
+            const known = left.get(part) || 0;
+            left.set(part, known - 1);
+            return [place ? separator : "", known > 0 ? part : h(kind, {}, part)];
         });
-        const more = answer.captions - answer.previews.length;
-        const dialog = window_(answer.captions ? `${format.plural(answer.captions, "caption")} would change` : "Nothing would change",
-            [answer.captions ? h("ul", {class: "tl-previews"}, rows) : h("p", {}, "No caption is changed by this."),
-                more > 0 ? h("p", {class: "tl-note"}, `and ${format.number(more)} more`) : null],
-            [TL.button("Cancel", {click: () => dialog.close()}), answer.captions ? TL.button(words, {kind: "primary", click: () => {
+    };
+    return [h("p", {class: "tl-before"}, mark(old, now, "del")), h("p", {class: "tl-after"}, mark(now, old, "ins"))];
+}
+
+/** @param {any} set @param {any} answer of captions/preview @param {string} words @param {() => void} go */
+export function captionPreview(set, answer, words, go) {
+    const rows = answer.previews.map((item) => {
+        const cell = set.cells.get(item.number);
+        return h("li", {class: "tl-preview"}, cell ? h("img", {src: set.image(cell, 128), alt: "", loading: "lazy"}) : null,
+            h("div", {}, h("p", {class: "tl-note"}, cell ? cell.path : ""), difference(item.before, item.after)));
+    });
+    const more = answer.captions - answer.previews.length;
+    const dialog = window_(answer.captions ? `${format.plural(answer.captions, "caption")} would change` : "Nothing would change",
+        [answer.captions ? h("ul", {class: "tl-previews"}, rows) : h("p", {}, "No caption is changed by this."),
+            more > 0 ? h("p", {class: "tl-note"}, `and ${format.number(more)} more`) : null],
+        [button("Cancel", {click: () => dialog.close()}), answer.captions ? button(words, {kind: "primary", click: () => {
+            dialog.close();
+            go();
+        }}) : null]);
+}
+
+/** @param {any} set */
+export async function captionHistory(set) {
+    const {edits, total} = await set.ask("history");
+    const item = (edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
+        h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
+    const dialog = window_("What was done", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
+        : h("p", {}, "Nothing has been changed yet."), total > edits.length
+        ? h("p", {class: "tl-note"}, `The last ${edits.length} of ${format.number(total)} edits. All of them can be undone.`) : null],
+    [button("Close", {click: () => dialog.close()})]);
+}
+
+/** @param {any} set @param {{route: string, files: string[]}} conflict */
+export function captionConflict(set, conflict) {
+    const verb = conflict.route === "undo" ? "Undo" : "Do again";
+    const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,
+        [h("p", {}, "Another program has written them after this edit. Nothing was touched. You can leave these files " +
+            "as they are and go on with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
+        [button("Leave everything", {click: () => dialog.close()}), button(`${verb} all others`, {kind: "primary",
+            click: () => {
                 dialog.close();
-                go();
-            }}) : null]);
-    }
+                set[conflict.route](conflict.files);
+            }})]);
+}
 
-    /** @param {any} set */
-    async function captionHistory(set) {
-        const {edits, total} = await set.ask("history");
-        const item = (edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
-            h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
-        const dialog = window_("What was done", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
-            : h("p", {}, "Nothing has been changed yet."), total > edits.length
-            ? h("p", {class: "tl-note"}, `The last ${edits.length} of ${format.number(total)} edits. All of them can be undone.`) : null],
-        [TL.button("Close", {click: () => dialog.close()})]);
-    }
+/** @param {string} title @param {string[][]} rows what is typed, and what it does */
+export function captionHelp(title, rows) {
+    const dialog = window_(title, [h("dl", {class: "tl-keylist"}, rows.map(([key, words]) => [h("dt", {}, h("kbd", {}, key)),
+        h("dd", {}, words)]))], [button("Close", {click: () => dialog.close()})]);
+}
 
-    /** @param {any} set @param {{route: string, files: string[]}} conflict */
-    function captionConflict(set, conflict) {
-        const verb = conflict.route === "undo" ? "Undo" : "Do again";
-        const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,
-            [h("p", {}, "Another program has written them after this edit. Nothing was touched. You can leave these files " +
-                "as they are and go on with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
-            [TL.button("Leave everything", {click: () => dialog.close()}), TL.button(`${verb} all others`, {kind: "primary",
-                click: () => {
-                    dialog.close();
-                    set[conflict.route](conflict.files);
-                }})]);
-    }
+export function captionKeys() {
+    captionHelp("Keys", [["/", "go to the filter"], ["Arrows", "move; with Shift, choose several"],
+        ["Space", "choose one more, or one less"], ["Ctrl A", "choose all that are shown"],
+        ["Enter", "edit the tags of the picture"], ["Esc", "back to the pictures; choose none"],
+        ["Delete", "move the chosen pictures to the trash"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+        ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
+}
 
-    /** @param {string} title @param {string[][]} rows what is typed, and what it does */
-    function captionHelp(title, rows) {
-        const dialog = window_(title, [h("dl", {class: "tl-keylist"}, rows.map(([key, words]) => [h("dt", {}, h("kbd", {}, key)),
-            h("dd", {}, words)]))], [TL.button("Close", {click: () => dialog.close()})]);
-    }
-
-    function captionKeys() {
-        captionHelp("Keys", [["/", "go to the filter"], ["Arrows", "move; with Shift, choose several"],
-            ["Space", "choose one more, or one less"], ["Ctrl A", "choose all that are shown"],
-            ["Enter", "edit the tags of the picture"], ["Esc", "back to the pictures; choose none"],
-            ["Delete", "move the chosen pictures to the trash"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
-            ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
-    }
-
-    Object.assign(TL, {captionPreview, captionHistory, captionConflict, captionKeys, captionHelp, captionDifference: difference,
-        dialog: window_});
-})();
+export {difference as captionDifference, window_ as dialog};

@@ -1,168 +1,168 @@
 /** The doctor: what is wrong with a dataset before it is trained on, each finding with its mend beside it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
-    const LEVEL = {error: "error", warning: "warning", note: "info", good: "good"};
-    const FEW = 12;
+import {fill, h, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, findings, fold, icon, toast} from "../core/parts.js";
+import {familyDefaults} from "../train/family.js";
+import {form} from "../train/form.js";
+import {captionThumb} from "./knowledge.js";
 
-    class DoctorPanel {
-        /** @param {any} set the TL.CaptionSet @param {{show: (numbers: number[]) => void, tagger: () => void}} actions */
-        constructor(set, actions) {
-            this.set = set;
-            this.actions = actions;
-            this.begin = TL.button("Examine the dataset", {kind: "primary", id: "tl_doctor", click: () => this.examine()});
-            this.stop = TL.button("Stop", {hidden: true, click: () => this.set.ask("doctor", {stop: true}).catch(() => null)});
-            this.words = h("p", {"aria-live": "polite"}, "");
-            this.bar = h("span", {class: "tl-bar-fill"});
-            this.progress = h("span", {class: "tl-bar", hidden: true}, this.bar);
-            this.body = h("div", {class: "tl-doctor-body"});
-            this.element = h("section", {class: "tl-advice tl-doctor", "aria-label": "Doctor"}, h("div", {class: "tl-advice-head"},
-                h("div", {}, h("h3", {class: "tl-card-title"}, "The doctor"), this.words), this.stop, this.begin), this.progress, this.body);
-            set.when("opened", ({same}) => {
-                if (!same) this.show({state: "none"});
-            });
-        }
+const LEVEL = {error: "error", warning: "warning", note: "info", good: "good"};
+const FEW = 12;
 
-        load() {
-            if (!this.shown) this.ask({}).then((answer) => answer && answer.state === "none" && this.show(answer));
-        }
+export class DoctorPanel {
+    /** @param {any} set the TL.CaptionSet @param {{show: (numbers: number[]) => void, tagger: () => void}} actions */
+    constructor(set, actions) {
+        this.set = set;
+        this.actions = actions;
+        this.begin = button("Examine the dataset", {kind: "primary", id: "tl_doctor", click: () => this.examine()});
+        this.stop = button("Stop", {hidden: true, click: () => this.set.ask("doctor", {stop: true}).catch(() => null)});
+        this.words = h("p", {"aria-live": "polite"}, "");
+        this.bar = h("span", {class: "tl-bar-fill"});
+        this.progress = h("span", {class: "tl-bar", hidden: true}, this.bar);
+        this.body = h("div", {class: "tl-doctor-body"});
+        this.element = h("section", {class: "tl-advice tl-doctor", "aria-label": "Doctor"}, h("div", {class: "tl-advice-head"},
+            h("div", {}, h("h3", {class: "tl-card-title"}, "The doctor"), this.words), this.stop, this.begin), this.progress, this.body);
+        set.when("opened", ({same}) => {
+            if (!same) this.show({state: "none"});
+        });
+    }
 
-        examine() {
-            const job = TL.form.job();
-            const settings = {...TL.familyDefaults("dataset"), ...(job.dataset || {}), activation_tag: this.set.activationTag};
-            delete settings.train_data_dir;
-            return this.ask({begin: true, settings, max_tokens: TL.form.get("base.max_token_length") || 225});
-        }
+    load() {
+        if (!this.shown) this.ask({}).then((answer) => answer && answer.state === "none" && this.show(answer));
+    }
 
-        async ask(body) {
-            clearTimeout(this.timer);
-            const answer = await this.set.ask("doctor", body).catch(() => null);
-            if (answer) this.show(answer);
-            if (answer && answer.state === "running") this.timer = window.setTimeout(() => this.ask({}), 400);
-            return answer;
-        }
+    examine() {
+        const job = form.job();
+        const settings = {...familyDefaults("dataset"), ...(job.dataset || {}), activation_tag: this.set.activationTag};
+        delete settings.train_data_dir;
+        return this.ask({begin: true, settings, max_tokens: form.get("base.max_token_length") || 225});
+    }
 
-        show(answer) {
-            const running = answer.state === "running";
-            this.shown = answer.state === "ready";
-            this.stop.hidden = !running;
-            this.begin.disabled = running;
-            this.progress.hidden = !running;
-            this.bar.style.width = `${answer.total ? Math.round(100 * answer.done / answer.total) : 0}%`;
-            setText(this.begin.querySelector(".tl-button-label"), this.shown ? "Examine again" : "Examine the dataset");
-            if (running) {
-                setText(this.words, answer.total ? `Looking at picture ${format.number(answer.done)} of ${format.number(answer.total)} …`
-                    : "Looking …");
-            } else if (answer.state === "failed") {
-                setText(this.words, answer.problem);
-            } else if (this.shown) {
-                this.showReport(answer.report, answer.stopped);
-            } else {
-                setText(this.words, "Looks at every picture and caption before a training: what is left out, damaged, alike, small, " +
-                    "blurred or untagged, and how the pictures fall into buckets.");
-                fill(this.body);
-            }
-        }
+    async ask(body) {
+        clearTimeout(this.timer);
+        const answer = await this.set.ask("doctor", body).catch(() => null);
+        if (answer) this.show(answer);
+        if (answer && answer.state === "running") this.timer = window.setTimeout(() => this.ask({}), 400);
+        return answer;
+    }
 
-        showReport(report, stopped) {
-            const wrong = report.findings.filter((finding) => finding.level === "error" || finding.level === "warning").length;
-            const found = wrong ? `${format.plural(wrong, "thing")} to mend` : "nothing to mend";
-            setText(this.words, `${format.plural(report.pictures, "picture")} to train on, ${found}.` +
-                (stopped ? " It was stopped, so not every picture was looked at." : ""));
-            this.report = report;
-            fill(this.body, report.problem ? TL.findings([{level: "error", text: report.problem}]) : null,
-                report.findings.map((finding) => this.finding(finding)), this.shapes(report), this.crops(report));
-        }
-
-        finding(finding) {
-            const level = LEVEL[finding.level];
-            return h("article", {class: `tl-diagnosis tl-level-${level}`, data: {finding: finding.id}},
-                TL.icon(level === "good" ? "check" : level), h("div", {class: "tl-diagnosis-words"},
-                    h("h4", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.title), h("p", {}, finding.text),
-                    this.thumbs(finding.numbers, finding.groups.length > 0), this.groups(finding), this.files(finding)),
-                h("div", {class: "tl-diagnosis-mends"}, finding.mends.map((mend) => this.mend(mend)),
-                    finding.numbers.length ? TL.button(finding.numbers.length > 1 ? "Show them" : "Show it",
-                        {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
-        }
-
-        thumbs(numbers, grouped) {
-            if (!numbers.length || grouped) return null;
-            const cells = numbers.slice(0, FEW).map((number) => this.report.cells[number]).filter(Boolean);
-            return h("div", {class: "tl-advice-thumbs"}, cells.map((cell) => TL.captionThumb(this.set, cell)),
-                numbers.length > FEW ? h("span", {class: "tl-note"}, `and ${format.number(numbers.length - FEW)} more`) : null);
-        }
-
-        groups(finding) {
-            if (!finding.groups.length) return null;
-            const rows = finding.groups.slice(0, 50).map((group) => h("li", {class: "tl-group-row"},
-                h("div", {class: "tl-advice-thumbs"}, group.numbers.slice(0, 8).map((number) => this.report.cells[number])
-                    .filter(Boolean).map((cell) => TL.captionThumb(this.set, cell))),
-                h("span", {class: "tl-advice-space"}, group.text), group.mends.map((mend) => this.mend(mend, "quiet"))));
-            return h("ul", {class: "tl-groups"}, rows);
-        }
-
-        files(finding) {
-            if (!finding.files.length) return null;
-            return TL.fold(format.plural(finding.files.length, "file"), h("ul", {class: "tl-paths"},
-                finding.files.map(([path, reason]) => h("li", {}, h("b", {}, path), ` – ${reason}`))));
-        }
-
-        mend(mend, kind = "secondary") {
-            return TL.button(mend.label, {small: true, kind, click: () => this.carryOut(mend)});
-        }
-
-        async carryOut(mend) {
-            const {numbers, values} = mend;
-            if (mend.action === "show") {
-                this.actions.show(numbers);
-                return;
-            }
-            if (mend.action === "tag") {
-                this.actions.tagger(numbers);
-                return;
-            }
-            if (mend.action === "settings") {
-                for (const [key, value] of Object.entries(values)) TL.form.set(key, value);
-                TL.toast("good", "The settings of the training are changed.");
-                await this.examine();
-                return;
-            }
-            const requests = {apply: {numbers, operation: values, activation_tag: this.set.activationTag},
-                "rename-folder": {of: values.folder, name: values.name}};
-            const outcome = await this.set.edit(mend.action, requests[mend.action] || {numbers});
-            if (outcome) await this.examine();
-        }
-
-        shapes(report) {
-            if (!report.shapes.length) return null;
-            const most = report.shapes[0].numbers.length;
-            return h("section", {class: "tl-buckets", "aria-label": "Buckets"}, h("h4", {}, "Buckets"), h("ul", {},
-                report.shapes.slice(0, 24).map((shape) => h("li", {}, h("button", {type: "button", class: "tl-bucket",
-                    title: `Show the ${format.plural(shape.numbers.length, "picture")}`, on: {click: () => this.actions.show(shape.numbers)}},
-                h("span", {class: "tl-bucket-name"}, `${shape.width} × ${shape.height}`),
-                h("span", {class: "tl-bucket-track"}, h("span", {class: "tl-bucket-bar", style: `width: ${100 * shape.numbers.length / most}%`})),
-                h("span", {class: "tl-bucket-count"}, format.number(shape.numbers.length)))))));
-        }
-
-        crops(report) {
-            const cut = report.crops.filter((crop) => crop.cut_off > 0.001).slice(0, 40);
-            if (!cut.length) return null;
-            return h("section", {class: "tl-crops", "aria-label": "Crops"}, h("h4", {}, "What is cut off"),
-                h("p", {class: "tl-note"}, "Bright is what is trained on. Pictures that lose most come first."),
-                h("ul", {}, cut.map((crop) => {
-                    const cell = report.cells[crop.number];
-                    const [left, top, right, bottom] = crop.kept.map((share) => 100 * share);
-                    const inner = `left: ${left}%; top: ${top}%; right: ${100 - right}%; bottom: ${100 - bottom}%`;
-                    return cell ? h("li", {}, h("button", {type: "button", class: "tl-cropped", title: cell.path,
-                        style: `aspect-ratio: ${crop.width} / ${crop.height}`, "aria-label": `${cell.name}, ${Math.round(100 * crop.cut_off)}% cut off`,
-                        on: {click: () => this.set.choose(crop.number)}}, h("img", {src: this.set.image(cell, 256), alt: "", loading: "lazy"}),
-                    h("span", {class: "tl-crop", style: inner})), h("span", {class: "tl-note"},
-                        `${Math.round(100 * crop.cut_off)}% · ${crop.bucket[0]} × ${crop.bucket[1]}`)) : null;
-                })));
+    show(answer) {
+        const running = answer.state === "running";
+        this.shown = answer.state === "ready";
+        this.stop.hidden = !running;
+        this.begin.disabled = running;
+        this.progress.hidden = !running;
+        this.bar.style.width = `${answer.total ? Math.round(100 * answer.done / answer.total) : 0}%`;
+        setText(this.begin.querySelector(".tl-button-label"), this.shown ? "Examine again" : "Examine the dataset");
+        if (running) {
+            setText(this.words, answer.total ? `Looking at picture ${format.number(answer.done)} of ${format.number(answer.total)} …`
+                : "Looking …");
+        } else if (answer.state === "failed") {
+            setText(this.words, answer.problem);
+        } else if (this.shown) {
+            this.showReport(answer.report, answer.stopped);
+        } else {
+            setText(this.words, "Looks at every picture and caption before a training: what is left out, damaged, alike, small, " +
+                "blurred or untagged, and how the pictures fall into buckets.");
+            fill(this.body);
         }
     }
 
-    TL.DoctorPanel = DoctorPanel;
-})();
+    showReport(report, stopped) {
+        const wrong = report.findings.filter((finding) => finding.level === "error" || finding.level === "warning").length;
+        const found = wrong ? `${format.plural(wrong, "thing")} to mend` : "nothing to mend";
+        setText(this.words, `${format.plural(report.pictures, "picture")} to train on, ${found}.` +
+            (stopped ? " It was stopped, so not every picture was looked at." : ""));
+        this.report = report;
+        fill(this.body, report.problem ? findings([{level: "error", text: report.problem}]) : null,
+            report.findings.map((finding) => this.finding(finding)), this.shapes(report), this.crops(report));
+    }
+
+    finding(finding) {
+        const level = LEVEL[finding.level];
+        return h("article", {class: `tl-diagnosis tl-level-${level}`, data: {finding: finding.id}},
+            icon(level === "good" ? "check" : level), h("div", {class: "tl-diagnosis-words"},
+                h("h4", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.title), h("p", {}, finding.text),
+                this.thumbs(finding.numbers, finding.groups.length > 0), this.groups(finding), this.files(finding)),
+            h("div", {class: "tl-diagnosis-mends"}, finding.mends.map((mend) => this.mend(mend)),
+                finding.numbers.length ? button(finding.numbers.length > 1 ? "Show them" : "Show it",
+                    {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
+    }
+
+    thumbs(numbers, grouped) {
+        if (!numbers.length || grouped) return null;
+        const cells = numbers.slice(0, FEW).map((number) => this.report.cells[number]).filter(Boolean);
+        return h("div", {class: "tl-advice-thumbs"}, cells.map((cell) => captionThumb(this.set, cell)),
+            numbers.length > FEW ? h("span", {class: "tl-note"}, `and ${format.number(numbers.length - FEW)} more`) : null);
+    }
+
+    groups(finding) {
+        if (!finding.groups.length) return null;
+        const rows = finding.groups.slice(0, 50).map((group) => h("li", {class: "tl-group-row"},
+            h("div", {class: "tl-advice-thumbs"}, group.numbers.slice(0, 8).map((number) => this.report.cells[number])
+                .filter(Boolean).map((cell) => captionThumb(this.set, cell))),
+            h("span", {class: "tl-advice-space"}, group.text), group.mends.map((mend) => this.mend(mend, "quiet"))));
+        return h("ul", {class: "tl-groups"}, rows);
+    }
+
+    files(finding) {
+        if (!finding.files.length) return null;
+        return fold(format.plural(finding.files.length, "file"), h("ul", {class: "tl-paths"},
+            finding.files.map(([path, reason]) => h("li", {}, h("b", {}, path), ` – ${reason}`))));
+    }
+
+    mend(mend, kind = "secondary") {
+        return button(mend.label, {small: true, kind, click: () => this.carryOut(mend)});
+    }
+
+    async carryOut(mend) {
+        const {numbers, values} = mend;
+        if (mend.action === "show") {
+            this.actions.show(numbers);
+            return;
+        }
+        if (mend.action === "tag") {
+            this.actions.tagger(numbers);
+            return;
+        }
+        if (mend.action === "settings") {
+            for (const [key, value] of Object.entries(values)) form.set(key, value);
+            toast("good", "The settings of the training are changed.");
+            await this.examine();
+            return;
+        }
+        const requests = {apply: {numbers, operation: values, activation_tag: this.set.activationTag},
+            "rename-folder": {of: values.folder, name: values.name}};
+        const outcome = await this.set.edit(mend.action, requests[mend.action] || {numbers});
+        if (outcome) await this.examine();
+    }
+
+    shapes(report) {
+        if (!report.shapes.length) return null;
+        const most = report.shapes[0].numbers.length;
+        return h("section", {class: "tl-buckets", "aria-label": "Buckets"}, h("h4", {}, "Buckets"), h("ul", {},
+            report.shapes.slice(0, 24).map((shape) => h("li", {}, h("button", {type: "button", class: "tl-bucket",
+                title: `Show the ${format.plural(shape.numbers.length, "picture")}`, on: {click: () => this.actions.show(shape.numbers)}},
+            h("span", {class: "tl-bucket-name"}, `${shape.width} × ${shape.height}`),
+            h("span", {class: "tl-bucket-track"}, h("span", {class: "tl-bucket-bar", style: `width: ${100 * shape.numbers.length / most}%`})),
+            h("span", {class: "tl-bucket-count"}, format.number(shape.numbers.length)))))));
+    }
+
+    crops(report) {
+        const cut = report.crops.filter((crop) => crop.cut_off > 0.001).slice(0, 40);
+        if (!cut.length) return null;
+        return h("section", {class: "tl-crops", "aria-label": "Crops"}, h("h4", {}, "What is cut off"),
+            h("p", {class: "tl-note"}, "Bright is what is trained on. Pictures that lose most come first."),
+            h("ul", {}, cut.map((crop) => {
+                const cell = report.cells[crop.number];
+                const [left, top, right, bottom] = crop.kept.map((share) => 100 * share);
+                const inner = `left: ${left}%; top: ${top}%; right: ${100 - right}%; bottom: ${100 - bottom}%`;
+                return cell ? h("li", {}, h("button", {type: "button", class: "tl-cropped", title: cell.path,
+                    style: `aspect-ratio: ${crop.width} / ${crop.height}`, "aria-label": `${cell.name}, ${Math.round(100 * crop.cut_off)}% cut off`,
+                    on: {click: () => this.set.choose(crop.number)}}, h("img", {src: this.set.image(cell, 256), alt: "", loading: "lazy"}),
+                h("span", {class: "tl-crop", style: inner})), h("span", {class: "tl-note"},
+                    `${Math.round(100 * crop.cut_off)}% · ${crop.bucket[0]} × ${crop.bucket[1]}`)) : null;
+            })));
+    }
+}

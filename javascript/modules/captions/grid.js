@@ -1,242 +1,240 @@
 /** The grid of thumbnails: only what is in sight is drawn, with elements that are used again and again. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText} = TL;
-    const SIZES = {small: 96, medium: 136, large: 208};
-    const GAP = 8;
-    const WORDS = 24;
-    const SPARE_ROWS = 2;
-    const AT_ONCE = 4;
+import {h, later, setText, store} from "../core/dom.js";
+import {root} from "../core/shell.js";
 
-    class CaptionGrid {
-        /** @param {any} set the TL.CaptionSet @param {{open: () => void, remove: () => void}} actions of the keys */
-        constructor(set, actions) {
-            this.set = set;
-            this.actions = actions;
-            this.size = SIZES[TL.store.get("captions.size", "medium")] || SIZES.medium;
-            this.sheet = h("div", {class: "tl-grid-sheet", role: "presentation"});
-            this.empty = h("div", {class: "tl-grid-empty", hidden: true});
-            this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Pictures",
-                "aria-multiselectable": "true", on: {scroll: () => this.draw(), keydown: (event) => this.onKey(event)}},
-            this.sheet, this.empty);
-            /** @type {Map<number, any>} the cell that shows a place in the list */
-            this.drawn = new Map();
-            this.pool = [];
-            /** @type {Set<any>} cells whose picture is on its way */
-            this.loading = new Set();
-            this.loadSoon = TL.later(() => this.load(), 40);
-            set.when("view", () => this.relayout());
-            set.when("cells", () => this.draw());
-            set.when("edited", () => this.draw());
-            set.when("selection", () => this.mark());
-            new ResizeObserver(() => this.relayout()).observe(this.element);
-        }
+const SIZES = {small: 96, medium: 136, large: 208};
+const GAP = 8;
+const WORDS = 24;
+const SPARE_ROWS = 2;
+const AT_ONCE = 4;
 
-        /** @param {string} name small, medium or large */
-        setSize(name) {
-            TL.store.set("captions.size", name);
-            this.size = SIZES[name];
-            this.relayout();
-            this.reveal(this.set.current);
-        }
+export class CaptionGrid {
+    /** @param {any} set the TL.CaptionSet @param {{open: () => void, remove: () => void}} actions of the keys */
+    constructor(set, actions) {
+        this.set = set;
+        this.actions = actions;
+        this.size = SIZES[store.get("captions.size", "medium")] || SIZES.medium;
+        this.sheet = h("div", {class: "tl-grid-sheet", role: "presentation"});
+        this.empty = h("div", {class: "tl-grid-empty", hidden: true});
+        this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Pictures",
+            "aria-multiselectable": "true", on: {scroll: () => this.draw(), keydown: (event) => this.onKey(event)}},
+        this.sheet, this.empty);
+        /** @type {Map<number, any>} the cell that shows a place in the list */
+        this.drawn = new Map();
+        this.pool = [];
+        /** @type {Set<any>} cells whose picture is on its way */
+        this.loading = new Set();
+        this.loadSoon = later(() => this.load(), 40);
+        set.when("view", () => this.relayout());
+        set.when("cells", () => this.draw());
+        set.when("edited", () => this.draw());
+        set.when("selection", () => this.mark());
+        new ResizeObserver(() => this.relayout()).observe(this.element);
+    }
 
-        get columns() {
-            return Math.max(1, Math.floor((this.element.clientWidth - GAP) / (this.size + GAP)));
-        }
+    /** @param {string} name small, medium or large */
+    setSize(name) {
+        store.set("captions.size", name);
+        this.size = SIZES[name];
+        this.relayout();
+        this.reveal(this.set.current);
+    }
 
-        /** Cells grow a little so that a row fills the width. */
-        get cellSize() {
-            return Math.floor((this.element.clientWidth - GAP) / this.columns) - GAP;
-        }
+    get columns() {
+        return Math.max(1, Math.floor((this.element.clientWidth - GAP) / (this.size + GAP)));
+    }
 
-        get rowHeight() {
-            return this.cellSize + WORDS + GAP;
-        }
+    /** Cells grow a little so that a row fills the width. */
+    get cellSize() {
+        return Math.floor((this.element.clientWidth - GAP) / this.columns) - GAP;
+    }
 
-        relayout() {
-            if (!this.element.clientWidth) return;
-            const rows = Math.ceil(this.set.numbers.length / this.columns);
-            this.sheet.style.height = `${rows * this.rowHeight + GAP}px`;
-            this.element.style.setProperty("--tl-cell", `${this.cellSize}px`);
-            this.empty.hidden = this.set.numbers.length > 0;
-            setText(this.empty, this.set.filter ? "No picture fits the filter." : "There are no pictures here.");
-            const columns = this.columns;
-            for (const [place, cell] of this.drawn) this.put(cell, place, columns);
-            this.draw();
-        }
+    get rowHeight() {
+        return this.cellSize + WORDS + GAP;
+    }
 
-        draw() {
-            const {numbers} = this.set;
-            const columns = this.columns;
-            const first = Math.floor(this.element.scrollTop / this.rowHeight) - SPARE_ROWS;
-            const last = Math.ceil((this.element.scrollTop + this.element.clientHeight) / this.rowHeight) + SPARE_ROWS;
-            const from = Math.max(0, first * columns);
-            const to = Math.min(numbers.length, last * columns);
-            for (const [place, cell] of this.drawn) {
-                if (place < from || place >= to) {
-                    this.release(cell);
-                    this.drawn.delete(place);
-                }
+    relayout() {
+        if (!this.element.clientWidth) return;
+        const rows = Math.ceil(this.set.numbers.length / this.columns);
+        this.sheet.style.height = `${rows * this.rowHeight + GAP}px`;
+        this.element.style.setProperty("--tl-cell", `${this.cellSize}px`);
+        this.empty.hidden = this.set.numbers.length > 0;
+        setText(this.empty, this.set.filter ? "No picture fits the filter." : "There are no pictures here.");
+        const columns = this.columns;
+        for (const [place, cell] of this.drawn) this.put(cell, place, columns);
+        this.draw();
+    }
+
+    draw() {
+        const {numbers} = this.set;
+        const columns = this.columns;
+        const first = Math.floor(this.element.scrollTop / this.rowHeight) - SPARE_ROWS;
+        const last = Math.ceil((this.element.scrollTop + this.element.clientHeight) / this.rowHeight) + SPARE_ROWS;
+        const from = Math.max(0, first * columns);
+        const to = Math.min(numbers.length, last * columns);
+        for (const [place, cell] of this.drawn) {
+            if (place < from || place >= to) {
+                this.release(cell);
+                this.drawn.delete(place);
             }
-            for (let place = from; place < to; place += 1) {
-                if (!this.drawn.has(place)) this.drawn.set(place, this.place(place, columns));
-                this.fill(this.drawn.get(place), numbers[place]);
-            }
-            this.set.need(numbers.slice(from, to));
-            this.mark();
-            this.loadSoon();
         }
-
-        place(place, columns) {
-            const cell = this.pool.pop() || this.make();
-            this.put(cell, place, columns);
-            cell.element.hidden = false;
-            return cell;
+        for (let place = from; place < to; place += 1) {
+            if (!this.drawn.has(place)) this.drawn.set(place, this.place(place, columns));
+            this.fill(this.drawn.get(place), numbers[place]);
         }
+        this.set.need(numbers.slice(from, to));
+        this.mark();
+        this.loadSoon();
+    }
 
-        put(cell, place, columns) {
-            const left = GAP + (place % columns) * (this.cellSize + GAP);
-            cell.element.style.transform = `translate(${left}px, ${GAP + Math.floor(place / columns) * this.rowHeight}px)`;
-        }
+    place(place, columns) {
+        const cell = this.pool.pop() || this.make();
+        this.put(cell, place, columns);
+        cell.element.hidden = false;
+        return cell;
+    }
 
-        release(cell) {
-            cell.element.hidden = true;
-            cell.number = null;
+    put(cell, place, columns) {
+        const left = GAP + (place % columns) * (this.cellSize + GAP);
+        cell.element.style.transform = `translate(${left}px, ${GAP + Math.floor(place / columns) * this.rowHeight}px)`;
+    }
+
+    release(cell) {
+        cell.element.hidden = true;
+        cell.number = null;
+        cell.wanted = "";
+        this.show(cell, "");
+        this.pool.push(cell);
+    }
+
+    make() {
+        const image = h("img", {alt: "", draggable: "false", decoding: "async"});
+        const name = h("span", {class: "tl-cell-name"}, "");
+        const note = h("span", {class: "tl-cell-note"}, "");
+        const element = h("div", {class: "tl-cell", role: "option", "aria-selected": "false"},
+            h("div", {class: "tl-cell-image"}, image), h("div", {class: "tl-cell-words"}, name, note));
+        const cell = {element, image, name, note, number: null, src: ""};
+        for (const event of ["load", "error"]) image.addEventListener(event, () => this.loaded(cell));
+        element.addEventListener("click", (event) => this.onClick(event, cell));
+        element.addEventListener("dblclick", () => this.actions.open());
+        this.sheet.append(element);
+        return cell;
+    }
+
+    fill(cell, number) {
+        const known = this.set.cells.get(number);
+        if (cell.number !== number) {
+            cell.number = number;
             cell.wanted = "";
-            this.show(cell, "");
-            this.pool.push(cell);
         }
+        setText(cell.name, known ? known.name : "");
+        const note = known ? noteOf(known) : null;
+        setText(cell.note, note ? note.text : "");
+        cell.note.dataset.level = note ? note.level : "";
+        cell.element.title = known ? `${known.path}\n${known.problem || known.text || "no caption"}` : "";
+        cell.element.setAttribute("aria-label", known ? `${known.name}: ${known.text || "no caption"}` : "");
+        cell.wanted = known ? this.set.image(known, this.size > SIZES.medium ? 512 : 256) : "";
+        if (!known) this.show(cell, "");
+    }
 
-        make() {
-            const image = h("img", {alt: "", draggable: "false", decoding: "async"});
-            const name = h("span", {class: "tl-cell-name"}, "");
-            const note = h("span", {class: "tl-cell-note"}, "");
-            const element = h("div", {class: "tl-cell", role: "option", "aria-selected": "false"},
-                h("div", {class: "tl-cell-image"}, image), h("div", {class: "tl-cell-words"}, name, note));
-            const cell = {element, image, name, note, number: null, src: ""};
-            for (const event of ["load", "error"]) image.addEventListener(event, () => this.loaded(cell));
-            element.addEventListener("click", (event) => this.onClick(event, cell));
-            element.addEventListener("dblclick", () => this.actions.open());
-            this.sheet.append(element);
-            return cell;
+    /**
+     * Pictures are asked for when scrolling rests, so that a quick look at the end loads nothing in between, and a
+     * few at a time: a browser has six connections, and what the user does must not wait for pictures.
+     */
+    load() {
+        for (const cell of this.drawn.values()) {
+            if (this.loading.size >= AT_ONCE) return;
+            if (cell.wanted && cell.src !== cell.wanted) this.show(cell, cell.wanted);
         }
+    }
 
-        fill(cell, number) {
-            const known = this.set.cells.get(number);
-            if (cell.number !== number) {
-                cell.number = number;
-                cell.wanted = "";
-            }
-            setText(cell.name, known ? known.name : "");
-            const note = known ? noteOf(known) : null;
-            setText(cell.note, note ? note.text : "");
-            cell.note.dataset.level = note ? note.level : "";
-            cell.element.title = known ? `${known.path}\n${known.problem || known.text || "no caption"}` : "";
-            cell.element.setAttribute("aria-label", known ? `${known.name}: ${known.text || "no caption"}` : "");
-            cell.wanted = known ? this.set.image(known, this.size > SIZES.medium ? 512 : 256) : "";
-            if (!known) this.show(cell, "");
-        }
-
-        /**
-         * Pictures are asked for when scrolling rests, so that a quick look at the end loads nothing in between, and a
-         * few at a time: a browser has six connections, and what the user does must not wait for pictures.
-         */
-        load() {
-            for (const cell of this.drawn.values()) {
-                if (this.loading.size >= AT_ONCE) return;
-                if (cell.wanted && cell.src !== cell.wanted) this.show(cell, cell.wanted);
-            }
-        }
-
-        show(cell, src) {
-            if (cell.src === src) return;
-            cell.src = src;
-            if (src) {
-                this.loading.add(cell);
-                cell.image.src = src;
-            } else {
-                this.loading.delete(cell);
-                cell.image.removeAttribute("src");
-            }
-        }
-
-        loaded(cell) {
+    show(cell, src) {
+        if (cell.src === src) return;
+        cell.src = src;
+        if (src) {
+            this.loading.add(cell);
+            cell.image.src = src;
+        } else {
             this.loading.delete(cell);
-            this.load();
-        }
-
-        mark() {
-            for (const cell of this.drawn.values()) {
-                cell.element.setAttribute("aria-selected", String(this.set.selected.has(cell.number)));
-                cell.element.classList.toggle("tl-current", cell.number === this.set.current);
-            }
-        }
-
-        onClick(event, cell) {
-            this.element.focus({preventScroll: true});
-            this.set.choose(cell.number, {toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey});
-        }
-
-        onKey(event) {
-            const rows = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight));
-            const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns,
-                PageUp: -rows * this.columns, PageDown: rows * this.columns, Home: -Infinity, End: Infinity};
-            if (event.key in moves && !event.altKey) {
-                this.move(moves[event.key], event.shiftKey);
-            } else if (event.key === " ") {
-                if (this.set.current !== null) this.set.choose(this.set.current, {toggle: true});
-            } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) {
-                this.actions.open();
-            } else if (event.key === "Delete") {
-                this.actions.remove();
-            } else if (event.key === "Escape") {
-                this.set.select([]);
-            } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
-                this.set.select(this.set.numbers);
-            } else {
-                return;
-            }
-            event.preventDefault();
-        }
-
-        /** @param {number} steps @param {boolean} [extend] */
-        move(steps, extend = false) {
-            const {numbers} = this.set;
-            if (!numbers.length) return;
-            const at = this.set.current === null ? -1 : numbers.indexOf(this.set.current);
-            const next = Math.max(0, Math.min(numbers.length - 1, at < 0 && Number.isFinite(steps) ? 0 : at + steps));
-            this.set.choose(numbers[next], {extend});
-            this.reveal(numbers[next]);
-        }
-
-        /** The part of the grid that neither the window's end nor the bar of actions covers. */
-        heightInSight() {
-            const box = this.element.getBoundingClientRect();
-            const bar = TL.root.querySelector(".tl-capactions").getBoundingClientRect();
-            const end = Math.min(window.innerHeight, bar.height ? bar.top : window.innerHeight);
-            return Math.max(this.rowHeight, Math.min(this.element.clientHeight, end - box.top));
-        }
-
-        reveal(number) {
-            const place = this.set.numbers.indexOf(number);
-            if (place < 0) return;
-            const top = Math.floor(place / this.columns) * this.rowHeight;
-            const {scrollTop} = this.element;
-            const clientHeight = this.heightInSight();
-            if (top < scrollTop) this.element.scrollTop = top;
-            else if (top + this.rowHeight + GAP > scrollTop + clientHeight) {
-                this.element.scrollTop = top + this.rowHeight + GAP - clientHeight;
-            }
+            cell.image.removeAttribute("src");
         }
     }
 
-    function noteOf(cell) {
-        if (cell.problem) return {text: "unreadable", level: "bad"};
-        if (!(cell.text || "").trim()) return {text: "no caption", level: "warning"};
-        return {text: cell.prose ? "prose" : String(cell.tags), level: ""};
+    loaded(cell) {
+        this.loading.delete(cell);
+        this.load();
     }
 
-    Object.assign(TL, {CaptionGrid, CAPTION_SIZES: Object.keys(SIZES)});
-})();
+    mark() {
+        for (const cell of this.drawn.values()) {
+            cell.element.setAttribute("aria-selected", String(this.set.selected.has(cell.number)));
+            cell.element.classList.toggle("tl-current", cell.number === this.set.current);
+        }
+    }
+
+    onClick(event, cell) {
+        this.element.focus({preventScroll: true});
+        this.set.choose(cell.number, {toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey});
+    }
+
+    onKey(event) {
+        const rows = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight));
+        const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns,
+            PageUp: -rows * this.columns, PageDown: rows * this.columns, Home: -Infinity, End: Infinity};
+        if (event.key in moves && !event.altKey) {
+            this.move(moves[event.key], event.shiftKey);
+        } else if (event.key === " ") {
+            if (this.set.current !== null) this.set.choose(this.set.current, {toggle: true});
+        } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) {
+            this.actions.open();
+        } else if (event.key === "Delete") {
+            this.actions.remove();
+        } else if (event.key === "Escape") {
+            this.set.select([]);
+        } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
+            this.set.select(this.set.numbers);
+        } else {
+            return;
+        }
+        event.preventDefault();
+    }
+
+    /** @param {number} steps @param {boolean} [extend] */
+    move(steps, extend = false) {
+        const {numbers} = this.set;
+        if (!numbers.length) return;
+        const at = this.set.current === null ? -1 : numbers.indexOf(this.set.current);
+        const next = Math.max(0, Math.min(numbers.length - 1, at < 0 && Number.isFinite(steps) ? 0 : at + steps));
+        this.set.choose(numbers[next], {extend});
+        this.reveal(numbers[next]);
+    }
+
+    /** The part of the grid that neither the window's end nor the bar of actions covers. */
+    heightInSight() {
+        const box = this.element.getBoundingClientRect();
+        const bar = root.querySelector(".tl-capactions").getBoundingClientRect();
+        const end = Math.min(window.innerHeight, bar.height ? bar.top : window.innerHeight);
+        return Math.max(this.rowHeight, Math.min(this.element.clientHeight, end - box.top));
+    }
+
+    reveal(number) {
+        const place = this.set.numbers.indexOf(number);
+        if (place < 0) return;
+        const top = Math.floor(place / this.columns) * this.rowHeight;
+        const {scrollTop} = this.element;
+        const clientHeight = this.heightInSight();
+        if (top < scrollTop) this.element.scrollTop = top;
+        else if (top + this.rowHeight + GAP > scrollTop + clientHeight) {
+            this.element.scrollTop = top + this.rowHeight + GAP - clientHeight;
+        }
+    }
+}
+
+function noteOf(cell) {
+    if (cell.problem) return {text: "unreadable", level: "bad"};
+    if (!(cell.text || "").trim()) return {text: "no caption", level: "warning"};
+    return {text: cell.prose ? "prose" : String(cell.tags), level: ""};
+}
+
+export const CAPTION_SIZES = Object.keys(SIZES);

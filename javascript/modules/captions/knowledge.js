@@ -1,125 +1,124 @@
 /** What the editor knows about tags: several that say one thing, and tags that may be wrong. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, format} = TL;
+import {fill, h} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, fold} from "../core/parts.js";
+import {captionDifference} from "./dialogs.js";
 
-    /** @param {any} set @param {any} cell @param {number} size */
-    function thumb(set, cell, size = 128) {
-        return h("button", {type: "button", class: "tl-advice-thumb", title: cell.path, "aria-label": cell.name,
-            on: {click: () => set.choose(cell.number)}}, h("img", {src: set.image(cell, size), alt: "", loading: "lazy"}));
+/** @param {any} set @param {any} cell @param {number} size */
+function thumb(set, cell, size = 128) {
+    return h("button", {type: "button", class: "tl-advice-thumb", title: cell.path, "aria-label": cell.name,
+        on: {click: () => set.choose(cell.number)}}, h("img", {src: set.image(cell, size), alt: "", loading: "lazy"}));
+}
+
+export class ConsolidatePanel {
+    constructor(set) {
+        this.set = set;
+        this.all = button("Accept all", {kind: "primary", click: () => this.accept(this.suggestions)});
+        this.list = h("ul", {class: "tl-advice-list"});
+        this.words = h("p", {}, "");
+        this.element = h("section", {class: "tl-advice", "aria-label": "Consolidate"}, h("div", {class: "tl-advice-head"},
+            h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that say one thing twice"), this.words), this.all), this.list);
+        this.suggestions = [];
     }
 
-    class ConsolidatePanel {
-        constructor(set) {
-            this.set = set;
-            this.all = TL.button("Accept all", {kind: "primary", click: () => this.accept(this.suggestions)});
-            this.list = h("ul", {class: "tl-advice-list"});
-            this.words = h("p", {}, "");
-            this.element = h("section", {class: "tl-advice", "aria-label": "Consolidate"}, h("div", {class: "tl-advice-head"},
-                h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that say one thing twice"), this.words), this.all), this.list);
-            this.suggestions = [];
-        }
-
-        async load() {
-            const answer = await this.set.ask("consolidate", {tag: this.set.activationTag}).catch(() => null);
-            if (!answer) return;
-            this.suggestions = answer.suggestions;
-            this.words.textContent = answer.total
-                ? "Taggers give a thing several names. The tag that says most stands for the others, in the pictures that have it."
-                : "No tags were found that say the same thing.";
-            this.all.hidden = answer.total < 2;
-            fill(this.list, this.suggestions.map((item) => this.row(item)));
-        }
-
-        row(item) {
-            const drops = item.drop.map((tag) => h("label", {class: "tl-tick"},
-                h("input", {type: "checkbox", checked: true, data: {tag}}), h("del", {}, tag)));
-            const chosen = () => ({keep: item.keep, drop: drops.filter((drop) => drop.firstChild.checked)
-                .map((drop) => drop.firstChild.dataset.tag)});
-            const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "picture")} it is put together from the others.` : "";
-            return h("li", {class: "tl-advice-item"},
-                h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "stands for"),
-                    drops, h("span", {class: "tl-advice-space"}),
-                    TL.button(`Accept in ${format.plural(item.pictures, "picture")}`, {small: true, click: () => this.accept([chosen()])})),
-                adding ? h("p", {class: "tl-note"}, adding) : null,
-                h("div", {class: "tl-advice-thumbs"}, item.examples.slice(0, 12).map((cell) => thumb(this.set, cell))),
-                TL.fold("Before and after", h("ul", {class: "tl-previews"}, item.examples.slice(0, 6).map((cell) =>
-                    h("li", {class: "tl-preview"}, h("img", {src: this.set.image(cell, 128), alt: "", loading: "lazy"}),
-                        h("div", {}, TL.captionDifference(cell.text || "", cell.after.join(", "))))))));
-        }
-
-        async accept(suggestions) {
-            const chosen = suggestions.filter((item) => item.drop.length).map(({keep, drop}) => ({keep, drop}));
-            if (chosen.length && await this.set.edit("consolidate/accept", {chosen})) await this.load();
-        }
+    async load() {
+        const answer = await this.set.ask("consolidate", {tag: this.set.activationTag}).catch(() => null);
+        if (!answer) return;
+        this.suggestions = answer.suggestions;
+        this.words.textContent = answer.total
+            ? "Taggers give a thing several names. The tag that says most stands for the others, in the pictures that have it."
+            : "No tags were found that say the same thing.";
+        this.all.hidden = answer.total < 2;
+        fill(this.list, this.suggestions.map((item) => this.row(item)));
     }
 
-    class DoubtfulPanel {
-        constructor(set) {
-            this.set = set;
-            this.list = h("ul", {class: "tl-doubts", tabindex: "0", "aria-label": "Doubtful tags",
-                on: {keydown: (event) => this.onKey(event)}});
-            this.words = h("p", {}, "");
-            this.element = h("section", {class: "tl-advice", "aria-label": "Doubtful tags"}, h("div", {class: "tl-advice-head"},
-                h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that may be wrong"), this.words)), this.list);
-            this.doubts = [];
-            this.at = 0;
-        }
-
-        async load() {
-            const answer = await this.set.ask("doubtful").catch(() => null);
-            if (!answer) return;
-            this.doubts = answer.doubts;
-            const tagged = answer.tagged ? "" : " Tag the pictures with a tagger (“Look only” writes nothing) and its doubts are listed too.";
-            this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M mends the marked one, K keeps it; ` +
-                "arrows move." : "Nothing looks wrong.") + tagged;
-            fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));
-            this.mark(Math.min(this.at, this.doubts.length - 1));
-        }
-
-        row(doubt, place) {
-            return h("li", {class: "tl-doubt", data: {key: doubt.key}, on: {click: () => this.mark(place)}},
-                thumb(this.set, doubt.cell), h("div", {class: "tl-doubt-words"},
-                    h("p", {}, h("b", {}, doubt.tag), h("span", {class: "tl-note"}, ` in ${doubt.picture}`)),
-                    h("p", {class: "tl-note"}, doubt.why)),
-                TL.button("Keep", {small: true, click: () => this.decide([place], true)}),
-                TL.button(doubt.mend, {small: true, kind: "primary", click: () => this.decide([place], false)}));
-        }
-
-        mark(place) {
-            this.at = Math.max(0, place);
-            [...this.list.children].forEach((row, index) => row.classList.toggle("tl-current", index === this.at));
-            const doubt = this.doubts[this.at];
-            if (doubt && this.set.current !== doubt.cell.number) this.set.choose(doubt.cell.number);
-        }
-
-        onKey(event) {
-            const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
-            if (step) {
-                this.mark(Math.max(0, Math.min(this.doubts.length - 1, this.at + step)));
-                const row = this.list.children[this.at];
-                if (row) row.scrollIntoView({block: "nearest"});
-            } else if (["k", "m"].includes(event.key.toLowerCase()) && !event.ctrlKey && this.doubts.length) {
-                this.decide([this.at], event.key.toLowerCase() === "k");
-            } else {
-                return;
-            }
-            event.preventDefault();
-            event.stopPropagation();
-        }
-
-        async decide(places, keep) {
-            const keys = places.map((place) => this.doubts[place].key);
-            const done = keep ? await this.set.ask("doubtful/decide", {keys, keep}).catch(() => null)
-                : await this.set.edit("doubtful/decide", {keys, keep});
-            if (!done) return;
-            this.at = places[0];
-            await this.load();
-            this.list.focus({preventScroll: true});
-        }
+    row(item) {
+        const drops = item.drop.map((tag) => h("label", {class: "tl-tick"},
+            h("input", {type: "checkbox", checked: true, data: {tag}}), h("del", {}, tag)));
+        const chosen = () => ({keep: item.keep, drop: drops.filter((drop) => drop.firstChild.checked)
+            .map((drop) => drop.firstChild.dataset.tag)});
+        const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "picture")} it is put together from the others.` : "";
+        return h("li", {class: "tl-advice-item"},
+            h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "stands for"),
+                drops, h("span", {class: "tl-advice-space"}),
+                button(`Accept in ${format.plural(item.pictures, "picture")}`, {small: true, click: () => this.accept([chosen()])})),
+            adding ? h("p", {class: "tl-note"}, adding) : null,
+            h("div", {class: "tl-advice-thumbs"}, item.examples.slice(0, 12).map((cell) => thumb(this.set, cell))),
+            fold("Before and after", h("ul", {class: "tl-previews"}, item.examples.slice(0, 6).map((cell) =>
+                h("li", {class: "tl-preview"}, h("img", {src: this.set.image(cell, 128), alt: "", loading: "lazy"}),
+                    h("div", {}, captionDifference(cell.text || "", cell.after.join(", "))))))));
     }
 
-    Object.assign(TL, {ConsolidatePanel, DoubtfulPanel, captionThumb: thumb});
-})();
+    async accept(suggestions) {
+        const chosen = suggestions.filter((item) => item.drop.length).map(({keep, drop}) => ({keep, drop}));
+        if (chosen.length && await this.set.edit("consolidate/accept", {chosen})) await this.load();
+    }
+}
+
+export class DoubtfulPanel {
+    constructor(set) {
+        this.set = set;
+        this.list = h("ul", {class: "tl-doubts", tabindex: "0", "aria-label": "Doubtful tags",
+            on: {keydown: (event) => this.onKey(event)}});
+        this.words = h("p", {}, "");
+        this.element = h("section", {class: "tl-advice", "aria-label": "Doubtful tags"}, h("div", {class: "tl-advice-head"},
+            h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that may be wrong"), this.words)), this.list);
+        this.doubts = [];
+        this.at = 0;
+    }
+
+    async load() {
+        const answer = await this.set.ask("doubtful").catch(() => null);
+        if (!answer) return;
+        this.doubts = answer.doubts;
+        const tagged = answer.tagged ? "" : " Tag the pictures with a tagger (“Look only” writes nothing) and its doubts are listed too.";
+        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M mends the marked one, K keeps it; ` +
+            "arrows move." : "Nothing looks wrong.") + tagged;
+        fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));
+        this.mark(Math.min(this.at, this.doubts.length - 1));
+    }
+
+    row(doubt, place) {
+        return h("li", {class: "tl-doubt", data: {key: doubt.key}, on: {click: () => this.mark(place)}},
+            thumb(this.set, doubt.cell), h("div", {class: "tl-doubt-words"},
+                h("p", {}, h("b", {}, doubt.tag), h("span", {class: "tl-note"}, ` in ${doubt.picture}`)),
+                h("p", {class: "tl-note"}, doubt.why)),
+            button("Keep", {small: true, click: () => this.decide([place], true)}),
+            button(doubt.mend, {small: true, kind: "primary", click: () => this.decide([place], false)}));
+    }
+
+    mark(place) {
+        this.at = Math.max(0, place);
+        [...this.list.children].forEach((row, index) => row.classList.toggle("tl-current", index === this.at));
+        const doubt = this.doubts[this.at];
+        if (doubt && this.set.current !== doubt.cell.number) this.set.choose(doubt.cell.number);
+    }
+
+    onKey(event) {
+        const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+        if (step) {
+            this.mark(Math.max(0, Math.min(this.doubts.length - 1, this.at + step)));
+            const row = this.list.children[this.at];
+            if (row) row.scrollIntoView({block: "nearest"});
+        } else if (["k", "m"].includes(event.key.toLowerCase()) && !event.ctrlKey && this.doubts.length) {
+            this.decide([this.at], event.key.toLowerCase() === "k");
+        } else {
+            return;
+        }
+        event.preventDefault();
+        event.stopPropagation();
+    }
+
+    async decide(places, keep) {
+        const keys = places.map((place) => this.doubts[place].key);
+        const done = keep ? await this.set.ask("doubtful/decide", {keys, keep}).catch(() => null)
+            : await this.set.edit("doubtful/decide", {keys, keep});
+        if (!done) return;
+        this.at = places[0];
+        await this.load();
+        this.list.focus({preventScroll: true});
+    }
+}
+
+export {thumb as captionThumb};

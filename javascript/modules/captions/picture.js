@@ -1,360 +1,358 @@
 /** One picture, large, with its caption: tags as chips that can be dragged and taken away, or text. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
+import {fill, h, later, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {lightbox} from "../core/lightbox.js";
+import {button, emptyState, findings, icon} from "../core/parts.js";
+import {tagInput} from "./complete.js";
 
-    class CaptionPicture {
-        /** @param {any} set the TL.CaptionSet @param {(filter: string) => void} setFilter */
-        constructor(set, setFilter) {
-            this.set = set;
-            this.setFilter = setFilter;
-            /** @type {any} the answer of captions/picture */
-            this.picture = null;
-            this.asText = false;
-            this.saving = 0;
-            this.stale = false;  // the caption has changed since it was asked for
-            this.changing = false;
-            this.build();
-            this.loadSoon = TL.later(() => this.load(), 50);
-            set.when("selection", () => {
-                if (!this.picture || this.picture.number !== set.current) this.loadSoon();
-            });
-            set.when("edited", (numbers) => {
-                if (!this.picture || !numbers.includes(this.picture.number)) return;
-                this.stale = true;
-                this.loadSoon();
-            });
-            set.when("opened", () => this.loadSoon());
-        }
-
-        build() {
-            this.image = h("img", {class: "tl-capimage", alt: ""});
-            this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
-            this.frame = h("div", {class: "tl-capframe"}, this.image, this.crop);
-            this.large = h("button", {type: "button", class: "tl-caplarge", "aria-label": "Show it larger",
-                on: {click: () => this.enlarge()}}, this.frame);
-            this.name = h("p", {class: "tl-capname"}, "");
-            this.facts = h("p", {class: "tl-note"}, "");
-            this.problem = h("div", {});
-            this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this picture"});
-            this.add = TL.tagInput(this.set, {label: "Add tags to this picture", placeholder: "Add a tag, Enter", several: true,
-                id: "tl_caption_add", enter: (text) => this.addTags(text)});
-            this.likely = h("div", {class: "tl-likely"});
-            this.text = h("textarea", {class: "tl-input tl-textarea", id: "tl_caption_text", rows: "6", spellcheck: "false",
-                "aria-label": "Caption of this picture", on: {change: () => this.saveText(),
-                    keydown: (event) => this.onTextKey(event)}});
-            this.mode = TL.button("As text", {kind: "quiet", small: true, click: () => this.setMode(!this.asText)});
-            this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
-            this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
-                h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text);
-            this.empty = TL.emptyState("No picture chosen", "Click one, or move with the arrow keys. Enter goes to its " +
-                "tags, Delete moves it to the trash, Ctrl+Z takes anything back.");
-            this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen picture"}, this.empty, this.body);
-        }
-
-        async load() {
-            const number = this.set.current;
-            if (number === null || !this.set.isOpen) {
-                this.picture = null;
-                this.body.hidden = true;
-                this.empty.hidden = false;
-                return;
-            }
-            this.drawFirst(number);
-            const answer = await this.set.ask("picture", {numbers: [number]}, {quiet: true}).catch(() => null);
-            if (number !== this.set.current || !answer) return;
-            const other = !this.picture || this.picture.number !== number;
-            if (!other && this.saving) return;  // what is being saved is shown already
-            this.picture = answer;
-            if (other) {
-                this.changing = false;
-                this.dragged = undefined;
-            }
-            this.shown = {...answer};
-            this.stale = false;
-            if (other) this.asText = answer.prose;
-            this.draw(other);
-        }
-
-        /** What the grid knows already is shown at once. */
-        drawFirst(number) {
-            const cell = this.set.cells.get(number);
-            if (!cell || (this.picture && this.picture.number === number)) return;
-            this.body.hidden = false;
-            this.empty.hidden = true;
-            this.showImage(cell);
-            this.crop.hidden = true;
-            this.body.classList.add("tl-pending");
-        }
-
-        showImage(cell) {
-            const src = this.set.image(cell, 512);
-            if (this.image.getAttribute("src") !== src) this.image.src = src;
-            this.image.alt = cell.text || cell.name;
-            setText(this.name, cell.path);
-            this.frame.style.aspectRatio = cell.width ? `${cell.width} / ${cell.height}` : "1";
-            this.frame.style.setProperty("--tl-ratio", cell.width ? String(cell.width / cell.height) : "1");
-        }
-
-        draw(other) {
-            const {picture} = this;
-            this.body.hidden = false;
-            this.empty.hidden = true;
-            this.body.classList.remove("tl-pending");
-            this.showImage(picture);
-            setText(this.facts, factsOf(picture));
-            this.drawCrop();
-            this.drawProblem();
-            this.tagPart.hidden = this.asText || Boolean(picture.problem);
-            this.text.hidden = !this.asText || Boolean(picture.problem);
-            this.mode.hidden = Boolean(picture.problem);
-            setText(this.mode.querySelector(".tl-button-label"), this.asText ? "As tags" : "As text");
-            if (other || document.activeElement !== this.text) this.text.value = picture.text || "";
-            this.drawChips();
-            this.drawLikely();
-        }
-
-        drawCrop() {
-            const {crop, width, height} = this.picture;
-            const whole = !crop || (crop[0] < 1 && crop[1] < 1 && crop[2] > width - 1 && crop[3] > height - 1);
-            this.crop.hidden = whole;
-            if (whole) return;
-            Object.assign(this.crop.style, {left: `${100 * crop[0] / width}%`, right: `${100 - 100 * crop[2] / width}%`,
-                top: `${100 * crop[1] / height}%`, bottom: `${100 - 100 * crop[3] / height}%`});
-        }
-
-        drawProblem() {
-            const {picture} = this;
-            const found = [];
-            if (picture.problem) found.push({level: "error", text: picture.problem});
-            if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
-            if (picture.shared) found.push({level: "info", text: `Another picture has the same caption, ${picture.caption_path}.`});
-            fill(this.problem, found.length ? TL.findings(found) : null);
-        }
-
-        drawChips() {
-            if (this.changing || this.dragged !== undefined) return;  // drawn when that is done
-            const held = document.activeElement && this.chips.contains(document.activeElement)
-                ? [...this.chips.children].indexOf(document.activeElement.closest("li")) : -1;
-            fill(this.chips, this.picture.tag_list.map((item, place) => this.chip(item, place)));
-            if (held >= 0 && this.chips.children.length) {
-                this.chips.children[Math.min(held, this.chips.children.length - 1)].focus();
-            }
-        }
-
-        chip(item, place) {
-            const first = place === 0 && item.tag === this.set.activationTag;
-            const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
-                title: "Remove", on: {click: () => this.removeTag(place)}}, TL.icon("close"));
-            return h("li", {class: `tl-chip${first ? " tl-chip-first" : ""}`, draggable: "true", tabindex: place ? "-1" : "0",
-                data: {tag: item.tag}, title: `${format.plural(item.count, "picture")} with it. Drag to order, double click to change.`,
-                on: {keydown: (event) => this.onChipKey(event, place), dblclick: () => this.change(place),
-                    dragstart: (event) => this.startDrag(event, place), dragover: (event) => this.dragOver(event),
-                    dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),
-                    drop: (event) => this.drop(event, place), dragend: () => this.endDrag()}},
-            h("span", {class: "tl-chip-tag"}, item.tag),
-            item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "How sure the tagger is"},
-                `${Math.round(100 * item.confidence)}%`), remove);
-        }
-
-        drawLikely() {
-            const {likely} = this.picture;
-            fill(this.likely, likely.length ? [h("span", {class: "tl-note"}, "The tagger also sees"), likely.map((item) =>
-                h("button", {type: "button", class: "tl-ghost", title: "Add it", on: {click: () => this.addTags(item.tag)}},
-                    item.tag, h("span", {class: "tl-chip-sure"}, `${Math.round(100 * item.confidence)}%`)))] : null);
-        }
-
-        get tags() {
-            return this.picture.tag_list.map((item) => item.tag);
-        }
-
-        /**
-         * Shown at once and saved in its turn, on the tags as the edit before has left them.
-         * @param {(tags: string[]) => string[]} change
-         */
-        async saveTags(change) {
-            const {number} = this.picture;
-            const known = new Map(this.picture.tag_list.map((item) => [item.tag, item]));
-            this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null});
-            this.drawChips();
-            this.saving += 1;
-            await this.set.edit("text", async () => {
-                const {text, tag_list: list} = await this.saved(number);
-                const before = list.map((item) => item.tag);
-                const tags = change(before);
-                return JSON.stringify(tags) === JSON.stringify(before) ? null : {number, before: text || "", tags};
-            }, {quiet: true});
-            this.saving -= 1;
+export class CaptionPicture {
+    /** @param {any} set the TL.CaptionSet @param {(filter: string) => void} setFilter */
+    constructor(set, setFilter) {
+        this.set = set;
+        this.setFilter = setFilter;
+        /** @type {any} the answer of captions/picture */
+        this.picture = null;
+        this.asText = false;
+        this.saving = 0;
+        this.stale = false;  // the caption has changed since it was asked for
+        this.changing = false;
+        this.build();
+        this.loadSoon = later(() => this.load(), 50);
+        set.when("selection", () => {
+            if (!this.picture || this.picture.number !== set.current) this.loadSoon();
+        });
+        set.when("edited", (numbers) => {
+            if (!this.picture || !numbers.includes(this.picture.number)) return;
+            this.stale = true;
             this.loadSoon();
-        }
+        });
+        set.when("opened", () => this.loadSoon());
+    }
 
-        /** The picture as it is in its file, as far as this page knows: changes by others are to be told. */
-        saved(number) {
-            if (this.shown && this.shown.number === number && !this.stale) return this.shown;
-            return this.set.ask("picture", {numbers: [number]}, {quiet: true});
-        }
+    build() {
+        this.image = h("img", {class: "tl-capimage", alt: ""});
+        this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
+        this.frame = h("div", {class: "tl-capframe"}, this.image, this.crop);
+        this.large = h("button", {type: "button", class: "tl-caplarge", "aria-label": "Show it larger",
+            on: {click: () => this.enlarge()}}, this.frame);
+        this.name = h("p", {class: "tl-capname"}, "");
+        this.facts = h("p", {class: "tl-note"}, "");
+        this.problem = h("div", {});
+        this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this picture"});
+        this.add = tagInput(this.set, {label: "Add tags to this picture", placeholder: "Add a tag, Enter", several: true,
+            id: "tl_caption_add", enter: (text) => this.addTags(text)});
+        this.likely = h("div", {class: "tl-likely"});
+        this.text = h("textarea", {class: "tl-input tl-textarea", id: "tl_caption_text", rows: "6", spellcheck: "false",
+            "aria-label": "Caption of this picture", on: {change: () => this.saveText(),
+                keydown: (event) => this.onTextKey(event)}});
+        this.mode = button("As text", {kind: "quiet", small: true, click: () => this.setMode(!this.asText)});
+        this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
+        this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
+            h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text);
+        this.empty = emptyState("No picture chosen", "Click one, or move with the arrow keys. Enter goes to its " +
+            "tags, Delete moves it to the trash, Ctrl+Z takes anything back.");
+        this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen picture"}, this.empty, this.body);
+    }
 
-        addTags(text) {
-            const more = text.split(",").map((tag) => tag.trim()).filter(Boolean);
-            if (!more.length || !this.picture) return;
-            this.add.input.value = "";
-            this.saveTags((tags) => {
-                const there = new Set(tags.map((tag) => tag.toLowerCase()));
-                return [...tags, ...more.filter((tag) => !there.has(tag.toLowerCase()))];
-            });
+    async load() {
+        const number = this.set.current;
+        if (number === null || !this.set.isOpen) {
+            this.picture = null;
+            this.body.hidden = true;
+            this.empty.hidden = false;
+            return;
         }
-
-        removeTag(place) {
-            const tag = this.tags[place];
-            this.saveTags((tags) => tags.filter((_, index) => index !== placeOf(tags, tag, place)));
-        }
-
-        moveTag(from, to) {
-            const tag = this.tags[from];
-            return this.saveTags((tags) => {
-                const rest = tags.filter((_, index) => index !== placeOf(tags, tag, from));
-                if (rest.length < tags.length) rest.splice(to, 0, tag);
-                return rest;
-            });
-        }
-
-        change(place) {
-            const before = this.tags[place];
-            const box = TL.tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
-            let done = false;
-            const finish = (text) => {
-                if (done) return;
-                done = true;  // taking the box away makes it lose the focus, which would end it once more
-                this.changing = false;
-                this.drawChips();
-                const tag = text.trim();
-                if (tag && tag !== before) {
-                    this.saveTags((tags) => tags.map((other, index) => index === placeOf(tags, before, place) ? tag : other));
-                } else if (this.chips.children[place]) {
-                    this.chips.children[place].focus();
-                }
-            };
-            box.element.classList.add("tl-chip-change");
-            box.input.value = before;
-            box.input.addEventListener("blur", () => finish(box.input.value));
-            box.input.addEventListener("keydown", (event) => {
-                if (event.key === "Escape") finish(before);
-            });
-            this.changing = true;
-            this.chips.children[place].replaceWith(box.element);
-            box.input.focus();
-            box.input.select();
-        }
-
-        onChipKey(event, place) {
-            const step = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[event.key];
-            const next = step ? place + step : place;
-            if (event.target !== event.currentTarget) return;
-            if (step && (next < 0 || next >= this.chips.children.length)) return;
-            if (step && event.altKey) {
-                this.moveTag(place, next);
-                this.chips.children[next].focus();
-            } else if (step) {
-                this.chips.children[next].focus();
-            } else if (event.key === "Delete" || event.key === "Backspace") {
-                this.removeTag(place);
-            } else if (event.key === "Enter" || event.key === "F2") {
-                this.change(place);
-            } else {
-                return;
-            }
-            event.preventDefault();
-            event.stopPropagation();
-        }
-
-        startDrag(event, place) {
-            this.dragged = place;
-            event.dataTransfer.effectAllowed = "move";
-            event.dataTransfer.setData("text/plain", this.tags[place]);
-            event.currentTarget.classList.add("tl-dragged");
-        }
-
-        dragOver(event) {
-            if (this.dragged === undefined) return;
-            event.preventDefault();
-            const after = isAfter(event);
-            event.currentTarget.classList.toggle("tl-drop-after", after);
-            event.currentTarget.classList.toggle("tl-drop-before", !after);
-        }
-
-        drop(event, place) {
-            if (this.dragged === undefined) return;
-            event.preventDefault();
-            const from = this.dragged;
-            let to = place + (isAfter(event) ? 1 : 0);
-            if (to > from) to -= 1;
-            this.endDrag();
-            if (to !== from) this.moveTag(from, to);
-        }
-
-        endDrag() {
-            if (this.dragged === undefined) return;
+        this.drawFirst(number);
+        const answer = await this.set.ask("picture", {numbers: [number]}, {quiet: true}).catch(() => null);
+        if (number !== this.set.current || !answer) return;
+        const other = !this.picture || this.picture.number !== number;
+        if (!other && this.saving) return;  // what is being saved is shown already
+        this.picture = answer;
+        if (other) {
+            this.changing = false;
             this.dragged = undefined;
+        }
+        this.shown = {...answer};
+        this.stale = false;
+        if (other) this.asText = answer.prose;
+        this.draw(other);
+    }
+
+    /** What the grid knows already is shown at once. */
+    drawFirst(number) {
+        const cell = this.set.cells.get(number);
+        if (!cell || (this.picture && this.picture.number === number)) return;
+        this.body.hidden = false;
+        this.empty.hidden = true;
+        this.showImage(cell);
+        this.crop.hidden = true;
+        this.body.classList.add("tl-pending");
+    }
+
+    showImage(cell) {
+        const src = this.set.image(cell, 512);
+        if (this.image.getAttribute("src") !== src) this.image.src = src;
+        this.image.alt = cell.text || cell.name;
+        setText(this.name, cell.path);
+        this.frame.style.aspectRatio = cell.width ? `${cell.width} / ${cell.height}` : "1";
+        this.frame.style.setProperty("--tl-ratio", cell.width ? String(cell.width / cell.height) : "1");
+    }
+
+    draw(other) {
+        const {picture} = this;
+        this.body.hidden = false;
+        this.empty.hidden = true;
+        this.body.classList.remove("tl-pending");
+        this.showImage(picture);
+        setText(this.facts, factsOf(picture));
+        this.drawCrop();
+        this.drawProblem();
+        this.tagPart.hidden = this.asText || Boolean(picture.problem);
+        this.text.hidden = !this.asText || Boolean(picture.problem);
+        this.mode.hidden = Boolean(picture.problem);
+        setText(this.mode.querySelector(".tl-button-label"), this.asText ? "As tags" : "As text");
+        if (other || document.activeElement !== this.text) this.text.value = picture.text || "";
+        this.drawChips();
+        this.drawLikely();
+    }
+
+    drawCrop() {
+        const {crop, width, height} = this.picture;
+        const whole = !crop || (crop[0] < 1 && crop[1] < 1 && crop[2] > width - 1 && crop[3] > height - 1);
+        this.crop.hidden = whole;
+        if (whole) return;
+        Object.assign(this.crop.style, {left: `${100 * crop[0] / width}%`, right: `${100 - 100 * crop[2] / width}%`,
+            top: `${100 * crop[1] / height}%`, bottom: `${100 - 100 * crop[3] / height}%`});
+    }
+
+    drawProblem() {
+        const {picture} = this;
+        const found = [];
+        if (picture.problem) found.push({level: "error", text: picture.problem});
+        if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
+        if (picture.shared) found.push({level: "info", text: `Another picture has the same caption, ${picture.caption_path}.`});
+        fill(this.problem, found.length ? findings(found) : null);
+    }
+
+    drawChips() {
+        if (this.changing || this.dragged !== undefined) return;  // drawn when that is done
+        const held = document.activeElement && this.chips.contains(document.activeElement)
+            ? [...this.chips.children].indexOf(document.activeElement.closest("li")) : -1;
+        fill(this.chips, this.picture.tag_list.map((item, place) => this.chip(item, place)));
+        if (held >= 0 && this.chips.children.length) {
+            this.chips.children[Math.min(held, this.chips.children.length - 1)].focus();
+        }
+    }
+
+    chip(item, place) {
+        const first = place === 0 && item.tag === this.set.activationTag;
+        const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
+            title: "Remove", on: {click: () => this.removeTag(place)}}, icon("close"));
+        return h("li", {class: `tl-chip${first ? " tl-chip-first" : ""}`, draggable: "true", tabindex: place ? "-1" : "0",
+            data: {tag: item.tag}, title: `${format.plural(item.count, "picture")} with it. Drag to order, double click to change.`,
+            on: {keydown: (event) => this.onChipKey(event, place), dblclick: () => this.change(place),
+                dragstart: (event) => this.startDrag(event, place), dragover: (event) => this.dragOver(event),
+                dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),
+                drop: (event) => this.drop(event, place), dragend: () => this.endDrag()}},
+        h("span", {class: "tl-chip-tag"}, item.tag),
+        item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "How sure the tagger is"},
+            `${Math.round(100 * item.confidence)}%`), remove);
+    }
+
+    drawLikely() {
+        const {likely} = this.picture;
+        fill(this.likely, likely.length ? [h("span", {class: "tl-note"}, "The tagger also sees"), likely.map((item) =>
+            h("button", {type: "button", class: "tl-ghost", title: "Add it", on: {click: () => this.addTags(item.tag)}},
+                item.tag, h("span", {class: "tl-chip-sure"}, `${Math.round(100 * item.confidence)}%`)))] : null);
+    }
+
+    get tags() {
+        return this.picture.tag_list.map((item) => item.tag);
+    }
+
+    /**
+     * Shown at once and saved in its turn, on the tags as the edit before has left them.
+     * @param {(tags: string[]) => string[]} change
+     */
+    async saveTags(change) {
+        const {number} = this.picture;
+        const known = new Map(this.picture.tag_list.map((item) => [item.tag, item]));
+        this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null});
+        this.drawChips();
+        this.saving += 1;
+        await this.set.edit("text", async () => {
+            const {text, tag_list: list} = await this.saved(number);
+            const before = list.map((item) => item.tag);
+            const tags = change(before);
+            return JSON.stringify(tags) === JSON.stringify(before) ? null : {number, before: text || "", tags};
+        }, {quiet: true});
+        this.saving -= 1;
+        this.loadSoon();
+    }
+
+    /** The picture as it is in its file, as far as this page knows: changes by others are to be told. */
+    saved(number) {
+        if (this.shown && this.shown.number === number && !this.stale) return this.shown;
+        return this.set.ask("picture", {numbers: [number]}, {quiet: true});
+    }
+
+    addTags(text) {
+        const more = text.split(",").map((tag) => tag.trim()).filter(Boolean);
+        if (!more.length || !this.picture) return;
+        this.add.input.value = "";
+        this.saveTags((tags) => {
+            const there = new Set(tags.map((tag) => tag.toLowerCase()));
+            return [...tags, ...more.filter((tag) => !there.has(tag.toLowerCase()))];
+        });
+    }
+
+    removeTag(place) {
+        const tag = this.tags[place];
+        this.saveTags((tags) => tags.filter((_, index) => index !== placeOf(tags, tag, place)));
+    }
+
+    moveTag(from, to) {
+        const tag = this.tags[from];
+        return this.saveTags((tags) => {
+            const rest = tags.filter((_, index) => index !== placeOf(tags, tag, from));
+            if (rest.length < tags.length) rest.splice(to, 0, tag);
+            return rest;
+        });
+    }
+
+    change(place) {
+        const before = this.tags[place];
+        const box = tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
+        let done = false;
+        const finish = (text) => {
+            if (done) return;
+            done = true;  // taking the box away makes it lose the focus, which would end it once more
+            this.changing = false;
             this.drawChips();
-        }
-
-        async saveText() {
-            const {picture} = this;
-            if (!picture || this.text.value === (picture.text || "").replace(/\r\n/g, "\n")) return;
-            await this.set.edit("text", {number: picture.number, before: picture.text || "", text: this.text.value},
-                {quiet: true});
-        }
-
-        onTextKey(event) {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-                this.text.blur();
-            } else if (event.key === "Escape") {
-                this.text.value = this.picture.text || "";
-                this.text.blur();
-            } else {
-                return;
+            const tag = text.trim();
+            if (tag && tag !== before) {
+                this.saveTags((tags) => tags.map((other, index) => index === placeOf(tags, before, place) ? tag : other));
+            } else if (this.chips.children[place]) {
+                this.chips.children[place].focus();
             }
-            event.preventDefault();
-        }
-
-        setMode(asText) {
-            this.asText = asText;
-            this.draw(false);
-            this.focus();
-        }
-
-        /** Put the cursor where the caption is edited. */
-        focus() {
-            (this.asText ? this.text : this.add.input).focus();
-        }
-
-        enlarge() {
-            const {numbers, cells} = this.set;
-            const near = numbers.slice(Math.max(0, numbers.indexOf(this.picture.number) - 20)).slice(0, 41)
-                .map((number) => cells.get(number)).filter(Boolean);
-            const items = near.map((cell) => ({src: this.set.image(cell, 1024), title: cell.path, text: cell.text || "no caption"}));
-            TL.lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === this.picture.number)), {opener: this.large});
-        }
+        };
+        box.element.classList.add("tl-chip-change");
+        box.input.value = before;
+        box.input.addEventListener("blur", () => finish(box.input.value));
+        box.input.addEventListener("keydown", (event) => {
+            if (event.key === "Escape") finish(before);
+        });
+        this.changing = true;
+        this.chips.children[place].replaceWith(box.element);
+        box.input.focus();
+        box.input.select();
     }
 
-    /** Where a tag is now that was at `place` when it was clicked. */
-    function placeOf(tags, tag, place) {
-        return tags[place] === tag ? place : tags.indexOf(tag);
+    onChipKey(event, place) {
+        const step = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[event.key];
+        const next = step ? place + step : place;
+        if (event.target !== event.currentTarget) return;
+        if (step && (next < 0 || next >= this.chips.children.length)) return;
+        if (step && event.altKey) {
+            this.moveTag(place, next);
+            this.chips.children[next].focus();
+        } else if (step) {
+            this.chips.children[next].focus();
+        } else if (event.key === "Delete" || event.key === "Backspace") {
+            this.removeTag(place);
+        } else if (event.key === "Enter" || event.key === "F2") {
+            this.change(place);
+        } else {
+            return;
+        }
+        event.preventDefault();
+        event.stopPropagation();
     }
 
-    function isAfter(event) {
-        const box = event.currentTarget.getBoundingClientRect();
-        return event.clientX > box.left + box.width / 2;
+    startDrag(event, place) {
+        this.dragged = place;
+        event.dataTransfer.effectAllowed = "move";
+        event.dataTransfer.setData("text/plain", this.tags[place]);
+        event.currentTarget.classList.add("tl-dragged");
     }
 
-    function factsOf(picture) {
-        const size = picture.width ? `${picture.width} × ${picture.height}` : "";
-        const bucket = picture.bucket ? `trained at ${picture.bucket[0]} × ${picture.bucket[1]}` : "";
-        const tokens = picture.text ? `${format.plural(picture.tokens, "token")}` : "";
-        return [size, bucket, tokens].filter(Boolean).join(" · ");
+    dragOver(event) {
+        if (this.dragged === undefined) return;
+        event.preventDefault();
+        const after = isAfter(event);
+        event.currentTarget.classList.toggle("tl-drop-after", after);
+        event.currentTarget.classList.toggle("tl-drop-before", !after);
     }
 
-    TL.CaptionPicture = CaptionPicture;
-})();
+    drop(event, place) {
+        if (this.dragged === undefined) return;
+        event.preventDefault();
+        const from = this.dragged;
+        let to = place + (isAfter(event) ? 1 : 0);
+        if (to > from) to -= 1;
+        this.endDrag();
+        if (to !== from) this.moveTag(from, to);
+    }
+
+    endDrag() {
+        if (this.dragged === undefined) return;
+        this.dragged = undefined;
+        this.drawChips();
+    }
+
+    async saveText() {
+        const {picture} = this;
+        if (!picture || this.text.value === (picture.text || "").replace(/\r\n/g, "\n")) return;
+        await this.set.edit("text", {number: picture.number, before: picture.text || "", text: this.text.value},
+            {quiet: true});
+    }
+
+    onTextKey(event) {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+            this.text.blur();
+        } else if (event.key === "Escape") {
+            this.text.value = this.picture.text || "";
+            this.text.blur();
+        } else {
+            return;
+        }
+        event.preventDefault();
+    }
+
+    setMode(asText) {
+        this.asText = asText;
+        this.draw(false);
+        this.focus();
+    }
+
+    /** Put the cursor where the caption is edited. */
+    focus() {
+        (this.asText ? this.text : this.add.input).focus();
+    }
+
+    enlarge() {
+        const {numbers, cells} = this.set;
+        const near = numbers.slice(Math.max(0, numbers.indexOf(this.picture.number) - 20)).slice(0, 41)
+            .map((number) => cells.get(number)).filter(Boolean);
+        const items = near.map((cell) => ({src: this.set.image(cell, 1024), title: cell.path, text: cell.text || "no caption"}));
+        lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === this.picture.number)), {opener: this.large});
+    }
+}
+
+/** Where a tag is now that was at `place` when it was clicked. */
+function placeOf(tags, tag, place) {
+    return tags[place] === tag ? place : tags.indexOf(tag);
+}
+
+function isAfter(event) {
+    const box = event.currentTarget.getBoundingClientRect();
+    return event.clientX > box.left + box.width / 2;
+}
+
+function factsOf(picture) {
+    const size = picture.width ? `${picture.width} × ${picture.height}` : "";
+    const bucket = picture.bucket ? `trained at ${picture.bucket[0]} × ${picture.bucket[1]}` : "";
+    const tokens = picture.text ? `${format.plural(picture.tokens, "token")}` : "";
+    return [size, bucket, tokens].filter(Boolean).join(" · ");
+}

@@ -4,309 +4,308 @@
  *   opened      another dataset      view    other pictures or tags are shown      cells    pictures have arrived
  *   selection   chosen or current    edited  captions have changed (numbers)       problem  the filter is not understood
  */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const BATCH = 200;
-    const CONFLICT = 409;
-    const REOPEN = 410;
+import {api, later, store, url} from "../core/dom.js";
+import {toast} from "../core/parts.js";
+import {familyDefaults} from "../train/family.js";
+import {form} from "../train/form.js";
 
-    class CaptionSet extends EventTarget {
-        constructor() {
-            super();
-            this.folder = "";
-            this.session = "";
-            /** @type {any} the answer of captions/open, with what later answers changed */
-            this.about = null;
-            /** @type {number[]} the pictures that are shown, in their order */
-            this.numbers = [];
-            /** @type {Map<number, any>} what is known of pictures */
-            this.cells = new Map();
-            this.tags = [];
-            this.shown = {};
+const BATCH = 200;
+const CONFLICT = 409;
+const REOPEN = 410;
+
+export class CaptionSet extends EventTarget {
+    constructor() {
+        super();
+        this.folder = "";
+        this.session = "";
+        /** @type {any} the answer of captions/open, with what later answers changed */
+        this.about = null;
+        /** @type {number[]} the pictures that are shown, in their order */
+        this.numbers = [];
+        /** @type {Map<number, any>} what is known of pictures */
+        this.cells = new Map();
+        this.tags = [];
+        this.shown = {};
+        this.filter = "";
+        this.sort = store.get("captions.sort", "name");
+        this.tagPart = "";
+        /** @type {Set<number>} */
+        this.selected = new Set();
+        /** @type {number|null} */
+        this.current = null;
+        this.anchor = 0;
+        this.wanted = new Set();
+        this.asked = new Set();
+        /** @type {Promise<any>} the edit that is under way */
+        this.turn = Promise.resolve();
+        this.viewSoon = later(() => this.view(), 30);
+        this.fetchSoon = later(() => this.fetch(), 25);
+    }
+
+    tell(name, detail) {
+        this.dispatchEvent(new CustomEvent(name, {detail}));
+    }
+
+    /** @param {string} name @param {(detail: any) => void} listener */
+    when(name, listener) {
+        this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+    }
+
+    get isOpen() {
+        return this.session !== "";
+    }
+
+    /** @returns {string} the activation tag of the Train tab */
+    get activationTag() {
+        return (form.get("dataset.activation_tag") || "").trim();
+    }
+
+    /** @param {string} folder @returns {Promise<void>} rejects with the server's words */
+    async open(folder) {
+        const settings = {...familyDefaults("dataset"), ...(form.job().dataset || {})};
+        delete settings.train_data_dir;
+        const answer = await api("captions/open", {body: {folder, settings}, quiet: true});
+        const same = answer.folder === this.folder && answer.session === this.session;
+        this.folder = answer.folder;
+        this.session = answer.session;
+        this.about = answer;
+        if (!same) {
+            this.forget();
             this.filter = "";
-            this.sort = TL.store.get("captions.sort", "name");
             this.tagPart = "";
-            /** @type {Set<number>} */
-            this.selected = new Set();
-            /** @type {number|null} */
-            this.current = null;
-            this.anchor = 0;
-            this.wanted = new Set();
-            this.asked = new Set();
-            /** @type {Promise<any>} the edit that is under way */
-            this.turn = Promise.resolve();
-            this.viewSoon = TL.later(() => this.view(), 30);
-            this.fetchSoon = TL.later(() => this.fetch(), 25);
         }
+        for (const message of answer.messages) toast("info", message);
+        this.tell("opened", {same});
+        await this.view();
+    }
 
-        tell(name, detail) {
-            this.dispatchEvent(new CustomEvent(name, {detail}));
-        }
+    forget() {
+        this.cells.clear();
+        this.asked.clear();
+        this.selected.clear();
+        this.current = null;
+    }
 
-        /** @param {string} name @param {(detail: any) => void} listener */
-        when(name, listener) {
-            this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
-        }
-
-        get isOpen() {
-            return this.session !== "";
-        }
-
-        /** @returns {string} the activation tag of the Train tab */
-        get activationTag() {
-            return (TL.form.get("dataset.activation_tag") || "").trim();
-        }
-
-        /** @param {string} folder @returns {Promise<void>} rejects with the server's words */
-        async open(folder) {
-            const settings = {...TL.familyDefaults("dataset"), ...(TL.form.job().dataset || {})};
-            delete settings.train_data_dir;
-            const answer = await TL.api("captions/open", {body: {folder, settings}, quiet: true});
-            const same = answer.folder === this.folder && answer.session === this.session;
-            this.folder = answer.folder;
-            this.session = answer.session;
-            this.about = answer;
-            if (!same) {
-                this.forget();
-                this.filter = "";
-                this.tagPart = "";
-            }
-            for (const message of answer.messages) TL.toast("info", message);
-            this.tell("opened", {same});
-            await this.view();
-        }
-
-        forget() {
-            this.cells.clear();
-            this.asked.clear();
-            this.selected.clear();
-            this.current = null;
-        }
-
-        /** Ask which pictures and tags are shown now; the answer to an older question is dropped. */
-        async view() {
-            if (!this.isOpen) return;
-            if (this.viewing) this.viewing.abort();
-            const mine = this.viewing = new AbortController();
-            const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart};
-            try {
-                const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
-                if (answer.problem) {
-                    this.tell("problem", answer.problem);
-                    return;
-                }
-                this.take(answer);
-                this.numbers = answer.numbers;
-                this.tags = answer.tags;
-                this.shown = answer;
-                this.dropGone();
-                this.tell("problem", null);
-                this.tell("view");
-                this.waitForSizes(answer);
-            } catch (error) {
-                if (error.name !== "AbortError") TL.toast("error", error.message, {problems: error.problems});
-            }
-        }
-
-        /** Sizes are read in the background; when they are there, the pictures are asked for anew. */
-        waitForSizes(answer) {
-            clearTimeout(this.sizesTimer);
-            if (answer.sizes_ready) {
-                if (this.sizesMissing) this.invalidate([...this.cells.keys()]);
-                this.sizesMissing = false;
+    /** Ask which pictures and tags are shown now; the answer to an older question is dropped. */
+    async view() {
+        if (!this.isOpen) return;
+        if (this.viewing) this.viewing.abort();
+        const mine = this.viewing = new AbortController();
+        const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart};
+        try {
+            const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
+            if (answer.problem) {
+                this.tell("problem", answer.problem);
                 return;
             }
-            this.sizesMissing = true;
-            this.sizesTimer = window.setTimeout(() => this.view(), 1000);
-        }
-
-        dropGone() {
-            const there = new Set(this.numbers);
-            for (const number of this.selected) if (!there.has(number)) this.selected.delete(number);
-            if (this.current !== null && !there.has(this.current)) this.current = null;
-            this.tell("selection");
-        }
-
-        /** @param {string} text @param {boolean} [atOnce] */
-        setFilter(text, atOnce = false) {
-            if (text === this.filter) return;
-            this.filter = text;
-            if (atOnce) this.view();
-            else this.viewSoon();
-        }
-
-        setSort(sort) {
-            this.sort = sort;
-            TL.store.set("captions.sort", sort);
-            this.view();
-        }
-
-        setTagPart(part) {
-            this.tagPart = part;
-            this.viewSoon();
-        }
-
-        /**
-         * Let pictures be fetched; "cells" tells when they are there.
-         * @param {number[]} numbers
-         */
-        need(numbers) {
-            this.wanted = new Set(numbers.filter((number) => !this.cells.has(number) && !this.asked.has(number)));
-            if (this.wanted.size) this.fetchSoon();
-        }
-
-        async fetch() {
-            const numbers = [...this.wanted].slice(0, BATCH);
-            if (!numbers.length) return;
-            for (const number of numbers) {
-                this.wanted.delete(number);
-                this.asked.add(number);
-            }
-            try {
-                const {cells} = await this.ask("cells", {numbers});
-                for (const cell of cells) this.cells.set(cell.number, cell);
-                this.tell("cells", cells.map((cell) => cell.number));
-            } catch {
-                // the message is shown; what is still in sight is asked for again when something moves
-            }
-            for (const number of numbers) this.asked.delete(number);
-            if (this.wanted.size) this.fetch();
-        }
-
-        invalidate(numbers) {
-            for (const number of numbers) this.cells.delete(number);
-            this.tell("edited", numbers);
-        }
-
-        /** @param {any} cell @returns {string} the address of a picture, `size` pixels at most */
-        image(cell, size = 256) {
-            const query = new URLSearchParams({folder: this.folder, session: this.session, path: cell.path,
-                size: String(size), v: cell.version});
-            return TL.url(`captions/image?${query}`);
-        }
-
-        /** @param {string} route below captions/ @param {any} [body] @param {any} [options] of TL.api */
-        async ask(route, body = {}, options = {}) {
-            const full = {folder: this.folder, session: this.session, ...body};
-            try {
-                return await TL.api(`captions/${route}`, {...options, body: full, quiet: true});
-            } catch (error) {
-                if (error.status === REOPEN) {
-                    this.forget();
-                    await this.open(this.folder);
-                }
-                if (!options.quiet && error.name !== "AbortError") {
-                    TL.toast(error.status === REOPEN ? "info" : "error", error.message, {problems: error.problems});
-                }
-                throw error;
-            }
-        }
-
-        /** Takes over what every answer says of the dataset. */
-        take(answer) {
-            this.about = {...this.about, revision: answer.revision, undo: answer.undo, redo: answer.redo,
-                pictures: answer.pictures};
-        }
-
-        /**
-         * Carry out an edit when those before it are done, so that nothing is lost that is typed or clicked quickly.
-         * @param {string} route
-         * @param {any} body what is sent, or a function that gives it when the turn has come; null sends nothing
-         * @param {{quiet?: boolean}} [options] quiet: no toast when it went well
-         * @returns {Promise<any>} the outcome, null if it could not be done
-         */
-        edit(route, body, options = {}) {
-            this.turn = this.turn.then(() => this.carryOut(route, body, options));
-            return this.turn;
-        }
-
-        async carryOut(route, given, options) {
-            this.tell("busy", true);
-            try {
-                const body = typeof given === "function" ? await given() : given;
-                if (!body) return null;
-                const outcome = await this.ask(route, body, {quiet: true});
-                this.take(outcome);
-                this.invalidate(outcome.changed);
-                await this.view();
-                if (!options.quiet) this.report(outcome, route);
-                return outcome;
-            } catch (error) {
-                await this.fail(route, error);
-                return null;
-            } finally {
-                this.tell("busy", false);
-            }
-        }
-
-        report(outcome, route) {
-            const step = {undo: "Undone: ", redo: "Done again: "}[route] || "";
-            TL.toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`,
-                {problems: outcome.left});
-        }
-
-        /** Files that were changed meanwhile are shown as they are now; undo can go on without them. */
-        async fail(route, error) {
-            TL.toast("error", error.message, {problems: error.problems});
-            if (error.status !== CONFLICT) return;
-            this.invalidate([...this.cells.keys()]);
-            await this.view();
-            if (route === "undo" || route === "redo") this.tell("conflict", {route, files: error.problems});
-        }
-
-        undo(leave = []) {
-            return this.edit("undo", () => (this.about && this.about.undo ? {leave} : null));
-        }
-
-        redo(leave = []) {
-            return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
-        }
-
-        /** Look whether other programs have changed anything; `tagged`: a tagger has, its confidences at least. */
-        async refresh({tagged = false} = {}) {
-            if (!this.isOpen) return;
-            try {
-                const answer = await this.ask("refresh", {}, {quiet: true});
-                if (!tagged && !answer.changed && answer.revision === this.about.revision) return;
-                this.take(answer);
-                this.invalidate([...this.cells.keys()]);
-                await this.view();
-            } catch {
-                // the next action meets the same trouble and tells it
-            }
-        }
-
-        /** @returns {{numbers?: number[], filter?: string}} for a request: these pictures, or all that are shown */
-        target(selectedOnly) {
-            return selectedOnly ? {numbers: [...this.selected]} : {filter: this.filter};
-        }
-
-        /** @param {number} number @param {{toggle?: boolean, extend?: boolean}} [how] */
-        choose(number, how = {}) {
-            if (how.extend && this.current !== null) {
-                const ends = [this.numbers.indexOf(this.anchor), this.numbers.indexOf(number)].sort((a, b) => a - b);
-                this.selected = new Set(this.numbers.slice(Math.max(0, ends[0]), ends[1] + 1));
-            } else if (how.toggle) {
-                if (this.selected.has(number)) this.selected.delete(number);
-                else this.selected.add(number);
-                this.anchor = number;
-            } else {
-                this.selected = new Set([number]);
-                this.anchor = number;
-            }
-            this.current = number;
-            this.tell("selection");
-        }
-
-        /** @param {number[]} numbers */
-        select(numbers) {
-            this.selected = new Set(numbers);
-            if (numbers.length && !this.selected.has(this.current)) this.current = numbers[0];
-            this.tell("selection");
+            this.take(answer);
+            this.numbers = answer.numbers;
+            this.tags = answer.tags;
+            this.shown = answer;
+            this.dropGone();
+            this.tell("problem", null);
+            this.tell("view");
+            this.waitForSizes(answer);
+        } catch (error) {
+            if (error.name !== "AbortError") toast("error", error.message, {problems: error.problems});
         }
     }
 
-    TL.CaptionSet = CaptionSet;
-})();
+    /** Sizes are read in the background; when they are there, the pictures are asked for anew. */
+    waitForSizes(answer) {
+        clearTimeout(this.sizesTimer);
+        if (answer.sizes_ready) {
+            if (this.sizesMissing) this.invalidate([...this.cells.keys()]);
+            this.sizesMissing = false;
+            return;
+        }
+        this.sizesMissing = true;
+        this.sizesTimer = window.setTimeout(() => this.view(), 1000);
+    }
+
+    dropGone() {
+        const there = new Set(this.numbers);
+        for (const number of this.selected) if (!there.has(number)) this.selected.delete(number);
+        if (this.current !== null && !there.has(this.current)) this.current = null;
+        this.tell("selection");
+    }
+
+    /** @param {string} text @param {boolean} [atOnce] */
+    setFilter(text, atOnce = false) {
+        if (text === this.filter) return;
+        this.filter = text;
+        if (atOnce) this.view();
+        else this.viewSoon();
+    }
+
+    setSort(sort) {
+        this.sort = sort;
+        store.set("captions.sort", sort);
+        this.view();
+    }
+
+    setTagPart(part) {
+        this.tagPart = part;
+        this.viewSoon();
+    }
+
+    /**
+     * Let pictures be fetched; "cells" tells when they are there.
+     * @param {number[]} numbers
+     */
+    need(numbers) {
+        this.wanted = new Set(numbers.filter((number) => !this.cells.has(number) && !this.asked.has(number)));
+        if (this.wanted.size) this.fetchSoon();
+    }
+
+    async fetch() {
+        const numbers = [...this.wanted].slice(0, BATCH);
+        if (!numbers.length) return;
+        for (const number of numbers) {
+            this.wanted.delete(number);
+            this.asked.add(number);
+        }
+        try {
+            const {cells} = await this.ask("cells", {numbers});
+            for (const cell of cells) this.cells.set(cell.number, cell);
+            this.tell("cells", cells.map((cell) => cell.number));
+        } catch {
+            // the message is shown; what is still in sight is asked for again when something moves
+        }
+        for (const number of numbers) this.asked.delete(number);
+        if (this.wanted.size) this.fetch();
+    }
+
+    invalidate(numbers) {
+        for (const number of numbers) this.cells.delete(number);
+        this.tell("edited", numbers);
+    }
+
+    /** @param {any} cell @returns {string} the address of a picture, `size` pixels at most */
+    image(cell, size = 256) {
+        const query = new URLSearchParams({folder: this.folder, session: this.session, path: cell.path,
+            size: String(size), v: cell.version});
+        return url(`captions/image?${query}`);
+    }
+
+    /** @param {string} route below captions/ @param {any} [body] @param {any} [options] of TL.api */
+    async ask(route, body = {}, options = {}) {
+        const full = {folder: this.folder, session: this.session, ...body};
+        try {
+            return await api(`captions/${route}`, {...options, body: full, quiet: true});
+        } catch (error) {
+            if (error.status === REOPEN) {
+                this.forget();
+                await this.open(this.folder);
+            }
+            if (!options.quiet && error.name !== "AbortError") {
+                toast(error.status === REOPEN ? "info" : "error", error.message, {problems: error.problems});
+            }
+            throw error;
+        }
+    }
+
+    /** Takes over what every answer says of the dataset. */
+    take(answer) {
+        this.about = {...this.about, revision: answer.revision, undo: answer.undo, redo: answer.redo,
+            pictures: answer.pictures};
+    }
+
+    /**
+     * Carry out an edit when those before it are done, so that nothing is lost that is typed or clicked quickly.
+     * @param {string} route
+     * @param {any} body what is sent, or a function that gives it when the turn has come; null sends nothing
+     * @param {{quiet?: boolean}} [options] quiet: no toast when it went well
+     * @returns {Promise<any>} the outcome, null if it could not be done
+     */
+    edit(route, body, options = {}) {
+        this.turn = this.turn.then(() => this.carryOut(route, body, options));
+        return this.turn;
+    }
+
+    async carryOut(route, given, options) {
+        this.tell("busy", true);
+        try {
+            const body = typeof given === "function" ? await given() : given;
+            if (!body) return null;
+            const outcome = await this.ask(route, body, {quiet: true});
+            this.take(outcome);
+            this.invalidate(outcome.changed);
+            await this.view();
+            if (!options.quiet) this.report(outcome, route);
+            return outcome;
+        } catch (error) {
+            await this.fail(route, error);
+            return null;
+        } finally {
+            this.tell("busy", false);
+        }
+    }
+
+    report(outcome, route) {
+        const step = {undo: "Undone: ", redo: "Done again: "}[route] || "";
+        toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`,
+            {problems: outcome.left});
+    }
+
+    /** Files that were changed meanwhile are shown as they are now; undo can go on without them. */
+    async fail(route, error) {
+        toast("error", error.message, {problems: error.problems});
+        if (error.status !== CONFLICT) return;
+        this.invalidate([...this.cells.keys()]);
+        await this.view();
+        if (route === "undo" || route === "redo") this.tell("conflict", {route, files: error.problems});
+    }
+
+    undo(leave = []) {
+        return this.edit("undo", () => (this.about && this.about.undo ? {leave} : null));
+    }
+
+    redo(leave = []) {
+        return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
+    }
+
+    /** Look whether other programs have changed anything; `tagged`: a tagger has, its confidences at least. */
+    async refresh({tagged = false} = {}) {
+        if (!this.isOpen) return;
+        try {
+            const answer = await this.ask("refresh", {}, {quiet: true});
+            if (!tagged && !answer.changed && answer.revision === this.about.revision) return;
+            this.take(answer);
+            this.invalidate([...this.cells.keys()]);
+            await this.view();
+        } catch {
+            // the next action meets the same trouble and tells it
+        }
+    }
+
+    /** @returns {{numbers?: number[], filter?: string}} for a request: these pictures, or all that are shown */
+    target(selectedOnly) {
+        return selectedOnly ? {numbers: [...this.selected]} : {filter: this.filter};
+    }
+
+    /** @param {number} number @param {{toggle?: boolean, extend?: boolean}} [how] */
+    choose(number, how = {}) {
+        if (how.extend && this.current !== null) {
+            const ends = [this.numbers.indexOf(this.anchor), this.numbers.indexOf(number)].sort((a, b) => a - b);
+            this.selected = new Set(this.numbers.slice(Math.max(0, ends[0]), ends[1] + 1));
+        } else if (how.toggle) {
+            if (this.selected.has(number)) this.selected.delete(number);
+            else this.selected.add(number);
+            this.anchor = number;
+        } else {
+            this.selected = new Set([number]);
+            this.anchor = number;
+        }
+        this.current = number;
+        this.tell("selection");
+    }
+
+    /** @param {number[]} numbers */
+    select(numbers) {
+        this.selected = new Set(numbers);
+        if (numbers.length && !this.selected.has(this.current)) this.current = numbers[0];
+        this.tell("selection");
+    }
+}

@@ -2,147 +2,142 @@
  * The settings of tagging as they stand in its panel. What they are comes from the schema; what was changed is kept in
  * this browser, but for the way captions are written: that is back at the safe one after every run and every reload.
  */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText} = TL;
-    const MODE = "write.mode";
-    const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
+import {h, setText, store, uniqueId} from "../core/dom.js";
 
-    const isNumber = (setting) => setting.type === "int" || setting.type === "float";
+const MODE = "write.mode";
+const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
 
-    class TagForm {
-        /** @param {any[]} settings of the schema */
-        constructor(settings) {
-            this.settings = new Map(settings.map((setting) => [setting.key, setting]));
-            this.changed = TL.store.get("tagging", {});
-            for (const key of Object.keys(this.changed)) {
-                if (!this.settings.has(key) || UNKEPT.includes(key)) delete this.changed[key];
-            }
-            /** @type {Map<string, {show: () => void, problem: (text: string) => void}>} */
-            this.fields = new Map();
-            this.changedBy = () => {};
+const isNumber = (setting) => setting.type === "int" || setting.type === "float";
+
+export class TagForm {
+    /** @param {any[]} settings of the schema */
+    constructor(settings) {
+        this.settings = new Map(settings.map((setting) => [setting.key, setting]));
+        this.changed = store.get("tagging", {});
+        for (const key of Object.keys(this.changed)) {
+            if (!this.settings.has(key) || UNKEPT.includes(key)) delete this.changed[key];
         }
-
-        get(key) {
-            return key in this.changed ? this.changed[key] : this.settings.get(key).default;
-        }
-
-        set(key, value) {
-            if (JSON.stringify(value) === JSON.stringify(this.settings.get(key).default)) delete this.changed[key];
-            else this.changed[key] = value;
-            const kept = Object.entries(this.changed).filter(([name]) => !UNKEPT.includes(name));
-            TL.store.set("tagging", Object.fromEntries(kept));
-            this.changedBy(key);
-        }
-
-        /** Puts a value into the form and its control. */
-        put(key, value) {
-            this.set(key, value);
-            if (this.fields.has(key)) this.fields.get(key).show();
-        }
-
-        /** The safety is on again. */
-        makeSafe() {
-            this.put(MODE, this.settings.get(MODE).default);
-        }
-
-        /** @returns {Record<string, Record<string, any>>} what is sent to the server */
-        job() {
-            const job = {};
-            for (const [key, value] of Object.entries(this.changed)) {
-                const [group, name] = key.split(".");
-                job[group] = {...job[group], [name]: value};
-            }
-            return job;
-        }
-
-        /** @param {string[]} sentences shown beside the settings they name @returns {string[]} those that name none */
-        showProblems(sentences) {
-            const others = [];
-            for (const field of this.fields.values()) field.problem("");
-            for (const sentence of sentences) {
-                const key = [...this.fields.keys()].find((name) => sentence.includes(name));
-                if (key) this.fields.get(key).problem(this.inWords(sentence));
-                else others.push(this.inWords(sentence));
-            }
-            return others;
-        }
-
-        /** Problems name settings as the job file does; on the page they are named as in the form. */
-        inWords(sentence) {
-            let text = sentence.replace(/^The tag job: /, "");
-            for (const setting of this.settings.values()) text = text.replaceAll(setting.key, setting.label);
-            return text;
-        }
+        /** @type {Map<string, {show: () => void, problem: (text: string) => void}>} */
+        this.fields = new Map();
+        this.changedBy = () => {};
     }
 
-    function read(setting, text) {
-        if (setting.type === "texts") {
-            return text.split(/[\n,]/).map((tag) => tag.trim()).filter((tag) => tag !== "");
+    get(key) {
+        return key in this.changed ? this.changed[key] : this.settings.get(key).default;
+    }
+
+    set(key, value) {
+        if (JSON.stringify(value) === JSON.stringify(this.settings.get(key).default)) delete this.changed[key];
+        else this.changed[key] = value;
+        const kept = Object.entries(this.changed).filter(([name]) => !UNKEPT.includes(name));
+        store.set("tagging", Object.fromEntries(kept));
+        this.changedBy(key);
+    }
+
+    /** Puts a value into the form and its control. */
+    put(key, value) {
+        this.set(key, value);
+        if (this.fields.has(key)) this.fields.get(key).show();
+    }
+
+    /** The safety is on again. */
+    makeSafe() {
+        this.put(MODE, this.settings.get(MODE).default);
+    }
+
+    /** @returns {Record<string, Record<string, any>>} what is sent to the server */
+    job() {
+        const job = {};
+        for (const [key, value] of Object.entries(this.changed)) {
+            const [group, name] = key.split(".");
+            job[group] = {...job[group], [name]: value};
         }
-        const trimmed = text.trim();
-        if (trimmed === "" && setting.optional) return null;
-        if (!isNumber(setting)) return text;
-        const value = Number(trimmed.replace(/^(-?\d*),(\d+)$/, "$1.$2"));
-        return trimmed === "" || Number.isNaN(value) ? trimmed : value;
+        return job;
     }
 
-    function write(setting, value) {
-        if (value === null || value === undefined) return "";
-        return Array.isArray(value) ? value.join(", ") : String(value);
-    }
-
-    function control(form, setting, id, words) {
-        const set = (value) => form.set(setting.key, value);
-        if (setting.type === "bool") {
-            return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
-                on: {change: (event) => set(event.target.checked)}});
+    /** @param {string[]} sentences shown beside the settings they name @returns {string[]} those that name none */
+    showProblems(sentences) {
+        const others = [];
+        for (const field of this.fields.values()) field.problem("");
+        for (const sentence of sentences) {
+            const key = [...this.fields.keys()].find((name) => sentence.includes(name));
+            if (key) this.fields.get(key).problem(this.inWords(sentence));
+            else others.push(this.inWords(sentence));
         }
-        if (setting.choices.length) {
-            return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
-                on: {change: (event) => set(event.target.value)}},
-            setting.choices.map((choice) => h("option", {value: choice}, words[choice] || choice)));
-        }
-        return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
-            inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
-            placeholder: setting.optional ? "no limit" : setting.type === "texts" ? "tag, another tag" : null,
-            value: write(setting, form.get(setting.key)),
-            on: {input: (event) => set(read(setting, event.target.value))}});
+        return others;
     }
 
-    /**
-     * @param {TagForm} form @param {string} key
-     * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement}} [options] words for the choices;
-     *     control is used in place of the usual one
-     * @returns {HTMLElement}
-     */
-    function tagField(form, key, options = {}) {
-        const setting = form.settings.get(key);
-        const id = TL.uniqueId("tag");
-        const input = options.control || control(form, setting, id, options.words || {});
-        input.id = id;
-        const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
-        const help = [setting.help, setting.advice].filter(Boolean).join(" ");
-        input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
-        const element = h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`, data: {key}, title: help},
-            h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, setting.label)),
-            h("div", {class: "tl-control"}, input), problem,
-            h("p", {class: "tl-hidden-text", id: `${id}-help`}, help));
-        form.fields.set(key, {
-            show: () => {
-                if (setting.type === "bool") input.checked = form.get(key);
-                else input.value = write(setting, form.get(key));
-            },
-            problem: (text) => {
-                setText(problem, text);
-                element.classList.toggle("tl-has-problem", text !== "");
-                input.setAttribute("aria-invalid", String(text !== ""));
-            },
-        });
-        return element;
+    /** Problems name settings as the job file does; on the page they are named as in the form. */
+    inWords(sentence) {
+        let text = sentence.replace(/^The tag job: /, "");
+        for (const setting of this.settings.values()) text = text.replaceAll(setting.key, setting.label);
+        return text;
     }
+}
 
-    Object.assign(TL, {TagForm, tagField});
-})();
+function read(setting, text) {
+    if (setting.type === "texts") {
+        return text.split(/[\n,]/).map((tag) => tag.trim()).filter((tag) => tag !== "");
+    }
+    const trimmed = text.trim();
+    if (trimmed === "" && setting.optional) return null;
+    if (!isNumber(setting)) return text;
+    const value = Number(trimmed.replace(/^(-?\d*),(\d+)$/, "$1.$2"));
+    return trimmed === "" || Number.isNaN(value) ? trimmed : value;
+}
+
+function write(setting, value) {
+    if (value === null || value === undefined) return "";
+    return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+function control(form, setting, id, words) {
+    const set = (value) => form.set(setting.key, value);
+    if (setting.type === "bool") {
+        return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
+            on: {change: (event) => set(event.target.checked)}});
+    }
+    if (setting.choices.length) {
+        return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
+            on: {change: (event) => set(event.target.value)}},
+        setting.choices.map((choice) => h("option", {value: choice}, words[choice] || choice)));
+    }
+    return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
+        inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
+        placeholder: setting.optional ? "no limit" : setting.type === "texts" ? "tag, another tag" : null,
+        value: write(setting, form.get(setting.key)),
+        on: {input: (event) => set(read(setting, event.target.value))}});
+}
+
+/**
+ * @param {TagForm} form @param {string} key
+ * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement}} [options] words for the choices;
+ *     control is used in place of the usual one
+ * @returns {HTMLElement}
+ */
+export function tagField(form, key, options = {}) {
+    const setting = form.settings.get(key);
+    const id = uniqueId("tag");
+    const input = options.control || control(form, setting, id, options.words || {});
+    input.id = id;
+    const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
+    const help = [setting.help, setting.advice].filter(Boolean).join(" ");
+    input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
+    const element = h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`, data: {key}, title: help},
+        h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, setting.label)),
+        h("div", {class: "tl-control"}, input), problem,
+        h("p", {class: "tl-hidden-text", id: `${id}-help`}, help));
+    form.fields.set(key, {
+        show: () => {
+            if (setting.type === "bool") input.checked = form.get(key);
+            else input.value = write(setting, form.get(key));
+        },
+        problem: (text) => {
+            setText(problem, text);
+            element.classList.toggle("tl-has-problem", text !== "");
+            input.setAttribute("aria-invalid", String(text !== ""));
+        },
+    });
+    return element;
+}

@@ -1,83 +1,81 @@
 /** All tags of the pictures that are shown, with counts; and the filter they are put into. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, svg, setText} = TL;
-    const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|^(text|folder|name|bucket):|^(size|width|height|ratio|tags|tokens)\s*[=:<>!]/;
+import {h, setText, svg} from "../core/dom.js";
+import {format} from "../core/format.js";
 
-    /** @param {string} tag @returns {string} as it is written in a filter */
-    function inFilter(tag) {
-        return SPECIAL.test(tag) ? `"${tag.replace(/["\\]/g, "\\$&")}"` : tag;
+const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|^(text|folder|name|bucket):|^(size|width|height|ratio|tags|tokens)\s*[=:<>!]/;
+
+/** @param {string} tag @returns {string} as it is written in a filter */
+function inFilter(tag) {
+    return SPECIAL.test(tag) ? `"${tag.replace(/["\\]/g, "\\$&")}"` : tag;
+}
+
+export class TagList {
+    /** @param {any} set @param {(filter: string) => void} setFilter */
+    constructor(set, setFilter) {
+        this.set = set;
+        this.setFilter = setFilter;
+        this.rows = [];
+        this.search = h("input", {type: "search", class: "tl-input", placeholder: "Find a tag", "aria-label": "Find a tag",
+            spellcheck: "false", on: {input: () => set.setTagPart(this.search.value)}});
+        this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags"});
+        this.foot = h("p", {class: "tl-note"}, "");
+        this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the pictures shown"},
+            this.search, this.list, this.foot);
+        set.when("view", () => this.draw());
+        set.when("opened", ({same}) => {
+            if (!same) this.search.value = "";
+        });
     }
 
-    class TagList {
-        /** @param {any} set @param {(filter: string) => void} setFilter */
-        constructor(set, setFilter) {
-            this.set = set;
-            this.setFilter = setFilter;
-            this.rows = [];
-            this.search = h("input", {type: "search", class: "tl-input", placeholder: "Find a tag", "aria-label": "Find a tag",
-                spellcheck: "false", on: {input: () => set.setTagPart(this.search.value)}});
-            this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags"});
-            this.foot = h("p", {class: "tl-note"}, "");
-            this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the pictures shown"},
-                this.search, this.list, this.foot);
-            set.when("view", () => this.draw());
-            set.when("opened", ({same}) => {
-                if (!same) this.search.value = "";
-            });
-        }
-
-        draw() {
-            const {tags, shown} = this.set;
-            tags.forEach(([tag, count], place) => {
-                const row = this.rows[place] || this.makeRow();
-                row.tag = tag;
-                row.element.hidden = false;
-                setText(row.name, tag);
-                setText(row.count, TL.format.number(count));
-                row.pick.title = `${tag}: show the ${TL.format.plural(count, "picture")} with it\nCtrl: AND, Alt: AND NOT`;
-                row.bar.style.width = `${Math.round(100 * count / Math.max(1, this.set.numbers.length))}%`;
-                row.pick.setAttribute("aria-pressed", String(this.set.filter.trim() === inFilter(tag)));
-            });
-            for (const row of this.rows.slice(tags.length)) row.element.hidden = true;
-            const more = shown.different_tags - tags.length;
-            setText(this.foot, !tags.length ? (this.set.tagPart ? "No tag like that." : "No tags yet.")
-                : more > 0 && tags.length >= 400 ? `The most frequent of ${TL.format.number(shown.different_tags)} tags.` : "");
-        }
-
-        makeRow() {
-            const row = {tag: "", name: h("span", {class: "tl-tag-name"}, ""), count: h("span", {class: "tl-tag-count"}, ""),
-                bar: h("span", {class: "tl-tag-bar", "aria-hidden": "true"})};
-            row.pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
-                on: {click: (event) => this.pick(row.tag, event)}}, row.bar, row.name, row.count);
-            row.element = h("li", {class: "tl-tag-row"}, row.pick,
-                this.side("Show only pictures with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
-                this.side("Leave out pictures with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
-            this.rows.push(row);
-            this.list.append(row.element);
-            return row;
-        }
-
-        side(words, path, click) {
-            return h("button", {type: "button", class: "tl-tag-side", title: words, "aria-label": words, tabindex: "-1",
-                on: {click}}, svg("svg", {class: "tl-icon", viewBox: "0 0 16 16", "aria-hidden": "true"}, svg("path", {d: path})));
-        }
-
-        pick(tag, event) {
-            if (event.ctrlKey || event.metaKey) this.join(tag, "AND");
-            else if (event.altKey) this.join(tag, "AND NOT");
-            else this.setFilter(this.set.filter.trim() === inFilter(tag) ? "" : inFilter(tag));
-        }
-
-        join(tag, word) {
-            const before = this.set.filter.trim();
-            const bracketed = /\bOR\b/.test(before) ? `(${before})` : before;
-            const not = word === "AND NOT";
-            this.setFilter(before ? `${bracketed} ${word} ${inFilter(tag)}` : `${not ? "NOT " : ""}${inFilter(tag)}`);
-        }
+    draw() {
+        const {tags, shown} = this.set;
+        tags.forEach(([tag, count], place) => {
+            const row = this.rows[place] || this.makeRow();
+            row.tag = tag;
+            row.element.hidden = false;
+            setText(row.name, tag);
+            setText(row.count, format.number(count));
+            row.pick.title = `${tag}: show the ${format.plural(count, "picture")} with it\nCtrl: AND, Alt: AND NOT`;
+            row.bar.style.width = `${Math.round(100 * count / Math.max(1, this.set.numbers.length))}%`;
+            row.pick.setAttribute("aria-pressed", String(this.set.filter.trim() === inFilter(tag)));
+        });
+        for (const row of this.rows.slice(tags.length)) row.element.hidden = true;
+        const more = shown.different_tags - tags.length;
+        setText(this.foot, !tags.length ? (this.set.tagPart ? "No tag like that." : "No tags yet.")
+            : more > 0 && tags.length >= 400 ? `The most frequent of ${format.number(shown.different_tags)} tags.` : "");
     }
 
-    Object.assign(TL, {TagList, tagInFilter: inFilter});
-})();
+    makeRow() {
+        const row = {tag: "", name: h("span", {class: "tl-tag-name"}, ""), count: h("span", {class: "tl-tag-count"}, ""),
+            bar: h("span", {class: "tl-tag-bar", "aria-hidden": "true"})};
+        row.pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
+            on: {click: (event) => this.pick(row.tag, event)}}, row.bar, row.name, row.count);
+        row.element = h("li", {class: "tl-tag-row"}, row.pick,
+            this.side("Show only pictures with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
+            this.side("Leave out pictures with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
+        this.rows.push(row);
+        this.list.append(row.element);
+        return row;
+    }
+
+    side(words, path, click) {
+        return h("button", {type: "button", class: "tl-tag-side", title: words, "aria-label": words, tabindex: "-1",
+            on: {click}}, svg("svg", {class: "tl-icon", viewBox: "0 0 16 16", "aria-hidden": "true"}, svg("path", {d: path})));
+    }
+
+    pick(tag, event) {
+        if (event.ctrlKey || event.metaKey) this.join(tag, "AND");
+        else if (event.altKey) this.join(tag, "AND NOT");
+        else this.setFilter(this.set.filter.trim() === inFilter(tag) ? "" : inFilter(tag));
+    }
+
+    join(tag, word) {
+        const before = this.set.filter.trim();
+        const bracketed = /\bOR\b/.test(before) ? `(${before})` : before;
+        const not = word === "AND NOT";
+        this.setFilter(before ? `${bracketed} ${word} ${inFilter(tag)}` : `${not ? "NOT " : ""}${inFilter(tag)}`);
+    }
+}
+
+export {inFilter as tagInFilter};

@@ -1,166 +1,164 @@
 /** A tagging run in its panel: how far it is, its buttons, and what came of it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
-    const OPEN = ["waiting", "running", "paused"];
-    const MOST_WARNINGS = 8;
+import {api, fill, h, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, findings} from "../core/parts.js";
+import {poll} from "../core/shell.js";
 
-    class TagRun {
-        /** @param {(ended: boolean) => void} changed called when a run begins, ends or is found */
-        constructor(changed) {
-            this.changed = changed;
-            this.fill = h("div", {class: "tl-bar-fill"});
-            this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the tagging",
-                "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
-            this.sentence = h("p", {class: "tl-subtitle", "aria-live": "polite"});
-            this.pause = TL.button("Pause", {icon: "pause", small: true, click: () => this.act("pause")});
-            this.resume = TL.button("Go on", {icon: "play", small: true, click: () => this.act("resume")});
-            this.stop = TL.button("Stop", {icon: "stop", small: true, kind: "danger", click: () => this.act("stop")});
-            this.again = TL.button("Go on where it was", {icon: "play", small: true, click: () => this.goOn()});
-            this.said = h("div", {});
-            this.element = h("div", {class: "tl-group", hidden: true, id: "tl_tagging_run"},
-                h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
-                    this.pause, this.resume, this.stop, this.again), this.bar, this.said);
-            this.poller = TL.poll(() => this.ask(), () => (this.open ? 1 : 0));
-            this.clear("");
-        }
+const OPEN = ["waiting", "running", "paused"];
+const MOST_WARNINGS = 8;
 
-        clear(id) {
-            this.id = id;
-            this.offset = 0;
-            this.state = id ? "waiting" : "";
-            this.phase = "";
-            /** @type {{done: number, total: number, seconds_left: number|null}|null} */
+export class TagRun {
+    /** @param {(ended: boolean) => void} changed called when a run begins, ends or is found */
+    constructor(changed) {
+        this.changed = changed;
+        this.fill = h("div", {class: "tl-bar-fill"});
+        this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the tagging",
+            "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
+        this.sentence = h("p", {class: "tl-subtitle", "aria-live": "polite"});
+        this.pause = button("Pause", {icon: "pause", small: true, click: () => this.act("pause")});
+        this.resume = button("Go on", {icon: "play", small: true, click: () => this.act("resume")});
+        this.stop = button("Stop", {icon: "stop", small: true, kind: "danger", click: () => this.act("stop")});
+        this.again = button("Go on where it was", {icon: "play", small: true, click: () => this.goOn()});
+        this.said = h("div", {});
+        this.element = h("div", {class: "tl-group", hidden: true, id: "tl_tagging_run"},
+            h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
+                this.pause, this.resume, this.stop, this.again), this.bar, this.said);
+        this.poller = poll(() => this.ask(), () => (this.open ? 1 : 0));
+        this.clear("");
+    }
+
+    clear(id) {
+        this.id = id;
+        this.offset = 0;
+        this.state = id ? "waiting" : "";
+        this.phase = "";
+        /** @type {{done: number, total: number, seconds_left: number|null}|null} */
+        this.progress = null;
+        /** @type {string[]} */
+        this.warnings = [];
+        /** @type {any} */
+        this.ending = null;
+    }
+
+    /** @returns {boolean} whether a run goes on or waits for its turn */
+    get open() {
+        return OPEN.includes(this.state);
+    }
+
+    /** @param {string} id */
+    watch(id) {
+        this.clear(id);
+        this.show();
+        this.changed(false);
+        this.poller.wake();
+    }
+
+    async ask() {
+        if (!this.id) return;
+        const answer = await api(`runs/${encodeURIComponent(this.id)}?since=${this.offset}`, {quiet: true});
+        const before = this.open;
+        for (const event of answer.events) this.take(event);
+        this.offset = answer.offset;
+        this.state = answer.state;
+        this.asked = answer.control || [];
+        this.show();
+        if (before && !this.open) this.changed(true);
+    }
+
+    take(event) {
+        if (event.event === "phase") {
+            this.phase = event.text;
             this.progress = null;
-            /** @type {string[]} */
-            this.warnings = [];
-            /** @type {any} */
             this.ending = null;
-        }
-
-        /** @returns {boolean} whether a run goes on or waits for its turn */
-        get open() {
-            return OPEN.includes(this.state);
-        }
-
-        /** @param {string} id */
-        watch(id) {
-            this.clear(id);
-            this.show();
-            this.changed(false);
-            this.poller.wake();
-        }
-
-        async ask() {
-            if (!this.id) return;
-            const answer = await TL.api(`runs/${encodeURIComponent(this.id)}?since=${this.offset}`, {quiet: true});
-            const before = this.open;
-            for (const event of answer.events) this.take(event);
-            this.offset = answer.offset;
-            this.state = answer.state;
-            this.asked = answer.control || [];
-            this.show();
-            if (before && !this.open) this.changed(true);
-        }
-
-        take(event) {
-            if (event.event === "phase") {
-                this.phase = event.text;
-                this.progress = null;
-                this.ending = null;
-            } else if (event.event === "progress") {
-                this.progress = event;
-            } else if (event.event === "warning") {
-                this.warnings.push(event.text);
-            } else if (["finished", "stopped", "error"].includes(event.event)) {
-                this.ending = event;
-            }
-        }
-
-        async act(action) {
-            try {
-                await TL.api(`runs/${encodeURIComponent(this.id)}/control`, {body: {action}});
-            } catch {
-                // the toast has said why
-            }
-            this.poller.wake();
-        }
-
-        async goOn() {
-            try {
-                await TL.api(`tagging/runs/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
-                this.watch(this.id);
-            } catch {
-                // the toast has said why
-            }
-        }
-
-        show() {
-            const {done, total, seconds_left: left} = this.progress || {done: 0, total: 0, seconds_left: null};
-            const share = this.progress && total ? done / total : null;
-            const asked = this.asked || [];
-            this.element.hidden = !this.id;
-            setText(this.sentence, this.words(done, total, left));
-            this.pause.hidden = this.state !== "running";
-            this.pause.disabled = asked.includes("pause");
-            this.resume.hidden = this.state !== "paused";
-            this.stop.hidden = !this.open;
-            this.stop.disabled = asked.includes("stop");
-            this.again.hidden = this.state !== "lost";
-            this.bar.hidden = !this.open;
-            this.bar.classList.toggle("tl-bar-unknown", this.state === "running" && share === null);
-            this.fill.style.width = `${(100 * (share || 0)).toFixed(1)}%`;
-            if (share === null) this.bar.removeAttribute("aria-valuenow");
-            else this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-            this.showFindings();
-        }
-
-        words(done, total, left) {
-            if (this.state === "waiting") return "Waiting for its turn";
-            if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
-            if (this.state === "lost") return "The run broke off. What the tagger has said so far is kept.";
-            if (!this.open) return "";
-            if (!this.progress) return this.phase || "Starting";
-            const bytes = this.phase.startsWith("Downloading");
-            const far = bytes ? `${format.bytes(done)} of ${format.bytes(total)}`
-                : `${format.number(done)} of ${format.number(total)}`;
-            return [this.phase, far, format.left(left)].filter(Boolean).join(" · ");
-        }
-
-        showFindings() {
-            const key = JSON.stringify([this.warnings.length, this.ending, this.id]);
-            if (key === this.shown) return;
-            this.shown = key;
-            const found = this.warnings.slice(0, MOST_WARNINGS).map((text) => ({level: "warning", text}));
-            if (this.warnings.length > MOST_WARNINGS) {
-                const more = format.plural(this.warnings.length - MOST_WARNINGS, "more warning");
-                found.push({level: "note", text: `${more} in the run's log.`});
-            }
-            if (this.ending) found.unshift(outcome(this.ending));
-            fill(this.said, found.length ? TL.findings(found) : null);
+        } else if (event.event === "progress") {
+            this.progress = event;
+        } else if (event.event === "warning") {
+            this.warnings.push(event.text);
+        } else if (["finished", "stopped", "error"].includes(event.event)) {
+            this.ending = event;
         }
     }
 
-    /** @param {any} ending the run's last event @returns {{level: string, text: string}} */
-    function outcome(ending) {
-        if (ending.event === "error") return {level: "error", text: ending.text};
-        const parts = [`${format.plural(ending.pictures, "picture")} tagged`,
-            ending.mode === "look-only" ? "no caption touched" : `${format.plural(ending.written, "caption")} written`];
-        if (ending.unchanged) parts.push(`${format.number(ending.unchanged)} needed no change`);
-        const also = {had_captions: "left alone because they had captions",
-            changed_meanwhile: "edited meanwhile and left alone", failed: "could not be read"};
-        for (const [name, words] of Object.entries(also)) {
-            if (ending[name]) parts.push(`${format.number(ending[name])} ${words}`);
+    async act(action) {
+        try {
+            await api(`runs/${encodeURIComponent(this.id)}/control`, {body: {action}});
+        } catch {
+            // the toast has said why
         }
-        const provider = ending.provider.replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
-        const time = format.duration(Math.max(1, ending.seconds));
-        const how = ending.model ? ` With ${ending.model} on ${provider}, in ${time}.` : "";
-        const undo = ending.written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
-        return {level: ending.event === "finished" ? "good" : "note",
-            text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}.${how}${undo}`};
+        this.poller.wake();
     }
 
-    TL.TagRun = TagRun;
-})();
+    async goOn() {
+        try {
+            await api(`tagging/runs/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
+            this.watch(this.id);
+        } catch {
+            // the toast has said why
+        }
+    }
+
+    show() {
+        const {done, total, seconds_left: left} = this.progress || {done: 0, total: 0, seconds_left: null};
+        const share = this.progress && total ? done / total : null;
+        const asked = this.asked || [];
+        this.element.hidden = !this.id;
+        setText(this.sentence, this.words(done, total, left));
+        this.pause.hidden = this.state !== "running";
+        this.pause.disabled = asked.includes("pause");
+        this.resume.hidden = this.state !== "paused";
+        this.stop.hidden = !this.open;
+        this.stop.disabled = asked.includes("stop");
+        this.again.hidden = this.state !== "lost";
+        this.bar.hidden = !this.open;
+        this.bar.classList.toggle("tl-bar-unknown", this.state === "running" && share === null);
+        this.fill.style.width = `${(100 * (share || 0)).toFixed(1)}%`;
+        if (share === null) this.bar.removeAttribute("aria-valuenow");
+        else this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+        this.showFindings();
+    }
+
+    words(done, total, left) {
+        if (this.state === "waiting") return "Waiting for its turn";
+        if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
+        if (this.state === "lost") return "The run broke off. What the tagger has said so far is kept.";
+        if (!this.open) return "";
+        if (!this.progress) return this.phase || "Starting";
+        const bytes = this.phase.startsWith("Downloading");
+        const far = bytes ? `${format.bytes(done)} of ${format.bytes(total)}`
+            : `${format.number(done)} of ${format.number(total)}`;
+        return [this.phase, far, format.left(left)].filter(Boolean).join(" · ");
+    }
+
+    showFindings() {
+        const key = JSON.stringify([this.warnings.length, this.ending, this.id]);
+        if (key === this.shown) return;
+        this.shown = key;
+        const found = this.warnings.slice(0, MOST_WARNINGS).map((text) => ({level: "warning", text}));
+        if (this.warnings.length > MOST_WARNINGS) {
+            const more = format.plural(this.warnings.length - MOST_WARNINGS, "more warning");
+            found.push({level: "note", text: `${more} in the run's log.`});
+        }
+        if (this.ending) found.unshift(outcome(this.ending));
+        fill(this.said, found.length ? findings(found) : null);
+    }
+}
+
+/** @param {any} ending the run's last event @returns {{level: string, text: string}} */
+function outcome(ending) {
+    if (ending.event === "error") return {level: "error", text: ending.text};
+    const parts = [`${format.plural(ending.pictures, "picture")} tagged`,
+        ending.mode === "look-only" ? "no caption touched" : `${format.plural(ending.written, "caption")} written`];
+    if (ending.unchanged) parts.push(`${format.number(ending.unchanged)} needed no change`);
+    const also = {had_captions: "left alone because they had captions",
+        changed_meanwhile: "edited meanwhile and left alone", failed: "could not be read"};
+    for (const [name, words] of Object.entries(also)) {
+        if (ending[name]) parts.push(`${format.number(ending[name])} ${words}`);
+    }
+    const provider = ending.provider.replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
+    const time = format.duration(Math.max(1, ending.seconds));
+    const how = ending.model ? ` With ${ending.model} on ${provider}, in ${time}.` : "";
+    const undo = ending.written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
+    return {level: ending.event === "finished" ? "good" : "note",
+        text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}.${how}${undo}`};
+}

@@ -1,170 +1,170 @@
 /** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText} = TL;
-    const OTHER = "\u0000other";
-    const MODES = {"if-empty": "Only where there is no caption", "append": "Add new tags at the end",
-        "prepend": "Add new tags at the beginning", "overwrite": "Replace what is there",
-        "look-only": "Write nothing, only keep the confidences"};
-    const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
-        directml: "Windows GPU (DirectML)", cpu: "CPU"};
-    const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_underscore", "tags.escape_brackets",
-        "tags.rating_tag", "tags.max_tags", "tagger.provider", "tagger.batch_size", "tagger.decoding_threads"];
+import {api, emit, fill, h, on, setText} from "../core/dom.js";
+import {button, card as makeCard, findings, fold, icon} from "../core/parts.js";
+import {form as formState} from "../train/form.js";
+import {TagForm, tagField} from "./tag_form.js";
+import {TagRun} from "./tag_run.js";
 
-    /**
-     * @param {() => string} folder the dataset's folder as it stands in the captions tab
-     * @returns {HTMLElement} the card; it fills itself
-     */
-    function taggingPanel(folder) {
-        const body = h("div", {}, h("p", {class: "tl-note"}, "Loading …"));
-        const card = TL.card("Tag with a tagger", {id: "tl_tagging"}, body);
-        TL.api("tagging", {quiet: true}).then((answer) => fill(body, new Panel(folder, answer).element), (error) => {
-            fill(body, TL.findings([{level: "error", text: error.message}]));
-        });
-        return card;
-    }
+const OTHER = "\u0000other";
+const MODES = {"if-empty": "Only where there is no caption", "append": "Add new tags at the end",
+    "prepend": "Add new tags at the beginning", "overwrite": "Replace what is there",
+    "look-only": "Write nothing, only keep the confidences"};
+const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
+    directml: "Windows GPU (DirectML)", cpu: "CPU"};
+const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_underscore", "tags.escape_brackets",
+    "tags.rating_tag", "tags.max_tags", "tagger.provider", "tagger.batch_size", "tagger.decoding_threads"];
 
-    class Panel {
-        constructor(folder, answer) {
-            this.folder = folder;
-            this.taggers = answer.taggers;
-            this.form = new TL.TagForm(answer.groups.flatMap((group) => group.settings));
-            this.run = new TL.TagRun((ended) => this.runChanged(ended));
-            this.start = TL.button("Tag the pictures", {kind: "primary", icon: "play", id: "tl_tag",
-                click: () => this.go()});
-            this.problems = h("div", {});
-            this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
-            this.about = h("p", {class: "tl-note"});
-            this.balance = TL.button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
-            this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer), this.problems,
-                h("div", {class: "tl-row"}, this.start,
-                    h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
-                this.run.element);
-            this.form.changedBy = () => this.refresh();
-            this.refresh();
-            if (answer.run) this.run.watch(answer.run.id);
-            TL.on("setting", ({keys}) => keys.includes("dataset.activation_tag") && this.suggestFirst());
-            this.suggestFirst();
-        }
-
-        build(answer) {
-            const {form} = this;
-            this.choice = h("select", {class: "tl-input tl-select",
-                on: {change: () => this.choose(this.choice.value)}});
-            this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
-                placeholder: "/path/of/model.onnx with its list of tags beside it",
-                on: {input: () => form.set("tagger.model", this.path.value.trim())}});
-            this.listTaggers();
-            const model = TL.tagField(form, "tagger.model", {wide: true, control: this.choice});
-            form.fields.get("tagger.model").show = () => this.listTaggers();
-            model.append(this.path, this.about);
-            const field = (key, options) => TL.tagField(form, key, options);
-            const general = field("tags.general_threshold");
-            general.append(this.balance);
-            return [h("div", {class: "tl-fields"}, model, general, field("tags.character_threshold"),
-                field("tags.always_first_tags"), field("tags.exclude_tags", {wide: true}),
-                field("write.mode", {wide: true, words: MODES})), this.mind,
-            TL.fold("More about tags", h("div", {class: "tl-fields"},
-                MORE.map((key) => field(key, {words: PROVIDERS}))),
-            h("p", {class: "tl-note"}, `Taggers are kept in ${answer.taggers_dir}, each in a folder of its name.`))];
-        }
-
-        listTaggers() {
-            const model = this.form.get("tagger.model");
-            const known = this.taggers.some((tagger) => tagger.name === model);
-            fill(this.choice, this.taggers.map((tagger) => h("option", {value: tagger.name},
-                `${tagger.name} – ${tagger.about}${tagger.here ? "" : " (not downloaded yet)"}`)),
-            h("option", {value: OTHER}, "Another ONNX file …"));
-            this.choice.value = known ? model : OTHER;
-            this.path.hidden = known;
-            if (!known) this.path.value = model;
-        }
-
-        choose(name) {
-            const other = name === OTHER;
-            this.path.hidden = !other;
-            this.form.set("tagger.model", other ? this.path.value.trim() : name);
-            if (other) this.path.focus();
-        }
-
-        /** @returns {any} what is known of the chosen tagger; undefined for a file of the user's own */
-        chosen() {
-            return this.taggers.find((tagger) => tagger.name === this.form.get("tagger.model"));
-        }
-
-        suggestFirst() {
-            const tag = TL.form.get("dataset.activation_tag");
-            if (tag && !this.form.get("tags.always_first_tags").length) this.form.put("tags.always_first_tags", [tag]);
-        }
-
-        takeBalance() {
-            this.form.put("tags.general_threshold", this.chosen().balanced_threshold);
-        }
-
-        refresh() {
-            const tagger = this.chosen();
-            const fetch = Boolean(tagger && !tagger.here);
-            const threshold = tagger && tagger.balanced_threshold;
-            setText(this.start.querySelector(".tl-button-label"), fetch ? "Download and tag" : "Tag the pictures");
-            setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
-                "“Download and tag”, and never by itself." : "");
-            this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
-            if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Use ${threshold}, the balance its card names`);
-            this.start.disabled = this.run.open || Boolean(this.starting);
-            this.showSafety(this.form.get("write.mode"));
-        }
-
-        showSafety(mode) {
-            const changes = !["if-empty", "look-only"].includes(mode);
-            const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
-                : "This run changes captions that are there.";
-            fill(this.mind, changes ? [TL.icon("warning"), h("span", {},
-                `${what} Afterwards the safety is on again: only pictures without a caption.`)] : null);
-            this.mind.hidden = !changes;
-        }
-
-        async go() {
-            const job = this.form.job();
-            const tagger = this.chosen();
-            job.dataset = {train_data_dir: this.folder() || "", caption_extension: TL.form.get("dataset.caption_extension"),
-                caption_separator: TL.form.get("dataset.caption_separator")};
-            if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
-            this.starting = true;
-            this.refresh();
-            fill(this.problems);
-            this.form.showProblems([]);
-            try {
-                const {id} = await TL.api("tagging/runs", {body: {job}, quiet: true});
-                this.run.watch(id);
-                this.form.makeSafe();
-            } catch (error) {
-                const problems = error.problems && error.problems.length ? error.problems : [error.message];
-                const others = this.form.showProblems(problems);
-                fill(this.problems, others.length ? TL.findings(others.map((text) => ({level: "error", text}))) : null);
-            }
-            this.starting = false;
-            this.refresh();
-        }
-
-        async runChanged(ended) {
-            this.refresh();
-            if (!ended) return;
-            TL.emit("captions-changed", {folder: this.folder(), run: this.run.id});
-            try {
-                this.taggers = (await TL.api("tagging", {quiet: true})).taggers;
-                this.listTaggers();
-                this.refresh();
-            } catch {
-                // the list stays as it was
-            }
-        }
-    }
-
-    TL.taggingPanel = taggingPanel;
-    TL.on("mounted", () => {
-        const slot = document.getElementById("tl-tagging-slot");
-        if (slot && !slot.firstChild) slot.append(taggingPanel(() => TL.form.get("dataset.train_data_dir")));
+/**
+ * @param {() => string} folder the dataset's folder as it stands in the captions tab
+ * @returns {HTMLElement} the card; it fills itself
+ */
+export function taggingPanel(folder) {
+    const body = h("div", {}, h("p", {class: "tl-note"}, "Loading …"));
+    const card = makeCard("Tag with a tagger", {id: "tl_tagging"}, body);
+    api("tagging", {quiet: true}).then((answer) => fill(body, new Panel(folder, answer).element), (error) => {
+        fill(body, findings([{level: "error", text: error.message}]));
     });
-})();
+    return card;
+}
+
+class Panel {
+    constructor(folder, answer) {
+        this.folder = folder;
+        this.taggers = answer.taggers;
+        this.form = new TagForm(answer.groups.flatMap((group) => group.settings));
+        this.run = new TagRun((ended) => this.runChanged(ended));
+        this.start = button("Tag the pictures", {kind: "primary", icon: "play", id: "tl_tag",
+            click: () => this.go()});
+        this.problems = h("div", {});
+        this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
+        this.about = h("p", {class: "tl-note"});
+        this.balance = button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
+        this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer), this.problems,
+            h("div", {class: "tl-row"}, this.start,
+                h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
+            this.run.element);
+        this.form.changedBy = () => this.refresh();
+        this.refresh();
+        if (answer.run) this.run.watch(answer.run.id);
+        on("setting", ({keys}) => keys.includes("dataset.activation_tag") && this.suggestFirst());
+        this.suggestFirst();
+    }
+
+    build(answer) {
+        const {form} = this;
+        this.choice = h("select", {class: "tl-input tl-select",
+            on: {change: () => this.choose(this.choice.value)}});
+        this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
+            placeholder: "/path/of/model.onnx with its list of tags beside it",
+            on: {input: () => form.set("tagger.model", this.path.value.trim())}});
+        this.listTaggers();
+        const model = tagField(form, "tagger.model", {wide: true, control: this.choice});
+        form.fields.get("tagger.model").show = () => this.listTaggers();
+        model.append(this.path, this.about);
+        const field = (key, options) => tagField(form, key, options);
+        const general = field("tags.general_threshold");
+        general.append(this.balance);
+        return [h("div", {class: "tl-fields"}, model, general, field("tags.character_threshold"),
+            field("tags.always_first_tags"), field("tags.exclude_tags", {wide: true}),
+            field("write.mode", {wide: true, words: MODES})), this.mind,
+        fold("More about tags", h("div", {class: "tl-fields"},
+            MORE.map((key) => field(key, {words: PROVIDERS}))),
+        h("p", {class: "tl-note"}, `Taggers are kept in ${answer.taggers_dir}, each in a folder of its name.`))];
+    }
+
+    listTaggers() {
+        const model = this.form.get("tagger.model");
+        const known = this.taggers.some((tagger) => tagger.name === model);
+        fill(this.choice, this.taggers.map((tagger) => h("option", {value: tagger.name},
+            `${tagger.name} – ${tagger.about}${tagger.here ? "" : " (not downloaded yet)"}`)),
+        h("option", {value: OTHER}, "Another ONNX file …"));
+        this.choice.value = known ? model : OTHER;
+        this.path.hidden = known;
+        if (!known) this.path.value = model;
+    }
+
+    choose(name) {
+        const other = name === OTHER;
+        this.path.hidden = !other;
+        this.form.set("tagger.model", other ? this.path.value.trim() : name);
+        if (other) this.path.focus();
+    }
+
+    /** @returns {any} what is known of the chosen tagger; undefined for a file of the user's own */
+    chosen() {
+        return this.taggers.find((tagger) => tagger.name === this.form.get("tagger.model"));
+    }
+
+    suggestFirst() {
+        const tag = formState.get("dataset.activation_tag");
+        if (tag && !this.form.get("tags.always_first_tags").length) this.form.put("tags.always_first_tags", [tag]);
+    }
+
+    takeBalance() {
+        this.form.put("tags.general_threshold", this.chosen().balanced_threshold);
+    }
+
+    refresh() {
+        const tagger = this.chosen();
+        const fetch = Boolean(tagger && !tagger.here);
+        const threshold = tagger && tagger.balanced_threshold;
+        setText(this.start.querySelector(".tl-button-label"), fetch ? "Download and tag" : "Tag the pictures");
+        setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
+            "“Download and tag”, and never by itself." : "");
+        this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
+        if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Use ${threshold}, the balance its card names`);
+        this.start.disabled = this.run.open || Boolean(this.starting);
+        this.showSafety(this.form.get("write.mode"));
+    }
+
+    showSafety(mode) {
+        const changes = !["if-empty", "look-only"].includes(mode);
+        const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
+            : "This run changes captions that are there.";
+        fill(this.mind, changes ? [icon("warning"), h("span", {},
+            `${what} Afterwards the safety is on again: only pictures without a caption.`)] : null);
+        this.mind.hidden = !changes;
+    }
+
+    async go() {
+        const job = this.form.job();
+        const tagger = this.chosen();
+        job.dataset = {train_data_dir: this.folder() || "", caption_extension: formState.get("dataset.caption_extension"),
+            caption_separator: formState.get("dataset.caption_separator")};
+        if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
+        this.starting = true;
+        this.refresh();
+        fill(this.problems);
+        this.form.showProblems([]);
+        try {
+            const {id} = await api("tagging/runs", {body: {job}, quiet: true});
+            this.run.watch(id);
+            this.form.makeSafe();
+        } catch (error) {
+            const problems = error.problems && error.problems.length ? error.problems : [error.message];
+            const others = this.form.showProblems(problems);
+            fill(this.problems, others.length ? findings(others.map((text) => ({level: "error", text}))) : null);
+        }
+        this.starting = false;
+        this.refresh();
+    }
+
+    async runChanged(ended) {
+        this.refresh();
+        if (!ended) return;
+        emit("captions-changed", {folder: this.folder(), run: this.run.id});
+        try {
+            this.taggers = (await api("tagging", {quiet: true})).taggers;
+            this.listTaggers();
+            this.refresh();
+        } catch {
+            // the list stays as it was
+        }
+    }
+}
+
+on("mounted", () => {
+    const slot = document.getElementById("tl-tagging-slot");
+    if (slot && !slot.firstChild) slot.append(taggingPanel(() => formState.get("dataset.train_data_dir")));
+});

@@ -1,63 +1,59 @@
 /** Pictures, large, one at a time: arrows go to the ones beside, Escape goes back. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText} = TL;
+import {h, setText} from "./dom.js";
+import {button} from "./parts.js";
+import {root} from "./shell.js";
 
-    /**
-     * @param {{src: string, title: string, text: string}[]} items
-     * @param {number} start
-     * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement}} [options]
-     *     `beside` says which picture lies so many columns and rows away; without it they stand in one row
-     */
-    function lightbox(items, start, options = {}) {
-        let index = start;
-        const beside = options.beside || ((from, columns, rows) =>
-            Math.max(0, Math.min(items.length - 1, from + columns + rows)));
-        const image = h("img", {class: "tl-lightbox-image", alt: ""});
-        const title = h("p", {class: "tl-lightbox-title"});
-        const text = h("p", {class: "tl-lightbox-text"});
-        const back = TL.button("The one before", {kind: "quiet", icon: "left", iconOnly: true, click: () => go(-1, 0)});
-        const next = TL.button("The next one", {kind: "quiet", icon: "right", iconOnly: true, click: () => go(1, 0)});
-        const close = TL.button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()});
-        const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged picture"},
-            h("div", {class: "tl-lightbox-stage"}, back, image, next),
-            h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text), close);
+/**
+ * @param {{src: string, title: string, text: string}[]} items
+ * @param {number} start
+ * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement}} [options]
+ *     `beside` says which picture lies so many columns and rows away; without it they stand in one row
+ */
+export function lightbox(items, start, options = {}) {
+    let index = start;
+    const beside = options.beside || ((from, columns, rows) =>
+        Math.max(0, Math.min(items.length - 1, from + columns + rows)));
+    const image = h("img", {class: "tl-lightbox-image", alt: ""});
+    const title = h("p", {class: "tl-lightbox-title"});
+    const text = h("p", {class: "tl-lightbox-text"});
+    const back = button("The one before", {kind: "quiet", icon: "left", iconOnly: true, click: () => go(-1, 0)});
+    const next = button("The next one", {kind: "quiet", icon: "right", iconOnly: true, click: () => go(1, 0)});
+    const close = button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()});
+    const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged picture"},
+        h("div", {class: "tl-lightbox-stage"}, back, image, next),
+        h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text), close);
 
-        function show() {
-            const item = items[index];
-            image.src = item.src;
-            image.alt = item.text;
-            setText(title, item.title);
-            setText(text, item.text);
-            back.disabled = beside(index, -1, 0) === index;
-            next.disabled = beside(index, 1, 0) === index;
-        }
-
-        function go(columns, rows) {
-            index = beside(index, columns, rows);
-            show();
-        }
-
-        dialog.addEventListener("keydown", (event) => {
-            const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-            if (!move) return;
-            go(move[0], move[1]);
-            event.preventDefault();
-        });
-        dialog.addEventListener("click", (event) => {
-            if (event.target === dialog || event.target.classList.contains("tl-lightbox-stage")) dialog.close();
-        });
-        dialog.addEventListener("close", () => {
-            dialog.remove();
-            if (options.opener && options.opener.isConnected) options.opener.focus({preventScroll: true});
-        });
-        TL.root.append(dialog);
-        show();
-        dialog.showModal();
-        dialog.focus();
+    function show() {
+        const item = items[index];
+        image.src = item.src;
+        image.alt = item.text;
+        setText(title, item.title);
+        setText(text, item.text);
+        back.disabled = beside(index, -1, 0) === index;
+        next.disabled = beside(index, 1, 0) === index;
     }
 
-    TL.lightbox = lightbox;
-})();
+    function go(columns, rows) {
+        index = beside(index, columns, rows);
+        show();
+    }
+
+    dialog.addEventListener("keydown", (event) => {
+        const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
+        if (!move) return;
+        go(move[0], move[1]);
+        event.preventDefault();
+    });
+    dialog.addEventListener("click", (event) => {
+        if (event.target === dialog || event.target.classList.contains("tl-lightbox-stage")) dialog.close();
+    });
+    dialog.addEventListener("close", () => {
+        dialog.remove();
+        if (options.opener && options.opener.isConnected) options.opener.focus({preventScroll: true});
+    });
+    root.append(dialog);
+    show();
+    dialog.showModal();
+    dialog.focus();
+}

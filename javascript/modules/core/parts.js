@@ -1,137 +1,133 @@
 /** Small pieces that every sub-tab is put together from: icons, buttons, cards, messages, toasts. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, svg} = TL;
+import {h, setText, svg, uniqueId} from "./dom.js";
+import {format} from "./format.js";
+import {toastShelf} from "./shell.js";
 
-    /** Each icon is drawn on 16 × 16 with lines of 1.5. */
-    const ICONS = {
-        play: "M5 3.2v9.6a.5.5 0 0 0 .77.42l7.2-4.8a.5.5 0 0 0 0-.84l-7.2-4.8A.5.5 0 0 0 5 3.2z",
-        pause: "M5.5 3.5v9M10.5 3.5v9",
-        stop: "M4.5 4h7a.5.5 0 0 1 .5.5v7a.5.5 0 0 1-.5.5h-7a.5.5 0 0 1-.5-.5v-7a.5.5 0 0 1 .5-.5z",
-        check: "M3 8.5l3.2 3.2L13 4.8",
-        warning: "M8 2.3L14.3 13.3H1.7zM8 6.5v3.2M8 11.6v.1",
-        error: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM5.8 5.8l4.4 4.4M10.2 5.8l-4.4 4.4",
-        info: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 7.4v3.8M8 4.9v.1",
-        close: "M4 4l8 8M12 4l-8 8",
-        reset: "M3 8a5 5 0 1 0 1.6-3.7L3 5.8M3 2.6v3.2h3.2",
-        image: "M2.5 3h11a.5.5 0 0 1 .5.5v9a.5.5 0 0 1-.5.5h-11a.5.5 0 0 1-.5-.5v-9a.5.5 0 0 1 .5-.5z" +
-            "M2 11l3.4-3.4 2.8 2.8 1.9-1.9L14 12.2M10.2 5.8v.1",
-        left: "M10 3L5 8l5 5",
-        right: "M6 3l5 5-5 5",
-        bulb: "M8 1.8a4.3 4.3 0 0 0-2.3 7.9c.4.3.6.7.6 1.1v.4h3.4v-.4c0-.4.2-.8.6-1.1A4.3 4.3 0 0 0 8 1.8zM6.5 13.8h3",
-        file: "M4 1.8h5.2L12.5 5v8.7a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V2.3a.5.5 0 0 1 .5-.5zM9 2v3.2h3.2",
-        plus: "M8 3v10M3 8h10",
-    };
+/** Each icon is drawn on 16 × 16 with lines of 1.5. */
+const ICONS = {
+    play: "M5 3.2v9.6a.5.5 0 0 0 .77.42l7.2-4.8a.5.5 0 0 0 0-.84l-7.2-4.8A.5.5 0 0 0 5 3.2z",
+    pause: "M5.5 3.5v9M10.5 3.5v9",
+    stop: "M4.5 4h7a.5.5 0 0 1 .5.5v7a.5.5 0 0 1-.5.5h-7a.5.5 0 0 1-.5-.5v-7a.5.5 0 0 1 .5-.5z",
+    check: "M3 8.5l3.2 3.2L13 4.8",
+    warning: "M8 2.3L14.3 13.3H1.7zM8 6.5v3.2M8 11.6v.1",
+    error: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM5.8 5.8l4.4 4.4M10.2 5.8l-4.4 4.4",
+    info: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 7.4v3.8M8 4.9v.1",
+    close: "M4 4l8 8M12 4l-8 8",
+    reset: "M3 8a5 5 0 1 0 1.6-3.7L3 5.8M3 2.6v3.2h3.2",
+    image: "M2.5 3h11a.5.5 0 0 1 .5.5v9a.5.5 0 0 1-.5.5h-11a.5.5 0 0 1-.5-.5v-9a.5.5 0 0 1 .5-.5z" +
+        "M2 11l3.4-3.4 2.8 2.8 1.9-1.9L14 12.2M10.2 5.8v.1",
+    left: "M10 3L5 8l5 5",
+    right: "M6 3l5 5-5 5",
+    bulb: "M8 1.8a4.3 4.3 0 0 0-2.3 7.9c.4.3.6.7.6 1.1v.4h3.4v-.4c0-.4.2-.8.6-1.1A4.3 4.3 0 0 0 8 1.8zM6.5 13.8h3",
+    file: "M4 1.8h5.2L12.5 5v8.7a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V2.3a.5.5 0 0 1 .5-.5zM9 2v3.2h3.2",
+    plus: "M8 3v10M3 8h10",
+};
 
-    /** @param {string} name @returns {SVGElement} hidden from screen readers: the words beside it say it */
-    function icon(name) {
-        return svg("svg", {class: `tl-icon tl-icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true",
-            focusable: "false"}, svg("path", {d: ICONS[name]}));
-    }
+/** @param {string} name @returns {SVGElement} hidden from screen readers: the words beside it say it */
+export function icon(name) {
+    return svg("svg", {class: `tl-icon tl-icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true",
+        focusable: "false"}, svg("path", {d: ICONS[name]}));
+}
 
-    /**
-     * @param {string} label
-     * @param {{kind?: string, icon?: string, click?: (event: MouseEvent) => void, title?: string, hidden?: boolean,
-     *     small?: boolean, disabled?: boolean, id?: string, iconOnly?: boolean}} [options] kind: primary, quiet, danger
-     * @returns {HTMLButtonElement}
-     */
-    function button(label, options = {}) {
-        const kind = options.kind || "secondary";
-        return h("button", {
-            type: "button", id: options.id, title: options.title || (options.iconOnly ? label : null),
-            class: `tl-button tl-${kind}${options.small ? " tl-small" : ""}${options.iconOnly ? " tl-icon-only" : ""}`,
-            "aria-label": options.iconOnly ? label : null,
-            hidden: Boolean(options.hidden), disabled: Boolean(options.disabled),
-            on: options.click ? {click: options.click} : {},
-        }, options.icon ? icon(options.icon) : null,
-        options.iconOnly ? null : h("span", {class: "tl-button-label"}, label));
-    }
+/**
+ * @param {string} label
+ * @param {{kind?: string, icon?: string, click?: (event: MouseEvent) => void, title?: string, hidden?: boolean,
+ *     small?: boolean, disabled?: boolean, id?: string, iconOnly?: boolean}} [options] kind: primary, quiet, danger
+ * @returns {HTMLButtonElement}
+ */
+export function button(label, options = {}) {
+    const kind = options.kind || "secondary";
+    return h("button", {
+        type: "button", id: options.id, title: options.title || (options.iconOnly ? label : null),
+        class: `tl-button tl-${kind}${options.small ? " tl-small" : ""}${options.iconOnly ? " tl-icon-only" : ""}`,
+        "aria-label": options.iconOnly ? label : null,
+        hidden: Boolean(options.hidden), disabled: Boolean(options.disabled),
+        on: options.click ? {click: options.click} : {},
+    }, options.icon ? icon(options.icon) : null,
+    options.iconOnly ? null : h("span", {class: "tl-button-label"}, label));
+}
 
-    /**
-     * @param {string} title
-     * @param {{aside?: any, id?: string, step?: number}} [options] aside stands at the right of the title
-     * @param {...any} children
-     * @returns {HTMLElement}
-     */
-    function card(title, options = {}, ...children) {
-        const heading = TL.uniqueId("card");
-        return h("section", {class: "tl-card", id: options.id, "aria-labelledby": heading},
-            h("header", {class: "tl-card-head"},
-                options.step ? h("span", {class: "tl-step", "aria-hidden": "true"}, options.step) : null,
-                h("h3", {class: "tl-card-title", id: heading}, title), options.aside || null),
-            h("div", {class: "tl-card-body"}, children));
-    }
+/**
+ * @param {string} title
+ * @param {{aside?: any, id?: string, step?: number}} [options] aside stands at the right of the title
+ * @param {...any} children
+ * @returns {HTMLElement}
+ */
+export function card(title, options = {}, ...children) {
+    const heading = uniqueId("card");
+    return h("section", {class: "tl-card", id: options.id, "aria-labelledby": heading},
+        h("header", {class: "tl-card-head"},
+            options.step ? h("span", {class: "tl-step", "aria-hidden": "true"}, options.step) : null,
+            h("h3", {class: "tl-card-title", id: heading}, title), options.aside || null),
+        h("div", {class: "tl-card-body"}, children));
+}
 
-    /** @param {string} title @param {string} text @param {...any} children @returns {HTMLElement} says what to do */
-    function emptyState(title, text, ...children) {
-        return h("div", {class: "tl-empty"}, h("p", {class: "tl-empty-title"}, title), h("p", {}, text), children);
-    }
+/** @param {string} title @param {string} text @param {...any} children @returns {HTMLElement} says what to do */
+export function emptyState(title, text, ...children) {
+    return h("div", {class: "tl-empty"}, h("p", {class: "tl-empty-title"}, title), h("p", {}, text), children);
+}
 
-    /**
-     * @param {{level: string, text: string, files?: string[]}[]} findings level: error, warning, note or good
-     * @returns {HTMLElement}
-     */
-    function findings(findings) {
-        return h("ul", {class: "tl-findings"}, findings.map((finding) => {
-            return h("li", {class: `tl-finding tl-level-${finding.level}`}, icon(LEVEL_ICONS[finding.level]),
-                h("div", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.text,
-                    finding.files && finding.files.length ? fold(
-                        TL.format.plural(finding.files.length, "file"),
-                        h("ul", {class: "tl-paths"}, finding.files.map((file) => h("li", {}, file)))) : null));
-        }));
-    }
+/**
+ * @param {{level: string, text: string, files?: string[]}[]} findings level: error, warning, note or good
+ * @returns {HTMLElement}
+ */
+export function findings(findings) {
+    return h("ul", {class: "tl-findings"}, findings.map((finding) => {
+        return h("li", {class: `tl-finding tl-level-${finding.level}`}, icon(LEVEL_ICONS[finding.level]),
+            h("div", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.text,
+                finding.files && finding.files.length ? fold(
+                    format.plural(finding.files.length, "file"),
+                    h("ul", {class: "tl-paths"}, finding.files.map((file) => h("li", {}, file)))) : null));
+    }));
+}
 
-    const LEVEL_ICONS = {error: "error", warning: "warning", note: "info", info: "info", good: "check"};
+const LEVEL_ICONS = {error: "error", warning: "warning", note: "info", info: "info", good: "check"};
 
-    /** @param {any} summary @param {...any} children @returns {HTMLDetailsElement} */
-    function fold(summary, ...children) {
-        return h("details", {class: "tl-fold"},
-            h("summary", {}, icon("right"), h("span", {class: "tl-fold-title"}, summary)),
-            h("div", {class: "tl-fold-body"}, children));
-    }
+/** @param {any} summary @param {...any} children @returns {HTMLDetailsElement} */
+export function fold(summary, ...children) {
+    return h("details", {class: "tl-fold"},
+        h("summary", {}, icon("right"), h("span", {class: "tl-fold-title"}, summary)),
+        h("div", {class: "tl-fold-body"}, children));
+}
 
-    const BADGES = {
-        running: "Training", paused: "Paused", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
-        failed: "Failed", lost: "Interrupted", damaged: "Damaged", starting: "Starting", pausing: "Pausing", stopping: "Stopping",
-    };
+const BADGES = {
+    running: "Training", paused: "Paused", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
+    failed: "Failed", lost: "Interrupted", damaged: "Damaged", starting: "Starting", pausing: "Pausing", stopping: "Stopping",
+};
 
-    /** @param {string} state of a run @returns {HTMLElement} */
-    function badge(state) {
-        const element = h("span", {class: "tl-badge"}, "");
-        setBadge(element, state);
-        return element;
-    }
+/** @param {string} state of a run @returns {HTMLElement} */
+export function badge(state) {
+    const element = h("span", {class: "tl-badge"}, "");
+    setBadge(element, state);
+    return element;
+}
 
-    /** @param {HTMLElement} element made by `badge` @param {string} state */
-    function setBadge(element, state) {
-        if (element.dataset.state === state) return;
-        element.dataset.state = state;
-        TL.setText(element, BADGES[state] || state);
-    }
+/** @param {HTMLElement} element made by `badge` @param {string} state */
+export function setBadge(element, state) {
+    if (element.dataset.state === state) return;
+    element.dataset.state = state;
+    setText(element, BADGES[state] || state);
+}
 
-    /**
-     * @param {"error"|"warning"|"info"|"good"} kind
-     * @param {string} text
-     * @param {{problems?: string[]}} [options]
-     */
-    function toast(kind, text, options = {}) {
-        const shelf = TL.toastShelf;
-        if (!shelf) return;
-        const same = [...shelf.children].find((child) => child.dataset.text === text);
-        if (same) same.remove();
-        const problems = (options.problems || []).filter((problem) => problem !== text);
-        const element = h("div", {class: `tl-toast tl-level-${kind}`, role: kind === "error" ? "alert" : "status",
-            data: {text}}, icon(LEVEL_ICONS[kind]),
-        h("div", {class: "tl-toast-text"}, h("p", {}, text),
-            problems.length ? h("ul", {}, problems.slice(0, 6).map((problem) => h("li", {}, problem))) : null),
-        button("Close this message", {kind: "quiet", icon: "close", iconOnly: true, small: true,
-            click: () => element.remove()}));
-        shelf.append(element);
-        while (shelf.children.length > 4) shelf.firstElementChild.remove();
-        if (kind !== "error") setTimeout(() => element.remove(), 6000);
-    }
-
-    Object.assign(TL, {icon, button, card, emptyState, findings, fold, badge, setBadge, toast});
-})();
+/**
+ * @param {"error"|"warning"|"info"|"good"} kind
+ * @param {string} text
+ * @param {{problems?: string[]}} [options]
+ */
+export function toast(kind, text, options = {}) {
+    const shelf = toastShelf;
+    if (!shelf) return;
+    const same = [...shelf.children].find((child) => child.dataset.text === text);
+    if (same) same.remove();
+    const problems = (options.problems || []).filter((problem) => problem !== text);
+    const element = h("div", {class: `tl-toast tl-level-${kind}`, role: kind === "error" ? "alert" : "status",
+        data: {text}}, icon(LEVEL_ICONS[kind]),
+    h("div", {class: "tl-toast-text"}, h("p", {}, text),
+        problems.length ? h("ul", {}, problems.slice(0, 6).map((problem) => h("li", {}, problem))) : null),
+    button("Close this message", {kind: "quiet", icon: "close", iconOnly: true, small: true,
+        click: () => element.remove()}));
+    shelf.append(element);
+    while (shelf.children.length > 4) shelf.firstElementChild.remove();
+    if (kind !== "error") setTimeout(() => element.remove(), 6000);
+}

@@ -1,163 +1,166 @@
 /** The root of the tab: its sub-tabs, the place for toasts, and polling that minds whether anyone is looking. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h} = TL;
+import {ApiError, emit, fill, h, store} from "./dom.js";
 
-    /**
-     * @typedef {object} SubTab
-     * @property {string} id
-     * @property {string} title
-     * @property {number} order from left to right
-     * @property {(panel: HTMLElement) => void} build fills the panel, called once
-     * @property {() => void} [shown] called each time the sub-tab comes into view
-     */
+/** @type {any} */
+let tabRoot = null;
+/** @type {any} */
+export let banner = null;
+/** @type {any} */
+export let toastShelf = null;
+/**
+ * @typedef {object} SubTab
+ * @property {string} id
+ * @property {string} title
+ * @property {number} order from left to right
+ * @property {(panel: HTMLElement) => void} build fills the panel, called once
+ * @property {() => void} [shown] called each time the sub-tab comes into view
+ */
 
-    /** @type {SubTab[]} */
-    const tabs = [];
-    /** @type {Map<string, {button: HTMLElement, panel: HTMLElement}>} */
-    const parts = new Map();
-    let current = "";
+/** @type {SubTab[]} */
+const tabs = [];
+/** @type {Map<string, {button: HTMLElement, panel: HTMLElement}>} */
+const parts = new Map();
+let current = "";
 
-    /** @param {SubTab} tab */
-    function registerTab(tab) {
-        tabs.push(tab);
-        tabs.sort((one, other) => one.order - other.order);
+/** @param {SubTab} tab */
+export function registerTab(tab) {
+    tabs.push(tab);
+    tabs.sort((one, other) => one.order - other.order);
+}
+
+/** @param {string} id */
+export function showTab(id) {
+    if (!parts.has(id) || current === id) return;
+    current = id;
+    store.set("tab", id);
+    for (const [name, part] of parts) {
+        const chosen = name === id;
+        part.panel.hidden = !chosen;
+        part.button.setAttribute("aria-selected", String(chosen));
+        part.button.tabIndex = chosen ? 0 : -1;
     }
+    tellShown();
+}
 
-    /** @param {string} id */
-    function showTab(id) {
-        if (!parts.has(id) || current === id) return;
-        current = id;
-        TL.store.set("tab", id);
-        for (const [name, part] of parts) {
-            const chosen = name === id;
-            part.panel.hidden = !chosen;
-            part.button.setAttribute("aria-selected", String(chosen));
-            part.button.tabIndex = chosen ? 0 : -1;
+function tellShown() {
+    const tab = tabs.find((candidate) => candidate.id === current);
+    if (tab && tab.shown) tab.shown();
+}
+
+function onTabKey(event) {
+    const steps = {ArrowRight: 1, ArrowLeft: -1};
+    if (!(event.key in steps)) return;
+    const index = tabs.findIndex((tab) => tab.id === current);
+    const next = tabs[(index + steps[event.key] + tabs.length) % tabs.length];
+    showTab(next.id);
+    parts.get(next.id).button.focus();
+    event.preventDefault();
+}
+
+function tabButton(tab) {
+    return h("button", {type: "button", class: "tl-tab", role: "tab", id: `tl-tab-${tab.id}`,
+        "aria-controls": `tl-panel-${tab.id}`, "aria-selected": "false", tabindex: "-1",
+        on: {click: () => showTab(tab.id)}}, tab.title);
+}
+
+function tabPanel(tab) {
+    return h("div", {class: "tl-panel", role: "tabpanel", id: `tl-panel-${tab.id}`, hidden: true,
+        "aria-labelledby": `tl-tab-${tab.id}`});
+}
+
+/** @param {HTMLElement} root */
+function mount(root) {
+    const list = h("div", {class: "tl-tabs", role: "tablist", "aria-label": "Train LoRA", on: {keydown: onTabKey}});
+    tabRoot = root;
+    banner = h("div", {class: "tl-banner-place"});
+    toastShelf = h("div", {class: "tl-toasts", "aria-live": "polite"});
+    fill(root, list, banner);
+    for (const tab of tabs) {
+        const part = {button: tabButton(tab), panel: tabPanel(tab)};
+        parts.set(tab.id, part);
+        list.append(part.button);
+        root.append(part.panel);
+    }
+    root.append(toastShelf);
+    root.addEventListener("keydown", keepFromWebui);
+    for (const tab of tabs) tab.build(parts.get(tab.id).panel);
+    emit("mounted");
+    const last = store.get("tab", "train");
+    showTab(parts.has(last) ? last : tabs[0].id);
+    new IntersectionObserver((entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) tellShown();
+    }).observe(list);
+}
+
+/** The webui's own shortcuts look for a Generate button in the open tab and fail where there is none. */
+function keepFromWebui(event) {
+    if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.altKey))) {
+        event.stopPropagation();
+    }
+}
+
+/** Fill the tab once gradio has drawn it, and again whenever it draws it anew. */
+export function mountWhenThere() {
+    const root = document.getElementById("train_lora_root");
+    if (!root || root === tabRoot || !tabs.length) return;
+    if (tabRoot) moveTo(root);
+    else mount(root);
+}
+
+/** Gradio may draw its components anew: what we built moves over, with all that was typed. */
+function moveTo(root) {
+    fill(root, [...tabRoot.childNodes]);
+    root.addEventListener("keydown", keepFromWebui);
+    tabRoot = root;
+}
+
+/** @returns {boolean} whether the tab is in sight of someone */
+export function inSight() {
+    return !document.hidden && Boolean(tabRoot) && tabRoot.offsetParent !== null;
+}
+
+/**
+ * Calls `ask` again and again: after `seconds`, or `away` seconds while nobody looks at the tab.
+ * @param {() => Promise<any>} ask @param {() => number} seconds 0 rests until `wake`
+ * @param {number} [away]
+ * @returns {{wake: () => void}} asks at once
+ */
+export function poll(ask, seconds, away = 5) {
+    let timer = 0;
+    let asking = false;
+    let again = false;
+    const rest = () => {
+        const pause = seconds();
+        if (pause > 0) timer = window.setTimeout(run, 1000 * (inSight() ? pause : Math.max(pause, away)));
+    };
+    const run = async () => {
+        clearTimeout(timer);
+        if (asking) {
+            again = true;
+            return;
         }
-        tellShown();
-    }
-
-    function tellShown() {
-        const tab = tabs.find((candidate) => candidate.id === current);
-        if (tab && tab.shown) tab.shown();
-    }
-
-    function onTabKey(event) {
-        const steps = {ArrowRight: 1, ArrowLeft: -1};
-        if (!(event.key in steps)) return;
-        const index = tabs.findIndex((tab) => tab.id === current);
-        const next = tabs[(index + steps[event.key] + tabs.length) % tabs.length];
-        showTab(next.id);
-        parts.get(next.id).button.focus();
-        event.preventDefault();
-    }
-
-    function tabButton(tab) {
-        return h("button", {type: "button", class: "tl-tab", role: "tab", id: `tl-tab-${tab.id}`,
-            "aria-controls": `tl-panel-${tab.id}`, "aria-selected": "false", tabindex: "-1",
-            on: {click: () => showTab(tab.id)}}, tab.title);
-    }
-
-    function tabPanel(tab) {
-        return h("div", {class: "tl-panel", role: "tabpanel", id: `tl-panel-${tab.id}`, hidden: true,
-            "aria-labelledby": `tl-tab-${tab.id}`});
-    }
-
-    /** @param {HTMLElement} root */
-    function mount(root) {
-        const list = h("div", {class: "tl-tabs", role: "tablist", "aria-label": "Train LoRA", on: {keydown: onTabKey}});
-        TL.root = root;
-        TL.banner = h("div", {class: "tl-banner-place"});
-        TL.toastShelf = h("div", {class: "tl-toasts", "aria-live": "polite"});
-        TL.fill(root, list, TL.banner);
-        for (const tab of tabs) {
-            const part = {button: tabButton(tab), panel: tabPanel(tab)};
-            parts.set(tab.id, part);
-            list.append(part.button);
-            root.append(part.panel);
+        asking = true;
+        try {
+            await ask();
+        } catch (error) {
+            if (!(error instanceof ApiError)) console.error(error);
         }
-        root.append(TL.toastShelf);
-        root.addEventListener("keydown", keepFromWebui);
-        for (const tab of tabs) tab.build(parts.get(tab.id).panel);
-        TL.emit("mounted");
-        const last = TL.store.get("tab", "train");
-        showTab(parts.has(last) ? last : tabs[0].id);
-        new IntersectionObserver((entries) => {
-            if (entries.some((entry) => entry.isIntersecting)) tellShown();
-        }).observe(list);
-    }
-
-    /** The webui's own shortcuts look for a Generate button in the open tab and fail where there is none. */
-    function keepFromWebui(event) {
-        if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.altKey))) {
-            event.stopPropagation();
+        asking = false;
+        if (again) {
+            again = false;
+            run();
+        } else {
+            rest();
         }
-    }
+    };
+    document.addEventListener("visibilitychange", () => {
+        if (!document.hidden && seconds() > 0) run();
+    });
+    return {wake: run};
+}
 
-    function mountWhenThere() {
-        const root = document.getElementById("train_lora_root");
-        if (!root || root === TL.root || !tabs.length) return;
-        if (TL.root) moveTo(root);
-        else mount(root);
-    }
+export const currentTab = () => current;
 
-    /** Gradio may draw its components anew: what we built moves over, with all that was typed. */
-    function moveTo(root) {
-        TL.fill(root, [...TL.root.childNodes]);
-        root.addEventListener("keydown", keepFromWebui);
-        TL.root = root;
-    }
 
-    /** @returns {boolean} whether the tab is in sight of someone */
-    function inSight() {
-        return !document.hidden && Boolean(TL.root) && TL.root.offsetParent !== null;
-    }
-
-    /**
-     * Calls `ask` again and again: after `seconds`, or `away` seconds while nobody looks at the tab.
-     * @param {() => Promise<any>} ask @param {() => number} seconds 0 rests until `wake`
-     * @param {number} [away]
-     * @returns {{wake: () => void}} asks at once
-     */
-    function poll(ask, seconds, away = 5) {
-        let timer = 0;
-        let asking = false;
-        let again = false;
-        const rest = () => {
-            const pause = seconds();
-            if (pause > 0) timer = window.setTimeout(run, 1000 * (inSight() ? pause : Math.max(pause, away)));
-        };
-        const run = async () => {
-            clearTimeout(timer);
-            if (asking) {
-                again = true;
-                return;
-            }
-            asking = true;
-            try {
-                await ask();
-            } catch (error) {
-                if (!(error instanceof TL.ApiError)) console.error(error);
-            }
-            asking = false;
-            if (again) {
-                again = false;
-                run();
-            } else {
-                rest();
-            }
-        };
-        document.addEventListener("visibilitychange", () => {
-            if (!document.hidden && seconds() > 0) run();
-        });
-        return {wake: run};
-    }
-
-    Object.assign(TL, {registerTab, showTab, inSight, poll, currentTab: () => current});
-
-    new MutationObserver(mountWhenThere).observe(document.documentElement, {childList: true, subtree: true});
-    document.addEventListener("DOMContentLoaded", mountWhenThere);
-})();
+export {tabRoot as root};

@@ -1,65 +1,61 @@
 /** Progress and the buttons of one run: used in the bar of the Train tab and wherever a run is open. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h} = TL;
+import {h} from "../core/dom.js";
+import {button} from "../core/parts.js";
+import {runs} from "./watch.js";
 
-    class RunControls {
-        /** @param {() => any} current the run's model, null for none @param {string} prefix of the buttons' ids */
-        constructor(current, prefix) {
-            this.current = current;
-            this.busy = false;
-            this.fill = h("div", {class: "tl-bar-fill"});
-            this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the training",
-                "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
-            this.pause = TL.button("Pause", {icon: "pause", id: `${prefix}_pause`, click: () => this.act("pause")});
-            this.resume = TL.button("Go on", {kind: "primary", icon: "play", id: `${prefix}_resume`,
-                click: () => this.act("resume")});
-            this.stop = TL.button("Stop", {kind: "danger", icon: "stop", id: `${prefix}_stop`,
-                click: () => this.act("stop")});
-            this.buttons = [this.pause, this.resume, this.stop];
-        }
-
-        async act(action) {
-            this.busy = true;
-            this.show();
-            try {
-                await TL.runs.control(this.current().id, action);
-            } catch {
-                // the toast has said why
-            }
-            this.busy = false;
-            this.show();
-        }
-
-        /** @returns {boolean} whether there is a run that goes on or waits */
-        get live() {
-            const run = this.current();
-            return Boolean(run && run.open);
-        }
-
-        show() {
-            const run = this.current();
-            const state = this.live ? run.state : "";
-            this.pause.hidden = !["running", "starting", "pausing"].includes(state);
-            this.pause.disabled = this.busy || state === "pausing";
-            this.resume.hidden = state !== "paused";
-            this.resume.disabled = this.busy;
-            this.stop.hidden = !this.live;
-            this.stop.disabled = this.busy || state === "stopping";
-            this.showProgress(this.live ? run.progressNow().share : 0);
-        }
-
-        /** @param {number|null} share of the work that is done, null when nobody knows */
-        showProgress(share) {
-            this.bar.classList.toggle("tl-bar-unknown", share === null);
-            this.bar.classList.toggle("tl-bar-idle", !this.live);
-            this.fill.style.width = `${(100 * (share || 0)).toFixed(2)}%`;
-            if (share === null) this.bar.removeAttribute("aria-valuenow");
-            else this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-        }
+export class RunControls {
+    /** @param {() => any} current the run's model, null for none @param {string} prefix of the buttons' ids */
+    constructor(current, prefix) {
+        this.current = current;
+        this.busy = false;
+        this.fill = h("div", {class: "tl-bar-fill"});
+        this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the training",
+            "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
+        this.pause = button("Pause", {icon: "pause", id: `${prefix}_pause`, click: () => this.act("pause")});
+        this.resume = button("Go on", {kind: "primary", icon: "play", id: `${prefix}_resume`,
+            click: () => this.act("resume")});
+        this.stop = button("Stop", {kind: "danger", icon: "stop", id: `${prefix}_stop`,
+            click: () => this.act("stop")});
+        this.buttons = [this.pause, this.resume, this.stop];
     }
 
-    TL.RunControls = RunControls;
-})();
+    async act(action) {
+        this.busy = true;
+        this.show();
+        try {
+            await runs.control(this.current().id, action);
+        } catch {
+            // the toast has said why
+        }
+        this.busy = false;
+        this.show();
+    }
+
+    /** @returns {boolean} whether there is a run that goes on or waits */
+    get live() {
+        const run = this.current();
+        return Boolean(run && run.open);
+    }
+
+    show() {
+        const run = this.current();
+        const state = this.live ? run.state : "";
+        this.pause.hidden = !["running", "starting", "pausing"].includes(state);
+        this.pause.disabled = this.busy || state === "pausing";
+        this.resume.hidden = state !== "paused";
+        this.resume.disabled = this.busy;
+        this.stop.hidden = !this.live;
+        this.stop.disabled = this.busy || state === "stopping";
+        this.showProgress(this.live ? run.progressNow().share : 0);
+    }
+
+    /** @param {number|null} share of the work that is done, null when nobody knows */
+    showProgress(share) {
+        this.bar.classList.toggle("tl-bar-unknown", share === null);
+        this.bar.classList.toggle("tl-bar-idle", !this.live);
+        this.fill.style.width = `${(100 * (share || 0)).toFixed(2)}%`;
+        if (share === null) this.bar.removeAttribute("aria-valuenow");
+        else this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    }
+}

@@ -1,113 +1,113 @@
 /** What a run left: its LoRA files with the way to try each, its log, and the settings it was made with. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
+import {api, fill, h, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, fold, icon, toast} from "../core/parts.js";
+import {showTab} from "../core/shell.js";
+import {valueInWords} from "../train/fields.js";
+import {form} from "../train/form.js";
+import {toTxt2img} from "./txt2img.js";
 
-    const FEW = 5;
+const FEW = 5;
 
-    class FileList {
-        constructor() {
-            this.drawn = "";
-            this.all = false;
-            this.list = h("ul", {class: "tl-files"});
-            this.more = TL.button("", {kind: "quiet", small: true, click: () => {
-                this.all = !this.all;
-                this.show(this.run);
-            }});
-            this.empty = h("p", {class: "tl-note"},
-                "The first file is written at the end of the first epoch that is saved.");
-            this.element = h("div", {}, this.empty, this.list, this.more);
-        }
-
-        /** @param {any} run the model to show */
-        show(run) {
-            if (run !== this.run) this.all = false;
-            this.run = run;
-            const signature = `${run.id}/${this.all}/${run.saved.map((file) => file.path).join()}`;
-            if (signature === this.drawn) return;
-            this.drawn = signature;
-            this.more.hidden = run.saved.length <= FEW;
-            setText(this.more.querySelector(".tl-button-label"), this.all ? "Show the newest" :
-                `Show all ${format.plural(run.saved.length, "file")}`);
-            this.empty.hidden = run.saved.length > 0;
-            this.list.hidden = run.saved.length === 0;
-            const newest = [...run.saved].reverse().slice(0, this.all ? Infinity : FEW);
-            fill(this.list, newest.map((file) => this.row(run, file)));
-        }
-
-        row(run, file) {
-            const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
-            const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
-            return h("li", {class: "tl-file"}, TL.icon("file"), h("div", {class: "tl-file-text"},
-                h("span", {class: "tl-file-name", title: file.path}, file.name),
-                h("span", {class: "tl-file-about"}, about)),
-            TL.button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
-                click: () => tryFile(run, file)}));
-        }
+export class FileList {
+    constructor() {
+        this.drawn = "";
+        this.all = false;
+        this.list = h("ul", {class: "tl-files"});
+        this.more = button("", {kind: "quiet", small: true, click: () => {
+            this.all = !this.all;
+            this.show(this.run);
+        }});
+        this.empty = h("p", {class: "tl-note"},
+            "The first file is written at the end of the first epoch that is saved.");
+        this.element = h("div", {}, this.empty, this.list, this.more);
     }
 
-    async function tryFile(run, file) {
-        try {
-            const answer = await TL.api(`runs/${encodeURIComponent(run.id)}/try`, {body: {path: file.path}});
-            TL.toTxt2img(answer);
-        } catch {
-            // the toast has said why
-        }
+    /** @param {any} run the model to show */
+    show(run) {
+        if (run !== this.run) this.all = false;
+        this.run = run;
+        const signature = `${run.id}/${this.all}/${run.saved.map((file) => file.path).join()}`;
+        if (signature === this.drawn) return;
+        this.drawn = signature;
+        this.more.hidden = run.saved.length <= FEW;
+        setText(this.more.querySelector(".tl-button-label"), this.all ? "Show the newest" :
+            `Show all ${format.plural(run.saved.length, "file")}`);
+        this.empty.hidden = run.saved.length > 0;
+        this.list.hidden = run.saved.length === 0;
+        const newest = [...run.saved].reverse().slice(0, this.all ? Infinity : FEW);
+        fill(this.list, newest.map((file) => this.row(run, file)));
     }
 
-    class LogView {
-        constructor() {
-            this.text = h("pre", {class: "tl-log", tabindex: "0", "aria-label": "Log of the worker"});
-            this.element = TL.fold("Log", this.text);
-            this.element.addEventListener("toggle", () => this.toEnd());
-        }
+    row(run, file) {
+        const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
+        const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
+        return h("li", {class: "tl-file"}, icon("file"), h("div", {class: "tl-file-text"},
+            h("span", {class: "tl-file-name", title: file.path}, file.name),
+            h("span", {class: "tl-file-about"}, about)),
+        button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
+            click: () => tryFile(run, file)}));
+    }
+}
 
-        /** @param {any} run the model to show */
-        show(run) {
-            const box = this.text;
-            const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 24;
-            setText(box, run.log || "The worker has not said anything yet.");
-            if (atEnd) this.toEnd();
-        }
+async function tryFile(run, file) {
+    try {
+        const answer = await api(`runs/${encodeURIComponent(run.id)}/try`, {body: {path: file.path}});
+        toTxt2img(answer);
+    } catch {
+        // the toast has said why
+    }
+}
 
-        toEnd() {
-            this.text.scrollTop = this.text.scrollHeight;
-        }
+export class LogView {
+    constructor() {
+        this.text = h("pre", {class: "tl-log", tabindex: "0", "aria-label": "Log of the worker"});
+        this.element = fold("Log", this.text);
+        this.element.addEventListener("toggle", () => this.toEnd());
     }
 
-    class UsedSettings {
-        constructor() {
-            this.drawn = "";
-            this.table = h("div", {class: "tl-used"});
-            const again = TL.button("Use these settings again",
-                {small: true, icon: "reset", click: () => this.takeOver()});
-            this.element = TL.fold("Settings of this run", this.table, again);
-        }
-
-        /** @param {any} run the model to show */
-        show(run) {
-            this.run = run;
-            const signature = run.job ? run.id : "";
-            this.element.hidden = !run.job;
-            if (signature === this.drawn || !run.job) return;
-            this.drawn = signature;
-            const rows = [...TL.form.settings.values()].map((setting) => [setting, value(run.job, setting)])
-                .filter(([setting, used]) => used !== undefined && used !== null && used !== "" &&
-                    (JSON.stringify(used) !== JSON.stringify(setting.default) || setting.view === "main"));
-            fill(this.table, h("dl", {}, rows.map(([setting, used]) => [h("dt", {}, setting.label),
-                h("dd", {}, TL.valueInWords(used))])));
-        }
-
-        takeOver() {
-            TL.form.take(this.run.job, ["save.output_dir", "training.device"]);
-            TL.showTab("train");
-            TL.toast("good", `The settings of ${this.run.summary.name} are in the form.`);
-        }
+    /** @param {any} run the model to show */
+    show(run) {
+        const box = this.text;
+        const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 24;
+        setText(box, run.log || "The worker has not said anything yet.");
+        if (atEnd) this.toEnd();
     }
 
-    const value = (job, setting) => (job[setting.group] ? job[setting.group][setting.name] : undefined);
+    toEnd() {
+        this.text.scrollTop = this.text.scrollHeight;
+    }
+}
 
-    Object.assign(TL, {FileList, LogView, UsedSettings});
-})();
+export class UsedSettings {
+    constructor() {
+        this.drawn = "";
+        this.table = h("div", {class: "tl-used"});
+        const again = button("Use these settings again",
+            {small: true, icon: "reset", click: () => this.takeOver()});
+        this.element = fold("Settings of this run", this.table, again);
+    }
+
+    /** @param {any} run the model to show */
+    show(run) {
+        this.run = run;
+        const signature = run.job ? run.id : "";
+        this.element.hidden = !run.job;
+        if (signature === this.drawn || !run.job) return;
+        this.drawn = signature;
+        const rows = [...form.settings.values()].map((setting) => [setting, value(run.job, setting)])
+            .filter(([setting, used]) => used !== undefined && used !== null && used !== "" &&
+                (JSON.stringify(used) !== JSON.stringify(setting.default) || setting.view === "main"));
+        fill(this.table, h("dl", {}, rows.map(([setting, used]) => [h("dt", {}, setting.label),
+            h("dd", {}, valueInWords(used))])));
+    }
+
+    takeOver() {
+        form.take(this.run.job, ["save.output_dir", "training.device"]);
+        showTab("train");
+        toast("good", `The settings of ${this.run.summary.name} are in the form.`);
+    }
+}
+
+const value = (job, setting) => (job[setting.group] ? job[setting.group][setting.name] : undefined);

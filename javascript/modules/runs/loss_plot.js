@@ -1,258 +1,256 @@
 /** The live plot of a run: loss of each step and smoothed, epochs, saved files, validation; other curves below it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, svg, setText, format} = TL;
-    const {scale, ticks, tickText, line, thinned, smoothed, quantile, label} = TL.chart;
-    const MARGIN = {left: 60, right: 12, top: 28, bottom: 24};
-    const EPOCH_LINE = 11;
-    const KEY_STEPS = {ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity};
-    const HEIGHT = 264;
+import {chart} from "../core/chart.js";
+import {fill, h, setText, store, svg} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {Curves} from "./curves.js";
 
-    class LossPlot {
-        constructor() {
-            /** @type {any} */
-            this.run = null;
-            this.weight = TL.store.get("smoothing", 0.95);
-            this.drawn = "";
-            this.domain = null;
-            /** @type {number|null} index of the step that is read out */
-            this.at = null;
-            this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
-            this.curves = new TL.Curves(() => this.drawSoon());
-            this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
-            this.now = h("span", {class: "tl-plot-now"});
-            this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
-            this.legend = this.buildLegend();
-            this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.curves.element, this.readout);
-            this.empty = h("p", {class: "tl-plot-empty"}, "The loss is drawn here from the first step on.");
-            this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty);
-            this.listen();
-            new ResizeObserver(() => this.drawSoon()).observe(this.stage);
-        }
+const {scale, ticks, tickText, line, thinned, smoothed, quantile, label} = chart;
+const MARGIN = {left: 60, right: 12, top: 28, bottom: 24};
+const EPOCH_LINE = 11;
+const KEY_STEPS = {ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity};
+const HEIGHT = 264;
 
-        smoothing() {
-            const slider = h("input", {type: "range", class: "tl-range", min: "0", max: "0.99", step: "0.01",
-                value: String(this.weight), "aria-label": "How much the loss is smoothed", on: {input: () => {
-                    this.weight = Number(slider.value);
-                    TL.store.set("smoothing", this.weight);
-                    this.drawSoon();
-                }}});
-            return h("label", {class: "tl-smoothing"}, "Smoothing", slider);
-        }
-
-        /** Each line can be taken away and brought back; the curves below are chosen in the same row. */
-        buildLegend() {
-            this.hidden = new Set(TL.store.get("hidden_lines", []));
-            const key = (line, name, text) => {
-                const element = h("button", {type: "button", class: "tl-key", data: {line},
-                    "aria-pressed": String(!this.hidden.has(line)), on: {click: () => this.turn(line, element)}},
-                h("i", {class: `tl-swatch ${name}`}), text);
-                return element;
-            };
-            this.validationKey = key("validation", "tl-swatch-validation", "Held-out pictures");
-            this.savedKey = key("saved", "tl-swatch-saved", "Saved");
-            return h("div", {class: "tl-keys"}, key("smooth", "tl-swatch-smooth", "Loss, smoothed"),
-                key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);
-        }
-
-        turn(line, element) {
-            if (this.hidden.has(line)) this.hidden.delete(line);
-            else this.hidden.add(line);
-            element.setAttribute("aria-pressed", String(!this.hidden.has(line)));
-            TL.store.set("hidden_lines", [...this.hidden]);
-            this.drawn = "";
-            this.drawSoon();
-        }
-
-        listen() {
-            this.main.addEventListener("pointermove", (event) => this.readAt(this.indexAt(event)));
-            this.main.addEventListener("pointerleave", () => this.readAt(null));
-            this.main.addEventListener("blur", () => this.readAt(null));
-            this.main.addEventListener("keydown", (event) => {
-                const step = KEY_STEPS[event.key];
-                if (!step || !this.run) return;
-                const last = this.run.steps.step.length - 1;
-                this.readAt(Math.max(0, Math.min(last, (this.at === null ? last : this.at) + step)));
-                event.preventDefault();
-            });
-        }
-
-        /** @param {any} run the model to show */
-        show(run) {
-            if (run !== this.run) {
-                this.run = run;
-                this.domain = null;
-                this.at = null;
-                this.drawn = "";
-            }
-            this.drawSoon();
-        }
-
-        drawSoon() {
-            if (this.waiting) return;
-            this.waiting = true;
-            requestAnimationFrame(() => {
-                this.waiting = false;
-                if (this.run) this.draw();
-            });
-        }
-
-        draw() {
-            const {steps, validation, saved, epochs, norms} = this.run;
-            const width = this.stage.clientWidth;
-            const count = steps.step.length;
-            this.stage.hidden = count === 0;
-            this.legend.hidden = count === 0;
-            this.aside.hidden = count === 0;
-            this.empty.hidden = count > 0;
-            if (width < 80 || !count) return;
-            const last = steps.step[count - 1];
-            const signature = [width, count, last, this.weight, validation.length, saved.length,
-                epochs.length, norms.length, this.run.totalSteps, this.curves.chosen].join();
-            if (signature === this.drawn) return;
-            this.drawn = signature;
-            this.smooth = smoothed(steps.loss, this.weight);
-            this.domain = this.chooseDomain();
-            const {from, to, low, high} = this.domain;
-            this.x = scale(from, to, MARGIN.left, width - MARGIN.right);
-            this.y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
-            this.validationKey.hidden = !validation.length;
-            this.savedKey.hidden = !saved.length;
-            const now = format.loss(this.smooth[count - 1]);
-            setText(this.now, now);
-            this.main.setAttribute("aria-label", `Loss: smoothed ${now} at step ${last}, ` +
-                `${format.loss(this.smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
-            this.drawMain(width);
-            this.curves.draw(this.run, this.x, width, MARGIN);
-            this.readAt(this.at);
-        }
-
-        /** Axes move seldom: to the right in halves of the run, up and down only when the line leaves them. */
-        chooseDomain() {
-            const {steps, totalSteps, validation} = this.run;
-            const last = steps.step[steps.step.length - 1];
-            let to = Math.max(totalSteps, last);
-            while (to > 16 && last < to * 0.42) to = Math.ceil(to / 2);
-            const values = steps.loss.filter((value) => value !== null);
-            const extra = [...this.smooth.filter((_, index) => index > 4), ...validation.map((point) => point.loss)]
-                .filter((value) => Number.isFinite(value));
-            const lowest = Math.min(quantile(values, 0.02), ...extra.length ? [quantile(extra, 0)] : []);
-            const highest = Math.max(quantile(values, 0.97), ...extra.length ? [quantile(extra, 1)] : []);
-            const pad = Math.max((highest - lowest) * 0.08, highest * 0.02, 1e-6);
-            const wanted = {low: Math.max(0, lowest - pad), high: highest + pad};
-            const before = this.domain;
-            const span = wanted.high - wanted.low;
-            const fits = before && before.low <= lowest && before.high >= highest &&
-                before.high - before.low < 1.7 * span;
-            return fits ? {from: 0, to, low: before.low, high: before.high} : {from: 0, to, ...wanted};
-        }
-
-        drawMain(width) {
-            const {steps, validation} = this.run;
-            const {low, high, to} = this.domain;
-            const values = ticks(low, high, 4);
-            const text = tickText(values);
-            const bottom = HEIGHT - MARGIN.bottom;
-            const clip = (value) => (value === null ? NaN : this.y(Math.min(high, Math.max(low, value))));
-            const xs = steps.step.map((step) => this.x(step));
-            const points = (list) => thinned(list.map((value, index) => [xs[index], clip(value)]));
-            const across = ticks(0, to, Math.max(3, Math.floor(width / 110)));
-            const acrossText = tickText(across);
-            const shown = (name, build) => (this.hidden.has(name) ? null : build());
-            const raw = {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))};
-            this.cursor = svg("g", {class: "tl-cursor"});
-            TL.fill(this.main,
-                values.map((value) => [svg("line", {class: "tl-grid", x1: MARGIN.left, x2: width - MARGIN.right,
-                    y1: this.y(value), y2: this.y(value)}), label(MARGIN.left - 8, this.y(value) + 4, text(value),
-                    "tl-axis-text tl-end")]),
-                across.map((value) => label(this.x(value), HEIGHT - 6, acrossText(value), value === 0 ?
-                    "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
-                svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
-                label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
-                this.epochMarks(bottom), shown("raw", () => svg("path", raw)),
-                shown("smooth", () => svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))})),
-                shown("validation", () => [validation.length > 1 ? svg("path", {class: "tl-line-validation",
-                    d: line(validation.map((point) => [this.x(point.step), clip(point.loss)]))}) : null,
-                validation.map((point) => svg("circle", {class: "tl-dot-validation", r: 3.5, cx: this.x(point.step),
-                    cy: clip(point.loss)}))]),
-                shown("saved", () => this.savedMarks(bottom)), this.cursor);
-            this.main.setAttribute("width", String(width));
-            this.main.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-        }
-
-        epochMarks(bottom) {
-            let free = -Infinity;
-            const title = label(MARGIN.left - 8, EPOCH_LINE, "Epoch", "tl-axis-text tl-end");
-            return [this.run.epochs.length ? title : null, ...this.run.epochs.map((epoch) => {
-                const x = this.x(epoch.step);
-                const named = x - free > 26;
-                if (named) free = x;
-                return [svg("line", {class: "tl-epoch", x1: x, x2: x, y1: MARGIN.top - 8, y2: bottom}),
-                    named ? label(x, EPOCH_LINE, String(epoch.epoch), "tl-axis-text tl-mid") : null];
-            })];
-        }
-
-        savedMarks(bottom) {
-            return this.run.saved.filter((file) => file.step <= this.domain.to).map((file) => {
-                const x = this.x(file.step);
-                return svg("path", {class: "tl-saved", d: `M${x} ${bottom - 5}l5 5l-5 5l-5 -5z`},
-                    svg("title", {}, `${file.name} was saved here`));
-            });
-        }
-
-        indexAt(event) {
-            if (!this.run || !this.x) return null;
-            const {step} = this.run.steps;
-            const {left, width} = this.main.getBoundingClientRect();
-            const inner = width - MARGIN.left - MARGIN.right;
-            const wanted = this.domain.to * (event.clientX - left - MARGIN.left) / inner;
-            let low = 0;
-            let high = step.length - 1;
-            while (low < high) {
-                const middle = (low + high) >> 1;
-                if (step[middle] < wanted) low = middle + 1;
-                else high = middle;
-            }
-            return low > 0 && wanted - step[low - 1] < step[low] - wanted ? low - 1 : low;
-        }
-
-        /** @param {number|null} index of the step to read out, null for none */
-        readAt(index) {
-            const {steps} = this.run || {steps: {step: []}};
-            this.at = index !== null && index < steps.step.length ? index : null;
-            this.readout.hidden = this.at === null;
-            if (!this.cursor) return;
-            if (this.at === null) {
-                TL.fill(this.cursor);
-                return;
-            }
-            const x = this.x(steps.step[this.at]);
-            const y = this.y(Math.min(this.domain.high, Math.max(this.domain.low, this.smooth[this.at])));
-            TL.fill(this.cursor, svg("line", {x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom}),
-                Number.isNaN(y) ? null : svg("circle", {cx: x, cy: y, r: 4}));
-            TL.fill(this.readout, this.readoutLines(this.at).map(([name, value]) =>
-                [h("span", {}, name), h("b", {}, value)]));
-            const right = x > this.stage.clientWidth / 2;
-            this.readout.style.left = right ? "auto" : `${x + 12}px`;
-            this.readout.style.right = right ? `${this.stage.clientWidth - x + 12}px` : "auto";
-        }
-
-        readoutLines(index) {
-            const {steps, saved, epochs, validation} = this.run;
-            const step = steps.step[index];
-            const ended = epochs.filter((epoch) => epoch.step < step).length;
-            const lines = [["Step", format.number(step)], ["Epoch", String(ended + 1)],
-                ["Smoothed", format.loss(this.smooth[index])], ["This step", format.loss(steps.loss[index])]];
-            lines.push(...this.curves.readout(this.run, index));
-            const point = validation.find((candidate) => candidate.step === step);
-            if (point) lines.push(["Held out", format.loss(point.loss)]);
-            const file = saved.find((candidate) => candidate.step === step);
-            if (file) lines.push(["Saved", file.name]);
-            return lines;
-        }
+export class LossPlot {
+    constructor() {
+        /** @type {any} */
+        this.run = null;
+        this.weight = store.get("smoothing", 0.95);
+        this.drawn = "";
+        this.domain = null;
+        /** @type {number|null} index of the step that is read out */
+        this.at = null;
+        this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
+        this.curves = new Curves(() => this.drawSoon());
+        this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
+        this.now = h("span", {class: "tl-plot-now"});
+        this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
+        this.legend = this.buildLegend();
+        this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.curves.element, this.readout);
+        this.empty = h("p", {class: "tl-plot-empty"}, "The loss is drawn here from the first step on.");
+        this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty);
+        this.listen();
+        new ResizeObserver(() => this.drawSoon()).observe(this.stage);
     }
 
-    TL.LossPlot = LossPlot;
-})();
+    smoothing() {
+        const slider = h("input", {type: "range", class: "tl-range", min: "0", max: "0.99", step: "0.01",
+            value: String(this.weight), "aria-label": "How much the loss is smoothed", on: {input: () => {
+                this.weight = Number(slider.value);
+                store.set("smoothing", this.weight);
+                this.drawSoon();
+            }}});
+        return h("label", {class: "tl-smoothing"}, "Smoothing", slider);
+    }
+
+    /** Each line can be taken away and brought back; the curves below are chosen in the same row. */
+    buildLegend() {
+        this.hidden = new Set(store.get("hidden_lines", []));
+        const key = (line, name, text) => {
+            const element = h("button", {type: "button", class: "tl-key", data: {line},
+                "aria-pressed": String(!this.hidden.has(line)), on: {click: () => this.turn(line, element)}},
+            h("i", {class: `tl-swatch ${name}`}), text);
+            return element;
+        };
+        this.validationKey = key("validation", "tl-swatch-validation", "Held-out pictures");
+        this.savedKey = key("saved", "tl-swatch-saved", "Saved");
+        return h("div", {class: "tl-keys"}, key("smooth", "tl-swatch-smooth", "Loss, smoothed"),
+            key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);
+    }
+
+    turn(line, element) {
+        if (this.hidden.has(line)) this.hidden.delete(line);
+        else this.hidden.add(line);
+        element.setAttribute("aria-pressed", String(!this.hidden.has(line)));
+        store.set("hidden_lines", [...this.hidden]);
+        this.drawn = "";
+        this.drawSoon();
+    }
+
+    listen() {
+        this.main.addEventListener("pointermove", (event) => this.readAt(this.indexAt(event)));
+        this.main.addEventListener("pointerleave", () => this.readAt(null));
+        this.main.addEventListener("blur", () => this.readAt(null));
+        this.main.addEventListener("keydown", (event) => {
+            const step = KEY_STEPS[event.key];
+            if (!step || !this.run) return;
+            const last = this.run.steps.step.length - 1;
+            this.readAt(Math.max(0, Math.min(last, (this.at === null ? last : this.at) + step)));
+            event.preventDefault();
+        });
+    }
+
+    /** @param {any} run the model to show */
+    show(run) {
+        if (run !== this.run) {
+            this.run = run;
+            this.domain = null;
+            this.at = null;
+            this.drawn = "";
+        }
+        this.drawSoon();
+    }
+
+    drawSoon() {
+        if (this.waiting) return;
+        this.waiting = true;
+        requestAnimationFrame(() => {
+            this.waiting = false;
+            if (this.run) this.draw();
+        });
+    }
+
+    draw() {
+        const {steps, validation, saved, epochs, norms} = this.run;
+        const width = this.stage.clientWidth;
+        const count = steps.step.length;
+        this.stage.hidden = count === 0;
+        this.legend.hidden = count === 0;
+        this.aside.hidden = count === 0;
+        this.empty.hidden = count > 0;
+        if (width < 80 || !count) return;
+        const last = steps.step[count - 1];
+        const signature = [width, count, last, this.weight, validation.length, saved.length,
+            epochs.length, norms.length, this.run.totalSteps, this.curves.chosen].join();
+        if (signature === this.drawn) return;
+        this.drawn = signature;
+        this.smooth = smoothed(steps.loss, this.weight);
+        this.domain = this.chooseDomain();
+        const {from, to, low, high} = this.domain;
+        this.x = scale(from, to, MARGIN.left, width - MARGIN.right);
+        this.y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
+        this.validationKey.hidden = !validation.length;
+        this.savedKey.hidden = !saved.length;
+        const now = format.loss(this.smooth[count - 1]);
+        setText(this.now, now);
+        this.main.setAttribute("aria-label", `Loss: smoothed ${now} at step ${last}, ` +
+            `${format.loss(this.smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
+        this.drawMain(width);
+        this.curves.draw(this.run, this.x, width, MARGIN);
+        this.readAt(this.at);
+    }
+
+    /** Axes move seldom: to the right in halves of the run, up and down only when the line leaves them. */
+    chooseDomain() {
+        const {steps, totalSteps, validation} = this.run;
+        const last = steps.step[steps.step.length - 1];
+        let to = Math.max(totalSteps, last);
+        while (to > 16 && last < to * 0.42) to = Math.ceil(to / 2);
+        const values = steps.loss.filter((value) => value !== null);
+        const extra = [...this.smooth.filter((_, index) => index > 4), ...validation.map((point) => point.loss)]
+            .filter((value) => Number.isFinite(value));
+        const lowest = Math.min(quantile(values, 0.02), ...extra.length ? [quantile(extra, 0)] : []);
+        const highest = Math.max(quantile(values, 0.97), ...extra.length ? [quantile(extra, 1)] : []);
+        const pad = Math.max((highest - lowest) * 0.08, highest * 0.02, 1e-6);
+        const wanted = {low: Math.max(0, lowest - pad), high: highest + pad};
+        const before = this.domain;
+        const span = wanted.high - wanted.low;
+        const fits = before && before.low <= lowest && before.high >= highest &&
+            before.high - before.low < 1.7 * span;
+        return fits ? {from: 0, to, low: before.low, high: before.high} : {from: 0, to, ...wanted};
+    }
+
+    drawMain(width) {
+        const {steps, validation} = this.run;
+        const {low, high, to} = this.domain;
+        const values = ticks(low, high, 4);
+        const text = tickText(values);
+        const bottom = HEIGHT - MARGIN.bottom;
+        const clip = (value) => (value === null ? NaN : this.y(Math.min(high, Math.max(low, value))));
+        const xs = steps.step.map((step) => this.x(step));
+        const points = (list) => thinned(list.map((value, index) => [xs[index], clip(value)]));
+        const across = ticks(0, to, Math.max(3, Math.floor(width / 110)));
+        const acrossText = tickText(across);
+        const shown = (name, build) => (this.hidden.has(name) ? null : build());
+        const raw = {class: `tl-line-raw${xs.length > width ? " tl-dense" : ""}`, d: line(points(steps.loss))};
+        this.cursor = svg("g", {class: "tl-cursor"});
+        fill(this.main,
+            values.map((value) => [svg("line", {class: "tl-grid", x1: MARGIN.left, x2: width - MARGIN.right,
+                y1: this.y(value), y2: this.y(value)}), label(MARGIN.left - 8, this.y(value) + 4, text(value),
+                "tl-axis-text tl-end")]),
+            across.map((value) => label(this.x(value), HEIGHT - 6, acrossText(value), value === 0 ?
+                "tl-axis-text" : this.x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
+            svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
+            label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
+            this.epochMarks(bottom), shown("raw", () => svg("path", raw)),
+            shown("smooth", () => svg("path", {class: "tl-line-smooth", d: line(points(this.smooth))})),
+            shown("validation", () => [validation.length > 1 ? svg("path", {class: "tl-line-validation",
+                d: line(validation.map((point) => [this.x(point.step), clip(point.loss)]))}) : null,
+            validation.map((point) => svg("circle", {class: "tl-dot-validation", r: 3.5, cx: this.x(point.step),
+                cy: clip(point.loss)}))]),
+            shown("saved", () => this.savedMarks(bottom)), this.cursor);
+        this.main.setAttribute("width", String(width));
+        this.main.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    }
+
+    epochMarks(bottom) {
+        let free = -Infinity;
+        const title = label(MARGIN.left - 8, EPOCH_LINE, "Epoch", "tl-axis-text tl-end");
+        return [this.run.epochs.length ? title : null, ...this.run.epochs.map((epoch) => {
+            const x = this.x(epoch.step);
+            const named = x - free > 26;
+            if (named) free = x;
+            return [svg("line", {class: "tl-epoch", x1: x, x2: x, y1: MARGIN.top - 8, y2: bottom}),
+                named ? label(x, EPOCH_LINE, String(epoch.epoch), "tl-axis-text tl-mid") : null];
+        })];
+    }
+
+    savedMarks(bottom) {
+        return this.run.saved.filter((file) => file.step <= this.domain.to).map((file) => {
+            const x = this.x(file.step);
+            return svg("path", {class: "tl-saved", d: `M${x} ${bottom - 5}l5 5l-5 5l-5 -5z`},
+                svg("title", {}, `${file.name} was saved here`));
+        });
+    }
+
+    indexAt(event) {
+        if (!this.run || !this.x) return null;
+        const {step} = this.run.steps;
+        const {left, width} = this.main.getBoundingClientRect();
+        const inner = width - MARGIN.left - MARGIN.right;
+        const wanted = this.domain.to * (event.clientX - left - MARGIN.left) / inner;
+        let low = 0;
+        let high = step.length - 1;
+        while (low < high) {
+            const middle = (low + high) >> 1;
+            if (step[middle] < wanted) low = middle + 1;
+            else high = middle;
+        }
+        return low > 0 && wanted - step[low - 1] < step[low] - wanted ? low - 1 : low;
+    }
+
+    /** @param {number|null} index of the step to read out, null for none */
+    readAt(index) {
+        const {steps} = this.run || {steps: {step: []}};
+        this.at = index !== null && index < steps.step.length ? index : null;
+        this.readout.hidden = this.at === null;
+        if (!this.cursor) return;
+        if (this.at === null) {
+            fill(this.cursor);
+            return;
+        }
+        const x = this.x(steps.step[this.at]);
+        const y = this.y(Math.min(this.domain.high, Math.max(this.domain.low, this.smooth[this.at])));
+        fill(this.cursor, svg("line", {x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom}),
+            Number.isNaN(y) ? null : svg("circle", {cx: x, cy: y, r: 4}));
+        fill(this.readout, this.readoutLines(this.at).map(([name, value]) =>
+            [h("span", {}, name), h("b", {}, value)]));
+        const right = x > this.stage.clientWidth / 2;
+        this.readout.style.left = right ? "auto" : `${x + 12}px`;
+        this.readout.style.right = right ? `${this.stage.clientWidth - x + 12}px` : "auto";
+    }
+
+    readoutLines(index) {
+        const {steps, saved, epochs, validation} = this.run;
+        const step = steps.step[index];
+        const ended = epochs.filter((epoch) => epoch.step < step).length;
+        const lines = [["Step", format.number(step)], ["Epoch", String(ended + 1)],
+            ["Smoothed", format.loss(this.smooth[index])], ["This step", format.loss(steps.loss[index])]];
+        lines.push(...this.curves.readout(this.run, index));
+        const point = validation.find((candidate) => candidate.step === step);
+        if (point) lines.push(["Held out", format.loss(point.loss)]);
+        const file = saved.find((candidate) => candidate.step === step);
+        if (file) lines.push(["Saved", file.name]);
+        return lines;
+    }
+}

@@ -1,268 +1,264 @@
 /** A run as its events tell it: read once each, kept as what the plots, the samples and the file list show. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {format} = TL;
-    const ENDINGS = ["finished", "stopped", "error"];
-    const HOLD_SHOWN_SECONDS = 60;
+import {format} from "../core/format.js";
+import {form} from "../train/form.js";
 
-    /**
-     * @typedef {object} Sample
-     * @property {string} path
-     * @property {number} step
-     * @property {number} epoch
-     * @property {string} prompt
-     * @property {number} index which of the prompts
-     */
+const ENDINGS = ["finished", "stopped", "error"];
+const HOLD_SHOWN_SECONDS = 60;
 
-    class RunModel {
-        /** @param {string} id */
-        constructor(id) {
-            this.id = id;
-            this.offset = 0;
-            /** @type {any} */
-            this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
-            /** @type {any} the settings that the run was started with */
-            this.job = null;
-            this.log = "";
-            /** @type {string[]} what was asked of the worker and has not happened yet */
-            this.control = [];
-            /** @type {any} what the webui draws of the run; see the card of the strip */
-            this.strip = null;
-            this.clear();
-        }
+/**
+ * @typedef {object} Sample
+ * @property {string} path
+ * @property {number} step
+ * @property {number} epoch
+ * @property {string} prompt
+ * @property {number} index which of the prompts
+ */
 
-        clear() {
-            this.phase = {name: "", text: ""};
-            /** Whether steps are being made now, rather than something before, between or after them. */
-            this.stepping = false;
-            /** @type {{done: number, total: number, seconds_left: number|null}|null} */
+export class RunModel {
+    /** @param {string} id */
+    constructor(id) {
+        this.id = id;
+        this.offset = 0;
+        /** @type {any} */
+        this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
+        /** @type {any} the settings that the run was started with */
+        this.job = null;
+        this.log = "";
+        /** @type {string[]} what was asked of the worker and has not happened yet */
+        this.control = [];
+        /** @type {any} what the webui draws of the run; see the card of the strip */
+        this.strip = null;
+        this.clear();
+    }
+
+    clear() {
+        this.phase = {name: "", text: ""};
+        /** Whether steps are being made now, rather than something before, between or after them. */
+        this.stepping = false;
+        /** @type {{done: number, total: number, seconds_left: number|null}|null} */
+        this.progress = null;
+        /** Parallel lists, one entry a step. A loss that is not a number is null. */
+        this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
+        /** @type {any} */
+        this.lastStep = null;
+        this.memory = null;
+        /** @type {any} what is known of the whole run before its first step */
+        this.started = null;
+        this.epochs = [];
+        this.validation = [];
+        /** How far the LoRA has moved: parts and blocks, measured now and then. */
+        this.norms = [];
+        this.saved = [];
+        /** @type {Sample[]} */
+        this.samples = [];
+        this.warnings = [];
+        /** @type {any} how the run got its model */
+        this.weights = null;
+        /** Whether the run stands still for a picture that the webui makes, and for whose. */
+        this.held = false;
+        this.heldFor = "your picture";
+        /** @type {any} the last time that it did */
+        this.wentOn = null;
+        /** @type {any} */
+        this.ending = null;
+        /** How long was trained in all, each time it went on. */
+        this.seconds = 0;
+    }
+
+    /** @param {any} answer of /train-lora/runs/ID */
+    take(answer) {
+        const {events, offset, log_tail: log, job, control, ...summary} = answer;
+        for (const event of events || []) this.takeEvent(event);
+        this.offset = offset;
+        this.summary = summary;
+        this.control = control || [];
+        if (job) this.job = job;
+        if (log !== undefined) this.log = log;
+    }
+
+    takeEvent(event) {
+        const kind = event.event;
+        if (kind === "phase") {
+            this.phase = {name: event.name, text: event.text};
             this.progress = null;
-            /** Parallel lists, one entry a step. A loss that is not a number is null. */
-            this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
-            /** @type {any} */
-            this.lastStep = null;
-            this.memory = null;
-            /** @type {any} what is known of the whole run before its first step */
-            this.started = null;
-            this.epochs = [];
-            this.validation = [];
-            /** How far the LoRA has moved: parts and blocks, measured now and then. */
-            this.norms = [];
-            this.saved = [];
-            /** @type {Sample[]} */
-            this.samples = [];
-            this.warnings = [];
-            /** @type {any} how the run got its model */
-            this.weights = null;
-            /** Whether the run stands still for a picture that the webui makes, and for whose. */
+            this.ending = null;
+            this.stepping = false;
+        } else if (kind === "started") this.takeStart(event);
+        else if (kind === "queued") this.takeQueued(event);
+        else if (kind === "progress") this.progress = event;
+        else if (kind === "step") this.takeStep(event);
+        else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
+        else if (kind === "validation") this.validation.push(event);
+        else if (kind === "norms") this.norms.push(event);
+        else if (kind === "memory") this.memory = event;
+        else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
+        else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
+        else if (kind === "warning") this.warnings.push(event.text);
+        else if (kind === "weights") this.weights = event;
+        else if (kind === "held") {
+            this.held = true;
+            this.heldFor = this.strip && this.strip.drawing ? "a test picture" : "your picture";
+        } else if (kind === "went_on") {
             this.held = false;
-            this.heldFor = "your picture";
-            /** @type {any} the last time that it did */
-            this.wentOn = null;
-            /** @type {any} */
-            this.ending = null;
-            /** How long was trained in all, each time it went on. */
-            this.seconds = 0;
+            this.wentOn = event;
         }
+        else if (ENDINGS.includes(kind)) this.takeEnding(event);
+    }
 
-        /** @param {any} answer of /train-lora/runs/ID */
-        take(answer) {
-            const {events, offset, log_tail: log, job, control, ...summary} = answer;
-            for (const event of events || []) this.takeEvent(event);
-            this.offset = offset;
-            this.summary = summary;
-            this.control = control || [];
-            if (job) this.job = job;
-            if (log !== undefined) this.log = log;
+    /** A run that goes on from its last state makes the steps after that once more; the later ones count. */
+    takeStart(event) {
+        this.started = event;
+        this.ending = null;
+        this.cutAfter(event.from_step || 0);
+    }
+
+    takeEnding(event) {
+        this.ending = event;
+        this.seconds += event.seconds || 0;
+    }
+
+    takeQueued() {
+        this.ending = null;
+        this.phase = {name: "", text: ""};
+        this.progress = null;
+        this.stepping = false;
+    }
+
+    /** @param {number} last the last step that is kept */
+    cutAfter(last) {
+        const {step} = this.steps;
+        let count = step.length;
+        while (count && step[count - 1] > last) count -= 1;
+        if (count === step.length) return;
+        for (const list of Object.values(this.steps)) list.length = count;
+        for (const name of ["epochs", "validation", "norms"]) {
+            this[name] = this[name].filter((point) => point.step <= last);
         }
+        this.lastStep = count ? {...this.lastStep, step: last} : null;
+    }
 
-        takeEvent(event) {
-            const kind = event.event;
-            if (kind === "phase") {
-                this.phase = {name: event.name, text: event.text};
-                this.progress = null;
-                this.ending = null;
-                this.stepping = false;
-            } else if (kind === "started") this.takeStart(event);
-            else if (kind === "queued") this.takeQueued(event);
-            else if (kind === "progress") this.progress = event;
-            else if (kind === "step") this.takeStep(event);
-            else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
-            else if (kind === "validation") this.validation.push(event);
-            else if (kind === "norms") this.norms.push(event);
-            else if (kind === "memory") this.memory = event;
-            else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
-            else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
-            else if (kind === "warning") this.warnings.push(event.text);
-            else if (kind === "weights") this.weights = event;
-            else if (kind === "held") {
-                this.held = true;
-                this.heldFor = this.strip && this.strip.drawing ? "a test picture" : "your picture";
-            } else if (kind === "went_on") {
-                this.held = false;
-                this.wentOn = event;
-            }
-            else if (ENDINGS.includes(kind)) this.takeEnding(event);
+    takeStep(event) {
+        this.stepping = true;
+        this.cutAfter(event.step - 1);
+        const {step, loss, unet, text, gradient} = this.steps;
+        step.push(event.step);
+        loss.push(event.loss);
+        unet.push(event.lr_unet);
+        text.push(event.lr_text_encoder);
+        gradient.push(event.gradient_norm === undefined ? null : event.gradient_norm);
+        this.lastStep = event;
+    }
+
+    /** @returns {string} the state, with what was asked for but has not happened yet */
+    get state() {
+        const {state} = this.summary;
+        if (state === "running" && this.control.includes("stop")) return "stopping";
+        if (state === "paused" && this.control.includes("stop")) return "stopping";
+        if (state === "running" && this.control.includes("pause")) return "pausing";
+        if (state === "running" && !this.lastStep) return "starting";
+        return state;
+    }
+
+    /** @returns {boolean} whether there may be news */
+    get open() {
+        return ["running", "paused", "waiting"].includes(this.summary.state);
+    }
+
+    get totalSteps() {
+        return this.summary.total_steps || (this.lastStep || this.started || {}).total_steps || 0;
+    }
+
+    get totalEpochs() {
+        const last = this.epochs[this.epochs.length - 1];
+        const asked = this.job && this.job.training ? this.job.training.max_train_epochs : null;
+        return (this.started || last || this.summary).total_epochs || asked || 0;
+    }
+
+    /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
+    progressNow() {
+        if (this.lastStep) {
+            const text = this.stepping || this.phase.name.startsWith("train") ? this.stepText() : this.phaseText();
+            return {share: this.lastStep.step / this.totalSteps, text};
         }
-
-        /** A run that goes on from its last state makes the steps after that once more; the later ones count. */
-        takeStart(event) {
-            this.started = event;
-            this.ending = null;
-            this.cutAfter(event.from_step || 0);
+        if (this.progress && this.progress.total) {
+            return {share: this.progress.done / this.progress.total, text: this.phaseText()};
         }
+        return {share: this.open && this.summary.state !== "waiting" ? null : 0, text: this.phaseText()};
+    }
 
-        takeEnding(event) {
-            this.ending = event;
-            this.seconds += event.seconds || 0;
-        }
+    phaseText() {
+        const text = this.phase.text.replace(/[.…]+$/, "");
+        if (!this.progress || !this.progress.total) return text ? `${text} …` : "";
+        const {done, total, seconds_left: seconds} = this.progress;
+        const left = done < total && format.left(seconds);
+        return `${text}: ${format.number(done)} of ${format.number(total)}${left ? `, ${left}` : ""}`;
+    }
 
-        takeQueued() {
-            this.ending = null;
-            this.phase = {name: "", text: ""};
-            this.progress = null;
-            this.stepping = false;
-        }
+    stepText() {
+        return `Step ${format.number(this.lastStep.step)} of ${format.number(this.totalSteps)}`;
+    }
 
-        /** @param {number} last the last step that is kept */
-        cutAfter(last) {
-            const {step} = this.steps;
-            let count = step.length;
-            while (count && step[count - 1] > last) count -= 1;
-            if (count === step.length) return;
-            for (const list of Object.values(this.steps)) list.length = count;
-            for (const name of ["epochs", "validation", "norms"]) {
-                this[name] = this[name].filter((point) => point.step <= last);
-            }
-            this.lastStep = count ? {...this.lastStep, step: last} : null;
-        }
+    /** @returns {string} "epoch 3 of 10, 3.3 steps a second", empty before the first step */
+    paceText() {
+        if (!this.lastStep) return "";
+        const {epoch, seconds_per_step: seconds} = this.lastStep;
+        const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
+        if (!seconds || this.state !== "running") return epochs;
+        const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
+        const hold = this.holdText();
+        return `${epochs}, ${pace}${this.memoryText()}${hold ? `, ${hold}` : ""}`;
+    }
 
-        takeStep(event) {
-            this.stepping = true;
-            this.cutAfter(event.step - 1);
-            const {step, loss, unet, text, gradient} = this.steps;
-            step.push(event.step);
-            loss.push(event.loss);
-            unet.push(event.lr_unet);
-            text.push(event.lr_text_encoder);
-            gradient.push(event.gradient_norm === undefined ? null : event.gradient_norm);
-            this.lastStep = event;
-        }
+    /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
+    memoryText() {
+        if (!this.memory) return "";
+        const gigabytes = (bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
+        const {peak_bytes: peak, device_bytes: whole} = this.memory;
+        return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
+    }
 
-        /** @returns {string} the state, with what was asked for but has not happened yet */
-        get state() {
-            const {state} = this.summary;
-            if (state === "running" && this.control.includes("stop")) return "stopping";
-            if (state === "paused" && this.control.includes("stop")) return "stopping";
-            if (state === "running" && this.control.includes("pause")) return "pausing";
-            if (state === "running" && !this.lastStep) return "starting";
-            return state;
-        }
+    /** @returns {string} "paused 6 s for your picture", for a minute after it was */
+    holdText() {
+        if (!this.wentOn || this.held || this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
+        const {seconds} = this.wentOn;
+        return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for ${this.heldFor}`;
+    }
 
-        /** @returns {boolean} whether there may be news */
-        get open() {
-            return ["running", "paused", "waiting"].includes(this.summary.state);
-        }
-
-        get totalSteps() {
-            return this.summary.total_steps || (this.lastStep || this.started || {}).total_steps || 0;
-        }
-
-        get totalEpochs() {
-            const last = this.epochs[this.epochs.length - 1];
-            const asked = this.job && this.job.training ? this.job.training.max_train_epochs : null;
-            return (this.started || last || this.summary).total_epochs || asked || 0;
-        }
-
-        /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
-        progressNow() {
-            if (this.lastStep) {
-                const text = this.stepping || this.phase.name.startsWith("train") ? this.stepText() : this.phaseText();
-                return {share: this.lastStep.step / this.totalSteps, text};
-            }
-            if (this.progress && this.progress.total) {
-                return {share: this.progress.done / this.progress.total, text: this.phaseText()};
-            }
-            return {share: this.open && this.summary.state !== "waiting" ? null : 0, text: this.phaseText()};
-        }
-
-        phaseText() {
-            const text = this.phase.text.replace(/[.…]+$/, "");
-            if (!this.progress || !this.progress.total) return text ? `${text} …` : "";
-            const {done, total, seconds_left: seconds} = this.progress;
-            const left = done < total && format.left(seconds);
-            return `${text}: ${format.number(done)} of ${format.number(total)}${left ? `, ${left}` : ""}`;
-        }
-
-        stepText() {
-            return `Step ${format.number(this.lastStep.step)} of ${format.number(this.totalSteps)}`;
-        }
-
-        /** @returns {string} "epoch 3 of 10, 3.3 steps a second", empty before the first step */
-        paceText() {
-            if (!this.lastStep) return "";
-            const {epoch, seconds_per_step: seconds} = this.lastStep;
-            const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
-            if (!seconds || this.state !== "running") return epochs;
-            const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
-            const hold = this.holdText();
-            return `${epochs}, ${pace}${this.memoryText()}${hold ? `, ${hold}` : ""}`;
-        }
-
-        /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
-        memoryText() {
-            if (!this.memory) return "";
-            const gigabytes = (bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
-            const {peak_bytes: peak, device_bytes: whole} = this.memory;
-            return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
-        }
-
-        /** @returns {string} "paused 6 s for your picture", for a minute after it was */
-        holdText() {
-            if (!this.wentOn || this.held || this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
-            const {seconds} = this.wentOn;
-            return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for ${this.heldFor}`;
-        }
-
-        /** @returns {string} what is going on, as a person would say it */
-        sentence() {
-            const name = this.summary.name;
-            if (this.held && this.state === "running") return `Standing still while the webui makes ${this.heldFor}`;
-            const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
-            switch (this.state) {
-            case "waiting": return `${name} waits for its turn.`;
-            case "starting": return this.progressNow().text || "The worker is starting …";
-            case "running": return this.progressNow().text + (left ? `, ${left}` : "");
-            case "pausing": return "Pausing as soon as this step is done.";
-            case "paused": return this.lastStep ? `Paused at s${this.stepText().slice(1)}` : "Paused";
-            case "stopping": return "Stopping as soon as this step is done, and saving what there is.";
-            default: return this.endSentence();
-            }
-        }
-
-        endSentence() {
-            const steps = this.ending && this.ending.steps ? this.ending.steps : this.lastStep ? this.lastStep.step : 0;
-            const time = this.seconds ? ` in ${format.duration(this.seconds)}` : "";
-            switch (this.summary.state) {
-            case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
-            case "stopped":
-                return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
-            case "failed":
-                return TL.form.inWords(this.summary.error || "The run has failed. The log below says where.");
-            case "damaged": return this.summary.damage;
-            case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
-            default: return "";
-            }
+    /** @returns {string} what is going on, as a person would say it */
+    sentence() {
+        const name = this.summary.name;
+        if (this.held && this.state === "running") return `Standing still while the webui makes ${this.heldFor}`;
+        const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
+        switch (this.state) {
+        case "waiting": return `${name} waits for its turn.`;
+        case "starting": return this.progressNow().text || "The worker is starting …";
+        case "running": return this.progressNow().text + (left ? `, ${left}` : "");
+        case "pausing": return "Pausing as soon as this step is done.";
+        case "paused": return this.lastStep ? `Paused at s${this.stepText().slice(1)}` : "Paused";
+        case "stopping": return "Stopping as soon as this step is done, and saving what there is.";
+        default: return this.endSentence();
         }
     }
 
-    function replace(list, item, same) {
-        const index = list.findIndex(same);
-        if (index >= 0) list[index] = item;
-        else list.push(item);
+    endSentence() {
+        const steps = this.ending && this.ending.steps ? this.ending.steps : this.lastStep ? this.lastStep.step : 0;
+        const time = this.seconds ? ` in ${format.duration(this.seconds)}` : "";
+        switch (this.summary.state) {
+        case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
+        case "stopped":
+            return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
+        case "failed":
+            return form.inWords(this.summary.error || "The run has failed. The log below says where.");
+        case "damaged": return this.summary.damage;
+        case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
+        default: return "";
+        }
     }
+}
 
-    TL.RunModel = RunModel;
-})();
+function replace(list, item, same) {
+    const index = list.findIndex(same);
+    if (index >= 0) list[index] = item;
+    else list.push(item);
+}

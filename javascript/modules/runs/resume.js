@@ -1,163 +1,162 @@
 /** Going on with a run that has ended: as it was, for a few more epochs, or at a lower rate. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
+import {dialog as openDialog} from "../captions/dialogs.js";
+import {api, fill, h, later, on, setText, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {environmentState} from "../core/host.js";
+import {button as makeButton} from "../core/parts.js";
+import {runs} from "./watch.js";
 
-    const ENDED = ["stopped", "failed", "lost"];
-    const POLISHING_STEPS = 200;
-    const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate, times"};
+const ENDED = ["stopped", "failed", "lost"];
+const POLISHING_STEPS = 200;
+const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate, times"};
 
-    /** What the window of each says and proposes. `epochs` is left out where the run's own end stays. */
-    const KINDS = {
-        more: {title: "A few more epochs", button: "Train on", how: "more", factor: null,
-            epochs: (run) => Math.max(1, Math.round(0.2 * (run.totalEpochs || 1))),
-            text: "For a LoRA that is almost there: it learns on from where it stood, with the same settings."},
-        polish: {title: "Polish at a lower rate", button: "Polish", how: "more", factor: 0.1,
-            epochs: (run) => Math.min(Math.ceil((run.totalEpochs || 1) / 4),
-                Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
-            text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
-                "overfitting. It does not always help, and a LoRA that is burned stays burned."},
-        slower: {title: "Go on at a lower rate", button: "Go on", how: "go_on", factor: 0.5, epochs: null,
-            text: "The loss went out of bounds. From the last good state on, smaller steps may keep it in."},
-    };
+/** What the window of each says and proposes. `epochs` is left out where the run's own end stays. */
+const KINDS = {
+    more: {title: "A few more epochs", button: "Train on", how: "more", factor: null,
+        epochs: (run) => Math.max(1, Math.round(0.2 * (run.totalEpochs || 1))),
+        text: "For a LoRA that is almost there: it learns on from where it stood, with the same settings."},
+    polish: {title: "Polish at a lower rate", button: "Polish", how: "more", factor: 0.1,
+        epochs: (run) => Math.min(Math.ceil((run.totalEpochs || 1) / 4),
+            Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
+        text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
+            "overfitting. It does not always help, and a LoRA that is burned stays burned."},
+    slower: {title: "Go on at a lower rate", button: "Go on", how: "go_on", factor: 0.5, epochs: null,
+        text: "The loss went out of bounds. From the last good state on, smaller steps may keep it in."},
+};
 
-    class GoOn {
-        /** @param {() => any} current the run's model, null for none */
-        constructor(current) {
-            this.current = current;
-            this.busy = false;
-            this.exactly = TL.button("Go on", {kind: "primary", icon: "play", click: () => this.ask({})});
-            this.slower = TL.button("Go on at a lower rate", {kind: "primary", icon: "play",
-                click: () => this.open("slower")});
-            this.more = TL.button("A few more epochs", {icon: "plus", click: () => this.open("more")});
-            this.polish = TL.button("Polish at a lower rate", {icon: "bulb", click: () => this.open("polish")});
-            this.buttons = [this.exactly, this.slower, this.more, this.polish];
-            this.note = h("p", {class: "tl-note"});
-            this.element = h("div", {class: "tl-goon", hidden: true}, h("div", {class: "tl-row"}, this.buttons), this.note);
-            TL.on("host", () => this.current() && this.show());
+export class GoOn {
+    /** @param {() => any} current the run's model, null for none */
+    constructor(current) {
+        this.current = current;
+        this.busy = false;
+        this.exactly = makeButton("Go on", {kind: "primary", icon: "play", click: () => this.ask({})});
+        this.slower = makeButton("Go on at a lower rate", {kind: "primary", icon: "play",
+            click: () => this.open("slower")});
+        this.more = makeButton("A few more epochs", {icon: "plus", click: () => this.open("more")});
+        this.polish = makeButton("Polish at a lower rate", {icon: "bulb", click: () => this.open("polish")});
+        this.buttons = [this.exactly, this.slower, this.more, this.polish];
+        this.note = h("p", {class: "tl-note"});
+        this.element = h("div", {class: "tl-goon", hidden: true}, h("div", {class: "tl-row"}, this.buttons), this.note);
+        on("host", () => this.current() && this.show());
+    }
+
+    show() {
+        const {summary} = this.current();
+        const ended = ENDED.includes(summary.state);
+        const finished = summary.state === "finished" && Boolean(summary.kept_state);
+        this.element.hidden = !ended && !finished;
+        this.exactly.hidden = !ended || Boolean(summary.diverged);
+        this.slower.hidden = !ended || !summary.diverged;
+        this.more.hidden = this.polish.hidden = !finished;
+        for (const button of this.buttons) button.disabled = this.busy || environmentState() !== "ready";
+        setText(this.exactly.querySelector(".tl-button-label"), summary.kept_state ? "Go on" : "Start again");
+        const from = `From step ${format.number(summary.kept_step || 0)}`;
+        const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
+            `${from}, exactly as if nothing had been in between.`) : "Nothing of its state was kept yet.";
+        this.note.hidden = !ended;
+        setText(this.note, words);
+    }
+
+    async ask(wish) {
+        this.busy = true;
+        this.show();
+        try {
+            await runs.goOn(this.current().id, wish);
+        } catch {
+            // the toast has said why
         }
+        this.busy = false;
+        this.show();
+    }
 
-        show() {
-            const {summary} = this.current();
-            const ended = ENDED.includes(summary.state);
-            const finished = summary.state === "finished" && Boolean(summary.kept_state);
-            this.element.hidden = !ended && !finished;
-            this.exactly.hidden = !ended || Boolean(summary.diverged);
-            this.slower.hidden = !ended || !summary.diverged;
-            this.more.hidden = this.polish.hidden = !finished;
-            for (const button of this.buttons) button.disabled = this.busy || TL.environmentState() !== "ready";
-            setText(this.exactly.querySelector(".tl-button-label"), summary.kept_state ? "Go on" : "Start again");
-            const from = `From step ${format.number(summary.kept_step || 0)}`;
-            const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
-                `${from}, exactly as if nothing had been in between.`) : "Nothing of its state was kept yet.";
-            this.note.hidden = !ended;
-            setText(this.note, words);
-        }
+    open(name) {
+        const kind = KINDS[name];
+        const run = this.current();
+        const values = {how: kind.how};
+        if (kind.epochs) values.epochs = kind.epochs(run);
+        if (kind.factor) values.rate_factor = kind.factor;
+        const forecast = new Forecast(run.id, () => values, (ready) => {
+            go.disabled = !ready;
+        });
+        const inputs = [kind.epochs ? number("epochs", values.epochs, (value) => {
+            values.epochs = value;
+            forecast.soon();
+        }) : null, kind.factor ? number("factor", values.rate_factor, (value) => {
+            values.rate_factor = value;
+            forecast.soon();
+        }) : null];
+        const go = makeButton(kind.button, {kind: "primary", icon: "play", disabled: true, click: () => {
+            dialog.close();
+            this.ask(values);
+        }});
+        const dialog = openDialog(kind.title, [h("p", {}, kind.text), h("div", {class: "tl-fields"}, inputs),
+            forecast.element], [makeButton("Cancel", {click: () => dialog.close()}), go]);
+        dialog.classList.add("tl-small-dialog");
+        forecast.now();
+        const first = dialog.querySelector("input");
+        if (first) first.select();
+    }
+}
 
-        async ask(wish) {
-            this.busy = true;
-            this.show();
+function number(name, value, changed) {
+    const id = uniqueId("goon");
+    return h("div", {class: "tl-field tl-field-plain", data: {name}},
+        h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, NUMBER_KEYS[name])),
+        h("div", {class: "tl-control"}, h("input", {id, type: "text", class: "tl-input", autocomplete: "off",
+            inputmode: name === "epochs" ? "numeric" : "decimal", value: String(value),
+            on: {input: (event) => changed(Number(event.target.value.replace(",", ".")))}})));
+}
+
+/** What will happen, asked of the server as one types. */
+class Forecast {
+    constructor(id, wish, told) {
+        Object.assign(this, {id, wish, told, asked: 0});
+        this.list = h("dl", {class: "tl-forecast", "aria-live": "polite"});
+        this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
+        this.element = h("div", {}, this.list, this.problem);
+        this.soon = later(() => this.now(), 250);
+    }
+
+    async now() {
+        this.asked += 1;
+        const turn = this.asked;
+        this.told(false);
+        const wish = this.wish();
+        let problem = "";
+        let rows = [];
+        if (Object.values(wish).some((value) => Number.isNaN(value)) || (wish.epochs || 0) % 1) {
+            problem = "Write whole epochs, and a number for the rate.";
+        } else {
             try {
-                await TL.runs.goOn(this.current().id, wish);
-            } catch {
-                // the toast has said why
+                rows = rowsOf(await api(`runs/${encodeURIComponent(this.id)}/continue/check`,
+                    {body: wish, quiet: true}));
+            } catch (error) {
+                problem = error.message;
             }
-            this.busy = false;
-            this.show();
         }
-
-        open(name) {
-            const kind = KINDS[name];
-            const run = this.current();
-            const values = {how: kind.how};
-            if (kind.epochs) values.epochs = kind.epochs(run);
-            if (kind.factor) values.rate_factor = kind.factor;
-            const forecast = new Forecast(run.id, () => values, (ready) => {
-                go.disabled = !ready;
-            });
-            const inputs = [kind.epochs ? number("epochs", values.epochs, (value) => {
-                values.epochs = value;
-                forecast.soon();
-            }) : null, kind.factor ? number("factor", values.rate_factor, (value) => {
-                values.rate_factor = value;
-                forecast.soon();
-            }) : null];
-            const go = TL.button(kind.button, {kind: "primary", icon: "play", disabled: true, click: () => {
-                dialog.close();
-                this.ask(values);
-            }});
-            const dialog = TL.dialog(kind.title, [h("p", {}, kind.text), h("div", {class: "tl-fields"}, inputs),
-                forecast.element], [TL.button("Cancel", {click: () => dialog.close()}), go]);
-            dialog.classList.add("tl-small-dialog");
-            forecast.now();
-            const first = dialog.querySelector("input");
-            if (first) first.select();
-        }
+        if (turn !== this.asked) return;
+        setText(this.problem, problem);
+        fill(this.list, rows.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
+        this.told(!problem);
     }
+}
 
-    function number(name, value, changed) {
-        const id = TL.uniqueId("goon");
-        return h("div", {class: "tl-field tl-field-plain", data: {name}},
-            h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, NUMBER_KEYS[name])),
-            h("div", {class: "tl-control"}, h("input", {id, type: "text", class: "tl-input", autocomplete: "off",
-                inputmode: name === "epochs" ? "numeric" : "decimal", value: String(value),
-                on: {input: (event) => changed(Number(event.target.value.replace(",", ".")))}})));
+function rowsOf(planned) {
+    const {rate} = format;
+    const same = planned.unet_lr === planned.text_encoder_lr;
+    const rates = same ? rate(planned.unet_lr) :
+        `${rate(planned.unet_lr)} for the UNet, ${rate(planned.text_encoder_lr)} for the text encoder`;
+    const finds = planned.adaptive ? `, a factor on the rate that ${planned.optimizer} has found already` : "";
+    const rows = [["Saved as", planned.name]];
+    if (planned.steps !== null) {
+        rows.push(["Steps", `${format.number(planned.steps)} more, from ${format.number(planned.from_step)} to ` +
+            format.number(planned.total_steps)]);
     }
-
-    /** What will happen, asked of the server as one types. */
-    class Forecast {
-        constructor(id, wish, told) {
-            Object.assign(this, {id, wish, told, asked: 0});
-            this.list = h("dl", {class: "tl-forecast", "aria-live": "polite"});
-            this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
-            this.element = h("div", {}, this.list, this.problem);
-            this.soon = TL.later(() => this.now(), 250);
-        }
-
-        async now() {
-            this.asked += 1;
-            const turn = this.asked;
-            this.told(false);
-            const wish = this.wish();
-            let problem = "";
-            let rows = [];
-            if (Object.values(wish).some((value) => Number.isNaN(value)) || (wish.epochs || 0) % 1) {
-                problem = "Write whole epochs, and a number for the rate.";
-            } else {
-                try {
-                    rows = rowsOf(await TL.api(`runs/${encodeURIComponent(this.id)}/continue/check`,
-                        {body: wish, quiet: true}));
-                } catch (error) {
-                    problem = error.message;
-                }
-            }
-            if (turn !== this.asked) return;
-            setText(this.problem, problem);
-            fill(this.list, rows.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
-            this.told(!problem);
-        }
+    if (planned.seconds !== null) rows.push(["Time", `about ${format.duration(planned.seconds)}`]);
+    rows.push(["Learning rate", rates + finds]);
+    if (planned.epochs && planned.schedule !== "constant") {
+        rows.push(["Schedule", `${planned.schedule}, from its beginning over these steps`]);
     }
-
-    function rowsOf(planned) {
-        const {rate} = format;
-        const same = planned.unet_lr === planned.text_encoder_lr;
-        const rates = same ? rate(planned.unet_lr) :
-            `${rate(planned.unet_lr)} for the UNet, ${rate(planned.text_encoder_lr)} for the text encoder`;
-        const finds = planned.adaptive ? `, a factor on the rate that ${planned.optimizer} has found already` : "";
-        const rows = [["Saved as", planned.name]];
-        if (planned.steps !== null) {
-            rows.push(["Steps", `${format.number(planned.steps)} more, from ${format.number(planned.from_step)} to ` +
-                format.number(planned.total_steps)]);
-        }
-        if (planned.seconds !== null) rows.push(["Time", `about ${format.duration(planned.seconds)}`]);
-        rows.push(["Learning rate", rates + finds]);
-        if (planned.epochs && planned.schedule !== "constant") {
-            rows.push(["Schedule", `${planned.schedule}, from its beginning over these steps`]);
-        }
-        return rows;
-    }
-
-    TL.GoOn = GoOn;
-})();
+    return rows;
+}

@@ -1,103 +1,99 @@
 /** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill} = TL;
+import {fill, h} from "../core/dom.js";
+import {lightbox} from "../core/lightbox.js";
+import {runs} from "./watch.js";
 
-    class SamplesGrid {
-        /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no picture */
-        constructor(options) {
-            /** @type {any} */
-            this.run = null;
-            this.drawn = "";
-            this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
-                "aria-label": options.label});
-            this.empty = options.empty;
-            this.element = h("div", {}, this.empty, this.scroller);
-        }
+export class SamplesGrid {
+    /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no picture */
+    constructor(options) {
+        /** @type {any} */
+        this.run = null;
+        this.drawn = "";
+        this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
+            "aria-label": options.label});
+        this.empty = options.empty;
+        this.element = h("div", {}, this.empty, this.scroller);
+    }
 
-        /**
-         * @param {any} run the model to show @param {any[]} samples its pictures, as `Sample`
-         * @param {string[]} prompts whose rows stand there from the start
-         */
-        show(run, samples, prompts) {
-            const signature = `${run.id}/${prompts.length}/${samples.map((sample) => sample.path).join()}`;
-            if (signature === this.drawn) return;
-            const other = this.run !== run;
-            const {scrollLeft, clientWidth, scrollWidth} = this.scroller;
-            const atEnd = other || scrollLeft + clientWidth >= scrollWidth - 24;
-            this.run = run;
-            this.drawn = signature;
-            this.columns = columnsOf(samples);
-            if (!this.columns.length) this.columns = [{step: 0, title: "Without"}];
-            this.rows = rowsOf(samples, prompts);
-            this.empty.hidden = this.rows.length > 0;
-            this.scroller.hidden = !this.empty.hidden;
-            fill(this.scroller, this.rows.length ? this.table() : null);
-            if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
-        }
+    /**
+     * @param {any} run the model to show @param {any[]} samples its pictures, as `Sample`
+     * @param {string[]} prompts whose rows stand there from the start
+     */
+    show(run, samples, prompts) {
+        const signature = `${run.id}/${prompts.length}/${samples.map((sample) => sample.path).join()}`;
+        if (signature === this.drawn) return;
+        const other = this.run !== run;
+        const {scrollLeft, clientWidth, scrollWidth} = this.scroller;
+        const atEnd = other || scrollLeft + clientWidth >= scrollWidth - 24;
+        this.run = run;
+        this.drawn = signature;
+        this.columns = columnsOf(samples);
+        if (!this.columns.length) this.columns = [{step: 0, title: "Without"}];
+        this.rows = rowsOf(samples, prompts);
+        this.empty.hidden = this.rows.length > 0;
+        this.scroller.hidden = !this.empty.hidden;
+        fill(this.scroller, this.rows.length ? this.table() : null);
+        if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
+    }
 
-        table() {
-            const first = (column) => (column.step === 0 ? "tl-samples-first" : null);
-            return h("table", {class: "tl-samples"},
-                h("thead", {}, h("tr", {}, this.columns.map((column) =>
-                    h("th", {scope: "col", class: first(column)}, column.title)))),
-                this.rows.map((row, rowIndex) => h("tbody", {},
-                    h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
-                        h("span", {title: row.prompt}, row.prompt))),
-                    h("tr", {}, this.columns.map((column, columnIndex) =>
-                        h("td", {class: first(column)}, this.picture(row, column, rowIndex, columnIndex)))))));
-        }
+    table() {
+        const first = (column) => (column.step === 0 ? "tl-samples-first" : null);
+        return h("table", {class: "tl-samples"},
+            h("thead", {}, h("tr", {}, this.columns.map((column) =>
+                h("th", {scope: "col", class: first(column)}, column.title)))),
+            this.rows.map((row, rowIndex) => h("tbody", {},
+                h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
+                    h("span", {title: row.prompt}, row.prompt))),
+                h("tr", {}, this.columns.map((column, columnIndex) =>
+                    h("td", {class: first(column)}, this.picture(row, column, rowIndex, columnIndex)))))));
+    }
 
-        picture(row, column, rowIndex, columnIndex) {
+    picture(row, column, rowIndex, columnIndex) {
+        const sample = row.byStep.get(column.step);
+        if (!sample) return h("div", {class: "tl-sample-gap"});
+        return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
+            on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
+        h("img", {src: runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async", loading: "lazy"}));
+    }
+
+    enlarge(rowIndex, columnIndex, opener) {
+        const items = [];
+        const place = new Map();
+        this.rows.forEach((row, rowNumber) => this.columns.forEach((column, columnNumber) => {
             const sample = row.byStep.get(column.step);
-            if (!sample) return h("div", {class: "tl-sample-gap"});
-            return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
-                on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
-            h("img", {src: TL.runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async", loading: "lazy"}));
-        }
-
-        enlarge(rowIndex, columnIndex, opener) {
-            const items = [];
-            const place = new Map();
-            this.rows.forEach((row, rowNumber) => this.columns.forEach((column, columnNumber) => {
-                const sample = row.byStep.get(column.step);
-                if (!sample) return;
-                place.set(`${rowNumber},${columnNumber}`, items.length);
-                items.push({src: TL.runs.fileUrl(this.run.id, sample.path), title: column.title, text: row.prompt,
-                    row: rowNumber, column: columnNumber});
-            }));
-            const beside = (index, columns, rows) => {
-                const {row, column} = items[index];
-                const next = place.get(`${row + rows},${column + columns}`);
-                return next === undefined ? index : next;
-            };
-            TL.lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
-        }
+            if (!sample) return;
+            place.set(`${rowNumber},${columnNumber}`, items.length);
+            items.push({src: runs.fileUrl(this.run.id, sample.path), title: column.title, text: row.prompt,
+                row: rowNumber, column: columnNumber});
+        }));
+        const beside = (index, columns, rows) => {
+            const {row, column} = items[index];
+            const next = place.get(`${row + rows},${column + columns}`);
+            return next === undefined ? index : next;
+        };
+        lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
     }
+}
 
-    /** @param {any[]} samples @returns {{step: number, title: string}[]} in the order of the steps */
-    function columnsOf(samples) {
-        const byStep = new Map();
-        for (const sample of samples) byStep.set(sample.step, sample.epoch);
-        const steps = [...byStep.keys()].sort((one, other) => one - other);
-        return steps.map((step, index) => {
-            const epoch = byStep.get(step);
-            const twice = steps.some((other, place) => place !== index && byStep.get(other) === epoch);
-            return {step, title: step === 0 ? "Without" : twice ? `Step ${step}` : `Epoch ${epoch}`};
-        });
+/** @param {any[]} samples @returns {{step: number, title: string}[]} in the order of the steps */
+function columnsOf(samples) {
+    const byStep = new Map();
+    for (const sample of samples) byStep.set(sample.step, sample.epoch);
+    const steps = [...byStep.keys()].sort((one, other) => one - other);
+    return steps.map((step, index) => {
+        const epoch = byStep.get(step);
+        const twice = steps.some((other, place) => place !== index && byStep.get(other) === epoch);
+        return {step, title: step === 0 ? "Without" : twice ? `Step ${step}` : `Epoch ${epoch}`};
+    });
+}
+
+/** @param {any[]} samples @param {string[]} prompts */
+function rowsOf(samples, prompts) {
+    const rows = new Map(prompts.map((prompt, index) => [index, {prompt, byStep: new Map()}]));
+    for (const sample of samples) {
+        if (!rows.has(sample.index)) rows.set(sample.index, {prompt: sample.prompt, byStep: new Map()});
+        rows.get(sample.index).byStep.set(sample.step, sample);
     }
-
-    /** @param {any[]} samples @param {string[]} prompts */
-    function rowsOf(samples, prompts) {
-        const rows = new Map(prompts.map((prompt, index) => [index, {prompt, byStep: new Map()}]));
-        for (const sample of samples) {
-            if (!rows.has(sample.index)) rows.set(sample.index, {prompt: sample.prompt, byStep: new Map()});
-            rows.get(sample.index).byStep.set(sample.step, sample);
-        }
-        return [...rows.entries()].sort(([one], [other]) => one - other).map(([, row]) => row);
-    }
-
-    TL.SamplesGrid = SamplesGrid;
-})();
+    return [...rows.entries()].sort(([one], [other]) => one - other).map(([, row]) => row);
+}

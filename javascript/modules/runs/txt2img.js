@@ -1,69 +1,65 @@
 /** Handing a LoRA over to the webui's txt2img tab. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
+import {toast} from "../core/parts.js";
 
-    /**
-     * Puts the LoRA and its tag into txt2img's prompt, takes over the size it was trained with, and goes there. What
-     * stands in the prompt stays; another file of the same run is replaced.
-     * @param {{prompt: string, name: string, tag: string, width?: number, height?: number, clip_skip?: number,
-     *     clip_skip_before?: number, end?: string}} answer of /train-lora/runs/ID/try; `end` follows the file's name
-     *     in the prompt, such as ":1:lbw=INS"
-     */
-    function toTxt2img(answer) {
-        const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
-        if (!prompt) {
-            TL.toast("error", "The txt2img tab cannot be found on this page.",
-                {problems: [`The prompt would be: ${answer.prompt}`]});
-            return;
-        }
-        prompt.value = joined(prompt.value, answer);
-        prompt.dispatchEvent(new Event("input", {bubbles: true}));
-        setNumber("#txt2img_width", answer.width);
-        setNumber("#txt2img_height", answer.height);
-        setNumber("#setting_CLIP_stop_at_last_layers", answer.clip_skip);
-        if (answer.clip_skip !== answer.clip_skip_before) {
-            TL.toast("info", `CLIP skip is ${answer.clip_skip} now, as trained; it was ${answer.clip_skip_before}.`);
-        }
-        openTab();
-        prompt.focus();
+/**
+ * Puts the LoRA and its tag into txt2img's prompt, takes over the size it was trained with, and goes there. What
+ * stands in the prompt stays; another file of the same run is replaced.
+ * @param {{prompt: string, name: string, tag: string, width?: number, height?: number, clip_skip?: number,
+ *     clip_skip_before?: number, end?: string}} answer of /train-lora/runs/ID/try; `end` follows the file's name
+ *     in the prompt, such as ":1:lbw=INS"
+ */
+export function toTxt2img(answer) {
+    const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
+    if (!prompt) {
+        toast("error", "The txt2img tab cannot be found on this page.",
+            {problems: [`The prompt would be: ${answer.prompt}`]});
+        return;
     }
-
-    /** @param {string} selector of one of the webui's sliders, if it is on the page @param {number|undefined} value */
-    function setNumber(selector, value) {
-        const box = /** @type {HTMLInputElement|null} */ (document.querySelector(`${selector} input[type=number]`));
-        if (!box || !value || box.value === String(value)) return;
-        box.value = String(value);
-        box.dispatchEvent(new Event("input", {bubbles: true}));
+    prompt.value = joined(prompt.value, answer);
+    prompt.dispatchEvent(new Event("input", {bubbles: true}));
+    setNumber("#txt2img_width", answer.width);
+    setNumber("#txt2img_height", answer.height);
+    setNumber("#setting_CLIP_stop_at_last_layers", answer.clip_skip);
+    if (answer.clip_skip !== answer.clip_skip_before) {
+        toast("info", `CLIP skip is ${answer.clip_skip} now, as trained; it was ${answer.clip_skip_before}.`);
     }
+    openTab();
+    prompt.focus();
+}
 
-    /** @param {string} before what stands in the prompt @param {{name: string, tag: string, end?: string}} answer */
-    function joined(before, answer) {
-        const call = `<lora:${answer.name}${answer.end || ":1"}>`;
-        const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
-        const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-        const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^<>]*)?>`);
-        if (sameRun.test(before)) {
-            return before.replace(sameRun, (_, weight) =>
-                (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
-        }
-        const rest = before.trim();
-        const words = rest.split(",").map((word) => word.trim());
-        const added = answer.tag && !words.includes(answer.tag) ? `${call} ${answer.tag}` : call;
-        return rest ? `${rest.replace(/,$/, "")}, ${added}` : added;
+/** @param {string} selector of one of the webui's sliders, if it is on the page @param {number|undefined} value */
+function setNumber(selector, value) {
+    const box = /** @type {HTMLInputElement|null} */ (document.querySelector(`${selector} input[type=number]`));
+    if (!box || !value || box.value === String(value)) return;
+    box.value = String(value);
+    box.dispatchEvent(new Event("input", {bubbles: true}));
+}
+
+/** @param {string} before what stands in the prompt @param {{name: string, tag: string, end?: string}} answer */
+function joined(before, answer) {
+    const call = `<lora:${answer.name}${answer.end || ":1"}>`;
+    const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
+    const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
+    if (sameRun.test(before)) {
+        return before.replace(sameRun, (_, weight) =>
+            (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
     }
+    const rest = before.trim();
+    const words = rest.split(",").map((word) => word.trim());
+    const added = answer.tag && !words.includes(answer.tag) ? `${call} ${answer.tag}` : call;
+    return rest ? `${rest.replace(/,$/, "")}, ${added}` : added;
+}
 
-    function openTab() {
-        /** @type {any[]} */
-        const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
-        const panels = [...document.querySelectorAll("#tabs > .tabitem")];
-        const button = buttons.find((candidate) => candidate.textContent.trim() === "txt2img") ||
-            buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated
-        if (button) button.click();
-        else TL.toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
-    }
+function openTab() {
+    /** @type {any[]} */
+    const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
+    const panels = [...document.querySelectorAll("#tabs > .tabitem")];
+    const button = buttons.find((candidate) => candidate.textContent.trim() === "txt2img") ||
+        buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated
+    if (button) button.click();
+    else toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
+}
 
-    TL.toTxt2img = toTxt2img;
-    TL.promptWith = joined;
-})();
+export {joined as promptWith};

@@ -1,107 +1,111 @@
 /** One run, as it goes on or as it was: plot, samples, files, log, settings. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText, format} = TL;
+import {fill, h, on, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {badge, card, emptyState, findings, setBadge} from "../core/parts.js";
+import {BlockNorms} from "./block_norms.js";
+import {RunControls} from "./controls.js";
+import {FileList, LogView, UsedSettings} from "./files.js";
+import {LossPlot} from "./loss_plot.js";
+import {GoOn} from "./resume.js";
+import {SamplesGrid} from "./samples.js";
+import {StripCard} from "./strip.js";
+import {runs} from "./watch.js";
 
-    class RunView {
-        /**
-         * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run;
-         *     `controls` brings progress and buttons along
-         */
-        constructor(options) {
-            /** @type {any} */
-            this.run = null;
-            this.emptyPart = options.empty;
-            this.name = h("h3", {class: "tl-run-name"});
-            this.badge = TL.badge("waiting");
-            this.about = h("p", {class: "tl-note"});
-            this.weights = h("p", {class: "tl-note", hidden: true});
-            this.sentence = h("p", {class: "tl-run-sentence"});
-            this.controls = options.controls ? new TL.RunControls(() => this.run, "tl_runs") : null;
-            this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
-                h("div", {class: "tl-row"}, this.controls.buttons)) : null;
-            this.goOn = new TL.GoOn(() => this.run);
-            this.warnings = h("div", {});
-            this.plot = new TL.LossPlot();
-            this.blocks = new TL.BlockNorms();
-            this.samples = new TL.SamplesGrid({label: "Sample pictures by prompt and epoch", empty: TL.emptyState(
-                "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
-                "drawn here, beside the pictures without the LoRA.")});
-            this.strip = new TL.StripCard();
-            this.files = new TL.FileList();
-            this.log = new TL.LogView();
-            this.used = new TL.UsedSettings();
-            this.body = h("div", {class: "tl-run", hidden: true},
-                h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                    this.about, this.weights, this.sentence, this.steering, this.goOn.element),
-                this.warnings, TL.card("Curves", {aside: this.plot.aside}, this.plot.element),
-                this.samplesCard = TL.card("Samples", {}, this.samples.element), this.strip.element,
-                TL.card("Saved files", {}, this.files.element), this.blocks.element,
-                h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
-            this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
-            TL.on("run", (run) => run === this.run && this.draw());
-        }
-
-        /** @param {string} id of the run to show, empty for none */
-        show(id) {
-            if ((this.run ? this.run.id : "") === id) return;
-            if (this.run) TL.runs.unwatch(this.run.id);
-            this.run = id ? TL.runs.model(id) : null;
-            this.emptyPart.hidden = Boolean(this.run);
-            this.body.hidden = !this.run;
-            this.warned = -1;
-            if (!this.run) return;
-            this.draw();
-            TL.runs.watch(id);
-        }
-
-        showSamples() {
-            const {sample_prompts: prompts = [], sample_by: by} = (this.run.job || {}).sample || {};
-            this.samplesCard.hidden = by === "webui" && !this.run.samples.length;  // the strip below has them
-            this.samples.show(this.run, this.run.samples, this.run.open ? prompts : []);
-        }
-
-        draw() {
-            const {run} = this;
-            setText(this.name, run.summary.name);
-            TL.setBadge(this.badge, run.state);
-            setText(this.about, aboutRun(run));
-            setText(this.weights, run.weights ? run.weights.text : "");
-            this.weights.hidden = !run.weights;
-            const pace = run.open ? run.paceText() : "";
-            setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);
-            if (this.controls) {
-                this.controls.show();
-                this.steering.hidden = !run.open;
-            } else this.sentence.hidden = run.open;
-            this.sentence.classList.toggle("tl-bad", ["failed", "lost", "damaged"].includes(run.summary.state));
-            if (this.warned !== run.warnings.length) {
-                this.warned = run.warnings.length;
-                this.warnings.hidden = !run.warnings.length;
-                TL.fill(this.warnings, TL.findings(run.warnings.map((text) => ({level: "warning", text}))));
-            }
-            this.goOn.show();
-            this.plot.show(run);
-            this.blocks.show(run);
-            this.showSamples();
-            this.strip.show(run);
-            this.files.show(run);
-            this.log.show(run);
-            this.used.show(run);
-        }
+export class RunView {
+    /**
+     * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run;
+     *     `controls` brings progress and buttons along
+     */
+    constructor(options) {
+        /** @type {any} */
+        this.run = null;
+        this.emptyPart = options.empty;
+        this.name = h("h3", {class: "tl-run-name"});
+        this.badge = badge("waiting");
+        this.about = h("p", {class: "tl-note"});
+        this.weights = h("p", {class: "tl-note", hidden: true});
+        this.sentence = h("p", {class: "tl-run-sentence"});
+        this.controls = options.controls ? new RunControls(() => this.run, "tl_runs") : null;
+        this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
+            h("div", {class: "tl-row"}, this.controls.buttons)) : null;
+        this.goOn = new GoOn(() => this.run);
+        this.warnings = h("div", {});
+        this.plot = new LossPlot();
+        this.blocks = new BlockNorms();
+        this.samples = new SamplesGrid({label: "Sample pictures by prompt and epoch", empty: emptyState(
+            "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
+            "drawn here, beside the pictures without the LoRA.")});
+        this.strip = new StripCard();
+        this.files = new FileList();
+        this.log = new LogView();
+        this.used = new UsedSettings();
+        this.body = h("div", {class: "tl-run", hidden: true},
+            h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
+                this.about, this.weights, this.sentence, this.steering, this.goOn.element),
+            this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
+            this.samplesCard = card("Samples", {}, this.samples.element), this.strip.element,
+            card("Saved files", {}, this.files.element), this.blocks.element,
+            h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
+        this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
+        on("run", (run) => run === this.run && this.draw());
     }
 
-    function aboutRun(run) {
-        const parts = [];
-        const {base, dataset} = run.job || {};
-        const begun = run.summary.state === "waiting" ? "Asked for" : "Started";
-        if (run.summary.created) parts.push(`${begun} ${format.when(run.summary.created)}`);
-        if (base && base.checkpoint) parts.push(`on ${format.fileName(base.checkpoint)}`);
-        if (dataset) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);
-        return parts.join(" ");
+    /** @param {string} id of the run to show, empty for none */
+    show(id) {
+        if ((this.run ? this.run.id : "") === id) return;
+        if (this.run) runs.unwatch(this.run.id);
+        this.run = id ? runs.model(id) : null;
+        this.emptyPart.hidden = Boolean(this.run);
+        this.body.hidden = !this.run;
+        this.warned = -1;
+        if (!this.run) return;
+        this.draw();
+        runs.watch(id);
     }
 
-    TL.RunView = RunView;
-})();
+    showSamples() {
+        const {sample_prompts: prompts = [], sample_by: by} = (this.run.job || {}).sample || {};
+        this.samplesCard.hidden = by === "webui" && !this.run.samples.length;  // the strip below has them
+        this.samples.show(this.run, this.run.samples, this.run.open ? prompts : []);
+    }
+
+    draw() {
+        const {run} = this;
+        setText(this.name, run.summary.name);
+        setBadge(this.badge, run.state);
+        setText(this.about, aboutRun(run));
+        setText(this.weights, run.weights ? run.weights.text : "");
+        this.weights.hidden = !run.weights;
+        const pace = run.open ? run.paceText() : "";
+        setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);
+        if (this.controls) {
+            this.controls.show();
+            this.steering.hidden = !run.open;
+        } else this.sentence.hidden = run.open;
+        this.sentence.classList.toggle("tl-bad", ["failed", "lost", "damaged"].includes(run.summary.state));
+        if (this.warned !== run.warnings.length) {
+            this.warned = run.warnings.length;
+            this.warnings.hidden = !run.warnings.length;
+            fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text}))));
+        }
+        this.goOn.show();
+        this.plot.show(run);
+        this.blocks.show(run);
+        this.showSamples();
+        this.strip.show(run);
+        this.files.show(run);
+        this.log.show(run);
+        this.used.show(run);
+    }
+}
+
+function aboutRun(run) {
+    const parts = [];
+    const {base, dataset} = run.job || {};
+    const begun = run.summary.state === "waiting" ? "Asked for" : "Started";
+    if (run.summary.created) parts.push(`${begun} ${format.when(run.summary.created)}`);
+    if (base && base.checkpoint) parts.push(`on ${format.fileName(base.checkpoint)}`);
+    if (dataset) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);
+    return parts.join(" ");
+}

@@ -1,52 +1,50 @@
 /** Says beside a picture that waits what it waits for: the GPU is lent to a run. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const SECONDS = 1;
-    const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--color-accent); " +
-        "background: var(--block-background-fill); color: var(--body-text-color);";
-    /** @type {Map<string, HTMLElement>} the notes that are shown, by tab */
-    const notes = new Map();
+import {api, h, setText} from "../core/dom.js";
 
-    function show(tab, text) {
-        let note = notes.get(tab);
-        if (!note) {
-            note = TL.h("p", {class: "tl-waiting", id: `tl_waiting_${tab}`, role: "status", style: STYLE});
-            notes.set(tab, note);
-        }
-        if (!note.isConnected) {
-            const results = document.querySelector(`#${tab}_results`);
-            if (results) results.prepend(note);
-            else document.querySelector(`#${tab}_generate`).after(note);
-        }
-        TL.setText(note, text);
+const SECONDS = 1;
+const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--color-accent); " +
+    "background: var(--block-background-fill); color: var(--body-text-color);";
+/** @type {Map<string, HTMLElement>} the notes that are shown, by tab */
+const notes = new Map();
+
+function show(tab, text) {
+    let note = notes.get(tab);
+    if (!note) {
+        note = h("p", {class: "tl-waiting", id: `tl_waiting_${tab}`, role: "status", style: STYLE});
+        notes.set(tab, note);
     }
-
-    function forget(tab) {
-        const note = notes.get(tab);
-        if (note) note.remove();
-        notes.delete(tab);
+    if (!note.isConnected) {
+        const results = document.querySelector(`#${tab}_results`);
+        if (results) results.prepend(note);
+        else document.querySelector(`#${tab}_generate`).after(note);
     }
+    setText(note, text);
+}
 
-    async function watch(tab) {
-        let busy = null;
-        try {
-            ({busy} = await TL.api("busy", {quiet: true}));
-        } catch {
-            // the webui is gone or does not let us ask: then there is nothing to say either
-        }
-        if (!busy) {
-            forget(tab);
-            return;
-        }
-        show(tab, busy.text);
-        setTimeout(() => watch(tab), 1000 * SECONDS);
+function forget(tab) {
+    const note = notes.get(tab);
+    if (note) note.remove();
+    notes.delete(tab);
+}
+
+async function watch(tab) {
+    let busy = null;
+    try {
+        ({busy} = await api("busy", {quiet: true}));
+    } catch {
+        // the webui is gone or does not let us ask: then there is nothing to say either
     }
+    if (!busy) {
+        forget(tab);
+        return;
+    }
+    show(tab, busy.text);
+    setTimeout(() => watch(tab), 1000 * SECONDS);
+}
 
-    document.addEventListener("click", (event) => {
-        const button = event.target instanceof Element && event.target.closest("#txt2img_generate, #img2img_generate");
-        const tab = button && button.id.replace("_generate", "");
-        if (tab && !notes.has(tab)) watch(tab);
-    }, true);
-})();
+document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element && event.target.closest("#txt2img_generate, #img2img_generate");
+    const tab = button && button.id.replace("_generate", "");
+    if (tab && !notes.has(tab)) watch(tab);
+}, true);

@@ -1,125 +1,127 @@
 /** Keeps what the page shows of runs up to date: the list, and each run that is open somewhere. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
+import {api, emit, on, url} from "../core/dom.js";
+import {toast} from "../core/parts.js";
+import {poll} from "../core/shell.js";
+import {RunModel} from "./model.js";
 
-    /** @type {Map<string, any>} */
-    const models = new Map();
-    /** @type {Map<string, number>} how many views show a run */
-    const watched = new Map();
-    /** @type {any[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
-    let runs = [];
-    let lost = false;
+/** @type {Map<string, any>} */
+const models = new Map();
+/** @type {Map<string, number>} how many views show a run */
+const watched = new Map();
+/** @type {any[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
+let runs = [];
+let lost = false;
 
-    /** @param {string} id @returns {any} the run's model, the same one for everybody */
-    function model(id) {
-        if (!models.has(id)) models.set(id, new TL.RunModel(id));
-        return models.get(id);
+/** @param {string} id @returns {any} the run's model, the same one for everybody */
+function model(id) {
+    if (!models.has(id)) models.set(id, new RunModel(id));
+    return models.get(id);
+}
+
+async function askRun(id) {
+    const run = model(id);
+    const answer = await api(`runs/${encodeURIComponent(id)}?since=${run.offset}`, {quiet: true});
+    const before = run.summary.state;
+    const first = run.job === null;
+    run.take(answer);
+    emit("run", run);
+    if (!first && before !== run.summary.state) {
+        poller.wakeList();
+        if (!run.open) tellEnd(run);
     }
+}
 
-    async function askRun(id) {
-        const run = model(id);
-        const answer = await TL.api(`runs/${encodeURIComponent(id)}?since=${run.offset}`, {quiet: true});
-        const before = run.summary.state;
-        const first = run.job === null;
-        run.take(answer);
-        TL.emit("run", run);
-        if (!first && before !== run.summary.state) {
-            poller.wakeList();
-            if (!run.open) tellEnd(run);
-        }
+function tellEnd(run) {
+    emit("run-ended", run);
+    const kind = {finished: "good", failed: "error", lost: "error", damaged: "error"}[run.summary.state] || "info";
+    toast(kind, `${run.summary.name}: ${run.sentence()}`);
+}
+
+async function askOpenRuns() {
+    const ids = [...watched.keys()].filter((id) => model(id).open || model(id).job === null);
+    try {
+        await Promise.all(ids.map(askRun));
+        lost = false;
+    } catch (error) {
+        if (!lost) toast("error", error.message);
+        lost = true;
     }
+}
 
-    function tellEnd(run) {
-        TL.emit("run-ended", run);
-        const kind = {finished: "good", failed: "error", lost: "error", damaged: "error"}[run.summary.state] || "info";
-        TL.toast(kind, `${run.summary.name}: ${run.sentence()}`);
-    }
+async function askList() {
+    runs = (await api("runs", {quiet: true})).filter((run) => run.command === "train");  // tagging has a panel
+    runs.forEach(noticeGoingOn);
+    emit("runs", runs);
+}
 
-    async function askOpenRuns() {
-        const ids = [...watched.keys()].filter((id) => model(id).open || model(id).job === null);
-        try {
-            await Promise.all(ids.map(askRun));
-            lost = false;
-        } catch (error) {
-            if (!lost) TL.toast("error", error.message);
-            lost = true;
-        }
-    }
+/** A run that had ended may go on because somebody asked for that on another page. */
+function noticeGoingOn(summary) {
+    const run = models.get(summary.id);
+    if (!run || run.open || !["running", "paused", "waiting"].includes(summary.state)) return;
+    run.summary = {...run.summary, state: summary.state};
+    runPoller.wake();
+}
 
-    async function askList() {
-        runs = (await TL.api("runs", {quiet: true})).filter((run) => run.command === "train");  // tagging has a panel
-        runs.forEach(noticeGoingOn);
-        TL.emit("runs", runs);
-    }
+const anyOpen = () => [...watched.keys()].some((id) => model(id).open);
+const runPoller = poll(askOpenRuns, () => (anyOpen() ? (lost ? 4 : 1) : 0));
+const listPoller = poll(askList, () => 4, 15);
+const poller = {wakeRun: runPoller.wake, wakeList: listPoller.wake};
 
-    /** A run that had ended may go on because somebody asked for that on another page. */
-    function noticeGoingOn(summary) {
-        const run = models.get(summary.id);
-        if (!run || run.open || !["running", "paused", "waiting"].includes(summary.state)) return;
-        run.summary = {...run.summary, state: summary.state};
-        runPoller.wake();
-    }
+/** @param {string} id */
+function watch(id) {
+    watched.set(id, (watched.get(id) || 0) + 1);
+    runPoller.wake();
+}
 
-    const anyOpen = () => [...watched.keys()].some((id) => model(id).open);
-    const runPoller = TL.poll(askOpenRuns, () => (anyOpen() ? (lost ? 4 : 1) : 0));
-    const listPoller = TL.poll(askList, () => 4, 15);
-    const poller = {wakeRun: runPoller.wake, wakeList: listPoller.wake};
+/** @param {string} id */
+function unwatch(id) {
+    const count = (watched.get(id) || 0) - 1;
+    if (count > 0) watched.set(id, count);
+    else watched.delete(id);
+}
 
-    /** @param {string} id */
-    function watch(id) {
-        watched.set(id, (watched.get(id) || 0) + 1);
-        runPoller.wake();
-    }
+/**
+ * @param {string} id @param {"pause"|"resume"|"stop"} action
+ * @returns {Promise<void>}
+ */
+async function control(id, action) {
+    const answer = await api(`runs/${encodeURIComponent(id)}/control`, {body: {action}});
+    const run = model(id);
+    run.control = answer.control || [];
+    emit("run", run);
+    runPoller.wake();
+    listPoller.wake();
+}
 
-    /** @param {string} id */
-    function unwatch(id) {
-        const count = (watched.get(id) || 0) - 1;
-        if (count > 0) watched.set(id, count);
-        else watched.delete(id);
-    }
+/**
+ * @param {string} id @param {{how?: string, epochs?: number, rate_factor?: number}} wish
+ * @returns {Promise<void>}
+ */
+async function goOn(id, wish) {
+    await api(`runs/${encodeURIComponent(id)}/continue`, {body: wish});
+    const run = model(id);
+    run.summary = {...run.summary, state: "waiting"};
+    emit("run", run);
+    runPoller.wake();
+    listPoller.wake();
+}
 
-    /**
-     * @param {string} id @param {"pause"|"resume"|"stop"} action
-     * @returns {Promise<void>}
-     */
-    async function control(id, action) {
-        const answer = await TL.api(`runs/${encodeURIComponent(id)}/control`, {body: {action}});
-        const run = model(id);
-        run.control = answer.control || [];
-        TL.emit("run", run);
-        runPoller.wake();
+/** @returns {any} the run that goes on now, or waits to; undefined if there is none */
+function liveRun() {
+    return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
+}
+
+/** @param {string} id @param {string} path inside the run's folder @returns {string} */
+function fileUrl(id, path) {
+    return url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
+}
+
+const runList = {model, watch, unwatch, control, goOn, live: liveRun, fileUrl, all: () => runs,
+    refresh: () => {
         listPoller.wake();
-    }
-
-    /**
-     * @param {string} id @param {{how?: string, epochs?: number, rate_factor?: number}} wish
-     * @returns {Promise<void>}
-     */
-    async function goOn(id, wish) {
-        await TL.api(`runs/${encodeURIComponent(id)}/continue`, {body: wish});
-        const run = model(id);
-        run.summary = {...run.summary, state: "waiting"};
-        TL.emit("run", run);
         runPoller.wake();
-        listPoller.wake();
-    }
+    }};
+on("mounted", listPoller.wake);
 
-    /** @returns {any} the run that goes on now, or waits to; undefined if there is none */
-    function liveRun() {
-        return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
-    }
-
-    /** @param {string} id @param {string} path inside the run's folder @returns {string} */
-    function fileUrl(id, path) {
-        return TL.url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
-    }
-
-    TL.runs = {model, watch, unwatch, control, goOn, live: liveRun, fileUrl, all: () => runs,
-        refresh: () => {
-            listPoller.wake();
-            runPoller.wake();
-        }};
-    TL.on("mounted", listPoller.wake);
-})();
+export {runList as runs};

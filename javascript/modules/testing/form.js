@@ -1,240 +1,239 @@
 /** What is to be drawn in the Test tab: which plot, of which files, with which prompts and strengths. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, format} = TL;
+import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, card, fold} from "../core/parts.js";
+import {blockPresets} from "./block_sliders.js";
 
-    const KINDS = {
-        epochs: ["Epochs", "Each saved epoch beside the picture without the LoRA. The likeness should grow from left " +
-            "to right; keep the epoch before it turns stiff."],
-        strengths: ["Strengths", "One file at every pair of strengths. Mark the best picture, and the settings of " +
-            "the next run follow from it."],
-        blocks: ["Blocks", "One file with one block left out at a time, and how much each changes the picture."],
-        prompts: ["Prompts", "One file, each prompt over fresh seeds: a first picture may be good or bad by chance."],
-    };
-    const ROWS = {prompts: "the prompts", strengths: "strengths", checkpoints: "checkpoints", seeds: "seeds",
-        presets: "block presets"};
-    const WITHOUT = "None";
+const KINDS = {
+    epochs: ["Epochs", "Each saved epoch beside the picture without the LoRA. The likeness should grow from left " +
+        "to right; keep the epoch before it turns stiff."],
+    strengths: ["Strengths", "One file at every pair of strengths. Mark the best picture, and the settings of " +
+        "the next run follow from it."],
+    blocks: ["Blocks", "One file with one block left out at a time, and how much each changes the picture."],
+    prompts: ["Prompts", "One file, each prompt over fresh seeds: a first picture may be good or bad by chance."],
+};
+const ROWS = {prompts: "the prompts", strengths: "strengths", checkpoints: "checkpoints", seeds: "seeds",
+    presets: "block presets"};
+const WITHOUT = "None";
 
-    /** @param {string} text @returns {string[]} */
-    const listed = (text) => text.split(/[,\n]/).map((part) => part.trim()).filter(Boolean);
+/** @param {string} text @returns {string[]} */
+const listed = (text) => text.split(/[,\n]/).map((part) => part.trim()).filter(Boolean);
 
-    /** @param {string} label @param {HTMLElement} control @param {{wide?: boolean, note?: string}} [options] */
-    function labelled(label, control, options = {}) {
-        control.id = control.id || TL.uniqueId("test");
-        return h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`},
-            h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: control.id}, label)),
-            h("div", {class: "tl-control"}, control),
-            options.note ? h("p", {class: "tl-note"}, options.note) : null);
+/** @param {string} label @param {HTMLElement} control @param {{wide?: boolean, note?: string}} [options] */
+function labelled(label, control, options = {}) {
+    control.id = control.id || uniqueId("test");
+    return h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`},
+        h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: control.id}, label)),
+        h("div", {class: "tl-control"}, control),
+        options.note ? h("p", {class: "tl-note"}, options.note) : null);
+}
+
+function input(value, attributes = {}) {
+    return h("input", {type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false", value,
+        ...attributes});
+}
+
+function select(choices, value, change) {
+    return h("select", {class: "tl-input tl-select", on: {change}, value}, choices.map(([name, words]) =>
+        h("option", {value: name}, words)));
+}
+
+/** A row of buttons of which several, or one, are pressed. */
+export class Chips {
+    /** @param {string} label @param {(names: Set<string>) => void} changed @param {boolean} [single] */
+    constructor(label, changed, single = false) {
+        this.chosen = new Set();
+        this.changed = changed;
+        this.single = single;
+        this.element = h("div", {class: "tl-chips", role: "group", "aria-label": label});
     }
 
-    function input(value, attributes = {}) {
-        return h("input", {type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false", value,
-            ...attributes});
+    /** @param {[string, string][]} choices name and words @param {string[]} chosen */
+    show(choices, chosen) {
+        this.chosen = new Set(chosen.filter((name) => choices.some(([known]) => known === name)));
+        fill(this.element, choices.map(([name, words]) => {
+            const chip = h("button", {type: "button", class: "tl-button tl-small tl-choice", data: {name},
+                "aria-pressed": String(this.chosen.has(name)), on: {click: () => this.press(name)}}, words);
+            return chip;
+        }));
     }
 
-    function select(choices, value, change) {
-        return h("select", {class: "tl-input tl-select", on: {change}, value}, choices.map(([name, words]) =>
-            h("option", {value: name}, words)));
+    press(name) {
+        if (this.single) this.chosen = new Set([name]);
+        else if (this.chosen.has(name)) this.chosen.delete(name);
+        else this.chosen.add(name);
+        for (const chip of this.element.children) {
+            chip.setAttribute("aria-pressed", String(this.chosen.has(chip.dataset.name)));
+        }
+        this.changed(this.chosen);
+    }
+}
+
+/** @param {any} file of the run @returns {string} */
+function fileWords(file) {
+    const step = /-step0*(\d+)$/.exec(file.name);
+    return step ? `Step ${step[1]}` : /-\d{6}$/.test(file.name) ? `Epoch ${file.epoch}` : "Last";
+}
+
+export class TestForm {
+    /** @param {{draw: (request: any) => Promise<void>, keepPrompts: (text: string) => void}} actions */
+    constructor(actions) {
+        this.actions = actions;
+        this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
+        /** @type {any} what the run can be tested with */
+        this.facts = null;
+        this.kinds = new Chips("What to draw", (names) => this.keep({kind: [...names][0]}), true);
+        this.kinds.show(Object.entries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
+        this.about = h("p", {class: "tl-note"});
+        this.files = new Chips("Columns: which files", () => this.refresh());
+        this.file = select([], "", () => this.refresh());
+        this.rows = select(Object.entries(ROWS), this.kept.rows, () => this.keep({rows: this.rows.value}));
+        this.rowText = input("", {on: {input: () => this.refresh()}});
+        this.rowChips = new Chips("Rows", () => this.refresh());
+        this.columns = input("0.25, 0.5, 1, 1.5, 2", {id: "tl_test_columns", on: {input: () => this.refresh()}});
+        this.texts = input("0.25, 0.5, 1, 1.5, 2", {id: "tl_test_rows", on: {input: () => this.refresh()}});
+        this.seeds = input("5", {inputmode: "numeric", on: {input: () => this.refresh()}});
+        this.prompts = h("textarea", {class: "tl-input tl-textarea", rows: 4, spellcheck: "false",
+            id: "tl_test_prompts", placeholder: "One prompt a line: other poses, clothes, expressions",
+            on: {input: () => this.promptsChanged()}});
+        this.keepLater = later(() => this.actions.keepPrompts(this.prompts.value), 600);
+        this.numbers = Object.fromEntries(["width", "height", "steps", "cfg_scale", "seed"].map((name) =>
+            [name, input("", {inputmode: "decimal"})]));
+        this.sampler = select([], "", () => {});
+        this.negative = input("");
+        this.count = h("p", {class: "tl-note", role: "status"});
+        this.button = button("Draw", {kind: "primary", icon: "play", id: "tl_test_draw",
+            click: () => this.draw()});
+        this.build();
     }
 
-    /** A row of buttons of which several, or one, are pressed. */
-    class Chips {
-        /** @param {string} label @param {(names: Set<string>) => void} changed @param {boolean} [single] */
-        constructor(label, changed, single = false) {
-            this.chosen = new Set();
-            this.changed = changed;
-            this.single = single;
-            this.element = h("div", {class: "tl-chips", role: "group", "aria-label": label});
-        }
-
-        /** @param {[string, string][]} choices name and words @param {string[]} chosen */
-        show(choices, chosen) {
-            this.chosen = new Set(chosen.filter((name) => choices.some(([known]) => known === name)));
-            fill(this.element, choices.map(([name, words]) => {
-                const chip = h("button", {type: "button", class: "tl-button tl-small tl-choice", data: {name},
-                    "aria-pressed": String(this.chosen.has(name)), on: {click: () => this.press(name)}}, words);
-                return chip;
-            }));
-        }
-
-        press(name) {
-            if (this.single) this.chosen = new Set([name]);
-            else if (this.chosen.has(name)) this.chosen.delete(name);
-            else this.chosen.add(name);
-            for (const chip of this.element.children) {
-                chip.setAttribute("aria-pressed", String(this.chosen.has(chip.dataset.name)));
-            }
-            this.changed(this.chosen);
-        }
+    build() {
+        this.ofEpochs = h("div", {class: "tl-group"}, h("p", {class: "tl-label"}, "Columns"), this.files.element,
+            h("div", {class: "tl-fields"}, labelled("Rows", this.rows),
+                this.rowTextField = labelled("Values of the rows", this.rowText)), this.rowChips.element);
+        this.ofFile = labelled("LoRA file", this.file, {wide: true});
+        this.ofStrengths = h("div", {class: "tl-fields"}, labelled("UNet strengths", this.columns),
+            labelled("Text encoder strengths", this.texts));
+        this.ofSeeds = labelled("How many seeds", this.seeds);
+        const rest = [["Width", "width"], ["Height", "height"], ["Steps", "steps"], ["CFG scale", "cfg_scale"],
+            ["Seed (-1: a new one)", "seed"]].map(([words, name]) => labelled(words, this.numbers[name]));
+        this.element = card("What to draw", {}, this.kinds.element, this.about,
+            labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
+            this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
+            fold("Size, steps, sampler", h("div", {class: "tl-fields"}, rest, labelled("Sampler", this.sampler),
+                labelled("Negative prompt", this.negative, {wide: true}))),
+            h("div", {class: "tl-row"}, this.button, this.count));
+        this.refresh();
     }
 
-    /** @param {any} file of the run @returns {string} */
-    function fileWords(file) {
-        const step = /-step0*(\d+)$/.exec(file.name);
-        return step ? `Step ${step[1]}` : /-\d{6}$/.test(file.name) ? `Epoch ${file.epoch}` : "Last";
+    /** @param {any} facts of /train-lora/runs/ID/test */
+    show(facts) {
+        this.facts = facts;
+        const files = facts.files.map((file) => [file.name, fileWords(file)]);
+        this.files.show([[WITHOUT, "Without"], ...files], [WITHOUT, ...files.map(([name]) => name)]);
+        fill(this.file, files.map(([name, words]) => h("option", {value: name}, `${words} (${name})`)));
+        if (files.length) this.file.value = files[files.length - 1][0];
+        this.prompts.value = facts.prompts.join("\n");
+        for (const name of ["width", "height", "steps", "cfg_scale"]) this.numbers[name].value = facts[name];
+        this.numbers.seed.value = "-1";
+        fill(this.sampler, facts.samplers.map((name) => h("option", {value: name}, name)));
+        if (facts.samplers.includes("Euler a")) this.sampler.value = "Euler a";
+        this.negative.value = facts.negative;
+        this.showRowValues();
+        this.refresh();
     }
 
-    class TestForm {
-        /** @param {{draw: (request: any) => Promise<void>, keepPrompts: (text: string) => void}} actions */
-        constructor(actions) {
-            this.actions = actions;
-            this.kept = TL.store.get("test", {kind: "epochs", rows: "prompts"});
-            /** @type {any} what the run can be tested with */
-            this.facts = null;
-            this.kinds = new Chips("What to draw", (names) => this.keep({kind: [...names][0]}), true);
-            this.kinds.show(Object.entries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
-            this.about = h("p", {class: "tl-note"});
-            this.files = new Chips("Columns: which files", () => this.refresh());
-            this.file = select([], "", () => this.refresh());
-            this.rows = select(Object.entries(ROWS), this.kept.rows, () => this.keep({rows: this.rows.value}));
-            this.rowText = input("", {on: {input: () => this.refresh()}});
-            this.rowChips = new Chips("Rows", () => this.refresh());
-            this.columns = input("0.25, 0.5, 1, 1.5, 2", {id: "tl_test_columns", on: {input: () => this.refresh()}});
-            this.texts = input("0.25, 0.5, 1, 1.5, 2", {id: "tl_test_rows", on: {input: () => this.refresh()}});
-            this.seeds = input("5", {inputmode: "numeric", on: {input: () => this.refresh()}});
-            this.prompts = h("textarea", {class: "tl-input tl-textarea", rows: 4, spellcheck: "false",
-                id: "tl_test_prompts", placeholder: "One prompt a line: other poses, clothes, expressions",
-                on: {input: () => this.promptsChanged()}});
-            this.keepLater = TL.later(() => this.actions.keepPrompts(this.prompts.value), 600);
-            this.numbers = Object.fromEntries(["width", "height", "steps", "cfg_scale", "seed"].map((name) =>
-                [name, input("", {inputmode: "decimal"})]));
-            this.sampler = select([], "", () => {});
-            this.negative = input("");
-            this.count = h("p", {class: "tl-note", role: "status"});
-            this.button = TL.button("Draw", {kind: "primary", icon: "play", id: "tl_test_draw",
-                click: () => this.draw()});
-            this.build();
-        }
+    keep(change) {
+        const rows = this.kept.rows;
+        this.kept = {...this.kept, ...change};
+        store.set("test", this.kept);
+        if (rows !== this.kept.rows) this.showRowValues();
+        this.refresh();
+    }
 
-        build() {
-            this.ofEpochs = h("div", {class: "tl-group"}, h("p", {class: "tl-label"}, "Columns"), this.files.element,
-                h("div", {class: "tl-fields"}, labelled("Rows", this.rows),
-                    this.rowTextField = labelled("Values of the rows", this.rowText)), this.rowChips.element);
-            this.ofFile = labelled("LoRA file", this.file, {wide: true});
-            this.ofStrengths = h("div", {class: "tl-fields"}, labelled("UNet strengths", this.columns),
-                labelled("Text encoder strengths", this.texts));
-            this.ofSeeds = labelled("How many seeds", this.seeds);
-            const rest = [["Width", "width"], ["Height", "height"], ["Steps", "steps"], ["CFG scale", "cfg_scale"],
-                ["Seed (-1: a new one)", "seed"]].map(([words, name]) => labelled(words, this.numbers[name]));
-            this.element = TL.card("What to draw", {}, this.kinds.element, this.about,
-                labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
-                this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
-                TL.fold("Size, steps, sampler", h("div", {class: "tl-fields"}, rest, labelled("Sampler", this.sampler),
-                    labelled("Negative prompt", this.negative, {wide: true}))),
-                h("div", {class: "tl-row"}, this.button, this.count));
-            this.refresh();
+    showRowValues() {
+        const {rows} = this.kept;
+        const chips = rows === "checkpoints" || rows === "presets";
+        this.rowTextField.hidden = chips || rows === "prompts";
+        this.rowChips.element.hidden = !chips;
+        if (rows === "strengths") this.rowText.value = "0.6, 0.8, 1, 1.2";
+        if (rows === "seeds") this.rowText.value = "1, 2, 3, 4";
+        if (rows === "checkpoints" && this.facts) {
+            this.rowChips.show(this.facts.checkpoints.map((name) => [name, name]), [this.facts.checkpoint]);
         }
-
-        /** @param {any} facts of /train-lora/runs/ID/test */
-        show(facts) {
-            this.facts = facts;
-            const files = facts.files.map((file) => [file.name, fileWords(file)]);
-            this.files.show([[WITHOUT, "Without"], ...files], [WITHOUT, ...files.map(([name]) => name)]);
-            fill(this.file, files.map(([name, words]) => h("option", {value: name}, `${words} (${name})`)));
-            if (files.length) this.file.value = files[files.length - 1][0];
-            this.prompts.value = facts.prompts.join("\n");
-            for (const name of ["width", "height", "steps", "cfg_scale"]) this.numbers[name].value = facts[name];
-            this.numbers.seed.value = "-1";
-            fill(this.sampler, facts.samplers.map((name) => h("option", {value: name}, name)));
-            if (facts.samplers.includes("Euler a")) this.sampler.value = "Euler a";
-            this.negative.value = facts.negative;
-            this.showRowValues();
-            this.refresh();
-        }
-
-        keep(change) {
-            const rows = this.kept.rows;
-            this.kept = {...this.kept, ...change};
-            TL.store.set("test", this.kept);
-            if (rows !== this.kept.rows) this.showRowValues();
-            this.refresh();
-        }
-
-        showRowValues() {
-            const {rows} = this.kept;
-            const chips = rows === "checkpoints" || rows === "presets";
-            this.rowTextField.hidden = chips || rows === "prompts";
-            this.rowChips.element.hidden = !chips;
-            if (rows === "strengths") this.rowText.value = "0.6, 0.8, 1, 1.2";
-            if (rows === "seeds") this.rowText.value = "1, 2, 3, 4";
-            if (rows === "checkpoints" && this.facts) {
-                this.rowChips.show(this.facts.checkpoints.map((name) => [name, name]), [this.facts.checkpoint]);
-            }
-            if (rows === "presets") {
-                const names = Object.keys((TL.blockPresets || {}).presets || {});
-                const usual = names.filter((name) => ["INS", "IND", "MIDD", "OUTD", "OUTS"].includes(name));
-                this.rowChips.show([WITHOUT, ...names].map((name) => [name, name === WITHOUT ? "All blocks" : name]),
-                    [WITHOUT, ...usual]);
-            }
-        }
-
-        promptsChanged() {
-            this.keepLater();
-            this.refresh();
-        }
-
-        rowValues() {
-            const {rows} = this.kept;
-            if (rows === "checkpoints" || rows === "presets") return [...this.rowChips.chosen];
-            return rows === "prompts" ? [] : listed(this.rowText.value);
-        }
-
-        promptLines() {
-            return this.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
-        }
-
-        /** @returns {any} what is sent to the server */
-        request() {
-            const {kind, rows} = this.kept;
-            const number = (name) => Number(this.numbers[name].value);
-            const order = [WITHOUT, ...(this.facts ? this.facts.files : []).map((file) => file.name)];
-            const files = kind === "epochs" ? order.filter((name) => this.files.chosen.has(name)) : [this.file.value];
-            const columns = {strengths: listed(this.columns.value), prompts: [this.seeds.value]}[kind] || [];
-            return {kind, files, columns, prompts: this.promptLines(), rows,
-                row_values: kind === "strengths" ? listed(this.texts.value) : this.rowValues(),
-                negative_prompt: this.negative.value, sampler: this.sampler.value, width: number("width"),
-                height: number("height"), steps: number("steps"), cfg_scale: number("cfg_scale"),
-                seed: number("seed"), clip_skip: this.facts ? this.facts.clip_skip : 1};
-        }
-
-        pictures() {
-            const {kind, files, columns, prompts, rows, row_values: values} = this.request();
-            if (kind === "strengths") return columns.length * values.length;
-            if (kind === "blocks") return 18 * prompts.length;
-            if (kind === "prompts") return (Number(this.seeds.value) || 0) * prompts.length;
-            return files.length * (rows === "prompts" ? prompts.length : values.length);
-        }
-
-        refresh() {
-            const {kind} = this.kept;
-            setText(this.about, KINDS[kind][1]);
-            this.ofEpochs.hidden = kind !== "epochs";
-            this.ofFile.hidden = kind === "epochs";
-            this.ofStrengths.hidden = kind !== "strengths";
-            this.ofSeeds.hidden = kind !== "prompts";
-            const count = this.facts ? this.pictures() : 0;
-            setText(this.count, count ? format.plural(count, "picture") : "Nothing to draw yet");
-            this.button.disabled = this.busy || count === 0;
-        }
-
-        /** @param {boolean} busy whether something is being drawn */
-        setBusy(busy) {
-            this.busy = busy;
-            this.refresh();
-        }
-
-        async draw() {
-            this.button.disabled = true;
-            try {
-                await this.actions.draw(this.request());
-            } catch {
-                // the toast has said why
-            }
-            this.refresh();
+        if (rows === "presets") {
+            const names = Object.keys((blockPresets || {}).presets || {});
+            const usual = names.filter((name) => ["INS", "IND", "MIDD", "OUTD", "OUTS"].includes(name));
+            this.rowChips.show([WITHOUT, ...names].map((name) => [name, name === WITHOUT ? "All blocks" : name]),
+                [WITHOUT, ...usual]);
         }
     }
 
-    Object.assign(TL, {TestForm, Chips, testField: labelled});
-})();
+    promptsChanged() {
+        this.keepLater();
+        this.refresh();
+    }
+
+    rowValues() {
+        const {rows} = this.kept;
+        if (rows === "checkpoints" || rows === "presets") return [...this.rowChips.chosen];
+        return rows === "prompts" ? [] : listed(this.rowText.value);
+    }
+
+    promptLines() {
+        return this.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    }
+
+    /** @returns {any} what is sent to the server */
+    request() {
+        const {kind, rows} = this.kept;
+        const number = (name) => Number(this.numbers[name].value);
+        const order = [WITHOUT, ...(this.facts ? this.facts.files : []).map((file) => file.name)];
+        const files = kind === "epochs" ? order.filter((name) => this.files.chosen.has(name)) : [this.file.value];
+        const columns = {strengths: listed(this.columns.value), prompts: [this.seeds.value]}[kind] || [];
+        return {kind, files, columns, prompts: this.promptLines(), rows,
+            row_values: kind === "strengths" ? listed(this.texts.value) : this.rowValues(),
+            negative_prompt: this.negative.value, sampler: this.sampler.value, width: number("width"),
+            height: number("height"), steps: number("steps"), cfg_scale: number("cfg_scale"),
+            seed: number("seed"), clip_skip: this.facts ? this.facts.clip_skip : 1};
+    }
+
+    pictures() {
+        const {kind, files, columns, prompts, rows, row_values: values} = this.request();
+        if (kind === "strengths") return columns.length * values.length;
+        if (kind === "blocks") return 18 * prompts.length;
+        if (kind === "prompts") return (Number(this.seeds.value) || 0) * prompts.length;
+        return files.length * (rows === "prompts" ? prompts.length : values.length);
+    }
+
+    refresh() {
+        const {kind} = this.kept;
+        setText(this.about, KINDS[kind][1]);
+        this.ofEpochs.hidden = kind !== "epochs";
+        this.ofFile.hidden = kind === "epochs";
+        this.ofStrengths.hidden = kind !== "strengths";
+        this.ofSeeds.hidden = kind !== "prompts";
+        const count = this.facts ? this.pictures() : 0;
+        setText(this.count, count ? format.plural(count, "picture") : "Nothing to draw yet");
+        this.button.disabled = this.busy || count === 0;
+    }
+
+    /** @param {boolean} busy whether something is being drawn */
+    setBusy(busy) {
+        this.busy = busy;
+        this.refresh();
+    }
+
+    async draw() {
+        this.button.disabled = true;
+        try {
+            await this.actions.draw(this.request());
+        } catch {
+            // the toast has said why
+        }
+        this.refresh();
+    }
+}
+
+export {labelled as testField};

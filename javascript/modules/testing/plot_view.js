@@ -1,145 +1,143 @@
 /** A plot of the Test tab: its pictures in rows and columns, the best one marked, and what follows from it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, format, svg} = TL;
+import {fill, h, svg} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {lightbox} from "../core/lightbox.js";
+import {button, findings, icon} from "../core/parts.js";
 
-    const TITLES = {epochs: "Epochs", strengths: "Strengths", blocks: "Blocks", prompts: "Prompts"};
-    const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Interrupted", failed: "Failed"};
+const TITLES = {epochs: "Epochs", strengths: "Strengths", blocks: "Blocks", prompts: "Prompts"};
+const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Interrupted", failed: "Failed"};
 
-    class PlotView {
-        /** @param {{fileUrl: (path: string) => string, mark: (plot: any, column: number, row: number) => Promise<any>,
-         *     use: (changes: any) => void, tryFile: (name: string) => void}} actions */
-        constructor(actions) {
-            this.actions = actions;
-            /** @type {any} */
-            this.plot = null;
-            this.drawn = "";
-            this.problem = h("div", {});
-            this.scroller = h("div", {class: "tl-samples-scroll tl-plot-scroll", tabindex: "0", role: "group",
-                "aria-label": "Pictures of the plot"});
-            this.advice = h("div", {class: "tl-why", hidden: true, role: "status"});
-            this.chart = h("div", {});
-            this.about = h("p", {class: "tl-note"});
-            this.element = h("div", {class: "tl-plotview"}, this.problem, this.advice, this.scroller, this.chart,
-                this.about);
-        }
+export class PlotView {
+    /** @param {{fileUrl: (path: string) => string, mark: (plot: any, column: number, row: number) => Promise<any>,
+     *     use: (changes: any) => void, tryFile: (name: string) => void}} actions */
+    constructor(actions) {
+        this.actions = actions;
+        /** @type {any} */
+        this.plot = null;
+        this.drawn = "";
+        this.problem = h("div", {});
+        this.scroller = h("div", {class: "tl-samples-scroll tl-plot-scroll", tabindex: "0", role: "group",
+            "aria-label": "Pictures of the plot"});
+        this.advice = h("div", {class: "tl-why", hidden: true, role: "status"});
+        this.chart = h("div", {});
+        this.about = h("p", {class: "tl-note"});
+        this.element = h("div", {class: "tl-plotview"}, this.problem, this.advice, this.scroller, this.chart,
+            this.about);
+    }
 
-        /** @param {any} plot */
-        show(plot) {
-            const signature = `${plot.id}/${Object.keys(plot.cells).length}/${plot.state}/${plot.best}`;
-            if (signature === this.drawn) return;
-            if (!this.plot || this.plot.id !== plot.id) this.advice.hidden = true;
-            this.drawn = signature;
-            this.plot = plot;
-            fill(this.problem, plot.error ? TL.findings([{level: "error", text: plot.error}]) : null);
-            fill(this.scroller, this.table());
-            fill(this.chart, plot.kind === "blocks" ? this.bars() : null);
-            const done = Object.keys(plot.cells).length;
-            const facts = [STATES[plot.state], format.plural(done, "picture"), `seed ${plot.seed}`,
-                `${plot.width} × ${plot.height}`, `${plot.steps} steps`].filter(Boolean).join(", ");
-            fill(this.about, facts, plot.grid ? [", ", h("a", {class: "tl-link", target: "_blank",
-                href: this.actions.fileUrl(plot.grid)}, "the grid as one picture")] : null);
-        }
+    /** @param {any} plot */
+    show(plot) {
+        const signature = `${plot.id}/${Object.keys(plot.cells).length}/${plot.state}/${plot.best}`;
+        if (signature === this.drawn) return;
+        if (!this.plot || this.plot.id !== plot.id) this.advice.hidden = true;
+        this.drawn = signature;
+        this.plot = plot;
+        fill(this.problem, plot.error ? findings([{level: "error", text: plot.error}]) : null);
+        fill(this.scroller, this.table());
+        fill(this.chart, plot.kind === "blocks" ? this.bars() : null);
+        const done = Object.keys(plot.cells).length;
+        const facts = [STATES[plot.state], format.plural(done, "picture"), `seed ${plot.seed}`,
+            `${plot.width} × ${plot.height}`, `${plot.steps} steps`].filter(Boolean).join(", ");
+        fill(this.about, facts, plot.grid ? [", ", h("a", {class: "tl-link", target: "_blank",
+            href: this.actions.fileUrl(plot.grid)}, "the grid as one picture")] : null);
+    }
 
-        table() {
-            const {columns, rows} = this.plot;
-            return h("table", {class: "tl-samples"},
-                h("thead", {}, h("tr", {}, columns.headings.map((heading) => h("th", {scope: "col"}, heading)))),
-                rows.headings.map((heading, row) => h("tbody", {},
-                    h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: columns.headings.length},
-                        h("span", {title: heading}, heading))),
-                    h("tr", {}, columns.headings.map((_, column) => h("td", {}, this.picture(column, row)))))));
-        }
+    table() {
+        const {columns, rows} = this.plot;
+        return h("table", {class: "tl-samples"},
+            h("thead", {}, h("tr", {}, columns.headings.map((heading) => h("th", {scope: "col"}, heading)))),
+            rows.headings.map((heading, row) => h("tbody", {},
+                h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: columns.headings.length},
+                    h("span", {title: heading}, heading))),
+                h("tr", {}, columns.headings.map((_, column) => h("td", {}, this.picture(column, row)))))));
+    }
 
-        picture(column, row) {
-            const {plot} = this;
-            const path = plot.cells[`${column},${row}`];
-            if (!path) return h("div", {class: "tl-sample-gap"});
-            const best = plot.best && plot.best[0] === column && plot.best[1] === row;
-            const words = `${plot.columns.headings[column]}, ${plot.rows.headings[row]}`;
-            return h("div", {class: `tl-plot-cell${best ? " tl-best" : ""}`},
-                h("button", {type: "button", class: "tl-sample", "aria-label": words,
-                    on: {click: (event) => this.enlarge(column, row, event.currentTarget)}},
-                h("img", {src: this.actions.fileUrl(path), alt: "", decoding: "async", loading: "lazy"})),
-                h("button", {type: "button", class: "tl-mark", "aria-pressed": String(Boolean(best)),
-                    title: "Mark this as the best", on: {click: () => this.mark(column, row)}},
-                TL.icon("check"), h("span", {class: "tl-hidden-text"}, `Mark as the best: ${words}`)));
-        }
+    picture(column, row) {
+        const {plot} = this;
+        const path = plot.cells[`${column},${row}`];
+        if (!path) return h("div", {class: "tl-sample-gap"});
+        const best = plot.best && plot.best[0] === column && plot.best[1] === row;
+        const words = `${plot.columns.headings[column]}, ${plot.rows.headings[row]}`;
+        return h("div", {class: `tl-plot-cell${best ? " tl-best" : ""}`},
+            h("button", {type: "button", class: "tl-sample", "aria-label": words,
+                on: {click: (event) => this.enlarge(column, row, event.currentTarget)}},
+            h("img", {src: this.actions.fileUrl(path), alt: "", decoding: "async", loading: "lazy"})),
+            h("button", {type: "button", class: "tl-mark", "aria-pressed": String(Boolean(best)),
+                title: "Mark this as the best", on: {click: () => this.mark(column, row)}},
+            icon("check"), h("span", {class: "tl-hidden-text"}, `Mark as the best: ${words}`)));
+    }
 
-        async mark(column, row) {
-            try {
-                const answer = await this.actions.mark(this.plot, column, row);
-                this.show(answer.plot);
-                this.showAdvice(answer);
-            } catch {
-                // the toast has said why
-            }
-        }
-
-        showAdvice(answer) {
-            const {plot} = this;
-            const file = plot.kind === "epochs" ? plot.columns.values[plot.best[0]] : plot.file;
-            const sentences = answer.sentences.length ? answer.sentences : [
-                `Marked as the best: ${plot.columns.headings[plot.best[0]]}, ${plot.rows.headings[plot.best[1]]}.`];
-            const some = Object.keys(answer.changes).length > 0;
-            this.advice.hidden = false;
-            fill(this.advice, sentences.map((sentence) => h("p", {}, sentence)), h("div", {class: "tl-row"},
-                some ? TL.button("Use for the next run", {kind: "primary", small: true, id: "tl_test_use",
-                    click: () => this.actions.use(answer.changes)}) : null,
-                file !== "None" ? TL.button(`Try ${file} in txt2img`, {small: true,
-                    click: () => this.actions.tryFile(file)}) : null));
-        }
-
-        enlarge(column, row, opener) {
-            const items = [];
-            const place = new Map();
-            const {plot} = this;
-            plot.rows.headings.forEach((text, rowNumber) => plot.columns.headings.forEach((title, columnNumber) => {
-                const path = plot.cells[`${columnNumber},${rowNumber}`];
-                if (!path) return;
-                place.set(`${columnNumber},${rowNumber}`, items.length);
-                items.push({src: this.actions.fileUrl(path), title, text, row: rowNumber, column: columnNumber});
-            }));
-            const beside = (index, columns, rows) => {
-                const item = items[index];
-                const next = place.get(`${item.column + columns},${item.row + rows}`);
-                return next === undefined ? index : next;
-            };
-            TL.lightbox(items, place.get(`${column},${row}`), {beside, opener});
-        }
-
-        /** How much the picture changes when a block is left out, over all prompts. */
-        bars() {
-            const {plot} = this;
-            const count = plot.rows.headings.length;
-            const changes = plot.columns.headings.slice(1).map((heading, index) => {
-                const known = [...Array(count).keys()].map((row) => plot.changes[`${index + 1},${row}`])
-                    .filter((value) => value !== undefined);
-                return {name: heading.replace("Without ", ""),
-                    value: known.length ? known.reduce((one, other) => one + other, 0) / known.length : 0};
-            });
-            const most = Math.max(...changes.map((change) => change.value), 1e-6);
-            const width = 32;
-            const bars = changes.map((change, index) => {
-                const height = Math.max(1, 96 * change.value / most);
-                return svg("g", {},
-                    svg("rect", {class: "tl-shape-bar", x: index * width + 6, y: 112 - height, width: width - 12,
-                        height, rx: 2}),
-                    svg("text", {class: "tl-bar-value", x: (index + 0.5) * width, y: 106 - height,
-                        "text-anchor": "middle"}, change.value.toFixed(1)),
-                    svg("text", {class: "tl-bar-name", x: (index + 0.5) * width, y: 128, "text-anchor": "middle"},
-                        change.name));
-            });
-            const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
-            return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
-                "How much the picture changes without each block (mean difference of a pixel, of 255)"),
-            h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
-                "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, bars)));
+    async mark(column, row) {
+        try {
+            const answer = await this.actions.mark(this.plot, column, row);
+            this.show(answer.plot);
+            this.showAdvice(answer);
+        } catch {
+            // the toast has said why
         }
     }
 
-    TL.PlotView = PlotView;
-    TL.plotTitle = (plot) => `${TITLES[plot.kind]}, ${format.when(plot.created)}`;
-})();
+    showAdvice(answer) {
+        const {plot} = this;
+        const file = plot.kind === "epochs" ? plot.columns.values[plot.best[0]] : plot.file;
+        const sentences = answer.sentences.length ? answer.sentences : [
+            `Marked as the best: ${plot.columns.headings[plot.best[0]]}, ${plot.rows.headings[plot.best[1]]}.`];
+        const some = Object.keys(answer.changes).length > 0;
+        this.advice.hidden = false;
+        fill(this.advice, sentences.map((sentence) => h("p", {}, sentence)), h("div", {class: "tl-row"},
+            some ? button("Use for the next run", {kind: "primary", small: true, id: "tl_test_use",
+                click: () => this.actions.use(answer.changes)}) : null,
+            file !== "None" ? button(`Try ${file} in txt2img`, {small: true,
+                click: () => this.actions.tryFile(file)}) : null));
+    }
+
+    enlarge(column, row, opener) {
+        const items = [];
+        const place = new Map();
+        const {plot} = this;
+        plot.rows.headings.forEach((text, rowNumber) => plot.columns.headings.forEach((title, columnNumber) => {
+            const path = plot.cells[`${columnNumber},${rowNumber}`];
+            if (!path) return;
+            place.set(`${columnNumber},${rowNumber}`, items.length);
+            items.push({src: this.actions.fileUrl(path), title, text, row: rowNumber, column: columnNumber});
+        }));
+        const beside = (index, columns, rows) => {
+            const item = items[index];
+            const next = place.get(`${item.column + columns},${item.row + rows}`);
+            return next === undefined ? index : next;
+        };
+        lightbox(items, place.get(`${column},${row}`), {beside, opener});
+    }
+
+    /** How much the picture changes when a block is left out, over all prompts. */
+    bars() {
+        const {plot} = this;
+        const count = plot.rows.headings.length;
+        const changes = plot.columns.headings.slice(1).map((heading, index) => {
+            const known = [...Array(count).keys()].map((row) => plot.changes[`${index + 1},${row}`])
+                .filter((value) => value !== undefined);
+            return {name: heading.replace("Without ", ""),
+                value: known.length ? known.reduce((one, other) => one + other, 0) / known.length : 0};
+        });
+        const most = Math.max(...changes.map((change) => change.value), 1e-6);
+        const width = 32;
+        const bars = changes.map((change, index) => {
+            const height = Math.max(1, 96 * change.value / most);
+            return svg("g", {},
+                svg("rect", {class: "tl-shape-bar", x: index * width + 6, y: 112 - height, width: width - 12,
+                    height, rx: 2}),
+                svg("text", {class: "tl-bar-value", x: (index + 0.5) * width, y: 106 - height,
+                    "text-anchor": "middle"}, change.value.toFixed(1)),
+                svg("text", {class: "tl-bar-name", x: (index + 0.5) * width, y: 128, "text-anchor": "middle"},
+                    change.name));
+        });
+        const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
+        return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
+            "How much the picture changes without each block (mean difference of a pixel, of 255)"),
+        h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
+            "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, bars)));
+    }
+}
+
+export const plotTitle = (plot) => `${TITLES[plot.kind]}, ${format.when(plot.created)}`;

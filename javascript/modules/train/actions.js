@@ -1,105 +1,107 @@
 /** The bar at the foot of the Train tab: what is going on, how far it is, and the buttons. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText, form, format} = TL;
+import {api, h, on, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {environmentState, host} from "../core/host.js";
+import {button, toast} from "../core/parts.js";
+import {root} from "../core/shell.js";
+import {readTxt2img} from "../core/txt2img_form.js";
+import {RunControls} from "../runs/controls.js";
+import {form} from "./form.js";
+import {checkJob, plan as planState, setStrict} from "./plan.js";
 
-    /**
-     * @param {{run: () => any, started: (id: string) => void}} train `run` is the run that the tab shows
-     * @returns {HTMLElement}
-     */
-    function actionBar(train) {
-        const sentence = h("p", {class: "tl-action-sentence", role: "status"});
-        const second = h("p", {class: "tl-action-second"});
-        const controls = new TL.RunControls(train.run, "tl");
-        const start = TL.button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
-        const queue = TL.button("Queue another", {icon: "plus", id: "tl_queue", click: press});
-        let busy = false;
+/**
+ * @param {{run: () => any, started: (id: string) => void}} train `run` is the run that the tab shows
+ * @returns {HTMLElement}
+ */
+export function actionBar(train) {
+    const sentence = h("p", {class: "tl-action-sentence", role: "status"});
+    const second = h("p", {class: "tl-action-second"});
+    const controls = new RunControls(train.run, "tl");
+    const start = button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
+    const queue = button("Queue another", {icon: "plus", id: "tl_queue", click: press});
+    let busy = false;
 
-        async function press() {
-            TL.strict = true;
-            setBusy(true);
-            await TL.checkJob();
-            const problems = TL.plan ? TL.plan.problems : [];
-            if (problems.length) {
-                toFirstProblem();
-                TL.toast("warning", "Something is still missing or wrong in the form.",
-                    {problems: problems.map(form.inWords)});
-            } else {
-                await begin();
-            }
-            setBusy(false);
+    async function press() {
+        setStrict(true);
+        setBusy(true);
+        await checkJob();
+        const problems = planState ? planState.problems : [];
+        if (problems.length) {
+            toFirstProblem();
+            toast("warning", "Something is still missing or wrong in the form.",
+                {problems: problems.map(form.inWords)});
+        } else {
+            await begin();
         }
+        setBusy(false);
+    }
 
-        async function begin() {
-            try {
-                const txt2img = form.get("sample.sample_by") === "worker" ? null : await TL.readTxt2img();
-                const {id} = await TL.api("runs", {body: {job: form.job(), txt2img}});
-                TL.strict = false;
-                train.started(id);
-            } catch {
-                // the toast has said why
-            }
+    async function begin() {
+        try {
+            const txt2img = form.get("sample.sample_by") === "worker" ? null : await readTxt2img();
+            const {id} = await api("runs", {body: {job: form.job(), txt2img}});
+            setStrict(false);
+            train.started(id);
+        } catch {
+            // the toast has said why
         }
+    }
 
-        function setBusy(now) {
-            busy = now;
-            show();
-        }
-
-        function show() {
-            const run = train.run();
-            const {live} = controls;
-            start.hidden = live;
-            queue.hidden = !live;
-            start.disabled = queue.disabled = busy || TL.environmentState() !== "ready";
-            setText(sentence, live ? run.sentence() : idleSentence(run));
-            setText(second, secondLine(run));
-            controls.show();
-        }
-
-        for (const name of ["run", "runs", "plan", "host", "dataset", "shown-run"]) TL.on(name, show);
+    function setBusy(now) {
+        busy = now;
         show();
-        return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
-            h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
-                h("div", {class: "tl-action-buttons"}, controls.buttons, queue, start)));
     }
 
-    function idleSentence(run) {
-        const plan = TL.plan;
-        const environment = TL.environmentState();
-        if (environment === "installing") return "You can train as soon as the packages are installed.";
-        if (environment !== "ready") return "Install the training packages first, with the button at the top.";
-        if (!form.get("dataset.train_data_dir")) return "Choose a folder with pictures to begin.";
-        if (!form.get("save.output_name")) return "Give the LoRA a name, and it can be trained.";
-        const wrong = plan ? plan.problems.length : 0;
-        if (wrong) return `${format.plural(wrong, "thing")} to mend in the form first.`;
-        if (plan && plan.total_steps) {
-            return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
-        }
-        return run ? run.sentence() : "Press Look to see what is in the folder.";
+    function show() {
+        const run = train.run();
+        const {live} = controls;
+        start.hidden = live;
+        queue.hidden = !live;
+        start.disabled = queue.disabled = busy || environmentState() !== "ready";
+        setText(sentence, live ? run.sentence() : idleSentence(run));
+        setText(second, secondLine(run));
+        controls.show();
     }
 
-    function secondLine(run) {
-        if (run && run.open) {
-            const busy = TL.host && TL.host.busy && TL.host.busy.text;
-            const pace = run.paceText();
-            if (run.state === "waiting") return busy || "It starts by itself when the run before it is done.";
-            return `${run.summary.name}${pace ? `: ${pace}` : ""}${busy ? `. ${busy}` : ""}`;
-        }
-        if (run) return `Last run: ${run.summary.name}. ${run.sentence()}`;
-        return "";
-    }
+    for (const name of ["run", "runs", "plan", "host", "dataset", "shown-run"]) on(name, show);
+    show();
+    return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
+        h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
+            h("div", {class: "tl-action-buttons"}, controls.buttons, queue, start)));
+}
 
-    function toFirstProblem() {
-        const first = TL.root.querySelector(".tl-has-problem");
-        if (!first) return;
-        const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        first.scrollIntoView({block: "center", behavior: reduced ? "auto" : "smooth"});
-        const control = first.querySelector("input, select, textarea");
-        if (control) control.focus({preventScroll: true});
+function idleSentence(run) {
+    const plan = planState;
+    const environment = environmentState();
+    if (environment === "installing") return "You can train as soon as the packages are installed.";
+    if (environment !== "ready") return "Install the training packages first, with the button at the top.";
+    if (!form.get("dataset.train_data_dir")) return "Choose a folder with pictures to begin.";
+    if (!form.get("save.output_name")) return "Give the LoRA a name, and it can be trained.";
+    const wrong = plan ? plan.problems.length : 0;
+    if (wrong) return `${format.plural(wrong, "thing")} to mend in the form first.`;
+    if (plan && plan.total_steps) {
+        return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
     }
+    return run ? run.sentence() : "Press Look to see what is in the folder.";
+}
 
-    TL.actionBar = actionBar;
-})();
+function secondLine(run) {
+    if (run && run.open) {
+        const busy = host && host.busy && host.busy.text;
+        const pace = run.paceText();
+        if (run.state === "waiting") return busy || "It starts by itself when the run before it is done.";
+        return `${run.summary.name}${pace ? `: ${pace}` : ""}${busy ? `. ${busy}` : ""}`;
+    }
+    if (run) return `Last run: ${run.summary.name}. ${run.sentence()}`;
+    return "";
+}
+
+function toFirstProblem() {
+    const first = root.querySelector(".tl-has-problem");
+    if (!first) return;
+    const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    first.scrollIntoView({block: "center", behavior: reduced ? "auto" : "smooth"});
+    const control = first.querySelector("input, select, textarea");
+    if (control) control.focus({preventScroll: true});
+}

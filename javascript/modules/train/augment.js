@@ -1,107 +1,108 @@
 /** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, form} = TL;
-    const SHOWN = 6;
-    const TRIES = 3;  // looks are drawn by chance, and now and then none of them is changed
-    const FRESH = "These looks cannot be encoded once and kept: each step encodes its own, which is slower.";
-    const KEPT = "Both sides are encoded once and kept, so this costs nothing.";
+import {api, fill, h, later, on, setText} from "../core/dom.js";
+import {button} from "../core/parts.js";
+import {dataset} from "./dataset.js";
+import {field as settingField, fieldMakers} from "./fields.js";
+import {form} from "./form.js";
 
-    /** What is asked for so that one kind shows alone. `on` is what a setting that is off would be. */
-    const KINDS = {
-        "dataset.flip_aug": {on: true, off: false, note: KEPT},
-        "dataset.color_aug": {on: true, off: false, note: FRESH},
-        "dataset.random_crop": {on: true, off: false, note: FRESH},
-        "dataset.face_crop_aug_range": {on: "2.0,4.0", off: "", note: FRESH},
-    };
-    const others = Object.fromEntries(Object.entries(KINDS).map(([key, kind]) => [key.split(".")[1], kind.off]));
+const SHOWN = 6;
+const TRIES = 3;  // looks are drawn by chance, and now and then none of them is changed
+const FRESH = "These looks cannot be encoded once and kept: each step encodes its own, which is slower.";
+const KEPT = "Both sides are encoded once and kept, so this costs nothing.";
 
-    class Strip {
-        /** @param {any} setting */
-        constructor(setting) {
-            this.setting = setting;
-            this.kind = KINDS[setting.key];
-            this.open = false;
-            this.picture = 0;
-            this.turn = 0;
+/** What is asked for so that one kind shows alone. `on` is what a setting that is off would be. */
+const KINDS = {
+    "dataset.flip_aug": {on: true, off: false, note: KEPT},
+    "dataset.color_aug": {on: true, off: false, note: FRESH},
+    "dataset.random_crop": {on: true, off: false, note: FRESH},
+    "dataset.face_crop_aug_range": {on: "2.0,4.0", off: "", note: FRESH},
+};
+const others = Object.fromEntries(Object.entries(KINDS).map(([key, kind]) => [key.split(".")[1], kind.off]));
+
+class Strip {
+    /** @param {any} setting */
+    constructor(setting) {
+        this.setting = setting;
+        this.kind = KINDS[setting.key];
+        this.open = false;
+        this.picture = 0;
+        this.turn = 0;
+        this.shown = "";
+        this.button = button("Show on my pictures", {kind: "quiet", small: true, icon: "image", click: () => {
+            this.open = !this.open;
             this.shown = "";
-            this.button = TL.button("Show on my pictures", {kind: "quiet", small: true, icon: "image", click: () => {
-                this.open = !this.open;
-                this.shown = "";
-                this.refresh();
-            }});
-            this.next = TL.button("Another picture", {kind: "quiet", small: true, icon: "right", click: () => {
-                this.picture += 1;
-                this.refresh();
-            }});
-            this.looks = h("div", {class: "tl-looks", "aria-live": "polite"});
-            this.note = h("p", {class: "tl-note"});
-            this.body = h("div", {class: "tl-augment-body", hidden: true}, this.looks, this.note);
-            this.element = h("div", {class: "tl-augment"}, h("div", {class: "tl-row"}, this.button, this.next), this.body);
-            this.soon = TL.later(() => this.refresh(), 400);
-        }
+            this.refresh();
+        }});
+        this.next = button("Another picture", {kind: "quiet", small: true, icon: "right", click: () => {
+            this.picture += 1;
+            this.refresh();
+        }});
+        this.looks = h("div", {class: "tl-looks", "aria-live": "polite"});
+        this.note = h("p", {class: "tl-note"});
+        this.body = h("div", {class: "tl-augment-body", hidden: true}, this.looks, this.note);
+        this.element = h("div", {class: "tl-augment"}, h("div", {class: "tl-row"}, this.button, this.next), this.body);
+        this.soon = later(() => this.refresh(), 400);
+    }
 
-        get pictures() {
-            return TL.dataset ? TL.dataset.thumbnails : [];
-        }
+    get pictures() {
+        return dataset ? dataset.thumbnails : [];
+    }
 
-        refresh() {
-            this.element.hidden = !this.pictures.length;
-            this.body.hidden = !this.open || this.element.hidden;
-            setText(this.button.querySelector(".tl-button-label"), this.open ? "Hide" : "Show on my pictures");
-            this.next.hidden = !this.open || this.pictures.length < 2;
-            if (!this.body.hidden) this.ask();
-        }
+    refresh() {
+        this.element.hidden = !this.pictures.length;
+        this.body.hidden = !this.open || this.element.hidden;
+        setText(this.button.querySelector(".tl-button-label"), this.open ? "Hide" : "Show on my pictures");
+        this.next.hidden = !this.open || this.pictures.length < 2;
+        if (!this.body.hidden) this.ask();
+    }
 
-        async ask() {
-            const picture = this.pictures[this.picture % this.pictures.length];
-            const value = form.get(this.setting.key) || this.kind.on;
-            const settings = {...form.job().dataset, ...others, [this.setting.name]: value};
-            const body = {folder: TL.dataset.folder, path: picture.path, settings};
-            const wish = JSON.stringify(body);
-            if (wish === this.shown) return;
-            this.shown = wish;
-            this.turn += 1;
-            const {turn} = this;
-            try {
-                let pictures = [];
-                for (let seed = 0; seed < TRIES && new Set(pictures).size < 2; seed += 1) {
-                    ({pictures} = await TL.api("augment/preview", {body: {...body, seed}, quiet: true}));
-                }
-                if (turn === this.turn) this.show(pictures, picture.path);
-            } catch (error) {
-                if (turn !== this.turn) return;
-                fill(this.looks);
-                setText(this.note, [error.message, ...(error.problems || [])].filter((text, place, all) =>
-                    all.indexOf(text) === place).map(form.inWords).join(" "));
+    async ask() {
+        const picture = this.pictures[this.picture % this.pictures.length];
+        const value = form.get(this.setting.key) || this.kind.on;
+        const settings = {...form.job().dataset, ...others, [this.setting.name]: value};
+        const body = {folder: dataset.folder, path: picture.path, settings};
+        const wish = JSON.stringify(body);
+        if (wish === this.shown) return;
+        this.shown = wish;
+        this.turn += 1;
+        const {turn} = this;
+        try {
+            let pictures = [];
+            for (let seed = 0; seed < TRIES && new Set(pictures).size < 2; seed += 1) {
+                ({pictures} = await api("augment/preview", {body: {...body, seed}, quiet: true}));
             }
-        }
-
-        show(pictures, path) {
-            const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
-            fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",
-                alt: place ? `Look ${place} at ${path}` : path}), place ? null : h("figcaption", {}, "as it is"))));
-            setText(this.note, different.length > 1 ? this.kind.note : this.nothing());
-        }
-
-        nothing() {
-            return this.setting.name === "face_crop_aug_range" ? "No face was found in this picture, so it stays as it is." :
-                "Nothing changes in this picture.";
+            if (turn === this.turn) this.show(pictures, picture.path);
+        } catch (error) {
+            if (turn !== this.turn) return;
+            fill(this.looks);
+            setText(this.note, [error.message, ...(error.problems || [])].filter((text, place, all) =>
+                all.indexOf(text) === place).map(form.inWords).join(" "));
         }
     }
 
-    for (const key of Object.keys(KINDS)) {
-        TL.fieldMakers[key] = (setting) => {
-            const field = TL.field(setting);
-            const strip = new Strip(setting);
-            field.element.append(strip.element);
-            field.element.classList.add("tl-augment-field");
-            TL.on("dataset", strip.soon);
-            TL.on("setting", ({keys}) => keys.some((changed) => changed.startsWith("dataset.")) && strip.soon());
-            strip.refresh();
-            return field;
-        };
+    show(pictures, path) {
+        const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
+        fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",
+            alt: place ? `Look ${place} at ${path}` : path}), place ? null : h("figcaption", {}, "as it is"))));
+        setText(this.note, different.length > 1 ? this.kind.note : this.nothing());
     }
-})();
+
+    nothing() {
+        return this.setting.name === "face_crop_aug_range" ? "No face was found in this picture, so it stays as it is." :
+            "Nothing changes in this picture.";
+    }
+}
+
+for (const key of Object.keys(KINDS)) {
+    fieldMakers[key] = (setting) => {
+        const field = settingField(setting);
+        const strip = new Strip(setting);
+        field.element.append(strip.element);
+        field.element.classList.add("tl-augment-field");
+        on("dataset", strip.soon);
+        on("setting", ({keys}) => keys.some((changed) => changed.startsWith("dataset.")) && strip.soon());
+        strip.refresh();
+        return field;
+    };
+}

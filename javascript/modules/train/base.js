@@ -1,87 +1,88 @@
 /** The card "Model": the checkpoint and VAE that the LoRA is trained on. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, form} = TL;
-    const FOLLOW = " ";
-    const INSIDE = "The one inside the checkpoint";
+import {fill, h, on, setText, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {host as hostState} from "../core/host.js";
+import {card} from "../core/parts.js";
+import {family as familyState} from "./family.js";
+import {field as settingField, tend} from "./fields.js";
+import {form} from "./form.js";
 
-    function baseCard() {
-        const checkpoint = picker("Checkpoint", "base.checkpoint", true);
-        const vae = picker("VAE", "base.vae");
-        const own = [...form.settings.values()].filter((setting) => setting.group === "base" && setting.view === "main")
-            .map((setting) => TL.field(setting));
-        const family = h("span", {class: "tl-pill", hidden: true});
-        const note = h("p", {class: "tl-note"});
-        const advice = h("p", {class: "tl-note", hidden: true});
+const FOLLOW = " ";
+const INSIDE = "The one inside the checkpoint";
 
-        function show() {
-            const host = TL.host;
-            if (!host) return;
-            const loaded = host.checkpoint && host.checkpoint.path ? host.checkpoint : null;
-            checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None is loaded: choose one"]],
-                host.checkpoints || []);
-            const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
-            vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
-                host.vaes || []);
-            const name = TL.family ? [TL.family.name, TL.family.base].filter(Boolean).join(", ") : "";
-            setText(advice, TL.family ? (TL.family.notes || []).join(" ") : "");
-            advice.hidden = advice.textContent === "";
-            family.hidden = !name;
-            setText(family, name);
-            setText(note, sentence(loaded));
-        }
+export function baseCard() {
+    const checkpoint = picker("Checkpoint", "base.checkpoint", true);
+    const vae = picker("VAE", "base.vae");
+    const own = [...form.settings.values()].filter((setting) => setting.group === "base" && setting.view === "main")
+        .map((setting) => settingField(setting));
+    const family = h("span", {class: "tl-pill", hidden: true});
+    const note = h("p", {class: "tl-note"});
+    const advice = h("p", {class: "tl-note", hidden: true});
 
-        function sentence(loaded) {
-            if (TL.family && TL.family.problem) return TL.family.problem;
-            if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
-            if (loaded) return "The LoRA is trained on what the webui has loaded when you press Train.";
-            return "The webui has no checkpoint loaded. Load one, or choose one here.";
-        }
-
-        TL.on("host", show);
-        TL.on("family", show);
-        TL.on("setting", ({keys}) => {
-            if (keys.some((key) => key.startsWith("base."))) show();
-        });
-        TL.tend(own);
-        show();
-        return TL.card("Model", {step: 2, id: "tl_base", aside: family},
-            h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note, advice);
+    function show() {
+        const host = hostState;
+        if (!host) return;
+        const loaded = host.checkpoint && host.checkpoint.path ? host.checkpoint : null;
+        checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None is loaded: choose one"]],
+            host.checkpoints || []);
+        const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
+        vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
+            host.vaes || []);
+        const name = familyState ? [familyState.name, familyState.base].filter(Boolean).join(", ") : "";
+        setText(advice, familyState ? (familyState.notes || []).join(" ") : "");
+        advice.hidden = advice.textContent === "";
+        family.hidden = !name;
+        setText(family, name);
+        setText(note, sentence(loaded));
     }
 
-    /** A list whose first entry follows the webui; anything else is kept as the user's own choice. */
-    function picker(label, key, wide = false) {
-        const id = TL.uniqueId("pick");
-        const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
-        const select = h("select", {id, class: "tl-input tl-select", "aria-describedby": `${id}-problem`,
-            on: {change: () => (select.value === FOLLOW ? form.reset(key) : form.set(key, select.value))}});
-        const element = h("div", {class: `tl-field${wide ? " tl-wide" : ""}`, data: {key}},
-            h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label)),
-            h("div", {class: "tl-control"}, select), problem);
-        let offered = "";
-
-        /** @param {string[][]} first path and title @param {{path: string, title: string}[]} choices */
-        function offer(first, choices) {
-            const chosen = form.isChanged(key) ? form.get(key) : FOLLOW;
-            const list = [...first, ...choices.map((choice) => [choice.path, choice.title])];
-            const known = list.some(([path]) => path === chosen);
-            if (chosen !== "" && !known) list.push([chosen, TL.format.fileName(chosen)]);
-            if (JSON.stringify(list) !== offered) {
-                offered = JSON.stringify(list);
-                fill(select, list.map(([path, title]) => h("option", {value: path}, title)));
-            }
-            select.value = list.some(([path]) => path === chosen) ? chosen : FOLLOW;
-            select.title = select.selectedOptions.length ? select.selectedOptions[0].textContent : "";
-        }
-
-        TL.on("problems", (problems) => {
-            setText(problem, problems[key] || "");
-            element.classList.toggle("tl-has-problem", Boolean(problems[key]));
-        });
-        return {element, offer};
+    function sentence(loaded) {
+        if (familyState && familyState.problem) return familyState.problem;
+        if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
+        if (loaded) return "The LoRA is trained on what the webui has loaded when you press Train.";
+        return "The webui has no checkpoint loaded. Load one, or choose one here.";
     }
 
-    TL.baseCard = baseCard;
-})();
+    on("host", show);
+    on("family", show);
+    on("setting", ({keys}) => {
+        if (keys.some((key) => key.startsWith("base."))) show();
+    });
+    tend(own);
+    show();
+    return card("Model", {step: 2, id: "tl_base", aside: family},
+        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note, advice);
+}
+
+/** A list whose first entry follows the webui; anything else is kept as the user's own choice. */
+function picker(label, key, wide = false) {
+    const id = uniqueId("pick");
+    const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
+    const select = h("select", {id, class: "tl-input tl-select", "aria-describedby": `${id}-problem`,
+        on: {change: () => (select.value === FOLLOW ? form.reset(key) : form.set(key, select.value))}});
+    const element = h("div", {class: `tl-field${wide ? " tl-wide" : ""}`, data: {key}},
+        h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label)),
+        h("div", {class: "tl-control"}, select), problem);
+    let offered = "";
+
+    /** @param {string[][]} first path and title @param {{path: string, title: string}[]} choices */
+    function offer(first, choices) {
+        const chosen = form.isChanged(key) ? form.get(key) : FOLLOW;
+        const list = [...first, ...choices.map((choice) => [choice.path, choice.title])];
+        const known = list.some(([path]) => path === chosen);
+        if (chosen !== "" && !known) list.push([chosen, format.fileName(chosen)]);
+        if (JSON.stringify(list) !== offered) {
+            offered = JSON.stringify(list);
+            fill(select, list.map(([path, title]) => h("option", {value: path}, title)));
+        }
+        select.value = list.some(([path]) => path === chosen) ? chosen : FOLLOW;
+        select.title = select.selectedOptions.length ? select.selectedOptions[0].textContent : "";
+    }
+
+    on("problems", (problems) => {
+        setText(problem, problems[key] || "");
+        element.classList.toggle("tl-has-problem", Boolean(problems[key]));
+    });
+    return {element, offer};
+}

@@ -2,226 +2,224 @@
  * A number for each block of the UNet and for the text encoder: a menu of common lists, a bar for each block that can
  * be drawn with the pointer or moved with the arrow keys, and the same as text, to copy or paste.
  */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, form} = TL;
-    const ALIKE = "", OWN = " ";
-    const SIDES = [["BASE", "Text"], ["IN", "In"], ["M", "Mid"], ["OUT", "Out"]];
+import {api, fill, h, on, setText} from "../core/dom.js";
+import {field, fieldMakers} from "./fields.js";
+import {form} from "./form.js";
 
-    /** How the numbers of each setting count: the step of a bar, and the value that "all alike" stands for. */
-    const KINDS = {
-        "network.block_lr_weight": {step: 0.05, usual: () => 1, least: 1, presets: true},
-        "network.block_dims": {step: 1, usual: () => number("network.network_dim", 32), least: 4, presets: true},
-        "network.block_alphas": {step: 0.5, usual: () => number("network.network_alpha", 16) ||
-            number("network.network_dim", 32), least: 1, presets: false},
+const ALIKE = "", OWN = " ";
+const SIDES = [["BASE", "Text"], ["IN", "In"], ["M", "Mid"], ["OUT", "Out"]];
+
+/** How the numbers of each setting count: the step of a bar, and the value that "all alike" stands for. */
+const KINDS = {
+    "network.block_lr_weight": {step: 0.05, usual: () => 1, least: 1, presets: true},
+    "network.block_dims": {step: 1, usual: () => number("network.network_dim", 32), least: 4, presets: true},
+    "network.block_alphas": {step: 0.5, usual: () => number("network.network_alpha", 16) ||
+        number("network.network_dim", 32), least: 1, presets: false},
+};
+
+/** Settings that change what the bars show. */
+const DECIDES = ["network.network_type", "network.network_dim", "network.network_alpha", "network.network_weights"];
+
+const number = (key, fallback) => {
+    const value = Number(form.get(key));
+    return form.get(key) !== null && Number.isFinite(value) ? value : fallback;
+};
+
+/** @type {Promise<any>|null} what /train-lora/blocks says: the names of blocks, and the common lists */
+let asked = null;
+const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error) => {
+    asked = null;
+    throw error;
+}));
+
+/** @param {string} text @param {any} blocks @returns {Record<string, number>|null} null where it is no list */
+function read(text, blocks) {
+    const trimmed = text.trim();
+    if (trimmed in blocks.presets) return blocks.presets[trimmed];
+    const parts = trimmed.slice(trimmed.lastIndexOf(":") + 1).split(",").map((part) => part.trim());
+    const names = blocks.lists[parts.length];
+    if (!names || parts.some((part) => part === "" || !(Number(part) >= 0))) return null;
+    const none = Object.fromEntries(blocks.sd1.full.map((name) => [name, 0]));
+    return Object.assign(none, Object.fromEntries(names.map((name, index) => [name, Number(parts[index])])));
+}
+
+/** @returns {string} as short as it can be: a list's name, or the numbers of the blocks that are shown */
+function write(values, names, blocks, kind) {
+    const same = ([, list]) => names.every((name) => list[name] === values[name]);
+    const preset = kind.least === 1 && kind.presets ? Object.entries(blocks.presets).find(same) : undefined;
+    return preset ? preset[0] : names.map((name) => String(Number(values[name].toFixed(3)))).join(",");
+}
+
+/** Bars side by side, drawn over with the pointer. */
+class Bars {
+    /** @param {string} label @param {(block: string, value: number) => void} changed */
+    constructor(label, changed) {
+        this.changed = changed;
+        this.maximum = 1;
+        this.step = 1;
+        /** @type {Map<string, any>} */
+        this.columns = new Map();
+        this.element = h("div", {class: "tl-blocks", role: "group", "aria-label": label, on: {
+            pointerdown: (event) => this.press(event),
+            pointermove: (event) => event.buttons & 1 && this.draw(event),
+            keydown: (event) => this.key(event)}});
+    }
+
+    show(values, names, maximum, step) {
+        Object.assign(this, {maximum, step});
+        if ([...this.columns.keys()].join() !== names.join()) this.build(names);
+        for (const [name, column] of this.columns) {
+            const value = values[name];
+            setText(column.value, String(Number(value.toFixed(2))));
+            column.fill.style.height = `${100 * Math.min(1, value / maximum)}%`;
+            column.element.classList.toggle("tl-block-off", value === 0);
+            column.element.setAttribute("aria-valuenow", String(value));
+            column.element.setAttribute("aria-valuemax", String(maximum));
+            column.element.setAttribute("aria-valuetext", value === 0 ? "0, not trained" : String(value));
+        }
+    }
+
+    build(names) {
+        this.columns.clear();
+        fill(this.element, SIDES.map(([side, title]) => {
+            const own = names.filter((name) => name.replace(/\d+$/, "") === side);
+            return own.length ? h("div", {class: "tl-block-side"},
+                h("div", {class: "tl-block-columns"}, own.map((name) => this.column(name, side))),
+                h("span", {class: "tl-block-title"}, title)) : null;
+        }));
+    }
+
+    column(name, side) {
+        const value = h("span", {class: "tl-block-value"}, "0");
+        const bar = h("div", {class: "tl-block-fill"});
+        const element = h("div", {class: "tl-block", role: "slider", tabindex: "0", "aria-orientation": "vertical",
+            "aria-label": side === "BASE" ? "BASE, the text encoder" : name, "aria-valuemin": "0",
+            title: name, data: {block: name}}, value, h("div", {class: "tl-block-track"}, bar),
+        h("span", {class: "tl-block-name"}, name.replace(/^(IN|OUT|M|BASE)/, "") || "TE"));
+        this.columns.set(name, {element, value, fill: bar});
+        return element;
+    }
+
+    press(event) {
+        const column = event.target.closest(".tl-block");
+        if (event.button !== 0 || !column) return;
+        event.preventDefault();
+        column.focus({preventScroll: true});
+        this.element.setPointerCapture(event.pointerId);
+        this.draw(event);
+    }
+
+    draw(event) {
+        const at = (column) => column.element.getBoundingClientRect();
+        const found = [...this.columns].find(([, column]) => event.clientX >= at(column).left &&
+            event.clientX < at(column).right && event.clientY > at(column).top - 24 &&
+            event.clientY < at(column).bottom + 24);
+        if (!found) return;
+        const track = found[1].fill.parentElement.getBoundingClientRect();
+        this.put(found[0], this.maximum * (track.bottom - event.clientY) / track.height);
+    }
+
+    key(event) {
+        const column = event.target.closest(".tl-block");
+        if (!column) return;
+        const names = [...this.columns.keys()], place = names.indexOf(column.dataset.block);
+        const value = Number(column.getAttribute("aria-valuenow"));
+        const to = {ArrowUp: value + this.step, ArrowDown: value - this.step, PageUp: value + 5 * this.step,
+            PageDown: value - 5 * this.step, Home: 0, Delete: 0, End: this.maximum}[event.key];
+        const next = {ArrowRight: names[place + 1], ArrowLeft: names[place - 1]}[event.key];
+        if (next) this.columns.get(next).element.focus();
+        else if (to !== undefined) this.put(column.dataset.block, to);
+        else return;
+        event.preventDefault();
+    }
+
+    put(name, value) {
+        const steps = Math.round(Math.min(this.maximum, Math.max(0, value)) / this.step);
+        this.changed(name, Number((steps * this.step).toFixed(3)));
+    }
+}
+
+/** @param {any} setting one of the settings that hold a number for each block @returns {any} a field */
+function blocksField(setting) {
+    const kind = KINDS[setting.key];
+    const base = field(setting);
+    const text = base.control;
+    const menu = h("select", {class: "tl-input tl-select", "aria-label": `${setting.label}: common lists`,
+        on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "All blocks alike"));
+    const note = h("p", {class: "tl-note"});
+    const bars = new Bars(setting.label, put);
+    const details = h("div", {class: "tl-block-editor", hidden: true}, bars.element, note,
+        base.element.querySelector(".tl-control"));
+    /** @type {any} */
+    let blocks = null;
+    let family = "sd1";
+    base.element.classList.add("tl-wide");
+    base.element.querySelector(".tl-field-head").after(h("div", {class: "tl-control tl-block-menu"}, menu),
+        details);
+    text.setAttribute("aria-label", `${setting.label} as text`);
+    text.placeholder = "17 or 26 numbers, for SDXL 12 or 20";
+
+    const names = () => {
+        const few = blocks.types_with_attention_only.includes(form.get("network.network_type"));
+        return blocks[family][few ? "short" : "full"];
     };
+    const all = (value) => Object.fromEntries(blocks.sd1.full.map((name) => [name, value]));
+    const current = () => read(String(form.get(setting.key) || ""), blocks);
+    const round = (value) => Math.round(value / kind.step) * kind.step;
 
-    /** Settings that change what the bars show. */
-    const DECIDES = ["network.network_type", "network.network_dim", "network.network_alpha", "network.network_weights"];
-
-    const number = (key, fallback) => {
-        const value = Number(form.get(key));
-        return form.get(key) !== null && Number.isFinite(value) ? value : fallback;
-    };
-
-    /** @type {Promise<any>|null} what /train-lora/blocks says: the names of blocks, and the common lists */
-    let asked = null;
-    const known = () => (asked = asked || TL.api("blocks", {quiet: true}).catch((error) => {
-        asked = null;
-        throw error;
-    }));
-
-    /** @param {string} text @param {any} blocks @returns {Record<string, number>|null} null where it is no list */
-    function read(text, blocks) {
-        const trimmed = text.trim();
-        if (trimmed in blocks.presets) return blocks.presets[trimmed];
-        const parts = trimmed.slice(trimmed.lastIndexOf(":") + 1).split(",").map((part) => part.trim());
-        const names = blocks.lists[parts.length];
-        if (!names || parts.some((part) => part === "" || !(Number(part) >= 0))) return null;
-        const none = Object.fromEntries(blocks.sd1.full.map((name) => [name, 0]));
-        return Object.assign(none, Object.fromEntries(names.map((name, index) => [name, Number(parts[index])])));
+    function choose(choice) {
+        if (choice === ALIKE) form.reset(setting.key);
+        else if (choice === OWN) form.set(setting.key, write(current() || all(kind.usual()), names(), blocks, {}));
+        else if (setting.key === "network.block_lr_weight") form.set(setting.key, choice);
+        else {
+            const scaled = Object.entries(blocks.presets[choice]).map(([name, factor]) =>
+                [name, factor ? Math.max(kind.step, round(factor * kind.usual())) : 0]);
+            form.set(setting.key, write(Object.fromEntries(scaled), names(), blocks, kind));
+        }
+        if (choice === OWN) details.querySelector(".tl-block").focus();
     }
 
-    /** @returns {string} as short as it can be: a list's name, or the numbers of the blocks that are shown */
-    function write(values, names, blocks, kind) {
-        const same = ([, list]) => names.every((name) => list[name] === values[name]);
-        const preset = kind.least === 1 && kind.presets ? Object.entries(blocks.presets).find(same) : undefined;
-        return preset ? preset[0] : names.map((name) => String(Number(values[name].toFixed(3)))).join(",");
+    function put(name, value) {
+        const values = {...(current() || all(kind.usual())), [name]: value};
+        form.set(setting.key, write(values, names(), blocks, kind));
     }
 
-    /** Bars side by side, drawn over with the pointer. */
-    class Bars {
-        /** @param {string} label @param {(block: string, value: number) => void} changed */
-        constructor(label, changed) {
-            this.changed = changed;
-            this.maximum = 1;
-            this.step = 1;
-            /** @type {Map<string, any>} */
-            this.columns = new Map();
-            this.element = h("div", {class: "tl-blocks", role: "group", "aria-label": label, on: {
-                pointerdown: (event) => this.press(event),
-                pointermove: (event) => event.buttons & 1 && this.draw(event),
-                keydown: (event) => this.key(event)}});
-        }
-
-        show(values, names, maximum, step) {
-            Object.assign(this, {maximum, step});
-            if ([...this.columns.keys()].join() !== names.join()) this.build(names);
-            for (const [name, column] of this.columns) {
-                const value = values[name];
-                setText(column.value, String(Number(value.toFixed(2))));
-                column.fill.style.height = `${100 * Math.min(1, value / maximum)}%`;
-                column.element.classList.toggle("tl-block-off", value === 0);
-                column.element.setAttribute("aria-valuenow", String(value));
-                column.element.setAttribute("aria-valuemax", String(maximum));
-                column.element.setAttribute("aria-valuetext", value === 0 ? "0, not trained" : String(value));
-            }
-        }
-
-        build(names) {
-            this.columns.clear();
-            fill(this.element, SIDES.map(([side, title]) => {
-                const own = names.filter((name) => name.replace(/\d+$/, "") === side);
-                return own.length ? h("div", {class: "tl-block-side"},
-                    h("div", {class: "tl-block-columns"}, own.map((name) => this.column(name, side))),
-                    h("span", {class: "tl-block-title"}, title)) : null;
-            }));
-        }
-
-        column(name, side) {
-            const value = h("span", {class: "tl-block-value"}, "0");
-            const bar = h("div", {class: "tl-block-fill"});
-            const element = h("div", {class: "tl-block", role: "slider", tabindex: "0", "aria-orientation": "vertical",
-                "aria-label": side === "BASE" ? "BASE, the text encoder" : name, "aria-valuemin": "0",
-                title: name, data: {block: name}}, value, h("div", {class: "tl-block-track"}, bar),
-            h("span", {class: "tl-block-name"}, name.replace(/^(IN|OUT|M|BASE)/, "") || "TE"));
-            this.columns.set(name, {element, value, fill: bar});
-            return element;
-        }
-
-        press(event) {
-            const column = event.target.closest(".tl-block");
-            if (event.button !== 0 || !column) return;
-            event.preventDefault();
-            column.focus({preventScroll: true});
-            this.element.setPointerCapture(event.pointerId);
-            this.draw(event);
-        }
-
-        draw(event) {
-            const at = (column) => column.element.getBoundingClientRect();
-            const found = [...this.columns].find(([, column]) => event.clientX >= at(column).left &&
-                event.clientX < at(column).right && event.clientY > at(column).top - 24 &&
-                event.clientY < at(column).bottom + 24);
-            if (!found) return;
-            const track = found[1].fill.parentElement.getBoundingClientRect();
-            this.put(found[0], this.maximum * (track.bottom - event.clientY) / track.height);
-        }
-
-        key(event) {
-            const column = event.target.closest(".tl-block");
-            if (!column) return;
-            const names = [...this.columns.keys()], place = names.indexOf(column.dataset.block);
-            const value = Number(column.getAttribute("aria-valuenow"));
-            const to = {ArrowUp: value + this.step, ArrowDown: value - this.step, PageUp: value + 5 * this.step,
-                PageDown: value - 5 * this.step, Home: 0, Delete: 0, End: this.maximum}[event.key];
-            const next = {ArrowRight: names[place + 1], ArrowLeft: names[place - 1]}[event.key];
-            if (next) this.columns.get(next).element.focus();
-            else if (to !== undefined) this.put(column.dataset.block, to);
-            else return;
-            event.preventDefault();
-        }
-
-        put(name, value) {
-            const steps = Math.round(Math.min(this.maximum, Math.max(0, value)) / this.step);
-            this.changed(name, Number((steps * this.step).toFixed(3)));
-        }
+    function refresh() {
+        base.refresh();
+        if (!blocks) return;
+        const given = String(form.get(setting.key) || "");
+        const values = given ? current() : null;
+        details.hidden = !given;
+        bars.element.hidden = note.hidden = !values;
+        menu.value = !given ? ALIKE : given.trim() in blocks.presets ? given.trim() : OWN;
+        if (!values) return;
+        const kept = form.get("network.network_weights") ? "stays as it is in the LoRA that training goes on from" :
+            "is neither trained nor saved";
+        setText(note, `A block at 0 ${kept}. Draw over the bars, or use the arrow keys.`);
+        const highest = Math.max(kind.least, kind.usual(), ...names().map((name) => values[name]));
+        bars.show(values, names(), highest, kind.step);
     }
 
-    /** @param {any} setting one of the settings that hold a number for each block @returns {any} a field */
-    function blocksField(setting) {
-        const kind = KINDS[setting.key];
-        const base = TL.field(setting);
-        const text = base.control;
-        const menu = h("select", {class: "tl-input tl-select", "aria-label": `${setting.label}: common lists`,
-            on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "All blocks alike"));
-        const note = h("p", {class: "tl-note"});
-        const bars = new Bars(setting.label, put);
-        const details = h("div", {class: "tl-block-editor", hidden: true}, bars.element, note,
-            base.element.querySelector(".tl-control"));
-        /** @type {any} */
-        let blocks = null;
-        let family = "sd1";
-        base.element.classList.add("tl-wide");
-        base.element.querySelector(".tl-field-head").after(h("div", {class: "tl-control tl-block-menu"}, menu),
-            details);
-        text.setAttribute("aria-label", `${setting.label} as text`);
-        text.placeholder = "17 or 26 numbers, for SDXL 12 or 20";
+    known().then((answer) => {
+        blocks = answer;
+        const lists = kind.presets ? Object.keys(blocks.presets) : [];
+        menu.append(...lists.map((name) => h("option", {value: name}, name)),
+            h("option", {value: OWN}, "Numbers of your own"));
+        refresh();
+    }).catch(() => {
+        details.hidden = false;  // the text box works without the menu
+        menu.parentElement.hidden = bars.element.hidden = note.hidden = true;
+    });
+    on("plan", (plan) => {
+        if (!plan.blocks || plan.blocks === family) return;
+        family = plan.blocks;
+        refresh();
+    });
+    on("setting", ({keys}) => {
+        if (keys.some((key) => DECIDES.includes(key))) refresh();
+    });
+    return {...base, control: menu, refresh};
+}
 
-        const names = () => {
-            const few = blocks.types_with_attention_only.includes(form.get("network.network_type"));
-            return blocks[family][few ? "short" : "full"];
-        };
-        const all = (value) => Object.fromEntries(blocks.sd1.full.map((name) => [name, value]));
-        const current = () => read(String(form.get(setting.key) || ""), blocks);
-        const round = (value) => Math.round(value / kind.step) * kind.step;
-
-        function choose(choice) {
-            if (choice === ALIKE) form.reset(setting.key);
-            else if (choice === OWN) form.set(setting.key, write(current() || all(kind.usual()), names(), blocks, {}));
-            else if (setting.key === "network.block_lr_weight") form.set(setting.key, choice);
-            else {
-                const scaled = Object.entries(blocks.presets[choice]).map(([name, factor]) =>
-                    [name, factor ? Math.max(kind.step, round(factor * kind.usual())) : 0]);
-                form.set(setting.key, write(Object.fromEntries(scaled), names(), blocks, kind));
-            }
-            if (choice === OWN) details.querySelector(".tl-block").focus();
-        }
-
-        function put(name, value) {
-            const values = {...(current() || all(kind.usual())), [name]: value};
-            form.set(setting.key, write(values, names(), blocks, kind));
-        }
-
-        function refresh() {
-            base.refresh();
-            if (!blocks) return;
-            const given = String(form.get(setting.key) || "");
-            const values = given ? current() : null;
-            details.hidden = !given;
-            bars.element.hidden = note.hidden = !values;
-            menu.value = !given ? ALIKE : given.trim() in blocks.presets ? given.trim() : OWN;
-            if (!values) return;
-            const kept = form.get("network.network_weights") ? "stays as it is in the LoRA that training goes on from" :
-                "is neither trained nor saved";
-            setText(note, `A block at 0 ${kept}. Draw over the bars, or use the arrow keys.`);
-            const highest = Math.max(kind.least, kind.usual(), ...names().map((name) => values[name]));
-            bars.show(values, names(), highest, kind.step);
-        }
-
-        known().then((answer) => {
-            blocks = answer;
-            const lists = kind.presets ? Object.keys(blocks.presets) : [];
-            menu.append(...lists.map((name) => h("option", {value: name}, name)),
-                h("option", {value: OWN}, "Numbers of your own"));
-            refresh();
-        }).catch(() => {
-            details.hidden = false;  // the text box works without the menu
-            menu.parentElement.hidden = bars.element.hidden = note.hidden = true;
-        });
-        TL.on("plan", (plan) => {
-            if (!plan.blocks || plan.blocks === family) return;
-            family = plan.blocks;
-            refresh();
-        });
-        TL.on("setting", ({keys}) => {
-            if (keys.some((key) => DECIDES.includes(key))) refresh();
-        });
-        return {...base, control: menu, refresh};
-    }
-
-    TL.fieldMakers = {...TL.fieldMakers,
-        ...Object.fromEntries(Object.keys(KINDS).map((key) => [key, blocksField]))};
-})();
+Object.assign(fieldMakers, {...Object.fromEntries(Object.keys(KINDS).map((key) => [key, blocksField]))});

@@ -1,76 +1,73 @@
 /** The folders of a dataset, each with what it may have of its own: repeats, kept tags, mirroring. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, form, format} = TL;
-    const KEY = "dataset.concept_settings";
+import {h} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {form} from "./form.js";
 
-    /** @returns {Map<string, Record<string, string>>} the settings of each folder, as the job's lines have them */
-    function read() {
-        const folders = new Map();
-        for (const text of form.get(KEY) || []) {
-            const colon = text.lastIndexOf(":");
-            const pairs = text.slice(colon + 1).split(/[\s,]+/).filter(Boolean).map((part) => part.split("="));
-            folders.set(text.slice(0, colon).trim(), Object.fromEntries(pairs));
+const KEY = "dataset.concept_settings";
+
+/** @returns {Map<string, Record<string, string>>} the settings of each folder, as the job's lines have them */
+function read() {
+    const folders = new Map();
+    for (const text of form.get(KEY) || []) {
+        const colon = text.lastIndexOf(":");
+        const pairs = text.slice(colon + 1).split(/[\s,]+/).filter(Boolean).map((part) => part.split("="));
+        folders.set(text.slice(0, colon).trim(), Object.fromEntries(pairs));
+    }
+    return folders;
+}
+
+function write(folder, name, value) {
+    const folders = read();
+    const own = {...folders.get(folder), [name]: value};
+    if (value === "") delete own[name];
+    folders.set(folder, own);
+    form.set(KEY, [...folders].filter(([, values]) => Object.keys(values).length).map(([place, values]) =>
+        `${place}: ${Object.entries(values).map((pair) => pair.join("=")).join(" ")}`));
+}
+
+/** @param {{name: string, folder: string, repeats: number, pictures: number}[]} concepts @returns {HTMLElement|null} */
+export function conceptTable(concepts) {
+    if (concepts.length < 2) return null;
+    const own = read();
+    const titles = ["Folder", "Pictures", "Repeats", "Kept tags", "Mirrored", "Seen in an epoch"];
+    return h("div", {class: "tl-table-scroll"}, h("table", {class: "tl-table tl-concepts"},
+        h("thead", {}, h("tr", {}, titles.map((title) => h("th", {scope: "col"}, title)))),
+        h("tbody", {}, concepts.map((concept) => row(concept, own.get(concept.folder) || {})))),
+    h("p", {class: "tl-note"}, "What is left empty is as the folder's name and the settings below say."));
+}
+
+function row({name, folder, repeats, pictures}, own) {
+    const named = Number((folder.match(/^(\d+)_/) || [])[1]) || form.get("dataset.dataset_repeats");
+    const title = name || folder;
+    return h("tr", {}, h("td", {title: folder}, title), h("td", {}, format.number(pictures)),
+        h("td", {}, box(folder, "dataset_repeats", own, named, `Repeats of ${title}`)),
+        h("td", {}, box(folder, "keep_tokens", own, form.get("dataset.keep_tokens"), `Tags kept in front of ${title}`)),
+        h("td", {}, mirror(folder, own, title)), h("td", {}, format.number(pictures * repeats)));
+}
+
+function box(folder, name, own, usual, label) {
+    return h("input", {type: "text", inputmode: "numeric", class: "tl-input tl-tiny-input", value: own[name] || "",
+        placeholder: String(usual), "aria-label": label, data: {concept: folder, name}, autocomplete: "off",
+        on: {change: (event) => write(folder, name, event.target.value.replace(/[\s,:=]+/g, ""))}});
+}
+
+function mirror(folder, own, title) {
+    const usual = form.get("dataset.flip_aug") ? "as all (yes)" : "as all (no)";
+    return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Mirror pictures of ${title}`,
+        data: {concept: folder, name: "flip_aug"}, value: own.flip_aug || "",
+        on: {change: (event) => write(folder, "flip_aug", event.target.value)}},
+    [["", usual], ["true", "yes"], ["false", "no"]].map(([value, text]) => h("option", {value}, text)));
+}
+
+/** @param {HTMLElement} place that is drawn anew @returns {() => void} puts the focus back where it was in the table */
+export function conceptFocus(place) {
+    const {concept, name} = place.contains(document.activeElement) && document.activeElement instanceof HTMLElement ?
+        document.activeElement.dataset : {concept: "", name: ""};
+    return () => {
+        if (!concept) return;
+        for (const element of place.querySelectorAll("[data-concept]")) {
+            if (element.dataset.concept === concept && element.dataset.name === name) element.focus({preventScroll: true});
         }
-        return folders;
-    }
-
-    function write(folder, name, value) {
-        const folders = read();
-        const own = {...folders.get(folder), [name]: value};
-        if (value === "") delete own[name];
-        folders.set(folder, own);
-        form.set(KEY, [...folders].filter(([, values]) => Object.keys(values).length).map(([place, values]) =>
-            `${place}: ${Object.entries(values).map((pair) => pair.join("=")).join(" ")}`));
-    }
-
-    /** @param {{name: string, folder: string, repeats: number, pictures: number}[]} concepts @returns {HTMLElement|null} */
-    function conceptTable(concepts) {
-        if (concepts.length < 2) return null;
-        const own = read();
-        const titles = ["Folder", "Pictures", "Repeats", "Kept tags", "Mirrored", "Seen in an epoch"];
-        return h("div", {class: "tl-table-scroll"}, h("table", {class: "tl-table tl-concepts"},
-            h("thead", {}, h("tr", {}, titles.map((title) => h("th", {scope: "col"}, title)))),
-            h("tbody", {}, concepts.map((concept) => row(concept, own.get(concept.folder) || {})))),
-        h("p", {class: "tl-note"}, "What is left empty is as the folder's name and the settings below say."));
-    }
-
-    function row({name, folder, repeats, pictures}, own) {
-        const named = Number((folder.match(/^(\d+)_/) || [])[1]) || form.get("dataset.dataset_repeats");
-        const title = name || folder;
-        return h("tr", {}, h("td", {title: folder}, title), h("td", {}, format.number(pictures)),
-            h("td", {}, box(folder, "dataset_repeats", own, named, `Repeats of ${title}`)),
-            h("td", {}, box(folder, "keep_tokens", own, form.get("dataset.keep_tokens"), `Tags kept in front of ${title}`)),
-            h("td", {}, mirror(folder, own, title)), h("td", {}, format.number(pictures * repeats)));
-    }
-
-    function box(folder, name, own, usual, label) {
-        return h("input", {type: "text", inputmode: "numeric", class: "tl-input tl-tiny-input", value: own[name] || "",
-            placeholder: String(usual), "aria-label": label, data: {concept: folder, name}, autocomplete: "off",
-            on: {change: (event) => write(folder, name, event.target.value.replace(/[\s,:=]+/g, ""))}});
-    }
-
-    function mirror(folder, own, title) {
-        const usual = form.get("dataset.flip_aug") ? "as all (yes)" : "as all (no)";
-        return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Mirror pictures of ${title}`,
-            data: {concept: folder, name: "flip_aug"}, value: own.flip_aug || "",
-            on: {change: (event) => write(folder, "flip_aug", event.target.value)}},
-        [["", usual], ["true", "yes"], ["false", "no"]].map(([value, text]) => h("option", {value}, text)));
-    }
-
-    /** @param {HTMLElement} place that is drawn anew @returns {() => void} puts the focus back where it was in the table */
-    function conceptFocus(place) {
-        const {concept, name} = place.contains(document.activeElement) && document.activeElement instanceof HTMLElement ?
-            document.activeElement.dataset : {concept: "", name: ""};
-        return () => {
-            if (!concept) return;
-            for (const element of place.querySelectorAll("[data-concept]")) {
-                if (element.dataset.concept === concept && element.dataset.name === name) element.focus({preventScroll: true});
-            }
-        };
-    }
-
-    Object.assign(TL, {conceptTable, conceptFocus});
-})();
+    };
+}

@@ -1,190 +1,191 @@
 /** The card "Pictures": a folder, and what was found in it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, svg, fill, setText, form, format} = TL;
-    const FOLDER = "dataset.train_data_dir";
-    const FEW = 12;
+import {api, emit, fill, h, later, on, setText, store, svg} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {lightbox} from "../core/lightbox.js";
+import {button, card, emptyState, findings, fold, icon} from "../core/parts.js";
+import {conceptFocus, conceptTable} from "./concepts.js";
+import {familyDefaults} from "./family.js";
+import {form} from "./form.js";
 
-    /** What the last look found: the answer of /train-lora/dataset/look, null before the first. */
-    TL.dataset = null;
+const FOLDER = "dataset.train_data_dir";
+const FEW = 12;
 
-    class DatasetCard {
-        constructor() {
-            /** @type {AbortController|null} */
-            this.asking = null;
-            this.showAll = false;
-            this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
-                autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
-                list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
-                on: {input: () => form.set(FOLDER, this.input.value.trim()),
-                    keydown: (event) => event.key === "Enter" && !event.ctrlKey && this.look(true)}});
-            this.recent = h("datalist", {id: "tl_dataset_folders"});
-            this.start = TL.button("Look", {id: "tl_dataset_look", click: () => this.look(true)});
-            this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
-            this.found = h("div", {class: "tl-found"});
-            this.element = TL.card("Pictures", {step: 1, id: "tl_dataset"},
-                h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
-                    "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found);
-            this.lookSoon = TL.later(() => this.look(false), 500);
-            TL.on("setting", ({keys}) => this.followForm(keys));
-            TL.on("look", () => this.look(false));
-            this.showRecent();
-            this.show(null);
-        }
+/** What the last look found: the answer of /train-lora/dataset/look, null before the first. */
+export let dataset = null;
 
-        followForm(keys) {
-            if (keys.includes(FOLDER)) {
-                if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.get(FOLDER) || "";
-                if (keys.length > 1) this.lookSoon();
-            } else if (TL.dataset && keys.some(changesWhatIsFound)) this.lookSoon();
-        }
+export class DatasetCard {
+    constructor() {
+        /** @type {AbortController|null} */
+        this.asking = null;
+        this.showAll = false;
+        this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
+            autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
+            list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
+            on: {input: () => form.set(FOLDER, this.input.value.trim()),
+                keydown: (event) => event.key === "Enter" && !event.ctrlKey && this.look(true)}});
+        this.recent = h("datalist", {id: "tl_dataset_folders"});
+        this.start = button("Look", {id: "tl_dataset_look", click: () => this.look(true)});
+        this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
+        this.found = h("div", {class: "tl-found"});
+        this.element = card("Pictures", {step: 1, id: "tl_dataset"},
+            h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
+                "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found);
+        this.lookSoon = later(() => this.look(false), 500);
+        on("setting", ({keys}) => this.followForm(keys));
+        on("look", () => this.look(false));
+        this.showRecent();
+        this.show(null);
+    }
 
-        showRecent() {
-            fill(this.recent, TL.store.get("folders", []).map((folder) => h("option", {value: folder})));
-        }
+    followForm(keys) {
+        if (keys.includes(FOLDER)) {
+            if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.get(FOLDER) || "";
+            if (keys.length > 1) this.lookSoon();
+        } else if (dataset && keys.some(changesWhatIsFound)) this.lookSoon();
+    }
 
-        /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
-        async look(asked) {
-            const folder = this.input.value.trim();
-            setText(this.problem, "");
-            if (!folder) {
-                if (asked) setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
-                this.take(null);
-                return;
-            }
-            if (this.asking) this.asking.abort();
-            this.asking = new AbortController();
-            this.setBusy(true, asked);
-            try {
-                const body = {folder, settings: {...TL.familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
-                const answer = await TL.api("dataset/look", {body, quiet: true, signal: this.asking.signal});
-                if (asked) this.remember(folder);
-                this.take(answer);
-            } catch (error) {
-                if (error.name === "AbortError") return;
-                this.fail(error, asked);
-            }
-            this.setBusy(false, asked);
-        }
+    showRecent() {
+        fill(this.recent, store.get("folders", []).map((folder) => h("option", {value: folder})));
+    }
 
-        fail(error, asked) {
-            const problems = error.problems || [];
-            if (!asked && problems.some(aboutOther)) return;
-            setText(this.problem, [error.message, ...problems].filter(once).map(form.inWords).join(" "));
+    /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
+    async look(asked) {
+        const folder = this.input.value.trim();
+        setText(this.problem, "");
+        if (!folder) {
+            if (asked) setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
             this.take(null);
+            return;
         }
-
-        setBusy(busy, asked) {
-            this.found.classList.toggle("tl-dim", busy);
-            this.start.disabled = busy && asked;
+        if (this.asking) this.asking.abort();
+        this.asking = new AbortController();
+        this.setBusy(true, asked);
+        try {
+            const body = {folder, settings: {...familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
+            const answer = await api("dataset/look", {body, quiet: true, signal: this.asking.signal});
+            if (asked) this.remember(folder);
+            this.take(answer);
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            this.fail(error, asked);
         }
+        this.setBusy(false, asked);
+    }
 
-        take(answer) {
-            TL.dataset = answer;
+    fail(error, asked) {
+        const problems = error.problems || [];
+        if (!asked && problems.some(aboutOther)) return;
+        setText(this.problem, [error.message, ...problems].filter(once).map(form.inWords).join(" "));
+        this.take(null);
+    }
+
+    setBusy(busy, asked) {
+        this.found.classList.toggle("tl-dim", busy);
+        this.start.disabled = busy && asked;
+    }
+
+    take(answer) {
+        dataset = answer;
+        this.show(answer);
+        emit("dataset", answer);
+    }
+
+    remember(folder) {
+        const folders = store.get("folders", []).filter((other) => other !== folder);
+        store.set("folders", [folder, ...folders].slice(0, 8));
+        this.showRecent();
+        emit("folder", folder);
+    }
+
+    show(answer) {
+        if (!answer) {
+            fill(this.found, this.input.value.trim() ? null : emptyFolder());
+            return;
+        }
+        const held = conceptFocus(this.found);
+        const turn = () => {
+            this.showAll = !this.showAll;
             this.show(answer);
-            TL.emit("dataset", answer);
-        }
-
-        remember(folder) {
-            const folders = TL.store.get("folders", []).filter((other) => other !== folder);
-            TL.store.set("folders", [folder, ...folders].slice(0, 8));
-            this.showRecent();
-            TL.emit("folder", folder);
-        }
-
-        show(answer) {
-            if (!answer) {
-                fill(this.found, this.input.value.trim() ? null : emptyFolder());
-                return;
-            }
-            const held = TL.conceptFocus(this.found);
-            const turn = () => {
-                this.showAll = !this.showAll;
-                this.show(answer);
-            };
-            fill(this.found, summary(answer), thumbnails(answer, this.showAll, turn), TL.findings(answer.problems),
-                leftOut(answer.left_out), shapes(answer.buckets), TL.conceptTable(answer.concepts));
-            held();
-        }
+        };
+        fill(this.found, summary(answer), thumbnails(answer, this.showAll, turn), findings(answer.problems),
+            leftOut(answer.left_out), shapes(answer.buckets), conceptTable(answer.concepts));
+        held();
     }
+}
 
-    const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
+const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
 
-    /** A setting that cannot be used is told at its own field. */
-    const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
+/** A setting that cannot be used is told at its own field. */
+const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
 
-    const once = (text, index, all) => all.indexOf(text) === index;
+const once = (text, index, all) => all.indexOf(text) === index;
 
-    function emptyFolder() {
-        return TL.emptyState("Where are your pictures?", "Give the folder that holds them. 15 to 100 good pictures " +
-            "are plenty for a character. A caption stands in a .txt file of the same name.");
-    }
+function emptyFolder() {
+    return emptyState("Where are your pictures?", "Give the folder that holds them. 15 to 100 good pictures " +
+        "are plenty for a character. A caption stands in a .txt file of the same name.");
+}
 
-    function summary(answer) {
-        const {pictures, captions} = answer;
-        const shapes = answer.buckets.length;
-        const stats = [
-            stat(format.number(pictures), pictures === 1 ? "picture" : "pictures"),
-            stat(captions === pictures && pictures ? "all" : format.number(captions),
-                captions === 1 && pictures !== 1 ? "has a caption" : "have captions"),
-            stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
-        ];
-        if (answer.left_out.length) stats.push(stat(format.number(answer.left_out.length), "left out"));
-        return h("div", {class: "tl-stats", role: "status"}, stats);
-    }
+function summary(answer) {
+    const {pictures, captions} = answer;
+    const shapes = answer.buckets.length;
+    const stats = [
+        stat(format.number(pictures), pictures === 1 ? "picture" : "pictures"),
+        stat(captions === pictures && pictures ? "all" : format.number(captions),
+            captions === 1 && pictures !== 1 ? "has a caption" : "have captions"),
+        stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
+    ];
+    if (answer.left_out.length) stats.push(stat(format.number(answer.left_out.length), "left out"));
+    return h("div", {class: "tl-stats", role: "status"}, stats);
+}
 
-    function stat(value, label) {
-        return h("div", {class: "tl-stat"}, h("span", {class: "tl-stat-value"}, value),
-            h("span", {class: "tl-stat-label"}, label));
-    }
+function stat(value, label) {
+    return h("div", {class: "tl-stat"}, h("span", {class: "tl-stat-value"}, value),
+        h("span", {class: "tl-stat-label"}, label));
+}
 
-    function thumbnails(answer, showAll, toggle) {
-        const all = answer.thumbnails;
-        if (!all.length) return null;
-        const items = all.map((thumbnail) => ({src: thumbnail.url, title: format.fileName(thumbnail.path),
-            text: thumbnail.caption || "no caption"}));
-        const grid = h("div", {class: "tl-thumbs"}, (showAll ? all : all.slice(0, FEW)).map((thumbnail, index) =>
-            h("button", {type: "button", class: "tl-thumb", title: thumbnail.caption || thumbnail.path,
-                "aria-label": `Enlarge ${format.fileName(thumbnail.path)}`,
-                on: {click: (event) => TL.lightbox(items.map((item) => ({...item, src: bigger(item.src)})), index,
-                    {opener: event.currentTarget})}},
-            h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async",
-                on: {error: (event) => event.target.replaceWith(TL.icon("warning"))}}))));
-        const more = all.length > FEW ? TL.button(showAll ? "Show fewer" : `Show ${all.length < answer.pictures ?
-            `the first ${all.length}` : `all ${all.length}`}`, {kind: "quiet", small: true, click: toggle}) : null;
-        return h("div", {}, grid, more);
-    }
+function thumbnails(answer, showAll, toggle) {
+    const all = answer.thumbnails;
+    if (!all.length) return null;
+    const items = all.map((thumbnail) => ({src: thumbnail.url, title: format.fileName(thumbnail.path),
+        text: thumbnail.caption || "no caption"}));
+    const grid = h("div", {class: "tl-thumbs"}, (showAll ? all : all.slice(0, FEW)).map((thumbnail, index) =>
+        h("button", {type: "button", class: "tl-thumb", title: thumbnail.caption || thumbnail.path,
+            "aria-label": `Enlarge ${format.fileName(thumbnail.path)}`,
+            on: {click: (event) => lightbox(items.map((item) => ({...item, src: bigger(item.src)})), index,
+                {opener: event.currentTarget})}},
+        h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async",
+            on: {error: (event) => event.target.replaceWith(icon("warning"))}}))));
+    const more = all.length > FEW ? button(showAll ? "Show fewer" : `Show ${all.length < answer.pictures ?
+        `the first ${all.length}` : `all ${all.length}`}`, {kind: "quiet", small: true, click: toggle}) : null;
+    return h("div", {}, grid, more);
+}
 
-    const bigger = (src) => src.replace(/([?&]size=)\d+/, "$11024");
+const bigger = (src) => src.replace(/([?&]size=)\d+/, "$11024");
 
-    function shapes(buckets) {
-        if (!buckets.length) return null;
-        const most = Math.max(...buckets.map((bucket) => bucket.count));
-        const longest = Math.max(...buckets.flatMap((bucket) => [bucket.width, bucket.height]));
-        return h("figure", {class: "tl-shapes"},
-            h("figcaption", {class: "tl-subtitle"}, "Shapes that will be trained"),
-            h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
-    }
+function shapes(buckets) {
+    if (!buckets.length) return null;
+    const most = Math.max(...buckets.map((bucket) => bucket.count));
+    const longest = Math.max(...buckets.flatMap((bucket) => [bucket.width, bucket.height]));
+    return h("figure", {class: "tl-shapes"},
+        h("figcaption", {class: "tl-subtitle"}, "Shapes that will be trained"),
+        h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
+}
 
-    function shape({width, height, count}, most, longest) {
-        const side = 36 / longest;
-        const bar = Math.max(3, 48 * count / most);
-        return h("div", {class: "tl-shape", title: `${format.plural(count, "picture")} of ${width} × ${height}`},
-            h("span", {class: "tl-shape-count"}, format.number(count)),
-            svg("svg", {viewBox: "0 0 48 92", width: 48, height: 92, "aria-hidden": "true"},
-                svg("rect", {class: "tl-shape-bar", x: 14, y: 48 - bar, width: 20, height: bar, rx: 2}),
-                svg("rect", {class: "tl-shape-outline", x: 24 - width * side / 2, y: 73 - height * side / 2,
-                    width: width * side, height: height * side, rx: 2})),
-            h("span", {class: "tl-shape-size"}, `${width}×${height}`));
-    }
+function shape({width, height, count}, most, longest) {
+    const side = 36 / longest;
+    const bar = Math.max(3, 48 * count / most);
+    return h("div", {class: "tl-shape", title: `${format.plural(count, "picture")} of ${width} × ${height}`},
+        h("span", {class: "tl-shape-count"}, format.number(count)),
+        svg("svg", {viewBox: "0 0 48 92", width: 48, height: 92, "aria-hidden": "true"},
+            svg("rect", {class: "tl-shape-bar", x: 14, y: 48 - bar, width: 20, height: bar, rx: 2}),
+            svg("rect", {class: "tl-shape-outline", x: 24 - width * side / 2, y: 73 - height * side / 2,
+                width: width * side, height: height * side, rx: 2})),
+        h("span", {class: "tl-shape-size"}, `${width}×${height}`));
+}
 
-    function leftOut(files) {
-        if (!files.length) return null;
-        return TL.fold(`${format.plural(files.length, "file")} left out`,
-            h("ul", {class: "tl-paths"}, files.map((file) => h("li", {}, h("b", {}, file.path), " ", file.reason))));
-    }
-
-    TL.DatasetCard = DatasetCard;
-})();
+function leftOut(files) {
+    if (!files.length) return null;
+    return fold(`${format.plural(files.length, "file")} left out`,
+        h("ul", {class: "tl-paths"}, files.map((file) => h("li", {}, h("b", {}, file.path), " ", file.reason))));
+}

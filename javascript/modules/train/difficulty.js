@@ -1,79 +1,79 @@
 /** How hard something is to learn: which rank, network and length it takes, put into the form at one choice. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, form, format} = TL;
+import {api, fill, h, on, setText, store, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button} from "../core/parts.js";
+import {dataset} from "./dataset.js";
+import {familyQuery} from "./family.js";
+import {form} from "./form.js";
+import {checkJob} from "./plan.js";
 
-    /** The letter that was chosen, empty for none; the plan is judged by it too. */
-    TL.difficulty = TL.store.get("difficulty", "");
+/** The letter that was chosen, empty for none; the plan is judged by it too. */
+export let difficulty = store.get("difficulty", "");
 
-    /** @returns {HTMLElement} fills itself when the server has answered */
-    function difficultyRow() {
-        const id = TL.uniqueId("difficulty");
-        const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
-        const words = h("span", {});
-        const vehicles = h("p", {class: "tl-note"});
-        const back = TL.button("Take it back", {small: true, click: () => {
-            form.restore(before);
-            select.value = "";
-            choose("");
-        }});
-        const note = h("div", {class: "tl-why", hidden: true, "aria-live": "polite"},
-            h("div", {class: "tl-why-head"}, h("p", {}, words), back));
-        const element = h("div", {class: "tl-difficulty", hidden: true},
-            h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, vehicles, note);
-        let list = [];
-        let male = "";
-        let before = {};
+/** @returns {HTMLElement} fills itself when the server has answered */
+export function difficultyRow() {
+    const id = uniqueId("difficulty");
+    const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
+    const words = h("span", {});
+    const vehicles = h("p", {class: "tl-note"});
+    const back = button("Take it back", {small: true, click: () => {
+        form.restore(before);
+        select.value = "";
+        choose("");
+    }});
+    const note = h("div", {class: "tl-why", hidden: true, "aria-live": "polite"},
+        h("div", {class: "tl-why-head"}, h("p", {}, words), back));
+    const element = h("div", {class: "tl-difficulty", hidden: true},
+        h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, vehicles, note);
+    let list = [];
+    let male = "";
+    let before = {};
 
-        async function ask() {
-            const looks = TL.dataset && TL.dataset.looks_per_epoch ? TL.dataset.looks_per_epoch : 0;
-            const answer = await TL.api(`difficulties?looks_per_epoch=${looks}${TL.familyQuery()}`, {quiet: true});
-            list = answer.difficulties;
-            male = answer.male_characters;
-            setText(vehicles, answer.vehicles);
-            fill(select, h("option", {value: ""}, "Not sure: leave the settings alone"), list.map((one) =>
-                h("option", {value: one.letter}, `${one.letter}: ${one.description}`)));
-            select.value = TL.difficulty;
-            element.hidden = false;
+    async function ask() {
+        const looks = dataset && dataset.looks_per_epoch ? dataset.looks_per_epoch : 0;
+        const answer = await api(`difficulties?looks_per_epoch=${looks}${familyQuery()}`, {quiet: true});
+        list = answer.difficulties;
+        male = answer.male_characters;
+        setText(vehicles, answer.vehicles);
+        fill(select, h("option", {value: ""}, "Not sure: leave the settings alone"), list.map((one) =>
+            h("option", {value: one.letter}, `${one.letter}: ${one.description}`)));
+        select.value = difficulty;
+        element.hidden = false;
+    }
+
+    function choose(letter) {
+        difficulty = letter;
+        store.set("difficulty", letter || undefined);
+        const one = list.find((candidate) => candidate.letter === letter);
+        note.hidden = !one;
+        before = form.snapshot();
+        if (one) {
+            take(one);
+            setText(words, sentence(one, male));
         }
-
-        function choose(letter) {
-            TL.difficulty = letter;
-            TL.store.set("difficulty", letter || undefined);
-            const one = list.find((candidate) => candidate.letter === letter);
-            note.hidden = !one;
-            before = form.snapshot();
-            if (one) {
-                take(one);
-                setText(words, sentence(one, male));
-            }
-            TL.checkJob();
-        }
-
-        const hide = () => {
-            element.hidden = true;
-        };
-        for (const name of ["dataset", "family"]) TL.on(name, () => ask().catch(hide));
-        ask().catch(hide);
-        return element;
+        checkJob();
     }
 
-    function take(one) {
-        const dim = form.get("network.network_dim");
-        const share = dim > 0 ? form.get("network.network_alpha") / dim : 0.5;
-        const values = {...one.values, network: {network_dim: one.suggested_rank}};
-        if (share <= 1) values.network.network_alpha = Math.max(1, Math.round(share * one.suggested_rank));
-        form.take(values);
-    }
+    const hide = () => {
+        element.hidden = true;
+    };
+    for (const name of ["dataset", "family"]) on(name, () => ask().catch(hide));
+    ask().catch(hide);
+    return element;
+}
 
-    function sentence(one, male) {
-        const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
-        const set = `Network dim is ${one.suggested_rank} now, of ${ranks} that hold it.`;
-        const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} looks at pictures.`;
-        return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
-    }
+function take(one) {
+    const dim = form.get("network.network_dim");
+    const share = dim > 0 ? form.get("network.network_alpha") / dim : 0.5;
+    const values = {...one.values, network: {network_dim: one.suggested_rank}};
+    if (share <= 1) values.network.network_alpha = Math.max(1, Math.round(share * one.suggested_rank));
+    form.take(values);
+}
 
-    TL.difficultyRow = difficultyRow;
-})();
+function sentence(one, male) {
+    const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
+    const set = `Network dim is ${one.suggested_rank} now, of ${ranks} that hold it.`;
+    const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} looks at pictures.`;
+    return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
+}

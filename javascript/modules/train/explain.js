@@ -3,87 +3,86 @@
  * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there
  * is no other column, it lies above the field, and only while that has the focus.
  */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, form} = TL;
-    const WIDTH = 320;
-    const REST = 350;
+import {fill, h, later} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {icon} from "../core/parts.js";
+import {valueInWords} from "./fields.js";
+import {form} from "./form.js";
 
-    /**
-     * @param {HTMLElement} place the positioned element that the note lies in
-     * @param {HTMLElement} column with the fields
-     */
-    function explainFields(place, column) {
-        const text = h("div", {class: "tl-explain-text"});
-        const note = h("aside", {class: "tl-explain", "aria-hidden": "true", hidden: true}, text);
-        /** @type {HTMLElement|null} */
-        let focused = null;
-        let shown = null;
-        place.append(note);
+const WIDTH = 320;
+const REST = 350;
 
-        const fieldAt = (event) => event.target.closest(".tl-field");
-        const rightOf = (element) => element.getBoundingClientRect().right;
-        const roomBeside = () => rightOf(place) - rightOf(column) > WIDTH + 16;
+/**
+ * @param {HTMLElement} place the positioned element that the note lies in
+ * @param {HTMLElement} column with the fields
+ */
+export function explainFields(place, column) {
+    const text = h("div", {class: "tl-explain-text"});
+    const note = h("aside", {class: "tl-explain", "aria-hidden": "true", hidden: true}, text);
+    /** @type {HTMLElement|null} */
+    let focused = null;
+    let shown = null;
+    place.append(note);
 
-        function show(field) {
-            const setting = field && form.settings.get(field.dataset.key);
-            shown = setting ? field : null;
-            note.hidden = !shown;
-            if (!shown) return;
-            const advice = h("p", {class: "tl-explain-advice"}, TL.icon("bulb"), h("span", {}, setting.advice));
-            const names = setting.sd_scripts || setting.name;
-            fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
-                h("p", {}, setting.help), setting.advice ? advice : null,
-                h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {
-                    class: names.includes(" ") ? null : "tl-nowrap"}, `In sd-scripts: ${names}.`)));
-            move(field);
-        }
+    const fieldAt = (event) => event.target.closest(".tl-field");
+    const rightOf = (element) => element.getBoundingClientRect().right;
+    const roomBeside = () => rightOf(place) - rightOf(column) > WIDTH + 16;
 
-        function move(field) {
-            const outer = place.getBoundingClientRect();
-            const box = field.getBoundingClientRect();
-            const columnBox = column.getBoundingClientRect();
-            const beside = roomBeside();
-            const top = beside ? box.top : box.top - note.offsetHeight - 4;
-            const lowest = Math.min(outer.bottom, window.innerHeight - 104) - note.offsetHeight;
-            const above = Math.min(box.left - outer.left, outer.width - note.offsetWidth);
-            note.style.left = `${beside ? columnBox.right - outer.left + 12 : above}px`;
-            note.style.top = `${(beside ? Math.min(top, Math.max(lowest, 0)) : top) - outer.top}px`;
-        }
-
-        const pointed = TL.later((field) => show(field || focused), REST);
-        column.addEventListener("focusin", (event) => {
-            focused = fieldAt(event);
-            show(focused);
-        });
-        column.addEventListener("focusout", () => {
-            focused = null;
-            pointed(null);
-        });
-        column.addEventListener("mouseover", (event) => {
-            const field = fieldAt(event);
-            if (field !== shown && roomBeside()) pointed(field);
-        });
-        column.addEventListener("mouseleave", () => {
-            pointed(null);
-            show(null);
-        });
-        column.addEventListener("keydown", (event) => {
-            if (event.key === "Escape") show(null);
-        });
+    function show(field) {
+        const setting = field && form.settings.get(field.dataset.key);
+        shown = setting ? field : null;
+        note.hidden = !shown;
+        if (!shown) return;
+        const advice = h("p", {class: "tl-explain-advice"}, icon("bulb"), h("span", {}, setting.advice));
+        const names = setting.sd_scripts || setting.name;
+        fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
+            h("p", {}, setting.help), setting.advice ? advice : null,
+            h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {
+                class: names.includes(" ") ? null : "tl-nowrap"}, `In sd-scripts: ${names}.`)));
+        move(field);
     }
 
-    function facts(setting) {
-        const parts = [];
-        const usual = form.defaultOf(setting.key);
-        if (usual !== "") parts.push(`Usually ${TL.valueInWords(usual)}.`);
-        if (setting.minimum !== null && setting.maximum !== null) {
-            parts.push(`From ${setting.minimum} to ${TL.format.number(setting.maximum)}.`);
-        }
-        return parts.map((part) => `${part} `).join("");
+    function move(field) {
+        const outer = place.getBoundingClientRect();
+        const box = field.getBoundingClientRect();
+        const columnBox = column.getBoundingClientRect();
+        const beside = roomBeside();
+        const top = beside ? box.top : box.top - note.offsetHeight - 4;
+        const lowest = Math.min(outer.bottom, window.innerHeight - 104) - note.offsetHeight;
+        const above = Math.min(box.left - outer.left, outer.width - note.offsetWidth);
+        note.style.left = `${beside ? columnBox.right - outer.left + 12 : above}px`;
+        note.style.top = `${(beside ? Math.min(top, Math.max(lowest, 0)) : top) - outer.top}px`;
     }
 
-    TL.explainFields = explainFields;
-})();
+    const pointed = later((field) => show(field || focused), REST);
+    column.addEventListener("focusin", (event) => {
+        focused = fieldAt(event);
+        show(focused);
+    });
+    column.addEventListener("focusout", () => {
+        focused = null;
+        pointed(null);
+    });
+    column.addEventListener("mouseover", (event) => {
+        const field = fieldAt(event);
+        if (field !== shown && roomBeside()) pointed(field);
+    });
+    column.addEventListener("mouseleave", () => {
+        pointed(null);
+        show(null);
+    });
+    column.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") show(null);
+    });
+}
+
+function facts(setting) {
+    const parts = [];
+    const usual = form.defaultOf(setting.key);
+    if (usual !== "") parts.push(`Usually ${valueInWords(usual)}.`);
+    if (setting.minimum !== null && setting.maximum !== null) {
+        parts.push(`From ${setting.minimum} to ${format.number(setting.maximum)}.`);
+    }
+    return parts.map((part) => `${part} `).join("");
+}

@@ -1,168 +1,171 @@
 /** One control for one setting, made from what the schema says of it. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, setText, form} = TL;
+import {h, on, setText, uniqueId} from "../core/dom.js";
+import {button} from "../core/parts.js";
+import {family} from "./family.js";
+import {form} from "./form.js";
+import {notes} from "./plan.js";
 
-    /**
-     * @typedef {object} Field
-     * @property {string} key
-     * @property {HTMLElement} element
-     * @property {HTMLElement} control
-     * @property {() => void} refresh shows the form's value
-     * @property {(text: string) => void} problem a sentence under the control, empty for none
-     */
+/** Controls of their own, by the key of the setting.
+ * @type {Record<string, any>} */
+export const fieldMakers = {};
+/**
+ * @typedef {object} Field
+ * @property {string} key
+ * @property {HTMLElement} element
+ * @property {HTMLElement} control
+ * @property {() => void} refresh shows the form's value
+ * @property {(text: string) => void} problem a sentence under the control, empty for none
+ */
 
-    const isNumber = (setting) => setting.type === "int" || setting.type === "float";
-    const isList = (setting) => setting.type === "texts" || setting.type === "numbers";
+const isNumber = (setting) => setting.type === "int" || setting.type === "float";
+const isList = (setting) => setting.type === "texts" || setting.type === "numbers";
 
-    /** @param {any} setting @param {string} text @returns {any} what the text means; the server judges it */
-    function parse(setting, text) {
-        const trimmed = text.trim();
-        if (isList(setting)) {
-            const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-            return setting.type === "numbers" ? lines.map(numberOrText) : lines;
-        }
-        if (trimmed === "" && setting.optional) return null;
-        return isNumber(setting) ? numberOrText(trimmed) : text;
+/** @param {any} setting @param {string} text @returns {any} what the text means; the server judges it */
+function parse(setting, text) {
+    const trimmed = text.trim();
+    if (isList(setting)) {
+        const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+        return setting.type === "numbers" ? lines.map(numberOrText) : lines;
     }
+    if (trimmed === "" && setting.optional) return null;
+    return isNumber(setting) ? numberOrText(trimmed) : text;
+}
 
-    function numberOrText(text) {
-        const value = Number(text.replace(/^(-?\d*),(\d+)$/, "$1.$2"));
-        return text === "" || Number.isNaN(value) ? text : value;
+function numberOrText(text) {
+    const value = Number(text.replace(/^(-?\d*),(\d+)$/, "$1.$2"));
+    return text === "" || Number.isNaN(value) ? text : value;
+}
+
+/** @param {any} setting @param {any} value @returns {string} */
+function write(setting, value) {
+    if (value === null || value === undefined) return "";
+    return isList(setting) && Array.isArray(value) ? value.join("\n") : String(value);
+}
+
+/** @param {any} value @returns {string} the value in a sentence */
+function inWords(value) {
+    if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "empty";
+    if (value === true) return "on";
+    if (value === false) return "off";
+    return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+function stepByKey(event, setting) {
+    const direction = {ArrowUp: 1, ArrowDown: -1}[event.key];
+    if (!direction || setting.type !== "int") return;
+    const before = Number(event.target.value);
+    if (event.target.value.trim() === "" || !Number.isInteger(before)) return;
+    const minimum = setting.minimum === null ? -Infinity : setting.minimum;
+    const maximum = setting.maximum === null ? Infinity : setting.maximum;
+    const after = Math.min(maximum, Math.max(minimum, before + direction * (event.shiftKey ? 10 : 1)));
+    event.target.value = String(after);
+    event.target.dispatchEvent(new Event("input", {bubbles: true}));
+    event.preventDefault();
+}
+
+function select(setting, id) {
+    return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
+        on: {change: (event) => form.set(setting.key, event.target.value)}},
+    setting.choices.map((choice) => h("option", {value: choice}, choice)));
+}
+
+function toggle(setting, id) {
+    return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
+        on: {change: (event) => form.set(setting.key, event.target.checked)}});
+}
+
+function textBox(setting, id) {
+    const listener = {input: (event) => form.set(setting.key, parse(setting, event.target.value)),
+        keydown: (event) => stepByKey(event, setting)};
+    if (isList(setting)) {
+        return h("textarea", {id, class: "tl-input tl-textarea", rows: "3", spellcheck: "false", on: listener,
+            value: write(setting, form.get(setting.key)), placeholder: "One a line"});
     }
+    return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
+        inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
+        value: write(setting, form.get(setting.key)), on: listener,
+        placeholder: setting.optional ? "empty" : null});
+}
 
-    /** @param {any} setting @param {any} value @returns {string} */
-    function write(setting, value) {
-        if (value === null || value === undefined) return "";
-        return isList(setting) && Array.isArray(value) ? value.join("\n") : String(value);
-    }
+function control(setting, id) {
+    if (setting.choices && setting.choices.length && !isList(setting)) return select(setting, id);
+    return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
+}
 
-    /** @param {any} value @returns {string} the value in a sentence */
-    function inWords(value) {
-        if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "empty";
-        if (value === true) return "on";
-        if (value === false) return "off";
-        return Array.isArray(value) ? value.join(", ") : String(value);
-    }
+/**
+ * @param {any} setting
+ * @returns {Field}
+ */
+export function field(setting) {
+    const id = uniqueId("field");
+    const {label} = setting;
+    const input = control(setting, id);
+    const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
+    const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
+    const unused = h("p", {class: "tl-field-note", hidden: true});
+    const backTo = () => `Set ${label} back to ${inWords(form.defaultOf(setting.key))}`;
+    const reset = button(backTo(), {kind: "quiet", icon: "reset", iconOnly: true,
+        small: true, click: () => {
+            form.reset(setting.key);
+            input.focus({preventScroll: true});
+        }});
+    input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
+    const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" ? " tl-wide" : ""}`,
+        data: {key: setting.key}},
+    h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
+    h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
+    problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
-    function stepByKey(event, setting) {
-        const direction = {ArrowUp: 1, ArrowDown: -1}[event.key];
-        if (!direction || setting.type !== "int") return;
-        const before = Number(event.target.value);
-        if (event.target.value.trim() === "" || !Number.isInteger(before)) return;
-        const minimum = setting.minimum === null ? -Infinity : setting.minimum;
-        const maximum = setting.maximum === null ? Infinity : setting.maximum;
-        const after = Math.min(maximum, Math.max(minimum, before + direction * (event.shiftKey ? 10 : 1)));
-        event.target.value = String(after);
-        event.target.dispatchEvent(new Event("input", {bubbles: true}));
-        event.preventDefault();
-    }
+    const refresh = () => {
+        const changed = form.isChanged(setting.key) && !blank(form.defaultOf(setting.key));
+        element.classList.toggle("tl-changed", changed);
+        reset.hidden = !changed;
+        reset.title = backTo();
+        reset.setAttribute("aria-label", backTo());
+        const idle = (family && family.unused[setting.key]) || "";
+        const why = idle || (notes && notes[setting.key]) || "";
+        setText(unused, why);
+        unused.hidden = why === "";
+        element.classList.toggle("tl-unused", idle !== "" || why.includes("has no effect"));
+        const value = form.get(setting.key);
+        if (kind === "switch") input.checked = Boolean(value);
+        else if (!same(setting, input, value)) input.value = write(setting, value);
+    };
+    const showProblem = (text) => {
+        setText(problem, text);
+        element.classList.toggle("tl-has-problem", text !== "");
+        input.setAttribute("aria-invalid", String(text !== ""));
+    };
+    refresh();
+    return {key: setting.key, element, control: input, refresh, problem: showProblem};
+}
 
-    function select(setting, id) {
-        return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
-            on: {change: (event) => form.set(setting.key, event.target.value)}},
-        setting.choices.map((choice) => h("option", {value: choice}, choice)));
-    }
+/** A text that has to be filled in anyway is not marked as changed. */
+const blank = (value) => value === "" || (Array.isArray(value) && !value.length);
 
-    function toggle(setting, id) {
-        return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
-            on: {change: (event) => form.set(setting.key, event.target.checked)}});
-    }
+/** Whether the box says the same already: "1.0" must not turn into "1" under the user's hands. */
+function same(setting, input, value) {
+    if (input.tagName === "SELECT") return input.value === value;
+    return JSON.stringify(parse(setting, input.value)) === JSON.stringify(value);
+}
 
-    function textBox(setting, id) {
-        const listener = {input: (event) => form.set(setting.key, parse(setting, event.target.value)),
-            keydown: (event) => stepByKey(event, setting)};
-        if (isList(setting)) {
-            return h("textarea", {id, class: "tl-input tl-textarea", rows: "3", spellcheck: "false", on: listener,
-                value: write(setting, form.get(setting.key)), placeholder: "One a line"});
-        }
-        return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
-            inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
-            value: write(setting, form.get(setting.key)), on: listener,
-            placeholder: setting.optional ? "empty" : null});
-    }
+/**
+ * Keeps fields in step with the form, the webui and the problems.
+ * @param {Field[]} fields
+ * @param {() => void} [after]
+ */
+export function tend(fields, after = () => {}) {
+    on("setting", ({keys}) => {
+        for (const field of fields) if (keys.includes(field.key)) field.refresh();
+        after();
+    });
+    on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
+    for (const event of ["family", "notes"]) on(event, () => fields.forEach((field) => field.refresh()));
+    on("problems", (problems) => {
+        for (const field of fields) field.problem(problems[field.key] || "");
+        after();
+    });
+}
 
-    function control(setting, id) {
-        if (setting.choices && setting.choices.length && !isList(setting)) return select(setting, id);
-        return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
-    }
-
-    /**
-     * @param {any} setting
-     * @returns {Field}
-     */
-    function field(setting) {
-        const id = TL.uniqueId("field");
-        const {label} = setting;
-        const input = control(setting, id);
-        const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
-        const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
-        const unused = h("p", {class: "tl-field-note", hidden: true});
-        const backTo = () => `Set ${label} back to ${inWords(form.defaultOf(setting.key))}`;
-        const reset = TL.button(backTo(), {kind: "quiet", icon: "reset", iconOnly: true,
-            small: true, click: () => {
-                form.reset(setting.key);
-                input.focus({preventScroll: true});
-            }});
-        input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
-        const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" ? " tl-wide" : ""}`,
-            data: {key: setting.key}},
-        h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
-        h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
-        problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
-
-        const refresh = () => {
-            const changed = form.isChanged(setting.key) && !blank(form.defaultOf(setting.key));
-            element.classList.toggle("tl-changed", changed);
-            reset.hidden = !changed;
-            reset.title = backTo();
-            reset.setAttribute("aria-label", backTo());
-            const idle = (TL.family && TL.family.unused[setting.key]) || "";
-            const why = idle || (TL.notes && TL.notes[setting.key]) || "";
-            setText(unused, why);
-            unused.hidden = why === "";
-            element.classList.toggle("tl-unused", idle !== "" || why.includes("has no effect"));
-            const value = form.get(setting.key);
-            if (kind === "switch") input.checked = Boolean(value);
-            else if (!same(setting, input, value)) input.value = write(setting, value);
-        };
-        const showProblem = (text) => {
-            setText(problem, text);
-            element.classList.toggle("tl-has-problem", text !== "");
-            input.setAttribute("aria-invalid", String(text !== ""));
-        };
-        refresh();
-        return {key: setting.key, element, control: input, refresh, problem: showProblem};
-    }
-
-    /** A text that has to be filled in anyway is not marked as changed. */
-    const blank = (value) => value === "" || (Array.isArray(value) && !value.length);
-
-    /** Whether the box says the same already: "1.0" must not turn into "1" under the user's hands. */
-    function same(setting, input, value) {
-        if (input.tagName === "SELECT") return input.value === value;
-        return JSON.stringify(parse(setting, input.value)) === JSON.stringify(value);
-    }
-
-    /**
-     * Keeps fields in step with the form, the webui and the problems.
-     * @param {Field[]} fields
-     * @param {() => void} [after]
-     */
-    function tend(fields, after = () => {}) {
-        TL.on("setting", ({keys}) => {
-            for (const field of fields) if (keys.includes(field.key)) field.refresh();
-            after();
-        });
-        TL.on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
-        for (const event of ["family", "notes"]) TL.on(event, () => fields.forEach((field) => field.refresh()));
-        TL.on("problems", (problems) => {
-            for (const field of fields) field.problem(problems[field.key] || "");
-            after();
-        });
-    }
-
-    Object.assign(TL, {field, tend, valueInWords: inWords});
-})();
+export {inWords as valueInWords};

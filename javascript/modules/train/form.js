@@ -2,154 +2,153 @@
  * The settings as they stand in the form. What they are, their defaults and limits come from the schema;
  * here is only what was changed, kept in this browser.
  */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
+import {api, emit, later, store} from "../core/dom.js";
+import {host} from "../core/host.js";
+import {family} from "./family.js";
 
-    /**
-     * @typedef {object} Setting
-     * @property {string} key group.name
-     * @property {string} group
-     * @property {string} name
-     * @property {string} label
-     * @property {"int"|"float"|"bool"|"str"|"texts"|"numbers"} type
-     * @property {boolean} optional whether it may be empty
-     * @property {any} default
-     * @property {string} help
-     * @property {string} advice
-     * @property {string} unit
-     * @property {number|null} minimum
-     * @property {number|null} maximum
-     * @property {string[]} choices
-     * @property {"main"|"more"|"hidden"} view
-     * @property {string} sd_scripts
-     */
+/**
+ * @typedef {object} Setting
+ * @property {string} key group.name
+ * @property {string} group
+ * @property {string} name
+ * @property {string} label
+ * @property {"int"|"float"|"bool"|"str"|"texts"|"numbers"} type
+ * @property {boolean} optional whether it may be empty
+ * @property {any} default
+ * @property {string} help
+ * @property {string} advice
+ * @property {string} unit
+ * @property {number|null} minimum
+ * @property {number|null} maximum
+ * @property {string[]} choices
+ * @property {"main"|"more"|"hidden"} view
+ * @property {string} sd_scripts
+ */
 
-    /** @type {Map<string, Setting>} */
-    const settings = new Map();
-    /** @type {Record<string, any>} */
-    let changed = TL.store.get("form", {});
-    /** @type {Promise<void>|null} */
-    let loading = null;
+/** @type {Map<string, Setting>} */
+const settings = new Map();
+/** @type {Record<string, any>} */
+let changed = store.get("form", {});
+/** @type {Promise<void>|null} */
+let loading = null;
 
-    const remember = TL.later(() => TL.store.set("form", changed), 200);
+const remember = later(() => store.set("form", changed), 200);
 
-    /** @returns {Promise<void>} resolves when the schema is there; asked for once */
-    function load() {
-        if (!loading) {
-            loading = TL.api("schema").then((schema) => {
-                for (const group of schema.groups) {
-                    for (const setting of group.settings) settings.set(setting.key, setting);
-                }
-                for (const key of Object.keys(changed)) if (!settings.has(key)) delete changed[key];
-            });
-            loading.catch(() => {
-                loading = null;
-            });
-        }
-        return loading;
-    }
-
-    const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-
-    /** What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's. */
-    function defaultOf(key) {
-        const own = TL.family && TL.family.defaults;
-        if (own && key in own) return own[key];
-        if (key === "base.clip_skip" && TL.host && TL.host.clip_skip) return TL.host.clip_skip;
-        const setting = settings.get(key);
-        return setting ? setting.default : undefined;
-    }
-
-    /** @param {string} key @returns {any} */
-    function get(key) {
-        return key in changed ? changed[key] : defaultOf(key);
-    }
-
-    /** @param {string} key @param {any} value */
-    function set(key, value) {
-        if (same(get(key), value)) return;
-        if (same(defaultOf(key), value)) delete changed[key];
-        else changed[key] = value;
-        remember();
-        TL.emit("setting", {keys: [key]});
-    }
-
-    /** @param {string} key */
-    function reset(key) {
-        if (!(key in changed)) return;
-        delete changed[key];
-        remember();
-        TL.emit("setting", {keys: [key]});
-    }
-
-    /**
-     * @param {Record<string, Record<string, any>>} job nested values that are taken over
-     * @param {string[]} [but] keys left alone
-     */
-    function take(job, but = []) {
-        const keys = [];
-        for (const [group, values] of Object.entries(job)) {
-            for (const [name, value] of Object.entries(values || {})) {
-                const key = `${group}.${name}`;
-                if (!settings.has(key) || but.includes(key)) continue;
-                if (same(defaultOf(key), value)) delete changed[key];
-                else changed[key] = value;
-                keys.push(key);
+/** @returns {Promise<void>} resolves when the schema is there; asked for once */
+function load() {
+    if (!loading) {
+        loading = api("schema").then((schema) => {
+            for (const group of schema.groups) {
+                for (const setting of group.settings) settings.set(setting.key, setting);
             }
+            for (const key of Object.keys(changed)) if (!settings.has(key)) delete changed[key];
+        });
+        loading.catch(() => {
+            loading = null;
+        });
+    }
+    return loading;
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/** What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's. */
+function defaultOf(key) {
+    const own = family && family.defaults;
+    if (own && key in own) return own[key];
+    if (key === "base.clip_skip" && host && host.clip_skip) return host.clip_skip;
+    const setting = settings.get(key);
+    return setting ? setting.default : undefined;
+}
+
+/** @param {string} key @returns {any} */
+function get(key) {
+    return key in changed ? changed[key] : defaultOf(key);
+}
+
+/** @param {string} key @param {any} value */
+function set(key, value) {
+    if (same(get(key), value)) return;
+    if (same(defaultOf(key), value)) delete changed[key];
+    else changed[key] = value;
+    remember();
+    emit("setting", {keys: [key]});
+}
+
+/** @param {string} key */
+function reset(key) {
+    if (!(key in changed)) return;
+    delete changed[key];
+    remember();
+    emit("setting", {keys: [key]});
+}
+
+/**
+ * @param {Record<string, Record<string, any>>} job nested values that are taken over
+ * @param {string[]} [but] keys left alone
+ */
+function take(job, but = []) {
+    const keys = [];
+    for (const [group, values] of Object.entries(job)) {
+        for (const [name, value] of Object.entries(values || {})) {
+            const key = `${group}.${name}`;
+            if (!settings.has(key) || but.includes(key)) continue;
+            if (same(defaultOf(key), value)) delete changed[key];
+            else changed[key] = value;
+            keys.push(key);
         }
-        remember();
-        TL.emit("setting", {keys});
     }
+    remember();
+    emit("setting", {keys});
+}
 
-    /** @returns {Record<string, any>} everything that is not a default, to be given to `restore` later */
-    const snapshot = () => ({...changed});
+/** @returns {Record<string, any>} everything that is not a default, to be given to `restore` later */
+const snapshot = () => ({...changed});
 
-    /** @param {Record<string, any>} values of a snapshot */
-    function restore(values) {
-        const keys = [...new Set([...Object.keys(changed), ...Object.keys(values)])];
-        changed = {...values};
-        remember();
-        TL.emit("setting", {keys});
+/** @param {Record<string, any>} values of a snapshot */
+function restore(values) {
+    const keys = [...new Set([...Object.keys(changed), ...Object.keys(values)])];
+    changed = {...values};
+    remember();
+    emit("setting", {keys});
+}
+
+/** @returns {Record<string, Record<string, any>>} what is sent to the server: everything that is not a default */
+function job() {
+    /** @type {Record<string, Record<string, any>>} */
+    const job = {};
+    for (const [key, value] of Object.entries(changed)) {
+        const [group, name] = key.split(".");
+        job[group] = job[group] || {};
+        job[group][name] = value;
     }
+    return job;
+}
 
-    /** @returns {Record<string, Record<string, any>>} what is sent to the server: everything that is not a default */
-    function job() {
-        /** @type {Record<string, Record<string, any>>} */
-        const job = {};
-        for (const [key, value] of Object.entries(changed)) {
-            const [group, name] = key.split(".");
-            job[group] = job[group] || {};
-            job[group][name] = value;
-        }
-        return job;
+/** @param {string} view @returns {string[]} keys changed among the settings of that view */
+function changedIn(view) {
+    return Object.keys(changed).filter((key) => settings.has(key) && settings.get(key).view === view);
+}
+
+/** Problems name settings as the job file does; on the page they are named as in the form. */
+function inWords(sentence) {
+    let text = sentence.replace(/^The (job|form): /, "");
+    for (const setting of [...settings.values()].sort((one, other) => other.name.length - one.name.length)) {
+        text = text.replace(new RegExp(`\\b(${setting.group}\\.)?${setting.name}\\b`, "g"), (found, group) =>
+            (group || found.includes("_") ? setting.label : found));
     }
+    return text;
+}
 
-    /** @param {string} view @returns {string[]} keys changed among the settings of that view */
-    function changedIn(view) {
-        return Object.keys(changed).filter((key) => settings.has(key) && settings.get(key).view === view);
+/** @param {string} sentence @returns {string|null} the key of the setting that a problem is about */
+function keyOf(sentence) {
+    for (const [found] of sentence.matchAll(/\b[a-z_]+\.[a-z_0-9]+\b/g)) if (settings.has(found)) return found;
+    for (const setting of settings.values()) {
+        if (setting.name.includes("_") && new RegExp(`\\b${setting.name}\\b`).test(sentence)) return setting.key;
     }
+    return null;
+}
 
-    /** Problems name settings as the job file does; on the page they are named as in the form. */
-    function inWords(sentence) {
-        let text = sentence.replace(/^The (job|form): /, "");
-        for (const setting of [...settings.values()].sort((one, other) => other.name.length - one.name.length)) {
-            text = text.replace(new RegExp(`\\b(${setting.group}\\.)?${setting.name}\\b`, "g"), (found, group) =>
-                (group || found.includes("_") ? setting.label : found));
-        }
-        return text;
-    }
-
-    /** @param {string} sentence @returns {string|null} the key of the setting that a problem is about */
-    function keyOf(sentence) {
-        for (const [found] of sentence.matchAll(/\b[a-z_]+\.[a-z_0-9]+\b/g)) if (settings.has(found)) return found;
-        for (const setting of settings.values()) {
-            if (setting.name.includes("_") && new RegExp(`\\b${setting.name}\\b`).test(sentence)) return setting.key;
-        }
-        return null;
-    }
-
-    TL.form = {load, get, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
-        isChanged: (key) => key in changed};
-})();
+export const form = {load, get, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
+    isChanged: (key) => key in changed};

@@ -1,51 +1,47 @@
 /** What the run's memory is made of, as one bar, and whether it fits. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, format} = TL;
-    const GB = 2 ** 30;
+import {fill, h} from "../core/dom.js";
+import {format} from "../core/format.js";
 
-    /**
-     * @typedef {object} Memory
-     * @property {number} total_bytes
-     * @property {{name: string, bytes: number}[]} parts
-     * @property {boolean} on_gpu
-     * @property {string[]} switched what was switched on so that it fits, in words
-     * @property {number|null} limit_bytes
-     */
+const GB = 2 ** 30;
 
-    const gigabytes = (bytes) => bytes < GB / 10 ? `${Math.round(bytes / 2 ** 20)} MB` : `${(bytes / GB).toFixed(1)} GB`;
+/**
+ * @typedef {object} Memory
+ * @property {number} total_bytes
+ * @property {{name: string, bytes: number}[]} parts
+ * @property {boolean} on_gpu
+ * @property {string[]} switched what was switched on so that it fits, in words
+ * @property {number|null} limit_bytes
+ */
 
-    /** @returns {{element: HTMLElement, show: (memory: Memory|null) => void}} */
-    function memoryBar() {
-        const sum = h("p", {class: "tl-memory-sum"});
-        const bar = h("div", {class: "tl-memory-bar", "aria-hidden": "true"});
-        const legend = h("ul", {class: "tl-memory-legend"});
-        const element = h("div", {class: "tl-memory", hidden: true}, sum, bar, legend);
+const gigabytes = (bytes) => bytes < GB / 10 ? `${Math.round(bytes / 2 ** 20)} MB` : `${(bytes / GB).toFixed(1)} GB`;
 
-        function show(memory) {
-            element.hidden = !memory;
-            if (!memory) return;
-            const {total_bytes: total, limit_bytes: limit, parts} = memory;
-            const whole = Math.max(total, limit || 0);
-            const width = (bytes) => ({style: `width: ${(100 * bytes / whole).toFixed(2)}%`});
-            fill(sum, `About ${gigabytes(total)} of ${memory.on_gpu ? "GPU memory" : "memory"}`, verdict(memory));
-            fill(bar, parts.map((part, place) => h("span", {class: `tl-memory-part tl-memory-${place}`,
-                ...width(part.bytes)})));
-            fill(legend, parts.map((part, place) => h("li", {},
-                h("i", {class: `tl-memory-dot tl-memory-${place}`}), `${part.name} ${gigabytes(part.bytes)}`)));
-            element.classList.toggle("tl-memory-over", Boolean(limit) && total > limit);
-        }
-        return {element, show};
+/** @returns {{element: HTMLElement, show: (memory: Memory|null) => void}} */
+export function memoryBar() {
+    const sum = h("p", {class: "tl-memory-sum"});
+    const bar = h("div", {class: "tl-memory-bar", "aria-hidden": "true"});
+    const legend = h("ul", {class: "tl-memory-legend"});
+    const element = h("div", {class: "tl-memory", hidden: true}, sum, bar, legend);
+
+    function show(memory) {
+        element.hidden = !memory;
+        if (!memory) return;
+        const {total_bytes: total, limit_bytes: limit, parts} = memory;
+        const whole = Math.max(total, limit || 0);
+        const width = (bytes) => ({style: `width: ${(100 * bytes / whole).toFixed(2)}%`});
+        fill(sum, `About ${gigabytes(total)} of ${memory.on_gpu ? "GPU memory" : "memory"}`, verdict(memory));
+        fill(bar, parts.map((part, place) => h("span", {class: `tl-memory-part tl-memory-${place}`,
+            ...width(part.bytes)})));
+        fill(legend, parts.map((part, place) => h("li", {},
+            h("i", {class: `tl-memory-dot tl-memory-${place}`}), `${part.name} ${gigabytes(part.bytes)}`)));
+        element.classList.toggle("tl-memory-over", Boolean(limit) && total > limit);
     }
+    return {element, show};
+}
 
-    function verdict({total_bytes: total, limit_bytes: limit, switched}) {
-        if (!limit) return ".";
-        const with_ = switched.length ? ` with ${switched.join("; ")}` : "";
-        if (total > limit) return `, more than ${gigabytes(limit)}${with_}.`;
-        return `, which fits in ${gigabytes(limit)}${with_}.`;
-    }
-
-    TL.memoryBar = memoryBar;
-})();
+function verdict({total_bytes: total, limit_bytes: limit, switched}) {
+    if (!limit) return ".";
+    const with_ = switched.length ? ` with ${switched.join("; ")}` : "";
+    if (total > limit) return `, more than ${gigabytes(limit)}${with_}.`;
+    return `, which fits in ${gigabytes(limit)}${with_}.`;
+}

@@ -1,82 +1,83 @@
 /** The LoRA file that a training goes on from, and what that file says of itself. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, form, format} = TL;
-    const KEY = "network.network_weights";
+import {api, fill, h, later, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {findings, fold} from "../core/parts.js";
+import {field, fieldMakers} from "./fields.js";
+import {form} from "./form.js";
 
-    /** @param {any} setting network.network_weights @returns {any} a field */
-    function weightsField(setting) {
-        const base = TL.field(setting);
-        const input = base.control;
-        const list = h("datalist", {id: TL.uniqueId("loras")});
-        const found = h("div", {class: "tl-lora-info", "aria-live": "polite"});
-        /** @type {AbortController|null} */
-        let asking = null;
-        let shown = "";
-        base.element.classList.add("tl-wide");
-        base.element.append(list, found);
-        input.setAttribute("list", list.id);
-        input.placeholder = "empty: a new LoRA";
-        input.addEventListener("focus", offer);
-        input.addEventListener("change", () => look(true));
+const KEY = "network.network_weights";
 
-        function offer() {
-            TL.api("lora/files", {quiet: true}).then(({names}) =>
-                fill(list, names.map((name) => h("option", {value: name}))), () => fill(list));
+/** @param {any} setting network.network_weights @returns {any} a field */
+function weightsField(setting) {
+    const base = field(setting);
+    const input = base.control;
+    const list = h("datalist", {id: uniqueId("loras")});
+    const found = h("div", {class: "tl-lora-info", "aria-live": "polite"});
+    /** @type {AbortController|null} */
+    let asking = null;
+    let shown = "";
+    base.element.classList.add("tl-wide");
+    base.element.append(list, found);
+    input.setAttribute("list", list.id);
+    input.placeholder = "empty: a new LoRA";
+    input.addEventListener("focus", offer);
+    input.addEventListener("change", () => look(true));
+
+    function offer() {
+        api("lora/files", {quiet: true}).then(({names}) =>
+            fill(list, names.map((name) => h("option", {value: name}))), () => fill(list));
+    }
+
+    /** @param {boolean} chosen by the user just now, so that the form takes the file's sizes over */
+    async function look(chosen) {
+        const name = String(form.get(KEY) || "").trim();
+        if (!chosen && name === shown) return;
+        shown = name;
+        if (asking) asking.abort();
+        if (!name) {
+            fill(found);
+            return;
         }
-
-        /** @param {boolean} chosen by the user just now, so that the form takes the file's sizes over */
-        async function look(chosen) {
-            const name = String(form.get(KEY) || "").trim();
-            if (!chosen && name === shown) return;
-            shown = name;
-            if (asking) asking.abort();
-            if (!name) {
-                fill(found);
-                return;
-            }
-            asking = new AbortController();
-            try {
-                const info = await TL.api(`lora/info?name=${encodeURIComponent(name)}`,
-                    {quiet: true, signal: asking.signal});
-                fill(found, describe(info));
-                if (chosen && !info.problem) form.take({network: info.settings});
-            } catch (error) {
-                if (error.name === "AbortError") return;
-                fill(found);
-                if (chosen) base.problem(form.inWords(error.message));
-            }
+        asking = new AbortController();
+        try {
+            const info = await api(`lora/info?name=${encodeURIComponent(name)}`,
+                {quiet: true, signal: asking.signal});
+            fill(found, describe(info));
+            if (chosen && !info.problem) form.take({network: info.settings});
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            fill(found);
+            if (chosen) base.problem(form.inWords(error.message));
         }
+    }
 
-        const lookSoon = TL.later(() => look(false), 400);
-        const refresh = () => {
-            base.refresh();
-            lookSoon();
-        };
+    const lookSoon = later(() => look(false), 400);
+    const refresh = () => {
+        base.refresh();
         lookSoon();
-        return {...base, refresh};
-    }
+    };
+    lookSoon();
+    return {...base, refresh};
+}
 
-    function describe(info) {
-        const layers = [[info.unet_layers, "in the UNet"], [info.text_encoder_layers, "in the text encoder"]]
-            .filter(([count]) => count).map(([count, where]) => `${format.plural(count, "layer")} ${where}`).join(", ");
-        const length = [info.epochs ? format.plural(info.epochs, "epoch") : "",
-            info.steps ? format.plural(info.steps, "step") : ""].filter(Boolean).join(", ");
-        const model = [info.base_model, info.family].filter(Boolean).join(", ");
-        const rows = [["Kind", info.words], ["Changes", layers], ["Trained on", model],
-            ["Activation tag", info.activation_tag], ["Frequent tags", info.tags.join(", ")], ["Trained for", length],
-            ["Note", info.comment], ["Size", format.bytes(info.bytes)]].filter(([, value]) => value);
-        const says = Object.entries(info.metadata);
-        const end = info.problem ? TL.findings([{level: "error",
-            text: `It cannot be trained further: it ${info.problem}.`}]) : h("p", {class: "tl-note"},
-            "Training goes on from this file, which stays as it is. Kind, dim and alpha are the file's.");
-        return [h("dl", {class: "tl-facts"}, rows.map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)])),
-            end, says.length ? TL.fold(`Everything that the file says (${says.length})`,
-                h("dl", {class: "tl-facts tl-facts-all"}, says.map(([key, value]) =>
-                    [h("dt", {}, key), h("dd", {}, value)]))) : null];
-    }
+function describe(info) {
+    const layers = [[info.unet_layers, "in the UNet"], [info.text_encoder_layers, "in the text encoder"]]
+        .filter(([count]) => count).map(([count, where]) => `${format.plural(count, "layer")} ${where}`).join(", ");
+    const length = [info.epochs ? format.plural(info.epochs, "epoch") : "",
+        info.steps ? format.plural(info.steps, "step") : ""].filter(Boolean).join(", ");
+    const model = [info.base_model, info.family].filter(Boolean).join(", ");
+    const rows = [["Kind", info.words], ["Changes", layers], ["Trained on", model],
+        ["Activation tag", info.activation_tag], ["Frequent tags", info.tags.join(", ")], ["Trained for", length],
+        ["Note", info.comment], ["Size", format.bytes(info.bytes)]].filter(([, value]) => value);
+    const says = Object.entries(info.metadata);
+    const end = info.problem ? findings([{level: "error",
+        text: `It cannot be trained further: it ${info.problem}.`}]) : h("p", {class: "tl-note"},
+        "Training goes on from this file, which stays as it is. Kind, dim and alpha are the file's.");
+    return [h("dl", {class: "tl-facts"}, rows.map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)])),
+        end, says.length ? fold(`Everything that the file says (${says.length})`,
+            h("dl", {class: "tl-facts tl-facts-all"}, says.map(([key, value]) =>
+                [h("dt", {}, key), h("dd", {}, value)]))) : null];
+}
 
-    TL.fieldMakers = {...TL.fieldMakers, [KEY]: weightsField};
-})();
+Object.assign(fieldMakers, {[KEY]: weightsField});

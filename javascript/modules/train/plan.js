@@ -1,161 +1,173 @@
 /** What the settings add up to: steps, files, the learning rate over the run, and what is wrong with them. */
-"use strict";
 
-(() => {
-    const TL = window.TrainLora;
-    const {h, fill, setText, form, format} = TL;
-    const FOLDER = "dataset.train_data_dir";
+import {scheduleChart} from "../core/chart.js";
+import {api, emit, fill, h, later, on, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {host} from "../core/host.js";
+import {card, findings, icon} from "../core/parts.js";
+import {dataset} from "./dataset.js";
+import {difficulty} from "./difficulty.js";
+import {form} from "./form.js";
+import {memoryBar} from "./memory.js";
 
-    /** The last answer of /train-lora/job/check, null before the first. */
-    TL.plan = null;
-    /** What is worth knowing of single settings, by their key. */
-    TL.notes = {};
+const FOLDER = "dataset.train_data_dir";
 
-    function planCard() {
-        const sum = h("p", {class: "tl-total", "aria-live": "polite"});
-        const note = h("p", {class: "tl-note"});
-        const files = h("p", {class: "tl-note"});
-        const hints = h("div", {class: "tl-hints"});
-        const problems = h("div", {});
-        const chart = TL.scheduleChart();
-        const rates = h("p", {class: "tl-note"});
-        const memory = TL.memoryBar();
-        const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, rates, files, memory.element, hints);
-        const empty = h("p", {class: "tl-note"},
-            "The number of steps appears here once there is a folder with pictures.");
+/** The last answer of /train-lora/job/check, null before the first. */
+let planState = null;
+/** What is worth knowing of single settings, by their key. */
+export let notes = {};
 
-        function show(plan) {
-            const known = Boolean(plan && plan.total_steps);
-            body.hidden = !known;
-            empty.hidden = known;
-            const own = plan ? unplaced(plan) : [];
-            problems.hidden = !own.length;
-            fill(problems, TL.findings(own.map((text) => ({level: "error", text}))));
-            if (!known) return;
-            fill(sum, howCounted(plan));
-            const remark = whyNotExact(plan);
-            note.hidden = !remark;
-            setText(note, remark);
-            setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
-            const told = [plan.steps_hint, ...(plan.advice || []), ...outOfSight(plan)].filter(Boolean).map(form.inWords);
-            fill(hints, told.map((text) => h("p", {class: "tl-hint"}, TL.icon("bulb"), h("span", {}, text))));
-            chart.show(plan.schedule || [], plan.total_steps);
-            rates.hidden = !plan.schedule_text;
-            setText(rates, plan.schedule_text || "");
-            memory.show(plan.memory || null);
-        }
+export function planCard() {
+    const sum = h("p", {class: "tl-total", "aria-live": "polite"});
+    const note = h("p", {class: "tl-note"});
+    const files = h("p", {class: "tl-note"});
+    const hints = h("div", {class: "tl-hints"});
+    const problems = h("div", {});
+    const chart = scheduleChart();
+    const rates = h("p", {class: "tl-note"});
+    const memory = memoryBar();
+    const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, rates, files, memory.element, hints);
+    const empty = h("p", {class: "tl-note"},
+        "The number of steps appears here once there is a folder with pictures.");
 
-        TL.on("plan", show);
-        return TL.card("What this adds up to", {id: "tl_plan"}, problems, empty, body);
+    function show(plan) {
+        const known = Boolean(plan && plan.total_steps);
+        body.hidden = !known;
+        empty.hidden = known;
+        const own = plan ? unplaced(plan) : [];
+        problems.hidden = !own.length;
+        fill(problems, findings(own.map((text) => ({level: "error", text}))));
+        if (!known) return;
+        fill(sum, howCounted(plan));
+        const remark = whyNotExact(plan);
+        note.hidden = !remark;
+        setText(note, remark);
+        setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
+        const told = [plan.steps_hint, ...(plan.advice || []), ...outOfSight(plan)].filter(Boolean).map(form.inWords);
+        fill(hints, told.map((text) => h("p", {class: "tl-hint"}, icon("bulb"), h("span", {}, text))));
+        chart.show(plan.schedule || [], plan.total_steps);
+        rates.hidden = !plan.schedule_text;
+        setText(rates, plan.schedule_text || "");
+        memory.show(plan.memory || null);
     }
 
-    /** Problems that no field shows. */
-    function unplaced(plan) {
-        return plan.problems.filter((text) => !document.querySelector(
-            `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
+    on("plan", show);
+    return card("What this adds up to", {id: "tl_plan"}, problems, empty, body);
+}
+
+/** Problems that no field shows. */
+function unplaced(plan) {
+    return plan.problems.filter((text) => !document.querySelector(
+        `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
+}
+
+/** Notes on settings whose fields are folded away or not there. */
+function outOfSight(plan) {
+    const shown = (key) => {
+        /** @type {HTMLElement|null} */
+        const field = document.querySelector(`#train_lora_root .tl-field[data-key="${key}"]`);
+        return field && field.offsetParent;
+    };
+    return (plan.notes || []).filter(({key}) => !shown(key)).map(({text}) => text);
+}
+
+const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLDER);
+
+const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
+    (Number(form.get("training.gradient_accumulation_steps")) || 1);
+
+/** @returns {{pictures: number, seen: number, repeats: number|null}} null when concepts differ in their repeats */
+function counted() {
+    const found = dataset;
+    if (!found) return {pictures: 0, seen: 0, repeats: null};
+    const {concepts} = found;
+    const seen = concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
+    const repeats = new Set(concepts.map((concept) => concept.repeats));
+    return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
+}
+
+/** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" */
+function howCounted(plan) {
+    const {pictures, seen, repeats} = counted();
+    const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
+    if (!seen) return total;
+    const part = (count, one, many = `${one}s`) =>
+        [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
+    const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
+        [part(pictures, "picture"), " × ", part(repeats, "repeat")];
+    return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
+        plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
+        total];
+}
+
+function whyNotExact(plan) {
+    const {seen} = counted();
+    const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
+    if (!seen || !plan.epochs) return `${each}.`;
+    const whole = plan.steps_per_epoch * plan.epochs === plan.total_steps;
+    if (!whole) return `${each}, until the number of steps is reached.`;
+    if (seen / batchSize() === plan.steps_per_epoch) return "";
+    return `${each}: a batch holds pictures of one shape only, so some are not full.`;
+}
+
+function whatIsSaved(plan) {
+    const name = plan.output_name_final;
+    const size = plan.file_size_bytes ? `, about ${format.bytes(plan.file_size_bytes)} each` : "";
+    const asked = form.get("save.output_name");
+    const every = Number(form.get("save.save_every_n_epochs"));
+    const count = every && plan.epochs ? Math.max(1, Math.ceil(plan.epochs / every)) : 1;
+    const files = `${format.plural(count, "file")}${size}`;
+    if (!name) return `${files}. Give the LoRA a name.`;
+    if (asked && name !== asked) return `${files}, saved as ${name}, since there is a ${asked} already.`;
+    return `${files}, saved as ${name}.`;
+}
+
+const howLong = (plan) => plan.seconds ?
+    ` About ${format.duration(plan.seconds)}, going by your last run on this checkpoint.` : "";
+
+/** @type {AbortController|null} */
+let asking = null;
+
+async function check() {
+    if (!host) return;
+    if (asking) asking.abort();
+    asking = new AbortController();
+    try {
+        const plan = await api("job/check", {body: {job: form.job(), difficulty: difficulty}, quiet: true, signal: asking.signal});
+        tell(plan);
+    } catch (error) {
+        if (error.name === "AbortError") return;
+        tell({problems: error.problems && error.problems.length ? error.problems : [error.message]});
     }
+}
 
-    /** Notes on settings whose fields are folded away or not there. */
-    function outOfSight(plan) {
-        const shown = (key) => {
-            /** @type {HTMLElement|null} */
-            const field = document.querySelector(`#train_lora_root .tl-field[data-key="${key}"]`);
-            return field && field.offsetParent;
-        };
-        return (plan.notes || []).filter(({key}) => !shown(key)).map(({text}) => text);
+/** Messages about what has not been filled in yet are no problems before Train was pressed. */
+function tell(plan) {
+    planState = plan;
+    const byField = {};
+    for (const text of plan.problems) {
+        const key = form.keyOf(text);
+        const untouched = key && !form.get(key) && !strict;
+        if (key && !untouched && !byField[key]) byField[key] = form.inWords(text);
     }
-
-    const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLDER);
-
-    const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
-        (Number(form.get("training.gradient_accumulation_steps")) || 1);
-
-    /** @returns {{pictures: number, seen: number, repeats: number|null}} null when concepts differ in their repeats */
-    function counted() {
-        const found = TL.dataset;
-        if (!found) return {pictures: 0, seen: 0, repeats: null};
-        const {concepts} = found;
-        const seen = concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
-        const repeats = new Set(concepts.map((concept) => concept.repeats));
-        return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
+    notes = {};
+    for (const {key, text} of plan.notes || []) {
+        const words = form.inWords(text);
+        notes[key] = notes[key] ? `${notes[key]} ${words}` : words;
     }
+    emit("notes", notes);
+    emit("problems", byField);
+    emit("plan", plan);
+}
 
-    /** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" */
-    function howCounted(plan) {
-        const {pictures, seen, repeats} = counted();
-        const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
-        if (!seen) return total;
-        const part = (count, one, many = `${one}s`) =>
-            [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
-        const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
-            [part(pictures, "picture"), " × ", part(repeats, "repeat")];
-        return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
-            plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
-            total];
-    }
+const checkSoon = later(check, 350);
+for (const name of ["setting", "host", "dataset", "run-ended"]) on(name, checkSoon);
 
-    function whyNotExact(plan) {
-        const {seen} = counted();
-        const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
-        if (!seen || !plan.epochs) return `${each}.`;
-        const whole = plan.steps_per_epoch * plan.epochs === plan.total_steps;
-        if (!whole) return `${each}, until the number of steps is reached.`;
-        if (seen / batchSize() === plan.steps_per_epoch) return "";
-        return `${each}: a batch holds pictures of one shape only, so some are not full.`;
-    }
+export let strict = false;
 
-    function whatIsSaved(plan) {
-        const name = plan.output_name_final;
-        const size = plan.file_size_bytes ? `, about ${format.bytes(plan.file_size_bytes)} each` : "";
-        const asked = form.get("save.output_name");
-        const every = Number(form.get("save.save_every_n_epochs"));
-        const count = every && plan.epochs ? Math.max(1, Math.ceil(plan.epochs / every)) : 1;
-        const files = `${format.plural(count, "file")}${size}`;
-        if (!name) return `${files}. Give the LoRA a name.`;
-        if (asked && name !== asked) return `${files}, saved as ${name}, since there is a ${asked} already.`;
-        return `${files}, saved as ${name}.`;
-    }
+/** @param {any} value */
+export function setStrict(value) {
+    strict = value;
+}
 
-    const howLong = (plan) => plan.seconds ?
-        ` About ${format.duration(plan.seconds)}, going by your last run on this checkpoint.` : "";
-
-    /** @type {AbortController|null} */
-    let asking = null;
-
-    async function check() {
-        if (!TL.host) return;
-        if (asking) asking.abort();
-        asking = new AbortController();
-        try {
-            const plan = await TL.api("job/check", {body: {job: form.job(), difficulty: TL.difficulty}, quiet: true, signal: asking.signal});
-            tell(plan);
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            tell({problems: error.problems && error.problems.length ? error.problems : [error.message]});
-        }
-    }
-
-    /** Messages about what has not been filled in yet are no problems before Train was pressed. */
-    function tell(plan) {
-        TL.plan = plan;
-        const byField = {};
-        for (const text of plan.problems) {
-            const key = form.keyOf(text);
-            const untouched = key && !form.get(key) && !TL.strict;
-            if (key && !untouched && !byField[key]) byField[key] = form.inWords(text);
-        }
-        TL.notes = {};
-        for (const {key, text} of plan.notes || []) {
-            const words = form.inWords(text);
-            TL.notes[key] = TL.notes[key] ? `${TL.notes[key]} ${words}` : words;
-        }
-        TL.emit("notes", TL.notes);
-        TL.emit("problems", byField);
-        TL.emit("plan", plan);
-    }
-
-    const checkSoon = TL.later(check, 350);
-    for (const name of ["setting", "host", "dataset", "run-ended"]) TL.on(name, checkSoon);
-
-    Object.assign(TL, {planCard, checkJob: check, strict: false});
-})();
+export {planState as plan, check as checkJob};
