@@ -107,7 +107,22 @@ def lint(_: Sequence[str]) -> int:
     host_python, worker_python = host_environment(), worker_environment()
     bin_folder = host_python.parent
     status = run([bin_folder / "ruff", "check", "."])
-    return run([bin_folder / "mypy", f"--python-executable={worker_python}"]) or status
+    status = run([bin_folder / "mypy", f"--python-executable={worker_python}"]) or status
+    return page() or status
+
+
+def page() -> int:
+    """Check the page's modules (eslint, TypeScript) and run the tests of what needs no browser; node is a wheel."""
+    node = host_environment().with_name("node.exe" if sys.platform == "win32" else "node")
+    tools = ROOT / "node_modules"
+    stamp, lock = tools / "installed.sha256", ROOT / "package-lock.json"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        say("Installing what checks the page.")
+        run([node.with_name("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], must_work=True)
+        stamp.write_text(digest)
+    status = run([node, tools / "eslint" / "bin" / "eslint.js", "."])
+    return run([node, "--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js"))]) or status
 
 
 def worker(arguments: Sequence[str]) -> int:

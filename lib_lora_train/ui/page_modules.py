@@ -6,10 +6,10 @@ import functools
 import hashlib
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from ..environment.folders import EXTENSION_FOLDER
-from .access import file_inside
+from ..files.confine import open_inside
 from .services import Services
 
 MODULES = EXTENSION_FOLDER / "javascript" / "modules"
@@ -37,7 +37,7 @@ def register(router: APIRouter, services: Services) -> None:
     def module(version: str, path: str) -> Response:
         if version != modules_version() or not path.endswith(".js"):
             return Response("This page is of another version of the extension. Reload it.", 404)
-        return FileResponse(file_inside(MODULES, path), media_type="text/javascript",
-                            headers={"Cache-Control": _FOR_EVER})
+        with open_inside(MODULES, path) as file:
+            return Response(file.read(), media_type="text/javascript", headers={"Cache-Control": _FOR_EVER})
 
     router.add_api_route("/js/{version}/{path:path}", module, methods=["GET"], response_model=None)

@@ -18,6 +18,8 @@ from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 120
+MODULES = sorted(path.relative_to(ROOT / "javascript" / "modules").as_posix()
+                 for path in (ROOT / "javascript" / "modules").glob("*/*.js"))
 WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
 footer { display: none !important }"""  # as the webui's own style sheet
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -90,6 +92,7 @@ def go_to_tab(page: Page) -> None:
     page.add_script_tag(path=str(Path(__file__).with_name("page_checks.js")))
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
     page.locator("#tl_settings").wait_for()
+    page.evaluate("modules => reachModules(modules)", MODULES)
 
 
 @pytest.fixture

@@ -81,3 +81,16 @@ function nameless() {
         return element.offsetParent && !named && !(element.labels && element.labels.length);
     }).map((element) => element.outerHTML.slice(0, 120));
 }
+
+/** Puts what the page's modules export on `window.TrainLora`, for tests that ask the page; values stay live. */
+async function reachModules(modules) {
+    const main = document.getElementById("train_lora_root").dataset.modules;
+    const reached = {};
+    for (const path of modules) {
+        const module = await import(new URL(main.replace(/[^/]*$/, path), document.baseURI).href);
+        for (const name of Object.keys(module)) {
+            if (!(name in reached)) Object.defineProperty(reached, name, {enumerable: true, get: () => module[name]});
+        }
+    }
+    window.TrainLora = reached;
+}

@@ -85,6 +85,19 @@ def test_what_came_after_the_last_state_is_forgotten_when_a_run_goes_on(webui, o
     assert kept == [[1, 2, 3, 4], 4, [3], 1, 1, 4, None]
 
 
+def test_the_gpu_memory_that_a_run_uses_stands_beside_its_pace(webui, open_tab):
+    page = open_tab(webui)
+    told = page.evaluate("""() => {
+        const run = new TrainLora.RunModel("20260101-120000-penny");
+        const events = [{event: "started", total_steps: 100, total_epochs: 10},
+            {event: "step", step: 3, total_steps: 100, epoch: 1, loss: 0.1, seconds_per_step: 0.5, seconds_left: 40},
+            {event: "memory", peak_bytes: 5.25 * 2 ** 30, device_bytes: 8 * 2 ** 30}];
+        run.take({events, offset: 1, id: "20260101-120000-penny", state: "running", alive: true});
+        return run.paceText();
+    }""")
+    assert told == "epoch 1 of 10, 2.0 steps a second, 5.3 of 8 GB of GPU memory"
+
+
 def test_a_few_more_epochs_say_what_they_will_be_before_they_begin(make_webui, open_tab, pictures):
     webui = make_webui()
     page = open_tab(webui)

@@ -1,7 +1,7 @@
 // The few functions of the webui's own script.js that extensions call.
 function gradioApp() {
     const elems = document.getElementsByTagName('gradio-app');
-    const elem = elems.length == 0 ? document : elems[0];
+    const elem = elems.length === 0 ? document : elems[0];
     if (elem !== document) {
         elem.getElementById = function(id) {
             return document.getElementById(id);

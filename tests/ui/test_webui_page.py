@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import socket
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from modules import script_callbacks
 
+from lib_lora_train.ui.page_modules import modules_version
 from tests.host.mixtures import REFORGE, become, forget
 from tests.standin.environments import ReadyEnvironment
 from tests.standin.webui import EXTENSION, Options, StandinWebui
@@ -51,6 +54,26 @@ def test_the_page_has_the_tab_and_loads_its_scripts_and_style(webui):
     assert "Train LoRA" in tab_titles(webui)
     assert 'id="train_lora_root"' in json.dumps(json.loads(fetch(webui, "config"))).replace("\\", "")
     assert json.loads(fetch(webui, "train-lora/host"))["environment"]["state"] == "ready"
+
+
+def test_every_module_is_served_under_a_path_of_its_version(webui):
+    page = json.dumps(json.loads(fetch(webui, "config"))).replace("\\", "")
+    main = re.search(r'data-modules="./(train-lora/js/[0-9a-f]{12}/)main.js"', page)
+    modules = EXTENSION / "javascript" / "modules"
+    for module in modules.rglob("*.js"):
+        address = webui.url + main[1] + module.relative_to(modules).as_posix()
+        with urllib.request.urlopen(address, timeout=120) as answer:
+            assert answer.headers["content-type"].startswith("text/javascript")
+            assert "immutable" in answer.headers["cache-control"]
+            assert answer.read().decode() == module.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["000000000000/main.js", "{version}/../train_lora.js", "{version}/core",
+                                  "{version}/x.js", "{version}/..%2f..%2fstyle.css", "{version}//etc/passwd.js", "{version}/main.js%00"])
+def test_nothing_but_modules_of_this_version_is_served(webui, path):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        fetch(webui, "train-lora/js/" + path.format(version=modules_version()))
+    assert 400 <= refused.value.code < 500
 
 
 def test_after_a_reload_of_the_ui_it_is_all_there_again(webui):

@@ -1,6 +1,7 @@
 /** Handing a LoRA over to the webui's txt2img tab. */
 
 import {toast} from "../core/parts.js";
+import {promptWith} from "./prompt.js";
 
 /**
  * Puts the LoRA and its tag into txt2img's prompt, takes over the size it was trained with, and goes there. What
@@ -16,7 +17,7 @@ export function toTxt2img(answer) {
             {problems: [`The prompt would be: ${answer.prompt}`]});
         return;
     }
-    prompt.value = joined(prompt.value, answer);
+    prompt.value = promptWith(prompt.value, answer);
     prompt.dispatchEvent(new Event("input", {bubbles: true}));
     setNumber("#txt2img_width", answer.width);
     setNumber("#txt2img_height", answer.height);
@@ -36,22 +37,6 @@ function setNumber(selector, value) {
     box.dispatchEvent(new Event("input", {bubbles: true}));
 }
 
-/** @param {string} before what stands in the prompt @param {{name: string, tag: string, end?: string}} answer */
-function joined(before, answer) {
-    const call = `<lora:${answer.name}${answer.end || ":1"}>`;
-    const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
-    const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
-    if (sameRun.test(before)) {
-        return before.replace(sameRun, (_, weight) =>
-            (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
-    }
-    const rest = before.trim();
-    const words = rest.split(",").map((word) => word.trim());
-    const added = answer.tag && !words.includes(answer.tag) ? `${call} ${answer.tag}` : call;
-    return rest ? `${rest.replace(/,$/, "")}, ${added}` : added;
-}
-
 function openTab() {
     /** @type {any[]} */
     const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
@@ -61,5 +46,3 @@ function openTab() {
     if (button) button.click();
     else toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
 }
-
-export {joined as promptWith};

@@ -1,7 +1,6 @@
 /** What the run's memory is made of, as one bar, and whether it fits. */
 
 import {fill, h} from "../core/dom.js";
-import {format} from "../core/format.js";
 
 const GB = 2 ** 30;
 

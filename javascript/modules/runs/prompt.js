@@ -1,0 +1,22 @@
+/** A LoRA in the prompt of txt2img. */
+
+/**
+ * A prompt with a LoRA and its tag in it; another file of the same run is replaced.
+ * @param {string} before what stands in the prompt
+ * @param {{name: string, tag: string, end?: string}} answer
+ * @returns {string}
+ */
+export function promptWith(before, answer) {
+    const call = `<lora:${answer.name}${answer.end || ":1"}>`;
+    const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
+    const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
+    if (sameRun.test(before)) {
+        return before.replace(sameRun, (_, /** @type {string|undefined} */ weight) =>
+            (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
+    }
+    const rest = before.trim();
+    const words = rest.split(",").map((word) => word.trim());
+    const added = answer.tag && !words.includes(answer.tag) ? `${call} ${answer.tag}` : call;
+    return rest ? `${rest.replace(/,$/, "")}, ${added}` : added;
+}
