@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,7 +76,7 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
         services = _REGISTRY.get(runs_dir)
         if services is None or not services.alive:
             services = _REGISTRY[runs_dir] = _new_services(host, environment, runs_dir, data / "cache")
-    return services
+    return replace(services, host=host, environment=environment)
 
 
 def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, cache: Path) -> Services:

@@ -69,7 +69,8 @@ def test_every_module_is_served_under_a_path_of_its_version(webui):
 
 
 @pytest.mark.parametrize("path", ["000000000000/main.js", "{version}/../train_lora.js", "{version}/core",
-                                  "{version}/x.js", "{version}/..%2f..%2fstyle.css", "{version}//etc/passwd.js", "{version}/main.js%00"])
+                                  "{version}/x.js", "{version}/..%2f..%2fstyle.css", "{version}//etc/passwd.js",
+                                  "{version}/main.js%00"])
 def test_nothing_but_modules_of_this_version_is_served(webui, path):
     with pytest.raises(urllib.error.HTTPError) as refused:
         fetch(webui, "train-lora/js/" + path.format(version=modules_version()))

@@ -10,7 +10,7 @@ export function promptWith(before, answer) {
     const call = `<lora:${answer.name}${answer.end || ":1"}>`;
     const family = answer.name.replace(/-(\d{6}|step\d{8})$/, "");
     const escaped = family.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^>]*)?>`);
+    const sameRun = new RegExp(`<lora:${escaped}(?:-\\d{6}|-step\\d{8})?(:[^<>]*)?>`);
     if (sameRun.test(before)) {
         return before.replace(sameRun, (_, /** @type {string|undefined} */ weight) =>
             (answer.end || !weight ? call : `<lora:${answer.name}${weight}>`));
