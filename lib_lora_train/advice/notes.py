@@ -9,6 +9,7 @@ import dataclasses
 
 from ..config.groups.network import NetworkSettings
 from ..config.job import Job
+from .block_notes import block_notes
 from .no_effect import no_effect_notes
 from .no_effect_images import image_notes
 from .optimizer_guards import guard_notes
@@ -27,7 +28,8 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
         return []
     as_trained = job if network is None else dataclasses.replace(job, network=network)
     return [*prediction_notes(job, around), *no_effect_notes(job, around),
-            *image_notes(job, around), *guard_notes(as_trained)]
+            *image_notes(job, around), *guard_notes(as_trained),
+            *block_notes(as_trained, around)]
 
 
 def _can_be_read(job: Job) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..blocks.names import FULL_SD1
 from ..config.groups.network import C3LIER, IA3, LIERLA, LOHA, LOKR, NetworkSettings
 from ..files.json_file import DamagedFileError
 from ..files.safetensors_header import read_safetensors_header
@@ -96,6 +98,13 @@ def trained_values(shapes: Mapping[str, Sequence[int]], settings: NetworkSetting
 def lokr_layers(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> Iterator[dict[str, int]]:
     """The tensors of each layer of a LoKR, by how many numbers they have: ``_a`` and ``_b`` where a factor is split."""
     yield from (_tensors(settings, layer)[0] for layer in _layers(shapes) if _has(settings, layer))
+
+
+def blocks_of_network(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> list[str]:
+    """The blocks that a network of that type has on a checkpoint with ``shapes``, whatever the block lists say."""
+    every = dataclasses.replace(settings, block_lr_weight="", block_dims="", block_alphas="")
+    found = {layer.block for layer in _layers(shapes) if _has(every, layer)}
+    return [name for name in FULL_SD1 if name in found]
 
 
 def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:

@@ -1,94 +1,105 @@
-"""Lists of a number for each block, as block weights and per-block training have them.
-
-``BASE`` is the text encoder, ``IN00`` to ``IN11`` go down, ``M00`` is the middle, ``OUT00`` to ``OUT11`` go up.
-"""
+"""Lists of a number for each block, as per-block training has them: a preset's name, or numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
-"""All 26 blocks, the list for networks that also hold convolutions."""
-SHORT_SD1 = ("BASE", *(f"IN{n:02d}" for n in (1, 2, 4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(3, 12)))
-"""The 17 blocks that have attention, the list for LoRA-LierLa."""
-FULL_SDXL = ("BASE", *(f"IN{n:02d}" for n in range(9)), "M00", *(f"OUT{n:02d}" for n in range(9)))
-"""The 20 blocks of SDXL."""
-SHORT_SDXL = ("BASE", *(f"IN{n:02d}" for n in (4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(6)))
-"""The 12 blocks of SDXL that have attention."""
-
-LISTS = {len(names): names for names in (SHORT_SDXL, SHORT_SD1, FULL_SDXL, FULL_SD1)}
-
-
-def _blocks(base: float, inner: Mapping[range, float], middle: float, outer: Mapping[range, float]) -> dict[str, float]:
-    values = dict.fromkeys(FULL_SD1, 0.0) | {"BASE": base, "M00": middle}
-    for side, parts in (("IN", inner), ("OUT", outer)):
-        for numbers, value in parts.items():
-            values |= {f"{side}{number:02d}": value for number in numbers}
-    return values
-
-
-_ALL, _NONE = range(12), range(0)
-PRESETS: dict[str, dict[str, float]] = {
-    "style: OUT": _blocks(1, {_ALL: 0.2}, 0.2, {_ALL: 1}),
-    "concept: IN": _blocks(1, {_ALL: 1}, 1, {_ALL: 0.2}),
-    "skin only": _blocks(1, {_NONE: 0}, 0, {_ALL: 1}),
-    "posture only": _blocks(1, {_ALL: 1}, 0, {_NONE: 0}),
-    "eyes and face": _blocks(1, {_NONE: 0}, 0, {range(4, 7): 1}),
-    "INS": _blocks(1, {range(5): 1}, 0, {_NONE: 0}),
-    "IND": _blocks(1, {range(5, 12): 1}, 0, {_NONE: 0}),
-    "INALL": _blocks(1, {_ALL: 1}, 0, {_NONE: 0}),
-    "MIDD": _blocks(1, {range(5, 12): 1}, 1, {range(7): 1}),
-    "OUTD": _blocks(1, {_NONE: 0}, 0, {range(7): 1}),
-    "OUTS": _blocks(1, {_NONE: 0}, 0, {range(7, 12): 1}),
-    "OUTALL": _blocks(1, {_NONE: 0}, 0, {_ALL: 1}),
-}
-"""The guide's (section Weighted training) and those that lora-block-weight brings, over all 26 blocks."""
+from .entries import is_number, listed
+from .fit import fit, translated
+from .names import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
+from .of_file import BlockSet
+from .presets import PRESETS
 
 
 def read_blocks(text: str) -> dict[str, float] | None:
-    """A number for each of the 26 blocks from a preset's name, or from a list of 12, 17, 20 or 26 numbers.
+    """A number from 0 up for each of the 26 blocks from a preset's name, or from a list of 12, 17, 20 or 26 numbers.
 
-    A list may have a name before it, as in ``OUTS:1,0,…``, so that a block-weight test's can be pasted. Blocks that a
-    short list has no place for are 0. ``None`` if ``text`` is empty. Raises ``ValueError`` with a sentence that says
-    what is wrong with it.
+    A list may have a name before it, as in ``OUTS:1,0,…``, so that a block-weight test's can be pasted; a number below
+    0 is read as 0, since no block is trained backwards. ``None`` if ``text`` is empty. Raises ``ValueError`` with a
+    sentence that says what is wrong with it.
     """
     text = text.strip()
     if not text:
         return None
     if text in PRESETS:
         return PRESETS[text]
-    entries = [entry.strip() for entry in text.rpartition(":")[2].split(",")]
-    if len(entries) == 1 and not _is_number(entries[0]):
-        raise ValueError("There is no such list. Write 17 or 26 numbers (12 or 20 for SDXL), or one of: "
-                         f"{', '.join(PRESETS)}.")
-    if len(entries) not in LISTS:
-        raise ValueError(f"It has {len(entries)} numbers. Write 17 ({SHORT_SD1[0]}, {SHORT_SD1[1]} to {SHORT_SD1[-1]}) "
-                         f"or 26 ({FULL_SD1[0]}, {FULL_SD1[1]} to {FULL_SD1[-1]}), for SDXL 12 ({SHORT_SDXL[0]}, "
-                         f"{SHORT_SDXL[1]} to {SHORT_SDXL[-1]}) or 20 ({FULL_SDXL[0]}, {FULL_SDXL[1]} to "
-                         f"{FULL_SDXL[-1]}).")
-    wrong = next((entry for entry in entries if not _is_number(entry)), None)
-    if wrong is not None:
-        raise ValueError(f"{wrong!r} is no number from 0 up. Write one for each block, without X, R or U.")
-    return dict.fromkeys(FULL_SD1, 0.0) | {name: float(entry) for name, entry
-                                           in zip(LISTS[len(entries)], entries, strict=True)}
+    return {name: max(0.0, value) for name, value in fit(_numbers(text)).weights.items()}
+
+
+def named_numbers(text: str) -> dict[str, float]:
+    """The numbers that stand in the list ``text`` by block, those below 0 too; empty for a preset and where it is none.
+    """
+    try:
+        numbers = () if text.strip() in PRESETS else _numbers(text)
+    except ValueError:
+        return {}
+    return dict(zip(LISTS[len(numbers)], numbers, strict=True)) if numbers else {}
+
+
+def for_blocks(text: str, blocks: BlockSet) -> str:
+    """The list ``text`` for a model with ``blocks``: a preset of SD 1.x as the numbers that it is in SDXL."""
+    values = PRESETS.get(text.strip())
+    if values is None or not blocks.sdxl:
+        return text
+    return listed(translated(values, blocks.full), blocks.full)
 
 
 def list_problem(text: str, blocks: Sequence[str]) -> str | None:
     """Why the list ``text`` is not one for a model that has ``blocks`` (20 for SDXL, 26 for others), or ``None``.
 
-    A list by name is for all of them; blocks that a model does not have are passed over.
+    A preset is for all of them. The sentence has the list as it would be for that model.
     """
-    entries = text.rpartition(":")[2].split(",")
     is_sdxl = len(blocks) == len(FULL_SDXL)
-    fitting = (SHORT_SDXL, FULL_SDXL) if is_sdxl else (SHORT_SD1, FULL_SD1)
-    if len(entries) == 1 or len(entries) in map(len, fitting):
+    short, full = (SHORT_SDXL, FULL_SDXL) if is_sdxl else (SHORT_SD1, FULL_SD1)
+    numbers = named_numbers(text)
+    if not numbers or len(numbers) in (len(short), len(full)):
         return None
-    wanted = " or ".join(str(len(names)) for names in fitting)
-    return f"It has {len(entries)} numbers, but this checkpoint takes lists of {wanted}."
+    names = full if len(numbers) in (len(FULL_SDXL), len(FULL_SD1)) else short
+    return (f"It has {len(numbers)} numbers, but this checkpoint takes lists of {len(short)} or {len(full)}. For it "
+            f"the list is {listed(translated(numbers, names), names)}.")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return 0 <= float(text) < float("inf")
-    except ValueError:
-        return False
+def training_list(weights: Mapping[str, float], blocks: BlockSet) -> tuple[str, list[str]]:
+    """The rates with which the ``weights`` tried on a file with ``blocks`` are trained, and sentences about them.
+
+    A block that the file does not have is not trained, as it was not; empty where every block of the family is at 1.
+    """
+    missing = [name for name in blocks.listed if name not in blocks.names]
+    tried = {name: 0.0 if name in missing else weights.get(name, 1.0) for name in blocks.listed}
+    sentences = rate_sentences(listed(tried, blocks.listed))
+    if missing:
+        sentences.append(f"The file has no {', '.join(missing)}, so {'these are' if missing[1:] else 'it is'} 0.")
+    if all(value == 1 for value in tried.values()):
+        return "", ["Every block is at 1, which is how a run trains without a list."]
+    return listed({name: max(0.0, value) for name, value in tried.items()}, blocks.listed), sentences
+
+
+def rate_sentences(text: str) -> list[str]:
+    """What a list of rates does with numbers below 0 and above 1, one sentence each."""
+    numbers = named_numbers(text)
+    below = [name for name, value in numbers.items() if value < 0]
+    above = [f"{name} at {value:g}" for name, value in numbers.items() if value > 1]
+    sentences = []
+    if below:
+        sentences.append(f"{', '.join(below)}: a block cannot be trained backwards, so a number below 0 counts as 0, "
+                         "and the block is not trained.")
+    if above:
+        sentences.append(f"{', '.join(above)} times the rate: blocks above 1 learn faster than the others, and burn "
+                         "sooner.")
+    return sentences
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    parts = text.rpartition(":")[2].split(",")
+    if len(parts) == 1 and not is_number(parts[0]):
+        raise ValueError("There is no such list. Write 17 or 26 numbers (12 or 20 for SDXL), or one of: "
+                         f"{', '.join(PRESETS)}.")
+    if len(parts) not in LISTS:
+        raise ValueError(f"It has {len(parts)} numbers. Write 17 ({SHORT_SD1[0]}, {SHORT_SD1[1]} to {SHORT_SD1[-1]}) "
+                         f"or 26 ({FULL_SD1[0]}, {FULL_SD1[1]} to {FULL_SD1[-1]}), for SDXL 12 ({SHORT_SDXL[0]}, "
+                         f"{SHORT_SDXL[1]} to {SHORT_SDXL[-1]}) or 20 ({FULL_SDXL[0]}, {FULL_SDXL[1]} to "
+                         f"{FULL_SDXL[-1]}).")
+    wrong = next((part.strip() for part in parts if not is_number(part)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is no number. Write one for each block, without X, R or U.")
+    return tuple(map(float, parts))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from .lists import FULL_SD1
-from .presets import Entries, listed
+from .entries import Entries, listed
+from .names import FULL_SD1
+from .of_file import BlockSet
 from .prompt_weights import LIST_NAMES, BlockSpec, read_arguments
 
 _TAG = re.compile(r"<(lora|lyco):([^<>]+)>")
@@ -74,15 +75,27 @@ def with_blocks(prompt: str, blocks: str) -> str:
     return _first(prompt, change)
 
 
-def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Entries]) -> str:
-    """``prompt`` with ``weight`` for one ``block`` of the first LoRA that it calls; the others keep theirs."""
+def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Entries],
+               blocks: BlockSet | None = None) -> str:
+    """``prompt`` with ``weight`` for one ``block`` of the first LoRA that it calls; the others keep theirs.
+
+    ``blocks`` are those of the LoRA's file, whose family's list is written; the 26 of SD 1.x if they are not known.
+    """
+    names = FULL_SD1 if blocks is None else blocks.listed
+
     def change(items: Sequence[str]) -> list[str]:
-        read = read_arguments(items, presets)
+        read = read_arguments(items, presets, blocks)
         weights = dict(zip(FULL_SD1, (read.spec or BlockSpec()).weights, strict=True)) | {block: weight}
         kept = [item for item in read.plain[1:] if item.partition("=")[0] not in _OF_BLOCKS]
-        return [items[0], *(kept or ["1"]), f"lbw={listed(weights, FULL_SD1)}"]
+        return [items[0], *(kept or ["1"]), f"lbw={listed(weights, names)}"]
 
     return _first(prompt, change)
+
+
+def first_lora(prompt: str) -> str | None:
+    """The name of the first LoRA that ``prompt`` calls."""
+    match = _TAG.search(prompt)
+    return match[2].split(":")[0].strip() if match else None
 
 
 def _strengths(items: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:

@@ -7,41 +7,68 @@ in the original UNet's ``input_blocks``, ``middle_block`` and ``output_blocks``;
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from .lists import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
+FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
+"""All 26 blocks, the list for networks that also hold convolutions. Every other list is a part of it."""
+SHORT_SD1 = ("BASE", *(f"IN{n:02d}" for n in (1, 2, 4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(3, 12)))
+"""The 17 blocks that have attention, the list for LoRA-LierLa."""
+FULL_SDXL = ("BASE", *(f"IN{n:02d}" for n in range(9)), "M00", *(f"OUT{n:02d}" for n in range(9)))
+"""The 20 blocks of SDXL."""
+SHORT_SDXL = ("BASE", *(f"IN{n:02d}" for n in (4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(6)))
+"""The 12 blocks of SDXL that have attention."""
+WITHOUT_BASE = FULL_SD1[1:]
+"""A long list may leave ``BASE`` out, which then stays at 1."""
 
-__all__ = ["FULL_SD1", "FULL_SDXL", "SHORT_SD1", "SHORT_SDXL", "block_of"]
+LISTS = {len(names): names for names in (SHORT_SDXL, SHORT_SD1, FULL_SDXL, FULL_SD1)}
 
-_LAYERS_DOWN = 3  # input blocks of one level: two layers and what halves the size
-_LAYERS_UP = 3
-_DOWN = re.compile(r"lora_unet_down_blocks_(\d+)_(?:attentions|resnets)_(\d+)_")
-_UP = re.compile(r"lora_unet_up_blocks_(\d+)_(?:attentions|resnets)_(\d+)_")
-_ORIGINAL = re.compile(r"lora_unet_(input|output)_blocks_(\d+)_")
-_DOWNSAMPLER = re.compile(r"lora_unet_down_blocks_(\d+)_downsamplers_0_")
-_UPSAMPLER = re.compile(r"lora_unet_up_blocks_(\d+)_upsamplers_0_")
+_LAYERS = 3  # of one level, down (two layers and what halves the size) and up
+_UNET = r"(?:base_model_model_)?(?:(?:lora_|oft_)?unet_|model_diffusion_model_|diffusion_model_)?"
+_TEXT = re.compile(r"(?:base_model_model_)?(?:(?:lora_|oft_)?te\d?_|text_encoders?_|text_model_|clip_[lg]_|"
+                   r"cond_stage_model_|conditioner_|(?:\d_)?transformer_text_model_|(?:\d_)?model_transformer_|1_model_)")
+_MIDDLE = re.compile(_UNET + r"(?:mid_block|middle_block)_")
+_ORIGINAL = re.compile(_UNET + r"(input|output)_blocks_(\d+)_")
+_DIFFUSERS = re.compile(_UNET + r"(down|up)_blocks_(\d+)_(attentions|resnets|downsamplers|upsamplers)_(\d+)_")
+_FIRST = re.compile(_UNET + r"conv_in_")
+_TENSOR = re.compile(r"\.(lora_\w+(?:\.default)?(?:\.weight)?|lora\.(?:up|down)\.weight|(?:up|down)\.weight|alpha|"
+                     r"dora_scale|(?:hada|lokr|oft)_\w+|diff(?:_b)?|[wb]_norm|on_input|[ab][12]\.weight|scalar|rescale|"
+                     r"weight|bias)$")
 
 
+@lru_cache(maxsize=65536)
 def block_of(key: str) -> str | None:
-    """The block of a LoRA key, such as ``lora_unet_mid_block_attentions_0_proj_in``, or of a tensor's name.
+    """The block of a layer or tensor of a LoRA, such as ``lora_unet_mid_block_attentions_0_proj_in``.
 
-    SD 1.x and 2.x have diffusers' names, SDXL the original's, which count the blocks themselves.
+    Takes the names of kohya's tools, LyCORIS, diffusers and PEFT (with dots), and those that the webui gives layers.
+    Whether blocks are counted as in the original or by levels as in diffusers, for each family the block is the same.
     ``None`` for the few layers that belong to no block: time embedding and output convolution.
     """
-    module = key.partition(".")[0]
-    if module.startswith("lora_te"):
+    name = key.replace(".", "_") + "_"
+    if _TEXT.match(name):
         return "BASE"
-    if module.startswith(("lora_unet_mid_block_", "lora_unet_middle_block_")):
+    if _MIDDLE.match(name):
         return "M00"
-    if module == "lora_unet_conv_in":
+    if _FIRST.match(name):
         return "IN00"
-    if match := _ORIGINAL.match(module):
-        return f"{'IN' if match[1] == 'input' else 'OUT'}{int(match[2]):02d}"
-    if match := _DOWN.match(module):
-        return f"IN{1 + int(match[1]) * _LAYERS_DOWN + int(match[2]):02d}"
-    if match := _DOWNSAMPLER.match(module):
-        return f"IN{(1 + int(match[1])) * _LAYERS_DOWN:02d}"
-    if match := _UP.match(module):
-        return f"OUT{int(match[1]) * _LAYERS_UP + int(match[2]):02d}"
-    if match := _UPSAMPLER.match(module):
-        return f"OUT{(1 + int(match[1])) * _LAYERS_UP - 1:02d}"
+    if match := _ORIGINAL.match(name):
+        return _known(f"{'IN' if match[1] == 'input' else 'OUT'}{int(match[2]):02d}")
+    if match := _DIFFUSERS.match(name):
+        level, number = int(match[2]), int(match[4])
+        if match[3].endswith("samplers"):
+            number = _LAYERS - 1
+        return _known(f"IN{1 + level * _LAYERS + number:02d}" if match[1] == "down" else
+                      f"OUT{level * _LAYERS + number:02d}")
     return None
+
+
+def layer_and_tensor(key: str) -> tuple[str, str]:
+    """``x.to_q.lora_A.weight`` as ``("x.to_q", "lora_A.weight")``; kohya's layers end at their first dot."""
+    if key.startswith(("lora_", "oft_")):
+        layer, _, tensor = key.partition(".")
+        return layer, tensor
+    match = _TENSOR.search(key)
+    return (key[:match.start()], match[1]) if match else (key, "")
+
+
+def _known(block: str) -> str | None:
+    return block if block in FULL_SD1 else None

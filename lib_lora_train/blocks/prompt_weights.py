@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .lists import FULL_SD1
-from .presets import Entries, listed, parse_entries, weights_of
+from .entries import Entries, has_x, is_number, listed, numbers_of, parse_entries
+from .fit import fit
+from .names import FULL_SD1
+from .of_file import BlockSet
 
 LIST_NAMES = ("lbw", "lwb", "w")
 """lora-block-weight's two names for it, and the one that the guide has."""
@@ -40,11 +42,10 @@ class BlockSpec:
         """Whether the LoRA works in ``step``, counted from 0."""
         return step >= self.start and (self.stop is None or step < self.stop)
 
-    @property
-    def text(self) -> str:
-        """All that it says, in the spelling of prompts."""
+    def text(self, names: Sequence[str] = FULL_SD1) -> str:
+        """All that it says of the blocks ``names``, in the spelling of prompts."""
         steps = f":step={self.start}-{'' if self.stop is None else self.stop}" if self.stepped else ""
-        return listed(dict(zip(FULL_SD1, self.weights, strict=True)), FULL_SD1) + steps
+        return listed(dict(zip(FULL_SD1, self.weights, strict=True)), names) + steps
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,29 @@ class LoraArguments:
     """The parts of one ``<lora:…>``, told apart.
 
     ``spec`` is ``None`` where nothing is said of blocks or steps. ``plain`` is what the webui itself understands.
-    ``preset`` is the name of the preset, if one was named.
+    ``preset`` is the name of the preset, if one was named. ``numbers`` is the list as it was given, with X filled in,
+    empty for none; until the file's blocks are known, ``spec`` has it by the names of the family that it is long for.
     """
 
     spec: BlockSpec | None
     plain: tuple[str, ...]
     problems: tuple[str, ...] = ()
     preset: str = ""
+    numbers: tuple[float, ...] = ()
+
+    def for_file(self, blocks: BlockSet) -> LoraArguments:
+        """The same for a file that has ``blocks``; what had to be done to the list is among the problems."""
+        if self.spec is None or not self.numbers:
+            return self
+        fitted = fit(self.numbers, blocks)
+        spec = replace(self.spec, weights=tuple(fitted.weights.values()))
+        said = (f"LoRA {self.plain[0]}: {fitted.sentence}",) if fitted.sentence else ()
+        return replace(self, spec=spec, problems=self.problems + said)
 
 
-def read_arguments(items: Sequence[str], presets: Mapping[str, Entries]) -> LoraArguments:
-    """Tell the parts of ``<lora:items[0]:items[1]:…>`` apart.
+def read_arguments(items: Sequence[str], presets: Mapping[str, Entries],
+                   blocks: BlockSet | None = None) -> LoraArguments:
+    """Tell the parts of ``<lora:items[0]:items[1]:…>`` apart; ``blocks`` are those of its file, if they are known.
 
     Besides the named spelling there is that of older versions, ``<lora:penny:1:OUTX:0.5>``. Whatever cannot be used
     is left out, and a sentence in ``problems`` says so.
@@ -72,11 +85,16 @@ def read_arguments(items: Sequence[str], presets: Mapping[str, Entries]) -> Lora
         return LoraArguments(None, tuple(items))
     problems: list[str] = []
     given = next((named[name] for name in LIST_NAMES if name in named), None)
-    spec = _spec_of(given, named, presets, problems)
+    numbers = _numbers(given, named, presets, problems, () if blocks is None else (len(blocks.names),))
+    start, stop = _steps(named, problems)
     if "lbwe" in named:
         problems.append("lbwe= (weights of single elements) is left out: only sd-webui-lora-block-weight knows it.")
+    fitted = fit(numbers, blocks) if numbers else None
+    spec = BlockSpec(BlockSpec.weights if fitted is None else tuple(fitted.weights.values()), start, stop)
+    if fitted is not None and fitted.sentence:
+        problems.append(fitted.sentence)
     return LoraArguments(spec, plain, tuple(f"LoRA {items[0]}: {problem}" for problem in problems),
-                         _preset_name(given or "", presets) or "")
+                         _preset_name(given or "", presets) or "", numbers)
 
 
 def _split(items: Sequence[str], presets: Mapping[str, Entries]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -89,31 +107,30 @@ def _split(items: Sequence[str], presets: Mapping[str, Entries]) -> tuple[dict[s
         if equals:
             named[name.lower()] = value
             plain.append(item)
-        elif not _is_number(item) and ("," in item or _preset_name(item.strip(), presets)):
+        elif not is_number(item) and ("," in item or _preset_name(item.strip(), presets)):
             named.setdefault("lbw", item.strip())
             older = True
-        elif older and _is_number(item):
+        elif older and is_number(item):
             named.setdefault("x", item.strip())
         else:
             plain.append(item)
     return named, tuple(plain)
 
 
-def _spec_of(given: str | None, named: Mapping[str, str], presets: Mapping[str, Entries],
-             problems: list[str]) -> BlockSpec:
-    weights = BlockSpec.weights
-    if given is not None:
-        try:
-            entries = _entries(given, presets)
-        except ValueError as problem:
-            problems.append(f"{problem} It works with all blocks instead.")
-        else:
-            weights = tuple(weights_of(entries, _x(given, entries, named, problems)).values())
-    start, stop = _steps(named, problems)
-    return BlockSpec(weights, start, stop)
+def _numbers(given: str | None, named: Mapping[str, str], presets: Mapping[str, Entries], problems: list[str],
+             counts: Sequence[int]) -> tuple[float, ...]:
+    """The list that is ``given``, with X filled in; empty if there is none, or it cannot be used."""
+    if given is None:
+        return ()
+    try:
+        entries = _entries(given, presets, counts)
+    except ValueError as problem:
+        problems.append(f"{problem} It works with all blocks instead.")
+        return ()
+    return numbers_of(entries, _x(given, entries, named, problems))
 
 
-def _entries(given: str, presets: Mapping[str, Entries]) -> Entries:
+def _entries(given: str, presets: Mapping[str, Entries], counts: Sequence[int]) -> Entries:
     name = _preset_name(given, presets)
     if name is not None:
         return presets[name]
@@ -121,19 +138,19 @@ def _entries(given: str, presets: Mapping[str, Entries]) -> Entries:
         raise ValueError(f"There is no block preset {given!r}. There are {', '.join(presets)}; more can be written in "
                          "the Train LoRA tab under Test.")
     try:
-        return parse_entries(given)
+        return parse_entries(given, counts)
     except ValueError as problem:
         raise ValueError(f"Its block weights cannot be used. {problem}") from problem
 
 
 def _x(given: str, entries: Entries, named: Mapping[str, str], problems: list[str]) -> float:
-    if not any(entry.startswith("X") for entry in entries):
+    if not has_x(entries):
         return 1.0
     if "x" not in named:
         problems.append(f"{given[:40]} has blocks marked X, and no x= says how strong they are, so they are 1. "
                         f"Write lbw={given[:40]}:x=0.5.")
         return 1.0
-    if not _is_number(named["x"]):
+    if not is_number(named["x"]):
         problems.append(f"x={named['x']} is no number, so the blocks marked X are 1.")
         return 1.0
     return float(named["x"])
@@ -164,7 +181,3 @@ def _preset_name(text: str, presets: Mapping[str, Entries]) -> str | None:
         return text
     same = [name for name in presets if name.lower() == text.lower()]
     return same[0] if len(same) == 1 else None
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", text.strip()) is not None

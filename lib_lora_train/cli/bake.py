@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from ..blocks.of_file import blocks_of_keys
 from ..config.bake_job import BakeJob, load_bake_job
 from ..errors import ConfigError, TrainLoraError
 from ..runs.events import EventWriter
@@ -27,7 +29,7 @@ def bake_command(arguments: list[str]) -> int:
             note_error(run, problem)
         raise
     if run is None:
-        print(f"Saved {bake_file(job)}")
+        print(f"Saved {bake_file(job, print)}")
         return 0
     with only_worker(run):
         return _in_run(job, run)
@@ -39,7 +41,7 @@ def _in_run(job: BakeJob, run: RunFolder) -> int:
         reporter = Reporter(events)
         reporter.phase("bake", f"Baking block weights into a copy of {Path(job.lora).name}")
         try:
-            reporter.saved(bake_file(job), step=0, epoch=0, final=True)
+            reporter.saved(bake_file(job, reporter.say), step=0, epoch=0, final=True)
         except TrainLoraError as problem:
             reporter.event("error", {"text": str(problem), "detail": type(problem).__name__})
             return 1
@@ -47,17 +49,21 @@ def _in_run(job: BakeJob, run: RunFolder) -> int:
     return 0
 
 
-def bake_file(job: BakeJob) -> Path:
+def bake_file(job: BakeJob, say: Callable[[str], None]) -> Path:
     """Write the copy beside the original, with its ``.json``; the copy's path.
 
-    Raises ``CheckpointError`` or ``RunError`` if it cannot be made.
+    ``say`` is told what was done to a list that was written for another file. Raises ``CheckpointError``,
+    ``ConfigError`` or ``RunError`` if it cannot be made.
     """
     from ..networks.save import load_network_file, write_tensors
     from ..tools.bake import bake, baked_metadata
 
     file = load_network_file(Path(job.lora))
+    fitted = job.fitted(blocks_of_keys(file.tensors, file.metadata))
+    if fitted.sentence:
+        say(fitted.sentence)
     path = file.path.with_name(f"{job.output_name}.safetensors")
-    write_tensors(path, bake(file, job.weights), baked_metadata(file, job.weights, job.output_name))
+    write_tensors(path, bake(file, fitted.weights), baked_metadata(file, fitted.weights, job.output_name))
     beside = file.path.with_suffix(".json")
     if beside.is_file() and not path.with_suffix(".json").exists():
         shutil.copyfile(beside, path.with_suffix(".json"))

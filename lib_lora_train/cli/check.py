@@ -9,8 +9,10 @@ from ..advice.size import read_header
 from ..advice.surroundings import PlanFacts, plan_facts
 from ..batches.captions import plain_caption
 from ..batches.plan import TrainingPlan, fits_of, plan_of
+from ..blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
+from ..config.block_lists import list_problems
 from ..config.job import Job
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..models.prediction import VELOCITY, told_base
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..pictures.scan import Dataset, scan_dataset
@@ -27,7 +29,12 @@ def check(job: Job) -> int:
         print(f"Left out: {left_out.path}: {left_out.reason}")
     for problem in dataset.problems:
         print(f"{problem.level.capitalize()}: {problem.text}")
-    for note in notes_on(job, _surroundings(job, _facts(job, dataset, plan))):
+    around = _surroundings(job, _facts(job, dataset, plan))
+    if around.text_encoders is not None:
+        problems = list_problems(job.network, SDXL_BLOCKS if around.text_encoders == 2 else SD1_BLOCKS)
+        if problems:
+            raise ConfigError(problems)
+    for note in notes_on(job, around):
         print(f"Note: {note.text}")
     return 0
 

@@ -6,29 +6,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..blocks.presets import parse_entries, weights_of
+from ..blocks.entries import has_x, numbers_of, parse_entries
+from ..blocks.fit import Fitted, fit
+from ..blocks.of_file import BlockSet
 from ..errors import ConfigError
 from .load import read_file
 
 
 @dataclass(frozen=True)
 class BakeJob:
-    """``lora`` is the file; ``blocks`` 12, 17, 20 or 26 numbers with commas; ``output_name`` without ending."""
+    """``lora`` is the file; ``blocks`` a number for each of its blocks, or 12, 17, 20 or 26 of them, with commas.
+
+    ``output_name`` is without ending.
+    """
 
     lora: str
     blocks: str
     output_name: str
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """The weight of each of the 26 blocks. Raises ``ConfigError`` with a sentence if ``blocks`` is no list."""
+    def fitted(self, blocks: BlockSet) -> Fitted:
+        """The weight of each of the file's ``blocks``, and what was done if the list was written for another file.
+
+        Raises ``ConfigError`` with a sentence if it is no list.
+        """
         try:
-            entries = parse_entries(self.blocks)
+            entries = parse_entries(self.blocks, (len(blocks.names),))
         except ValueError as problem:
-            raise ConfigError(f"blocks is {self.blocks[:60]!r}. {problem}") from problem
-        if any(entry.startswith("X") for entry in entries):
+            raise ConfigError(f"blocks is {self.blocks[:60]!r}. {problem} {Path(self.lora).name} has the blocks "
+                              f"{', '.join(blocks.names)}.") from problem
+        if has_x(entries):
             raise ConfigError(f"blocks is {self.blocks[:60]!r}. Write a number in place of X.")
-        return weights_of(entries, 1.0)
+        return fit(numbers_of(entries, 1.0), blocks)
 
 
 def load_bake_job(path: Path) -> BakeJob:
@@ -39,7 +47,6 @@ def load_bake_job(path: Path) -> BakeJob:
     if missing:
         raise ConfigError([f"{name} is missing in {path}." for name in missing])
     job = BakeJob(*(str(values[name]).strip() for name in names))
-    _ = job.weights
     if Path(job.output_name).name != job.output_name:
         raise ConfigError(f"output_name is {job.output_name!r}. Give a name without folders.")
     return job

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..blocks.lists import read_blocks
+from ..blocks.lists import named_numbers, read_blocks
 from .groups.network import DYLORA, IA3, LIERLA, LOKR, NETWORK_TYPES, WITH_UP_AND_DOWN, NetworkSettings
 from .groups.optimizer import OptimizerSettings
-from .optimizer_args import sets_own_rate
-from .optimizer_facts import OPTIMIZERS
+from .optimizer_args import has_one_rate
 
 _EMPTY = NetworkSettings()
 _ONLY_FOR: dict[str, tuple[str, ...]] = {
@@ -52,6 +51,9 @@ def _block_list_problems(network: NetworkSettings) -> list[str]:
         except ValueError as problem:
             problems.append(f"network.{name} is {getattr(network, name)!r}. {problem}")
             continue
+        below = [f"{block} {value:g}" for block, value in named_numbers(getattr(network, name)).items() if value < 0]
+        if below and name != "block_lr_weight":
+            problems.append(f"network.{name} has {', '.join(below)}. Write numbers from 0 up.")
         if name == "block_dims" and values and (wrong := [v for v in values.values() if v % 1 or v > 768]):
             problems.append(f"network.block_dims has {wrong[0]:g}. A dim is a whole number up to 768.")
         if name != "block_alphas" and values and not any(values.values()):
@@ -93,16 +95,17 @@ def _problems_of_size(network: NetworkSettings, block: str | None, spatial: bool
 
 def _one_rate_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> list[str]:
     optimizer_type = optimizer.optimizer_type
-    if not OPTIMIZERS[optimizer_type].one_rate and not sets_own_rate(optimizer):
+    if not has_one_rate(optimizer):
         return []
     problems = []
     if (network.loraplus_lr_ratio or 1) != 1:
         problems.append(f"network.loraplus_lr_ratio is {network.loraplus_lr_ratio:g}, but {optimizer_type} knows only "
                         "one learning rate. Leave it empty, or choose an optimizer such as AdamW.")
     factors = {factor for factor in (read_blocks(network.block_lr_weight) or {}).values() if factor}
-    if len(factors) > 1:
-        problems.append(f"network.block_lr_weight gives blocks different rates, but {optimizer_type} knows only one. "
-                        "Use 0 and 1 only, or choose an optimizer such as AdamW.")
+    if factors - {1.0} and network.network_type == IA3:
+        problems.append(f"network.block_lr_weight gives blocks different rates, but {optimizer_type} knows only one, "
+                        f"and {IA3} has no alpha to scale instead. Use 0 and 1 only, or choose an optimizer such as "
+                        "AdamW.")
     return problems
 
 

@@ -59,6 +59,11 @@ def sets_own_rate(optimizer: OptimizerSettings) -> bool:
     return OPTIMIZERS[optimizer.optimizer_type].own_schedule and bool(_readable(optimizer).get("relative_step"))
 
 
+def has_one_rate(optimizer: OptimizerSettings) -> bool:
+    """Whether the optimizer trains everything at one rate; the rates of blocks are in their alphas then."""
+    return OPTIMIZERS[optimizer.optimizer_type].one_rate or sets_own_rate(optimizer)
+
+
 def finds_own_rate(optimizer: OptimizerSettings) -> bool:
     """Whether the optimizer is adaptive as it is set: the rate given is a factor on the one it finds, or not used."""
     facts = OPTIMIZERS[optimizer.optimizer_type]

@@ -9,32 +9,21 @@ through ``multiplier()``, nothing is read anew, and without block weights not on
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..blocks.presets import DEFAULT_TEXT, Entries, parse_presets, read_text
+from ..blocks.entries import Entries
+from ..blocks.names import FULL_SD1, block_of
+from ..blocks.of_file import BlockSet, blocks_of_keys
+from ..blocks.presets import DEFAULT_TEXT, parse_presets, read_text
 from ..blocks.prompt_weights import BlockSpec, LoraArguments, read_arguments
 
-_BLOCK = re.compile(r"diffusion_model_(input_blocks|middle_block|output_blocks)_(\d+)_")
 _RESOLVED = "blk="  # not part of any spelling that lora-block-weight looks for
 _OTHER = "lora_block_weight"
 _INFOTEXT = "Block weights"
 STANDS_DOWN = ("Block weights in the prompt are left to sd-webui-lora-block-weight, which is active. It does not know "
                "the spelling lwb=; write lbw=.")
-
-
-def block_of_layer(layer: str) -> str | None:
-    """The block of a layer as the webui names it, such as ``diffusion_model_input_blocks_4_1_proj_in``."""
-    if "transformer" in layer[:20]:  # as the webui tells the text encoders' layers
-        return "BASE"
-    match = _BLOCK.match(layer)
-    if match is None:
-        return None
-    if match[1] == "middle_block":
-        return "M00"
-    return f"{'IN' if match[1] == 'input_blocks' else 'OUT'}{int(match[2]):02d}"
 
 
 class BlockStrength(float):
@@ -51,7 +40,7 @@ class BlockStrength(float):
 
     def of(self, layer: str) -> float:
         """What the change of ``layer`` is multiplied with."""
-        return float(self) * self.spec.of(block_of_layer(layer)) if self.working else 0.0
+        return float(self) * self.spec.of(block_of(layer)) if self.working else 0.0
 
     def at(self, step: int) -> BlockStrength:
         """The strength in sampling step ``step``, counted from 0."""
@@ -94,8 +83,11 @@ class BlockWeights:
             original(extra, p, parameters)
             return
         original(extra, p, [_for_webui(one, arguments) for one, arguments in zip(parameters, read, strict=True)])
+        blocks = self._blocks()
+        read = [arguments.for_file(blocks[name]) if (name := arguments.plain[0]) in blocks else arguments
+                for arguments in read]
         self._apply(read)
-        _tell(p, parameters, read)
+        _tell(p, parameters, read, blocks)
 
     def presets(self) -> dict[str, Entries]:
         """The presets as they are on disk now. Raises ``OSError``."""
@@ -108,6 +100,12 @@ class BlockWeights:
             _say(p, f"The block presets {self._presets_file} cannot be read ({problem.strerror}), so only those that "
                     "come with Train LoRA are known.")
             return parse_presets(DEFAULT_TEXT)[0]
+
+    def _blocks(self) -> dict[str, BlockSet]:
+        """The blocks of each LoRA that is loaded, by its name: those of the layers that the webui changes with it."""
+        found = {network.name: blocks_of_keys(module.sd_key for module in network.modules.values())
+                 for network in self._networks.loaded_networks}
+        return {name: blocks for name, blocks in found.items() if blocks.names}
 
     def _apply(self, read: Sequence[LoraArguments]) -> None:
         specs = {arguments.plain[0]: arguments.spec for arguments in read if arguments.spec is not None}
@@ -154,14 +152,19 @@ def _say(p: Any, text: str) -> None:
     logging.getLogger(__name__).warning(text)
 
 
-def _tell(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments]) -> None:
+def _tell(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments], blocks: Mapping[str, BlockSet]) -> None:
     """Say what could not be used, and let the picture's text and the webui's cache know what the weights were."""
     for one, arguments in zip(parameters, read, strict=True):
         for problem in arguments.problems:
             _say(p, problem)
         if arguments.spec is not None:
             kept = [item for item in one.items if not str(item).startswith(_RESOLVED)]
-            one.items[:] = [*kept, _RESOLVED + arguments.spec.text]
-    named = [f"{one.plain[0]} {one.preset} = {one.spec.text}" for one in read if one.preset and one.spec]
+            one.items[:] = [*kept, _RESOLVED + arguments.spec.text()]
+    named = [f"{one.plain[0]} {one.preset} = {one.spec.text(_names(blocks.get(one.plain[0])))}"
+             for one in read if one.preset and one.spec]
     if named:
         p.extra_generation_params[_INFOTEXT] = "; ".join(named)
+
+
+def _names(blocks: BlockSet | None) -> Sequence[str]:
+    return FULL_SD1 if blocks is None else blocks.listed

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..blocks.lists import FULL_SD1, SHORT_SD1
+from ..blocks.entries import Entries
 from ..blocks.lora_tag import (
     epoch_order,
     family_of,
+    first_lora,
     has_lora,
     with_block,
     with_blocks,
     with_file,
     with_strength,
 )
-from ..blocks.presets import Entries
+from ..blocks.names import FULL_SD1
+from ..blocks.of_file import BlockSet
+from .file_blocks import FileBlocks
 from .interface import AXIS_PREFIX, BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT
 
 _COST_OF_FILE = 0.5  # read anew; below the webui's VAE (0.7) and checkpoint (1)
@@ -52,8 +55,10 @@ def add_axes(scripts_data: Iterable[Any], networks: Any,
         return
     axis(PRESET, str, lambda p, x, _: _rewrite(p, lambda text: with_blocks(text, "" if x == WITHOUT else x)),
          _COST_OF_LAYERS, _confirm_presets(presets), lambda: [WITHOUT, *presets()])
-    axis(BLOCK, str, lambda p, x, _: _rewrite(p, lambda text: with_block(text, *block_and_weight(x), presets())),
-         _COST_OF_LAYERS, _confirm_blocks, lambda: [f"{block}:0" for block in SHORT_SD1])
+    files = FileBlocks(networks)
+    axis(BLOCK, str, lambda p, x, _: _rewrite(p, lambda text: with_block(
+        text, *block_and_weight(x), presets(), files.of_prompt(text))),
+         _COST_OF_LAYERS, _confirm_blocks(files), lambda: [f"{block}:0" for block in files.to_choose()])
 
 
 def apply_epoch(p: Any, name: str, names: Sequence[str]) -> None:
@@ -116,9 +121,16 @@ def _confirm_presets(presets: Callable[[], Mapping[str, Entries]]) -> Confirm:
     return confirm
 
 
-def _confirm_blocks(_: Any, values: Sequence[str]) -> None:
-    for value in values:
-        block_and_weight(value)
+def _confirm_blocks(files: FileBlocks) -> Confirm:
+    """Refuses what is no block, and blocks that the LoRA in the prompt does not have."""
+    def confirm(p: Any, values: Sequence[str]) -> None:
+        blocks = [block_and_weight(value)[0] for value in values]
+        known: BlockSet | None = files.of_prompt(p.prompt)
+        missing = [block for block in blocks if known is not None and block not in known.names]
+        if known is not None and missing:
+            raise RuntimeError(f"{first_lora(p.prompt)} has no block {', '.join(missing)}. It has "
+                               f"{', '.join(known.names)}.")
+    return confirm
 
 
 def _heading(_: Any, option: Any, value: Any) -> str:

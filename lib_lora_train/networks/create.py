@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
 from ..errors import RunError
 from .keys import UNET_PREFIX, key_table, text_encoder_prefixes
 from .lora import DyLoraModule, LoraModule
-from .module import Layer, ModuleOptions, NetworkModule
+from .module import Layer, ModuleOptions, NetworkModule, ScaledModule
 from .network import Network, ParameterGroup, Rates
 from .targets import IA3_ON_INPUT, text_encoder_targets, unet_targets
 
@@ -21,11 +21,13 @@ __all__ = ["LoraModule", "Network", "ParameterGroup", "create_network"]
 
 
 def create_network(settings: NetworkSettings, unet: nn.Module | None,
-                   text_encoders: nn.Module | Sequence[nn.Module] | None, seed: int) -> Network:
+                   text_encoders: nn.Module | Sequence[nn.Module] | None, seed: int, *,
+                   scaled_alphas: bool = False) -> Network:
     """A new network on ``unet`` and ``text_encoders`` (None is left alone, as are parts the settings exclude).
 
     Each module begins from a random stream of its own, made of ``seed`` and its key: the same seed gives the same
-    weights whatever else is trained and whatever torch's global state is. Freezes the base model.
+    weights whatever else is trained and whatever torch's global state is. Freezes the base model. With
+    ``scaled_alphas`` the rates of blocks are in their alphas, for an optimizer that knows only one rate.
     Raises ``RunError`` if nothing would be trained.
     """
     encoders = [text_encoders] if isinstance(text_encoders, nn.Module) else list(text_encoders or ())
@@ -44,12 +46,32 @@ def create_network(settings: NetworkSettings, unet: nn.Module | None,
         raise RunError("Nothing would be trained: neither UNet nor text encoder gets a network. Switch off "
                        "network_train_unet_only or network_train_text_encoder_only, and give some block in "
                        "block_lr_weight or block_dims more than 0.")
-    return Network(unet_modules, text_encoder_modules, rates_of(settings))
+    if scaled_alphas:
+        scale_alphas({**unet_modules, **text_encoder_modules}, settings.block_rates or {}, keep_change=False)
+    return Network(unet_modules, text_encoder_modules, rates_of(settings, None if scaled_alphas else
+                                                                settings.block_rates))
 
 
-def rates_of(settings: NetworkSettings) -> Rates:
-    """What the settings say of rates inside the network."""
-    return Rates(settings.block_rates, settings.loraplus_lr_ratio or 1.0)
+def rates_of(settings: NetworkSettings, by_block: Mapping[str, float] | None) -> Rates:
+    """What the settings say of rates inside the network, with the factors of each block ``by_block``."""
+    return Rates(by_block, settings.loraplus_lr_ratio or 1.0)
+
+
+def scale_alphas(modules: Mapping[str, NetworkModule], rates: Mapping[str, float], *, keep_change: bool) -> None:
+    """Scale the alpha of each of ``modules`` by the rate of its block; see ``ScaledModule.scale_alpha``.
+
+    Raises ``RunError`` if one has no alpha that counts.
+    """
+    for key, module in modules.items():
+        factor = rates.get(block_of(key) or "", 1.0)
+        if factor in (0.0, 1.0) or not module.is_trained:
+            continue
+        if not module.has_alpha or not isinstance(module, ScaledModule):
+            raise RunError(f"network.block_lr_weight gives {block_of(key)} the rate {factor:g}, which an optimizer "
+                           f"with one rate can only do by way of alpha, and {key} has none: LoKR keeps both of its "
+                           "factors whole there. Use a lower network_dim, rates of 0 and 1, or an optimizer such as "
+                           "AdamW.")
+        module.scale_alpha(factor, keep_change=keep_change)
 
 
 def options_of(settings: NetworkSettings) -> ModuleOptions:

@@ -10,14 +10,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..blocks.lists import read_blocks
 from ..blocks.names import block_of
 from ..config.groups.network import DYLORA, IA3, LOHA, LOKR, NetworkSettings
+from ..config.groups.optimizer import OptimizerSettings
+from ..config.optimizer_args import has_one_rate
+from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import CheckpointError, RunError
 from ..models.family import SD1, SD2, SD2_V, SDXL, SSD
-from .create import options_of, rates_of
+from .create import options_of, rates_of, scale_alphas
 from .keys import UNET_PREFIX, is_unet_key, key_table, text_encoder_prefixes
 from .lora import DyLoraModule, LoraModule
-from .lora_facts import LoraFacts
+from .lora_facts import LoraFacts, from_json
 from .module import Layer, ModuleOptions, NetworkModule
 from .network import Network
 from .save import LoraFile
@@ -27,11 +31,13 @@ _FAMILIES = {family.model_version: family.name for family in (SD1, SD2, SD2_V, S
 
 
 def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module,
-                      text_encoders: nn.Module | Sequence[nn.Module], checkpoint: Path) -> Network:
+                      text_encoders: nn.Module | Sequence[nn.Module], checkpoint: Path, *,
+                      scaled_alphas: bool = False) -> Network:
     """A network on ``unet`` and ``text_encoders`` that equals ``file``; it has no layers but the file's.
 
     Of ``settings`` only dropout, rates and which parts are trained count: what is not trained stays in the network
-    as it is. Freezes the base model. Raises ``CheckpointError`` if the file is of a kind that is not trained here or
+    as it is. With ``scaled_alphas`` the rates of blocks are in their alphas, beside what is in the file's already.
+    Freezes the base model. Raises ``CheckpointError`` if the file is of a kind that is not trained here or
     was made for another model than ``checkpoint``, naming the keys; ``RunError`` if nothing would be trained.
     """
     if file.facts.problem:
@@ -64,8 +70,34 @@ def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module
         raise RunError(f"Nothing of {file.path.name} would be trained: the settings leave out the parts that it has. "
                        "Switch off network_train_unet_only or network_train_text_encoder_only, and give some block in "
                        "block_lr_weight more than 0.")
+    rates = _rates_beside(scaled_rates(file.metadata), settings.block_rates)
+    if scaled_alphas:
+        scale_alphas(modules, rates or {}, keep_change=True)
     return Network({key: module for key, module in modules.items() if is_unet_key(key)},
-                   {key: module for key, module in modules.items() if not is_unet_key(key)}, rates_of(settings))
+                   {key: module for key, module in modules.items() if not is_unet_key(key)},
+                   rates_of(settings, None if scaled_alphas else rates))
+
+
+def scaled_rates(metadata: Mapping[str, str]) -> dict[str, float] | None:
+    """The rates of blocks that are in the alphas of a file already; ``None`` if there are none."""
+    job = from_json(metadata.get("train_lora_job"))
+    if not isinstance(job, dict) or not all(isinstance(job.get(group), dict) for group in ("network", "optimizer")):
+        return None
+    optimizer = OptimizerSettings(optimizer_type=str(job["optimizer"].get("optimizer_type")),
+                                  optimizer_args=[str(one) for one in job["optimizer"].get("optimizer_args") or ()])
+    if optimizer.optimizer_type not in OPTIMIZERS or not has_one_rate(optimizer):
+        return None
+    try:
+        return read_blocks(str(job["network"].get("block_lr_weight") or ""))
+    except ValueError:
+        return None  # not a file of this version
+
+
+def _rates_beside(there: Mapping[str, float] | None, wanted: Mapping[str, float] | None) -> Mapping[str, float] | None:
+    """The rates that are left to be given where those ``there`` are in the alphas already."""
+    if there is None:
+        return wanted
+    return {block: (1.0 if wanted is None else wanted[block]) / (rate or 1.0) for block, rate in there.items()}
 
 
 def settings_like(facts: LoraFacts, settings: NetworkSettings) -> NetworkSettings:

@@ -113,6 +113,11 @@ class DyLoraModule(ScaledModule):
         return [*self.downs, *self.ups]
 
     @property
+    def degree(self) -> int:
+        """Two: ``up`` and ``down``, however many units they are in."""
+        return 2
+
+    @property
     def up_parameters(self) -> Sequence[nn.Parameter]:
         """Every unit of ``up``."""
         return self.ups

@@ -61,6 +61,11 @@ class LokrModule(ScaledModule):
         """The two to four matrices."""
         return _shared(self._inner[0])
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether an alpha scales ΔW: not where both factors are whole."""
+        return not self._whole
+
     def take_alpha(self) -> None:
         """Scale by the alpha that is there now; by 1 where nothing has a rank."""
         if self._whole:

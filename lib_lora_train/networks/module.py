@@ -73,6 +73,16 @@ class NetworkModule(nn.Module):
         raise NotImplementedError
 
     @property
+    def degree(self) -> int:
+        """How many factors each number of ΔW is a product of."""
+        return len(self.factors)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether an alpha scales ΔW."""
+        return False
+
+    @property
     def up_parameters(self) -> Sequence[nn.Parameter]:
         """The matrices that begin at zero, which LoRA+ trains at a higher rate; empty where it is not defined."""
         return ()
@@ -149,9 +159,29 @@ class ScaledModule(NetworkModule):
         self.take_alpha()
         self.register_load_state_dict_post_hook(_after_loading)
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether an alpha scales ΔW."""
+        return True
+
     def take_alpha(self) -> None:
         """Scale by the alpha that is there now."""
         self.scale = float(self.alpha) / self.dim
+
+    @torch.no_grad()
+    def scale_alpha(self, factor: float, *, keep_change: bool = False) -> None:
+        """Let what one step of an optimizer does to ΔW be ``factor`` times as much, by way of alpha.
+
+        Optimizers that divide by the size of the gradient (Adam and what is made of it) take steps of the same size
+        whatever ΔW is scaled with. While ΔW is 0, or may change, alpha times ``factor`` is enough. To ``keep_change``,
+        all ``n`` factors are divided by ``factor`` and alpha is multiplied with its ``n``-th power: of the derivative
+        by each factor then ``factor`` is left.
+        """
+        if keep_change:
+            for parameter in self.factors:
+                parameter.div_(factor)
+        self.alpha.mul_(factor ** (self.degree if keep_change else 1))
+        self.take_alpha()
 
 
 def apply_weight(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:

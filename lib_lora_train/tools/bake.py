@@ -7,17 +7,18 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ..blocks.lists import FULL_SD1
-from ..blocks.names import block_of
-from ..blocks.presets import listed
+from ..blocks.entries import listed
+from ..blocks.names import block_of, layer_and_tensor
+from ..blocks.of_file import blocks_of_keys
 from ..errors import CheckpointError
 from ..networks.save import LoraFile
 
 # Of each kind, tensors of which exactly one is a factor of each term of the change
-_FACTORS = (("lora_up.weight",), ("lora_B.weight",), ("lora.up.weight",), ("hada_w1_a",), ("lokr_w1",), ("lokr_w1_a",),
-            ("diff", "diff_b"), ("w_norm", "b_norm"), ("a1.weight", "b2.weight"))
+_FACTORS = (("lora_up.weight",), ("lora_B.weight",), ("lora.up.weight",), ("up.weight",), ("hada_w1_a",),
+            ("lokr_w1",), ("lokr_w1_a",), ("diff", "diff_b"), ("w_norm", "b_norm"), ("a1.weight", "b2.weight"))
 _IA3 = "on_input"
-_NOT_LINEAR = {"dora_scale": "DoRA", "oft_blocks": "OFT", "oft_diag": "OFT"}
+_NOT_LINEAR = {"dora_scale": "DoRA", "lora_magnitude_vector": "DoRA", "lora_magnitude_vector.weight": "DoRA",
+               "oft_blocks": "OFT", "oft_diag": "OFT"}
 
 
 def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
@@ -28,7 +29,7 @@ def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
     """
     layers: dict[str, dict[str, Tensor]] = {}
     for name, tensor in file.tensors.items():
-        layer, _, rest = name.partition(".")
+        layer, rest = layer_and_tensor(name)
         layers.setdefault(layer, {})[rest] = tensor
     baked: dict[str, Tensor] = {}
     for layer, tensors in layers.items():
@@ -46,9 +47,10 @@ def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
 def baked_metadata(file: LoraFile, weights: Mapping[str, float], name: str) -> dict[str, str]:
     """What the copy says of itself: all that the original does, its new name, and what was baked in."""
     metadata = {key: value for key, value in file.metadata.items() if not key.startswith(("sshs_", "modelspec.hash"))}
+    said = listed(weights, blocks_of_keys(file.tensors, file.metadata).full)
     metadata |= {"ss_output_name": name, "modelspec.title": name, "train_lora_baked_from": file.path.name,
-                 "train_lora_baked_blocks": listed(weights, FULL_SD1)}
-    comment = f"Block weights {listed(weights, FULL_SD1)} baked into {file.path.name}."
+                 "train_lora_baked_blocks": said}
+    comment = f"Block weights {said} baked into {file.path.name}."
     given = metadata.get("ss_training_comment", "")
     return metadata | {"ss_training_comment": f"{given} {comment}".strip()}
 

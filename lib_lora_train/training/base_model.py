@@ -9,7 +9,8 @@ import torch
 
 from ..batches.captions import plain_caption
 from ..batches.plan import TrainingPlan
-from ..blocks.lists import FULL_SD1, FULL_SDXL, list_problem
+from ..blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS, BlockSet
+from ..config.block_lists import list_problems, with_lists_for
 from ..config.job import Job
 from ..config.sample_prompt import read_prompt
 from ..errors import ConfigError
@@ -33,10 +34,7 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
     family = base.family
     kind = f" and predicts velocity, as {base.prediction_told_by} tells" if base.prediction_type == VELOCITY else ""
     reporter.say(f"{base.checkpoint.name} is {family.name}{kind}.")
-    blocks = FULL_SDXL if family.sizes_are_told else FULL_SD1
-    problems = [f"network.{name} is {getattr(job.network, name)!r}. {problem}"
-                for name in ("block_lr_weight", "block_dims", "block_alphas")
-                if (problem := list_problem(getattr(job.network, name), blocks))]
+    problems = list_problems(job.network, _blocks_of(base))
     if problems:
         raise ConfigError(problems)
     width, height = job.dataset.size
@@ -45,6 +43,15 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
                          f"{family.resolution} pixels: what it learns at this size will look coarse there. Raise it "
                          f"to {family.resolution}.")
     return base
+
+
+def with_fitted_lists(job: Job, base: BaseModel) -> Job:
+    """``job`` with presets of block lists as the numbers that they are for ``base``."""
+    return dataclasses.replace(job, network=with_lists_for(job.network, _blocks_of(base)))
+
+
+def _blocks_of(base: BaseModel) -> BlockSet:
+    return SDXL_BLOCKS if base.family.sizes_are_told else SD1_BLOCKS
 
 
 def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingPlan], reporter: Reporter,

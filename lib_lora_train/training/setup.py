@@ -20,6 +20,7 @@ from ..batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of, va
 from ..batches.summary import summarize
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
+from ..config.optimizer_args import has_one_rate
 from ..models.hashes import ModelHashes, hashes_of
 from ..models.load import BaseModel
 from ..models.noise import noise_schedule
@@ -34,7 +35,7 @@ from ..pictures.scan import Dataset, scan_dataset
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
-from .base_model import fitted_base, with_known_captions
+from .base_model import fitted_base, with_fitted_lists, with_known_captions
 from .base_weights import load_weights
 from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .holding import Boundary
@@ -84,6 +85,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     boundary = Boundary(run, reporter)
     loaded = load_weights(job, run, accelerator, boundary, reporter)
     base = fitted_base(job, loaded, reporter)
+    asked, job = job, with_fitted_lists(job, base)
     hashes = _hashes_in_background(base)
     limit_gpu(job.training, accelerator.device)
     store_base(base, job.training, accelerator.device)
@@ -91,7 +93,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     longest = _report_long_captions(dataset, job.dataset, tokenizer, job.base.max_token_length, reporter)
     facts = plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
                        lambda settings: fits_of(settings, plan.pictures), longest)
-    asked, (job, network) = job, _network(job, base, reporter)
+    job, network = _network(job, base, reporter)
     report_notes(asked, job.network, loaded, facts, accelerator.device.type, run, reporter)
     job = with_d_coef(job)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
@@ -164,10 +166,12 @@ def held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
 
 def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Network]:
     """The network, new or as a LoRA file left off; then the job has the kind and sizes of that file."""
+    scaled = has_one_rate(job.optimizer)
     if not job.network.network_weights:
-        return job, create_network(job.network, base.unet, base.text_encoders, job.training.seed)
+        return job, create_network(job.network, base.unet, base.text_encoders, job.training.seed, scaled_alphas=scaled)
     file = load_network_file(Path(job.network.network_weights))
-    network = network_from_file(file, job.network, base.unet, base.text_encoders, base.checkpoint)
+    network = network_from_file(file, job.network, base.unet, base.text_encoders, base.checkpoint,
+                                scaled_alphas=scaled)
     settings = settings_like(file.facts, job.network)
     if settings != job.network:
         reporter.warning(f"{file.path.name} is {in_words(file.facts)}, and so is what is trained: kind, dim and alpha "

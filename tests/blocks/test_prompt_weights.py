@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_lora_train.blocks.lists import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
+from lib_lora_train.blocks.names import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
 from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
 from lib_lora_train.blocks.prompt_weights import BlockSpec, read_arguments
 

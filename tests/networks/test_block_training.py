@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lib_lora_train.blocks.lists import FULL_SD1, PRESETS, SHORT_SD1, read_blocks
-from lib_lora_train.blocks.names import block_of
+from lib_lora_train.blocks.lists import read_blocks
+from lib_lora_train.blocks.names import FULL_SD1, SHORT_SD1, block_of
+from lib_lora_train.blocks.presets import PRESETS
 from lib_lora_train.config.check_network import network_problems
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LOCON, LOHA, LOKR, NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
@@ -90,9 +91,9 @@ def test_what_would_do_nothing_is_said(settings, words):
 
 
 @pytest.mark.parametrize("settings", [NetworkSettings(loraplus_lr_ratio=4.0),
-                                      NetworkSettings(block_lr_weight="style: OUT")])
+                                      NetworkSettings(IA3, block_lr_weight="style: OUT")])
 @pytest.mark.parametrize("optimizer_type", ["Prodigy", "DAdaptAdam", "AdaFactor"])
-def test_an_optimizer_with_one_rate_cannot_have_several(settings, optimizer_type):
+def test_an_optimizer_with_one_rate_cannot_have_several_where_no_alpha_stands_for_them(settings, optimizer_type):
     assert any("knows only one" in problem
                for problem in network_problems(settings, OptimizerSettings(optimizer_type=optimizer_type)))
     assert network_problems(settings, ADAMW) == []

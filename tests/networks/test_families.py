@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib_lora_train.blocks.lists import FULL_SDXL, SHORT_SDXL, list_problem
-from lib_lora_train.blocks.names import block_of
+from lib_lora_train.blocks.lists import list_problem
+from lib_lora_train.blocks.names import FULL_SDXL, SHORT_SDXL, block_of
 from lib_lora_train.config.groups.network import C3LIER, LIERLA, LOCON, NetworkSettings
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.keys import UNET_PREFIX, part_of
@@ -115,7 +115,7 @@ def test_each_layer_is_in_the_block_that_its_key_counts(key, block):
 
 
 def test_lists_of_block_numbers_have_to_go_with_the_family():
-    from lib_lora_train.blocks.lists import FULL_SD1
+    from lib_lora_train.blocks.names import FULL_SD1
     ones = {count: ",".join(["1"] * count) for count in (12, 17, 20, 26)}
     assert [count for count in ones if not list_problem(ones[count], FULL_SDXL)] == [12, 20]
     assert [count for count in ones if not list_problem(ones[count], FULL_SD1)] == [17, 26]

@@ -7,15 +7,24 @@ import types
 import pytest
 import torch
 
-from lib_lora_train.blocks.lists import FULL_SD1, LISTS
-from lib_lora_train.host.block_weights import STANDS_DOWN, BlockWeights, block_of_layer, layer_strength
+from lib_lora_train.blocks.names import FULL_SD1, LISTS, block_of
+from lib_lora_train.host.block_weights import STANDS_DOWN, BlockWeights, layer_strength
 
 from .lora_extension import KINDS, Extension, ExtraNetworkParams, Layer, Network, NetworkModule, changes
 
-SHAPES = {"transformer_text_model_encoder_layers_0_mlp_fc1": (6, 4), "diffusion_model_time_embed_0": (4, 4),
-          **{f"diffusion_model_input_blocks_{n}_1_proj_in": (4, 4) for n in range(12)},
-          "diffusion_model_middle_block_1_proj_in": (4, 4),
-          **{f"diffusion_model_output_blocks_{n}_0_in_layers_2": (4, 2, 3, 3) for n in range(12)}}
+
+def shapes_of(text, blocks, places):
+    """A layer for each of ``blocks``; where the webui has attention for the family: in which blocks, down and up."""
+    inner, outer = ([f"diffusion_model_{side}_blocks_{n}_{'1_proj_in' if n in with_attention else '0_in_layers_2'}"
+                     for n in range(blocks)] for side, with_attention in zip(("input", "output"), places, strict=True))
+    layers = [text, "diffusion_model_time_embed_0", *inner, "diffusion_model_middle_block_1_proj_in", *outer]
+    return {name: (6, 4) if name == text else (4, 2, 3, 3) if name.endswith("in_layers_2") else (4, 4)
+            for name in layers}
+
+
+SD1 = shapes_of("transformer_text_model_encoder_layers_0_mlp_fc1", 12, ((1, 2, 4, 5, 7, 8), range(3, 12)))
+SDXL = shapes_of("1_model_transformer_resblocks_0_mlp_c_fc", 9, ((4, 5, 7, 8), range(6)))
+FAMILY_OF = {12: SDXL, 20: SDXL, 17: SD1, 26: SD1}
 
 
 class Picture:
@@ -32,13 +41,13 @@ class Picture:
 class Webui:
     """Layers and networks, with block weights put in as in the webui."""
 
-    def __init__(self, presets_file, kinds):
+    def __init__(self, presets_file, kinds, shapes):
         generator = torch.Generator().manual_seed(7)
-        self.layers = {name: Layer(name, torch.randn(shape, generator=generator)) for name, shape in SHAPES.items()}
+        self.layers = {name: Layer(name, torch.randn(shape, generator=generator)) for name, shape in shapes.items()}
         self.networks = []
         for number, kind in enumerate(kinds):
             network = Network(f"{kind}{number}")
-            for name, shape in SHAPES.items():
+            for name, shape in shapes.items():
                 bias = torch.randn(shape[0], generator=generator) if kind == "full" else None
                 network.modules[name] = NetworkModule(network, name, changes(kind, shape, generator), bias)
             self.networks.append(network)
@@ -60,7 +69,7 @@ class Webui:
         """base + Σ strength · weight · change, each change that of the weight it is added to. In float64."""
         weight, bias = layer.base.double(), layer.base_bias.double()
         for network, (text, unet, weights) in zip(self.networks, strengths, strict=True):
-            block = block_of_layer(layer.name)
+            block = block_of(layer.name)
             factor = (text if block == "BASE" else unet) * (1.0 if block is None else weights[block])
             module = network.modules[layer.name]
             weight = weight + factor * module.change(weight.float()).double()
@@ -83,7 +92,7 @@ class Webui:
 def webui(tmp_path, monkeypatch):
     original = NetworkModule.multiplier
     monkeypatch.setattr(NetworkModule, "multiplier", lambda module: layer_strength(original, module))
-    return lambda *kinds: Webui(tmp_path / "block_presets.txt", kinds)
+    return lambda *kinds, shapes=SD1: Webui(tmp_path / "block_presets.txt", kinds, shapes)
 
 
 ONES, NOTHING = dict.fromkeys(FULL_SD1, 1.0), dict.fromkeys(FULL_SD1, 0.0)
@@ -98,13 +107,13 @@ BLOCKS_OF_LAYERS = {"transformer_text_model_encoder_layers_3_self_attn_q_proj": 
 
 @pytest.mark.parametrize(("layer", "block"), BLOCKS_OF_LAYERS.items())
 def test_each_layer_of_the_webui_is_in_its_block(layer, block):
-    assert block_of_layer(layer) == block
+    assert block_of(layer) == block
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", LISTS)
 def test_every_kind_of_network_and_every_list(webui, kind, length):
-    one = webui(kind)
+    one = webui(kind, shapes=FAMILY_OF[length])
     numbers = [round(0.1 * number - 0.4, 1) for number in range(length)]
     weights = dict.fromkeys(FULL_SD1, 0.0) | dict(zip(LISTS[length], numbers, strict=True))
     one.activate(f"<lora:{kind}0:0.8:1.5:lbw={','.join(map(str, numbers))}>")
@@ -129,7 +138,8 @@ def test_several_at_once_each_with_its_own(webui):
     inside = ("BASE", "IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "M00")
     inx = NOTHING | dict.fromkeys(inside, 1.0) | {f"OUT{n:02d}": 0.25 for n in range(3, 12)}
     three.check((1, 1, inx), (0.5, 0.5, NOTHING), (2, 2, ONES))
-    assert p.comments == []
+    assert p.comments == ["LoRA lora0: The list names 17 blocks; IN00, IN03, IN06, IN09 and 5 more are 0. A list of 26 "
+                          "numbers has a place for them."]
     assert p.extra_generation_params["Block weights"].startswith("lora0 INX = 1,0,1,1,0,1,1,0,1,1,")
 
 

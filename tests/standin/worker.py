@@ -13,6 +13,7 @@ import os
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -26,6 +27,10 @@ from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.runs.process import remember_process
 
 STEPS_PER_EPOCH = 10
+# Of each block of SD 1.x that has attention, and of the text encoder
+LAYERS = ("lora_te_text_model_encoder_layers_0_mlp_fc1", "lora_unet_mid_block_attentions_0_proj_in",
+          *(f"lora_unet_down_blocks_{level}_attentions_{number}_proj_in" for level in range(3) for number in range(2)),
+          *(f"lora_unet_up_blocks_{level}_attentions_{number}_proj_in" for level in (1, 2, 3) for number in range(3)))
 
 
 def bake(run: RunFolder) -> None:
@@ -133,11 +138,19 @@ def obey(run: RunFolder, events: EventWriter) -> bool:
     return run.control.asked("stop")
 
 
+def lora_bytes(layers: Sequence[str], metadata: dict[str, str]) -> bytes:
+    """A .safetensors file that changes ``layers`` by nothing."""
+    header = {"__metadata__": metadata} | {
+        f"{layer}.lora_up.weight": {"dtype": "F32", "shape": [1, 1], "data_offsets": [4 * place, 4 * place + 4]}
+        for place, layer in enumerate(layers)}
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(4 * len(layers))
+
+
 def save(run: RunFolder, events: EventWriter, job, name: str, step: int, *, final: bool) -> None:
-    """Write a LoRA file without tensors, and a sample for each prompt."""
-    header = json.dumps({"__metadata__": {"ss_output_name": job.save.output_name}}).encode()
+    """Write a LoRA file with a tensor of one number in each block, and a sample for each prompt."""
     path = Path(job.save.output_dir) / f"{name}.safetensors"
-    write_atomically(path, struct.pack("<Q", len(header)) + header)
+    write_atomically(path, lora_bytes(LAYERS, {"ss_output_name": job.save.output_name}))
     epoch = math.ceil(step / STEPS_PER_EPOCH)
     events.write("saved", {"path": str(path), "name": name, "step": step, "epoch": epoch, "final": final})
     if job.sample.sample_by == "webui" and (run.path / STRIP_FILE).exists():

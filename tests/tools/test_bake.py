@@ -9,8 +9,7 @@ import safetensors.torch
 import torch
 
 from lib_lora_train.__main__ import main
-from lib_lora_train.blocks.lists import FULL_SD1, SHORT_SD1
-from lib_lora_train.blocks.names import block_of
+from lib_lora_train.blocks.names import FULL_SD1, SHORT_SD1, block_of
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.errors import CheckpointError
 from lib_lora_train.networks.create import create_network

@@ -11,8 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from lib_lora_train.batches.batches import Batch
-from lib_lora_train.blocks.lists import SHORT_SD1
-from lib_lora_train.blocks.names import block_of
+from lib_lora_train.blocks.names import SHORT_SD1, block_of
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, LIERLA, LOCON, LOHA, NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.job import Job

@@ -1,6 +1,7 @@
 /** Block weights as sliders over a drawing of the UNet, and the presets that prompts can name. */
 
 import {api, fill, h, setText, svg, uniqueId} from "../core/dom.js";
+import {format} from "../core/format.js";
 import {button, card, fold, toast} from "../core/parts.js";
 import {showTab} from "../core/shell.js";
 import {form} from "../train/form.js";
@@ -9,36 +10,37 @@ import {bakeInto, tryWith} from "./testing.js";
 
 /** @type {any} */
 export let blockPresets = null;
-const HOLDS = {BASE: "text encoder", IN: "composition, silhouette, posture", M00: "the middle",
-    OUT: "colour, shadow, texture, details; OUT04 to OUT06 eyes and face"};
-
 const written = (value) => String(Math.round(value * 100) / 100);
 
 export class BlockSliders {
-    /** @param {{file: () => string}} options the LoRA file that the weights are for */
+    /**
+     * @param {{file: () => string, path: (rest: string) => string}} options the LoRA file that the weights are
+     * for, and the address of something of its run
+     */
     constructor(options) {
         this.options = options;
         /** @type {Record<string, number>} */
         this.weights = {};
-        this.full = false;
+        /** @type {any} what the server says of the file: its blocks, and what each part of the UNet holds */
+        this.facts = null;
+        /** How often blocks were asked for, since an answer may come when another file is chosen. */
+        this.asked = 0;
         /** @type {Map<string, {slider: any, number: HTMLElement}>} */
         this.parts = new Map();
         this.preset = h("select", {class: "tl-input tl-select", on: {change: () => this.usePreset()}});
         this.x = h("input", {type: "text", class: "tl-input", inputmode: "decimal", value: "0.5",
             on: {change: () => this.usePreset()}});
-        this.kind = h("select", {class: "tl-input tl-select", on: {change: () => this.setFull()}},
-            h("option", {value: "17"}, "17, LoRA-LierLa"), h("option", {value: "26"}, "26, all blocks"));
+        this.kind = h("p", {class: "tl-note", role: "status"});
         this.unet = h("div", {class: "tl-unet"});
         this.element = card("Block weights", {}, h("p", {class: "tl-note"},
             "Down the left side the UNet composes, up the right side it paints. Try weights on the finished LoRA " +
             "before training with them."),
-        h("div", {class: "tl-fields"}, testField("Preset", this.preset), testField("X", this.x),
-            testField("Blocks", this.kind)), this.unet,
-        h("div", {class: "tl-row tl-wrap"},
+        h("div", {class: "tl-fields"}, testField("Preset", this.preset), testField("X", this.x)),
+        this.kind, this.unet, this.buttons = h("div", {class: "tl-row tl-wrap", hidden: true},
             button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
             button("Train with these", {small: true, id: "tl_blocks_train", click: () => this.toForm()}),
             button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
-            button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll(1)})),
+            button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()})),
         this.editor());
     }
 
@@ -66,10 +68,44 @@ export class BlockSliders {
             Object.keys(answer.presets).map((name) => h("option", {value: name}, name)));
         this.preset.value = chosen in answer.presets ? chosen : "";
         if (!this.typed) this.text.value = answer.text;
-        if (!Object.keys(this.weights).length) {
-            for (const block of answer.blocks) this.weights[block] = 1;
-            this.draw();
+    }
+
+    /** Ask for the blocks of the chosen file. Its weights begin at 1; those of another epoch stay as they are. */
+    load() {
+        const before = this.weights;
+        this.facts = null;
+        this.showFacts("");
+        return this.ask("", (facts) => {
+            if (Object.keys(before).join() === facts.blocks.join()) facts.weights = before;
+            else this.preset.value = "";
+            this.take(facts);
+        });
+    }
+
+    /** @param {string} preset @param {(facts: any) => void} then */
+    async ask(preset, then) {
+        const file = this.options.file();
+        if (!file) return;
+        const number = ++this.asked;
+        const query = new URLSearchParams({file, preset, x: String(Number(this.x.value) || 0)});
+        try {
+            const facts = await api(this.options.path(`blocks?${query}`), {quiet: true});
+            if (number === this.asked) then(facts);
+        } catch (error) {
+            if (number === this.asked) this.showFacts(error.message);
         }
+    }
+
+    take(facts) {
+        this.facts = facts;
+        this.weights = facts.weights;
+        this.draw();
+        this.showFacts(facts.sentence || `${facts.family}, ${format.plural(facts.blocks.length, "block")}.`);
+    }
+
+    showFacts(text) {
+        setText(this.kind, text);
+        this.unet.hidden = this.buttons.hidden = !this.facts;
     }
 
     async save() {
@@ -83,41 +119,27 @@ export class BlockSliders {
         }
     }
 
-    setFull() {
-        this.full = this.kind.value === "26";
-        this.draw();
-    }
-
     usePreset() {
-        const preset = blockPresets.presets[this.preset.value];
-        if (!preset) return;
-        const x = Number(this.x.value) || 0;
-        const list = blockPresets.blocks;
-        list.forEach((block, index) => {
-            this.weights[block] = preset[index] === null ? x : preset[index];
-        });
-        for (const block of this.parts.keys()) this.update(block);
+        if (this.preset.value) this.ask(this.preset.value, (facts) => this.take(facts));
     }
 
-    setAll(value) {
+    setAll() {
+        if (!this.facts) return;
         this.preset.value = "";
-        for (const block of blockPresets.blocks) this.weights[block] = value;
+        for (const block of this.facts.blocks) this.weights[block] = 1;
         for (const block of this.parts.keys()) this.update(block);
-    }
-
-    names() {
-        return this.full ? blockPresets.blocks : blockPresets.short;
     }
 
     draw() {
         this.parts.clear();
-        const names = this.names();
+        const {blocks: names, holds} = this.facts;
+        const one = (name) => (names.includes(name) ? this.block(name, holds[name]) : null);
         const side = (start) => names.filter((name) => name.startsWith(start)).map((name) => this.block(name));
-        const down = h("div", {class: "tl-unet-side"}, h("p", {class: "tl-label"}, "IN: ", HOLDS.IN), side("IN"));
-        const up = h("div", {class: "tl-unet-side tl-unet-up"}, h("p", {class: "tl-label"}, "OUT: ", HOLDS.OUT),
+        const down = h("div", {class: "tl-unet-side"}, h("p", {class: "tl-label"}, "IN: ", holds.IN), side("IN"));
+        const up = h("div", {class: "tl-unet-side tl-unet-up"}, h("p", {class: "tl-label"}, "OUT: ", holds.OUT),
             side("OUT").reverse());
-        fill(this.unet, h("div", {class: "tl-unet-base"}, this.block("BASE", HOLDS.BASE)), down, this.shape(), up,
-            h("div", {class: "tl-unet-middle"}, this.block("M00", HOLDS.M00)));
+        fill(this.unet, h("div", {class: "tl-unet-base"}, one("BASE")), down, this.shape(), up,
+            h("div", {class: "tl-unet-middle"}, one("M00")));
     }
 
     shape() {
@@ -149,28 +171,36 @@ export class BlockSliders {
         setText(number, written(this.weights[name]));
     }
 
-    /** @returns {string} the list as prompts and settings have it */
-    list() {
-        return this.names().map((name) => written(this.weights[name])).join(",");
+    /** The lists that the weights come to; with `null` where none can be had, which a toast has said then. */
+    async lists() {
+        const file = this.options.file();
+        if (!file || !this.facts) {
+            toast("warning", "Choose a run with a saved file first.");
+            return null;
+        }
+        try {
+            return {file, ...await api(this.options.path("blocks"), {body: {file, weights: this.weights}})};
+        } catch {
+            return null;
+        }
     }
 
     async toPrompt() {
-        const file = this.options.file();
-        if (!file) toast("warning", "Choose a run with a saved file first.");
-        else tryWith(file, `:1:lbw=${this.list()}`);
+        const lists = await this.lists();
+        if (lists) tryWith(lists.file, `:1:lbw=${lists.list}`);
     }
 
     async bake() {
-        const file = this.options.file();
-        if (file) await bakeInto(file, this.list());
-        else toast("warning", "Choose a run with a saved file first.");
+        const lists = await this.lists();
+        if (lists) await bakeInto(lists.file, lists.list);
     }
 
-    toForm() {
-        const names = this.names();
-        const values = names.map((name) => Math.max(0, this.weights[name]));
-        form.set("network.block_lr_weight", values.map(written).join(","));
+    async toForm() {
+        const lists = await this.lists();
+        if (!lists) return;
+        form.set("network.block_lr_weight", lists.train);
         showTab("train");
-        toast("good", "The block weights are in the form, as learning rate factors of the next run.");
+        toast(lists.sentences.length && lists.train ? "info" : "good", ["The block weights are in the form, as " +
+            "learning rate factors of the next run.", ...lists.sentences].join(" "));
     }
 }

@@ -77,7 +77,8 @@ function fileWords(file) {
 }
 
 export class TestForm {
-    /** @param {{draw: (request: any) => Promise<void>, keepPrompts: (text: string) => void}} actions */
+    /** @param {{draw: (request: any) => Promise<void>, keepPrompts: (text: string) => void,
+     *     fileChosen: () => void}} actions */
     constructor(actions) {
         this.actions = actions;
         this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
@@ -87,7 +88,10 @@ export class TestForm {
         this.kinds.show(Object.entries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
         this.about = h("p", {class: "tl-note"});
         this.files = new Chips("Columns: which files", () => this.refresh());
-        this.file = select([], "", () => this.refresh());
+        this.file = select([], "", () => {
+            this.refresh();
+            this.actions.fileChosen();
+        });
         this.rows = select(Object.entries(ROWS), this.kept.rows, () => this.keep({rows: this.rows.value}));
         this.rowText = input("", {on: {input: () => this.refresh()}});
         this.rowChips = new Chips("Rows", () => this.refresh());
@@ -142,6 +146,7 @@ export class TestForm {
         this.negative.value = facts.negative;
         this.showRowValues();
         this.refresh();
+        this.actions.fileChosen();
     }
 
     keep(change) {
@@ -199,10 +204,16 @@ export class TestForm {
             seed: number("seed"), clip_skip: this.facts ? this.facts.clip_skip : 1};
     }
 
+    /** @returns {string[]} the blocks of the chosen file */
+    blocks() {
+        const file = this.facts.files.find((one) => one.name === this.file.value);
+        return file ? file.blocks : [];
+    }
+
     pictures() {
         const {kind, files, columns, prompts, rows, row_values: values} = this.request();
         if (kind === "strengths") return columns.length * values.length;
-        if (kind === "blocks") return 18 * prompts.length;
+        if (kind === "blocks") return this.blocks().length ? (1 + this.blocks().length) * prompts.length : 0;
         if (kind === "prompts") return (Number(this.seeds.value) || 0) * prompts.length;
         return files.length * (rows === "prompts" ? prompts.length : values.length);
     }
@@ -215,7 +226,8 @@ export class TestForm {
         this.ofStrengths.hidden = kind !== "strengths";
         this.ofSeeds.hidden = kind !== "prompts";
         const count = this.facts ? this.pictures() : 0;
-        setText(this.count, count ? format.plural(count, "picture") : "Nothing to draw yet");
+        setText(this.count, count ? format.plural(count, "picture") : kind === "blocks" && this.facts &&
+            this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to draw yet");
         this.button.disabled = this.busy || count === 0;
     }
 

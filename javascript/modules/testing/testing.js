@@ -150,8 +150,8 @@ function build(panel) {
         "here: epochs side by side, strengths, blocks.",
     button("Go to Train", {kind: "primary", click: () => showTab("train")}));
     form = new TestForm({draw, keepPrompts: (text) =>
-        api(path("test-prompts"), {body: {text}}).catch(() => {})});
-    sliders = new BlockSliders({file: () => form.file.value});
+        api(path("test-prompts"), {body: {text}}).catch(() => {}), fileChosen: () => sliders && sliders.load()});
+    sliders = new BlockSliders({file: () => form.file.value, path});
     view = new PlotView({fileUrl: (file) => runList.fileUrl(run, file), use,
         tryFile: (name) => tryWith(name, ""),
         mark: (plot, column, row) => api(path("plots/mark"), {body: {plot: plot.id, column, row}})});

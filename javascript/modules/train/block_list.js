@@ -33,22 +33,25 @@ const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error)
     throw error;
 }));
 
-/** @param {string} text @param {any} blocks @returns {Record<string, number>|null} null where it is no list */
-function read(text, blocks) {
+/** @param {string} text @param {any} family @returns {Record<string, number>|null} null where it is no list */
+function read(text, family) {
     const trimmed = text.trim();
-    if (trimmed in blocks.presets) return blocks.presets[trimmed];
+    if (trimmed in family.presets) return family.presets[trimmed];
     const parts = trimmed.slice(trimmed.lastIndexOf(":") + 1).split(",").map((part) => part.trim());
-    const names = blocks.lists[parts.length];
-    if (!names || parts.some((part) => part === "" || !(Number(part) >= 0))) return null;
-    const none = Object.fromEntries(blocks.sd1.full.map((name) => [name, 0]));
-    return Object.assign(none, Object.fromEntries(names.map((name, index) => [name, Number(parts[index])])));
+    const names = [family.short, family.full].find((list) => list.length === parts.length);
+    if (!names || parts.some((part) => part === "" || !Number.isFinite(Number(part)))) return null;
+    const numbers = parts.map((part) => Math.max(0, Number(part)));
+    const alike = numbers.every((number, index) => names[index] === "BASE" || number === 1);
+    const rest = Object.fromEntries(family.full.map((name) => [name, alike ? 1 : 0]));
+    return Object.assign(rest, Object.fromEntries(names.map((name, index) => [name, numbers[index]])));
 }
 
-/** @returns {string} as short as it can be: a list's name, or the numbers of the blocks that are shown */
-function write(values, names, blocks, kind) {
+/** @returns {string} as short as it can be: a list's name, or the numbers of the family's list that has `names` */
+function write(values, names, family, kind) {
     const same = ([, list]) => names.every((name) => list[name] === values[name]);
-    const preset = kind.least === 1 && kind.presets ? Object.entries(blocks.presets).find(same) : undefined;
-    return preset ? preset[0] : names.map((name) => String(Number(values[name].toFixed(3)))).join(",");
+    const preset = kind.least === 1 && kind.presets ? Object.entries(family.presets).find(same) : undefined;
+    const list = names.every((name) => family.short.includes(name)) ? family.short : family.full;
+    return preset ? preset[0] : list.map((name) => String(Number(values[name].toFixed(3)))).join(",");
 }
 
 /** Bars side by side, drawn over with the pointer. */
@@ -153,46 +156,50 @@ function blocksField(setting) {
         base.element.querySelector(".tl-control"));
     /** @type {any} */
     let blocks = null;
-    let family = "sd1";
+    let wanted = "sd1";
+    /** @type {any} the lists of the checkpoint's family */
+    let family = null;
+    /** @type {string[]} the blocks that the network has on the checkpoint; empty until they are known */
+    let trained = [];
     base.element.classList.add("tl-wide");
     base.element.querySelector(".tl-field-head").after(h("div", {class: "tl-control tl-block-menu"}, menu),
         details);
     text.setAttribute("aria-label", `${setting.label} as text`);
-    text.placeholder = "17 or 26 numbers, for SDXL 12 or 20";
 
     const names = () => {
         const few = blocks.types_with_attention_only.includes(form.get("network.network_type"));
-        return blocks[family][few ? "short" : "full"];
+        return trained.length ? trained : family[few ? "short" : "full"];
     };
-    const all = (value) => Object.fromEntries(blocks.sd1.full.map((name) => [name, value]));
-    const current = () => read(String(form.get(setting.key) || ""), blocks);
+    const all = (value) => Object.fromEntries(family.full.map((name) => [name, value]));
+    const current = () => read(String(form.get(setting.key) || ""), family);
     const round = (value) => Math.round(value / kind.step) * kind.step;
 
     function choose(choice) {
         if (choice === ALIKE) form.reset(setting.key);
-        else if (choice === OWN) form.set(setting.key, write(current() || all(kind.usual()), names(), blocks, {}));
+        else if (choice === OWN) form.set(setting.key, write(current() || all(kind.usual()), names(), family, {}));
         else if (setting.key === "network.block_lr_weight") form.set(setting.key, choice);
         else {
-            const scaled = Object.entries(blocks.presets[choice]).map(([name, factor]) =>
+            const scaled = Object.entries(family.presets[choice]).map(([name, factor]) =>
                 [name, factor ? Math.max(kind.step, round(factor * kind.usual())) : 0]);
-            form.set(setting.key, write(Object.fromEntries(scaled), names(), blocks, kind));
+            form.set(setting.key, write(Object.fromEntries(scaled), names(), family, kind));
         }
         if (choice === OWN) details.querySelector(".tl-block").focus();
     }
 
     function put(name, value) {
         const values = {...(current() || all(kind.usual())), [name]: value};
-        form.set(setting.key, write(values, names(), blocks, kind));
+        form.set(setting.key, write(values, names(), family, kind));
     }
 
     function refresh() {
         base.refresh();
         if (!blocks) return;
+        text.placeholder = `${family.short.length} or ${family.full.length} numbers`;
         const given = String(form.get(setting.key) || "");
         const values = given ? current() : null;
         details.hidden = !given;
         bars.element.hidden = note.hidden = !values;
-        menu.value = !given ? ALIKE : given.trim() in blocks.presets ? given.trim() : OWN;
+        menu.value = !given ? ALIKE : given.trim() in family.presets ? given.trim() : OWN;
         if (!values) return;
         const kept = form.get("network.network_weights") ? "stays as it is in the LoRA that training goes on from" :
             "is neither trained nor saved";
@@ -203,7 +210,8 @@ function blocksField(setting) {
 
     known().then((answer) => {
         blocks = answer;
-        const lists = kind.presets ? Object.keys(blocks.presets) : [];
+        family = blocks.families[wanted];
+        const lists = kind.presets ? Object.keys(family.presets) : [];
         menu.append(...lists.map((name) => h("option", {value: name}, name)),
             h("option", {value: OWN}, "Numbers of your own"));
         refresh();
@@ -212,8 +220,10 @@ function blocksField(setting) {
         menu.parentElement.hidden = bars.element.hidden = note.hidden = true;
     });
     on("plan", (plan) => {
-        if (!plan.blocks || plan.blocks === family) return;
-        family = plan.blocks;
+        if (!plan.blocks || (plan.blocks === wanted && plan.network_blocks.join() === trained.join())) return;
+        wanted = plan.blocks;
+        trained = plan.network_blocks;
+        if (blocks) family = blocks.families[wanted];
         refresh();
     });
     on("setting", ({keys}) => {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from ...blocks.lists import PRESETS, read_blocks
+from ...blocks.lists import read_blocks
+from ...blocks.presets import PRESETS
 from ..setting import setting
 
 LIERLA, C3LIER = "LoRA-LierLa", "LoRA-C3Lier"
@@ -87,7 +88,8 @@ class NetworkSettings:
         advice="4 to 16, with a lower rate. Not with Prodigy, DAdaptAdam and DAdaptLion, which know one rate only.")
     block_lr_weight: str = setting(
         "", "Learning rate factor of each block: " + _BLOCK_LISTS + ", or the name of a list. 0 means that the block "
-        "is neither trained nor saved. Empty means 1 for all.",
+        "is neither trained nor saved. Empty means 1 for all. With Prodigy, DAdaptAdam, DAdaptLion and AdaFactor, "
+        "which know one rate, the alpha of the block is scaled instead.",
         sd_scripts="down_lr_weight, mid_lr_weight, up_lr_weight", label="Rate of each block",
         advice="Styles gain from OUT, concepts from IN; OUT alone is a skin on another body. Train on all blocks "
                "first, try block weights, and train again with the list that was best. Lists: "

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ...blocks.lists import FULL_SD1, SHORT_SD1
 from ...errors import RunError
 from ...host.interface import BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT, PictureSettings, PlotAxis, PlotPlan
 
@@ -23,7 +22,7 @@ SEEDS = 2**32 - 1
 class PlotRequest(BaseModel):
     """A plot as it is asked for. ``files`` are the names of LoRA files, ``None`` among them for none.
 
-    ``columns`` are strengths, blocks or how many seeds, by ``kind``; ``rows`` says what ``row_values`` are.
+    ``columns`` are strengths, blocks of the file or how many seeds, by ``kind``; ``rows`` says what ``row_values`` are.
     """
 
     kind: str
@@ -83,12 +82,11 @@ def _columns(request: PlotRequest, seed: int) -> Side:
         values = _numbers(request.columns)
         return Side("UNet", PlotAxis(UNET, values), tuple(f"UNet {value}" for value in values))
     if request.kind == "blocks":
-        blocks = request.columns or list(SHORT_SD1)
-        wrong = [block for block in blocks if block not in FULL_SD1]
-        if wrong:
-            raise RunError(f"There is no block {', '.join(wrong)}.")
+        blocks = request.columns
+        if not blocks:
+            raise RunError(f"{request.files[-1]} has no blocks to leave out.")
         # the first leaves every block as it is, for the others to be compared with
-        return Side("Left out", PlotAxis(BLOCK, ("BASE:1", *(f"{block}:0" for block in blocks))),
+        return Side("Left out", PlotAxis(BLOCK, (f"{blocks[0]}:1", *(f"{block}:0" for block in blocks))),
                     ("All blocks", *(f"Without {block}" for block in blocks)))
     count = min(20, max(1, int(_numbers(request.columns or ["5"])[0])))
     seeds = tuple(str((seed + number) % SEEDS) for number in range(count))

@@ -10,20 +10,29 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ...advice.strength import strength_advice
-from ...blocks.lists import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
 from ...blocks.lora_tag import epoch_order
-from ...blocks.presets import DEFAULT_TEXT, FILE_NAME, parse_presets, read_text, weights_of
+from ...blocks.presets import read_text
 from ...config.bake_job import BakeJob
 from ...config.text_yaml import write_yaml
-from ...errors import ConfigError, RunError
-from ...files.atomic import write_atomically
-from ...host.interface import DATA_FOLDER, WITHOUT
+from ...errors import RunError
+from ...host.interface import WITHOUT
 from ...runs.folder import BAKE, RunFolder, create_run, open_run
 from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
 from ..runs.prompts import keep_prompts, prompts_of
 from ..services import Services
+from .block_weights import (
+    WeightsRequest,
+    blocks_of_saved,
+    file_weights,
+    names_of_blocks,
+    presets_answer,
+    presets_file,
+    saved_file,
+    weight_lists,
+    write_presets,
+)
 from .plot_plans import PlotRequest
 from .plots import PlotDesk
 
@@ -60,8 +69,9 @@ def register(router: APIRouter, services: Services) -> None:
         return {"plots": desk.all_of(open_run(services.runs_dir, run_id)), "drawing": desk.now()}
 
     def draw(run_id: str, request: PlotRequest) -> dict[str, Any]:
+        run = open_run(services.runs_dir, run_id)
         services.host.refresh_loras()
-        return desk.start(open_run(services.runs_dir, run_id), request)
+        return desk.start(run, _with_blocks(services, run, request))
 
     def stop() -> dict[str, Any]:
         desk.stop()
@@ -79,8 +89,14 @@ def register(router: APIRouter, services: Services) -> None:
         baking, name = start_baking(services, open_run(services.runs_dir, run_id), request)
         return {"id": baking.id, "name": name}
 
+    def blocks(run_id: str, file: str, preset: str = "", x: float = 0.5) -> dict[str, Any]:
+        return file_weights(services, open_run(services.runs_dir, run_id), file, preset, x)
+
+    def lists(run_id: str, request: WeightsRequest) -> dict[str, Any]:
+        return weight_lists(services, open_run(services.runs_dir, run_id), request)
+
     def presets() -> dict[str, Any]:
-        return presets_answer(read_text(_presets_file(services)))
+        return presets_answer(read_text(presets_file(services)))
 
     def save_presets(request: TextRequest) -> dict[str, Any]:
         return write_presets(services, request.text)
@@ -91,9 +107,24 @@ def register(router: APIRouter, services: Services) -> None:
     router.add_api_route("/runs/{run_id}/plots/mark", mark, methods=["POST"])
     router.add_api_route("/runs/{run_id}/test-prompts", prompts, methods=["POST"])
     router.add_api_route("/runs/{run_id}/bake", bake, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/blocks", blocks, methods=["GET"])
+    router.add_api_route("/runs/{run_id}/blocks", lists, methods=["POST"])
     router.add_api_route("/plots/stop", stop, methods=["POST"])
     router.add_api_route("/block-presets", presets, methods=["GET"])
     router.add_api_route("/block-presets", save_presets, methods=["POST"])
+
+
+def _with_blocks(services: Services, run: RunFolder, request: PlotRequest) -> PlotRequest:
+    """``request`` with every block of its file, if it leaves out blocks and does not say which."""
+    files = [file for file in request.files if file != WITHOUT]
+    if request.kind != "blocks" or not files:
+        return request
+    blocks = blocks_of_saved(services, run, files[-1]).names
+    wrong = [block for block in request.columns if block not in blocks]
+    if wrong:
+        raise RunError(f"{files[-1]} has no block {', '.join(wrong)}. It has {', '.join(blocks)}.")
+    request.columns = request.columns or list(blocks)
+    return request
 
 
 def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, Any]:
@@ -102,7 +133,8 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
     width, height = job.dataset.size
     saved = {Path(event["path"]).stem: event for event in services.index.of(run).saved
              if Path(event["path"]).is_file()}
-    files = [{"name": name, "epoch": saved[name].get("epoch"), "path": saved[name]["path"]}
+    files = [{"name": name, "epoch": saved[name].get("epoch"), "path": saved[name]["path"],
+              "blocks": names_of_blocks(Path(saved[name]["path"]))}
              for name in sorted(saved, key=epoch_order)]
     tag = job.dataset.activation_tag.strip()
     checkpoint = services.host.checkpoint()
@@ -128,56 +160,17 @@ def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[
     return {**answer, "changes": advice.changes, "sentences": list(advice.sentences)}
 
 
-def presets_answer(text: str) -> dict[str, Any]:
-    """``text`` with its presets: weights for each of the 26 blocks, ``None`` where X stands; and what is no preset."""
-    presets, problems = parse_presets(text)
-    weights = {}
-    for name, entries in presets.items():
-        marked = weights_of(tuple("1" if entry.startswith("X") else "0" for entry in entries), 0)
-        plain = weights_of(entries, 0)
-        weights[name] = [None if marked[block] and block in _named(len(entries)) else plain[block]
-                         for block in FULL_SD1]
-    return {"text": text, "default": DEFAULT_TEXT, "problems": problems, "blocks": list(FULL_SD1),
-            "short": list(SHORT_SD1), "presets": weights, "none": WITHOUT}
-
-
-def _named(count: int) -> tuple[str, ...]:
-    lists = {len(names): names for names in (SHORT_SDXL, SHORT_SD1, FULL_SDXL, FULL_SD1)}
-    return lists.get(count, FULL_SD1[1:])
-
-
-def write_presets(services: Services, text: str) -> dict[str, Any]:
-    """Keep the presets, if every line is one. Raises ``ConfigError`` with each line that is none."""
-    problems = parse_presets(text)[1]
-    if problems:
-        raise ConfigError(problems)
-    file = _presets_file(services)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, text.rstrip() + "\n")
-    except OSError as problem:
-        raise RunError(f"{file} cannot be written: {problem.strerror or problem}.") from problem
-    return presets_answer(text)
-
-
 def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tuple[RunFolder, str]:
     """Begin to bake weights into a copy of a file of ``run``: that run of its own, and the name of the copy.
 
     Raises ``RunError`` if the run has no such file, ``ConfigError`` if the weights are no list.
     """
-    paths = {Path(event["path"]).stem: Path(event["path"]) for event in services.index.of(run).saved}
-    path = paths.get(request.file)
-    if path is None or not path.is_file():
-        raise RunError(f"The run {run.id} has no file {request.file!r}.")
+    path = saved_file(services, run, request.file)
     name = next_free_name(f"{request.file}-blocks", lora_names(services.host.lora_dir))
     job = BakeJob(str(path), request.blocks, name)
-    _ = job.weights
+    job.fitted(blocks_of_saved(services, run, request.file))
     services.environment.command([BAKE])
     baking = create_run(services.runs_dir, f"bake-{name}", write_yaml(asdict(job)), BAKE)
     enqueue(baking, "cpu")
     services.supervisor.wake()
     return baking, name
-
-
-def _presets_file(services: Services) -> Path:
-    return services.host.data_dir / DATA_FOLDER / FILE_NAME

@@ -13,8 +13,9 @@ from ...advice.families import SD1, FamilyAdvice, advice_for
 from ...advice.of_job import dampening_of
 from ...advice.presets import PRESETS, Preset, for_family
 from ...advice.steps import propose_length, propose_save_every
-from ...blocks.lists import FULL_SD1, FULL_SDXL, LISTS, SHORT_SD1, SHORT_SDXL
-from ...blocks.lists import PRESETS as BLOCK_PRESETS
+from ...blocks.fit import translated
+from ...blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS, BlockSet
+from ...blocks.presets import PRESETS as BLOCK_PRESETS
 from ...config.groups.network import IA3, LIERLA
 from ...config.load import read_job
 from ..services import Services
@@ -38,10 +39,15 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def block_lists() -> dict[str, Any]:
-    """The names of blocks, by how long a list is too, and the common lists of a number for each."""
-    return {"sd1": {"full": FULL_SD1, "short": SHORT_SD1}, "sdxl": {"full": FULL_SDXL, "short": SHORT_SDXL},
-            "types_with_attention_only": (LIERLA, IA3),
-            "lists": {str(length): names for length, names in LISTS.items()}, "presets": BLOCK_PRESETS}
+    """The names of each family's blocks, and the common lists as they are for it."""
+    return {"families": {"sd1": _family_lists(SD1_BLOCKS), "sdxl": _family_lists(SDXL_BLOCKS)},
+            "types_with_attention_only": (LIERLA, IA3)}
+
+
+def _family_lists(blocks: BlockSet) -> dict[str, Any]:
+    presets = {name: translated(values, blocks.full) if blocks.sdxl else values
+               for name, values in BLOCK_PRESETS.items()}
+    return {"full": blocks.full, "short": blocks.short, "presets": presets}
 
 
 def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from ...advice.memory import GB, estimate_memory, fit
 from ...advice.notes import notes_on
 from ...advice.of_job import advice_on
 from ...advice.schedule import drawn_rates
-from ...advice.size import is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
+from ...advice.size import blocks_of_network, is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ...advice.steps import steps_hint
 from ...advice.surroundings import PlanFacts, plan_facts
 from ...batches.overview import look
 from ...batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of
+from ...blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
+from ...config.block_lists import list_problems, with_lists_for
 from ...config.change import changed
 from ...config.check import problems_of
 from ...config.job import Job
@@ -97,9 +100,14 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
         "steps_per_epoch": None, "total_steps": None, "epochs": None, "schedule": [],
         "steps_hint": "", "advice": [], "output_name_final": job.save.output_name, "file_size_bytes": None,
         "memory": None, "seconds": None, "notes": [], "schedule_text": "",
-        "blocks": "sdxl" if is_sdxl(shapes) else "sd1"}
+        "blocks": "sdxl" if is_sdxl(shapes) else "sd1",
+        "network_blocks": blocks_of_network(shapes, job.network)}
+    asked = job
     if shapes:
+        blocks = SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS
+        problems += list_problems(job.network, blocks)
         problems += _family_problems(job, is_sdxl(shapes))
+        job = dataclasses.replace(job, network=with_lists_for(job.network, blocks))
     if not any(problem.startswith("network.") for problem in problems):
         answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
     facts: PlanFacts | None = None
@@ -119,7 +127,7 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
     known = [] if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)) or any(
         problem.startswith("network.") for problem in problems) else choice_notes(
             job, advice_of(Path(job.base.checkpoint)), shapes)
-    notes = [{"key": note.key, "text": note.text} for note in (*notes_on(job, around), *known)]
+    notes = [{"key": note.key, "text": note.text} for note in (*notes_on(asked, around), *known)]
     return {**answer, "notes": notes, "problems": problems}
 
 

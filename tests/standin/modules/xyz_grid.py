@@ -45,19 +45,19 @@ class Script:
     def title(self):
         return "X/Y/Z plot"
 
-    def _values(self, number, text, listed):
+    def _values(self, p, number, text, listed):
         option = self.current_axis_options[number]
         if option.label == "Nothing":
             return option, [0]
         values = listed if option.choices else next(csv.reader([text], skipinitialspace=True))
         values = [option.type(value) for value in values]
         if option.confirm:
-            option.confirm(None, values)
+            option.confirm(p, values)
         return option, values
 
     def run(self, p, x_type, x_values, x_list, y_type, y_values, y_list, z_type, z_values, z_list, *options):
         assert len(options) == 9
-        (x_option, xs), (y_option, ys) = (self._values(*axis) for axis in (
+        (x_option, xs), (y_option, ys) = (self._values(p, *axis) for axis in (
             (x_type, x_values, x_list), (y_type, y_values, y_list)))
         cells = []
         for row, y in enumerate(ys):
