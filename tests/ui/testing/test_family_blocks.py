@@ -66,8 +66,9 @@ def test_a_preset_weights_every_block_of_the_file(with_file, preset):
     if preset in ("ALL", "OUTX"):
         assert set(weights.values()) == {1.0}
     else:
-        assert {value for name, value in weights.items() if name.startswith("OUT" if preset == "INALL" else "IN")} == {0}
-        assert any(value for name, value in weights.items() if name.startswith("IN" if preset == "INALL" else "OUT"))
+        on, off = ("IN", "OUT") if preset == "INALL" else ("OUT", "IN")
+        assert {value for name, value in weights.items() if name.startswith(off)} == {0}
+        assert any(value for name, value in weights.items() if name.startswith(on))
 
 
 @pytest.mark.parametrize("count", [12, 17, 20, 26])
@@ -109,7 +110,7 @@ def test_the_plots_axis_takes_the_blocks_of_the_prompts_file(with_file):
 
     from lib_lora_train.host.interface import BLOCK
 
-    tab, names, listed = with_file
+    _, names, listed = with_file
     networks.list_available_networks()
     options = scripts.scripts_txt2img.selectable_scripts[0].current_axis_options
     axis = next(option for option in options if option.label == BLOCK)
