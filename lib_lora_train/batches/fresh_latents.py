@@ -15,7 +15,7 @@ from torch import Tensor
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.augment import draw_cut, draw_look
 from ..pictures.faces import FaceDetector
-from ..pictures.images import check_pictures, damaged_pictures_error, decoding_threads, fit_to_bucket, open_with_mask
+from ..pictures.images import check_pictures, damaged_pictures_error, decoded_with_mask, decoding_threads, fit_to_bucket
 from .latents import Encoder, Looks, finite_posterior, mask_of, pixels_of, stacked_masks
 from .plan import TrainingPlan
 
@@ -61,18 +61,18 @@ class FreshLatents:
 
     def _look(self, index: int, rng: random.Random | None) -> _Look:
         picture, fit = self._plan.pictures[index], self._plan.fits[index]
-        image, alpha = open_with_mask(picture.path)
-        if rng is None:
-            seen, mirrored, seed, corner = fit_to_bucket(image, fit), False, index, fit.crop[:2]
-            mask = fit_to_bucket(alpha, fit) if alpha is not None else None
-        else:
-            faces = self._faces.find(picture.path, image) if self._faces is not None else ()
-            cut = draw_cut(image, fit, self._settings, faces, rng)
-            settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
-            seen, mirrored = draw_look(image, cut, settings, rng)
-            mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
-            seed = rng.getrandbits(63)
-        if mask is None or not self._settings.alpha_mask:
-            return _Look(pixels_of(seen), None, seed, corner)
-        found = mask_of(np.asarray(mask))
-        return _Look(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)
+        with decoded_with_mask(picture.path) as (image, alpha):
+            if rng is None:
+                seen, mirrored, seed, corner = fit_to_bucket(image, fit), False, index, fit.crop[:2]
+                mask = fit_to_bucket(alpha, fit) if alpha is not None else None
+            else:
+                faces = self._faces.find(picture.path, image) if self._faces is not None else ()
+                cut = draw_cut(image, fit, self._settings, faces, rng)
+                settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
+                seen, mirrored = draw_look(image, cut, settings, rng)
+                mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
+                seed = rng.getrandbits(63)
+            if mask is None or not self._settings.alpha_mask:
+                return _Look(pixels_of(seen), None, seed, corner)
+            found = mask_of(np.asarray(mask))
+            return _Look(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)

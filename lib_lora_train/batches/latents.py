@@ -23,7 +23,14 @@ from ..files.atomic import write_atomically
 from ..pictures.augment import FLIP_SHARE
 from ..pictures.buckets import Bucket, Fit
 from ..pictures.folders import CACHE_FOLDER
-from ..pictures.images import PictureError, damaged_pictures_error, decoding_threads, fit_to_bucket, open_with_mask
+from ..pictures.images import (
+    PictureError,
+    damaged_pictures_error,
+    decoded_with_mask,
+    decoding_threads,
+    fit_to_bucket,
+    read_picture_file,
+)
 from ..pictures.scan import Picture
 from .plan import TrainingPlan
 
@@ -217,23 +224,24 @@ def _load(plan: TrainingPlan, index: int, identity: str, cache_folder: Path | No
           wanted: Wanted) -> _Loaded | PictureError:
     path, fit, names = plan.pictures[index].path, plan.fits[index], wanted.parts_of(plan.pictures[index])
     try:
-        content = path.read_bytes()
-    except OSError as problem:
-        return PictureError(path, f"it cannot be read: {problem.strerror}")
+        content = read_picture_file(path)
+    except PictureError as problem:
+        return problem
     digest = hashlib.sha256(content)
     seed = int.from_bytes(digest.digest()[:8], "big") >> 1
     key = _key(digest.hexdigest(), fit, identity, names)
     if cache_folder is not None and _is_cached(_cache_file(cache_folder, key), fit.bucket, names):
         return _Loaded(index, key, seed, None)
+    mask = None
     try:
-        picture, alpha = open_with_mask(path, content)
+        with decoded_with_mask(path, content) as (picture, alpha):
+            if "mask" in names:
+                whole = Image.new("L", picture.size, 255) if alpha is None else alpha
+                mask = mask_of(np.asarray(fit_to_bucket(whole, fit)))
+            pixels = pixels_of(fit_to_bucket(picture, fit))
     except PictureError as problem:
         return problem
-    mask = None
-    if "mask" in names:
-        whole = Image.new("L", picture.size, 255) if alpha is None else alpha
-        mask = mask_of(np.asarray(fit_to_bucket(whole, fit)))
-    return _Loaded(index, key, seed, pixels_of(fit_to_bucket(picture, fit)), mask)
+    return _Loaded(index, key, seed, pixels, mask)
 
 
 def pixels_of(picture: Image.Image) -> Tensor:

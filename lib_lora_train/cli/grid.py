@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from ..files.atomic import write_atomically
+from ..pictures.images import open_picture
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
 
@@ -26,7 +27,7 @@ def draw_grid(run: RunFolder, target: Path) -> Path:
         raise ValueError(f"The run {run.id} has no samples.")
     steps = sorted({int(event["step"]) for event in samples})
     rows = sorted({int(event["index"]) for event in samples})
-    pictures = {(int(event["index"]), int(event["step"])): Image.open(run.path / event["path"]) for event in samples}
+    pictures = {(int(event["index"]), int(event["step"])): open_picture(run.path / event["path"]) for event in samples}
     cell = max(picture.width for picture in pictures.values()), max(picture.height for picture in pictures.values())
     sheet = Image.new("RGB", (_LABEL_WIDTH + len(steps) * (cell[0] + _GAP) + _GAP,
                               _HEADER_HEIGHT + len(rows) * (cell[1] + _GAP) + _GAP), _PAPER)

@@ -14,7 +14,7 @@ from PIL import Image
 from ..config.groups.dataset import DatasetSettings
 from .buckets import BucketRule, Fit
 from .faces import Face, FaceDetector
-from .images import fit_to_bucket, open_picture
+from .images import decoded, fit_to_bucket
 
 FLIP_SHARE = 0.5
 _COLOUR_SHARE = 0.33
@@ -104,13 +104,13 @@ def preview_augmentation(path: Path, settings: DatasetSettings, seed: int,
     Raises ``PictureError`` if it cannot be decoded, ``ConfigError`` if faces are wanted and cannot be looked for,
     ``ValueError`` if the resolution or the face range cannot be read.
     """
-    picture = open_picture(path, file)
-    fit = BucketRule.of(settings).fit(*picture.size)
-    faces = FaceDetector().find(path, picture) if settings.face_range is not None else ()
-    looks = [fit_to_bucket(picture, fit)]
-    rng = random.Random(f"preview:{seed}")
-    for _ in range(_PREVIEWS):
-        looks.append(draw_look(picture, draw_cut(picture, fit, settings, faces, rng), settings, rng)[0])
+    with decoded(path, file) as picture:
+        fit = BucketRule.of(settings).fit(*picture.size)
+        faces = FaceDetector().find(path, picture) if settings.face_range is not None else ()
+        looks = [fit_to_bucket(picture, fit)]
+        rng = random.Random(f"preview:{seed}")
+        for _ in range(_PREVIEWS):
+            looks.append(draw_look(picture, draw_cut(picture, fit, settings, faces, rng), settings, rng)[0])
     return looks
 
 

@@ -38,6 +38,21 @@ def read_avif_header(file: BinaryIO) -> AvifHeader:
         raise ValueError("its AVIF boxes are cut short or damaged") from problem
 
 
+def read_largest_size(file: BinaryIO) -> tuple[int, int]:
+    """The most pixels that any part of the file says it has, as width and height; (0, 0) if it says nothing.
+
+    A decoder makes room for tiles, thumbnails and the alpha plane by their own sizes.
+    """
+    data = file.read(_HEADER_BYTES)
+    sizes = [(0, 0)]
+    place = data.find(b"ispe")
+    while place != -1:
+        if len(data) >= place + 16:
+            sizes.append(struct.unpack(">II", data[place + 8:place + 16]))
+        place = data.find(b"ispe", place + 4)
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
 def _header(data: bytes) -> AvifHeader:
     boxes = {box.kind: box.body for box in _boxes(data)}
     brand = boxes.get(b"ftyp", b"")[:4]

@@ -20,7 +20,7 @@ from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import open_inside
 from ..files.json_file import parse
-from .images import PictureError, decoding_threads, open_picture, read_header
+from .images import PictureError, decoded, decoding_threads, read_header
 from .listing import PictureFile
 
 _VERSION = 2
@@ -132,13 +132,13 @@ def _header(folder: Path, relative: str) -> Header:
 
 def _measured(folder: Path, relative: str) -> Marks:
     try:
-        with open_inside(folder, relative) as file:
-            picture = open_picture(folder / relative, file, at_least=_SHARPNESS_SIDE)
+        with open_inside(folder, relative) as file, \
+                decoded(folder / relative, file, at_least=_SHARPNESS_SIDE) as picture:
+            return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
     except PictureError as problem:
         return Marks(0, "", 0.0, problem.reason)
     except DatasetError:
         return Marks(0, "", 0.0, _GONE)
-    return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
 
 
 def difference_hash(picture: Image.Image) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from os import cpu_count
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..errors import DatasetError
 from ..files.confine import open_file
 from .avif import read_avif_header
 from .buckets import Fit
+from .limits import BUDGET, check_file, check_scans, check_size
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
 SMALLEST_SIDE = 8
@@ -24,6 +26,7 @@ SMALLEST_SIDE = 8
 
 _FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "AVIF"}
 _ORIENTATION = 0x0112
+_BAND_PIXELS = 1 << 21
 _TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
           8: Image.Transpose.ROTATE_90}
@@ -55,7 +58,9 @@ def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
     try:
         if path.suffix.lower() == ".avif" and not _avif_is_readable():
             with _source(path, file) as source:
+                check_file(source)
                 avif = read_avif_header(source)
+            check_size(avif.width, avif.height)
             _refuse_animation(path, avif.is_animated)
             header = PictureHeader(avif.width, avif.height, avif.has_alpha)
         else:
@@ -77,29 +82,57 @@ def open_picture(path: Path, content: bytes | BinaryIO | None = None, at_least: 
     shorter than so many pixels unless it is so itself, which is several times quicker. Raises ``PictureError`` if the
     picture is truncated, damaged or of a kind that is not trained on.
     """
-    try:
-        with _open(path, content) as picture:
+    with decoded(path, content, at_least) as picture:
+        return picture
+
+
+@contextmanager
+def decoded(path: Path, content: bytes | BinaryIO | None = None, at_least: int = 0) -> Iterator[Image.Image]:
+    """As ``open_picture``; where many are decoded at once, others wait until the block is left.
+
+    What is large should be made small inside the block: then so many pixels are held in memory, and no more.
+    """
+    with _upright(path, content, at_least) as picture:
+        yield _over_white(picture)
+
+
+@contextmanager
+def decoded_with_mask(path: Path, content: bytes | None = None) -> Iterator[tuple[Image.Image, Image.Image | None]]:
+    """As ``decoded``, with the alpha channel (mode L, 255 is opaque) of a picture that has one."""
+    with _upright(path, content) as picture:
+        yield _over_white(picture), picture.getchannel("A") if picture.mode == "RGBA" else None
+
+
+@contextmanager
+def _upright(path: Path, content: bytes | BinaryIO | None, at_least: int = 0) -> Iterator[Image.Image]:
+    """RGB or RGBA."""
+    with _open(path, content) as picture, BUDGET.of(picture.width * picture.height):
+        try:
             orientation = _orientation(picture)  # before decoding, so that it is what ``read_header`` saw
-            if at_least and picture.format in ("JPEG", "MPO"):
-                picture.draft(None, (at_least, at_least))
-            return _over_white(_turned(_eight_bit(picture), orientation))
-    except (ValueError, SyntaxError, struct.error, EOFError) as problem:
-        raise PictureError(path, f"it is damaged ({problem})") from problem
-    except OSError as problem:
-        raise _unreadable(path, problem) from problem
-
-
-def open_with_mask(path: Path, content: bytes | None = None) -> tuple[Image.Image, Image.Image | None]:
-    """As ``open_picture``, with the alpha channel (mode L, 255 is opaque) of a picture that has one."""
-    try:
-        with _open(path, content) as picture:
-            orientation = _orientation(picture)
+            if picture.format in ("JPEG", "MPO"):
+                _refuse_many_scans(path, picture)
+                if at_least:
+                    picture.draft(None, (at_least, at_least))
             upright = _turned(_eight_bit(picture), orientation)
-    except (ValueError, SyntaxError, struct.error, EOFError) as problem:
-        raise PictureError(path, f"it is damaged ({problem})") from problem
+        except MemoryError as problem:
+            raise PictureError(path, f"its {picture.width}x{picture.height} pixels do not fit into memory") from problem
+        except (ValueError, SyntaxError, struct.error, EOFError) as problem:
+            raise PictureError(path, f"it is damaged ({problem})") from problem
+        except OSError as problem:
+            raise _unreadable(path, problem) from problem
+        yield upright
+
+
+def read_picture_file(path: Path) -> bytes:
+    """The whole file, if it is not too large for a picture. Raises ``PictureError``."""
+    try:
+        with open_file(path) as file:
+            check_file(file)
+            return file.read()
+    except ValueError as problem:
+        raise PictureError(path, str(problem)) from problem
     except OSError as problem:
         raise _unreadable(path, problem) from problem
-    return _over_white(upright), upright.getchannel("A") if upright.mode == "RGBA" else None
 
 
 def fit_to_bucket(picture: Image.Image, fit: Fit) -> Image.Image:
@@ -152,25 +185,52 @@ def _source(path: Path, content: bytes | BinaryIO | None) -> BinaryIO:
     return BytesIO(content) if isinstance(content, bytes) else content
 
 
-def _open(path: Path, content: bytes | BinaryIO | None = None) -> Image.Image:
+@contextmanager
+def _open(path: Path, content: bytes | BinaryIO | None = None) -> Iterator[Image.Image]:
+    """The picture, checked and not decoded. Raises ``PictureError``."""
     if path.suffix.lower() == ".avif" and not _avif_is_readable():
         raise PictureError(path, "this Python's Pillow cannot read AVIF; the training itself can")
     try:
-        picture = Image.open(_source(path, content))
+        source = _source(path, content)
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
+    try:
+        with _checked(path, source) as picture:
+            yield picture
+    finally:
+        if source is not content:
+            source.close()
+
+
+def _checked(path: Path, source: BinaryIO) -> Image.Image:
+    Image.init()
+    try:
+        check_file(source)
+        picture = Image.open(source, formats=[kind for kind in _FORMATS if kind in Image.OPEN])
+        check_size(*picture.size)
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
+    except ValueError as problem:
+        raise PictureError(path, str(problem)) from problem
     except Image.DecompressionBombError as problem:
         raise PictureError(path, "it has more pixels than can be opened safely; save a smaller copy") from problem
-    except (SyntaxError, struct.error, EOFError, TypeError, KeyError) as problem:
+    except (SyntaxError, struct.error, EOFError, TypeError, KeyError, IndexError, MemoryError) as problem:
         raise PictureError(path, f"its header is damaged ({problem})") from problem
-    if picture.format not in _FORMATS:
-        kind = picture.format
-        picture.close()
-        raise PictureError(path, f"it is really a {kind} file whatever its ending; save it as PNG")
-    try:
-        _refuse_animation(path, picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1)
-    except PictureError:
-        picture.close()
-        raise
+    _refuse_animation(path, picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1)
     return picture
+
+
+def _refuse_many_scans(path: Path, picture: Image.Image) -> None:
+    file = getattr(picture, "fp", None)
+    if file is not None and picture.info.get("progressive"):
+        place = file.tell()
+        file.seek(0)
+        content = file.read()
+        file.seek(place)
+        try:
+            check_scans(content)
+        except ValueError as problem:
+            raise PictureError(path, str(problem)) from problem
 
 
 def _refuse_animation(path: Path, is_animated: bool) -> None:
@@ -215,24 +275,42 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
 def _eight_bit(picture: Image.Image) -> Image.Image:
     """RGB, or RGBA if there is transparency. Decodes the picture."""
     picture.load()
-    if picture.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would cut off, not scale
-        grey = np.asarray(picture).astype(np.int64)
-        eight_bit = Image.fromarray(((grey.clip(0, 65535) + 128) // 257).astype(np.uint8))
-        clear = picture.info.get("transparency")
-        if not isinstance(clear, int):
-            return eight_bit.convert("RGB")
-        alpha = Image.fromarray(np.where(grey == clear, 0, 255).astype(np.uint8))
-        return Image.merge("LA", (eight_bit, alpha)).convert("RGBA")
+    if picture.mode.startswith("I"):
+        return _scaled_from_sixteen_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         return picture.convert("RGBA")
     return picture.convert("RGB")
 
 
+def _scaled_from_sixteen_bits(picture: Image.Image) -> Image.Image:
+    """16 bits of grey; Pillow's own conversion would cut off, not scale."""
+    levels = np.asarray(picture)
+    eight_bit = np.empty(levels.shape, np.uint8)
+    for rows in _bands(picture.size):
+        eight_bit[rows] = (levels[rows].astype(np.int64).clip(0, 65535) + 128) // 257
+    clear = picture.info.get("transparency")
+    if not isinstance(clear, int):
+        return Image.fromarray(eight_bit).convert("RGB")
+    alpha = Image.fromarray(np.where(levels == clear, np.uint8(0), np.uint8(255)))
+    return Image.merge("LA", (Image.fromarray(eight_bit), alpha)).convert("RGBA")
+
+
 def _over_white(picture: Image.Image) -> Image.Image:
     if picture.mode != "RGBA":
         return picture
-    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, picture).convert("RGB")
+    whole = Image.new("RGB", picture.size)
+    for rows in _bands(picture.size):
+        band = picture.crop((0, rows.start, picture.width, rows.stop))
+        white = Image.new("RGBA", band.size, (255, 255, 255, 255))
+        whole.paste(Image.alpha_composite(white, band).convert("RGB"), (0, rows.start))
+    return whole
+
+
+def _bands(size: tuple[int, int]) -> list[slice]:
+    """The rows of a picture, some at a time, so that what is computed takes little memory beside the picture."""
+    width, height = size
+    rows = max(1, _BAND_PIXELS // max(1, width))
+    return [slice(top, min(height, top + rows)) for top in range(0, height, rows)]
 
 
 def _unreadable(path: Path, problem: OSError) -> PictureError:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from .images import open_picture
+from .images import decoded
 
 SIZES = (128, 256, 512, 1024)
 _KEPT_SECONDS = 30 * 24 * 3600.0
@@ -54,8 +54,8 @@ def _put(file: Path, content: bytes) -> None:
 
 
 def _shrunk(picture: Path, file: BinaryIO, side: int) -> bytes:
-    image = open_picture(picture, file, at_least=2 * side)
-    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    with decoded(picture, file, at_least=2 * side) as image:
+        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     content = BytesIO()
     image.save(content, "WEBP", quality=_QUALITY, method=2)
     return content.getvalue()

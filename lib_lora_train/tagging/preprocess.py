@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..pictures.limits import MOST_PIXELS
+
 _WHITE = (255, 255, 255)
 
 
@@ -16,6 +18,10 @@ def for_wd14(picture: Image.Image, side: int) -> NDArray[np.float32]:
     """
     width, height = picture.size
     longest = max(width, height)
+    if longest * longest > MOST_PIXELS:  # the square would be many times the picture
+        picture = picture.resize((max(1, width * side // longest), max(1, height * side // longest)),
+                                 Image.Resampling.BICUBIC)
+        (width, height), longest = picture.size, side
     if width != height:
         square = Image.new("RGB", (longest, longest), _WHITE)
         square.paste(picture, ((longest - width) // 2, (longest - height) // 2))

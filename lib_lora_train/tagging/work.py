@@ -16,7 +16,7 @@ from ..config.groups.dataset import DatasetSettings
 from ..config.groups.tagging import IF_EMPTY, TagDatasetSettings
 from ..errors import DatasetError
 from ..files.confine import inside
-from ..pictures.images import PictureError, decoding_threads, open_picture
+from ..pictures.images import PictureError, decoded, decoding_threads
 from ..pictures.scan import survey
 
 Prepare = Callable[..., NDArray[np.float32]]
@@ -107,7 +107,8 @@ def _look(item: Item, prepare: Prepare, mode: str) -> Looked:
     if mode == IF_EMPTY and has_words(caption):
         return Looked(item, caption)
     try:
-        return Looked(item, caption, prepare(open_picture(item.path)))
+        with decoded(item.path) as picture:
+            return Looked(item, caption, prepare(picture))
     except PictureError as problem:
         return Looked(item, caption, problem=problem.reason)
 

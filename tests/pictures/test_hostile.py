@@ -1,0 +1,157 @@
+"""No picture takes more memory or time than a large one may, whatever the process's own limits are set to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lib_lora_train.pictures import images, limits
+from lib_lora_train.pictures.images import PictureError, decoded, open_picture, read_header, read_picture_file
+from lib_lora_train.pictures.thumbnails import thumbnail
+
+from .hostile import hostile
+from .making import noise, save
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = dict(hostile())
+MEASURE = """
+import json, resource, sys, time
+from pathlib import Path
+from PIL import Image
+from lib_lora_train.pictures.images import PictureError, open_picture, read_header
+Image.MAX_IMAGE_PIXELS = None
+Image.init()
+answers = {}
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    for read in (read_header, open_picture):
+        before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        try:
+            size = read(path)
+            answer = [size.width, size.height]
+        except PictureError as problem:
+            answer = problem.reason
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        answers[f"{read.__name__} {path.name}"] = [answer, grown / 1024, time.monotonic() - started]
+print(json.dumps(answers))
+"""
+
+
+def measured(folder: Path) -> dict[str, tuple[object, float, float]]:
+    """What reading each file in a process of its own answers, by how many MB it grew and how many seconds it took."""
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(folder)], cwd=ROOT, capture_output=True, text=True,
+                          env={"PYTHONPATH": ":".join(sys.path), "PATH": ""})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_fifty_six_hostile_pictures_are_refused_with_a_reason_at_once_and_with_pillows_limit_off(tmp_path: Path):
+    assert len(HOSTILE) >= 56
+    for name, content in HOSTILE.items():
+        (tmp_path / name).write_bytes(content)
+    answers = measured(tmp_path)
+    taken = {name: answer for name, (answer, _, _) in answers.items()
+             if name.startswith("open_picture") and not isinstance(answer, str)}
+    large = {name: round(grown) for name, (_, grown, _) in answers.items() if grown > 400}
+    slow = {name: round(seconds) for name, (_, _, seconds) in answers.items() if seconds > 20}
+    assert (taken, large, slow) == ({}, {}, {})
+    assert all(isinstance(answer, list) or answer for answer, _, _ in answers.values())
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGBA", "png"), ("RGB", "png"), ("I;16", "png"), ("RGB", "jpg"),
+                                            ("RGBA", "webp")])
+def test_a_large_picture_takes_a_bounded_number_of_bytes_a_pixel(tmp_path: Path, mode: str, kind: str):
+    side = 4000
+    Image.new(mode, (side, side)).save(tmp_path / f"large.{kind}")
+    answer, grown, _ = measured(tmp_path)[f"open_picture large.{kind}"]
+    assert answer == [side, side] and grown * 2**20 / side**2 < 20
+
+
+@pytest.mark.parametrize("limit", [None, 1, 10**12])
+def test_the_limit_is_our_own_and_not_the_processs(tmp_path: Path, monkeypatch, limit: int | None):
+    monkeypatch.setattr(limits, "MOST_PIXELS", 100 * 100)
+    if limit != 1:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    for kind in ("png", "jpg", "webp", "bmp"):
+        assert open_picture(save(tmp_path / f"a.{kind}", noise(100, 100))).size == (100, 100)
+        for read in (read_header, open_picture):
+            with pytest.raises(PictureError, match="more pixels than can be opened safely"):
+                read(save(tmp_path / f"b.{kind}", noise(100, 101)))
+
+
+def test_a_strip_is_refused_and_a_comic_is_not(tmp_path: Path):
+    assert read_header(save(tmp_path / "comic.png", noise(32, 2000)))[:2] == (32, 2000)
+    with pytest.raises(PictureError, match="64 times as long as wide"):
+        read_header(save(tmp_path / "strip.png", noise(16, 1030)))
+
+
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_FILE_BYTES", 1000)
+    path = save(tmp_path / "a.png", noise(100, 100))
+    for read in (read_header, open_picture, read_picture_file):
+        with pytest.raises(PictureError, match="the file is 0 MB"):
+            read(path)
+
+
+def test_pictures_that_are_large_together_are_decoded_one_after_the_other(tmp_path: Path, monkeypatch):
+    budget = limits.PixelBudget(3 * 100 * 100)
+    monkeypatch.setattr(images, "BUDGET", budget)
+    path, held, most = save(tmp_path / "a.png", noise(100, 100)), [], []
+    lock = threading.Lock()
+
+    def decode() -> None:
+        with decoded(path):
+            with lock:
+                held.append(1)
+                most.append(len(held))
+            time.sleep(0.02)
+            with lock:
+                held.pop()
+
+    threads = [threading.Thread(target=decode) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(most) == 16 and max(most) == 3
+
+
+def test_a_picture_larger_than_the_whole_budget_is_decoded_alone_and_a_damaged_one_gives_its_share_back(tmp_path: Path,
+                                                                                                        monkeypatch):
+    monkeypatch.setattr(images, "BUDGET", limits.PixelBudget(10))
+    path = save(tmp_path / "a.png", noise(100, 100))
+    damaged = tmp_path / "b.png"
+    damaged.write_bytes(path.read_bytes()[:-4000])
+    for _ in range(3):
+        with pytest.raises(PictureError):
+            open_picture(damaged)
+        assert open_picture(path).size == (100, 100)
+
+
+def test_files_are_closed_whether_they_can_be_used_or_not(tmp_path: Path):
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not list open files")
+    good = save(tmp_path / "a.png", noise(100, 100))
+    bad = tmp_path / "b.png"
+    bad.write_bytes(HOSTILE["png 20000x20000.png"])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    problems = []
+    for _ in range(20):
+        read_header(good)
+        try:
+            open_picture(bad)
+        except PictureError as problem:
+            problems.append(problem)
+    assert len(problems) == 20 and len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_thumbnails_are_made_of_what_can_be_decoded_only(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(HOSTILE["png 13300x13300.png"])
+    with (tmp_path / "a.png").open("rb") as file, pytest.raises(PictureError, match="13300x13300"):
+        thumbnail(tmp_path / "a.png", file, 256, tmp_path / "cache")
