@@ -14,7 +14,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises ``OSError`` with ``path`` unchanged if the disk is full or the folder cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -25,3 +25,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with contextlib.suppress(OSError):  # the error that is on its way says more
             temporary.unlink()
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a program that was killed while it wrote ``path`` has left beside it. Only for files of one writer.
+
+    Raises ``OSError``.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(_beginning(path)) and entry.name.endswith(".tmp"):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    return f".{path.name[:100]}."

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, RunError
-from ..files.atomic import write_atomically
+from ..files.atomic import remove_leftovers, write_atomically
 from ..files.safetensors_header import tensor_data_start
 from ..models.checkpoint import read_checkpoint
 from ..models.hashes import old_tensor_data_hash, tensor_data_sha256
@@ -123,6 +123,7 @@ def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 def _write_whole(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
         write_atomically(path, content)
         _make_rename_durable(path.parent)
     except OSError as problem:

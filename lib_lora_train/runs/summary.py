@@ -158,7 +158,8 @@ class _Reader:
         elif kind == "kept":
             summary.kept_step = event["step"]
         elif kind == "saved":
-            summary.saved.append(event)
+            others = [one for one in summary.saved if one["path"] != event["path"]]
+            summary.saved = [*others, event]  # a run that was interrupted while it saved says it again
         elif kind == "sample":
             summary.sample = event["path"]
         elif kind in ("held", "went_on"):

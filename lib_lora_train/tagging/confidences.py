@@ -9,7 +9,7 @@ from typing import Any
 
 from ..captions.confidences import FILE_NAME
 from ..errors import DatasetError
-from ..files.atomic import write_atomically
+from ..files.atomic import remove_leftovers, write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
 from ..files.json_file import parse
 
@@ -23,6 +23,7 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
     file = own_folder(folder, HIDDEN_FOLDER) / FILE_NAME
     known = {key: tags for key, tags in _already_there(file).items() if (folder / key).is_file()}
     try:
+        remove_leftovers(file)
         write_atomically(file, json.dumps({**known, **found}, ensure_ascii=False, separators=(",", ":")))
     except OSError as problem:
         raise DatasetError(f"The confidences {file} cannot be written: {problem.strerror}. Make room there and tag "

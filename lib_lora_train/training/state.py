@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
-from ..files.atomic import write_atomically
+from ..files.atomic import remove_leftovers, write_atomically
 from ..runs.folder import STATE_FILE
 from .step import Learner
 
@@ -61,6 +61,7 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
     torch.save(content, buffer)
     try:
         folder.mkdir(exist_ok=True)
+        remove_leftovers(folder / _NEXT)
         write_atomically(folder / _NEXT, buffer.getvalue())
         if before_too and (folder / STATE_FILE).exists():
             (folder / STATE_FILE).replace(folder / _BEFORE)

@@ -12,7 +12,7 @@ from ...batches.plan import TrainingPlan
 from ...batches.summary import DatasetSummary
 from ...config.job import Job
 from ...errors import RunError
-from ...files.atomic import write_atomically
+from ...files.atomic import remove_leftovers, write_atomically
 from ...models.hashes import ModelHashes
 from ...models.load import BaseModel
 from ...networks.create import Network
@@ -57,16 +57,17 @@ class Outputs:
     def save(self, network: Network, place: Place) -> Path:
         """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only.
 
-        A file that is there was made at the same place by this run, before it was broken off, and stays as it is.
+        A file that is there was made at the same place by this run, before it was interrupted, and stays as it is; what
+        should be beside it, and the event, are made up for.
         """
         path = self.file_for(place)
-        if path.exists():
-            return path
         facts = self._facts(place)
-        metadata = build_metadata(self._job, self._summary, facts, path.stem)
-        save_network(path, network, self._job.save.save_precision, metadata)
+        if not path.exists():
+            metadata = build_metadata(self._job, self._summary, facts, path.stem)
+            save_network(path, network, self._job.save.save_precision, metadata)
         sidecar = path.with_suffix(".json")
         if not sidecar.exists():
+            remove_leftovers(sidecar)
             write_atomically(sidecar, sidecar_json(self._job, self._summary, facts))
         self._reporter.saved(path, step=place.step, epoch=place.epoch, final=place.final)
         return path
