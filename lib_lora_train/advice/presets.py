@@ -110,7 +110,7 @@ EIGHT_GB = Preset(
 
 SMALL_GPU = Preset(
     "small-gpu", "Small GPU, 6 GB or less",
-    "Laid over another preset: the same training with as little memory as it can do with.",
+    "Applied on top of another preset: the same training with as little memory as possible.",
     {"optimizer": _IN_LITTLE_MEMORY, "network": _ALPHA_OF_THE_RANK,
      "dataset": {"resolution": "512", "train_batch_size": 1, **_BUCKETS},
      "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1, "fit_in_gb": 5.0}},

@@ -81,7 +81,7 @@ def _is_dropped(settings: DatasetSettings, rng: random.Random, place: Place) -> 
 
 
 def _framed(picture: Picture, line: str, settings: DatasetSettings) -> str:
-    """``line`` between prefix and suffix, which often hold the activation tag: not for regularization pictures."""
+    """``line`` between prefix and suffix, which often hold the trigger word: not for regularization pictures."""
     if picture.regularization:
         return line
     return " ".join(part for part in (settings.caption_prefix.strip(), line, settings.caption_suffix.strip()) if part)

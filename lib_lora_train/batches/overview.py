@@ -114,7 +114,7 @@ def _about_regularization(dataset: Dataset) -> list[Problem]:
 
 
 def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:
-    """Whether the activation tag stands first where it should."""
+    """Whether the trigger word stands first where it should."""
     tag = settings.activation_tag.strip()
     if not tag:
         return []
@@ -122,7 +122,7 @@ def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:
                and split_tags(plain_caption(picture, settings), settings.caption_separator)[:1] != [tag]]
     if not without:
         return []
-    return [Problem("warning", f"{count_of(len(without), 'caption')} without the activation tag {tag!r} in the first "
+    return [Problem("warning", f"{count_of(len(without), 'caption')} without the trigger word {tag!r} in the first "
                                f"place: {names_of(without)}.", tuple(without))]
 
 

@@ -1,4 +1,4 @@
-"""The activation tag, and elements that a LoRA should be able to show and to leave out."""
+"""The trigger word, and elements that a LoRA should be able to show and to leave out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OnOff:
 
 
 def not_first(index: EditorIndex, tag: str) -> list[int]:
-    """The pictures whose caption does not begin with the activation tag; prose has to contain it at least."""
+    """The pictures whose caption does not begin with the trigger word; prose has to contain it at least."""
     key = plain(tag)
     return [number for number, entry in index.entries.items()
             if key and not entry.caption.problem and not _begins_with(entry.caption, key, tag)]

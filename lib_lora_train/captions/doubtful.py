@@ -90,7 +90,7 @@ def keep(folder: Path, keys: Iterable[str]) -> None:
 
 
 def fixed(tags: list[str], doubt: Doubt) -> list[str]:
-    """A picture's tags with the doubt mended: the rare tag becomes the usual one, the wrong goes, the missing comes."""
+    """A picture's tags with the doubt fixed: the rare tag becomes the usual one, the wrong goes, the missing comes."""
     key = plain(doubt.tag)
     if doubt.kind == "missing":
         return tags if key in map(plain, tags) else [*tags, doubt.tag]

@@ -85,7 +85,7 @@ def _add_packages(provider: str, reporter: Reporter) -> bool:
         reporter.phase("packages", f"Installing {group}, which is done once")
         environment.add_optional(group, reporter.say)
     except WorkerEnvironmentError as problem:
-        reporter.warning(f"{problem} The run goes on with what is there.")
+        reporter.warning(f"{problem} The run continues with what is there.")
         return False
     return True
 

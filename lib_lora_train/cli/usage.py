@@ -61,7 +61,7 @@ def _tag() -> ArgumentParser:
 def _settings() -> ArgumentParser:
     parser = ArgumentParser("settings", description="Prints a job file with every setting explained, to start from.")
     parser.add_argument("kind", nargs="?", choices=("train", "tag"), default="train", help="of which job")
-    parser.add_argument("--markdown", action="store_true", help="as the table in the README")
+    parser.add_argument("--markdown", action="store_true", help="as the table in docs/settings.md")
     return parser
 
 

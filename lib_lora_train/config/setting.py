@@ -1,6 +1,6 @@
 """One field, one place: everything that is known of a setting stands in its dataclass field.
 
-The form, the command line, the table in the README and the checks are all made from this.
+The form, the command line, the table in docs/settings.md and the checks are all made from this.
 """
 
 from __future__ import annotations

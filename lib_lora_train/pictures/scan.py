@@ -277,7 +277,7 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
         if settings.use_folder_name:
             return [Problem("error", "With use_folder_name the folder's name is the caption, but no folder is named "
                                      "like 10_penny, and activation_tag is empty. Rename the folder, or give an "
-                                     "activation tag.")]
+                                     "trigger word.")]
         return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
                                  "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
                                  f"tag.{_other_endings(bare, ending)}")]
@@ -285,7 +285,7 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
                                            f"one: {names_of(bare)}.", tuple(bare)))
-    for source, words in (("folder", "the folder's name"), ("activation_tag", "the activation tag")):
+    for source, words in (("folder", "the folder's name"), ("activation_tag", "the trigger word")):
         if by_source[source]:
             problems.append(Problem("note", f"{count_of(len(by_source[source]), 'picture')} without a caption, for "
                                             f"which {words} is used.", tuple(by_source[source])))

@@ -101,7 +101,7 @@ def keep_changes(run: RunFolder, changes: dict[str, Any]) -> None:
 
 def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
     if wish.how == GO_ON and summary.state not in _BROKEN_OFF:
-        raise RunError(f"The run {run.id} is {summary.state}. Only one that was stopped or broken off can go on.")
+        raise RunError(f"The run {run.id} is {summary.state}. Only one that was stopped or interrupted can be resumed.")
     if wish.how == MORE:
         if summary.state != "finished":
             raise RunError(f"The run {run.id} is {summary.state}. Only a finished one can be given more epochs.")
@@ -114,8 +114,8 @@ def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
         raise RunError(f"The learning rate cannot be multiplied by {wish.rate_factor:g}. Give a number above 0, "
                        "at most 10.")
     if wish.rate_factor not in (None, 1) and sets_own_rate(load_job(run.job_file).optimizer):
-        raise RunError("AdaFactor uses no learning rate that is given while relative_step is on, so it cannot go on at "
-                       "another. Go on as it was, or start a new run with another optimizer.")
+        raise RunError("AdaFactor ignores learning rates while relative_step is on, so it cannot be resumed at another "
+                       "one. Resume it unchanged, or start a new run with another optimizer.")
 
 
 def _rates(job: Job, factor: float) -> dict[str, float]:

@@ -43,7 +43,7 @@ class TagChooser:
         self._left_out = {place for place, tag in enumerate(tag_list.tags) if unwanted(plain(tag))}
 
     def choose(self, confidences: NDArray[np.float32]) -> Chosen:
-        """The tags for ``confidences``, float32 (tags,): names first, then the others, the surest first of each."""
+        """The tags for ``confidences``, float32 (tags,): names first, then the others, the by confidence of each."""
         rules = self._rules
         named = self._above(confidences, self._list.named, rules.character_threshold, rules.character_mcut,
                             MCUT_LEAST_FOR_NAMES)

@@ -104,7 +104,7 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> on
     if session.get_providers()[0] == provider:
         return session
     warn(f"{_capitalised(in_words(provider))} was there but could not be started; most often the CUDA or cuDNN that "
-         "onnxruntime was built for is missing. The log says which library. The run goes on with the CPU.")
+         "onnxruntime was built for is missing. The log says which library. The run continues on the CPU.")
     return session if session.get_providers()[0] == CPU else None
 
 

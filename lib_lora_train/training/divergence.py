@@ -108,7 +108,8 @@ def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
 
     ``precision`` is what is computed in (no, fp16, bf16), ``kept_step`` that of the last good state.
     """
-    kept = ("Every file saved before is fine, but there is no state yet to go on from." if kept_step is None else
+    kept = ("Every file saved before is fine, but there is no training state to resume from yet."
+            if kept_step is None else
             f"The last good state, of step {kept_step}, is kept, and every file saved before is fine.")
     rate = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
     begin = "Start again" if kept_step is None else "Go on from there"

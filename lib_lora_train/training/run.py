@@ -66,7 +66,7 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
         reporter.say(f"\n{problem}")
         return False
     except torch.cuda.OutOfMemoryError as problem:
-        text = ("The GPU ran out of memory. Files saved so far are complete, and the run can go on from its last "
+        text = ("The GPU ran out of memory. Files saved so far are complete, and the run can be resumed from its last "
                 f"state. {memory_advice}").rstrip()
         reporter.event("error", {"text": text, "detail": str(problem)})
         reporter.say(f"\n{text}")

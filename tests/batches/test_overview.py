@@ -76,7 +76,7 @@ def test_the_activation_tag_has_to_stand_first(tmp_path):
     save(tmp_path / "a.png", caption="penny, red")
     save(tmp_path / "b.png", caption="red, penny")
     answer = look(tmp_path, settings(tmp_path, activation_tag="penny"))
-    assert "1 caption without the activation tag 'penny' in the first place: b.png" in texts(answer, "warning")
+    assert "1 caption without the trigger word 'penny' in the first place: b.png" in texts(answer, "warning")
 
 
 def test_pictures_that_share_a_caption_file_are_told(tmp_path):

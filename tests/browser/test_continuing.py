@@ -35,7 +35,7 @@ def test_a_stopped_run_goes_on_where_it_was_at_one_click(make_webui, open_tab, p
     wait_for_state(page, "Stopped")
     held = of_run(webui)["kept_step"]
     page.locator(f"{TRAIN} .tl-goon .tl-note", has_text=f"From step {held}, exactly").wait_for()
-    button(page, "Go on").click()
+    button(page, "Resume").click()
     wait_for_state(page, "Training")
     assert page.locator(f"{TRAIN} .tl-goon").is_hidden()
     wait_for_more_steps(page, held + 2)
@@ -51,7 +51,7 @@ def test_steps_after_the_last_state_leave_the_plot_when_a_run_goes_on(make_webui
     start(page)
     wait_for_state(page, "Failed")
     assert steps_drawn(page) == 17  # the last state is that of step 10
-    button(page, "Go on").click()
+    button(page, "Resume").click()
     wait_for_state(page, "Finished")
     assert steps_drawn(page) == 30
     plot = page.locator(f"{TRAIN} .tl-plot").first
@@ -149,10 +149,10 @@ def test_a_run_whose_loss_exploded_offers_a_lower_rate(make_webui, open_tab, pic
     fill_in(page, pictures, max_train_epochs="3")
     start(page)
     wait_for_state(page, "Failed")
-    assert button(page, "Go on").is_hidden()
-    button(page, "Go on at a lower rate").click()
+    assert button(page, "Resume").is_hidden()
+    button(page, "Resume at a lower rate").click()
     assert forecast(page)["Steps"] == "20 more, from 10 to 30"
-    page.locator(".tl-dialog").get_by_role("button", name="Go on").click()
+    page.locator(".tl-dialog").get_by_role("button", name="Resume").click()
     wait_for_state(page, "Finished")
     assert steps_drawn(page) == 30
 

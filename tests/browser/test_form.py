@@ -163,7 +163,7 @@ def test_a_preset_fills_the_form_says_why_and_can_be_taken_back(webui, open_tab,
     expect(field(page, "optimizer_type")).to_have_value("AdamW")
     page.locator(".tl-why summary").click()
     shows(page, ".tl-why", "suits a style")
-    page.get_by_role("button", name="Take it back").click()
+    page.get_by_role("button", name="Undo").click()
     expect(field(page, "network_dim")).to_have_value("32")
     expect(field(page, "optimizer_type")).to_have_value("Prodigy")
 

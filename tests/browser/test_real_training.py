@@ -80,7 +80,7 @@ def test_stopping_keeps_what_was_learned_until_then_and_it_goes_on_from_there(re
     assert (real_webui.loras / f"{names.first.inner_text()}.safetensors").is_file()
 
     held = steps_drawn(page)
-    page.locator("#tl-panel-train .tl-goon").get_by_role("button", name="Go on", exact=True).click()
+    page.locator("#tl-panel-train .tl-goon").get_by_role("button", name="Resume", exact=True).click()
     wait_for_state(page, "Training")
     wait_for_more_steps(page, held)
     page.click("#tl_stop")

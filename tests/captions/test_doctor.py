@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, and its mends put it right."""
+"""The doctor finds what is wrong, and its fixes put it right."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def finding(found: Report, name: str) -> Finding | None:
     return next((item for item in found.findings if item.id == name), None)
 
 
-def mend(editor: CaptionEditor, found: Finding, place: int = 0) -> None:
+def fix(editor: CaptionEditor, found: Finding, place: int = 0) -> None:
     """Press the button."""
-    wanted = found.mends[place]
+    wanted = found.fixes[place]
     if wanted.action == "apply":
         values = {**wanted.values, "tags": tuple(wanted.values.get("tags", ()))}
         editor.apply(Operation(**values), wanted.numbers, "")
@@ -57,7 +57,7 @@ def test_findings_on_captions_and_names_are_mended(tmp_path: Path, name: str, ca
     editor = open_editor(make_set(tmp_path / "p", captions))
     found = finding(report(editor, **settings), name)
     assert found is not None and "a.png" not in names(editor, found.numbers)[:0]
-    mend(editor, found, len(found.mends) - 1)
+    fix(editor, found, len(found.fixes) - 1)
     again = finding(report(editor, **settings), name)
     assert again is None
 
@@ -66,8 +66,8 @@ def test_captions_over_the_limit_of_tokens_are_cut(tmp_path: Path):
     editor = open_editor(make_set(tmp_path / "p", {"a.png": ", ".join(f"tag{n}" for n in range(60)), "b.png": "x"}))
     found = finding(report(editor, max_tokens=75), "tokens")
     assert names(editor, found.numbers) == ["a.png"] and "estimate" in found.text
-    assert found.mends[1].values == {"base.max_token_length": 225}
-    mend(editor, found)
+    assert found.fixes[1].values == {"base.max_token_length": 225}
+    fix(editor, found)
     assert finding(report(editor, max_tokens=75), "tokens") is None
     assert editor.entry(0).caption.tags[:2] == ("tag0", "tag1")
 
@@ -79,7 +79,7 @@ def test_left_out_pictures_are_listed_with_the_reason_and_folders_get_their_repe
     found = finding(report(editor), "left-out")
     assert {name for name, _ in found.files} == {"dog", "3_cat/anim.gif"}
     assert "GIF files are not trained on" in dict(found.files)["3_cat/anim.gif"]
-    mend(editor, found)
+    fix(editor, found)
     assert (folder / "1_dog" / "b.png").exists()
     assert [name for name, _ in finding(report(editor), "left-out").files] == ["3_cat/anim.gif"]
 
@@ -92,7 +92,7 @@ def test_damaged_pictures_are_found_by_decoding(tmp_path: Path):
     editor = open_editor(folder)
     found = finding(report(editor), "damaged")
     assert found.level == "error" and sorted(names(editor, found.numbers)) == ["b.png", "c.png"]
-    mend(editor, found)
+    fix(editor, found)
     assert finding(report(editor), "damaged") is None
 
 
@@ -107,7 +107,7 @@ def test_near_duplicates_are_grouped_and_the_largest_stays(tmp_path: Path):
     editor = open_editor(folder)
     found = finding(report(editor), "duplicates")
     assert [sorted(names(editor, group.numbers)) for group in found.groups] == [["1.png", "copy.jpg"]]
-    mend(editor, found)
+    fix(editor, found)
     assert not (folder / "1.png").exists() and (folder / "copy.jpg").exists()
     assert finding(report(editor), "duplicates") is None
 
@@ -130,7 +130,7 @@ def test_where_most_pictures_are_small_the_mend_is_a_smaller_training(tmp_path: 
     for number in range(3):
         save_picture(folder / f"{number}.png", 300, 300 + 10 * number, seed=number)
     editor = open_editor(folder)
-    mend_of_small, = finding(report(editor), "small").mends
+    mend_of_small, = finding(report(editor), "small").fixes
     assert mend_of_small.values == {"dataset.resolution": "256"}
     assert finding(report(editor, **{"resolution": mend_of_small.values["dataset.resolution"]}), "small") is None
 
@@ -192,8 +192,8 @@ def test_the_guides_advice_on_buckets(tmp_path: Path, sizes: list[tuple[int, int
 def test_uneven_buckets_offer_the_guides_sizes_and_show_the_odd_ones(tmp_path: Path):
     editor = shaped(tmp_path / "p", [(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)])
     advice = finding(report(editor), "buckets")
-    assert names(editor, advice.mends[0].numbers) == ["10.png"]
-    assert len(advice.mends) == 1  # the sides follow from the resolution already
+    assert names(editor, advice.fixes[0].numbers) == ["10.png"]
+    assert len(advice.fixes) == 1  # the sides follow from the resolution already
 
 
 @pytest.mark.parametrize(("resolution", "longest", "label"), [
@@ -204,7 +204,7 @@ def test_narrower_buckets_are_offered_by_the_resolution_and_pass_the_check(tmp_p
     side = int(resolution)
     editor = shaped(tmp_path / "p", [(side, side)] * 6 + [(side, side * 3 // 2)] * 4 + [(side * 5 // 2, side)])
     wide = {"resolution": resolution, "min_bucket_reso": 64, "max_bucket_reso": longest}
-    offered = finding(report(editor, **wide), "buckets").mends[1]
+    offered = finding(report(editor, **wide), "buckets").fixes[1]
     assert offered.label == label
     job = changed(Job(), {f"dataset.{name}": value for name, value in wide.items()} | dict(offered.values))
     assert not [problem for problem in problems_of(job) if "bucket" in problem]
@@ -229,7 +229,7 @@ def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
     found = finding(report(editor), "balance")
     assert "cat is seen 120 times an epoch, dog 4 times" in found.text
     for group in found.groups:
-        for button in group.mends:
+        for button in group.fixes:
             rename_folder(editor, button.values["folder"], button.values["name"])
     assert {path.name for path in folder.glob("[!.]*")} == {"1_cat", "3_dog"}
     assert finding(report(editor), "balance").level == "good"

@@ -1,4 +1,4 @@
-"""What the machine knows about tags: consolidating, doubtful tags, the activation tag, on and off."""
+"""What the machine knows about tags: consolidating, doubtful tags, the trigger word, on and off."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_doubtful_tags_are_mended_or_kept(tab, tmp_path: Path):
     dataset = Dataset(tab, make_set(tmp_path / "set", captions))
     dataset.open()
     found = dataset.get("doubtful")["doubts"]
-    assert [(item["picture"], item["mend"]) for item in found] == [
+    assert [(item["picture"], item["fix"]) for item in found] == [
         ("x.png", "Replace by blonde hair"), ("y.png", "Replace by blonde hair")]
     dataset.get("doubtful/decide", keys=[found[0]["key"]], keep=True)
     dataset.get("doubtful/decide", keys=[found[1]["key"]])

@@ -1,4 +1,4 @@
-"""The README's table of settings is the schema's."""
+"""The table of settings in the docs is the schema's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from lib_lora_train.config.job import GROUPS, all_settings
 from lib_lora_train.config.load import read_job
 from lib_lora_train.config.setting import setting
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "docs" / "settings.md"
 
 
-def test_the_readme_lists_every_setting_as_it_is():
-    assert markdown_table() in README.read_text(), "run: python -m lib_lora_train settings --markdown"
+def test_the_docs_list_every_setting_as_it_is():
+    assert markdown_table() in SETTINGS.read_text(encoding="utf-8"), "run: python -m lib_lora_train settings --markdown"
 
 
 def test_the_explained_job_file_is_a_job_file():
@@ -45,5 +46,14 @@ def test_the_table_shows_text_as_it_is(text):
     assert re.sub(r"\\([|*<\\])", r"\1", cells[4]).strip() == text
 
 
-def test_the_readme_has_the_marks_that_are_to_be_written():
-    assert r"\|\|\|" in README.read_text() and r"{red\|blue}" in README.read_text()
+def test_the_docs_have_the_marks_that_are_to_be_written():
+    assert r"\|\|\|" in SETTINGS.read_text(encoding="utf-8") and r"{red\|blue}" in SETTINGS.read_text(encoding="utf-8")
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            if page != SETTINGS:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}"

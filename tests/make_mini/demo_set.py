@@ -34,7 +34,7 @@ COLOUR_WORDS = frozenset((*(word for _, word in HUES), "brown", "black", "grey",
 
 
 def demo_caption(picture: Picture) -> str:
-    """Activation tag, name, a colour if the name has none, then what the picture has in common with others."""
+    """Trigger word, name, a colour if the name has none, then what the picture has in common with others."""
     extras = [word for word in picture.keywords if word not in LEFT_OUT_WORDS and word not in picture.name]
     if COLOUR_WORDS.isdisjoint(picture.name.split()):
         extras = [*colour_words(read_rgba(picture, 64)), *extras]

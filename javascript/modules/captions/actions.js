@@ -7,7 +7,7 @@ import {tagInput} from "./complete.js";
 import {captionPreview} from "./dialogs.js";
 
 const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
-const ORDERS = {activation: "activation tag first", count: "most frequent first", confidence: "surest first",
+const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
     alphabet: "by alphabet"};
 const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
 
@@ -29,8 +29,8 @@ export class CaptionActions {
         this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
             remove: ["Remove", [this.tags.element]],
             replace: ["Replace or merge", [this.tags.element, this.word("by"), this.replacement.element]],
-            pattern: ["Pattern", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
-            sort: ["Sort", [this.order]], dedupe: ["Remove repetitions", []],
+            pattern: ["Regex", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
+            sort: ["Sort", [this.order]], dedupe: ["Remove duplicates", []],
             pictures: ["Pictures", [this.what, this.folder]]};
         this.build();
         for (const name of ["view", "selection", "opened"]) set.when(name, () => this.refresh());
@@ -51,7 +51,7 @@ export class CaptionActions {
         this.becomes = h("input", {type: "text", class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
             "aria-label": "What it becomes", spellcheck: "false"});
         this.within = select("Where the pattern is looked for", {regex_tag: "in each tag", regex_caption: "in the whole caption"});
-        this.ignoreCase = this.check("any case");
+        this.ignoreCase = this.check("ignore case");
         this.order = select("Order", ORDERS);
         this.what = select("What to do with the pictures", PICTURES, () => this.refresh());
         this.folder = h("input", {type: "text", class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",

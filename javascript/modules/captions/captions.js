@@ -51,7 +51,7 @@ class CaptionsTab {
         this.intro.classList.add("tl-capintro");
         this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.columns(), this.actions.element);
         fill(this.panel, h("div", {class: "tl-capopen"}, this.folder, h("label", {class: "tl-captag", for: "tl_captions_tag"},
-            h("span", {class: "tl-label"}, "Activation tag"), this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
+            h("span", {class: "tl-label"}, "Trigger word"), this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
     }
 
     toolbar() {

@@ -73,7 +73,7 @@ export function captionConflict(set, conflict) {
     const verb = conflict.route === "undo" ? "Undo" : "Do again";
     const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,
         [h("p", {}, "Another program has written them after this edit. Nothing was touched. You can leave these files " +
-            "as they are and go on with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
+            "unchanged and continue with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
         [button("Leave everything", {click: () => dialog.close()}), button(`${verb} all others`, {kind: "primary",
             click: () => {
                 dialog.close();

@@ -1,4 +1,4 @@
-/** The doctor: what is wrong with a dataset before it is trained on, each finding with its mend beside it. */
+/** The doctor: what is wrong with a dataset before it is trained on, each finding with its fix beside it. */
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -71,7 +71,7 @@ export class DoctorPanel {
 
     showReport(report, stopped) {
         const wrong = report.findings.filter((finding) => finding.level === "error" || finding.level === "warning").length;
-        const found = wrong ? `${format.plural(wrong, "thing")} to mend` : "nothing to mend";
+        const found = wrong ? `${format.plural(wrong, "thing")} to fix` : "nothing to fix";
         setText(this.words, `${format.plural(report.pictures, "picture")} to train on, ${found}.` +
             (stopped ? " It was stopped, so not every picture was looked at." : ""));
         this.report = report;
@@ -85,7 +85,7 @@ export class DoctorPanel {
             icon(level === "good" ? "check" : level), h("div", {class: "tl-diagnosis-words"},
                 h("h4", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.title), h("p", {}, finding.text),
                 this.thumbs(finding.numbers, finding.groups.length > 0), this.groups(finding), this.files(finding)),
-            h("div", {class: "tl-diagnosis-mends"}, finding.mends.map((mend) => this.mend(mend)),
+            h("div", {class: "tl-diagnosis-fixes"}, finding.fixes.map((fix) => this.fix(fix)),
                 finding.numbers.length ? button(finding.numbers.length > 1 ? "Show them" : "Show it",
                     {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
     }
@@ -102,7 +102,7 @@ export class DoctorPanel {
         const rows = finding.groups.slice(0, 50).map((group) => h("li", {class: "tl-group-row"},
             h("div", {class: "tl-advice-thumbs"}, group.numbers.slice(0, 8).map((number) => this.report.cells[number])
                 .filter(Boolean).map((cell) => captionThumb(this.set, cell))),
-            h("span", {class: "tl-advice-space"}, group.text), group.mends.map((mend) => this.mend(mend, "quiet"))));
+            h("span", {class: "tl-advice-space"}, group.text), group.fixes.map((fix) => this.fix(fix, "quiet"))));
         return h("ul", {class: "tl-groups"}, rows);
     }
 
@@ -112,21 +112,21 @@ export class DoctorPanel {
             finding.files.map(([path, reason]) => h("li", {}, h("b", {}, path), ` – ${reason}`))));
     }
 
-    mend(mend, kind = "secondary") {
-        return button(mend.label, {small: true, kind, click: () => this.carryOut(mend)});
+    fix(fix, kind = "secondary") {
+        return button(fix.label, {small: true, kind, click: () => this.carryOut(fix)});
     }
 
-    async carryOut(mend) {
-        const {numbers, values} = mend;
-        if (mend.action === "show") {
+    async carryOut(fix) {
+        const {numbers, values} = fix;
+        if (fix.action === "show") {
             this.actions.show(numbers);
             return;
         }
-        if (mend.action === "tag") {
+        if (fix.action === "tag") {
             this.actions.tagger(numbers);
             return;
         }
-        if (mend.action === "settings") {
+        if (fix.action === "settings") {
             for (const [key, value] of Object.entries(values)) form.set(key, value);
             toast("good", "The settings of the training are changed.");
             await this.examine();
@@ -134,7 +134,7 @@ export class DoctorPanel {
         }
         const requests = {apply: {numbers, operation: values, activation_tag: this.set.activationTag},
             "rename-folder": {of: values.folder, name: values.name}};
-        const outcome = await this.set.edit(mend.action, requests[mend.action] || {numbers});
+        const outcome = await this.set.edit(fix.action, requests[fix.action] || {numbers});
         if (outcome) await this.examine();
     }
 

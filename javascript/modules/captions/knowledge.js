@@ -73,7 +73,7 @@ export class DoubtfulPanel {
         if (!answer) return;
         this.doubts = answer.doubts;
         const tagged = answer.tagged ? "" : " Tag the pictures with a tagger (“Look only” writes nothing) and its doubts are listed too.";
-        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M mends the marked one, K keeps it; ` +
+        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M fixes the marked one, K keeps it; ` +
             "arrows move." : "Nothing looks wrong.") + tagged;
         fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));
         this.mark(Math.min(this.at, this.doubts.length - 1));
@@ -85,7 +85,7 @@ export class DoubtfulPanel {
                 h("p", {}, h("b", {}, doubt.tag), h("span", {class: "tl-note"}, ` in ${doubt.picture}`)),
                 h("p", {class: "tl-note"}, doubt.why)),
             button("Keep", {small: true, click: () => this.decide([place], true)}),
-            button(doubt.mend, {small: true, kind: "primary", click: () => this.decide([place], false)}));
+            button(doubt.fix, {small: true, kind: "primary", click: () => this.decide([place], false)}));
     }
 
     mark(place) {

@@ -56,7 +56,7 @@ export class CaptionSet extends EventTarget {
         return this.session !== "";
     }
 
-    /** @returns {string} the activation tag of the Train tab */
+    /** @returns {string} the trigger word of the Train tab */
     get activationTag() {
         return (form.get("dataset.activation_tag") || "").trim();
     }
@@ -244,7 +244,7 @@ export class CaptionSet extends EventTarget {
     }
 
     report(outcome, route) {
-        const step = {undo: "Undone: ", redo: "Done again: "}[route] || "";
+        const step = {undo: "Undone: ", redo: "Redone: "}[route] || "";
         toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`,
             {problems: outcome.left});
     }

@@ -17,9 +17,9 @@ export class TagRun {
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
         this.sentence = h("p", {class: "tl-subtitle", "aria-live": "polite"});
         this.pause = button("Pause", {icon: "pause", small: true, click: () => this.act("pause")});
-        this.resume = button("Go on", {icon: "play", small: true, click: () => this.act("resume")});
+        this.resume = button("Resume", {icon: "play", small: true, click: () => this.act("resume")});
         this.stop = button("Stop", {icon: "stop", small: true, kind: "danger", click: () => this.act("stop")});
-        this.again = button("Go on where it was", {icon: "play", small: true, click: () => this.goOn()});
+        this.again = button("Resume", {icon: "play", small: true, click: () => this.goOn()});
         this.said = h("div", {});
         this.element = h("div", {class: "tl-group", hidden: true, id: "tl_tagging_run"},
             h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
@@ -121,7 +121,7 @@ export class TagRun {
     words(done, total, left) {
         if (this.state === "waiting") return "Waiting for its turn";
         if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
-        if (this.state === "lost") return "The run broke off. What the tagger has said so far is kept.";
+        if (this.state === "lost") return "The run was interrupted. What the tagger has found so far is kept.";
         if (!this.open) return "";
         if (!this.progress) return this.phase || "Starting";
         const bytes = this.phase.startsWith("Downloading");

@@ -16,7 +16,7 @@ const BANNERS = {
     outdated: {title: "This version needs newer training packages.", button: "Update training packages",
         text: "They are downloaded into this extension's folder. Nothing in the webui changes."},
     installing: {title: "The training packages are being installed.", button: "",
-        text: "This takes a few minutes. You can go on using the webui, and look at your pictures meanwhile."},
+        text: "This takes a few minutes. You can keep using the webui and prepare your images meanwhile."},
 };
 
 /** @type {any} the parts of the banner that is shown, null for none */

@@ -13,7 +13,7 @@ export class RunControls {
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the training",
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
         this.pause = button("Pause", {icon: "pause", id: `${prefix}_pause`, click: () => this.act("pause")});
-        this.resume = button("Go on", {kind: "primary", icon: "play", id: `${prefix}_resume`,
+        this.resume = button("Resume", {kind: "primary", icon: "play", id: `${prefix}_resume`,
             click: () => this.act("resume")});
         this.stop = button("Stop", {kind: "danger", icon: "stop", id: `${prefix}_stop`,
             click: () => this.act("stop")});

@@ -21,7 +21,7 @@ const KINDS = {
             Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
         text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
             "overfitting. It does not always help, and a LoRA that is burned stays burned."},
-    slower: {title: "Go on at a lower rate", button: "Go on", how: "go_on", factor: 0.5, epochs: null,
+    slower: {title: "Resume at a lower rate", button: "Resume", how: "go_on", factor: 0.5, epochs: null,
         text: "The loss went out of bounds. From the last good state on, smaller steps may keep it in."},
 };
 
@@ -30,8 +30,8 @@ export class GoOn {
     constructor(current) {
         this.current = current;
         this.busy = false;
-        this.exactly = makeButton("Go on", {kind: "primary", icon: "play", click: () => this.ask({})});
-        this.slower = makeButton("Go on at a lower rate", {kind: "primary", icon: "play",
+        this.exactly = makeButton("Resume", {kind: "primary", icon: "play", click: () => this.ask({})});
+        this.slower = makeButton("Resume at a lower rate", {kind: "primary", icon: "play",
             click: () => this.open("slower")});
         this.more = makeButton("A few more epochs", {icon: "plus", click: () => this.open("more")});
         this.polish = makeButton("Polish at a lower rate", {icon: "bulb", click: () => this.open("polish")});
@@ -50,7 +50,7 @@ export class GoOn {
         this.slower.hidden = !ended || !summary.diverged;
         this.more.hidden = this.polish.hidden = !finished;
         for (const button of this.buttons) button.disabled = this.busy || environmentState() !== "ready";
-        setText(this.exactly.querySelector(".tl-button-label"), summary.kept_state ? "Go on" : "Start again");
+        setText(this.exactly.querySelector(".tl-button-label"), summary.kept_state ? "Resume" : "Start again");
         const from = `From step ${format.number(summary.kept_step || 0)}`;
         const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
             `${from}, exactly as if nothing had been in between.`) : "Nothing of its state was kept yet.";

@@ -79,7 +79,7 @@ function idleSentence(run) {
     if (!form.get("dataset.train_data_dir")) return "Choose a folder with pictures to begin.";
     if (!form.get("save.output_name")) return "Give the LoRA a name, and it can be trained.";
     const wrong = plan ? plan.problems.length : 0;
-    if (wrong) return `${format.plural(wrong, "thing")} to mend in the form first.`;
+    if (wrong) return `${format.plural(wrong, "thing")} to fix in the form first.`;
     if (plan && plan.total_steps) {
         return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
     }

@@ -201,7 +201,7 @@ function blocksField(setting) {
         bars.element.hidden = note.hidden = !values;
         menu.value = !given ? ALIKE : given.trim() in family.presets ? given.trim() : OWN;
         if (!values) return;
-        const kept = form.get("network.network_weights") ? "stays as it is in the LoRA that training goes on from" :
+        const kept = form.get("network.network_weights") ? "stays unchanged in the LoRA that training continues from" :
             "is neither trained nor saved";
         setText(note, `A block at 0 ${kept}. Draw over the bars, or use the arrow keys.`);
         const highest = Math.max(kind.least, kind.usual(), ...names().map((name) => values[name]));

@@ -30,7 +30,7 @@ function write(folder, name, value) {
 export function conceptTable(concepts) {
     if (concepts.length < 2) return null;
     const own = read();
-    const titles = ["Folder", "Pictures", "Repeats", "Kept tags", "Mirrored", "Seen in an epoch"];
+    const titles = ["Folder", "Pictures", "Repeats", "Keep tokens", "Flip", "Seen per epoch"];
     return h("div", {class: "tl-table-scroll"}, h("table", {class: "tl-table tl-concepts"},
         h("thead", {}, h("tr", {}, titles.map((title) => h("th", {scope: "col"}, title)))),
         h("tbody", {}, concepts.map((concept) => row(concept, own.get(concept.folder) || {})))),
@@ -42,7 +42,7 @@ function row({name, folder, repeats, pictures}, own) {
     const title = name || folder;
     return h("tr", {}, h("td", {title: folder}, title), h("td", {}, format.number(pictures)),
         h("td", {}, box(folder, "dataset_repeats", own, named, `Repeats of ${title}`)),
-        h("td", {}, box(folder, "keep_tokens", own, form.get("dataset.keep_tokens"), `Tags kept in front of ${title}`)),
+        h("td", {}, box(folder, "keep_tokens", own, form.get("dataset.keep_tokens"), `Keep tokens of ${title}`)),
         h("td", {}, mirror(folder, own, title)), h("td", {}, format.number(pictures * repeats)));
 }
 
@@ -54,7 +54,7 @@ function box(folder, name, own, usual, label) {
 
 function mirror(folder, own, title) {
     const usual = form.get("dataset.flip_aug") ? "as all (yes)" : "as all (no)";
-    return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Mirror pictures of ${title}`,
+    return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Flip images of ${title}`,
         data: {concept: folder, name: "flip_aug"}, value: own.flip_aug || "",
         on: {change: (event) => write(folder, "flip_aug", event.target.value)}},
     [["", usual], ["true", "yes"], ["false", "no"]].map(([value, text]) => h("option", {value}, text)));

@@ -17,7 +17,7 @@ export function difficultyRow() {
     const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
     const words = h("span", {});
     const vehicles = h("p", {class: "tl-note"});
-    const back = button("Take it back", {small: true, click: () => {
+    const back = button("Undo", {small: true, click: () => {
         form.restore(before);
         select.value = "";
         choose("");

@@ -68,12 +68,12 @@ function describe(info) {
         info.steps ? format.plural(info.steps, "step") : ""].filter(Boolean).join(", ");
     const model = [info.base_model, info.family].filter(Boolean).join(", ");
     const rows = [["Kind", info.words], ["Changes", layers], ["Trained on", model],
-        ["Activation tag", info.activation_tag], ["Frequent tags", info.tags.join(", ")], ["Trained for", length],
+        ["Trigger word", info.activation_tag], ["Frequent tags", info.tags.join(", ")], ["Trained for", length],
         ["Note", info.comment], ["Size", format.bytes(info.bytes)]].filter(([, value]) => value);
     const says = Object.entries(info.metadata);
     const end = info.problem ? findings([{level: "error",
         text: `It cannot be trained further: it ${info.problem}.`}]) : h("p", {class: "tl-note"},
-        "Training goes on from this file, which stays as it is. Kind, dim and alpha are the file's.");
+        "Training continues from this file, which stays unchanged. Type, rank and alpha come from it.");
     return [h("dl", {class: "tl-facts"}, rows.map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)])),
         end, says.length ? fold(`Everything that the file says (${says.length})`,
             h("dl", {class: "tl-facts tl-facts-all"}, says.map(([key, value]) =>

@@ -52,7 +52,7 @@ export function planCard() {
     }
 
     on("plan", show);
-    return card("What this adds up to", {id: "tl_plan"}, problems, empty, body);
+    return card("Summary", {id: "tl_plan"}, problems, empty, body);
 }
 
 /** Problems that no field shows. */

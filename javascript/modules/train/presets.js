@@ -30,7 +30,7 @@ export function presetRow() {
             why.hidden = true;
         };
         fill(why, h("div", {class: "tl-why-head"}, h("p", {}, preset.text),
-            button("Take it back", {small: true, click: () => {
+            button("Undo", {small: true, click: () => {
                 form.restore(before);
                 close();
             }}), button("Close", {kind: "quiet", icon: "close", iconOnly: true, small: true, click: close})),

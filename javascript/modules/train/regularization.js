@@ -23,9 +23,9 @@ function build() {
         hidden: true}, bar);
     parts = {words, bar, track, tag, start, stop};
     return fold("Have the webui draw them", h("p", {class: "tl-note"}, "The loaded checkpoint draws each " +
-        "caption, without the activation tag unless you keep it, with DDIM, at the training's size and seed, " +
+        "caption, without the trigger word unless you keep it, with DDIM, at the training's size and seed, " +
         "into the folder reg among your pictures. What is there already stays."),
-    h("label", {class: "tl-tick"}, tag, "Keep the activation tag"),
+    h("label", {class: "tl-tick"}, tag, "Keep the trigger word"),
     track, h("div", {class: "tl-row"}, start, stop), words);
 }
 

@@ -8,8 +8,8 @@ import {field as settingField, fieldMakers, tend} from "./fields.js";
 import {form} from "./form.js";
 import {presetRow} from "./presets.js";
 
-const GROUPS = {base: "Model", dataset: "Pictures and captions", network: "Network", optimizer: "Optimizer",
-    scheduler: "Learning rate schedule", loss: "Loss and noise", training: "Training", save: "Saving",
+const GROUPS = {base: "Model", dataset: "Images and captions", network: "Network", optimizer: "Optimizer",
+    scheduler: "LR scheduler", loss: "Loss and noise", training: "Training", save: "Saving",
     sample: "Sample pictures"};
 
 /** @returns {HTMLElement} needs the schema to be loaded */

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...pictures.problems import count_of
 from ...pictures.scan import Concept, Dataset
 from ..editor.editor import CaptionEditor
-from .report import Finding, Group, Mend
+from .report import Finding, Fix, Group
 
 _UNEVEN = 1.5
 
@@ -42,7 +42,7 @@ def _group(editor: CaptionEditor, concept: Concept, repeats: int) -> Group:
     number, _, rest = concept.folder.name.partition("_")
     if repeats == concept.repeats or not number.isdecimal():
         return Group(text, ())
-    return Group(text, (), (Mend(f"Use {count_of(repeats, 'repeat')}", "rename-folder", (),
+    return Group(text, (), (Fix(f"Use {count_of(repeats, 'repeat')}", "rename-folder", (),
                                  {"folder": folder, "name": f"{repeats}_{rest}"}),))
 
 

@@ -1,4 +1,4 @@
-"""The doctor: what is wrong with a dataset before it is trained on, in words and pictures, each with its mend."""
+"""The doctor: what is wrong with a dataset before it is trained on, in words and pictures, each with its fix."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ...pictures.problems import count_of
 from ...pictures.scan import Dataset
 from ..editor.editor import CaptionEditor
 from ..editor.index import Entry
-from .report import Finding, Group, Mend, picture_finding
+from .report import Finding, Fix, Group, picture_finding
 
 BLURRED_BELOW = 0.08
 ENLARGED_MUCH = 1.5
@@ -34,13 +34,13 @@ def _left_out(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
     files = tuple(sorted({(_relative(item.path, editor.folder), _words(item)) for item in items}))
     if not files:
         return []
-    mends = tuple(Mend(f"Rename {item.path.name} to 1_{item.path.name}", "rename-folder", (),
+    fixes = tuple(Fix(f"Rename {item.path.name} to 1_{item.path.name}", "rename-folder", (),
                        {"folder": _relative(item.path, editor.folder), "name": f"1_{item.path.name}"})
                   for item in items if _lacks_repeats(item))
     level = "warning" if lost else "note"
     return [Finding("left-out", level, f"{count_of(lost, 'picture')} left out" if lost else "Files that are not used",
                     "The training passes these by. Other trainers do so without a word, and count wrong steps then.",
-                    mends=mends, files=files)]
+                    fixes=fixes, files=files)]
 
 
 def _lacks_repeats(item: LeftOut) -> bool:
@@ -62,8 +62,8 @@ def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
     found = picture_finding("damaged", "error", f"{count_of(len(broken), 'picture')} cannot be decoded",
                             "Save them again from the original, or delete them. What is deleted goes to the trash "
                             "folder and comes back with undo.",
-                            [entry.id for entry, _ in broken], Mend("Delete them", "delete"))
-    return [Finding(item.id, item.level, item.title, item.text, item.numbers, item.mends,
+                            [entry.id for entry, _ in broken], Fix("Delete them", "delete"))
+    return [Finding(item.id, item.level, item.title, item.text, item.numbers, item.fixes,
                     files=tuple((entry.path, reason) for entry, reason in broken)) for item in found]
 
 
@@ -79,15 +79,15 @@ def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding
                        key=lambda entry: (-entry.width * entry.height, -entry.file.size, entry.path))
         rest = tuple(entry.id for entry in alike[1:])
         groups.append(Group(f"{alike[0].name} ({alike[0].width}x{alike[0].height}) is the largest of {len(alike)}.",
-                            tuple(entry.id for entry in alike), (Mend("Delete the others", "delete", rest),)))
+                            tuple(entry.id for entry in alike), (Fix("Delete the others", "delete", rest),)))
     if not groups:
         return []
-    spare = tuple(number for group in groups for mend in group.mends for number in mend.numbers)
+    spare = tuple(number for group in groups for fix in group.fixes for number in fix.numbers)
     return [Finding("duplicates", "warning", f"{count_of(len(groups), 'group')} of pictures that are nearly the same",
                     "What is seen more often weighs more, and its details are learned as if they always belonged "
                     "there. Keep the best of each, unless the difference is what you want to teach.",
                     tuple(number for group in groups for number in group.numbers),
-                    (Mend("Keep the largest of each", "delete", spare),), tuple(groups))]
+                    (Fix("Keep the largest of each", "delete", spare),), tuple(groups))]
 
 
 def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
@@ -98,14 +98,14 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
             if fit.resized_width > ENLARGED_MUCH * entry.width:
                 small.append(entry)
     size = f"{rule.width}x{rule.height}"
-    mend = Mend("Delete them", "delete")
+    fix = Fix("Delete them", "delete")
     if 2 * len(small) > len(entries):
         side = _side_of(small)
-        mend = Mend(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
+        fix = Fix(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
     return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {size}",
                            "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
                            "enlarge them with an upscaler, or leave them out.",
-                           [entry.id for entry in small], mend)
+                           [entry.id for entry in small], fix)
 
 
 def _side_of(entries: Sequence[Entry]) -> int:
@@ -122,14 +122,14 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
                            "No edge in them is sharp. Leave blurry pictures out unless there are no others; "
                            "look at them, since soft drawings look the same to a program.",
                            [entry.id for _, entry in sorted(blurred, key=lambda item: (item[0], item[1].path))],
-                           Mend("Delete them", "delete"))
+                           Fix("Delete them", "delete"))
 
 
 def _capital_endings(entries: Sequence[Entry]) -> list[Finding]:
     capital = [entry.id for entry in entries if Path(entry.name).suffix != _ending(entry)]
     return picture_finding("capitals", "note", f"{count_of(len(capital), 'picture')} with an ending in capitals",
                            "They are trained on here; other trainers pass by .PNG and .JPG on Linux.",
-                           capital, Mend("Write the endings in small letters", "lower-case"))
+                           capital, Fix("Write the endings in small letters", "lower-case"))
 
 
 def _ending(entry: Entry) -> str:

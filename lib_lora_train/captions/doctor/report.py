@@ -1,4 +1,4 @@
-"""What the doctor says: findings with their mends."""
+"""What the doctor says: findings with their fixes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LEVELS = ("error", "warning", "note", "good")
 
 
 @dataclass(frozen=True)
-class Mend:
+class Fix:
     """A way to put something right: a button with ``label``.
 
     ``action`` is what it does, with ``values``: ``apply`` (an ``Operation``), ``delete``, ``lower-case``, ``utf-8``
@@ -25,11 +25,11 @@ class Mend:
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that belong together in a finding, such as near-duplicates, with mends of their own."""
+    """Pictures that belong together in a finding, such as near-duplicates, with fixes of their own."""
 
     text: str
     numbers: tuple[int, ...]
-    mends: tuple[Mend, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Finding:
     title: str
     text: str
     numbers: tuple[int, ...] = ()
-    mends: tuple[Mend, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     groups: tuple[Group, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
 
 
 def picture_finding(name: str, level: str, title: str, text: str, numbers: Sequence[int],
-                    *mends: Mend) -> list[Finding]:
-    """A finding if there are pictures for it, else nothing; a mend without pictures of its own is for all of them."""
+                    *fixes: Fix) -> list[Finding]:
+    """A finding if there are pictures for it, else nothing; a fix without pictures of its own is for all of them."""
     if not numbers:
         return []
     every = tuple(numbers)
     them = " them" if len(every) > 1 else " it"
-    filled = tuple(mend if mend.numbers else Mend(mend.label.replace(" them", them), mend.action, every, mend.values)
-                   for mend in mends)
+    filled = tuple(fix if fix.numbers else Fix(fix.label.replace(" them", them), fix.action, every, fix.values)
+                   for fix in fixes)
     return [Finding(name, level, title, text, every, filled)]

@@ -11,7 +11,7 @@ from ...config.groups.dataset import DatasetSettings
 from ...pictures.buckets import Bucket, BucketRule
 from ...pictures.problems import count_of
 from ..editor.editor import CaptionEditor
-from .report import Finding, Mend
+from .report import Finding, Fix
 
 _CUT_MUCH = 0.15
 _MOST_CROPS = 300
@@ -87,16 +87,16 @@ def _spread(found: Sequence[ShapeCount], settings: DatasetSettings) -> list[Find
         return [Finding("buckets", "good", "The buckets are evenly filled",
                         f"{count_of(len(counts), 'bucket')} with {least} to {most} pictures each.")]
     lone = [number for shape in found if len(shape.numbers) == 1 for number in shape.numbers]
-    mends = [Mend(f"Show {count_of(len(lone), 'picture')} alone in a bucket", "show", tuple(lone))] if lone else []
+    fixes = [Fix(f"Show {count_of(len(lone), 'picture')} alone in a bucket", "show", tuple(lone))] if lone else []
     following = dataclasses.replace(settings, min_bucket_reso=None, max_bucket_reso=None)
     (shortest, longest), (usual_shortest, usual_longest) = settings.bucket_sides, following.bucket_sides
     if shortest < usual_shortest or longest > usual_longest:
-        mends.append(Mend(f"Use buckets of {usual_shortest} to {usual_longest} pixels", "settings", (0,),
+        fixes.append(Fix(f"Use buckets of {usual_shortest} to {usual_longest} pixels", "settings", (0,),
                           {"dataset.min_bucket_reso": None, "dataset.max_bucket_reso": None}))
     return [Finding("buckets", "note", f"{count_of(len(counts), 'bucket')}, unevenly filled",
                     f"The fullest has {most} pictures, the emptiest {least}. Sets do better when most pictures share a "
                     "bucket or the buckets hold about the same number: crop the odd ones to the common shape, or "
-                    "narrow the bucket sizes so that there are fewer.", tuple(lone), tuple(mends))]
+                    "narrow the bucket sizes so that there are fewer.", tuple(lone), tuple(fixes))]
 
 
 def _cut(found: Sequence[Crop]) -> list[Finding]:

@@ -361,7 +361,7 @@ def tags_of_picture(editor: CaptionEditor, entry: Entry) -> list[dict[str, objec
 
 
 def likely_tags(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
-    """Tags that the tagger is sure of and the caption does not have, the surest first."""
+    """Tags that the tagger is sure of and the caption does not have, the by confidence."""
     found = [(value, tag) for tag, value in editor.confidences().as_written(entry.path)
              if value >= _LIKELY and plain(tag) not in entry.caption.keys]
     found.sort(key=lambda item: (-item[0], item[1]))

@@ -46,7 +46,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What operations need to know beside the caption: how tags are written, the activation tag, and tag statistics.
+    """What operations need to know beside the caption: how tags are written, the trigger word, and tag statistics.
 
     ``counts`` gives how many captions of the dataset have a ``plain`` tag, ``tokens`` how many tokens a text has.
     """
@@ -136,7 +136,7 @@ def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 def _added(before: list[str], tags: Sequence[str], operation: Operation, activation: str,
            keys: PlainTags) -> list[str]:
-    """A tag that is there already only moves, and only to the first place. The activation tag keeps the very first."""
+    """A tag that is there already only moves, and only to the first place. The trigger word keeps the very first."""
     new = {keys[tag] for tag in tags}
     if operation.place == "first":
         rest = [tag for tag in before if keys[tag] not in new]
@@ -164,7 +164,7 @@ def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str]
 
 def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
             keys: PlainTags) -> list[str]:
-    """The activation tag comes first in every order; what has no confidence comes after what has."""
+    """The trigger word comes first in every order; what has no confidence comes after what has."""
     activation = plain(around.activation_tag)
     ranks: dict[str, Callable[[str], tuple[float, str]]] = {
         "alphabet": lambda key: (0.0, key),
@@ -264,7 +264,7 @@ def describe(operation: Operation, captions: int) -> str:
             "replace": f"Replaced {tags} by {operation.replacement.strip() or 'nothing'} in {of}",
             "dedupe": f"Removed repeated tags from {of}",
             "sort": f"Sorted {of} by {operation.order}" if operation.order != "activation"
-                    else f"Put the activation tag first in {of}",
+                    else f"Put the trigger word first in {of}",
             "regex_tag": f"Pattern {operation.pattern} on the tags of {of}",
             "regex_caption": f"Pattern {operation.pattern} on {of}",
             "cut": f"Cut {of} to {operation.limit} tokens",

@@ -13,21 +13,24 @@ class BaseSettings:
     """Checkpoint, VAE and how prompts are read."""
 
     checkpoint: str = setting(
-        "", "The checkpoint file the LoRA is trained on, in the original layout (.safetensors or .ckpt).",
-        advice="Train on a model with much shared ancestry with the ones you will use: NAI for anything drawn, "
-               "SD 1.5 for the rest. Trained on a mix, a LoRA may look poor elsewhere.",
-        view="hidden", sd_scripts="pretrained_model_name_or_path")
+        "", "The checkpoint the LoRA is trained on, in the original layout (.safetensors or .ckpt).",
+        view="hidden", sd_scripts="pretrained_model_name_or_path",
+        advice="Train on a model that shares much of its ancestry with those you will use: NAI for anime, SD 1.5 "
+               "for everything else. A LoRA trained on a mix may look poor elsewhere.")
     vae: Optional[str] = setting(
-        None, "A VAE file that is used in place of the one in the checkpoint.", view="hidden", label="VAE")
+        None, "A VAE file to use instead of the checkpoint's own.",
+        label="VAE", view="hidden")
     clip_skip: int = setting(
-        1, "Which layer of the text encoder is read, counted from the end.", minimum=1, maximum=12,
-        advice="The same value you generate with: 2 for NAI and most anime models, 1 for realistic ones. SD 2.x and "
-               "SDXL always read the last layer but one, as the webui does.",
-        label="CLIP skip", view="main")
+        1, "Which layer of the text encoder is used, counted from the end.",
+        label="CLIP skip", minimum=1, maximum=12, view="main",
+        advice="Use the value you generate with: 2 for NAI and most anime models, 1 for realistic ones. SD 2.x and "
+               "SDXL always use the second-to-last layer, as the webui does.")
     max_token_length: int = setting(
-        225, "How many tokens of a caption are read: 75, 150 or 225.", choices=(), minimum=75, maximum=225,
-        advice="225 fits long tag lists; longer captions are cut and the cut is reported.", label="Tokens per caption")
+        225, "How many tokens of a caption are used: 75, 150 or 225.",
+        label="Max token length", minimum=75, maximum=225, choices=(),
+        advice="225 fits long tag lists. Longer captions are cut, and the run reports how many.")
     v_parameterization: bool = setting(
-        False, "The checkpoint predicts velocity instead of noise.", label="v-prediction",
-        advice="Only for v-prediction models that do not say so: SD 2.x is told by a test as in the webui, others by "
-               "their YAML or a mark in the file.")
+        False, "The checkpoint predicts velocity instead of noise.",
+        label="v-prediction",
+        advice="Only needed for v-prediction models that do not say so themselves: SD 2.x is tested as the webui "
+               "tests it, others are recognized by their YAML or a mark in the file.")

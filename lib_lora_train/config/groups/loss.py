@@ -16,46 +16,61 @@ class LossSettings:
     """Weighting of the loss, its kind, and the noise."""
 
     min_snr_gamma: Optional[float] = setting(
-        5.0, "Smooths the loss by giving easy timesteps less weight; empty switches it off.", minimum=0.01,
-        maximum=100.0, label="Min SNR gamma",
-        advice="5 is recommended; 1 is strong, 20 is hardly there. 5 or less suits characters, more suits styles.")
+        5.0, "Smooths the loss by giving easy timesteps less weight. Empty turns it off.",
+        label="Min-SNR gamma", minimum=0.01, maximum=100.0,
+        advice="5 is recommended; 1 is strong, 20 barely acts. 5 or less suits characters, more suits styles.")
     debiased_estimation_loss: bool = setting(
-        False, "Weights timesteps by one over the root of their SNR, instead of Min SNR.", label="Debiased estimation",
-        advice="Fine detail and colour get less weight, shape more. Not together with Min SNR gamma.")
+        False, "Weights timesteps by 1 / sqrt(SNR) instead of min-SNR.",
+        label="Debiased estimation",
+        advice="Gives fine detail and color less weight and shape more. Not together with min-SNR gamma.")
     scale_v_pred_loss_like_noise_pred: bool = setting(
         False, "Weights the loss of a v-prediction model by SNR / (SNR + 1), as if it predicted noise.",
-        label="Scale v-pred loss like noise pred",
-        advice="Only for v-prediction models; details count more and composition less.")
+        label="Scale v-prediction loss like noise prediction",
+        advice="Only for v-prediction models; gives details more weight and composition less.")
     loss_type: str = setting(
-        "l2", "How far off an answer is.", choices=LOSS_TYPES, advice="l2 is the usual one; huber and smooth_l1 care "
-        "less for a few odd pictures in the set.")
+        "l2", "How the error is measured.",
+        label="Loss type", choices=LOSS_TYPES,
+        advice="l2 is the usual choice; huber and smooth_l1 are less sensitive to a few odd images in the set.")
     huber_schedule: str = setting(
-        "snr", "How the bend of huber and smooth_l1 follows the timestep.", choices=HUBER_SCHEDULES)
-    huber_c: float = setting(0.1, "The bend of huber and smooth_l1, at the noisiest timestep.", minimum=0.0001,
-                             maximum=10.0, label="Huber bend")
-    huber_scale: float = setting(1.0, "The bend of huber and smooth_l1 is multiplied with this.", minimum=0.01,
-                                 maximum=100.0)
+        "snr", "How the Huber threshold follows the timestep.",
+        label="Huber schedule", choices=HUBER_SCHEDULES)
+    huber_c: float = setting(
+        0.1, "Threshold of huber and smooth_l1 at the noisiest timestep.",
+        label="Huber threshold (c)", minimum=0.0001, maximum=10.0)
+    huber_scale: float = setting(
+        1.0, "Multiplies the Huber threshold.",
+        label="Huber scale", minimum=0.01, maximum=100.0)
     prior_loss_weight: float = setting(
-        1.0, "How much regularization pictures count beside yours.", minimum=0.0, maximum=10.0,
-        label="Weight of regularization pictures", advice="1 is usual; less lets your pictures through more.")
+        1.0, "How much regularization images count compared with yours.",
+        label="Prior loss weight", minimum=0.0, maximum=10.0,
+        advice="1 is usual; lower values give your images more influence.")
     noise_offset: float = setting(
-        0.0, "Shifts the noise of whole channels, so that brighter and darker pictures are learned.", minimum=0.0,
-        maximum=1.0,
-        advice="0.05 to 0.1 if your pictures come out dull, else 0; it slows learning, and too much fries.")
+        0.0, "Shifts the noise of whole channels, so that very bright and very dark images can be learned.",
+        label="Noise offset", minimum=0.0, maximum=1.0,
+        advice="0.05 to 0.1 if your images come out dull, else 0. It slows learning, and too much fries the LoRA.")
     adaptive_noise_scale: float = setting(
-        0.0, "Adds to noise_offset this times how bright or dark the picture is.", minimum=-1.0, maximum=1.0)
+        0.0, "Scales the noise offset with the latent's mean absolute value.",
+        label="Adaptive noise scale", minimum=-1.0, maximum=1.0)
     multires_noise_iterations: int = setting(
-        0, "Adds noise of so many coarser sizes; 0 switches it off.", minimum=0, maximum=32,
-        label="Multires noise", advice="6 to 10; another way to brighter and darker pictures. Not with noise_offset.")
+        0, "Adds noise at this many coarser resolutions; 0 turns it off.",
+        label="Multires noise iterations", minimum=0, maximum=32,
+        advice="6 to 10; another way to brighter and darker images. Not together with noise offset.")
     multires_noise_discount: float = setting(
-        0.3, "How much weaker each coarser noise is.", minimum=0.0, maximum=1.0, label="Multires noise discount")
+        0.3, "How much weaker each coarser noise is.",
+        label="Multires noise discount", minimum=0.0, maximum=1.0)
     ip_noise_gamma: float = setting(
-        0.0, "Blurs what the UNet is shown a little, so that small errors in generation grow less.", minimum=0.0,
-        maximum=1.0, advice="0.1, or 0 for none.", label="Input perturbation noise")
+        0.0,
+        "Adds a little extra noise to the UNet's input (input perturbation), so that small errors during generation"
+        " grow less.",
+        label="Input perturbation (IP noise gamma)", minimum=0.0, maximum=1.0,
+        advice="0.1, or 0 for none.")
     zero_terminal_snr: bool = setting(
-        False, "The last timestep is pure noise, as v-prediction models with true black and white want it.",
-        label="Zero terminal SNR", advice="Only for v-prediction models that were made with it.")
+        False, "Makes the last timestep pure noise, which v-prediction models with true black and white expect.",
+        label="Zero terminal SNR",
+        advice="Only for v-prediction models that were made with it.")
     min_timestep: int = setting(
-        0, "The cleanest timestep that is trained; low ones hold detail.", minimum=0, maximum=999)
+        0, "The least noisy timestep that is trained; low timesteps hold detail.",
+        label="Min timestep", minimum=0, maximum=999)
     max_timestep: int = setting(
-        1000, "Timesteps below this are trained; high ones hold composition.", minimum=1, maximum=1000)
+        1000, "Timesteps below this are trained; high timesteps hold composition.",
+        label="Max timestep", minimum=1, maximum=1000)

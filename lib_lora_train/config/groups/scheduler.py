@@ -16,27 +16,29 @@ class SchedulerSettings:
     """Learning rate schedule."""
 
     lr_scheduler: str = setting(
-        "constant", "How the learning rate changes over the run.", choices=LR_SCHEDULERS, view="main",
-        label="Learning rate schedule",
-        advice="constant for adaptive optimizers such as Prodigy; cosine, which fades out "
-               "gently, for the others. constant overtrains with a fixed rate unless that is very low.")
+        "constant", "How the learning rate changes over the run.",
+        label="LR scheduler", choices=LR_SCHEDULERS, view="main",
+        advice="constant for adaptive optimizers such as Prodigy; cosine, which fades out gently, for the others. "
+               "constant overtrains with a fixed rate unless that is very low.")
     lr_warmup_steps: float = setting(
-        0.0, "Steps in which the rate rises from zero; below 1 it is a share of the run.", minimum=0.0,
-        maximum=1000000.0, label="Warmup", advice="0.1 with constant_with_warmup; add an epoch or two for it.")
+        0.0, "Steps during which the learning rate rises from zero. Below 1 it is a share of the run.",
+        label="LR warmup steps", minimum=0.0, maximum=1000000.0,
+        advice="0.1 with constant_with_warmup; add an epoch or two for it.")
     lr_scheduler_num_cycles: int = setting(
-        1, "How often cosine_with_restarts begins again at the full rate.", minimum=1, maximum=1000, label="Restarts")
+        1, "How often cosine_with_restarts starts over at the full rate.",
+        label="LR cycles", minimum=1, maximum=1000)
     lr_scheduler_power: float = setting(
-        1.0, "How far the curve of polynomial is bent inwards; 1 is a straight line.", minimum=0.01, maximum=20.0,
-        label="Power of polynomial")
+        1.0, "How strongly the polynomial curve is bent inwards; 1 is a straight line.",
+        label="LR power", minimum=0.01, maximum=20.0)
     lr_scheduler_min_lr_ratio: float = setting(
-        0.0, "Where cosine_with_min_lr and warmup_stable_decay end, as a share of the full rate.", minimum=0.0,
-        maximum=1.0, label="Lowest rate")
+        0.0, "Where cosine_with_min_lr and warmup_stable_decay end, as a share of the full rate.",
+        label="Min LR ratio", minimum=0.0, maximum=1.0)
     lr_scheduler_timescale: Optional[int] = setting(
-        None, "How slowly inverse_sqrt falls, in steps; empty means as the warmup, or 10000 without one.", minimum=1,
-        maximum=10000000, label="Timescale of inverse_sqrt")
+        None, "How slowly inverse_sqrt falls, in steps. Empty: the warmup's length, or 10000 without a warmup.",
+        label="LR timescale", minimum=1, maximum=10000000)
     lr_decay_steps: float = setting(
-        0.2, "Steps at the end in which warmup_stable_decay falls; below 1 it is a share of the run.", minimum=0.0,
-        maximum=1000000.0, label="Decay of warmup_stable_decay")
+        0.2, "Steps at the end during which warmup_stable_decay falls. Below 1 it is a share of the run.",
+        label="LR decay steps", minimum=0.0, maximum=1000000.0)
 
     @property
     def has_warmup(self) -> bool:

@@ -1,4 +1,4 @@
-"""Routes of what the editor knows about tags: consolidate, doubtful tags, activation tag, on and off, the doctor."""
+"""Routes of what the editor knows about tags: consolidate, doubtful tags, trigger word, on and off, the doctor."""
 
 from __future__ import annotations
 
@@ -133,11 +133,11 @@ def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
     if entry is None:
         return None
     return {**dataclasses.asdict(doubt), "key": doubt.key, "why": doubt.why(), "cell": answers.cell(entry),
-            "mend": {"rare": f"Replace by {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
+            "fix": {"rare": f"Replace by {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
 
 
 def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
-    """Mend doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
+    """Fix doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
     if not chosen:
         raise DatasetError("That tag is not among the doubtful ones any more; look at the list again.")
     with editor.lock:
@@ -151,7 +151,7 @@ def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
         one = chosen[0]
         verb = {"rare": f"Replaced {one.tag} by {one.instead}", "missing": f"Added {one.tag}"}.get(
             one.kind, f"Removed {one.tag}")
-        label = f"{verb} in {one.picture}" if len(chosen) == 1 else f"Mended {count_of(len(chosen), 'doubtful tag')}"
+        label = f"{verb} in {one.picture}" if len(chosen) == 1 else f"Fixed {count_of(len(chosen), 'doubtful tag')}"
         return editor.set_texts({number: _with_tags(editor, number, new) for number, new in tags.items()}, label)
 
 

@@ -92,7 +92,7 @@ class ConsolidateRequest(SessionRequest):
 
 
 class DoubtRequest(SessionRequest):
-    """Doubtful tags by their keys; ``keep`` says that they are right, else they are mended."""
+    """Doubtful tags by their keys; ``keep`` says that they are right, else they are fixed."""
 
     keys: list[str]
     keep: bool = False

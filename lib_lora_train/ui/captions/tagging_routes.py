@@ -76,7 +76,7 @@ def go_on_tagging(services: Services, run_id: str) -> RunFolder:
     run = open_run(services.runs_dir, run_id)
     state = services.index.of(run).state
     if run.command != TAG or state != "lost":
-        raise RunError(f"The run {run_id} is {state}; only a tagging run that broke off can go on.")
+        raise RunError(f"The run {run_id} is {state}; only an interrupted tagging run can be resumed.")
     run.process_file.unlink(missing_ok=True)  # from now on it waits, and is lost no more
     enqueue(run, claimed_device(run) or "cpu")
     services.supervisor.wake()

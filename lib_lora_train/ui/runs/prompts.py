@@ -13,7 +13,7 @@ _FILE = "test_prompts.txt"
 
 
 def prompts_of(run: RunFolder) -> list[str]:
-    """One prompt each; the activation tag if there is nothing else, and no prompt if there is no tag."""
+    """One prompt each; the trigger word if there is nothing else, and no prompt if there is no tag."""
     try:
         return lines_of((run.path / _FILE).read_text(encoding="utf-8").splitlines())
     except FileNotFoundError:

@@ -125,8 +125,8 @@ class StripDesk(threading.Thread):
         if loaded is not None and str(loaded.path) == strip.checkpoint:
             return ""
         return (f"The strip is drawn with {Path(strip.checkpoint).name}, and the webui has "
-                f"{loaded.path.name if loaded is not None else 'no checkpoint'} loaded. It goes on when that is chosen "
-                "again.")
+                f"{loaded.path.name if loaded is not None else 'no checkpoint'} loaded. It continues "
+                "when that checkpoint is loaded again.")
 
     def _next(self) -> Cell | None:
         """The picture to draw now: of a run that goes on before others, of a new run before old ones."""

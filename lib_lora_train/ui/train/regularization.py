@@ -72,7 +72,7 @@ def pictures_to_draw(services: Services, folder: Path, job: Job, with_tag: bool)
 
 
 def prompt_of(picture: Picture, job: Job, with_tag: bool) -> str:
-    """The picture's caption; without the activation tag it shows the class, not what is learned."""
+    """The picture's caption; without the trigger word it shows the class, not what is learned."""
     separator = job.dataset.caption_separator
     tags = [tag.strip() for tag in picture.caption.split(separator.strip() or ",")]
     left_out = "" if with_tag else job.dataset.activation_tag.strip().lower()

@@ -12,7 +12,7 @@ from .regularization import start_regularization
 
 
 class RegularizationRequest(BaseModel):
-    """The form, and whether prompts keep the activation tag."""
+    """The form, and whether prompts keep the trigger word."""
 
     job: dict[str, Any]
     with_tag: bool = False
