@@ -238,7 +238,7 @@ def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
 def test_a_second_look_decodes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = make_set(tmp_path / "p", {"a.png": "penny", "b.png": "penny"})
     report(open_editor(folder))
-    monkeypatch.setattr("lib_lora_train.pictures.facts.open_picture", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("lib_lora_train.pictures.facts.decoded", lambda *_, **__: pytest.fail("again"))
     report(open_editor(folder))
 
 
