@@ -138,3 +138,11 @@ def test_a_tag_job_and_a_bake_job_take_text_as_it_is(tmp_path):
     bake = tmp_path / "bake.yaml"
     bake.write_text("lora: ${x}.safetensors\nblocks: " + ",".join(["1"] * 17) + "\noutput_name: no\n")
     assert (load_bake_job(bake).lora, load_bake_job(bake).output_name) == ("${x}.safetensors", "no")
+
+
+@pytest.mark.parametrize("name", ["style: OUT", "concept: IN", "OUTS:1,0,0,0,0,0,0,0,0,1,1,1"])
+def test_a_block_list_by_name_is_given_on_the_command_line_as_it_is_typed(tmp_path, name):
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(COMPLETE), encoding="utf-8")
+    job = load_job(tmp_path / "job.yaml", [f"network.block_lr_weight={name}"])
+    assert job.network.block_lr_weight == name
+    assert job.network.block_rates is not None and job.network.block_rates["BASE"] == 1
