@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from diffusers import DDPMScheduler
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -41,10 +42,11 @@ from lib_lora_train.training.optimizers.schedules import make_schedule
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import TrainingRun
 from lib_lora_train.training.setup import held_out_plan, make_learner, prepare
-from lib_lora_train.training.step import train_step
+from lib_lora_train.training.step import Learner, train_step
 
 STEPS = 2
 RATED_STEPS = 20
+LATENTS = 64
 Observe = Callable[[Job], Any]
 
 
@@ -111,7 +113,7 @@ def observe_rates(job: Job) -> Any:
 
 
 def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
-    """The network's values after two steps on fixed latents, one of them of a regularization image."""
+    """The network's values after two steps on fixed latents."""
     tokenizer = Tokenizer(find_vocabulary())
     image = dataclasses.make_dataclass("Image", ["regularization"])
 
@@ -132,14 +134,40 @@ def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
             learner = make_learner(model, job, STEPS)
             for step in range(1, STEPS + 1):
                 latents = 3 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(step)) + step
-                of_class = job.dataset.reg_data_dir is not None
-                batch = Batch(latents, ["penny", "a girl"], (image(False), image(of_class)))  # type: ignore[arg-type]
+                batch = Batch(latents, ["penny", "a girl"], (image(False), image(False)))  # type: ignore[arg-type]
                 train_step(learner, [batch], job, step)
             return {name: digest(tensor.float()) for name, tensor in network.state_dict().items()}
         finally:
             network.detach()
 
     return observe
+
+
+class _OneLayer:
+    """A model with all that the training step asks of one, so that nothing but the loss differs."""
+
+    def __init__(self, schedule: DDPMScheduler) -> None:
+        self.network = torch.nn.Conv2d(4, 4, 1)
+        torch.nn.init.dirac_(self.network.weight)
+        torch.nn.init.zeros_(self.network.bias)  # type: ignore[arg-type]
+        self.noise_schedule, self.accelerator, self.device = schedule, Accelerator(cpu=True), torch.device("cpu")
+
+    def predict(self, noisy_latents: Tensor, *_: Any) -> Tensor:
+        return self.network(noisy_latents)
+
+
+def observe_loss(job: Job) -> Any:
+    """Loss and weights of a real training step of one layer, over timesteps from the whole range."""
+    model = _OneLayer(noise_schedule("v_prediction" if job.base.v_parameterization else "epsilon",
+                                     zero_terminal_snr=job.loss.zero_terminal_snr))
+    optimizer = torch.optim.SGD(model.network.parameters(), lr=0.1)
+    learner = Learner(model, optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer))  # type: ignore[arg-type]
+    latents = 3 * torch.randn(LATENTS, 4, 8, 8, generator=torch.Generator().manual_seed(1)) + 1
+    image = dataclasses.make_dataclass("Image", ["regularization"])
+    of_class = job.dataset.reg_data_dir is not None
+    images = tuple(image(of_class and number % 2 == 1) for number in range(LATENTS))
+    result = train_step(learner, [Batch(latents, [""] * LATENTS, images)], job, 1)  # type: ignore[arg-type]
+    return result, [digest(parameter) for parameter in model.network.parameters()]
 
 
 def observe_run(folder: Path) -> Observe:

@@ -27,13 +27,25 @@ from lib_lora_train.config.groups.scheduler import LR_SCHEDULERS
 from lib_lora_train.config.job import Job, all_settings, setting_named
 from lib_lora_train.config.setting import SettingField
 from lib_lora_train.errors import TrainLoraError
+from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import write_tensors
 from lib_lora_train.pictures.scan import scan_dataset
+from lib_lora_train.training import setup
 from lib_lora_train.training.setup import held_out_plan
 from tests.models.tiny_checkpoint import make_tiny
 
-from .observations import RATED_STEPS, STEPS, Observe, load, observe_images, observe_rates, observe_run, observe_steps
+from .observations import (
+    RATED_STEPS,
+    STEPS,
+    Observe,
+    load,
+    observe_images,
+    observe_loss,
+    observe_rates,
+    observe_run,
+    observe_steps,
+)
 
 pytestmark = pytest.mark.slow
 Changes = dict[str, Any]
@@ -138,7 +150,7 @@ def probes(field: SettingField, material: Material) -> list[Any]:
     pytest.fail(f"{field.key} is new: name values of it in PROBES, so that it is shown to have an effect.")
 
 
-GROUPS_SEEN_IN = {"dataset": "images", "network": "steps", "optimizer": "rates", "scheduler": "rates", "loss": "steps",
+GROUPS_SEEN_IN = {"dataset": "images", "network": "steps", "optimizer": "rates", "scheduler": "rates", "loss": "loss",
                   "base": "run", "training": "run", "save": "run", "sample": "run"}
 """Where the settings of each group show; a new group has to be named."""
 
@@ -210,10 +222,13 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 @pytest.fixture(scope="module")
-def observers(material: Material) -> dict[str, Observe]:
+def observers(material: Material) -> Iterator[dict[str, Observe]]:
     base = load(material.checkpoint)
-    return {"images": observe_images, "steps": observe_steps(base, dataclasses.replace(base)),
-            "run": observe_run(material.folder), "rates": observe_rates}
+    tokenizer = Tokenizer(find_vocabulary())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "Tokenizer", lambda vocabulary: tokenizer)  # half a second for each run
+        yield {"images": observe_images, "steps": observe_steps(base, dataclasses.replace(base)),
+               "loss": observe_loss, "run": observe_run(material.folder), "rates": observe_rates}
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +259,8 @@ def surroundings(job: Job, seen_in: str) -> Surroundings:
     facts: PlanFacts = plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
                                   lambda settings: fits_of(settings, plan.pictures),
                                   200 if len(job.dataset.caption_prefix) > 100 else 20)
-    if seen_in in ("steps", "rates"):
-        steps = {"steps": STEPS, "rates": RATED_STEPS}[seen_in]
+    if seen_in in ("steps", "loss", "rates"):
+        steps = {"steps": STEPS, "loss": 1, "rates": RATED_STEPS}[seen_in]
         facts = dataclasses.replace(facts, total_steps=steps, batches_per_epoch=steps, epochs=1)
     return Surroundings("cpu", False, "SD 1.x", 1, True, False, read_shapes(Path(job.base.checkpoint)) or {}, facts)
 
