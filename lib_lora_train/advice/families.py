@@ -17,6 +17,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..config.groups.base import SDXL_BASES
+
 
 @dataclass(frozen=True)
 class FamilyAdvice:
@@ -32,6 +34,8 @@ class FamilyAdvice:
     unet_lr: float = 1e-4
     text_encoder_lr: float = 5e-5
     cfg_scale: float = 7.0
+    velocity: bool = False
+    """Whether the base predicts velocity, with zero terminal SNR, whatever its file says."""
     notes: tuple[str, ...] = ()
 
     def rank(self, on_sd1: int) -> int:
@@ -57,11 +61,11 @@ ILLUSTRIOUS = replace(SDXL, name="Illustrious", unet_lr=3e-4, text_encoder_lr=6e
 NOOBAI = replace(ILLUSTRIOUS, name="NoobAI", cfg_scale=5.0, notes=(
     "NoobAI: caption with Danbooru or e621 tags, and begin sample prompts with masterpiece, best quality, newest, "
     "absurdres, highres. A CFG scale of 5 is usual.", _CLIP_SKIP))
+NOOBAI_V = replace(NOOBAI, name="NoobAI v-pred", velocity=True)
 
-FAMILIES: dict[str, FamilyAdvice] = {one.name: one for one in (SD1, SD2, SD2_V, SDXL, SSD, PONY, ILLUSTRIOUS, NOOBAI)}
+FAMILIES: dict[str, FamilyAdvice] = {one.name: one for one in (
+    SD1, SD2, SD2_V, SDXL, SSD, PONY, ILLUSTRIOUS, NOOBAI, NOOBAI_V)}
 """By the name of the family or base."""
-BASES_OF_SDXL = (SDXL.name, PONY.name, ILLUSTRIOUS.name, NOOBAI.name)
-"""What can be chosen where nothing says it."""
 
 _NAMED = ((NOOBAI, "noob"), (PONY, "pony"), (ILLUSTRIOUS, "illustrious"))
 _NAME_KEYS = ("modelspec.title", "ss_output_name", "ss_sd_model_name")
@@ -70,7 +74,7 @@ _VELOCITY = re.compile(r"v[-_ ]?pred", re.IGNORECASE)
 
 def advice_for(family: str, base: str = "") -> FamilyAdvice:
     """The row of a family named as in ``models.family``, or of ``base`` within SDXL; SD 1.x if neither is known."""
-    if family == SDXL.name and base in BASES_OF_SDXL:
+    if family == SDXL.name and base in SDXL_BASES:
         return FAMILIES[base]
     return FAMILIES.get(family, SD1)
 

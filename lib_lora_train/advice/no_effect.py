@@ -51,6 +51,8 @@ def no_effect_notes(job: Job, around: Surroundings) -> Iterator[Note]:
 
 
 def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
+    if around.family and around.family != "SDXL":
+        yield from idle(job, "base.sdxl_base", f"the checkpoint is {around.family}")
     if around.reads_clip_skip is False:
         yield from idle(job, "base.clip_skip", f"{around.family} always reads the last layer but one, as in the webui")
     if around.velocity and job.base.v_parameterization:

@@ -20,6 +20,7 @@ from ..errors import ConfigError, WorkerEnvironmentError
 from ..runs.events import EventWriter
 from ..runs.folder import JOB_FILE, RunFolder, create_run
 from ..runs.process import live_pid, only_worker
+from .complete import complete
 from .usage import options_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def train_command(arguments: list[str]) -> int:
     options = options_of("train", arguments)
     run = run_of(options.job)
     try:
-        job = load_job(options.job, options.settings, run.changes_file if run is not None else None)
+        job = load_job(options.job, options.settings, run.changes_file if run is not None else None, complete)
         if options.check:
             from .check import check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,15 +20,19 @@ from .text_yaml import read_typed, read_yaml, write_yaml
 JobKind = TypeVar("JobKind")
 
 
-def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = None) -> Job:
+def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = None,
+             complete: Callable[[dict[str, Any]], None] | None = None) -> Job:
     """Read the job file ``path``; each of ``overrides`` is ``group.name=value`` and wins over the file.
 
-    ``changes``, if it is there, is a partial job file that is laid over ``path`` first.
+    ``changes``, if it is there, is a partial job file that is laid over ``path`` first. ``complete`` may put
+    values into those of the job before it is checked.
     Raises ``ConfigError`` that lists every problem: unknown keys, wrong types, values out of range.
     """
     values = load_values(path, overrides if changes is None else (), Job)
     if changes is not None:
         values = merged(values, load_values(changes, overrides, Job))
+    if complete is not None:
+        complete(values)
     return job_from(values, source=str(path))
 
 

@@ -30,8 +30,9 @@ def register(router: APIRouter, services: Services) -> None:
         services.environment.install()
         return services.environment.state()
 
-    def family(path: str) -> dict[str, Any]:
-        return facts_of(Path(listed(path, services.host.checkpoints(), "base.checkpoint", "checkpoint"))).as_json()
+    def family(path: str, base: str = "") -> dict[str, Any]:
+        checkpoint = Path(listed(path, services.host.checkpoints(), "base.checkpoint", "checkpoint"))
+        return facts_of(checkpoint, base).as_json()
 
     router.add_api_route("/family", family, methods=["GET"])
     router.add_api_route("/schema", form_schema, methods=["GET"])

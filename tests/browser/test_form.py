@@ -196,6 +196,27 @@ def test_another_checkpoint_brings_the_defaults_of_its_family(make_webui, open_t
     expect(field(page, "resolution")).to_have_value("768")
 
 
+def test_the_base_within_sdxl_is_shown_where_it_is_detected_and_can_be_chosen(make_webui, open_tab, tmp_path):
+    unnamed = write_header(tmp_path / "my_mix.safetensors", SDXL)
+    pony = write_header(tmp_path / "ponyMix.safetensors", SDXL)
+    page = open_tab(make_webui("--checkpoint", str(unnamed), "--checkpoint", str(pony)))
+    base = page.locator('#tl_base .tl-field[data-key="base.sdxl_base"]')
+    expect(base).to_be_hidden()  # SD 1.x has none
+    checkpoint = page.locator("#tl_base select").first
+    checkpoint.select_option(label="ponyMix.safetensors")
+    expect(base.locator("option").first).to_have_text("Pony (detected)")
+    shows(page, "#tl_base", "score_9")
+    checkpoint.select_option(label="my_mix.safetensors")
+    expect(base.locator("option").first).to_have_text("Not detected: as plain SDXL")
+    base.locator("select").select_option("NoobAI v-pred")
+    shows(page, "#tl_base", "SDXL, NoobAI v-pred")
+    expect(field(page, "cfg_scale")).to_have_value("5")
+    checkpoint.select_option(label="ponyMix.safetensors")
+    expect(base.locator("select")).to_have_value(" ")  # the choice was for the other checkpoint
+    shows(page, "#tl_base", "SDXL, Pony")
+    expect(field(page, "cfg_scale")).to_have_value("7")
+
+
 def test_a_setting_that_does_nothing_says_so_beside_its_field_until_it_does(webui, open_tab, pictures):
     page = open_tab(webui)
     fill_in(page, pictures)

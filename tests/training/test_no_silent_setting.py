@@ -91,7 +91,7 @@ class Material:
 
 PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "base.checkpoint": lambda m: [str(m.other)], "base.vae": lambda m: [str(m.other)],
-    "base.clip_skip": lambda m: [2], "base.max_token_length": lambda m: [75],
+    "base.clip_skip": lambda m: [2], "base.sdxl_base": lambda m: ["Pony"], "base.max_token_length": lambda m: [75],
     "dataset.train_data_dir": lambda m: [str(m.numbered)], "dataset.validation_data_dir": lambda m: [str(m.held_out)],
     "dataset.validation_split": lambda m: [0.4], "dataset.validation_seed": lambda m: [3],
     "dataset.reg_data_dir": lambda m: [str(m.regularization)], "dataset.resolution": lambda m: ["96"],

@@ -14,6 +14,7 @@ const INSIDE = "The one inside the checkpoint";
 export function baseCard() {
     const checkpoint = picker("Checkpoint", "base.checkpoint", true);
     const vae = picker("VAE", "base.vae");
+    const base = picker("Base model", "base.sdxl_base");
     const own = [...form.settings.values()].filter((setting) => setting.group === "base" && setting.view === "main")
         .map((setting) => settingField(setting));
     const family = h("span", {class: "tl-pill", hidden: true});
@@ -29,6 +30,13 @@ export function baseCard() {
         const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
         vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
             host.vaes || []);
+        const isXl = Boolean(familyState && familyState.name === "SDXL");
+        base.element.hidden = !isXl;
+        if (isXl) {
+            const detected = familyState.detected;
+            base.offer([[FOLLOW, detected ? `${detected} (detected)` : "Not detected: as plain SDXL"]],
+                form.settings.get("base.sdxl_base").choices.map((one) => ({path: one, title: one})));
+        }
         const name = familyState ? [familyState.name, familyState.base].filter(Boolean).join(", ") : "";
         setText(advice, familyState ? (familyState.notes || []).join(" ") : "");
         advice.hidden = advice.textContent === "";
@@ -52,7 +60,8 @@ export function baseCard() {
     tend(own);
     show();
     return card("Model", {step: 2, id: "tl_base", aside: family},
-        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, own.map((field) => field.element)), note, advice);
+        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element, own.map((field) => field.element)),
+        note, advice);
 }
 
 /** A list whose first entry follows the webui; anything else is kept as the user's own choice. */

@@ -5,10 +5,11 @@ import {host} from "../core/host.js";
 import {form} from "./form.js";
 
 /** @type {{name: string, problem: string, defaults: Record<string, any>, unused: Record<string, string>, base: string,
- *     notes: string[]}|null} */
+ *     detected: string, notes: string[]}|null} */
 let familyState = null;
 
 let asked = "";
+let lastPath = "";
 
 function chosen() {
     if (form.isChanged("base.checkpoint")) return form.get("base.checkpoint");
@@ -17,10 +18,14 @@ function chosen() {
 
 async function look() {
     const path = chosen();
-    if (path === asked) return;
-    asked = path;
-    const found = path ? await api(`family?path=${encodeURIComponent(path)}`, {quiet: true}).catch(() => null) : null;
-    if (path !== asked) return; // another was chosen meanwhile
+    if (lastPath && path !== lastPath) form.reset("base.sdxl_base"); // it was chosen for another checkpoint
+    lastPath = path;
+    const base = form.get("base.sdxl_base") || "";
+    const query = path ? `path=${encodeURIComponent(path)}&base=${encodeURIComponent(base)}` : "";
+    if (query === asked) return;
+    asked = query;
+    const found = path ? await api(`family?${query}`, {quiet: true}).catch(() => null) : null;
+    if (query !== asked) return; // another was chosen meanwhile
     const before = familyState;
     familyState = found;
     emit("family", found);
@@ -42,7 +47,8 @@ export function familyQuery() {
 
 on("host", look);
 on("setting", ({keys}) => {
-    if (keys.includes("base.checkpoint")) look();
+    if (keys.includes("base.checkpoint") && keys.includes("base.sdxl_base")) lastPath = ""; // both come from one job
+    if (keys.includes("base.checkpoint") || keys.includes("base.sdxl_base")) look();
 });
 
 export {familyState as family};

@@ -7,6 +7,9 @@ from typing import Optional
 
 from ..setting import setting
 
+SDXL_BASES = ("SDXL", "Pony", "Illustrious", "NoobAI", "NoobAI v-pred")
+"""What an SDXL checkpoint can be made from."""
+
 
 @dataclass(frozen=True)
 class BaseSettings:
@@ -20,6 +23,11 @@ class BaseSettings:
     vae: Optional[str] = setting(
         None, "A VAE file to use instead of the checkpoint's own.",
         label="VAE", view="hidden")
+    sdxl_base: Optional[str] = setting(
+        None, "What an SDXL checkpoint was made from. Empty: detected from its file name and metadata.",
+        choices=SDXL_BASES, label="Base model", view="hidden",
+        advice="Sets the CFG scale of samples, v-prediction and zero terminal SNR where the job leaves them out, and "
+               "the learning rates of the presets.")
     clip_skip: int = setting(
         1, "Which layer of the text encoder is used, counted from the end.",
         label="CLIP skip", minimum=1, maximum=12, view="main",

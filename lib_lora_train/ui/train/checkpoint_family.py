@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...advice.families import NOOBAI, FamilyAdvice, advice_for, detected_base, named_velocity
+from ...advice.families import SDXL, FamilyAdvice, advice_for
+from ...advice.family_defaults import choose_base, chosen_base, family_defaults, fill_in
 from ...advice.size import read_header
 from ...advice.surroundings import PlanFacts, Surroundings
 from ...config.job import Job
 from ...errors import CheckpointError
-from ...models.family import SD2, Family
+from ...models.family import Family
 from ...models.prediction import VELOCITY, told_base
 
 
@@ -29,7 +30,9 @@ class FamilyFacts:
     defaults: Mapping[str, Any] | None = None
     unused: Mapping[str, str] | None = None
     base: str = ""
-    """Pony, Illustrious or NoobAI, if the file's name or metadata says so."""
+    """The base within SDXL whose settings are used; empty if none was chosen or detected."""
+    detected: str = ""
+    """The base that the file's name or metadata names."""
     notes: tuple[str, ...] = ()
     """What users of it do, in sentences."""
 
@@ -38,8 +41,11 @@ class FamilyFacts:
         return {**asdict(self), "defaults": dict(self.defaults or {}), "unused": dict(self.unused or {})}
 
 
-def facts_of(checkpoint: Path) -> FamilyFacts:
-    """What is known of ``checkpoint``; nothing of .ckpt files, which would have to be read whole."""
+def facts_of(checkpoint: Path, chosen: str = "") -> FamilyFacts:
+    """What is known of ``checkpoint``; nothing of .ckpt files, which would have to be read whole.
+
+    ``chosen`` is the base within SDXL that the user has chosen, empty if it is to be detected.
+    """
     header = read_header(checkpoint)
     if header is None:
         return FamilyFacts()
@@ -47,18 +53,17 @@ def facts_of(checkpoint: Path) -> FamilyFacts:
         family, told = told_base(checkpoint, *header)
     except CheckpointError as problem:
         return FamilyFacts(problem=str(problem))
-    base = detected_base(family.name, checkpoint.stem, header[1])
-    row, defaults = advice_for(family.name, base), _defaults(family)
-    if base and row.cfg_scale != advice_for(family.name).cfg_scale:
-        defaults["sample.cfg_scale"] = row.cfg_scale
-    if base == NOOBAI.name and (told.kind == VELOCITY if told else named_velocity(base, checkpoint.stem)):
-        defaults |= {"base.v_parameterization": True, "loss.zero_terminal_snr": True}
-    return FamilyFacts(family.name, "", defaults, _unused(family), base, row.notes)
+    choice = choose_base(family.name, checkpoint.stem, header[1], None if told is None else told.kind == VELOCITY,
+                         chosen)
+    row = choice.advice
+    defaults = family_defaults(family.name, row, family.follows_clip_skip)
+    base = row.name if row.name != family.name or (chosen and family.name == SDXL.name) else ""
+    return FamilyFacts(family.name, "", defaults, _unused(family), base, choice.detected, row.notes)
 
 
-def advice_of(checkpoint: Path) -> FamilyAdvice:
-    """The row of the table of families that ``checkpoint`` belongs to; SD 1.x if nothing tells."""
-    facts = facts_of(checkpoint)
+def advice_of(job: Job) -> FamilyAdvice:
+    """The row of the table of families that the checkpoint of ``job`` belongs to; SD 1.x if that is not known."""
+    facts = facts_of(Path(job.base.checkpoint), job.base.sdxl_base or "")
     return advice_for(facts.name, facts.base)
 
 
@@ -79,20 +84,7 @@ def surroundings(job: Job, device: str, shapes: Mapping[str, Sequence[int]], pla
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
     """Put the family's defaults into a job's ``values`` where they say nothing."""
-    for key, default in (facts_of(checkpoint).defaults or {}).items():
-        group, name = key.split(".")
-        held = values.setdefault(group, {})
-        if isinstance(held, dict) and held.get(name) is None:
-            held[name] = default
-
-
-def _defaults(family: Family) -> dict[str, Any]:
-    defaults: dict[str, Any] = {}
-    if family.resolution != SD2.resolution:
-        defaults["dataset.resolution"] = str(family.resolution)
-    if not family.follows_clip_skip:
-        defaults["base.clip_skip"] = 1
-    return defaults
+    fill_in(values, facts_of(checkpoint, chosen_base(values)).defaults or {})
 
 
 def _unused(family: Family) -> dict[str, str]:

@@ -120,13 +120,13 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
                                lambda settings: fits_of(settings, plan.pictures))
             answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
             answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
-                                         difficulty, advice_of(Path(job.base.checkpoint)))
+                                         difficulty, advice_of(job))
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
     around = surroundings(job, services.host.device(), shapes, facts)
     known = [] if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)) or any(
         problem.startswith("network.") for problem in problems) else choice_notes(
-            job, advice_of(Path(job.base.checkpoint)), shapes)
+            job, advice_of(job), shapes)
     notes = [{"key": note.key, "text": note.text} for note in (*notes_on(asked, around), *known)]
     return {**answer, "notes": notes, "problems": problems}
 

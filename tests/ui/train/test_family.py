@@ -82,14 +82,14 @@ def test_a_run_gets_the_defaults_of_its_family_where_the_form_says_nothing(made)
 @pytest.mark.parametrize(("file", "marks", "base", "own"), [
     ("ponyDiffusionV6XL", {}, "Pony", {}), ("Illustrious-XL-v0.1", {}, "Illustrious", {}),
     ("NoobAI-XL-v1.1", {}, "NoobAI", {"sample.cfg_scale": 5.0}),
-    ("NoobAI-XL-v1.1", {"v_pred": (0,)}, "NoobAI", {
+    ("NoobAI-XL-v1.1", {"v_pred": (0,)}, "NoobAI v-pred", {
         "sample.cfg_scale": 5.0, "base.v_parameterization": True, "loss.zero_terminal_snr": True})])
 def test_a_base_within_sdxl_has_its_own_defaults_and_notes(make_tab, tmp_path, file, marks, base, own):
     path = write_header(tmp_path / f"{file}.safetensors", {**SDXL, **marks})
     answer = told(make_tab(checkpoints=(path,)), path)
     assert (answer["name"], answer["base"]) == ("SDXL", base)
     assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1, **own}
-    assert any(base in note for note in answer["notes"])
+    assert any(base.split()[0] in note for note in answer["notes"])
 
 
 def test_presets_and_categories_follow_the_family(tab):
@@ -98,3 +98,27 @@ def test_presets_and_categories_follow_the_family(tab):
     ranks = {one["letter"]: one["suggested_rank"]
              for one in tab.get("difficulties", family="SDXL", base="Pony").json()["difficulties"]}
     assert (ranks["E"], ranks["G"]) == (24, 48)
+
+
+@pytest.mark.parametrize(("chosen", "own"), [
+    ("SDXL", {}), ("Pony", {}), ("Illustrious", {}), ("NoobAI", {"sample.cfg_scale": 5.0}),
+    ("NoobAI v-pred", {"sample.cfg_scale": 5.0, "base.v_parameterization": True, "loss.zero_terminal_snr": True})])
+def test_a_chosen_base_has_the_same_defaults_in_the_form_and_in_the_run(made, chosen, own):
+    from lib_lora_train.ui.train.job_request import complete_job
+    tab, path = made(SDXL)
+    answer = tab.get("family", path=str(path), base=chosen).json()
+    assert (answer["base"], answer["detected"]) == (chosen, "")
+    assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1, **own}
+    job, _ = complete_job(tab.services, {**tab.job(), "base": {"sdxl_base": chosen}})
+    for key, default in answer["defaults"].items():
+        group, name = key.split(".")
+        assert getattr(getattr(job, group), name) == default
+
+
+def test_a_choice_goes_before_the_name_but_not_before_what_the_file_predicts(make_tab, tmp_path):
+    path = write_header(tmp_path / "ponyMix.safetensors", {**SDXL, "v_pred": (0,)})
+    tab = make_tab(checkpoints=(path,))
+    assert told(tab, path)["base"] == "Pony"
+    answer = tab.get("family", path=str(path), base="NoobAI").json()
+    assert (answer["base"], answer["detected"]) == ("NoobAI v-pred", "Pony")
+    assert tab.get("family", path=str(path), base="SDXL").json()["base"] == "SDXL"

@@ -1,0 +1,35 @@
+"""What a job file leaves out is taken from its checkpoint's family, as the form does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..advice.family_defaults import choose_base, chosen_base, family_defaults, fill_in
+from ..advice.size import read_header
+from ..config.job import setting_named
+from ..errors import CheckpointError
+from ..models.prediction import VELOCITY, told_base
+
+
+def complete(values: dict[str, Any]) -> None:
+    """Put the defaults of the checkpoint's family into a job's nested ``values`` where they say nothing; print them.
+
+    Nothing is put in for .ckpt files, or for a checkpoint that cannot be read: the run says what is wrong with it.
+    """
+    base = values.get("base")
+    name = base.get("checkpoint") if isinstance(base, dict) else None
+    header = read_header(Path(name)) if isinstance(name, str) and name else None
+    if header is None:
+        return
+    checkpoint = Path(str(name))
+    try:
+        family, told = told_base(checkpoint, *header)
+    except CheckpointError:
+        return
+    choice = choose_base(family.name, checkpoint.stem, header[1], None if told is None else told.kind == VELOCITY,
+                         chosen_base(values))
+    filled = fill_in(values, family_defaults(family.name, choice.advice, family.follows_clip_skip))
+    changes = [f"{key}={value}" for key, value in filled.items() if value != setting_named(key).default]
+    if changes:
+        print(f"The job leaves these out, so they are set for {choice.advice.name}: {', '.join(changes)}.")
