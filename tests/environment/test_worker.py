@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from lib_lora_train.environment.hashes import HASHES_FILE
 from lib_lora_train.environment.pins import PINS_FILE, requirements_of
 
 from .conftest import python_in, site_of
@@ -170,6 +172,7 @@ def test_without_torch_a_virtual_environment_with_it_is_made_and_used(tmp_path: 
     copy = copy_extension(tmp_path / "extension", tmp_path / "root", python=python_in(tmp_path / "bare"))
     torch_pins = PINS_FILE.read_text().partition("[python]")[2].partition("[build]")[0]
     copy.pin(f"[base]\ntoml==0.10.2\n[python]{torch_pins}")
+    shutil.copy(HASHES_FILE, copy.folder / "lib_lora_train" / "worker_requirements")  # those of the real torch
     result = subprocess.run([copy.python, "-m", "lib_lora_train", "torch", "toml"], cwd=copy.folder,
                             env=copy.environ(), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
