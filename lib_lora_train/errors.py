@@ -9,6 +9,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── CheckpointError          the base checkpoint, VAE or a LoRA file cannot be used
     ├── TaggerError              a tagger's model or its list of tags cannot be used
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
+    ├── WriteError               a file cannot be written; an OSError as well
     └── RunError                 a run cannot start, go on, save or be found
         └── DivergedError        the loss is no number, or has exploded
 """
@@ -44,6 +45,23 @@ class TaggerError(TrainLoraError):
 
 class WorkerEnvironmentError(TrainLoraError):
     """The packages that the worker runs on are missing, half installed or unusable."""
+
+
+class WriteError(TrainLoraError, OSError):
+    """A file cannot be written: ``sentence`` names it and the way out; the rest is as in the system's own error."""
+
+    def __init__(self, sentence: str, code: int | None, reason: str | None, file: str) -> None:
+        OSError.__init__(self, code, reason or sentence, file)
+        self._sentence = sentence
+
+    def __new__(cls, sentence: str, code: int | None, reason: str | None, file: str) -> WriteError:
+        return OSError.__new__(cls, code, reason or sentence, file)
+
+    def __str__(self) -> str:
+        return self._sentence
+
+    def __reduce__(self) -> tuple[type[WriteError], tuple[str, int | None, str | None, str]]:
+        return type(self), (self._sentence, self.errno, self.strerror, str(self.filename))
 
 
 class RunError(TrainLoraError):

@@ -87,6 +87,11 @@ def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[N
         yield
 
 
+def operations_seen() -> int:
+    """How many file operations the last of these blocks has seen."""
+    return _watch.count
+
+
 def _write_a_part(path: str) -> None:
     """What a kill in the middle of a write leaves. Names in an open folder are left out, and so are locks."""
     act, _watch.act = _watch.act, None

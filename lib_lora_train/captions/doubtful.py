@@ -11,6 +11,7 @@ from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
 from ..files.json_file import parse
+from ..files.writing import cannot_write
 from .confidences import Confidences
 from .editor.index import EditorIndex, Entry
 from .tags import PlainTags, plain
@@ -83,10 +84,11 @@ def read_kept(folder: Path) -> frozenset[str]:
 def keep(folder: Path, keys: Iterable[str]) -> None:
     """Remember that these tags are right. Raises ``DatasetError``."""
     known = read_kept(folder)
+    file = own_folder(folder, HIDDEN_FOLDER) / KEPT_FILE
     try:
-        write_atomically(own_folder(folder, HIDDEN_FOLDER) / KEPT_FILE, json.dumps(sorted(known | set(keys))))
+        write_atomically(file, json.dumps(sorted(known | set(keys))))
     except OSError as problem:
-        raise DatasetError(f"It cannot be remembered that this is right: {problem.strerror}.") from problem
+        raise DatasetError(f"That this is right was not saved. {cannot_write(file, problem)}") from problem
 
 
 def fixed(tags: list[str], doubt: Doubt) -> list[str]:

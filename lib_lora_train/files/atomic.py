@@ -7,20 +7,25 @@ import os
 import uuid
 from pathlib import Path
 
+from .writing import writing
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write ``content`` (text as UTF-8) beside ``path``, make it durable, and rename it into place.
 
-    Raises ``OSError`` with ``path`` unchanged if the disk is full or the folder cannot be written.
+def write_atomically(path: Path, content: bytes | str, *, durable: bool = True) -> None:
+    """Write ``content`` (text as UTF-8) beside ``path`` and rename it into place.
+
+    ``durable`` waits until the disk has it; what can be made again need not. Raises ``WriteError``, which is an
+    ``OSError`` and says which file and what to do, with ``path`` unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with writing(path):
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the error that is on its way says more
             temporary.unlink()
@@ -39,4 +44,5 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _beginning(path: Path) -> str:
-    return f".{path.name[:100]}."
+    """How temporary names for ``path`` begin: so short in UTF-8 that they fit wherever its own name does."""
+    return f".{os.fsencode(path.name)[:100].decode('utf-8', 'ignore')}."

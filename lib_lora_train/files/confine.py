@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DatasetError
+from .writing import cannot_write
 
 HIDDEN_FOLDER = ".lora_train"
 """What the editor and the tagger keep beside the pictures: the undo journal and the confidences."""
@@ -243,8 +244,8 @@ def own_folder(folder: Path, *names: str) -> Path:
         try:
             path.mkdir(exist_ok=True)
         except OSError as problem:
-            raise DatasetError(f"{path} cannot be made: {problem.strerror}. The editor keeps its undo journal there, "
-                               "so nothing can be edited without it.") from problem
+            raise DatasetError(f"The editor's own folder, without which nothing can be edited, cannot be made. "
+                               f"{cannot_write(path, problem)}") from problem
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import open_file
+from ..files.writing import cannot_write
 
 MOST_CAPTION_BYTES = 1 << 16
 """A text encoder reads some 200 words. What is a hundred times as long is no caption, and would hold everything up."""
@@ -50,7 +51,7 @@ def write_caption(path: Path, text: str) -> None:
         write_atomically(path, text)
     except OSError as problem:
         raise DatasetError(
-            f"The caption file {path} cannot be written: {problem.strerror}. It is unchanged.") from problem
+            f"The caption file {path} cannot be written and is unchanged. {cannot_write(path, problem)}") from problem
 
 
 def caption_lines(text: str) -> list[str]:

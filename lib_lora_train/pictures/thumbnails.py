@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import uuid
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
+from ..files.atomic import write_atomically
+from ..files.writing import writing
 from .images import decoded
 
 SIZES = (128, 256, 512, 1024)
@@ -24,15 +25,16 @@ def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
 
     ``file`` is ``picture``, open for reading.
 
-    Raises ``PictureError`` if the picture cannot be decoded, ``OSError`` if ``cache`` cannot be written.
+    Raises ``PictureError`` if the picture cannot be decoded, ``WriteError`` if ``cache`` cannot be written.
     """
     side = next((known for known in SIZES if known >= size), SIZES[-1])
     state = os.fstat(file.fileno())
     key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}"
     small = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
     if not small.exists() or not small.stat().st_size:
-        cache.mkdir(parents=True, exist_ok=True)
-        _put(small, _shrunk(picture, file, side))
+        with writing(cache):
+            cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(small, _shrunk(picture, file, side), durable=False)
     return small
 
 
@@ -41,16 +43,6 @@ def remove_old_thumbnails(cache: Path) -> None:
     for file in cache.glob("*.webp"):
         if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
             file.unlink(missing_ok=True)
-
-
-def _put(file: Path, content: bytes) -> None:
-    """As ``write_atomically``, but without waiting for the disk: what a power cut empties is made again."""
-    temporary = file.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _shrunk(picture: Path, file: BinaryIO, side: int) -> bytes:

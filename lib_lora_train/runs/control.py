@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..files.writing import writing
+
 ACTIONS = ("pause", "stop")
 
 
@@ -14,13 +16,16 @@ class RunControl:
         self._folder = folder
 
     def request(self, action: str) -> None:
-        """Ask for ``pause`` or ``stop``. Asking twice is the same as once."""
-        self._file(action).parent.mkdir(parents=True, exist_ok=True)
-        self._file(action).touch()
+        """Ask for ``pause`` or ``stop``. Asking twice is the same as once. Raises ``WriteError``."""
+        file = self._file(action)
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
 
     def withdraw(self, action: str) -> None:
         """Take the request back; a paused run goes on."""
-        self._file(action).unlink(missing_ok=True)
+        with writing(self._file(action)):
+            self._file(action).unlink(missing_ok=True)
 
     def asked(self, action: str) -> bool:
         """Whether ``pause`` or ``stop`` is being asked for now."""

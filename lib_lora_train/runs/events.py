@@ -31,6 +31,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -40,7 +41,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..errors import WriteError
 from ..files.json_file import DamagedFileError, number, parse, text
+from ..files.writing import writing
 
 EVENTS_FILE = "events.jsonl"
 ENDINGS = ("finished", "stopped", "error")
@@ -65,29 +68,40 @@ class EventWriter:
     """Appends events to a run's log. One process writes, any number read."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
+        """Raises ``WriteError`` if the log cannot be opened."""
+        self._path = path
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
         if self._file.tell() and not _ends_with_newline(path):
             self._file.write(b"\n")  # the last writer was killed in the middle of a line
 
     def write(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Append one event. NaN and infinity become ``null``, since JSON has no word for them."""
+        """Append one event. NaN and infinity become ``null``, since JSON has no word for them.
+
+        Raises ``WriteError`` if the disk is full; the line is then written with the next event, if that can be.
+        """
         line = {"time": round(time.time(), 3), "event": event, **_plain(fields or {})}
-        self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
-        self._file.flush()
+        with writing(self._path):
+            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+            self._file.flush()
 
     def close(self) -> None:
-        """Make the log durable and close it."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Make the log durable and close it. Raises ``WriteError``."""
+        with writing(self._path), self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> EventWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            with contextlib.suppress(WriteError):  # the error that is on its way says more
+                self.close()
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:

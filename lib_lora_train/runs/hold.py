@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, read_object, text
+from ..files.writing import writing
 from .process_mark import ProcessMark, mark_from, this_process
 
 HOLD_FILE, ROOM_FILE = "hold", "room"
@@ -35,7 +36,8 @@ class HoldFile:
     def ask(self) -> Hold:
         """Hold the run in the name of this process. Raises ``OSError`` if that cannot be written."""
         hold = Hold(uuid.uuid4().hex, this_process())
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self._file, json.dumps({"token": hold.token, **hold.holder.as_dict()}))
         return hold
 

@@ -12,6 +12,7 @@ from ..errors import DatasetError
 from ..files.atomic import remove_leftovers, write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
 from ..files.json_file import parse
+from ..files.writing import cannot_write
 
 
 def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> None:
@@ -26,8 +27,7 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
         remove_leftovers(file)
         write_atomically(file, json.dumps({**known, **found}, ensure_ascii=False, separators=(",", ":")))
     except OSError as problem:
-        raise DatasetError(f"The confidences {file} cannot be written: {problem.strerror}. Make room there and tag "
-                           "again.") from problem
+        raise DatasetError(f"The tagger's confidences were not saved. {cannot_write(file, problem)}") from problem
 
 
 def _already_there(file: Path) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.taggers import KnownTagger
-from ..errors import TaggerError
+from ..errors import TaggerError, WriteError
+from ..files.writing import cannot_write
 from .provenance import check_and_note, read_provenance
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path)
     by_hand = (f"You can fetch {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} in any "
                f"other way and put both into {folder}")
     if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
-            and type(problem).__module__ == "builtins":
-        return f"The tagger {tagger.name} cannot be kept in {folder}: {problem.strerror}. Fix that and try again."
+            and (type(problem).__module__ == "builtins" or isinstance(problem, WriteError)):
+        return (f"The tagger {tagger.name} was not downloaded. {cannot_write(folder / Path(file).name, problem)} "
+                "What has been downloaded is kept.")
     if isinstance(problem, (GatedRepoError, RepositoryNotFoundError)):
         return f"huggingface.co does not give out {tagger.repository} ({problem}). {by_hand}"
     if isinstance(problem, HfHubHTTPError):

@@ -5,6 +5,7 @@ One JSON line a picture, flushed after each batch. Captions are written from it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from ..files.json_file import parse
+from ..files.writing import writing
 from .choose import Chosen
 
 
@@ -33,27 +35,36 @@ class ResultFile:
     def __init__(self, path: Path, folder: Path) -> None:
         """Read what is in ``path``; results for pictures that have changed since are forgotten."""
         self.results: dict[str, Result] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         kept = list(_read(path, folder)) if path.exists() else []
         self.results = {result.key: result for result in kept}
         self._folder = folder
-        self._file = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
             self._file.write("\n")  # the last run was killed in the middle of a line
 
     def add(self, results: Iterable[Result]) -> None:
-        """Keep what was found for a batch."""
-        for result in results:
-            self.results[result.key] = result
-            self._file.write(json.dumps(_plain(result, self._folder), ensure_ascii=False) + "\n")
-        self._file.flush()
+        """Keep what was found for a batch. Raises ``WriteError``."""
+        with writing(self._path):
+            for result in results:
+                self.results[result.key] = result
+                self._file.write(json.dumps(_plain(result, self._folder), ensure_ascii=False) + "\n")
+            self._file.flush()
 
     def __enter__(self) -> ResultFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._file.close()
+        if error is None:
+            with writing(self._path):
+                self._file.close()
+        else:
+            with contextlib.suppress(OSError):  # the error that is on its way says more
+                self._file.close()
 
 
 def _plain(result: Result, folder: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
     started = time.monotonic()
     try:
         training = TrainingRun(prepare(job, run, reporter, memory_advice), run, reporter)
-        curves = TensorboardLog(run.path / "tensorboard", training.steps_done)
+        curves = TensorboardLog(run.path / "tensorboard", training.steps_done, reporter.warning)
         reporter.listen(curves.take)
         try:
             completed = training.execute()

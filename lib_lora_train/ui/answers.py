@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ..errors import ConfigError, TrainLoraError
+from ..files.writing import DISK_PROBLEMS, cannot_use
 from .callers import Guard, with_limited_body
 
 
@@ -57,9 +58,19 @@ class SentenceRoute(APIRoute):
             except HTTPException as error:
                 return EscapedJson({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
                                     error.headers)
-            except Exception as error:  # a bug of ours: the page shows it, the log has it too
-                logging.getLogger(__name__).exception("%s %s failed", request.method, request.url.path)
-                text = f"Something went wrong here that should not: {type(error).__name__}: {error}"
-                return EscapedJson({"error": text, "problems": [text], "detail": traceback.format_exc()}, 500)
+            except OSError as error:
+                if error.errno not in DISK_PROBLEMS:
+                    return _bug(request, error)
+                logging.getLogger(__name__).warning("%s %s failed", request.method, request.url.path, exc_info=True)
+                text = cannot_use(error.filename or "A file of the extension", error)
+                return EscapedJson({"error": text, "problems": [text]}, 400)
+            except Exception as error:  # noqa: BLE001 - a bug of ours: the page shows it, the log has it too
+                return _bug(request, error)
 
         return answer
+
+
+def _bug(request: Request, error: Exception) -> EscapedJson:
+    logging.getLogger(__name__).error("%s %s failed", request.method, request.url.path, exc_info=True)
+    text = f"Something went wrong here that should not: {type(error).__name__}: {error}"
+    return EscapedJson({"error": text, "problems": [text], "detail": traceback.format_exc()}, 500)

@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..files.atomic import write_atomically
+from ..files.writing import writing
 
 _PARAMETERS = "parameters"
 
@@ -20,5 +21,6 @@ def keep_picture(path: Path, picture: Image.Image) -> None:
     if parameters:
         info.add_text(_PARAMETERS, str(parameters))
     picture.save(data, "PNG", pnginfo=info)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data.getvalue())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import DatasetError
 from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, inside, open_inside, own_folder
+from ...files.writing import cannot_write
 from ...pictures.folders import is_picture_name
 from ...pictures.problems import count_of
 from ..journal.format import Move
@@ -150,7 +151,8 @@ def _copied(editor: CaptionEditor, relative: str) -> str:
             state = os.fstat(source.fileno())
         os.utime(copy, ns=(state.st_atime_ns, state.st_mtime_ns))
     except OSError as problem:
-        raise DatasetError(f"{relative} cannot be copied: {problem.strerror}. Nothing was changed.") from problem
+        raise DatasetError(f"{relative} cannot be copied; nothing was changed. "
+                           f"{cannot_write(copy, problem)}") from problem
     return f"{HIDDEN_FOLDER}/{_COPIES}/{folder}/{copy.name}"
 
 

@@ -16,6 +16,8 @@ from ...pictures.images import PICTURE_ENDINGS
 from ...pictures.problems import count_of
 from .format import Change, Move, Write
 
+_ROOM = "Free some space on the disk, or make the folder writable, and try again."
+
 
 class ConflictError(DatasetError):
     """Files are no longer what was read; nothing was changed. ``paths`` are relative to the dataset's folder."""
@@ -91,13 +93,15 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
     try:
         places = [_place(change, confined) for change in changes]
     except OSError as problem:
-        raise DatasetError(f"{problem.filename} cannot be used: {problem.strerror}. Nothing was changed.") from problem
+        raise DatasetError(f"{problem.filename} cannot be used: {problem.strerror}. Nothing was changed. Make it "
+                           "readable and writable, and try again.") from problem
     staged = _stage(changes, places, confined, area)
     try:
         ready()
     except OSError as problem:
         _withdraw(staged, area)
-        raise DatasetError(f"The undo journal cannot be written: {problem.strerror}. Nothing was changed.") from problem
+        raise DatasetError(f"The undo journal cannot be written: {problem.strerror}. Nothing was changed. "
+                           f"{_ROOM}") from problem
     done = 0
     try:
         for change, place, new in zip(changes, places, staged, strict=True):
@@ -135,7 +139,8 @@ def _stage(changes: Sequence[Change], places: Sequence[_Place], confined: Confin
             staged.append(_stage_one(change, place, confined, area))
     except OSError as problem:
         _withdraw(staged, area)
-        raise DatasetError(f"The captions cannot be written: {problem.strerror}. Nothing was changed.") from problem
+        raise DatasetError(f"The captions cannot be written: {problem.strerror}. Nothing was changed. The first that "
+                           f"failed is {places[len(staged)].path}. {_ROOM}") from problem
     return staged
 
 

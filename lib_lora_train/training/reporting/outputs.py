@@ -11,8 +11,9 @@ from pathlib import Path
 from ...batches.plan import TrainingPlan
 from ...batches.summary import DatasetSummary
 from ...config.job import Job
-from ...errors import RunError
+from ...errors import RunError, WriteError
 from ...files.atomic import remove_leftovers, write_atomically
+from ...files.writing import writing
 from ...models.hashes import ModelHashes
 from ...models.load import BaseModel
 from ...networks.create import Network
@@ -68,7 +69,7 @@ class Outputs:
         sidecar = path.with_suffix(".json")
         if not sidecar.exists():
             remove_leftovers(sidecar)
-            write_atomically(sidecar, sidecar_json(self._job, self._summary, facts))
+            self._write_beside(sidecar, sidecar_json(self._job, self._summary, facts))
         self._reporter.saved(path, step=place.step, epoch=place.epoch, final=place.final)
         return path
 
@@ -84,7 +85,8 @@ class Outputs:
         """Put a sample into the run folder and tell of it."""
         name = f"{place.step:08d}_{sample.index:02d}.png"
         path = self._run.samples / name
-        path.parent.mkdir(exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(exist_ok=True)
         write_atomically(path, _png(sample))
         self._reporter.event("sample", {"path": f"samples/{name}", "step": place.step, "epoch": place.epoch,
                                         "prompt": sample.prompt, "index": sample.index})
@@ -94,7 +96,14 @@ class Outputs:
         """Put the sample beside the LoRA, where the webui looks for the picture of its card."""
         preview = lora.with_suffix(".png")
         if not preview.exists():
-            write_atomically(preview, _png(sample))
+            self._write_beside(preview, _png(sample))
+
+    def _write_beside(self, path: Path, content: bytes | str) -> None:
+        """Write what a LoRA can do without: if that fails it costs a warning, not the run."""
+        try:
+            write_atomically(path, content)
+        except WriteError as problem:
+            self._reporter.warning(f"{problem} The LoRA itself is saved.")
 
 
 def check_output_folder(folder: Path, bytes_needed: int) -> None:

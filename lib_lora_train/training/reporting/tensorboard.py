@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
+
+from ...files.writing import cannot_write, writing
 
 _OF_STEPS = {"loss": "loss/step", "lr_unet": "learning_rate/unet", "lr_text_encoder": "learning_rate/text_encoder",
              "gradient_norm": "gradient_norm"}
 _FLUSH_SECONDS = 10
 
 
+class _Records:
+    """A writer of records that keeps the disk's refusal instead of ending the library's thread.
+
+    Without that thread nobody empties its queue, and the training would wait for ever to put the next number in.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self.problem: OSError | None = None
+
+    def write_event(self, event: Any) -> None:
+        self._unless_failed(lambda: self._writer.write_event(event))
+
+    def flush(self) -> None:
+        self._unless_failed(self._writer.flush)
+
+    def close(self) -> None:
+        self._unless_failed(self._writer.close)
+
+    def _unless_failed(self, act: Callable[[], object]) -> None:
+        if self.problem is None:
+            try:
+                act()
+            except OSError as problem:
+                self.problem = problem
+
+
 class TensorboardLog:
     """Writes what events say of a run's steps. A run that goes on hides the steps that it makes once more."""
 
-    def __init__(self, folder: Path, from_step: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=from_step + 1 if from_step else None,
-                                     flush_secs=_FLUSH_SECONDS, write_to_disk=True)
-        self._step = from_step
+    def __init__(self, folder: Path, from_step: int, warn: Callable[[str], None]) -> None:
+        """``warn`` is told once if the curves cannot be written. Raises ``WriteError`` if not even begun."""
+        with writing(folder):
+            self._writer = SummaryWriter(str(folder), purge_step=from_step + 1 if from_step else None,
+                                         flush_secs=_FLUSH_SECONDS, write_to_disk=True)
+        self._folder, self._step, self._warn = folder, from_step, warn
+        events = self._writer.file_writer.event_writer
+        self._records = _Records(events._ev_writer)
+        events._ev_writer = events._worker._record_writer = self._records
+        self._warned = False
 
     def take(self, event: str, fields: Mapping[str, Any]) -> None:
         """Write the numbers of an event, if it has any to draw."""
@@ -40,6 +75,12 @@ class TensorboardLog:
         self._writer.close()
 
     def _write(self, values: Mapping[str, float | None], step: int) -> None:
+        if self._records.problem is not None:
+            if not self._warned:
+                self._warned = True
+                self._warn(f"{cannot_write(self._folder, self._records.problem)} The training goes on without "
+                           "TensorBoard's curves.")
+            return
         for tag, value in values.items():
             if value is not None:
                 self._writer.add_scalar(tag, value, step)

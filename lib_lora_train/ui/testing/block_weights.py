@@ -16,6 +16,7 @@ from ...blocks.of_file import BlockSet, blocks_of_file
 from ...blocks.presets import DEFAULT_TEXT, FILE_NAME, parse_presets, read_text
 from ...errors import CheckpointError, ConfigError, RunError
 from ...files.atomic import write_atomically
+from ...files.writing import cannot_write
 from ...host.interface import DATA_FOLDER
 from ...runs.folder import RunFolder
 from ..services import Services
@@ -108,5 +109,5 @@ def write_presets(services: Services, text: str) -> dict[str, Any]:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text.rstrip() + "\n")
     except OSError as problem:
-        raise RunError(f"{file} cannot be written: {problem.strerror or problem}.") from problem
+        raise RunError(cannot_write(file, problem)) from problem
     return presets_answer(text)

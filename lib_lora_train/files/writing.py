@@ -1,0 +1,57 @@
+"""What to say when a file cannot be written: which file, why, and the way out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import WriteError
+
+_FULL = (errno.ENOSPC, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM)
+_SHOWN_NAME = 80
+DISK_PROBLEMS = frozenset({*_FULL, *_DENIED, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.EMFILE,
+                           errno.ENFILE})
+"""What a disk or the system may refuse at any time; none of them is a fault of the program."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever the system refuses inside, to make, write, rename or remove ``path``, is raised as ``WriteError``."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as problem:
+        raise WriteError(cannot_write(path, problem), problem.errno, problem.strerror, str(path)) from problem
+
+
+def cannot_use(path: Path | str, problem: OSError) -> str:
+    """As ``cannot_write``, where it is not known whether ``path`` was to be read or written."""
+    if problem.errno in (*_DENIED, errno.EIO, errno.EMFILE, errno.ENFILE):
+        return (f"{path} could not be used ({problem.strerror}). Make sure that you may read and write it and its "
+                "folder, and that no other program has it open, then try again.")
+    return cannot_write(path, problem)
+
+
+def cannot_write(path: Path | str, problem: OSError) -> str:
+    """A sentence that names the file ``path``, why it was not written, and the way out."""
+    code, name = problem.errno, Path(path).name
+    if code == errno.ENOSPC:
+        return f"The disk is full: {path} could not be written. Free some space on that disk and try again."
+    if code == errno.EDQUOT:
+        return (f"Your quota on this disk is used up: {path} could not be written. Delete files that you no longer "
+                "need there, or have the quota raised, and try again.")
+    if code == errno.EROFS:
+        return (f"The disk is read-only: {path} could not be written. Choose a folder on another disk, or make this "
+                "one writable.")
+    if code in _DENIED:
+        return (f"{path} could not be written ({problem.strerror}). Make it and its folder writable for you; if it is "
+                "open in another program, close it there, then try again.")
+    if code == errno.ENAMETOOLONG:
+        return (f"The name {name[:_SHOWN_NAME]}… or its path is too long: this disk cannot hold it "
+                f"({len(name.encode('utf-8', 'surrogateescape'))} bytes; most disks allow 255). Use a shorter name.")
+    return (f"{path} could not be written: {problem.strerror or problem}. Check the disk, or choose another folder, "
+            "and try again.")
