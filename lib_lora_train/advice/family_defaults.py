@@ -15,6 +15,8 @@ class BaseChoice:
 
     advice: FamilyAdvice
     detected: str
+    overruled: str = ""
+    """Why the base that was chosen is not used, in a sentence."""
 
 
 def choose_base(family: str, file_name: str, metadata: Mapping[str, str], velocity: bool | None,
@@ -30,7 +32,11 @@ def choose_base(family: str, file_name: str, metadata: Mapping[str, str], veloci
     base = chosen or detected
     if velocity is not None and base in (NOOBAI.name, NOOBAI_V.name):
         base = NOOBAI_V.name if velocity else NOOBAI.name
-    return BaseChoice(advice_for(family, base), detected)
+    overruled = ""
+    if chosen and base != chosen:
+        overruled = (f"base.sdxl_base is {chosen}, but the checkpoint says that it predicts "
+                     f"{'velocity' if velocity else 'noise'}, so the settings of {base} are used.")
+    return BaseChoice(advice_for(family, base), detected, overruled)
 
 
 def family_defaults(family: str, advice: FamilyAdvice, follows_clip_skip: bool) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def complete(values: dict[str, Any]) -> None:
         return
     choice = choose_base(family.name, checkpoint.stem, header[1], None if told is None else told.kind == VELOCITY,
                          chosen_base(values))
+    if choice.overruled:
+        print(choice.overruled)
     filled = fill_in(values, family_defaults(family.name, choice.advice, family.follows_clip_skip))
     changes = [f"{key}={value}" for key, value in filled.items() if value != setting_named(key).default]
     if changes:

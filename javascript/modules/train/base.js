@@ -38,7 +38,7 @@ export function baseCard() {
                 form.settings.get("base.sdxl_base").choices.map((one) => ({path: one, title: one})));
         }
         const name = familyState ? [familyState.name, familyState.base].filter(Boolean).join(", ") : "";
-        setText(advice, familyState ? (familyState.notes || []).join(" ") : "");
+        setText(advice, familyState ? form.inWords((familyState.notes || []).join(" ")) : "");
         advice.hidden = advice.textContent === "";
         family.hidden = !name;
         setText(family, name);

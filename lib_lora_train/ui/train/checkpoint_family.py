@@ -58,7 +58,8 @@ def facts_of(checkpoint: Path, chosen: str = "") -> FamilyFacts:
     row = choice.advice
     defaults = family_defaults(family.name, row, family.follows_clip_skip)
     base = row.name if row.name != family.name or (chosen and family.name == SDXL.name) else ""
-    return FamilyFacts(family.name, "", defaults, _unused(family), base, choice.detected, row.notes)
+    return FamilyFacts(family.name, "", defaults, _unused(family), base, choice.detected,
+                       (*([choice.overruled] if choice.overruled else []), *row.notes))
 
 
 def advice_of(job: Job) -> FamilyAdvice:

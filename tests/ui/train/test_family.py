@@ -121,4 +121,5 @@ def test_a_choice_goes_before_the_name_but_not_before_what_the_file_predicts(mak
     assert told(tab, path)["base"] == "Pony"
     answer = tab.get("family", path=str(path), base="NoobAI").json()
     assert (answer["base"], answer["detected"]) == ("NoobAI v-pred", "Pony")
+    assert "base.sdxl_base is NoobAI, but the checkpoint says that it predicts velocity" in answer["notes"][0]
     assert tab.get("family", path=str(path), base="SDXL").json()["base"] == "SDXL"
