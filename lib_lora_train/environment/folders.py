@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..files.json_file import DamagedFileError, read_object, text
 from ..files.lock import lock_holder
 from .pins import installed_torch, requirements_of
 
@@ -112,10 +113,9 @@ def write_stamp(folder: Path, final_name: str, requirements: Sequence[str]) -> N
 def read_stamp(folder: Path) -> dict[str, Any] | None:
     """Return what ``write_stamp`` wrote, or None if there is none that can be read."""
     try:
-        stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_object(folder / STAMP_NAME)
+    except (OSError, DamagedFileError):
         return None
-    return stamp if isinstance(stamp, dict) else None
 
 
 def superseded_folders(group: str, current: Path) -> Iterator[Path]:
@@ -168,15 +168,18 @@ def _missing_content(folder: Path) -> list[str] | None:
     if stamp is None:
         return [STAMP_NAME] if folder.is_dir() else None
     present = {entry.name for entry in folder.iterdir()}
-    return [name for name in stamp.get("content", []) if name not in present]
+    content = stamp.get("content")
+    if not isinstance(content, list):
+        return [STAMP_NAME]  # damaged: what belongs here is not known
+    return [str(name) for name in content if not isinstance(name, str) or name not in present]
 
 
 def _last_failure(group: str, folder: Path) -> str | None:
     try:
-        failure = json.loads(failure_file(group).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        failure = read_object(failure_file(group))
+        return text(failure, "reason") if failure.get("folder") == folder.name else None
+    except (OSError, DamagedFileError):
         return None
-    return str(failure["reason"]) if failure.get("folder") == folder.name else None
 
 
 def _folders_of(group: str) -> list[Path]:

@@ -19,6 +19,7 @@ from .folders import (
     check,
     environment_root,
     log_file,
+    read_stamp,
     was_chosen,
 )
 from .installing import install, sole_installer
@@ -172,10 +173,7 @@ def needs_libraries(torch: TorchBuild) -> bool:
 
 
 def _is_complete(folder: Path) -> bool:
-    try:
-        stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    stamp = read_stamp(folder) or {}
     return bool(stamp.get("requirements") == list(requirements_of("python"))) and python_of(folder).exists()
 
 

@@ -105,7 +105,7 @@ class PictureFacts:
                 return
             self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in found["headers"].items()}
             self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in found["marks"].items()}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
             self._headers, self._marks = {}, {}  # a cache: what is missing or damaged is measured again
 
     def _keep(self, files: Iterable[PictureFile]) -> None:

@@ -59,7 +59,7 @@ class RunFolder:
     def command(self) -> str:
         """The worker's command that carries the run out: ``train`` or ``tag``."""
         try:
-            return (self.path / _COMMAND_FILE).read_text().strip()
+            return (self.path / _COMMAND_FILE).read_text("utf-8", "replace").strip()
         except FileNotFoundError:
             return TRAIN
 

@@ -82,7 +82,7 @@ def _read(path: Path, folder: Path) -> Iterable[Result]:
             before = None if found["before"] is None else found["before"].encode("latin-1")
             yield Result(found["picture"], found["caption"], before,
                          Chosen(tuple(found["tags"]), dict(found["confidences"])))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue  # the line that was being written when the run was killed
 
 

@@ -15,7 +15,7 @@ _FILE = "test_prompts.txt"
 def prompts_of(run: RunFolder) -> list[str]:
     """One prompt each; the trigger word if there is nothing else, and no prompt if there is no tag."""
     try:
-        return lines_of((run.path / _FILE).read_text(encoding="utf-8").splitlines())
+        return lines_of((run.path / _FILE).read_text("utf-8", "replace").splitlines())
     except FileNotFoundError:
         job = settings_of(run)
         prompts = lines_of(prompt_text(line) for line in job.sample.sample_prompts)

@@ -18,6 +18,7 @@ from typing import Any
 from ...blocks.lora_tag import family_of, with_file
 from ...config.sample_prompt import read_prompt
 from ...files.atomic import write_atomically
+from ...files.json_file import DamagedFileError, number, read_object, text
 from ...host.interface import Hires, PictureSettings
 from ...runs.folder import STRIP_FILE, RunFolder
 
@@ -76,10 +77,10 @@ class Cell:
 def read_strip(run: RunFolder) -> Strip | None:
     """The strip of ``run``; ``None`` if it never had one, or its file is of another version."""
     try:
-        values = json.loads((run.path / STRIP_FILE).read_text(encoding="utf-8"))
-        return Strip(values["on"], tuple(values["prompts"]), _picture(values["picture"]), values["checkpoint"],
-                     values["error"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        values = read_object(run.path / STRIP_FILE)
+        return Strip(values.get("on") is True, _texts(values, "prompts"), _picture(values.get("picture")),
+                     text(values, "checkpoint"), text(values, "error", ""))
+    except (OSError, DamagedFileError):
         return None
 
 
@@ -113,6 +114,31 @@ def families_of(saved: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(family_of(Path(event["path"]).stem) for event in saved))
 
 
-def _picture(values: dict[str, Any]) -> PictureSettings:
-    hires = values["hires"]
-    return PictureSettings(**{**values, "styles": tuple(values["styles"]), "hires": Hires(**hires) if hires else None})
+def _picture(values: Any) -> PictureSettings:
+    """The settings in ``values``, each checked. Raises ``DamagedFileError``."""
+    found = _typed(PictureSettings, values, {"styles", "hires"})
+    hires = values.get("hires")
+    return PictureSettings(**found, styles=_texts(values, "styles"),
+                           hires=None if hires is None else Hires(**_typed(Hires, hires, set())))
+
+
+def _typed(kind: type[PictureSettings | Hires], values: Any, without: set[str]) -> dict[str, Any]:
+    """The numbers and texts that ``kind`` has, out of ``values``. Raises ``DamagedFileError``."""
+    if not isinstance(values, dict):
+        raise DamagedFileError("its settings are no object")
+    found = {}
+    for field in dataclasses.fields(kind):
+        if field.name in without:
+            continue
+        default = () if field.default is dataclasses.MISSING else (field.default,)
+        found[field.name] = (text if field.type == "str" else number)(values, field.name, *default)
+        if field.type == "int" and not isinstance(found[field.name], int):
+            raise DamagedFileError(f"“{field.name}” is no whole number")
+    return found
+
+
+def _texts(values: dict[str, Any], name: str) -> tuple[str, ...]:
+    found = values.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise DamagedFileError(f"“{name}” is no list of texts")
+    return tuple(found)
