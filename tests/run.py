@@ -122,6 +122,7 @@ def page() -> int:
         run([node.with_name("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], must_work=True)
         stamp.write_text(digest)
     status = run([node, tools / "eslint" / "bin" / "eslint.js", "."])
+    status = run([node, tools / "typescript" / "bin" / "tsc", "-p", "javascript"]) or status
     return run([node, "--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js"))]) or status
 
 

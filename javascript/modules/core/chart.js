@@ -1,3 +1,4 @@
+// @ts-check
 /** What the plots share: scales, axis numbers, paths, and smoothing. */
 
 import {fill, h, svg} from "./dom.js";
@@ -19,7 +20,8 @@ function ticks(from, to, count) {
     if (!(span > 0)) return [from];
     const raw = span / Math.max(1, count);
     const power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 2.5, 5, 10].map((times) => times * power).find((candidate) => candidate >= raw * 0.999);
+    const steps = [1, 2, 2.5, 5, 10].map((times) => times * power);
+    const step = steps.find((candidate) => candidate >= raw * 0.999) || 10 * power;
     const values = [];
     for (let value = Math.ceil(from / step) * step; value <= to + step * 1e-6; value += step) {
         values.push(Number(value.toPrecision(12)));
@@ -105,25 +107,30 @@ function label(x, y, text, name = "tl-axis-text") {
     return svg("text", {x: x.toFixed(1), y: y.toFixed(1), class: name}, text);
 }
 
-/** A picture of the learning rate over the run, for the plan. */
+/** @typedef {[number, number|null, number|null][]} Schedule step, and the rates of the UNet and the text encoder */
+
+/**
+ * A picture of the learning rate over the run, for the plan.
+ * @returns {{element: HTMLElement, show: (schedule: Schedule, steps: number) => void}}
+ */
 export function scheduleChart() {
     const height = 72;
     const element = h("div", {class: "tl-schedule"});
-    /** @type {any} */
+    /** @type {{schedule: Schedule, steps: number}|null} */
     let shown = null;
 
     function draw() {
         const width = element.clientWidth;
         if (!shown || width < 60) return;
-        const {schedule} = shown;
+        const {schedule, steps} = shown;
         const top = Math.max(...schedule.map((point) => Math.max(point[1] || 0, point[2] || 0)), 0);
         const last = schedule[schedule.length - 1][0];
         const left = 60;
         const x = scale(schedule[0][0], last, left, width - 8);
         const y = scale(0, top || 1, height - 18, 8);
         const differ = schedule.some((point) => point[2] !== null && point[1] !== null && point[1] !== point[2]);
-        const path = (index, name) => svg("path", {class: name,
-            d: line(schedule.map((point) => [x(point[0]), point[index] === null ? NaN : y(point[index])]))});
+        const path = (/** @type {1|2} */ index, /** @type {string} */ name) => svg("path", {class: name,
+            d: line(schedule.map((point) => [x(point[0]), y(point[index] ?? NaN)]))});
         const {rate} = format;
         const words = `Learning rate: starts at ${rate(schedule[0][1])}, highest ${rate(top)}, ` +
             `ends at ${rate(schedule[schedule.length - 1][1])}.`;
@@ -133,7 +140,7 @@ export function scheduleChart() {
             label(left - 8, y(top) + 4, rate(Number(top.toPrecision(2))), "tl-axis-text tl-end"),
             label(left - 8, y(0) + 4, "0", "tl-axis-text tl-end"),
             label(left, height - 4, "learning rate"),
-            label(width - 8, height - 4, `step ${format.number(shown.steps)}`, "tl-axis-text tl-end"),
+            label(width - 8, height - 4, `step ${format.number(steps)}`, "tl-axis-text tl-end"),
             differ ? path(2, "tl-line-text") : null, path(1, "tl-line-unet")));
     }
 

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What every module needs: elements, requests, messages between modules, memory.
  *
@@ -113,7 +114,8 @@ export async function api(path, options = {}) {
     const method = options.method || (options.body === undefined ? "GET" : "POST");
     try {
         return await request(path, method, options);
-    } catch (error) {
+    } catch (caught) {
+        const error = /** @type {ApiError} */ (caught);
         if (!options.quiet && error.name !== "AbortError") {
             toast("error", error.message, {problems: error.problems || []});
         }
@@ -121,6 +123,7 @@ export async function api(path, options = {}) {
     }
 }
 
+/** @param {string} path @param {string} method @param {{body?: any, signal?: AbortSignal}} options */
 async function request(path, method, options) {
     /** @type {RequestInit} */
     const init = {method, signal: options.signal, headers: {"X-Train-Lora": "1"}, credentials: "same-origin"};
@@ -132,7 +135,7 @@ async function request(path, method, options) {
     try {
         response = await fetch(url(path), init);
     } catch (error) {
-        if (error.name === "AbortError") throw error;
+        if (/** @type {Error} */ (error).name === "AbortError") throw error;
         throw new ApiError("The webui does not answer. Is it still running?");
     }
     const text = await response.text();
@@ -141,6 +144,7 @@ async function request(path, method, options) {
     throw failure(response.status, answer, text);
 }
 
+/** @param {string} text */
 function parsed(text) {
     try {
         return JSON.parse(text);
@@ -149,6 +153,7 @@ function parsed(text) {
     }
 }
 
+/** @param {number} status @param {any} answer @param {string} text */
 function failure(status, answer, text) {
     if (status === 401) return new ApiError("Please log in to the webui first.", [], status);
     if (answer && typeof answer.error === "string") {

@@ -1,3 +1,4 @@
+// @ts-check
 /** Numbers, times and sizes as a person would write them. */
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -67,6 +68,7 @@ function when(seconds) {
     return `${date.getDate()} ${MONTHS[date.getMonth()]}${year} ${clock}`;
 }
 
+/** @param {Date} date */
 function startOfDay(date) {
     return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 }

@@ -1,12 +1,14 @@
+// @ts-check
 /** What the webui around us has and does: its checkpoint and VAE, its folders, and the training packages. */
 
 import {api, emit, fill, h, on, setText} from "./dom.js";
 import {button, toast} from "./parts.js";
 import {banner as bannerPlace, poll} from "./shell.js";
 
-/** @type {any} the answer of /train-lora/host, null until the first one */
+/** @type {import("./types").HostState|null} the answer of /train-lora/host, null until the first one */
 export let host = null;
 
+/** @type {Record<string, {title: string, button: string, text: string}>} */
 const BANNERS = {
     missing: {title: "Training needs some packages of its own.", button: "Install training packages",
         text: "About 160 MB are put into this extension's folder, once. Nothing in the webui changes."},
@@ -46,6 +48,7 @@ async function install() {
     poller.wake();
 }
 
+/** @param {string} state */
 function buildBanner(state) {
     const words = BANNERS[state];
     const start = button(words.button, {kind: "primary", click: install, hidden: !words.button});
@@ -62,7 +65,7 @@ function buildBanner(state) {
 }
 
 function showBanner() {
-    const {state, text, lines} = host.environment || {state: "ready"};
+    const {state, text, lines} = (host && host.environment) || {state: "ready", text: "", lines: []};
     if (!BANNERS[state]) {
         if (banner) {
             fill(bannerPlace);

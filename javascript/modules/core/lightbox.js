@@ -1,3 +1,4 @@
+// @ts-check
 /** Pictures, large, one at a time: arrows go to the ones beside, Escape goes back. */
 
 import {h, setText} from "./dom.js";
@@ -34,19 +35,21 @@ export function lightbox(items, start, options = {}) {
         next.disabled = beside(index, 1, 0) === index;
     }
 
+    /** @param {number} columns @param {number} rows */
     function go(columns, rows) {
         index = beside(index, columns, rows);
         show();
     }
 
-    dialog.addEventListener("keydown", (event) => {
+    dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
         const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
         if (!move) return;
         go(move[0], move[1]);
         event.preventDefault();
     });
-    dialog.addEventListener("click", (event) => {
-        if (event.target === dialog || event.target.classList.contains("tl-lightbox-stage")) dialog.close();
+    dialog.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+        const target = /** @type {Element} */ (event.target);
+        if (target === dialog || target.classList.contains("tl-lightbox-stage")) dialog.close();
     });
     dialog.addEventListener("close", () => {
         dialog.remove();

@@ -1,10 +1,14 @@
+// @ts-check
 /** Small pieces that every sub-tab is put together from: icons, buttons, cards, messages, toasts. */
 
 import {h, setText, svg, uniqueId} from "./dom.js";
 import {format} from "./format.js";
 import {toastShelf} from "./shell.js";
 
-/** Each icon is drawn on 16 × 16 with lines of 1.5. */
+/**
+ * Each icon is drawn on 16 × 16 with lines of 1.5.
+ * @type {Record<string, string>}
+ */
 const ICONS = {
     play: "M5 3.2v9.6a.5.5 0 0 0 .77.42l7.2-4.8a.5.5 0 0 0 0-.84l-7.2-4.8A.5.5 0 0 0 5 3.2z",
     pause: "M5.5 3.5v9M10.5 3.5v9",
@@ -69,7 +73,7 @@ export function emptyState(title, text, ...children) {
 }
 
 /**
- * @param {{level: string, text: string, files?: string[]}[]} findings level: error, warning, note or good
+ * @param {import("./types").Finding[]} findings
  * @returns {HTMLElement}
  */
 export function findings(findings) {
@@ -82,6 +86,7 @@ export function findings(findings) {
     }));
 }
 
+/** @type {Record<string, string>} */
 const LEVEL_ICONS = {error: "error", warning: "warning", note: "info", info: "info", good: "check"};
 
 /** @param {any} summary @param {...any} children @returns {HTMLDetailsElement} */
@@ -91,6 +96,7 @@ export function fold(summary, ...children) {
         h("div", {class: "tl-fold-body"}, children));
 }
 
+/** @type {Record<string, string>} */
 const BADGES = {
     running: "Training", paused: "Paused", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
     failed: "Failed", lost: "Interrupted", damaged: "Damaged", starting: "Starting", pausing: "Pausing", stopping: "Stopping",

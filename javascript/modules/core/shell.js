@@ -1,3 +1,4 @@
+// @ts-check
 /** The root of the tab: its sub-tabs, the place for toasts, and polling that minds whether anyone is looking. */
 
 import {ApiError, emit, fill, h, store} from "./dom.js";
@@ -48,22 +49,26 @@ function tellShown() {
     if (tab && tab.shown) tab.shown();
 }
 
+/** @param {KeyboardEvent} event */
 function onTabKey(event) {
+    /** @type {Record<string, number>} */
     const steps = {ArrowRight: 1, ArrowLeft: -1};
     if (!(event.key in steps)) return;
     const index = tabs.findIndex((tab) => tab.id === current);
     const next = tabs[(index + steps[event.key] + tabs.length) % tabs.length];
     showTab(next.id);
-    parts.get(next.id).button.focus();
+    /** @type {{button: HTMLElement}} */ (parts.get(next.id)).button.focus();
     event.preventDefault();
 }
 
+/** @param {SubTab} tab */
 function tabButton(tab) {
     return h("button", {type: "button", class: "tl-tab", role: "tab", id: `tl-tab-${tab.id}`,
         "aria-controls": `tl-panel-${tab.id}`, "aria-selected": "false", tabindex: "-1",
         on: {click: () => showTab(tab.id)}}, tab.title);
 }
 
+/** @param {SubTab} tab */
 function tabPanel(tab) {
     return h("div", {class: "tl-panel", role: "tabpanel", id: `tl-panel-${tab.id}`, hidden: true,
         "aria-labelledby": `tl-tab-${tab.id}`});
@@ -84,7 +89,7 @@ function mount(root) {
     }
     root.append(toastShelf);
     root.addEventListener("keydown", keepFromWebui);
-    for (const tab of tabs) tab.build(parts.get(tab.id).panel);
+    for (const tab of tabs) tab.build(/** @type {{panel: HTMLElement}} */ (parts.get(tab.id)).panel);
     emit("mounted");
     const last = store.get("tab", "train");
     showTab(parts.has(last) ? last : tabs[0].id);
@@ -93,7 +98,10 @@ function mount(root) {
     }).observe(list);
 }
 
-/** The webui's own shortcuts look for a Generate button in the open tab and fail where there is none. */
+/**
+ * The webui's own shortcuts look for a Generate button in the open tab and fail where there is none.
+ * @param {KeyboardEvent} event
+ */
 function keepFromWebui(event) {
     if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.altKey))) {
         event.stopPropagation();
@@ -108,7 +116,10 @@ export function mountWhenThere() {
     else mount(root);
 }
 
-/** Gradio may draw its components anew: what we built moves over, with all that was typed. */
+/**
+ * Gradio may draw its components anew: what we built moves over, with all that was typed.
+ * @param {HTMLElement} root
+ */
 function moveTo(root) {
     fill(root, [...tabRoot.childNodes]);
     root.addEventListener("keydown", keepFromWebui);

@@ -1,3 +1,4 @@
+// @ts-check
 /** What stands in the webui's txt2img form now, as gradio knows it. */
 
 const BUTTON = "train_lora_txt2img";  // gradio hands the values over when it is clicked; see ui/tab.py
@@ -13,7 +14,10 @@ function takeTxt2img(names, values) {
     waiting = [];
 }
 
-/** An empty box is null to us, and a seed may be typed into a box for text. */
+/**
+ * An empty box is null to us, and a seed may be typed into a box for text.
+ * @param {any} value
+ */
 function cleaned(value) {
     return value === "" || value === undefined || Number.isNaN(value) ? null : value;
 }

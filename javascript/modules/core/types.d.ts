@@ -1,0 +1,146 @@
+/** What the server answers, as the page reads it. Each type names the Python that makes it. */
+
+import type {Job} from "../train/settings";
+
+/** `RunSummary` in lib_lora_train/runs/summary.py, with `alive`. Times are seconds since the epoch. */
+export interface RunSummary {
+    id: string;
+    name: string;
+    state: string;
+    created?: number;
+    command?: string;
+    phase?: string;
+    step?: number;
+    total_steps?: number|null;
+    epoch?: number|null;
+    total_epochs?: number|null;
+    loss?: number|null;
+    seconds_left?: number|null;
+    seconds_per_step?: number|null;
+    sample?: string;
+    error?: string;
+    ended?: number|null;
+    lora_name?: string;
+    kept_state?: boolean;
+    kept_step?: number;
+    diverged?: boolean;
+    steps_per_epoch?: number|null;
+    damage?: string;
+    alive?: boolean;
+}
+
+/** The answer of /train-lora/runs/ID. */
+export interface RunDetails extends RunSummary {
+    events: RunEvent[];
+    offset: number;
+    control: string[];
+    log_tail?: string;
+    job?: Job;
+}
+
+/** The events of a run: lib_lora_train/runs/events.py. */
+export interface PhaseEvent { event: "phase"; time: number; name: string; text: string }
+export interface ProgressEvent {
+    event: "progress"; time: number; done: number; total: number; seconds_left: number|null;
+}
+export interface StartedEvent {
+    event: "started"; time: number; name: string; total_steps: number; steps_per_epoch: number;
+    total_epochs: number; from_step?: number;
+}
+export interface StepEvent {
+    event: "step"; time: number; step: number; total_steps: number; epoch: number; loss: number|null;
+    lr_unet: number|null; lr_text_encoder: number|null; gradient_norm?: number|null; seconds_per_step: number|null;
+    seconds_left: number|null;
+}
+export interface NormsEvent {
+    event: "norms"; time: number; step: number; epoch: number; unet: number|null; text_encoder: number|null;
+    blocks: Record<string, number|null>;
+}
+export interface EpochEvent { event: "epoch"; time: number; epoch: number; total_epochs: number; loss: number|null }
+export interface ValidationEvent { event: "validation"; time: number; step: number; epoch: number; loss: number }
+export interface SavedEvent {
+    event: "saved"; time: number; path: string; name: string; step: number; epoch: number; final?: boolean;
+}
+export interface SampleEvent extends Sample { event: "sample"; time: number }
+export interface MemoryEvent { event: "memory"; time: number; peak_bytes: number; device_bytes: number }
+export interface WarningEvent { event: "warning"; time: number; text: string }
+export interface WeightsEvent { event: "weights"; time: number; way: string; text: string; bytes: number }
+export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
+export interface EndingEvent {
+    event: "finished"|"stopped"|"error"; time: number; text?: string; kind?: string; steps?: number; seconds?: number;
+}
+export interface OtherEvent { event: "queued"|"held"|"kept"|"paused"|"resumed"; time: number }
+export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
+    SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|WentOnEvent|EndingEvent|OtherEvent;
+
+/** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
+export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }
+
+/** The answer of /train-lora/runs/ID/strip: lib_lora_train/ui/runs/strip.py. */
+export interface StripFacts {
+    on: boolean;
+    possible: boolean;
+    about: string;
+    prompts: string[];
+    error: string;
+    columns: StripColumn[];
+    missing: number;
+    seconds_left: number|null;
+    seconds_each: number|null;
+    drawing: {file: string, index: number, share: number, waiting: boolean}|null;
+    waits_for: string;
+}
+export interface StripColumn { file: string; step: number; epoch: number; final: boolean; pictures: (string|null)[] }
+
+/** What is asked of /train-lora/runs/ID/continue, and what it would do: lib_lora_train/runs/continuing.py. */
+export interface ContinueWish { how?: string; epochs?: number; rate_factor?: number }
+export interface Continuation {
+    name: string;
+    from_step: number;
+    steps: number|null;
+    total_steps: number|null;
+    epochs: number|null;
+    seconds: number|null;
+    unet_lr: number;
+    text_encoder_lr: number;
+    optimizer: string;
+    adaptive: boolean;
+    schedule: string;
+}
+
+/** The answer of /train-lora/host. */
+export interface HostState {
+    environment: {state: string, text?: string, lines?: string[]}|null;
+    checkpoint: NamedFile|null;
+    vae: NamedFile|null;
+    checkpoints?: NamedFile[];
+    vaes?: NamedFile[];
+    clip_skip?: number;
+    busy?: {text: string}|null;
+}
+export interface NamedFile { path: string; title: string }
+
+/** A message beside a form: level is error, warning, note or good. */
+export interface Finding { level: string; text: string; files?: string[] }
+
+/** A setting as the server's schema describes it: lib_lora_train/ui/train/form.py. */
+export interface Setting {
+    /** group.name */
+    key: string;
+    group: string;
+    name: string;
+    label: string;
+    type: "int"|"float"|"bool"|"str"|"texts"|"numbers";
+    /** Whether it may be empty. */
+    optional: boolean;
+    /** Of the setting's own type. */
+    default: any;
+    help: string;
+    advice: string;
+    unit: string;
+    minimum: number|null;
+    maximum: number|null;
+    choices: string[];
+    view: "main"|"more"|"hidden";
+    sd_scripts: string;
+}
