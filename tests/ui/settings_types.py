@@ -1,4 +1,4 @@
-"""The settings of a job as TypeScript, for the checks of the page: ``python -m tests.ui.settings_types`` writes them."""
+"""The settings of a job as TypeScript, for checking the page; ``python -m tests.ui.settings_types`` writes the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def _field(field: SettingField) -> list[str]:
     line = f"    {field.name}: {kind}{'|null' if optional else ''};"
     if len(line) <= _WIDTH:
         return [line]
-    return [f"    {field.name}:", *(f"        |{choice}" for choice in choices), *(["        |null"] * optional), "    ;"]
+    several = [*choices, "null"] if optional else choices
+    return [f"    {field.name}:", *(f"        |{choice}" for choice in several), "    ;"]
 
 
 if __name__ == "__main__":
