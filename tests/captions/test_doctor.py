@@ -125,14 +125,25 @@ def test_small_and_blurred_pictures(tmp_path: Path):
     assert finding(report(editor, resolution="256"), "small") is None
 
 
-def test_where_most_pictures_are_small_the_mend_is_a_smaller_training(tmp_path: Path):
+def test_where_most_pictures_are_small_the_fix_is_a_smaller_training(tmp_path: Path):
     folder = make_set(tmp_path / "p", {})
     for number in range(3):
         save_picture(folder / f"{number}.png", 300, 300 + 10 * number, seed=number)
     editor = open_editor(folder)
-    mend_of_small, = finding(report(editor), "small").fixes
-    assert mend_of_small.values == {"dataset.resolution": "256"}
-    assert finding(report(editor, **{"resolution": mend_of_small.values["dataset.resolution"]}), "small") is None
+    fix_of_small, = finding(report(editor), "small").fixes
+    assert fix_of_small.values == {"dataset.resolution": "256"}
+    assert finding(report(editor, **{"resolution": fix_of_small.values["dataset.resolution"]}), "small") is None
+
+
+@pytest.mark.parametrize(("side", "resolution", "label"), [
+    (600, "1024", "Train at 576"), (300, "1024", "Delete them"), (450, "768", "Train at 448"),
+    (300, "768", "Delete them"), (200, "512", "Delete them")])
+def test_a_model_is_not_trained_at_less_than_half_of_its_size(tmp_path: Path, side: int, resolution: str, label: str):
+    folder = make_set(tmp_path / "p", {})
+    for number in range(3):
+        save_picture(folder / f"{number}.png", side, side, seed=number)
+    fixes = finding(report(open_editor(folder), resolution=resolution), "small").fixes
+    assert [fix.label for fix in fixes] == [label]
 
 
 def test_sharpness_does_not_depend_on_contrast_or_plain_areas():
@@ -189,7 +200,7 @@ def test_the_guides_advice_on_buckets(tmp_path: Path, sizes: list[tuple[int, int
     assert sum(len(shape.numbers) for shape in found.shapes) == len(sizes)
 
 
-def test_uneven_buckets_offer_the_guides_sizes_and_show_the_odd_ones(tmp_path: Path):
+def test_uneven_buckets_offer_narrower_sizes_and_show_the_odd_ones(tmp_path: Path):
     editor = shaped(tmp_path / "p", [(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)])
     advice = finding(report(editor), "buckets")
     assert names(editor, advice.fixes[0].numbers) == ["10.png"]

@@ -18,6 +18,8 @@ from .report import Finding, Fix, Group, picture_finding
 
 BLURRED_BELOW = 0.08
 ENLARGED_MUCH = 1.5
+_LEAST_SHARE_OF_SIZE = 0.5
+"""Half the size that a model was made for is the least it can be trained at: 256 px for SD 1.x, 512 px for SDXL."""
 _PLAIN_BITS = 4
 
 
@@ -99,8 +101,8 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
                 small.append(entry)
     size = f"{rule.width}x{rule.height}"
     fix = Fix("Delete them", "delete")
-    if 2 * len(small) > len(entries):
-        side = _side_of(small)
+    side = _side_of(small) if small else 0
+    if 2 * len(small) > len(entries) and side >= _LEAST_SHARE_OF_SIZE * math.sqrt(rule.width * rule.height):
         fix = Fix(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
     return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {size}",
                            "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
@@ -109,9 +111,9 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
 
 
 def _side_of(entries: Sequence[Entry]) -> int:
-    """The side in pixels of a square as large as the middle one of ``entries``, in steps of 64, at least 256."""
+    """The side in pixels of a square as large as the middle one of ``entries``, in steps of 64."""
     side = statistics.median(math.sqrt(entry.width * entry.height) for entry in entries)
-    return max(256, 64 * int(side // 64))
+    return 64 * int(side // 64)
 
 
 def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
