@@ -30,7 +30,9 @@ MOST_LEVELS = 64
 """How many folders may lie inside each other."""
 
 _OWN_FOLDERS = (HIDDEN_FOLDER, TRASH_FOLDER)
-_LONGEST_NAME_BYTES = 255
+LONGEST_NAME_BYTES = 255
+"""What file systems allow for one name; NTFS counts characters, which are fewer."""
+
 _MOST_OPEN = 64
 _BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and {os.open, os.stat, os.rename} <= set(
     os.supports_dir_fd)
@@ -279,8 +281,8 @@ def _check_name(relative: str, folder: str) -> None:
         raise DatasetError(f"{relative[:200]!r} is not a name inside {folder}. Only files of the dataset can be used.")
     if len(parts) > MOST_LEVELS:
         raise DatasetError(f"{relative[:200]!r} … has {len(parts)} levels of folders; {MOST_LEVELS} can be used.")
-    if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in parts):
-        raise DatasetError(f"{relative[:200]!r} … is too long for a name. Use {_LONGEST_NAME_BYTES} bytes or fewer.")
+    if any(len(os.fsencode(part)) > LONGEST_NAME_BYTES for part in parts):
+        raise DatasetError(f"{relative[:200]!r} … is too long for a name. Use {LONGEST_NAME_BYTES} bytes or fewer.")
 
 
 def _is_odd_on_windows(relative: str) -> bool:

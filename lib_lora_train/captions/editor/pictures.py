@@ -9,7 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...errors import DatasetError
-from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, inside, open_inside, own_folder
+from ...files.confine import (
+    HIDDEN_FOLDER,
+    LONGEST_NAME_BYTES,
+    RESERVED_ON_WINDOWS,
+    TRASH_FOLDER,
+    inside,
+    open_inside,
+    own_folder,
+)
 from ...files.writing import cannot_write
 from ...pictures.folders import is_picture_name
 from ...pictures.problems import count_of
@@ -98,7 +106,9 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
             raise DatasetError(f"{folder[:200]!r} is no folder with pictures of this dataset. Only such a folder "
                                "can be renamed here.")
         if not name.strip() or "/" in name or "\\" in name or name.startswith("."):
-            raise DatasetError(f"{name[:200]!r} cannot be the name of a folder.")
+            raise DatasetError(f"{name[:200]!r} cannot be the name of a folder. Give it one without / and \\ that does "
+                               "not begin with a dot.")
+        _refuse_reserved(name)
         target = _joined(folder.rpartition("/")[0], name)
         inside(editor.folder, target)
         return editor.carry_out(f"Renamed {folder} to {name}", [Move(folder, target)])
@@ -115,15 +125,29 @@ class _Names:
     def free(self, entry: Entry) -> str:
         """The picture's name without its ending, with a number if it is taken; it counts as taken from now on."""
         stem, ending = Path(entry.name).stem, Path(entry.name).suffix
+        longest = LONGEST_NAME_BYTES - max(len(ending.encode()), len(self._extension.encode()))
         candidate, number = stem, 2
         while {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()} & self._taken:
-            candidate, number = f"{stem}-{number}", number + 1
+            candidate, number = f"{_cut(stem, longest - len(f'-{number}'))}-{number}", number + 1
         self._taken |= {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()}
         return candidate
 
 
+def _cut(text: str, most_bytes: int) -> str:
+    """The beginning of ``text`` that has at most ``most_bytes`` as a file name."""
+    data = os.fsencode(text)
+    return text if len(data) <= most_bytes else data[:most_bytes].decode("utf-8", "ignore")
+
+
 def _entries(editor: CaptionEditor, numbers: Iterable[int]) -> Sequence[Entry]:
     return [editor.entry(number) for number in numbers]
+
+
+def _refuse_reserved(folder: str) -> None:
+    """Refuse names for new folders that Windows keeps for devices, since datasets travel. Raises ``DatasetError``."""
+    for part in folder.split("/"):
+        if part.split(".")[0].strip().lower() in RESERVED_ON_WINDOWS or part != part.rstrip(". "):
+            raise DatasetError(f"A folder named {part[:200]!r} cannot be used on Windows. Give it another name.")
 
 
 def _target_folder(editor: CaptionEditor, folder: str) -> str:
@@ -136,6 +160,8 @@ def _target_folder(editor: CaptionEditor, folder: str) -> str:
         raise DatasetError(f"{cleaned} is a file. Give the name of a folder.")
     if any(part.startswith(".") for part in Path(cleaned).parts):
         raise DatasetError(f"{cleaned} is a hidden folder, which is not trained on. Give it another name.")
+    if not path.exists():
+        _refuse_reserved(cleaned)
     return path.relative_to(editor.folder).as_posix()
 
 
