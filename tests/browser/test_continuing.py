@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from .conftest import fill_in, go_to_tab, start, steps_drawn, wait_for_more_steps, wait_for_state
 
@@ -139,7 +140,7 @@ def test_polishing_is_proposed_with_few_epochs_at_a_tenth_of_the_rate(make_webui
     page.locator(".tl-forecast", has_text="10 more, from 80 to 90").wait_for()
     assert forecast(page)["Learning rate"].startswith("0.05,")
     page.keyboard.press("Escape")
-    assert page.locator(".tl-dialog").count() == 0
+    expect(page.locator(".tl-dialog")).to_have_count(0)
     assert of_run(webui)["state"] == "finished"
 
 

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from lib_lora_train.environment.interpreter import own_environment, python_of
 
-from .conftest import eventually, fill_in, ready, wait_for_state
+from .conftest import eventually, fill_in, go_to_tab, ready, wait_for_state
 from .webui_process import ROOT
 
 DEMO = ROOT / "demo"
@@ -91,8 +91,7 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
 
     control(page, "write.mode").select_option("overwrite")
     page.reload()
-    page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
-    page.locator("#tl_settings").wait_for()
+    go_to_tab(page)
     mount(page, hearts)
     expect(control(page, "write.mode")).to_have_value("if-empty")
     expect(control(page, "tagger.model")).to_have_value("mini")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from .conftest import MINI, evaluates, fill_in
 from .webui_process import WebuiProcess
@@ -103,7 +104,7 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
     preset.select_option("OUTX")
     values = page.locator("#tl-panel-test .tl-lbw-value")
     assert values.count() == 17
-    assert page.locator('#tl-panel-test [data-block="IN01"] output').inner_text() == "0.5"
+    expect(page.locator('#tl-panel-test [data-block="IN01"] output')).to_have_text("0.5")
     page.locator('#tl-panel-test [data-block="OUT11"] input').fill("0.25")
     weights = "1,0.5,0.5,0.5,0.5,0.5,0.5,0.5,1,1,1,1,1,1,1,1,0.25"
     page.click("#tl_blocks_train")
