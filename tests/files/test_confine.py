@@ -99,6 +99,8 @@ def swapping(folder: Path, name: str, stop: threading.Event) -> None:
             place.symlink_to(folder.parent / "outside")
             place.unlink()
         with contextlib.suppress(OSError):
+            if place.is_symlink():  # something went wrong above, and the folder would never come back
+                place.unlink()
             kept.rename(place)
 
 

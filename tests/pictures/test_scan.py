@@ -223,7 +223,7 @@ def test_without_any_caption_the_activation_tag_serves(tmp_path):
 def test_no_captions_at_all_is_an_error_with_the_ways_out(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "b.png")
-    with pytest.raises(DatasetError, match="No picture has a caption: there are no .txt files.*give an trigger word"):
+    with pytest.raises(DatasetError, match="No picture has a caption: there are no .txt files.*give a trigger word"):
         scan(tmp_path)
     (tmp_path / "a.caption").write_text("penny")
     with pytest.raises(DatasetError, match="set caption_extension to .caption"):

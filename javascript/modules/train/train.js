@@ -79,7 +79,7 @@ function build(panel) {
     on("dataset", suggestFromFolder);
 }
 
-/** A new folder brings a name and an trigger word with it, as long as the user has given none. */
+/** A new folder brings a name and a trigger word with it, as long as the user has given none. */
 function suggestFromFolder(found) {
     if (!found || !found.pictures) return;
     const tag = found.activation_tag_guess;
