@@ -279,8 +279,8 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
                                      "like 10_penny, and activation_tag is empty. Rename the folder, or give an "
                                      "trigger word.")]
         return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
-                                 "like 10_penny, and activation_tag is empty. Tag the pictures, or give an activation "
-                                 f"tag.{_other_endings(bare, ending)}")]
+                                 "like 10_penny, and activation_tag is empty. Tag the pictures, or give a trigger "
+                                 f"word.{_other_endings(bare, ending)}")]
     problems = []
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
