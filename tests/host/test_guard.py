@@ -161,6 +161,7 @@ def test_weights_that_cannot_be_put_back_do_not_keep_the_webui_from_its_next_pic
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(lent.borrower.layers, "restore", broken)
+    monkeypatch.setattr("lib_lora_train.host.guard._ANSWER_SECONDS", 0.5)  # nobody answers the second picture
     worker = answer_holds(run, 1)
     with lent.lock:
         pass
