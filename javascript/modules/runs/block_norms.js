@@ -1,3 +1,4 @@
+// @ts-check
 /** How far each block of the model has been moved, as a row of bars. */
 
 import {fill, h, setText} from "../core/dom.js";
@@ -17,10 +18,10 @@ export class BlockNorms {
         this.element.hidden = true;
     }
 
-    /** @param {any} run the model to show */
+    /** @param {import("./model.js").RunModel} run the model to show */
     show(run) {
         const last = run.norms[run.norms.length - 1];
-        const blocks = last ? Object.entries(last.blocks).filter(([, norm]) => norm !== null) : [];
+        const blocks = last ? numbersOf(last.blocks) : [];
         this.element.hidden = blocks.length < 2;
         const signature = last ? `${run.id}/${last.step}/${blocks.length}` : "";
         if (signature === this.drawn || blocks.length < 2) return;
@@ -36,6 +37,15 @@ export class BlockNorms {
     }
 }
 
+/** @param {Record<string, number|null>} norms @returns {[string, number][]} those that were measured */
+function numbersOf(norms) {
+    return /** @type {[string, number][]} */ (Object.entries(norms).filter(([, norm]) => norm !== null));
+}
+
+/**
+ * @param {string} title @param {string} start of the blocks' names
+ * @param {number} most the highest norm @param {[string, number][]} blocks
+ */
 function group(title, start, most, blocks) {
     if (!blocks.length) return null;
     return h("div", {class: "tl-norm-part", style: `flex-grow: ${blocks.length}`, data: {part: start}},

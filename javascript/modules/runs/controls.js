@@ -1,3 +1,4 @@
+// @ts-check
 /** Progress and the buttons of one run: used in the bar of the Train tab and wherever a run is open. */
 
 import {h} from "../core/dom.js";
@@ -5,7 +6,10 @@ import {button} from "../core/parts.js";
 import {runs} from "./watch.js";
 
 export class RunControls {
-    /** @param {() => any} current the run's model, null for none @param {string} prefix of the buttons' ids */
+    /**
+     * @param {() => import("./model.js").RunModel|null} current the run's model, null for none
+     * @param {string} prefix of the buttons' ids
+     */
     constructor(current, prefix) {
         this.current = current;
         this.busy = false;
@@ -20,11 +24,14 @@ export class RunControls {
         this.buttons = [this.pause, this.resume, this.stop];
     }
 
+    /** @param {"pause"|"resume"|"stop"} action */
     async act(action) {
+        const run = this.current();
+        if (!run) return;
         this.busy = true;
         this.show();
         try {
-            await runs.control(this.current().id, action);
+            await runs.control(run.id, action);
         } catch {
             // the toast has said why
         }
@@ -40,14 +47,14 @@ export class RunControls {
 
     show() {
         const run = this.current();
-        const state = this.live ? run.state : "";
+        const state = run && run.open ? run.state : "";
         this.pause.hidden = !["running", "starting", "pausing"].includes(state);
         this.pause.disabled = this.busy || state === "pausing";
         this.resume.hidden = state !== "paused";
         this.resume.disabled = this.busy;
         this.stop.hidden = !this.live;
         this.stop.disabled = this.busy || state === "stopping";
-        this.showProgress(this.live ? run.progressNow().share : 0);
+        this.showProgress(run && run.open ? run.progressNow().share : 0);
     }
 
     /** @param {number|null} share of the work that is done, null when nobody knows */

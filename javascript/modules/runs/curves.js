@@ -1,3 +1,4 @@
+// @ts-check
 /** The curves below the loss, each with a switch: learning rate, gradient norm, weight norm. */
 
 import {chart} from "../core/chart.js";
@@ -8,13 +9,23 @@ const {scale, line, thinned, smoothed, quantile, label} = chart;
 const HEIGHT = 92;
 const SMOOTHING = 0.9;
 
+/** @typedef {import("./model.js").RunModel} RunModel */
+/** @typedef {[number, number|null|undefined]} Point */
+/**
+ * @typedef {object} Curve
+ * @property {string} id
+ * @property {string} title
+ * @property {(run: RunModel) => Line[]} lines
+ * @property {(run: RunModel, index: number) => string[][]} read name and value at a step
+ */
 /**
  * @typedef {object} Line
  * @property {string} name its class
- * @property {[number, number|null][]} points step and value
+ * @property {Point[]} points step and value
  * @property {string} [key] what it is called, where there is more than one
  */
 
+/** @type {Curve[]} */
 const CURVES = [
     {id: "rate", title: "Learning rate", lines: (run) => parts(
         run.steps.step.map((step, index) => [step, run.steps.unet[index]]),
@@ -30,9 +41,10 @@ const CURVES = [
     }},
 ];
 
+/** @param {number|null|undefined} value @returns {value is number} */
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
-/** @returns {Line[]} one line where UNet and text encoder are the same */
+/** @param {Point[]} unet @param {Point[]} text @returns {Line[]} one line where UNet and text encoder are the same */
 function parts(unet, text) {
     const differ = text.some(([, value], index) => known(value) && value !== unet[index][1]);
     const both = differ && unet.some(([, value]) => known(value));
@@ -40,12 +52,17 @@ function parts(unet, text) {
     return [{name: "tl-line-text", points: text, key: "text encoder"}, {name: "tl-line-unet", points: unet, key: "UNet"}];
 }
 
+/** @param {import("./model.js").Steps} steps @returns {Line[]} */
 function gradients({step, gradient}) {
     const smooth = smoothed(gradient, SMOOTHING);
     return [{name: "tl-line-raw", points: step.map((at, index) => [at, gradient[index]])},
         {name: "tl-line-unet", points: step.map((at, index) => [at, smooth[index]])}];
 }
 
+/**
+ * @param {string} name @param {number|null|undefined} unet @param {number|null|undefined} text
+ * @returns {string[][]}
+ */
 function parted(name, unet, text) {
     const rows = [];
     if (known(unet)) rows.push([name, format.rate(unet)]);
@@ -65,6 +82,7 @@ export class Curves {
             CURVES.map((curve) => this.makeSwitch(curve, changed)));
     }
 
+    /** @param {Curve} curve @param {() => void} changed */
     makeSwitch({id, title}, changed) {
         const element = h("button", {type: "button", class: "tl-curve-switch", "aria-pressed": String(this.open.has(id)),
             on: {click: () => {
@@ -83,7 +101,7 @@ export class Curves {
     }
 
     /**
-     * @param {any} run @param {(step: number) => number} x @param {number} width
+     * @param {RunModel} run @param {(step: number) => number} x @param {number} width
      * @param {{left: number, right: number}} margin
      */
     draw(run, x, width, margin) {
@@ -96,19 +114,23 @@ export class Curves {
         }
     }
 
-    /** @returns {string[][]} name and value of what is shown at a step */
+    /** @param {RunModel} run @param {number} index @returns {string[][]} name and value of what is shown at a step */
     readout(run, index) {
         return CURVES.filter(({id}) => this.open.has(id)).flatMap((curve) => curve.read(run, index));
     }
 }
 
+/**
+ * @param {any} picture an SVG element @param {string} title @param {Line[]} lines
+ * @param {(step: number) => number} x @param {number} width @param {{left: number, right: number}} margin
+ */
 function drawCurve(picture, title, lines, x, width, margin) {
     const values = lines.flatMap(({points}) => points.map(([, value]) => value).filter(known));
     const jumps = lines.some(({name}) => name === "tl-line-raw");
     const highest = Number(Math.max(quantile(values, jumps ? 0.98 : 1), 1e-12).toPrecision(2));
     const bottom = HEIGHT - 8;
     const y = scale(0, highest * 1.05, bottom, 24);
-    const path = ({name, points}) => svg("path", {class: name, d: line(thinned(points.map(([step, value]) =>
+    const path = (/** @type {Line} */ {name, points}) => svg("path", {class: name, d: line(thinned(points.map(([step, value]) =>
         [x(step), known(value) ? y(Math.min(value, highest * 1.05)) : NaN])))});
     const keyed = lines.filter(({key}) => key).reverse();
     const last = values.length ? lines[lines.length - 1].points.filter(([, value]) => known(value)).pop() : null;

@@ -1,3 +1,4 @@
+// @ts-check
 /** A run as its events tell it: read once each, kept as what the plots, the samples and the file list show. */
 
 import {format} from "../core/format.js";
@@ -6,13 +7,14 @@ import {form} from "../train/form.js";
 const ENDINGS = ["finished", "stopped", "error"];
 const HOLD_SHOWN_SECONDS = 60;
 
+/** @typedef {import("../core/types").Sample} Sample */
 /**
- * @typedef {object} Sample
- * @property {string} path
- * @property {number} step
- * @property {number} epoch
- * @property {string} prompt
- * @property {number} index which of the prompts
+ * @typedef {object} Steps
+ * @property {number[]} step
+ * @property {(number|null)[]} loss
+ * @property {(number|null)[]} unet its learning rate
+ * @property {(number|null)[]} text the text encoder's learning rate
+ * @property {(number|null)[]} gradient
  */
 
 export class RunModel {
@@ -20,53 +22,60 @@ export class RunModel {
     constructor(id) {
         this.id = id;
         this.offset = 0;
-        /** @type {any} */
+        /** @type {import("../core/types").RunSummary} */
         this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
-        /** @type {any} the settings that the run was started with */
+        /** @type {import("../train/settings").Job|null} the settings that the run was started with */
         this.job = null;
         this.log = "";
         /** @type {string[]} what was asked of the worker and has not happened yet */
         this.control = [];
-        /** @type {any} what the webui draws of the run; see the card of the strip */
+        /** @type {import("../core/types").StripFacts|null} what the webui draws; see the card of the strip */
         this.strip = null;
-        this.clear();
-    }
-
-    clear() {
         this.phase = {name: "", text: ""};
         /** Whether steps are being made now, rather than something before, between or after them. */
         this.stepping = false;
         /** @type {{done: number, total: number, seconds_left: number|null}|null} */
         this.progress = null;
-        /** Parallel lists, one entry a step. A loss that is not a number is null. */
+        /**
+         * Parallel lists, one entry a step. A loss that is not a number is null.
+         * @type {Steps}
+         */
         this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
-        /** @type {any} */
+        /** @type {import("../core/types").StepEvent|null} */
         this.lastStep = null;
+        /** @type {import("../core/types").MemoryEvent|null} */
         this.memory = null;
-        /** @type {any} what is known of the whole run before its first step */
+        /** @type {import("../core/types").StartedEvent|null} what is known of the whole run before its first step */
         this.started = null;
+        /** @type {(import("../core/types").EpochEvent & {step: number})[]} */
         this.epochs = [];
+        /** @type {import("../core/types").ValidationEvent[]} */
         this.validation = [];
-        /** How far the LoRA has moved: parts and blocks, measured now and then. */
+        /**
+         * How far the LoRA has moved: parts and blocks, measured now and then.
+         * @type {import("../core/types").NormsEvent[]}
+         */
         this.norms = [];
+        /** @type {import("../core/types").SavedEvent[]} */
         this.saved = [];
         /** @type {Sample[]} */
         this.samples = [];
+        /** @type {string[]} */
         this.warnings = [];
-        /** @type {any} how the run got its model */
+        /** @type {import("../core/types").WeightsEvent|null} how the run got its model */
         this.weights = null;
         /** Whether the run stands still for a picture that the webui makes, and for whose. */
         this.held = false;
         this.heldFor = "your picture";
-        /** @type {any} the last time that it did */
+        /** @type {import("../core/types").WentOnEvent|null} the last time that it did */
         this.wentOn = null;
-        /** @type {any} */
+        /** @type {import("../core/types").EndingEvent|null} */
         this.ending = null;
         /** How long was trained in all, each time it went on. */
         this.seconds = 0;
     }
 
-    /** @param {any} answer of /train-lora/runs/ID */
+    /** @param {import("../core/types").RunDetails} answer of /train-lora/runs/ID */
     take(answer) {
         const {events, offset, log_tail: log, job, control, ...summary} = answer;
         for (const event of events || []) this.takeEvent(event);
@@ -77,6 +86,7 @@ export class RunModel {
         if (log !== undefined) this.log = log;
     }
 
+    /** @param {import("../core/types").RunEvent} event */
     takeEvent(event) {
         const kind = event.event;
         if (kind === "phase") {
@@ -85,7 +95,7 @@ export class RunModel {
             this.ending = null;
             this.stepping = false;
         } else if (kind === "started") this.takeStart(event);
-        else if (kind === "queued") this.takeQueued(event);
+        else if (kind === "queued") this.takeQueued();
         else if (kind === "progress") this.progress = event;
         else if (kind === "step") this.takeStep(event);
         else if (kind === "epoch") this.epochs.push({...event, step: this.lastStep ? this.lastStep.step : 0});
@@ -103,16 +113,20 @@ export class RunModel {
             this.held = false;
             this.wentOn = event;
         }
-        else if (ENDINGS.includes(kind)) this.takeEnding(event);
+        else if (ENDINGS.includes(kind)) this.takeEnding(/** @type {import("../core/types").EndingEvent} */ (event));
     }
 
-    /** A run that goes on from its last state makes the steps after that once more; the later ones count. */
+    /**
+     * A run that goes on from its last state makes the steps after that once more; the later ones count.
+     * @param {import("../core/types").StartedEvent} event
+     */
     takeStart(event) {
         this.started = event;
         this.ending = null;
         this.cutAfter(event.from_step || 0);
     }
 
+    /** @param {import("../core/types").EndingEvent} event */
     takeEnding(event) {
         this.ending = event;
         this.seconds += event.seconds || 0;
@@ -132,12 +146,13 @@ export class RunModel {
         while (count && step[count - 1] > last) count -= 1;
         if (count === step.length) return;
         for (const list of Object.values(this.steps)) list.length = count;
-        for (const name of ["epochs", "validation", "norms"]) {
-            this[name] = this[name].filter((point) => point.step <= last);
-        }
-        this.lastStep = count ? {...this.lastStep, step: last} : null;
+        this.epochs = this.epochs.filter((point) => point.step <= last);
+        this.validation = this.validation.filter((point) => point.step <= last);
+        this.norms = this.norms.filter((point) => point.step <= last);
+        this.lastStep = count && this.lastStep ? {...this.lastStep, step: last} : null;
     }
 
+    /** @param {import("../core/types").StepEvent} event */
     takeStep(event) {
         this.stepping = true;
         this.cutAfter(event.step - 1);
@@ -196,7 +211,7 @@ export class RunModel {
     }
 
     stepText() {
-        return `Step ${format.number(this.lastStep.step)} of ${format.number(this.totalSteps)}`;
+        return `Step ${format.number(this.lastStep ? this.lastStep.step : 0)} of ${format.number(this.totalSteps)}`;
     }
 
     /** @returns {string} "epoch 3 of 10, 3.3 steps a second", empty before the first step */
@@ -213,14 +228,15 @@ export class RunModel {
     /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
     memoryText() {
         if (!this.memory) return "";
-        const gigabytes = (bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
+        const gigabytes = (/** @type {number} */ bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
         const {peak_bytes: peak, device_bytes: whole} = this.memory;
         return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
     }
 
     /** @returns {string} "paused 6 s for your picture", for a minute after it was */
     holdText() {
-        if (!this.wentOn || this.held || this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
+        if (!this.wentOn || this.held || !this.lastStep) return "";
+        if (this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
         const {seconds} = this.wentOn;
         return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for ${this.heldFor}`;
     }
@@ -257,6 +273,10 @@ export class RunModel {
     }
 }
 
+/**
+ * @template T
+ * @param {T[]} list @param {T} item @param {(one: T) => boolean} same whether it stands for `item`
+ */
 function replace(list, item, same) {
     const index = list.findIndex(same);
     if (index >= 0) list[index] = item;

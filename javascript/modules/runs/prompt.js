@@ -1,3 +1,4 @@
+// @ts-check
 /** A LoRA in the prompt of txt2img. */
 
 /**

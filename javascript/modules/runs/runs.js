@@ -1,3 +1,4 @@
+// @ts-check
 /** The sub-tab "Runs": everything that was ever trained here, each to be opened again. */
 
 import {fill, h, on, setText} from "../core/dom.js";
@@ -7,18 +8,22 @@ import {currentTab, registerTab, showTab} from "../core/shell.js";
 import {RunView} from "./view.js";
 import {runs as runList} from "./watch.js";
 
-/** @type {any} */
+/** @typedef {import("../core/types").RunSummary} RunSummary */
+
+/** @type {RunView|null} */
 let view = null;
-/** @type {Map<string, {element: HTMLElement, update: (run: any) => void}>} */
+/** @type {Map<string, {element: HTMLElement, update: (run: RunSummary) => void}>} */
 const rows = new Map();
 let chosen = "";
 
+/** @param {string} id */
 function open(id) {
     chosen = id;
-    view.show(id);
+    if (view) view.show(id);
     for (const [name, row] of rows) row.element.setAttribute("aria-pressed", String(name === id));
 }
 
+/** @param {RunSummary} run @returns {{element: HTMLElement, update: (run: RunSummary) => void}} */
 function makeRow(run) {
     const picture = h("span", {class: "tl-run-thumb"}, icon("image"));
     const name = h("span", {class: "tl-run-row-name"}, run.name);
@@ -30,10 +35,10 @@ function makeRow(run) {
         "aria-pressed": "false", on: {click: () => open(run.id)}},
     picture, h("span", {class: "tl-run-row-text"}, h("span", {class: "tl-run-row-top"}, name, badge), about, bar));
     let shownPicture = "";
-    const update = (now) => {
+    const update = (/** @type {RunSummary} */ now) => {
         setBadge(badge, now.state);
         setText(about, aboutRow(now));
-        const share = now.total_steps ? now.step / now.total_steps : 0;
+        const share = now.total_steps ? (now.step || 0) / now.total_steps : 0;
         bar.hidden = !["running", "paused"].includes(now.state);
         fillBar.style.width = `${(100 * share).toFixed(1)}%`;
         if (now.sample && now.sample !== shownPicture) {
@@ -44,6 +49,7 @@ function makeRow(run) {
     return {element, update};
 }
 
+/** @param {RunSummary} run */
 function aboutRow(run) {
     const parts = [];
     if (run.created) parts.push(format.when(run.created));
@@ -54,6 +60,7 @@ function aboutRow(run) {
     return parts.join(" · ");
 }
 
+/** @param {HTMLElement} panel */
 function build(panel) {
     const list = h("div", {class: "tl-run-list", role: "group", "aria-label": "All runs, the newest first"});
     const nothing = emptyState("No runs yet", "Everything you train is kept here, with its plots, samples and " +
@@ -70,7 +77,9 @@ function build(panel) {
 
     function narrow() {
         const words = search.value.toLowerCase();
-        for (const {element} of rows.values()) element.hidden = !element.textContent.toLowerCase().includes(words);
+        for (const {element} of rows.values()) {
+            element.hidden = !(element.textContent || "").toLowerCase().includes(words);
+        }
     }
 
     on("runs", (runs) => {
@@ -79,8 +88,8 @@ function build(panel) {
         search.hidden = runs.length < 8;
         let place = 0;
         for (const run of runs) {
-            if (!rows.has(run.id)) rows.set(run.id, makeRow(run));
-            const row = rows.get(run.id);
+            const row = rows.get(run.id) || makeRow(run);
+            rows.set(run.id, row);
             row.update(run);
             if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] || null);
             place += 1;

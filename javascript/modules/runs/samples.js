@@ -1,14 +1,23 @@
+// @ts-check
 /** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
 
 import {fill, h} from "../core/dom.js";
 import {lightbox} from "../core/lightbox.js";
 import {runs} from "./watch.js";
 
+/** @typedef {import("../core/types").Sample} Sample */
+/** @typedef {{step: number, title: string}} Column */
+/** @typedef {{prompt: string, byStep: Map<number, Sample>}} Row */
+
 export class SamplesGrid {
     /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no picture */
     constructor(options) {
-        /** @type {any} */
+        /** @type {import("./model.js").RunModel|null} */
         this.run = null;
+        /** @type {Column[]} */
+        this.columns = [];
+        /** @type {Row[]} */
+        this.rows = [];
         this.drawn = "";
         this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
             "aria-label": options.label});
@@ -17,7 +26,7 @@ export class SamplesGrid {
     }
 
     /**
-     * @param {any} run the model to show @param {any[]} samples its pictures, as `Sample`
+     * @param {import("./model.js").RunModel} run the model to show @param {Sample[]} samples its pictures
      * @param {string[]} prompts whose rows stand there from the start
      */
     show(run, samples, prompts) {
@@ -37,8 +46,12 @@ export class SamplesGrid {
         if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
     }
 
+    get runId() {
+        return this.run ? this.run.id : "";
+    }
+
     table() {
-        const first = (column) => (column.step === 0 ? "tl-samples-first" : null);
+        const first = (/** @type {Column} */ column) => (column.step === 0 ? "tl-samples-first" : null);
         return h("table", {class: "tl-samples"},
             h("thead", {}, h("tr", {}, this.columns.map((column) =>
                 h("th", {scope: "col", class: first(column)}, column.title)))),
@@ -49,24 +62,28 @@ export class SamplesGrid {
                     h("td", {class: first(column)}, this.picture(row, column, rowIndex, columnIndex)))))));
     }
 
+    /** @param {Row} row @param {Column} column @param {number} rowIndex @param {number} columnIndex */
     picture(row, column, rowIndex, columnIndex) {
         const sample = row.byStep.get(column.step);
         if (!sample) return h("div", {class: "tl-sample-gap"});
         return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
-            on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
-        h("img", {src: runs.fileUrl(this.run.id, sample.path), alt: "", decoding: "async", loading: "lazy"}));
+            on: {click: (/** @type {any} */ event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
+        h("img", {src: runs.fileUrl(this.runId, sample.path), alt: "", decoding: "async", loading: "lazy"}));
     }
 
+    /** @param {number} rowIndex @param {number} columnIndex @param {HTMLElement} opener */
     enlarge(rowIndex, columnIndex, opener) {
+        /** @type {{src: string, title: string, text: string, row: number, column: number}[]} */
         const items = [];
         const place = new Map();
         this.rows.forEach((row, rowNumber) => this.columns.forEach((column, columnNumber) => {
             const sample = row.byStep.get(column.step);
             if (!sample) return;
             place.set(`${rowNumber},${columnNumber}`, items.length);
-            items.push({src: runs.fileUrl(this.run.id, sample.path), title: column.title, text: row.prompt,
+            items.push({src: runs.fileUrl(this.runId, sample.path), title: column.title, text: row.prompt,
                 row: rowNumber, column: columnNumber});
         }));
+        /** @param {number} index @param {number} columns @param {number} rows */
         const beside = (index, columns, rows) => {
             const {row, column} = items[index];
             const next = place.get(`${row + rows},${column + columns}`);
@@ -76,7 +93,7 @@ export class SamplesGrid {
     }
 }
 
-/** @param {any[]} samples @returns {{step: number, title: string}[]} in the order of the steps */
+/** @param {Sample[]} samples @returns {Column[]} in the order of the steps */
 function columnsOf(samples) {
     const byStep = new Map();
     for (const sample of samples) byStep.set(sample.step, sample.epoch);
@@ -88,12 +105,13 @@ function columnsOf(samples) {
     });
 }
 
-/** @param {any[]} samples @param {string[]} prompts */
+/** @param {Sample[]} samples @param {string[]} prompts @returns {Row[]} */
 function rowsOf(samples, prompts) {
     const rows = new Map(prompts.map((prompt, index) => [index, {prompt, byStep: new Map()}]));
     for (const sample of samples) {
-        if (!rows.has(sample.index)) rows.set(sample.index, {prompt: sample.prompt, byStep: new Map()});
-        rows.get(sample.index).byStep.set(sample.step, sample);
+        const row = rows.get(sample.index) || {prompt: sample.prompt, byStep: new Map()};
+        rows.set(sample.index, row);
+        row.byStep.set(sample.step, sample);
     }
     return [...rows.entries()].sort(([one], [other]) => one - other).map(([, row]) => row);
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /** Handing a LoRA over to the webui's txt2img tab. */
 
 import {toast} from "../core/parts.js";
@@ -41,7 +42,7 @@ function openTab() {
     /** @type {any[]} */
     const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
     const panels = [...document.querySelectorAll("#tabs > .tabitem")];
-    const button = buttons.find((candidate) => candidate.textContent.trim() === "txt2img") ||
+    const button = buttons.find((candidate) => (candidate.textContent || "").trim() === "txt2img") ||
         buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated
     if (button) button.click();
     else toast("good", "The prompt is filled in. Open the txt2img tab to try it.");

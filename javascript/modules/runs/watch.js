@@ -1,3 +1,4 @@
+// @ts-check
 /** Keeps what the page shows of runs up to date: the list, and each run that is open somewhere. */
 
 import {api, emit, on, url} from "../core/dom.js";
@@ -5,20 +6,24 @@ import {toast} from "../core/parts.js";
 import {poll} from "../core/shell.js";
 import {RunModel} from "./model.js";
 
-/** @type {Map<string, any>} */
+/** @typedef {import("../core/types").RunSummary} RunSummary */
+
+/** @type {Map<string, RunModel>} */
 const models = new Map();
 /** @type {Map<string, number>} how many views show a run */
 const watched = new Map();
-/** @type {any[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
+/** @type {RunSummary[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
 let runs = [];
 let lost = false;
 
-/** @param {string} id @returns {any} the run's model, the same one for everybody */
+/** @param {string} id @returns {RunModel} the run's model, the same one for everybody */
 function model(id) {
-    if (!models.has(id)) models.set(id, new RunModel(id));
-    return models.get(id);
+    const run = models.get(id) || new RunModel(id);
+    models.set(id, run);
+    return run;
 }
 
+/** @param {string} id */
 async function askRun(id) {
     const run = model(id);
     const answer = await api(`runs/${encodeURIComponent(id)}?since=${run.offset}`, {quiet: true});
@@ -32,9 +37,13 @@ async function askRun(id) {
     }
 }
 
+/** @type {Record<string, "good"|"error">} */
+const END_KINDS = {finished: "good", failed: "error", lost: "error", damaged: "error"};
+
+/** @param {RunModel} run */
 function tellEnd(run) {
     emit("run-ended", run);
-    const kind = {finished: "good", failed: "error", lost: "error", damaged: "error"}[run.summary.state] || "info";
+    const kind = END_KINDS[run.summary.state] || "info";
     toast(kind, `${run.summary.name}: ${run.sentence()}`);
 }
 
@@ -44,18 +53,23 @@ async function askOpenRuns() {
         await Promise.all(ids.map(askRun));
         lost = false;
     } catch (error) {
-        if (!lost) toast("error", error.message);
+        if (!lost) toast("error", /** @type {Error} */ (error).message);
         lost = true;
     }
 }
 
 async function askList() {
-    runs = (await api("runs", {quiet: true})).filter((run) => run.command === "train");  // tagging has a panel
+    /** @type {RunSummary[]} */
+    const all = await api("runs", {quiet: true});
+    runs = all.filter((run) => run.command === "train");  // tagging has a panel
     runs.forEach(noticeGoingOn);
     emit("runs", runs);
 }
 
-/** A run that had ended may go on because somebody asked for that on another page. */
+/**
+ * A run that had ended may go on because somebody asked for that on another page.
+ * @param {RunSummary} summary
+ */
 function noticeGoingOn(summary) {
     const run = models.get(summary.id);
     if (!run || run.open || !["running", "paused", "waiting"].includes(summary.state)) return;
@@ -107,7 +121,7 @@ async function goOn(id, wish) {
     listPoller.wake();
 }
 
-/** @returns {any} the run that goes on now, or waits to; undefined if there is none */
+/** @returns {RunSummary|undefined} the run that goes on now, or waits to; undefined if there is none */
 function liveRun() {
     return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
 }
