@@ -116,16 +116,16 @@ class BucketRule:
         """Shrunk to the training area if it is larger; the bucket is what is left with both sides cut to the step.
 
         A picture with a side shorter than one step is enlarged to one step, since nothing smaller can be trained. Of
-        such a strip the middle is kept, no longer than ``longest`` and no larger than the training area.
+        any panorama the middle is kept: no side is longer than ``longest`` (sd-scripts has no such limit here), and
+        the bucket is no larger than the training area.
         """
         if width * height > self.width * self.height:
             width, height = self._shrunk(width, height)
         if min(width, height) < self.step:
             scale = self.step / min(width, height)
             width, height = max(self.step, _round(width * scale)), max(self.step, _round(height * scale))
-            limit = max(self.step, min(self.longest, _floor(self.width * self.height // self.step, self.step)))
-            return Fit(Bucket(*(min(_floor(side, self.step), limit) for side in (width, height))), width, height)
-        return Fit(Bucket(_floor(width, self.step), _floor(height, self.step)), width, height)
+        limit = max(self.step, min(self.longest, _floor(self.width * self.height // self.step, self.step)))
+        return Fit(Bucket(*(min(_floor(side, self.step), limit) for side in (width, height))), width, height)
 
     def _shrunk(self, width: int, height: int) -> tuple[int, int]:
         """The size at the training area with one side a multiple of the step: the side that keeps the ratio better."""

@@ -259,3 +259,9 @@ def test_looking_can_be_stopped(tmp_path: Path):
     examine(editor, DatasetSettings(), 225, lambda done, total: seen.append((done, total)) or False)
     assert sum(editor.facts.marks(entry.file) is not None for entry in editor.index.entries.values()) < 40
     assert seen[0] == (0, 40)
+
+
+@pytest.mark.parametrize("text", [",", " , ,\n", ",,\n,"])
+def test_a_caption_of_separators_alone_is_reported_as_none(text, tmp_path):
+    found = finding(report(open_editor(make_set(tmp_path / "set", {"a.png": text, "b.png": "penny, hat"}))), "no-caption")
+    assert found is not None and "1 picture without a caption" in found.title

@@ -333,3 +333,15 @@ def test_an_interrupted_edit_is_told_when_the_dataset_is_opened_again(folder: Pa
     (folder / "a.txt").write_bytes(CAPTIONS["a.png"].encode())
     assert open_editor(folder).messages == ["The last edit was interrupted; it is finished now (1 file)."]
     assert texts(folder)["a.txt"].endswith("solo")
+
+
+@pytest.mark.parametrize("text", [",", " , , ,\n", ",,,\n , \n", ", ,\t,"])
+def test_a_caption_of_separators_alone_counts_as_empty(text, tmp_path):
+    editor = open_editor(make_set(tmp_path / "set", {"a.png": text, "b.png": "penny, hat", "c.png": None}))
+    assert names(editor, editor.index.without_caption) == ["a.png", "c.png"]
+
+
+def test_a_caption_of_the_given_separator_alone_counts_as_empty(tmp_path):
+    editor = open_editor(make_set(tmp_path / "set", {"a.png": "; ;", "b.png": "; hat", "c.png": ","}),
+                         caption_separator=";")
+    assert names(editor, editor.index.without_caption) == ["a.png"]

@@ -113,12 +113,20 @@ def test_without_enlarging_the_rule_is_the_published_one(width, height, resoluti
     if min(expected) >= step:
         assert (fit.resized_width, fit.resized_height) == expected
         assert fit.resized_width <= width and fit.resized_height <= height
-        assert fit.bucket == Bucket(fit.resized_width // step * step, fit.resized_height // step * step)
     else:
-        limit = min(1024, rules.width * rules.height // step) // step * step
         assert min(fit.resized_width, fit.resized_height) == step
-        assert fit.bucket == Bucket(*(min(side // step * step, limit) for side in (fit.resized_width,
-                                                                                   fit.resized_height)))
+    limit = min(rules.longest, rules.width * rules.height // step) // step * step
+    assert fit.bucket == Bucket(*(min(side // step * step, limit) for side in (fit.resized_width, fit.resized_height)))
+
+
+@pytest.mark.parametrize("size", [(8000, 300), (300, 8000), (20000, 500), (3000, 100), (5000, 64)])
+@pytest.mark.parametrize("resolution, longest", [("512", 1024), ("1024", 2048), ("256", 512), ("512", 768)])
+def test_a_panorama_that_is_not_enlarged_stays_within_area_and_longest_side(size, resolution, longest):
+    fit = rule(bucket_no_upscale=True, resolution=resolution, max_bucket_reso=longest).fit(*size)
+    assert max(fit.bucket.width, fit.bucket.height) <= longest
+    assert min(fit.bucket.width, fit.bucket.height) >= 64
+    assert fit.bucket.width * fit.bucket.height <= int(resolution) ** 2
+    assert fit.bucket.width <= fit.resized_width and fit.bucket.height <= fit.resized_height
 
 
 @pytest.mark.parametrize("size", [(8, 8000), (8000, 8), (1, 60000), (20, 5000)])

@@ -30,6 +30,7 @@ class Caption:
     text: str | None = None
     problem: str = ""
     prose: bool = False
+    says_nothing: bool = True
     tags: tuple[str, ...] = ()
     keys: frozenset[str] = frozenset()
     tokens: int = -1
@@ -42,8 +43,8 @@ class Caption:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no caption, or nothing in it."""
-        return not self.problem and not (self.text or "").strip()
+        """Whether there is no caption, or nothing but separators in it."""
+        return not self.problem and self.says_nothing
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ class EditorIndex:
         before = caption.keys
         caption.data, caption.stamp = data, stamp
         caption.text, caption.problem, caption.tags, caption.prose, caption.tokens = None, "", (), False, -1
+        caption.says_nothing = True
         if data is not None:
             try:
                 caption.text = text_of(data, caption.path)
@@ -206,6 +208,7 @@ class EditorIndex:
 
     def _analyse(self, caption: Caption) -> None:
         """Find out whether a caption is prose and what its tags are: of prose only short parts before sentences."""
+        caption.says_nothing = not (caption.text or "").replace(self.separator, " ").strip()
         line = caption.line
         parts = [self._part(raw) for raw in line.split(self.separator)]
         parts = [part for part in parts if part[0]]
