@@ -263,5 +263,6 @@ def test_looking_can_be_stopped(tmp_path: Path):
 
 @pytest.mark.parametrize("text", [",", " , ,\n", ",,\n,"])
 def test_a_caption_of_separators_alone_is_reported_as_none(text, tmp_path):
-    found = finding(report(open_editor(make_set(tmp_path / "set", {"a.png": text, "b.png": "penny, hat"}))), "no-caption")
+    editor = open_editor(make_set(tmp_path / "set", {"a.png": text, "b.png": "penny, hat"}))
+    found = finding(report(editor), "no-caption")
     assert found is not None and "1 picture without a caption" in found.title
