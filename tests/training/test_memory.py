@@ -132,7 +132,8 @@ def reporter(tmp_path: Path):
 
 def model_for(checkpoint: Path, settings: TrainingSettings) -> TrainedModel:
     base = load_base(checkpoint, None, dtype=torch.float32, device="cpu")
-    store_base(base, settings, CPU)
+    # to fit is only tried on a GPU, which the test stands for; nothing is brought to it without weights_on_cpu
+    store_base(base, settings, CPU if settings.fit_in_gb is None else torch.device("cuda"))
     network = create_network(NetworkSettings(network_dim=4), base.unet, base.text_encoder, seed=1)
     return TrainedModel(base, network, Tokenizer(find_vocabulary()), Accelerator(cpu=True), noise_schedule("epsilon"),
                         clip_skip=1, max_token_length=75, trains_text_encoder=True)
