@@ -38,7 +38,7 @@ def choose_providers(wanted: str, available: Sequence[str]) -> ProviderChoice:
     names = [name for name in _BY_CHOICE[wanted] if name in available]
     if not names:
         return ProviderChoice((CPU,), f"tagger.provider is {wanted}, but this onnxruntime has only "
-                                      f"{', '.join(available)}. {_HOW_TO_GET.get(wanted, '')} The run goes on with "
+                                      f"{', '.join(available)}. {_HOW_TO_GET.get(wanted, '')} The run continues with "
                                       "the CPU.")
     return ProviderChoice((*names, CPU) if wanted != "cpu" else tuple(names))
 

@@ -80,7 +80,7 @@ def test_a_provider_that_is_not_there_is_told_and_the_cpu_taken(colour_tagger: P
     assert tagger.provider == CPU
     assert len(told) == 1
     assert "tagger.provider is rocm" in told[0]
-    assert "goes on with the CPU" in told[0]
+    assert "continues with the CPU" in told[0]
 
 
 def test_a_provider_that_is_there_but_does_not_start_is_told_too(colour_tagger: Path, monkeypatch):

@@ -102,7 +102,7 @@ def test_what_to_try_fits_the_settings():
     assert "max_grad_norm" not in text and "d_coef" not in text
     text = what_to_try(job(optimizer={"optimizer_type": "Prodigy", "learning_rate": 1.0, "max_grad_norm": 0.0},
                            network={"scale_weight_norms": 1.0}), "no", None)
-    assert "no state yet" in text and "Start again at a lower rate: half of 1 is 0.5" in text
+    assert "no training state to resume from yet" in text and "Start again at a lower rate: half of 1 is 0.5" in text
     assert "max_grad_norm to 1" in text and "d_coef" in text and "bf16" not in text
 
 

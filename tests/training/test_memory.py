@@ -203,7 +203,7 @@ def test_memory_that_runs_out_in_a_step_says_what_to_change(train, monkeypatch: 
     monkeypatch.setattr("lib_lora_train.training.run.train_step", full)
     trained = train()
     assert not trained.completed
-    assert "go on from its last state" in trained.of("error")[0]["text"]
+    assert "be resumed from its last state" in trained.of("error")[0]["text"]
 
 
 @pytest.mark.parametrize(("changes", "named"), [

@@ -78,7 +78,7 @@ class TensorboardLog:
         if self._records.problem is not None:
             if not self._warned:
                 self._warned = True
-                self._warn(f"{cannot_write(self._folder, self._records.problem)} The training goes on without "
+                self._warn(f"{cannot_write(self._folder, self._records.problem)} Training continues without "
                            "TensorBoard's curves.")
             return
         for tag, value in values.items():
