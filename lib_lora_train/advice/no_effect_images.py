@@ -89,7 +89,8 @@ def _of_sizes(job: Job, plan: PlanFacts) -> Iterator[Note]:
         default = default_of(f"dataset.{name}")
         with_default = dataclasses.replace(dataset, **{name: default})
         if with_default != dataset and plan.sizes_with(with_default) == now:
-            yield from idle(job, f"dataset.{name}", f"every picture gets the same size as with {in_words(default)}")
+            other = "without it" if default is None else f"with {in_words(default)}"
+            yield from idle(job, f"dataset.{name}", f"every image gets the same size {other}")
 
 
 def _of_these_captions(job: Job, plan: PlanFacts) -> Iterator[Note]:
