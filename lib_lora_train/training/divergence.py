@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from ..config.job import Job
 from ..errors import DivergedError
 
@@ -29,6 +32,26 @@ class StepResult:
     loss: float
     gradient_norm: float
     relative_error: float
+
+
+class StepFigures:
+    """Gathers a step's figures where they are computed, so that the host waits once a step, when it reads them."""
+
+    def __init__(self, batches: int, device: torch.device) -> None:
+        """``batches`` is how many the step's loss is averaged over."""
+        self._batches = batches
+        self._loss, self._error, self._power = torch.zeros(3, device=device)
+
+    def take(self, loss: Tensor, prediction: Tensor, target: Tensor) -> None:
+        """Note a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w)."""
+        self._loss = self._loss + loss.detach() / self._batches
+        self._error = self._error + (prediction.detach().float() - target).square().mean()
+        self._power = self._power + target.square().mean()
+
+    def read(self, gradient_norm: Tensor) -> StepResult:
+        """Wait for the device, and read what it has computed."""
+        figures = torch.stack([self._loss, gradient_norm.to(self._loss), self._error / self._power])
+        return StepResult(*figures.tolist())
 
 
 class LossWatch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -19,7 +18,7 @@ from ..errors import RunError
 from ..models.load import BaseModel
 from ..models.stored_weights import keep_on_cpu, store_weights, stored_layers
 from ..pictures.buckets import Frame
-from .model import TrainedModel
+from .model import TrainedModel, set_training
 from .reporting.report import Reporter
 from .step import Learner
 
@@ -88,18 +87,18 @@ def dry_step(learner: Learner, plan: TrainingPlan, job: Job) -> None:
     longest = max((plain_caption(picture, job.dataset) for picture in plan.pictures), key=model.length_of)
     trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     states = int(trained * OPTIMIZERS[job.optimizer.optimizer_type].state_bytes)
-    network.train()
+    set_training(network, on=True)
     try:
         latents = torch.zeros(size, 4, bucket.height // 8, bucket.width // 8, device=model.device)
         remembered = torch.empty(states, dtype=torch.uint8, device=model.device)
         prediction = model.predict(latents, torch.zeros(size, dtype=torch.long, device=model.device),
                                    [longest] * size, [Frame.whole(bucket.width, bucket.height)] * size)
-        with learner.fused.held() if learner.fused is not None else nullcontext():
-            model.accelerator.backward(prediction.float().square().mean())
+        with learner.descent.held():
+            learner.descent.backward(prediction.float().square().mean())
         del remembered
     finally:
         learner.optimizer.zero_grad(set_to_none=True)
-        network.eval()
+        set_training(network, on=False)
 
 
 def is_out_of_memory(problem: BaseException) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,12 @@ from ..models.tokenizer import WINDOW, Tokenizer
 from ..networks.create import Network
 from ..pictures.buckets import Frame
 from .known_states import KnownStates
+
+
+def set_training(network: Network, *, on: bool) -> None:
+    """Switch ``network`` between training and evaluation, which walks over all its modules, only if it has to."""
+    if network.training != on:
+        network.train(on)
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,19 @@ class TrainedModel:
         if states.pooled is not None:
             # float32, since sizes of more than 2048 pixels are not exact in half precision
             told = {"text_embeds": states.pooled.to(dtype),
-                    "time_ids": torch.tensor(frames, dtype=torch.float32, device=noisy_latents.device)}
+                    "time_ids": torch.tensor(frames, dtype=torch.float32).to(noisy_latents.device, non_blocking=True)}
         return self.base.unet(noisy_latents.to(dtype), timesteps, states.hidden.to(dtype), added_cond_kwargs=told,
                               return_dict=False)[0]
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Nothing is dropped in here, so the network answers as its file will."""
+        before = self.network.training
+        set_training(self.network, on=False)
+        try:
+            yield
+        finally:
+            set_training(self.network, on=before)
 
     def move(self, device: torch.device) -> None:
         """Move everything that a step needs; on the CPU the accelerator's memory is given back."""

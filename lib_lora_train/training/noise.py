@@ -25,18 +25,20 @@ class NoisyBatch:
 
 
 def add_noise(latents: Tensor, schedule: DDPMScheduler, settings: LossSettings,
-              generator: torch.Generator) -> NoisyBatch:
+              generator: torch.Generator, device: torch.device | str = "cpu") -> NoisyBatch:
     """Draw noise and a timestep for each latent and mix them (Ho et al. 2020, eq. 4).
 
-    ``latents``: (B, 4, h, w) float32, scaled. The draw is made on the CPU, so every device trains on the same.
+    ``latents``: (B, 4, h, w) float32, scaled, on the CPU. The draw is made there too, so every device trains on the
+    same; they are mixed on ``device``.
     """
-    noise = draw_noise(latents.cpu(), settings, generator).to(latents.device)
+    noise = draw_noise(latents, settings, generator).to(device, non_blocking=True)
     timesteps = torch.randint(settings.min_timestep, settings.max_timestep, (latents.shape[0],),
-                              generator=generator).to(latents.device)
+                              generator=generator).to(device, non_blocking=True)
+    shape, latents = latents.shape, latents.to(device, non_blocking=True)
     batch = mix_noise(latents, noise, timesteps, schedule)
     if not settings.ip_noise_gamma:
         return batch
-    perturbed = noise + settings.ip_noise_gamma * _normal(latents.shape, generator).to(latents.device)
+    perturbed = noise + settings.ip_noise_gamma * _normal(shape, generator).to(device, non_blocking=True)
     return NoisyBatch(schedule.add_noise(latents, perturbed, timesteps), batch.target, timesteps)
 
 

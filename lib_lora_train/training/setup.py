@@ -44,6 +44,7 @@ from .model import TrainedModel
 from .notes import report_notes
 from .optimizers.create import RatedParameters, make_optimizer
 from .optimizers.fused import FusedSteps
+from .optimizers.plain import Descent, PlainSteps
 from .optimizers.schedules import make_schedule
 from .precision import make_accelerator
 from .reporting.outputs import Outputs, check_output_folder
@@ -240,10 +241,13 @@ def make_learner(model: TrainedModel, job: Job, scheduled_steps: int,
               for group in model.network.parameter_groups()]
     optimizer = make_optimizer(groups, job.optimizer, warn, job.scheduler)
     schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
-    fused = None
+    prepared = model.accelerator.prepare_optimizer(optimizer)
+    descent: Descent
     if job.training.fused_backward_pass:
-        fused = FusedSteps(optimizer, scaled=model.accelerator.scaler is not None)
-    return Learner(model, model.accelerator.prepare_optimizer(optimizer), schedule, fused)
+        descent = FusedSteps(optimizer, scaled=model.accelerator.scaler is not None)
+    else:
+        descent = PlainSteps(model.accelerator, prepared, list(model.network.parameters()), job.optimizer.max_grad_norm)
+    return Learner(model, prepared, schedule, descent)
 
 
 def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: Progress,

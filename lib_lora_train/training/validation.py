@@ -31,6 +31,11 @@ def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int,
     The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
     what the network has learned in between. ``between`` is called before each batch, when nothing is being computed.
     """
+    with model.evaluating():
+        return _mean_loss(model, batches, seed, between)
+
+
+def _mean_loss(model: TrainedModel, batches: Sequence[Batch], seed: int, between: Callable[[], object]) -> float:
     schedule = model.noise_schedule
     losses, pictures = 0.0, 0
     for place, batch in enumerate(batches):

@@ -31,6 +31,13 @@ class FusedSteps:
             for parameter in group["params"]:
                 parameter.register_post_accumulate_grad_hook(partial(self._step, group))
 
+    def backward(self, loss: Tensor) -> None:
+        """Learn from the gradients of ``loss`` while they come in."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def step(self) -> None:
+        """Nothing is left to do after ``backward``."""
+
     def take_norm(self) -> Tensor:
         """The norm of all gradients since the last time, a scalar."""
         norm = torch.stack(self._squares).sum().sqrt() if self._squares else torch.zeros(())

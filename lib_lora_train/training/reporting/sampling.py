@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,14 +50,20 @@ def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -
 
     ``between`` is called before each step of a picture, when nothing is being computed.
     """
-    model.base.move(model.base.vae, model.device)
-    try:
+    with model.evaluating(), _vae_at_hand(model):
         for index, line in enumerate(job.sample.sample_prompts):
             prompt = read_prompt(line)
             seed = job.sample.sample_seed + index if prompt.seed is None else prompt.seed
             latents = _denoise(model, job, prompt, torch.Generator("cpu").manual_seed(seed), between)
             between()
             yield Sample(index, prompt.text, decode_picture(model, latents))
+
+
+@contextmanager
+def _vae_at_hand(model: TrainedModel) -> Iterator[None]:
+    model.base.move(model.base.vae, model.device)
+    try:
+        yield
     finally:
         if model.device.type != "cpu":
             model.base.move(model.base.vae, "cpu")

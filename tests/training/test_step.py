@@ -1,0 +1,94 @@
+"""What a training step does around the formulas: modes, what is clipped, and losses that are no numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from lib_lora_train.batches.batches import Batch
+from lib_lora_train.config.groups.network import NetworkSettings
+from lib_lora_train.config.groups.optimizer import OptimizerSettings
+from lib_lora_train.config.groups.training import TrainingSettings
+from lib_lora_train.config.job import Job
+from lib_lora_train.errors import DivergedError
+from lib_lora_train.models.load import load_base
+from lib_lora_train.models.noise import noise_schedule
+from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
+from lib_lora_train.networks.create import create_network
+from lib_lora_train.networks.network import Network
+from lib_lora_train.training.model import TrainedModel
+from lib_lora_train.training.setup import make_learner
+from lib_lora_train.training.step import Learner, train_step
+from lib_lora_train.training.validation import validation_loss
+
+SGD = {"optimizer_type": "SGDNesterov", "optimizer_args": ["momentum=0.9"]}
+LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+BATCH = Batch(LATENTS, ["penny"], ())
+
+
+@pytest.fixture
+def learner_of(checkpoint) -> Callable[[Job], Learner]:
+    def make(job: Job) -> Learner:
+        base = load_base(checkpoint, None, dtype=torch.float32, device="cpu")
+        network = create_network(job.network, base.unet, base.text_encoder, seed=1)
+        model = TrainedModel(base, network, Tokenizer(find_vocabulary()), Accelerator(cpu=True),
+                             noise_schedule("epsilon"), 1, 75, network.trains_text_encoder)
+        return make_learner(model, job, 9, pytest.fail)
+
+    return make
+
+
+def test_modes_change_once_a_phase_and_not_once_a_step(learner_of, monkeypatch):
+    job = Job(network=NetworkSettings(network_dim=2))
+    learner, walks, real = learner_of(job), [], Network.train
+
+    def counted(network: Network, mode: bool = True) -> Network:
+        walks.append(mode)
+        return real(network, mode)
+
+    monkeypatch.setattr(Network, "train", counted)
+    for step in (1, 2, 3):
+        train_step(learner, [BATCH], job, step)
+    assert walks == [True] and learner.model.network.training
+    validation_loss(learner.model, [BATCH], 0)
+    train_step(learner, [BATCH], job, 4)
+    assert walks == [True, False, True]
+
+
+def test_validation_drops_nothing_in_the_middle_of_training(learner_of):
+    job = Job(network=NetworkSettings(network_dim=2, network_dropout=0.9))
+    learner = learner_of(job)
+    for step in (1, 2):
+        train_step(learner, [BATCH], job, step)
+    assert validation_loss(learner.model, [BATCH], 0) == validation_loss(learner.model, [BATCH], 0)
+
+
+@pytest.mark.parametrize("rates", [{"unet_lr": 1e-6, "text_encoder_lr": 0.0}, {"unet_lr": 0.0, "text_encoder_lr": 1e-6}])
+def test_a_part_at_rate_0_does_not_count_in_the_norm_that_is_clipped(learner_of, rates):
+    job = Job(network=NetworkSettings(network_dim=2), optimizer=OptimizerSettings(**SGD, **rates, max_grad_norm=1.0))
+    learner = learner_of(job)
+    with torch.no_grad():
+        for parameter in learner.model.network.parameters():
+            parameter.add_(0.05)
+    for step in (1, 2, 3):  # gradients of the part at rate 0 are never freed, and so add up
+        train_step(learner, [BATCH], job, step)
+    fresh = learner_of(job)  # the same weights, without gradients of earlier steps
+    with torch.no_grad():
+        for parameter, trained in zip(fresh.model.network.parameters(), learner.model.network.parameters(),
+                                      strict=True):
+            parameter.copy_(trained)
+    again = train_step(fresh, [BATCH], job, 4)
+    assert train_step(learner, [BATCH], job, 4).gradient_norm == again.gradient_norm
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_loss_that_is_no_number_ends_the_run(learner_of, fused):
+    job = Job(network=NetworkSettings(network_dim=2), optimizer=OptimizerSettings(**SGD, max_grad_norm=0.0),
+              training=TrainingSettings(fused_backward_pass=fused))
+    learner = learner_of(job)
+    with pytest.raises(DivergedError, match="The loss became nan in step 3"):
+        train_step(learner, [Batch(LATENTS * math.nan, ["penny"], ())], job, 3)
