@@ -67,7 +67,8 @@ def test_validation_drops_nothing_in_the_middle_of_training(learner_of):
     assert validation_loss(learner.model, [BATCH], 0) == validation_loss(learner.model, [BATCH], 0)
 
 
-@pytest.mark.parametrize("rates", [{"unet_lr": 1e-6, "text_encoder_lr": 0.0}, {"unet_lr": 0.0, "text_encoder_lr": 1e-6}])
+@pytest.mark.parametrize("rates", [{"unet_lr": 1e-6, "text_encoder_lr": 0.0},
+                                   {"unet_lr": 0.0, "text_encoder_lr": 1e-6}])
 def test_a_part_at_rate_0_does_not_count_in_the_norm_that_is_clipped(learner_of, rates):
     job = Job(network=NetworkSettings(network_dim=2), optimizer=OptimizerSettings(**SGD, **rates, max_grad_norm=1.0))
     learner = learner_of(job)
