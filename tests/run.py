@@ -29,7 +29,7 @@ from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
-                "networks", "tools", "tagging", "demo", "make_mini", "lending")
+                "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending")
 TRAINING_TESTS = ("training",)
 HOST_TESTS = ("files", "config", "blocks", "runs", "advice", "pictures", "batches", "host", "ui", "captions")
 BROWSER_TESTS = ("browser",)
