@@ -12,5 +12,5 @@ TESTS = Path(run.__file__).parent
 def test_every_folder_with_tests_belongs_to_a_part():
     folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     parts = {*run.ENVIRONMENT_TESTS, *run.WORKER_TESTS, *run.TRAINING_TESTS, *run.HOST_TESTS, *run.BROWSER_TESTS}
-    assert folders <= parts | {"make_mini_tagger"}
+    assert folders <= parts
     assert all((TESTS / name).is_dir() for name in parts)
