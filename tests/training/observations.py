@@ -38,6 +38,8 @@ from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import create_run
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.optimizers.create import RatedParameters, effective_rate, make_optimizer
+from lib_lora_train.training.optimizers.fused import FusedSteps
+from lib_lora_train.training.optimizers.plain import PlainSteps
 from lib_lora_train.training.optimizers.schedules import make_schedule
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import TrainingRun
@@ -161,7 +163,9 @@ def observe_loss(job: Job) -> Any:
     model = _OneLayer(noise_schedule("v_prediction" if job.base.v_parameterization else "epsilon",
                                      zero_terminal_snr=job.loss.zero_terminal_snr))
     optimizer = torch.optim.SGD(model.network.parameters(), lr=0.1)
-    learner = Learner(model, optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer))  # type: ignore[arg-type]
+    descent = PlainSteps(model.accelerator, optimizer, list(model.network.parameters()), job.optimizer.max_grad_norm)
+    learner = Learner(model, optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer),  # type: ignore[arg-type]
+                      descent)
     latents = 3 * torch.randn(LATENTS, 4, 8, 8, generator=torch.Generator().manual_seed(1)) + 1
     image = dataclasses.make_dataclass("Image", ["regularization"])
     of_class = job.dataset.reg_data_dir is not None
@@ -180,7 +184,7 @@ def observe_run(folder: Path) -> Observe:
         with EventWriter(run.events_file) as events:
             reporter = Reporter(events, terminal=False)
             prepared = prepare(job, run, reporter)
-            kept = _how_it_is_kept(prepared.learner.model, prepared.learner.fused is not None)
+            kept = _how_it_is_kept(prepared.learner.model, isinstance(prepared.learner.descent, FusedSteps))
             TrainingRun(prepared, run, reporter).execute()
         told = read_events(run.events_file)[0]
         output = Path(job.save.output_dir)
