@@ -117,7 +117,7 @@ export class RunModel {
     }
 
     /**
-     * A run that goes on from its last state makes the steps after that once more; the later ones count.
+     * A run that is resumed from its last state makes the steps after that once more; the later ones count.
      * @param {import("../core/types").StartedEvent} event
      */
     takeStart(event) {

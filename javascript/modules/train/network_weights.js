@@ -1,4 +1,4 @@
-/** The LoRA file that a training goes on from, and what that file says of itself. */
+/** The LoRA file that training continues from, and what that file says of itself. */
 
 import {api, fill, h, later, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";

@@ -187,7 +187,7 @@ class Journal:
                 self._mark.unlink()
 
     def _prepare(self) -> None:
-        """Make the journal's folders; whatever stands in their place is set aside. Raises ``DatasetError``."""
+        """Make the journal's folders; anything else in their place is set aside. Raises ``DatasetError``."""
         own_folder(self.folder, HIDDEN_FOLDER)
         for place in (self._journal, self._spares):
             if place.is_symlink() or (place.exists() and not place.is_dir()):
