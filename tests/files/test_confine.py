@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import threading
@@ -104,32 +105,73 @@ def swapping(folder: Path, name: str, stop: threading.Event) -> None:
             kept.rename(place)
 
 
+def is_refused(folder: Path, chance: random.Random) -> bool:
+    """Read or write one of the files below ``sub`` as the editor does, and never what is outside."""
+    name = chance.choice(["sub/b.txt", "sub/deep/c.txt", "sub/new.txt"])
+    try:
+        confined, area = Confined(folder), SwapArea(folder / "area")
+        if chance.random() < 0.5 and name != "sub/new.txt":
+            assert SECRET not in confined.read(name)
+        else:
+            area.put_in_place(area.stage(confined.at(name), b"penny", None), confined.at(name))
+    except (DatasetError, OSError):
+        return True
+    return False
+
+
+def assert_nothing_outside_has_changed(folder: Path) -> None:
+    outside = folder.parent / "outside"
+    contents = {file.name: file.read_bytes() for file in outside.iterdir()}
+    assert contents == dict.fromkeys(("a.txt", "b.txt", "c.txt"), SECRET)
+
+
 @pytest.mark.skipif(not confine._BY_DESCRIPTOR, reason="this system cannot open relative to a folder")
 def test_a_link_that_is_swapped_in_between_check_and_use_is_never_followed(folder: Path):
+    """A race: how many are refused depends on the scheduler, that nothing outside is touched does not."""
     (folder / "area").mkdir()
     stop, chance = threading.Event(), random.Random(1)
     thread = threading.Thread(target=swapping, args=(folder, "sub", stop))
     thread.start()
-    tried = refused = 0
     try:
         for _ in range(3000):
-            name = chance.choice(["sub/b.txt", "sub/deep/c.txt", "sub/new.txt"])
-            tried += 1
-            try:
-                confined, area = Confined(folder), SwapArea(folder / "area")
-                if chance.random() < 0.5:
-                    assert SECRET not in confined.read(name)
-                else:
-                    area.put_in_place(area.stage(confined.at(name), b"penny", None), confined.at(name))
-            except (DatasetError, OSError):
-                refused += 1
+            is_refused(folder, chance)
     finally:
         stop.set()
         thread.join()
-    outside = folder.parent / "outside"
-    contents = {file.name: file.read_bytes() for file in outside.iterdir()}
-    assert contents == dict.fromkeys(("a.txt", "b.txt", "c.txt"), SECRET)
-    assert 0 < refused < tried
+    assert_nothing_outside_has_changed(folder)
+    assert not is_refused(folder, chance), "the folder is in its place again"
+
+
+@pytest.mark.skipif(not confine._BY_DESCRIPTOR, reason="this system cannot open relative to a folder")
+def test_a_swap_before_any_question_to_the_disk_is_never_followed(folder: Path, monkeypatch):
+    """Each of the questions that one access asks in turn finds the link in the folder's place; before it, the folder
+    was there."""
+    (folder / "area").mkdir()
+    (folder / "sub" / "new.txt").write_bytes(b"penny")
+    place, kept, asked = folder / "sub", folder / "kept", itertools.count()
+    at, originals = -1, {name: getattr(os, name) for name in ("open", "stat", "lstat", "rename", "replace", "readlink")}
+
+    def hooked(name: str):
+        def call(*args, **more):
+            if next(asked) == at:
+                originals["rename"](place, kept)
+                place.symlink_to(folder.parent / "outside")
+            return originals[name](*args, **more)
+        return call
+
+    refused = []
+    for name in originals:
+        monkeypatch.setattr(os, name, hooked(name))
+    for seed in range(6):
+        for at in range(1000):
+            asked = itertools.count()
+            refused.append(is_refused(folder, random.Random(seed)))
+            if not place.is_symlink():  # fewer questions than that
+                break
+            place.unlink()
+            originals["rename"](kept, place)
+    assert_nothing_outside_has_changed(folder)
+    assert True in refused and not refused[-1]
 
 
 @pytest.mark.skipif(not confine._BY_DESCRIPTOR, reason="this system cannot open relative to a folder")

@@ -123,9 +123,11 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
 
 
 def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
-    events, offset = read_events(run.events_file, max(0, since))
     summary = services.index.of(run)
-    answer = {**dataclasses.asdict(summary), "alive": summary.alive, "events": events, "offset": offset,
+    state = {**dataclasses.asdict(summary), "alive": summary.alive}
+    # after the state, so that a page that stops asking once the run has ended has every event
+    events, offset = read_events(run.events_file, max(0, since))
+    answer = {**state, "events": events, "offset": offset,
               "control": [action for action in ACTIONS if run.control.asked(action)]}
     if not since or any(event["event"] == "queued" for event in events):
         answer["job"] = {} if summary.state == DAMAGED else values_of(run)

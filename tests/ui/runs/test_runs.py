@@ -12,7 +12,9 @@ import pytest
 from modules import sd_models, sd_vae, shared
 
 from lib_lora_train.config.load import load_job
+from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import create_run, open_run
+from lib_lora_train.ui.runs import routes
 
 from ..conftest import wait_until
 
@@ -123,6 +125,45 @@ def test_events_are_told_from_where_the_page_left_off(tab):
     later = tab.get(f"runs/{run_id}", since=first["offset"]).json()
     assert later["events"] == []
     assert "job" not in later
+
+
+@pytest.mark.parametrize("ending", ["finished", "stopped", "error"])
+def test_an_answer_that_says_how_a_run_ended_has_its_last_events(tab, monkeypatch, ending):
+    """The worker writes its last events while the answer is put together; a page asks no more after it."""
+    run = create_run(tab.services.runs_dir, "byhand", "save:\n  output_name: byhand\n")
+    original = tab.services.index.of
+
+    def of(asked):
+        if not run.events_file.exists():
+            with EventWriter(run.events_file) as events:
+                events.write("kept", {"step": 30})
+                events.write(ending, {"text": "The disk was full."})
+        return original(asked)
+
+    monkeypatch.setattr(tab.services.index, "of", of)
+    answer = tab.get(f"runs/{run.id}").json()
+    assert answer["state"] == ("failed" if ending == "error" else ending)
+    assert [event["event"] for event in answer["events"]] == ["kept", ending]
+
+
+def test_an_answer_never_knows_less_from_its_events_than_from_its_state(tab, monkeypatch):
+    """Whatever is written between reading the two, the events have all that the state was made from."""
+    run = create_run(tab.services.runs_dir, "byhand", "save:\n  output_name: byhand\n")
+    writer = EventWriter(run.events_file)
+    writer.write("kept", {"step": 1})
+    original, seen = routes.read_events, []
+
+    def read(file, offset):
+        found = original(file, offset)
+        writer.write("kept", {"step": 2})
+        tab.services.index.of(run)  # as the supervisor does, which looks at every run now and then
+        seen.append(True)
+        return found
+
+    monkeypatch.setattr(routes, "read_events", read)
+    answer = tab.get(f"runs/{run.id}").json()
+    writer.close()
+    assert seen and answer["kept_step"] == max(event["step"] for event in answer["events"]) == 1
 
 
 def test_one_run_at_a_time_the_next_waits_its_turn(tab):
