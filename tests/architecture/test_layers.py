@@ -32,9 +32,9 @@ ALLOWED = {
                  "tools"},
     "diagnosis": {"config", "files", "blocks", "runs", "advice", "pictures", "captions", "batches", "models",
                   "networks", "tools", "training"},
-    "host": {"config", "runs", "blocks", "files", "networks.metadata", "models.checksum"},
+    "host": {"config", "runs", "blocks", "files", "models.checksum"},
     "ui": {"config", "runs", "blocks", "files", "pictures", "captions", "batches", "advice", "environment",
-           "networks.metadata", "networks.lora_facts", "models.family", "models.prediction", "host.interface"},
+           "networks.lora_facts", "models.family", "models.prediction", "host.interface"},
     "cli": {"environment", "config", "runs", "blocks", "files", "pictures", "captions", "batches", "tagging", "models",
             "networks", "tools", "training", "diagnosis", "advice"},
 }

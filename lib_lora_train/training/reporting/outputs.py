@@ -17,9 +17,9 @@ from ...files.writing import writing
 from ...models.hashes import ModelHashes
 from ...models.load import BaseModel
 from ...networks.create import Network
-from ...networks.metadata import TrainingFacts, build_metadata, sidecar_json
 from ...networks.save import save_network
 from ...runs.folder import RunFolder
+from ..metadata import TrainingFacts, build_metadata, sidecar_json
 from .report import Reporter
 from .sampling import Sample
 
@@ -74,7 +74,6 @@ class Outputs:
         return path
 
     def _facts(self, place: Place) -> TrainingFacts:
-        """No times are in the file, so that the same seed and settings give the same bytes."""
         return TrainingFacts(step=place.step, epoch=place.epoch, base_checkpoint=self._base.checkpoint,
                              base_hashes=self._hashes.result(), family=self._base.family,
                              prediction_type=self._base.prediction_type, base_vae=self._base.vae_file,

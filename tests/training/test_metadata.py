@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from lib_lora_train.batches.summary import BucketSummary, DatasetSummary, FolderSummary
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import read_job
 from lib_lora_train.models.family import SD1
 from lib_lora_train.models.hashes import ModelHashes
-from lib_lora_train.networks.metadata import TrainingFacts, build_metadata, sidecar_json, thumbnail_uri
+from lib_lora_train.training.metadata import TrainingFacts, build_metadata, sidecar_json
 
 DATASET = DatasetSummary(
     folders=(FolderSummary("10_penny", 10, 12), FolderSummary("3_hat", 3, 4)),
@@ -25,8 +21,7 @@ DATASET = DatasetSummary(
 FACTS = TrainingFacts(
     step=600, epoch=4, base_checkpoint=Path("/home/someone/models/anime.safetensors"),
     base_hashes=ModelHashes("ab" * 32, "12345678", "cd" * 32, "87654321"), family=SD1, prediction_type="epsilon",
-    base_vae=Path("/home/someone/vae/good.pt"), total_steps=1500, total_epochs=10, batches_per_epoch=150,
-    started_at=1700000000.0, finished_at=1700000600.0)
+    base_vae=Path("/home/someone/vae/good.pt"), total_steps=1500, total_epochs=10, batches_per_epoch=150)
 
 
 @pytest.fixture
@@ -58,7 +53,6 @@ def test_what_the_webui_shows_of_a_lora_is_there(job):
     assert read["ss_output_name"] == "penny-000004"
     assert read["ss_sd_model_name"] == "anime.safetensors"
     assert (read["ss_clip_skip"], read["ss_network_module"]) == ("2", "networks.lora")
-    assert float(read["ss_training_started_at"]) == 1700000000.0
     assert [(bucket["resolution"], int(bucket["count"])) for bucket in read["ss_bucket_info"]["buckets"].values()] == [
         ([512, 512], 100), ([448, 576], 32)]
     assert sum(int(folder["img_count"]) for folder in read["ss_dataset_dirs"].values()) == 16
@@ -89,17 +83,15 @@ def test_the_model_spec_is_complete(job):
     assert spec["architecture"] == "stable-diffusion-v1/lora"
     assert (spec["title"], spec["resolution"]) == ("penny-000004", "512x768")
     assert (spec["prediction_type"], spec["encoder_layer"], spec["trigger_phrase"]) == ("epsilon", "2", "penny")
-    assert datetime.fromisoformat(spec["date"]) == datetime.fromtimestamp(1700000600, timezone.utc)
 
 
 def test_what_is_not_known_is_left_out(job):
-    facts = dataclasses.replace(FACTS, started_at=None, finished_at=None, base_vae=None, total_epochs=None,
+    facts = dataclasses.replace(FACTS, base_vae=None, total_epochs=None,
                                 base_hashes=ModelHashes("ab" * 32, "12345678"))
     metadata = build_metadata(job, DATASET, facts)
-    gone = {"ss_training_started_at", "ss_training_finished_at", "ss_vae_name", "ss_vae_hash", "ss_new_vae_hash",
-            "ss_num_epochs", "modelspec.date", "modelspec.thumbnail"}
+    gone = {"ss_vae_name", "ss_vae_hash", "ss_new_vae_hash", "ss_num_epochs"}
     assert gone.isdisjoint(metadata)
-    assert gone - {"modelspec.thumbnail"} <= set(build_metadata(job, DATASET, FACTS))
+    assert gone <= set(build_metadata(job, DATASET, FACTS))
 
 
 def test_the_run_can_be_repeated_from_the_file_but_folders_of_the_machine_are_not_told(job):
@@ -116,19 +108,6 @@ def test_windows_paths_are_shortened_too(job):
     dataset = dataclasses.replace(job.dataset, train_data_dir=r"C:\Users\someone\penny")
     metadata = build_metadata(dataclasses.replace(job, dataset=dataset), DATASET, FACTS)
     assert "someone" not in metadata["train_lora_job"]
-
-
-def test_a_thumbnail_is_a_small_jpeg(job):
-    picture = Image.new("RGBA", (800, 400), (200, 30, 40, 255))
-    metadata = build_metadata(job, DATASET, dataclasses.replace(FACTS, thumbnail=picture))
-    uri = metadata["modelspec.thumbnail"]
-    assert uri == thumbnail_uri(picture)
-    head, _, data = uri.partition(",")
-    assert head == "data:image/jpeg;base64"
-    small = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (small.format, small.size) == ("JPEG", (256, 128))
-    assert all(abs(a - b) < 6 for a, b in zip(small.getpixel((100, 60)), (200, 30, 40), strict=True))
-    assert picture.size == (800, 400)
 
 
 def test_the_sidecar_has_what_the_webuis_card_editor_reads(job):
