@@ -10,7 +10,7 @@ from torch import Tensor
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.buckets import Frame
 from ..pictures.scan import Picture
-from .captions import Place, caption_rng, look_rng, plain_caption, train_caption
+from .captions import BatchPosition, caption_rng, look_rng, plain_caption, train_caption
 from .latents import LatentSource
 from .plan import TrainingPlan
 
@@ -31,18 +31,18 @@ class Batch:
 
 
 def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource, settings: DatasetSettings,
-               place: Place | None) -> Batch:
+               position: BatchPosition | None) -> Batch:
     """The batch of the pictures ``indices``, which share a bucket.
 
-    From ``place`` alone follows everything that is drawn; with None nothing is drawn, as validation wants it.
+    From ``position`` alone follows everything that is drawn; with None nothing is drawn, as validation wants it.
     """
     pictures = tuple(plan.pictures[index] for index in indices)
-    looks = latents.looks(indices, None if place is None else look_rng(place))
-    if place is None:
+    looks = latents.looks(indices, None if position is None else look_rng(position))
+    if position is None:
         captions = [plain_caption(picture, settings) for picture in pictures]
     else:
-        rng = caption_rng(place)
-        captions = [train_caption(picture, settings, rng, place) for picture in pictures]
+        rng = caption_rng(position)
+        captions = [train_caption(picture, settings, rng, position) for picture in pictures]
     corners = looks.corners or (None,) * len(indices)
     frames = tuple(plan.fits[index].frame(picture.width, picture.height, corner)
                    for index, picture, corner in zip(indices, pictures, corners, strict=True))

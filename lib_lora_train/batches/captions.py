@@ -1,4 +1,4 @@
-"""The caption a picture is trained with: drawn anew for each look, always the same for the same place in a run.
+"""The caption a picture is trained with: drawn anew for each look, always the same at the same position in a run.
 
 What is done and in which order is as in sd-scripts: prefix and suffix, caption dropout, wildcards, then the tags are
 parted into kept and free ones; the free ones are cut short while the warmup lasts, shuffled, and dropped.
@@ -19,7 +19,7 @@ from ..pictures.scan import Picture
 _WILDCARD = re.compile(r"\{([^{}|]*\|[^{}]*)\}")
 
 
-class Place(NamedTuple):
+class BatchPosition(NamedTuple):
     """Where in a run a batch is seen. ``batch`` is its number in the epoch (epochs count from 1).
 
     ``step`` is the number of optimizer steps done before it, of ``total_steps``.
@@ -32,15 +32,14 @@ class Place(NamedTuple):
     total_steps: int = 1
 
 
-def caption_rng(place: Place) -> random.Random:
-    """The random stream for the captions of one batch; it follows from its place alone, so a resumed run has the same.
-    """
-    return random.Random(f"captions:{place.seed}:{place.epoch}:{place.batch}")
+def caption_rng(position: BatchPosition) -> random.Random:
+    """The random stream for the captions of one batch: from its position alone, so a resumed run has the same."""
+    return random.Random(f"captions:{position.seed}:{position.epoch}:{position.batch}")
 
 
-def look_rng(place: Place) -> random.Random:
+def look_rng(position: BatchPosition) -> random.Random:
     """The same for what is done to the pictures, so that captions and pictures do not change each other's draws."""
-    return random.Random(f"looks:{place.seed}:{place.epoch}:{place.batch}")
+    return random.Random(f"looks:{position.seed}:{position.epoch}:{position.batch}")
 
 
 def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
@@ -51,9 +50,9 @@ def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
     return _joined(*_parts(caption, picture, settings), settings) if _has_mark(caption, settings) else caption
 
 
-def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Random, place: Place) -> str:
+def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Random, position: BatchPosition) -> str:
     """The caption for one look at ``picture``, drawn from ``rng``."""
-    if _is_dropped(settings, rng, place):
+    if _is_dropped(settings, rng, position):
         return ""
     line = picture.caption
     if settings.enable_wildcard and len(picture.caption_lines) > 1:
@@ -65,7 +64,7 @@ def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Rando
             or settings.caption_tag_dropout_rate):
         return caption
     front, free, end = _parts(caption, picture, settings)
-    free = free[:_allowed_tags(len(free), settings, place)]
+    free = free[:_allowed_tags(len(free), settings, position)]
     if settings.shuffle_caption:
         rng.shuffle(free)
     if settings.caption_tag_dropout_rate:
@@ -73,9 +72,9 @@ def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Rando
     return _joined(front, free, end, settings)
 
 
-def _is_dropped(settings: DatasetSettings, rng: random.Random, place: Place) -> bool:
+def _is_dropped(settings: DatasetSettings, rng: random.Random, position: BatchPosition) -> bool:
     every = settings.caption_dropout_every_n_epochs
-    if every and place.epoch % every == 0:
+    if every and position.epoch % every == 0:
         return True
     return bool(settings.caption_dropout_rate) and rng.random() < settings.caption_dropout_rate
 
@@ -115,15 +114,15 @@ def _parts(caption: str, picture: Picture,
     return tags[:kept], tags[kept:], []
 
 
-def _allowed_tags(count: int, settings: DatasetSettings, place: Place) -> int:
+def _allowed_tags(count: int, settings: DatasetSettings, position: BatchPosition) -> int:
     """How many of ``count`` free tags the warmup lets through: from ``token_warmup_min`` on, evenly, to all."""
     length = settings.token_warmup_step
     if length < 1:
-        length = math.floor(length * place.total_steps)
-    if place.step >= length:
+        length = math.floor(length * position.total_steps)
+    if position.step >= length:
         return count
     fewest = min(settings.token_warmup_min, count)
-    return fewest + math.floor(place.step * (count - fewest) / length)
+    return fewest + math.floor(position.step * (count - fewest) / length)
 
 
 def _joined(front: Sequence[str], free: Sequence[str], end: Sequence[str], settings: DatasetSettings) -> str:

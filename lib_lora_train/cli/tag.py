@@ -55,10 +55,9 @@ def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
             from ..tagging.download import allow_downloads
 
             allow_downloads()
-        from ..tagging.run import Place, run_tagging
+        from ..tagging.run import run_tagging
 
-        place = Place(run.state / "tags.jsonl", run.control.asked)
-        return 0 if run_tagging(job, place, reporter) else 1
+        return 0 if run_tagging(job, run.state / "tags.jsonl", run.control.asked, reporter) else 1
 
 
 def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> None:

@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,23 +47,18 @@ class Report(Protocol):
         """Nothing more will be told."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run keeps what it has found, and how it is asked to ``pause`` or ``stop``."""
+def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], report: Report) -> bool:
+    """Tag as ``job`` says and report to ``report``; the last event is finished, stopped or error.
 
-    results_file: Path
-    asked: Callable[[str], bool]
-
-
-def run_tagging(job: TagJob, place: Place, report: Report) -> bool:
-    """Tag as ``job`` says and tell ``report`` how it went; the last event is finished, stopped or error.
+    ``results_file`` keeps what was found, so that a run can be resumed. ``asked`` says whether a ``pause`` or ``stop``
+    is requested.
 
     ``finished`` and ``stopped`` carry ``pictures`` (tagged), ``had_captions``, ``failed``, ``written``, ``unchanged``,
     ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns whether the run came to its end or was
     stopped in good order. Never raises for what went wrong in the run itself: that is an event.
     """
     began = time.monotonic()
-    run = TaggingRun(job, place, report)
+    run = TaggingRun(job, results_file, asked, report)
     try:
         completed = run.execute()
     except TrainLoraError as problem:
@@ -87,8 +81,8 @@ def run_tagging(job: TagJob, place: Place, report: Report) -> bool:
 class TaggingRun:
     """The steps of one run, and what they have come to."""
 
-    def __init__(self, job: TagJob, place: Place, report: Report) -> None:
-        self._job, self._place, self._report = job, place, report
+    def __init__(self, job: TagJob, results_file: Path, asked: Callable[[str], bool], report: Report) -> None:
+        self._job, self._results_file, self._asked, self._report = job, results_file, asked, report
         self._pictures = self._had_captions = self._failed = 0
         self._written = Written()
         self._tagger_name = self._provider = ""
@@ -105,7 +99,7 @@ class TaggingRun:
         report.phase("load", f"Loading {files.name}")
         tagger = Tagger(files, job.tagger, report.warning)
         self._tagger_name, self._provider = tagger.name, tagger.provider
-        with ResultFile(self._place.results_file, folder) as kept:
+        with ResultFile(self._results_file, folder) as kept:
             completed = self._tag(tagger, items, kept)
             results = list(kept.results.values())
         self._tell_of_empty(results)
@@ -150,7 +144,7 @@ class TaggingRun:
                 report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
             report.progress(done, total)
 
-        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._place.asked("stop")):
+        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._asked("stop")):
             return None
         found = find_tagger(models_dir, settings.model)
         if found is None:
@@ -194,7 +188,7 @@ class TaggingRun:
 
     def _may_go_on(self) -> bool:
         """``False`` if a stop is asked for; waits while a pause is asked for."""
-        asked = self._place.asked
+        asked = self._asked
         if asked("pause") and not asked("stop"):
             self._report.event("paused")
             while asked("pause") and not asked("stop"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from ..batches.batches import Batch, load_batch
-from ..batches.captions import Place as BatchPlace
+from ..batches.captions import BatchPosition
 from ..config.job import Job
 from ..errors import DivergedError, RunError, TrainLoraError
 from ..networks.norms import change_norms
@@ -24,7 +24,7 @@ from .divergence import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .memory import note_memory
 from .optimizers.create import averaged_weights, effective_rate
-from .reporting.outputs import Place
+from .reporting.outputs import SavePoint
 from .reporting.report import Reporter
 from .reporting.sampling import Sample, draw_samples
 from .reporting.tensorboard import TensorboardLog
@@ -131,17 +131,17 @@ class TrainingRun:
         if self.steps_done == 0:
             self._validate(epoch=0)
             if self._job.sample.sample_at_first:
-                self._draw(Place(0, 0))
+                self._draw(SavePoint(0, 0))
         first = self._progress.epoch + 1 if self._progress.saved else self._progress.epoch
         for epoch in range(first, epochs + 1):
             if not self._train_epoch(epoch):
                 if self.steps_done:
-                    self._save(Place(self.steps_done, epoch, epoch_complete=False))
+                    self._save(SavePoint(self.steps_done, epoch, epoch_complete=False))
                     self._save_state()
                 return False
             self._measure_norms(epoch)
             self._validate(epoch)
-            self._end_epoch(Place(self.steps_done, epoch, final=epoch == epochs))
+            self._end_epoch(SavePoint(self.steps_done, epoch, final=epoch == epochs))
             self._progress = dataclasses.replace(self._progress, saved=True)
             self._save_state()
         return True
@@ -161,7 +161,7 @@ class TrainingRun:
             if not self._may_go_on():
                 return False
             group = [load_batch(plan, indices, self._p.latents, self._job.dataset,
-                                BatchPlace(seed, epoch, first + number, self.steps_done, plan.total_steps))
+                                BatchPosition(seed, epoch, first + number, self.steps_done, plan.total_steps))
                      for number, indices in enumerate(batches[first:first + accumulation])]
             self._step(group)
             self._save_between_epochs(epoch, is_last=self._progress.steps_in_epoch == steps)
@@ -271,35 +271,35 @@ class TrainingRun:
     def _save_between_epochs(self, epoch: int, *, is_last: bool) -> None:
         every = self._job.save.save_every_n_steps
         if every and self.steps_done % every == 0 and not is_last:
-            self._save_and_draw(Place(self.steps_done, epoch, epoch_complete=False))
+            self._save_and_draw(SavePoint(self.steps_done, epoch, epoch_complete=False))
             self._save_state()
             self._clock.start()
         elif time.monotonic() - self._state_saved > _STATE_EVERY_SECONDS:
             self._save_state()
 
-    def _end_epoch(self, place: Place) -> None:
+    def _end_epoch(self, point: SavePoint) -> None:
         every = self._job.save.save_every_n_epochs
-        due = bool(every) and place.epoch % (every or 1) == 0
+        due = bool(every) and point.epoch % (every or 1) == 0
         draw_every = self._job.sample.sample_every_n_epochs
-        if place.final or due:
-            self._save_and_draw(place)
-        elif draw_every and place.epoch % draw_every == 0:
-            self._draw(place)
+        if point.final or due:
+            self._save_and_draw(point)
+        elif draw_every and point.epoch % draw_every == 0:
+            self._draw(point)
 
-    def _save_and_draw(self, place: Place) -> None:
-        path = self._save(place)
+    def _save_and_draw(self, point: SavePoint) -> None:
+        path = self._save(point)
         draw_every = self._job.sample.sample_every_n_epochs
-        if place.final or not draw_every or (place.epoch_complete and place.epoch % draw_every == 0):
-            first = next(iter(self._draw(place)), None)
+        if point.final or not draw_every or (point.epoch_complete and point.epoch % draw_every == 0):
+            first = next(iter(self._draw(point)), None)
             if first is not None:
                 self._p.outputs.keep_preview(first, path)
 
-    def _save(self, place: Place) -> Path:
+    def _save(self, point: SavePoint) -> Path:
         self._reporter.phase("save", "Saving")
         with averaged_weights(self._p.learner.optimizer):
-            return self._p.outputs.save(self._model.network, place)
+            return self._p.outputs.save(self._model.network, point)
 
-    def _draw(self, place: Place) -> list[Sample]:
+    def _draw(self, point: SavePoint) -> list[Sample]:
         """Draw the prompts; what goes wrong here is told and costs no training."""
         prompts = self._job.sample.sample_prompts
         drawn: list[Sample] = []
@@ -310,13 +310,13 @@ class TrainingRun:
         try:
             with averaged_weights(self._p.learner.optimizer):
                 for sample in draw_samples(self._model, self._job, self._p.boundary.wait):
-                    self._p.outputs.keep_sample(sample, place)
+                    self._p.outputs.keep_sample(sample, point)
                     drawn.append(sample)
                     self._reporter.progress(len(drawn), len(prompts))
                     if self._control.asked("stop"):
                         break
         except (RuntimeError, OSError) as problem:
-            self._reporter.warning(f"The samples of step {place.step} could not be drawn: {problem}")
+            self._reporter.warning(f"The samples of step {point.step} could not be drawn: {problem}")
         return drawn
 
     def _validate(self, epoch: int) -> None:

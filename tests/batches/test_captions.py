@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_lora_train.batches.captions import Place, caption_rng, plain_caption, train_caption
+from lib_lora_train.batches.captions import BatchPosition, caption_rng, plain_caption, train_caption
 from lib_lora_train.pictures.caption_files import split_tags
 from lib_lora_train.pictures.scan import Picture
 
 from ..pictures.making import settings
 
 TAGS = st.lists(st.text("abcdefé() _:", min_size=1, max_size=8).map(str.strip).filter(bool), min_size=0, max_size=12)
-HERE = Place(1, 1, 0)
+HERE = BatchPosition(1, 1, 0)
 LETTERS = ", ".join("abcdefgh")
 
 
@@ -30,8 +30,8 @@ def picture(caption, lines=(), regularization=False):
                    regularization)
 
 
-def trained(caption, rng=None, place=HERE, **values):
-    return train_caption(picture(caption), given_settings(**values), rng or caption_rng(place), place)
+def trained(caption, rng=None, position=HERE, **values):
+    return train_caption(picture(caption), given_settings(**values), rng or caption_rng(position), position)
 
 
 @given(TAGS, st.integers(0, 5), st.integers())
@@ -42,7 +42,7 @@ def test_shuffling_keeps_the_first_and_loses_none(tags, keep, seed):
 
 
 def test_every_order_comes_up_equally_often():
-    orders = Counter(trained("penny, a, b, c", place=Place(7, 1, batch)) for batch in range(6000))
+    orders = Counter(trained("penny, a, b, c", position=BatchPosition(7, 1, batch)) for batch in range(6000))
     assert len(orders) == 6
     assert all(800 < count < 1200 for count in orders.values())
     assert all(order.startswith("penny, ") for order in orders)
@@ -55,8 +55,8 @@ def test_without_shuffling_a_caption_stays_as_it_is():
 
 
 def test_a_place_in_the_run_has_one_order_and_others_have_others():
-    def order(*place):
-        return trained("penny, " + LETTERS, place=Place(*place))
+    def order(*position):
+        return trained("penny, " + LETTERS, position=BatchPosition(*position))
 
     assert order(1, 2, 3) == order(1, 2, 3)
     assert len({order(1, 2, 3), order(2, 2, 3), order(1, 3, 3), order(1, 2, 4)}) == 4
@@ -77,21 +77,23 @@ def test_prefix_and_suffix_frame_the_caption_but_not_that_of_regularization_pict
 
 
 def test_captions_are_dropped_as_often_as_set_and_whole():
-    drawn = Counter(trained("penny, a", place=Place(3, 1, batch), caption_dropout_rate=0.25) for batch in range(4000))
+    drawn = Counter(trained("penny, a", position=BatchPosition(3, 1, batch), caption_dropout_rate=0.25)
+                    for batch in range(4000))
     assert set(drawn) == {"", "penny, a"}
     assert 900 < drawn[""] < 1100
     assert trained("penny, a", caption_dropout_rate=1.0, caption_prefix="always") == ""
 
 
 def test_every_so_many_epochs_there_are_no_captions():
-    captions = [trained("penny", place=Place(1, epoch, 0), caption_dropout_every_n_epochs=3) for epoch in range(1, 8)]
+    captions = [trained("penny", position=BatchPosition(1, epoch, 0), caption_dropout_every_n_epochs=3)
+                for epoch in range(1, 8)]
     assert captions == ["penny", "penny", "", "penny", "penny", "", "penny"]
 
 
 def test_tags_are_dropped_one_by_one_but_never_those_that_are_kept():
-    places = [Place(5, 1, batch) for batch in range(3000)]
-    drawn = [trained("penny, hat, a, b, c", place=place, keep_tokens=2, caption_tag_dropout_rate=0.3,
-                     shuffle_caption=False).split(", ") for place in places]
+    positions = [BatchPosition(5, 1, batch) for batch in range(3000)]
+    drawn = [trained("penny, hat, a, b, c", position=position, keep_tokens=2, caption_tag_dropout_rate=0.3,
+                     shuffle_caption=False).split(", ") for position in positions]
     assert all(tags[:2] == ["penny", "hat"] for tags in drawn)
     for tag in "abc":
         assert 1950 < sum(tag in tags for tags in drawn) < 2250
@@ -105,15 +107,15 @@ def test_tags_are_dropped_one_by_one_but_never_those_that_are_kept():
     (0, 10, 20, 8), (0, 0, 1, 8), (0, 10, 0, 0),
 ])
 def test_captions_grow_while_the_warmup_lasts(step, warmup, least, tags):
-    place = Place(1, 1, 0, step, 1000)
-    result = trained("penny, " + LETTERS, place=place, token_warmup_step=warmup, token_warmup_min=least,
+    position = BatchPosition(1, 1, 0, step, 1000)
+    result = trained("penny, " + LETTERS, position=position, token_warmup_step=warmup, token_warmup_min=least,
                      shuffle_caption=False)
     assert result == ", ".join(["penny", *"abcdefgh"[:tags]])
 
 
 def test_the_warmup_cuts_before_tags_are_shuffled():
     for batch in range(20):
-        result = trained("penny, " + LETTERS, place=Place(1, 1, batch, 5, 10), token_warmup_step=10)
+        result = trained("penny, " + LETTERS, position=BatchPosition(1, 1, batch, 5, 10), token_warmup_step=10)
         assert set(split_tags(result, ",")) == {"penny", *"abcd"}
 
 
@@ -134,8 +136,8 @@ def test_wildcards_draw_a_word_and_a_line():
     lines = ("a {red|blue} hat", "a {small|{very|quite} big} coat")
     values = given_settings(enable_wildcard=True, shuffle_caption=False)
     shown = picture(lines[0], lines)
-    drawn = Counter(train_caption(shown, values, caption_rng(place), place)
-                    for place in (Place(1, 1, batch) for batch in range(4000)))
+    drawn = Counter(train_caption(shown, values, caption_rng(position), position)
+                    for position in (BatchPosition(1, 1, batch) for batch in range(4000)))
     expected = {"a red hat": 1000, "a blue hat": 1000, "a small coat": 1000, "a very big coat": 500,
                 "a quite big coat": 500}
     assert set(drawn) == set(expected)

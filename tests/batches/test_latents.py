@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import avg_pool2d
 
 from lib_lora_train.batches.batches import load_batch
-from lib_lora_train.batches.captions import Place, caption_rng, train_caption
+from lib_lora_train.batches.captions import BatchPosition, caption_rng, train_caption
 from lib_lora_train.batches.latents import Encoder, Posterior, Wanted, cache_folder_of, encode_all
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -264,13 +264,13 @@ def test_a_batch_at_one_place_of_a_run_is_always_the_same(tmp_path):
     plan = plan_of(values, scan_dataset(values), TrainingSettings())
     store = encode_all(plan, encoder(PoolingVae()))
 
-    def captions(*place):
-        return load_batch(plan, [0, 0], store, values, Place(*place)).captions
+    def captions(*position):
+        return load_batch(plan, [0, 0], store, values, BatchPosition(*position)).captions
 
     assert captions(1, 2, 3) == captions(1, 2, 3)
-    place = Place(1, 2, 3)
-    rng = caption_rng(place)
-    assert captions(1, 2, 3) == [train_caption(plan.pictures[0], values, rng, place) for _ in range(2)]
+    position = BatchPosition(1, 2, 3)
+    rng = caption_rng(position)
+    assert captions(1, 2, 3) == [train_caption(plan.pictures[0], values, rng, position) for _ in range(2)]
     assert captions(1, 2, 3) != captions(1, 2, 4)
     assert captions(1, 2, 3)[0] != captions(1, 2, 3)[1]
 

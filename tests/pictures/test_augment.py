@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from lib_lora_train.batches.batches import load_batch
-from lib_lora_train.batches.captions import Place
+from lib_lora_train.batches.captions import BatchPosition
 from lib_lora_train.batches.fresh_latents import FreshLatents
 from lib_lora_train.batches.latents import Encoder, Wanted, cache_folder_of, encode_all
 from lib_lora_train.batches.plan import plan_of
@@ -214,7 +214,7 @@ def test_fresh_looks_follow_from_their_place_and_masks_are_cut_alike(tmp_path):
     fresh = FreshLatents(plan, encoder(std=0.1), values)
 
     def batch(number):
-        return load_batch(plan, [0, 0], fresh, values, Place(1, 1, number))
+        return load_batch(plan, [0, 0], fresh, values, BatchPosition(1, 1, number))
 
     first, again, other = batch(0), batch(0), batch(1)
     assert torch.equal(first.latents, again.latents) and torch.equal(first.masks, again.masks)
@@ -223,7 +223,7 @@ def test_fresh_looks_follow_from_their_place_and_masks_are_cut_alike(tmp_path):
     assert len(shares) > 4  # the edge between opaque and clear moves with the crop
     white = FreshLatents(plan, encoder(), values)
     for number in range(6):
-        look = load_batch(plan, [0], white, values, Place(1, 1, number))
+        look = load_batch(plan, [0], white, values, BatchPosition(1, 1, number))
         clear = look.masks[0, 0] == 0
         assert (look.latents[0, 0][clear] == 1).all()  # what is clear is laid over white: the mask is where it is
 

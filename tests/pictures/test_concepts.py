@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.batches.captions import Place, train_caption
+from lib_lora_train.batches.captions import BatchPosition, train_caption
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.concepts import ConceptSettings, read_concepts
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -59,7 +59,7 @@ def test_each_folder_keeps_its_own_number_of_tags_in_front(folder):
     seen: dict[str, set[tuple[str, ...]]] = {name: set() for name in ("1_fox", "2_penny", "3_hat")}
     rng = random.Random(1)
     for picture in scan_dataset(values).pictures * 100:
-        tags = train_caption(picture, values, rng, Place(1, 1, 0)).split(", ")
+        tags = train_caption(picture, values, rng, BatchPosition(1, 1, 0)).split(", ")
         seen[picture.path.parent.name].add(tuple(tags[:3]))
     assert seen["2_penny"] == {("a", "b", "c")}
     assert {tags[0] for tags in seen["3_hat"]} == {"a"} and len({tags[1] for tags in seen["3_hat"]}) == 5

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lib_lora_train.config.tag_job import TagJob, tag_job_from
-from lib_lora_train.tagging.run import Place, run_tagging
+from lib_lora_train.tagging.run import run_tagging
 
 from .onnx_files import colour_model
 
@@ -103,5 +103,5 @@ def tag_job(folder: Path, model: Path | str, **settings: object) -> TagJob:
 def tag(job: TagJob, results: Path, asked=lambda action: False, told: Told | None = None) -> Told:
     """Carry the job out, and say what was told."""
     told = told or Told()
-    run_tagging(job, Place(results, asked), told)
+    run_tagging(job, results, asked, told)
     return told

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from lib_lora_train.advice.optimizer_guards import with_d_coef
 from lib_lora_train.batches.batches import Batch, load_batch
-from lib_lora_train.batches.captions import Place
+from lib_lora_train.batches.captions import BatchPosition
 from lib_lora_train.batches.fresh_latents import FreshLatents
 from lib_lora_train.batches.latents import Encoder, LatentSource, Posterior, Wanted, cache_folder_of, encode_all
 from lib_lora_train.batches.plan import plan_of
@@ -77,8 +77,8 @@ def observe_images(job: Job) -> Any:
     seen = []
     for epoch in range(1, 4):
         for number, indices in enumerate(plan.epoch_batches(job.training.seed, epoch)):
-            place = Place(job.training.seed, epoch, number, (epoch - 1) * 10 + number, 30)
-            batch = load_batch(plan, indices, latents, job.dataset, place)
+            position = BatchPosition(job.training.seed, epoch, number, (epoch - 1) * 10 + number, 30)
+            batch = load_batch(plan, indices, latents, job.dataset, position)
             seen.append((digest(batch.latents), batch.captions, batch.frames,
                          None if batch.masks is None else digest(batch.masks)))
     held_out = held_out_plan(job, dataset)

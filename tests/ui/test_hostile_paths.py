@@ -30,7 +30,7 @@ TAILS = ["", "/", "/.", "/..", "%00", " ", ".png", ".txt", "#", "?v=1"]
 
 
 @dataclass
-class Place:
+class HostileTab:
     """A tab, and beside its data and its dataset what nobody may see or change."""
 
     tab: Tab
@@ -47,7 +47,7 @@ class Place:
 
 
 @pytest.fixture
-def place(make_tab, tmp_path: Path) -> Place:
+def hostile(make_tab, tmp_path: Path) -> HostileTab:
     tab = make_tab(hide_ui_dir_config=True)
     outside = tmp_path / "outside"
     save_picture(outside / "secret.png")
@@ -67,7 +67,7 @@ def place(make_tab, tmp_path: Path) -> Place:
     run.mkdir(parents=True)
     (run / "job.yaml").write_text("{}")
     (run / "link").symlink_to(outside)
-    return Place(tab, tmp_path, dataset, session, run.name)
+    return HostileTab(tab, tmp_path, dataset, session, run.name)
 
 
 def hostile_paths(base: Path, route: str) -> Iterator[str]:
@@ -78,10 +78,10 @@ def hostile_paths(base: Path, route: str) -> Iterator[str]:
         yield f"{up}{slash}{name}{tail}".replace("{base}", str(base))
 
 
-def asked(place: Place, route: str, path: str) -> Any:
+def asked(hostile: HostileTab, route: str, path: str) -> Any:
     """The answer of ``route`` to ``path``."""
-    tab, folder = place.tab, str(place.dataset)
-    edit = {"folder": folder, "session": place.session}
+    tab, folder = hostile.tab, str(hostile.dataset)
+    edit = {"folder": folder, "session": hostile.session}
     job = tab.job()
     if route == "job/check":
         job = {**job, "network": {"network_weights": path}, "save": {"output_name": "x", "output_dir": path},
@@ -89,8 +89,8 @@ def asked(place: Place, route: str, path: str) -> Any:
     return {
         "thumbnail": lambda: tab.get(route, folder=folder, path=path),
         "thumbnail of a folder": lambda: tab.get("thumbnail", folder=path, path="secret.png"),
-        "captions/image": lambda: tab.get(route, folder=folder, session=place.session, path=path),
-        "runs/file": lambda: tab.get(f"runs/{place.run}/file", path=path),
+        "captions/image": lambda: tab.get(route, folder=folder, session=hostile.session, path=path),
+        "runs/file": lambda: tab.get(f"runs/{hostile.run}/file", path=path),
         "augment/preview": lambda: tab.post(route, {"folder": folder, "path": path}),
         "dataset/look": lambda: tab.post(route, {"folder": path, "settings": {}}),
         "captions/open": lambda: tab.post(route, {"folder": path}),
@@ -113,39 +113,39 @@ def test_there_are_nine_thousand_different_ones(tmp_path: Path):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_no_path_leads_out(place: Place, route: str):
-    before = place.outside()
+def test_no_path_leads_out(hostile: HostileTab, route: str):
+    before = hostile.outside()
     tried, answered, escapes = 0, 0, []
-    for path in hostile_paths(place.base, route):
-        answer = asked(place, route, path)
+    for path in hostile_paths(hostile.base, route):
+        answer = asked(hostile, route, path)
         tried += 1
         answered += answer.status_code == 200
         assert answer.status_code < 500, (path, answer.text)
         if SECRET in answer.content or b"root:" in answer.content or (
                 route in ("thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview")
-                and answer.status_code == 200 and not is_of_the_dataset(place, path)):
+                and answer.status_code == 200 and not is_of_the_dataset(hostile, path)):
             escapes.append(path)
     assert (tried, escapes) == (EACH.get(route, USUALLY), [])
-    assert place.outside() == before
-    assert not [path for path in place.tab.data.rglob("*.py") if path.is_file()]
-    assert not [path for path in place.dataset.rglob("secret.txt") if path.is_file()]
+    assert hostile.outside() == before
+    assert not [path for path in hostile.tab.data.rglob("*.py") if path.is_file()]
+    assert not [path for path in hostile.dataset.rglob("secret.txt") if path.is_file()]
 
 
-def is_of_the_dataset(place: Place, path: str) -> bool:
-    return (place.dataset / path).resolve().is_relative_to(place.dataset)
+def is_of_the_dataset(hostile: HostileTab, path: str) -> bool:
+    return (hostile.dataset / path).resolve().is_relative_to(hostile.dataset)
 
 
 @pytest.mark.parametrize("ending", [".py", ".js", ".css", ".json", ".bat", ".yaml", ".safetensors", ".txt/../x.py", "",
                                     ".", ".py ", ".TXT.py", "txt"])
 @pytest.mark.parametrize("route", ["captions/open", "dataset/look", "job/check", "tagging/runs"])
-def test_captions_with_another_ending_are_neither_read_nor_written(place: Place, route: str, ending: str):
-    folder, settings = str(place.dataset), {"caption_extension": ending}
-    (place.dataset / "0.py").write_bytes(SECRET)
+def test_captions_with_another_ending_are_neither_read_nor_written(hostile: HostileTab, route: str, ending: str):
+    folder, settings = str(hostile.dataset), {"caption_extension": ending}
+    (hostile.dataset / "0.py").write_bytes(SECRET)
     dataset = {**settings, "train_data_dir": folder}
     bodies = {"captions/open": {"folder": folder, "settings": settings},
               "dataset/look": {"folder": folder, "settings": settings}, "job/check": {"job": {"dataset": dataset}},
               "tagging/runs": {"job": {"dataset": dataset, "tagger": {"model": "x"}}}}
-    answer = place.tab.post(route, bodies[route])
+    answer = hostile.tab.post(route, bodies[route])
     assert answer.status_code in (200, 400) and SECRET not in answer.content
     assert "caption_extension" in answer.text and ".txt, .caption, .tags" in answer.text
-    assert (place.dataset / "0.py").read_bytes() == SECRET
+    assert (hostile.dataset / "0.py").read_bytes() == SECRET

@@ -25,8 +25,11 @@ from .sampling import Sample
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a run stands: steps done, the epoch (from 1) they belong to, and whether this is the end."""
+class SavePoint:
+    """A point of a run at which files are saved or samples drawn.
+
+    ``step`` counts the steps done, ``epoch`` (from 1) is the one they belong to, ``final`` marks the end of the run.
+    """
 
     step: int
     epoch: int
@@ -48,21 +51,21 @@ class Outputs:
         self._reporter = reporter
         self._folder = Path(job.save.output_dir)
 
-    def file_for(self, place: Place) -> Path:
+    def file_for(self, point: SavePoint) -> Path:
         """``name``, ``name-000004`` for epoch 4 or ``name-step00001000``, with ``.safetensors``."""
         name = self._job.save.output_name
-        if not place.final:
-            name += f"-{place.epoch:06d}" if place.epoch_complete else f"-step{place.step:08d}"
+        if not point.final:
+            name += f"-{point.epoch:06d}" if point.epoch_complete else f"-step{point.step:08d}"
         return self._folder / f"{name}.safetensors"
 
-    def save(self, network: Network, place: Place) -> Path:
+    def save(self, network: Network, point: SavePoint) -> Path:
         """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only.
 
-        A file that is there was made at the same place by this run, before it was interrupted, and stays as it is; what
+        A file that is there was made at the same point by this run, before it was interrupted, and stays as it is; what
         should be beside it, and the event, are made up for.
         """
-        path = self.file_for(place)
-        facts = self._facts(place)
+        path = self.file_for(point)
+        facts = self._facts(point)
         if not path.exists():
             metadata = build_metadata(self._job, self._summary, facts, path.stem)
             save_network(path, network, self._job.save.save_precision, metadata)
@@ -70,24 +73,24 @@ class Outputs:
         if not sidecar.exists():
             remove_leftovers(sidecar)
             self._write_beside(sidecar, sidecar_json(self._job, self._summary, facts))
-        self._reporter.saved(path, step=place.step, epoch=place.epoch, final=place.final)
+        self._reporter.saved(path, step=point.step, epoch=point.epoch, final=point.final)
         return path
 
-    def _facts(self, place: Place) -> TrainingFacts:
-        return TrainingFacts(step=place.step, epoch=place.epoch, base_checkpoint=self._base.checkpoint,
+    def _facts(self, point: SavePoint) -> TrainingFacts:
+        return TrainingFacts(step=point.step, epoch=point.epoch, base_checkpoint=self._base.checkpoint,
                              base_hashes=self._hashes.result(), family=self._base.family,
                              prediction_type=self._base.prediction_type, base_vae=self._base.vae_file,
                              total_steps=self._plan.total_steps, total_epochs=self._plan.epochs,
                              batches_per_epoch=self._plan.batches_per_epoch)
 
-    def keep_sample(self, sample: Sample, place: Place) -> Path:
+    def keep_sample(self, sample: Sample, point: SavePoint) -> Path:
         """Put a sample into the run folder and tell of it."""
-        name = f"{place.step:08d}_{sample.index:02d}.png"
+        name = f"{point.step:08d}_{sample.index:02d}.png"
         path = self._run.samples / name
         with writing(path):
             path.parent.mkdir(exist_ok=True)
         write_atomically(path, _png(sample))
-        self._reporter.event("sample", {"path": f"samples/{name}", "step": place.step, "epoch": place.epoch,
+        self._reporter.event("sample", {"path": f"samples/{name}", "step": point.step, "epoch": point.epoch,
                                         "prompt": sample.prompt, "index": sample.index})
         return path
 
