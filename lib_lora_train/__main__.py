@@ -6,6 +6,7 @@ import os
 import sys
 
 from .errors import TrainLoraError
+from .files.writing import refused
 
 SUMMARY = """\
 Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
@@ -41,6 +42,12 @@ def main(arguments: list[str]) -> int:
         return run_command(arguments)
     except TrainLoraError as problem:
         print(f"\n{problem}", file=sys.stderr)
+        return 1
+    except OSError as problem:
+        sentence = refused(problem, "A file of the run")
+        if sentence is None:
+            raise
+        print(f"\n{sentence}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

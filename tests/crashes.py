@@ -9,9 +9,11 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from lib_lora_train.errors import TrainLoraError
 
 _CHANGES = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -85,6 +87,52 @@ def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[N
 
     with _watched(act):
         yield
+
+
+@contextlib.contextmanager
+def cut_off(at: int, written: int) -> Iterator[None]:
+    """In this process: from operation ``at`` on, a write fails (EFBIG) behind a file's first ``written`` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def act(number: int, path: str | None) -> None:
+        if number == at:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (written, before[1]))
+
+    with _watched(act):
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def refused_in_turn(act: Callable[[], object], prepare: Callable[[], object],
+                    check: Callable[[str | None, int], object],
+                    codes: Sequence[int] = (errno.ENOSPC,), share: Callable[[int], bool] = lambda at: True) -> int:
+    """``act``, each time after ``prepare``, with one of its file operations refused, each in turn; how often it raised.
+
+    ``check`` is given the sentence that ``act`` raised as a ``TrainLoraError``, ``None`` if it raised nothing, and the
+    number of the operation. ``share`` chooses among the operations.
+    """
+    refused = 0
+    for code in codes:
+        at = 0
+        while True:
+            at += 1
+            if not share(at):
+                continue
+            prepare()
+            sentence = None
+            try:
+                with failing(at, 1, code):
+                    act()
+            except TrainLoraError as problem:
+                sentence, refused = str(problem), refused + 1
+                assert "[Errno" not in sentence and ".tmp" not in sentence, (at, sentence)
+            seen = operations_seen()
+            check(sentence, at)
+            if seen < at:
+                break
+    return refused
 
 
 def operations_seen() -> int:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, DatasetError
 from ..files.atomic import write_atomically
+from ..files.writing import cannot_write
 from ..pictures.augment import FLIP_SHARE
 from ..pictures.buckets import Bucket, Fit
 from ..pictures.folders import CACHE_FOLDER
@@ -323,6 +324,6 @@ def _write(folder: Path, key: str, parts: dict[str, Tensor]) -> Path:
         folder.mkdir(exist_ok=True)
         write_atomically(file, save({name: part.contiguous() for name, part in parts.items()}))
     except OSError as problem:
-        raise DatasetError(f"The encoded pictures cannot be kept in {folder}: {problem.strerror}. Make room or make it "
-                           "writable, or switch off cache_latents_to_disk.") from problem
+        raise DatasetError(f"The encoded images were not kept. {cannot_write(file, problem)} Or switch off "
+                           "dataset.cache_latents_to_disk.") from problem
     return file

@@ -10,10 +10,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import ConfigError
+from ..files import reading
 from .entries import Entries, listed, parse_entries
 from .names import FULL_SD1, SHORT_SD1
 
 FILE_NAME = "block_presets.txt"
+_MOST_BYTES = 1 << 20
 
 
 def _blocks(base: float, inner: Mapping[range, float], middle: float, outer: Mapping[range, float]) -> dict[str, float]:
@@ -82,8 +85,11 @@ def parse_presets(text: str) -> tuple[dict[str, Entries], list[str]]:
 
 
 def read_text(file: Path) -> str:
-    """What stands in the user's presets ``file``; the default presets if there is none. Raises ``OSError``."""
+    """What stands in the user's presets ``file``; the default presets if there is none. Raises ``ConfigError``."""
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return reading.read_text(file, replace=True, most_bytes=_MOST_BYTES)
     except FileNotFoundError:
         return DEFAULT_TEXT
+    except (OSError, ValueError) as problem:
+        raise ConfigError(f"The block presets in {file} cannot be read: {reading.reason(problem)}. Put the file "
+                          "right, or delete it to have the default ones again.") from problem

@@ -12,9 +12,12 @@ from pathlib import Path
 from ..errors import DatasetError
 from ..files.confine import HIDDEN_FOLDER
 from ..files.json_file import parse
+from ..files.reading import read_file
 from .tags import plain
 
 FILE_NAME = "confidences.json"
+MOST_BYTES = 1 << 30
+"""Ten thousand images with a thousand tags each."""
 
 _NOTHING = array("I"), array("f")
 
@@ -73,7 +76,7 @@ def read_confidences(folder: Path) -> Confidences:
     if file.is_symlink() or file.parent.is_symlink():
         raise DatasetError(f"{file} is reached through a link, which is not followed. Remove it.")
     try:
-        content = parse(file.read_bytes())
+        content = parse(read_file(file, MOST_BYTES))
         for path, tags in content.items():
             found.add(str(path), {str(tag): float(confidence) for tag, confidence in tags.items()})
     except FileNotFoundError:

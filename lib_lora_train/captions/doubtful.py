@@ -11,6 +11,7 @@ from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
 from ..files.json_file import parse
+from ..files.reading import read_file, reason
 from ..files.writing import cannot_write
 from .confidences import Confidences
 from .editor.index import EditorIndex, Entry
@@ -74,11 +75,12 @@ def read_kept(folder: Path) -> frozenset[str]:
     if file.is_symlink():
         raise DatasetError(f"{file} is a link, which is not followed. Remove it.")
     try:
-        return frozenset(str(key) for key in parse(file.read_bytes()))
+        return frozenset(str(key) for key in parse(read_file(file)))
     except FileNotFoundError:
         return frozenset()
     except (OSError, ValueError, TypeError) as problem:
-        raise DatasetError(f"{file} cannot be used ({problem}). Delete it to see all doubtful tags again.") from problem
+        raise DatasetError(f"{file} cannot be used ({reason(problem)}). Delete it to see all doubtful tags "
+                           "again.") from problem
 
 
 def keep(folder: Path, keys: Iterable[str]) -> None:

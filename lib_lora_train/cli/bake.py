@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 from ..blocks.of_file import blocks_of_keys
 from ..config.bake_job import BakeJob, load_bake_job
 from ..errors import ConfigError, TrainLoraError
+from ..files.atomic import write_atomically
+from ..files.reading import read_file, reason
 from ..runs.events import EventWriter
 from ..runs.folder import RunFolder
 from ..runs.process import only_worker
@@ -66,5 +67,8 @@ def bake_file(job: BakeJob, say: Callable[[str], None]) -> Path:
     write_tensors(path, bake(file, fitted.weights), baked_metadata(file, fitted.weights, job.output_name))
     beside = file.path.with_suffix(".json")
     if beside.is_file() and not path.with_suffix(".json").exists():
-        shutil.copyfile(beside, path.with_suffix(".json"))
+        try:
+            write_atomically(path.with_suffix(".json"), read_file(beside))
+        except (OSError, ValueError) as problem:
+            say(f"The copy is saved, but without {path.stem}.json for the webui's card: {reason(problem)}.")
     return path

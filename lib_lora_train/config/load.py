@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from yaml import YAMLError
 
 from ..errors import ConfigError
+from ..files.reading import read_text, reason
 from .check import problems_of
 from .convert import converted, type_words
 from .job import Job
@@ -61,11 +62,11 @@ def read_file(path: Path) -> Any:
     Raises ``ConfigError`` if it cannot be read.
     """
     try:
-        return read_yaml(path.read_text(encoding="utf-8-sig"))
+        return read_yaml(read_text(path))
     except FileNotFoundError:
         raise ConfigError(f"There is no job file {path}.") from None
     except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"The job file {path} cannot be read: {problem}. Save it as UTF-8.") from problem
+        raise ConfigError(f"The job file {path} cannot be read: {reason(problem)}. Save it as UTF-8.") from problem
     except (YAMLError, ValueError) as problem:
         raise ConfigError(f"The job file {path} is not readable as YAML: {problem}. A text that has ': ' or ' #' in "
                           "it, or begins with a special character, needs quotes.") from problem

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, read_object, text
 from ..files.lock import lock_holder
 from .pins import installed_torch, requirements_of
@@ -107,7 +108,7 @@ def write_stamp(folder: Path, final_name: str, requirements: Sequence[str]) -> N
     """Declare ``folder`` complete; the last thing done to it before it gets ``final_name``."""
     stamp = {"folder": final_name, "platform": sysconfig.get_platform(), "requirements": list(requirements),
              "content": sorted(entry.name for entry in folder.iterdir())}
-    (folder / STAMP_NAME).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    write_atomically(folder / STAMP_NAME, json.dumps(stamp, indent=1))
 
 
 def read_stamp(folder: Path) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
+from ..files.atomic import write_atomically
 from ..files.lock import LockHeldError, is_in_use, process_lock
+from ..files.writing import cannot_write
 from .folders import (
     BASE,
     NEW_SUFFIX,
@@ -95,8 +97,9 @@ def sole_installer(progress: Progress, *, wait: bool = True) -> Iterator[None]:
         raise WorkerEnvironmentError(f"Process {problem.pid} is installing the worker's packages already. "
                                      "Wait for it, or end it and try again.") from problem
     except OSError as problem:
-        raise WorkerEnvironmentError(f"The worker's packages cannot be installed in {root}: {problem}. Make room there "
-                                     "and the folder writable, or name another one in LORA_TRAIN_ENV.") from problem
+        raise WorkerEnvironmentError(f"The worker's packages cannot be installed. "
+                                     f"{cannot_write(problem.filename or root, problem)} Or name another folder in "
+                                     "LORA_TRAIN_ENV.") from problem
 
 
 def _install_group(group: str, progress: Progress, *, wait: bool) -> None:
@@ -115,9 +118,11 @@ def _install_locked(group: str, progress: Progress) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         _fill(group, folder, requirements, progress)
     except (OSError, WorkerEnvironmentError) as problem:
-        reason = (f"The worker's packages ({group}) could not be installed: {str(problem).rstrip('.')}. "
+        cause = cannot_write(problem.filename or folder, problem) if isinstance(problem, OSError) else str(problem)
+        reason = (f"The worker's packages ({group}) could not be installed: {cause.rstrip('.')}. "
                   f"All that pip said is in {log_file()}. {WAY_OUT}")
-        failure_file(group).write_text(json.dumps({"folder": folder.name, "reason": reason}), encoding="utf-8")
+        with contextlib.suppress(OSError):  # what has failed is said all the same, only not again at the next start
+            write_atomically(failure_file(group), json.dumps({"folder": folder.name, "reason": reason}))
         raise WorkerEnvironmentError(reason) from problem
     failure_file(group).unlink(missing_ok=True)
     remove_superseded(group)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
+from ..files.atomic import write_atomically
 from ..files.lock import mark_in_use
 from .folders import (
     EXTENSION_FOLDER,
@@ -151,7 +152,7 @@ def _make_complete(folder: Path, progress: Progress) -> None:
     except WorkerEnvironmentError as problem:
         raise WorkerEnvironmentError(f"Torch could not be installed in {folder}: {problem} All that pip said is in "
                                      f"{log_file()}. Try again, or use a Python that has torch.") from problem
-    (folder / STAMP_NAME).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
+    write_atomically(folder / STAMP_NAME, json.dumps({"requirements": list(requirements)}))
 
 
 def _install_torch(python: str, requirements: Sequence[str], progress: Progress) -> None:

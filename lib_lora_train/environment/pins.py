@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WorkerEnvironmentError
+from ..files.reading import reason
 
 PINS_FILE = Path(__file__).resolve().parents[1] / "worker_requirements" / "pins.txt"
 
@@ -70,7 +71,7 @@ def torch_in(folder: Path) -> TorchBuild:
         text = version_file.read_text(encoding="utf-8")
     except OSError as problem:
         raise WorkerEnvironmentError(
-            f"Torch is installed in {version_file.parent}, but its version cannot be read: {problem}. "
+            f"Torch is installed in {version_file.parent}, but its version cannot be read: {reason(problem)}. "
             "Install torch again.") from problem
     version = re.search(r"^__version__[^=]*= *['\"](\d+)\.(\d+)", text, re.MULTILINE)
     cuda = re.search(r"^cuda[^=]*= *['\"](\d+)", text, re.MULTILINE)

@@ -19,7 +19,7 @@ def write_atomically(path: Path, content: bytes | str, *, durable: bool = True) 
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with writing(path):
+        with writing(path, len(data)):
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .reading import NO_PLAIN_FILE, read_file
+
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 100
 _MISSING: Any = object()
@@ -20,12 +22,17 @@ class DamagedFileError(ValueError):
 def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """The JSON object in ``path``.
 
-    Raises ``FileNotFoundError`` if there is no file, and ``DamagedFileError`` if it holds anything else.
+    Raises ``FileNotFoundError`` if there is no file, another ``OSError`` if the system does not let it be read now, and
+    ``DamagedFileError`` if it holds anything else, or is a folder or a pipe.
     """
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise DamagedFileError(f"it is longer than {most_bytes} bytes")
+    try:
+        data = read_file(path, most_bytes)
+    except ValueError as problem:
+        raise DamagedFileError(str(problem)) from problem
+    except OSError as problem:
+        if problem.errno in NO_PLAIN_FILE:
+            raise DamagedFileError(f"it is no plain file ({problem.strerror})") from problem
+        raise
     value = parse(data)
     if not isinstance(value, dict):
         raise DamagedFileError(f"it holds {_kind(value)} where an object belongs")

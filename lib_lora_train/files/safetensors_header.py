@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .confine import open_file
 from .json_file import DamagedFileError, parse
 
 MOST_HEADER_BYTES = 32_000_000  # the library reads three times as much; read as JSON it takes many times its size
@@ -55,7 +56,7 @@ class SafetensorsHeader:
         Raises ``OSError``, and ``DamagedFileError`` if one of them is more than that, or NaN or infinite.
         """
         found: dict[str, float] = {}
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             for name in names:
                 tensor = self.tensors[name]
                 if math.prod(tensor.shape) != 1 or tensor.dtype not in (*_NUMBERS, "BF16"):
@@ -74,7 +75,7 @@ def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHea
     Without ``whole`` the tensors may be missing behind it, so that sizes can be told from a part of a file.
     Raises ``OSError``, and ``DamagedFileError`` with a clause that says what is wrong.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         prefix = file.read(_LENGTH_BYTES)
         if len(prefix) < _LENGTH_BYTES:

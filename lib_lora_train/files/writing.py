@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,14 +19,18 @@ DISK_PROBLEMS = frozenset({*_FULL, *_DENIED, errno.EDQUOT, errno.EROFS, errno.EN
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Whatever the system refuses inside, to make, write, rename or remove ``path``, is raised as ``WriteError``."""
+def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
+    """Whatever the system refuses inside, to make, write, rename or remove ``path``, is raised as ``WriteError``.
+
+    ``needed_bytes`` is what is being written, where that is known; a full disk is reported with it.
+    """
     try:
         yield
     except WriteError:
         raise
     except OSError as problem:
-        raise WriteError(cannot_write(path, problem), problem.errno, problem.strerror, str(path)) from problem
+        sentence = cannot_write(path, problem, needed_bytes)
+        raise WriteError(sentence, problem.errno, problem.strerror, str(path)) from problem
 
 
 def cannot_use(path: Path | str, problem: OSError) -> str:
@@ -36,11 +41,22 @@ def cannot_use(path: Path | str, problem: OSError) -> str:
     return cannot_write(path, problem)
 
 
-def cannot_write(path: Path | str, problem: OSError) -> str:
+def refused(problem: OSError, path: Path | str) -> str | None:
+    """The sentence for what the disk or the system refused; ``None`` if ``problem`` is a fault of the program.
+
+    ``path`` is named where ``problem`` does not say which file it is about.
+    """
+    return cannot_use(problem.filename or path, problem) if problem.errno in DISK_PROBLEMS else None
+
+
+def cannot_write(path: Path | str, problem: OSError, needed_bytes: int = 0) -> str:
     """A sentence that names the file ``path``, why it was not written, and the way out."""
+    if isinstance(problem, WriteError):
+        return str(problem)
     code, name = problem.errno, Path(path).name
     if code == errno.ENOSPC:
-        return f"The disk is full: {path} could not be written. Free some space on that disk and try again."
+        return (f"The disk is full: {path} could not be written{_figures(Path(path), needed_bytes)}. Free some space "
+                "on that disk and try again.")
     if code == errno.EDQUOT:
         return (f"Your quota on this disk is used up: {path} could not be written. Delete files that you no longer "
                 "need there, or have the quota raised, and try again.")
@@ -55,3 +71,17 @@ def cannot_write(path: Path | str, problem: OSError) -> str:
                 f"({len(name.encode('utf-8', 'surrogateescape'))} bytes; most disks allow 255). Use a shorter name.")
     return (f"{path} could not be written: {problem.strerror or problem}. Check the disk, or choose another folder, "
             "and try again.")
+
+
+def _figures(path: Path, needed_bytes: int) -> str:
+    """How much is needed and how much is free, as the end of a sentence; empty where that would explain nothing."""
+    folder = next((place for place in path.absolute().parents if place.is_dir()), None)
+    try:
+        free = shutil.disk_usage(folder).free if folder is not None else needed_bytes
+    except OSError:
+        return ""
+    return f", which needs {_size(needed_bytes)} where {_size(free)} are free" if free < needed_bytes else ""
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

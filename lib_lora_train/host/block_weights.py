@@ -18,6 +18,7 @@ from ..blocks.names import FULL_SD1, block_of
 from ..blocks.of_file import BlockSet, blocks_of_keys
 from ..blocks.presets import DEFAULT_TEXT, parse_presets, read_text
 from ..blocks.prompt_weights import BlockSpec, LoraArguments, read_arguments
+from ..errors import ConfigError
 
 _RESOLVED = "blk="  # not part of any spelling that lora-block-weight looks for
 _OTHER = "lora_block_weight"
@@ -90,15 +91,14 @@ class BlockWeights:
         _tell(p, parameters, read, blocks)
 
     def presets(self) -> dict[str, Entries]:
-        """The presets as they are on disk now. Raises ``OSError``."""
+        """The presets as they are on disk now. Raises ``ConfigError``."""
         return parse_presets(read_text(self._presets_file))[0]
 
     def _presets(self, p: Any) -> dict[str, Entries]:
         try:
             return self.presets()
-        except OSError as problem:
-            _say(p, f"The block presets {self._presets_file} cannot be read ({problem.strerror}), so only those that "
-                    "come with Train LoRA are known.")
+        except ConfigError as problem:
+            _say(p, f"{problem} Until then only those that come with Train LoRA are known.")
             return parse_presets(DEFAULT_TEXT)[0]
 
     def _blocks(self) -> dict[str, BlockSet]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CheckpointError
+from ..files.confine import open_file
 from ..files.safetensors_header import tensor_data_start
 
 _CHUNK_BYTES = 1 << 20
@@ -35,7 +36,7 @@ def hashes_of(checkpoint: Path, vae: Path | None) -> ModelHashes:
 def file_sha256(path: Path) -> str:
     """SHA-256 of the whole file as lowercase hexadecimal. Raises ``CheckpointError`` if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _digest(file)
     except OSError as problem:
         raise CheckpointError(f"{path} cannot be read: {problem.strerror}.") from problem
@@ -47,7 +48,7 @@ def old_short_hash(path: Path) -> str:
     Raises ``CheckpointError`` if the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(_OLD_OFFSET_BYTES)
             return hashlib.sha256(file.read(_OLD_LENGTH_BYTES)).hexdigest()[:8]
     except OSError as problem:

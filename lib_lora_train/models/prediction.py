@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from ..config.text_yaml import check_yaml
 from ..errors import CheckpointError
+from ..files.reading import read_text, reason
 from .family import SD2, SD2_V, Family, tell_family
 
 EPSILON, VELOCITY = "epsilon", "v_prediction"
@@ -59,12 +60,12 @@ def _of_yaml(path: Path) -> Prediction | None:
     if not path.is_file():
         return None
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         check_yaml(text)
         parameters: Any = OmegaConf.select(OmegaConf.create(text), "model.params")
     except (OSError, YAMLError, ValueError, OmegaConfBaseException) as problem:
-        raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: {problem}. "
-                              "Put it right, or take it away.") from problem
+        raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: "
+                              f"{reason(problem)}. Put it right, or take it away.") from problem
     if parameters is None:
         return None
     scaling = OmegaConf.select(parameters, "denoiser_config.params.scaling_config.target")

@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer
 from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
 from ..errors import WorkerEnvironmentError
+from ..files.reading import reason
 from .family import BEGIN_TOKEN, END_TOKEN
 
 VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -101,7 +102,7 @@ def _read_merges(vocabulary: Path) -> list[str]:
         with gzip.open(vocabulary, "rt", encoding="utf-8") as file:
             lines = file.read().split("\n")
     except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise WorkerEnvironmentError(f"The tokenizer's vocabulary {vocabulary} cannot be read: {problem}. "
+        raise WorkerEnvironmentError(f"The tokenizer's vocabulary {vocabulary} cannot be read: {reason(problem)}. "
                                      "Install open-clip-torch again.") from problem
     merges = lines[1:1 + _MERGES]  # the first line is a heading; CLIP uses only the first 48894 merges
     if len(merges) < _MERGES or any(len(merge.split()) != 2 for merge in merges):

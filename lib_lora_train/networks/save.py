@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from torch import Tensor
 from ..errors import CheckpointError, RunError
 from ..files.atomic import remove_leftovers, write_atomically
 from ..files.safetensors_header import tensor_data_start
+from ..files.writing import cannot_write
 from ..models.checkpoint import read_checkpoint
 from ..models.hashes import old_tensor_data_hash, tensor_data_sha256
 from .lora_facts import LoraFacts, facts_of, looks_like_lora
@@ -127,7 +127,8 @@ def _write_whole(path: Path, content: bytes) -> None:
         write_atomically(path, content)
         _make_rename_durable(path.parent)
     except OSError as problem:
-        raise _cannot_save(path, problem, len(content)) from problem
+        raise RunError(f"The LoRA cannot be written. {cannot_write(path, problem)} Or choose another folder. Nothing "
+                       "that was saved before is lost.") from problem
 
 
 def _make_rename_durable(folder: Path) -> None:
@@ -138,14 +139,3 @@ def _make_rename_durable(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _cannot_save(path: Path, problem: OSError, size_bytes: int) -> RunError:
-    megabytes = size_bytes / 1e6
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RunError(f"The disk is full: {path} needs {megabytes:.1f} MB. Free some space or choose another folder. "
-                        "Nothing that was saved before is lost.")
-    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return RunError(f"{path} cannot be written: the folder {path.parent} does not allow it ({problem.strerror}). "
-                        "Change its permissions or choose another folder.")
-    return RunError(f"{path} cannot be written: {problem.strerror or problem}. Choose another folder.")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,15 @@ from ..errors import DatasetError
 from ..files.atomic import write_atomically
 from ..files.confine import open_inside
 from ..files.json_file import parse
+from ..files.reading import read_file
+from ..files.writing import writing
 from .images import PictureError, decoded, decoding_threads, read_header
 from .listing import PictureFile
 
 _VERSION = 2
+_HEADER: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (int,), (str,))
+_MARKS: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (str,), (int, float), (str,))
+_MOST_BYTES = 1 << 30
 _HASH_SIDE = 8
 _COLOUR_SIDE = 8
 _SHARPNESS_SIDE = 512
@@ -100,13 +106,15 @@ class PictureFacts:
 
     def _load(self) -> None:
         try:
-            found = parse(self._file.read_bytes())
+            found = parse(read_file(self._file, _MOST_BYTES))
             if found["version"] != _VERSION:
                 return
-            self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in found["headers"].items()}
-            self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in found["marks"].items()}
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-            self._headers, self._marks = {}, {}  # a cache: what is missing or damaged is measured again
+            headers = {path: _typed(item, _HEADER) for path, item in found["headers"].items()}
+            marks = {path: _typed(item, _MARKS) for path, item in found["marks"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return  # a cache: what is missing or damaged is measured again
+        self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in headers.items()}
+        self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in marks.items()}
 
     def _keep(self, files: Iterable[PictureFile]) -> None:
         paths = {file.path for file in files}
@@ -114,9 +122,20 @@ class PictureFacts:
                    for path, (state, header) in self._headers.items() if path in paths}
         marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.reason]
                  for path, (state, mark) in self._marks.items() if path in paths}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self._file, json.dumps({"version": _VERSION, "headers": headers, "marks": marks},
                                                 separators=(",", ":")))
+
+
+def _typed(item: Any, kinds: tuple[tuple[type, ...], ...]) -> list[Any]:
+    """``item`` if it is a list of these types and no number in it is negative. Raises ``ValueError``."""
+    if not isinstance(item, list) or len(item) != len(kinds) or not all(
+            isinstance(value, kind) and not isinstance(value, bool)
+            and (not isinstance(value, (int, float)) or 0 <= value < 1 << 64)
+            for value, kind in zip(item, kinds, strict=True)):
+        raise ValueError(f"{str(item)[:100]} is not what is known of an image")
+    return item
 
 
 def _header(folder: Path, relative: str) -> Header:

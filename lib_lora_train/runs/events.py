@@ -42,7 +42,9 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import WriteError
+from ..files.confine import open_file
 from ..files.json_file import DamagedFileError, number, parse, text
+from ..files.reading import reason
 from ..files.writing import writing
 
 EVENTS_FILE = "events.jsonl"
@@ -119,11 +121,13 @@ def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], i
     A line that a crash cut short is no damage: the writer began a new line after it.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(offset)
             data = file.read()
     except FileNotFoundError:
         return [], offset, ""
+    except OSError as problem:
+        return [], offset, f"{path.name} cannot be read: {reason(problem)}"
     complete = data.rfind(b"\n") + 1
     events, damage = [], ""
     for line in data[:complete].split(b"\n"):

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from ..errors import RunError
 from ..files.atomic import write_atomically
+from ..files.confine import open_file
+from ..files.reading import read_text
+from ..files.writing import cannot_write
 from .control import RunControl
 from .events import EVENTS_FILE
 
@@ -27,6 +30,7 @@ STATE_FILE = "last.pt"
 STRIP_FILE = "strip.json"
 TRAIN, TAG, BAKE = "train", "tag", "bake"
 _COMMAND_FILE = "command"
+_LONGEST_COMMAND_BYTES = 1000
 
 
 class RunFolder:
@@ -59,18 +63,18 @@ class RunFolder:
     def command(self) -> str:
         """The worker's command that carries the run out: ``train`` or ``tag``."""
         try:
-            return (self.path / _COMMAND_FILE).read_text("utf-8", "replace").strip()
-        except FileNotFoundError:
+            return read_text(self.path / _COMMAND_FILE, replace=True, most_bytes=_LONGEST_COMMAND_BYTES).strip()
+        except (OSError, ValueError):  # there is none, or the summary says what is wrong with it
             return TRAIN
 
     def log_tail(self, bytes_at_most: int = 8000) -> str:
         """The end of the worker's output; empty if there is none yet."""
         try:
-            with self.log_file.open("rb") as file:
+            with open_file(self.log_file) as file:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - bytes_at_most))
                 text = file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
+        except OSError:
             return ""
         return "\n".join(line.rsplit("\r", 1)[-1] for line in text.split("\n"))
 
@@ -92,8 +96,7 @@ def create_run(runs: Path, name: str, job_yaml: str, command: str = TRAIN) -> Ru
         except FileExistsError:
             continue
         except OSError as problem:
-            raise RunError(f"The run folder {path} cannot be made: {problem.strerror or problem}. "
-                           "Free some space or make the folder writable.") from problem
+            raise RunError(f"The run folder cannot be made. {cannot_write(path, problem)}") from problem
         return RunFolder(path)
     raise RunError(f"There are too many runs named {stem} in {runs}.")
 

@@ -6,6 +6,7 @@ the run stand still, ``room`` makes it leave the GPU too.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -42,15 +43,16 @@ class HoldFile:
         return hold
 
     def withdraw(self) -> None:
-        """Let the run go on."""
-        self._file.unlink(missing_ok=True)
+        """Let the run go on. A file that cannot be removed counts for as long as this process lives."""
+        with contextlib.suppress(OSError):
+            self._file.unlink()
 
     def asked(self) -> Hold | None:
         """The hold that is asked for now by a process that still exists."""
         try:
             note = read_object(self._file)
             hold = Hold(text(note, "token"), mark_from(note))
-        except FileNotFoundError:
+        except OSError:
             return None
         except DamagedFileError:
             self.withdraw()  # nobody writes such a file; left there, it would hold the run for ever

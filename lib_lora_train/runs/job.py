@@ -10,6 +10,7 @@ from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_job, read_settings
 from ..config.tag_job import TagJob
 from ..config.text_yaml import check_yaml
+from ..files.reading import read_text, reason
 from .folder import BAKE, TAG, TRAIN, RunFolder
 
 _QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -64,11 +65,11 @@ class JobCheck:
 
     def _examine(self) -> str:
         try:
-            content = self._file.read_text(encoding="utf-8")
+            content = read_text(self._file)
             check_yaml(content)
             values = yaml.load(content, _QUICK_LOADER)  # a safe loader
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as problem:
-            return f"{self._file.name} cannot be read: {' '.join(str(problem).split())[:200]}"
+            return f"{self._file.name} cannot be read: {reason(problem)[:200]}"
         groups = values.values() if isinstance(values, dict) and values else [None]
         if not isinstance(values, dict) or (self._grouped and not all(isinstance(group, dict) for group in groups)):
             return f"{self._file.name} cannot be read: it holds no groups of settings"

@@ -19,6 +19,8 @@ from ..errors import RunError
 from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, read_object
 from ..files.lock import LockHeldError, lock_holder, process_lock
+from ..files.reading import reason
+from ..files.writing import cannot_write, writing
 from .folder import RunFolder
 from .process_mark import ProcessMark, mark_from, mark_of, this_process
 
@@ -37,12 +39,14 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    with writing(run.log_file):
+        log = run.log_file.open("ab")
     try:
-        with run.log_file.open("ab") as log:
+        with log:
             process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=subprocess.STDOUT, env=dict(environ), **detached)
     except OSError as problem:
-        raise RunError(f"The worker could not be started with {command[0]}: {problem}.") from problem
+        raise RunError(f"The worker could not be started with {command[0]}: {reason(problem)}.") from problem
     remember_process(run, process.pid)
     return process.pid
 
@@ -59,8 +63,8 @@ def only_worker(run: RunFolder) -> Iterator[None]:
         except LockHeldError as holder:
             raise RunError(_taken(run, holder.pid)) from holder
         except OSError as problem:
-            raise RunError(f"{run.lock_file} cannot be opened: {problem.strerror}. It keeps two processes from "
-                           "training in one run folder. Make the folder writable.") from problem
+            raise RunError(f"{cannot_write(run.lock_file, problem)} It keeps two processes from training in one run "
+                           "folder.") from problem
         remember_process(run)
         yield
 
@@ -82,17 +86,23 @@ def noted_worker(run: RunFolder) -> ProcessMark:
 def live_pid(run: RunFolder) -> int | None:
     """The pid of the run's worker if that very process still exists."""
     try:
-        mark = noted_worker(run)
-    except (FileNotFoundError, DamagedFileError):
-        return lock_holder(run.lock_file)  # the lock says it too, for a worker whose note is damaged
-    return mark.pid if mark.alive else None
+        return pid_of(run, noted_worker(run))
+    except (OSError, DamagedFileError):
+        return pid_of(run, None)
+
+
+def pid_of(run: RunFolder, noted: ProcessMark | None) -> int | None:
+    """As ``live_pid``, for a worker whose note was read; ``None`` if it is missing or damaged: the lock says it too."""
+    if noted is None:
+        return lock_holder(run.lock_file)
+    return noted.pid if noted.alive else None
 
 
 def noted_at(run: RunFolder) -> float | None:
     """When the run's last worker was noted, in seconds since the epoch; ``None`` if there never was one."""
     try:
         return run.process_file.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

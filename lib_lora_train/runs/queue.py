@@ -43,7 +43,7 @@ def waiting_runs(runs: Path) -> Iterator[RunFolder]:
     for file in runs.glob(f"*/{QUEUED_FILE}"):
         try:
             found.append((read_request(file)[1], file.parent.name))
-        except (FileNotFoundError, DamagedFileError):
+        except (OSError, DamagedFileError):
             continue  # claimed or withdrawn just now; a damaged one is said in the run's summary
     for _, name in sorted(found):
         yield RunFolder(runs / name)
@@ -111,5 +111,5 @@ def read_request(file: Path) -> tuple[str, float]:
 def _device(file: Path) -> str | None:
     try:
         return read_request(file)[0]
-    except (FileNotFoundError, DamagedFileError):
+    except (OSError, DamagedFileError):
         return None

@@ -10,35 +10,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
+from ..files.json_file import DamagedFileError
+from ..files.reading import reason
 from .events import ENDINGS
 from .folder import RunFolder
-from .process import live_pid, noted_at
-from .queue import queued_device
+from .process import noted_at, noted_worker, pid_of
+from .queue import CLAIMED_FILE, QUEUED_FILE, read_request
+
+Value = TypeVar("Value")
 
 WAITING, RUNNING, PAUSED, FAILED, LOST, DAMAGED = "waiting", "running", "paused", "failed", "lost", "damaged"
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What the files beside a run's events say now.
+    """What the files beside a run's events say now, each of them read once.
 
     Read them before the events: a worker that is there now may have been noted just now, and what one that is gone
     has written is all there when the events are read. ``noted`` is when a worker was last noted, in seconds since the
-    epoch; ``queued`` whether the run waits for its turn; ``pid`` the worker's while it is there.
+    epoch; ``queued`` whether the run waits for its turn; ``pid`` the worker's while it is there; ``device`` the one
+    that it waits for or was started on. ``damage`` is a clause on the first of these files that cannot be read.
     """
 
     pid: int | None
     noted: float | None
     queued: bool
+    device: str | None = None
+    damage: str = ""
 
 
 def signs_of(run: RunFolder) -> Signs:
     """What ``run``'s files say now."""
+    damage: list[str] = []
     noted = noted_at(run)
-    return Signs(live_pid(run), noted, queued_device(run) is not None)
+    worker = _read(run.process_file, lambda file: noted_worker(run), damage)
+    queued, claimed = (_read(run.path / name, read_request, damage) for name in (QUEUED_FILE, CLAIMED_FILE))
+    asked = queued or claimed
+    return Signs(pid_of(run, worker), noted, queued is not None, asked[0] if asked is not None else None,
+                 damage[0] if damage else "")
+
+
+def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value | None:
+    """What ``read`` makes of ``file``; ``None`` if there is none, or if it is damaged, which ``damage`` is told."""
+    try:
+        return read(file)
+    except FileNotFoundError:
+        return None
+    except (DamagedFileError, OSError) as problem:
+        damage.append(f"{file.name} cannot be read: {reason(problem)}")
+        return None
 
 
 class History:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..files.json_file import DamagedFileError
 from .events import ENDINGS, examine_events
 from .folder import RunFolder, all_runs
 from .job import JobCheck
-from .process import noted_worker
-from .queue import CLAIMED_FILE, QUEUED_FILE, claimed_device, queued_device, read_request
 from .state import DAMAGED, History, Signs, signs_of
 
 _LOSSES_IN_MEAN = 50
@@ -115,26 +112,17 @@ class _Reader:
         summary = self._summary
         summary.pid = signs.pid
         summary.kept_state = self._run.state_file.is_file()
-        summary.device = queued_device(self._run) or claimed_device(self._run)
+        summary.device = signs.device
         summary.state = self._history.state(signs)
-        summary.damage = self._damage()
+        summary.damage = self._damage(signs)
         if summary.damage and not summary.alive:
             summary.state, summary.error = DAMAGED, summary.error or summary.damage
         self._over = self._history.ended and signs.pid is None  # whoever takes the run up again writes an event first
 
-    def _damage(self) -> str:
-        damage = self._job.damage() or self._damaged_events
-        checks: dict[str, Callable[[], object]] = {
-            self._run.process_file.name: lambda: noted_worker(self._run),
-            QUEUED_FILE: lambda: read_request(self._run.path / QUEUED_FILE),
-            CLAIMED_FILE: lambda: read_request(self._run.path / CLAIMED_FILE)}
-        for name, check in checks.items():
-            try:
-                check()
-            except FileNotFoundError:
-                continue
-            except (DamagedFileError, OSError) as problem:
-                damage = damage or f"{name} cannot be read: {problem}"
+    def _damage(self, signs: Signs) -> str:
+        events = self._run.events_file
+        no_events = f"{events.name} is no plain file" if os.path.lexists(events) and not events.is_file() else ""
+        damage = self._job.damage() or no_events or self._damaged_events or signs.damage
         return f"This run is damaged: {damage}. Its other files are in {self._run.path}." if damage else ""
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -183,7 +171,7 @@ class _Reader:
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

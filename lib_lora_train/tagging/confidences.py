@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..captions.confidences import FILE_NAME
+from ..captions.confidences import FILE_NAME, MOST_BYTES
 from ..errors import DatasetError
 from ..files.atomic import remove_leftovers, write_atomically
 from ..files.confine import HIDDEN_FOLDER, own_folder
 from ..files.json_file import parse
+from ..files.reading import read_file
 from ..files.writing import cannot_write
 
 
@@ -33,7 +34,7 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
 def _already_there(file: Path) -> dict[str, Any]:
     """The confidences of earlier runs; none if they are damaged, since a run renews what it can."""
     try:
-        found = parse(file.read_bytes())
+        found = parse(read_file(file, MOST_BYTES))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

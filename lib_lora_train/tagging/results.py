@@ -15,8 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from ..files.json_file import parse
+from ..files.reading import read_text
 from ..files.writing import writing
 from .choose import Chosen
+
+_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def _plain(result: Result, folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, folder: Path) -> Iterable[Result]:
-    for line in path.read_text("utf-8", "replace").splitlines():
+    for line in read_text(path, replace=True, most_bytes=_MOST_BYTES).splitlines():
         try:
             found = parse(line)
             if found["stamp"] != _stamp(folder / found["picture"]):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..config.taggers import E621_CATEGORIES, TaggerFiles
 from ..errors import TaggerError
+from ..files.reading import read_text, reason
 
 _GENERAL, _NAME, _RATING, _UNUSED = "general", "name", "rating", "unused"
 # Danbooru: 0 general, 1 artist, 3 series, 4 character, 5 about the file (resolution …), 9 rating (WD14's own).
@@ -39,9 +40,10 @@ class TagList:
 def read_tag_list(files: TaggerFiles) -> TagList:
     """Read the list beside the model. Raises ``TaggerError`` that names the line if it cannot be understood."""
     try:
-        text = files.tags.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise TaggerError(f"The list of tags {files.tags} cannot be read: {problem}. Fetch it again.") from problem
+        text = read_text(files.tags)
+    except (OSError, ValueError) as problem:
+        raise TaggerError(f"The list of tags {files.tags} cannot be read: {reason(problem)}. Fetch it "
+                          "again.") from problem
     if files.tags.suffix == ".txt":
         rows = _plain_rows(text, files.tags)
     else:
@@ -78,7 +80,10 @@ def _rows_of(reader: csv.DictReader[str], path: Path, kinds: Mapping[int, str]) 
 def _plain_rows(text: str, path: Path) -> list[tuple[str, str]]:
     """A DeepDanbooru project's ``tags.txt``, one tag a line; ``tags-character.txt`` beside it says which are names."""
     names = path.with_name("tags-character.txt")
-    named = set(names.read_text("utf-8-sig").split()) if names.is_file() else set()
+    try:
+        named = set(read_text(names).split()) if names.is_file() else set()
+    except (OSError, ValueError) as problem:
+        raise TaggerError(f"The list of names {names} cannot be read: {reason(problem)}. Fetch it again.") from problem
     rows = []
     for tag in text.split():
         kind = _RATING if tag.startswith(_RATING_PREFIX) else _NAME if tag in named else _GENERAL

@@ -16,6 +16,8 @@ from ..config.groups.dataset import DatasetSettings
 from ..config.groups.tagging import IF_EMPTY, TagDatasetSettings
 from ..errors import DatasetError
 from ..files.confine import inside
+from ..files.reading import read_file, reason
+from ..pictures.caption_files import MOST_CAPTION_BYTES
 from ..pictures.images import PictureError, decoded, decoding_threads
 from ..pictures.scan import survey
 
@@ -99,11 +101,11 @@ def looked_at(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
 
 def _look(item: Item, prepare: Prepare, mode: str) -> Looked:
     try:
-        caption = item.caption_path.read_bytes()
+        caption = read_file(item.caption_path, MOST_CAPTION_BYTES)
     except FileNotFoundError:
         caption = None
-    except OSError as problem:
-        return Looked(item, None, problem=f"its caption {item.caption_key} cannot be read: {problem.strerror}")
+    except (OSError, ValueError) as problem:
+        return Looked(item, None, problem=f"its caption {item.caption_key} cannot be read: {reason(problem)}")
     if mode == IF_EMPTY and has_words(caption):
         return Looked(item, caption)
     try:

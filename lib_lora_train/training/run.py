@@ -17,6 +17,7 @@ from ..batches.batches import Batch, load_batch
 from ..batches.captions import BatchPosition
 from ..config.job import Job
 from ..errors import DivergedError, RunError, TrainLoraError
+from ..files.writing import refused
 from ..networks.norms import change_norms
 from ..runs.folder import STRIP_FILE, RunFolder
 from ..runs.hold import ROOM_FILE, HoldFile
@@ -72,7 +73,8 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
         reporter.say(f"\n{text}")
         return False
     except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
-        text = f"The run ended because of an error in the program: {problem}"
+        refusal = refused(problem, run.path) if isinstance(problem, OSError) else None
+        text = refusal or f"The run ended because of an error in the program: {problem}"
         reporter.event("error", {"text": text, "detail": traceback.format_exc()})
         reporter.say(f"\n{text}\n{traceback.format_exc()}")
         return False

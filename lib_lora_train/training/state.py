@@ -5,6 +5,7 @@ Random numbers follow from the seed and the place in the run (``randomness``), s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
 from ..files.atomic import remove_leftovers, write_atomically
+from ..files.reading import reason
+from ..files.writing import cannot_write
 from ..runs.folder import STATE_FILE
 from .step import Learner
 
@@ -67,8 +70,11 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
             (folder / STATE_FILE).replace(folder / _BEFORE)
         (folder / _NEXT).replace(folder / STATE_FILE)
     except OSError as problem:
-        raise RunError(f"The state of the run cannot be kept in {folder}: {problem.strerror or problem}. Free some "
-                       "space; the LoRA files saved so far are complete.") from problem
+        if not (folder / STATE_FILE).exists():
+            with contextlib.suppress(OSError):  # load_state looks for the new one too
+                (folder / _BEFORE).replace(folder / STATE_FILE)
+        raise RunError(f"The training state was not saved. {cannot_write(folder / STATE_FILE, problem)} The LoRA files "
+                       "and the training state saved before are complete.") from problem
 
 
 def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, pictures: str,
@@ -124,7 +130,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
-        raise RunError(f"The state {path} is damaged: {problem}. Delete it to begin this run anew.") from problem
+        raise RunError(f"The state {path} is damaged: {reason(problem)}. Delete it to begin this run "
+                       "anew.") from problem
 
 
 def _put_schedule(learner: Learner, step: int) -> None:

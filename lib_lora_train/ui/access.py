@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DatasetError
 from ..files.confine import is_inside, local_path
+from ..files.reading import reason
 from ..host.interface import Host
 
 _FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir")
@@ -27,7 +28,7 @@ def dataset_folder(host: Host, text: str) -> Path:
                                f"{' or '.join(str(root) for root in allowed)} can be used, not {folder}.")
         found = folder.is_dir()
     except (OSError, ValueError) as problem:  # too long, or no proper text
-        raise DatasetError(f"{text[:200]!r} cannot be a folder: {problem}.") from problem
+        raise DatasetError(f"{text[:200]!r} cannot be a folder: {reason(problem)}.") from problem
     if not found:
         raise DatasetError(f"There is no folder {str(folder)[:400]}. Check the path, or make the folder and put "
                            "pictures in it.")

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ..errors import ConfigError, TrainLoraError
-from ..files.writing import DISK_PROBLEMS, cannot_use
+from ..files.writing import refused
 from .callers import Guard, with_limited_body
 
 
@@ -59,11 +59,11 @@ class SentenceRoute(APIRoute):
                 return EscapedJson({"error": str(error.detail), "problems": [str(error.detail)]}, error.status_code,
                                     error.headers)
             except OSError as error:
-                if error.errno not in DISK_PROBLEMS:
+                sentence = refused(error, "A file of the extension")
+                if sentence is None:
                     return _bug(request, error)
                 logging.getLogger(__name__).warning("%s %s failed", request.method, request.url.path, exc_info=True)
-                text = cannot_use(error.filename or "A file of the extension", error)
-                return EscapedJson({"error": text, "problems": [text]}, 400)
+                return EscapedJson({"error": sentence, "problems": [sentence]}, 400)
             except Exception as error:  # noqa: BLE001 - a bug of ours: the page shows it, the log has it too
                 return _bug(request, error)
 

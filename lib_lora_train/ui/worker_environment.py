@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import environment
 from ..errors import TrainLoraError, WorkerEnvironmentError
+from ..files.writing import refused
 
 _LINES_KEPT = 200
 
@@ -50,3 +51,5 @@ class InstalledEnvironment:
             environment.repair(self._lines.append)
         except TrainLoraError as problem:
             self._lines.append(str(problem))
+        except OSError as problem:
+            self._lines.append(refused(problem, environment.environment_root()) or repr(problem))

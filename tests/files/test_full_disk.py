@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lib_lora_train.captions.doubtful import keep
-from lib_lora_train.errors import TrainLoraError, WriteError
+from lib_lora_train.errors import WriteError
 from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.pictures.caption_files import write_caption
 from lib_lora_train.pictures.thumbnails import thumbnail
@@ -27,7 +28,7 @@ from lib_lora_train.tagging.confidences import keep_confidences
 from lib_lora_train.tagging.results import Result, ResultFile
 from lib_lora_train.ui.pictures import keep_picture
 from lib_lora_train.ui.runs.prompts import keep_prompts
-from tests.crashes import failing, operations_seen
+from tests.crashes import refused_in_turn
 
 CODES = {errno.ENOSPC: "Free some space", errno.EDQUOT: "Delete files", errno.EROFS: "another disk",
          errno.EACCES: "writable for you", errno.EIO: "Check the disk"}
@@ -86,23 +87,22 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_refused_write_ends_in_a_sentence_and_loses_nothing(tmp_path: Path, name: str, code: int):
-    at, refused = 1, 0
-    while True:
-        folder = filled(tmp_path / f"{at}")
-        before = contents(folder)
-        try:
-            with failing(at, 1, code):
-                WRITERS[name](folder)
-        except TrainLoraError as problem:
-            assert str(folder) in str(problem), (at, problem)
-            assert any(hint in str(problem) for hint in (CODES[code], "writable", "Free some space")), (at, problem)
-            assert "[Errno" not in str(problem) and ".tmp" not in str(problem)
-            after, refused = contents(folder), refused + 1
+    folder, before = tmp_path / "set", {}
+
+    def prepare() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        before.clear()
+        before.update(contents(filled(folder)))
+
+    def check(sentence: str | None, at: int) -> None:
+        if sentence is not None:
+            assert str(folder) in sentence, (at, sentence)
+            assert any(hint in sentence for hint in (CODES[code], "writable", "Free some space")), (at, sentence)
+            after = contents(folder)
             assert {key: after.get(key) for key in before} == before, at
             assert not [key for key in after if key.endswith(".tmp")], at
-        if operations_seen() < at:
-            break
-        at += 1
+
+    refused = refused_in_turn(lambda: WRITERS[name](folder), prepare, check, [code])
     assert refused, f"{name} never wrote"
 
 
@@ -121,6 +121,18 @@ def test_a_disk_that_is_full_only_when_it_is_flushed_leaves_the_old_file(tmp_pat
     assert caught.value.errno == code
     assert contents(tmp_path) == {"a.txt": b"old"}
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_full_disk_is_reported_with_what_is_needed_and_what_is_free(tmp_path: Path, monkeypatch):
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 300_000))
+    with pytest.raises(WriteError, match=r"a\.bin could not be written, which needs 2\.0 MB where 0\.3 MB"):
+        write_atomically(tmp_path / "a.bin", bytes(2_000_000))
+    with pytest.raises(WriteError, match=r"a\.bin could not be written\. Free"):  # such as a disk with no inode left
+        write_atomically(tmp_path / "a.bin", bytes(2_000))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_to_yaml
+from lib_lora_train.files import json_file
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import RunFolder, create_run
+from lib_lora_train.runs.hold import HoldFile
+from lib_lora_train.runs.lend_ticket import read_ticket
+from lib_lora_train.runs.process import live_pid
 from lib_lora_train.runs.queue import CLAIMED_FILE, QUEUED_FILE, requeue_abandoned, waiting_runs
 from lib_lora_train.runs.summary import RunIndex
 
@@ -63,6 +68,35 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_as_they_were(runs, name,
     assert [waiting.id for waiting in waiting_runs(runs)] in ([], [run.id])
     requeue_abandoned(runs)
     json.dumps(summary.__dict__, allow_nan=False)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to(file.name)],
+                         ids=["folder", "pipe", "link to itself"])
+@pytest.mark.parametrize("name", ["process.json", QUEUED_FILE, CLAIMED_FILE, "events.jsonl", "command", "log.txt",
+                                  "control/hold", "lend.json", "worker.lock"])
+def test_what_is_no_file_is_named_and_nothing_waits_for_it(runs, name, make):
+    """Opening a pipe would wait for ever for somebody to write into it."""
+    run = create_run(runs, "zz-damaged", job_to_yaml(Job()))
+    make(run.path / name)
+    seen = {summary.id: summary for summary in RunIndex(runs).all()}
+    assert len(seen) == 3
+    if name in ("process.json", QUEUED_FILE, CLAIMED_FILE, "events.jsonl"):
+        assert seen[run.id].state == "damaged" and name in seen[run.id].damage
+    assert list(waiting_runs(runs)) == []
+    assert (run.command, run.log_tail()) == ("train", "")
+    assert HoldFile(run.path / "control").asked() is None and read_ticket(run.path) is None
+    assert live_pid(run) is None
+
+
+def test_each_small_file_is_read_once_for_a_summary(runs, monkeypatch):
+    read: list[str] = []
+    original = json_file.read_file
+    monkeypatch.setattr(json_file, "read_file", lambda path, most: read.append(path.name) or original(path, most))
+    run = create_run(runs, "mine", job_to_yaml(Job()))
+    for name in ("process.json", QUEUED_FILE, CLAIMED_FILE):
+        (run.path / name).write_text("null")
+    RunIndex(runs).of(run)
+    assert sorted(read) == [CLAIMED_FILE, "process.json", QUEUED_FILE]
 
 
 def test_a_run_whose_worker_lives_goes_on_though_a_line_is_damaged(runs):

@@ -19,7 +19,7 @@ from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs import state as state_module
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import all_runs, create_run, open_run
-from lib_lora_train.runs.process import live_pid, only_worker, start_worker
+from lib_lora_train.runs.process import live_pid, only_worker, pid_of, start_worker
 from lib_lora_train.runs.process_mark import mark_of
 from lib_lora_train.runs.summary import RunIndex, RunSummary
 
@@ -108,26 +108,26 @@ def test_the_last_word_of_the_worker_counts(run, worker, ending, state):
 
 
 def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, monkeypatch):
-    def ends_now(folder):
+    def ends_now(folder, noted):
         os.kill(worker, signal.SIGKILL)
         os.waitpid(worker, 0)
         with EventWriter(run.events_file) as events:
             events.write("finished", {"steps": 1, "seconds": 1.0})
-        return live_pid(folder)
+        return pid_of(folder, noted)
 
     index = RunIndex(run.path.parent)
     assert index.of(run).state == "running"
-    monkeypatch.setattr(state_module, "live_pid", ends_now)
+    monkeypatch.setattr(state_module, "pid_of", ends_now)
     assert index.of(run).state == "finished"
 
 
 def test_a_worker_that_is_noted_while_one_looks_is_not_taken_for_lost(run, monkeypatch):
-    def noted_now(folder):
-        pid = live_pid(folder)
+    def noted_now(folder, noted):
+        pid = pid_of(folder, noted)
         run.process_file.write_text(json.dumps({"pid": os.getpid(), "created": 1.0}))
         return pid
 
-    monkeypatch.setattr(state_module, "live_pid", noted_now)
+    monkeypatch.setattr(state_module, "pid_of", noted_now)
     assert looked_at(run).state == "waiting"
 
 

@@ -12,6 +12,7 @@ from ...config.groups.dataset import CAPTION_ENDINGS
 from ...errors import DatasetError
 from ...files.confine import Confined, Spot
 from ...files.swap import Stamp, SwapArea
+from ...files.writing import cannot_write
 from ...pictures.images import PICTURE_ENDINGS
 from ...pictures.problems import count_of
 from .format import Change, Move, Write
@@ -93,15 +94,15 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
     try:
         places = [_place(change, confined) for change in changes]
     except OSError as problem:
-        raise DatasetError(f"{problem.filename} cannot be used: {problem.strerror}. Nothing was changed. Make it "
-                           "readable and writable, and try again.") from problem
+        raise DatasetError(f"{cannot_write(problem.filename or 'A caption', problem)} Nothing was changed.") \
+            from problem
     staged = _stage(changes, places, confined, area)
     try:
         ready()
     except OSError as problem:
         _withdraw(staged, area)
-        raise DatasetError(f"The undo journal cannot be written: {problem.strerror}. Nothing was changed. "
-                           f"{_ROOM}") from problem
+        raise DatasetError(f"{cannot_write(problem.filename or 'The undo journal', problem)} Nothing was changed.") \
+            from problem
     done = 0
     try:
         for change, place, new in zip(changes, places, staged, strict=True):
@@ -112,8 +113,7 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
         _take_back(changes[:done], confined, area)
         if isinstance(problem, DatasetError):
             raise DatasetError(f"{problem} All files are as they were.") from problem
-        raise DatasetError(f"{problem.filename} cannot be changed: {problem.strerror}. All files are as they were. "
-                           "If another program has it open, close it there and try again.") from problem
+        raise DatasetError(f"{cannot_write(places[done].path, problem)} All files are as they were.") from problem
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
             place = _place(back, confined)
             _make(back, place.path, _stage_one(back, place, confined, area), confined, area)
     except (OSError, DatasetError) as problem:
-        what = problem if isinstance(problem, DatasetError) else f"{problem.filename} ({problem.strerror})"
-        raise HalfDoneError(f"A file cannot be changed: {what}. The edit stopped half-way, and "
-                            "it could not be taken back; open the dataset again to finish it.") from problem
+        what = problem if isinstance(problem, DatasetError) else cannot_write(problem.filename or "A file", problem)
+        raise HalfDoneError(f"{what} The edit stopped half-way, and it could not be taken back; open the dataset again "
+                            "to finish it.") from problem
 
 
 def stamps_of(changes: Sequence[Change], confined: Confined) -> dict[str, Stamp | None]:

@@ -21,6 +21,7 @@ from ...errors import DatasetError
 from ...files.atomic import write_atomically
 from ...files.confine import open_file, open_spot
 from ...files.json_file import number, parse, text
+from ...files.reading import NO_PLAIN_FILE
 
 STATE_FILE = "state.json"
 _VERSION = 1
@@ -165,7 +166,7 @@ def _damage(problem: Exception, what: str) -> DatasetError:
     """The error to raise; only what will be no better tomorrow is damage."""
     if not isinstance(problem, OSError):
         return DamagedError(f"{what} ({str(problem)[:100] or type(problem).__name__}).")
-    if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL):
+    if problem.errno in (errno.ENOENT, *NO_PLAIN_FILE):
         return DamagedError(f"{what} ({problem.strerror}).")
     return DatasetError(f"The undo journal {problem.filename} cannot be read: {problem.strerror}. Try again later.")
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from ...errors import DatasetError
 from ...files.confine import HIDDEN_FOLDER, Confined, own_folder
 from ...files.swap import Stamp, SwapArea
+from ...files.writing import cannot_write
 from .apply import ConflictError, HalfDoneError, carry_out, check, stamps_of
 from .format import (
     STATE_FILE,
@@ -302,8 +303,8 @@ class Journal:
             try:
                 self._settle(after)
             except OSError as problem:
-                raise HalfDoneError(f"The files were moved, but the undo journal cannot be written: {problem.strerror}."
-                                    " It is brought up to date with the next edit.") from problem
+                raise HalfDoneError(f"The files were moved, but the undo journal is not up to date; the next edit "
+                                    f"brings it up to date. {_cannot_keep(self._journal, problem)}") from problem
         return Applied(info.label, tuple(changes), stamps_of(changes, confined), self._told())
 
     def _go_back(self, before: JournalState) -> None:
@@ -312,8 +313,9 @@ class Journal:
             if read_state(self._journal) != before:
                 write_state(self._journal, before)
         except OSError as problem:
-            raise HalfDoneError(f"The edit was taken back, but the undo journal cannot be written: {problem.strerror}. "
-                                "Once it can be, the next edit makes this one after all; undo it then.") from problem
+            raise HalfDoneError(f"The edit was taken back, but the undo journal still has it: once it can be written, "
+                                f"the next edit makes this one after all; undo it then. "
+                                f"{_cannot_keep(self._journal, problem)}") from problem
 
     def _settle(self, state: JournalState) -> JournalState:
         self._write_back()
@@ -360,15 +362,18 @@ class Journal:
             file.unlink(missing_ok=True)
 
 
+def _cannot_keep(journal: Path, problem: OSError) -> str:
+    return cannot_write(journal / STATE_FILE, problem)
+
+
 @contextmanager
 def _nothing_changed() -> Iterator[None]:
     """What the system refuses before a file is touched, as a sentence."""
     try:
         yield
     except OSError as problem:
-        name = f" ({problem.filename})" if problem.filename else ""
-        raise DatasetError(f"The undo journal cannot be written{name}: {problem.strerror or problem}. Nothing was "
-                           "changed.") from problem
+        raise DatasetError(f"Nothing was changed, since the undo journal could not be written. "
+                           f"{cannot_write(problem.filename or 'The undo journal', problem)}") from problem
 
 
 def _forgetting(state: JournalState, numbers: set[int]) -> JournalState:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import DatasetError
 from ...files.lock import LockHeldError, process_lock
+from ...files.writing import cannot_write
 
 _PATIENCE_SECONDS = 10.0
 
@@ -26,8 +27,8 @@ def only_one(file: Path) -> Iterator[None]:
             raise DatasetError(f"Another program is writing captions in {file.parents[1]} (it holds {file.name}, "
                                f"{holder}). Wait until it is done and try again.") from holder
         except OSError as problem:
-            raise DatasetError(f"{file} cannot be opened: {problem.strerror}. It keeps two programs from editing the "
-                               "captions at once.") from problem
+            raise DatasetError(f"{cannot_write(file, problem)} It keeps two programs from editing the captions at "
+                               "once.") from problem
         yield
 
 

@@ -13,7 +13,7 @@ from ...batches.summary import DatasetSummary
 from ...config.job import Job
 from ...errors import RunError, WriteError
 from ...files.atomic import remove_leftovers, write_atomically
-from ...files.writing import writing
+from ...files.writing import cannot_write, writing
 from ...models.hashes import ModelHashes
 from ...models.load import BaseModel
 from ...networks.create import Network
@@ -113,14 +113,14 @@ def check_output_folder(folder: Path, bytes_needed: int) -> None:
 
     Raises ``RunError`` if it cannot be made or written, or has too little space.
     """
+    probe = folder / ".train_lora_write_test.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".train_lora_write_test.tmp"
         write_atomically(probe, b"")
         probe.unlink()
     except OSError as problem:
-        raise RunError(f"LoRA files cannot be written to {folder}: {problem.strerror or problem}. Make the folder "
-                       "writable, or choose another with save.output_dir.") from problem
+        raise RunError(f"LoRA files cannot be written to {folder}. {cannot_write(probe, problem)} Or choose another "
+                       "folder with save.output_dir.") from problem
     free = shutil.disk_usage(folder).free
     if free < bytes_needed:
         raise RunError(f"{folder} has {free / 1e6:.0f} MB free, but one LoRA file of this size needs about "

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...config.sample_prompt import prompt_text
+from ...errors import RunError
 from ...files.atomic import write_atomically
+from ...files.reading import read_text, reason
 from ...runs.folder import RunFolder
 from ...runs.job import settings_of
 
@@ -13,13 +15,20 @@ _FILE = "test_prompts.txt"
 
 
 def prompts_of(run: RunFolder) -> list[str]:
-    """One prompt each; the trigger word if there is nothing else, and no prompt if there is no tag."""
+    """One prompt each; the trigger word if there is nothing else, and no prompt if there is no tag.
+
+    Raises ``RunError`` if the user's own cannot be read, ``ConfigError`` if the job cannot.
+    """
+    file = run.path / _FILE
     try:
-        return lines_of((run.path / _FILE).read_text("utf-8", "replace").splitlines())
+        return lines_of(read_text(file, replace=True).splitlines())
     except FileNotFoundError:
         job = settings_of(run)
         prompts = lines_of(prompt_text(line) for line in job.sample.sample_prompts)
         return prompts or lines_of([job.dataset.activation_tag])
+    except (OSError, ValueError) as problem:
+        raise RunError(f"The prompts in {file} cannot be read: {reason(problem)}. Delete it, and type them again.") \
+            from problem
 
 
 def keep_prompts(run: RunFolder, text: str) -> None:

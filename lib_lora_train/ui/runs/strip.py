@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...errors import TrainLoraError
+from ...errors import TrainLoraError, WriteError
 from ...host.interface import NOT_DRAWN_HERE, Host, PlotDrawer, SeriesPlan
 from ...runs.folder import STRIP_FILE, RunFolder
 from ...runs.summary import RunIndex
@@ -41,6 +41,7 @@ class StripDesk(threading.Thread):
         self._waiting = False
         self._stretch = 0.0
         self._seconds: dict[str, float] = {}
+        self._unkept: dict[str, Strip] = {}
 
     def wake(self) -> None:
         """Look whether there is something to draw, as after a file was saved."""
@@ -61,6 +62,7 @@ class StripDesk(threading.Thread):
         """Draw the strip of ``run`` like this from now on."""
         with self._changing:
             write_strip(run, strip)
+            self._unkept.pop(run.id, None)
             self._call_off(lambda cell: cell.run.id == run.id and (not strip.on or cell.strip.key != strip.key))
         self.wake()
 
@@ -90,6 +92,7 @@ class StripDesk(threading.Thread):
 
     def facts(self, run: RunFolder, strip: Strip | None) -> dict[str, Any]:
         """The ``strip`` of ``run`` as the page shows it; see ``routes_strip``."""
+        strip = self._known(run, strip)
         if strip is None:
             return {"on": False, "prompts": [], "error": "", "columns": [], "missing": 0, "seconds_left": None,
                     "seconds_each": None, "drawing": None, "waits_for": ""}
@@ -133,7 +136,7 @@ class StripDesk(threading.Thread):
         found, self._waiting = [], False
         for file in sorted(self.index.runs.glob(f"*/{STRIP_FILE}"), reverse=True):
             run = RunFolder(file.parent)
-            strip = read_strip(run)
+            strip = self._known(run, read_strip(run))
             if strip is None or not strip.on or strip.error:
                 continue
             summary = self.index.of(run)
@@ -186,7 +189,16 @@ class StripDesk(threading.Thread):
         """Draw no more of this strip until the user says so, unless it has been changed meanwhile."""
         with self._changing:
             if read_strip(cell.run) == cell.strip:
-                write_strip(cell.run, dataclasses.replace(cell.strip, error=sentence))
+                failed = dataclasses.replace(cell.strip, error=sentence)
+                try:
+                    write_strip(cell.run, failed)
+                except WriteError:  # the same disk; it is known for as long as the webui runs
+                    self._unkept[cell.run.id] = failed
+
+    def _known(self, run: RunFolder, strip: Strip | None) -> Strip | None:
+        """``strip``, with the error that could not even be written."""
+        failed = self._unkept.get(run.id)
+        return failed if failed is not None and strip == dataclasses.replace(failed, error="") else strip
 
     def _call_off(self, concerns: Callable[[Cell], bool]) -> None:
         now = self._now

@@ -13,9 +13,10 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from ...errors import RunError, TrainLoraError
+from ...errors import RunError, TrainLoraError, WriteError
 from ...files.atomic import write_atomically
 from ...files.json_file import DamagedFileError, read_object
+from ...files.writing import writing
 from ...host.interface import PlotDrawer, PlotPlan
 from ...runs.folder import RunFolder
 from ..pictures import keep_picture
@@ -37,6 +38,7 @@ class PlotDesk:
         self._drawer: PlotDrawer | None = None
         self._lock = threading.Lock()
         self._now: _Plot | None = None
+        self._unkept: dict[str, dict[str, Any]] = {}
 
     @property
     def samplers(self) -> list[str]:
@@ -59,7 +61,12 @@ class PlotDesk:
                 "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
                 "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
                 "steps": plan.picture.steps})
-        plot.keep()
+        try:
+            plot.keep()
+        except OSError:
+            with self._lock:
+                self._now = None
+            raise
         threading.Thread(target=self.draw, args=(plot, plan, drawer), name="train-lora-plot", daemon=True).start()
         return plot.facts
 
@@ -75,6 +82,8 @@ class PlotDesk:
         finally:
             with self._lock:
                 self._now = None
+                if plot.unkept:
+                    self._unkept[plot.facts["id"]] = plot.facts
 
     def now(self) -> dict[str, Any] | None:
         """What is being drawn: run, plot, and the share that is done; ``waiting`` while the webui is busy."""
@@ -99,7 +108,7 @@ class PlotDesk:
         for plot in plots:
             if plot["state"] == "drawing" and plot["id"] != drawn:
                 plot["state"] = "lost"
-        return plots
+        return [self._unkept.get(plot["id"], plot) for plot in plots]
 
     def mark(self, run: RunFolder, plot_id: str, column: int, row: int) -> dict[str, Any]:
         """Remember the best picture of a plot; the plot. Raises ``RunError`` if there is no such picture."""
@@ -118,6 +127,8 @@ class _Plot:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{facts['kind']}"
         self._folder = _new_folder(run.path / PLOTS, name)
         self.stopped = False
+        self.unkept = False
+        """Whether not even its failure could be written."""
         self.facts = {"id": self._folder.name, "created": time.time(), "state": "drawing", "error": "", "cells": {},
                       "grid": "", "changes": {}, "best": None, **facts}
         self._reference: dict[int, Image.Image] = {}
@@ -155,7 +166,10 @@ class _Plot:
 
     def fail(self, sentence: str) -> None:
         self.facts.update(state="failed", error=sentence)
-        self.keep()
+        try:
+            self.keep()
+        except WriteError:  # the same disk; the desk knows it for as long as the webui runs
+            self.unkept = True
 
     def keep(self) -> None:
         _write(self._folder / _FILE, self.facts)
@@ -164,7 +178,7 @@ class _Plot:
 def _new_folder(plots: Path, name: str) -> Path:
     for attempt in range(1, 1000):
         folder = plots / (name if attempt == 1 else f"{name}-{attempt}")
-        with contextlib.suppress(FileExistsError):
+        with writing(folder), contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder
     raise RunError(f"There are too many plots named {name} in {plots}.")

@@ -11,9 +11,10 @@ from typing import Any
 from PIL import Image
 
 from ...config.job import Job
-from ...errors import RunError
+from ...errors import RunError, TrainLoraError
 from ...files.atomic import write_atomically
 from ...files.confine import inside
+from ...files.writing import writing
 from ...host.interface import NOT_DRAWN_HERE, PictureSettings, PlotDrawer, SeriesPlan
 from ..pictures import keep_picture
 
@@ -58,14 +59,17 @@ class RegularizationDesk:
         def keep(number: int, picture: Image.Image) -> None:
             path, prompt = pictures[number]
             inside(folder, path.relative_to(folder).as_posix())
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path.with_suffix(".txt"), prompt)
             keep_picture(path, picture)
             self._state = {**self._state, "done": number + 1}
 
         try:
             drawer.draw_series(plan, keep)
-        except Exception as problem:  # a full disk, or the webui's own: it is shown where the progress was
+        except TrainLoraError as problem:
+            self._state = {**self._state, "state": "failed", "error": str(problem)}
+        except Exception as problem:  # a bug, or the webui's own: it is shown where the progress was
             logging.getLogger(__name__).exception("Regularization pictures could not be drawn")
             self._state = {**self._state, "state": "failed", "error": f"It ended with: {problem}"}
         else:
