@@ -67,7 +67,7 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], r
         report.say(f"\n{problem}")
         return False
     except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
-        refusal = refused(problem, place.results_file.parent) if isinstance(problem, OSError) else None
+        refusal = refused(problem, results_file) if isinstance(problem, OSError) else None
         text = refusal or f"The run ended because of an error in the program: {problem}"
         report.event("error", {"text": text, "detail": traceback.format_exc()})
         report.say(f"\n{text}\n{traceback.format_exc()}")
