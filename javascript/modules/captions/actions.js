@@ -2,7 +2,7 @@
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button as makeButton} from "../core/parts.js";
+import {button as makeButton, setLabel} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 import {captionPreview} from "./dialogs.js";
 
@@ -124,7 +124,7 @@ export class CaptionActions {
             button.disabled = selected ? !size : pictures;
             button.setAttribute("aria-checked", String(selected === this.selectedOnly));
         }
-        setText(this.goButton.querySelector(".tl-button-label"), this.goWords());
+        setLabel(this.goButton, this.goWords());
         this.goButton.disabled = !set.isOpen || !this.count;
         this.previewButton.disabled = this.goButton.disabled;
         if (set.about && set.about.folders) {

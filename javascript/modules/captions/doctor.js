@@ -2,7 +2,7 @@
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, findings, fold, icon, toast} from "../core/parts.js";
+import {button, findings, fold, icon, setLabel, toast} from "../core/parts.js";
 import {familyDefaults} from "../train/family.js";
 import {form} from "../train/form.js";
 import {captionThumb} from "./knowledge.js";
@@ -54,7 +54,7 @@ export class DoctorPanel {
         this.begin.disabled = running;
         this.progress.hidden = !running;
         this.bar.style.width = `${answer.total ? Math.round(100 * answer.done / answer.total) : 0}%`;
-        setText(this.begin.querySelector(".tl-button-label"), this.shown ? "Examine again" : "Examine the dataset");
+        setLabel(this.begin, this.shown ? "Examine again" : "Examine the dataset");
         if (running) {
             setText(this.words, answer.total ? `Looking at picture ${format.number(answer.done)} of ${format.number(answer.total)} …`
                 : "Looking …");

@@ -3,7 +3,7 @@
 import {fill, h, later, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
-import {button, emptyState, findings, icon} from "../core/parts.js";
+import {button, emptyState, findings, icon, setLabel} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 
 export class CaptionPicture {
@@ -111,7 +111,7 @@ export class CaptionPicture {
         this.tagPart.hidden = this.asText || Boolean(picture.problem);
         this.text.hidden = !this.asText || Boolean(picture.problem);
         this.mode.hidden = Boolean(picture.problem);
-        setText(this.mode.querySelector(".tl-button-label"), this.asText ? "As tags" : "As text");
+        setLabel(this.mode, this.asText ? "As tags" : "As text");
         if (other || document.activeElement !== this.text) this.text.value = picture.text || "";
         this.drawChips();
         this.drawLikely();

@@ -1,7 +1,7 @@
 /** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
 
 import {api, emit, fill, h, on, setText} from "../core/dom.js";
-import {button, card as makeCard, findings, fold, icon} from "../core/parts.js";
+import {button, card as makeCard, findings, fold, icon, setLabel} from "../core/parts.js";
 import {form as formState} from "../train/form.js";
 import {TagForm, tagField} from "./tag_form.js";
 import {TagRun} from "./tag_run.js";
@@ -109,11 +109,11 @@ class Panel {
         const tagger = this.chosen();
         const fetch = Boolean(tagger && !tagger.here);
         const threshold = tagger && tagger.balanced_threshold;
-        setText(this.start.querySelector(".tl-button-label"), fetch ? "Download and tag" : "Tag the pictures");
+        setLabel(this.start, fetch ? "Download and tag" : "Tag the pictures");
         setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
             "“Download and tag”, and never by itself." : "");
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
-        if (threshold) setText(this.balance.querySelector(".tl-button-label"), `Use ${threshold}, the balance its card names`);
+        if (threshold) setLabel(this.balance, `Use ${threshold}, the balance its card names`);
         this.start.disabled = this.run.open || Boolean(this.starting);
         this.showSafety(this.form.get("write.mode"));
     }

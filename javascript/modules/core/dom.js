@@ -31,17 +31,18 @@ export class ApiError extends Error {
 }
 
 /**
- * @param {Element} element
- * @param {Record<string, any>} attributes `on` holds listeners, `data` data attributes, null leaves one out
+ * @template {HTMLElement|SVGElement} T
+ * @param {T} element
+ * @param {import("./elements").Attributes<T>} attributes `on` holds listeners, `data` data attributes, null leaves one out
  */
-function setAttributes(element, attributes) {
+function setAttributes(element, {on: listeners = {}, data = {}, ...attributes}) {
+    for (const [event, listener] of Object.entries(listeners)) {
+        element.addEventListener(event, /** @type {EventListener} */ (listener));
+    }
+    Object.assign(element.dataset, data);
     for (const [name, value] of Object.entries(attributes)) {
-        if (name === "on") {
-            for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-        } else if (name === "data") {
-            Object.assign(/** @type {HTMLElement} */ (element).dataset, value);
-        } else if (PROPERTIES.has(name)) {
-            /** @type {any} */ (element)[name] = value;
+        if (PROPERTIES.has(name)) {
+            Object.assign(element, {[name]: value});
         } else if (value === true) {
             element.setAttribute(name, "");
         } else if (value !== null && value !== undefined && value !== false) {
@@ -50,34 +51,41 @@ function setAttributes(element, attributes) {
     }
 }
 
-/** @param {Element} element @param {any[]} children nodes, texts, lists of them; null and false are left out */
+/** @typedef {import("./elements").Child} Child */
+/** @typedef {import("./messages").Messages} Messages */
+/** @typedef {import("./routes").Options} Options */
+
+/** @param {Element} element @param {readonly Child[]} children */
 function append(element, children) {
-    for (const child of children.flat(Infinity)) {
+    for (const child of children) {
         if (child === null || child === undefined || child === false) continue;
-        element.append(child instanceof Node ? child : String(child));
+        if (typeof child !== "object") element.append(String(child));
+        else if (child instanceof Node) element.append(child);
+        else append(element, child);
     }
 }
 
 /**
- * @param {string} tag
- * @param {Record<string, any>} [attributes]
- * @param {...any} children
- * @returns {any} the HTML element
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {import("./elements").Attributes<HTMLElementTagNameMap[K]>} [attributes]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, attributes = {}, ...children) {
-    /** @type {any} */
     const element = document.createElement(tag);
     setAttributes(element, attributes);
     append(element, children);
-    if (tag === "select" && "value" in attributes) element.value = attributes.value;
+    if (element instanceof HTMLSelectElement && "value" in attributes) element.value = String(attributes.value);
     return element;
 }
 
 /**
- * @param {string} tag
- * @param {Record<string, any>} [attributes]
- * @param {...any} children
- * @returns {any} the SVG element
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {import("./elements").Attributes<SVGElementTagNameMap[K]>} [attributes]
+ * @param {...Child} children
+ * @returns {SVGElementTagNameMap[K]}
  */
 export function svg(tag, attributes = {}, ...children) {
     const element = document.createElementNS(SVG, tag);
@@ -86,7 +94,7 @@ export function svg(tag, attributes = {}, ...children) {
     return element;
 }
 
-/** @param {Element} element @param {...any} children put in place of what was there */
+/** @param {Element} element @param {...Child} children put in place of what was there */
 export function fill(element, ...children) {
     element.replaceChildren();
     append(element, children);
@@ -106,24 +114,37 @@ export function setText(element, text) {
 }
 
 /**
- * @param {string} path below /train-lora/
- * @param {{method?: string, body?: any, quiet?: boolean, signal?: AbortSignal}} [options]
- * @returns {Promise<any>} the answer; rejects with ApiError
+ * @template {string} P
+ * @template {Options} [O={}]
+ * @param {P} path below /train-lora/
+ * @param {O} [options]
+ * @returns {Promise<import("./routes").Answer<P, O>>} rejects with ApiError
  */
-export async function api(path, options = {}) {
-    const method = options.method || (options.body === undefined ? "GET" : "POST");
+export async function api(path, options) {
+    const {method, body, quiet} = /** @type {Options} */ (options || {});
     try {
-        return await request(path, method, options);
+        return await request(path, method || (body === undefined ? "GET" : "POST"), options || {});
     } catch (caught) {
-        const error = /** @type {ApiError} */ (caught);
-        if (!options.quiet && error.name !== "AbortError") {
-            toast("error", error.message, {problems: error.problems || []});
-        }
-        throw error;
+        const error = failureOf(caught);
+        if (!quiet && error.name !== "AbortError") toast("error", error.message, {problems: error.problems});
+        throw caught;
     }
 }
 
-/** @param {string} path @param {string} method @param {{body?: any, signal?: AbortSignal}} options */
+/**
+ * @param {unknown} caught what a request was rejected with
+ * @returns {{name: string, message: string, problems: string[], status: number}} status is 0 where no answer came
+ */
+export function failureOf(caught) {
+    if (caught instanceof ApiError) return caught;
+    const {name, message} = caught instanceof Error ? caught : {name: "Error", message: String(caught)};
+    return {name, message, problems: [], status: 0};
+}
+
+/**
+ * @param {string} path @param {string} method @param {Options} options
+ * @returns {Promise<any>} JSON as it came; routes.d.ts says what it is, and tests/ui compare that with real answers
+ */
 async function request(path, method, options) {
     /** @type {RequestInit} */
     const init = {method, signal: options.signal, headers: {"X-Train-Lora": "1"}, credentials: "same-origin"};
@@ -135,7 +156,7 @@ async function request(path, method, options) {
     try {
         response = await fetch(url(path), init);
     } catch (error) {
-        if (/** @type {Error} */ (error).name === "AbortError") throw error;
+        if (failureOf(error).name === "AbortError") throw error;
         throw new ApiError("The webui does not answer. Is it still running?");
     }
     const text = await response.text();
@@ -144,7 +165,7 @@ async function request(path, method, options) {
     throw failure(response.status, answer, text);
 }
 
-/** @param {string} text */
+/** @param {string} text @returns {any} undefined where it is no JSON */
 function parsed(text) {
     try {
         return JSON.parse(text);
@@ -153,7 +174,7 @@ function parsed(text) {
     }
 }
 
-/** @param {number} status @param {any} answer @param {string} text */
+/** @param {number} status @param {{error?: unknown, problems?: string[], detail?: unknown}|undefined} answer @param {string} text */
 function failure(status, answer, text) {
     if (status === 401) return new ApiError("Please log in to the webui first.", [], status);
     if (answer && typeof answer.error === "string") {
@@ -171,7 +192,11 @@ export function url(path) {
 }
 
 export const store = {
-    /** @param {string} key @param {any} fallback @returns {any} */
+    /**
+     * @template T
+     * @param {string} key @param {T} fallback
+     * @returns {T} what this version or an older one has put there
+     */
     get(key, fallback) {
         try {
             const text = localStorage.getItem(PREFIX + key);
@@ -180,7 +205,7 @@ export const store = {
             return fallback;  // private windows and full storages have no memory
         }
     },
-    /** @param {string} key @param {any} value undefined forgets it */
+    /** @param {string} key @param {unknown} value undefined forgets it */
     set(key, value) {
         try {
             if (value === undefined) localStorage.removeItem(PREFIX + key);
@@ -193,18 +218,18 @@ export const store = {
 
 const bus = new EventTarget();
 
-/** @param {string} name @param {(detail: any) => void} listener */
+/** @template {keyof Messages} K @param {K} name @param {(detail: Messages[K]) => void} listener */
 export function on(name, listener) {
     bus.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
 }
 
-/** @param {string} name @param {any} [detail] */
+/** @template {keyof Messages} K @param {K} name @param {Messages[K]} [detail] */
 export function emit(name, detail) {
     bus.dispatchEvent(new CustomEvent(name, {detail}));
 }
 
 /**
- * @template {any[]} A
+ * @template {unknown[]} A
  * @param {(...args: A) => void} listener @param {number} milliseconds
  * @returns {(...args: A) => void} calls `listener` once, when it was not called again for so long
  */

@@ -21,7 +21,7 @@ const BANNERS = {
         text: "This takes a few minutes. You can keep using the webui and prepare your images meanwhile."},
 };
 
-/** @type {any} the parts of the banner that is shown, null for none */
+/** @type {ReturnType<typeof buildBanner>|null} the parts of the banner that is shown, null for none */
 let banner = null;
 
 export function environmentState() {
@@ -39,11 +39,13 @@ async function ask() {
 const poller = poll(ask, () => (environmentState() === "installing" ? 1 : 8), 20);
 
 async function install() {
-    banner.start.disabled = true;
+    if (!banner) return;
+    const {start} = banner;
+    start.disabled = true;
     try {
         await api("environment/install", {method: "POST", body: {}});
     } catch {
-        banner.start.disabled = false;
+        start.disabled = false;
     }
     poller.wake();
 }

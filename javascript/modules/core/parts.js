@@ -5,6 +5,8 @@ import {h, setText, svg, uniqueId} from "./dom.js";
 import {format} from "./format.js";
 import {toastShelf} from "./shell.js";
 
+/** @typedef {import("./elements").Child} Child */
+
 /**
  * Each icon is drawn on 16 × 16 with lines of 1.5.
  * @type {Record<string, string>}
@@ -52,10 +54,16 @@ export function button(label, options = {}) {
     options.iconOnly ? null : h("span", {class: "tl-button-label"}, label));
 }
 
+/** @param {HTMLElement} element made by `button`, with its label in view @param {string} label */
+export function setLabel(element, label) {
+    const text = element.querySelector(".tl-button-label");
+    if (text) setText(text, label);
+}
+
 /**
  * @param {string} title
- * @param {{aside?: any, id?: string, step?: number}} [options] aside stands at the right of the title
- * @param {...any} children
+ * @param {{aside?: Child, id?: string, step?: number}} [options] aside stands at the right of the title
+ * @param {...Child} children
  * @returns {HTMLElement}
  */
 export function card(title, options = {}, ...children) {
@@ -67,7 +75,7 @@ export function card(title, options = {}, ...children) {
         h("div", {class: "tl-card-body"}, children));
 }
 
-/** @param {string} title @param {string} text @param {...any} children @returns {HTMLElement} says what to do */
+/** @param {string} title @param {string} text @param {...Child} children @returns {HTMLElement} says what to do */
 export function emptyState(title, text, ...children) {
     return h("div", {class: "tl-empty"}, h("p", {class: "tl-empty-title"}, title), h("p", {}, text), children);
 }
@@ -89,7 +97,7 @@ export function findings(findings) {
 /** @type {Record<string, string>} */
 const LEVEL_ICONS = {error: "error", warning: "warning", note: "info", info: "info", good: "check"};
 
-/** @param {any} summary @param {...any} children @returns {HTMLDetailsElement} */
+/** @param {Child} summary @param {...Child} children @returns {HTMLDetailsElement} */
 export function fold(summary, ...children) {
     return h("details", {class: "tl-fold"},
         h("summary", {}, icon("right"), h("span", {class: "tl-fold-title"}, summary)),
@@ -124,7 +132,7 @@ export function setBadge(element, state) {
 export function toast(kind, text, options = {}) {
     const shelf = toastShelf;
     if (!shelf) return;
-    const same = [...shelf.children].find((child) => child.dataset.text === text);
+    const same = [...shelf.children].find((child) => child instanceof HTMLElement && child.dataset.text === text);
     if (same) same.remove();
     const problems = (options.problems || []).filter((problem) => problem !== text);
     const element = h("div", {class: `tl-toast tl-level-${kind}`, role: kind === "error" ? "alert" : "status",
@@ -134,6 +142,6 @@ export function toast(kind, text, options = {}) {
     button("Close this message", {kind: "quiet", icon: "close", iconOnly: true, small: true,
         click: () => element.remove()}));
     shelf.append(element);
-    while (shelf.children.length > 4) shelf.firstElementChild.remove();
+    while (shelf.children.length > 4) shelf.children[0].remove();
     if (kind !== "error") setTimeout(() => element.remove(), 6000);
 }

@@ -3,12 +3,13 @@
 
 import {ApiError, emit, fill, h, store} from "./dom.js";
 
-/** @type {any} */
-let tabRoot = null;
-/** @type {any} */
-export let banner = null;
-/** @type {any} */
+/** @type {HTMLElement} there once the tab is mounted, before anything is built in it */
+let tabRoot;
+/** @type {HTMLElement} as above */
+export let banner;
+/** @type {HTMLElement|null} */
 export let toastShelf = null;
+
 /**
  * @typedef {object} SubTab
  * @property {string} id
@@ -133,7 +134,7 @@ export function inSight() {
 
 /**
  * Calls `ask` again and again: after `seconds`, or `away` seconds while nobody looks at the tab.
- * @param {() => Promise<any>} ask @param {() => number} seconds 0 rests until `wake`
+ * @param {() => Promise<unknown>} ask @param {() => number} seconds 0 rests until `wake`
  * @param {number} [away]
  * @returns {{wake: () => void}} asks at once
  */

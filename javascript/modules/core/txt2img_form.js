@@ -4,10 +4,12 @@
 const BUTTON = "train_lora_txt2img";  // gradio hands the values over when it is clicked; see ui/tab.py
 const PATIENCE = 3000;
 
-/** @type {((values: any) => void)[]} */
+/** @typedef {Record<string, unknown>} Txt2imgForm by the names of the webui's API, of whatever kind gradio has them */
+
+/** @type {((form: Txt2imgForm|null) => void)[]} */
 let waiting = [];
 
-/** @param {string[]} names of the webui's API @param {any[]} values */
+/** @param {string[]} names of the webui's API @param {unknown[]} values */
 function takeTxt2img(names, values) {
     const form = Object.fromEntries(names.map((name, index) => [name, cleaned(values[index])]));
     waiting.forEach((resolve) => resolve(form));
@@ -16,13 +18,13 @@ function takeTxt2img(names, values) {
 
 /**
  * An empty box is null to us, and a seed may be typed into a box for text.
- * @param {any} value
+ * @param {unknown} value
  */
 function cleaned(value) {
     return value === "" || value === undefined || Number.isNaN(value) ? null : value;
 }
 
-/** @returns {Promise<any>} the form by the names of the webui's API; null where the webui does not tell it */
+/** @returns {Promise<Txt2imgForm|null>} null where the webui does not tell it */
 export function readTxt2img() {
     const button = document.getElementById(BUTTON);
     if (!button) return Promise.resolve(null);

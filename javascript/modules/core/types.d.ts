@@ -1,40 +1,22 @@
 /** What the server answers, as the page reads it. Each type names the Python that makes it. */
 
+import type {Continuation as WholeContinuation, RunSummary as Summary} from "../runs/records";
 import type {Job} from "../train/settings";
+import type {Value} from "../train/values";
 
-/** `RunSummary` in lib_lora_train/runs/summary.py, with `alive`. Times are seconds since the epoch. */
-export interface RunSummary {
-    id: string;
-    name: string;
-    state: string;
-    created?: number;
-    command?: string;
-    phase?: string;
-    step?: number;
-    total_steps?: number|null;
-    epoch?: number|null;
-    total_epochs?: number|null;
-    loss?: number|null;
-    seconds_left?: number|null;
-    seconds_per_step?: number|null;
-    sample?: string;
-    error?: string;
-    ended?: number|null;
-    lora_name?: string;
-    kept_state?: boolean;
-    kept_step?: number;
-    diverged?: boolean;
-    steps_per_epoch?: number|null;
-    damage?: string;
-    alive?: boolean;
-}
+/** An item of /train-lora/runs. Times are seconds since the epoch. */
+export interface RunSummary extends Omit<Summary, "saved"> { saved: SavedEvent[]; alive: boolean }
+
+/** What is known of a run; before it was asked for, that is its name only. */
+export type RunNews = Pick<RunSummary, "id"|"name"|"state"> & Partial<RunSummary>;
 
 /** The answer of /train-lora/runs/ID. */
 export interface RunDetails extends RunSummary {
     events: RunEvent[];
     offset: number;
     control: string[];
-    log_tail?: string;
+    log_tail: string;
+    /** The settings that the run was started with; empty where they are damaged, missing while nothing has changed. */
     job?: Job;
 }
 
@@ -94,31 +76,38 @@ export interface StripColumn { file: string; step: number; epoch: number; final:
 
 /** What is asked of /train-lora/runs/ID/continue, and what it would do: lib_lora_train/runs/continuing.py. */
 export interface ContinueWish { how?: string; epochs?: number; rate_factor?: number }
-export interface Continuation {
+export type Continuation = Omit<WholeContinuation, "changes">;
+
+/** The answer of /train-lora/runs/ID/try: `txt2img_with` in lib_lora_train/ui/runs/routes.py. */
+export interface TryAnswer {
+    prompt: string;
     name: string;
-    from_step: number;
-    steps: number|null;
-    total_steps: number|null;
-    epochs: number|null;
-    seconds: number|null;
-    unet_lr: number;
-    text_encoder_lr: number;
-    optimizer: string;
-    adaptive: boolean;
-    schedule: string;
+    tag: string;
+    width: number;
+    height: number;
+    clip_skip: number;
+    clip_skip_before: number;
 }
 
-/** The answer of /train-lora/host. */
+/** The answer of /train-lora/host: lib_lora_train/ui/host_routes.py. */
 export interface HostState {
-    environment: {state: string, text?: string, lines?: string[]}|null;
+    name: string;
+    limits: string[];
+    environment: EnvironmentState;
     checkpoint: NamedFile|null;
     vae: NamedFile|null;
-    checkpoints?: NamedFile[];
-    vaes?: NamedFile[];
-    clip_skip?: number;
-    busy?: {text: string}|null;
+    checkpoints: NamedFile[];
+    vaes: NamedFile[];
+    lora_dir: string;
+    runs_dir: string;
+    clip_skip: number;
+    device: string;
+    busy: Busy|null;
 }
+export interface EnvironmentState { state: string; text: string; lines: string[] }
 export interface NamedFile { path: string; title: string }
+/** What the GPU is lent to: the run's id, null where that is not known, and a sentence. */
+export interface Busy { id: string|null; text: string }
 
 /** A message beside a form: level is error, warning, note or good. */
 export interface Finding { level: string; text: string; files?: string[] }
@@ -134,7 +123,7 @@ export interface Setting {
     /** Whether it may be empty. */
     optional: boolean;
     /** Of the setting's own type. */
-    default: any;
+    default: Value;
     help: string;
     advice: string;
     unit: string;
@@ -144,3 +133,7 @@ export interface Setting {
     view: "main"|"more"|"hidden";
     sd_scripts: string;
 }
+
+/** The answer of /train-lora/schema: lib_lora_train/ui/train/form.py. */
+export interface Schema { groups: NamedSettings[] }
+export interface NamedSettings { name: string; text: string; settings: Setting[] }

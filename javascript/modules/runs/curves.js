@@ -74,7 +74,7 @@ export class Curves {
     /** @param {() => void} changed called when another curve is chosen */
     constructor(changed) {
         this.open = new Set(store.get("curves", ["rate"]));
-        /** @type {Map<string, any>} */
+        /** @type {Map<string, SVGSVGElement>} */
         this.pictures = new Map(CURVES.map(({id}) => [id, svg("svg", {class: "tl-plot", height: HEIGHT, role: "img",
             data: {curve: id}})]));
         this.element = h("div", {class: "tl-curves"}, [...this.pictures.values()]);
@@ -106,7 +106,7 @@ export class Curves {
      */
     draw(run, x, width, margin) {
         for (const curve of CURVES) {
-            const picture = this.pictures.get(curve.id);
+            const picture = /** @type {SVGSVGElement} */ (this.pictures.get(curve.id));
             const lines = this.open.has(curve.id) ? curve.lines(run) : [];
             const any = lines.some(({points}) => points.some(([, value]) => known(value)));
             picture.style.display = any ? "" : "none";
@@ -121,7 +121,7 @@ export class Curves {
 }
 
 /**
- * @param {any} picture an SVG element @param {string} title @param {Line[]} lines
+ * @param {SVGSVGElement} picture @param {string} title @param {Line[]} lines
  * @param {(step: number) => number} x @param {number} width @param {{left: number, right: number}} margin
  */
 function drawCurve(picture, title, lines, x, width, margin) {

@@ -22,7 +22,7 @@ export class RunModel {
     constructor(id) {
         this.id = id;
         this.offset = 0;
-        /** @type {import("../core/types").RunSummary} */
+        /** @type {import("../core/types").RunNews} */
         this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
         /** @type {import("../train/settings").Job|null} the settings that the run was started with */
         this.job = null;
@@ -266,7 +266,7 @@ export class RunModel {
             return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
         case "failed":
             return form.inWords(this.summary.error || "The run has failed. The log below says where.");
-        case "damaged": return this.summary.damage;
+        case "damaged": return this.summary.damage || "";
         case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
         default: return "";
         }

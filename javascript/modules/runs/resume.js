@@ -1,17 +1,33 @@
+// @ts-check
 /** Going on with a run that has ended: as it was, for a few more epochs, or at a lower rate. */
 
 import {dialog as openDialog} from "../captions/dialogs.js";
-import {api, fill, h, later, on, setText, uniqueId} from "../core/dom.js";
+import {api, failureOf, fill, h, later, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {environmentState} from "../core/host.js";
-import {button as makeButton} from "../core/parts.js";
+import {button as makeButton, setLabel} from "../core/parts.js";
 import {runs} from "./watch.js";
 
 const ENDED = ["stopped", "failed", "lost"];
 const POLISHING_STEPS = 200;
 const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate, times"};
 
-/** What the window of each says and proposes. `epochs` is left out where the run's own end stays. */
+/** @typedef {import("./model.js").RunModel} RunModel */
+/** @typedef {import("../core/types").ContinueWish} ContinueWish */
+/**
+ * @typedef {object} Kind
+ * @property {string} title
+ * @property {string} button
+ * @property {string} how
+ * @property {number|null} factor
+ * @property {((run: RunModel) => number)|null} epochs
+ * @property {string} text
+ */
+
+/**
+ * What the window of each says and proposes. `epochs` is left out where the run's own end stays.
+ * @type {Record<"more"|"polish"|"slower", Kind>}
+ */
 const KINDS = {
     more: {title: "A few more epochs", button: "Train on", how: "more", factor: null,
         epochs: (run) => Math.max(1, Math.round(0.2 * (run.totalEpochs || 1))),
@@ -26,7 +42,7 @@ const KINDS = {
 };
 
 export class GoOn {
-    /** @param {() => any} current the run's model, null for none */
+    /** @param {() => RunModel|null} current the run's model, null for none */
     constructor(current) {
         this.current = current;
         this.busy = false;
@@ -42,7 +58,9 @@ export class GoOn {
     }
 
     show() {
-        const {summary} = this.current();
+        const run = this.current();
+        if (!run) return;
+        const {summary} = run;
         const ended = ENDED.includes(summary.state);
         const finished = summary.state === "finished" && Boolean(summary.kept_state);
         this.element.hidden = !ended && !finished;
@@ -50,7 +68,7 @@ export class GoOn {
         this.slower.hidden = !ended || !summary.diverged;
         this.more.hidden = this.polish.hidden = !finished;
         for (const button of this.buttons) button.disabled = this.busy || environmentState() !== "ready";
-        setText(this.exactly.querySelector(".tl-button-label"), summary.kept_state ? "Resume" : "Start again");
+        setLabel(this.exactly, summary.kept_state ? "Resume" : "Start again");
         const from = `From step ${format.number(summary.kept_step || 0)}`;
         const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
             `${from}, exactly as if nothing had been in between.`) : "Nothing of its state was kept yet.";
@@ -58,11 +76,14 @@ export class GoOn {
         setText(this.note, words);
     }
 
+    /** @param {ContinueWish} wish */
     async ask(wish) {
+        const run = this.current();
+        if (!run) return;
         this.busy = true;
         this.show();
         try {
-            await runs.goOn(this.current().id, wish);
+            await runs.goOn(run.id, wish);
         } catch {
             // the toast has said why
         }
@@ -70,19 +91,22 @@ export class GoOn {
         this.show();
     }
 
+    /** @param {keyof typeof KINDS} name */
     open(name) {
         const kind = KINDS[name];
         const run = this.current();
+        if (!run) return;
+        /** @type {ContinueWish} */
         const values = {how: kind.how};
         if (kind.epochs) values.epochs = kind.epochs(run);
         if (kind.factor) values.rate_factor = kind.factor;
         const forecast = new Forecast(run.id, () => values, (ready) => {
             go.disabled = !ready;
         });
-        const inputs = [kind.epochs ? number("epochs", values.epochs, (value) => {
+        const inputs = [values.epochs ? number("epochs", values.epochs, (value) => {
             values.epochs = value;
             forecast.soon();
-        }) : null, kind.factor ? number("factor", values.rate_factor, (value) => {
+        }) : null, values.rate_factor ? number("factor", values.rate_factor, (value) => {
             values.rate_factor = value;
             forecast.soon();
         }) : null];
@@ -99,19 +123,24 @@ export class GoOn {
     }
 }
 
+/** @param {keyof typeof NUMBER_KEYS} name @param {number} value @param {(value: number) => void} changed */
 function number(name, value, changed) {
     const id = uniqueId("goon");
     return h("div", {class: "tl-field tl-field-plain", data: {name}},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, NUMBER_KEYS[name])),
         h("div", {class: "tl-control"}, h("input", {id, type: "text", class: "tl-input", autocomplete: "off",
             inputmode: name === "epochs" ? "numeric" : "decimal", value: String(value),
-            on: {input: (event) => changed(Number(event.target.value.replace(",", ".")))}})));
+            on: {input: (event) => changed(Number(event.currentTarget.value.replace(",", ".")))}})));
 }
 
 /** What will happen, asked of the server as one types. */
 class Forecast {
+    /** @param {string} id of the run @param {() => ContinueWish} wish @param {(ready: boolean) => void} told */
     constructor(id, wish, told) {
-        Object.assign(this, {id, wish, told, asked: 0});
+        this.id = id;
+        this.wish = wish;
+        this.told = told;
+        this.asked = 0;
         this.list = h("dl", {class: "tl-forecast", "aria-live": "polite"});
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.element = h("div", {}, this.list, this.problem);
@@ -124,6 +153,7 @@ class Forecast {
         this.told(false);
         const wish = this.wish();
         let problem = "";
+        /** @type {string[][]} */
         let rows = [];
         if (Object.values(wish).some((value) => Number.isNaN(value)) || (wish.epochs || 0) % 1) {
             problem = "Write whole epochs, and a number for the rate.";
@@ -132,7 +162,7 @@ class Forecast {
                 rows = rowsOf(await api(`runs/${encodeURIComponent(this.id)}/continue/check`,
                     {body: wish, quiet: true}));
             } catch (error) {
-                problem = error.message;
+                problem = failureOf(error).message;
             }
         }
         if (turn !== this.asked) return;
@@ -142,6 +172,7 @@ class Forecast {
     }
 }
 
+/** @param {import("../core/types").Continuation} planned @returns {string[][]} name and value */
 function rowsOf(planned) {
     const {rate} = format;
     const same = planned.unet_lr === planned.text_encoder_lr;
@@ -149,7 +180,7 @@ function rowsOf(planned) {
         `${rate(planned.unet_lr)} for the UNet, ${rate(planned.text_encoder_lr)} for the text encoder`;
     const finds = planned.adaptive ? `, a factor on the rate that ${planned.optimizer} has found already` : "";
     const rows = [["Saved as", planned.name]];
-    if (planned.steps !== null) {
+    if (planned.steps !== null && planned.total_steps !== null) {
         rows.push(["Steps", `${format.number(planned.steps)} more, from ${format.number(planned.from_step)} to ` +
             format.number(planned.total_steps)]);
     }

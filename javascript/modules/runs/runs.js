@@ -94,7 +94,7 @@ function build(panel) {
             if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] || null);
             place += 1;
         }
-        while (list.children.length > place) list.lastElementChild.remove();
+        while (list.children.length > place) list.children[place].remove();
         if (!chosen && runs.length && currentTab() === "runs") open(runs[0].id);
     });
 }

@@ -67,7 +67,7 @@ export class SamplesGrid {
         const sample = row.byStep.get(column.step);
         if (!sample) return h("div", {class: "tl-sample-gap"});
         return h("button", {type: "button", class: "tl-sample", "aria-label": `${column.title}: ${row.prompt}`,
-            on: {click: (/** @type {any} */ event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
+            on: {click: (event) => this.enlarge(rowIndex, columnIndex, event.currentTarget)}},
         h("img", {src: runs.fileUrl(this.runId, sample.path), alt: "", decoding: "async", loading: "lazy"}));
     }
 

@@ -1,3 +1,4 @@
+// @ts-check
 /** The test strip: the run's prompts with each saved file, drawn by the webui while the training goes on. */
 
 import {api, fill, h, setText, uniqueId} from "../core/dom.js";
@@ -8,34 +9,31 @@ import {readTxt2img} from "../core/txt2img_form.js";
 import {testField} from "../testing/form.js";
 import {SamplesGrid} from "./samples.js";
 
+/** @typedef {import("./model.js").RunModel} RunModel */
+/** @typedef {import("../core/types").StripFacts} StripFacts */
+
+/** @type {StripFacts} while nothing was asked yet */
+const NOTHING = {on: false, possible: false, about: "", prompts: [], error: "", columns: [], missing: 0,
+    seconds_left: null, seconds_each: null, drawing: null, waits_for: ""};
+
 export class StripCard {
     constructor() {
-        /** @type {any} */
+        /** @type {RunModel|null} */
         this.run = null;
-        /** @type {any} */
-        this.facts = null;
+        this.facts = NOTHING;
         this.saved = -1;
         this.id = uniqueId("strip");
         this.grid = new SamplesGrid({label: "Test pictures by prompt and epoch", empty: emptyState(
             "The webui's own look at each epoch", "Switched on, the webui draws your prompts with every saved " +
             "file, as txt2img is set now: sampler, VAE, styles, hires fix. The training stands still meanwhile.")});
         this.onOff = h("input", {type: "checkbox", role: "switch", class: "tl-switch", id: this.id,
-            on: {change: () => this.change({on: this.onOff.checked}, !this.facts.about)}});
+            on: {change: (event) => this.change({on: event.currentTarget.checked}, !this.facts.about)}});
         this.problem = h("div", {});
         this.fillBar = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the test strip",
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fillBar);
         this.words = h("p", {class: "tl-note", role: "status"});
         this.progress = h("div", {class: "tl-strip-progress"}, this.bar, this.words);
-        this.buildSettings();
-        this.element = card("Test strip", {aside: h("div", {class: "tl-control"},
-            h("label", {class: "tl-label", for: this.id}, "Drawn by the webui"), this.onOff)},
-        this.problem, this.progress, this.grid.element, this.settings);
-        this.element.hidden = true;
-        this.poller = poll(() => this.ask(), () => this.pause());
-    }
-
-    buildSettings() {
         this.prompts = h("textarea", {class: "tl-input tl-textarea", rows: 3, spellcheck: "false",
             placeholder: "One prompt a line", on: {input: () => this.showButtons()}});
         this.about = h("p", {class: "tl-note"});
@@ -47,13 +45,18 @@ export class StripCard {
         this.settings = fold("Prompts and settings",
             testField("Test prompts", this.prompts, {wide: true}), this.about,
             h("div", {class: "tl-row"}, this.usePrompts, this.useForm));
+        this.element = card("Test strip", {aside: h("div", {class: "tl-control"},
+            h("label", {class: "tl-label", for: this.id}, "Drawn by the webui"), this.onOff)},
+        this.problem, this.progress, this.grid.element, this.settings);
+        this.element.hidden = true;
+        this.poller = poll(() => this.ask(), () => this.pause());
     }
 
-    /** @param {any} run the model to show */
+    /** @param {RunModel} run the model to show */
     show(run) {
         if (run !== this.run) {
             this.run = run;
-            this.facts = null;
+            this.facts = NOTHING;
             this.element.hidden = true;
         } else if (this.saved === run.saved.length) return;
         this.saved = run.saved.length;
@@ -61,35 +64,32 @@ export class StripCard {
     }
 
     async ask() {
-        if (this.run) this.take(this.run, await api(this.path(), {quiet: true}));
-    }
-
-    path() {
-        return `runs/${encodeURIComponent(this.run.id)}/strip`;
+        if (this.run) this.take(this.run, await api(pathOf(this.run), {quiet: true}));
     }
 
     /** How many seconds until the next look; 0 for none while nothing is being drawn. */
     pause() {
-        if (!this.facts || !this.facts.on || this.facts.error) return 0;
+        if (!this.facts.on || this.facts.error) return 0;
         return this.facts.waits_for ? 4 : this.facts.missing || this.facts.drawing ? 1 : 0;
     }
 
-    /** @param {any} request @param {boolean} withForm whether txt2img's settings are sent along */
+    /** @param {{on: boolean, prompts?: string[]}} request @param {boolean} withForm whether txt2img's settings are sent along */
     async change(request, withForm) {
         const {run} = this;
+        if (!run) return;
         try {
             const txt2img = withForm ? await readTxt2img() : null;
-            this.take(run, await api(this.path(), {body: {...request, txt2img}}), true);
+            this.take(run, await api(pathOf(run), {body: {...request, txt2img}}), true);
             this.poller.wake();
         } catch {
             this.onOff.checked = this.facts.on;  // the toast has said why
         }
     }
 
-    /** @param {any} run whose strip it is @param {any} facts of /train-lora/runs/ID/strip @param {boolean} [mine] */
+    /** @param {RunModel} run whose strip it is @param {StripFacts} facts @param {boolean} [mine] asked for here */
     take(run, facts, mine = false) {
         if (run !== this.run) return;
-        const typed = this.facts && this.prompts.value !== this.facts.prompts.join("\n");
+        const typed = this.facts !== NOTHING && this.prompts.value !== this.facts.prompts.join("\n");
         if (!typed || mine) this.prompts.value = facts.prompts.join("\n");
         this.facts = run.strip = facts;
         this.element.hidden = !facts.possible;
@@ -147,8 +147,11 @@ export class StripCard {
     }
 }
 
-/** @param {any} facts @returns {any[]} the pictures that are there, as the grid takes them */
+/** @param {RunModel} run @returns {`runs/${string}/strip`} */
+const pathOf = (run) => `runs/${encodeURIComponent(run.id)}/strip`;
+
+/** @param {StripFacts} facts @returns {import("../core/types").Sample[]} the pictures that are there */
 function samplesOf({columns, prompts}) {
-    return columns.flatMap(({step, epoch, pictures}) => pictures.map((path, index) =>
-        ({path, step, epoch, index, prompt: prompts[index]}))).filter((sample) => sample.path);
+    return columns.flatMap(({step, epoch, pictures}) => pictures.flatMap((path, index) =>
+        (path ? [{path, step, epoch, index, prompt: prompts[index]}] : [])));
 }

@@ -39,8 +39,9 @@ function setNumber(selector, value) {
 }
 
 function openTab() {
-    /** @type {any[]} */
-    const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")];
+    /** @type {HTMLElement[]} */
+    const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")].filter((one) =>
+        one instanceof HTMLElement);
     const panels = [...document.querySelectorAll("#tabs > .tabitem")];
     const button = buttons.find((candidate) => (candidate.textContent || "").trim() === "txt2img") ||
         buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated

@@ -1,3 +1,4 @@
+// @ts-check
 /** One run, as it goes on or as it was: plot, samples, files, log, settings. */
 
 import {fill, h, on, setText} from "../core/dom.js";
@@ -12,14 +13,17 @@ import {SamplesGrid} from "./samples.js";
 import {StripCard} from "./strip.js";
 import {runs} from "./watch.js";
 
+/** @typedef {import("./model.js").RunModel} RunModel */
+
 export class RunView {
     /**
      * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run;
      *     `controls` brings progress and buttons along
      */
     constructor(options) {
-        /** @type {any} */
+        /** @type {import("./model.js").RunModel|null} */
         this.run = null;
+        this.warned = -1;
         this.emptyPart = options.empty;
         this.name = h("h3", {class: "tl-run-name"});
         this.badge = badge("waiting");
@@ -36,6 +40,7 @@ export class RunView {
         this.samples = new SamplesGrid({label: "Sample pictures by prompt and epoch", empty: emptyState(
             "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
             "drawn here, beside the pictures without the LoRA.")});
+        this.samplesCard = card("Samples", {}, this.samples.element);
         this.strip = new StripCard();
         this.files = new FileList();
         this.log = new LogView();
@@ -44,7 +49,7 @@ export class RunView {
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                 this.about, this.weights, this.sentence, this.steering, this.goOn.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
-            this.samplesCard = card("Samples", {}, this.samples.element), this.strip.element,
+            this.samplesCard, this.strip.element,
             card("Saved files", {}, this.files.element), this.blocks.element,
             h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
         this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
@@ -64,14 +69,16 @@ export class RunView {
         runs.watch(id);
     }
 
-    showSamples() {
-        const {sample_prompts: prompts = [], sample_by: by} = (this.run.job || {}).sample || {};
-        this.samplesCard.hidden = by === "webui" && !this.run.samples.length;  // the strip below has them
-        this.samples.show(this.run, this.run.samples, this.run.open ? prompts : []);
+    /** @param {RunModel} run */
+    showSamples(run) {
+        const {sample_prompts: prompts = [], sample_by: by} = (run.job || {}).sample || {};
+        this.samplesCard.hidden = by === "webui" && !run.samples.length;  // the strip below has them
+        this.samples.show(run, run.samples, run.open ? prompts : []);
     }
 
     draw() {
         const {run} = this;
+        if (!run) return;
         setText(this.name, run.summary.name);
         setBadge(this.badge, run.state);
         setText(this.about, aboutRun(run));
@@ -79,7 +86,7 @@ export class RunView {
         this.weights.hidden = !run.weights;
         const pace = run.open ? run.paceText() : "";
         setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);
-        if (this.controls) {
+        if (this.controls && this.steering) {
             this.controls.show();
             this.steering.hidden = !run.open;
         } else this.sentence.hidden = run.open;
@@ -92,7 +99,7 @@ export class RunView {
         this.goOn.show();
         this.plot.show(run);
         this.blocks.show(run);
-        this.showSamples();
+        this.showSamples(run);
         this.strip.show(run);
         this.files.show(run);
         this.log.show(run);
@@ -100,12 +107,13 @@ export class RunView {
     }
 }
 
+/** @param {RunModel} run */
 function aboutRun(run) {
     const parts = [];
     const {base, dataset} = run.job || {};
     const begun = run.summary.state === "waiting" ? "Asked for" : "Started";
     if (run.summary.created) parts.push(`${begun} ${format.when(run.summary.created)}`);
     if (base && base.checkpoint) parts.push(`on ${format.fileName(base.checkpoint)}`);
-    if (dataset) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);
+    if (dataset && dataset.train_data_dir) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);
     return parts.join(" ");
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /** Says beside a picture that waits what it waits for: the GPU is lent to a run. */
 
 import {api, h, setText} from "../core/dom.js";
@@ -8,26 +9,28 @@ const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--
 /** @type {Map<string, HTMLElement>} the notes that are shown, by tab */
 const notes = new Map();
 
+/** @param {string} tab txt2img or img2img @param {string} text */
 function show(tab, text) {
-    let note = notes.get(tab);
-    if (!note) {
-        note = h("p", {class: "tl-waiting", id: `tl_waiting_${tab}`, role: "status", style: STYLE});
-        notes.set(tab, note);
-    }
+    /** @type {HTMLElement} */
+    const note = notes.get(tab) ||
+        h("p", {class: "tl-waiting", id: `tl_waiting_${tab}`, role: "status", style: STYLE});
+    notes.set(tab, note);
     if (!note.isConnected) {
         const results = document.querySelector(`#${tab}_results`);
         if (results) results.prepend(note);
-        else document.querySelector(`#${tab}_generate`).after(note);
+        else document.querySelector(`#${tab}_generate`)?.after(note);
     }
     setText(note, text);
 }
 
+/** @param {string} tab */
 function forget(tab) {
     const note = notes.get(tab);
     if (note) note.remove();
     notes.delete(tab);
 }
 
+/** @param {string} tab */
 async function watch(tab) {
     let busy = null;
     try {

@@ -102,7 +102,7 @@ function unwatch(id) {
 async function control(id, action) {
     const answer = await api(`runs/${encodeURIComponent(id)}/control`, {body: {action}});
     const run = model(id);
-    run.control = answer.control || [];
+    run.control = answer.control;
     emit("run", run);
     runPoller.wake();
     listPoller.wake();

@@ -1,7 +1,7 @@
 /** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
 
 import {api, fill, h, later, on, setText} from "../core/dom.js";
-import {button} from "../core/parts.js";
+import {button, setLabel} from "../core/parts.js";
 import {dataset} from "./dataset.js";
 import {field as settingField, fieldMakers} from "./fields.js";
 import {form} from "./form.js";
@@ -52,7 +52,7 @@ class Strip {
     refresh() {
         this.element.hidden = !this.pictures.length;
         this.body.hidden = !this.open || this.element.hidden;
-        setText(this.button.querySelector(".tl-button-label"), this.open ? "Hide" : "Show on my pictures");
+        setLabel(this.button, this.open ? "Hide" : "Show on my pictures");
         this.next.hidden = !this.open || this.pictures.length < 2;
         if (!this.body.hidden) this.ask();
     }

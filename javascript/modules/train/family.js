@@ -1,18 +1,18 @@
+// @ts-check
 /** What the chosen checkpoint is: its family, the defaults that go with it, and the settings that do nothing for it. */
 
 import {api, emit, on} from "../core/dom.js";
 import {host} from "../core/host.js";
 import {form} from "./form.js";
 
-/** @type {{name: string, problem: string, defaults: Record<string, any>, unused: Record<string, string>, base: string,
- *     detected: string, notes: string[]}|null} */
+/** @type {import("./answers").Family|null} */
 let familyState = null;
 
 let asked = "";
 let lastPath = "";
 
 function chosen() {
-    if (form.isChanged("base.checkpoint")) return form.get("base.checkpoint");
+    if (form.isChanged("base.checkpoint")) return form.text("base.checkpoint");
     return (host && host.checkpoint && host.checkpoint.path) || "";
 }
 
@@ -20,7 +20,7 @@ async function look() {
     const path = chosen();
     if (lastPath && path !== lastPath) form.reset("base.sdxl_base"); // it was chosen for another checkpoint
     lastPath = path;
-    const base = form.get("base.sdxl_base") || "";
+    const base = form.text("base.sdxl_base");
     const query = path ? `path=${encodeURIComponent(path)}&base=${encodeURIComponent(base)}` : "";
     if (query === asked) return;
     asked = query;
@@ -33,10 +33,11 @@ async function look() {
     if (keys.length) emit("setting", {keys: [...new Set(keys)]});
 }
 
-/** @param {string} group @returns {Record<string, any>} the checkpoint's own defaults for the settings of a group */
+/** @param {string} group @returns {Record<string, import("./values").Value>} the checkpoint's own defaults for the settings of a group */
 export function familyDefaults(group) {
-    const own = Object.entries((familyState && familyState.defaults) || {}).map(([key, value]) => [key.split("."), value]);
-    return Object.fromEntries(own.filter(([path]) => path[0] === group).map(([path, value]) => [path[1], value]));
+    const all = Object.entries((familyState && familyState.defaults) || {});
+    const own = all.filter(([key]) => key.startsWith(`${group}.`));
+    return Object.fromEntries(own.map(([key, value]) => [key.slice(group.length + 1), value]));
 }
 
 /** @returns {string} the checkpoint's family and base as further parameters of a request */

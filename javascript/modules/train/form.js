@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The settings as they stand in the form. What they are, their defaults and limits come from the schema;
  * here is only what was changed, kept in this browser.
@@ -7,28 +8,12 @@ import {api, emit, later, store} from "../core/dom.js";
 import {host} from "../core/host.js";
 import {family} from "./family.js";
 
-/**
- * @typedef {object} Setting
- * @property {string} key group.name
- * @property {string} group
- * @property {string} name
- * @property {string} label
- * @property {"int"|"float"|"bool"|"str"|"texts"|"numbers"} type
- * @property {boolean} optional whether it may be empty
- * @property {any} default
- * @property {string} help
- * @property {string} advice
- * @property {string} unit
- * @property {number|null} minimum
- * @property {number|null} maximum
- * @property {string[]} choices
- * @property {"main"|"more"|"hidden"} view
- * @property {string} sd_scripts
- */
+/** @typedef {import("../core/types").Setting} Setting */
+/** @typedef {import("./values").Value} Value */
 
 /** @type {Map<string, Setting>} */
 const settings = new Map();
-/** @type {Record<string, any>} */
+/** @type {Record<string, Value>} */
 let changed = store.get("form", {});
 /** @type {Promise<void>|null} */
 let loading = null;
@@ -51,9 +36,13 @@ function load() {
     return loading;
 }
 
+/** @param {unknown} one @param {unknown} other */
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's. */
+/**
+ * What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's.
+ * @param {string} key @returns {Value|undefined} undefined until the schema is there
+ */
 function defaultOf(key) {
     const own = family && family.defaults;
     if (own && key in own) return own[key];
@@ -62,12 +51,18 @@ function defaultOf(key) {
     return setting ? setting.default : undefined;
 }
 
-/** @param {string} key @returns {any} */
+/** @param {string} key @returns {Value|undefined} undefined until the schema is there */
 function get(key) {
     return key in changed ? changed[key] : defaultOf(key);
 }
 
-/** @param {string} key @param {any} value */
+/** @param {string} key of a setting that is a text @returns {string} empty where there is none */
+function text(key) {
+    const value = get(key);
+    return typeof value === "string" ? value : "";
+}
+
+/** @param {string} key @param {Value} value */
 function set(key, value) {
     if (same(get(key), value)) return;
     if (same(defaultOf(key), value)) delete changed[key];
@@ -85,12 +80,12 @@ function reset(key) {
 }
 
 /**
- * @param {Record<string, Record<string, any>>} job nested values that are taken over
+ * @param {import("./settings").Job|import("./answers").GroupedValues} job values that are taken over
  * @param {string[]} [but] keys left alone
  */
 function take(job, but = []) {
     const keys = [];
-    for (const [group, values] of Object.entries(job)) {
+    for (const [group, values] of /** @type {[string, Record<string, Value>|undefined][]} */ (Object.entries(job))) {
         for (const [name, value] of Object.entries(values || {})) {
             const key = `${group}.${name}`;
             if (!settings.has(key) || but.includes(key)) continue;
@@ -103,10 +98,10 @@ function take(job, but = []) {
     emit("setting", {keys});
 }
 
-/** @returns {Record<string, any>} everything that is not a default, to be given to `restore` later */
+/** @returns {Record<string, Value>} everything that is not a default, to be given to `restore` later */
 const snapshot = () => ({...changed});
 
-/** @param {Record<string, any>} values of a snapshot */
+/** @param {Record<string, Value>} values of a snapshot */
 function restore(values) {
     const keys = [...new Set([...Object.keys(changed), ...Object.keys(values)])];
     changed = {...values};
@@ -114,9 +109,9 @@ function restore(values) {
     emit("setting", {keys});
 }
 
-/** @returns {Record<string, Record<string, any>>} what is sent to the server: everything that is not a default */
+/** @returns {import("./answers").GroupedValues} what is sent to the server: everything that is not a default */
 function job() {
-    /** @type {Record<string, Record<string, any>>} */
+    /** @type {import("./answers").GroupedValues} */
     const job = {};
     for (const [key, value] of Object.entries(changed)) {
         const [group, name] = key.split(".");
@@ -128,17 +123,20 @@ function job() {
 
 /** @param {string} view @returns {string[]} keys changed among the settings of that view */
 function changedIn(view) {
-    return Object.keys(changed).filter((key) => settings.has(key) && settings.get(key).view === view);
+    return Object.keys(changed).filter((key) => (settings.get(key) || {}).view === view);
 }
 
-/** Problems name settings as the job file does; on the page they are named as in the form. */
+/**
+ * Problems name settings as the job file does; on the page they are named as in the form.
+ * @param {string} sentence
+ */
 function inWords(sentence) {
-    let text = sentence.replace(/^The (job|form): /, "");
+    let words = sentence.replace(/^The (job|form): /, "");
     for (const setting of [...settings.values()].sort((one, other) => other.name.length - one.name.length)) {
-        text = text.replace(new RegExp(`\\b(${setting.group}\\.)?${setting.name}\\b`, "g"), (found, group) =>
+        words = words.replace(new RegExp(`\\b(${setting.group}\\.)?${setting.name}\\b`, "g"), (found, group) =>
             (group || found.includes("_") ? setting.label : found));
     }
-    return text;
+    return words;
 }
 
 /** @param {string} sentence @returns {string|null} the key of the setting that a problem is about */
@@ -150,5 +148,6 @@ function keyOf(sentence) {
     return null;
 }
 
-export const form = {load, get, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
+export const form = {load, get, text, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
+    /** @param {string} key */
     isChanged: (key) => key in changed};

@@ -18,6 +18,7 @@ from ...runs.folder import RunFolder, create_run, open_run
 from ...runs.job import settings_of, values_of
 from ...runs.queue import enqueue, withdraw
 from ...runs.state import DAMAGED
+from ...runs.summary import RunSummary
 from ..answers import EscapedJson
 from ..requests import ControlRequest, FileRequest, JobRequest
 from ..services import Services
@@ -33,7 +34,7 @@ def register(router: APIRouter, services: Services) -> None:
     """Add ``/runs`` and what is below it."""
 
     def runs() -> list[dict[str, Any]]:
-        return [{**dataclasses.asdict(run), "alive": run.alive} for run in services.index.all()]
+        return [_summary(run) for run in services.index.all()]
 
     def start(request: JobRequest) -> dict[str, Any]:
         run, name = start_run(services, request.job, request.txt2img)
@@ -46,7 +47,7 @@ def register(router: APIRouter, services: Services) -> None:
     def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
         folder = open_run(services.runs_dir, run_id)
         control_run(services, folder, request.action)
-        return dataclasses.asdict(services.index.of(folder))
+        return {**_summary(services.index.of(folder)), "control": _asked_of(folder)}
 
     def file(run_id: str, path: str) -> Response:
         return _file_of(open_run(services.runs_dir, run_id), path)
@@ -124,14 +125,22 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
 
 def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     summary = services.index.of(run)
-    state = {**dataclasses.asdict(summary), "alive": summary.alive}
+    state = _summary(summary)
     # after the state, so that a page that stops asking once the run has ended has every event
     events, offset = read_events(run.events_file, max(0, since))
-    answer = {**state, "events": events, "offset": offset,
-              "control": [action for action in ACTIONS if run.control.asked(action)]}
+    answer = {**state, "events": events, "offset": offset, "control": _asked_of(run)}
     if not since or any(event["event"] == "queued" for event in events):
         answer["job"] = {} if summary.state == DAMAGED else values_of(run)
     return {**answer, "log_tail": run.log_tail()}
+
+
+def _summary(summary: RunSummary) -> dict[str, Any]:
+    return {**dataclasses.asdict(summary), "alive": summary.alive}
+
+
+def _asked_of(run: RunFolder) -> list[str]:
+    """What the worker was asked to do and has not done yet."""
+    return [action for action in ACTIONS if run.control.asked(action)]
 
 
 def _file_of(run: RunFolder, path: str) -> Response:

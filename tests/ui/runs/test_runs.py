@@ -94,12 +94,12 @@ def test_a_request_that_is_no_job_is_an_answer_not_a_crash(tab):
 def test_pause_resume_and_stop_are_obeyed(tab):
     run_id = tab.start(max_train_steps=50_000)
     tab.wait_for(run_id, "running")
-    tab.post(f"runs/{run_id}/control", {"action": "pause"})
+    assert tab.post(f"runs/{run_id}/control", {"action": "pause"}).json()["control"] == ["pause"]
     paused = tab.wait_for(run_id, "paused")
     assert paused["control"] == ["pause"]
     step = paused["step"]
     assert tab.get(f"runs/{run_id}").json()["step"] == step
-    tab.post(f"runs/{run_id}/control", {"action": "resume"})
+    assert tab.post(f"runs/{run_id}/control", {"action": "resume"}).json()["control"] == []
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["step"] > step)
     tab.post(f"runs/{run_id}/control", {"action": "stop"})
     stopped = tab.wait_for(run_id, *ENDED)

@@ -1,0 +1,102 @@
+/** What the routes of the caption editor and the tagger answer. Each type names the Python that makes it. */
+
+import type {NamedSettings} from "../core/types";
+import type {BatchInfo, Doubt, OnOff, Outcome, Preview, Report} from "./records";
+
+/** What nearly every answer carries: `state` in lib_lora_train/ui/captions/answers.py. */
+export interface SetState {
+    revision: number;
+    sizes_ready: boolean;
+    pictures: number;
+    /** What undo and redo would do, null for nothing. */
+    undo: string|null;
+    redo: string|null;
+}
+export interface Opened extends SetState {
+    folder: string;
+    session: string;
+    messages: string[];
+    left_out: {path: string, reason: string}[];
+    folders: {path: string, pictures: number}[];
+    tokens_exact: boolean;
+}
+export interface Shown extends SetState {
+    numbers: number[];
+    tags: [string, number][];
+    different_tags: number;
+    without_caption: number;
+}
+/** A filter that is not understood, and the part of it that is wrong. */
+export interface FilterProblem { text: string; start: number; end: number }
+export interface Misunderstood extends SetState { problem: FilterProblem }
+
+/** A picture in the grid; `version` changes with its file. */
+export interface Cell {
+    number: number;
+    path: string;
+    name: string;
+    folder: string;
+    /** 0 until the picture was read. */
+    width: number;
+    height: number;
+    version: string;
+    text: string|null;
+    prose: boolean;
+    problem: string;
+    tags: number;
+}
+export interface PictureFacts extends Cell {
+    caption_path: string;
+    tag_list: TagFacts[];
+    likely: LikelyTag[];
+    tokens: number;
+    shared: boolean;
+    lines: number;
+    bucket?: number[];
+    /** Left, top, right, bottom of what is trained on, in pixels of the picture. */
+    crop?: number[];
+}
+export interface TagFacts { tag: string; count: number; confidence: number|null }
+export interface LikelyTag { tag: string; confidence: number }
+export interface Completion { tag: string; count: number|null }
+export interface Previews { captions: number; previews: Preview[] }
+export interface EditList extends SetState { edits: (BatchInfo & {undone: boolean})[]; total: number }
+
+/** lib_lora_train/ui/captions/knowledge_routes.py. */
+export interface Suggestions { total: number; suggestions: Suggestion[] }
+export interface Suggestion extends Consolidation {
+    pictures: number;
+    adds_up: number;
+    examples: (Cell & {after: string[]})[];
+}
+export interface Consolidation { keep: string; drop: string[] }
+export interface Doubts { total: number; tagged: number; doubts: DoubtFacts[] }
+export interface DoubtFacts extends Doubt { key: string; why: string; cell: Cell; fix: string }
+export interface Examination extends SetState {
+    state: "none"|"running"|"ready"|"failed";
+    done: number;
+    total: number;
+    problem: string;
+    stopped: boolean;
+    report: ReportFacts|null;
+}
+/** `cells` by number; pictures that are gone since are left out. */
+export interface ReportFacts extends Report { cells: Record<number, Cell> }
+
+/** /tagging: lib_lora_train/ui/captions/tagging_routes.py. */
+export interface TaggingFacts {
+    groups: NamedSettings[];
+    taggers_dir: string;
+    taggers: Tagger[];
+    run: {id: string, state: string}|null;
+}
+export interface Tagger {
+    name: string;
+    about: string;
+    repository: string|null;
+    here: boolean;
+    balanced_threshold: number|null;
+}
+
+export type EditOutcome = Outcome & SetState;
+export type {OnOff};

@@ -1,0 +1,36 @@
+/** What each route below /train-lora/captions/ answers; all of them are asked with a body. */
+
+import type {Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
+    Previews, SetState, Shown, Suggestions, Cell} from "./answers";
+
+export interface CaptionRoutes extends CaptionEdits {
+    open: Opened;
+    refresh: SetState & {changed: boolean};
+    view: Shown|Misunderstood;
+    cells: {cells: Cell[]};
+    picture: PictureFacts;
+    complete: {tags: Completion[]};
+    history: EditList;
+    preview: Previews;
+    consolidate: Suggestions;
+    activation: {numbers: number[]};
+    "on-off": OnOff;
+    doubtful: Doubts;
+    doctor: Examination;
+}
+
+/** Edits: each is a step of undo. */
+export interface CaptionEdits {
+    apply: EditOutcome;
+    text: EditOutcome;
+    undo: EditOutcome;
+    redo: EditOutcome;
+    "utf-8": EditOutcome;
+    delete: EditOutcome;
+    move: EditOutcome;
+    copy: EditOutcome;
+    "lower-case": EditOutcome;
+    "rename-folder": EditOutcome;
+    "consolidate/accept": EditOutcome;
+    "doubtful/decide": EditOutcome;
+}

@@ -1,0 +1,30 @@
+/** What modules tell each other with `emit` and `on` in dom.js: the messages by name, each with what it carries. */
+
+import type {RunModel} from "../runs/model.js";
+import type {DatasetLook, Family, Plan} from "../train/answers";
+import type {HostState, RunSummary} from "./types";
+
+export interface Messages {
+    mounted: undefined;
+    host: HostState;
+    runs: RunSummary[];
+    run: RunModel;
+    "run-ended": RunModel;
+    /** The id of the run that the Train tab shows, empty for none. */
+    "shown-run": string;
+    /** The keys of the settings that have changed in the form. */
+    setting: {keys: string[]};
+    /** A folder that was looked at. */
+    folder: string;
+    /** Asks the Train tab to look into the folder again. */
+    look: undefined;
+    dataset: DatasetLook|null;
+    family: Family|null;
+    plan: Plan;
+    /** What is worth knowing of single settings, by key. */
+    notes: Record<string, string>;
+    /** What is wrong with single settings, by key. */
+    problems: Record<string, string>;
+    /** A tagging run has ended. */
+    "captions-changed": {folder: string, run: string};
+}

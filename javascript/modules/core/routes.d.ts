@@ -1,0 +1,61 @@
+/** What each route below /train-lora/ answers. A route that is missing here answers `never`, so that it is noticed. */
+
+import type {TaggingFacts} from "../captions/answers";
+import type {CaptionRoutes} from "../captions/routes";
+import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
+import type {BlockLists, DatasetLook, Difficulties, Family, LoraInfo, Plan, PresetFacts, RegularizationState}
+    from "../train/answers";
+import type {Busy, Continuation, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
+    TryAnswer} from "./types";
+
+export interface Options {
+    method?: string;
+    body?: unknown;
+    /** No toast when it fails. */
+    quiet?: boolean;
+    signal?: AbortSignal;
+}
+
+/** Requests with a body are POST, others GET. */
+export type Answer<P extends string, O> = O extends {body: unknown} ? Posted<P> : Got<P>;
+
+type Got<P extends string> =
+    P extends "host" ? HostState :
+    P extends "busy" ? {busy: Busy|null} :
+    P extends "schema" ? Schema :
+    P extends "runs" ? RunSummary[] :
+    P extends "tagging" ? TaggingFacts :
+    P extends "regularization" ? RegularizationState :
+    P extends "blocks" ? BlockLists :
+    P extends "block-presets" ? BlockPresets :
+    P extends "lora/files" ? {names: string[]} :
+    P extends `lora/info?${string}` ? LoraInfo :
+    P extends `family?${string}` ? Family :
+    P extends `presets?${string}` ? {presets: PresetFacts[]} :
+    P extends `difficulties?${string}` ? Difficulties :
+    P extends `runs/${string}/strip` ? StripFacts :
+    P extends `runs/${string}/test` ? TestFacts :
+    P extends `runs/${string}/plots` ? PlotList :
+    P extends `runs/${string}/blocks?${string}` ? FileWeights :
+    P extends `runs/${string}` ? RunDetails : never;
+
+type Posted<P extends string> =
+    P extends "environment/install" ? EnvironmentState :
+    P extends "dataset/look" ? DatasetLook :
+    P extends "job/check" ? Plan :
+    P extends "augment/preview" ? {pictures: string[]} :
+    P extends "regularization"|"regularization/stop" ? RegularizationState :
+    P extends "runs" ? {id: string, name: string} :
+    P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
+    P extends "plots/stop"|`runs/${string}/test-prompts` ? object :
+    P extends "block-presets" ? BlockPresets :
+    P extends `runs/${string}/plots/mark` ? MarkedPlot :
+    P extends `runs/${string}/plots` ? Plot :
+    P extends `runs/${string}/bake` ? {id: string, name: string} :
+    P extends `runs/${string}/blocks` ? WeightLists :
+    P extends `runs/${string}/try` ? TryAnswer :
+    P extends `runs/${string}/strip` ? StripFacts :
+    P extends `runs/${string}/control` ? RunSummary & {control: string[]} :
+    P extends `runs/${string}/continue/check` ? Continuation :
+    P extends `runs/${string}/continue` ? Continuation & {id: string} :
+    P extends `captions/${infer R extends keyof CaptionRoutes}` ? CaptionRoutes[R] : never;

@@ -1,0 +1,46 @@
+/** What the server answers with; made by tests/ui/answer_types.py from the dataclasses of these names. */
+
+export interface RunSummary {
+    id: string;
+    name: string;
+    created: number;
+    command: string;
+    state: string;
+    pid: number|null;
+    device: string|null;
+    phase: string;
+    step: number;
+    total_steps: number|null;
+    epoch: number|null;
+    total_epochs: number|null;
+    loss: number|null;
+    seconds_left: number|null;
+    seconds_per_step: number|null;
+    saved: Record<string, unknown>[];
+    sample: string;
+    error: string;
+    ended: number|null;
+    lora_name: string;
+    kept_state: boolean;
+    kept_step: number;
+    diverged: boolean;
+    steps_per_epoch: number|null;
+    aside: boolean;
+    damage: string;
+}
+
+export interface Continuation {
+    name: string;
+    from_step: number;
+    steps: number|null;
+    total_steps: number|null;
+    epochs: number|null;
+    seconds: number|null;
+    unet_lr: number;
+    text_encoder_lr: number;
+    rate_factor: number;
+    optimizer: string;
+    adaptive: boolean;
+    schedule: string;
+    changes: Record<string, unknown>;
+}

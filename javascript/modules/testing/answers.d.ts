@@ -1,0 +1,97 @@
+/** What the routes of the Test tab answer. Each type names the Python that makes it; tests/ui compare the two. */
+
+import type {Value} from "../train/values";
+
+/** /runs/ID/test: lib_lora_train/ui/testing/routes.py. */
+export interface TestFacts {
+    files: TestFile[];
+    tag: string;
+    prompts: string[];
+    width: number;
+    height: number;
+    clip_skip: number;
+    samplers: string[];
+    negative: string;
+    steps: number;
+    cfg_scale: number;
+    checkpoint: string;
+    checkpoints: string[];
+}
+export interface TestFile { name: string; epoch: number|null; path: string; blocks: string[] }
+
+/** What is asked for: `PlotRequest` in lib_lora_train/ui/testing/plot_plans.py. */
+export type PlotKind = "epochs"|"strengths"|"blocks"|"prompts";
+export type RowKind = "prompts"|"strengths"|"checkpoints"|"seeds"|"presets";
+export interface PlotRequest {
+    kind: PlotKind;
+    files: string[];
+    columns: string[];
+    prompts: string[];
+    rows: RowKind;
+    row_values: string[];
+    negative_prompt: string;
+    sampler: string;
+    width: number;
+    height: number;
+    steps: number;
+    cfg_scale: number;
+    seed: number;
+    clip_skip: number;
+}
+
+/** /runs/ID/plots: lib_lora_train/ui/testing/plots.py. */
+export interface PlotList { plots: Plot[]; drawing: PlotProgress|null }
+export interface PlotProgress {
+    run: string;
+    plot: string;
+    done: number;
+    total: number;
+    waiting: boolean;
+    share: number;
+}
+export interface Plot {
+    id: string;
+    /** Empty where the plot's file is damaged. */
+    kind: PlotKind|"";
+    created: number;
+    state: "drawing"|"finished"|"stopped"|"lost"|"failed";
+    error: string;
+    /** Paths of pictures, by "column,row". */
+    cells: Record<string, string>;
+    /** Mean difference of a pixel to the first column, by "column,row". */
+    changes: Record<string, number>;
+    grid: string;
+    /** Column and row of the picture that the user has marked. */
+    best: number[]|null;
+    columns: PlotSide;
+    rows: PlotSide;
+    file: string;
+    prompts: string[];
+    seed: number;
+    width: number;
+    height: number;
+    steps: number;
+}
+export interface PlotSide { title: string; values: string[]; headings: string[] }
+
+/** /runs/ID/plots/mark, as there; `changes` are settings by group.name. */
+export interface MarkedPlot { plot: Plot; changes: Record<string, Value>; sentences: string[] }
+
+/** /runs/ID/blocks: lib_lora_train/ui/testing/block_weights.py. */
+export interface FileWeights {
+    blocks: string[];
+    family: string;
+    numbers: number;
+    holds: Record<string, string>;
+    weights: Record<string, number>;
+    sentence: string;
+}
+export interface WeightLists { list: string; train: string; sentences: string[] }
+
+/** /block-presets, as there; null stands for X. */
+export interface BlockPresets {
+    text: string;
+    default: string;
+    problems: string[];
+    presets: Record<string, (number|null)[]>;
+}

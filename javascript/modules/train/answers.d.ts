@@ -1,0 +1,125 @@
+/** What the routes of the Train tab answer. Each type names the Python that makes it; tests/ui compare the two. */
+
+import type {Finding} from "../core/types";
+import type {Difficulty, FamilyFacts} from "./records";
+import type {Value} from "./values";
+
+/** /dataset/look: lib_lora_train/batches/overview.py. */
+export interface DatasetLook {
+    folder: string;
+    pictures: number;
+    captions: number;
+    left_out: {path: string, reason: string, pictures: number}[];
+    concepts: Concept[];
+    buckets: BucketCount[];
+    looks_per_epoch: number;
+    problems: Finding[];
+    thumbnails: Thumbnail[];
+    activation_tag_guess: string;
+}
+export interface Concept { name: string; folder: string; repeats: number; pictures: number }
+export interface BucketCount { width: number; height: number; count: number }
+export interface Thumbnail {
+    path: string;
+    url: string;
+    width: number;
+    height: number;
+    caption: string;
+    caption_source: string;
+    bucket: number[];
+    /** Left, top, right, bottom of what is trained on, in pixels of the picture. */
+    crop: number[];
+}
+
+/** /job/check: lib_lora_train/ui/train/routes.py. A total that is not known is null. */
+export interface Plan {
+    steps_per_epoch: number|null;
+    total_steps: number|null;
+    epochs: number|null;
+    /** Step, and the rates of the UNet and the text encoder. */
+    schedule: [number, number|null, number|null][];
+    schedule_text: string;
+    steps_hint: string;
+    advice: string[];
+    output_name_final: string;
+    file_size_bytes: number|null;
+    memory: Memory|null;
+    seconds: number|null;
+    notes: {key: string, text: string}[];
+    blocks: BlockFamily;
+    /** The blocks that the network has on the checkpoint; empty where they are not known. */
+    network_blocks: string[];
+    problems: string[];
+}
+/** A plan whose total is known. */
+export type KnownPlan = Plan & {total_steps: number, steps_per_epoch: number};
+export interface Memory {
+    total_bytes: number;
+    parts: {name: string, bytes: number}[];
+    on_gpu: boolean;
+    /** What was switched on so that it fits, in words. */
+    switched: string[];
+    limit_bytes: number|null;
+}
+
+/** /family: `FamilyFacts.as_json` in lib_lora_train/ui/train/checkpoint_family.py. */
+export interface Family extends Omit<FamilyFacts, "defaults"|"unused"> {
+    /** By group.name. */
+    defaults: Record<string, Value>;
+    unused: Record<string, string>;
+}
+
+/** Settings by group and name. */
+export type GroupedValues = Record<string, Record<string, Value>>;
+
+/** /presets and /difficulties: lib_lora_train/ui/train/advice_routes.py. */
+export interface PresetFacts {
+    name: string;
+    title: string;
+    text: string;
+    values: GroupedValues;
+    reasons: Record<string, string>;
+}
+export interface DifficultyFacts extends Difficulty { suggested_rank: number; values: GroupedValues }
+export interface Difficulties { difficulties: DifficultyFacts[]; male_characters: string; vehicles: string }
+
+/** /blocks, as there. */
+export type BlockFamily = "sd1"|"sdxl";
+export interface BlockLists { families: Record<BlockFamily, FamilyBlocks>; types_with_attention_only: string[] }
+export interface FamilyBlocks { full: string[]; short: string[]; presets: Record<string, Record<string, number>> }
+
+/** /lora/info: lib_lora_train/ui/lora_files.py. */
+export interface LoraInfo {
+    name: string;
+    bytes: number;
+    words: string;
+    network_type: string|null;
+    dim: number|null;
+    alpha: number|null;
+    conv_dim: number|null;
+    conv_alpha: number|null;
+    dims: number[];
+    dora: boolean;
+    unet_layers: number;
+    text_encoder_layers: number;
+    base_model: string;
+    family: string;
+    activation_tag: string;
+    tags: string[];
+    epochs: number|null;
+    steps: number|null;
+    comment: string;
+    settings: Record<string, Value>;
+    /** Why it cannot be trained further, as the end of a sentence. */
+    problem: string|null;
+    metadata: Record<string, string>;
+}
+
+/** /regularization: lib_lora_train/ui/train/regularization_desk.py. */
+export interface RegularizationState {
+    state: "idle"|"drawing"|"finished"|"stopped"|"failed";
+    done: number;
+    total: number;
+    folder: string;
+    error: string;
+}

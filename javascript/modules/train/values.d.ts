@@ -1,0 +1,17 @@
+/** Values of settings, as the form holds them. */
+
+/** A box for a number may hold what was typed so far, so a number may be a text; the server judges it. */
+export type Value = string|number|boolean|null|(string|number)[];
+
+/** One control for one setting. */
+export interface Field {
+    key: string;
+    element: HTMLElement;
+    control: HTMLElement;
+    /** Shows the form's value. */
+    refresh: () => void;
+    /** Shows a sentence under the control, empty for none. */
+    problem: (text: string) => void;
+}
+/** A field of text, whose control is a text box. */
+export type Control = HTMLInputElement|HTMLSelectElement|HTMLTextAreaElement;

@@ -1,0 +1,68 @@
+"""Dataclasses that the server answers with, as TypeScript; ``python -m tests.ui.answer_types`` writes the files."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib_lora_train.advice.difficulty import Difficulty
+from lib_lora_train.captions.activation import OnOff
+from lib_lora_train.captions.doctor.doctor import Report
+from lib_lora_train.captions.doctor.report import Finding, Fix, Group
+from lib_lora_train.captions.doctor.shapes import Crop, ShapeCount
+from lib_lora_train.captions.doubtful import Doubt
+from lib_lora_train.captions.editor.editor import Outcome, Preview
+from lib_lora_train.captions.journal.format import BatchInfo
+from lib_lora_train.pictures.problems import Problem
+from lib_lora_train.runs.continuing import Continuation
+from lib_lora_train.runs.summary import RunSummary
+from lib_lora_train.ui.train.checkpoint_family import FamilyFacts
+
+MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
+RECORDS: dict[str, tuple[type, ...]] = {
+    "runs": (RunSummary, Continuation),
+    "train": (FamilyFacts, Difficulty, Problem),
+    "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Report)}
+_PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}
+_UNKNOWN = "unknown"
+
+
+def record_types(room: str) -> str:
+    """An interface for each dataclass of ``room``, as it is in JSON."""
+    lines = ["/** What the server answers with; made by tests/ui/answer_types.py from the dataclasses of these names. */"]
+    for record in RECORDS[room]:
+        hints = typing.get_type_hints(record)
+        fields = [f"    {field.name}: {_kind(hints[field.name])};" for field in dataclasses.fields(record)]
+        lines += ["", f"export interface {record.__name__} {{", *fields, "}"]
+    return "\n".join([*lines, ""])
+
+
+def record_file(room: str) -> Path:
+    """Where the types of ``room`` are."""
+    return MODULES / room / "records.d.ts"
+
+
+def _kind(hint: object) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is typing.Any:
+        return _UNKNOWN
+    if origin in (typing.Union, types.UnionType):
+        return "|".join(_kind(argument) for argument in arguments)
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return f"[{', '.join(_kind(argument) for argument in arguments)}]"
+    if origin in (list, tuple):
+        inner = _kind(arguments[0])
+        return f"({inner})[]" if "|" in inner else f"{inner}[]"
+    if origin in (dict, Mapping):
+        return f"Record<string, {_kind(arguments[1])}>"
+    if dataclasses.is_dataclass(hint):
+        return typing.cast(type, hint).__name__
+    return _PLAIN[typing.cast(type, hint)]
+
+
+if __name__ == "__main__":
+    for room_name in RECORDS:
+        record_file(room_name).write_text(record_types(room_name), encoding="utf-8")
