@@ -32,7 +32,7 @@ _UNKNOWN = "unknown"
 
 def record_types(room: str) -> str:
     """An interface for each dataclass of ``room``, as it is in JSON."""
-    lines = ["/** What the server answers with; made by tests/ui/answer_types.py from the dataclasses of these names. */"]
+    lines = ["/** What the server answers with, made from dataclasses by tests/ui/answer_types.py. */"]
     for record in RECORDS[room]:
         hints = typing.get_type_hints(record)
         fields = [f"    {field.name}: {_kind(hints[field.name])};" for field in dataclasses.fields(record)]

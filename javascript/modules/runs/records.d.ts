@@ -1,4 +1,4 @@
-/** What the server answers with; made by tests/ui/answer_types.py from the dataclasses of these names. */
+/** What the server answers with, made from dataclasses by tests/ui/answer_types.py. */
 
 export interface RunSummary {
     id: string;
