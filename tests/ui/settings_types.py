@@ -8,7 +8,7 @@ from pathlib import Path
 from lib_lora_train.config.job import GROUPS
 from lib_lora_train.config.setting import SettingField, fields_of
 
-FILE = Path(__file__).resolve().parents[2] / "javascript" / "modules" / "train" / "settings.d.ts"
+FILE = Path(__file__).resolve().parents[2] / "javascript" / "modules" / "train" / "job.d.ts"
 _TYPES = {"int": "number", "float": "number", "bool": "boolean", "str": "string", "List[str]": "string[]",
           "List[float]": "number[]"}
 _WIDTH = 120

@@ -1,7 +1,7 @@
 /** What the server answers, as the page reads it. Each type names the Python that makes it. */
 
 import type {Continuation as WholeContinuation, RunSummary as Summary} from "../runs/records";
-import type {Job} from "../train/settings";
+import type {Job} from "../train/job";
 import type {Value} from "../train/values";
 
 /** An item of /train-lora/runs. Times are seconds since the epoch. */

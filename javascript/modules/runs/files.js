@@ -122,7 +122,7 @@ export class UsedSettings {
 }
 
 /**
- * @param {import("../train/settings").Job} job @param {import("../core/types").Setting} setting
+ * @param {import("../train/job").Job} job @param {import("../core/types").Setting} setting
  * @returns {import("../train/values").Value|undefined} undefined where the run has none
  */
 function valueIn(job, {group, name}) {

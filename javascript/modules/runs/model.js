@@ -24,7 +24,7 @@ export class RunModel {
         this.offset = 0;
         /** @type {import("../core/types").RunNews} */
         this.summary = {id, name: id.replace(/^\d{8}-\d{6}-/, ""), state: "waiting"};
-        /** @type {import("../train/settings").Job|null} the settings that the run was started with */
+        /** @type {import("../train/job").Job|null} the settings that the run was started with */
         this.job = null;
         this.log = "";
         /** @type {string[]} what was asked of the worker and has not happened yet */

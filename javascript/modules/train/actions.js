@@ -1,3 +1,4 @@
+// @ts-check
 /** The bar at the foot of the Train tab: what is going on, how far it is, and the buttons. */
 
 import {api, h, on, setText} from "../core/dom.js";
@@ -10,8 +11,10 @@ import {RunControls} from "../runs/controls.js";
 import {form} from "./form.js";
 import {checkJob, plan as planState, setStrict} from "./plan.js";
 
+/** @typedef {import("../runs/model.js").RunModel} RunModel */
+
 /**
- * @param {{run: () => any, started: (id: string) => void}} train `run` is the run that the tab shows
+ * @param {{run: () => RunModel|null, started: (id: string) => void}} train `run` is the run that the tab shows
  * @returns {HTMLElement}
  */
 export function actionBar(train) {
@@ -48,6 +51,7 @@ export function actionBar(train) {
         }
     }
 
+    /** @param {boolean} now */
     function setBusy(now) {
         busy = now;
         show();
@@ -59,18 +63,19 @@ export function actionBar(train) {
         start.hidden = live;
         queue.hidden = !live;
         start.disabled = queue.disabled = busy || environmentState() !== "ready";
-        setText(sentence, live ? run.sentence() : idleSentence(run));
+        setText(sentence, run && live ? run.sentence() : idleSentence(run));
         setText(second, secondLine(run));
         controls.show();
     }
 
-    for (const name of ["run", "runs", "plan", "host", "dataset", "shown-run"]) on(name, show);
+    for (const name of /** @type {const} */ (["run", "runs", "plan", "host", "dataset", "shown-run"])) on(name, show);
     show();
     return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
         h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
             h("div", {class: "tl-action-buttons"}, controls.buttons, queue, start)));
 }
 
+/** @param {RunModel|null} run */
 function idleSentence(run) {
     const plan = planState;
     const environment = environmentState();
@@ -86,6 +91,7 @@ function idleSentence(run) {
     return run ? run.sentence() : "Press Look to see what is in the folder.";
 }
 
+/** @param {RunModel|null} run */
 function secondLine(run) {
     if (run && run.open) {
         const busy = host && host.busy && host.busy.text;
@@ -103,5 +109,5 @@ function toFirstProblem() {
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
     first.scrollIntoView({block: "center", behavior: reduced ? "auto" : "smooth"});
     const control = first.querySelector("input, select, textarea");
-    if (control) control.focus({preventScroll: true});
+    if (control instanceof HTMLElement) control.focus({preventScroll: true});
 }

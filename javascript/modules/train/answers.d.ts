@@ -46,7 +46,8 @@ export interface Plan {
     memory: Memory|null;
     seconds: number|null;
     notes: {key: string, text: string}[];
-    blocks: BlockFamily;
+    /** Null where the server could not say. */
+    blocks: BlockFamily|null;
     /** The blocks that the network has on the checkpoint; empty where they are not known. */
     network_blocks: string[];
     problems: string[];

@@ -1,6 +1,7 @@
+// @ts-check
 /** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
 
-import {api, fill, h, later, on, setText} from "../core/dom.js";
+import {api, failureOf, fill, h, later, on, setText} from "../core/dom.js";
 import {button, setLabel} from "../core/parts.js";
 import {dataset} from "./dataset.js";
 import {field as settingField, fieldMakers} from "./fields.js";
@@ -11,7 +12,10 @@ const TRIES = 3;  // looks are drawn by chance, and now and then none of them is
 const FRESH = "These looks cannot be encoded once and kept: each step encodes its own, which is slower.";
 const KEPT = "Both sides are encoded once and kept, so this costs nothing.";
 
-/** What is asked for so that one kind shows alone. `on` is what a setting that is off would be. */
+/**
+ * What is asked for so that one kind shows alone. `on` is what a setting that is off would be.
+ * @type {Record<string, {on: boolean|string, off: boolean|string, note: string}>}
+ */
 const KINDS = {
     "dataset.flip_aug": {on: true, off: false, note: KEPT},
     "dataset.color_aug": {on: true, off: false, note: FRESH},
@@ -21,7 +25,7 @@ const KINDS = {
 const others = Object.fromEntries(Object.entries(KINDS).map(([key, kind]) => [key.split(".")[1], kind.off]));
 
 class Strip {
-    /** @param {any} setting */
+    /** @param {import("../core/types").Setting} setting */
     constructor(setting) {
         this.setting = setting;
         this.kind = KINDS[setting.key];
@@ -58,6 +62,7 @@ class Strip {
     }
 
     async ask() {
+        if (!dataset) return;
         const picture = this.pictures[this.picture % this.pictures.length];
         const value = form.get(this.setting.key) || this.kind.on;
         const settings = {...form.job().dataset, ...others, [this.setting.name]: value};
@@ -68,6 +73,7 @@ class Strip {
         this.turn += 1;
         const {turn} = this;
         try {
+            /** @type {string[]} */
             let pictures = [];
             for (let seed = 0; seed < TRIES && new Set(pictures).size < 2; seed += 1) {
                 ({pictures} = await api("augment/preview", {body: {...body, seed}, quiet: true}));
@@ -76,11 +82,12 @@ class Strip {
         } catch (error) {
             if (turn !== this.turn) return;
             fill(this.looks);
-            setText(this.note, [error.message, ...(error.problems || [])].filter((text, place, all) =>
-                all.indexOf(text) === place).map(form.inWords).join(" "));
+            const {message, problems} = failureOf(error);
+            setText(this.note, [...new Set([message, ...problems])].map(form.inWords).join(" "));
         }
     }
 
+    /** @param {string[]} pictures their addresses, unchanged first @param {string} path */
     show(pictures, path) {
         const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
         fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",

@@ -1,3 +1,4 @@
+// @ts-check
 /** The card "Model": the checkpoint and VAE that the LoRA is trained on. */
 
 import {fill, h, on, setText, uniqueId} from "../core/dom.js";
@@ -27,15 +28,15 @@ export function baseCard() {
         const loaded = host.checkpoint && host.checkpoint.path ? host.checkpoint : null;
         checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None is loaded: choose one"]],
             host.checkpoints || []);
-        const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path;
-        vae.offer(follows ? [[FOLLOW, `${host.vae.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
+        const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path ? host.vae : null;
+        vae.offer(follows ? [[FOLLOW, `${follows.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
             host.vaes || []);
-        const isXl = Boolean(familyState && familyState.name === "SDXL");
-        base.element.hidden = !isXl;
-        if (isXl) {
-            const detected = familyState.detected;
+        const xl = familyState && familyState.name === "SDXL" ? familyState : null;
+        base.element.hidden = !xl;
+        if (xl) {
+            const {detected} = xl;
             base.offer([[FOLLOW, detected ? `${detected} (detected)` : "Not detected: as plain SDXL"]],
-                form.settings.get("base.sdxl_base").choices.map((one) => ({path: one, title: one})));
+                (form.settings.get("base.sdxl_base")?.choices || []).map((one) => ({path: one, title: one})));
         }
         const name = familyState ? [familyState.name, familyState.base].filter(Boolean).join(", ") : "";
         setText(advice, familyState ? form.inWords((familyState.notes || []).join(" ")) : "");
@@ -45,6 +46,7 @@ export function baseCard() {
         setText(note, sentence(loaded));
     }
 
+    /** @param {import("../core/types").NamedFile|null} loaded */
     function sentence(loaded) {
         if (familyState && familyState.problem) return familyState.problem;
         if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
@@ -64,7 +66,10 @@ export function baseCard() {
         note, advice);
 }
 
-/** A list whose first entry follows the webui; anything else is kept as the user's own choice. */
+/**
+ * A list whose first entry follows the webui; anything else is kept as the user's own choice.
+ * @param {string} label @param {string} key of the setting @param {boolean} [wide]
+ */
 function picker(label, key, wide = false) {
     const id = uniqueId("pick");
     const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
@@ -77,7 +82,7 @@ function picker(label, key, wide = false) {
 
     /** @param {string[][]} first path and title @param {{path: string, title: string}[]} choices */
     function offer(first, choices) {
-        const chosen = form.isChanged(key) ? form.get(key) : FOLLOW;
+        const chosen = form.isChanged(key) ? form.text(key) : FOLLOW;
         const list = [...first, ...choices.map((choice) => [choice.path, choice.title])];
         const known = list.some(([path]) => path === chosen);
         if (chosen !== "" && !known) list.push([chosen, format.fileName(chosen)]);
@@ -86,7 +91,7 @@ function picker(label, key, wide = false) {
             fill(select, list.map(([path, title]) => h("option", {value: path}, title)));
         }
         select.value = list.some(([path]) => path === chosen) ? chosen : FOLLOW;
-        select.title = select.selectedOptions.length ? select.selectedOptions[0].textContent : "";
+        select.title = select.selectedOptions.length ? select.selectedOptions[0].text : "";
     }
 
     on("problems", (problems) => {

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * A number for each block of the UNet and for the text encoder: a menu of common lists, a bar for each block that can
  * be drawn with the pointer or moved with the arrow keys, and the same as text, to copy or paste.
@@ -10,7 +11,15 @@ import {form} from "./form.js";
 const ALIKE = "", OWN = " ";
 const SIDES = [["BASE", "Text"], ["IN", "In"], ["M", "Mid"], ["OUT", "Out"]];
 
-/** How the numbers of each setting count: the step of a bar, and the value that "all alike" stands for. */
+/** @typedef {import("./answers").BlockLists} BlockLists */
+/** @typedef {import("./answers").FamilyBlocks} FamilyBlocks */
+/** @typedef {Record<string, number>} Numbers by block */
+/** @typedef {{step: number, usual: () => number, least: number, presets: boolean}} Kind */
+
+/**
+ * How the numbers of each setting count: the step of a bar, and the value that "all alike" stands for.
+ * @type {Record<string, Kind>}
+ */
 const KINDS = {
     "network.block_lr_weight": {step: 0.05, usual: () => 1, least: 1, presets: true},
     "network.block_dims": {step: 1, usual: () => number("network.network_dim", 32), least: 4, presets: true},
@@ -21,19 +30,20 @@ const KINDS = {
 /** Settings that change what the bars show. */
 const DECIDES = ["network.network_type", "network.network_dim", "network.network_alpha", "network.network_weights"];
 
+/** @param {string} key @param {number} fallback */
 const number = (key, fallback) => {
     const value = Number(form.get(key));
     return form.get(key) !== null && Number.isFinite(value) ? value : fallback;
 };
 
-/** @type {Promise<any>|null} what /train-lora/blocks says: the names of blocks, and the common lists */
+/** @type {Promise<BlockLists>|null} what /train-lora/blocks says: the names of blocks, and the common lists */
 let asked = null;
 const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error) => {
     asked = null;
     throw error;
 }));
 
-/** @param {string} text @param {any} family @returns {Record<string, number>|null} null where it is no list */
+/** @param {string} text @param {FamilyBlocks} family @returns {Numbers|null} null where it is no list */
 function read(text, family) {
     const trimmed = text.trim();
     if (trimmed in family.presets) return family.presets[trimmed];
@@ -46,10 +56,14 @@ function read(text, family) {
     return Object.assign(rest, Object.fromEntries(names.map((name, index) => [name, numbers[index]])));
 }
 
-/** @returns {string} as short as it can be: a list's name, or the numbers of the family's list that has `names` */
+/**
+ * @param {Numbers} values @param {string[]} names @param {FamilyBlocks} family
+ * @param {Kind|null} kind null where no list's name will do
+ * @returns {string} as short as it can be: a list's name, or the numbers of the family's list that has `names`
+ */
 function write(values, names, family, kind) {
-    const same = ([, list]) => names.every((name) => list[name] === values[name]);
-    const preset = kind.least === 1 && kind.presets ? Object.entries(family.presets).find(same) : undefined;
+    const same = (/** @type {[string, Numbers]} */ [, list]) => names.every((name) => list[name] === values[name]);
+    const preset = kind && kind.least === 1 && kind.presets ? Object.entries(family.presets).find(same) : undefined;
     const list = names.every((name) => family.short.includes(name)) ? family.short : family.full;
     return preset ? preset[0] : list.map((name) => String(Number(values[name].toFixed(3)))).join(",");
 }
@@ -61,16 +75,20 @@ class Bars {
         this.changed = changed;
         this.maximum = 1;
         this.step = 1;
-        /** @type {Map<string, any>} */
+        /** @type {Map<string, {element: HTMLElement, value: HTMLElement, track: HTMLElement, fill: HTMLElement}>} */
         this.columns = new Map();
         this.element = h("div", {class: "tl-blocks", role: "group", "aria-label": label, on: {
             pointerdown: (event) => this.press(event),
-            pointermove: (event) => event.buttons & 1 && this.draw(event),
+            pointermove: (event) => {
+                if (event.buttons & 1) this.draw(event);
+            },
             keydown: (event) => this.key(event)}});
     }
 
+    /** @param {Numbers} values @param {string[]} names @param {number} maximum @param {number} step */
     show(values, names, maximum, step) {
-        Object.assign(this, {maximum, step});
+        this.maximum = maximum;
+        this.step = step;
         if ([...this.columns.keys()].join() !== names.join()) this.build(names);
         for (const [name, column] of this.columns) {
             const value = values[name];
@@ -83,6 +101,7 @@ class Bars {
         }
     }
 
+    /** @param {string[]} names */
     build(names) {
         this.columns.clear();
         fill(this.element, SIDES.map(([side, title]) => {
@@ -93,19 +112,22 @@ class Bars {
         }));
     }
 
+    /** @param {string} name @param {string} side */
     column(name, side) {
         const value = h("span", {class: "tl-block-value"}, "0");
         const bar = h("div", {class: "tl-block-fill"});
+        const track = h("div", {class: "tl-block-track"}, bar);
         const element = h("div", {class: "tl-block", role: "slider", tabindex: "0", "aria-orientation": "vertical",
             "aria-label": side === "BASE" ? "BASE, the text encoder" : name, "aria-valuemin": "0",
-            title: name, data: {block: name}}, value, h("div", {class: "tl-block-track"}, bar),
+            title: name, data: {block: name}}, value, track,
         h("span", {class: "tl-block-name"}, name.replace(/^(IN|OUT|M|BASE)/, "") || "TE"));
-        this.columns.set(name, {element, value, fill: bar});
+        this.columns.set(name, {element, value, track, fill: bar});
         return element;
     }
 
+    /** @param {PointerEvent} event */
     press(event) {
-        const column = event.target.closest(".tl-block");
+        const column = columnOf(event);
         if (event.button !== 0 || !column) return;
         event.preventDefault();
         column.focus({preventScroll: true});
@@ -113,117 +135,144 @@ class Bars {
         this.draw(event);
     }
 
+    /** @param {PointerEvent} event */
     draw(event) {
-        const at = (column) => column.element.getBoundingClientRect();
+        const at = (/** @type {{element: HTMLElement}} */ column) => column.element.getBoundingClientRect();
         const found = [...this.columns].find(([, column]) => event.clientX >= at(column).left &&
             event.clientX < at(column).right && event.clientY > at(column).top - 24 &&
             event.clientY < at(column).bottom + 24);
         if (!found) return;
-        const track = found[1].fill.parentElement.getBoundingClientRect();
+        const track = found[1].track.getBoundingClientRect();
         this.put(found[0], this.maximum * (track.bottom - event.clientY) / track.height);
     }
 
+    /** @param {KeyboardEvent} event */
     key(event) {
-        const column = event.target.closest(".tl-block");
-        if (!column) return;
-        const names = [...this.columns.keys()], place = names.indexOf(column.dataset.block);
+        const column = columnOf(event);
+        const block = column && column.dataset.block;
+        if (!column || !block) return;
+        const names = [...this.columns.keys()], place = names.indexOf(block);
         const value = Number(column.getAttribute("aria-valuenow"));
-        const to = {ArrowUp: value + this.step, ArrowDown: value - this.step, PageUp: value + 5 * this.step,
-            PageDown: value - 5 * this.step, Home: 0, Delete: 0, End: this.maximum}[event.key];
-        const next = {ArrowRight: names[place + 1], ArrowLeft: names[place - 1]}[event.key];
-        if (next) this.columns.get(next).element.focus();
-        else if (to !== undefined) this.put(column.dataset.block, to);
+        /** @type {Record<string, number>} */
+        const moves = {ArrowUp: value + this.step, ArrowDown: value - this.step, PageUp: value + 5 * this.step,
+            PageDown: value - 5 * this.step, Home: 0, Delete: 0, End: this.maximum};
+        const next = event.key === "ArrowRight" ? names[place + 1] : event.key === "ArrowLeft" ? names[place - 1] : "";
+        if (next) this.columns.get(next)?.element.focus();
+        else if (event.key in moves) this.put(block, moves[event.key]);
         else return;
         event.preventDefault();
     }
 
+    /** @param {string} name @param {number} value */
     put(name, value) {
         const steps = Math.round(Math.min(this.maximum, Math.max(0, value)) / this.step);
         this.changed(name, Number((steps * this.step).toFixed(3)));
     }
 }
 
-/** @param {any} setting one of the settings that hold a number for each block @returns {any} a field */
+/** @param {Event} event @returns {HTMLElement|null} the column that it happened in */
+function columnOf(event) {
+    const column = event.target instanceof Element ? event.target.closest(".tl-block") : null;
+    return column instanceof HTMLElement ? column : null;
+}
+
+/**
+ * @param {import("../core/types").Setting} setting one of the settings that hold a number for each block
+ * @returns {import("./values").Field}
+ */
 function blocksField(setting) {
     const kind = KINDS[setting.key];
     const base = field(setting);
-    const text = base.control;
+    const box = base.control;
+    if (!(box instanceof HTMLInputElement)) return base;
     const menu = h("select", {class: "tl-input tl-select", "aria-label": `${setting.label}: common lists`,
         on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "All blocks alike"));
     const note = h("p", {class: "tl-note"});
     const bars = new Bars(setting.label, put);
     const details = h("div", {class: "tl-block-editor", hidden: true}, bars.element, note,
         base.element.querySelector(".tl-control"));
-    /** @type {any} */
+    /** @type {BlockLists|null} */
     let blocks = null;
+    /** @type {import("./answers").BlockFamily} the checkpoint's */
     let wanted = "sd1";
-    /** @type {any} the lists of the checkpoint's family */
-    let family = null;
     /** @type {string[]} the blocks that the network has on the checkpoint; empty until they are known */
     let trained = [];
     base.element.classList.add("tl-wide");
-    base.element.querySelector(".tl-field-head").after(h("div", {class: "tl-control tl-block-menu"}, menu),
-        details);
-    text.setAttribute("aria-label", `${setting.label} as text`);
+    const choice = h("div", {class: "tl-control tl-block-menu"}, menu);
+    base.element.querySelector(".tl-field-head")?.after(choice, details);
+    box.setAttribute("aria-label", `${setting.label} as text`);
 
-    const names = () => {
-        const few = blocks.types_with_attention_only.includes(form.get("network.network_type"));
-        return trained.length ? trained : family[few ? "short" : "full"];
+    /** @returns {{family: FamilyBlocks, names: string[], values: Numbers|null}|null} null until the lists are known */
+    const lists = () => {
+        if (!blocks) return null;
+        const family = blocks.families[wanted];
+        const few = blocks.types_with_attention_only.includes(form.text("network.network_type"));
+        return {family, names: trained.length ? trained : family[few ? "short" : "full"],
+            values: read(String(form.get(setting.key) || ""), family)};
     };
-    const all = (value) => Object.fromEntries(family.full.map((name) => [name, value]));
-    const current = () => read(String(form.get(setting.key) || ""), family);
-    const round = (value) => Math.round(value / kind.step) * kind.step;
+    const usual = (/** @type {FamilyBlocks} */ family) =>
+        Object.fromEntries(family.full.map((name) => [name, kind.usual()]));
+    const round = (/** @type {number} */ value) => Math.round(value / kind.step) * kind.step;
 
+    /** @param {string} choice of the menu */
     function choose(choice) {
-        if (choice === ALIKE) form.reset(setting.key);
-        else if (choice === OWN) form.set(setting.key, write(current() || all(kind.usual()), names(), family, {}));
+        const known = lists();
+        if (choice === ALIKE || !known) {
+            form.reset(setting.key);
+            return;
+        }
+        const {family, names, values} = known;
+        if (choice === OWN) form.set(setting.key, write(values || usual(family), names, family, null));
         else if (setting.key === "network.block_lr_weight") form.set(setting.key, choice);
         else {
             const scaled = Object.entries(family.presets[choice]).map(([name, factor]) =>
                 [name, factor ? Math.max(kind.step, round(factor * kind.usual())) : 0]);
-            form.set(setting.key, write(Object.fromEntries(scaled), names(), family, kind));
+            form.set(setting.key, write(Object.fromEntries(scaled), names, family, kind));
         }
-        if (choice === OWN) details.querySelector(".tl-block").focus();
+        const first = details.querySelector(".tl-block");
+        if (choice === OWN && first instanceof HTMLElement) first.focus();
     }
 
+    /** @param {string} name @param {number} value */
     function put(name, value) {
-        const values = {...(current() || all(kind.usual())), [name]: value};
-        form.set(setting.key, write(values, names(), family, kind));
+        const known = lists();
+        if (!known) return;
+        const {family, names, values} = known;
+        form.set(setting.key, write({...(values || usual(family)), [name]: value}, names, family, kind));
     }
 
     function refresh() {
         base.refresh();
-        if (!blocks) return;
-        text.placeholder = `${family.short.length} or ${family.full.length} numbers`;
+        const known = lists();
+        if (!known) return;
+        const {family, names, values} = known;
+        box.setAttribute("placeholder", `${family.short.length} or ${family.full.length} numbers`);
         const given = String(form.get(setting.key) || "");
-        const values = given ? current() : null;
         details.hidden = !given;
-        bars.element.hidden = note.hidden = !values;
+        bars.element.hidden = note.hidden = !given || !values;
         menu.value = !given ? ALIKE : given.trim() in family.presets ? given.trim() : OWN;
-        if (!values) return;
+        if (!given || !values) return;
         const kept = form.get("network.network_weights") ? "stays unchanged in the LoRA that training continues from" :
             "is neither trained nor saved";
         setText(note, `A block at 0 ${kept}. Draw over the bars, or use the arrow keys.`);
-        const highest = Math.max(kind.least, kind.usual(), ...names().map((name) => values[name]));
-        bars.show(values, names(), highest, kind.step);
+        const highest = Math.max(kind.least, kind.usual(), ...names.map((name) => values[name]));
+        bars.show(values, names, highest, kind.step);
     }
 
     known().then((answer) => {
         blocks = answer;
-        family = blocks.families[wanted];
-        const lists = kind.presets ? Object.keys(family.presets) : [];
-        menu.append(...lists.map((name) => h("option", {value: name}, name)),
+        const presets = kind.presets ? Object.keys(answer.families[wanted].presets) : [];
+        menu.append(...presets.map((name) => h("option", {value: name}, name)),
             h("option", {value: OWN}, "Numbers of your own"));
         refresh();
     }).catch(() => {
         details.hidden = false;  // the text box works without the menu
-        menu.parentElement.hidden = bars.element.hidden = note.hidden = true;
+        choice.hidden = bars.element.hidden = note.hidden = true;
     });
     on("plan", (plan) => {
         if (!plan.blocks || (plan.blocks === wanted && plan.network_blocks.join() === trained.join())) return;
         wanted = plan.blocks;
         trained = plan.network_blocks;
-        if (blocks) family = blocks.families[wanted];
         refresh();
     });
     on("setting", ({keys}) => {

@@ -1,3 +1,4 @@
+// @ts-check
 /** The folders of a dataset, each with what it may have of its own: repeats, kept tags, mirroring. */
 
 import {h} from "../core/dom.js";
@@ -6,10 +7,13 @@ import {form} from "./form.js";
 
 const KEY = "dataset.concept_settings";
 
+/** @typedef {import("./answers").Concept} Concept */
+
 /** @returns {Map<string, Record<string, string>>} the settings of each folder, as the job's lines have them */
 function read() {
     const folders = new Map();
-    for (const text of form.get(KEY) || []) {
+    const lines = form.get(KEY);
+    for (const text of Array.isArray(lines) ? lines.map(String) : []) {
         const colon = text.lastIndexOf(":");
         const pairs = text.slice(colon + 1).split(/[\s,]+/).filter(Boolean).map((part) => part.split("="));
         folders.set(text.slice(0, colon).trim(), Object.fromEntries(pairs));
@@ -17,8 +21,10 @@ function read() {
     return folders;
 }
 
+/** @param {string} folder @param {string} name of the setting @param {string} value empty for as all others */
 function write(folder, name, value) {
     const folders = read();
+    /** @type {Record<string, string>} */
     const own = {...folders.get(folder), [name]: value};
     if (value === "") delete own[name];
     folders.set(folder, own);
@@ -26,7 +32,7 @@ function write(folder, name, value) {
         `${place}: ${Object.entries(values).map((pair) => pair.join("=")).join(" ")}`));
 }
 
-/** @param {{name: string, folder: string, repeats: number, pictures: number}[]} concepts @returns {HTMLElement|null} */
+/** @param {Concept[]} concepts @returns {HTMLElement|null} */
 export function conceptTable(concepts) {
     if (concepts.length < 2) return null;
     const own = read();
@@ -37,26 +43,32 @@ export function conceptTable(concepts) {
     h("p", {class: "tl-note"}, "What is left empty is as the folder's name and the settings below say."));
 }
 
+/** @param {Concept} concept @param {Record<string, string>} own what it has of its own */
 function row({name, folder, repeats, pictures}, own) {
-    const named = Number((folder.match(/^(\d+)_/) || [])[1]) || form.get("dataset.dataset_repeats");
+    const named = Number((folder.match(/^(\d+)_/) || [])[1]) || Number(form.get("dataset.dataset_repeats"));
     const title = name || folder;
     return h("tr", {}, h("td", {title: folder}, title), h("td", {}, format.number(pictures)),
         h("td", {}, box(folder, "dataset_repeats", own, named, `Repeats of ${title}`)),
-        h("td", {}, box(folder, "keep_tokens", own, form.get("dataset.keep_tokens"), `Keep tokens of ${title}`)),
+        h("td", {}, box(folder, "keep_tokens", own, Number(form.get("dataset.keep_tokens")), `Keep tokens of ${title}`)),
         h("td", {}, mirror(folder, own, title)), h("td", {}, format.number(pictures * repeats)));
 }
 
+/**
+ * @param {string} folder @param {string} name of the setting @param {Record<string, string>} own
+ * @param {number} usual what stands for nothing @param {string} label
+ */
 function box(folder, name, own, usual, label) {
     return h("input", {type: "text", inputmode: "numeric", class: "tl-input tl-tiny-input", value: own[name] || "",
         placeholder: String(usual), "aria-label": label, data: {concept: folder, name}, autocomplete: "off",
-        on: {change: (event) => write(folder, name, event.target.value.replace(/[\s,:=]+/g, ""))}});
+        on: {change: (event) => write(folder, name, event.currentTarget.value.replace(/[\s,:=]+/g, ""))}});
 }
 
+/** @param {string} folder @param {Record<string, string>} own @param {string} title */
 function mirror(folder, own, title) {
     const usual = form.get("dataset.flip_aug") ? "as all (yes)" : "as all (no)";
     return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Flip images of ${title}`,
         data: {concept: folder, name: "flip_aug"}, value: own.flip_aug || "",
-        on: {change: (event) => write(folder, "flip_aug", event.target.value)}},
+        on: {change: (event) => write(folder, "flip_aug", event.currentTarget.value)}},
     [["", usual], ["true", "yes"], ["false", "no"]].map(([value, text]) => h("option", {value}, text)));
 }
 
@@ -67,7 +79,7 @@ export function conceptFocus(place) {
     return () => {
         if (!concept) return;
         for (const element of place.querySelectorAll("[data-concept]")) {
-            if (element.dataset.concept === concept && element.dataset.name === name) element.focus({preventScroll: true});
+            if (element instanceof HTMLElement && element.dataset.concept === concept && element.dataset.name === name) element.focus({preventScroll: true});
         }
     };
 }

@@ -1,6 +1,7 @@
+// @ts-check
 /** The card "Pictures": a folder, and what was found in it. */
 
-import {api, emit, fill, h, later, on, setText, store, svg} from "../core/dom.js";
+import {api, emit, failureOf, fill, h, later, on, setText, store, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, card, emptyState, findings, fold, icon} from "../core/parts.js";
@@ -11,7 +12,11 @@ import {form} from "./form.js";
 const FOLDER = "dataset.train_data_dir";
 const FEW = 12;
 
-/** What the last look found: the answer of /train-lora/dataset/look, null before the first. */
+/** @typedef {import("./answers").DatasetLook} DatasetLook */
+/** @typedef {import("./answers").BucketCount} BucketCount */
+/** @typedef {ReturnType<typeof failureOf>} Failure */
+
+/** @type {DatasetLook|null} what the last look found, null before the first */
 export let dataset = null;
 
 export class DatasetCard {
@@ -20,10 +25,11 @@ export class DatasetCard {
         this.asking = null;
         this.showAll = false;
         this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
-            autocomplete: "off", value: form.get(FOLDER) || "", placeholder: "/home/me/pictures/penny",
+            autocomplete: "off", value: form.text(FOLDER), placeholder: "/home/me/pictures/penny",
             list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
-            on: {input: () => form.set(FOLDER, this.input.value.trim()),
-                keydown: (event) => event.key === "Enter" && !event.ctrlKey && this.look(true)}});
+            on: {input: (event) => form.set(FOLDER, event.currentTarget.value.trim()), keydown: (event) => {
+                if (event.key === "Enter" && !event.ctrlKey) this.look(true);
+            }}});
         this.recent = h("datalist", {id: "tl_dataset_folders"});
         this.start = button("Look", {id: "tl_dataset_look", click: () => this.look(true)});
         this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
@@ -38,15 +44,16 @@ export class DatasetCard {
         this.show(null);
     }
 
+    /** @param {string[]} keys of the settings that have changed */
     followForm(keys) {
         if (keys.includes(FOLDER)) {
-            if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.get(FOLDER) || "";
+            if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.text(FOLDER);
             if (keys.length > 1) this.lookSoon();
         } else if (dataset && keys.some(changesWhatIsFound)) this.lookSoon();
     }
 
     showRecent() {
-        fill(this.recent, store.get("folders", []).map((folder) => h("option", {value: folder})));
+        fill(this.recent, recentFolders().map((folder) => h("option", {value: folder})));
     }
 
     /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
@@ -67,37 +74,42 @@ export class DatasetCard {
             if (asked) this.remember(folder);
             this.take(answer);
         } catch (error) {
-            if (error.name === "AbortError") return;
-            this.fail(error, asked);
+            const failure = failureOf(error);
+            if (failure.name === "AbortError") return;
+            this.fail(failure, asked);
         }
         this.setBusy(false, asked);
     }
 
-    fail(error, asked) {
-        const problems = error.problems || [];
+    /** @param {Failure} failure @param {boolean} asked */
+    fail({message, problems}, asked) {
         if (!asked && problems.some(aboutOther)) return;
-        setText(this.problem, [error.message, ...problems].filter(once).map(form.inWords).join(" "));
+        setText(this.problem, [...new Set([message, ...problems])].map(form.inWords).join(" "));
         this.take(null);
     }
 
+    /** @param {boolean} busy @param {boolean} asked */
     setBusy(busy, asked) {
         this.found.classList.toggle("tl-dim", busy);
         this.start.disabled = busy && asked;
     }
 
+    /** @param {DatasetLook|null} answer */
     take(answer) {
         dataset = answer;
         this.show(answer);
         emit("dataset", answer);
     }
 
+    /** @param {string} folder */
     remember(folder) {
-        const folders = store.get("folders", []).filter((other) => other !== folder);
+        const folders = recentFolders().filter((other) => other !== folder);
         store.set("folders", [folder, ...folders].slice(0, 8));
         this.showRecent();
         emit("folder", folder);
     }
 
+    /** @param {DatasetLook|null} answer */
     show(answer) {
         if (!answer) {
             fill(this.found, this.input.value.trim() ? null : emptyFolder());
@@ -114,18 +126,21 @@ export class DatasetCard {
     }
 }
 
+/** @returns {string[]} the newest first */
+const recentFolders = () => store.get("folders", []);
+
+/** @param {string} key */
 const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
 
-/** A setting that cannot be used is told at its own field. */
+/** A setting that cannot be used is told at its own field. @param {string} text */
 const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
-
-const once = (text, index, all) => all.indexOf(text) === index;
 
 function emptyFolder() {
     return emptyState("Where are your pictures?", "Give the folder that holds them. 15 to 100 good pictures " +
         "are plenty for a character. A caption stands in a .txt file of the same name.");
 }
 
+/** @param {DatasetLook} answer */
 function summary(answer) {
     const {pictures, captions} = answer;
     const shapes = answer.buckets.length;
@@ -139,11 +154,13 @@ function summary(answer) {
     return h("div", {class: "tl-stats", role: "status"}, stats);
 }
 
+/** @param {string} value @param {string} label */
 function stat(value, label) {
     return h("div", {class: "tl-stat"}, h("span", {class: "tl-stat-value"}, value),
         h("span", {class: "tl-stat-label"}, label));
 }
 
+/** @param {DatasetLook} answer @param {boolean} showAll @param {() => void} toggle */
 function thumbnails(answer, showAll, toggle) {
     const all = answer.thumbnails;
     if (!all.length) return null;
@@ -155,14 +172,16 @@ function thumbnails(answer, showAll, toggle) {
             on: {click: (event) => lightbox(items.map((item) => ({...item, src: bigger(item.src)})), index,
                 {opener: event.currentTarget})}},
         h("img", {src: thumbnail.url, alt: thumbnail.caption || "", loading: "lazy", decoding: "async",
-            on: {error: (event) => event.target.replaceWith(icon("warning"))}}))));
+            on: {error: (event) => event.currentTarget.replaceWith(icon("warning"))}}))));
     const more = all.length > FEW ? button(showAll ? "Show fewer" : `Show ${all.length < answer.pictures ?
         `the first ${all.length}` : `all ${all.length}`}`, {kind: "quiet", small: true, click: toggle}) : null;
     return h("div", {}, grid, more);
 }
 
+/** @param {string} src */
 const bigger = (src) => src.replace(/([?&]size=)\d+/, "$11024");
 
+/** @param {BucketCount[]} buckets */
 function shapes(buckets) {
     if (!buckets.length) return null;
     const most = Math.max(...buckets.map((bucket) => bucket.count));
@@ -172,6 +191,7 @@ function shapes(buckets) {
         h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
 }
 
+/** @param {BucketCount} bucket @param {number} most pictures in one @param {number} longest side of all */
 function shape({width, height, count}, most, longest) {
     const side = 36 / longest;
     const bar = Math.max(3, 48 * count / most);
@@ -184,6 +204,7 @@ function shape({width, height, count}, most, longest) {
         h("span", {class: "tl-shape-size"}, `${width}×${height}`));
 }
 
+/** @param {DatasetLook["left_out"]} files */
 function leftOut(files) {
     if (!files.length) return null;
     return fold(`${format.plural(files.length, "file")} left out`,

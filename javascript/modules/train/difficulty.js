@@ -1,3 +1,4 @@
+// @ts-check
 /** How hard something is to learn: which rank, network and length it takes, put into the form at one choice. */
 
 import {api, fill, h, on, setText, store, uniqueId} from "../core/dom.js";
@@ -7,6 +8,8 @@ import {dataset} from "./dataset.js";
 import {familyQuery} from "./family.js";
 import {form} from "./form.js";
 import {checkJob} from "./plan.js";
+
+/** @typedef {import("./answers").DifficultyFacts} DifficultyFacts */
 
 /** The letter that was chosen, empty for none; the plan is judged by it too. */
 export let difficulty = store.get("difficulty", "");
@@ -26,9 +29,10 @@ export function difficultyRow() {
         h("div", {class: "tl-why-head"}, h("p", {}, words), back));
     const element = h("div", {class: "tl-difficulty", hidden: true},
         h("label", {class: "tl-subtitle", for: id}, "How hard is it to learn?"), select, vehicles, note);
+    /** @type {DifficultyFacts[]} */
     let list = [];
     let male = "";
-    let before = {};
+    let before = form.snapshot();
 
     async function ask() {
         const looks = dataset && dataset.looks_per_epoch ? dataset.looks_per_epoch : 0;
@@ -42,6 +46,7 @@ export function difficultyRow() {
         element.hidden = false;
     }
 
+    /** @param {string} letter */
     function choose(letter) {
         difficulty = letter;
         store.set("difficulty", letter || undefined);
@@ -58,19 +63,20 @@ export function difficultyRow() {
     const hide = () => {
         element.hidden = true;
     };
-    for (const name of ["dataset", "family"]) on(name, () => ask().catch(hide));
+    for (const name of /** @type {const} */ (["dataset", "family"])) on(name, () => ask().catch(hide));
     ask().catch(hide);
     return element;
 }
 
+/** @param {DifficultyFacts} one */
 function take(one) {
-    const dim = form.get("network.network_dim");
-    const share = dim > 0 ? form.get("network.network_alpha") / dim : 0.5;
-    const values = {...one.values, network: {network_dim: one.suggested_rank}};
-    if (share <= 1) values.network.network_alpha = Math.max(1, Math.round(share * one.suggested_rank));
-    form.take(values);
+    const dim = Number(form.get("network.network_dim"));
+    const share = dim > 0 ? Number(form.get("network.network_alpha")) / dim : 0.5;
+    const alpha = Math.max(1, Math.round(share * one.suggested_rank));
+    form.take({...one.values, network: {network_dim: one.suggested_rank, ...(share <= 1 ? {network_alpha: alpha} : {})}});
 }
 
+/** @param {DifficultyFacts} one @param {string} male what is to be said of male characters */
 function sentence(one, male) {
     const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
     const set = `Network dim is ${one.suggested_rank} now, of ${ranks} that hold it.`;

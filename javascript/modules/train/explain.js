@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What a setting does, and the advice on it: a note that stands beside the field that has the focus or that
  * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there
@@ -22,27 +23,31 @@ export function explainFields(place, column) {
     const note = h("aside", {class: "tl-explain", "aria-hidden": "true", hidden: true}, text);
     /** @type {HTMLElement|null} */
     let focused = null;
+    /** @type {HTMLElement|null} */
     let shown = null;
     place.append(note);
 
-    const fieldAt = (event) => event.target.closest(".tl-field");
-    const rightOf = (element) => element.getBoundingClientRect().right;
+    const fieldAt = (/** @type {Event} */ event) =>
+        (event.target instanceof Element ? /** @type {HTMLElement|null} */ (event.target.closest(".tl-field")) : null);
+    const rightOf = (/** @type {Element} */ element) => element.getBoundingClientRect().right;
     const roomBeside = () => rightOf(place) - rightOf(column) > WIDTH + 16;
 
+    /** @param {HTMLElement|null} field */
     function show(field) {
-        const setting = field && form.settings.get(field.dataset.key);
+        const setting = field && form.settings.get(field.dataset.key || "");
         shown = setting ? field : null;
         note.hidden = !shown;
-        if (!shown) return;
+        if (!field || !setting) return;
         const advice = h("p", {class: "tl-explain-advice"}, icon("bulb"), h("span", {}, setting.advice));
         const names = setting.sd_scripts || setting.name;
-        fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label").textContent),
+        fill(text, h("p", {class: "tl-explain-title"}, field.querySelector(".tl-label")?.textContent),
             h("p", {}, setting.help), setting.advice ? advice : null,
             h("p", {class: "tl-explain-facts"}, facts(setting), h("span", {
                 class: names.includes(" ") ? null : "tl-nowrap"}, `In sd-scripts: ${names}.`)));
         move(field);
     }
 
+    /** @param {HTMLElement} field */
     function move(field) {
         const outer = place.getBoundingClientRect();
         const box = field.getBoundingClientRect();
@@ -55,7 +60,7 @@ export function explainFields(place, column) {
         note.style.top = `${(beside ? Math.min(top, Math.max(lowest, 0)) : top) - outer.top}px`;
     }
 
-    const pointed = later((field) => show(field || focused), REST);
+    const pointed = later((/** @type {HTMLElement|null} */ field) => show(field || focused), REST);
     column.addEventListener("focusin", (event) => {
         focused = fieldAt(event);
         show(focused);
@@ -77,10 +82,11 @@ export function explainFields(place, column) {
     });
 }
 
+/** @param {import("../core/types").Setting} setting */
 function facts(setting) {
     const parts = [];
     const usual = form.defaultOf(setting.key);
-    if (usual !== "") parts.push(`Usually ${valueInWords(usual)}.`);
+    if (usual !== undefined && usual !== "") parts.push(`Usually ${valueInWords(usual)}.`);
     if (setting.minimum !== null && setting.maximum !== null) {
         parts.push(`From ${setting.minimum} to ${format.number(setting.maximum)}.`);
     }

@@ -1,3 +1,4 @@
+// @ts-check
 /** One control for one setting, made from what the schema says of it. */
 
 import {h, on, setText, uniqueId} from "../core/dom.js";
@@ -6,22 +7,20 @@ import {family} from "./family.js";
 import {form} from "./form.js";
 import {notes} from "./plan.js";
 
-/** Controls of their own, by the key of the setting.
- * @type {Record<string, any>} */
-export const fieldMakers = {};
-/**
- * @typedef {object} Field
- * @property {string} key
- * @property {HTMLElement} element
- * @property {HTMLElement} control
- * @property {() => void} refresh shows the form's value
- * @property {(text: string) => void} problem a sentence under the control, empty for none
- */
+/** @typedef {import("../core/types").Setting} Setting */
+/** @typedef {import("./values").Value} Value */
+/** @typedef {import("./values").Field} Field */
+/** @typedef {import("./values").Control} Control */
 
+/** @type {Record<string, (setting: Setting) => Field>} fields of their own, by the key of the setting */
+export const fieldMakers = {};
+
+/** @param {Setting} setting */
 const isNumber = (setting) => setting.type === "int" || setting.type === "float";
+/** @param {Setting} setting */
 const isList = (setting) => setting.type === "texts" || setting.type === "numbers";
 
-/** @param {any} setting @param {string} text @returns {any} what the text means; the server judges it */
+/** @param {Setting} setting @param {string} text @returns {Value} what the text means; the server judges it */
 function parse(setting, text) {
     const trimmed = text.trim();
     if (isList(setting)) {
@@ -32,18 +31,19 @@ function parse(setting, text) {
     return isNumber(setting) ? numberOrText(trimmed) : text;
 }
 
+/** @param {string} text @returns {number|string} */
 function numberOrText(text) {
     const value = Number(text.replace(/^(-?\d*),(\d+)$/, "$1.$2"));
     return text === "" || Number.isNaN(value) ? text : value;
 }
 
-/** @param {any} setting @param {any} value @returns {string} */
+/** @param {Setting} setting @param {Value|undefined} value @returns {string} */
 function write(setting, value) {
     if (value === null || value === undefined) return "";
     return isList(setting) && Array.isArray(value) ? value.join("\n") : String(value);
 }
 
-/** @param {any} value @returns {string} the value in a sentence */
+/** @param {Value|undefined} value @returns {string} the value in a sentence */
 function inWords(value) {
     if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "empty";
     if (value === true) return "on";
@@ -51,32 +51,39 @@ function inWords(value) {
     return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
+/** @param {KeyboardEvent & {currentTarget: HTMLInputElement|HTMLTextAreaElement}} event @param {Setting} setting */
 function stepByKey(event, setting) {
-    const direction = {ArrowUp: 1, ArrowDown: -1}[event.key];
+    const direction = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
+    const box = event.currentTarget;
     if (!direction || setting.type !== "int") return;
-    const before = Number(event.target.value);
-    if (event.target.value.trim() === "" || !Number.isInteger(before)) return;
+    const before = Number(box.value);
+    if (box.value.trim() === "" || !Number.isInteger(before)) return;
     const minimum = setting.minimum === null ? -Infinity : setting.minimum;
     const maximum = setting.maximum === null ? Infinity : setting.maximum;
     const after = Math.min(maximum, Math.max(minimum, before + direction * (event.shiftKey ? 10 : 1)));
-    event.target.value = String(after);
-    event.target.dispatchEvent(new Event("input", {bubbles: true}));
+    box.value = String(after);
+    box.dispatchEvent(new Event("input", {bubbles: true}));
     event.preventDefault();
 }
 
+/** @param {Setting} setting @param {string} id */
 function select(setting, id) {
-    return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
-        on: {change: (event) => form.set(setting.key, event.target.value)}},
+    return h("select", {id, class: "tl-input tl-select", value: form.text(setting.key),
+        on: {change: (event) => form.set(setting.key, event.currentTarget.value)}},
     setting.choices.map((choice) => h("option", {value: choice}, choice)));
 }
 
+/** @param {Setting} setting @param {string} id */
 function toggle(setting, id) {
-    return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
-        on: {change: (event) => form.set(setting.key, event.target.checked)}});
+    return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch",
+        checked: form.get(setting.key) === true,
+        on: {change: (event) => form.set(setting.key, event.currentTarget.checked)}});
 }
 
+/** @param {Setting} setting @param {string} id */
 function textBox(setting, id) {
-    const listener = {input: (event) => form.set(setting.key, parse(setting, event.target.value)),
+    /** @type {import("../core/elements").Listeners<HTMLInputElement|HTMLTextAreaElement>} */
+    const listener = {input: (event) => form.set(setting.key, parse(setting, event.currentTarget.value)),
         keydown: (event) => stepByKey(event, setting)};
     if (isList(setting)) {
         return h("textarea", {id, class: "tl-input tl-textarea", rows: "3", spellcheck: "false", on: listener,
@@ -88,15 +95,13 @@ function textBox(setting, id) {
         placeholder: setting.optional ? "empty" : null});
 }
 
+/** @param {Setting} setting @param {string} id @returns {Control} */
 function control(setting, id) {
     if (setting.choices && setting.choices.length && !isList(setting)) return select(setting, id);
     return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
 }
 
-/**
- * @param {any} setting
- * @returns {Field}
- */
+/** @param {Setting} setting @returns {Field} */
 export function field(setting) {
     const id = uniqueId("field");
     const {label} = setting;
@@ -129,10 +134,10 @@ export function field(setting) {
         unused.hidden = why === "";
         element.classList.toggle("tl-unused", idle !== "" || why.includes("has no effect"));
         const value = form.get(setting.key);
-        if (kind === "switch") input.checked = Boolean(value);
+        if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = Boolean(value);
         else if (!same(setting, input, value)) input.value = write(setting, value);
     };
-    const showProblem = (text) => {
+    const showProblem = (/** @type {string} */ text) => {
         setText(problem, text);
         element.classList.toggle("tl-has-problem", text !== "");
         input.setAttribute("aria-invalid", String(text !== ""));
@@ -141,10 +146,13 @@ export function field(setting) {
     return {key: setting.key, element, control: input, refresh, problem: showProblem};
 }
 
-/** A text that has to be filled in anyway is not marked as changed. */
+/** A text that has to be filled in anyway is not marked as changed. @param {Value|undefined} value */
 const blank = (value) => value === "" || (Array.isArray(value) && !value.length);
 
-/** Whether the box says the same already: "1.0" must not turn into "1" under the user's hands. */
+/**
+ * Whether the box says the same already: "1.0" must not turn into "1" under the user's hands.
+ * @param {Setting} setting @param {Control} input @param {Value|undefined} value
+ */
 function same(setting, input, value) {
     if (input.tagName === "SELECT") return input.value === value;
     return JSON.stringify(parse(setting, input.value)) === JSON.stringify(value);
@@ -161,7 +169,7 @@ export function tend(fields, after = () => {}) {
         after();
     });
     on("host", () => fields.forEach((field) => field.key === "base.clip_skip" && field.refresh()));
-    for (const event of ["family", "notes"]) on(event, () => fields.forEach((field) => field.refresh()));
+    for (const event of /** @type {const} */ (["family", "notes"])) on(event, () => fields.forEach((field) => field.refresh()));
     on("problems", (problems) => {
         for (const field of fields) field.problem(problems[field.key] || "");
         after();

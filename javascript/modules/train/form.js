@@ -80,7 +80,7 @@ function reset(key) {
 }
 
 /**
- * @param {import("./settings").Job|import("./answers").GroupedValues} job values that are taken over
+ * @param {import("./job").Job|import("./answers").GroupedValues} job values that are taken over
  * @param {string[]} [but] keys left alone
  */
 function take(job, but = []) {

@@ -1,6 +1,7 @@
+// @ts-check
 /** The LoRA file that training continues from, and what that file says of itself. */
 
-import {api, fill, h, later, uniqueId} from "../core/dom.js";
+import {api, failureOf, fill, h, later, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {findings, fold} from "../core/parts.js";
 import {field, fieldMakers} from "./fields.js";
@@ -8,10 +9,11 @@ import {form} from "./form.js";
 
 const KEY = "network.network_weights";
 
-/** @param {any} setting network.network_weights @returns {any} a field */
+/** @param {import("../core/types").Setting} setting network.network_weights @returns {import("./values").Field} */
 function weightsField(setting) {
     const base = field(setting);
     const input = base.control;
+    if (!(input instanceof HTMLInputElement)) return base;
     const list = h("datalist", {id: uniqueId("loras")});
     const found = h("div", {class: "tl-lora-info", "aria-live": "polite"});
     /** @type {AbortController|null} */
@@ -46,9 +48,10 @@ function weightsField(setting) {
             fill(found, describe(info));
             if (chosen && !info.problem) form.take({network: info.settings});
         } catch (error) {
-            if (error.name === "AbortError") return;
+            const {name: kind, message} = failureOf(error);
+            if (kind === "AbortError") return;
             fill(found);
-            if (chosen) base.problem(form.inWords(error.message));
+            if (chosen) base.problem(form.inWords(message));
         }
     }
 
@@ -61,9 +64,11 @@ function weightsField(setting) {
     return {...base, refresh};
 }
 
+/** @param {import("./answers").LoraInfo} info */
 function describe(info) {
-    const layers = [[info.unet_layers, "in the UNet"], [info.text_encoder_layers, "in the text encoder"]]
-        .filter(([count]) => count).map(([count, where]) => `${format.plural(count, "layer")} ${where}`).join(", ");
+    const layers = [{count: info.unet_layers, where: "in the UNet"},
+        {count: info.text_encoder_layers, where: "in the text encoder"}]
+        .filter(({count}) => count).map(({count, where}) => `${format.plural(count, "layer")} ${where}`).join(", ");
     const length = [info.epochs ? format.plural(info.epochs, "epoch") : "",
         info.steps ? format.plural(info.steps, "step") : ""].filter(Boolean).join(", ");
     const model = [info.base_model, info.family].filter(Boolean).join(", ");

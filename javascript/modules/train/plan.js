@@ -1,7 +1,8 @@
+// @ts-check
 /** What the settings add up to: steps, files, the learning rate over the run, and what is wrong with them. */
 
 import {scheduleChart} from "../core/chart.js";
-import {api, emit, fill, h, later, on, setText} from "../core/dom.js";
+import {api, emit, failureOf, fill, h, later, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {host} from "../core/host.js";
 import {card, findings, icon} from "../core/parts.js";
@@ -12,9 +13,12 @@ import {memoryBar} from "./memory.js";
 
 const FOLDER = "dataset.train_data_dir";
 
-/** The last answer of /train-lora/job/check, null before the first. */
+/** @typedef {import("./answers").Plan} Plan */
+/** @typedef {import("./answers").KnownPlan} KnownPlan */
+
+/** @type {Plan|null} the last answer of /train-lora/job/check, null before the first */
 let planState = null;
-/** What is worth knowing of single settings, by their key. */
+/** @type {Record<string, string>} what is worth knowing of single settings, by their key */
 export let notes = {};
 
 export function planCard() {
@@ -30,11 +34,12 @@ export function planCard() {
     const empty = h("p", {class: "tl-note"},
         "The number of steps appears here once there is a folder with pictures.");
 
+    /** @param {Plan} plan */
     function show(plan) {
-        const known = Boolean(plan && plan.total_steps);
+        const known = isKnown(plan);
         body.hidden = !known;
         empty.hidden = known;
-        const own = plan ? unplaced(plan) : [];
+        const own = unplaced(plan);
         problems.hidden = !own.length;
         fill(problems, findings(own.map((text) => ({level: "error", text}))));
         if (!known) return;
@@ -43,34 +48,38 @@ export function planCard() {
         note.hidden = !remark;
         setText(note, remark);
         setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
-        const told = [plan.steps_hint, ...(plan.advice || []), ...outOfSight(plan)].filter(Boolean).map(form.inWords);
+        const told = [plan.steps_hint, ...plan.advice, ...outOfSight(plan)].filter(Boolean).map(form.inWords);
         fill(hints, told.map((text) => h("p", {class: "tl-hint"}, icon("bulb"), h("span", {}, text))));
-        chart.show(plan.schedule || [], plan.total_steps);
+        chart.show(plan.schedule, plan.total_steps);
         rates.hidden = !plan.schedule_text;
-        setText(rates, plan.schedule_text || "");
-        memory.show(plan.memory || null);
+        setText(rates, plan.schedule_text);
+        memory.show(plan.memory);
     }
 
     on("plan", show);
     return card("Summary", {id: "tl_plan"}, problems, empty, body);
 }
 
-/** Problems that no field shows. */
+/** @param {Plan} plan @returns {plan is KnownPlan} */
+const isKnown = (plan) => Boolean(plan.total_steps && plan.steps_per_epoch);
+
+/** Problems that no field shows. @param {Plan} plan */
 function unplaced(plan) {
     return plan.problems.filter((text) => !document.querySelector(
         `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
 }
 
-/** Notes on settings whose fields are folded away or not there. */
+/** Notes on settings whose fields are folded away or not there. @param {Plan} plan */
 function outOfSight(plan) {
-    const shown = (key) => {
+    const shown = (/** @type {string} */ key) => {
         /** @type {HTMLElement|null} */
         const field = document.querySelector(`#train_lora_root .tl-field[data-key="${key}"]`);
         return field && field.offsetParent;
     };
-    return (plan.notes || []).filter(({key}) => !shown(key)).map(({text}) => text);
+    return plan.notes.filter(({key}) => !shown(key)).map(({text}) => text);
 }
 
+/** @param {string} text */
 const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLDER);
 
 const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
@@ -86,12 +95,12 @@ function counted() {
     return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
 }
 
-/** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" */
+/** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" @param {KnownPlan} plan */
 function howCounted(plan) {
     const {pictures, seen, repeats} = counted();
     const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
     if (!seen) return total;
-    const part = (count, one, many = `${one}s`) =>
+    const part = (/** @type {number} */ count, /** @type {string} */ one, many = `${one}s`) =>
         [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
     const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
         [part(pictures, "picture"), " × ", part(repeats, "repeat")];
@@ -100,6 +109,7 @@ function howCounted(plan) {
         total];
 }
 
+/** @param {KnownPlan} plan */
 function whyNotExact(plan) {
     const {seen} = counted();
     const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
@@ -110,6 +120,7 @@ function whyNotExact(plan) {
     return `${each}: a batch holds pictures of one shape only, so some are not full.`;
 }
 
+/** @param {KnownPlan} plan */
 function whatIsSaved(plan) {
     const name = plan.output_name_final;
     const size = plan.file_size_bytes ? `, about ${format.bytes(plan.file_size_bytes)} each` : "";
@@ -122,6 +133,7 @@ function whatIsSaved(plan) {
     return `${files}, saved as ${name}.`;
 }
 
+/** @param {KnownPlan} plan */
 const howLong = (plan) => plan.seconds ?
     ` About ${format.duration(plan.seconds)}, going by your last run on this checkpoint.` : "";
 
@@ -133,17 +145,23 @@ async function check() {
     if (asking) asking.abort();
     asking = new AbortController();
     try {
-        const plan = await api("job/check", {body: {job: form.job(), difficulty: difficulty}, quiet: true, signal: asking.signal});
-        tell(plan);
+        tell(await api("job/check", {body: {job: form.job(), difficulty}, quiet: true, signal: asking.signal}));
     } catch (error) {
-        if (error.name === "AbortError") return;
-        tell({problems: error.problems && error.problems.length ? error.problems : [error.message]});
+        const {name, message, problems} = failureOf(error);
+        if (name === "AbortError") return;
+        tell({...UNKNOWN, problems: problems.length ? problems : [message]});
     }
 }
 
-/** Messages about what has not been filled in yet are no problems before Train was pressed. */
+/** @type {Plan} what is known where the server could not say */
+const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
+    advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], blocks: null,
+    network_blocks: [], problems: []};
+
+/** Messages about what has not been filled in yet are no problems before Train was pressed. @param {Plan} plan */
 function tell(plan) {
     planState = plan;
+    /** @type {Record<string, string>} */
     const byField = {};
     for (const text of plan.problems) {
         const key = form.keyOf(text);
@@ -151,7 +169,7 @@ function tell(plan) {
         if (key && !untouched && !byField[key]) byField[key] = form.inWords(text);
     }
     notes = {};
-    for (const {key, text} of plan.notes || []) {
+    for (const {key, text} of plan.notes) {
         const words = form.inWords(text);
         notes[key] = notes[key] ? `${notes[key]} ${words}` : words;
     }
@@ -161,11 +179,11 @@ function tell(plan) {
 }
 
 const checkSoon = later(check, 350);
-for (const name of ["setting", "host", "dataset", "run-ended"]) on(name, checkSoon);
+for (const name of /** @type {const} */ (["setting", "host", "dataset", "run-ended"])) on(name, checkSoon);
 
 export let strict = false;
 
-/** @param {any} value */
+/** @param {boolean} value */
 export function setStrict(value) {
     strict = value;
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /** Settings to start from, one click each, and why they are what they are. */
 
 import {api, fill, h, on} from "../core/dom.js";
@@ -22,10 +23,14 @@ export function presetRow() {
             click: () => choose(preset)})));
     }
 
+    /** @param {import("./answers").PresetFacts} preset */
     function choose(preset) {
         const before = form.snapshot();
         form.take(preset.values);
-        const reasons = Object.entries(preset.reasons).filter(([key]) => form.settings.has(key));
+        const reasons = Object.entries(preset.reasons).flatMap(([key, reason]) => {
+            const setting = form.settings.get(key);
+            return setting ? [{key, reason, label: setting.label}] : [];
+        });
         const close = () => {
             why.hidden = true;
         };
@@ -34,13 +39,13 @@ export function presetRow() {
                 form.restore(before);
                 close();
             }}), button("Close", {kind: "quiet", icon: "close", iconOnly: true, small: true, click: close})),
-        fold("Why these settings", h("dl", {}, reasons.map(([key, reason]) =>
-            [h("dt", {}, `${form.settings.get(key).label}: ${valueInWords(form.get(key))}`),
+        fold("Why these settings", h("dl", {}, reasons.map(({key, reason, label}) =>
+            [h("dt", {}, `${label}: ${valueInWords(form.get(key))}`),
                 h("dd", {}, reason)]))));
         why.hidden = false;
     }
 
-    for (const name of ["dataset", "family"]) on(name, () => ask().catch(hide));
+    for (const name of /** @type {const} */ (["dataset", "family"])) on(name, () => ask().catch(hide));
     const hide = () => {
         element.hidden = true;
     };

@@ -1,3 +1,4 @@
+// @ts-check
 /** The card "Settings": the few that matter in view, the rest folded away. */
 
 import {h, setText} from "../core/dom.js";
@@ -8,22 +9,25 @@ import {field as settingField, fieldMakers, tend} from "./fields.js";
 import {form} from "./form.js";
 import {presetRow} from "./presets.js";
 
+/** @typedef {import("../core/types").Setting} Setting */
+
+/** @type {Record<string, string>} */
 const GROUPS = {base: "Model", dataset: "Images and captions", network: "Network", optimizer: "Optimizer",
     scheduler: "LR scheduler", loss: "Loss and noise", training: "Training", save: "Saving",
     sample: "Sample pictures"};
 
 /** @returns {HTMLElement} needs the schema to be loaded */
 export function settingsCard() {
-    /** @type {any[]} */
+    /** @type {import("./values").Field[]} */
     const fields = [];
-    const make = (setting) => {
+    const make = (/** @type {Setting} */ setting) => {
         const field = (fieldMakers[setting.key] || settingField)(setting);
         fields.push(field);
         return field.element;
     };
     const all = [...form.settings.values()];
     const named = form.settings.get("save.output_name");
-    const first = [named, form.settings.get("dataset.activation_tag")].filter(Boolean);
+    const first = [named, form.settings.get("dataset.activation_tag")].filter((setting) => setting !== undefined);
     const main = all.filter((setting) => setting.view === "main" && setting.group !== "base")
         .filter((setting) => !first.includes(setting));
     const changes = h("span", {class: "tl-count"});
@@ -38,7 +42,9 @@ export function settingsCard() {
         h("div", {class: "tl-fields"}, top), more);
 }
 
+/** @param {Setting[]} settings @param {(setting: Setting) => HTMLElement} make @param {HTMLElement} changes */
 function moreSettings(settings, make, changes) {
+    /** @type {Map<string, Setting[]>} */
     const groups = new Map();
     for (const setting of settings) groups.set(setting.group, [...(groups.get(setting.group) || []), setting]);
     const sections = [...groups].map(([group, list]) => h("section", {class: "tl-group"},
@@ -52,13 +58,15 @@ function moreSettings(settings, make, changes) {
     return element;
 }
 
+/** @param {string} text @param {HTMLElement[]} sections @param {HTMLElement} nothing */
 function narrow(text, sections, nothing) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     let any = false;
     for (const section of sections) {
         let shown = 0;
         for (const element of section.querySelectorAll(".tl-field")) {
-            const setting = form.settings.get(element.dataset.key);
+            const setting = element instanceof HTMLElement && form.settings.get(element.dataset.key || "");
+            if (!setting) continue;
             const hay = [setting.label, setting.name, setting.sd_scripts, setting.help, setting.advice]
                 .join(" ").toLowerCase();
             element.hidden = !words.every((word) => hay.includes(word));

@@ -1,3 +1,4 @@
+// @ts-check
 /** The sub-tab "Train": the settings at the left, the run at the right, the buttons at the foot. */
 
 import {emit, h, on, store} from "../core/dom.js";
@@ -15,7 +16,7 @@ import {form} from "./form.js";
 import {checkJob, planCard} from "./plan.js";
 import {settingsCard} from "./settings.js";
 
-/** @type {any} */
+/** @type {RunView|null} */
 let view = null;
 /** @type {HTMLElement} */
 let columns;
@@ -30,6 +31,7 @@ function emptyRun() {
             h("li", {}, h("b", {}, "Settings: "), "give it a name, and press Train.")));
 }
 
+/** @param {string} id empty for none */
 export function showRun(id) {
     if (!view) return;
     view.show(id);
@@ -53,6 +55,7 @@ function followLive() {
     }
 }
 
+/** @param {string} id */
 function started(id) {
     showRun(id);
     runs.refresh();
@@ -61,12 +64,13 @@ function started(id) {
     if (narrow) root.scrollIntoView({block: "start"});
 }
 
+/** @param {HTMLElement} panel */
 function build(panel) {
     const settings = h("div", {class: "tl-column", "aria-label": "Settings", role: "region"});
-    view = new RunView({empty: emptyRun()});
-    const result = h("div", {class: "tl-column tl-column-run", "aria-label": "Run", role: "region"}, view.element);
+    const shown = view = new RunView({empty: emptyRun()});
+    const result = h("div", {class: "tl-column tl-column-run", "aria-label": "Run", role: "region"}, shown.element);
     columns = h("div", {class: "tl-columns"}, settings, result);
-    panel.append(columns, actionBar({run: () => view.run, started}));
+    panel.append(columns, actionBar({run: () => shown.run, started}));
     explainFields(columns, settings);
     form.load().then(() => {
         settings.append(new DatasetCard().element, baseCard(), settingsCard(), planCard());
@@ -79,7 +83,10 @@ function build(panel) {
     on("dataset", suggestFromFolder);
 }
 
-/** A new folder brings a name and a trigger word with it, as long as the user has given none. */
+/**
+ * A new folder brings a name and a trigger word with it, as long as the user has given none.
+ * @param {import("./answers").DatasetLook|null} found
+ */
 function suggestFromFolder(found) {
     if (!found || !found.pictures) return;
     const tag = found.activation_tag_guess;
@@ -87,6 +94,7 @@ function suggestFromFolder(found) {
     if (!form.get("save.output_name")) form.set("save.output_name", nameFrom(format.fileName(found.folder)));
 }
 
+/** @param {string} folder */
 const nameFrom = (folder) => folder.replace(/^\d+_/, "").replace(/[^\p{L}\p{N} ._-]+/gu, "").trim();
 
 registerTab({id: "train", title: "Train", order: 20, build, shown: () => {

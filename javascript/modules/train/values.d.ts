@@ -7,11 +7,10 @@ export type Value = string|number|boolean|null|(string|number)[];
 export interface Field {
     key: string;
     element: HTMLElement;
-    control: HTMLElement;
+    control: Control;
     /** Shows the form's value. */
     refresh: () => void;
     /** Shows a sentence under the control, empty for none. */
     problem: (text: string) => void;
 }
-/** A field of text, whose control is a text box. */
 export type Control = HTMLInputElement|HTMLSelectElement|HTMLTextAreaElement;
