@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,15 +27,17 @@ class Killed(BaseException):
 class _Watch:
     """Calls ``act`` with the number of each file operation, from 1, and the path that it is about to write, if any.
 
-    Opening a file to write counts twice: before it, and inside of the write that follows.
+    Opening a file to write counts twice: before it, and inside of the write that follows. ``others`` are the threads
+    that were at work before: what they write, in the background of an earlier test, does not count.
     """
 
     def __init__(self) -> None:
         self.act: Callable[[int, str | None], None] | None = None
         self.count = 0
+        self.others: frozenset[threading.Thread] = frozenset()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.act is None:
+        if self.act is None or threading.current_thread() in self.others:
             return
         if event in _CHANGES:
             self._next(None)
@@ -58,6 +61,7 @@ def _watched(act: Callable[[int, str | None], None]) -> Iterator[None]:
     if not _installed:
         sys.addaudithook(_watch)
         _installed.append(True)
+    _watch.others = frozenset(threading.enumerate()) - {threading.current_thread()}
     _watch.act, _watch.count = act, 0
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 
 import pytest
 
@@ -32,3 +33,22 @@ def test_a_request_whose_write_is_refused_is_answered_with_a_sentence(tab, name:
         if operations_seen() < at:
             break
     assert bool(refused) == (name != "captions")  # a dataset can be looked at on a full disk
+
+
+def test_what_an_earlier_test_writes_in_the_background_does_not_count(tmp_path):
+    begin, written = threading.Event(), threading.Event()
+
+    def write():
+        begin.wait()
+        (tmp_path / "late.txt").write_text("late")
+        written.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with failing(1):
+        begin.set()
+        assert written.wait(240)
+        with pytest.raises(OSError, match="No space left"):
+            (tmp_path / "own.txt").write_text("own")
+    thread.join()
+    assert operations_seen() == 1
