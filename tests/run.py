@@ -37,7 +37,6 @@ TWICE = {
     "config/test_load.py": "OmegaConf 2.2 and 2.3 convert and refuse values in different ways",
     "config/test_text.py": "OmegaConf 2.2 and 2.3 read text like 1e5, [a] or ${a} in different ways",
     "runs/test_runs.py": "psutil 5.9 and 7 tell when a process began in different ways",
-    "pictures/test_avif_of_pillow.py": "Pillow 9 has no AVIF",
     "pictures/test_hostile.py": "each Pillow has its own decoders, limits and faults",
     "pictures/test_images.py": "each Pillow has its own decoders, and EXIF and colour profiles in different ways",
     "pictures/test_scan.py": "each Pillow tells damaged files in its own way",
