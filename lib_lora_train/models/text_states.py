@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .build import TextEncoder
-from .family import Family
-from .tokenizer import Tokenizer
+from .family import END_TOKEN, Family
+from .tokenizer import WINDOW, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,15 @@ class TextStates:
 
     def to(self, device: torch.device) -> TextStates:
         """The same states on ``device``."""
-        return TextStates(self.hidden.to(device), None if self.pooled is None else self.pooled.to(device))
+        waits = device.type == "cpu"  # what is copied to the CPU may be read at once, so it has to be there
+        return TextStates(self.hidden.to(device, non_blocking=not waits),
+                          None if self.pooled is None else self.pooled.to(device, non_blocking=not waits))
+
+
+def tokenize(tokenizer: Tokenizer, captions: Sequence[str], max_token_length: int, padding: int = END_TOKEN) -> Tensor:
+    """Token ids of ``captions`` in windows; int64 (captions, max_token_length / 75, 77). See ``Tokenizer.windows``."""
+    return torch.tensor([tokenizer.windows(caption, max_token_length, padding) for caption in captions],
+                        dtype=torch.long).view(len(captions), max_token_length // WINDOW, WINDOW + 2)
 
 
 def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokenizer: Tokenizer,
@@ -32,7 +40,7 @@ def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokeni
     SD 1.x: the layer that ``clip_skip`` names. SD 2.x: the last but one with the final norm. SDXL: the last but one
     of both encoders without it, side by side, and what the second makes of the end token of the first window.
     """
-    tokens = [tokenizer.tokenize(captions, length, kind.padding).to(encoder.device)
+    tokens = [tokenize(tokenizer, captions, length, kind.padding).to(encoder.device, non_blocking=True)
               for kind, encoder in zip(family.text_encoders, text_encoders, strict=True)]
     if not family.sizes_are_told:
         # the last layer of SD 2.x that the file has is never built, so its last but one is the last

@@ -1,19 +1,19 @@
-"""CLIP's tokenizer, built from the vocabulary that ships inside the open_clip package; nothing is fetched."""
+"""CLIP's tokenizer (Radford et al. 2021), from the vocabulary inside the open_clip package. Free of torch.
+
+Captions are trained with it and the editor counts with it. A caption is cleaned by ftfy, split into words, numbers and
+punctuation, and byte-pair encoded (Sennrich et al. 2016) as in ``simple_tokenizer.py`` of openai/CLIP (MIT).
+"""
 
 from __future__ import annotations
 
 import gzip
+import heapq
 import importlib.util
-import json
-import tempfile
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-
-import ftfy
-import torch
-from torch import Tensor
-from transformers import CLIPTokenizer
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
 from ..errors import WorkerEnvironmentError
 from ..files.reading import reason
@@ -23,6 +23,69 @@ VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
 WINDOW = 75
 """Tokens of a caption in one window of the text encoder, beside its begin and end."""
 _MERGES = 49152 - 256 - 2
+_SPECIAL = {"<|startoftext|>": BEGIN_TOKEN, "<|endoftext|>": END_TOKEN}
+_PART = re.compile(
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[^\W_]+|(?:[^\s\w]|_)+", re.IGNORECASE)
+_MOST_KEPT, _LONGEST_KEPT = 200_000, 200
+
+
+class Tokenizer:
+    """Captions to token ids. Built once, it is quick: the ids of words are remembered."""
+
+    def __init__(self, vocabulary: Path) -> None:
+        """Read the BPE merges of ``vocabulary``.
+
+        Raises ``WorkerEnvironmentError`` if it is damaged, or if ftfy is not installed, without which Chinese or
+        Japanese may be read otherwise than by the webui.
+        """
+        try:
+            from ftfy import fix_text
+        except ImportError as problem:
+            raise WorkerEnvironmentError(f"The tokenizer needs the package ftfy: {problem}.") from problem
+        merges = _read_merges(vocabulary)
+        letters = list(_BYTE_SIGNS.values())
+        words = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge) for merge in merges)]
+        self._fix_text = fix_text
+        self._numbers = {word: number for number, word in enumerate(words)}
+        self._ranks = {merge: rank for rank, merge in enumerate(merges)}
+        self._known: dict[str, list[int]] = {word: [number] for word, number in _SPECIAL.items()}
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Tokenizer:
+        """The tokenizer from the vocabulary in ``folder``, or else in an installed package.
+
+        Raises ``WorkerEnvironmentError`` if there is none.
+        """
+        return cls(find_vocabulary(folder))
+
+    def ids(self, caption: str) -> list[int]:
+        """Token ids of ``caption`` without begin and end, however many they are."""
+        text = " ".join(self._fix_text(caption).split()).lower()
+        return [number for part in parts_of(text) for number in self._ids_of_part(part)]
+
+    def count_tokens(self, caption: str) -> int:
+        """How many tokens ``caption`` has, without begin and end."""
+        return len(self.ids(caption))
+
+    def windows(self, caption: str, max_token_length: int, padding: int = END_TOKEN) -> list[list[int]]:
+        """Ids of ``caption``, cut after ``max_token_length`` (75, 150 or 225) tokens, in windows of 77.
+
+        Every window is wrapped in begin and end, the tokens themselves are split blindly every 75, as sd-scripts does;
+        ``padding`` fills a window up behind its end.
+        """
+        ids = self.ids(caption)[:max_token_length]
+        windows = [ids[start:start + WINDOW] for start in range(0, max_token_length, WINDOW)]
+        return [[BEGIN_TOKEN, *window, END_TOKEN, *[padding] * (WINDOW - len(window))] for window in windows]
+
+    def _ids_of_part(self, part: str) -> list[int]:
+        ids = self._known.get(part)
+        if ids is None:
+            signs = [_BYTE_SIGNS[byte] for byte in part.encode("utf-8", "surrogatepass")]
+            signs[-1] += "</w>"
+            ids = [self._numbers[piece] for piece in join_pairs(signs, self._ranks)]
+            if len(self._known) < _MOST_KEPT and len(part) <= _LONGEST_KEPT:
+                self._known[part] = ids
+        return ids
 
 
 def find_vocabulary(folder: Path | None = None) -> Path:
@@ -43,69 +106,81 @@ def find_vocabulary(folder: Path | None = None) -> Path:
                                  "Install open-clip-torch, which brings it.")
 
 
+def parts_of(text: str) -> Iterator[str]:
+    """The words, single digits and runs of punctuation of ``text``, which are encoded one by one."""
+    for found in _PART.finditer(text):
+        part = found[0]
+        if part.isalpha() or not part[0].isalnum():
+            yield part
+        else:
+            yield from _words_and_numbers(part)
+
+
+def _words_and_numbers(text: str) -> Iterator[str]:
+    """Letters stay together, numbers (½ and Ⅷ too) come one by one."""
+    start = 0
+    for index, letter in enumerate(text):
+        if unicodedata.category(letter)[0] != "L":
+            if start < index:
+                yield text[start:index]
+            yield letter
+            start = index + 1
+    if start < len(text):
+        yield text[start:]
+
+
+def join_pairs(pieces: Sequence[str], ranks: Mapping[tuple[str, str], int]) -> list[str]:
+    """Join the pair of ``pieces`` that was learned first, the leftmost of several, until none can be joined.
+
+    A pair that a joint makes was learned later than the pair joined, so all of them can wait in one heap, and the time
+    grows hardly more than the number of pieces.
+    """
+    joined = list(pieces)
+    end = len(joined)
+    after, before = list(range(1, end + 1)), list(range(-1, end - 1))
+    waiting = [(rank, place) for place, pair in enumerate(pairwise(joined)) if (rank := ranks.get(pair)) is not None]
+    heapq.heapify(waiting)
+    while waiting:
+        rank, place = heapq.heappop(waiting)
+        other = after[place]
+        if other == end or ranks.get((joined[place], joined[other])) != rank:
+            continue  # one of the two is a part of something longer by now
+        joined[place], joined[other] = joined[place] + joined[other], ""
+        after[place] = after[other]
+        if after[place] < end:
+            before[after[place]] = place
+        for left in (before[place], place):
+            if left >= 0 and after[left] < end and (rank := ranks.get((joined[left], joined[after[left]]), -1)) >= 0:
+                heapq.heappush(waiting, (rank, left))
+    return [piece for piece in joined if piece]
+
+
 def _places_of(package: str) -> Sequence[str]:
     spec = importlib.util.find_spec(package)
     return list(spec.submodule_search_locations or ()) if spec else []
 
 
-class Tokenizer:
-    """Captions to token ids in windows of 77: begin, 75 tokens, end."""
-
-    def __init__(self, vocabulary: Path) -> None:
-        """Read the BPE merges of ``vocabulary``. Raises ``WorkerEnvironmentError`` if it is damaged."""
-        merges = _read_merges(vocabulary)
-        letters = list(bytes_to_unicode().values())
-        words = letters + [letter + "</w>" for letter in letters] + ["".join(merge.split()) for merge in merges]
-        words += ["<|startoftext|>", "<|endoftext|>"]
-        with tempfile.TemporaryDirectory() as folder:
-            ids, pairs = Path(folder) / "vocab.json", Path(folder) / "merges.txt"
-            ids.write_text(json.dumps({word: number for number, word in enumerate(words)}), encoding="utf-8")
-            pairs.write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
-            self._clip = CLIPTokenizer(str(ids), str(pairs), unk_token="<|endoftext|>", bos_token="<|startoftext|>",
-                                       eos_token="<|endoftext|>", pad_token="<|endoftext|>")
-        # without ftfy the tokenizer would quietly read Chinese or Japanese otherwise than the webui
-        self._clip.fix_text = ftfy.fix_text
-
-    @classmethod
-    def load(cls, folder: Path | None = None) -> Tokenizer:
-        """The tokenizer from the vocabulary in ``folder``, or else in an installed package.
-
-        Raises ``WorkerEnvironmentError`` if there is none.
-        """
-        return cls(find_vocabulary(folder))
-
-    def ids(self, caption: str) -> list[int]:
-        """Token ids of ``caption`` without begin and end, however many they are."""
-        return list(self._clip(caption, add_special_tokens=False, verbose=False)["input_ids"])
-
-    def count_tokens(self, caption: str) -> int:
-        """How many tokens ``caption`` has, without begin and end."""
-        return len(self.ids(caption))
-
-    def tokenize(self, captions: Sequence[str], max_token_length: int, padding: int = END_TOKEN) -> Tensor:
-        """Ids of ``captions``, cut after ``max_token_length`` (75, 150 or 225) tokens and filled up with ``padding``.
-
-        Returns int64 (captions, max_token_length / 75, 77). Every window is wrapped in begin and end, the tokens
-        themselves are split blindly every 75, as sd-scripts does; what fills a window up stands behind its end.
-        """
-        return torch.tensor([self._windows(caption, max_token_length, padding) for caption in captions],
-                            dtype=torch.long).view(len(captions), max_token_length // WINDOW, WINDOW + 2)
-
-    def _windows(self, caption: str, max_token_length: int, padding: int) -> list[list[int]]:
-        ids = self.ids(caption)[:max_token_length]
-        windows = [ids[start:start + WINDOW] for start in range(0, max_token_length, WINDOW)]
-        return [[BEGIN_TOKEN, *window, END_TOKEN, *[padding] * (WINDOW - len(window))] for window in windows]
-
-
-def _read_merges(vocabulary: Path) -> list[str]:
+def _read_merges(vocabulary: Path) -> list[tuple[str, str]]:
     try:
         with gzip.open(vocabulary, "rt", encoding="utf-8") as file:
             lines = file.read().split("\n")
     except (OSError, EOFError, UnicodeDecodeError) as problem:
         raise WorkerEnvironmentError(f"The tokenizer's vocabulary {vocabulary} cannot be read: {reason(problem)}. "
                                      "Install open-clip-torch again.") from problem
-    merges = lines[1:1 + _MERGES]  # the first line is a heading; CLIP uses only the first 48894 merges
-    if len(merges) < _MERGES or any(len(merge.split()) != 2 for merge in merges):
+    # the first line is a heading; CLIP uses only the first 48894 merges
+    merges = [(pair[0], pair[1]) for line in lines[1:1 + _MERGES] if len(pair := line.split()) == 2]
+    if len(merges) < _MERGES:
         raise WorkerEnvironmentError(f"The tokenizer's vocabulary {vocabulary} is damaged: it has {len(merges)} "
                                      f"merges instead of {_MERGES}. Install open-clip-torch again.")
     return merges
+
+
+def _byte_signs() -> dict[int, str]:
+    """A printable sign for every byte, in the order of the vocabulary."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {**{byte: chr(byte) for byte in printable},
+            **{byte: chr(256 + place) for place, byte in enumerate(others)}}
+
+
+_BYTE_SIGNS = _byte_signs()

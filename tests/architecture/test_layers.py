@@ -22,7 +22,7 @@ ALLOWED = {
     "runs": {"config", "files"},
     "advice": {"config", "blocks", "files"},
     "pictures": {"config", "files"},
-    "captions": {"config", "files", "pictures"},
+    "captions": {"config", "files", "pictures", "models.tokenizer"},
     "batches": {"config", "files", "pictures", "captions.tags"},
     "tagging": {"config", "files", "pictures", "captions", "runs.events"},
     "models": {"config", "files", "runs.events", "runs.lend_ticket", "runs.process_mark"},
@@ -43,8 +43,8 @@ HEAVY = {"torch", "diffusers", "transformers", "accelerate", "lycoris", "onnxrun
 TORCH_FREE_ROOMS = {"errors", "files", "environment", "config", "blocks", "runs", "advice", "pictures", "captions",
                     "host", "ui"}
 TORCH_FREE_FILES = {"networks.metadata", "networks.lora_facts", "models.family", "models.prediction",
-                    "batches.plan", "batches.overview", "batches.captions", "batches.regularization",
-                    "batches.summary"}
+                    "models.tokenizer", "batches.plan", "batches.overview", "batches.captions",
+                    "batches.regularization", "batches.summary"}
 MOST_FILES_IN_A_ROOM = 20
 
 

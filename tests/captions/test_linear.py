@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import os
-import random
 import re
 import signal
 import subprocess
@@ -137,29 +135,6 @@ def test_cutting_keeps_as_many_tags_as_fit():
     for limit in (1, 2, 3, 17, 79, 80, 81):
         [after] = edited([", ".join(tags)], Operation("cut", limit=limit), around)
         assert after == ", ".join(tags[:max(1, limit // 2)])
-
-
-def test_pairs_are_joined_as_one_after_the_other():
-    """The heap against the definition: of all neighbours the pair learned first, everywhere, until none is known."""
-    counter = TokenCounter(None)
-    drawn = random.Random(5)
-    pieces = {"a", "b", "c", "a</w>", "b</w>", "c</w>"}
-    ranks: dict[tuple[str, str], int] = {}
-    while len(ranks) < 60:
-        pair = drawn.choice(sorted(pieces - {piece for piece in pieces if piece.endswith(">")})), \
-            drawn.choice(sorted(pieces))
-        if pair not in ranks:
-            ranks[pair] = len(ranks)
-            pieces.add("".join(pair))
-    counter._ranks = ranks
-    for _ in range(300):
-        word = "".join(drawn.choice("abc") for _ in range(drawn.randrange(1, 30)))
-        parts = [*word[:-1], f"{word[-1]}</w>"]
-        while known := [pair for pair in itertools.pairwise(parts) if pair in ranks]:
-            first = min(known, key=ranks.__getitem__)
-            place = list(itertools.pairwise(parts)).index(first)
-            parts[place:place + 2] = ["".join(first)]
-        assert counter._pairs(word) == len(parts), word
 
 
 # --- the size of a caption ---

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ftfy
 import pytest
 import torch
+from transformers import CLIPTokenizer
 
 from lib_lora_train.models.load import BaseModel, load_base
+from lib_lora_train.models.tokenizer import find_vocabulary
+from tests.make_mini.vocabulary import write_text_folder
 from tests.models.tiny_checkpoint import Tiny, make_tiny
 
 
@@ -22,3 +26,13 @@ def tiny_file(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_base(tiny_file: Path) -> BaseModel:
     return load_base(tiny_file, None, dtype=torch.float32, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def of_transformers(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
+    """The tokenizer of transformers with CLIP's vocabulary."""
+    folder = tmp_path_factory.mktemp("clip")
+    write_text_folder(find_vocabulary(), folder)
+    made: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
+    made.fix_text = ftfy.fix_text
+    return made

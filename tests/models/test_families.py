@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from lib_lora_train.errors import CheckpointError
 from lib_lora_train.models.family import SD2, SD2_V, SDXL, SSD
 from lib_lora_train.models.load import BaseModel, load_base
-from lib_lora_train.models.text_states import encode_captions
+from lib_lora_train.models.text_states import encode_captions, tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
 from tests.models.tiny_families import OPEN_CLIP_XL, POOLED, SSD_SHAPE, save_state, sd2_state, sdxl_state
 from tests.training.reference import UNet
@@ -46,7 +46,7 @@ def tokenizer() -> Tokenizer:
 def test_sd2_computes_what_the_plain_formulas_say_of_the_tensors_in_the_file(files, tokenizer):
     base, state = load(files["sd2"]), load_file(files["sd2"])
     assert base.family is SD2 and base.family.webui_version == "SD2"
-    tokens = tokenizer.tokenize(CAPTIONS, 75, padding=0)[:, 0]
+    tokens = tokenize(tokenizer, CAPTIONS, 75, padding=0)[:, 0]
     times = torch.tensor([7, 900])
     with torch.no_grad():
         read = encode_captions(base.family, base.text_encoders, tokenizer, CAPTIONS, 75, clip_skip=1)
@@ -61,7 +61,7 @@ def test_sd2_computes_what_the_plain_formulas_say_of_the_tensors_in_the_file(fil
 def test_sdxl_computes_what_the_plain_formulas_say_of_the_tensors_in_the_file(files, tokenizer, name, family):
     base, state = load(files[name]), load_file(files[name])
     assert base.family is family and base.family.webui_version == "SDXL"
-    tokens_l, tokens_g = (tokenizer.tokenize(CAPTIONS, 75, padding)[:, 0] for padding in (49407, 0))
+    tokens_l, tokens_g = (tokenize(tokenizer, CAPTIONS, 75, padding)[:, 0] for padding in (49407, 0))
     times = torch.tensor([7, 900])
     with torch.no_grad():
         read = encode_captions(base.family, base.text_encoders, tokenizer, CAPTIONS, 75, clip_skip=2)
@@ -79,7 +79,7 @@ def test_sdxl_computes_what_the_plain_formulas_say_of_the_tensors_in_the_file(fi
 def test_a_caption_of_several_windows_is_read_window_by_window_and_pooled_from_the_first(files, tokenizer):
     base, state = load(files["sdxl"]), load_file(files["sdxl"])
     caption = [", ".join(f"tag{n} with words" for n in range(60))]
-    tokens_l, tokens_g = (tokenizer.tokenize(caption, 225, padding)[0] for padding in (49407, 0))
+    tokens_l, tokens_g = (tokenize(tokenizer, caption, 225, padding)[0] for padding in (49407, 0))
     with torch.no_grad():
         read = encode_captions(base.family, base.text_encoders, tokenizer, caption, 225, clip_skip=1)
         hidden, pooled = sdxl_states(state, tokens_l, tokens_g)
@@ -88,12 +88,12 @@ def test_a_caption_of_several_windows_is_read_window_by_window_and_pooled_from_t
     torch.testing.assert_close(read.pooled[0], pooled[0], atol=1e-5, rtol=1e-5)
 
 
-def test_both_encoders_agree_with_the_pipeline_of_diffusers(files, tokenizer):
+def test_both_encoders_agree_with_the_pipeline_of_diffusers(files, tokenizer, of_transformers):
     """The pipeline's own way of tokenizing and of asking both encoders; its second tokenizer pads with token 0."""
     from diffusers import DDPMScheduler, StableDiffusionXLPipeline
 
     base = load(files["sdxl"])
-    tokenizers = [copy.deepcopy(tokenizer._clip) for _ in range(2)]
+    tokenizers = [copy.deepcopy(of_transformers) for _ in range(2)]
     for own in tokenizers:
         own.model_max_length = 77
     tokenizers[1].pad_token = "!"

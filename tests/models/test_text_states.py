@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lib_lora_train.models.text_states import encode
+from lib_lora_train.models.text_states import encode, tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
 from tests.models.tiny_checkpoint import TEXT_LAYERS
 
@@ -12,7 +12,7 @@ from tests.models.tiny_checkpoint import TEXT_LAYERS
 @pytest.fixture(scope="module")
 def tokens() -> torch.Tensor:
     caption = ", ".join(f"tag{n} with words" for n in range(60))
-    return Tokenizer.load().tokenize([caption, "a photo of a cat"], 225)
+    return tokenize(Tokenizer.load(), [caption, "a photo of a cat"], 225)
 
 
 def layer_by_layer(text_encoder, ids: torch.Tensor, layers: int) -> torch.Tensor:

@@ -25,6 +25,7 @@ from lib_lora_train.errors import RunError
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.prediction import VELOCITY, Prediction
+from lib_lora_train.models.text_states import tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.pictures.augment import draw_cut
@@ -75,7 +76,7 @@ def reference_loss(path: Path, lora: dict[str, torch.Tensor], tokenizer: Tokeniz
     alpha = torch.cumprod(1 - betas, 0)[TIMESTEPS].view(2, 1, 1, 1)
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents if velocity else noise
-    tokens_l, tokens_g = (tokenizer.tokenize(CAPTIONS, 75, padding)[:, 0] for padding in (49407, 0))
+    tokens_l, tokens_g = (tokenize(tokenizer, CAPTIONS, 75, padding)[:, 0] for padding in (49407, 0))
     if "sd2" in path.name:
         prediction = UNet(state, 64)(noisy, TIMESTEPS, sd2_states(state, tokens_g))
     else:

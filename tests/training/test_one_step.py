@@ -13,6 +13,7 @@ from lib_lora_train.config.groups.loss import LossSettings
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
+from lib_lora_train.models.text_states import tokenize
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import save_network
@@ -66,7 +67,7 @@ def test_loss_and_every_gradient_equal_the_reference(model: TrainedModel, checkp
     trained = [key for key in lora if not key.endswith(".alpha")]
     for key in trained:
         lora[key].requires_grad_()
-    tokens = model.tokenizer.tokenize(CAPTIONS, 75)[:, 0]
+    tokens = tokenize(model.tokenizer, CAPTIONS, 75)[:, 0]
     wanted = reference_loss(checkpoint, lora, tokens)
     wanted.backward()
 
@@ -88,7 +89,7 @@ def test_a_saved_lora_merged_into_the_checkpoint_is_the_network_live(model, chec
         save_network(tmp_path / "penny.safetensors", model.network, "float", {})
         merged = with_lora(load_file(checkpoint), load_file(tmp_path / "penny.safetensors"))
         save_file({key: value.contiguous() for key, value in merged.items()}, tmp_path / "merged.safetensors")
-        tokens = model.tokenizer.tokenize(CAPTIONS, 75)[:, 0]
+        tokens = tokenize(model.tokenizer, CAPTIONS, 75)[:, 0]
         alone = UNet(merged)(latents, TIMESTEPS, text_states(merged, tokens, clip_skip=2))
         base = load_base(tmp_path / "merged.safetensors", None, dtype=torch.float32, device="cpu")
         model.network.detach()

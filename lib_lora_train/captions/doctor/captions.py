@@ -60,7 +60,8 @@ def _several_lines(entries: Sequence[Entry]) -> list[Finding]:
 
 def _too_long(editor: CaptionEditor, entries: Sequence[Entry], limit: int) -> list[Finding]:
     long = [(count, entry) for entry in entries if (count := tokens_of(entry.caption, editor.tokens.count)) > limit]
-    counted = "" if editor.tokens.exact else " The number is an estimate: CLIP's vocabulary is not installed here."
+    counted = "" if editor.tokens.exact \
+        else " The number is an estimate: CLIP's tokenizer (open_clip, ftfy) is not installed here."
     most = max((count for count, _ in long), default=0)
     tags = [entry.id for _, entry in long if not entry.caption.prose]
     fixes = [Fix("Cut the last tags", "apply", tuple(tags), {"kind": "cut", "limit": limit})] if tags else []

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...captions.doctor.doctor import Report, examine
 from ...captions.doubtful import Doubt
 from ...captions.editor.editor import CaptionEditor
-from ...captions.tokens import TokenCounter, find_vocabulary
+from ...captions.tokens import TokenCounter
 from ...config.groups.dataset import DatasetSettings
 from ...errors import DatasetError, TrainLoraError
 from .completions import TaggerTags
@@ -150,7 +150,7 @@ class CaptionEditors:
 
     def _counter(self) -> TokenCounter:
         if self._tokens is None:
-            self._tokens = TokenCounter(find_vocabulary())
+            self._tokens = TokenCounter.of_this_machine()
         return self._tokens
 
 
