@@ -87,16 +87,16 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     family = tell_family(checkpoint, file.shapes)
     told = told_prediction(file.path, file.tensors.keys(), file.metadata)
     vae_file = read_vae(vae) if vae else file
-    place = _Place(dtype, torch.device(device), aligned)
+    loading = _Loading(dtype, torch.device(device), aligned)
     if lent is not None:
         vae_file = lent.over(vae_file, ("vae",), dtype)
         file = lent.over(file, ("unet", "text_encoder"), dtype)
-        place = _Place(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent)
-    text_encoders = tuple(_load_text_encoder(file, kind, place) for kind in family.text_encoders)
+        loading = _Loading(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent)
+    text_encoders = tuple(_load_text_encoder(file, kind, loading) for kind in family.text_encoders)
     base = BaseModel(
-        unet=_load_unet(file, family, place, int(text_encoders[-1].config.projection_dim)),
+        unet=_load_unet(file, family, loading, int(text_encoders[-1].config.projection_dim)),
         text_encoders=text_encoders,
-        vae=_load_vae(vae_file, family, place),
+        vae=_load_vae(vae_file, family, loading),
         family=family,
         prediction_type=EPSILON,
         prediction_told_by="",
@@ -127,7 +127,9 @@ def read_vae(path: Path) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Loading:
+    """How tensors of a file become a network's weights."""
+
     dtype: torch.dtype
     device: torch.device
     aligned: bool = False
@@ -140,7 +142,7 @@ class _Place:
         return put.clone() if self.aligned and put.data_ptr() % _ALIGNED_BYTES else put
 
 
-def _load_unet(file: Checkpoint, family: Family, place: _Place, pooled_width: int) -> UNet2DConditionModel:
+def _load_unet(file: Checkpoint, family: Family, loading: _Loading, pooled_width: int) -> UNet2DConditionModel:
     state = file.under(UNET)
     try:
         unet = build_unet(state, family, pooled_width)
@@ -151,10 +153,10 @@ def _load_unet(file: Checkpoint, family: Family, place: _Place, pooled_width: in
     if unet.config["addition_embed_type"]:
         # told apart here, since diffusers' conversion ends in a KeyError if one of them is missing
         converted |= {new: state[old] for old, new in _SIZE_TENSORS.items() if old in state}
-    return _fill(unet, converted, place, file, "UNet")
+    return _fill(unet, converted, loading, file, "UNet")
 
 
-def _load_vae(file: Checkpoint, family: Family, place: _Place) -> AutoencoderKL:
+def _load_vae(file: Checkpoint, family: Family, loading: _Loading) -> AutoencoderKL:
     tensors = file.under(VAE) or file.tensors
     # VAE files from training carry a discriminator and averaged weights as well
     state = {key: tensor for key, tensor in tensors.items() if key.startswith(_VAE_PARTS)}
@@ -166,19 +168,19 @@ def _load_vae(file: Checkpoint, family: Family, place: _Place) -> AutoencoderKL:
         raise _unusable(file, problem) from problem
     converted = convert_ldm_vae_checkpoint(state, {"down_block_types": vae.config["down_block_types"],
                                                    "up_block_types": vae.config["up_block_types"]})
-    return _fill(vae, converted, place, file, "VAE")
+    return _fill(vae, converted, loading, file, "VAE")
 
 
-def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, place: _Place) -> TextEncoder:
+def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loading) -> TextEncoder:
     try:
         state = _text_state(file.under(kind.prefix), kind)
         encoder = build_text_encoder(state, kind)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
-    encoder = _fill(encoder, state, place, file, "text encoder")
+    encoder = _fill(encoder, state, loading, file, "text encoder")
     positions = encoder.config.max_position_embeddings
     encoder.text_model.embeddings.register_buffer(
-        "position_ids", torch.arange(positions, device=place.device).expand(1, -1), persistent=False)
+        "position_ids", torch.arange(positions, device=loading.device).expand(1, -1), persistent=False)
     return encoder
 
 
@@ -192,7 +194,7 @@ def _text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Te
     return {key: tensor for key, tensor in state.items() if key.startswith(_TEXT_MODEL)}
 
 
-def _fill(network: _Network, state: Mapping[str, Tensor], place: _Place, file: Checkpoint, name: str) -> _Network:
+def _fill(network: _Network, state: Mapping[str, Tensor], loading: _Loading, file: Checkpoint, name: str) -> _Network:
     """Give ``network`` (on the meta device) the tensors of ``state`` without copying them, and freeze it."""
     wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     problems = [f"{key} is missing" for key in wanted if key not in state]
@@ -203,7 +205,7 @@ def _fill(network: _Network, state: Mapping[str, Tensor], place: _Place, file: C
         shown = "; ".join(problems[:_SHOWN]) + ("; …" if len(problems) > _SHOWN else "")
         raise CheckpointError(f"The {name} in {file.path} does not fit {len(problems)} of its tensors: {shown}. "
                               "The file may be damaged or of another kind. Download it again or choose another.")
-    network.load_state_dict({key: place.put(state[key]) for key in wanted}, assign=True)
+    network.load_state_dict({key: loading.put(state[key]) for key in wanted}, assign=True)
     return network.requires_grad_(False).eval()
 
 

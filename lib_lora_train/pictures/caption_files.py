@@ -1,18 +1,45 @@
-"""Caption files and the tags in them."""
+"""Caption files: their bytes, their text, the line that is trained on and its tags.
+
+What is not edited keeps its every byte.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DatasetError
-from ..files.atomic import write_atomically
 from ..files.confine import open_file
-from ..files.writing import cannot_write
 
 MOST_CAPTION_BYTES = 1 << 16
 """A text encoder reads some 200 words. What is a hundred times as long is no caption, and would hold everything up."""
+_BOM = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class NotTextError(DatasetError):
+    """A caption file is not UTF-8; ``guess`` is the encoding that it may be in."""
+
+    def __init__(self, name: str, found: str, guess: str) -> None:
+        """``found`` says of the file ``name`` what is wrong with it."""
+        self.guess = guess
+        super().__init__(f"The caption file {name} is {found}. Open it in an editor and save it again as UTF-8, or use "
+                         "the doctor in the Captions tab.")
+
+
+@dataclass(frozen=True)
+class CaptionLine:
+    """A caption's text cut in three: training uses ``line``, the first line that says something."""
+
+    before: str
+    line: str
+    after: str
+
+    def with_line(self, line: str) -> str:
+        """The whole text with another line in the place of ``line``."""
+        return self.before + line + self.after
 
 
 def too_large(name: str, size_bytes: int) -> str:
@@ -24,7 +51,7 @@ def too_large(name: str, size_bytes: int) -> str:
 def read_caption(path: Path) -> str:
     """The whole text of a caption file, which is UTF-8 with or without a byte order mark.
 
-    Raises ``DatasetError`` that names the file and the first byte that is not UTF-8, or its size if it is too large.
+    Raises ``NotTextError``, or ``DatasetError`` that names the file and its size if it is too large.
     """
     try:
         with open_file(path) as file:
@@ -34,24 +61,59 @@ def read_caption(path: Path) -> str:
         raise DatasetError(f"The caption file {path} cannot be read: {problem.strerror}.") from problem
     if size > MOST_CAPTION_BYTES:
         raise DatasetError(f"The caption file {too_large(str(path), size)}")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:
-        raise DatasetError(f"The caption file {path} is UTF-16 or no text at all. Save it again as UTF-8.")
+    return text_of(data, str(path))
+
+
+def text_of(data: bytes, name: str) -> str:
+    """The text of a caption file's bytes, without a byte order mark, line ends as they are.
+
+    Raises ``NotTextError``, which says where, if they are not UTF-8.
+    """
+    if data[:2] in _UTF16_MARKS or b"\x00" in data:
+        raise NotTextError(name, "UTF-16 or no text at all", "UTF-16")
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise DatasetError(
-            f"The caption file {path} is not UTF-8: byte {problem.start + 1}, in line {line}, is "
-            f"0x{data[problem.start]:02x}. Open it in an editor and save it again as UTF-8.") from problem
+        before = problem.start + len(data) - len(data.removeprefix(_BOM))
+        line = data.count(b"\n", 0, before) + 1
+        where = f"byte {before + 1}, in line {line}, is 0x{data[before]:02x}"
+        raise NotTextError(name, f"not UTF-8: {where}. It looks like Windows-1252", "Windows-1252") from problem
 
 
-def write_caption(path: Path, text: str) -> None:
-    """Write a caption file as UTF-8, so that a reader sees the old text or the new. Raises ``DatasetError``."""
+def bytes_of(text: str, before: bytes | None) -> bytes:
+    """``text`` as the file's new bytes; ``before`` are its old ones, whose mark and line ends are kept.
+
+    ``text`` may have the browser's line ends; they become those of ``before`` where that has one kind only.
+    """
+    old = before or b""
+    if b"\r\n" in old and old.count(b"\r\n") == old.count(b"\n"):
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+    return (_BOM if old.startswith(_BOM) else b"") + text.encode("utf-8")
+
+
+def as_utf8(data: bytes, name: str) -> bytes:
+    """The bytes of a file that is not UTF-8, as UTF-8. Raises ``DatasetError`` if it is no text at all."""
     try:
-        write_atomically(path, text)
-    except OSError as problem:
-        raise DatasetError(
-            f"The caption file {path} cannot be written and is unchanged. {cannot_write(path, problem)}") from problem
+        return text_of(data, name).encode("utf-8")
+    except NotTextError as problem:
+        guess = problem.guess
+    encodings = ("utf-16",) if data[:2] in _UTF16_MARKS else ("utf-16-le", "utf-16-be")
+    try:
+        if guess == "UTF-16":
+            texts = [data.decode(encoding) for encoding in encodings]
+            return min(texts, key=lambda text: sum(ord(sign) > 0xff for sign in text)).encode("utf-8")
+        return data.decode("cp1252").encode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise DatasetError(f"{name} is not text in any encoding that is known here. Delete it or write it anew.") \
+            from problem
+
+
+def used_line(text: str) -> CaptionLine:
+    """Cut ``text`` around the first line that says something; ``before`` and ``after`` hold blanks and other lines."""
+    start = len(text) - len(text.lstrip())
+    lines = text[start:].splitlines()
+    end = start + len(lines[0].rstrip()) if lines else start
+    return CaptionLine(text[:start], text[start:end], text[end:])
 
 
 def caption_lines(text: str) -> list[str]:

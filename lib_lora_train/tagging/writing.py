@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..captions.caption_file import NotTextError, bytes_of, text_of
 from ..captions.journal.apply import ConflictError, check
 from ..captions.journal.format import Write
 from ..captions.journal.journal import Journal
@@ -14,6 +13,7 @@ from ..captions.journal.recover import sentences
 from ..config.groups.tagging import APPEND, PREPEND
 from ..config.tag_job import TagJob
 from ..files.confine import Confined
+from ..pictures.caption_files import NotTextError, bytes_of, text_of
 from ..pictures.problems import count_of
 from .compose import composed
 from .results import Result

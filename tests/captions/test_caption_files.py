@@ -6,11 +6,12 @@ import pytest
 
 from lib_lora_train.errors import DatasetError
 from lib_lora_train.pictures.caption_files import (
+    NotTextError,
     caption_lines,
     join_tags,
     read_caption,
     split_tags,
-    write_caption,
+    text_of,
 )
 
 
@@ -38,18 +39,21 @@ def test_a_missing_file_is_told(tmp_path):
         read_caption(tmp_path / "a.txt")
 
 
-def test_writing_replaces_the_whole_file_and_leaves_nothing_beside_it(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("a much longer text than the new one")
-    write_caption(path, "pénny")
-    assert path.read_bytes() == "pénny".encode()
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(DatasetError, match="cannot be written"):
-        write_caption(tmp_path / "gone" / "a.txt", "x")
-
-
 def test_lines_and_tags():
     assert caption_lines("\n\n  penny, red \r\n\n more\n") == ["penny, red", "more"]
     assert split_tags(" penny ,, red shirt, ", ",") == ["penny", "red shirt"]
     assert split_tags("penny. red", ".") == ["penny", "red"]
     assert join_tags(["penny", "red shirt"], ",") == "penny, red shirt"
+
+
+@pytest.mark.parametrize("content", ["penny\ncaf\xe9".encode("latin-1"), b"\xef\xbb\xbfa\xff", "penny".encode("utf-16"),
+                                     "penny".encode("utf-16-be")])
+def test_training_and_the_editor_refuse_the_same_bytes_in_the_same_words(tmp_path, content):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    said = []
+    for read in (lambda: read_caption(path), lambda: text_of(content, str(path))):
+        with pytest.raises(NotTextError) as caught:
+            read()
+        said.append((str(caught.value), caught.value.guess))
+    assert said[0] == said[1]

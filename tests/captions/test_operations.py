@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lib_lora_train.captions.caption_file import NotTextError, as_utf8, bytes_of, text_of, used_line
 from lib_lora_train.captions.editor.operations import Operation, Surroundings, describe, edited
 from lib_lora_train.captions.tags import is_prose, plain
 from lib_lora_train.errors import DatasetError
+from lib_lora_train.pictures.caption_files import NotTextError, as_utf8, bytes_of, text_of, used_line
 
 PROSE = "A woman in red boots, standing on a red boots advertisement. She is smiling."
 

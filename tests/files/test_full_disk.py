@@ -15,7 +15,6 @@ from PIL import Image
 from lib_lora_train.captions.doubtful import keep
 from lib_lora_train.errors import WriteError
 from lib_lora_train.files.atomic import write_atomically
-from lib_lora_train.pictures.caption_files import write_caption
 from lib_lora_train.pictures.thumbnails import thumbnail
 from lib_lora_train.runs.continuing import keep_changes
 from lib_lora_train.runs.events import EventWriter, read_events
@@ -54,7 +53,7 @@ def run_in(folder: Path) -> RunFolder:
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
-    "caption": lambda folder: write_caption(folder / "a.txt", "new"),
+    "caption": lambda folder: write_atomically(folder / "a.txt", "new"),
     "doubts": lambda folder: keep(folder, ["new"]),
     "confidences": lambda folder: keep_confidences(folder, {"a.png": {"hat": 0.5}}),
     "thumbnail": draw_thumbnail, "events": log_events, "results": log_results,

@@ -13,12 +13,11 @@ from ...errors import DatasetError
 from ...files.confine import Confined, open_inside
 from ...files.swap import Stamp
 from ...pictures.buckets import BucketRule
-from ...pictures.caption_files import MOST_CAPTION_BYTES, too_large
+from ...pictures.caption_files import MOST_CAPTION_BYTES, as_utf8, bytes_of, too_large
 from ...pictures.facts import PictureFacts
 from ...pictures.folders import LeftOut
 from ...pictures.listing import Listing, PictureFile, list_folder
 from ...pictures.problems import count_of
-from ..caption_file import as_utf8, bytes_of
 from ..confidences import Confidences, confidences_file, read_confidences
 from ..filter import parse
 from ..journal.apply import ConflictError, HalfDoneError

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ...files.swap import Stamp
+from ...pictures.caption_files import NotTextError, text_of, used_line
 from ...pictures.listing import PictureFile, natural_key
-from ..caption_file import NotTextError, text_of, used_line
 from ..tags import PlainTags, is_prose_of, plain
 
 _LONGEST_PROSE_TAG = 3

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import DatasetError
+from ...pictures.caption_files import used_line
 from ...pictures.problems import count_of
-from ..caption_file import used_line
 from ..patterns import substitute, whole_words, wildcard_matcher
 from ..tags import PlainTags, is_prose, join_tags, plain, split_tags, unique
 

@@ -92,11 +92,11 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
     Raises ``DatasetError`` if that cannot be done, with the files as they were; ``HalfDoneError`` if not even that.
     """
     try:
-        places = [_place(change, confined) for change in changes]
+        targets = [_target_of(change, confined) for change in changes]
     except OSError as problem:
         raise DatasetError(f"{cannot_write(problem.filename or 'A caption', problem)} Nothing was changed.") \
             from problem
-    staged = _stage(changes, places, confined, area)
+    staged = _stage(changes, targets, confined, area)
     try:
         ready()
     except OSError as problem:
@@ -105,8 +105,8 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
             from problem
     done = 0
     try:
-        for change, place, new in zip(changes, places, staged, strict=True):
-            _make(change, place.path, new, confined, area)
+        for change, target, new in zip(changes, targets, staged, strict=True):
+            _make(change, target.path, new, confined, area)
             done += 1
     except (OSError, DatasetError) as problem:
         _withdraw(staged[done:], area)
@@ -117,37 +117,37 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Target:
     """The file that a change is about, relative: the one that is written, with its permissions, or the new name."""
 
     path: str
     mode: int | None
 
 
-def _place(change: Change, confined: Confined) -> _Place:
+def _target_of(change: Change, confined: Confined) -> _Target:
     if isinstance(change, Move):
-        return _Place(change.target, None)
+        return _Target(change.target, None)
     path, state = confined.look(change.path)
-    return _Place(path, None if state is None else stat.S_IMODE(state.st_mode))
+    return _Target(path, None if state is None else stat.S_IMODE(state.st_mode))
 
 
-def _stage(changes: Sequence[Change], places: Sequence[_Place], confined: Confined,
+def _stage(changes: Sequence[Change], targets: Sequence[_Target], confined: Confined,
            area: SwapArea) -> list[Spot | None]:
     staged: list[Spot | None] = []
     try:
-        for change, place in zip(changes, places, strict=True):
-            staged.append(_stage_one(change, place, confined, area))
+        for change, target in zip(changes, targets, strict=True):
+            staged.append(_stage_one(change, target, confined, area))
     except OSError as problem:
         _withdraw(staged, area)
         raise DatasetError(f"The captions cannot be written: {problem.strerror}. Nothing was changed. The first that "
-                           f"failed is {places[len(staged)].path}. {_ROOM}") from problem
+                           f"failed is {targets[len(staged)].path}. {_ROOM}") from problem
     return staged
 
 
-def _stage_one(change: Change, place: _Place, confined: Confined, area: SwapArea) -> Spot | None:
+def _stage_one(change: Change, target: _Target, confined: Confined, area: SwapArea) -> Spot | None:
     if isinstance(change, Move) or change.new is None:
         return None
-    return area.stage(confined.at(place.path), change.new, place.mode)
+    return area.stage(confined.at(target.path), change.new, target.mode)
 
 
 def _withdraw(staged: Sequence[Spot | None], area: SwapArea) -> None:
@@ -156,13 +156,13 @@ def _withdraw(staged: Sequence[Spot | None], area: SwapArea) -> None:
             area.withdraw(spot)
 
 
-def _make(change: Change, place: str, staged: Spot | None, confined: Confined, area: SwapArea) -> None:
+def _make(change: Change, target: str, staged: Spot | None, confined: Confined, area: SwapArea) -> None:
     if isinstance(change, Move):
         move_file(change, confined)
     elif staged is not None:
-        area.put_in_place(staged, confined.at(place))
+        area.put_in_place(staged, confined.at(target))
     elif change.old is not None:
-        area.take_away(confined.at(place))
+        area.take_away(confined.at(target))
 
 
 def move_file(move: Move, confined: Confined) -> None:
@@ -180,8 +180,8 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
     try:
         for change in reversed(changes):
             back = change.back()
-            place = _place(back, confined)
-            _make(back, place.path, _stage_one(back, place, confined, area), confined, area)
+            target = _target_of(back, confined)
+            _make(back, target.path, _stage_one(back, target, confined, area), confined, area)
     except (OSError, DatasetError) as problem:
         what = problem if isinstance(problem, DatasetError) else cannot_write(problem.filename or "A file", problem)
         raise HalfDoneError(f"{what} The edit stopped half-way, and it could not be taken back; open the dataset again "

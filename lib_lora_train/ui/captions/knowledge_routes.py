@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from ...captions.activation import not_first, on_and_off
-from ...captions.caption_file import used_line
 from ...captions.consolidate import Suggestion, consolidated, suggestion_of, suggestions
 from ...captions.doctor.doctor import Report
 from ...captions.doubtful import Doubt, doubts, fixed, keep, read_kept
 from ...captions.editor.editor import CaptionEditor, Outcome
 from ...captions.tags import join_tags, plain, split_tags
 from ...errors import DatasetError
+from ...pictures.caption_files import used_line
 from ...pictures.problems import count_of
 from . import answers as answers
 from .answers import Find, edit, told

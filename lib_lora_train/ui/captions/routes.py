@@ -12,7 +12,6 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, Response
 
-from ...captions.caption_file import used_line
 from ...captions.editor.editor import CaptionEditor, Outcome, numbers_in
 from ...captions.editor.pictures import (
     copy_pictures,
@@ -24,6 +23,7 @@ from ...captions.editor.pictures import (
 from ...captions.journal.apply import ConflictError
 from ...captions.tags import join_tags
 from ...errors import DatasetError
+from ...pictures.caption_files import used_line
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
 from ..answers import EscapedJson
