@@ -113,7 +113,7 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
         _take_back(changes[:done], confined, area)
         if isinstance(problem, DatasetError):
             raise DatasetError(f"{problem} All files are as they were.") from problem
-        raise DatasetError(f"{cannot_write(places[done].path, problem)} All files are as they were.") from problem
+        raise DatasetError(f"{cannot_write(targets[done].path, problem)} All files are as they were.") from problem
 
 
 @dataclass(frozen=True)
