@@ -1,3 +1,4 @@
+// @ts-check
 /** The bar of actions on captions: what to do, with which tags, on which pictures. */
 
 import {fill, h, setText} from "../core/dom.js";
@@ -9,6 +10,8 @@ import {captionPreview} from "./dialogs.js";
 const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
 const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
     alphabet: "by alphabet"};
+const WITHIN = {regex_tag: "in each tag", regex_caption: "in the whole caption"};
+/** @type {Record<string, string>} */
 const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
 
 /** @param {string} label @param {Record<string, string>} choices @param {() => void} [changed] */
@@ -17,82 +20,98 @@ function select(label, choices, changed = () => {}) {
         Object.entries(choices).map(([value, words]) => h("option", {value}, words)));
 }
 
+/** @typedef {"add"|"remove"|"replace"|"pattern"|"sort"|"dedupe"|"pictures"} Verb */
+
+/** @type {Verb[]} */
+const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "pictures"];
+
+/** @type {Partial<Record<Verb, string>>} verbs as they stand on the button, where their name is another */
+const SHORT = {pattern: "Use regex", replace: "Replace"};
+
+/** @type {Record<Verb, string>} what stands between the verb and how many captions it is about */
+const JOINTS = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""};
+
+/** @param {string} text */
+function word(text) {
+    return h("span", {class: "tl-action-word"}, text);
+}
+
+/** @param {string} label @returns {{element: HTMLElement, box: HTMLInputElement}} */
+function tick(label) {
+    const box = h("input", {type: "checkbox"});
+    return {element: h("label", {class: "tl-tick"}, box, label), box};
+}
+
+/** @param {Record<string, string>} attributes @param {() => void} enter */
+function textBox(attributes, enter) {
+    return h("input", {type: "text", spellcheck: "false", ...attributes, on: {keydown: (event) => {
+        if (event.key === "Enter") enter();
+    }}});
+}
+
+/** @param {string} text */
 const split = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
 
 export class CaptionActions {
-    /** @param {any} set the TL.CaptionSet */
+    /** @param {import("./set.js").CaptionSet} set */
     constructor(set) {
         this.set = set;
+        /** @type {boolean|null} what the user has said; null for nothing */
         this.onSelected = null;
+        /** @type {Verb} */
         this.verb = "add";
-        this.makeFields();
+        const go = () => this.go();
+        const refresh = () => this.refresh();
+        this.tags = tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
+            id: "tl_action_tags"});
+        this.after = tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
+        this.replacement = tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them",
+            several: true, enter: go});
+        this.place = select("Where", PLACES, refresh);
+        this.pattern = textBox({class: "tl-input tl-code", placeholder: "regular expression",
+            "aria-label": "Regular expression"}, go);
+        this.becomes = textBox({class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
+            "aria-label": "What it becomes"}, go);
+        this.within = select("Where the pattern is looked for", WITHIN);
+        this.ignoreCase = tick("ignore case");
+        this.order = select("Order", ORDERS);
+        this.what = select("What to do with the pictures", PICTURES, refresh);
+        this.folder = textBox({class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
+            "aria-label": "Folder", list: "tl_caption_folders"}, go);
+        /** @type {Record<Verb, [string, HTMLElement[]]>} its name and fields */
         this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
             remove: ["Remove", [this.tags.element]],
-            replace: ["Replace or merge", [this.tags.element, this.word("by"), this.replacement.element]],
-            pattern: ["Regex", [this.pattern, this.word("becomes"), this.becomes, this.within, this.ignoreCase]],
+            replace: ["Replace or merge", [this.tags.element, word("by"), this.replacement.element]],
+            pattern: ["Regex", [this.pattern, word("becomes"), this.becomes, this.within, this.ignoreCase.element]],
             sort: ["Sort", [this.order]], dedupe: ["Remove duplicates", []],
             pictures: ["Pictures", [this.what, this.folder]]};
-        this.build();
-        for (const name of ["view", "selection", "opened"]) set.when(name, () => this.refresh());
+        this.tabs = VERBS.map((verb) => h("button", {type: "button", role: "radio", data: {verb},
+            "aria-checked": "false", on: {click: () => this.choose(verb)}}, this.verbs[verb][0]));
+        this.fields = h("div", {class: "tl-action-fields"});
+        this.prose = tick("in prose too");
+        this.whom = /** @type {const} */ (["shown", "selected"]).map((who) => h("button", {type: "button",
+            role: "radio", data: {who}, "aria-checked": "false", on: {click: () => {
+                this.onSelected = who === "selected";
+                this.refresh();
+            }}}, ""));
+        this.previewButton = makeButton("Preview", {click: () => this.preview()});
+        this.goButton = makeButton("Add", {kind: "primary", id: "tl_caption_go", click: go});
+        this.folders = h("datalist", {id: "tl_caption_folders"});
+        this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
+            h("div", {class: "tl-action-line tl-action-top"},
+                h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"}, this.tabs),
+                h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"}, this.whom)),
+            h("div", {class: "tl-action-line"}, this.fields, this.prose.element,
+                h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
+        for (const name of /** @type {const} */ (["view", "selection", "opened"])) set.when(name, refresh);
         set.when("busy", (busy) => this.element.classList.toggle("tl-busy", busy));
         this.choose("add");
     }
 
-    makeFields() {
-        const go = () => this.go();
-        const {set} = this;
-        this.tags = tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
-            id: "tl_action_tags"});
-        this.after = tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
-        this.replacement = tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them", several: true, enter: go});
-        this.place = select("Where", PLACES, () => this.refresh());
-        this.pattern = h("input", {type: "text", class: "tl-input tl-code", placeholder: "regular expression",
-            "aria-label": "Regular expression", spellcheck: "false"});
-        this.becomes = h("input", {type: "text", class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
-            "aria-label": "What it becomes", spellcheck: "false"});
-        this.within = select("Where the pattern is looked for", {regex_tag: "in each tag", regex_caption: "in the whole caption"});
-        this.ignoreCase = this.check("ignore case");
-        this.order = select("Order", ORDERS);
-        this.what = select("What to do with the pictures", PICTURES, () => this.refresh());
-        this.folder = h("input", {type: "text", class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
-            "aria-label": "Folder", list: "tl_caption_folders", spellcheck: "false"});
-        for (const box of [this.pattern, this.becomes, this.folder]) {
-            box.addEventListener("keydown", (event) => event.key === "Enter" && go());
-        }
-    }
-
-    word(text) {
-        return h("span", {class: "tl-action-word"}, text);
-    }
-
-    check(label) {
-        return h("label", {class: "tl-tick"}, h("input", {type: "checkbox"}), label);
-    }
-
-    build() {
-        this.tabs = h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"},
-            Object.entries(this.verbs).map(([verb, [label]]) => h("button", {type: "button", role: "radio",
-                data: {verb}, "aria-checked": "false", on: {click: () => this.choose(verb)}}, label)));
-        this.fields = h("div", {class: "tl-action-fields"});
-        this.prose = this.check("in prose too");
-        this.whom = h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"},
-            ["shown", "selected"].map((who) => h("button", {type: "button", role: "radio", data: {who}, "aria-checked": "false",
-                on: {click: () => {
-                    this.onSelected = who === "selected";
-                    this.refresh();
-                }}}, "")));
-        this.previewButton = makeButton("Preview", {click: () => this.preview()});
-        this.goButton = makeButton("Add", {kind: "primary", id: "tl_caption_go", click: () => this.go()});
-        this.folders = h("datalist", {id: "tl_caption_folders"});
-        this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
-            h("div", {class: "tl-action-line tl-action-top"}, this.tabs, this.whom),
-            h("div", {class: "tl-action-line"}, this.fields, this.prose,
-                h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
-    }
-
+    /** @param {Verb} verb */
     choose(verb) {
         this.verb = verb;
-        for (const button of this.tabs.children) button.setAttribute("aria-checked", String(button.dataset.verb === verb));
+        for (const button of this.tabs) button.setAttribute("aria-checked", String(button.dataset.verb === verb));
         fill(this.fields, this.verbs[verb][1]);
         this.refresh();
     }
@@ -114,10 +133,10 @@ export class CaptionActions {
         if (!set.selected.size) this.onSelected = null;
         this.after.element.hidden = this.place.value !== "after";
         this.folder.hidden = this.what.value === "delete";
-        this.prose.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
+        this.prose.element.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
             || (this.verb === "pattern" && this.within.value === "regex_caption");
         this.previewButton.hidden = pictures;
-        for (const button of this.whom.children) {
+        for (const button of this.whom) {
             const selected = button.dataset.who === "selected";
             const size = selected ? set.selected.size : set.numbers.length;
             setText(button, selected ? `${format.number(size)} selected` : `all ${format.number(size)} shown`);
@@ -135,20 +154,19 @@ export class CaptionActions {
     goWords(count = this.count) {
         const things = format.plural(count, this.verb === "pictures" ? "picture" : "caption");
         if (this.verb === "pictures" && !count) return "Choose pictures first";
-        const verb = this.verb === "pictures" ? PICTURES[this.what.value] : this.verbs[this.verb][0];
-        const of = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""}[this.verb];
-        return `${{Pattern: "Use", "Replace or merge": "Replace"}[verb] || verb} ${of} ${things}`.replace("  ", " ");
+        const verb = {...SHORT, pictures: PICTURES[this.what.value]}[this.verb] || this.verbs[this.verb][0];
+        return `${verb} ${JOINTS[this.verb]} ${things}`.replace("  ", " ");
     }
 
     operation() {
-        const include_prose = this.prose.firstChild.checked;
+        const include_prose = this.prose.box.checked;
         const tags = split(this.tags.input.value);
         switch (this.verb) {
         case "add": return {kind: "add", tags, place: this.place.value, after: this.after.input.value, include_prose};
         case "remove": return {kind: "remove", tags, include_prose};
         case "replace": return {kind: "replace", tags, replacement: this.replacement.input.value, include_prose};
         case "pattern": return {kind: this.within.value, pattern: this.pattern.value, replacement: this.becomes.value,
-            ignore_case: this.ignoreCase.firstChild.checked, include_prose};
+            ignore_case: this.ignoreCase.box.checked, include_prose};
         case "sort": return {kind: "sort", order: this.order.value};
         default: return {kind: "dedupe"};
         }
@@ -174,7 +192,7 @@ export class CaptionActions {
     async goPictures() {
         const numbers = [...this.set.selected];
         const body = this.what.value === "delete" ? {numbers} : {numbers, target: this.folder.value};
-        await this.set.edit(this.what.value, body);
+        await this.set.edit(/** @type {"move"|"copy"|"delete"} */ (this.what.value), body);
     }
 
     async preview() {

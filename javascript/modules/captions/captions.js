@@ -1,6 +1,7 @@
+// @ts-check
 /** The sub-tab "Captions": a folder, its pictures and tags, and everything that can be done to them. */
 
-import {emit, fill, h, on, setText, store} from "../core/dom.js";
+import {emit, failureOf, fill, h, on, setText, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button as makeButton, emptyState, icon} from "../core/parts.js";
 import {currentTab, inSight, registerTab} from "../core/shell.js";
@@ -16,7 +17,10 @@ import {TagList, tagInFilter} from "./tag_list.js";
 
 const FOLDER = "dataset.train_data_dir";
 const TAG = "dataset.activation_tag";
-const VIEWS = {pictures: "Pictures", doctor: "Doctor", consolidate: "Consolidate", doubtful: "Doubtful tags", tagger: "Tagger"};
+/** @typedef {"pictures"|"doctor"|"consolidate"|"doubtful"|"tagger"} View */
+/** @type {[View, string][]} */
+const VIEWS = [["pictures", "Pictures"], ["doctor", "Doctor"], ["consolidate", "Consolidate"],
+    ["doubtful", "Doubtful tags"], ["tagger", "Tagger"]];
 const SORTS = {name: "by name", newest: "newest first", tags: "fewest tags first", "-tags": "most tags first",
     size: "smallest first", "-size": "largest first", caption: "by caption"};
 
@@ -25,77 +29,80 @@ class CaptionsTab {
     constructor(panel) {
         const set = this.set = new CaptionSet();
         this.panel = panel;
+        /** @type {View} */
         this.view = "pictures";
-        const setFilter = (text) => this.setFilter(text);
+        /** Whether captions were edited since the Train tab has looked at them, and whether a folder was opened. */
+        this.changed = this.tried = false;
+        /** The folder that was opened, and the trigger word and revision that were checked last. */
+        this.opened = this.activationKey = "";
+        const setFilter = (/** @type {string} */ text) => this.setFilter(text);
         this.picture = new CaptionPicture(set, setFilter);
         this.grid = new CaptionGrid(set, {open: () => this.picture.focus(), remove: () => this.remove()});
         this.tagList = new TagList(set, setFilter);
         this.actions = new CaptionActions(set);
-        this.views = {doctor: new DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers), tagger: () => this.showView("tagger")}),
-            consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
-        this.build();
-        this.listen();
-    }
-
-    build() {
-        this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false", autocomplete: "off",
-            placeholder: "Folder with your pictures", list: "tl_dataset_folders", value: form.get(FOLDER) || "",
-            "aria-label": "Folder with your pictures", on: {keydown: (event) => event.key === "Enter" && this.open()}});
-        this.tag = h("input", {type: "text", class: "tl-input", spellcheck: "false", placeholder: "none yet", value: form.get(TAG) || "",
-            id: "tl_captions_tag", on: {change: () => form.set(TAG, this.tag.value.trim())}});
+        this.views = {doctor: new DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers),
+            tagger: () => this.showView("tagger")}),
+        consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
+        this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false",
+            autocomplete: "off", placeholder: "Folder with your pictures", list: "tl_dataset_folders",
+            value: form.text(FOLDER), "aria-label": "Folder with your pictures", on: {keydown: (event) => {
+                if (event.key === "Enter") this.open();
+            }}});
+        this.tag = h("input", {type: "text", class: "tl-input", spellcheck: "false", placeholder: "none yet",
+            value: form.text(TAG), id: "tl_captions_tag",
+            on: {change: (event) => form.set(TAG, event.currentTarget.value.trim())}});
         this.openButton = makeButton("Open", {kind: "primary", id: "tl_captions_open", click: () => this.open()});
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.mind = h("div", {class: "tl-activation", hidden: true});
-        this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your pictures. Captions are .txt files beside " +
-            "them; every change is saved at once, and everything can be undone, tomorrow as well.");
+        this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your pictures. Captions are .txt " +
+            "files beside them; every change is saved at once, and everything can be undone, tomorrow as well.");
         this.intro.classList.add("tl-capintro");
-        this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.columns(), this.actions.element);
-        fill(this.panel, h("div", {class: "tl-capopen"}, this.folder, h("label", {class: "tl-captag", for: "tl_captions_tag"},
-            h("span", {class: "tl-label"}, "Trigger word"), this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
+        this.tabs = VIEWS.map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
+            "aria-selected": String(view === "pictures"), on: {click: () => this.showView(view)}}, words));
+        this.undo = makeButton("Undo", {small: true, id: "tl_captions_undo", click: () => set.undo()});
+        this.redo = makeButton("Redo", {small: true, id: "tl_captions_redo", click: () => set.redo()});
+        this.filter = h("input", {type: "search", class: "tl-input tl-filter", id: "tl_captions_filter",
+            spellcheck: "false", autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /",
+            "aria-label": "Filter", "aria-describedby": "tl_captions_filter_problem",
+            on: {input: (event) => set.setFilter(event.currentTarget.value), keydown: (event) => this.onFilterKey(event)}});
+        this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem",
+            "aria-live": "polite", hidden: true});
+        this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
+        this.onOff = h("p", {class: "tl-hint", hidden: true});
+        this.bar = this.filterBar();
+        this.side = h("div", {class: "tl-capside"}, this.tagList.element);
+        /** @type {Record<View, HTMLElement>} */
+        this.pages = {pictures: this.grid.element, doctor: this.views.doctor.element,
+            consolidate: this.views.consolidate.element, doubtful: this.views.doubtful.element,
+            tagger: h("div", {class: "tl-advice"}, h("div", {id: "tl-tagging-slot"}))};
+        for (const [view, page] of Object.entries(this.pages)) page.hidden = view !== "pictures";
+        this.grid3 = h("div", {class: "tl-capcolumns"}, this.side,
+            h("div", {class: "tl-capmiddle"}, this.bar, Object.values(this.pages)), this.picture.element);
+        this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.grid3, this.actions.element);
+        fill(panel, h("div", {class: "tl-capopen"}, this.folder,
+            h("label", {class: "tl-captag", for: "tl_captions_tag"}, h("span", {class: "tl-label"}, "Trigger word"),
+                this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
+        this.listen();
     }
 
     toolbar() {
-        this.tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"},
-            Object.entries(VIEWS).map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
-                "aria-selected": String(view === "pictures"), on: {click: () => this.showView(view)}}, words)));
-        this.undo = makeButton("Undo", {small: true, id: "tl_captions_undo", click: () => this.set.undo()});
-        this.redo = makeButton("Redo", {small: true, id: "tl_captions_redo", click: () => this.set.redo()});
-        return h("div", {class: "tl-captoolbar"}, this.tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
+        const tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"}, this.tabs);
+        return h("div", {class: "tl-captoolbar"}, tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
             makeButton("History", {small: true, kind: "quiet", click: () => captionHistory(this.set)}),
             makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
     }
 
     filterBar() {
-        this.filter = h("input", {type: "search", class: "tl-input tl-filter", id: "tl_captions_filter", spellcheck: "false",
-            autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /", "aria-label": "Filter",
-            "aria-describedby": "tl_captions_filter_problem",
-            on: {input: () => this.set.setFilter(this.filter.value), keydown: (event) => this.onFilterKey(event)}});
-        this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem", "aria-live": "polite", hidden: true});
-        this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
-        this.sort = h("select", {class: "tl-input tl-select", "aria-label": "Order", value: this.set.sort,
-            on: {change: () => this.set.setSort(this.sort.value)}},
+        const sort = h("select", {class: "tl-input tl-select", "aria-label": "Order", value: this.set.sort,
+            on: {change: (event) => this.set.setSort(event.currentTarget.value)}},
         Object.entries(SORTS).map(([value, words]) => h("option", {value}, words)));
-        this.sort.value = this.set.sort;
-        this.size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the pictures",
-            on: {change: () => this.grid.setSize(this.size.value)}}, CAPTION_SIZES.map((size) => h("option", {value: size}, size)));
-        this.size.value = store.get("captions.size", "medium");
-        this.onOff = h("p", {class: "tl-hint", hidden: true});
+        const size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the pictures",
+            value: store.get("captions.size", "medium"),
+            on: {change: (event) => this.grid.setSize(event.currentTarget.value)}},
+        CAPTION_SIZES.map((name) => h("option", {value: name}, name)));
         return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, makeButton("How to filter",
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
-        this.filterProblem, h("div", {class: "tl-capline"}, this.count, this.sort, this.size), this.onOff);
-    }
-
-    columns() {
-        const tagger = h("div", {class: "tl-advice"}, h("div", {id: "tl-tagging-slot"}));
-        this.pages = {pictures: this.grid.element,
-            doctor: this.views.doctor.element, consolidate: this.views.consolidate.element,
-            doubtful: this.views.doubtful.element, tagger};
-        this.side = h("div", {class: "tl-capside"}, this.tagList.element);
-        this.bar = this.filterBar();
-        this.middle = h("div", {class: "tl-capmiddle"}, this.bar, Object.values(this.pages));
-        this.grid3 = h("div", {class: "tl-capcolumns"}, this.side, this.middle, this.picture.element);
-        for (const [view, page] of Object.entries(this.pages)) page.hidden = view !== "pictures";
-        return this.grid3;
+        this.filterProblem, h("div", {class: "tl-capline"}, this.count, sort, size), this.onOff);
     }
 
     listen() {
@@ -108,14 +115,16 @@ class CaptionsTab {
             this.changed = true;
             this.reloadView();
         });
-        on("mounted", () => document.getElementById("tl-tab-train").addEventListener("click", () => this.lookAgain()));
+        on("mounted", () => document.getElementById("tl-tab-train")?.addEventListener("click", () => this.lookAgain()));
         this.panel.addEventListener("keydown", (event) => this.onKey(event));
-        window.addEventListener("focus", () => currentTab() === "captions" && inSight() && set.refresh());
+        window.addEventListener("focus", () => {
+            if (currentTab() === "captions" && inSight()) set.refresh();
+        });
         on("captions-changed", () => set.refresh({tagged: true}));
         on("setting", ({keys}) => {
-            if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = form.get(FOLDER) || "";
+            if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = form.text(FOLDER);
             if (keys.includes(TAG)) {
-                if (document.activeElement !== this.tag) this.tag.value = form.get(TAG) || "";
+                if (document.activeElement !== this.tag) this.tag.value = form.text(TAG);
                 this.checkActivation();
             }
         });
@@ -128,7 +137,7 @@ class CaptionsTab {
     }
 
     shown() {
-        const folder = form.get(FOLDER) || "";
+        const folder = form.text(FOLDER);
         if (!this.set.isOpen && folder && !this.tried) this.open();
         else if (this.set.isOpen && folder && this.folder.value === folder && this.opened !== folder) this.open();
         else this.set.refresh();
@@ -154,8 +163,8 @@ class CaptionsTab {
             this.grid.relayout();
             this.reloadView();
         } catch (error) {
-            setText(this.problem, [error.message, ...(error.problems || [])].filter((text, at, all) => all.indexOf(text) === at)
-                .join(" "));
+            const {message, problems} = failureOf(error);
+            setText(this.problem, [...new Set([message, ...problems])].join(" "));
         }
         this.openButton.disabled = false;
     }
@@ -163,11 +172,13 @@ class CaptionsTab {
     refresh() {
         const {set} = this;
         const {about} = set;
+        if (!about) return;
         const all = set.numbers.length === about.pictures;
         const bare = set.shown.without_caption;
         setText(this.count, `${all ? format.plural(about.pictures, "picture") : `${format.number(set.numbers.length)} of ` +
             `${format.plural(about.pictures, "picture")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
-        for (const [button, label, word] of [[this.undo, about.undo, "Undo"], [this.redo, about.redo, "Redo"]]) {
+        for (const {button, label, word} of [{button: this.undo, label: about.undo, word: "Undo"},
+            {button: this.redo, label: about.redo, word: "Redo"}]) {
             button.disabled = !label;
             button.title = label ? `${word}: ${label}` : `Nothing to ${word.toLowerCase()}`;
         }
@@ -180,7 +191,8 @@ class CaptionsTab {
         const key = `${tag}:${this.set.about ? this.set.about.revision : 0}`;
         if (key === this.activationKey || !this.set.isOpen) return;
         this.activationKey = key;
-        const {numbers} = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => ({numbers: []})) : {numbers: []};
+        const answer = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => null) : null;
+        const numbers = answer ? answer.numbers : [];
         this.mind.hidden = !numbers.length;
         if (!numbers.length) return;
         fill(this.mind, icon("warning"), h("span", {}, `${tag} is not first in ${format.plural(numbers.length, "caption")}. ` +
@@ -199,6 +211,7 @@ class CaptionsTab {
         if (found) fill(this.onOff, icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
     }
 
+    /** @param {import("./answers").FilterProblem|null} problem */
     showProblem(problem) {
         this.filterProblem.hidden = !problem;
         this.filter.classList.toggle("tl-wrong", Boolean(problem));
@@ -210,12 +223,13 @@ class CaptionsTab {
             h("span", {}, text));
     }
 
+    /** @param {string} text */
     setFilter(text) {
         this.filter.value = text;
         this.set.setFilter(text, true);
     }
 
-    /** Pictures that no filter describes are selected and brought to the front. */
+    /** Pictures that no filter describes are selected and brought to the front. @param {number[]} numbers */
     showNumbers(numbers) {
         this.showView("pictures");
         this.setFilter("");
@@ -224,9 +238,10 @@ class CaptionsTab {
         this.grid.element.focus({preventScroll: true});
     }
 
+    /** @param {View} view */
     showView(view) {
         this.view = view;
-        for (const button of this.tabs.children) button.setAttribute("aria-selected", String(button.dataset.view === view));
+        for (const button of this.tabs) button.setAttribute("aria-selected", String(button.dataset.view === view));
         for (const [name, page] of Object.entries(this.pages)) page.hidden = name !== view;
         this.bar.hidden = view !== "pictures";
         this.side.hidden = view !== "pictures";
@@ -239,7 +254,9 @@ class CaptionsTab {
     reloadView() {
         if (!this.set.isOpen) return;
         if (this.view === "doctor") this.views.doctor.load();
-        else if (this.view in this.views && !this.panel.classList.contains("tl-busy")) this.views[this.view].load();
+        else if (this.panel.classList.contains("tl-busy")) return;
+        else if (this.view === "consolidate") this.views.consolidate.load();
+        else if (this.view === "doubtful") this.views.doubtful.load();
     }
 
     async remove() {
@@ -251,6 +268,7 @@ class CaptionsTab {
         if (next !== undefined && this.set.current === null) this.set.choose(next);
     }
 
+    /** @param {KeyboardEvent} event */
     onFilterKey(event) {
         if (event.key === "Escape" && this.filter.value) {
             this.setFilter("");
@@ -264,8 +282,11 @@ class CaptionsTab {
         event.stopPropagation();
     }
 
+    /** @param {KeyboardEvent} event */
     onKey(event) {
-        const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+        const {target} = event;
+        if (!(target instanceof Element)) return;
+        const typing = target.matches("input:not([type=checkbox]), textarea, select");
         const control = event.ctrlKey || event.metaKey;
         const key = event.key.toLowerCase();
         if (control && !typing && key === "z") {
@@ -277,7 +298,7 @@ class CaptionsTab {
             if (this.view !== "pictures") this.showView("pictures");
             this.filter.focus();
             this.filter.select();
-        } else if (event.key === "Escape" && this.picture.element.contains(event.target)) {
+        } else if (event.key === "Escape" && this.picture.element.contains(target)) {
             this.grid.element.focus({preventScroll: true});
         } else {
             return;

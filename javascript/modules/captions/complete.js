@@ -1,3 +1,4 @@
+// @ts-check
 /** A text box that offers tags as one types: the dataset's own, then the tagger's. Nothing is ever taken unasked. */
 
 import {fill, h, later, uniqueId} from "../core/dom.js";
@@ -8,7 +9,7 @@ const MOST_HEIGHT = 264;
 const GAP = 4;
 
 /**
- * @param {any} set the TL.CaptionSet
+ * @param {import("./set.js").CaptionSet} set
  * @param {{label: string, placeholder?: string, id?: string, several?: boolean, enter?: (text: string) => void}} options
  *     several: tags are separated by commas, and the one at the cursor is completed
  * @returns {{element: HTMLElement, input: HTMLInputElement}}
@@ -21,6 +22,8 @@ export function tagInput(set, options) {
         "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
     let chosen = -1;
     let question = 0;
+    /** @type {string[]} */
+    let offered = [];
 
     const part = () => {
         if (!options.several) return {start: 0, end: input.value.length, text: input.value};
@@ -43,7 +46,7 @@ export function tagInput(set, options) {
             bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
     };
 
-    const moved = (event) => {
+    const moved = (/** @type {Event} */ event) => {
         if (event.target !== list) hide();
     };
 
@@ -56,7 +59,7 @@ export function tagInput(set, options) {
         input.removeAttribute("aria-activedescendant");
     };
 
-    const take = (tag) => {
+    const take = (/** @type {string} */ tag) => {
         const {start, end} = part();
         const before = input.value.slice(0, start);
         input.value = before + (before ? " " : "") + tag + input.value.slice(end);
@@ -66,7 +69,7 @@ export function tagInput(set, options) {
         hide();
     };
 
-    const mark = (place) => {
+    const mark = (/** @type {number} */ place) => {
         chosen = place;
         [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
         if (place < 0) input.removeAttribute("aria-activedescendant");
@@ -86,6 +89,7 @@ export function tagInput(set, options) {
             hide();
             return;
         }
+        offered = tags.map(({tag}) => tag);
         fill(list, tags.map(({tag, count}) => h("li", {role: "option", id: uniqueId("tag"), "aria-selected": "false",
             on: {mousedown: (event) => {
                 event.preventDefault();
@@ -108,7 +112,7 @@ export function tagInput(set, options) {
             mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
                 : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
         } else if (open && chosen >= 0 && (event.key === "Enter" || event.key === "Tab")) {
-            take(list.children[chosen].firstChild.textContent);
+            take(offered[chosen]);
         } else if (open && event.key === "Escape") {
             hide();
         } else if (event.key === "Enter" && options.enter && !event.ctrlKey) {

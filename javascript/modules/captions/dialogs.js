@@ -1,3 +1,4 @@
+// @ts-check
 /** Windows of the caption editor: what an operation would change, the history, and files changed by others. */
 
 import {h, uniqueId} from "../core/dom.js";
@@ -5,18 +6,24 @@ import {format} from "../core/format.js";
 import {button} from "../core/parts.js";
 import {root} from "../core/shell.js";
 
+/** @typedef {import("./set.js").CaptionSet} CaptionSet */
+/** @typedef {import("../core/elements").Child} Child */
+
 /**
- * @param {string} title @param {any[]} content @param {HTMLElement[]} buttons
+ * @param {string} title @param {Child[]} content @param {Child[]} buttons
  * @returns {HTMLDialogElement} shown; it goes when it is closed
  */
 function window_(title, content, buttons) {
     const heading = uniqueId("dialog");  // no <footer> in it: the webui hides them all
+    /** @type {HTMLDialogElement} */
     const dialog = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
         h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
             button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()})),
         h("div", {class: "tl-dialog-body"}, content), h("div", {class: "tl-dialog-foot"}, buttons));
     dialog.addEventListener("close", () => dialog.remove());
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("click", (event) => {
+        if (event.target === dialog) dialog.close();
+    });
     dialog.addEventListener("keydown", (event) => event.stopPropagation());
     root.append(dialog);
     dialog.showModal();
@@ -26,9 +33,11 @@ function window_(title, content, buttons) {
 /** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
 function difference(before, after) {
     const separator = before.includes(",") || after.includes(",") ? ", " : " ";
-    const parts = (text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
+    const parts = (/** @type {string} */ text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
     const [old, now] = [parts(before), parts(after)];
+    /** @param {string[]} list @param {string[]} others @param {"del"|"ins"} kind */
     const mark = (list, others, kind) => {
+        /** @type {Map<string, number>} */
         const left = new Map();
         for (const part of others) left.set(part, (left.get(part) || 0) + 1);
         return list.map((part, place) => {
@@ -40,7 +49,7 @@ function difference(before, after) {
     return [h("p", {class: "tl-before"}, mark(old, now, "del")), h("p", {class: "tl-after"}, mark(now, old, "ins"))];
 }
 
-/** @param {any} set @param {any} answer of captions/preview @param {string} words @param {() => void} go */
+/** @param {CaptionSet} set @param {import("./answers").Previews} answer @param {string} words @param {() => void} go */
 export function captionPreview(set, answer, words, go) {
     const rows = answer.previews.map((item) => {
         const cell = set.cells.get(item.number);
@@ -57,10 +66,10 @@ export function captionPreview(set, answer, words, go) {
         }}) : null]);
 }
 
-/** @param {any} set */
+/** @param {CaptionSet} set */
 export async function captionHistory(set) {
     const {edits, total} = await set.ask("history");
-    const item = (edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
+    const item = (/** @type {import("./answers").EditList["edits"][number]} */ edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
         h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
     const dialog = window_("What was done", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
         : h("p", {}, "Nothing has been changed yet."), total > edits.length
@@ -68,7 +77,7 @@ export async function captionHistory(set) {
     [button("Close", {click: () => dialog.close()})]);
 }
 
-/** @param {any} set @param {{route: string, files: string[]}} conflict */
+/** @param {CaptionSet} set @param {import("./messages").Conflict} conflict */
 export function captionConflict(set, conflict) {
     const verb = conflict.route === "undo" ? "Undo" : "Do again";
     const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,

@@ -1,3 +1,4 @@
+// @ts-check
 /** The doctor: what is wrong with a dataset before it is trained on, each finding with its fix beside it. */
 
 import {fill, h, setText} from "../core/dom.js";
@@ -7,14 +8,27 @@ import {familyDefaults} from "../train/family.js";
 import {form} from "../train/form.js";
 import {captionThumb} from "./knowledge.js";
 
+/** @typedef {import("./records").Finding} Finding */
+/** @typedef {import("./records").Fix} Fix */
+/** @typedef {import("./answers").ReportFacts} Report */
+/** @typedef {import("./answers").Examination} Examination */
+
+/** @type {Record<string, string>} */
 const LEVEL = {error: "error", warning: "warning", note: "info", good: "good"};
 const FEW = 12;
 
 export class DoctorPanel {
-    /** @param {any} set the TL.CaptionSet @param {{show: (numbers: number[]) => void, tagger: () => void}} actions */
+    /**
+     * @param {import("./set.js").CaptionSet} set
+     * @param {{show: (numbers: number[]) => void, tagger: () => void}} actions
+     */
     constructor(set, actions) {
         this.set = set;
         this.actions = actions;
+        /** @type {Report|null} */
+        this.report = null;
+        this.shown = false;
+        this.timer = 0;
         this.begin = button("Examine the dataset", {kind: "primary", id: "tl_doctor", click: () => this.examine()});
         this.stop = button("Stop", {hidden: true, click: () => this.set.ask("doctor", {stop: true}).catch(() => null)});
         this.words = h("p", {"aria-live": "polite"}, "");
@@ -29,16 +43,21 @@ export class DoctorPanel {
     }
 
     load() {
-        if (!this.shown) this.ask({}).then((answer) => answer && answer.state === "none" && this.show(answer));
+        if (this.shown) return;
+        this.ask({}).then((answer) => {
+            if (answer && answer.state === "none") this.show(answer);
+        });
     }
 
     examine() {
         const job = form.job();
-        const settings = {...familyDefaults("dataset"), ...(job.dataset || {}), activation_tag: this.set.activationTag};
+        /** @type {Record<string, import("../train/values").Value>} */
+        const settings = {...familyDefaults("dataset"), ...job.dataset, activation_tag: this.set.activationTag};
         delete settings.train_data_dir;
         return this.ask({begin: true, settings, max_tokens: form.get("base.max_token_length") || 225});
     }
 
+    /** @param {object} body */
     async ask(body) {
         clearTimeout(this.timer);
         const answer = await this.set.ask("doctor", body).catch(() => null);
@@ -47,21 +66,23 @@ export class DoctorPanel {
         return answer;
     }
 
+    /** @param {Pick<Examination, "state"> & Partial<Examination>} answer */
     show(answer) {
         const running = answer.state === "running";
         this.shown = answer.state === "ready";
         this.stop.hidden = !running;
         this.begin.disabled = running;
         this.progress.hidden = !running;
-        this.bar.style.width = `${answer.total ? Math.round(100 * answer.done / answer.total) : 0}%`;
+        const {done = 0, total = 0} = answer;
+        this.bar.style.width = `${total ? Math.round(100 * done / total) : 0}%`;
         setLabel(this.begin, this.shown ? "Examine again" : "Examine the dataset");
         if (running) {
-            setText(this.words, answer.total ? `Looking at picture ${format.number(answer.done)} of ${format.number(answer.total)} …`
+            setText(this.words, total ? `Looking at picture ${format.number(done)} of ${format.number(total)} …`
                 : "Looking …");
         } else if (answer.state === "failed") {
-            setText(this.words, answer.problem);
-        } else if (this.shown) {
-            this.showReport(answer.report, answer.stopped);
+            setText(this.words, answer.problem || "");
+        } else if (answer.report) {
+            this.showReport(answer.report, Boolean(answer.stopped));
         } else {
             setText(this.words, "Looks at every picture and caption before a training: what is left out, damaged, alike, small, " +
                 "blurred or untagged, and how the pictures fall into buckets.");
@@ -69,6 +90,7 @@ export class DoctorPanel {
         }
     }
 
+    /** @param {Report} report @param {boolean} stopped */
     showReport(report, stopped) {
         const wrong = report.findings.filter((finding) => finding.level === "error" || finding.level === "warning").length;
         const found = wrong ? `${format.plural(wrong, "thing")} to fix` : "nothing to fix";
@@ -79,6 +101,7 @@ export class DoctorPanel {
             report.findings.map((finding) => this.finding(finding)), this.shapes(report), this.crops(report));
     }
 
+    /** @param {Finding} finding */
     finding(finding) {
         const level = LEVEL[finding.level];
         return h("article", {class: `tl-diagnosis tl-level-${level}`, data: {finding: finding.id}},
@@ -90,32 +113,42 @@ export class DoctorPanel {
                     {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
     }
 
+    /** @param {number[]} numbers @returns {import("./answers").Cell[]} those that are still there */
+    cells(numbers) {
+        /** @type {Report["cells"]} */
+        const cells = this.report ? this.report.cells : {};
+        return numbers.flatMap((number) => cells[number] || []);
+    }
+
+    /** @param {number[]} numbers @param {boolean} grouped */
     thumbs(numbers, grouped) {
         if (!numbers.length || grouped) return null;
-        const cells = numbers.slice(0, FEW).map((number) => this.report.cells[number]).filter(Boolean);
-        return h("div", {class: "tl-advice-thumbs"}, cells.map((cell) => captionThumb(this.set, cell)),
+        return h("div", {class: "tl-advice-thumbs"}, this.cells(numbers.slice(0, FEW)).map((cell) => captionThumb(this.set, cell)),
             numbers.length > FEW ? h("span", {class: "tl-note"}, `and ${format.number(numbers.length - FEW)} more`) : null);
     }
 
+    /** @param {Finding} finding */
     groups(finding) {
         if (!finding.groups.length) return null;
         const rows = finding.groups.slice(0, 50).map((group) => h("li", {class: "tl-group-row"},
-            h("div", {class: "tl-advice-thumbs"}, group.numbers.slice(0, 8).map((number) => this.report.cells[number])
-                .filter(Boolean).map((cell) => captionThumb(this.set, cell))),
+            h("div", {class: "tl-advice-thumbs"}, this.cells(group.numbers.slice(0, 8)).map((cell) => captionThumb(this.set, cell))),
             h("span", {class: "tl-advice-space"}, group.text), group.fixes.map((fix) => this.fix(fix, "quiet"))));
         return h("ul", {class: "tl-groups"}, rows);
     }
 
+    /** @param {Finding} finding */
     files(finding) {
         if (!finding.files.length) return null;
         return fold(format.plural(finding.files.length, "file"), h("ul", {class: "tl-paths"},
             finding.files.map(([path, reason]) => h("li", {}, h("b", {}, path), ` – ${reason}`))));
     }
 
+    /** @param {Fix} fix @param {string} [kind] of the button */
     fix(fix, kind = "secondary") {
         return button(fix.label, {small: true, kind, click: () => this.carryOut(fix)});
     }
 
+    /** @param {Fix} fix */
     async carryOut(fix) {
         const {numbers, values} = fix;
         if (fix.action === "show") {
@@ -123,21 +156,23 @@ export class DoctorPanel {
             return;
         }
         if (fix.action === "tag") {
-            this.actions.tagger(numbers);
+            this.actions.tagger();
             return;
         }
         if (fix.action === "settings") {
-            for (const [key, value] of Object.entries(values)) form.set(key, value);
+            for (const [key, value] of Object.entries(values)) form.set(key, /** @type {import("../train/values").Value} */ (value));
             toast("good", "The settings of the training are changed.");
             await this.examine();
             return;
         }
+        /** @type {Record<string, object>} */
         const requests = {apply: {numbers, operation: values, activation_tag: this.set.activationTag},
             "rename-folder": {of: values.folder, name: values.name}};
-        const outcome = await this.set.edit(fix.action, requests[fix.action] || {numbers});
+        const outcome = await this.set.edit(/** @type {keyof import("./routes").CaptionEdits} */ (fix.action), requests[fix.action] || {numbers});
         if (outcome) await this.examine();
     }
 
+    /** @param {Report} report */
     shapes(report) {
         if (!report.shapes.length) return null;
         const most = report.shapes[0].numbers.length;
@@ -149,6 +184,7 @@ export class DoctorPanel {
             h("span", {class: "tl-bucket-count"}, format.number(shape.numbers.length)))))));
     }
 
+    /** @param {Report} report */
     crops(report) {
         const cut = report.crops.filter((crop) => crop.cut_off > 0.001).slice(0, 40);
         if (!cut.length) return null;

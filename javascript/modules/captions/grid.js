@@ -1,8 +1,22 @@
+// @ts-check
 /** The grid of thumbnails: only what is in sight is drawn, with elements that are used again and again. */
 
 import {h, later, setText, store} from "../core/dom.js";
 import {root} from "../core/shell.js";
 
+/** @typedef {import("./answers").Cell} Facts */
+/**
+ * @typedef {object} Tile an element of the grid, used for one picture after the other
+ * @property {HTMLElement} element
+ * @property {HTMLImageElement} image
+ * @property {HTMLElement} name
+ * @property {HTMLElement} note
+ * @property {number|null} number of the picture that it shows
+ * @property {string} src what it shows
+ * @property {string} wanted what it will show when scrolling rests
+ */
+
+/** @type {Record<string, number>} */
 const SIZES = {small: 96, medium: 136, large: 208};
 const GAP = 8;
 const WORDS = 24;
@@ -10,7 +24,7 @@ const SPARE_ROWS = 2;
 const AT_ONCE = 4;
 
 export class CaptionGrid {
-    /** @param {any} set the TL.CaptionSet @param {{open: () => void, remove: () => void}} actions of the keys */
+    /** @param {import("./set.js").CaptionSet} set @param {{open: () => void, remove: () => void}} actions of the keys */
     constructor(set, actions) {
         this.set = set;
         this.actions = actions;
@@ -20,10 +34,11 @@ export class CaptionGrid {
         this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Pictures",
             "aria-multiselectable": "true", on: {scroll: () => this.draw(), keydown: (event) => this.onKey(event)}},
         this.sheet, this.empty);
-        /** @type {Map<number, any>} the cell that shows a place in the list */
+        /** @type {Map<number, Tile>} the cell that shows a place in the list */
         this.drawn = new Map();
+        /** @type {Tile[]} */
         this.pool = [];
-        /** @type {Set<any>} cells whose picture is on its way */
+        /** @type {Set<Tile>} cells whose picture is on its way */
         this.loading = new Set();
         this.loadSoon = later(() => this.load(), 40);
         set.when("view", () => this.relayout());
@@ -80,14 +95,16 @@ export class CaptionGrid {
             }
         }
         for (let place = from; place < to; place += 1) {
-            if (!this.drawn.has(place)) this.drawn.set(place, this.place(place, columns));
-            this.fill(this.drawn.get(place), numbers[place]);
+            const cell = this.drawn.get(place) || this.place(place, columns);
+            this.drawn.set(place, cell);
+            this.fill(cell, numbers[place]);
         }
         this.set.need(numbers.slice(from, to));
         this.mark();
         this.loadSoon();
     }
 
+    /** @param {number} place @param {number} columns */
     place(place, columns) {
         const cell = this.pool.pop() || this.make();
         this.put(cell, place, columns);
@@ -95,11 +112,13 @@ export class CaptionGrid {
         return cell;
     }
 
+    /** @param {Tile} cell @param {number} place @param {number} columns */
     put(cell, place, columns) {
         const left = GAP + (place % columns) * (this.cellSize + GAP);
         cell.element.style.transform = `translate(${left}px, ${GAP + Math.floor(place / columns) * this.rowHeight}px)`;
     }
 
+    /** @param {Tile} cell */
     release(cell) {
         cell.element.hidden = true;
         cell.number = null;
@@ -108,13 +127,15 @@ export class CaptionGrid {
         this.pool.push(cell);
     }
 
+    /** @returns {Tile} */
     make() {
         const image = h("img", {alt: "", draggable: "false", decoding: "async"});
         const name = h("span", {class: "tl-cell-name"}, "");
         const note = h("span", {class: "tl-cell-note"}, "");
         const element = h("div", {class: "tl-cell", role: "option", "aria-selected": "false"},
             h("div", {class: "tl-cell-image"}, image), h("div", {class: "tl-cell-words"}, name, note));
-        const cell = {element, image, name, note, number: null, src: ""};
+        /** @type {Tile} */
+        const cell = {element, image, name, note, number: null, src: "", wanted: ""};
         for (const event of ["load", "error"]) image.addEventListener(event, () => this.loaded(cell));
         element.addEventListener("click", (event) => this.onClick(event, cell));
         element.addEventListener("dblclick", () => this.actions.open());
@@ -122,6 +143,7 @@ export class CaptionGrid {
         return cell;
     }
 
+    /** @param {Tile} cell @param {number} number */
     fill(cell, number) {
         const known = this.set.cells.get(number);
         if (cell.number !== number) {
@@ -149,6 +171,7 @@ export class CaptionGrid {
         }
     }
 
+    /** @param {Tile} cell @param {string} src empty for none */
     show(cell, src) {
         if (cell.src === src) return;
         cell.src = src;
@@ -161,6 +184,7 @@ export class CaptionGrid {
         }
     }
 
+    /** @param {Tile} cell */
     loaded(cell) {
         this.loading.delete(cell);
         this.load();
@@ -168,18 +192,22 @@ export class CaptionGrid {
 
     mark() {
         for (const cell of this.drawn.values()) {
-            cell.element.setAttribute("aria-selected", String(this.set.selected.has(cell.number)));
+            cell.element.setAttribute("aria-selected", String(cell.number !== null && this.set.selected.has(cell.number)));
             cell.element.classList.toggle("tl-current", cell.number === this.set.current);
         }
     }
 
+    /** @param {MouseEvent} event @param {Tile} cell */
     onClick(event, cell) {
         this.element.focus({preventScroll: true});
+        if (cell.number === null) return;
         this.set.choose(cell.number, {toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey});
     }
 
+    /** @param {KeyboardEvent} event */
     onKey(event) {
         const rows = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight));
+        /** @type {Record<string, number>} */
         const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns,
             PageUp: -rows * this.columns, PageDown: rows * this.columns, Home: -Infinity, End: Infinity};
         if (event.key in moves && !event.altKey) {
@@ -213,13 +241,14 @@ export class CaptionGrid {
     /** The part of the grid that neither the window's end nor the bar of actions covers. */
     heightInSight() {
         const box = this.element.getBoundingClientRect();
-        const bar = root.querySelector(".tl-capactions").getBoundingClientRect();
-        const end = Math.min(window.innerHeight, bar.height ? bar.top : window.innerHeight);
+        const bar = root.querySelector(".tl-capactions")?.getBoundingClientRect();
+        const end = Math.min(window.innerHeight, bar && bar.height ? bar.top : window.innerHeight);
         return Math.max(this.rowHeight, Math.min(this.element.clientHeight, end - box.top));
     }
 
+    /** @param {number|null} number of the picture to bring into view, null for none */
     reveal(number) {
-        const place = this.set.numbers.indexOf(number);
+        const place = number === null ? -1 : this.set.numbers.indexOf(number);
         if (place < 0) return;
         const top = Math.floor(place / this.columns) * this.rowHeight;
         const {scrollTop} = this.element;
@@ -231,6 +260,7 @@ export class CaptionGrid {
     }
 }
 
+/** @param {Facts} cell */
 function noteOf(cell) {
     if (cell.problem) return {text: "unreadable", level: "bad"};
     if (!(cell.text || "").trim()) return {text: "no caption", level: "warning"};

@@ -1,3 +1,4 @@
+// @ts-check
 /** What the editor knows about tags: several that say one thing, and tags that may be wrong. */
 
 import {fill, h} from "../core/dom.js";
@@ -5,13 +6,19 @@ import {format} from "../core/format.js";
 import {button, fold} from "../core/parts.js";
 import {captionDifference} from "./dialogs.js";
 
-/** @param {any} set @param {any} cell @param {number} size */
+/** @typedef {import("./set.js").CaptionSet} CaptionSet */
+/** @typedef {import("./answers").Cell} Cell */
+/** @typedef {import("./answers").Suggestion} Suggestion */
+/** @typedef {import("./answers").DoubtFacts} DoubtFacts */
+
+/** @param {CaptionSet} set @param {Cell} cell @param {number} size */
 function thumb(set, cell, size = 128) {
     return h("button", {type: "button", class: "tl-advice-thumb", title: cell.path, "aria-label": cell.name,
         on: {click: () => set.choose(cell.number)}}, h("img", {src: set.image(cell, size), alt: "", loading: "lazy"}));
 }
 
 export class ConsolidatePanel {
+    /** @param {CaptionSet} set */
     constructor(set) {
         this.set = set;
         this.all = button("Accept all", {kind: "primary", click: () => this.accept(this.suggestions)});
@@ -19,6 +26,7 @@ export class ConsolidatePanel {
         this.words = h("p", {}, "");
         this.element = h("section", {class: "tl-advice", "aria-label": "Consolidate"}, h("div", {class: "tl-advice-head"},
             h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that say one thing twice"), this.words), this.all), this.list);
+        /** @type {Suggestion[]} */
         this.suggestions = [];
     }
 
@@ -33,15 +41,15 @@ export class ConsolidatePanel {
         fill(this.list, this.suggestions.map((item) => this.row(item)));
     }
 
+    /** @param {Suggestion} item */
     row(item) {
-        const drops = item.drop.map((tag) => h("label", {class: "tl-tick"},
-            h("input", {type: "checkbox", checked: true, data: {tag}}), h("del", {}, tag)));
-        const chosen = () => ({keep: item.keep, drop: drops.filter((drop) => drop.firstChild.checked)
-            .map((drop) => drop.firstChild.dataset.tag)});
+        const drops = item.drop.map((tag) => ({tag, box: h("input", {type: "checkbox", checked: true, data: {tag}})}));
+        const chosen = () => ({keep: item.keep, drop: drops.filter(({box}) => box.checked).map(({tag}) => tag)});
         const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "picture")} it is put together from the others.` : "";
         return h("li", {class: "tl-advice-item"},
             h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "stands for"),
-                drops, h("span", {class: "tl-advice-space"}),
+                drops.map(({tag, box}) => h("label", {class: "tl-tick"}, box, h("del", {}, tag))),
+                h("span", {class: "tl-advice-space"}),
                 button(`Accept in ${format.plural(item.pictures, "picture")}`, {small: true, click: () => this.accept([chosen()])})),
             adding ? h("p", {class: "tl-note"}, adding) : null,
             h("div", {class: "tl-advice-thumbs"}, item.examples.slice(0, 12).map((cell) => thumb(this.set, cell))),
@@ -50,6 +58,7 @@ export class ConsolidatePanel {
                     h("div", {}, captionDifference(cell.text || "", cell.after.join(", "))))))));
     }
 
+    /** @param {import("./answers").Consolidation[]} suggestions */
     async accept(suggestions) {
         const chosen = suggestions.filter((item) => item.drop.length).map(({keep, drop}) => ({keep, drop}));
         if (chosen.length && await this.set.edit("consolidate/accept", {chosen})) await this.load();
@@ -57,6 +66,7 @@ export class ConsolidatePanel {
 }
 
 export class DoubtfulPanel {
+    /** @param {CaptionSet} set */
     constructor(set) {
         this.set = set;
         this.list = h("ul", {class: "tl-doubts", tabindex: "0", "aria-label": "Doubtful tags",
@@ -64,6 +74,7 @@ export class DoubtfulPanel {
         this.words = h("p", {}, "");
         this.element = h("section", {class: "tl-advice", "aria-label": "Doubtful tags"}, h("div", {class: "tl-advice-head"},
             h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that may be wrong"), this.words)), this.list);
+        /** @type {DoubtFacts[]} */
         this.doubts = [];
         this.at = 0;
     }
@@ -79,6 +90,7 @@ export class DoubtfulPanel {
         this.mark(Math.min(this.at, this.doubts.length - 1));
     }
 
+    /** @param {DoubtFacts} doubt @param {number} place */
     row(doubt, place) {
         return h("li", {class: "tl-doubt", data: {key: doubt.key}, on: {click: () => this.mark(place)}},
             thumb(this.set, doubt.cell), h("div", {class: "tl-doubt-words"},
@@ -88,6 +100,7 @@ export class DoubtfulPanel {
             button(doubt.fix, {small: true, kind: "primary", click: () => this.decide([place], false)}));
     }
 
+    /** @param {number} place */
     mark(place) {
         this.at = Math.max(0, place);
         [...this.list.children].forEach((row, index) => row.classList.toggle("tl-current", index === this.at));
@@ -95,8 +108,9 @@ export class DoubtfulPanel {
         if (doubt && this.set.current !== doubt.cell.number) this.set.choose(doubt.cell.number);
     }
 
+    /** @param {KeyboardEvent} event */
     onKey(event) {
-        const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+        const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
         if (step) {
             this.mark(Math.max(0, Math.min(this.doubts.length - 1, this.at + step)));
             const row = this.list.children[this.at];
@@ -110,6 +124,7 @@ export class DoubtfulPanel {
         event.stopPropagation();
     }
 
+    /** @param {number[]} places @param {boolean} keep */
     async decide(places, keep) {
         const keys = places.map((place) => this.doubts[place].key);
         const done = keep ? await this.set.ask("doubtful/decide", {keys, keep}).catch(() => null)

@@ -1,3 +1,4 @@
+// @ts-check
 /** One picture, large, with its caption: tags as chips that can be dragged and taken away, or text. */
 
 import {fill, h, later, setText} from "../core/dom.js";
@@ -6,31 +7,29 @@ import {lightbox} from "../core/lightbox.js";
 import {button, emptyState, findings, icon, setLabel} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 
+/** @type {Record<string, number>} */
+const STEPS = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1};
+
+/** @typedef {import("./answers").Cell} Cell */
+/** @typedef {import("./answers").PictureFacts} PictureFacts */
+/** @typedef {import("./answers").TagFacts} TagFacts */
+/** @typedef {DragEvent & {currentTarget: HTMLElement}} Drag over a chip */
+
 export class CaptionPicture {
-    /** @param {any} set the TL.CaptionSet @param {(filter: string) => void} setFilter */
+    /** @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter */
     constructor(set, setFilter) {
         this.set = set;
         this.setFilter = setFilter;
-        /** @type {any} the answer of captions/picture */
+        /** @type {PictureFacts|null} with what was changed here and is being saved */
         this.picture = null;
         this.asText = false;
         this.saving = 0;
         this.stale = false;  // the caption has changed since it was asked for
         this.changing = false;
-        this.build();
-        this.loadSoon = later(() => this.load(), 50);
-        set.when("selection", () => {
-            if (!this.picture || this.picture.number !== set.current) this.loadSoon();
-        });
-        set.when("edited", (numbers) => {
-            if (!this.picture || !numbers.includes(this.picture.number)) return;
-            this.stale = true;
-            this.loadSoon();
-        });
-        set.when("opened", () => this.loadSoon());
-    }
-
-    build() {
+        /** @type {number|undefined} the place of the chip that is being dragged */
+        this.dragged = undefined;
+        /** @type {PictureFacts|null} as the server has answered */
+        this.shown = null;
         this.image = h("img", {class: "tl-capimage", alt: ""});
         this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
         this.frame = h("div", {class: "tl-capframe"}, this.image, this.crop);
@@ -40,7 +39,7 @@ export class CaptionPicture {
         this.facts = h("p", {class: "tl-note"}, "");
         this.problem = h("div", {});
         this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this picture"});
-        this.add = tagInput(this.set, {label: "Add tags to this picture", placeholder: "Add a tag, Enter", several: true,
+        this.add = tagInput(set, {label: "Add tags to this picture", placeholder: "Add a tag, Enter", several: true,
             id: "tl_caption_add", enter: (text) => this.addTags(text)});
         this.likely = h("div", {class: "tl-likely"});
         this.text = h("textarea", {class: "tl-input tl-textarea", id: "tl_caption_text", rows: "6", spellcheck: "false",
@@ -53,6 +52,16 @@ export class CaptionPicture {
         this.empty = emptyState("No picture chosen", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z takes anything back.");
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen picture"}, this.empty, this.body);
+        this.loadSoon = later(() => this.load(), 50);
+        set.when("selection", () => {
+            if (!this.picture || this.picture.number !== set.current) this.loadSoon();
+        });
+        set.when("edited", (numbers) => {
+            if (!this.picture || !numbers.includes(this.picture.number)) return;
+            this.stale = true;
+            this.loadSoon();
+        });
+        set.when("opened", () => this.loadSoon());
     }
 
     async load() {
@@ -79,7 +88,7 @@ export class CaptionPicture {
         this.draw(other);
     }
 
-    /** What the grid knows already is shown at once. */
+    /** What the grid knows already is shown at once. @param {number} number */
     drawFirst(number) {
         const cell = this.set.cells.get(number);
         if (!cell || (this.picture && this.picture.number === number)) return;
@@ -90,6 +99,7 @@ export class CaptionPicture {
         this.body.classList.add("tl-pending");
     }
 
+    /** @param {Cell} cell */
     showImage(cell) {
         const src = this.set.image(cell, 512);
         if (this.image.getAttribute("src") !== src) this.image.src = src;
@@ -99,35 +109,38 @@ export class CaptionPicture {
         this.frame.style.setProperty("--tl-ratio", cell.width ? String(cell.width / cell.height) : "1");
     }
 
+    /** @param {boolean} other whether it is another picture than before */
     draw(other) {
         const {picture} = this;
+        if (!picture) return;
         this.body.hidden = false;
         this.empty.hidden = true;
         this.body.classList.remove("tl-pending");
         this.showImage(picture);
         setText(this.facts, factsOf(picture));
-        this.drawCrop();
-        this.drawProblem();
+        this.drawCrop(picture);
+        this.drawProblem(picture);
         this.tagPart.hidden = this.asText || Boolean(picture.problem);
         this.text.hidden = !this.asText || Boolean(picture.problem);
         this.mode.hidden = Boolean(picture.problem);
         setLabel(this.mode, this.asText ? "As tags" : "As text");
         if (other || document.activeElement !== this.text) this.text.value = picture.text || "";
         this.drawChips();
-        this.drawLikely();
+        this.drawLikely(picture);
     }
 
-    drawCrop() {
-        const {crop, width, height} = this.picture;
+    /** @param {PictureFacts} picture */
+    drawCrop({crop, width, height}) {
         const whole = !crop || (crop[0] < 1 && crop[1] < 1 && crop[2] > width - 1 && crop[3] > height - 1);
         this.crop.hidden = whole;
-        if (whole) return;
+        if (!crop || whole) return;
         Object.assign(this.crop.style, {left: `${100 * crop[0] / width}%`, right: `${100 - 100 * crop[2] / width}%`,
             top: `${100 * crop[1] / height}%`, bottom: `${100 - 100 * crop[3] / height}%`});
     }
 
-    drawProblem() {
-        const {picture} = this;
+    /** @param {PictureFacts} picture */
+    drawProblem(picture) {
+        /** @type {import("../core/types").Finding[]} */
         const found = [];
         if (picture.problem) found.push({level: "error", text: picture.problem});
         if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
@@ -136,15 +149,21 @@ export class CaptionPicture {
     }
 
     drawChips() {
-        if (this.changing || this.dragged !== undefined) return;  // drawn when that is done
-        const held = document.activeElement && this.chips.contains(document.activeElement)
-            ? [...this.chips.children].indexOf(document.activeElement.closest("li")) : -1;
-        fill(this.chips, this.picture.tag_list.map((item, place) => this.chip(item, place)));
-        if (held >= 0 && this.chips.children.length) {
-            this.chips.children[Math.min(held, this.chips.children.length - 1)].focus();
-        }
+        const {picture} = this;
+        if (!picture || this.changing || this.dragged !== undefined) return;  // drawn when that is done
+        const focused = document.activeElement && document.activeElement.closest("li");
+        const held = focused ? [...this.chips.children].indexOf(focused) : -1;
+        fill(this.chips, picture.tag_list.map((item, place) => this.chip(item, place)));
+        if (held >= 0) this.focusChip(Math.min(held, this.chips.children.length - 1));
     }
 
+    /** @param {number} place */
+    focusChip(place) {
+        const chip = this.chips.children[place];
+        if (chip instanceof HTMLElement) chip.focus();
+    }
+
+    /** @param {TagFacts} item @param {number} place */
     chip(item, place) {
         const first = place === 0 && item.tag === this.set.activationTag;
         const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
@@ -160,15 +179,15 @@ export class CaptionPicture {
             `${Math.round(100 * item.confidence)}%`), remove);
     }
 
-    drawLikely() {
-        const {likely} = this.picture;
+    /** @param {PictureFacts} picture */
+    drawLikely({likely}) {
         fill(this.likely, likely.length ? [h("span", {class: "tl-note"}, "The tagger also sees"), likely.map((item) =>
             h("button", {type: "button", class: "tl-ghost", title: "Add it", on: {click: () => this.addTags(item.tag)}},
                 item.tag, h("span", {class: "tl-chip-sure"}, `${Math.round(100 * item.confidence)}%`)))] : null);
     }
 
     get tags() {
-        return this.picture.tag_list.map((item) => item.tag);
+        return this.picture ? this.picture.tag_list.map((item) => item.tag) : [];
     }
 
     /**
@@ -176,6 +195,7 @@ export class CaptionPicture {
      * @param {(tags: string[]) => string[]} change
      */
     async saveTags(change) {
+        if (!this.picture) return;
         const {number} = this.picture;
         const known = new Map(this.picture.tag_list.map((item) => [item.tag, item]));
         this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null});
@@ -191,12 +211,13 @@ export class CaptionPicture {
         this.loadSoon();
     }
 
-    /** The picture as it is in its file, as far as this page knows: changes by others are to be told. */
-    saved(number) {
+    /** The picture as it is in its file, as far as this page knows: changes by others are to be told. @param {number} number */
+    async saved(number) {
         if (this.shown && this.shown.number === number && !this.stale) return this.shown;
         return this.set.ask("picture", {numbers: [number]}, {quiet: true});
     }
 
+    /** @param {string} text */
     addTags(text) {
         const more = text.split(",").map((tag) => tag.trim()).filter(Boolean);
         if (!more.length || !this.picture) return;
@@ -207,11 +228,13 @@ export class CaptionPicture {
         });
     }
 
+    /** @param {number} place */
     removeTag(place) {
         const tag = this.tags[place];
         this.saveTags((tags) => tags.filter((_, index) => index !== placeOf(tags, tag, place)));
     }
 
+    /** @param {number} from @param {number} to */
     moveTag(from, to) {
         const tag = this.tags[from];
         return this.saveTags((tags) => {
@@ -221,11 +244,12 @@ export class CaptionPicture {
         });
     }
 
+    /** @param {number} place */
     change(place) {
         const before = this.tags[place];
         const box = tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
         let done = false;
-        const finish = (text) => {
+        const finish = (/** @type {string} */ text) => {
             if (done) return;
             done = true;  // taking the box away makes it lose the focus, which would end it once more
             this.changing = false;
@@ -233,8 +257,8 @@ export class CaptionPicture {
             const tag = text.trim();
             if (tag && tag !== before) {
                 this.saveTags((tags) => tags.map((other, index) => index === placeOf(tags, before, place) ? tag : other));
-            } else if (this.chips.children[place]) {
-                this.chips.children[place].focus();
+            } else {
+                this.focusChip(place);
             }
         };
         box.element.classList.add("tl-chip-change");
@@ -249,16 +273,17 @@ export class CaptionPicture {
         box.input.select();
     }
 
+    /** @param {KeyboardEvent} event @param {number} place */
     onChipKey(event, place) {
-        const step = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[event.key];
+        const step = STEPS[event.key];
         const next = step ? place + step : place;
         if (event.target !== event.currentTarget) return;
         if (step && (next < 0 || next >= this.chips.children.length)) return;
         if (step && event.altKey) {
             this.moveTag(place, next);
-            this.chips.children[next].focus();
+            this.focusChip(next);
         } else if (step) {
-            this.chips.children[next].focus();
+            this.focusChip(next);
         } else if (event.key === "Delete" || event.key === "Backspace") {
             this.removeTag(place);
         } else if (event.key === "Enter" || event.key === "F2") {
@@ -270,13 +295,17 @@ export class CaptionPicture {
         event.stopPropagation();
     }
 
+    /** @param {Drag} event @param {number} place */
     startDrag(event, place) {
         this.dragged = place;
-        event.dataTransfer.effectAllowed = "move";
-        event.dataTransfer.setData("text/plain", this.tags[place]);
+        if (event.dataTransfer) {
+            event.dataTransfer.effectAllowed = "move";
+            event.dataTransfer.setData("text/plain", this.tags[place]);
+        }
         event.currentTarget.classList.add("tl-dragged");
     }
 
+    /** @param {Drag} event */
     dragOver(event) {
         if (this.dragged === undefined) return;
         event.preventDefault();
@@ -285,6 +314,7 @@ export class CaptionPicture {
         event.currentTarget.classList.toggle("tl-drop-before", !after);
     }
 
+    /** @param {Drag} event @param {number} place */
     drop(event, place) {
         if (this.dragged === undefined) return;
         event.preventDefault();
@@ -308,11 +338,12 @@ export class CaptionPicture {
             {quiet: true});
     }
 
+    /** @param {KeyboardEvent} event */
     onTextKey(event) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
             this.text.blur();
         } else if (event.key === "Escape") {
-            this.text.value = this.picture.text || "";
+            this.text.value = (this.picture && this.picture.text) || "";
             this.text.blur();
         } else {
             return;
@@ -320,6 +351,7 @@ export class CaptionPicture {
         event.preventDefault();
     }
 
+    /** @param {boolean} asText */
     setMode(asText) {
         this.asText = asText;
         this.draw(false);
@@ -333,23 +365,26 @@ export class CaptionPicture {
 
     enlarge() {
         const {numbers, cells} = this.set;
-        const near = numbers.slice(Math.max(0, numbers.indexOf(this.picture.number) - 20)).slice(0, 41)
-            .map((number) => cells.get(number)).filter(Boolean);
+        const shown = this.picture ? this.picture.number : -1;
+        const near = numbers.slice(Math.max(0, numbers.indexOf(shown) - 20)).slice(0, 41)
+            .flatMap((number) => cells.get(number) || []);
         const items = near.map((cell) => ({src: this.set.image(cell, 1024), title: cell.path, text: cell.text || "no caption"}));
-        lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === this.picture.number)), {opener: this.large});
+        lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === shown)), {opener: this.large});
     }
 }
 
-/** Where a tag is now that was at `place` when it was clicked. */
+/** Where a tag is now that was at `place` when it was clicked. @param {string[]} tags @param {string} tag @param {number} place */
 function placeOf(tags, tag, place) {
     return tags[place] === tag ? place : tags.indexOf(tag);
 }
 
+/** @param {Drag} event */
 function isAfter(event) {
     const box = event.currentTarget.getBoundingClientRect();
     return event.clientX > box.left + box.width / 2;
 }
 
+/** @param {PictureFacts} picture */
 function factsOf(picture) {
     const size = picture.width ? `${picture.width} × ${picture.height}` : "";
     const bucket = picture.bucket ? `trained at ${picture.bucket[0]} × ${picture.bucket[1]}` : "";

@@ -3,7 +3,7 @@
 import type {Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
 
-export interface CaptionRoutes extends CaptionEdits {
+export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     open: Opened;
     refresh: SetState & {changed: boolean};
     view: Shown|Misunderstood;
@@ -16,6 +16,8 @@ export interface CaptionRoutes extends CaptionEdits {
     activation: {numbers: number[]};
     "on-off": OnOff;
     doubtful: Doubts;
+    /** With `keep`, nothing is edited. */
+    "doubtful/decide": SetState|EditOutcome;
     doctor: Examination;
 }
 

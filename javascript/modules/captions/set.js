@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The dataset that is open in the caption editor, as the page knows it. Everything that is drawn follows its events:
  *
@@ -5,10 +6,19 @@
  *   selection   chosen or current    edited  captions have changed (numbers)       problem  the filter is not understood
  */
 
-import {api, later, store, url} from "../core/dom.js";
+import {api, failureOf, later, store, url} from "../core/dom.js";
 import {toast} from "../core/parts.js";
 import {familyDefaults} from "../train/family.js";
 import {form} from "../train/form.js";
+
+/** @typedef {import("./answers").Cell} Cell */
+/** @typedef {import("./answers").EditOutcome} EditOutcome */
+/** @typedef {import("./answers").SetState} SetState */
+/** @typedef {import("./answers").Shown} Shown */
+/** @typedef {import("./messages").SetMessages} SetMessages */
+/** @typedef {import("./routes").CaptionEdits} CaptionEdits */
+/** @typedef {import("./routes").CaptionRoutes} CaptionRoutes */
+/** @typedef {{quiet?: boolean, signal?: AbortSignal}} Options */
 
 const BATCH = 200;
 const CONFLICT = 409;
@@ -19,14 +29,16 @@ export class CaptionSet extends EventTarget {
         super();
         this.folder = "";
         this.session = "";
-        /** @type {any} the answer of captions/open, with what later answers changed */
+        /** @type {import("./answers").Opened|null} the answer of captions/open, with what later answers changed */
         this.about = null;
         /** @type {number[]} the pictures that are shown, in their order */
         this.numbers = [];
-        /** @type {Map<number, any>} what is known of pictures */
+        /** @type {Map<number, Cell>} what is known of pictures */
         this.cells = new Map();
+        /** @type {Shown["tags"]} */
         this.tags = [];
-        this.shown = {};
+        /** Of the pictures that are shown. */
+        this.shown = {different_tags: 0, without_caption: 0};
         this.filter = "";
         this.sort = store.get("captions.sort", "name");
         this.tagPart = "";
@@ -35,19 +47,26 @@ export class CaptionSet extends EventTarget {
         /** @type {number|null} */
         this.current = null;
         this.anchor = 0;
+        /** @type {Set<number>} */
         this.wanted = new Set();
+        /** @type {Set<number>} */
         this.asked = new Set();
-        /** @type {Promise<any>} the edit that is under way */
+        /** @type {AbortController|null} the request for the view */
+        this.viewing = null;
+        this.sizesTimer = 0;
+        this.sizesMissing = false;
+        /** @type {Promise<unknown>} the edit that is under way */
         this.turn = Promise.resolve();
         this.viewSoon = later(() => this.view(), 30);
         this.fetchSoon = later(() => this.fetch(), 25);
     }
 
+    /** @template {keyof SetMessages} K @param {K} name @param {SetMessages[K]} [detail] */
     tell(name, detail) {
         this.dispatchEvent(new CustomEvent(name, {detail}));
     }
 
-    /** @param {string} name @param {(detail: any) => void} listener */
+    /** @template {keyof SetMessages} K @param {K} name @param {(detail: SetMessages[K]) => void} listener */
     when(name, listener) {
         this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
     }
@@ -58,12 +77,12 @@ export class CaptionSet extends EventTarget {
 
     /** @returns {string} the trigger word of the Train tab */
     get activationTag() {
-        return (form.get("dataset.activation_tag") || "").trim();
+        return form.text("dataset.activation_tag").trim();
     }
 
     /** @param {string} folder @returns {Promise<void>} rejects with the server's words */
     async open(folder) {
-        const settings = {...familyDefaults("dataset"), ...(form.job().dataset || {})};
+        const settings = {...familyDefaults("dataset"), ...form.job().dataset};
         delete settings.train_data_dir;
         const answer = await api("captions/open", {body: {folder, settings}, quiet: true});
         const same = answer.folder === this.folder && answer.session === this.session;
@@ -95,7 +114,7 @@ export class CaptionSet extends EventTarget {
         const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart};
         try {
             const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
-            if (answer.problem) {
+            if ("problem" in answer) {
                 this.tell("problem", answer.problem);
                 return;
             }
@@ -108,11 +127,12 @@ export class CaptionSet extends EventTarget {
             this.tell("view");
             this.waitForSizes(answer);
         } catch (error) {
-            if (error.name !== "AbortError") toast("error", error.message, {problems: error.problems});
+            const {name, message, problems} = failureOf(error);
+            if (name !== "AbortError") toast("error", message, {problems});
         }
     }
 
-    /** Sizes are read in the background; when they are there, the pictures are asked for anew. */
+    /** Sizes are read in the background; when they are there, the pictures are asked for anew. @param {Shown} answer */
     waitForSizes(answer) {
         clearTimeout(this.sizesTimer);
         if (answer.sizes_ready) {
@@ -139,12 +159,14 @@ export class CaptionSet extends EventTarget {
         else this.viewSoon();
     }
 
+    /** @param {string} sort */
     setSort(sort) {
         this.sort = sort;
         store.set("captions.sort", sort);
         this.view();
     }
 
+    /** @param {string} part */
     setTagPart(part) {
         this.tagPart = part;
         this.viewSoon();
@@ -177,59 +199,73 @@ export class CaptionSet extends EventTarget {
         if (this.wanted.size) this.fetch();
     }
 
+    /** @param {number[]} numbers */
     invalidate(numbers) {
         for (const number of numbers) this.cells.delete(number);
         this.tell("edited", numbers);
     }
 
-    /** @param {any} cell @returns {string} the address of a picture, `size` pixels at most */
+    /** @param {{path: string, version: string}} cell @returns {string} the address of a picture, `size` pixels at most */
     image(cell, size = 256) {
         const query = new URLSearchParams({folder: this.folder, session: this.session, path: cell.path,
             size: String(size), v: cell.version});
         return url(`captions/image?${query}`);
     }
 
-    /** @param {string} route below captions/ @param {any} [body] @param {any} [options] of TL.api */
+    /**
+     * @template {keyof CaptionRoutes} R
+     * @param {R} route below captions/ @param {object} [body] @param {Options} [options] of `api`
+     * @returns {Promise<CaptionRoutes[R]>}
+     */
     async ask(route, body = {}, options = {}) {
         const full = {folder: this.folder, session: this.session, ...body};
         try {
-            return await api(`captions/${route}`, {...options, body: full, quiet: true});
+            return /** @type {CaptionRoutes[R]} */ (
+                await api(`captions/${route}`, {...options, body: full, quiet: true}));
         } catch (error) {
-            if (error.status === REOPEN) {
+            const {name, message, problems, status} = failureOf(error);
+            if (status === REOPEN) {
                 this.forget();
                 await this.open(this.folder);
             }
-            if (!options.quiet && error.name !== "AbortError") {
-                toast(error.status === REOPEN ? "info" : "error", error.message, {problems: error.problems});
+            if (!options.quiet && name !== "AbortError") {
+                toast(status === REOPEN ? "info" : "error", message, {problems});
             }
             throw error;
         }
     }
 
-    /** Takes over what every answer says of the dataset. */
+    /** Takes over what every answer says of the dataset. @param {SetState} answer */
     take(answer) {
+        if (!this.about) return;
         this.about = {...this.about, revision: answer.revision, undo: answer.undo, redo: answer.redo,
             pictures: answer.pictures};
     }
 
     /**
      * Carry out an edit when those before it are done, so that nothing is lost that is typed or clicked quickly.
-     * @param {string} route
-     * @param {any} body what is sent, or a function that gives it when the turn has come; null sends nothing
+     * @param {keyof CaptionEdits} route
+     * @param {object|(() => object|null|Promise<object|null>)} body what is sent, or a function that gives it when the
+     *     turn has come; null sends nothing
      * @param {{quiet?: boolean}} [options] quiet: no toast when it went well
-     * @returns {Promise<any>} the outcome, null if it could not be done
+     * @returns {Promise<EditOutcome|null>} null if it could not be done
      */
     edit(route, body, options = {}) {
-        this.turn = this.turn.then(() => this.carryOut(route, body, options));
-        return this.turn;
+        const outcome = this.turn.then(() => this.carryOut(route, body, options));
+        this.turn = outcome;
+        return outcome;
     }
 
+    /**
+     * @param {keyof CaptionEdits} route @param {object|(() => object|null|Promise<object|null>)} given
+     * @param {{quiet?: boolean}} options
+     */
     async carryOut(route, given, options) {
         this.tell("busy", true);
         try {
             const body = typeof given === "function" ? await given() : given;
             if (!body) return null;
-            const outcome = await this.ask(route, body, {quiet: true});
+            const outcome = /** @type {EditOutcome} */ (await this.ask(route, body, {quiet: true}));
             this.take(outcome);
             this.invalidate(outcome.changed);
             await this.view();
@@ -243,25 +279,32 @@ export class CaptionSet extends EventTarget {
         }
     }
 
+    /** @param {EditOutcome} outcome @param {keyof CaptionEdits} route */
     report(outcome, route) {
-        const step = {undo: "Undone: ", redo: "Redone: "}[route] || "";
+        const step = route === "undo" ? "Undone: " : route === "redo" ? "Redone: " : "";
         toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`,
             {problems: outcome.left});
     }
 
-    /** Files that were changed meanwhile are shown as they are now; undo can go on without them. */
+    /**
+     * Files that were changed meanwhile are shown as they are now; undo can go on without them.
+     * @param {keyof CaptionEdits} route @param {unknown} error
+     */
     async fail(route, error) {
-        toast("error", error.message, {problems: error.problems});
-        if (error.status !== CONFLICT) return;
+        const {message, problems, status} = failureOf(error);
+        toast("error", message, {problems});
+        if (status !== CONFLICT) return;
         this.invalidate([...this.cells.keys()]);
         await this.view();
-        if (route === "undo" || route === "redo") this.tell("conflict", {route, files: error.problems});
+        if (route === "undo" || route === "redo") this.tell("conflict", {route, files: problems});
     }
 
+    /** @param {string[]} [leave] files that are left as they are */
     undo(leave = []) {
         return this.edit("undo", () => (this.about && this.about.undo ? {leave} : null));
     }
 
+    /** @param {string[]} [leave] files that are left as they are */
     redo(leave = []) {
         return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
     }
@@ -271,7 +314,7 @@ export class CaptionSet extends EventTarget {
         if (!this.isOpen) return;
         try {
             const answer = await this.ask("refresh", {}, {quiet: true});
-            if (!tagged && !answer.changed && answer.revision === this.about.revision) return;
+            if (!tagged && !answer.changed && this.about && answer.revision === this.about.revision) return;
             this.take(answer);
             this.invalidate([...this.cells.keys()]);
             await this.view();
@@ -280,7 +323,7 @@ export class CaptionSet extends EventTarget {
         }
     }
 
-    /** @returns {{numbers?: number[], filter?: string}} for a request: these pictures, or all that are shown */
+    /** @param {boolean} selectedOnly @returns {{numbers?: number[], filter?: string}} for a request: these pictures, or all that are shown */
     target(selectedOnly) {
         return selectedOnly ? {numbers: [...this.selected]} : {filter: this.filter};
     }
@@ -305,7 +348,7 @@ export class CaptionSet extends EventTarget {
     /** @param {number[]} numbers */
     select(numbers) {
         this.selected = new Set(numbers);
-        if (numbers.length && !this.selected.has(this.current)) this.current = numbers[0];
+        if (numbers.length && (this.current === null || !this.selected.has(this.current))) this.current = numbers[0];
         this.tell("selection");
     }
 }

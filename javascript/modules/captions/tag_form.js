@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The settings of tagging as they stand in its panel. What they are comes from the schema; what was changed is kept in
  * this browser, but for the way captions are written: that is back at the safe one after every run and every reload.
@@ -8,46 +9,61 @@ import {h, setText, store, uniqueId} from "../core/dom.js";
 const MODE = "write.mode";
 const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
 
+/** @typedef {import("../core/types").Setting} Setting */
+/** @typedef {import("../train/values").Value} Value */
+
+/** @param {Setting} setting */
 const isNumber = (setting) => setting.type === "int" || setting.type === "float";
 
 export class TagForm {
-    /** @param {any[]} settings of the schema */
+    /** @param {Setting[]} settings of the schema */
     constructor(settings) {
         this.settings = new Map(settings.map((setting) => [setting.key, setting]));
+        /** @type {Record<string, Value>} */
         this.changed = store.get("tagging", {});
         for (const key of Object.keys(this.changed)) {
             if (!this.settings.has(key) || UNKEPT.includes(key)) delete this.changed[key];
         }
         /** @type {Map<string, {show: () => void, problem: (text: string) => void}>} */
         this.fields = new Map();
+        /** Called when a setting was changed. */
         this.changedBy = () => {};
     }
 
+    /** @param {string} key @returns {Value|undefined} undefined where there is no such setting */
     get(key) {
-        return key in this.changed ? this.changed[key] : this.settings.get(key).default;
+        return key in this.changed ? this.changed[key] : this.settings.get(key)?.default;
     }
 
+    /** @param {string} key of a setting that is a text @returns {string} empty where there is none */
+    text(key) {
+        const value = this.get(key);
+        return typeof value === "string" ? value : "";
+    }
+
+    /** @param {string} key @param {Value} value */
     set(key, value) {
-        if (JSON.stringify(value) === JSON.stringify(this.settings.get(key).default)) delete this.changed[key];
+        if (JSON.stringify(value) === JSON.stringify(this.settings.get(key)?.default)) delete this.changed[key];
         else this.changed[key] = value;
         const kept = Object.entries(this.changed).filter(([name]) => !UNKEPT.includes(name));
         store.set("tagging", Object.fromEntries(kept));
-        this.changedBy(key);
+        this.changedBy();
     }
 
-    /** Puts a value into the form and its control. */
+    /** Puts a value into the form and its control. @param {string} key @param {Value} value */
     put(key, value) {
         this.set(key, value);
-        if (this.fields.has(key)) this.fields.get(key).show();
+        this.fields.get(key)?.show();
     }
 
     /** The safety is on again. */
     makeSafe() {
-        this.put(MODE, this.settings.get(MODE).default);
+        this.put(MODE, this.settings.get(MODE)?.default ?? "");
     }
 
-    /** @returns {Record<string, Record<string, any>>} what is sent to the server */
+    /** @returns {import("../train/answers").GroupedValues} what is sent to the server */
     job() {
+        /** @type {import("../train/answers").GroupedValues} */
         const job = {};
         for (const [key, value] of Object.entries(this.changed)) {
             const [group, name] = key.split(".");
@@ -58,17 +74,18 @@ export class TagForm {
 
     /** @param {string[]} sentences shown beside the settings they name @returns {string[]} those that name none */
     showProblems(sentences) {
+        /** @type {string[]} */
         const others = [];
         for (const field of this.fields.values()) field.problem("");
         for (const sentence of sentences) {
             const key = [...this.fields.keys()].find((name) => sentence.includes(name));
-            if (key) this.fields.get(key).problem(this.inWords(sentence));
+            if (key) this.fields.get(key)?.problem(this.inWords(sentence));
             else others.push(this.inWords(sentence));
         }
         return others;
     }
 
-    /** Problems name settings as the job file does; on the page they are named as in the form. */
+    /** Problems name settings as the job file does; on the page they are named as in the form. @param {string} sentence */
     inWords(sentence) {
         let text = sentence.replace(/^The tag job: /, "");
         for (const setting of this.settings.values()) text = text.replaceAll(setting.key, setting.label);
@@ -76,6 +93,7 @@ export class TagForm {
     }
 }
 
+/** @param {Setting} setting @param {string} text @returns {Value} what the text means; the server judges it */
 function read(setting, text) {
     if (setting.type === "texts") {
         return text.split(/[\n,]/).map((tag) => tag.trim()).filter((tag) => tag !== "");
@@ -87,37 +105,44 @@ function read(setting, text) {
     return trimmed === "" || Number.isNaN(value) ? trimmed : value;
 }
 
+/** @param {Setting} setting @param {Value|undefined} value */
 function write(setting, value) {
     if (value === null || value === undefined) return "";
     return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
+/**
+ * @param {TagForm} form @param {Setting} setting @param {string} id
+ * @param {Record<string, string>} words for the choices
+ * @returns {HTMLInputElement|HTMLSelectElement}
+ */
 function control(form, setting, id, words) {
-    const set = (value) => form.set(setting.key, value);
+    const set = (/** @type {Value} */ value) => form.set(setting.key, value);
     if (setting.type === "bool") {
-        return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key),
-            on: {change: (event) => set(event.target.checked)}});
+        return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key) === true,
+            on: {change: (event) => set(event.currentTarget.checked)}});
     }
     if (setting.choices.length) {
-        return h("select", {id, class: "tl-input tl-select", value: form.get(setting.key),
-            on: {change: (event) => set(event.target.value)}},
+        return h("select", {id, class: "tl-input tl-select", value: form.text(setting.key),
+            on: {change: (event) => set(event.currentTarget.value)}},
         setting.choices.map((choice) => h("option", {value: choice}, words[choice] || choice)));
     }
     return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
         inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
         placeholder: setting.optional ? "no limit" : setting.type === "texts" ? "tag, another tag" : null,
         value: write(setting, form.get(setting.key)),
-        on: {input: (event) => set(read(setting, event.target.value))}});
+        on: {input: (event) => set(read(setting, event.currentTarget.value))}});
 }
 
 /**
  * @param {TagForm} form @param {string} key
- * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement}} [options] words for the choices;
+ * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLSelectElement}} [options] words for the choices;
  *     control is used in place of the usual one
  * @returns {HTMLElement}
  */
 export function tagField(form, key, options = {}) {
     const setting = form.settings.get(key);
+    if (!setting) return h("div", {});
     const id = uniqueId("tag");
     const input = options.control || control(form, setting, id, options.words || {});
     input.id = id;
@@ -130,7 +155,7 @@ export function tagField(form, key, options = {}) {
         h("p", {class: "tl-hidden-text", id: `${id}-help`}, help));
     form.fields.set(key, {
         show: () => {
-            if (setting.type === "bool") input.checked = form.get(key);
+            if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = form.get(key) === true;
             else input.value = write(setting, form.get(key));
         },
         problem: (text) => {

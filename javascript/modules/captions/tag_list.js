@@ -1,3 +1,4 @@
+// @ts-check
 /** All tags of the pictures that are shown, with counts; and the filter they are put into. */
 
 import {h, setText, svg} from "../core/dom.js";
@@ -10,14 +11,25 @@ function inFilter(tag) {
     return SPECIAL.test(tag) ? `"${tag.replace(/["\\]/g, "\\$&")}"` : tag;
 }
 
+/**
+ * @typedef {object} Row
+ * @property {string} tag
+ * @property {HTMLElement} element
+ * @property {HTMLElement} name
+ * @property {HTMLElement} count
+ * @property {HTMLElement} bar
+ * @property {HTMLElement} pick
+ */
+
 export class TagList {
-    /** @param {any} set @param {(filter: string) => void} setFilter */
+    /** @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter */
     constructor(set, setFilter) {
         this.set = set;
         this.setFilter = setFilter;
+        /** @type {Row[]} */
         this.rows = [];
         this.search = h("input", {type: "search", class: "tl-input", placeholder: "Find a tag", "aria-label": "Find a tag",
-            spellcheck: "false", on: {input: () => set.setTagPart(this.search.value)}});
+            spellcheck: "false", on: {input: (event) => set.setTagPart(event.currentTarget.value)}});
         this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags"});
         this.foot = h("p", {class: "tl-note"}, "");
         this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the pictures shown"},
@@ -47,29 +59,35 @@ export class TagList {
     }
 
     makeRow() {
-        const row = {tag: "", name: h("span", {class: "tl-tag-name"}, ""), count: h("span", {class: "tl-tag-count"}, ""),
-            bar: h("span", {class: "tl-tag-bar", "aria-hidden": "true"})};
-        row.pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
-            on: {click: (event) => this.pick(row.tag, event)}}, row.bar, row.name, row.count);
-        row.element = h("li", {class: "tl-tag-row"}, row.pick,
+        const name = h("span", {class: "tl-tag-name"}, "");
+        const count = h("span", {class: "tl-tag-count"}, "");
+        const bar = h("span", {class: "tl-tag-bar", "aria-hidden": "true"});
+        const pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
+            on: {click: (event) => this.pick(row.tag, event)}}, bar, name, count);
+        const element = h("li", {class: "tl-tag-row"}, pick,
             this.side("Show only pictures with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
             this.side("Leave out pictures with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
+        /** @type {Row} */
+        const row = {tag: "", element, name, count, bar, pick};
         this.rows.push(row);
-        this.list.append(row.element);
+        this.list.append(element);
         return row;
     }
 
+    /** @param {string} words @param {string} path of its icon @param {() => void} click */
     side(words, path, click) {
         return h("button", {type: "button", class: "tl-tag-side", title: words, "aria-label": words, tabindex: "-1",
             on: {click}}, svg("svg", {class: "tl-icon", viewBox: "0 0 16 16", "aria-hidden": "true"}, svg("path", {d: path})));
     }
 
+    /** @param {string} tag @param {MouseEvent} event */
     pick(tag, event) {
         if (event.ctrlKey || event.metaKey) this.join(tag, "AND");
         else if (event.altKey) this.join(tag, "AND NOT");
         else this.setFilter(this.set.filter.trim() === inFilter(tag) ? "" : inFilter(tag));
     }
 
+    /** @param {string} tag @param {"AND"|"AND NOT"} word */
     join(tag, word) {
         const before = this.set.filter.trim();
         const bracketed = /\bOR\b/.test(before) ? `(${before})` : before;

@@ -1,9 +1,14 @@
+// @ts-check
 /** A tagging run in its panel: how far it is, its buttons, and what came of it. */
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, findings} from "../core/parts.js";
 import {poll} from "../core/shell.js";
+
+/** @typedef {import("../core/types").RunEvent} RunEvent */
+/** @typedef {import("../core/types").EndingEvent} EndingEvent */
+/** @typedef {import("../core/types").Finding} Finding */
 
 const OPEN = ["waiting", "running", "paused"];
 const MOST_WARNINGS = 8;
@@ -25,19 +30,30 @@ export class TagRun {
             h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
                 this.pause, this.resume, this.stop, this.again), this.bar, this.said);
         this.poller = poll(() => this.ask(), () => (this.open ? 1 : 0));
-        this.clear("");
-    }
-
-    clear(id) {
-        this.id = id;
+        this.id = "";
         this.offset = 0;
-        this.state = id ? "waiting" : "";
+        this.state = "";
         this.phase = "";
         /** @type {{done: number, total: number, seconds_left: number|null}|null} */
         this.progress = null;
         /** @type {string[]} */
         this.warnings = [];
-        /** @type {any} */
+        /** @type {EndingEvent|null} */
+        this.ending = null;
+        /** @type {string[]} what was asked of the worker and has not happened yet */
+        this.asked = [];
+        /** What is shown of warnings and the end, to tell whether that has changed. */
+        this.shown = "";
+    }
+
+    /** @param {string} id */
+    clear(id) {
+        this.id = id;
+        this.offset = 0;
+        this.state = id ? "waiting" : "";
+        this.phase = "";
+        this.progress = null;
+        this.warnings = [];
         this.ending = null;
     }
 
@@ -61,11 +77,12 @@ export class TagRun {
         for (const event of answer.events) this.take(event);
         this.offset = answer.offset;
         this.state = answer.state;
-        this.asked = answer.control || [];
+        this.asked = answer.control;
         this.show();
         if (before && !this.open) this.changed(true);
     }
 
+    /** @param {RunEvent} event */
     take(event) {
         if (event.event === "phase") {
             this.phase = event.text;
@@ -75,11 +92,12 @@ export class TagRun {
             this.progress = event;
         } else if (event.event === "warning") {
             this.warnings.push(event.text);
-        } else if (["finished", "stopped", "error"].includes(event.event)) {
+        } else if (event.event === "finished" || event.event === "stopped" || event.event === "error") {
             this.ending = event;
         }
     }
 
+    /** @param {"pause"|"resume"|"stop"} action */
     async act(action) {
         try {
             await api(`runs/${encodeURIComponent(this.id)}/control`, {body: {action}});
@@ -101,7 +119,7 @@ export class TagRun {
     show() {
         const {done, total, seconds_left: left} = this.progress || {done: 0, total: 0, seconds_left: null};
         const share = this.progress && total ? done / total : null;
-        const asked = this.asked || [];
+        const {asked} = this;
         this.element.hidden = !this.id;
         setText(this.sentence, this.words(done, total, left));
         this.pause.hidden = this.state !== "running";
@@ -118,6 +136,7 @@ export class TagRun {
         this.showFindings();
     }
 
+    /** @param {number} done @param {number} total @param {number|null} left seconds */
     words(done, total, left) {
         if (this.state === "waiting") return "Waiting for its turn";
         if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
@@ -134,6 +153,7 @@ export class TagRun {
         const key = JSON.stringify([this.warnings.length, this.ending, this.id]);
         if (key === this.shown) return;
         this.shown = key;
+        /** @type {Finding[]} */
         const found = this.warnings.slice(0, MOST_WARNINGS).map((text) => ({level: "warning", text}));
         if (this.warnings.length > MOST_WARNINGS) {
             const more = format.plural(this.warnings.length - MOST_WARNINGS, "more warning");
@@ -144,21 +164,20 @@ export class TagRun {
     }
 }
 
-/** @param {any} ending the run's last event @returns {{level: string, text: string}} */
+/** @param {EndingEvent} ending the run's last event @returns {Finding} */
 function outcome(ending) {
-    if (ending.event === "error") return {level: "error", text: ending.text};
-    const parts = [`${format.plural(ending.pictures, "picture")} tagged`,
-        ending.mode === "look-only" ? "no caption touched" : `${format.plural(ending.written, "caption")} written`];
-    if (ending.unchanged) parts.push(`${format.number(ending.unchanged)} needed no change`);
-    const also = {had_captions: "left alone because they had captions",
-        changed_meanwhile: "edited meanwhile and left alone", failed: "could not be read"};
-    for (const [name, words] of Object.entries(also)) {
-        if (ending[name]) parts.push(`${format.number(ending[name])} ${words}`);
-    }
-    const provider = ending.provider.replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
-    const time = format.duration(Math.max(1, ending.seconds));
+    if (ending.event === "error") return {level: "error", text: ending.text || ""};
+    const {pictures = 0, written = 0, unchanged = 0, had_captions = 0, changed_meanwhile = 0, failed = 0} = ending;
+    const parts = [`${format.plural(pictures, "picture")} tagged`,
+        ending.mode === "look-only" ? "no caption touched" : `${format.plural(written, "caption")} written`];
+    if (unchanged) parts.push(`${format.number(unchanged)} needed no change`);
+    if (had_captions) parts.push(`${format.number(had_captions)} left alone because they had captions`);
+    if (changed_meanwhile) parts.push(`${format.number(changed_meanwhile)} edited meanwhile and left alone`);
+    if (failed) parts.push(`${format.number(failed)} could not be read`);
+    const provider = (ending.provider || "").replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
+    const time = format.duration(Math.max(1, ending.seconds || 0));
     const how = ending.model ? ` With ${ending.model} on ${provider}, in ${time}.` : "";
-    const undo = ending.written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
+    const undo = written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
     return {level: ending.event === "finished" ? "good" : "note",
         text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}.${how}${undo}`};
 }

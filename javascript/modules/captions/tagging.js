@@ -1,6 +1,7 @@
+// @ts-check
 /** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
 
-import {api, emit, fill, h, on, setText} from "../core/dom.js";
+import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";
 import {button, card as makeCard, findings, fold, icon, setLabel} from "../core/parts.js";
 import {form as formState} from "../train/form.js";
 import {TagForm, tagField} from "./tag_form.js";
@@ -23,14 +24,16 @@ export function taggingPanel(folder) {
     const body = h("div", {}, h("p", {class: "tl-note"}, "Loading …"));
     const card = makeCard("Tag with a tagger", {id: "tl_tagging"}, body);
     api("tagging", {quiet: true}).then((answer) => fill(body, new Panel(folder, answer).element), (error) => {
-        fill(body, findings([{level: "error", text: error.message}]));
+        fill(body, findings([{level: "error", text: failureOf(error).message}]));
     });
     return card;
 }
 
 class Panel {
+    /** @param {() => string} folder @param {import("./answers").TaggingFacts} answer */
     constructor(folder, answer) {
         this.folder = folder;
+        this.starting = false;
         this.taggers = answer.taggers;
         this.form = new TagForm(answer.groups.flatMap((group) => group.settings));
         this.run = new TagRun((ended) => this.runChanged(ended));
@@ -40,28 +43,33 @@ class Panel {
         this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
         this.about = h("p", {class: "tl-note"});
         this.balance = button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
-        this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer), this.problems,
+        this.choice = h("select", {class: "tl-input tl-select",
+            on: {change: (event) => this.choose(event.currentTarget.value)}});
+        this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
+            placeholder: "/path/of/model.onnx with its list of tags beside it",
+            on: {input: (event) => this.form.set("tagger.model", event.currentTarget.value.trim())}});
+        this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer.taggers_dir), this.problems,
             h("div", {class: "tl-row"}, this.start,
                 h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
             this.run.element);
         this.form.changedBy = () => this.refresh();
         this.refresh();
         if (answer.run) this.run.watch(answer.run.id);
-        on("setting", ({keys}) => keys.includes("dataset.activation_tag") && this.suggestFirst());
+        on("setting", ({keys}) => {
+            if (keys.includes("dataset.activation_tag")) this.suggestFirst();
+        });
         this.suggestFirst();
     }
 
-    build(answer) {
+    /** @param {string} folder that taggers are kept in */
+    build(folder) {
         const {form} = this;
-        this.choice = h("select", {class: "tl-input tl-select",
-            on: {change: () => this.choose(this.choice.value)}});
-        this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
-            placeholder: "/path/of/model.onnx with its list of tags beside it",
-            on: {input: () => form.set("tagger.model", this.path.value.trim())}});
         this.listTaggers();
         const model = tagField(form, "tagger.model", {wide: true, control: this.choice});
-        form.fields.get("tagger.model").show = () => this.listTaggers();
+        const shown = form.fields.get("tagger.model");
+        if (shown) shown.show = () => this.listTaggers();
         model.append(this.path, this.about);
+        /** @type {(key: string, options?: Parameters<typeof tagField>[2]) => HTMLElement} */
         const field = (key, options) => tagField(form, key, options);
         const general = field("tags.general_threshold");
         general.append(this.balance);
@@ -70,11 +78,11 @@ class Panel {
             field("write.mode", {wide: true, words: MODES})), this.mind,
         fold("More about tags", h("div", {class: "tl-fields"},
             MORE.map((key) => field(key, {words: PROVIDERS}))),
-        h("p", {class: "tl-note"}, `Taggers are kept in ${answer.taggers_dir}, each in a folder of its name.`))];
+        h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its name.`))];
     }
 
     listTaggers() {
-        const model = this.form.get("tagger.model");
+        const model = this.form.text("tagger.model");
         const known = this.taggers.some((tagger) => tagger.name === model);
         fill(this.choice, this.taggers.map((tagger) => h("option", {value: tagger.name},
             `${tagger.name} – ${tagger.about}${tagger.here ? "" : " (not downloaded yet)"}`)),
@@ -84,6 +92,7 @@ class Panel {
         if (!known) this.path.value = model;
     }
 
+    /** @param {string} name of the tagger */
     choose(name) {
         const other = name === OTHER;
         this.path.hidden = !other;
@@ -91,33 +100,36 @@ class Panel {
         if (other) this.path.focus();
     }
 
-    /** @returns {any} what is known of the chosen tagger; undefined for a file of the user's own */
+    /** @returns {import("./answers").Tagger|undefined} undefined for a file of the user's own */
     chosen() {
         return this.taggers.find((tagger) => tagger.name === this.form.get("tagger.model"));
     }
 
     suggestFirst() {
-        const tag = formState.get("dataset.activation_tag");
-        if (tag && !this.form.get("tags.always_first_tags").length) this.form.put("tags.always_first_tags", [tag]);
+        const tag = formState.text("dataset.activation_tag");
+        const first = this.form.get("tags.always_first_tags");
+        if (tag && Array.isArray(first) && !first.length) this.form.put("tags.always_first_tags", [tag]);
     }
 
     takeBalance() {
-        this.form.put("tags.general_threshold", this.chosen().balanced_threshold);
+        const tagger = this.chosen();
+        if (tagger) this.form.put("tags.general_threshold", tagger.balanced_threshold);
     }
 
     refresh() {
         const tagger = this.chosen();
-        const fetch = Boolean(tagger && !tagger.here);
+        const fetched = tagger && !tagger.here ? tagger : null;
         const threshold = tagger && tagger.balanced_threshold;
-        setLabel(this.start, fetch ? "Download and tag" : "Tag the pictures");
-        setText(this.about, fetch ? `It is fetched from huggingface.co/${tagger.repository} when you press ` +
+        setLabel(this.start, fetched ? "Download and tag" : "Tag the pictures");
+        setText(this.about, fetched ? `It is fetched from huggingface.co/${fetched.repository} when you press ` +
             "“Download and tag”, and never by itself." : "");
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
         if (threshold) setLabel(this.balance, `Use ${threshold}, the balance its card names`);
-        this.start.disabled = this.run.open || Boolean(this.starting);
-        this.showSafety(this.form.get("write.mode"));
+        this.start.disabled = this.run.open || this.starting;
+        this.showSafety(this.form.text("write.mode"));
     }
 
+    /** @param {string} mode in which captions are written */
     showSafety(mode) {
         const changes = !["if-empty", "look-only"].includes(mode);
         const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
@@ -130,8 +142,11 @@ class Panel {
     async go() {
         const job = this.form.job();
         const tagger = this.chosen();
-        job.dataset = {train_data_dir: this.folder() || "", caption_extension: formState.get("dataset.caption_extension"),
-            caption_separator: formState.get("dataset.caption_separator")};
+        job.dataset = {train_data_dir: this.folder() || ""};
+        for (const name of ["caption_extension", "caption_separator"]) {
+            const value = formState.get(`dataset.${name}`);
+            if (value !== undefined) job.dataset[name] = value;
+        }
         if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
         this.starting = true;
         this.refresh();
@@ -142,14 +157,15 @@ class Panel {
             this.run.watch(id);
             this.form.makeSafe();
         } catch (error) {
-            const problems = error.problems && error.problems.length ? error.problems : [error.message];
-            const others = this.form.showProblems(problems);
+            const {message, problems} = failureOf(error);
+            const others = this.form.showProblems(problems.length ? problems : [message]);
             fill(this.problems, others.length ? findings(others.map((text) => ({level: "error", text}))) : null);
         }
         this.starting = false;
         this.refresh();
     }
 
+    /** @param {boolean} ended */
     async runChanged(ended) {
         this.refresh();
         if (!ended) return;
@@ -166,5 +182,5 @@ class Panel {
 
 on("mounted", () => {
     const slot = document.getElementById("tl-tagging-slot");
-    if (slot && !slot.firstChild) slot.append(taggingPanel(() => formState.get("dataset.train_data_dir")));
+    if (slot && !slot.firstChild) slot.append(taggingPanel(() => formState.text("dataset.train_data_dir")));
 });

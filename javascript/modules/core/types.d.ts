@@ -50,6 +50,9 @@ export interface WeightsEvent { event: "weights"; time: number; way: string; tex
 export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
 export interface EndingEvent {
     event: "finished"|"stopped"|"error"; time: number; text?: string; kind?: string; steps?: number; seconds?: number;
+    /** Of a tagging run: how many pictures were tagged, and what became of their captions. */
+    pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
+    failed?: number; mode?: string; model?: string; provider?: string;
 }
 export interface OtherEvent { event: "queued"|"held"|"kept"|"paused"|"resumed"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
