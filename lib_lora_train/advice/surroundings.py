@@ -113,6 +113,10 @@ class Surroundings:
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plan: PlanFacts | None = None
     yaml_beside: bool | None = None
+    reads_v_prediction: Sequence[str] = ("yaml",)
+    """Where the webui reads v-prediction from (``Host.reads_v_prediction``); without one, as webui 1.10.1 does."""
+    drawn_as: str = ""
+    """What the webui draws the checkpoint as, ``eps`` or ``v``; empty if it is not loaded."""
 
 
 def plan_facts(plan: Plan, held_out: int, sizes_with: Callable[[DatasetSettings], object],

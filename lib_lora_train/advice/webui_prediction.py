@@ -1,4 +1,9 @@
-"""v-prediction models that AUTOMATIC1111's webui 1.10.1 draws as if they predicted noise."""
+"""v-prediction models that a webui draws as if they predicted noise, so that its images look fried.
+
+AUTOMATIC1111's webui 1.10.1 (``sd_models_config.py``) reads v-prediction of SD 1.x and SDXL only from a YAML beside the
+checkpoint; of SD 2.x it finds out by running the UNet once. Forge (``backend/loader.py``) reads the YAML, and of SDXL
+the tensor ``v_pred`` as well; reForge and Forge Classic (``ldm_patched/modules/supported_models.py``) the tensor only.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +13,65 @@ from pathlib import Path
 from ..config.job import Job
 from .surroundings import Note, Surroundings
 
-_TOLD_BY_A_TEST = "SD 2"
-"""Families whose prediction the webui finds out by a test of its own (``sd_models_config.py``)."""
+KEY = "base.v_parameterization"
+MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
+"""Tensors that trainers put into SDXL checkpoints that predict velocity, and that were trained to pure noise."""
+_SD2 = "SD 2"
+_OF_SDXL = ("SDXL", "SSD-1B")
+_FRIED = "it draws the model as one that predicts noise, so its images, test plots and strips look fried"
 
 
 def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
-    """A note if images in the webui will look fried since it takes the base model for one that predicts noise.
+    """A note if images in the webui will look fried since it takes the base model for one that predicts noise."""
+    if around.velocity or job.base.v_parameterization:
+        problem = prediction_problem(Path(job.base.checkpoint).name, around)
+        if problem:
+            yield Note(KEY, f"{problem} The LoRA is trained right. {way_out(Path(job.base.checkpoint).name, around)}")
 
-    Webui 1.10.1 (``sd_models_config.py``) reads v-prediction of SD 1.x and SDXL only from a YAML beside the file, not
-    from ``v_pred`` in it; Forge reads both.
-    """
-    is_velocity = around.velocity or job.base.v_parameterization
-    if not is_velocity or around.yaml_beside is not False or around.family.startswith(_TOLD_BY_A_TEST):
-        return
-    name = Path(job.base.checkpoint).name
+
+def prediction_problem(name: str, around: Surroundings) -> str:
+    """Why the webui draws the v-prediction checkpoint ``name`` as one that predicts noise; empty if it does not."""
+    sources = around.reads_v_prediction
+    if around.yaml_beside is None or around.drawn_as == "v" or not sources:
+        return ""
+    if is_read(around):
+        return (f"{name} is a v-prediction model, but the webui loaded it before it could know that: {_FRIED}."
+                if around.drawn_as == "eps" else "")
+    if "yaml" not in sources:
+        return f"{name} is a v-prediction model, but it has no tensor {MARK!r}, which this webui goes by: {_FRIED}."
     yaml = Path(name).with_suffix(".yaml").name
-    yield Note("base.v_parameterization", f"{name} is a v-prediction model, but there is no {yaml} beside it, and "
-               "webui 1.10.1 reads v-prediction only from there: it draws the model as one that predicts noise, so its "
-               "images, test plots and strips look fried. The LoRA is trained right. Put the model's YAML beside it, "
-               "or generate in Forge.")
+    if around.yaml_beside:
+        return f"{name} is trained as a v-prediction model, but {yaml} beside it says that it predicts noise: {_FRIED}."
+    webui = "this webui reads v-prediction of it" if "mark" in sources else "webui 1.10.1 reads v-prediction"
+    return (f"{name} is a v-prediction model, but there is no {yaml} beside it, and {webui} only from there: {_FRIED}.")
+
+
+def is_read(around: Surroundings) -> bool:
+    """Whether the webui finds out that the checkpoint predicts velocity when it loads it."""
+    sources = around.reads_v_prediction
+    if "mark" in sources and MARK in around.shapes and around.family in _OF_SDXL:
+        return True
+    if "yaml" in sources and around.yaml_beside:
+        return bool(around.velocity)  # the YAML is what it was read from
+    return around.family.startswith(_SD2) and around.drawn_as != "eps"
+
+
+def way_out(name: str, around: Surroundings) -> str:
+    """What to do about it, in a sentence."""
+    if is_read(around):
+        return ("Load the checkpoint again: choose another one at the top of the page, then this one. If this notice "
+                "stays, restart the webui.")
+    if "yaml" not in around.reads_v_prediction:
+        return "Use a version of the checkpoint that is marked."
+    yaml = Path(name).with_suffix(".yaml").name
+    if around.yaml_beside:
+        return f"Correct {yaml}, or remove it and have it written anew."
+    return "Put the model's YAML beside it; in the webui, a button in the Model card writes it. Or generate in Forge."
+
+
+def zero_snr_advice(around: Surroundings) -> str:
+    """What else images of the checkpoint need in the webui, if it is marked as trained to pure noise."""
+    if ZERO_SNR_MARK not in around.shapes:
+        return ""
+    return ("It was also trained with zero terminal SNR: in the webui's settings, set “Noise schedule for sampling” "
+            "to Zero Terminal SNR.")

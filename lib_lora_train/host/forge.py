@@ -14,7 +14,7 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Loan
-from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, ModelFile
+from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, V_PREDICTION_SOURCES, ModelFile
 from .webui import Webui
 
 
@@ -56,6 +56,10 @@ class _OwnMemory(Webui):
         """Nothing, since no pictures are drawn from the tab."""
         return {}
 
+    def drawn_prediction(self, checkpoint: Path) -> str:
+        """Not known: the model's sampling object decides, and each of these webuis has another."""
+        return ""
+
     def restore_gpu(self) -> None:
         """Nothing to do: what is needed is loaded at the next picture."""
 
@@ -72,6 +76,7 @@ class Forge(_OwnMemory):
 
     name = "Stable Diffusion webui Forge"
     memory = "backend.memory_management"
+    reads_v_prediction: V_PREDICTION_SOURCES = ("yaml", "mark")
 
     def checkpoint(self) -> ModelFile | None:
         """The checkpoint that the next picture is made with."""
@@ -92,3 +97,4 @@ class ReForge(_OwnMemory):
 
     name = "Stable Diffusion webui reForge or Forge Classic"
     memory = "ldm_patched.modules.model_management"
+    reads_v_prediction: V_PREDICTION_SOURCES = ("mark",)

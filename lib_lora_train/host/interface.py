@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
@@ -28,6 +28,8 @@ REMOTE_REFUSED = (
 """What is said where the webui's options let nobody use the tab."""
 NOT_DRAWN_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only."
 """What is said where a host has no ``plot_drawer``."""
+V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
+"""``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
 """What is said where the host does not put block weights into LoRAs."""
@@ -168,6 +170,8 @@ class Host(Protocol):
     name: str
     puts_block_weights: bool
     """Whether block weights in a prompt work."""
+    reads_v_prediction: V_PREDICTION_SOURCES
+    """Where it reads from that a checkpoint predicts velocity; nothing where that is not known."""
 
     def limits(self) -> tuple[str, ...]:
         """What does not work in this webui, a sentence each; empty where everything does."""
@@ -206,6 +210,17 @@ class Host(Protocol):
 
     def vaes(self) -> list[ModelFile]:
         """Every VAE that can be chosen."""
+        ...
+
+    def model_config(self, family: str) -> Path | None:
+        """The model's YAML that the webui reads for a checkpoint of ``family`` that has none beside it.
+
+        ``family`` is a name of ``models.family``. ``None`` where the webui reads none.
+        """
+        ...
+
+    def drawn_prediction(self, checkpoint: Path) -> str:
+        """What the loaded model is drawn as: ``eps`` or ``v``; empty if ``checkpoint`` is not loaded."""
         ...
 
     def clip_skip(self) -> int:

@@ -13,7 +13,7 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Lease, Loan
-from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, REMOTE_REFUSED, AccessRules, ModelFile
+from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile
 from .parts import part
 
 _ENDINGS = (".safetensors", ".ckpt")
@@ -26,6 +26,7 @@ class UnknownWebui:
 
     name = "Unknown webui"
     puts_block_weights = False
+    reads_v_prediction: V_PREDICTION_SOURCES = ()
 
     def __init__(self, lacks: str) -> None:
         """``lacks`` says why it is none of the known ones, as a clause such as "it has no modules.sd_vae"."""
@@ -90,6 +91,13 @@ class UnknownWebui:
         if listed is None:
             return _files_in(self.models_dir / _VAES)
         return [ModelFile(name, Path(file)) for name, file in list(listed.items())]
+
+    def model_config(self, family: str) -> Path | None:
+        """Whether it reads one is not known."""
+
+    def drawn_prediction(self, checkpoint: Path) -> str:
+        """Not known."""
+        return ""
 
     def clip_skip(self) -> int:
         """The setting "Clip skip", 1 where there is none."""

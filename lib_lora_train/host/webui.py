@@ -14,8 +14,13 @@ from ..runs.supervisor import Lease, Loan
 from .addresses import host_endings, host_names
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
-from .interface import REMOTE_REFUSED, AccessRules, ModelFile, PlotDrawer
+from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile, PlotDrawer
 from .loan import ModelLoan
+from .parts import part
+
+_MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
+                  "SDXL": "config_sdxl", "SSD-1B": "config_sdxl"}
+"""What the webui calls the YAML of each family; an SSD-1B is built as an SDXL and pruned."""
 
 
 class Webui:
@@ -23,6 +28,7 @@ class Webui:
 
     name = "Stable Diffusion webui"
     puts_block_weights = True
+    reads_v_prediction: V_PREDICTION_SOURCES = ("yaml",)
 
     def __init__(self) -> None:
         self._moved: list[Any] = []
@@ -77,6 +83,19 @@ class Webui:
     def vaes(self) -> list[ModelFile]:
         """Every VAE in the webui's list."""
         return [ModelFile(name, Path(file)) for name, file in list(sd_vae.vae_dict.items())]
+
+    def model_config(self, family: str) -> Path | None:
+        """The file that ``sd_models_config`` names for the family."""
+        file = part(f"modules.sd_models_config.{_MODEL_CONFIGS[family]}") if family in _MODEL_CONFIGS else None
+        return Path(file) if file and Path(file).is_file() else None
+
+    def drawn_prediction(self, checkpoint: Path) -> str:
+        """The loaded model's ``parameterization``, which the samplers go by."""
+        model = sd_models.model_data.sd_model
+        info = getattr(model, "sd_checkpoint_info", None)
+        if info is None or Path(info.filename) != checkpoint:
+            return ""
+        return str(getattr(model, "parameterization", ""))
 
     def clip_skip(self) -> int:
         """The setting "Clip skip"."""

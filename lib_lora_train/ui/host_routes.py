@@ -20,7 +20,9 @@ def register(router: APIRouter, services: Services) -> None:
 
     def host() -> dict[str, Any]:
         webui = services.host
-        return {"name": webui.name, "limits": webui.limits(), "checkpoint": _file(webui.checkpoint()),
+        checkpoint = webui.checkpoint()
+        drawn_as = webui.drawn_prediction(checkpoint.path) if checkpoint else ""
+        return {"name": webui.name, "limits": webui.limits(), "checkpoint": _file(checkpoint), "drawn_as": drawn_as,
                 "vae": _file(webui.vae()), "checkpoints": [_file(file) for file in webui.checkpoints()],
                 "vaes": [_file(file) for file in webui.vaes()],
                 "lora_dir": str(webui.lora_dir), "runs_dir": str(services.runs_dir), "clip_skip": webui.clip_skip(),

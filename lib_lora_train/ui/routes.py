@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from . import host_routes as routes_host
-from . import page_modules
+from . import page_modules, prediction
 from .answers import EscapedJson, guarded_route
 from .callers import guard_of
 from .captions import routes as captions_routes
@@ -22,8 +22,9 @@ from .train import regularization_routes as routes_regularization
 from .train import routes as routes_train
 
 PREFIX = "/train-lora"
-_MODULES = (page_modules, routes_host, routes_train, routes_advice, routes_augment, routes_lora, routes_runs,
-            routes_continue, routes_strip, routes_regularization, routes_testing, tagging_routes, captions_routes)
+_MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_lora,
+            routes_runs, routes_continue, routes_strip, routes_regularization, routes_testing, tagging_routes,
+            captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

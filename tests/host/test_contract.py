@@ -85,6 +85,10 @@ SET_ELSEWHERE = [
     ("extensions-builtin/Lora/networks.py", "    network_apply_weights(self)"),
     ("modules/api/api.py", "with self.queue_lock"), ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"),
     ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
+    *(("modules/sd_models_config.py", f"{name} =") for name in (
+        "config_default", "config_sd2", "config_sd2v", "config_sdxl")),
+    ("modules/sd_models_config.py", 'config = f"{os.path.splitext(info.filename)[0]}.yaml"'),
+    ("modules/sd_models_xl.py", "model.parameterization ="), ("modules/sd_samplers_kdiffusion.py", ".parameterization"),
     ("modules/sd_models.py", "model.sd_checkpoint_info ="), ("modules/sd_models.py", "checkpoint_aliases[id] = self"),
     ("modules/call_queue.py", "with queue_lock"), ("modules/infotext_utils.py", 'paste_fields[tabname] = {"init_img"'),
     ("modules/infotext_utils.py", "self.api = api"), ("modules/ui.py", 'PasteField(enable_hr, lambda'),

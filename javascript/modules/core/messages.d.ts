@@ -21,6 +21,8 @@ export interface Messages {
     dataset: DatasetLook|null;
     family: Family|null;
     plan: Plan;
+    /** The YAML of a v-prediction checkpoint was written, or could not be. */
+    prediction: undefined;
     /** What is worth knowing of single settings, by key. */
     notes: Record<string, string>;
     /** What is wrong with single settings, by key. */

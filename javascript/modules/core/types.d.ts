@@ -74,7 +74,10 @@ export interface StripFacts {
     seconds_each: number|null;
     drawing: {file: string, index: number, share: number, waiting: boolean}|null;
     waits_for: string;
+    prediction: PredictionNotice|null;
 }
+/** Why images look fried, and the YAML that a click writes: `prediction_notice` in lib_lora_train/ui/prediction.py. */
+export interface PredictionNotice { text: string; yaml: string; checkpoint: string; said: boolean }
 export interface StripColumn { file: string; step: number; epoch: number; final: boolean; pictures: (string|null)[] }
 
 /** What is asked of /train-lora/runs/ID/continue, and what it would do: lib_lora_train/runs/continuing.py. */
@@ -103,6 +106,7 @@ export interface HostState {
     vaes: NamedFile[];
     lora_dir: string;
     runs_dir: string;
+    drawn_as: string;
     clip_skip: number;
     device: string;
     busy: Busy|null;

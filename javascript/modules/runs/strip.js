@@ -1,9 +1,10 @@
 // @ts-check
 /** The test strip: the run's prompts with each saved file, drawn by the webui while the training goes on. */
 
-import {api, fill, h, setText, uniqueId} from "../core/dom.js";
+import {api, fill, h, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, emptyState, findings, fold} from "../core/parts.js";
+import {PredictionNotice} from "../core/prediction.js";
 import {poll} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
 import {testField} from "../testing/form.js";
@@ -29,6 +30,7 @@ export class StripCard {
         this.onOff = h("input", {type: "checkbox", role: "switch", class: "tl-switch", id: this.id,
             on: {change: (event) => this.change({on: event.currentTarget.checked}, !this.facts.about)}});
         this.problem = h("div", {});
+        this.prediction = new PredictionNotice();
         this.fillBar = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the test strip",
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fillBar);
@@ -50,6 +52,8 @@ export class StripCard {
         this.problem, this.progress, this.grid.element, this.settings);
         this.element.hidden = true;
         this.poller = poll(() => this.ask(), () => this.pause());
+        on("host", () => this.facts && this.poller.wake());
+        on("prediction", () => this.facts && this.poller.wake());
     }
 
     /** @param {RunModel} run the model to show */
@@ -95,6 +99,7 @@ export class StripCard {
         this.element.hidden = !facts.possible;
         this.onOff.checked = facts.on;
         fill(this.problem, this.finding());
+        this.prediction.show(facts.prediction);
         setText(this.about, this.aboutText());
         this.showButtons();
         this.showProgress();

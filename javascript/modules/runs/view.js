@@ -49,7 +49,7 @@ export class RunView {
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                 this.about, this.weights, this.sentence, this.steering, this.goOn.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
-            this.samplesCard, this.strip.element,
+            this.strip.prediction.element, this.samplesCard, this.strip.element,
             card("Saved files", {}, this.files.element), this.blocks.element,
             h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
         this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);

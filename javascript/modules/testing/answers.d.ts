@@ -1,5 +1,6 @@
 /** What the routes of the Test tab answer. Each type names the Python that makes it; tests/ui compare the two. */
 
+import type {PredictionNotice} from "../core/types";
 import type {Value} from "../train/values";
 
 /** /runs/ID/test: lib_lora_train/ui/testing/routes.py. */
@@ -15,6 +16,7 @@ export interface TestFacts {
     steps: number;
     cfg_scale: number;
     checkpoint: string;
+    prediction: PredictionNotice|null;
     checkpoints: string[];
 }
 export interface TestFile { name: string; epoch: number|null; path: string; blocks: string[] }

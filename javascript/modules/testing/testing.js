@@ -3,6 +3,7 @@
 import {api, fill, h, on, setText, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, emptyState, fold, toast} from "../core/parts.js";
+import {PredictionNotice} from "../core/prediction.js";
 import {poll, registerTab, showTab} from "../core/shell.js";
 import {toTxt2img} from "../runs/txt2img.js";
 import {runs as runList} from "../runs/watch.js";
@@ -36,11 +37,21 @@ async function choose(id) {
     store.set("test_run", id);
     if (!id) return;
     try {
-        form.show(await api(path("test")));
+        const facts = await api(path("test"));
+        form.show(facts);
+        parts.prediction.show(facts.prediction);
         await look();
     } catch {
         // the toast has said why
     }
+}
+
+/** The checkpoint may have been changed, or loaded again, since the run was chosen. */
+async function lookAtPrediction() {
+    if (!run) return;
+    const asked = run;
+    const facts = await api(path("test"), {quiet: true}).catch(() => null);
+    if (facts && asked === run) parts.prediction.show(facts.prediction);
 }
 
 async function look() {
@@ -167,13 +178,16 @@ function build(panel) {
         h("header", {class: "tl-card-head"}, title, earlier), h("div", {class: "tl-card-body"}, view.element, signs));
     const nothing = emptyState("No plots of this run yet", "Press Draw: the pictures come here one by one, " +
         "and the finished grid is also in the webui's grid folder.");
-    parts = {...progressPart(), nothing, shown, title, earlier, signs};
+    const prediction = new PredictionNotice();
+    parts = {...progressPart(), prediction, nothing, shown, title, earlier, signs};
     const columns = h("div", {class: "tl-columns", hidden: true}, h("div", {class: "tl-column"},
         card("Run", {}, testField("Which run to test", picker)), form.element, sliders.element),
-    h("div", {class: "tl-column tl-runview"}, parts.progress, nothing, shown));
+    h("div", {class: "tl-column tl-runview"}, prediction.element, parts.progress, nothing, shown));
     panel.append(none, columns);
     poller = poll(look, () => (drawing ? 1 : 0));
 
+    on("host", lookAtPrediction);
+    on("prediction", lookAtPrediction);
     on("runs", (runs) => {
         const tested = runs.filter((one) => one.saved && one.saved.length);
         none.hidden = tested.length > 0;
@@ -197,6 +211,7 @@ async function shown() {
         // the toast has said why
     }
     if (run) poller.wake();
+    lookAtPrediction();
 }
 
 export const testPlots = () => plots.map((plot) => plot.id);

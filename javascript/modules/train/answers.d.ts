@@ -1,6 +1,6 @@
 /** What the routes of the Train tab answer. Each type names the Python that makes it; tests/ui compare the two. */
 
-import type {Finding} from "../core/types";
+import type {Finding, PredictionNotice} from "../core/types";
 import type {Difficulty, FamilyFacts} from "./records";
 import type {Value} from "./values";
 
@@ -51,6 +51,7 @@ export interface Plan {
     /** The blocks that the network has on the checkpoint; empty where they are not known. */
     network_blocks: string[];
     problems: string[];
+    prediction: PredictionNotice|null;
 }
 /** A plan whose total is known. */
 export type KnownPlan = Plan & {total_steps: number, steps_per_epoch: number};

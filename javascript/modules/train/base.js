@@ -5,6 +5,7 @@ import {fill, h, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {host as hostState} from "../core/host.js";
 import {card} from "../core/parts.js";
+import {PredictionNotice} from "../core/prediction.js";
 import {family as familyState} from "./family.js";
 import {field as settingField, tend} from "./fields.js";
 import {form} from "./form.js";
@@ -21,6 +22,7 @@ export function baseCard() {
     const family = h("span", {class: "tl-pill", hidden: true});
     const note = h("p", {class: "tl-note"});
     const advice = h("p", {class: "tl-note", hidden: true});
+    const prediction = new PredictionNotice();
 
     function show() {
         const host = hostState;
@@ -56,6 +58,7 @@ export function baseCard() {
 
     on("host", show);
     on("family", show);
+    on("plan", (plan) => prediction.show(plan.prediction));
     on("setting", ({keys}) => {
         if (keys.some((key) => key.startsWith("base."))) show();
     });
@@ -63,7 +66,7 @@ export function baseCard() {
     show();
     return card("Model", {step: 2, id: "tl_base", aside: family},
         h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element, own.map((field) => field.element)),
-        note, advice);
+        prediction.element, note, advice);
 }
 
 /**

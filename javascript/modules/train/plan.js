@@ -179,7 +179,7 @@ function tell(plan) {
 }
 
 const checkSoon = later(check, 350);
-for (const name of /** @type {const} */ (["setting", "host", "dataset", "run-ended"])) on(name, checkSoon);
+for (const name of /** @type {const} */ (["setting", "host", "dataset", "run-ended", "prediction"])) on(name, checkSoon);
 
 export let strict = false;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,6 +14,9 @@ from ...errors import RunError
 from ...host.interface import NOT_DRAWN_HERE
 from ...runs.continuing import job_of
 from ...runs.folder import RunFolder, open_run
+from ...runs.job import settings_of
+from ...runs.state import DAMAGED
+from ..prediction import prediction_notice
 from ..services import Services
 from .prompts import lines_of, prompts_of
 from .strip_settings import Txt2img, in_words, picture_settings
@@ -46,12 +50,24 @@ def strip_facts(services: Services, run: RunFolder) -> dict[str, Any]:
     """The strip as the page shows it.
 
     ``columns`` are the saved files, none first, each with its ``pictures`` by prompt, ``None`` where one is missing;
-    ``drawing`` is the picture that is being made; ``about`` says how they are drawn, ``waits_for`` why none is now.
+    ``drawing`` is the picture that is being made; ``about`` says how they are drawn, ``waits_for`` why none is now,
+    ``prediction`` why they look fried, if they do.
     """
     strip = read_strip(run)
     facts = services.strips.facts(run, strip)
     return {**facts, "possible": services.host.plot_drawer() is not None,
-            "prompts": facts["prompts"] or prompts_of(run), "about": in_words(strip.picture) if strip else ""}
+            "prompts": facts["prompts"] or prompts_of(run), "about": in_words(strip.picture) if strip else "",
+            "prediction": _prediction(services, run, strip)}
+
+
+def _prediction(services: Services, run: RunFolder, strip: Strip | None) -> dict[str, Any] | None:
+    """The notice on v-prediction for images of ``run``, which the webui draws with the strip's checkpoint."""
+    if services.index.of(run).state == DAMAGED:
+        return None
+    base = settings_of(run).base
+    checkpoint = strip.checkpoint if strip is not None and strip.checkpoint else base.checkpoint
+    return prediction_notice(services.host, Path(checkpoint) if checkpoint else None,
+                             said=base.v_parameterization and checkpoint == base.checkpoint)
 
 
 def change_strip(services: Services, run: RunFolder, request: StripRequest) -> None:

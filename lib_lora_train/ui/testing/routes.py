@@ -13,6 +13,7 @@ from ...advice.strength import strength_advice
 from ...blocks.lora_tag import epoch_order
 from ...blocks.presets import read_text
 from ...config.bake_job import BakeJob
+from ...config.job import Job
 from ...config.text_yaml import write_yaml
 from ...errors import RunError
 from ...host.interface import WITHOUT
@@ -20,6 +21,7 @@ from ...runs.folder import BAKE, RunFolder, create_run, open_run
 from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
+from ..prediction import prediction_notice
 from ..runs.prompts import keep_prompts, prompts_of
 from ..services import Services
 from .block_weights import (
@@ -144,7 +146,16 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
             "steps": job.sample.sample_steps,
             "cfg_scale": job.sample.cfg_scale,
             "checkpoint": checkpoint.title if checkpoint else "",
+            "prediction": _prediction(services, job),
             "checkpoints": [file.title for file in services.host.checkpoints()]}
+
+
+def _prediction(services: Services, job: Job) -> dict[str, Any] | None:
+    """The notice on v-prediction for plots, which are drawn with the webui's checkpoint."""
+    checkpoint = services.host.checkpoint()
+    return prediction_notice(services.host, checkpoint.path if checkpoint else None,
+                             said=job.base.v_parameterization and checkpoint is not None
+                             and str(checkpoint.path) == job.base.checkpoint)
 
 
 def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[str, Any]:

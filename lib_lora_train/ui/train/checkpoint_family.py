@@ -13,6 +13,7 @@ from ...advice.size import read_header
 from ...advice.surroundings import PlanFacts, Surroundings
 from ...config.job import Job
 from ...errors import CheckpointError
+from ...host.interface import Host
 from ...models.family import Family
 from ...models.prediction import VELOCITY, told_base
 
@@ -68,19 +69,21 @@ def advice_of(job: Job) -> FamilyAdvice:
     return advice_for(facts.name, facts.base)
 
 
-def surroundings(job: Job, device: str, shapes: Mapping[str, Sequence[int]], plan: PlanFacts | None) -> Surroundings:
-    """What is known around a ``job`` of the form, for a webui on ``device``; ``shapes`` are the checkpoint's."""
-    on = job.training.device if job.training.device != "auto" else device
-    header = read_header(Path(job.base.checkpoint)) if shapes else None
+def surroundings(job: Job, host: Host, shapes: Mapping[str, Sequence[int]], plan: PlanFacts | None) -> Surroundings:
+    """What is known around a ``job`` of the form in the webui ``host``; ``shapes`` are the checkpoint's."""
+    on = job.training.device if job.training.device != "auto" else host.device()
+    checkpoint = Path(job.base.checkpoint)
+    header = read_header(checkpoint) if shapes else None
     try:
-        family, told = told_base(Path(job.base.checkpoint), *header) if header else (None, None)
+        family, told = told_base(checkpoint, *header) if header else (None, None)
     except CheckpointError:
         family, told = None, None  # the form says what is wrong with it
     if family is None:
         return Surroundings(on.partition(":")[0], True, shapes=shapes, plan=plan)
     return Surroundings(on.partition(":")[0], True, family.name, len(family.text_encoders), family.follows_clip_skip,
                         told is not None and told.kind == VELOCITY, shapes, plan,
-                        Path(job.base.checkpoint).with_suffix(".yaml").is_file())
+                        checkpoint.with_suffix(".yaml").is_file(), host.reads_v_prediction,
+                        host.drawn_prediction(checkpoint))
 
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder, folders_of
 from ..lora_files import is_for_sdxl
+from ..prediction import prediction_notice
 from ..requests import JobRequest, LookRequest
 from ..services import THUMBNAILS, Services
 from .checkpoint_family import advice_of, surroundings
@@ -123,12 +124,15 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
                                          difficulty, advice_of(job))
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
-    around = surroundings(job, services.host.device(), shapes, facts)
+    around = surroundings(job, services.host, shapes, facts)
     known = [] if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)) or any(
         problem.startswith("network.") for problem in problems) else choice_notes(
             job, advice_of(job), shapes)
+    prediction = prediction_notice(services.host, Path(job.base.checkpoint), said=job.base.v_parameterization)
+    if prediction is not None:
+        around = dataclasses.replace(around, reads_v_prediction=())  # the notice says it
     notes = [{"key": note.key, "text": note.text} for note in (*notes_on(asked, around), *known)]
-    return {**answer, "notes": notes, "problems": problems}
+    return {**answer, "notes": notes, "problems": problems, "prediction": prediction}
 
 
 def _dataset(services: Services, job: Job) -> Dataset:

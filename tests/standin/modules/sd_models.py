@@ -5,7 +5,7 @@ import threading
 import types
 from pathlib import Path
 
-from modules import devices
+from modules import devices, sd_models_config
 
 checkpoints_list = {}
 checkpoint_aliases = {}
@@ -25,8 +25,14 @@ class Model:
     def __init__(self, info):
         self.sd_checkpoint_info = info
         self.lowvram = False
+        self.used_config = sd_models_config.find_checkpoint_config_near_filename(info)
+        self.parameterization = "v" if self._says_velocity() else "eps"
         self.where = devices.device
         self.moves = []
+
+    def _says_velocity(self):
+        text = Path(self.used_config).read_text(encoding="utf-8") if self.used_config else ""
+        return "VScaling" in text or "parameterization: v" in text
 
     def parameters(self):
         return iter([types.SimpleNamespace(device=self.where)])
