@@ -43,6 +43,7 @@ type Posted<P extends string> =
     P extends "environment/install" ? EnvironmentState :
     P extends "dataset/look" ? DatasetLook :
     P extends "job/check" ? Plan :
+    P extends "prediction-yaml" ? {yaml: string, text: string} :
     P extends "augment/preview" ? {pictures: string[]} :
     P extends "regularization"|"regularization/stop" ? RegularizationState :
     P extends "runs" ? {id: string, name: string} :

@@ -15,7 +15,7 @@ import {SamplesGrid} from "./samples.js";
 
 /** @type {StripFacts} while nothing was asked yet */
 const NOTHING = {on: false, possible: false, about: "", prompts: [], error: "", columns: [], missing: 0,
-    seconds_left: null, seconds_each: null, drawing: null, waits_for: ""};
+    seconds_left: null, seconds_each: null, drawing: null, waits_for: "", prediction: null};
 
 export class StripCard {
     constructor() {
@@ -52,8 +52,8 @@ export class StripCard {
         this.problem, this.progress, this.grid.element, this.settings);
         this.element.hidden = true;
         this.poller = poll(() => this.ask(), () => this.pause());
-        on("host", () => this.facts && this.poller.wake());
-        on("prediction", () => this.facts && this.poller.wake());
+        on("host", () => this.run && this.poller.wake());
+        on("prediction", () => this.run && this.poller.wake());
     }
 
     /** @param {RunModel} run the model to show */
