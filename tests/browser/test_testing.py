@@ -103,7 +103,7 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
     preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
     preset.select_option("OUTX")
     values = page.locator("#tl-panel-test .tl-lbw-value")
-    assert values.count() == 17
+    expect(values).to_have_count(17)
     expect(page.locator('#tl-panel-test [data-block="IN01"] output')).to_have_text("0.5")
     page.locator('#tl-panel-test [data-block="OUT11"] input').fill("0.25")
     weights = "1,0.5,0.5,0.5,0.5,0.5,0.5,0.5,1,1,1,1,1,1,1,1,0.25"
