@@ -48,7 +48,12 @@ class WorkerEnvironmentError(TrainLoraError):
 
 
 class WriteError(TrainLoraError, OSError):
-    """A file cannot be written: ``sentence`` names it and the way out; the rest is as in the system's own error."""
+    """A file cannot be written: ``sentence`` names it and the way out; the rest is as in the system's own error.
+
+    ``needed_bytes`` is what was to be written, 0 where that is not known.
+    """
+
+    needed_bytes = 0
 
     def __init__(self, sentence: str, code: int | None, reason: str | None, file: str) -> None:
         OSError.__init__(self, code, reason or sentence, file)

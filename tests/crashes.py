@@ -35,10 +35,12 @@ class _Watch:
         self.act: Callable[[int, str | None], None] | None = None
         self.count = 0
         self.others: frozenset[threading.Thread] = frozenset()
+        self.name: str | None = None  # of what the operation is about, as the system's own error would have it
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.act is None or threading.current_thread() in self.others:
             return
+        self.name = os.fspath(arguments[0]) if arguments and isinstance(arguments[0], (str, os.PathLike)) else None
         if event in _CHANGES:
             self._next(None)
         elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES \
@@ -87,7 +89,7 @@ def failing(at: int, how_often: int = 1, code: int = errno.ENOSPC) -> Iterator[N
     """In this process: ``how_often`` operations from ``at`` on fail with ``OSError``."""
     def act(number: int, path: str | None) -> None:
         if at <= number < at + how_often:
-            raise OSError(code, os.strerror(code), path or "a file")
+            raise OSError(code, os.strerror(code), _watch.name)
 
     with _watched(act):
         yield

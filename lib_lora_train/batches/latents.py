@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, DatasetError
 from ..files.atomic import write_atomically
+from ..files.reading import reason
 from ..files.writing import cannot_write
 from ..pictures.augment import FLIP_SHARE
 from ..pictures.buckets import Bucket, Fit
@@ -131,7 +132,13 @@ class LatentStore:
 
     def _parts(self, index: int) -> dict[str, Tensor]:
         held = self._held[index]
-        return load_file(held) if isinstance(held, Path) else held
+        if not isinstance(held, Path):
+            return held
+        try:
+            return load_file(held)
+        except (OSError, SafetensorError) as problem:
+            raise DatasetError(f"The encoded image {held} cannot be read any more: {reason(problem)}. Resume the run: "
+                               "it encodes again what is missing.") from problem
 
 
 class _Loaded(NamedTuple):
@@ -310,8 +317,8 @@ def _cache_file(folder: Path, key: str) -> Path:
 def _is_cached(file: Path, bucket: Bucket, names: Sequence[str]) -> bool:
     """Whether all of ``names`` stands in ``file``, whole and of the right size; what is damaged is made anew."""
     try:
-        parts = load_file(file)
-    except (FileNotFoundError, SafetensorError):
+        parts = load_file(file) if file.is_file() else {}
+    except (OSError, SafetensorError):
         return False
     return set(names) == set(parts) and all(
         part.shape[1:] == (bucket.height // 8, bucket.width // 8) and bool(torch.isfinite(part).all())
@@ -324,6 +331,6 @@ def _write(folder: Path, key: str, parts: dict[str, Tensor]) -> Path:
         folder.mkdir(exist_ok=True)
         write_atomically(file, save({name: part.contiguous() for name, part in parts.items()}))
     except OSError as problem:
-        raise DatasetError(f"The encoded images were not kept. {cannot_write(file, problem)} Or switch off "
-                           "dataset.cache_latents_to_disk.") from problem
+        raise DatasetError(f"The encoded images were not kept. {cannot_write(file, problem)} Or switch "
+                           "off cache_latents_to_disk.") from problem
     return file

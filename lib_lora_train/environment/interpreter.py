@@ -25,7 +25,7 @@ from .folders import (
 )
 from .installing import install, sole_installer
 from .pins import TorchBuild, installed_torch, requirements_of, torch_in
-from .pip_install import Progress, end, install_pins, start_with_parent
+from .pip_install import NotOfferedError, Progress, end, install_pins, start_with_parent
 
 LAUNCHER = Path(__file__).with_name("launch_worker.py")
 OLDEST_PYTHON = (3, 10)
@@ -158,13 +158,15 @@ def _make_complete(folder: Path, progress: Progress) -> None:
 def _install_torch(python: str, requirements: Sequence[str], progress: Progress) -> None:
     """Take the CPU build where pip is set to a place that has it, else the usual one, which is for CUDA on Linux.
 
-    pip itself would prefer the usual one, since only an index tells it hashes before a download.
+    pip itself would prefer the usual one, since only an index tells it hashes before a download. Raises
+    ``WorkerEnvironmentError`` if pip could not look, or not install what it found.
     """
     cpu = [f"{pin}+cpu" if pin.startswith("torch==") else pin for pin in requirements]
     try:
         install_pins(python, cpu, progress)
-    except WorkerEnvironmentError:
-        progress("There is no CPU build of torch where pip looks, so the usual one is taken.")
+    except NotOfferedError as problem:
+        progress(f"The CPU build of torch is not to be had ({str(problem).rstrip('.')}), so the usual one is "
+                 "installed.")
         install_pins(python, requirements, progress)
 
 

@@ -17,6 +17,11 @@ from .hashes import HASHES_FILE, WHEELS_FOLDER, hashed_requirements
 
 Progress = Callable[[str], None]
 
+
+class NotOfferedError(WorkerEnvironmentError):
+    """Where pip looks there is no file for a pin, or only another one than was checked."""
+
+
 WITH_PARENT = Path(__file__).with_name("with_parent.py")
 
 _KEPT_LINES = 400
@@ -24,6 +29,8 @@ _COLLECTING = re.compile(r"^(?:Collecting|Processing) (?:\S*[/\\])?(\S+)")
 _FILE_ENDING = re.compile(r"(-[^-]+-[^-]+-[^-]+\.whl|\.tar\.gz|\.zip)$")
 _DOWNLOADING = re.compile(r"^\s*Downloading \S+ \(([\d.]+ \wB)\)")
 _SECRETS = re.compile(r"//[^/@\s]+@")
+_NOT_FOUND = "No matching distribution found"
+_NOT_REACHED = re.compile(r"Retrying \(|Could not fetch URL|connection (?:error|broken)|Errno", re.IGNORECASE)
 _MISMATCH = "DO NOT MATCH THE HASHES"
 _WRONG_FILE = re.compile(r"^(\S+==\S+) .*?([^/\\\s]+\.(?:whl|tar\.gz|zip))")
 _EXPECTED = re.compile(r"^Expected (?:sha256|\s*or) +([0-9a-f]{64})$")
@@ -72,7 +79,9 @@ def _run(python: str, arguments: Sequence[str], progress: Progress, count: int) 
         finally:
             end(process)
     if code != 0:
-        raise WorkerEnvironmentError(_wrong_hash(last_words) or f"pip ended with code {code}: {_gist(last_words)}")
+        wrong = _wrong_hash(last_words)
+        kind = NotOfferedError if wrong or _is_not_offered(last_words) else WorkerEnvironmentError
+        raise kind(wrong or f"pip ended with code {code}: {_gist(last_words)}")
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -129,6 +138,11 @@ def _wrong_hash(last_words: Sequence[str]) -> str | None:
     return (f"{what} is not the file that was checked for this version of the extension, so it was not installed: its "
             f"SHA-256 should be {listed} and is {got[0] if got else 'another'}. Perhaps the download was damaged or a "
             "mirror has another file. Clear pip's cache (pip cache purge) and try again, or set another index")
+
+
+def _is_not_offered(last_words: Sequence[str]) -> bool:
+    """Whether pip looked and found nothing; without a network, or on a full disk, it did not get to look."""
+    return any(_NOT_FOUND in line for line in last_words) and not any(_NOT_REACHED.search(line) for line in last_words)
 
 
 def _gist(last_words: Sequence[str]) -> str:

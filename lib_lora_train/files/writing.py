@@ -30,7 +30,9 @@ def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         raise
     except OSError as problem:
         sentence = cannot_write(path, problem, needed_bytes)
-        raise WriteError(sentence, problem.errno, problem.strerror, str(path)) from problem
+        error = WriteError(sentence, problem.errno, problem.strerror, str(path))
+        error.needed_bytes = needed_bytes
+        raise error from problem
 
 
 def cannot_use(path: Path | str, problem: OSError) -> str:
@@ -51,9 +53,8 @@ def refused(problem: OSError, path: Path | str) -> str | None:
 
 def cannot_write(path: Path | str, problem: OSError, needed_bytes: int = 0) -> str:
     """A sentence that names the file ``path``, why it was not written, and the way out."""
-    if isinstance(problem, WriteError):
-        return str(problem)
     code, name = problem.errno, Path(path).name
+    needed_bytes = needed_bytes or getattr(problem, "needed_bytes", 0)
     if code == errno.ENOSPC:
         return (f"The disk is full: {path} could not be written{_figures(Path(path), needed_bytes)}. Free some space "
                 "on that disk and try again.")

@@ -119,7 +119,7 @@ def check_output_folder(folder: Path, bytes_needed: int) -> None:
         write_atomically(probe, b"")
         probe.unlink()
     except OSError as problem:
-        raise RunError(f"LoRA files cannot be written to {folder}. {cannot_write(probe, problem)} Or choose another "
+        raise RunError(f"LoRA files cannot be written to {folder}. {cannot_write(folder, problem)} Or choose another "
                        "folder with save.output_dir.") from problem
     free = shutil.disk_usage(folder).free
     if free < bytes_needed:
