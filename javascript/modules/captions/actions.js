@@ -25,11 +25,18 @@ function select(label, choices, changed = () => {}) {
 /** @type {Verb[]} */
 const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "pictures"];
 
-/** @type {Partial<Record<Verb, string>>} verbs as they stand on the button, where their name is another */
-const SHORT = {pattern: "Use regex", replace: "Replace"};
+/** @type {Record<Exclude<Verb, "pictures">, string>} what the button says before how many captions it is about */
+const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pattern: "Use regex on", sort: "Sort",
+    dedupe: "Remove duplicates in"};
 
-/** @type {Record<Verb, string>} what stands between the verb and how many captions it is about */
-const JOINTS = {add: "to", remove: "from", replace: "in", pattern: "on", sort: "", dedupe: "in", pictures: ""};
+/**
+ * @param {Verb} verb @param {string} what is to be done with pictures: move, copy or delete
+ * @param {number} count of captions or pictures @returns {string} what the button says
+ */
+export function goWords(verb, what, count) {
+    if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
+    return count ? `${PICTURES[what]} ${format.plural(count, "picture")}` : "Choose pictures first";
+}
 
 /** @param {string} text */
 function word(text) {
@@ -152,10 +159,7 @@ export class CaptionActions {
     }
 
     goWords(count = this.count) {
-        const things = format.plural(count, this.verb === "pictures" ? "picture" : "caption");
-        if (this.verb === "pictures" && !count) return "Choose pictures first";
-        const verb = {...SHORT, pictures: PICTURES[this.what.value]}[this.verb] || this.verbs[this.verb][0];
-        return `${verb} ${JOINTS[this.verb]} ${things}`.replace("  ", " ");
+        return goWords(this.verb, this.what.value, count);
     }
 
     operation() {

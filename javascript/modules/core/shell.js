@@ -16,7 +16,7 @@ export let toastShelf = null;
  * @property {string} title
  * @property {number} order from left to right
  * @property {(panel: HTMLElement) => void} build fills the panel, called once
- * @property {() => void} [shown] called each time the sub-tab comes into view
+ * @property {() => unknown} [shown] called each time the sub-tab comes into view
  */
 
 /** @type {SubTab[]} */

@@ -1,66 +1,72 @@
+// @ts-check
 /** Block weights as sliders over a drawing of the UNet, and the presets that prompts can name. */
 
-import {api, fill, h, setText, svg, uniqueId} from "../core/dom.js";
+import {api, failureOf, fill, h, setText, svg, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, fold, toast} from "../core/parts.js";
 import {showTab} from "../core/shell.js";
 import {form} from "../train/form.js";
 import {testField} from "./form.js";
-import {bakeInto, tryWith} from "./testing.js";
 
-/** @type {any} */
+/** @typedef {import("./answers").FileWeights} FileWeights */
+
+/** @type {import("./answers").BlockPresets|null} null until they are known */
 export let blockPresets = null;
+
+/** @param {number} value */
 const written = (value) => String(Math.round(value * 100) / 100);
 
 export class BlockSliders {
     /**
-     * @param {{file: () => string, path: (rest: string) => string}} options the LoRA file that the weights are
-     * for, and the address of something of its run
+     * @param {{file: () => string, run: () => string, tryWith: (file: string, end: string) => void,
+     *     bakeInto: (file: string, blocks: string) => Promise<void>}} options the LoRA file that the weights are for,
+     *     the id of its run, and what can be done with them
      */
     constructor(options) {
         this.options = options;
         /** @type {Record<string, number>} */
         this.weights = {};
-        /** @type {any} what the server says of the file: its blocks, and what each part of the UNet holds */
+        /** @type {FileWeights|null} what the server says of the file: its blocks, and what each part of the UNet holds */
         this.facts = null;
         /** How often blocks were asked for, since an answer may come when another file is chosen. */
         this.asked = 0;
-        /** @type {Map<string, {slider: any, number: HTMLElement}>} */
+        /** @type {Map<string, {slider: HTMLInputElement, number: HTMLElement}>} */
         this.parts = new Map();
         this.preset = h("select", {class: "tl-input tl-select", on: {change: () => this.usePreset()}});
         this.x = h("input", {type: "text", class: "tl-input", inputmode: "decimal", value: "0.5",
             on: {change: () => this.usePreset()}});
         this.kind = h("p", {class: "tl-note", role: "status"});
         this.unet = h("div", {class: "tl-unet"});
-        this.element = card("Block weights", {}, h("p", {class: "tl-note"},
-            "Down the left side the UNet composes, up the right side it paints. Try weights on the finished LoRA " +
-            "before training with them."),
-        h("div", {class: "tl-fields"}, testField("Preset", this.preset), testField("X", this.x)),
-        this.kind, this.unet, this.buttons = h("div", {class: "tl-row tl-wrap", hidden: true},
-            button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
-            button("Train with these", {small: true, id: "tl_blocks_train", click: () => this.toForm()}),
-            button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
-            button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()})),
-        this.editor());
-    }
-
-    editor() {
         this.text = h("textarea", {class: "tl-input tl-textarea tl-mono", rows: 10, spellcheck: "false",
             wrap: "off", "aria-label": "Block presets", id: "tl_presets_text",
             on: {input: () => { this.typed = true; }}});
         /** Whether the text is the user's and not yet saved; nothing is put in its place then. */
         this.typed = false;
+        this.buttons = h("div", {class: "tl-row tl-wrap", hidden: true},
+            button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
+            button("Train with these", {small: true, id: "tl_blocks_train", click: () => this.toForm()}),
+            button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
+            button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()}));
+        this.element = card("Block weights", {}, h("p", {class: "tl-note"},
+            "Down the left side the UNet composes, up the right side it paints. Try weights on the finished LoRA " +
+            "before training with them."),
+        h("div", {class: "tl-fields"}, testField("Preset", this.preset), testField("X", this.x)),
+        this.kind, this.unet, this.buttons, this.editor());
+    }
+
+    editor() {
         return fold("Edit presets", h("p", {class: "tl-note"}, "Each line is NAME:numbers, to be used in " +
             "prompts as lbw=NAME. X is what x= says. Lists of sd-webui-lora-block-weight can be pasted."),
         this.text, h("div", {class: "tl-row"},
             button("Save presets", {small: true, id: "tl_presets_save", click: () => this.save()}),
             button("The ones that come along", {small: true, kind: "quiet", click: () => {
+                if (!blockPresets) return;
                 this.text.value = blockPresets.default;
                 this.typed = true;
             }})));
     }
 
-    /** @param {any} answer of /train-lora/block-presets */
+    /** @param {import("./answers").BlockPresets} answer */
     show(answer) {
         blockPresets = answer;
         const chosen = this.preset.value;
@@ -82,27 +88,29 @@ export class BlockSliders {
         });
     }
 
-    /** @param {string} preset @param {(facts: any) => void} then */
+    /** @param {string} preset empty for none @param {(facts: FileWeights) => void} then */
     async ask(preset, then) {
         const file = this.options.file();
         if (!file) return;
         const number = ++this.asked;
         const query = new URLSearchParams({file, preset, x: String(Number(this.x.value) || 0)});
         try {
-            const facts = await api(this.options.path(`blocks?${query}`), {quiet: true});
+            const facts = await api(`runs/${encodeURIComponent(this.options.run())}/blocks?${query}`, {quiet: true});
             if (number === this.asked) then(facts);
         } catch (error) {
-            if (number === this.asked) this.showFacts(error.message);
+            if (number === this.asked) this.showFacts(failureOf(error).message);
         }
     }
 
+    /** @param {FileWeights} facts */
     take(facts) {
         this.facts = facts;
         this.weights = facts.weights;
-        this.draw();
+        this.draw(facts);
         this.showFacts(facts.sentence || `${facts.family}, ${format.plural(facts.blocks.length, "block")}.`);
     }
 
+    /** @param {string} text */
     showFacts(text) {
         setText(this.kind, text);
         this.unet.hidden = this.buttons.hidden = !this.facts;
@@ -130,11 +138,11 @@ export class BlockSliders {
         for (const block of this.parts.keys()) this.update(block);
     }
 
-    draw() {
+    /** @param {FileWeights} facts */
+    draw({blocks: names, holds}) {
         this.parts.clear();
-        const {blocks: names, holds} = this.facts;
-        const one = (name) => (names.includes(name) ? this.block(name, holds[name]) : null);
-        const side = (start) => names.filter((name) => name.startsWith(start)).map((name) => this.block(name));
+        const one = (/** @type {string} */ name) => (names.includes(name) ? this.block(name, holds[name]) : null);
+        const side = (/** @type {string} */ start) => names.filter((name) => name.startsWith(start)).map((name) => this.block(name));
         const down = h("div", {class: "tl-unet-side"}, h("p", {class: "tl-label"}, "IN: ", holds.IN), side("IN"));
         const up = h("div", {class: "tl-unet-side tl-unet-up"}, h("p", {class: "tl-label"}, "OUT: ", holds.OUT),
             side("OUT").reverse());
@@ -148,11 +156,12 @@ export class BlockSliders {
             "non-scaling-stroke"}));
     }
 
+    /** @param {string} name @param {string} [about] what it holds */
     block(name, about = "") {
         const id = uniqueId("block");
         const slider = h("input", {type: "range", id, class: "tl-lbw-slider", min: "-0.5", max: "1.5", step: "0.05",
-            value: this.weights[name], on: {input: () => {
-                this.weights[name] = Number(slider.value);
+            value: this.weights[name], on: {input: (event) => {
+                this.weights[name] = Number(event.currentTarget.value);
                 this.preset.value = "";
                 this.update(name);
             }, dblclick: () => {
@@ -165,9 +174,12 @@ export class BlockSliders {
             about ? h("span", {class: "tl-note"}, ` ${about}`) : null), slider, number);
     }
 
+    /** @param {string} name of a block */
     update(name) {
-        const {slider, number} = this.parts.get(name);
-        slider.value = this.weights[name];
+        const part = this.parts.get(name);
+        if (!part) return;
+        const {slider, number} = part;
+        slider.value = String(this.weights[name]);
         setText(number, written(this.weights[name]));
     }
 
@@ -179,7 +191,8 @@ export class BlockSliders {
             return null;
         }
         try {
-            return {file, ...await api(this.options.path("blocks"), {body: {file, weights: this.weights}})};
+            const run = encodeURIComponent(this.options.run());
+            return {file, ...await api(`runs/${run}/blocks`, {body: {file, weights: this.weights}})};
         } catch {
             return null;
         }
@@ -187,12 +200,12 @@ export class BlockSliders {
 
     async toPrompt() {
         const lists = await this.lists();
-        if (lists) tryWith(lists.file, `:1:lbw=${lists.list}`);
+        if (lists) this.options.tryWith(lists.file, `:1:lbw=${lists.list}`);
     }
 
     async bake() {
         const lists = await this.lists();
-        if (lists) await bakeInto(lists.file, lists.list);
+        if (lists) await this.options.bakeInto(lists.file, lists.list);
     }
 
     async toForm() {

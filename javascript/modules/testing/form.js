@@ -1,3 +1,4 @@
+// @ts-check
 /** What is to be drawn in the Test tab: which plot, of which files, with which prompts and strengths. */
 
 import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";
@@ -5,6 +6,11 @@ import {format} from "../core/format.js";
 import {button, card, fold} from "../core/parts.js";
 import {blockPresets} from "./block_sliders.js";
 
+/** @typedef {import("./answers").PlotKind} PlotKind */
+/** @typedef {import("./answers").RowKind} RowKind */
+/** @typedef {import("./answers").TestFacts} TestFacts */
+
+/** @type {Record<PlotKind, [string, string]>} its name, and what it shows */
 const KINDS = {
     epochs: ["Epochs", "Each saved epoch beside the picture without the LoRA. The likeness should grow from left " +
         "to right; keep the epoch before it turns stiff."],
@@ -16,6 +22,9 @@ const KINDS = {
 const ROWS = {prompts: "the prompts", strengths: "strengths", checkpoints: "checkpoints", seeds: "seeds",
     presets: "block presets"};
 const WITHOUT = "None";
+
+/** @template {string} K @template V @param {Record<K, V>} record */
+const typedEntries = (record) => /** @type {[K, V][]} */ (Object.entries(record));
 
 /** @param {string} text @returns {string[]} */
 const listed = (text) => text.split(/[,\n]/).map((part) => part.trim()).filter(Boolean);
@@ -29,70 +38,80 @@ function labelled(label, control, options = {}) {
         options.note ? h("p", {class: "tl-note"}, options.note) : null);
 }
 
+/** @param {string} value @param {import("../core/elements").Attributes<HTMLInputElement>} [attributes] */
 function input(value, attributes = {}) {
     return h("input", {type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false", value,
         ...attributes});
 }
 
+/** @param {[string, string][]} choices name and words @param {string} value @param {() => void} change */
 function select(choices, value, change) {
     return h("select", {class: "tl-input tl-select", on: {change}, value}, choices.map(([name, words]) =>
         h("option", {value: name}, words)));
 }
 
-/** A row of buttons of which several, or one, are pressed. */
+/**
+ * A row of buttons of which several, or one, are pressed.
+ * @template {string} N
+ */
 export class Chips {
-    /** @param {string} label @param {(names: Set<string>) => void} changed @param {boolean} [single] */
+    /** @param {string} label @param {(names: Set<N>) => void} changed @param {boolean} [single] */
     constructor(label, changed, single = false) {
+        /** @type {Set<N>} */
         this.chosen = new Set();
+        /** @type {Map<N, HTMLElement>} */
+        this.chips = new Map();
         this.changed = changed;
         this.single = single;
         this.element = h("div", {class: "tl-chips", role: "group", "aria-label": label});
     }
 
-    /** @param {[string, string][]} choices name and words @param {string[]} chosen */
+    /** @param {[N, string][]} choices name and words @param {N[]} chosen */
     show(choices, chosen) {
         this.chosen = new Set(chosen.filter((name) => choices.some(([known]) => known === name)));
-        fill(this.element, choices.map(([name, words]) => {
-            const chip = h("button", {type: "button", class: "tl-button tl-small tl-choice", data: {name},
-                "aria-pressed": String(this.chosen.has(name)), on: {click: () => this.press(name)}}, words);
-            return chip;
-        }));
+        this.chips = new Map(choices.map(([name, words]) => [name, h("button", {type: "button",
+            class: "tl-button tl-small tl-choice", data: {name}, "aria-pressed": String(this.chosen.has(name)),
+            on: {click: () => this.press(name)}}, words)]));
+        fill(this.element, [...this.chips.values()]);
     }
 
+    /** @param {N} name */
     press(name) {
         if (this.single) this.chosen = new Set([name]);
         else if (this.chosen.has(name)) this.chosen.delete(name);
         else this.chosen.add(name);
-        for (const chip of this.element.children) {
-            chip.setAttribute("aria-pressed", String(this.chosen.has(chip.dataset.name)));
-        }
+        for (const [other, chip] of this.chips) chip.setAttribute("aria-pressed", String(this.chosen.has(other)));
         this.changed(this.chosen);
     }
 }
 
-/** @param {any} file of the run @returns {string} */
+/** @param {import("./answers").TestFile} file @returns {string} */
 function fileWords(file) {
     const step = /-step0*(\d+)$/.exec(file.name);
     return step ? `Step ${step[1]}` : /-\d{6}$/.test(file.name) ? `Epoch ${file.epoch}` : "Last";
 }
 
 export class TestForm {
-    /** @param {{draw: (request: any) => Promise<void>, keepPrompts: (text: string) => void,
+    /** @param {{draw: (request: import("./answers").PlotRequest) => Promise<void>, keepPrompts: (text: string) => void,
      *     fileChosen: () => void}} actions */
     constructor(actions) {
         this.actions = actions;
+        this.busy = false;
+        /** @type {{kind: PlotKind, rows: RowKind}} */
         this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
-        /** @type {any} what the run can be tested with */
+        /** @type {TestFacts|null} what the run can be tested with */
         this.facts = null;
+        /** @type {Chips<PlotKind>} */
         this.kinds = new Chips("What to draw", (names) => this.keep({kind: [...names][0]}), true);
-        this.kinds.show(Object.entries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
+        this.kinds.show(typedEntries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
         this.about = h("p", {class: "tl-note"});
         this.files = new Chips("Columns: which files", () => this.refresh());
         this.file = select([], "", () => {
             this.refresh();
             this.actions.fileChosen();
         });
-        this.rows = select(Object.entries(ROWS), this.kept.rows, () => this.keep({rows: this.rows.value}));
+        this.rows = select(Object.entries(ROWS), this.kept.rows, () =>
+            this.keep({rows: /** @type {RowKind} */ (this.rows.value)}));
         this.rowText = input("", {on: {input: () => this.refresh()}});
         this.rowChips = new Chips("Rows", () => this.refresh());
         this.columns = input("0.25, 0.5, 1, 1.5, 2", {id: "tl_test_columns", on: {input: () => this.refresh()}});
@@ -102,26 +121,23 @@ export class TestForm {
             id: "tl_test_prompts", placeholder: "One prompt a line: other poses, clothes, expressions",
             on: {input: () => this.promptsChanged()}});
         this.keepLater = later(() => this.actions.keepPrompts(this.prompts.value), 600);
-        this.numbers = Object.fromEntries(["width", "height", "steps", "cfg_scale", "seed"].map((name) =>
-            [name, input("", {inputmode: "decimal"})]));
+        const number = () => input("", {inputmode: "decimal"});
+        this.numbers = {width: number(), height: number(), steps: number(), cfg_scale: number(), seed: number()};
         this.sampler = select([], "", () => {});
         this.negative = input("");
         this.count = h("p", {class: "tl-note", role: "status"});
         this.button = button("Draw", {kind: "primary", icon: "play", id: "tl_test_draw",
             click: () => this.draw()});
-        this.build();
-    }
-
-    build() {
+        this.rowTextField = labelled("Values of the rows", this.rowText);
         this.ofEpochs = h("div", {class: "tl-group"}, h("p", {class: "tl-label"}, "Columns"), this.files.element,
-            h("div", {class: "tl-fields"}, labelled("Rows", this.rows),
-                this.rowTextField = labelled("Values of the rows", this.rowText)), this.rowChips.element);
+            h("div", {class: "tl-fields"}, labelled("Rows", this.rows), this.rowTextField), this.rowChips.element);
         this.ofFile = labelled("LoRA file", this.file, {wide: true});
         this.ofStrengths = h("div", {class: "tl-fields"}, labelled("UNet strengths", this.columns),
             labelled("Text encoder strengths", this.texts));
         this.ofSeeds = labelled("How many seeds", this.seeds);
-        const rest = [["Width", "width"], ["Height", "height"], ["Steps", "steps"], ["CFG scale", "cfg_scale"],
-            ["Seed (-1: a new one)", "seed"]].map(([words, name]) => labelled(words, this.numbers[name]));
+        const {width, height, steps, cfg_scale: scale, seed} = this.numbers;
+        const rest = [labelled("Width", width), labelled("Height", height), labelled("Steps", steps),
+            labelled("CFG scale", scale), labelled("Seed (-1: a new one)", seed)];
         this.element = card("What to draw", {}, this.kinds.element, this.about,
             labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
             this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
@@ -131,15 +147,18 @@ export class TestForm {
         this.refresh();
     }
 
-    /** @param {any} facts of /train-lora/runs/ID/test */
+    /** @param {TestFacts} facts */
     show(facts) {
         this.facts = facts;
+        /** @type {[string, string][]} */
         const files = facts.files.map((file) => [file.name, fileWords(file)]);
         this.files.show([[WITHOUT, "Without"], ...files], [WITHOUT, ...files.map(([name]) => name)]);
         fill(this.file, files.map(([name, words]) => h("option", {value: name}, `${words} (${name})`)));
         if (files.length) this.file.value = files[files.length - 1][0];
         this.prompts.value = facts.prompts.join("\n");
-        for (const name of ["width", "height", "steps", "cfg_scale"]) this.numbers[name].value = facts[name];
+        for (const name of /** @type {const} */ (["width", "height", "steps", "cfg_scale"])) {
+            this.numbers[name].value = String(facts[name]);
+        }
         this.numbers.seed.value = "-1";
         fill(this.sampler, facts.samplers.map((name) => h("option", {value: name}, name)));
         if (facts.samplers.includes("Euler a")) this.sampler.value = "Euler a";
@@ -149,6 +168,7 @@ export class TestForm {
         this.actions.fileChosen();
     }
 
+    /** @param {Partial<{kind: PlotKind, rows: RowKind}>} change */
     keep(change) {
         const rows = this.kept.rows;
         this.kept = {...this.kept, ...change};
@@ -168,7 +188,7 @@ export class TestForm {
             this.rowChips.show(this.facts.checkpoints.map((name) => [name, name]), [this.facts.checkpoint]);
         }
         if (rows === "presets") {
-            const names = Object.keys((blockPresets || {}).presets || {});
+            const names = blockPresets ? Object.keys(blockPresets.presets) : [];
             const usual = names.filter((name) => ["INS", "IND", "MIDD", "OUTD", "OUTS"].includes(name));
             this.rowChips.show([WITHOUT, ...names].map((name) => [name, name === WITHOUT ? "All blocks" : name]),
                 [WITHOUT, ...usual]);
@@ -190,13 +210,13 @@ export class TestForm {
         return this.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
     }
 
-    /** @returns {any} what is sent to the server */
+    /** @returns {import("./answers").PlotRequest} what is sent to the server */
     request() {
         const {kind, rows} = this.kept;
-        const number = (name) => Number(this.numbers[name].value);
+        const number = (/** @type {keyof typeof this.numbers} */ name) => Number(this.numbers[name].value);
         const order = [WITHOUT, ...(this.facts ? this.facts.files : []).map((file) => file.name)];
         const files = kind === "epochs" ? order.filter((name) => this.files.chosen.has(name)) : [this.file.value];
-        const columns = {strengths: listed(this.columns.value), prompts: [this.seeds.value]}[kind] || [];
+        const columns = kind === "strengths" ? listed(this.columns.value) : kind === "prompts" ? [this.seeds.value] : [];
         return {kind, files, columns, prompts: this.promptLines(), rows,
             row_values: kind === "strengths" ? listed(this.texts.value) : this.rowValues(),
             negative_prompt: this.negative.value, sampler: this.sampler.value, width: number("width"),
@@ -206,7 +226,7 @@ export class TestForm {
 
     /** @returns {string[]} the blocks of the chosen file */
     blocks() {
-        const file = this.facts.files.find((one) => one.name === this.file.value);
+        const file = this.facts && this.facts.files.find((one) => one.name === this.file.value);
         return file ? file.blocks : [];
     }
 

@@ -1,3 +1,4 @@
+// @ts-check
 /** A plot of the Test tab: its pictures in rows and columns, the best one marked, and what follows from it. */
 
 import {fill, h, svg} from "../core/dom.js";
@@ -5,15 +6,20 @@ import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, findings, icon} from "../core/parts.js";
 
+/** @typedef {import("./answers").Plot} Plot */
+/** @typedef {import("./answers").MarkedPlot} MarkedPlot */
+
+/** @type {Record<string, string>} */
 const TITLES = {epochs: "Epochs", strengths: "Strengths", blocks: "Blocks", prompts: "Prompts"};
 const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Interrupted", failed: "Failed"};
 
 export class PlotView {
-    /** @param {{fileUrl: (path: string) => string, mark: (plot: any, column: number, row: number) => Promise<any>,
-     *     use: (changes: any) => void, tryFile: (name: string) => void}} actions */
+    /** @param {{fileUrl: (path: string) => string, use: (changes: MarkedPlot["changes"]) => void,
+     *     mark: (plot: Plot, column: number, row: number) => Promise<MarkedPlot>,
+     *     tryFile: (name: string) => void}} actions */
     constructor(actions) {
         this.actions = actions;
-        /** @type {any} */
+        /** @type {Plot|null} */
         this.plot = null;
         this.drawn = "";
         this.problem = h("div", {});
@@ -26,7 +32,7 @@ export class PlotView {
             this.about);
     }
 
-    /** @param {any} plot */
+    /** @param {Plot} plot */
     show(plot) {
         const signature = `${plot.id}/${Object.keys(plot.cells).length}/${plot.state}/${plot.best}`;
         if (signature === this.drawn) return;
@@ -34,8 +40,8 @@ export class PlotView {
         this.drawn = signature;
         this.plot = plot;
         fill(this.problem, plot.error ? findings([{level: "error", text: plot.error}]) : null);
-        fill(this.scroller, this.table());
-        fill(this.chart, plot.kind === "blocks" ? this.bars() : null);
+        fill(this.scroller, this.table(plot));
+        fill(this.chart, plot.kind === "blocks" ? bars(plot) : null);
         const done = Object.keys(plot.cells).length;
         const facts = [STATES[plot.state], format.plural(done, "picture"), `seed ${plot.seed}`,
             `${plot.width} × ${plot.height}`, `${plot.steps} steps`].filter(Boolean).join(", ");
@@ -43,34 +49,36 @@ export class PlotView {
             href: this.actions.fileUrl(plot.grid)}, "the grid as one picture")] : null);
     }
 
-    table() {
-        const {columns, rows} = this.plot;
+    /** @param {Plot} plot */
+    table(plot) {
+        const {columns, rows} = plot;
         return h("table", {class: "tl-samples"},
             h("thead", {}, h("tr", {}, columns.headings.map((heading) => h("th", {scope: "col"}, heading)))),
             rows.headings.map((heading, row) => h("tbody", {},
                 h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: columns.headings.length},
                     h("span", {title: heading}, heading))),
-                h("tr", {}, columns.headings.map((_, column) => h("td", {}, this.picture(column, row)))))));
+                h("tr", {}, columns.headings.map((_, column) => h("td", {}, this.picture(plot, column, row)))))));
     }
 
-    picture(column, row) {
-        const {plot} = this;
+    /** @param {Plot} plot @param {number} column @param {number} row */
+    picture(plot, column, row) {
         const path = plot.cells[`${column},${row}`];
         if (!path) return h("div", {class: "tl-sample-gap"});
         const best = plot.best && plot.best[0] === column && plot.best[1] === row;
         const words = `${plot.columns.headings[column]}, ${plot.rows.headings[row]}`;
         return h("div", {class: `tl-plot-cell${best ? " tl-best" : ""}`},
             h("button", {type: "button", class: "tl-sample", "aria-label": words,
-                on: {click: (event) => this.enlarge(column, row, event.currentTarget)}},
+                on: {click: (event) => this.enlarge(plot, column, row, event.currentTarget)}},
             h("img", {src: this.actions.fileUrl(path), alt: "", decoding: "async", loading: "lazy"})),
             h("button", {type: "button", class: "tl-mark", "aria-pressed": String(Boolean(best)),
-                title: "Mark this as the best", on: {click: () => this.mark(column, row)}},
+                title: "Mark this as the best", on: {click: () => this.mark(plot, column, row)}},
             icon("check"), h("span", {class: "tl-hidden-text"}, `Mark as the best: ${words}`)));
     }
 
-    async mark(column, row) {
+    /** @param {Plot} plot @param {number} column @param {number} row */
+    async mark(plot, column, row) {
         try {
-            const answer = await this.actions.mark(this.plot, column, row);
+            const answer = await this.actions.mark(plot, column, row);
             this.show(answer.plot);
             this.showAdvice(answer);
         } catch {
@@ -78,11 +86,13 @@ export class PlotView {
         }
     }
 
+    /** @param {MarkedPlot} answer */
     showAdvice(answer) {
-        const {plot} = this;
-        const file = plot.kind === "epochs" ? plot.columns.values[plot.best[0]] : plot.file;
+        const {plot} = answer;
+        const [column, row] = plot.best || [0, 0];
+        const file = plot.kind === "epochs" ? plot.columns.values[column] : plot.file;
         const sentences = answer.sentences.length ? answer.sentences : [
-            `Marked as the best: ${plot.columns.headings[plot.best[0]]}, ${plot.rows.headings[plot.best[1]]}.`];
+            `Marked as the best: ${plot.columns.headings[column]}, ${plot.rows.headings[row]}.`];
         const some = Object.keys(answer.changes).length > 0;
         this.advice.hidden = false;
         fill(this.advice, sentences.map((sentence) => h("p", {}, sentence)), h("div", {class: "tl-row"},
@@ -92,52 +102,56 @@ export class PlotView {
                 click: () => this.actions.tryFile(file)}) : null));
     }
 
-    enlarge(column, row, opener) {
+    /** @param {Plot} plot @param {number} column @param {number} row @param {HTMLElement} opener */
+    enlarge(plot, column, row, opener) {
+        /** @type {{src: string, title: string, text: string, row: number, column: number}[]} */
         const items = [];
+        /** @type {Map<string, number>} */
         const place = new Map();
-        const {plot} = this;
         plot.rows.headings.forEach((text, rowNumber) => plot.columns.headings.forEach((title, columnNumber) => {
             const path = plot.cells[`${columnNumber},${rowNumber}`];
             if (!path) return;
             place.set(`${columnNumber},${rowNumber}`, items.length);
             items.push({src: this.actions.fileUrl(path), title, text, row: rowNumber, column: columnNumber});
         }));
+        /** @param {number} index @param {number} columns @param {number} rows */
         const beside = (index, columns, rows) => {
             const item = items[index];
             const next = place.get(`${item.column + columns},${item.row + rows}`);
             return next === undefined ? index : next;
         };
-        lightbox(items, place.get(`${column},${row}`), {beside, opener});
-    }
-
-    /** How much the picture changes when a block is left out, over all prompts. */
-    bars() {
-        const {plot} = this;
-        const count = plot.rows.headings.length;
-        const changes = plot.columns.headings.slice(1).map((heading, index) => {
-            const known = [...Array(count).keys()].map((row) => plot.changes[`${index + 1},${row}`])
-                .filter((value) => value !== undefined);
-            return {name: heading.replace("Without ", ""),
-                value: known.length ? known.reduce((one, other) => one + other, 0) / known.length : 0};
-        });
-        const most = Math.max(...changes.map((change) => change.value), 1e-6);
-        const width = 32;
-        const bars = changes.map((change, index) => {
-            const height = Math.max(1, 96 * change.value / most);
-            return svg("g", {},
-                svg("rect", {class: "tl-shape-bar", x: index * width + 6, y: 112 - height, width: width - 12,
-                    height, rx: 2}),
-                svg("text", {class: "tl-bar-value", x: (index + 0.5) * width, y: 106 - height,
-                    "text-anchor": "middle"}, change.value.toFixed(1)),
-                svg("text", {class: "tl-bar-name", x: (index + 0.5) * width, y: 128, "text-anchor": "middle"},
-                    change.name));
-        });
-        const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
-        return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
-            "How much the picture changes without each block (mean difference of a pixel, of 255)"),
-        h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
-            "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, bars)));
+        lightbox(items, place.get(`${column},${row}`) || 0, {beside, opener});
     }
 }
 
-export const plotTitle = (plot) => `${TITLES[plot.kind]}, ${format.when(plot.created)}`;
+/** How much the picture changes when a block is left out, over all prompts. @param {Plot} plot */
+function bars(plot) {
+    const count = plot.rows.headings.length;
+    const changes = plot.columns.headings.slice(1).map((heading, index) => {
+        const known = [...Array(count).keys()].map((row) => plot.changes[`${index + 1},${row}`])
+            .filter((value) => value !== undefined);
+        return {name: heading.replace("Without ", ""),
+            value: known.length ? known.reduce((one, other) => one + other, 0) / known.length : 0};
+    });
+    const most = Math.max(...changes.map((change) => change.value), 1e-6);
+    const width = 32;
+    const columns = changes.map((change, index) => {
+        const height = Math.max(1, 96 * change.value / most);
+        return svg("g", {},
+            svg("rect", {class: "tl-shape-bar", x: index * width + 6, y: 112 - height, width: width - 12,
+                height, rx: 2}),
+            svg("text", {class: "tl-bar-value", x: (index + 0.5) * width, y: 106 - height,
+                "text-anchor": "middle"}, change.value.toFixed(1)),
+            svg("text", {class: "tl-bar-name", x: (index + 0.5) * width, y: 128, "text-anchor": "middle"},
+                change.name));
+    });
+    const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
+    return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
+        "How much the picture changes without each block (mean difference of a pixel, of 255)"),
+    h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
+        "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, columns)));
+}
+
+/** @param {Plot} plot @returns {string} its kind and time; where its file is damaged these are not known */
+export const plotTitle = (plot) => plot.kind ? `${TITLES[plot.kind]}, ${format.when(plot.created)}` :
+    `Damaged plot ${plot.id}`;
