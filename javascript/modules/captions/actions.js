@@ -1,4 +1,3 @@
-// @ts-check
 /** The bar of actions on captions: what to do, with which tags, on which pictures. */
 
 import {fill, h, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The sub-tab "Captions": a folder, its pictures and tags, and everything that can be done to them. */
 
 import {emit, failureOf, fill, h, on, setText, store} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** A text box that offers tags as one types: the dataset's own, then the tagger's. Nothing is ever taken unasked. */
 
 import {fill, h, later, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Windows of the caption editor: what an operation would change, the history, and files changed by others. */
 
 import {h, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The doctor: what is wrong with a dataset before it is trained on, each finding with its fix beside it. */
 
 import {fill, h, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The grid of thumbnails: only what is in sight is drawn, with elements that are used again and again. */
 
 import {h, later, setText, store} from "../core/dom.js";

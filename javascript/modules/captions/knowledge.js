@@ -1,4 +1,3 @@
-// @ts-check
 /** What the editor knows about tags: several that say one thing, and tags that may be wrong. */
 
 import {fill, h} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** One picture, large, with its caption: tags as chips that can be dragged and taken away, or text. */
 
 import {fill, h, later, setText} from "../core/dom.js";

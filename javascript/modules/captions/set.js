@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * The dataset that is open in the caption editor, as the page knows it. Everything that is drawn follows its events:
  *

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * The settings of tagging as they stand in its panel. What they are comes from the schema; what was changed is kept in
  * this browser, but for the way captions are written: that is back at the safe one after every run and every reload.

@@ -1,4 +1,3 @@
-// @ts-check
 /** All tags of the pictures that are shown, with counts; and the filter they are put into. */
 
 import {h, setText, svg} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** A tagging run in its panel: how far it is, its buttons, and what came of it. */
 
 import {api, fill, h, setText} from "../core/dom.js";

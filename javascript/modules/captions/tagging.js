@@ -1,4 +1,3 @@
-// @ts-check
 /** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
 
 import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";

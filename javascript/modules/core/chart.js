@@ -1,4 +1,3 @@
-// @ts-check
 /** What the plots share: scales, axis numbers, paths, and smoothing. */
 
 import {fill, h, svg} from "./dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * What every module needs: elements, requests, messages between modules, memory.
  *

@@ -1,4 +1,3 @@
-// @ts-check
 /** Numbers, times and sizes as a person would write them. */
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,4 +1,3 @@
-// @ts-check
 /** What the webui around us has and does: its checkpoint and VAE, its folders, and the training packages. */
 
 import {api, emit, fill, h, on, setText} from "./dom.js";

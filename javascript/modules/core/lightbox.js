@@ -1,4 +1,3 @@
-// @ts-check
 /** Pictures, large, one at a time: arrows go to the ones beside, Escape goes back. */
 
 import {h, setText} from "./dom.js";

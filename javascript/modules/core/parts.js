@@ -1,4 +1,3 @@
-// @ts-check
 /** Small pieces that every sub-tab is put together from: icons, buttons, cards, messages, toasts. */
 
 import {h, setText, svg, uniqueId} from "./dom.js";

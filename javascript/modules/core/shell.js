@@ -1,4 +1,3 @@
-// @ts-check
 /** The root of the tab: its sub-tabs, the place for toasts, and polling that minds whether anyone is looking. */
 
 import {ApiError, emit, fill, h, store} from "./dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** What stands in the webui's txt2img form now, as gradio knows it. */
 
 const BUTTON = "train_lora_txt2img";  // gradio hands the values over when it is clicked; see ui/tab.py

@@ -1,4 +1,3 @@
-// @ts-check
 /** How far each block of the model has been moved, as a row of bars. */
 
 import {fill, h, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Progress and the buttons of one run: used in the bar of the Train tab and wherever a run is open. */
 
 import {h} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The curves below the loss, each with a switch: learning rate, gradient norm, weight norm. */
 
 import {chart} from "../core/chart.js";

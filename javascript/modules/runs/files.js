@@ -1,4 +1,3 @@
-// @ts-check
 /** What a run left: its LoRA files with the way to try each, its log, and the settings it was made with. */
 
 import {api, fill, h, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The live plot of a run: loss of each step and smoothed, epochs, saved files, validation; other curves below it. */
 
 import {chart} from "../core/chart.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** A run as its events tell it: read once each, kept as what the plots, the samples and the file list show. */
 
 import {format} from "../core/format.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** A LoRA in the prompt of txt2img. */
 
 /**

@@ -1,4 +1,3 @@
-// @ts-check
 /** Going on with a run that has ended: as it was, for a few more epochs, or at a lower rate. */
 
 import {dialog as openDialog} from "../captions/dialogs.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The sub-tab "Runs": everything that was ever trained here, each to be opened again. */
 
 import {fill, h, on, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
 
 import {fill, h} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The test strip: the run's prompts with each saved file, drawn by the webui while the training goes on. */
 
 import {api, fill, h, on, setText, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Handing a LoRA over to the webui's txt2img tab. */
 
 import {toast} from "../core/parts.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** One run, as it goes on or as it was: plot, samples, files, log, settings. */
 
 import {fill, h, on, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Says beside a picture that waits what it waits for: the GPU is lent to a run. */
 
 import {api, h, setText} from "../core/dom.js";

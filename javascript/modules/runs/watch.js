@@ -1,4 +1,3 @@
-// @ts-check
 /** Keeps what the page shows of runs up to date: the list, and each run that is open somewhere. */
 
 import {api, emit, on, url} from "../core/dom.js";

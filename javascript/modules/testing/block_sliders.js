@@ -1,4 +1,3 @@
-// @ts-check
 /** Block weights as sliders over a drawing of the UNet, and the presets that prompts can name. */
 
 import {api, failureOf, fill, h, setText, svg, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** What is to be drawn in the Test tab: which plot, of which files, with which prompts and strengths. */
 
 import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";

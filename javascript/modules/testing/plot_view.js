@@ -1,4 +1,3 @@
-// @ts-check
 /** A plot of the Test tab: its pictures in rows and columns, the best one marked, and what follows from it. */
 
 import {fill, h, svg} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The sub-tab "Test": a run's files tried out in plots that the webui draws, and what they say about the next run. */
 
 import {api, fill, h, on, setText, store} from "../core/dom.js";

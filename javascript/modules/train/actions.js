@@ -1,4 +1,3 @@
-// @ts-check
 /** The bar at the foot of the Train tab: what is going on, how far it is, and the buttons. */
 
 import {api, h, on, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
 
 import {api, failureOf, fill, h, later, on, setText} from "../core/dom.js";

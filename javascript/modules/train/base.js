@@ -1,4 +1,3 @@
-// @ts-check
 /** The card "Model": the checkpoint and VAE that the LoRA is trained on. */
 
 import {fill, h, on, setText, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * A number for each block of the UNet and for the text encoder: a menu of common lists, a bar for each block that can
  * be drawn with the pointer or moved with the arrow keys, and the same as text, to copy or paste.

@@ -1,4 +1,3 @@
-// @ts-check
 /** The folders of a dataset, each with what it may have of its own: repeats, kept tags, mirroring. */
 
 import {h} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The card "Pictures": a folder, and what was found in it. */
 
 import {api, emit, failureOf, fill, h, later, on, setText, store, svg} from "../core/dom.js";

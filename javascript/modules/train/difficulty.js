@@ -1,4 +1,3 @@
-// @ts-check
 /** How hard something is to learn: which rank, network and length it takes, put into the form at one choice. */
 
 import {api, fill, h, on, setText, store, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * What a setting does, and the advice on it: a note that stands beside the field that has the focus or that
  * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there

@@ -1,4 +1,3 @@
-// @ts-check
 /** What the chosen checkpoint is: its family, the defaults that go with it, and the settings that do nothing for it. */
 
 import {api, emit, on} from "../core/dom.js";

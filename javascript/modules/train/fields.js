@@ -1,4 +1,3 @@
-// @ts-check
 /** One control for one setting, made from what the schema says of it. */
 
 import {h, on, setText, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * The settings as they stand in the form. What they are, their defaults and limits come from the schema;
  * here is only what was changed, kept in this browser.

@@ -1,4 +1,3 @@
-// @ts-check
 /** What the run's memory is made of, as one bar, and whether it fits. */
 
 import {fill, h} from "../core/dom.js";

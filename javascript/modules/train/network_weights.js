@@ -1,4 +1,3 @@
-// @ts-check
 /** The LoRA file that training continues from, and what that file says of itself. */
 
 import {api, failureOf, fill, h, later, uniqueId} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** What the settings add up to: steps, files, the learning rate over the run, and what is wrong with them. */
 
 import {scheduleChart} from "../core/chart.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Settings to start from, one click each, and why they are what they are. */
 
 import {api, fill, h, on} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** Below the setting "Regularization folder": having the webui draw a picture for each training picture. */
 
 import {api, h, on, setText} from "../core/dom.js";

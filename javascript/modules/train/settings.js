@@ -1,4 +1,3 @@
-// @ts-check
 /** The card "Settings": the few that matter in view, the rest folded away. */
 
 import {h, setText} from "../core/dom.js";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The sub-tab "Train": the settings at the left, the run at the right, the buttons at the foot. */
 
 import {emit, h, on, store} from "../core/dom.js";
