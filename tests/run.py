@@ -89,6 +89,7 @@ def chosen_tests(arguments: Sequence[str]) -> int:
         if room in BROWSER_TESTS:
             ensure_chromium()
             worker_environment()
+        page_tools()
         return run([host_environment(), "-m", "pytest", *arguments])
     return with_the_workers_packages((), arguments, children_see_packages=room not in ENVIRONMENT_TESTS)
 
@@ -99,11 +100,11 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
     A part begins when what it needs is there: the tab's tests run while the worker's packages are being installed.
     """
     needs: dict[str, tuple[Callable[[], object], ...]] = {
-        "training": (worker_tools,), "worker": (worker_tools,), "host": (host_environment,),
-        "browser": (host_environment, worker_tools, ensure_chromium), "lint": (host_environment, worker_tools)}
+        "training": (worker_tools,), "worker": (worker_tools,), "host": (page_tools,),
+        "browser": (page_tools, worker_tools, ensure_chromium), "lint": (page_tools, worker_tools)}
     CACHE.mkdir(exist_ok=True)
     with ThreadPoolExecutor(3 + len(needs)) as pool:
-        made = {make: pool.submit(make) for make in (host_environment, worker_tools, ensure_chromium)}
+        made = {make: pool.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
         parts = {pool.submit(logged, name, [made[need] for need in needs[name]], arguments): name for name in needs}
         results = {}
         for part in as_completed(parts):
@@ -133,17 +134,22 @@ def lint(_: Sequence[str]) -> int:
 
 def page() -> int:
     """Check the page's modules (eslint, TypeScript) and run the tests of what needs no browser; node is a wheel."""
+    node, tools = page_tools(), ROOT / "node_modules"
+    status = run([node, tools / "eslint" / "bin" / "eslint.js", "."])
+    status = run([node, tools / "typescript" / "bin" / "tsc", "-p", "javascript"]) or status
+    return run([node, "--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js"))]) or status
+
+
+def page_tools() -> Path:
+    """node, with what checks the page in ``node_modules``."""
     node = host_environment().with_name("node.exe" if sys.platform == "win32" else "node")
-    tools = ROOT / "node_modules"
-    stamp, lock = tools / "installed.sha256", ROOT / "package-lock.json"
+    stamp, lock = ROOT / "node_modules" / "installed.sha256", ROOT / "package-lock.json"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         say("Installing what checks the page.")
         run([node.with_name("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], must_work=True)
         stamp.write_text(digest)
-    status = run([node, tools / "eslint" / "bin" / "eslint.js", "."])
-    status = run([node, tools / "typescript" / "bin" / "tsc", "-p", "javascript"]) or status
-    return run([node, "--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js"))]) or status
+    return node
 
 
 def worker(arguments: Sequence[str]) -> int:
@@ -173,6 +179,7 @@ def worker_tools() -> Path:
 
 
 def host(arguments: Sequence[str]) -> int:
+    page_tools()  # answers are compared with the page's types of them
     return with_the_webuis_pins([*HOST_TESTS, *TWICE], arguments)
 
 

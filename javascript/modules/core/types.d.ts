@@ -27,7 +27,8 @@ export interface ProgressEvent {
 }
 export interface StartedEvent {
     event: "started"; time: number; name: string; total_steps: number; steps_per_epoch: number;
-    total_epochs: number; from_step?: number;
+    total_epochs: number; from_step?: number; pictures?: number; parameters?: number; device?: string;
+    precision?: string;
 }
 export interface StepEvent {
     event: "step"; time: number; step: number; total_steps: number; epoch: number; loss: number|null;
@@ -49,14 +50,19 @@ export interface WarningEvent { event: "warning"; time: number; text: string }
 export interface WeightsEvent { event: "weights"; time: number; way: string; text: string; bytes: number }
 export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
 export interface EndingEvent {
-    event: "finished"|"stopped"|"error"; time: number; text?: string; kind?: string; steps?: number; seconds?: number;
+    event: "finished"|"stopped"|"error"; time: number; text?: string; detail?: string; kind?: string; steps?: number;
+    seconds?: number;
     /** Of a tagging run: how many pictures were tagged, and what became of their captions. */
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
     failed?: number; mode?: string; model?: string; provider?: string;
 }
-export interface OtherEvent { event: "queued"|"held"|"kept"|"paused"|"resumed"; time: number }
+export interface QueuedEvent { event: "queued"; time: number; name: string; steps?: number; total_steps?: number|null }
+export interface HeldEvent { event: "held"; time: number; token: string; gpu_free?: boolean }
+export interface KeptEvent { event: "kept"; time: number; step: number }
+export interface PauseEvent { event: "paused"|"resumed"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
-    SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|WentOnEvent|EndingEvent|OtherEvent;
+    SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|WentOnEvent|EndingEvent|QueuedEvent|HeldEvent|
+    KeptEvent|PauseEvent;
 
 /** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
 export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }

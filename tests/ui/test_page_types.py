@@ -1,0 +1,137 @@
+"""What the routes answer is what the page's types say: no field more or less, and each of its kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.standin.lora_file import write_lora
+from tests.standin.webui import use_standin_modules
+
+from .conftest import Tab, wait_until
+from .page_types import type_errors
+
+use_standin_modules()
+
+
+@pytest.fixture
+def webui_scripts():
+    """The webui's scripts with our axes, as after the UI was built."""
+    import networks
+    from modules import scripts
+
+    from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
+    from lib_lora_train.host.xyz_axes import add_axes
+
+    scripts.load_scripts()
+    add_axes(scripts.scripts_data, networks, lambda: parse_presets(DEFAULT_TEXT)[0])
+    scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
+
+
+class Asked:
+    """Asks a tab, and keeps every answer."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+        self.answers: list = []
+
+    def get(self, route: str):
+        return self._keep(route, False, self.tab.client.get(f"/train-lora/{route}"))
+
+    def post(self, route: str, body=None):
+        return self._keep(route, True, self.tab.post(route, body))
+
+    def _keep(self, route, posted, answer):
+        assert answer.status_code == 200, f"{route}: {answer.text}"
+        self.answers.append((route, posted, answer.json()))
+        return answer.json()
+
+
+def test_train_tab(tab, tmp_path):
+    asked = Asked(tab)
+    write_lora(tab.services.host.lora_dir / "old.safetensors", {"ss_epoch": "8", "ss_sd_model_name": "nai"})
+    for route in ("host", "busy", "schema", "blocks", "regularization", "lora/files", "lora/info?name=old",
+                  "presets?looks_per_epoch=40", "presets?looks_per_epoch=0&family=SDXL&base=Pony",
+                  "difficulties?looks_per_epoch=40", "difficulties?looks_per_epoch=0&family=SDXL&base=",
+                  f"family?path={tab.services.host.checkpoints()[0].path}"):
+        asked.get(route)
+    settings = {"train_data_dir": str(tab.dataset)}
+    asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    asked.post("augment/preview", {"folder": str(tab.dataset), "path": "0.png", "settings": settings})
+    for job in (tab.job(), {}, {**tab.job(), "network": {"network_dim": 1000}},
+                {**tab.job(), "training": {"max_train_steps": 3, "max_train_epochs": None}}):
+        asked.post("job/check", {"job": job, "difficulty": "C"})
+    assert type_errors(tmp_path, asked.answers) == []
+
+
+def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
+    asked = Asked(tab)
+    asked.get("runs")
+    run = asked.post("runs", {"job": tab.job()})["id"]
+    tab.wait_for(run, "finished")
+    asked.get("runs")
+    events = asked.get(f"runs/{run}?since=0")["events"]
+    asked.get(f"runs/{run}?since=40")
+    path = next(event["path"] for event in events if event["event"] == "saved")
+    asked.post(f"runs/{run}/try", {"path": path})
+    asked.get(f"runs/{run}/strip")
+    asked.post(f"runs/{run}/strip", {"on": False})
+    asked.get(f"runs/{run}/test")
+    asked.get("block-presets")
+    asked.post("block-presets", {"text": "ALL:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"})
+    asked.get(f"runs/{run}/plots")
+    plot = asked.post(f"runs/{run}/plots", {"kind": "strengths", "prompts": ["penny"], "files": ["penny"], "seed": 7,
+                                            "columns": ["0.5", "1"], "row_values": ["1"], "width": 64, "height": 64})
+    asked.get(f"runs/{run}/plots")
+    wait_until(lambda: tab.get(f"runs/{run}/plots").json()["drawing"] is None)
+    asked.post(f"runs/{run}/plots/mark", {"plot": plot["id"], "column": 0, "row": 0})
+    asked.get(f"runs/{run}/plots")
+    asked.post(f"runs/{run}/test-prompts", {"text": "penny"})
+    second = asked.post("runs", {"job": tab.job("other", max_train_steps=50_000)})["id"]
+    tab.wait_for(second, "running")
+    asked.post(f"runs/{second}/control", {"action": "stop"})
+    tab.wait_for(second, "stopped")
+    asked.get(f"runs/{second}?since=0")
+    asked.post("plots/stop")
+    assert type_errors(tmp_path, asked.answers) == []
+
+
+def test_caption_editor_and_tagger(tab, tmp_path):
+    asked = Asked(tab)
+    (tab.dataset / "3.txt").unlink()
+    opened = asked.post("captions/open", {"folder": str(tab.dataset), "settings": {}})
+    who = {"folder": opened["folder"], "session": opened["session"]}
+
+    def ask(route, **body):
+        return asked.post(f"captions/{route}", {**who, **body})
+
+    numbers = ask("view", filter="", sort="name")["numbers"]
+    ask("view", filter="penny AND (")
+    ask("cells", numbers=numbers)
+    ask("picture", numbers=[numbers[0]])
+    ask("complete", tag="pe")
+    ask("preview", operation={"kind": "add", "tags": ["cat"]}, numbers=numbers)
+    ask("apply", operation={"kind": "add", "tags": ["long hair", "very long hair", "hair"]}, numbers=numbers)
+    ask("undo")
+    ask("redo")
+    ask("history")
+    ask("refresh")
+    ask("activation", tag="cat")
+    ask("on-off", tag="penny")
+    ask("consolidate", tag="penny")
+    ask("doubtful")
+    ask("doubtful/decide", keys=["x"], keep=True)
+    ask("doctor", begin=True, settings={})
+    wait_until(lambda: tab.post("captions/doctor", who).json()["state"] == "ready")
+    ask("doctor")
+    ask("delete", numbers=[numbers[0]])
+    asked.get("tagging")
+    assert type_errors(tmp_path, asked.answers) == []
+
+
+@pytest.mark.parametrize("wrong", [{}, {"busy": None, "more": 1}, {"busy": {"id": None}}, {"busy": "text"}])
+def test_an_answer_that_differs_from_its_type_is_found(tmp_path, wrong):
+    assert type_errors(tmp_path, [("busy", False, {"busy": None}), ("busy", False, wrong)])[0].startswith("busy: ")
+
+
+def test_a_route_without_a_type_is_found(tmp_path):
+    assert type_errors(tmp_path, [("unheard-of", False, {"x": 1})])
