@@ -1,4 +1,3 @@
-// @ts-check
 /** The notice that the webui draws a v-prediction checkpoint as noise, with the button that writes its YAML. */
 
 import {api, emit, fill, h} from "./dom.js";
