@@ -122,22 +122,6 @@ SMALL_GPU = Preset(
 PRESETS = (EASY, CHARACTER_GOOD, CHARACTER_BAD, STYLE, CONCEPT, EIGHT_GB, SMALL_GPU)
 
 
-def preset(name: str) -> Preset:
-    """The preset ``name``. Raises ``KeyError`` if there is none."""
-    for candidate in PRESETS:
-        if candidate.name == name:
-            return candidate
-    raise KeyError(name)
-
-
-def lay_over(values: Mapping[str, Any], chosen: Preset) -> dict[str, dict[str, Any]]:
-    """Nested job ``values`` with those of ``chosen`` in their place; neither is changed."""
-    groups = {group: dict(content) for group, content in values.items()}
-    for group, content in chosen.values.items():
-        groups[group] = {**groups.get(group, {}), **content}
-    return groups
-
-
 def for_family(chosen: Preset, family: FamilyAdvice) -> Preset:
     """``chosen``, which is written for SD 1.x, with the size, ranks and rates of ``family``."""
     values = {group: dict(content) for group, content in chosen.values.items()}

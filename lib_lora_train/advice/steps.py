@@ -45,11 +45,6 @@ def propose_length(looks_per_epoch: int, steps_per_epoch: int, wanted_looks: int
     return Length(epochs, epochs * looks_per_epoch, epochs * steps_per_epoch)
 
 
-def looks_of_run(training_looks: int, regularization_looks: int, epochs: int) -> int:
-    """The guide's "total number of steps": looks at training and regularization pictures, over all epochs."""
-    return (training_looks + regularization_looks) * epochs
-
-
 def steps_hint(looks_per_epoch: int, steps_per_epoch: int) -> str:
     """One sentence on how many epochs a set of this size wants."""
     usual = propose_length(looks_per_epoch, steps_per_epoch)

@@ -49,13 +49,8 @@ class TrainingPlan:
         return math.ceil(self.batches_per_epoch / self.accumulation)
 
     @property
-    def looks_per_epoch(self) -> int:
-        """How many pictures are seen in an epoch, repeats counted."""
-        return sum(picture.repeats for picture in self.pictures)
-
-    @property
     def training_looks_per_epoch(self) -> int:
-        """The same without regularization pictures."""
+        """How many training pictures an epoch shows, repeats counted, regularization pictures not."""
         return sum(picture.repeats for picture in self.pictures if not picture.regularization)
 
     @property

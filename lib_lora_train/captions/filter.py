@@ -18,9 +18,6 @@ from dataclasses import dataclass
 
 from ..errors import DatasetError
 
-NUMBERS = ("size", "width", "height", "ratio", "tags", "tokens")
-PATTERNS = ("text", "folder", "name")
-
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ":": operator.eq, ">": operator.gt,
     "<": operator.lt}
@@ -130,7 +127,7 @@ def parse(text: str) -> Filter | None:
         raise FilterError(f"The filter has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it.",
                           MOST_CHARACTERS, len(text))
     tokens = [_Token(str(found.lastgroup), found[0], found.start(), found.end()) for found in _TOKEN.finditer(text)]
-    parser = _Parser(tokens, len(text))
+    parser = _Parser(tokens)
     if parser.peek() is None:
         return None
     tree = parser.either()
@@ -144,11 +141,10 @@ def parse(text: str) -> Filter | None:
 class _Parser:
     """Recursive descent, one method a level of binding: OR, AND, NOT, a single condition."""
 
-    def __init__(self, tokens: list[_Token], length: int) -> None:
+    def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
         self._place = 0
         self._depth = 0
-        self._length = length
 
     def peek(self) -> _Token | None:
         """The next token that is not blank."""

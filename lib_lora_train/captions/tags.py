@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ..pictures.caption_files import join_tags, split_tags
-
-__all__ = ["PlainTags", "head_of", "is_prose", "is_prose_of", "join_tags", "plain", "same_tag", "split_tags", "unique",
-           "words_of"]
+from ..pictures.caption_files import split_tags
 
 _SENTENCE_END = re.compile(r"[a-z\d\"')]{2}[.!?](?:\s|$)", re.IGNORECASE)
 _SENTENCE_WORDS = 4
@@ -49,11 +46,6 @@ class PlainTags(dict[str, str]):
         return key
 
 
-def same_tag(one: str, other: str) -> bool:
-    """Whether two tags say the same, as ``Red_boots`` and ``red boots`` do."""
-    return plain(one) == plain(other)
-
-
 def unique(tags: Iterable[str]) -> list[str]:
     """The tags with every repetition after the first left out."""
     seen: set[str] = set()
@@ -64,13 +56,3 @@ def unique(tags: Iterable[str]) -> list[str]:
             seen.add(key)
             kept.append(tag)
     return kept
-
-
-def words_of(tag: str) -> list[str]:
-    """The words of a tag as it is compared."""
-    return plain(tag).split(" ")
-
-
-def head_of(words: Sequence[str]) -> str:
-    """The word that says what the thing is: the last one (``boots`` of ``red boots``)."""
-    return words[-1]

@@ -14,7 +14,7 @@ import yaml
 MOST_CHARACTERS = 1_000_000
 MOST_NODES = 50_000  # aliases count as what they stand for
 MOST_DEPTH = 50
-_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Unquoted(str):
@@ -66,7 +66,7 @@ def check_yaml(text: str) -> None:
     open_anchors: list[str | None] = []
     began: list[int] = []
     total = 0
-    for event in yaml.parse(text, Loader=_EVENT_LOADER):
+    for event in yaml.parse(text, Loader=_QUICK_LOADER):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in open_anchors:
                 raise yaml.YAMLError(f"*{event.anchor} stands inside of what it stands for")
@@ -98,6 +98,28 @@ def read_yaml(text: str) -> Any:
         return None if node is None else loader.build(node)
     finally:
         loader.dispose()
+
+
+def is_mapping(text: str) -> bool:
+    """Whether ``text`` is one mapping. Quicker than to read it. Raises ``yaml.YAMLError``."""
+    return _maps(_nodes(text))
+
+
+def is_grouped(text: str) -> bool:
+    """Whether ``text`` is groups of settings, a mapping of mappings. Quicker than to read it. Raises as above."""
+    root = _nodes(text)
+    return root is not None and _maps(root) and bool(root.value) and all(_maps(group) for _, group in root.value)
+
+
+def _nodes(text: str) -> yaml.Node | None:
+    check_yaml(text)
+    node: yaml.Node | None = yaml.compose(text, Loader=_QUICK_LOADER)
+    return node
+
+
+def _maps(node: yaml.Node | None) -> bool:
+    """Whether ``node`` is a mapping and nothing else, such as an object of Python."""
+    return isinstance(node, yaml.MappingNode) and node.tag == yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG
 
 
 def write_yaml(values: Any) -> str:

@@ -25,7 +25,6 @@ __all__ = [
     "keep_on_cpu",
     "store_weights",
     "stored_layers",
-    "weight_bytes",
 ]
 
 
@@ -140,13 +139,6 @@ def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefe
 def stored_layers(network: nn.Module) -> Iterator[nn.Module]:
     """The layers of ``network`` whose weights are stored, in the order in which they are defined."""
     return (module for module in network.modules() if isinstance(module, _StoredLayer))  # type: ignore[misc]
-
-
-def weight_bytes(network: nn.Module, *, on_device: bool) -> int:
-    """Bytes of all frozen tensors of ``network``; only of those not kept in main memory with ``on_device``."""
-    plain = sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
-    stored = (_stored(layer) for layer in stored_layers(network))
-    return plain + sum(weight.packed.bytes for weight in stored if not (on_device and weight.away))
 
 
 class _LinearWithStored(torch.autograd.Function):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
+from yaml import YAMLError
 
 from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_job, read_settings
 from ..config.tag_job import TagJob
-from ..config.text_yaml import check_yaml
+from ..config.text_yaml import is_grouped, is_mapping
 from ..files.reading import read_text, reason
 from .folder import BAKE, TAG, TRAIN, RunFolder
-
-_QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def settings_of(run: RunFolder) -> Job:
@@ -66,11 +64,7 @@ class JobCheck:
     def _examine(self) -> str:
         try:
             content = read_text(self._file)
-            check_yaml(content)
-            values = yaml.load(content, _QUICK_LOADER)  # a safe loader
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as problem:
+            is_job = is_grouped(content) if self._grouped else is_mapping(content)
+        except (OSError, ValueError, YAMLError) as problem:
             return f"{self._file.name} cannot be read: {reason(problem)[:200]}"
-        groups = values.values() if isinstance(values, dict) and values else [None]
-        if not isinstance(values, dict) or (self._grouped and not all(isinstance(group, dict) for group in groups)):
-            return f"{self._file.name} cannot be read: it holds no groups of settings"
-        return ""
+        return "" if is_job else f"{self._file.name} cannot be read: it holds no groups of settings"

@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -104,11 +103,6 @@ def noted_at(run: RunFolder) -> float | None:
         return run.process_file.stat().st_mtime
     except OSError:
         return None
-
-
-def working_folder() -> Path:
-    """The folder that holds the ``lib_lora_train`` package, from which a worker is started."""
-    return Path(__file__).resolve().parents[2]
 
 
 def _taken(run: RunFolder, pid: int) -> str:

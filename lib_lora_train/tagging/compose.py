@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..captions.tags import is_prose, join_tags, plain, split_tags, unique
+from ..captions.tags import is_prose, plain, unique
 from ..config.groups.tagging import APPEND, IF_EMPTY, LOOK_ONLY, PREPEND
-from ..pictures.caption_files import used_line
+from ..pictures.caption_files import join_tags, split_tags, used_line
 
 
 def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:

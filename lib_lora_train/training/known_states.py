@@ -36,12 +36,5 @@ class KnownStates:
         hidden = torch.cat([state.hidden for state in states])
         return TextStates(hidden, _joined(pooled)).to(device)
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory that the states take."""
-        return sum(tensor.numel() * tensor.element_size() for state in self._held.values()
-                   for tensor in (state.hidden, state.pooled) if tensor is not None)
-
-
 def _joined(pooled: Sequence[Tensor]) -> Tensor | None:
     return torch.cat(list(pooled)) if pooled else None

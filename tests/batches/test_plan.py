@@ -62,7 +62,7 @@ def test_steps_per_epoch(pictures, batch_size, accumulation, steps_per_epoch):
     assert found.steps_per_epoch == steps_per_epoch
     assert found.total_steps == 10 * steps_per_epoch
     assert len(found.epoch_batches(1, 1)) == found.batches_per_epoch
-    assert found.looks_per_epoch == sum(repeats for _, repeats in pictures)
+    assert sum(picture.repeats for picture in found.pictures) == sum(repeats for _, repeats in pictures)
 
 
 @pytest.mark.parametrize(("pictures", "regularization", "batch_size", "accumulation", "steps_per_epoch"), [
@@ -122,7 +122,7 @@ def test_a_share_is_held_out_and_not_trained_on(count, share, held):
     trained = plan_of(values, found, TrainingSettings())
     assert len(out) == held
     assert set(out).isdisjoint(trained.pictures)
-    assert trained.looks_per_epoch == 2 * (count - held)
+    assert sum(picture.repeats for picture in trained.pictures) == 2 * (count - held)
     assert len(validation_plan_of(values, out, TrainingSettings()).pictures) == held
 
 

@@ -68,7 +68,7 @@ def test_the_look_tells_how_the_pictures_balance(folder):
     assert "3 of 3 regularization pictures are used, with 6 looks an epoch beside 6 at your pictures." in notes
     values = settings(folder, reg_data_dir=str(folder / "reg"))
     plan = plan_of(values, scan_dataset(values), TrainingSettings())
-    assert (plan.looks_per_epoch, plan.training_looks_per_epoch) == (12, 6)
+    assert (sum(picture.repeats for picture in plan.pictures), plan.training_looks_per_epoch) == (12, 6)
 
 
 def test_regularization_pictures_without_any_caption_never_get_the_activation_tag(folder):

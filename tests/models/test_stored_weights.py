@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lib_lora_train.models.quantized import Fp8, Nf4, Plain
-from lib_lora_train.models.stored_weights import keep_on_cpu, store_weights, stored_layers, weight_bytes
+from lib_lora_train.models.stored_weights import keep_on_cpu, store_weights, stored_layers
 from tests.models.tiny_checkpoint import make_tiny
+from tests.models.weight_bytes import weight_bytes
 
 CPU = torch.device("cpu")
 

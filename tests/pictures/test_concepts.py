@@ -51,7 +51,7 @@ def test_repeats_of_the_job_win_over_the_folders_name(folder):
     dataset = scan_dataset(values)
     assert {concept.folder.name: concept.repeats for concept in dataset.concepts} == {
         "1_fox": 1, "2_penny": 5, "3_hat": 3}
-    assert plan_of(values, dataset, TrainingSettings()).looks_per_epoch == 2 * (1 + 5 + 3)
+    assert sum(picture.repeats for picture in plan_of(values, dataset, TrainingSettings()).pictures) == 2 * (1 + 5 + 3)
 
 
 def test_each_folder_keeps_its_own_number_of_tags_in_front(folder):

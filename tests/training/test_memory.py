@@ -19,7 +19,7 @@ from lib_lora_train.config.optimizer_facts import OPTIMIZERS
 from lib_lora_train.errors import ConfigError, RunError
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
-from lib_lora_train.models.stored_weights import stored_layers, weight_bytes
+from lib_lora_train.models.stored_weights import stored_layers
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.runs.events import EventWriter, read_events
@@ -29,6 +29,7 @@ from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
 from lib_lora_train.training.optimizers.fused import FusedSteps
 from lib_lora_train.training.reporting.report import Reporter
+from tests.models.weight_bytes import weight_bytes
 
 CPU = torch.device("cpu")
 GPU_IS_FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -13,7 +13,7 @@ from ...errors import DatasetError
 from ...files.confine import Confined, open_inside
 from ...files.swap import Stamp
 from ...pictures.buckets import BucketRule
-from ...pictures.caption_files import MOST_CAPTION_BYTES, as_utf8, bytes_of, too_large
+from ...pictures.caption_files import MOST_CAPTION_BYTES, as_utf8, bytes_of, split_tags, too_large
 from ...pictures.facts import PictureFacts
 from ...pictures.folders import LeftOut
 from ...pictures.listing import Listing, PictureFile, list_folder
@@ -24,7 +24,7 @@ from ..journal.apply import ConflictError, HalfDoneError
 from ..journal.format import Change, Move, Write
 from ..journal.journal import Applied, History, Journal
 from ..journal.recover import sentences
-from ..tags import plain, split_tags
+from ..tags import plain
 from ..tokens import TokenCounter
 from .index import Caption, EditorIndex, Entry
 from .operations import Operation, Surroundings, describe, edited

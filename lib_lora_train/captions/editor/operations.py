@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import DatasetError
-from ...pictures.caption_files import used_line
+from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
 from ..patterns import substitute, whole_words, wildcard_matcher
-from ..tags import PlainTags, is_prose, join_tags, plain, split_tags, unique
+from ..tags import PlainTags, is_prose, plain, unique
 
 KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
 PLACES = ("first", "last", "after")

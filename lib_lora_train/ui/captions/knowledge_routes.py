@@ -13,9 +13,9 @@ from ...captions.consolidate import Suggestion, consolidated, suggestion_of, sug
 from ...captions.doctor.doctor import Report
 from ...captions.doubtful import Doubt, doubts, fixed, keep, read_kept
 from ...captions.editor.editor import CaptionEditor, Outcome
-from ...captions.tags import join_tags, plain, split_tags
+from ...captions.tags import plain
 from ...errors import DatasetError
-from ...pictures.caption_files import used_line
+from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
 from . import answers as answers
 from .answers import Find, edit, told

@@ -21,9 +21,8 @@ from ...captions.editor.pictures import (
     rename_folder,
 )
 from ...captions.journal.apply import ConflictError
-from ...captions.tags import join_tags
 from ...errors import DatasetError
-from ...pictures.caption_files import used_line
+from ...pictures.caption_files import join_tags, used_line
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
 from ..answers import EscapedJson
