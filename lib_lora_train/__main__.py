@@ -16,6 +16,8 @@ Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
   python -m lib_lora_train settings [tag]                             print a job file with every setting explained
   python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
   python -m lib_lora_train bake JOB.yaml                              bake block weights into a copy of a LoRA file
+  python -m lib_lora_train import FILE > job.yaml                     read the settings of another program
+  python -m lib_lora_train export JOB.yaml --as sd-scripts            print a job as settings for another program
   python -m lib_lora_train demo                                       train on the pictures in demo/, in minutes
   python -m lib_lora_train install                                    make or repair the worker's environment
 

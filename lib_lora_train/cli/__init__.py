@@ -13,7 +13,8 @@ def run_command(arguments: list[str]) -> int:
     Raises ``ConfigError`` if there is no such command.
     """
     commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
-                                                        "bake": _bake, "demo": _demo, "install": _install}
+                                                        "bake": _bake, "import": _import, "export": _export,
+                                                        "demo": _demo, "install": _install}
     command = commands.get(arguments[0])
     if command is None:
         raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}.")
@@ -33,6 +34,16 @@ def _tag(arguments: list[str]) -> int:
 def _bake(arguments: list[str]) -> int:
     from .bake import bake_command
     return bake_command(arguments)
+
+
+def _import(arguments: list[str]) -> int:
+    from .settings_of_others import import_command
+    return import_command(arguments)
+
+
+def _export(arguments: list[str]) -> int:
+    from .settings_of_others import export_command
+    return export_command(arguments)
 
 
 def _settings(arguments: list[str]) -> int:

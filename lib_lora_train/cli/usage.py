@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
+EXPORT_FORMATS = ("sd-scripts", "powershell", "toml", "yaml")
 _SETTING_WORDS = "group.setting=value; wins over the file"
 
 
@@ -73,6 +74,24 @@ def _bake() -> ArgumentParser:
     return parser
 
 
+def _import() -> ArgumentParser:
+    parser = ArgumentParser("import", description="Reads the settings of another program and prints them as a job; "
+                                                   "what became of each option is reported on standard error.")
+    parser.add_argument("file", help="a script or command line of sd-scripts, a TOML or JSON of sd-scripts, kohya_ss, "
+                                     "OneTrainer or LoRA_Easy_Training_Scripts, or a LoRA file; - for standard input")
+    return parser
+
+
+def _export() -> ArgumentParser:
+    parser = ArgumentParser("export", description="Prints a job as settings for another program; what that cannot say "
+                                                   "is reported on standard error.",
+                            usage="export [-h] [--as FORMAT] JOB.yaml [group.setting=value ...]")
+    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help=f"the job file. {_SETTING_WORDS}")
+    parser.add_argument("--as", dest="wanted", default="sd-scripts", choices=EXPORT_FORMATS,
+                        help="a command line for bash (%(default)s) or PowerShell, a --config_file, or a whole job")
+    return parser
+
+
 def _demo() -> ArgumentParser:
     parser = ArgumentParser("demo", description="Trains a small LoRA on the pictures in demo/ with the mini "
                                                  "checkpoint, and draws what it learned.")
@@ -90,5 +109,6 @@ def _add_runs(parser: ArgumentParser) -> None:
 
 
 PARSERS: dict[str, Callable[[], ArgumentParser]] = {
-    "train": _train, "tag": _tag, "settings": _settings, "bake": _bake, "demo": _demo, "install": _install}
+    "train": _train, "tag": _tag, "settings": _settings, "bake": _bake, "import": _import,
+    "export": _export, "demo": _demo, "install": _install}
 """The parser of each command."""

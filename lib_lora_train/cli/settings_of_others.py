@@ -1,0 +1,76 @@
+"""``import`` and ``export``: settings of other programs as a job, and a job as settings for others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..advice.size import read_header
+from ..config.exporting.formats import export_text
+from ..config.exporting.sd_scripts import SD1, SD2, SDXL
+from ..config.importing.places import LocalPlaces
+from ..config.importing.read import (
+    MOST_CHARACTERS,
+    decoded,
+    read_lora_metadata,
+    read_settings,
+    read_settings_file,
+    too_long,
+)
+from ..config.importing.report import Imported, report_text
+from ..config.job import Job
+from ..config.load import load_job
+from ..config.text_yaml import write_yaml
+from ..errors import CheckpointError, ConfigError
+from ..models.prediction import told_base
+from ..networks.lora_facts import read_facts
+from .complete import complete
+from .usage import options_of
+
+
+def import_command(arguments: list[str]) -> int:
+    """Print the job on standard output and the report on standard error; returns 0."""
+    found = _read(options_of("import", arguments).file)
+    print(report_text(found), file=sys.stderr)
+    print(write_yaml(found.values), end="")
+    return 0
+
+
+def export_command(arguments: list[str]) -> int:
+    """Print the job in the format asked for, and what it cannot say on standard error; returns 0."""
+    options = options_of("export", arguments)
+    job = load_job(options.job, options.settings, None, complete)
+    try:
+        exported = export_text(job, options.wanted, family_of(job))
+    except ValueError as problem:
+        raise ConfigError(f"The job cannot be exported: {problem}") from problem
+    for note in exported.notes:
+        print(note, file=sys.stderr)
+    print(exported.text, end="")
+    return 0
+
+
+def family_of(job: Job) -> str:
+    """The family of the job's checkpoint as exports need it; SD 1.x if it is not known."""
+    checkpoint = Path(job.base.checkpoint)
+    header = read_header(checkpoint) if job.base.checkpoint else None
+    if header is None:
+        return SD1
+    try:
+        family, _ = told_base(checkpoint, *header)
+    except CheckpointError:
+        return SD1
+    return SDXL if len(family.text_encoders) == 2 else SD2 if family.webui_version == "SD2" else SD1
+
+
+def _read(name: str) -> Imported:
+    if name == "-":
+        data = sys.stdin.buffer.read(4 * MOST_CHARACTERS + 1)
+        if len(data) > 4 * MOST_CHARACTERS:
+            raise ConfigError(too_long(len(data)))
+        return read_settings(decoded(data, "The input"), LocalPlaces(Path()))
+    path = Path(name)
+    places = LocalPlaces(path.parent)
+    if path.suffix.lower() != ".safetensors":
+        return read_settings_file(path, places)
+    return read_lora_metadata(path, read_facts(path).settings, places)

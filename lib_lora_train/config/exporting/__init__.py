@@ -1,0 +1,1 @@
+"""A job as settings for other programs, and as a file for others."""

@@ -1,0 +1,88 @@
+"""A job as text in the formats that others read."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..job import Job, all_settings
+from ..load import job_to_yaml
+from ..text_yaml import write_yaml
+from .sd_scripts import SD1, Exported, export_job
+
+COMMAND, POWERSHELL, TOML, YAML = "sd-scripts", "powershell", "toml", "yaml"
+FORMATS = (COMMAND, POWERSHELL, TOML, YAML)
+_ENDINGS = {COMMAND: ".sh", POWERSHELL: ".ps1", TOML: ".toml", YAML: ".yaml"}
+
+
+@dataclass(frozen=True)
+class ExportedText:
+    """``text`` in a file named ``file_name``, and what it cannot say, in sentences."""
+
+    text: str
+    file_name: str
+    notes: tuple[str, ...] = ()
+
+
+def export_text(job: Job, wanted: str, family: str = SD1) -> ExportedText:
+    """``job`` in the format ``wanted``, one of ``FORMATS``. Raises ``ValueError`` for another one, or where the
+    job's resolution or block lists cannot be read."""
+    if wanted not in FORMATS:
+        raise ValueError(f"There is no format {wanted!r}. There are: {', '.join(FORMATS)}.")
+    name = f"{job.save.output_name or 'job'}{_ENDINGS[wanted]}"
+    if wanted == YAML:
+        return ExportedText(job_to_yaml(job), name)
+    exported = export_job(job, family)
+    written = {COMMAND: lambda: _command(exported, " \\", shlex.quote),
+               POWERSHELL: lambda: _command(exported, " `", _powershell_quote), TOML: lambda: _toml(exported)}[wanted]()
+    return ExportedText(written, name, tuple(exported.notes))
+
+
+def preset_text(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """A preset as a file that others can import: the settings that it sets, as YAML."""
+    known = {setting.key for setting in all_settings()}
+    kept = {group: {name: value for name, value in settings.items() if f"{group}.{name}" in known}
+            for group, settings in values.items()}
+    return write_yaml({group: settings for group, settings in kept.items() if settings})
+
+
+def _command(exported: Exported, joint: str, quote: Callable[[str], str]) -> str:
+    lines = [f"accelerate launch --num_cpu_threads_per_process 1 {exported.script}"]
+    for name, value in exported.options.items():
+        if value is True:
+            lines.append(f"  --{name}")
+        elif isinstance(value, list):
+            lines.append(" ".join([f"  --{name}", *(quote(_plain(item)) for item in value)]))
+        else:
+            lines.append(f"  --{name}={quote(_plain(value))}")
+    return f"{joint}\n".join(lines) + "\n"
+
+
+def _powershell_quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _toml(exported: Exported) -> str:
+    lines = [f"# for {exported.script} --config_file"]
+    lines += [f"{name} = {_toml_value(value)}" for name, value in exported.options.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, float):
+        text = f"{value:.12g}"
+        return text if "." in text or "e" in text else f"{text}.0"
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -1,0 +1,243 @@
+"""Reads settings of any format that is known, told by its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from yaml import YAMLError
+
+from ...errors import ConfigError
+from ...files.json_file import DamagedFileError, parse
+from ...files.safetensors_header import read_safetensors_header
+from ..job import GROUPS, all_settings
+from ..load import read_job
+from ..text_yaml import read_yaml
+from .easy_scripts import is_easy_scripts, take_easy_scripts
+from .kohya_gui import gui_sections, is_kohya, take_dataset_file, take_kohya
+from .lora_metadata import take_metadata
+from .one_trainer import is_one_trainer, take_one_trainer
+from .option_table import KNOWN, TRAIN_COMMAND_OPTIONS
+from .places import Places
+from .report import Imported
+from .sd_dataset import is_dataset_config, take_dataset_config
+from .sd_scripts import take_options
+from .settle import finish
+from .shell.command import looks_like_command, read_script
+from .shell.dialect import dialect_of
+from .taking import Option, Options, Taking
+from .toml_text import read_toml
+
+MOST_CHARACTERS = 1_000_000
+FORMATS = ("a command line or script of sd-scripts, a TOML of sd-scripts or of LoRA_Easy_Training_Scripts, a JSON of "
+           "kohya_ss or OneTrainer, a job of this program (YAML), or a LoRA file (.safetensors)")
+_MOST_OF_SCRIPT = 200_000
+_FEWEST_KNOWN = 2
+
+
+def read_settings_file(path: Path, places: Places) -> Imported:
+    """The settings in the file ``path``. Raises ``ConfigError`` with a sentence if there are none to read."""
+    if path.suffix.lower() == ".safetensors":
+        return read_lora_metadata(path, {}, places)
+    try:
+        if path.stat().st_size > 4 * MOST_CHARACTERS:
+            raise ConfigError(too_long(path.stat().st_size))
+        data = path.read_bytes()
+    except OSError as problem:
+        raise ConfigError(f"The file {path} cannot be read: {problem.strerror or problem}.") from problem
+    return read_settings(decoded(data, str(path)), places)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """``data`` as text. Raises ``ConfigError`` if it is none."""
+    for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and sum(sign < " " and sign not in "\t\r\n\f\v" for sign in text[:10_000]) < 3:
+            return text
+    raise ConfigError(f"{name} is not a text. Give {FORMATS}.")
+
+
+def read_lora_metadata(path: Path, tensors: Mapping[str, Any], places: Places) -> Imported:
+    """The settings that a LoRA file says it was trained with; ``tensors`` are those that its tensors show.
+
+    Raises ``ConfigError`` if it is damaged or says nothing.
+    """
+    try:
+        metadata = read_safetensors_header(path).metadata
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file {path}.") from None
+    except (OSError, DamagedFileError) as problem:
+        raise ConfigError(f"{path} is damaged or no .safetensors file ({problem}).") from problem
+    if not metadata and not tensors:
+        raise ConfigError(f"{path} says nothing about how it was trained.")
+    taking = Taking(places)
+    take_metadata(metadata, tensors, taking)
+    return finish("the metadata of a LoRA file", taking)
+
+
+def read_settings(text: str, places: Places) -> Imported:
+    """The settings in ``text``. Raises ``ConfigError`` with a sentence if they cannot be read."""
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(too_long(len(text)))
+    if not text.strip():
+        raise ConfigError(f"There is nothing to read. Give {FORMATS}.")
+    stripped = text.lstrip("\ufeff \t\r\n")
+    taking = Taking(places)
+    if stripped.startswith("{"):
+        return finish(_take_json(stripped, taking), taking)
+    if looks_like_command(text) and not _is_toml(text):
+        return finish(_take_script(text, taking), taking)
+    if _looks_like_toml(text):
+        return finish(_take_toml(text, taking), taking)
+    if _looks_like_yaml(text):
+        return finish(_take_yaml(text, taking), taking)
+    raise ConfigError(f"It is not known what these settings are of. Give {FORMATS}.")
+
+
+def too_long(count: int) -> str:
+    """That a text is too long to be settings."""
+    return f"The text is {count:,} characters long, which is too long for settings. Up to {MOST_CHARACTERS:,} are read."
+
+
+def _take_script(text: str, taking: Taking) -> str:
+    if len(text) > _MOST_OF_SCRIPT:
+        raise ConfigError(f"The script is {len(text):,} characters long. Up to {_MOST_OF_SCRIPT:,} are read.")
+    options, sdxl = read_script(text, taking)
+    _add_config_file(options, taking)
+    dataset = options.pop("dataset_config", None)
+    if dataset is not None:
+        take_dataset_file(dataset, taking)
+    take_options(options, taking, sdxl=sdxl)
+    return f"a command line of sd-scripts ({dialect_of(text).name})"
+
+
+def _add_config_file(options: Options, taking: Taking) -> None:
+    """The options of a ``--config_file``; those of the command line go before them."""
+    option = options.pop("config_file", None)
+    if option is None:
+        return
+    name = str(option.value)
+    text = taking.places.read(name if name.endswith(".toml") else f"{name}.toml")
+    if text is None and len(set(options) & TRAIN_COMMAND_OPTIONS) < _FEWEST_KNOWN:
+        raise ConfigError(f"The command takes its options from {name}, which could not be read here. Import that "
+                          "file instead.")
+    if text is None:
+        taking.drop(option, f"{name} could not be read here. Import it on its own too.")
+        return
+    for inner, found in _flat(read_toml(text)).items():
+        if inner in options:
+            taking.not_needed(found, "The command line goes before the file.")
+        else:
+            options[inner] = found
+    taking.note(option, "Its options were read; each has an answer of its own.")
+
+
+def _take_json(text: str, taking: Taking) -> str:
+    try:
+        values = parse(text)
+    except DamagedFileError as problem:
+        cause = problem.__cause__
+        where = (f" in line {cause.lineno}, column {cause.colno}: {cause.msg}"
+                 if isinstance(cause, JSONDecodeError) else f": {problem}")
+        raise ConfigError(f"The JSON cannot be read{where}. Is it whole? Copy or save it again.") from problem
+    if is_one_trainer(values):
+        take_one_trainer(values, taking)
+        return "a configuration of OneTrainer"
+    if is_kohya(values) or _known(values) >= _FEWEST_KNOWN:
+        take_kohya(values, taking)
+        return "a configuration of kohya_ss"
+    if _known_groups(values):
+        _take_own(values, taking)
+        return "a job of this program"
+    raise ConfigError(f"The JSON is of no program that is known here. Give {FORMATS}.")
+
+
+def _take_toml(text: str, taking: Taking) -> str:
+    tables = read_toml(text)
+    if is_easy_scripts(tables):
+        take_easy_scripts(tables, taking)
+        return "a TOML of LoRA_Easy_Training_Scripts"
+    if is_dataset_config(tables):
+        take_dataset_config(tables, taking)
+        return "a dataset configuration of sd-scripts"
+    options = _flat(gui_sections(tables, taking))
+    if is_kohya(options):
+        take_kohya({name: option.value for name, option in options.items()}, taking)
+        return "a TOML of kohya_ss"
+    if len(set(options) & KNOWN) < _FEWEST_KNOWN:
+        raise ConfigError(f"The TOML has no settings that are known here. Give {FORMATS}.")
+    dataset = options.pop("dataset_config", None)
+    if dataset is not None:
+        take_dataset_file(dataset, taking)
+    sdxl = "sdxl" in options and not options["sdxl"].is_off
+    take_options(options, taking, sdxl=sdxl)
+    return "a configuration file of sd-scripts"
+
+
+def _flat(tables: Mapping[str, Any]) -> Options:
+    """sd-scripts does not look at the names of sections."""
+    options: Options = {}
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            options |= {inner: Option(inner, found) for inner, found in value.items()}
+        else:
+            options[name] = Option(name, value)
+    return options
+
+
+def _take_yaml(text: str, taking: Taking) -> str:
+    try:
+        values = read_yaml(text)
+    except (YAMLError, ValueError) as problem:
+        raise ConfigError(f"The YAML cannot be read: {problem}") from problem
+    if not isinstance(values, Mapping) or not _known_groups(values):
+        raise ConfigError(f"The YAML has no settings that are known here. Give {FORMATS}.")
+    _take_own(values, taking)
+    return "a job of this program"
+
+
+def _take_own(values: Mapping[str, Any], taking: Taking) -> None:
+    known = [field.key for field in all_settings()]
+    for group, settings in values.items():
+        if not isinstance(settings, Mapping):
+            taking.not_known(Option(str(group), settings), GROUPS)
+            continue
+        for name, value in settings.items():
+            option = Option(f"{group}.{name}", value)
+            if option.shown not in known:
+                taking.not_known(option, known)
+            elif read_job({group: {name: value}})[1]:
+                taking.drop(option, read_job({group: {name: value}}, source="It")[1][0])
+            else:
+                taking.values[option.shown] = getattr(getattr(read_job({group: {name: value}})[0], group), name)
+                taking.take(option, {option.shown: taking.values[option.shown]})
+
+
+def _known(values: Any) -> int:
+    return len(set(values) & KNOWN) if isinstance(values, Mapping) else 0
+
+
+def _known_groups(values: Any) -> bool:
+    return isinstance(values, Mapping) and any(group in GROUPS for group in values)
+
+
+def _looks_like_toml(text: str) -> bool:
+    return bool(re.search(r"^\s*(\[{1,2}[\w.\"' -]+\]{1,2}\s*(#.*)?|[\w\"'.-]+\s*=\s*\S.*)$", text, re.MULTILINE))
+
+
+def _is_toml(text: str) -> bool:
+    """Whether ``text``, which has options of a command in it, is a TOML that only speaks of them."""
+    try:
+        return bool(read_toml(text))
+    except ConfigError:
+        return False
+
+
+def _looks_like_yaml(text: str) -> bool:
+    return bool(re.search(rf"^({'|'.join(GROUPS)})\s*:", text, re.MULTILINE))

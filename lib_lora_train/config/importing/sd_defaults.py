@@ -1,0 +1,50 @@
+"""What sd-scripts does where an option is left out, as far as this program would do something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .taking import Options, Taking
+
+_DEFAULTS: dict[str, tuple[str, Any, str]] = {
+    "max_token_length": ("base.max_token_length", 75, "sd-scripts uses the first 75 tokens of a caption then."),
+    "clip_skip": ("base.clip_skip", 1, "sd-scripts uses the last layer of the text encoder then."),
+    "shuffle_caption": ("dataset.shuffle_caption", False, "sd-scripts keeps the order of the tags then."),
+    "keep_tokens": ("dataset.keep_tokens", 0, "sd-scripts keeps no tag in its place then."),
+    "caption_extension": ("dataset.caption_extension", ".caption",
+                          "sd-scripts reads .caption files then, not .txt. Set .txt if yours are."),
+    "enable_bucket": ("dataset.enable_bucket", False, "sd-scripts crops every image to the resolution then."),
+    "min_snr_gamma": ("loss.min_snr_gamma", None, "sd-scripts does not weight timesteps then."),
+    "mixed_precision": ("training.mixed_precision", "no", "sd-scripts computes in full precision then."),
+    "save_precision": ("save.save_precision", "float", "sd-scripts saves in full precision then."),
+    "save_every_n_epochs": ("save.save_every_n_epochs", None, "sd-scripts saves only at the end then."),
+    "lr_decay_steps": ("scheduler.lr_decay_steps", 0.0, "sd-scripts has no decay at the end then."),
+}
+_WITH_BUCKETS: dict[str, tuple[str, Any, str]] = {
+    "min_bucket_reso": ("dataset.min_bucket_reso", 256, "sd-scripts starts buckets at 256 pixels then."),
+    "max_bucket_reso": ("dataset.max_bucket_reso", 1024, "sd-scripts ends buckets at 1024 pixels then."),
+}
+DATASET_NAMES = ("shuffle_caption", "keep_tokens", "caption_extension", "enable_bucket")
+
+
+def fill_defaults(options: Options, taking: Taking) -> None:
+    """Set the defaults of sd-scripts for every option of the table that ``options`` leaves out."""
+    for name, (key, value, why) in _DEFAULTS.items():
+        if name not in options and key not in taking.values and not (
+                name == "lr_decay_steps" and taking.values.get("scheduler.lr_scheduler") != "warmup_stable_decay"):
+            taking.take_default(name, key, value, why)
+    if taking.values.get("dataset.enable_bucket"):
+        for name, (key, value, why) in _WITH_BUCKETS.items():
+            if name not in options and key not in taking.values:
+                taking.take_default(name, key, value, why)
+    if taking.values.get("sample.sample_prompts") and "sample_at_first" not in options:
+        taking.take_default("sample_at_first", "sample.sample_at_first", False,
+                            "sd-scripts generates no samples before training then.")
+
+
+def fill_dataset_defaults(given: frozenset[str], taking: Taking) -> None:
+    """The same for a dataset configuration, which holds options of the dataset only."""
+    for name in DATASET_NAMES:
+        key, value, why = _DEFAULTS[name]
+        if name not in given and key not in taking.values:
+            taking.take_default(name, key, value, why)

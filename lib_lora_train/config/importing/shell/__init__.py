@@ -1,0 +1,1 @@
+"""Scripts that start a training: read as text, never run."""

@@ -1,0 +1,26 @@
+"""TOML as other tools write it. Python 3.10 has no reader of its own, but pip has one in it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from ...errors import ConfigError
+
+
+_MOST_DOTS = 100
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """The tables of ``text``. Raises ``ConfigError`` that names the line if it is no TOML."""
+    if any(line.partition("=")[0].count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise ConfigError("The TOML is nested too deep to be read.")
+    reader: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
+    try:
+        return dict(reader.loads(text))
+    except reader.TOMLDecodeError as problem:
+        raise ConfigError(f"The TOML cannot be read: {problem}. Fix that line, or save the file again in its "
+                          "own program.") from problem
+    except RecursionError:
+        raise ConfigError("The TOML is nested too deep to be read.") from None
