@@ -19,7 +19,8 @@ from ..errors import WorkerEnvironmentError
 
 # Beside torch and numpy themselves: what torch uses without naming it as a requirement.
 _SHARED_ROOTS = ("torch", "numpy", "setuptools", "triton", "triton-windows", "pytorch-triton-rocm")
-_SHARED_MODULES = frozenset({"_distutils_hack", "pkg_resources"})
+# pip holds the only reader of TOML that Python 3.10 has.
+_SHARED_MODULES = frozenset({"_distutils_hack", "pkg_resources", "pip"})
 _REQUIREMENT_NAME = re.compile(r"^[\w.-]+")
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from ...errors import ConfigError
 
-
 _MOST_DOTS = 100
 
 
