@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,17 @@ class FreshLatents:
         damaged = check_pictures([picture.path for picture in self._plan.pictures], progress)
         if damaged:
             raise damaged_pictures_error(damaged)
+
+    def without_face(self, progress: Callable[[int, int], None]) -> list[Path]:
+        """The pictures in which no face is found, which are not cut around one; needs a ``face_crop_aug_range``."""
+        assert self._faces is not None
+        missing = []
+        for done, picture in enumerate(self._plan.pictures, start=1):
+            with decoded_with_mask(picture.path) as (image, _):
+                if not self._faces.find(picture.path, image):
+                    missing.append(picture.path)
+            progress(done, len(self._plan.pictures))
+        return missing
 
     def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
         """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""

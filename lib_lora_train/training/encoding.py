@@ -56,7 +56,22 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
     fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
     reporter.phase("latents", "Checking the pictures", total=len(plan.pictures))
     fresh.check(progress)
+    if settings.face_range is not None:
+        reporter.phase("faces", "Looking for faces", total=len(plan.pictures))
+        _tell_faces(len(plan.pictures), fresh.without_face(progress), reporter)
     return fresh
+
+
+def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
+    """Say which of ``count`` pictures are cut around a face, and that those ``without`` one are not."""
+    if len(without) == count:
+        reporter.warning(f"dataset.face_crop_aug_range has no effect: no face is found in any of the {count} images. "
+                         "OpenCV finds photographed faces that look at the camera, and few drawn ones.")
+    elif without:
+        reporter.warning(f"A face is found in {count - len(without)} of {count} images, which are cut around it. These "
+                         f"are trained whole: {names_of(without)}.")
+    else:
+        reporter.say(f"A face is found in each of {count} images, and they are cut around it.")
 
 
 def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter, text: str,
