@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "lib_lora_train"
+MODULES, TESTS = PACKAGE.parent / "javascript" / "modules", PACKAGE.parent / "tests"
 
 # Room by room, what may be imported beside the room itself and the error tree. A dotted name is a single file.
 ALLOWED = {
@@ -45,7 +46,8 @@ TORCH_FREE_ROOMS = {"errors", "files", "environment", "config", "blocks", "runs"
 TORCH_FREE_FILES = {"networks.metadata", "networks.lora_facts", "models.family", "models.prediction",
                     "models.tokenizer", "batches.plan", "batches.overview", "batches.captions",
                     "batches.regularization", "batches.summary"}
-MOST_FILES_IN_A_ROOM = 20
+MOST_FILES_IN_A_ROOM, MOST_LINES = 20, 400
+SOURCE_ENDINGS = {".py", ".js", ".ts", ".mjs"}
 
 
 def sources() -> Iterator[tuple[str, Path, ast.Module]]:
@@ -125,7 +127,7 @@ def test_importing_a_torch_free_module_loads_no_torch(module: str):
 
 
 def test_no_file_is_longer_than_400_lines_and_none_is_called_utils():
-    long = [path.name for _, path, _ in sources() if len(path.read_text().splitlines()) > 400]
+    long = [path.name for _, path, _ in sources() if len(path.read_text().splitlines()) > MOST_LINES]
     assert long == []
     assert not list(PACKAGE.rglob("utils.py"))
 
@@ -139,6 +141,14 @@ def test_functions_fit_on_a_screen():
 
 
 def test_a_room_holds_no_more_files_than_one_can_take_in():
-    crowded = {str(folder.relative_to(PACKAGE)): len(list(folder.glob("*.py")))
-               for folder in PACKAGE.rglob("*") if folder.is_dir()}
-    assert {room: files for room, files in crowded.items() if files - 1 > MOST_FILES_IN_A_ROOM} == {}
+    rooms = [folder for root in (PACKAGE, MODULES, TESTS) for folder in (root, *root.rglob("*")) if folder.is_dir()]
+    files = {str(room.relative_to(PACKAGE.parent)): [path for path in room.iterdir() if path.suffix in SOURCE_ENDINGS
+                                                     and path.name != "__init__.py"] for room in rooms}
+    assert {room: len(found) for room, found in files.items() if len(found) > MOST_FILES_IN_A_ROOM} == {}
+    assert sum(map(len, files.values())) > 400
+
+
+def test_no_script_and_no_test_is_longer_than_400_lines():
+    long = [f"{path.relative_to(PACKAGE.parent)}: {lines}" for root in (MODULES, TESTS) for path in root.rglob("*")
+            if path.suffix in SOURCE_ENDINGS and (lines := len(path.read_text().splitlines())) > MOST_LINES]
+    assert long == []

@@ -15,8 +15,8 @@ from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.text_states import encode_captions, tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
 from tests.models.tiny_families import OPEN_CLIP_XL, POOLED, SSD_SHAPE, save_state, sd2_state, sdxl_state
-from tests.training.reference import UNet
-from tests.training.reference_xl import sd2_states, sdxl_states, sdxl_vector
+from tests.training.step.reference import UNet
+from tests.training.step.reference_xl import sd2_states, sdxl_states, sdxl_vector
 
 CAPTIONS = ["pennyfox, red ball", "a quick brown fox jumps over the lazy dog, " * 3]
 SIZES = [(600, 900, 0, 36, 512, 640), (1024, 1024, 8, 0, 1024, 1024)]

@@ -3,7 +3,7 @@
 import {api, fill, h, on, setText, store, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button} from "../core/parts.js";
-import {dataset} from "./dataset.js";
+import {dataset} from "./images/dataset.js";
 import {familyQuery} from "./family.js";
 import {form} from "./form.js";
 import {checkJob} from "./plan.js";

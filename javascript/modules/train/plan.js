@@ -5,7 +5,7 @@ import {api, emit, failureOf, fill, h, later, on, setText} from "../core/dom.js"
 import {format} from "../core/format.js";
 import {host} from "../core/host.js";
 import {card, findings, icon} from "../core/parts.js";
-import {dataset} from "./dataset.js";
+import {dataset} from "./images/dataset.js";
 import {difficulty} from "./difficulty.js";
 import {form} from "./form.js";
 import {memoryBar} from "./memory.js";

@@ -2,7 +2,7 @@
 
 import {api, fill, h, on} from "../core/dom.js";
 import {button, fold} from "../core/parts.js";
-import {dataset} from "./dataset.js";
+import {dataset} from "./images/dataset.js";
 import {familyQuery} from "./family.js";
 import {valueInWords} from "./fields.js";
 import {form} from "./form.js";

@@ -9,7 +9,7 @@ import {RunView} from "../runs/view.js";
 import {runs} from "../runs/watch.js";
 import {actionBar} from "./actions.js";
 import {baseCard} from "./base.js";
-import {DatasetCard} from "./dataset.js";
+import {DatasetCard} from "./images/dataset.js";
 import {explainFields} from "./explain.js";
 import {form} from "./form.js";
 import {checkJob, planCard} from "./plan.js";

@@ -38,7 +38,7 @@ from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import train_step
 from lib_lora_train.training.validation import validation_loss
 
-DEMO = Path(__file__).resolve().parents[2] / "demo"
+DEMO = Path(__file__).resolve().parents[3] / "demo"
 PICTURES = ("red_heart", "green_heart")
 STEPS = 3
 UNET, TEXT, BOTH = "UNet", "text encoder", "both"

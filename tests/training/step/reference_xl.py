@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.models.tiny_families import CLIP_L, OPEN_CLIP_SD2, OPEN_CLIP_XL, SIZE_WIDTH
-from tests.training.reference import TEXT, UNET, sinusoids, text_states, weight_name
+from tests.training.step.reference import TEXT, UNET, sinusoids, text_states, weight_name
 
 State = Mapping[str, Tensor]
 _IN_LAYER = {"self_attn_out_proj": "attn.out_proj.weight", "mlp_fc1": "mlp.c_fc.weight", "mlp_fc2": "mlp.c_proj.weight"}

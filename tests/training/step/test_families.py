@@ -37,8 +37,8 @@ from lib_lora_train.training.noise import mix_noise
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.reporting.sampling import decode_picture
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
-from tests.training.reference import UNet
-from tests.training.reference_xl import sd2_states, sdxl_states, sdxl_vector, with_lora
+from tests.training.step.reference import UNet
+from tests.training.step.reference_xl import sd2_states, sdxl_states, sdxl_vector, with_lora
 
 CAPTIONS = ["pennyfox, red ball", "a quick brown fox jumps over the lazy dog"]
 TIMESTEPS = torch.tensor([37, 810])

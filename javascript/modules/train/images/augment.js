@@ -1,10 +1,10 @@
 /** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
 
-import {api, failureOf, fill, h, later, on, setText} from "../core/dom.js";
-import {button, setLabel} from "../core/parts.js";
+import {api, failureOf, fill, h, later, on, setText} from "../../core/dom.js";
+import {button, setLabel} from "../../core/parts.js";
 import {dataset} from "./dataset.js";
-import {field as settingField, fieldMakers} from "./fields.js";
-import {form} from "./form.js";
+import {field as settingField, fieldMakers} from "../fields.js";
+import {form} from "../form.js";
 
 const SHOWN = 6;
 const TRIES = 3;  // looks are drawn by chance, and now and then none of them is changed
@@ -24,7 +24,7 @@ const KINDS = {
 const others = Object.fromEntries(Object.entries(KINDS).map(([key, kind]) => [key.split(".")[1], kind.off]));
 
 class Strip {
-    /** @param {import("../core/types").Setting} setting */
+    /** @param {import("../../core/types").Setting} setting */
     constructor(setting) {
         this.setting = setting;
         this.kind = KINDS[setting.key];

@@ -1,12 +1,12 @@
 /** The folders of a dataset, each with what it may have of its own: repeats, kept tags, mirroring. */
 
-import {h} from "../core/dom.js";
-import {format} from "../core/format.js";
-import {form} from "./form.js";
+import {h} from "../../core/dom.js";
+import {format} from "../../core/format.js";
+import {form} from "../form.js";
 
 const KEY = "dataset.concept_settings";
 
-/** @typedef {import("./answers").Concept} Concept */
+/** @typedef {import("../answers").Concept} Concept */
 
 /** @returns {Map<string, Record<string, string>>} the settings of each folder, as the job's lines have them */
 function read() {

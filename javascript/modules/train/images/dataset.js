@@ -1,18 +1,18 @@
 /** The card "Pictures": a folder, and what was found in it. */
 
-import {api, emit, failureOf, fill, h, later, on, setText, store, svg} from "../core/dom.js";
-import {format} from "../core/format.js";
-import {lightbox} from "../core/lightbox.js";
-import {button, card, emptyState, findings, fold, icon} from "../core/parts.js";
+import {api, emit, failureOf, fill, h, later, on, setText, store, svg} from "../../core/dom.js";
+import {format} from "../../core/format.js";
+import {lightbox} from "../../core/lightbox.js";
+import {button, card, emptyState, findings, fold, icon} from "../../core/parts.js";
 import {conceptFocus, conceptTable} from "./concepts.js";
-import {familyDefaults} from "./family.js";
-import {form} from "./form.js";
+import {familyDefaults} from "../family.js";
+import {form} from "../form.js";
 
 const FOLDER = "dataset.train_data_dir";
 const FEW = 12;
 
-/** @typedef {import("./answers").DatasetLook} DatasetLook */
-/** @typedef {import("./answers").BucketCount} BucketCount */
+/** @typedef {import("../answers").DatasetLook} DatasetLook */
+/** @typedef {import("../answers").BucketCount} BucketCount */
 /** @typedef {ReturnType<typeof failureOf>} Failure */
 
 /** @type {DatasetLook|null} what the last look found, null before the first */

@@ -1,15 +1,15 @@
 /** Below the setting "Regularization folder": having the webui draw a picture for each training picture. */
 
-import {api, h, on, setText} from "../core/dom.js";
-import {format} from "../core/format.js";
-import {button, fold, toast} from "../core/parts.js";
-import {poll, root} from "../core/shell.js";
-import {form} from "./form.js";
+import {api, h, on, setText} from "../../core/dom.js";
+import {format} from "../../core/format.js";
+import {button, fold, toast} from "../../core/parts.js";
+import {poll, root} from "../../core/shell.js";
+import {form} from "../form.js";
 
 const KEY = "dataset.reg_data_dir";
 
 let drawing = false;
-/** @typedef {import("./answers").RegularizationState} State */
+/** @typedef {import("../answers").RegularizationState} State */
 
 /** @param {() => void} wake asks how far it is */
 function build(wake) {

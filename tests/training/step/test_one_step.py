@@ -20,7 +20,7 @@ from lib_lora_train.networks.save import save_network
 from lib_lora_train.training.loss import batch_loss
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.noise import mix_noise
-from tests.training.reference import UNet, text_states, with_lora
+from tests.training.step.reference import UNet, text_states, with_lora
 
 CAPTIONS = ["pennyfox, red ball", "a quick brown fox jumps over the lazy dog"]
 TIMESTEPS = torch.tensor([37, 810])
