@@ -50,6 +50,8 @@ export interface Plan {
     blocks: BlockFamily|null;
     /** The blocks that the network has on the checkpoint; empty where they are not known. */
     network_blocks: string[];
+    /** By group.name: a list as it was sent, and what it is for the checkpoint's blocks; null where it is none. */
+    block_lists: Record<string, {text: string, values: Record<string, number>|null}>;
     problems: string[];
     prediction: PredictionNotice|null;
 }

@@ -42,19 +42,6 @@ const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error)
     throw error;
 }));
 
-/** @param {string} text @param {FamilyBlocks} family @returns {Numbers|null} null where it is no list */
-function read(text, family) {
-    const trimmed = text.trim();
-    if (trimmed in family.presets) return family.presets[trimmed];
-    const parts = trimmed.slice(trimmed.lastIndexOf(":") + 1).split(",").map((part) => part.trim());
-    const names = [family.short, family.full].find((list) => list.length === parts.length);
-    if (!names || parts.some((part) => part === "" || !Number.isFinite(Number(part)))) return null;
-    const numbers = parts.map((part) => Math.max(0, Number(part)));
-    const alike = numbers.every((number, index) => names[index] === "BASE" || number === 1);
-    const rest = Object.fromEntries(family.full.map((name) => [name, alike ? 1 : 0]));
-    return Object.assign(rest, Object.fromEntries(names.map((name, index) => [name, numbers[index]])));
-}
-
 /**
  * @param {Numbers} values @param {string[]} names @param {FamilyBlocks} family
  * @param {Kind|null} kind null where no list's name will do
@@ -196,6 +183,10 @@ function blocksField(setting) {
     let wanted = "sd1";
     /** @type {string[]} the blocks that the network has on the checkpoint; empty until they are known */
     let trained = [];
+    /** @type {Map<string, Numbers|null>} what the server says of texts, and what was drawn; null where one is no list */
+    const meant = new Map();
+    /** @type {Numbers|null} what was shown last, which stays until the server has read what is being typed */
+    let last = null;
     base.element.classList.add("tl-wide");
     const choice = h("div", {class: "tl-control tl-block-menu"}, menu);
     base.element.querySelector(".tl-field-head")?.after(choice, details);
@@ -207,7 +198,18 @@ function blocksField(setting) {
         const family = blocks.families[wanted];
         const few = blocks.types_with_attention_only.includes(form.text("network.network_type"));
         return {family, names: trained.length ? trained : family[few ? "short" : "full"],
-            values: read(String(form.get(setting.key) || ""), family)};
+            values: read(String(form.get(setting.key) || "").trim(), family)};
+    };
+    const read = (/** @type {string} */ text, /** @type {FamilyBlocks} */ family) => {
+        const values = family.presets[text] || meant.get(text);
+        if (values !== undefined) last = values;
+        return last;
+    };
+    /** @param {Numbers} values @param {string[]} names @param {FamilyBlocks} family @param {Kind|null} kind */
+    const take = (values, names, family, kind) => {
+        const text = write(values, names, family, kind);
+        meant.set(text, values);
+        form.set(setting.key, text);
     };
     const usual = (/** @type {FamilyBlocks} */ family) =>
         Object.fromEntries(family.full.map((name) => [name, kind.usual()]));
@@ -221,12 +223,12 @@ function blocksField(setting) {
             return;
         }
         const {family, names, values} = known;
-        if (choice === OWN) form.set(setting.key, write(values || usual(family), names, family, null));
+        if (choice === OWN) take(values || usual(family), names, family, null);
         else if (setting.key === "network.block_lr_weight") form.set(setting.key, choice);
         else {
             const scaled = Object.entries(family.presets[choice]).map(([name, factor]) =>
                 [name, factor ? Math.max(kind.step, round(factor * kind.usual())) : 0]);
-            form.set(setting.key, write(Object.fromEntries(scaled), names, family, kind));
+            take(Object.fromEntries(scaled), names, family, kind);
         }
         const first = details.querySelector(".tl-block");
         if (choice === OWN && first instanceof HTMLElement) first.focus();
@@ -237,7 +239,7 @@ function blocksField(setting) {
         const known = lists();
         if (!known) return;
         const {family, names, values} = known;
-        form.set(setting.key, write({...(values || usual(family)), [name]: value}, names, family, kind));
+        take({...(values || usual(family)), [name]: value}, names, family, kind);
     }
 
     function refresh() {
@@ -269,9 +271,12 @@ function blocksField(setting) {
         choice.hidden = bars.element.hidden = note.hidden = true;
     });
     on("plan", (plan) => {
-        if (!plan.blocks || (plan.blocks === wanted && plan.network_blocks.join() === trained.join())) return;
+        if (!plan.blocks) return;
+        if (plan.blocks !== wanted) meant.clear();
         wanted = plan.blocks;
         trained = plan.network_blocks;
+        const list = plan.block_lists[setting.key];
+        if (list) meant.set(list.text.trim(), list.values);
         refresh();
     });
     on("setting", ({keys}) => {

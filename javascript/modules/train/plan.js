@@ -155,7 +155,7 @@ async function check() {
 /** @type {Plan} what is known where the server could not say */
 const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
     advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], blocks: null,
-    network_blocks: [], problems: [], prediction: null};
+    network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
 /** Messages about what has not been filled in yet are no problems before Train was pressed. @param {Plan} plan */
 function tell(plan) {

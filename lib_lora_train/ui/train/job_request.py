@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...advice.size import is_sdxl, read_shapes
+from ...blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
+from ...config.block_lists import list_problems
 from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
@@ -16,7 +19,7 @@ from ...runs.folder import RunFolder, open_run
 from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ..access import dataset_folder
-from ..lora_files import lora_file, why_not_trained
+from ..lora_files import is_for_sdxl, lora_file, why_not_trained
 from ..services import Services
 from .checkpoint_family import fill_defaults
 
@@ -53,8 +56,23 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
     if job.sample.sample_by != "worker" and services.host.plot_drawer() is None:
         refused["sample.sample_by"] = (f"sample.sample_by is {job.sample.sample_by}, but only AUTOMATIC1111's webui "
                                        "can draw pictures from here. Choose worker.")
+    refused_by_base = _base_problems(job)
     contradictions = [problem for problem in problems_of(job) if problem.split(" is empty")[0] not in refused]
-    return job, [*refused.values(), *unreadable, *contradictions]
+    return job, [*refused.values(), *unreadable, *contradictions, *refused_by_base]
+
+
+def _base_problems(job: Job) -> list[str]:
+    """What the checkpoint refuses, in the words of the run: block lists and LoRA files of another family."""
+    shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
+    if not shapes:
+        return []
+    problems = list_problems(job.network, SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS)
+    weights = job.network.network_weights
+    if weights and is_for_sdxl(Path(weights)) not in (None, is_sdxl(shapes)):
+        made_for, loaded = ("SD 1.x or 2.x", "SDXL") if is_sdxl(shapes) else ("SDXL", "SD 1.x or 2.x")
+        problems.append(f"network.network_weights is {Path(weights).stem!r}, which was made for {made_for}, but the "
+                        f"checkpoint is {loaded}. Choose another LoRA, or the checkpoint that it was trained on.")
+    return problems
 
 
 def _refusals(fills: Mapping[str, Callable[[], None]]) -> dict[str, str]:

@@ -21,8 +21,9 @@ from ...advice.steps import steps_hint
 from ...advice.surroundings import PlanFacts, plan_facts
 from ...batches.overview import look
 from ...batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of
+from ...blocks.lists import list_problem, read_blocks
 from ...blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
-from ...config.block_lists import list_problems, with_lists_for
+from ...config.block_lists import BLOCK_LISTS, with_lists_for
 from ...config.change import changed
 from ...config.check import problems_of
 from ...config.job import Job
@@ -32,7 +33,6 @@ from ...files.confine import open_inside
 from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder, folders_of
-from ..lora_files import is_for_sdxl
 from ..prediction import prediction_notice
 from ..requests import JobRequest, LookRequest
 from ..services import THUMBNAILS, Services
@@ -102,12 +102,10 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
         "steps_hint": "", "advice": [], "output_name_final": job.save.output_name, "file_size_bytes": None,
         "memory": None, "seconds": None, "notes": [], "schedule_text": "",
         "blocks": "sdxl" if is_sdxl(shapes) else "sd1",
-        "network_blocks": blocks_of_network(shapes, job.network)}
+        "network_blocks": blocks_of_network(shapes, job.network), "block_lists": _block_lists(job, shapes)}
     asked = job
     if shapes:
         blocks = SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS
-        problems += list_problems(job.network, blocks)
-        problems += _family_problems(job, is_sdxl(shapes))
         job = dataclasses.replace(job, network=with_lists_for(job.network, blocks))
     if not any(problem.startswith("network.") for problem in problems):
         answer |= {"file_size_bytes": _file_size(job, shapes), "memory": _memory(services, job, shapes)}
@@ -135,6 +133,21 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
     return {**answer, "notes": notes, "problems": problems, "prediction": prediction}
 
 
+def _block_lists(job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
+    """Each list of a number for each block: the ``text`` that was sent, and its ``values``, ``None`` if it is none."""
+    blocks = SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS
+    lists = with_lists_for(job.network, blocks)
+    found = {}
+    for name in BLOCK_LISTS:
+        text: str = getattr(job.network, name)
+        try:
+            values = None if list_problem(text, blocks.full) else read_blocks(getattr(lists, name))
+        except ValueError:
+            values = None  # the problems say what is wrong with it
+        found[f"network.{name}"] = {"text": text, "values": values}
+    return found
+
+
 def _dataset(services: Services, job: Job) -> Dataset:
     dataset = services.datasets.survey(_readable(job).dataset)
     errors = [problem.text for problem in dataset.problems if problem.level == "error"]
@@ -156,15 +169,6 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
     return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
             "schedule": drawn.points, "schedule_text": drawn.text,
             "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
-
-
-def _family_problems(job: Job, checkpoint_is_sdxl: bool) -> list[str]:
-    """That the LoRA to go on from is for another family than the checkpoint, told before the run finds it out."""
-    if not job.network.network_weights or is_for_sdxl(Path(job.network.network_weights)) in (None, checkpoint_is_sdxl):
-        return []
-    made_for, loaded = ("SD 1.x or 2.x", "SDXL") if checkpoint_is_sdxl else ("SDXL", "SD 1.x or 2.x")
-    return [f"network.network_weights is {Path(job.network.network_weights).stem!r}, which was made for {made_for}, "
-            f"but the checkpoint is {loaded}. Choose another LoRA, or the checkpoint that it was trained on."]
 
 
 def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:

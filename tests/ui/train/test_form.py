@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lib_lora_train.config.job import all_settings
+from tests.standin import checkpoint_file
 
 from ..conftest import make_dataset, wait_until
 
@@ -237,3 +238,36 @@ def test_how_long_a_run_takes_goes_by_the_last_one_on_the_checkpoint(tab):
     assert told["seconds"] == pytest.approx(told["total_steps"] * pace)
     wider = check(tab, dataset={"resolution": "1024"})
     assert wider["seconds"] == pytest.approx(wider["total_steps"] * pace * 4)
+
+
+LISTS = {"sd1": "1," * 16 + "1", "full sd1": "0.5," * 25 + "1", "sdxl": "1," * 11 + "0.2", "full sdxl": "1," * 19 + "0"}
+
+
+@pytest.mark.parametrize("name", ["block_lr_weight", "block_dims", "block_alphas"])
+@pytest.mark.parametrize(("shapes", "fitting"), [
+    (checkpoint_file.SD1, "sd1"), (checkpoint_file.SD2, "sd1"), (checkpoint_file.SDXL, "sdxl")])
+def test_a_run_is_refused_with_a_list_of_another_family_in_the_words_of_the_form(tab, shapes, fitting, name):
+    checkpoint_file.write_header(tab.services.host.checkpoint().path, shapes)
+    for family, text in LISTS.items():
+        text = text.replace("0.", "") if name == "block_dims" else text
+        said = [problem for problem in check(tab, network={name: text})["problems"] if name in problem]
+        answer = tab.post("runs", {"job": {**tab.job(), "network": {name: text}}})
+        assert bool(said) == (not family.endswith(fitting))
+        if said:
+            assert answer.status_code == 400 and said == [
+                problem for problem in answer.json()["problems"] if name in problem]
+    assert tab.get("runs").json() == [] or not said
+
+
+@pytest.mark.parametrize(("text", "values"), [
+    ("1," * 16 + "0.5", {"OUT11": 0.5, "OUT00": 0, "IN01": 1}),
+    ("mine: 0" + ",1" * 16, {"BASE": 0, "OUT00": 1, "IN00": 1}),
+    (" style: OUT ", {"IN01": 0.2, "OUT11": 1}), ("1,2", None), ("1," * 12 + "x", None), ("", None),
+    ("1," * 11 + "0.5", None), ("-1" + ",1" * 16, {"BASE": 0})])
+def test_the_form_shows_a_list_as_the_run_reads_it(tab, text, values):
+    checkpoint_file.write_header(tab.services.host.checkpoint().path, checkpoint_file.SD1)
+    read = check(tab, network={"block_lr_weight": text})["block_lists"]["network.block_lr_weight"]
+    assert read["text"] == text
+    assert (read["values"] is None) == (values is None)
+    for block, value in (values or {}).items():
+        assert read["values"][block] == pytest.approx(value)
