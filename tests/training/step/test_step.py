@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from accelerate import Accelerator
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib_lora_train.batches.batches import Batch
+from lib_lora_train.config.groups.loss import LossSettings
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -20,6 +22,7 @@ from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.network import Network
+from lib_lora_train.training.divergence import StepFigures, StepResult
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import Learner, train_step
@@ -93,3 +96,48 @@ def test_a_loss_that_is_no_number_ends_the_run(learner_of, fused):
     learner = learner_of(job)
     with pytest.raises(DivergedError, match="The loss became nan in step 3"):
         train_step(learner, [Batch(LATENTS * math.nan, ["penny"], ())], job, 3)
+
+
+class Waits(TorchDispatchMode):
+    """Counts what makes the host wait for a device: a value read from a tensor, or a shape that depends on values.
+
+    On the CPU nothing waits, so the operations are counted that would on a GPU.
+    """
+
+    OPERATIONS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default,
+                  torch.ops.aten.masked_select.default, torch.ops.aten.equal.default)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in self.OPERATIONS:
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+LOSSES = [LossSettings(), LossSettings(min_snr_gamma=5.0, loss_type="huber"), LossSettings(noise_offset=0.1,
+          adaptive_noise_scale=0.1), LossSettings(debiased_estimation_loss=True, ip_noise_gamma=0.1)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_host_waits_for_the_device_only_to_read_the_figures(learner_of, fused, loss, monkeypatch):
+    job = Job(network=NetworkSettings(network_dim=2, network_dropout=0.1), loss=loss, optimizer=OptimizerSettings(
+        **SGD, max_grad_norm=0.0 if fused else 1.0), training=TrainingSettings(fused_backward_pass=fused))
+    learner, reads = learner_of(job), []
+    real = StepFigures.read
+
+    def counted(figures: StepFigures, norm: torch.Tensor) -> StepResult:
+        reads.append(norm)
+        return real(figures, norm)
+
+    monkeypatch.setattr(StepFigures, "read", counted)
+    with Waits() as waits:
+        for step in (1, 2):
+            train_step(learner, [BATCH, BATCH], job, step)
+    assert waits.seen == [] and len(reads) == 2
+    with Waits() as waits:
+        assert float(reads[0]) >= 0
+    assert waits.seen  # a value that is read is seen
