@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import resource
 import signal
@@ -185,6 +186,7 @@ def _in_child(watch: Callable[[int, str | None], None], act: Callable[[], object
     """The signal that ended the child, 0 if none did."""
     child = os.fork()
     if not child:
+        gc.disable()  # it would touch, and so copy, all the memory of this process
         code = 1
         try:
             with _watched(watch):

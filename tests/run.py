@@ -32,7 +32,7 @@ ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
                 "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending")
 TRAINING_TESTS = ("training",)
-HOST_TESTS = ("host", "ui", "captions")
+HOST_TESTS = ("captions", "host", "ui")  # the first forks at each kill, which takes longer the more is in memory
 TWICE = {
     "config/test_load.py": "OmegaConf 2.2 and 2.3 convert and refuse values in different ways",
     "config/test_text.py": "OmegaConf 2.2 and 2.3 read text like 1e5, [a] or ${a} in different ways",

@@ -12,8 +12,10 @@ from PIL import Image, ImageDraw
 
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from, job_to_yaml
+from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
+from lib_lora_train.training import setup
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
 from tests.models.tiny_checkpoint import Tiny, make_tiny
@@ -29,6 +31,15 @@ def tiny() -> Tiny:
 @pytest.fixture(scope="session")
 def checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tokenizer() -> Iterator[None]:
+    """To read the vocabulary takes half a second of each run, and it is the same for all."""
+    tokenizer = Tokenizer(find_vocabulary())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "Tokenizer", lambda vocabulary: tokenizer)
+        yield
 
 
 @pytest.fixture(autouse=True)

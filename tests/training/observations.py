@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from diffusers import DDPMScheduler
+from diffusers.models.attention import BasicTransformerBlock
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -46,7 +47,7 @@ from lib_lora_train.training.run import TrainingRun
 from lib_lora_train.training.setup import held_out_plan, make_learner, prepare
 from lib_lora_train.training.step import Learner, train_step
 
-STEPS = 2
+STEPS = 1
 RATED_STEPS = 20
 LATENTS = 64
 Observe = Callable[[Job], Any]
@@ -115,7 +116,7 @@ def observe_rates(job: Job) -> Any:
 
 
 def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
-    """The network's values after two steps on fixed latents."""
+    """The network's values after a step on fixed latents."""
     tokenizer = Tokenizer(find_vocabulary())
     image = dataclasses.make_dataclass("Image", ["regularization"])
 
@@ -135,8 +136,8 @@ def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
         try:
             learner = make_learner(model, job, STEPS)
             for step in range(1, STEPS + 1):
-                latents = 3 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(step)) + step
-                batch = Batch(latents, ["penny", "a girl"], (image(False), image(False)))  # type: ignore[arg-type]
+                latents = 3 * torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(step)) + step
+                batch = Batch(latents, ["penny"], (image(False),))  # type: ignore[arg-type]
                 train_step(learner, [batch], job, step)
             return {name: digest(tensor.float()) for name, tensor in network.state_dict().items()}
         finally:
@@ -214,5 +215,24 @@ def _how_it_is_kept(model: TrainedModel, fused: bool) -> Any:
             [type(layer).__name__ for layer in stored_layers(model.base.unet)][:3])
 
 
+class _Nothing(torch.nn.Module):
+    """A part of a transformer block that adds nothing."""
+
+    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
+        return torch.zeros_like(hidden)
+
+
+def lean(base: BaseModel) -> BaseModel:
+    """``base`` with nothing but attention to the text in its transformer blocks.
+
+    Every block of the UNet and every kind of layer that a network knows is still there: what a setting does shows in
+    these as in all, in a third of the time.
+    """
+    for module in base.unet.modules():
+        if isinstance(module, BasicTransformerBlock):
+            module.attn1, module.ff = _Nothing(), _Nothing()
+    return base
+
+
 def load(checkpoint: Path) -> BaseModel:
-    return load_base(checkpoint, None, dtype=torch.float32, device="cpu")
+    return lean(load_base(checkpoint, None, dtype=torch.float32, device="cpu"))

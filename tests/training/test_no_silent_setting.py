@@ -27,11 +27,11 @@ from lib_lora_train.config.groups.scheduler import LR_SCHEDULERS
 from lib_lora_train.config.job import Job, all_settings, setting_named
 from lib_lora_train.config.setting import SettingField
 from lib_lora_train.errors import TrainLoraError
-from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
+from lib_lora_train.models.load import load_base
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import write_tensors
 from lib_lora_train.pictures.scan import scan_dataset
-from lib_lora_train.training import setup
+from lib_lora_train.training import base_weights, run
 from lib_lora_train.training.setup import held_out_plan
 from tests.models.tiny_checkpoint import make_tiny
 
@@ -39,6 +39,7 @@ from .observations import (
     RATED_STEPS,
     STEPS,
     Observe,
+    lean,
     load,
     observe_images,
     observe_loss,
@@ -62,6 +63,7 @@ class Material:
         self.other = make_tiny(seed=1).save(folder / "other.safetensors")
         self.images = self._images(folder / "set")
         self.one = self._images(folder / "one", 1)
+        self.three = self._images(folder / "three", 3)
         self.marked = self._images(folder / "marked", caption="penny, hat ||| ball, sun, red")
         self.numbered = folder / "numbered"
         self._images(self.numbered / "3_penny", 3)
@@ -109,7 +111,7 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "network.network_weights": lambda m: [str(m.lora)], "network.conv_alpha": lambda m: [1.0],
     "network.conv_dim": lambda m: [2], "network.lokr_factor": lambda m: [4], "network.dylora_unit": lambda m: [2],
     "network.network_dropout": lambda m: [0.5], "network.rank_dropout": lambda m: [0.5],
-    "network.module_dropout": lambda m: [0.5], "network.scale_weight_norms": lambda m: [0.01],
+    "network.module_dropout": lambda m: [0.5], "network.scale_weight_norms": lambda m: [0.001],
     "network.loraplus_lr_ratio": lambda m: [1.0, 8.0],
     "network.block_lr_weight": lambda m: [SOME_RATES, ",".join(["1"] * len(SHORT_SD1))],
     "network.block_dims": lambda m: [SOME_DIMS], "network.block_alphas": lambda m: [SOME_DIMS],
@@ -129,7 +131,7 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "training.gradient_accumulation_steps": lambda m: [2, 50], "training.weights_on_cpu": lambda m: [50],
     "training.fit_in_gb": lambda m: [4.0], "training.seed": lambda m: [1], "training.device": lambda m: ["cuda"],
     "save.output_name": lambda m: ["alice"], "save.output_dir": lambda m: [str(m.folder / "elsewhere")],
-    "save.save_every_n_epochs": lambda m: [2, 9, None], "save.save_every_n_steps": lambda m: [2, 90],
+    "save.save_every_n_epochs": lambda m: [2, 9, None], "save.save_every_n_steps": lambda m: [1, 90],
     "save.training_comment": lambda m: ["made with care"],
     "sample.sample_prompts": lambda m: [["a hat", "a ball"]], "sample.negative_prompt": lambda m: ["bad"],
     "sample.sample_every_n_epochs": lambda m: [2, 9], "sample.sample_width": lambda m: [128, 100],
@@ -224,9 +226,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 @pytest.fixture(scope="module")
 def observers(material: Material) -> Iterator[dict[str, Observe]]:
     base = load(material.checkpoint)
-    tokenizer = Tokenizer(find_vocabulary())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setup, "Tokenizer", lambda vocabulary: tokenizer)  # half a second for each run
+        patch.setattr(base_weights, "load_base", lambda *args, **more: lean(load_base(*args, **more)))
+        patch.setattr(run, "save_state", lambda *args, **more: None)  # for a resume, which no setting here is about
         yield {"images": observe_images, "steps": observe_steps(base, dataclasses.replace(base)),
                "loss": observe_loss, "run": observe_run(material.folder), "rates": observe_rates}
 
@@ -314,8 +316,9 @@ def test_another_value_shows_or_is_explained(key, context, material, observers, 
     field = setting_named(key)
     group = SHOWN_WITH.get(key, field.group)
     seen_in = GROUPS_SEEN_IN[group]
-    job = changed(whole_job(material, CONTEXTS[group][context](material)), {key: field.default} if key not in GIVEN
-                  else {})
+    few = {"dataset.train_data_dir": str(material.three)} if seen_in == "run" else {}
+    job = changed(whole_job(material, few | CONTEXTS[group][context](material)),
+                  {key: field.default} if key not in GIVEN else {})
     before = observed(observers[seen_in], job)
     silent = []
     for value in probes(field, material):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -74,16 +76,19 @@ def wait_until(condition: Callable[[], Any], seconds: float = 240) -> Any:
     raise AssertionError(f"{condition} stayed false for {seconds} s")
 
 
-@pytest.fixture
-def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
-    """Starts tabs; keywords are the stand-in's ``Options``, ``variables`` are the worker's."""
+Maker = Callable[..., Tab]
+
+
+@contextlib.contextmanager
+def tabs_in(folder: Path) -> Iterator[Maker]:
+    """Starts tabs with their data in ``folder``, and ends what runs in them; see ``make_tab``."""
     tabs: list[Tab] = []
 
     def make(variables: dict[str, str] | None = None, **options: Any) -> Tab:
-        checkpoint = tmp_path / "data" / "models" / "Stable-diffusion" / "mini.safetensors"
+        checkpoint = folder / "data" / "models" / "Stable-diffusion" / "mini.safetensors"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.touch()
-        given = {"data_dir": tmp_path / "data", "port": 0, "checkpoints": (checkpoint,), **options}
+        given = {"data_dir": folder / "data", "port": 0, "checkpoints": (checkpoint,), **options}
         configure(Options(**given))
         with gradio.Blocks() as page:
             gradio.HTML("")
@@ -93,7 +98,7 @@ def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         services = build_services(Webui(), ReadyEnvironment(variables=variables))
         register_routes(app, services)
         client = TestClient(app, base_url="http://127.0.0.1:7860")
-        tab = Tab(client, services, tmp_path / "data", make_dataset(tmp_path / "pictures"))
+        tab = Tab(client, services, folder / "data", make_dataset(folder / "pictures"))
         tabs.append(tab)
         return tab
 
@@ -110,9 +115,37 @@ def make_tab(tmp_path: Path) -> Iterator[Callable[..., Tab]]:
 
 
 @pytest.fixture
-def tab(make_tab: Callable[..., Tab]) -> Tab:
+def make_tab(tmp_path: Path) -> Iterator[Maker]:
+    """Starts tabs; keywords are the stand-in's ``Options``, ``variables`` are the worker's."""
+    with tabs_in(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def tab(make_tab: Maker) -> Tab:
     """A tab with nothing special about it."""
     return make_tab()
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Tab], str]:
+    """Puts a run of three epochs that has finished into a tab, without training it again each time."""
+    first = tmp_path_factory.mktemp("finished")
+    with tabs_in(first) as make:
+        tab = make()
+        run_id = tab.start("penny")
+        tab.wait_for(run_id, "finished")
+
+    def put(other: Tab) -> str:
+        for part in (Path("models") / "Lora", tab.services.runs_dir.relative_to(tab.data) / run_id):
+            shutil.copytree(tab.data / part, other.data / part, dirs_exist_ok=True)
+        run = other.services.runs_dir / run_id
+        for file in (path for path in run.rglob("*") if path.suffix in (".jsonl", ".json", ".yaml")):
+            text = file.read_text(encoding="utf-8").replace(str(first), str(other.data.parent))
+            file.write_text(text, encoding="utf-8")
+        return run_id
+
+    return put
 
 
 def make_dataset(folder: Path, count: int = 4) -> Path:

@@ -68,9 +68,8 @@ def test_every_route_is_guarded(make_tab):
 
 @pytest.mark.parametrize("path", ["../../secret.png", "%2e%2e/secret.png", "/etc/passwd", "..", "", ".",
                                   "samples/../../../secret.png", "link.png"])
-def test_a_file_outside_the_run_is_not_served(tab, path):
-    run_id = tab.start()
-    tab.wait_for(run_id, "finished")
+def test_a_file_outside_the_run_is_not_served(tab, path, finished_run):
+    run_id = finished_run(tab)
     (tab.data / "secret.png").write_bytes(b"secret")
     (tab.services.runs_dir / "secret.png").write_bytes(b"secret")
     (tab.services.runs_dir / run_id / "link.png").symlink_to(tab.data / "secret.png")
@@ -79,9 +78,9 @@ def test_a_file_outside_the_run_is_not_served(tab, path):
     assert b"secret" not in answer.content.replace(b"secret.png", b"")
 
 
-def test_only_pictures_of_a_run_are_served(tab):
-    run_id = tab.start()
-    events = tab.wait_for(run_id, "finished")["events"]
+def test_only_pictures_of_a_run_are_served(tab, finished_run):
+    run_id = finished_run(tab)
+    events = tab.get(f"runs/{run_id}").json()["events"]
     sample = next(event["path"] for event in events if event["event"] == "sample")
     answer = tab.get(f"runs/{run_id}/file", path=sample)
     assert answer.status_code == 200

@@ -131,15 +131,13 @@ def test_one_without_a_state_starts_again(make_tab):
     ({}, "Only one that was stopped"), ({"how": "more"}, "0 epochs are none"), ({"how": "jump"}, "'jump' is no way"),
     ({"how": "more", "epochs": 1, "rate_factor": 0}, "multiplied by 0"),
 ])
-def test_what_cannot_be_done_with_a_finished_run_is_said(tab, wish, words):
-    run_id = tab.start()
-    tab.wait_for(run_id, "finished")
+def test_what_cannot_be_done_with_a_finished_run_is_said(tab, wish, words, finished_run):
+    run_id = finished_run(tab)
     assert words in refused(tab, run_id, **wish)
 
 
-def test_a_finished_run_whose_state_is_gone_says_so(tab):
-    run_id = tab.start()
-    tab.wait_for(run_id, "finished")
+def test_a_finished_run_whose_state_is_gone_says_so(tab, finished_run):
+    run_id = finished_run(tab)
     open_run(tab.services.runs_dir, run_id).state_file.unlink()
     assert "is gone" in refused(tab, run_id, how="more", epochs=2)
 

@@ -57,10 +57,9 @@ def seen(monkeypatch):
 
 
 @pytest.fixture
-def finished(tab):
+def finished(tab, finished_run):
     """A tab with a run that ended without a strip."""
-    tab.run = tab.start("penny")
-    tab.wait_for(tab.run, "finished")
+    tab.run = finished_run(tab)
     return tab
 
 

@@ -32,10 +32,9 @@ def webui_scripts():
 
 
 @pytest.fixture
-def tested(tab, webui_scripts):
+def tested(tab, webui_scripts, finished_run):
     """A tab with a finished run of three epochs."""
-    tab.run = tab.start("penny")
-    tab.wait_for(tab.run, "finished")
+    tab.run = finished_run(tab)
     return tab
 
 
