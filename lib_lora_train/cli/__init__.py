@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import ConfigError
 
@@ -14,7 +15,9 @@ def run_command(arguments: list[str]) -> int:
     """
     commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
                                                         "bake": _bake, "import": _import, "export": _export,
-                                                        "demo": _demo, "install": _install}
+                                                        "demo": _demo, "install": _install, "inspect": _inspect}
+    for tool in ("extract", "merge", "mix", "resize"):
+        commands[tool] = partial(_tool, tool)
     command = commands.get(arguments[0])
     if command is None:
         raise ConfigError(f"There is no command {arguments[0]!r}. There are: {', '.join(commands)}.")
@@ -44,6 +47,16 @@ def _import(arguments: list[str]) -> int:
 def _export(arguments: list[str]) -> int:
     from .settings_of_others import export_command
     return export_command(arguments)
+
+
+def _tool(command: str, arguments: list[str]) -> int:
+    from .tools import tool_command
+    return tool_command(command, arguments)
+
+
+def _inspect(arguments: list[str]) -> int:
+    from .inspect import inspect_command
+    return inspect_command(arguments)
 
 
 def _settings(arguments: list[str]) -> int:

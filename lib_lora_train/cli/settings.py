@@ -10,12 +10,17 @@ from ..config.job import GROUPS
 from ..config.setting import SettingField, fields_of, groups_of
 from ..config.tag_job import TagJob
 from ..config.text_yaml import write_yaml
+from ..config.tool_jobs import TOOL_JOBS
 from .usage import options_of
 
 
 def settings_command(arguments: list[str]) -> int:
     """Print the job file."""
     options = options_of("settings", arguments)
+    if options.kind in TOOL_JOBS:
+        for field in fields_of("", TOOL_JOBS[options.kind]):
+            print(explained(field))
+        return 0
     groups = GROUPS if options.kind == "train" else groups_of(TagJob)
     if options.markdown:
         print(markdown_table(groups))

@@ -12,6 +12,19 @@ EXPORT_FORMATS = ("sd-scripts", "powershell", "toml", "yaml")
 _SETTING_WORDS = "group.setting=value; wins over the file"
 
 
+TOOL_WORDS = {
+    "extract": ("Makes a LoRA of the difference of two checkpoints.",
+                "org=BASE tuned=TUNED network_dim=64 output_name=NAME [JOB.yaml] [--runs RUNS]"),
+    "merge": ("Merges LoRAs into a copy of a checkpoint.",
+              "checkpoint=FILE loras=[A,B] [strengths=[0.8,1:0.5]] output_name=NAME [JOB.yaml] [--runs RUNS]"),
+    "mix": ("Makes one LoRA of several.",
+            "loras=[A,B] [strengths=[0.8,0.5]] [network_dim=32] output_name=NAME [JOB.yaml] [--runs RUNS]"),
+    "resize": ("Changes the rank of a LoRA.",
+               "lora=FILE network_dim=16 output_name=NAME [JOB.yaml] [--runs RUNS]"),
+    "inspect": ("Says what is in a LoRA file.", "[--json] FILE")}
+"""What each tool does, and how it is called."""
+
+
 def check_arguments(arguments: Sequence[str]) -> None:
     """Print the help that ``arguments`` ask for, or say what is wrong with them, and exit then; else return.
 
@@ -26,7 +39,9 @@ def options_of(command: str, arguments: Sequence[str]) -> Namespace:
         raise ConfigError(f"There is no command {command!r}. There are: {', '.join(PARSERS)}.")
     parser = PARSERS[command]()
     options = parser.parse_intermixed_args(list(arguments))
-    if hasattr(options, "words"):
+    if command in TOOL_WORDS:
+        options.job, options.settings = _tool_job_and_settings(command, options.words, parser)
+    elif hasattr(options, "words"):
         options.job, options.settings = _job_and_settings(options.words, parser)
     return options
 
@@ -38,6 +53,20 @@ def _job_and_settings(words: Sequence[str], parser: ArgumentParser) -> tuple[Pat
         named = f"{len(files)} are named: {' '.join(files)}" if files else "none is named"
         parser.error(f"one job file is needed, and {named}. Write settings as group.setting=value")
     return Path(files[0]), [word for word in words if word != files[0]]
+
+
+def _tool_job_and_settings(command: str, words: Sequence[str], parser: ArgumentParser) -> tuple[Path | None, list[str]]:
+    """The job file among ``words``, if there is one, and the settings; ``inspect`` takes the LoRA file as it is."""
+    files = [word for word in words if "=" not in word or Path(word).is_file()]
+    settings = [word for word in words if word not in files]
+    if len(files) > 1:
+        parser.error(f"at most one job file can be given, and {len(files)} are named: {' '.join(files)}. Write "
+                     "settings as key=value, lists as loras=[a.safetensors,b.safetensors]")
+    if files and command == "inspect" and Path(files[0]).suffix.lower() not in (".yaml", ".yml"):
+        return None, [*settings, f"lora={files[0]}"]
+    if not words:
+        parser.error("settings are missing. Write them as key=value, or name a YAML file of them")
+    return (Path(files[0]) if files else None), settings
 
 
 def _train() -> ArgumentParser:
@@ -61,7 +90,7 @@ def _tag() -> ArgumentParser:
 
 def _settings() -> ArgumentParser:
     parser = ArgumentParser("settings", description="Prints a job file with every setting explained, to start from.")
-    parser.add_argument("kind", nargs="?", choices=("train", "tag"), default="train", help="of which job")
+    parser.add_argument("kind", nargs="?", choices=("train", "tag", *TOOL_WORDS), default="train", help="of which job")
     parser.add_argument("--markdown", action="store_true", help="as the table in docs/settings.md")
     return parser
 
@@ -92,6 +121,23 @@ def _export() -> ArgumentParser:
     return parser
 
 
+def _tool(command: str) -> Callable[[], ArgumentParser]:
+    what, example = TOOL_WORDS[command]
+
+    def make() -> ArgumentParser:
+        parser = ArgumentParser(command, description=f"{what} `settings {command}` prints every setting explained.",
+                                usage=f"{command} [-h] {example}")
+        parser.add_argument("words", nargs="*", metavar="key=value", help="settings; or a YAML file of them, which "
+                                                                          "they win over")
+        if command == "inspect":
+            parser.add_argument("--json", action="store_true", help="print everything, as JSON")
+        else:
+            _add_runs(parser)
+        return parser
+
+    return make
+
+
 def _demo() -> ArgumentParser:
     parser = ArgumentParser("demo", description="Trains a small LoRA on the pictures in demo/ with the mini "
                                                  "checkpoint, and draws what it learned.")
@@ -110,5 +156,6 @@ def _add_runs(parser: ArgumentParser) -> None:
 
 PARSERS: dict[str, Callable[[], ArgumentParser]] = {
     "train": _train, "tag": _tag, "settings": _settings, "bake": _bake, "import": _import,
-    "export": _export, "demo": _demo, "install": _install}
+    "export": _export, "demo": _demo, "install": _install,
+    **{command: _tool(command) for command in TOOL_WORDS}}
 """The parser of each command."""

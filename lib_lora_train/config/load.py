@@ -117,6 +117,14 @@ def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str
     return kind(**{group: groups[group](**settings) for group, settings in taken.items()}), problems
 
 
+def read_flat(kind: type[JobKind], values: Mapping[str, Any], *, source: str) -> tuple[JobKind, list[str]]:
+    """A job of ``kind``, whose settings stand in no groups, from plain values, and what could not be read."""
+    known = {field.name: field for field in fields_of("", kind)}
+    taken: dict[str, Any] = {}
+    problems = [problem for name, value in values.items() for problem in _take(taken, known, "", name, value, source)]
+    return kind(**taken), problems
+
+
 def job_to_dict(job: Any) -> dict[str, Any]:
     """The job as nested plain values, every setting included."""
     return dataclasses.asdict(job)
@@ -130,7 +138,8 @@ def job_to_yaml(job: Any) -> str:
 def _take(target: dict[str, Any], known: Mapping[str, SettingField], group: str, name: str, value: Any,
           source: str) -> list[str]:
     if name not in known:
-        return [f"{source}: {group} has no setting {name!r}.{_nearest(name, list(known))}"]
+        where = f"{group} has" if group else "there is"
+        return [f"{source}: {where} no setting {name!r}.{_nearest(name, list(known))}"]
     field = known[name]
     try:
         taken = converted(field.type_name, value)

@@ -70,8 +70,8 @@ class SettingField:
 
     @property
     def key(self) -> str:
-        """``group.name``, as it is written in messages and overrides."""
-        return f"{self.group}.{self.name}"
+        """``group.name``, as it is written in messages and overrides; of a job without groups the name alone."""
+        return f"{self.group}.{self.name}" if self.group else self.name
 
     @property
     def label(self) -> str:

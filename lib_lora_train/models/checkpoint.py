@@ -40,13 +40,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises ``CheckpointError`` if it is missing, damaged, no checkpoint, or a pickle that wants to run code.
     """
-    _refuse_what_is_no_file(path)
+    refuse_what_is_no_file(path)
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     return _read_pickle(path)
 
 
-def _refuse_what_is_no_file(path: Path) -> None:
+def refuse_what_is_no_file(path: Path) -> None:
+    """Raises ``CheckpointError`` for what cannot be a checkpoint: a folder, an empty file, a web page, a pointer."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder. Choose the checkpoint file itself: one .safetensors or .ckpt "
                               "file in the original layout.")

@@ -173,7 +173,7 @@ def _load_vae(file: Checkpoint, family: Family, loading: _Loading) -> Autoencode
 
 def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loading) -> TextEncoder:
     try:
-        state = _text_state(file.under(kind.prefix), kind)
+        state = text_state(file.under(kind.prefix), kind)
         encoder = build_text_encoder(state, kind)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
@@ -184,7 +184,7 @@ def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loadin
     return encoder
 
 
-def _text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Tensor]:
+def text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Tensor]:
     """``state``, as it stands in the file, under transformers' names and without what is not used."""
     if kind.open_clip:
         return from_open_clip(state, drops_last_layer=kind.drops_last_layer, projected=kind.pooled)

@@ -23,6 +23,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
                                                if the run has left the GPU for it
     went_on   seconds                          the time that the hold took
     paused / resumed
+    result    path                             what a tool found, relative to the run folder, before anything is saved
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
                                                the loss was no number or had exploded
     finished / stopped   steps, seconds; of a tagging run also pictures, had_captions, failed, written, unchanged,
@@ -57,6 +58,7 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "kept": {"step": number},
     "saved": {"path": text, "name": text, "step": number, "epoch": number},
     "sample": {"path": text},
+    "result": {"path": text},
     "error": {"text": text},
     "held": {"token": text},
 }

@@ -4,7 +4,8 @@
     control/        pause, stop           log.txt         the worker's output
     process.json    the worker's process  samples/ state/ tensorboard/
     worker.lock     held by the worker for as long as it lives
-    command         tag, where the run is no training
+    command         tag, bake, extract …, where the run is no training
+    result.json     what a tool found: size and error for each rank, or what is in a LoRA file
     changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
     strip.json      the test strip that the webui draws, and strip/ with its pictures
 """
@@ -28,7 +29,10 @@ JOB_FILE = "job.yaml"
 CHANGES_FILE = "changes.yaml"
 STATE_FILE = "last.pt"
 STRIP_FILE = "strip.json"
+RESULT_FILE = "result.json"
 TRAIN, TAG, BAKE = "train", "tag", "bake"
+EXTRACT, MERGE, MIX, RESIZE, INSPECT = "extract", "merge", "mix", "resize", "inspect"
+TOOLS = (EXTRACT, MERGE, MIX, RESIZE, INSPECT)
 _COMMAND_FILE = "command"
 _LONGEST_COMMAND_BYTES = 1000
 
@@ -45,6 +49,7 @@ class RunFolder:
         self.lock_file = path / "worker.lock"
         self.samples = path / "samples"
         self.state = path / "state"
+        self.result_file = path / RESULT_FILE
         self.state_file = self.state / STATE_FILE
         self.control = RunControl(path / "control")
 
@@ -61,7 +66,7 @@ class RunFolder:
 
     @property
     def command(self) -> str:
-        """The worker's command that carries the run out: ``train`` or ``tag``."""
+        """The worker's command that carries the run out: ``train``, ``tag``, ``bake`` or one of ``TOOLS``."""
         try:
             return read_text(self.path / _COMMAND_FILE, replace=True, most_bytes=_LONGEST_COMMAND_BYTES).strip()
         except (OSError, ValueError):  # there is none, or the summary says what is wrong with it

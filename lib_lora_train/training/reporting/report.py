@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -17,7 +17,9 @@ _PROGRESS_EVERY_SECONDS = 0.5
 class Reporter:
     """Writes events and drives the terminal's progress bar."""
 
-    def __init__(self, events: EventWriter, *, terminal: bool = True) -> None:
+    def __init__(self, events: EventWriter, *, terminal: bool = True, stream: TextIO | None = None) -> None:
+        """``stream`` is where lines go, standard output if it is not given."""
+        self._stream = stream
         self._events = events
         self._terminal = terminal
         self._bar: tqdm[Any] | None = None
@@ -43,7 +45,7 @@ class Reporter:
         if not self._terminal:
             return
         if total is None:
-            tqdm.write(text)
+            tqdm.write(text, file=self._stream)
         else:
             self._bar = tqdm(total=total, desc=text, dynamic_ncols=True, smoothing=0.1)
 
@@ -68,7 +70,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """A line in the terminal and the log."""
         if self._terminal:
-            tqdm.write(text)
+            tqdm.write(text, file=self._stream)
 
     def warning(self, text: str) -> None:
         """Something the user should know of, though the run goes on."""

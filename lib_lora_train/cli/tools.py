@@ -1,0 +1,119 @@
+"""``extract``, ``merge``, ``mix``, ``resize``: a tool at work in a run folder, as its job says."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config.tool_jobs import ExtractJob, MergeJob, MixJob, ResizeJob, ToolJob, load_tool_job, tool_job_yaml
+from ..errors import ConfigError, TrainLoraError
+from ..files.atomic import write_atomically
+from ..runs.events import EventWriter
+from ..runs.folder import RESULT_FILE, RunFolder, create_run
+from ..runs.process import only_worker
+from ..training.reporting.report import Reporter
+from .train import note_error, run_of, stop_on_signals
+from .usage import options_of
+
+if TYPE_CHECKING:
+    from ..tools.work import Work
+
+_STOPPED = 130  # what a shell calls a command that was ended by Ctrl+C
+
+
+def tool_command(command: str, arguments: list[str]) -> int:
+    """Carry out ``command``; 0 if it is done, its file being the last line on standard output, 130 if it was stopped.
+
+    Raises ``TrainLoraError`` if it failed; the run's log says so too.
+    """
+    options = options_of(command, arguments)
+    job, run = job_and_run(command, options)
+    if run is None:
+        name = getattr(job, "output_name", "") or "curve"
+        run = create_run(options.runs, f"{command}-{name}", tool_job_yaml(job), command)
+    with only_worker(run):
+        return _in_run(job, run)
+
+
+def job_and_run(command: str, options: Namespace) -> tuple[ToolJob, RunFolder | None]:
+    """The job that ``options`` ask for, and the run folder that its file stands in, if it does.
+
+    Raises ``ConfigError`` if it cannot be used, which the run's log says too.
+    """
+    run = None if options.job is None else run_of(options.job)
+    try:
+        return load_tool_job(command, options.job, options.settings), run
+    except ConfigError as problem:
+        if run is not None:
+            note_error(run, problem)
+        raise
+
+
+def _in_run(job: ToolJob, run: RunFolder) -> int:
+    from ..tools.work import Stopped
+
+    stop_on_signals(run)
+    started = time.monotonic()
+    with EventWriter(run.events_file) as events:
+        reporter = Reporter(events, stream=sys.stderr)
+        reporter.say(f"The run's folder is {run.path}")
+        try:
+            path = carry_out_tool(job, _work(run, reporter))
+        except Stopped:
+            reporter.close()
+            reporter.event("stopped", {"steps": 0, "seconds": time.monotonic() - started})
+            reporter.say("Stopped. Nothing was saved.")
+            return _STOPPED
+        except Exception as problem:  # whatever it is, the run's log has to say that the run is over
+            reporter.close()
+            known = isinstance(problem, TrainLoraError)
+            text = str(problem) if known else f"This should not have happened: {problem}. Please report it."
+            reporter.event("error", {"text": text, "detail": type(problem).__name__})
+            raise
+        reporter.close()
+        if path is not None:
+            reporter.saved(path, step=0, epoch=0, final=True)
+        reporter.event("finished", {"steps": 0, "seconds": time.monotonic() - started})
+    if path is not None:
+        print(path, flush=True)
+    return 0
+
+
+def carry_out_tool(job: ToolJob, work: Work) -> Path | None:
+    """Do what ``job`` says; the file made, or ``None`` where only the curve was asked for.
+
+    Raises ``TrainLoraError``, or ``Stopped``.
+    """
+    if isinstance(job, ExtractJob):
+        from ..tools.extract import extract
+        return extract(job, work)
+    if isinstance(job, MergeJob):
+        from ..tools.checkpoint_merge import merge
+        return merge(job, work)
+    if isinstance(job, MixJob):
+        from ..tools.mix import mix
+        return mix(job, work)
+    if isinstance(job, ResizeJob):
+        from ..tools.resize import resize
+        return resize(job, work)
+    raise TypeError(job)
+
+
+def _work(run: RunFolder, reporter: Reporter) -> Work:
+    from ..tools.work import Work
+
+    def result(values: Mapping[str, Any]) -> None:
+        write_result(run, values)
+        reporter.event("result", {"path": RESULT_FILE})
+
+    return Work(reporter, lambda: run.control.asked("stop"), result)
+
+
+def write_result(run: RunFolder, values: Mapping[str, Any]) -> None:
+    """Write what a tool found into the run folder. Raises ``WriteError``."""
+    write_atomically(run.result_file, json.dumps(values, ensure_ascii=False, indent=1))

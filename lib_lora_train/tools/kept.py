@@ -1,0 +1,42 @@
+"""One layer of a plain LoRA: the ranks that are kept of a change, as the file has them, and what is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..networks.save import DTYPES
+from .curve import LayerCurve
+from .svd import Decomposed, clamped
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The tensors of a layer under their names in the file, and its curve."""
+
+    tensors: dict[str, Tensor]
+    curve: LayerCurve
+
+
+def keep_ranks(key: str, change: Tensor, parts: Decomposed, rank: int, *, precision: str, kernel: tuple[int, ...],
+               quantile: float = 1.0) -> Kept:
+    """``rank`` ranks of ``change`` (out, in·k·k), which ``parts`` are made of, saved as ``precision``."""
+    up, down = clamped(*parts.factors(rank), quantile)
+    return keep_factors(key, change, parts, (up, down), precision=precision, kernel=kernel)
+
+
+def keep_factors(key: str, change: Tensor, parts: Decomposed, factors: tuple[Tensor, Tensor], *, precision: str,
+                 kernel: tuple[int, ...]) -> Kept:
+    """As ``keep_ranks``, for the ``factors`` (out, rank) and (rank, in·k·k); alpha is the rank."""
+    dtype = DTYPES[precision]
+    up, down = (factor.to(dtype) for factor in factors)
+    rank = len(down)
+    lost = float((change - up.float() @ down.float()).double().square().sum())
+    if kernel:
+        up, down = up.reshape(*up.shape, 1, 1), down.reshape(rank, -1, *kernel)
+    tensors = {f"{key}.alpha": torch.tensor(float(rank)), f"{key}.lora_down.weight": down.cpu().contiguous(),
+               f"{key}.lora_up.weight": up.cpu().contiguous()}
+    shape = (change.shape[0], change.shape[1])
+    return Kept(tensors, LayerCurve(key, parts.values.cpu(), parts.rest, shape, rank, lost))
