@@ -40,9 +40,9 @@ def inspect(path: Path) -> dict[str, Any]:
     depends on the base model. Raises ``CheckpointError`` if the file is missing, damaged or no LoRA.
     """
     file = read_checkpoint(path)
-    if not looks_like_lora(file.shapes):
-        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
     layers = _layers(file)
+    if not looks_like_lora(file.shapes) and not any(map(kind_of, layers.values())):
+        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
     facts = facts_of(file.shapes, _alphas(file), file.metadata)
     broken = [name for name, tensor in file.tensors.items()
               if tensor.is_floating_point() and not torch.isfinite(tensor).all()]

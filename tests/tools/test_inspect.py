@@ -49,7 +49,8 @@ def test_a_file_of_sd_scripts(tmp_path):
     job = yaml.safe_load(found["job"])
     assert job["optimizer"] == {"learning_rate": 0.0003, "optimizer_type": "AdamW8bit",
                                 "optimizer_args": ["weight_decay=0.1", "betas=(0.9, 0.99)"]}
-    assert job["dataset"] == {"resolution": "512x768", "train_batch_size": 2, "shuffle_caption": True, "keep_tokens": 1}
+    assert job["dataset"] == {"resolution": "512x768", "train_batch_size": 2, "shuffle_caption": True,
+                              "keep_tokens": 1}
     assert job["training"]["max_train_epochs"] == 12 and job["network"]["network_dim"] == 2
     assert read_job(job)[1] == [] and found["unread_settings"] == []
 
@@ -64,7 +65,8 @@ def test_what_a_setting_cannot_be_is_named():
     assert set(found.unread) == {"ss_optimizer=secret.Optimizer(lr=1)", "ss_seed=many"}
 
 
-@pytest.mark.parametrize("kind, words", [("loha", "LoHa"), ("lokr", "LoKR"), ("ia3", "(IA)^3"), ("full", "whole weights"),
+@pytest.mark.parametrize("kind, words", [("loha", "LoHa"), ("lokr", "LoKR"), ("ia3", "(IA)^3"),
+                                         ("full", "whole weights"),
                                          ("oft", "OFT"), ("glora", "GLoRA"), ("boft", "OFT"), ("lora dora", "DoRA"),
                                          ("old oft", "OFT")])
 def test_every_kind_is_told(tmp_path, kind, words):
