@@ -43,8 +43,9 @@ def test_a_file_of_sd_scripts(tmp_path):
     assert found["tags"] == [["penny", 20], ["smile", 7]] and found["family"] == "SD 1.x"
     assert found["base_model"]["name"] == "nai.ckpt" and "C3Lier" in found["kind"]
     for block, keys in (("BASE", [TE]), ("IN01", [Q, CONV])):
-        squares = sum(float(((one["lora_up.weight"].flatten(1) @ one["lora_down.weight"].flatten(1)) / 2).square().sum())
-                      for one in (layers[key] for key in keys))
+        products = [layers[key]["lora_up.weight"].flatten(1) @ layers[key]["lora_down.weight"].flatten(1) / 2
+                    for key in keys]
+        squares = sum(float(product.square().sum()) for product in products)
         assert found["norms"][block] == pytest.approx(math.sqrt(squares), rel=1e-4)
     job = yaml.safe_load(found["job"])
     assert job["optimizer"] == {"learning_rate": 0.0003, "optimizer_type": "AdamW8bit",
