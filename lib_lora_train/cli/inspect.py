@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from ..config.tool_jobs import InspectJob
+from ..config.groups.tools import InspectJob
 from ..errors import TrainLoraError
 from ..runs.events import EventWriter
 from ..runs.folder import INSPECT, RESULT_FILE, RunFolder

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config.tool_jobs import ExtractJob, MergeJob, MixJob, ResizeJob, ToolJob, load_tool_job, tool_job_yaml
+from ..config.groups.tools import ExtractJob, MergeJob, MixJob, ResizeJob
+from ..config.tool_jobs import ToolJob, load_tool_job, tool_job_yaml
 from ..errors import ConfigError, TrainLoraError
 from ..files.atomic import write_atomically
 from ..runs.events import EventWriter

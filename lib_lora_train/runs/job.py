@@ -10,8 +10,8 @@ from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_flat, read_job, read_settings
 from ..config.tag_job import TagJob
 from ..config.text_yaml import is_grouped, is_mapping
-from ..files.reading import read_text, reason
 from ..config.tool_jobs import TOOL_JOBS
+from ..files.reading import read_text, reason
 from .folder import TAG, TOOLS, TRAIN, RunFolder
 
 

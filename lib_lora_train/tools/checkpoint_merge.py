@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config.tool_jobs import MergeJob
+from ..config.groups.tools import MergeJob
 from ..errors import CheckpointError
 from ..models.family import UNET, VAE, Family
 from ..models.hashes import file_sha256

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..config.groups.network import C3LIER, LIERLA
-from ..config.tool_jobs import ExtractJob
+from ..config.groups.tools import ExtractJob
 from ..errors import CheckpointError
 from ..models.hashes import file_sha256, old_short_hash
 from ..networks.keys import UNET_PREFIX

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 
 from ..blocks.names import FULL_SD1, block_of, layer_and_tensor
-from ..config.from_metadata import settings_of_metadata
+from ..config.importing.places import LocalPlaces
+from ..config.importing.read import read_lora_metadata
+from ..config.importing.report import NOT_KNOWN
 from ..config.text_yaml import write_yaml
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..files.json_file import DamagedFileError, read_object
 from ..models.checkpoint import Checkpoint, read_checkpoint
 from ..networks.lora_facts import LoraFacts, facts_of, from_json, in_words, looks_like_lora
@@ -48,9 +50,7 @@ def inspect(path: Path) -> dict[str, Any]:
               if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     found: dict[str, Any] = {"command": "inspect", "path": str(path), "name": path.stem, "bytes": path.stat().st_size}
     found |= _kinds(layers, facts, file) | _norms(layers, facts) | _words(file) | _base(file, facts)
-    settings = settings_of_metadata(file.metadata, facts.settings if facts.problem is None else None)
-    found |= {"job": write_yaml(settings.job) if settings.job else "", "job_from": settings.source,
-              "unread_settings": list(settings.unread), "broken": broken, "metadata": dict(file.metadata)}
+    found |= _settings(file, facts) | {"broken": broken, "metadata": dict(file.metadata)}
     return found | {"sentences": _sentences(found)}
 
 
@@ -142,6 +142,21 @@ def _base(file: Checkpoint, facts: LoraFacts) -> dict[str, Any]:
             "title": file.metadata.get("modelspec.title"), "date": file.metadata.get("modelspec.date")}
     return {"family": family.name if family is not None else None,
             "base_model": {key: value for key, value in said.items() if value and value != "None"}}
+
+
+def _settings(file: Checkpoint, facts: LoraFacts) -> dict[str, Any]:
+    """The settings it was trained with as a partial job, as far as metadata and tensors tell, and where from."""
+    tensors = facts.settings if facts.problem is None else {}
+    try:
+        imported = read_lora_metadata(file.path, tensors, LocalPlaces(file.path.parent))
+    except ConfigError:  # a pickled file has no metadata
+        values: dict[str, Any] = {"network": tensors} if tensors else {}
+        return {"job": write_yaml(values) if values else "", "job_from": "its tensors" if values else "",
+                "unread_settings": []}
+    unread = [f"{answer.option}={answer.value}" for answer in imported.answers if answer.answer == NOT_KNOWN]
+    said = bool(file.metadata.get("train_lora_job")) or any(key.startswith("ss_") for key in file.metadata)
+    return {"job": write_yaml({group: dict(values) for group, values in imported.values.items()}),
+            "job_from": "its metadata" if said else "its tensors", "unread_settings": unread}
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..config.groups.network import C3LIER, LIERLA
-from ..config.tool_jobs import MixJob
+from ..config.groups.tools import MixJob
 from ..errors import CheckpointError
 from ..models.family import Family
 from ..models.hashes import file_sha256

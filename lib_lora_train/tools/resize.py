@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..config.groups.network import C3LIER, DYLORA, LIERLA
-from ..config.tool_jobs import ResizeJob
+from ..config.groups.tools import ResizeJob
 from ..errors import CheckpointError
 from ..models.hashes import file_sha256
 from ..networks.save import DTYPES, LoraFile

@@ -9,7 +9,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from lib_lora_train.config.tool_jobs import MergeJob, tool_job_from
+from lib_lora_train.config.groups.tools import MergeJob
+from lib_lora_train.config.tool_jobs import tool_job_from
 from lib_lora_train.errors import CheckpointError, ConfigError, RunError
 from lib_lora_train.tools.checkpoint_merge import merge
 from lib_lora_train.tools.extract import extract
