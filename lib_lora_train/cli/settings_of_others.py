@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..advice.size import read_header
+from ..advice.size import read_shapes
 from ..config.exporting.formats import export_text
-from ..config.exporting.sd_scripts import SD1, SD2, SDXL
+from ..config.exporting.sd_scripts import family_of_shapes
 from ..config.importing.places import LocalPlaces
 from ..config.importing.read import (
     MOST_CHARACTERS,
@@ -18,11 +18,9 @@ from ..config.importing.read import (
     too_long,
 )
 from ..config.importing.report import Imported, report_text
-from ..config.job import Job
 from ..config.load import load_job
 from ..config.text_yaml import write_yaml
-from ..errors import CheckpointError, ConfigError
-from ..models.prediction import told_base
+from ..errors import ConfigError
 from ..networks.lora_facts import read_facts
 from .complete import complete
 from .usage import options_of
@@ -41,26 +39,14 @@ def export_command(arguments: list[str]) -> int:
     options = options_of("export", arguments)
     job = load_job(options.job, options.settings, None, complete)
     try:
-        exported = export_text(job, options.wanted, family_of(job))
+        exported = export_text(job, options.wanted,
+                               family_of_shapes(read_shapes(Path(job.base.checkpoint)) or {}))
     except ValueError as problem:
         raise ConfigError(f"The job cannot be exported: {problem}") from problem
     for note in exported.notes:
         print(note, file=sys.stderr)
     print(exported.text, end="")
     return 0
-
-
-def family_of(job: Job) -> str:
-    """The family of the job's checkpoint as exports need it; SD 1.x if it is not known."""
-    checkpoint = Path(job.base.checkpoint)
-    header = read_header(checkpoint) if job.base.checkpoint else None
-    if header is None:
-        return SD1
-    try:
-        family, _ = told_base(checkpoint, *header)
-    except CheckpointError:
-        return SD1
-    return SDXL if len(family.text_encoders) == 2 else SD2 if family.webui_version == "SD2" else SD1
 
 
 def _read(name: str) -> Imported:

@@ -17,14 +17,15 @@ from .services import Services
 from .testing import routes as routes_testing
 from .train import advice_routes as routes_advice
 from .train import augment_routes as routes_augment
+from .train import import_routes as routes_import
 from .train import lora_routes as routes_lora
 from .train import regularization_routes as routes_regularization
 from .train import routes as routes_train
 
 PREFIX = "/train-lora"
-_MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_lora,
-            routes_runs, routes_continue, routes_strip, routes_regularization, routes_testing, tagging_routes,
-            captions_routes)
+_MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_import,
+            routes_lora, routes_runs, routes_continue, routes_strip, routes_regularization, routes_testing,
+            tagging_routes, captions_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -60,6 +60,13 @@ def test_train_tab(tab, tmp_path):
     for job in (tab.job(), {}, {**tab.job(), "network": {"network_dim": 1000}},
                 {**tab.job(), "training": {"max_train_steps": 3, "max_train_epochs": None}}):
         asked.post("job/check", {"job": job, "difficulty": "C"})
+    asked.post("import", {"text": "train_network.py --network_dim=8 --resolution=512 --xformers --seed=$x --odd=1"})
+    asked.post("export", {"job": tab.job(), "wanted": "toml"})
+    asked.get("own-presets")
+    asked.post("own-presets", {"name": "mine", "values": {"network": {"network_dim": 8}}})
+    asked.post("own-presets/file", {"name": "mine"})
+    asked.post("own-presets/rename", {"name": "mine", "new_name": "ours"})
+    asked.post("own-presets/remove", {"name": "ours"})
     assert type_errors(tmp_path, asked.answers) == []
 
 

@@ -3,8 +3,8 @@
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
-import type {BlockLists, DatasetLook, Difficulties, Family, LoraInfo, Plan, PresetFacts, RegularizationState}
-    from "../train/answers";
+import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
+    PresetFacts, RegularizationState} from "../train/answers";
 import type {Busy, Continuation, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
     TryAnswer} from "./types";
 
@@ -31,6 +31,7 @@ type Got<P extends string> =
     P extends "lora/files" ? {names: string[]} :
     P extends `lora/info?${string}` ? LoraInfo :
     P extends `family?${string}` ? Family :
+    P extends "own-presets" ? OwnPresets :
     P extends `presets?${string}` ? {presets: PresetFacts[]} :
     P extends `difficulties?${string}` ? Difficulties :
     P extends `runs/${string}/strip` ? StripFacts :
@@ -44,6 +45,9 @@ type Posted<P extends string> =
     P extends "dataset/look" ? DatasetLook :
     P extends "job/check" ? Plan :
     P extends "prediction-yaml" ? {yaml: string, text: string} :
+    P extends "import" ? ImportReport :
+    P extends "export"|"own-presets/file" ? ExportedText :
+    P extends "own-presets"|"own-presets/rename"|"own-presets/remove" ? OwnPresets :
     P extends "augment/preview" ? {pictures: string[]} :
     P extends "regularization"|"regularization/stop" ? RegularizationState :
     P extends "runs" ? {id: string, name: string} :

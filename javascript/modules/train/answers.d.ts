@@ -127,3 +127,29 @@ export interface RegularizationState {
     folder: string;
     error: string;
 }
+
+/** /import: `Imported.as_json` in lib_lora_train/config/importing/report.py. */
+export interface ImportReport {
+    source: string;
+    values: GroupedValues;
+    /** Whether it is laid over the form, and says nothing about other settings. */
+    partial: boolean;
+    answers: ImportAnswer[];
+}
+export interface ImportAnswer {
+    option: string;
+    value: string;
+    answer: "taken"|"changed"|"not needed"|"not known";
+    /** What it set, by group.name. */
+    settings: Record<string, Value>;
+    reason: string;
+    /** False for an option that the source leaves out. */
+    given: boolean;
+}
+
+/** /export and /own-presets/file: lib_lora_train/ui/train/import_routes.py. */
+export interface ExportedText { text: string; file_name: string; notes: string[] }
+
+/** /own-presets: lib_lora_train/ui/train/preset_store.py. */
+export interface OwnPresets { presets: OwnPreset[] }
+export interface OwnPreset { name: string; values: GroupedValues }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..job import Job, all_settings
 from ..optimizer_args import arguments_of
 
 SD1, SD2, SDXL = "sd1", "sd2", "sdxl"
+_SD2_WIDTH, _SDXL_WIDTH = 1024, 2048
 _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "dylora"}
 _OWN = {
     "base.sdxl_base": "sd-scripts detects nothing of the kind; its values are in the other options.",
@@ -50,6 +51,13 @@ class Exported:
     notes: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
     prompts_file: str = ""
+
+
+def family_of_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
+    """The family of a checkpoint with tensors of ``shapes``, by the width of the text that its UNet takes; ``sd1`` if
+    that is not there."""
+    widths = {tuple(shape)[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight") and len(shape) == 2}
+    return SDXL if _SDXL_WIDTH in widths else SD2 if _SD2_WIDTH in widths else SD1
 
 
 def export_job(job: Job, family: str = SD1) -> Exported:

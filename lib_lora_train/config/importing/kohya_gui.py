@@ -47,6 +47,11 @@ _OTHER_MODELS = names("""
     """)
 _OF_OTHER_MODELS = ("flux1_", "flux_", "sd3_", "hunyuan_", "anima_", "lumina_")
 _SECTIONS_ASIDE = ("server", "settings", "configuration", "dataset_preparation", "wd14_caption", "huggingface")
+_GUI_DEFAULTS = {"caption_extension": ".txt", "enable_bucket": True, "min_bucket_reso": 256, "max_bucket_reso": 2048,
+                 "epoch": 1, "optimizer": "AdamW8bit", "learning_rate": 1e-4, "lr_scheduler": "cosine",
+                 "network_dim": 8, "network_alpha": 1, "mixed_precision": "fp16", "save_precision": "fp16",
+                 "save_every_n_epochs": 1, "max_resolution": "512,512", "bucket_no_upscale": True}
+"""What the GUI's page stands at, where an older configuration does not have the field."""
 _CONV = ("conv_dim", "conv_alpha")
 
 
@@ -63,7 +68,8 @@ def take_kohya(values: Mapping[str, Any], taking: Taking) -> None:
         raise ConfigError(f"The configuration is for another kind of model ({other} is on). Here SD 1.x, SD 2.x and "
                           "SDXL are trained.")
     sdxl = bool(values.get("sdxl") or values.get("sdxl_checkbox"))
-    options: Options = {}
+    options: Options = {_RENAMED.get(name, name): Option(name, value, given=False)
+                        for name, value in _GUI_DEFAULTS.items() if name not in values}
     for name, value in values.items():
         if name.startswith(_OF_OTHER_MODELS) or name in _OTHER_MODELS:
             taking.not_needed(Option(name, value), "It is for other kinds of models.")

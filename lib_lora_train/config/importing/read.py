@@ -25,7 +25,7 @@ from .places import Places
 from .report import Imported
 from .sd_dataset import is_dataset_config, take_dataset_config
 from .sd_scripts import take_options
-from .settle import finish
+from .settle import OWN_JOB, finish
 from .shell.command import looks_like_command, read_script
 from .shell.dialect import dialect_of
 from .taking import Option, Options, Taking
@@ -64,18 +64,23 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def read_lora_metadata(path: Path, tensors: Mapping[str, Any], places: Places) -> Imported:
-    """The settings that a LoRA file says it was trained with; ``tensors`` are those that its tensors show.
-
-    Raises ``ConfigError`` if it is damaged or says nothing.
-    """
+    """As ``read_metadata``, from the LoRA file ``path``. Raises ``ConfigError`` also if it is damaged."""
     try:
         metadata = read_safetensors_header(path).metadata
     except FileNotFoundError:
         raise ConfigError(f"There is no file {path}.") from None
     except (OSError, DamagedFileError) as problem:
         raise ConfigError(f"{path} is damaged or no .safetensors file ({problem}).") from problem
+    return read_metadata(metadata, tensors, places, str(path))
+
+
+def read_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Any], places: Places, name: str) -> Imported:
+    """The settings that a LoRA file says it was trained with; ``tensors`` are those that its tensors show.
+
+    ``name`` is the file's. Raises ``ConfigError`` if it says nothing.
+    """
     if not metadata and not tensors:
-        raise ConfigError(f"{path} says nothing about how it was trained.")
+        raise ConfigError(f"{name} says nothing about how it was trained.")
     taking = Taking(places)
     take_metadata(metadata, tensors, taking)
     return finish("the metadata of a LoRA file", taking)
@@ -154,7 +159,7 @@ def _take_json(text: str, taking: Taking) -> str:
         return "a configuration of kohya_ss"
     if _known_groups(values):
         _take_own(values, taking)
-        return "a job of this program"
+        return OWN_JOB
     raise ConfigError(f"The JSON is of no program that is known here. Give {FORMATS}.")
 
 
@@ -199,7 +204,7 @@ def _take_yaml(text: str, taking: Taking) -> str:
     if not isinstance(values, Mapping) or not _known_groups(values):
         raise ConfigError(f"The YAML has no settings that are known here. Give {FORMATS}.")
     _take_own(values, taking)
-    return "a job of this program"
+    return OWN_JOB
 
 
 def _take_own(values: Mapping[str, Any], taking: Taking) -> None:

@@ -39,10 +39,12 @@ class Imported:
     values: Mapping[str, Mapping[str, Any]]
     answers: Sequence[Answer]
     problems: Sequence[str] = ()
+    partial: bool = False
+    """Whether it is laid over the settings there are, as a preset is, and says nothing about the others."""
 
     def as_json(self) -> dict[str, Any]:
         """As the page reads it."""
-        return {"source": self.source, "values": self.values, "problems": list(self.problems),
+        return {"source": self.source, "values": self.values, "partial": self.partial,
                 "answers": [answer.as_json() for answer in self.answers]}
 
 

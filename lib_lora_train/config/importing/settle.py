@@ -19,6 +19,9 @@ Change = tuple[dict[str, Any], str]
 _ROUNDS = 3
 
 
+OWN_JOB = "a job of this program"
+
+
 def finish(source: str, taking: Taking) -> Imported:
     """The import of all that was taken: contradictions settled, and what is still missing as problems."""
     _say_what_was_set_again(taking)
@@ -30,7 +33,8 @@ def finish(source: str, taking: Taking) -> Imported:
         for values, why in changes:
             _change(values, why, taking)
     job, unread = read_job(taking.nested())
-    return Imported(source, taking.nested(), tuple(taking.answers), (*unread, *problems_of(job)))
+    return Imported(source, taking.nested(), tuple(taking.answers), (*unread, *problems_of(job)),
+                    source == OWN_JOB)
 
 
 def _say_what_was_set_again(taking: Taking) -> None:

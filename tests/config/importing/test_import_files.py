@@ -275,3 +275,12 @@ def test_a_job_of_this_program():
     imported = read("network:\n  network_dim: 64\n  sparkle: 1\nloss:\n  min_snr_gamma: null\n")
     assert values_of(imported) == {"network.network_dim": 64, "loss.min_snr_gamma": None}
     assert answer_to(imported, "network.sparkle").answer == NOT_KNOWN
+
+
+def test_an_old_configuration_of_the_gui_has_the_gui_s_defaults():
+    imported = read(json.dumps({"LoRA_type": "Standard", "lora_network_weights": "", "network_dim": 16}))
+    values = values_of(imported)
+    assert (values["dataset.caption_extension"], values["dataset.enable_bucket"]) == (".txt", True)
+    assert (values["network.network_dim"], values["network.network_alpha"]) == (16, 1.0)
+    assert (values["training.max_train_epochs"], values["optimizer.optimizer_type"]) == (1, "AdamW8bit")
+    assert not answer_to(imported, "caption_extension").given

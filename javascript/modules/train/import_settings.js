@@ -1,0 +1,128 @@
+/** Settings of other programs: pasted or from a file, with a report, and then into the form. */
+
+import {dialog} from "../captions/dialogs.js";
+import {api, failureOf, fill, h, setText} from "../core/dom.js";
+import {button} from "../core/parts.js";
+import {form} from "./form.js";
+import {importReport} from "./import_report.js";
+
+/** @typedef {import("./answers").ImportReport} ImportReport */
+
+const MOST_BYTES = 4_000_000;
+const MOST_OF_VALUE = 500_000;
+const MOST_HEADER_BYTES = 20_000_000;
+/** What belongs to the set of images or to this machine, and stays where the source says nothing about it. */
+const KEPT = ["base.checkpoint", "base.vae", "base.sdxl_base", "dataset.train_data_dir", "dataset.reg_data_dir",
+    "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings", "save.output_name",
+    "save.output_dir", "training.fit_in_gb", "training.webui_model", "training.device", "sample.sample_by"];
+
+/**
+ * @param {(source: string, before: Record<string, import("./values").Value>) => void} used told when the form was
+ *     filled, with what stood in it
+ */
+export function openImport(used) {
+    const body = h("div", {class: "tl-import"});
+    const foot = h("div", {class: "tl-row"});
+    const window = dialog("Import settings", [body], [foot]);
+    window.id = "tl_import";
+    window.addEventListener("dragover", (event) => event.preventDefault());
+    window.addEventListener("drop", (event) => {
+        event.preventDefault();
+        const file = event.dataTransfer && event.dataTransfer.files[0];
+        if (file) readFile(file);
+    });
+    const text = h("textarea", {class: "tl-input tl-textarea", rows: "12", spellcheck: "false", id: "tl_import_text",
+        "aria-label": "Settings as text", placeholder: "Paste a script, a command line, TOML, JSON or YAML here"});
+    const chosen = h("input", {type: "file", hidden: true, id: "tl_import_file", on: {change: () => {
+        const file = chosen.files && chosen.files[0];
+        if (file) readFile(file);
+    }}});
+    const problem = h("p", {class: "tl-field-problem", role: "alert", id: "tl_import_problem"});
+    const read = button("Read", {kind: "primary", id: "tl_import_read", click: () => ask({text: text.value})});
+
+    function showInput() {
+        fill(body, h("p", {}, "From kohya_ss, sd-scripts, OneTrainer, LoRA_Easy_Training_Scripts, or a LoRA file. Paste " +
+            "the text, or drop the file here. Nothing in a script is run."), text, chosen, problem);
+        fill(foot, button("Choose a file", {icon: "file", click: () => chosen.click()}), read);
+        text.focus();
+    }
+
+    /** @param {File} file */
+    async function readFile(file) {
+        showInput();
+        chosen.value = "";
+        try {
+            if (/\.safetensors$/i.test(file.name)) await ask({metadata: await metadataOf(file)});
+            else {
+                text.value = await textOf(file);
+                await ask({text: text.value});
+            }
+        } catch (error) {
+            setText(problem, failureOf(error).message);
+        }
+    }
+
+    /** @param {{text: string}|{metadata: Record<string, string>}} wanted */
+    async function ask(wanted) {
+        setText(problem, "");
+        read.disabled = true;
+        try {
+            showReport(await api("import", {body: wanted, quiet: true}));
+        } catch (error) {
+            setText(problem, failureOf(error).message);
+        }
+        read.disabled = false;
+    }
+
+    /** @param {ImportReport} report */
+    function showReport(report) {
+        fill(body, importReport(report));
+        fill(foot, button("Back", {click: showInput}), button("Use these settings", {kind: "primary",
+            id: "tl_import_use", click: () => {
+                const before = form.snapshot();
+                use(report);
+                window.close();
+                used(report.source, before);
+            }}));
+        body.scrollTop = 0;
+    }
+
+    showInput();
+}
+
+/** A whole job starts from the defaults; a preset is laid over what there is. @param {ImportReport} report */
+function use(report) {
+    if (!report.partial) {
+        form.restore(Object.fromEntries(Object.entries(form.snapshot()).filter(([key]) => KEPT.includes(key))));
+    }
+    form.take(report.values);
+}
+
+/** @param {File} file @returns {Promise<string>} UTF-8, or UTF-16 as Windows saves it */
+async function textOf(file) {
+    if (file.size > MOST_BYTES) throw new Error(`${file.name} is too large to hold settings.`);
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "";
+    const text = new TextDecoder(wide || "utf-8").decode(bytes);
+    if (text.includes("\0")) throw new Error(`${file.name} is not a text.`);
+    return text;
+}
+
+/** @param {File} file a LoRA @returns {Promise<Record<string, string>>} what its header says of its training */
+async function metadataOf(file) {
+    const damaged = new Error(`${file.name} is damaged or no .safetensors file.`);
+    const start = new DataView(await file.slice(0, 8).arrayBuffer());
+    if (start.byteLength < 8) throw damaged;
+    const length = Number(start.getBigUint64(0, true));
+    if (length > MOST_HEADER_BYTES || length > file.size) throw damaged;
+    /** @type {Record<string, unknown>} */
+    let header;
+    try {
+        header = JSON.parse(await file.slice(8, 8 + length).text());
+    } catch {
+        throw damaged;
+    }
+    const metadata = Object.entries(header.__metadata__ || {});
+    return Object.fromEntries(metadata.filter(([key, value]) => typeof value === "string" &&
+        value.length < MOST_OF_VALUE && key !== "modelspec.thumbnail"));
+}

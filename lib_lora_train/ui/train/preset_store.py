@@ -1,0 +1,124 @@
+"""Presets of one's own: partial jobs, each a file in the webui's data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yaml import YAMLError
+
+from ...config.check import FORBIDDEN_IN_NAMES
+from ...config.exporting.formats import preset_text
+from ...config.load import read_job
+from ...config.text_yaml import read_yaml
+from ...errors import ConfigError
+from ...files.atomic import write_atomically
+from ...files.confine import RESERVED_ON_WINDOWS
+from ...files.walk import files_below
+from ...files.writing import cannot_write
+
+ENDING = ".yaml"
+_LONGEST_NAME, _MOST_PRESETS, _MOST_BYTES = 80, 500, 200_000
+NOT_KEPT = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
+                      "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings",
+                      "network.network_weights", "save.output_name", "save.output_dir", "training.device"))
+"""Settings that belong to one set or one machine, and not into a preset."""
+
+
+class PresetStore:
+    """The presets in ``folder``, which is made when the first one is saved."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> list[dict[str, Any]]:
+        """``{name, values}`` of each preset, by name; a file that cannot be read is left out."""
+        paths = sorted((Path(entry.path) for entry in files_below(self._folder)), key=lambda path: path.name.casefold())
+        return [{"name": path.stem, "values": values} for path in paths[:_MOST_PRESETS]
+                if path.suffix == ENDING and path.parent == self._folder and (values := _values(path)) is not None]
+
+    def save(self, name: str, values: Mapping[str, Any], *, replace: bool) -> None:
+        """Keep ``values`` under ``name``. Raises ``ConfigError`` if the name or the values cannot be used, or there is
+        a preset of that name and ``replace`` is false."""
+        path = self._path(name)
+        if not replace and self._taken(name):
+            raise ConfigError(f"There is a preset {name!r} already. Choose another name, or replace it.")
+        kept = {group: {setting: value for setting, value in settings.items()
+                        if f"{group}.{setting}" not in NOT_KEPT}
+                for group, settings in values.items() if isinstance(settings, Mapping)}
+        problems = read_job(kept, source="The preset")[1]
+        if problems:
+            raise ConfigError(problems)
+        if not any(kept.values()):
+            raise ConfigError("Every setting of the form is at its default, so there is nothing to keep.")
+        self._write(path, preset_text(kept))
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give the preset ``name`` another name. Raises ``ConfigError`` as ``save`` does, or if there is none."""
+        old, new = self._existing(name), self._path(new_name)
+        if old.name != new.name and self._taken(new_name) and name.casefold() != new_name.strip().casefold():
+            raise ConfigError(f"There is a preset {new_name!r} already. Choose another name.")
+        try:
+            old.rename(new)
+        except OSError as problem:
+            raise ConfigError(cannot_write(new, problem)) from problem
+
+    def remove(self, name: str) -> None:
+        """Delete the preset ``name``. Raises ``ConfigError`` if there is none."""
+        path = self._existing(name)
+        try:
+            path.unlink()
+        except OSError as problem:
+            raise ConfigError(cannot_write(path, problem)) from problem
+
+    def text(self, name: str) -> str:
+        """The preset as a file that others can import. Raises ``ConfigError`` if there is none."""
+        values = _values(self._existing(name))
+        if values is None:
+            raise ConfigError(f"The preset {name!r} is damaged. Save it again.")
+        return preset_text(values)
+
+    def _existing(self, name: str) -> Path:
+        path = self._path(name)
+        if not path.is_file():
+            raise ConfigError(f"There is no preset {name.strip()!r}. It may have been renamed or deleted elsewhere.")
+        return path
+
+    def _taken(self, name: str) -> bool:
+        return name.strip().casefold() in {preset.stem.casefold() for preset in self._folder.glob(f"*{ENDING}")}
+
+    def _path(self, name: str) -> Path:
+        name = name.strip()
+        wrong = sorted({sign for sign in name if sign in FORBIDDEN_IN_NAMES or not sign.isprintable()})
+        if not name or wrong or name.startswith(".") or name.endswith(".") or len(name.encode()) > _LONGEST_NAME or \
+                name.split(".")[0].lower() in RESERVED_ON_WINDOWS:
+            raise ConfigError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a preset. Use up to {_LONGEST_NAME} "
+                              "letters, digits, spaces, '-' and '_'.")
+        return self._folder / f"{name}{ENDING}"
+
+    def _write(self, path: Path, text: str) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+        except OSError as problem:
+            raise ConfigError(cannot_write(path, problem)) from problem
+
+
+def _values(path: Path) -> dict[str, dict[str, Any]] | None:
+    """The settings of a preset that this version knows; ``None`` if the file is damaged."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        found = read_yaml(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, YAMLError):
+        return None
+    if not isinstance(found, Mapping):
+        return None
+    values: dict[str, dict[str, Any]] = {}
+    for group, settings in found.items():
+        for name, value in settings.items() if isinstance(settings, Mapping) else ():
+            job, problems = read_job({group: {name: value}})
+            if not problems and f"{group}.{name}" not in NOT_KEPT:
+                values.setdefault(str(group), {})[str(name)] = getattr(getattr(job, str(group)), str(name))
+    return values
