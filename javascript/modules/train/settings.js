@@ -6,7 +6,7 @@ import {card, fold} from "../core/parts.js";
 import {difficultyRow} from "./difficulty.js";
 import {field as settingField, fieldMakers, tend} from "./fields.js";
 import {form} from "./form.js";
-import {presetRow} from "./presets.js";
+import {presetRow} from "./presets/presets.js";
 
 /** @typedef {import("../core/types").Setting} Setting */
 

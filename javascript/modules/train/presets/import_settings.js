@@ -1,12 +1,12 @@
 /** Settings of other programs: pasted or from a file, with a report, and then into the form. */
 
-import {dialog} from "../captions/dialogs.js";
-import {api, failureOf, fill, h, setText} from "../core/dom.js";
-import {button} from "../core/parts.js";
-import {form} from "./form.js";
+import {dialog} from "../../captions/dialogs.js";
+import {api, failureOf, fill, h, setText} from "../../core/dom.js";
+import {button} from "../../core/parts.js";
+import {form} from "../form.js";
 import {importReport} from "./import_report.js";
 
-/** @typedef {import("./answers").ImportReport} ImportReport */
+/** @typedef {import("../answers").ImportReport} ImportReport */
 
 const MOST_BYTES = 4_000_000;
 const MOST_OF_VALUE = 500_000;
@@ -17,7 +17,7 @@ const KEPT = ["base.checkpoint", "base.vae", "base.sdxl_base", "dataset.train_da
     "save.output_dir", "training.fit_in_gb", "training.webui_model", "training.device", "sample.sample_by"];
 
 /**
- * @param {(source: string, before: Record<string, import("./values").Value>) => void} used told when the form was
+ * @param {(source: string, before: Record<string, import("../values").Value>) => void} used told when the form was
  *     filled, with what stood in it
  */
 export function openImport(used) {

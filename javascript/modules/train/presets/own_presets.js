@@ -1,12 +1,12 @@
 /** Presets of one's own: kept from the form, renamed, deleted, and saved as files for others. */
 
-import {dialog} from "../captions/dialogs.js";
-import {api, failureOf, fill, h, setText} from "../core/dom.js";
-import {button} from "../core/parts.js";
+import {dialog} from "../../captions/dialogs.js";
+import {api, failureOf, fill, h, setText} from "../../core/dom.js";
+import {button} from "../../core/parts.js";
 import {saveText} from "./export_settings.js";
-import {form} from "./form.js";
+import {form} from "../form.js";
 
-/** @typedef {import("./answers").OwnPreset} OwnPreset */
+/** @typedef {import("../answers").OwnPreset} OwnPreset */
 
 /** @param {(presets: OwnPreset[]) => void} changed told what there is afterwards */
 export function openSavePreset(changed) {

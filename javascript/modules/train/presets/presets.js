@@ -1,17 +1,17 @@
 /** Settings to start from: the recommended ones, one's own, and those of other programs; and why they are what they are. */
 
-import {api, fill, h, on} from "../core/dom.js";
-import {button, fold} from "../core/parts.js";
-import {dataset} from "./images/dataset.js";
+import {api, fill, h, on} from "../../core/dom.js";
+import {button, fold} from "../../core/parts.js";
+import {dataset} from "../images/dataset.js";
 import {openExport} from "./export_settings.js";
-import {familyQuery} from "./family.js";
-import {valueInWords} from "./fields.js";
-import {form} from "./form.js";
+import {familyQuery} from "../family.js";
+import {valueInWords} from "../fields.js";
+import {form} from "../form.js";
 import {openImport} from "./import_settings.js";
 import {openPresets, openSavePreset} from "./own_presets.js";
 
-/** @typedef {import("./answers").OwnPreset} OwnPreset */
-/** @typedef {import("./values").Value} Value */
+/** @typedef {import("../answers").OwnPreset} OwnPreset */
+/** @typedef {import("../values").Value} Value */
 
 /** @returns {HTMLElement} fills itself when the server has answered */
 export function presetRow() {
@@ -47,7 +47,7 @@ export function presetRow() {
             click: () => openPresets(presets, showOwn)}));
     }
 
-    /** @param {import("./answers").PresetFacts} preset */
+    /** @param {import("../answers").PresetFacts} preset */
     function choose(preset) {
         const before = form.snapshot();
         form.take(preset.values);

@@ -1,11 +1,11 @@
 /** The report of an import: what became of each option, as a table grouped by the four answers. */
 
-import {h} from "../core/dom.js";
-import {format} from "../core/format.js";
-import {valueInWords} from "./fields.js";
-import {form} from "./form.js";
+import {h} from "../../core/dom.js";
+import {format} from "../../core/format.js";
+import {valueInWords} from "../fields.js";
+import {form} from "../form.js";
 
-/** @typedef {import("./answers").ImportAnswer} ImportAnswer */
+/** @typedef {import("../answers").ImportAnswer} ImportAnswer */
 
 /** What the user has to look at comes first. @type {{answer: ImportAnswer["answer"], title: string, about: string}[]} */
 const GROUPS = [
@@ -15,7 +15,7 @@ const GROUPS = [
     {answer: "not needed", title: "Not needed", about: "nothing is lost"},
 ];
 
-/** @param {import("./answers").ImportReport} report @returns {HTMLElement} */
+/** @param {import("../answers").ImportReport} report @returns {HTMLElement} */
 export function importReport(report) {
     const groups = GROUPS.map((group) => ({...group, answers: report.answers.filter(({answer}) => answer === group.answer)}));
     const counts = groups.filter(({answers}) => answers.length)

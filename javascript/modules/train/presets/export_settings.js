@@ -1,9 +1,9 @@
 /** The form as settings for other programs, to be copied or saved as a file. */
 
-import {dialog} from "../captions/dialogs.js";
-import {api, fill, h} from "../core/dom.js";
-import {button, toast} from "../core/parts.js";
-import {form} from "./form.js";
+import {dialog} from "../../captions/dialogs.js";
+import {api, fill, h} from "../../core/dom.js";
+import {button, toast} from "../../core/parts.js";
+import {form} from "../form.js";
 
 const FORMATS = {"sd-scripts": "Command line of sd-scripts (bash)", powershell: "Command line of sd-scripts (PowerShell)",
     toml: "Configuration file of sd-scripts (TOML)", yaml: "Job of Train LoRA (YAML)"};
