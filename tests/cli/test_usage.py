@@ -21,7 +21,7 @@ def bare_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
     environ = {**kept, "LORA_TRAIN_ENV": str(folder / "environment"), "PIP_INDEX_URL": "http://127.0.0.1:9",
                "PIP_NO_INPUT": "1"}
     return subprocess.run([sys.executable, "-S", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=240, check=False)
 
 
 @pytest.mark.parametrize("arguments, status, words", [

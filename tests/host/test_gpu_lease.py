@@ -50,7 +50,7 @@ def test_the_models_are_off_the_gpu_and_generation_waits_until_it_is_given_back(
 def test_a_picture_that_is_being_made_is_finished_first(webui):
     with call_queue.queue_lock:
         lease = webui.lend_gpu("cuda:0")
-        time.sleep(0.1)
+        wait_until(lambda: call_queue.queue_lock._waiting)
         assert not lease.ready
         assert str(loaded().where) == "cuda:0"
     wait_until(lambda: lease.ready)
@@ -103,10 +103,26 @@ def test_a_model_that_was_unloaded_meanwhile_is_not_brought_back(webui):
     assert str(gone.where) == "cpu"
 
 
-def test_the_first_load_is_waited_for(webui):
-    with sd_models.model_data.lock:  # as the webui holds it while it loads its first model
+class NotedLock:
+    """A lock that tells how many want it."""
+
+    def __init__(self):
+        self._lock, self.wanted = threading.Lock(), 0
+
+    def __enter__(self):
+        self.wanted += 1
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+def test_the_first_load_is_waited_for(webui, monkeypatch):
+    lock = NotedLock()
+    monkeypatch.setattr(sd_models.model_data, "lock", lock)
+    with lock:  # as the webui holds it while it loads its first model
         lease = webui.lend_gpu("cuda:0")
-        time.sleep(0.1)
+        wait_until(lambda: lock.wanted == 2)
         assert not lease.ready
         assert loaded().moves == []
     wait_until(lambda: lease.ready)
@@ -167,7 +183,7 @@ def test_two_leases_come_one_after_the_other(webui):
     first = webui.lend_gpu("cuda:0")
     wait_until(lambda: first.ready)
     second = webui.lend_gpu("cuda:0")
-    time.sleep(0.05)
+    wait_until(lambda: call_queue.queue_lock._waiting)
     assert not second.ready
     first.give_back()
     wait_until(lambda: second.ready)

@@ -154,14 +154,22 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
     folder = make_dataset(tmp_path / "set", {f"red_{n}": None for n in range(8)})
     control = RunControl(tmp_path / "control")
     control.request("pause")
-    told = Told()
+    told, questions = Told(), []
+
+    def asked(action: str) -> bool:
+        questions.append(action)
+        return control.asked(action)
+
     run = threading.Thread(target=tag, args=(tag_job(folder, colour_tagger, tagger__batch_size=2),
-                                             tmp_path / "tags.jsonl", control.asked, told))
+                                             tmp_path / "tags.jsonl", asked, told))
     run.start()
     deadline = time.monotonic() + 240
     while not any(event["event"] == "paused" for event in told.events) and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.5)
+    before = len(questions)
+    while len(questions) < before + 8 and time.monotonic() < deadline:  # it asks again and again, and stands still
+        time.sleep(0.02)
+    assert len(questions) >= before + 8
     assert told.last["event"] == "paused"
     assert told.events[-2] == {"event": "progress", "done": 2, "total": 8}
     control.withdraw("pause")

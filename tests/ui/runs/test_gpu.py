@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 from modules import call_queue, sd_models
+
+from lib_lora_train.runs import supervisor
 
 from ..conftest import wait_until
 
@@ -140,22 +141,28 @@ def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(g
         assert str(model().where) == "cuda:0"
         assert events(gpu_tab, run_id)[-1] == "held"
         assert gpu_tab.get("busy").json() == {"busy": None}
-        step = gpu_tab.get(f"runs/{run_id}").json()["step"]
-        time.sleep(0.3)
-        assert gpu_tab.get(f"runs/{run_id}").json()["step"] == step
     wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    told = events(gpu_tab, run_id)
+    assert told[told.index("held") + 1] == "went_on"  # no step in between
+    step = gpu_tab.get(f"runs/{run_id}").json()["step"]
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
     wait_until(lambda: gpu_tab.get(f"runs/{run_id}").json()["step"] > step)
 
 
-def test_pictures_one_after_the_other_cost_one_turn(gpu_tab):
+def test_pictures_one_after_the_other_cost_one_turn(gpu_tab, monkeypatch):
+    monkeypatch.setattr(supervisor, "_LINGER_SECONDS", 3600.0)
+    looks, look = [], gpu_tab.services.supervisor.look
+    monkeypatch.setattr(gpu_tab.services.supervisor, "look", lambda: (look(), looks.append(1)))
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
     for _ in range(4):
         with call_queue.queue_lock:
             assert str(model().where) == "cuda:0"
-        time.sleep(0.2)
+        seen = len(looks)
+        wait_until(lambda seen=seen: len(looks) > seen + 1)  # one that began before it, and a whole one after it
+    assert "went_on" not in events(gpu_tab, run_id)
+    monkeypatch.setattr(supervisor, "_LINGER_SECONDS", 0.0)
     wait_until(lambda: "went_on" in events(gpu_tab, run_id))
     assert events(gpu_tab, run_id).count("held") == 1
 

@@ -130,12 +130,12 @@ def test_stop_keeps_what_is_drawn(tested, monkeypatch):
     def slow(p):
         if "000002" in p.prompt:
             reached.set()
-            assert go_on.wait(60)
+            assert go_on.wait(240)
         return original(p)
 
     monkeypatch.setattr(processing, "process_images", slow)
     ask(tested)
-    assert reached.wait(60)
+    assert reached.wait(240)
     now = tested.get(f"runs/{tested.run}/plots").json()
     assert (now["drawing"]["done"], now["drawing"]["total"], now["drawing"]["waiting"]) == (2, 8, False)
     assert "A plot is being drawn already" in ask(tested).json()["error"]

@@ -68,12 +68,12 @@ def test_stop_keeps_what_is_drawn_and_the_rest_can_be_drawn_later(tab, monkeypat
     def slow(p):
         if "number 2" in p.prompt:
             reached.set()
-            assert go_on.wait(60)
+            assert go_on.wait(240)
         return original(p)
 
     monkeypatch.setattr(processing, "process_images", slow)
     tab.post("regularization", {"job": form(tab)})
-    assert reached.wait(60)
+    assert reached.wait(240)
     assert "are being drawn already" in tab.post("regularization", {"job": form(tab)}).json()["error"]
     tab.post("regularization/stop")
     go_on.set()
