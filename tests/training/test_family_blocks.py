@@ -85,22 +85,27 @@ def write(path: Path, layers: Layers, kind: str) -> Path:
     return path
 
 
+def stored(path: Path) -> dict[str, tuple[str, list[int], bytes]]:
+    """Type, shape and bits of each tensor in a file, as they are there."""
+    content = path.read_bytes()
+    data = 8 + int.from_bytes(content[:8], "little")
+    header = {name: facts for name, facts in json.loads(content[8:data]).items() if name != "__metadata__"}
+    return {name: (facts["dtype"], facts["shape"], content[data + facts["data_offsets"][0]:data + facts[
+        "data_offsets"][1]]) for name, facts in header.items()}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("family", "network_type"), EXPECTED)
 def test_the_blocks_are_those_of_the_file_and_all_1_bakes_the_same_bits(layers, tmp_path, family, network_type, kind):
     path = write(tmp_path / "penny.safetensors", layers[family, network_type], kind)
     blocks = blocks_of_file(path)
     assert (blocks.names, blocks.sdxl) == (EXPECTED[family, network_type], family in ("sdxl", "ssd"))
-    before = load_file(path)
+    before = stored(path)
     for count in sorted({12, 17, 20, 25, 26, len(blocks.names)}):
         said: list[str] = []
-        baked = bake_file(BakeJob(str(path), ",".join(["1"] * count), f"all-{count}"), said.append)
-        after = load_file(baked)
+        after = stored(bake_file(BakeJob(str(path), ",".join(["1"] * count), f"all-{count}"), said.append))
         assert set(after) == set(before)
-        for name, tensor in before.items():
-            assert after[name].dtype == tensor.dtype and torch.equal(after[name].view(torch.uint8) if tensor.ndim else
-                                                                     after[name], tensor.view(torch.uint8)
-                                                                     if tensor.ndim else tensor), name
+        assert [name for name in before if after[name] != before[name]] == []
         assert (said == []) == (count in blocks.lists and set(blocks.names) <= {"BASE", *blocks.lists[count]}), said
 
 
