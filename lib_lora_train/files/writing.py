@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import WriteError
 
@@ -33,6 +36,16 @@ def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         error = WriteError(sentence, problem.errno, problem.strerror, str(path))
         error.needed_bytes = needed_bytes
         raise error from problem
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """``path``, made if it is missing, open for writing at its end. Raises ``OSError``, also if it is no plain file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+    return os.fdopen(descriptor, "ab")
 
 
 def cannot_use(path: Path | str, problem: OSError) -> str:

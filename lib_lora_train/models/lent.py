@@ -23,6 +23,7 @@ from ..runs.process_mark import ProcessMark
 from .checkpoint import Checkpoint, read_checkpoint
 from .checksum import checksum, spots
 from .family import UNET, VAE
+from .pickled import DAMAGE
 
 _PARTS = {UNET: "unet", VAE: "vae"}
 _TEXT = "text_encoder"
@@ -132,7 +133,7 @@ def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentW
         content = _Unpickler(io.BytesIO(handles)).load()
         tensors = {str(key): tensor.detach() for key, tensor in content["tensors"].items()}
         wrong = [key for key, tensor in tensors.items() if checksum(tensor) != tuple(content["checksums"][key])]
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as problem:
+    except DAMAGE as problem:
         raise NotLent(f"the webui's memory could not be opened ({_line(problem)})") from problem
     if wrong:
         raise NotLent(f"{len(wrong)} lent tensors, such as {wrong[0]}, are not what the webui sent")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
+import tarfile
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,8 @@ import torch._utils as rebuild
 
 # What unpickling a file that is no pickle, or a part of one, may end in
 DAMAGE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError,
-          AssertionError, ArithmeticError, MemoryError, struct.error)
+          AssertionError, ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, tarfile.TarError,
+          zlib.error)
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
@@ -90,6 +93,10 @@ def load_weights(path: Path) -> Any:
 
     Raises ``ForbiddenName`` if it wants anything but weights, one of ``DAMAGE`` if it cannot be read.
     """
+    with path.open("rb") as file:
+        is_tar = tarfile.is_tarfile(file)
+    if is_tar:  # torch before 0.1.10 wrote such files, and torch still unpacks them into a folder
+        raise ForbiddenName("a tar archive")
     # weights_only has to be off for torch to take an unpickler of ours, which is the stricter one
     return torch.load(str(path), map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=False,
                       pickle_module=sys.modules[__name__])

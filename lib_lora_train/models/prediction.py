@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+import yaml
 
 from ..config.text_yaml import check_yaml
 from ..errors import CheckpointError
@@ -62,15 +60,25 @@ def _of_yaml(path: Path) -> Prediction | None:
     try:
         text = read_text(path)
         check_yaml(text)
-        parameters: Any = OmegaConf.select(OmegaConf.create(text), "model.params")
-    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as problem:
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict | None):
+            raise ValueError("it holds no groups of settings")
+    except (OSError, yaml.YAMLError, ValueError) as problem:
         raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: "
                               f"{reason(problem)}. Put it right, or take it away.") from problem
-    if parameters is None:
+    parameters = _inner(values, "model", "params")
+    if not isinstance(parameters, dict):
         return None
-    scaling = OmegaConf.select(parameters, "denoiser_config.params.scaling_config.target")
+    scaling = _inner(parameters, "denoiser_config", "params", "scaling_config", "target")
     if scaling is not None:
         is_velocity = str(scaling).endswith("VScaling")
     else:
-        is_velocity = OmegaConf.select(parameters, "parameterization", default="eps") == "v"
+        is_velocity = parameters.get("parameterization", "eps") == "v"
     return Prediction(VELOCITY if is_velocity else EPSILON, f"{path.name}")
+
+
+def _inner(values: Any, *names: str) -> Any:
+    """What ``names`` lead to, one inside the other; ``None`` where there is nothing of that name."""
+    for name in names:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values

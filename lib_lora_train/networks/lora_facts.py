@@ -12,6 +12,7 @@ from typing import Any
 from ..config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR
 from ..errors import CheckpointError
 from ..files.json_file import DamagedFileError, parse
+from ..files.reading import reason
 from ..files.safetensors_header import SafetensorsHeader, read_safetensors_header
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -189,8 +190,8 @@ def _read_header(path: Path) -> tuple[SafetensorsHeader, dict[str, float]]:
     except FileNotFoundError:
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
     except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"{path} is damaged or no .safetensors file ({problem}). Download or copy it again, or "
-                              "choose another.") from problem
+        raise CheckpointError(f"{path} is damaged or no .safetensors file ({reason(problem)}). Download or copy it "
+                              "again, or choose another.") from problem
     return header, {key.removesuffix(".alpha"): alpha for key, alpha in alphas.items()}
 
 

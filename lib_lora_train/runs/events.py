@@ -46,7 +46,7 @@ from ..errors import WriteError
 from ..files.confine import open_file
 from ..files.json_file import DamagedFileError, number, parse, text
 from ..files.reading import reason
-from ..files.writing import writing
+from ..files.writing import open_to_append, writing
 
 EVENTS_FILE = "events.jsonl"
 ENDINGS = ("finished", "stopped", "error")
@@ -76,7 +76,7 @@ class EventWriter:
         self._path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
+            self._file = open_to_append(path)
         if self._file.tell() and not _ends_with_newline(path):
             self._file.write(b"\n")  # the last writer was killed in the middle of a line
 

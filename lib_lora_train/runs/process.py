@@ -19,7 +19,7 @@ from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, read_object
 from ..files.lock import LockHeldError, lock_holder, process_lock
 from ..files.reading import reason
-from ..files.writing import cannot_write, writing
+from ..files.writing import cannot_write, open_to_append, writing
 from .folder import RunFolder
 from .process_mark import ProcessMark, mark_from, mark_of, this_process
 
@@ -39,7 +39,7 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     with writing(run.log_file):
-        log = run.log_file.open("ab")
+        log = open_to_append(run.log_file)
     try:
         with log:
             process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=log,

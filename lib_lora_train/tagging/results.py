@@ -10,13 +10,14 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..files.json_file import parse
-from ..files.reading import read_text
-from ..files.writing import writing
+from ..files.reading import read_file, read_text
+from ..files.writing import open_to_append, writing
 from .choose import Chosen
 
 _MOST_BYTES = 1 << 30
@@ -41,12 +42,10 @@ class ResultFile:
         self._path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        kept = list(_read(path, folder)) if path.exists() else []
-        self.results = {result.key: result for result in kept}
+            self._file = TextIOWrapper(open_to_append(path), "utf-8", "backslashreplace", newline="\n")
+        self.results = {result.key: result for result in _read(path, folder)}
         self._folder = folder
-        with writing(path):
-            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
-        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+        if path.stat().st_size and not read_file(path, _MOST_BYTES).endswith(b"\n"):
             self._file.write("\n")  # the last run was killed in the middle of a line
 
     def add(self, results: Iterable[Result]) -> None:

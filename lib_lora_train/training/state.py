@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import io
-import pickle
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
 from ..files.atomic import remove_leftovers, write_atomically
+from ..files.confine import open_file
+from ..files.json_file import DamagedFileError, number
 from ..files.reading import reason
 from ..files.writing import cannot_write
+from ..models.pickled import DAMAGE
 from ..runs.folder import STATE_FILE
 from .step import Learner
 
@@ -99,14 +102,17 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
         warn("The pictures or captions are not those that the run began with. It goes on from its last state with what "
              "is there now.")
     network = dict(learner.model.network.named_parameters())
-    with torch.no_grad():
-        for name, value in content["network"].items():
-            network[name].copy_(value)
-    learner.optimizer.load_state_dict(content["optimizer"])
     progress = Progress(**content["progress"])
+    try:
+        with torch.no_grad():
+            for name, value in content["network"].items():
+                network[name].copy_(value)
+        learner.optimizer.load_state_dict(content["optimizer"])
+        if content["scaler"] is not None and learner.model.accelerator.scaler is not None:
+            learner.model.accelerator.scaler.load_state_dict(content["scaler"])
+    except DAMAGE as problem:
+        raise _damaged(path, problem) from problem
     _put_schedule(learner, progress.step - schedule_begins)
-    if content["scaler"] is not None and learner.model.accelerator.scaler is not None:
-        learner.model.accelerator.scaler.load_state_dict(content["scaler"])
     return progress
 
 
@@ -128,10 +134,36 @@ def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as problem:
-        raise RunError(f"The state {path} is damaged: {reason(problem)}. Delete it to begin this run "
-                       "anew.") from problem
+        with open_file(path) as file:  # no pipe, for which torch would wait
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        return _checked(content)
+    except DAMAGE as problem:
+        raise _damaged(path, problem) from problem
+
+
+def _damaged(path: Path, problem: Exception) -> RunError:
+    return RunError(f"The state {path} is damaged: {reason(problem)}. Delete it to begin this run anew.")
+
+
+def _checked(content: Any) -> dict[str, Any]:
+    """``content`` if it is what ``save_state`` writes. Raises ``DamagedFileError``."""
+    if not isinstance(content, dict):
+        raise DamagedFileError("it holds no training state")
+    for name in ("network", "optimizer", "progress", "job"):
+        if not isinstance(content.get(name), dict):
+            raise DamagedFileError(f"its {name} is missing")
+    if not all(isinstance(value, Tensor) for value in content["network"].values()):
+        raise DamagedFileError("its network holds something else than weights")
+    if not isinstance(content.setdefault("scaler", None), (dict, type(None))):
+        raise DamagedFileError("its scaler is of another kind")
+    progress = content["progress"]
+    for name in ("step", "epoch", "steps_in_epoch"):
+        if not isinstance(number(progress, name), int) or progress[name] < 0:
+            raise DamagedFileError(f"“{name}” is {progress[name]} where a count belongs")
+    number(progress, "loss_sum")
+    if set(progress) != {field.name for field in fields(Progress)} or not isinstance(progress["saved"], bool):
+        raise DamagedFileError("its progress is of another kind")
+    return content
 
 
 def _put_schedule(learner: Learner, step: int) -> None:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import random
+import shutil
 import struct
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
+from lib_lora_train.blocks.presets import read_text as read_presets
 from lib_lora_train.captions.confidences import read_confidences
 from lib_lora_train.captions.doubtful import read_kept
+from lib_lora_train.captions.journal.format import read_batch, read_state
+from lib_lora_train.captions.journal.journal import Journal
+from lib_lora_train.captions.journal.recover import sentences
 from lib_lora_train.config.load import load_job, read_file
 from lib_lora_train.config.tag_job import TagJob
 from lib_lora_train.config.taggers import DANBOORU_CATEGORIES, WD14, TaggerFiles
 from lib_lora_train.environment import folders as environment_folders
 from lib_lora_train.environment.folders import read_stamp
 from lib_lora_train.environment.interpreter import _is_complete
-from lib_lora_train.errors import TrainLoraError
+from lib_lora_train.errors import DatasetError, TrainLoraError
+from lib_lora_train.files.confine import open_file
 from lib_lora_train.files.json_file import DamagedFileError
 from lib_lora_train.files.safetensors_header import read_safetensors_header
+from lib_lora_train.models.prediction import told_prediction
 from lib_lora_train.networks.lora_facts import read_facts
+from lib_lora_train.pictures.avif import read_avif_header, read_largest_size
 from lib_lora_train.pictures.caption_files import read_caption
 from lib_lora_train.pictures.facts import PictureFacts
 from lib_lora_train.pictures.images import decoded, read_header
@@ -38,12 +50,16 @@ from lib_lora_train.tagging.confidences import keep_confidences
 from lib_lora_train.tagging.provenance import read_provenance
 from lib_lora_train.tagging.results import ResultFile
 from lib_lora_train.tagging.tag_list import read_tag_list
+from lib_lora_train.ui.captions.completions import TaggerTags
 from lib_lora_train.ui.lora_files import lora_info
 from lib_lora_train.ui.runs.prompts import prompts_of
 from lib_lora_train.ui.runs.strip_store import Strip, read_strip, write_strip
+from lib_lora_train.ui.testing.block_weights import presets_answer
 from lib_lora_train.ui.testing.plots import read_plot
+from tests.figures import count, figure
+from tests.pictures.making import AVIF, AVIF_ALPHA
 
-TRIES = 60
+TRIES = count(60, 1000)
 WORDS = ["on", "prompts", "picture", "checkpoint", "error", "styles", "hires", "width", "steps", "seed", "version",
          "headers", "marks", "folder", "reason", "content", "requirements", "time", "event", "step", "pid", "created",
          "token", "device", "asked", "before", "stamp", "tags", "confidences", "caption", "dataset", "network", "way",
@@ -99,7 +115,7 @@ def a_lora() -> bytes:
 
 
 def decode(file: Path) -> None:
-    with file.open("rb") as opened, decoded(file, opened):
+    with open_file(file) as opened, decoded(file, opened):
         pass
 
 
@@ -111,9 +127,51 @@ TAG_LIST = b"tag_id,name,category,count\n1,hat,0,5\n2,penny,4,3\n"
 EVENT = b'{"time": 1.0, "event": "step", "step": 1, "total_steps": 2}\n'
 RESULT = b'{"picture": "a.png", "stamp": [0, 0], "caption": "a.txt", "before": "x", "tags": ["a"], "confidences": {}}\n'
 MARK = b'{"pid": 1, "created": 1.0, "boot": "x", "token": "a", "device": "cpu", "asked": 1}'
-FACTS = b'{"version": 1, "headers": {"a.png": [1, 2, 3, 4, ""]}, "marks": {"a.png": [1, 2, 3, 4, 5, ""]}}'
+FACTS = b'{"version": 2, "headers": {"a.png": [1, 2, 3, 4, ""]}, "marks": {"a.png": [1, 2, 3, "0a", 0.5, ""]}}'
 STAMP = b'{"folder": "x", "platform": "y", "requirements": ["a"], "content": ["b"]}'
 JOB = b"dataset:\n  train_data_dir: /x\nnetwork:\n  network_dim: 4\nsample:\n  sample_prompts: [a, b]\n"
+
+BATCH = zlib.compress(b'[["write", "a.txt", "x", null], ["move", "a.png", "b.png"]]')
+STATE = json.dumps({"version": 1, "batches": [{"number": 1, "label": "x", "time": 1.0, "files": 1}], "position": 1,
+                    "next_number": 2, "unsettled": [{"number": 1, "back": False, "time": 1.0, "boot": "", "leave": []}],
+                    }).encode()
+MODEL_YAML = b"model:\n  params:\n    parameterization: v\n    denoiser_config: {params: {}}\n"
+
+
+def journal(file: Path) -> None:
+    """The journal itself, and the dataset opened with it: whatever is wrong with it, the set opens."""
+    folder = file.parents[2]
+    (folder / "a.txt").write_text("penny")
+    shutil.rmtree(folder / ".lora_train" / "damaged", ignore_errors=True)
+    for read in (lambda: read_state(file.parent), lambda: read_batch(file.parent, 1)):
+        with contextlib.suppress(DatasetError):
+            read()
+    sentences(Journal(folder).recover())
+    assert (folder / "a.txt").read_text() in ("penny", "x")
+
+
+def avif_header(file: Path) -> None:
+    with open_file(file) as opened:
+        for read in (read_avif_header, read_largest_size):
+            opened.seek(0)
+            try:
+                read(opened)
+            except ValueError as problem:
+                raise DamagedFileError(str(problem)) from problem
+
+
+def picture_facts(file: Path) -> None:
+    facts = PictureFacts(file.parent, file)
+    for held, (state, header) in facts._headers.items():
+        assert isinstance(header.width + header.height + state[0] + state[1], int) and header.reason + held is not None
+    for held, (state, marks) in facts._marks.items():
+        assert marks.difference_hash.bit_count() >= 0 and marks.colours + marks.reason + held is not None
+        assert marks.sharpness >= 0 and state[0] + state[1] >= 0
+
+
+def presets(file: Path) -> None:
+    assert json.dumps(presets_answer(read_presets(file)), allow_nan=False)
+
 
 READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "caption": ("a.txt", b"penny, hat", read_caption),
@@ -122,7 +180,17 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "confidences, kept": (".lora_train/confidences.json", b'{"a.png": {"hat": 0.5}}',
                           lambda file: keep_confidences(file.parents[1], {"a.png": {"hat": 0.5}})),
     "doubts": (".lora_train/kept.json", b'["a"]', lambda file: read_kept(file.parents[1])),
-    "facts": ("facts.json", FACTS, lambda file: PictureFacts(file.parent, file)),
+    "facts": ("facts.json", FACTS, picture_facts),
+    "journal": (".lora_train/journal/state.json", STATE, journal),
+    "batch of the journal": (".lora_train/journal/000001.batch", BATCH, journal),
+    "completions": ("taggers/x/selected_tags.csv", TAG_LIST, lambda file: (
+        (file.parent / "model.onnx").touch(), TaggerTags(file.parents[1]).tags())),
+    "plain completions": ("taggers/x/tags.txt", b"hat\npenny\n", lambda file: (
+        (file.parent / "model.onnx").touch(), TaggerTags(file.parents[1]).tags())),
+    "presets": ("block_presets.txt", b"OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,X,X+0.2,1\n", presets),
+    "AVIF": ("a.avif", AVIF, avif_header),
+    "AVIF picture": ("a.avif", AVIF_ALPHA, lambda file: (read_header(file), decode(file))),
+    "YAML of a model": ("a.yaml", MODEL_YAML, lambda file: told_prediction(file.with_suffix(".safetensors"), (), {})),
     "events": (RUN + "events.jsonl", EVENT, examine_events),
     "strip": (RUN + "strip.json", GOOD_STRIP,
               lambda file: (strip := read_strip(RunFolder(file.parent))) and str(strip.key)),
@@ -137,7 +205,7 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "tag job": ("tag.yaml", JOB, lambda file: (read_file(file), TagJob)),
     "plot": ("plots/1/plot.json", MARK, read_plot),
     "results": (RUN + "tags.jsonl", RESULT, lambda file: ResultFile(file, file.parent).results),
-    "provenance": ("tagger/download.json", b'{"repository": "a/b", "revision": "x", "files": {}}',
+    "provenance": ("tagger/download.json", b'{"repository": "a/b", "revision": "' + b"1" * 40 + b'", "sha256": {}}',
                    lambda file: read_provenance(file.parent, "a/b")),
     "tag list": ("selected_tags.csv", TAG_LIST, lambda file: read_tag_list(
         TaggerFiles("x", file, file, WD14, DANBOORU_CATEGORIES))),
@@ -164,15 +232,39 @@ def test_a_reader_takes_or_refuses_whatever_a_file_holds(tmp_path: Path, name: s
     generator = random.Random(name)
     file = tmp_path / place
     file.parent.mkdir(parents=True, exist_ok=True)
-    for number in range(TRIES):
-        content = nonsense(generator, good)
-        file.write_bytes(content)
-        try:
-            read(file)
-        except (TrainLoraError, DamagedFileError) as refusal:
-            assert str(refusal), (number, content)
-        except Exception as problem:
-            raise AssertionError(f"try {number}: {content[:300]!r}") from problem
+    with figure("nonsense to readers") as counted:
+        for number in range(TRIES):
+            content = nonsense(generator, good)
+            file.write_bytes(content)
+            counted.tried += 1
+            try:
+                read(file)
+            except (TrainLoraError, DamagedFileError) as refusal:
+                assert str(refusal) and "[Errno" not in str(refusal), (number, content)
+            except Exception as problem:
+                raise AssertionError(f"try {number}: {content[:300]!r}") from problem
+    if name not in ("job", "AVIF picture"):  # a whole job needs a checkpoint, and some Pillows know no AVIF
+        file.write_bytes(good)
+        read(file)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to(file.name),
+                                  lambda file: file.symlink_to("/dev/zero")], ids=["pipe", "folder", "loop", "device"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_neither_waits_for_a_pipe_nor_reads_a_device(tmp_path: Path, name: str, make, monkeypatch):
+    place, _, read = READERS[name]
+    monkeypatch.setattr(environment_folders, "environment_root", lambda: tmp_path)
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    make(file)
+    began = time.monotonic()
+    try:
+        read(file)
+    except (TrainLoraError, DamagedFileError) as refusal:
+        assert str(refusal) and "[Errno" not in str(refusal)
+    except OSError:
+        assert name in ("header", "PNG", "JPEG", "WebP", "AVIF", "AVIF picture")
+    assert time.monotonic() - began < 30
 
 
 def test_a_strip_that_is_whole_is_read(tmp_path: Path):

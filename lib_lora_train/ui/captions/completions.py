@@ -13,6 +13,7 @@ from typing import Any
 from ...captions.editor.index import EditorIndex
 from ...captions.tags import plain
 from ...config.taggers import taggers_in
+from ...files.reading import read_text
 
 _MOST = 12
 _NAME_COLUMNS = ("name", "tag", "tag_name")
@@ -77,14 +78,14 @@ def _merged(files: Iterable[Path]) -> list[str]:
 
 def _listed(file: Path) -> Iterable[tuple[str, int]]:
     """Tags of a tagger's list with how often they were seen; in a plain list, all of them once."""
+    lines = read_text(file).splitlines()
     if file.suffix == ".txt":
-        yield from ((plain(line), 1) for line in file.read_text("utf-8").splitlines() if line.strip())
+        yield from ((plain(line), 1) for line in lines if line.strip())
         return
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            if row.get("category") == "9":
-                continue
-            name = next((row[column] for column in _NAME_COLUMNS if row.get(column)), "")
-            count = next((row[column] for column in _COUNT_COLUMNS if row.get(column)), "0")
-            if name:
-                yield plain(name), int(count) if re.fullmatch(r"[0-9]{1,15}", count) else 0
+    for row in csv.DictReader(lines):
+        if row.get("category") == "9":
+            continue
+        name = next((row[column] for column in _NAME_COLUMNS if row.get(column)), "")
+        count = next((row[column] for column in _COUNT_COLUMNS if row.get(column)), "0")
+        if name:
+            yield plain(name), int(count) if re.fullmatch(r"[0-9]{1,15}", count) else 0
