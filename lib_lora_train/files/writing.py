@@ -64,6 +64,12 @@ def refused(problem: OSError, path: Path | str) -> str | None:
     return cannot_use(problem.filename or path, problem) if problem.errno in DISK_PROBLEMS else None
 
 
+def why_it_ended(problem: Exception, path: Path) -> str:
+    """The sentence for a run that ended by ``problem``, which nobody foresaw; ``path`` as for ``refused``."""
+    refusal = refused(problem, path) if isinstance(problem, OSError) else None
+    return refusal or f"The run ended because of an error in the program: {problem}"
+
+
 def cannot_write(path: Path | str, problem: OSError, needed_bytes: int = 0) -> str:
     """A sentence that names the file ``path``, why it was not written, and the way out."""
     code, name = problem.errno, Path(path).name

@@ -13,7 +13,7 @@ from ..config.groups.tagging import IF_EMPTY, LOOK_ONLY
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
 from ..errors import TaggerError, TrainLoraError
-from ..files.writing import refused
+from ..files.writing import why_it_ended
 from ..pictures.problems import count_of, names_of
 from .choose import TagChooser
 from .confidences import keep_confidences
@@ -67,8 +67,7 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], r
         report.say(f"\n{problem}")
         return False
     except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
-        refusal = refused(problem, results_file) if isinstance(problem, OSError) else None
-        text = refusal or f"The run ended because of an error in the program: {problem}"
+        text = why_it_ended(problem, results_file)
         report.event("error", {"text": text, "detail": traceback.format_exc()})
         report.say(f"\n{text}\n{traceback.format_exc()}")
         return False

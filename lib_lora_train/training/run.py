@@ -17,7 +17,7 @@ from ..batches.batches import Batch, load_batch
 from ..batches.captions import BatchPosition
 from ..config.job import Job
 from ..errors import DivergedError, RunError, TrainLoraError
-from ..files.writing import refused
+from ..files.writing import why_it_ended
 from ..networks.norms import change_norms
 from ..runs.folder import STRIP_FILE, RunFolder
 from ..runs.hold import ROOM_FILE, HoldFile
@@ -73,8 +73,7 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
         reporter.say(f"\n{text}")
         return False
     except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
-        refusal = refused(problem, run.path) if isinstance(problem, OSError) else None
-        text = refusal or f"The run ended because of an error in the program: {problem}"
+        text = why_it_ended(problem, run.path)
         reporter.event("error", {"text": text, "detail": traceback.format_exc()})
         reporter.say(f"\n{text}\n{traceback.format_exc()}")
         return False

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,3 +66,13 @@ def dataset(tab: Tab, tmp_path: Path) -> Dataset:  # noqa: F811
     found = Dataset(tab, make_set(tmp_path / "set", CAPTIONS))
     found.open()
     return found
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory. A kill leaves what is there as it is, so nothing has to wait for a disk."""
+    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(os, "sync", lambda: None)
+    found = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)).resolve()
+    yield found
+    shutil.rmtree(found)

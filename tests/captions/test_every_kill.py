@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,16 +30,6 @@ def add(editor: CaptionEditor, tag: str) -> None:
 def files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*")
             if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")}
-
-
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder in memory. A kill leaves what is there as it is, so nothing has to wait for a disk."""
-    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
-    monkeypatch.setattr(os, "sync", lambda: None)
-    found = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)).resolve()
-    yield found
-    shutil.rmtree(found)
 
 
 ACTS: dict[str, Callable[[Path], object]] = {
@@ -93,45 +81,45 @@ def recovered(folder: Path, before: dict[str, str], after: dict[str, str], what:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "spares"), [*((name, True) for name in ACTS), ("edit", False), ("undo", False)],
                          ids=[*ACTS, "edit as on Windows", "undo as on Windows"])
-def test_killed_at_every_file_operation(place: Path, name: str, spares: bool, monkeypatch: pytest.MonkeyPatch):
+def test_killed_at_every_file_operation(memory: Path, name: str, spares: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lib_lora_train.files.swap._KEEPS_SPARES", spares)
     act = ACTS[name]
-    before = files(prepared(place / "set"))
-    act(place / "set")
-    after = files(place / "set")
+    before = files(prepared(memory / "set"))
+    act(memory / "set")
+    after = files(memory / "set")
     assert (before != after) is (name != "settle")
     for number in itertools.count(1):
-        folder = prepared(place / "set")
-        ended = killed_at(number, lambda: act(place / "set"))
+        folder = prepared(memory / "set")
+        ended = killed_at(number, lambda: act(memory / "set"))
         recovered(folder, before, after, f"at operation {number}")
         if not ended:
             break
     assert number > 5
     for after_operation in range(1, number, 2):
-        prepared(place / "set")
-        killed_inside(after_operation, after_operation % 5, lambda: act(place / "set"))
-        recovered(place / "set", before, after, f"in a write after operation {after_operation}")
+        prepared(memory / "set")
+        killed_inside(after_operation, after_operation % 5, lambda: act(memory / "set"))
+        recovered(memory / "set", before, after, f"in a write after operation {after_operation}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["edit", "undo", "move"])
-def test_killed_at_every_file_operation_of_the_recovery(place: Path, name: str):
+def test_killed_at_every_file_operation_of_the_recovery(memory: Path, name: str):
     """The first kill leaves half of the act; the second ones fall into finishing it, at each operation in turn."""
     act = ACTS[name]
-    before = files(prepared(place / "set"))
-    act(place / "set")
-    after = files(place / "set")
+    before = files(prepared(memory / "set"))
+    act(memory / "set")
+    after = files(memory / "set")
     number = 1
-    while files(prepared(place / "set")) == before:
-        killed_at(number, lambda: act(place / "set"))
-        if files(place / "set") not in (before, after):
+    while files(prepared(memory / "set")) == before:
+        killed_at(number, lambda: act(memory / "set"))
+        if files(memory / "set") not in (before, after):
             break
         number += 1
     for again in itertools.count(1):
-        prepared(place / "set")
-        killed_at(number, lambda: act(place / "set"))
-        assert files(place / "set") not in (before, after)
-        ended = killed_at(again, lambda: opened(place / "set"))
-        recovered(place / "set", before, after, f"at {number} and then at {again}")
+        prepared(memory / "set")
+        killed_at(number, lambda: act(memory / "set"))
+        assert files(memory / "set") not in (before, after)
+        ended = killed_at(again, lambda: opened(memory / "set"))
+        recovered(memory / "set", before, after, f"at {number} and then at {again}")
         if not ended:
             break

@@ -7,9 +7,8 @@ import errno
 import os
 import random
 import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
@@ -295,16 +294,6 @@ class Sequence:
         self.editor.refresh()
         self.seen["other program killed"] += 1
         self.take(before, after)
-
-
-@pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder in memory; old files are written over at once."""
-    monkeypatch.setattr("lib_lora_train.files.swap._REUSED_AFTER_SECONDS", -1.0)
-    monkeypatch.setattr(os, "sync", lambda: None)
-    place = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)).resolve()
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.mark.slow

@@ -4,11 +4,14 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
+from torch.optim.lr_scheduler import LambdaLR
 
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from, job_to_yaml
@@ -113,3 +116,12 @@ def train(values: dict[str, dict[str, Any]], tmp_path: Path) -> Train:
         return Trained(run, read_events(run.events_file)[0], Path(job.save.output_dir), completed)
 
     return trained
+
+
+def bare_learner(weight: float) -> Any:
+    """As much of a learner as a training state is made of; every weight of its network is ``weight``."""
+    network = torch.nn.Linear(40, 40)
+    torch.nn.init.constant_(network.weight, weight)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    return SimpleNamespace(model=SimpleNamespace(accelerator=SimpleNamespace(scaler=None), network=network),
+                           optimizer=optimizer, schedule=LambdaLR(optimizer, lambda step: 1.0))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 
 from lib_lora_train.config.job import Job
 from lib_lora_train.networks.save import load_network_file
@@ -19,22 +17,15 @@ from lib_lora_train.runs.folder import STATE_FILE
 from lib_lora_train.training.reporting.outputs import Outputs
 from lib_lora_train.training.state import Progress, load_state, save_state
 from tests.crashes import killed_at, killed_inside
-
-
-def learner(weight: float) -> Any:
-    network = torch.nn.Linear(40, 40)
-    torch.nn.init.constant_(network.weight, weight)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    return SimpleNamespace(model=SimpleNamespace(accelerator=SimpleNamespace(scaler=None), network=network),
-                           optimizer=optimizer, schedule=LambdaLR(optimizer, lambda step: 1.0))
+from tests.training.conftest import bare_learner
 
 
 def save(folder: Path, step: int) -> None:
-    save_state(folder, learner(float(step)), Progress(step=step), Job(), "pictures", before_too=True)
+    save_state(folder, bare_learner(float(step)), Progress(step=step), Job(), "pictures", before_too=True)
 
 
 def loaded_step(folder: Path) -> int:
-    into = learner(0.0)
+    into = bare_learner(0.0)
     progress = load_state(folder, into, Job(), 0, "pictures", pytest.fail)
     assert progress is not None and torch.equal(into.model.network.weight,
                                                 torch.full((40, 40), float(progress.step)))

@@ -7,13 +7,10 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch.optim.lr_scheduler import LambdaLR
 
 from lib_lora_train.batches import latents
 from lib_lora_train.cli.bake import bake_file
@@ -27,6 +24,7 @@ from lib_lora_train.training.reporting.outputs import check_output_folder
 from lib_lora_train.training.state import Progress, load_state, save_state
 from tests.crashes import cut_off, failing, operations_seen, refused_in_turn
 from tests.figures import FULL, figure
+from tests.training.conftest import bare_learner
 
 CODES = [errno.ENOSPC, errno.EROFS, errno.EACCES]
 HINTS = ("Free some space", "another disk", "writable for you")
@@ -35,20 +33,12 @@ LORA = {f"{LAYER}.lora_down.weight": torch.ones(2, 4), f"{LAYER}.lora_up.weight"
         f"{LAYER}.alpha": torch.tensor(2.0)}
 
 
-def learner(weight: float) -> Any:
-    network = torch.nn.Linear(40, 40)
-    torch.nn.init.constant_(network.weight, weight)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    return SimpleNamespace(model=SimpleNamespace(accelerator=SimpleNamespace(scaler=None), network=network),
-                           optimizer=optimizer, schedule=LambdaLR(optimizer, lambda step: 1.0))
-
-
 def keep_state(folder: Path, step: int) -> None:
-    save_state(folder / "state", learner(float(step)), Progress(step=step), Job(), "pictures", before_too=True)
+    save_state(folder / "state", bare_learner(float(step)), Progress(step=step), Job(), "pictures", before_too=True)
 
 
 def state_is_there(folder: Path) -> None:
-    progress = load_state(folder / "state", learner(0.0), Job(), 0, "pictures", pytest.fail)
+    progress = load_state(folder / "state", bare_learner(0.0), Job(), 0, "pictures", pytest.fail)
     assert progress is not None and progress.step in (2, 3)
     assert (folder / "state" / STATE_FILE).is_file()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -155,3 +156,42 @@ def make_dataset(folder: Path, count: int = 4) -> Path:
         Image.new("RGB", (96, 64 + 16 * number), (number * 40, 90, 120)).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"penny, smiling, number {number}", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def webui_scripts():
+    """The webui's scripts with our axes, as after the UI was built."""
+    import networks
+    from modules import scripts
+
+    from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
+    from lib_lora_train.host.xyz_axes import add_axes
+
+    scripts.load_scripts()
+    add_axes(scripts.scripts_data, networks, lambda: parse_presets(DEFAULT_TEXT)[0])
+    scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
+
+
+class HeldUp:
+    """The webui's drawing, which waits at a picture whose prompt has ``words`` until it is let ``go``."""
+
+    def __init__(self, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from modules import processing
+
+        original, self._reached, self._go = processing.process_images, threading.Event(), threading.Event()
+
+        def slow(asked: Any) -> Any:
+            if words in asked.prompt:
+                self._reached.set()
+                assert self._go.wait(240)
+            return original(asked)
+
+        monkeypatch.setattr(processing, "process_images", slow)
+
+    def wait(self) -> None:
+        """Until that picture is being drawn."""
+        assert self._reached.wait(240)
+
+    def go(self) -> None:
+        """Let it be drawn."""
+        self._go.set()

@@ -13,20 +13,6 @@ from .page_types import type_errors
 use_standin_modules()
 
 
-@pytest.fixture
-def webui_scripts():
-    """The webui's scripts with our axes, as after the UI was built."""
-    import networks
-    from modules import scripts
-
-    from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
-    from lib_lora_train.host.xyz_axes import add_axes
-
-    scripts.load_scripts()
-    add_axes(scripts.scripts_data, networks, lambda: parse_presets(DEFAULT_TEXT)[0])
-    scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
-
-
 class Asked:
     """Asks a tab, and keeps every answer."""
 

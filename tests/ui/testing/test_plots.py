@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,9 @@ from PIL import Image
 from lib_lora_train.host.interface import BLOCK, EPOCH, WITHOUT
 from tests.standin.webui import use_standin_modules
 
-from ..conftest import painted, wait_until
+from ..conftest import HeldUp, painted, wait_until
 
 use_standin_modules()
-
-
-@pytest.fixture
-def webui_scripts():
-    """The webui's scripts with our axes, as after the UI was built."""
-    import networks
-    from modules import scripts
-
-    from lib_lora_train.blocks.presets import DEFAULT_TEXT, parse_presets
-    from lib_lora_train.host.xyz_axes import add_axes
-
-    scripts.load_scripts()
-    add_axes(scripts.scripts_data, networks, lambda: parse_presets(DEFAULT_TEXT)[0])
-    scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
 
 
 @pytest.fixture
@@ -123,24 +108,14 @@ def test_prompts_over_fresh_seeds(tested):
 
 
 def test_stop_keeps_what_is_drawn(tested, monkeypatch):
-    from modules import processing
-
-    original, reached, go_on = processing.process_images, threading.Event(), threading.Event()
-
-    def slow(p):
-        if "000002" in p.prompt:
-            reached.set()
-            assert go_on.wait(240)
-        return original(p)
-
-    monkeypatch.setattr(processing, "process_images", slow)
+    drawing = HeldUp("000002", monkeypatch)
     ask(tested)
-    assert reached.wait(240)
+    drawing.wait()
     now = tested.get(f"runs/{tested.run}/plots").json()
     assert (now["drawing"]["done"], now["drawing"]["total"], now["drawing"]["waiting"]) == (2, 8, False)
     assert "A plot is being drawn already" in ask(tested).json()["error"]
     tested.post("plots/stop")
-    go_on.set()
+    drawing.go()
     wait_until(lambda: tested.get(f"runs/{tested.run}/plots").json()["drawing"] is None)
     [plot] = tested.get(f"runs/{tested.run}/plots").json()["plots"]
     assert plot["state"] == "stopped" and list(plot["cells"]) == ["0,0", "1,0"]

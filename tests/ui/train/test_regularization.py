@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from PIL import Image
 
-from ..conftest import make_dataset, painted, wait_until
+from ..conftest import HeldUp, make_dataset, painted, wait_until
 
 
 def form(tab, **dataset):
@@ -61,22 +59,12 @@ def test_folders_of_concepts_are_kept_and_what_is_there_stays(tab):
 
 
 def test_stop_keeps_what_is_drawn_and_the_rest_can_be_drawn_later(tab, monkeypatch):
-    from modules import processing
-
-    original, reached, go_on = processing.process_images, threading.Event(), threading.Event()
-
-    def slow(p):
-        if "number 2" in p.prompt:
-            reached.set()
-            assert go_on.wait(240)
-        return original(p)
-
-    monkeypatch.setattr(processing, "process_images", slow)
+    drawing = HeldUp("number 2", monkeypatch)
     tab.post("regularization", {"job": form(tab)})
-    assert reached.wait(240)
+    drawing.wait()
     assert "are being drawn already" in tab.post("regularization", {"job": form(tab)}).json()["error"]
     tab.post("regularization/stop")
-    go_on.set()
+    drawing.go()
     assert (ended(tab)["state"], ended(tab)["done"]) == ("stopped", 2)
     assert tab.post("regularization", {"job": form(tab)}).json()["total"] == 2
     assert ended(tab)["state"] == "finished"
