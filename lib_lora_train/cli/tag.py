@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from .. import environment
@@ -15,6 +16,7 @@ from ..errors import ConfigError, RunError, WorkerEnvironmentError
 from ..runs.events import EventWriter, read_events
 from ..runs.folder import TAG, RunFolder, create_run
 from ..runs.process import only_worker
+from ..runs.standing import Standing
 from ..training.reporting.report import Reporter
 from .train import note_error, run_of, stop_on_signals
 from .usage import options_of
@@ -57,7 +59,9 @@ def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
             allow_downloads()
         from ..tagging.run import run_tagging
 
-        return 0 if run_tagging(job, run.state / "tags.jsonl", run.control.asked, reporter) else 1
+        standing = Standing(run.control, reporter)
+        return 0 if run_tagging(job, run.state / "tags.jsonl", run.control.asked, lambda: standing.wait(nullcontext),
+                                reporter) else 1
 
 
 def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> None:

@@ -72,6 +72,14 @@ def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
     return value
 
 
+def flag(values: Mapping[str, Any], name: str) -> bool:
+    """The switch ``name``. Raises ``DamagedFileError``."""
+    value = values.get(name)
+    if not isinstance(value, bool):
+        raise DamagedFileError(f"“{name}” is {_kind(value)} where a switch belongs")
+    return value
+
+
 def _is_deeper_than(value: Any, depth: int) -> bool:
     level = [value]
     for _ in range(depth):

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..errors import WriteError
 from ..runs.events import ENDINGS, read_events
 from ..runs.folder import RunFolder
-from ..runs.hold import Hold, HoldFile
+from ..runs.hold import Hold, Reason
 from ..runs.lend_ticket import HANDLES_FILE
 from ..runs.process import live_pid
+from .asking import reason_now
 
 _ANSWER_SECONDS = 120.0
 _POLL_SECONDS = 0.02
@@ -60,17 +62,19 @@ class Borrower:
     def __init__(self, run: RunFolder, layers: Layers) -> None:
         self.run = run
         self.layers = layers
-        self._hold = HoldFile(run.path / "control")
+        self._hold: Hold | None = None
 
-    def hold(self) -> Callable[[], bool]:
+    def hold(self, reason: Reason) -> Callable[[], bool]:
         """Ask the run to stand still; what is returned waits for that, and gives ``False`` if it never came."""
         offset = self.run.events_file.stat().st_size if self.run.events_file.exists() else 0
-        hold = self._hold.ask()
+        self._hold = hold = self.run.control.holds.ask(reason, gives_gpu=False)
         return lambda: self._wait(hold, offset)
 
     def let_go(self) -> None:
-        """Let the run go on."""
-        self._hold.withdraw()
+        """Let the run resume."""
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            self.run.control.holds.withdraw(hold)
 
     def _wait(self, hold: Hold, offset: int) -> bool:
         deadline, look_again = time.monotonic() + _ANSWER_SECONDS, 0.0
@@ -95,23 +99,23 @@ class Guard:
         self._borrowers: list[Borrower] = []
         self._changing = threading.RLock()
         self._held = False
-        self._counting = threading.Lock()
-        self._users = 0
+        self._users: list[Reason] = []
+        self._present: Reason | None = None
 
-    def come(self) -> None:
+    def come(self, reason: Reason) -> None:
         """Somebody asks for the webui's lock."""
-        with self._counting:
-            self._users += 1
+        self._users.append(reason)
 
-    def leave(self) -> None:
-        """Somebody has given the webui's lock back, or did not get it."""
-        with self._counting:
-            self._users = max(0, self._users - 1)
+    def leave(self, reason: Reason | None) -> None:
+        """Whoever came with ``reason`` has given the webui's lock back, or did not get it."""
+        if reason is not None:
+            self._users.remove(reason)
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody has the webui's lock or waits for it."""
-        return self._users > 0
+    def wanted(self) -> Reason | None:
+        """What the webui's lock was taken for, or is waited for; ``None`` if it is free."""
+        users = self._users[:1]
+        return users[0] if users else None
 
     def add(self, borrower: Borrower) -> None:
         """Guard the weights of ``borrower``; called with the webui's lock held."""
@@ -130,13 +134,14 @@ class Guard:
         """Whether nothing is lent."""
         return not self._borrowers
 
-    def begin(self) -> None:
-        """The webui's lock was taken: let every borrower stand still. Never raises."""
+    def begin(self, reason: Reason) -> None:
+        """The webui's lock was taken for ``reason``: let every borrower stand still. Never raises."""
+        self._present = reason
         borrowers = list(self._borrowers)
         if not borrowers:
             return
         try:
-            waits = [(borrower, borrower.hold()) for borrower in borrowers]
+            waits = [(borrower, borrower.hold(reason)) for borrower in borrowers]
             late = [borrower for borrower, wait in waits if not wait()]
         except Exception:
             logging.getLogger(__name__).exception("Training could not be held; the webui makes copies of its layers")
@@ -148,8 +153,12 @@ class Guard:
                 borrower.layers.take_everything()
         self._held = True
 
-    def end(self) -> None:
-        """The webui's lock is about to be given back: restore the weights and let the borrowers go on. Never raises."""
+    def end(self) -> Reason | None:
+        """The webui's lock is about to be given back: restore the weights and let the borrowers resume. Never raises.
+
+        Returns what it was taken for, ``None`` if that was before there was a guard.
+        """
+        reason, self._present = self._present, None
         with self._changing:
             self._held = False
             for borrower in self._borrowers:
@@ -157,7 +166,11 @@ class Guard:
                     borrower.layers.restore()
                 except Exception:  # the worker looks at the weights before it goes on, and stops if they are wrong
                     logging.getLogger(__name__).exception("The lent weights could not be put back")
-                borrower.let_go()
+                try:
+                    borrower.let_go()
+                except WriteError:
+                    logging.getLogger(__name__).exception("A run could not be told to resume")
+        return reason
 
     def change(self, original: Callable[[Any], None], layer: Any, changes: bool) -> None:
         """Carry out ``original``, which puts LoRAs into ``layer``, so that no borrower reads them."""
@@ -213,20 +226,20 @@ def _guarded(kind: Any) -> Any:
         """The webui's lock, which tells the guard when it is taken and given back."""
 
         def acquire(self, blocking: bool = True) -> Any:
-            guard = getattr(self, _GUARD)
-            guard.come()
+            guard, reason = getattr(self, _GUARD), reason_now()
+            guard.come(reason)
             taken = super().acquire(blocking)
             if taken:
-                guard.begin()
+                guard.begin(reason)
             else:
-                guard.leave()
+                guard.leave(reason)
             return taken
 
         def release(self) -> None:
             guard = getattr(self, _GUARD)
-            guard.end()
+            reason = guard.end()
             super().release()
-            guard.leave()
+            guard.leave(reason)
 
         __enter__ = acquire
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from ..runs.folder import RunFolder
+from ..runs.hold import PLOT, REGULARIZATION, Reason
 from ..runs.supervisor import Lease, Loan
 
 DATA_FOLDER = "lora_train"
@@ -30,6 +31,9 @@ NOT_DRAWN_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only.
 """What is said where a host has no ``plot_drawer``."""
 V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
+FOR_A_PLOT = Reason(PLOT, "a plot")
+FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization pictures")
+"""Why the webui takes its lock for what is drawn from the tab."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
 """What is said where the host does not put block weights into LoRAs."""
@@ -119,18 +123,20 @@ class PlotPlan:
     picture: PictureSettings
     x: PlotAxis
     y: PlotAxis
+    reason: Reason = FOR_A_PLOT
 
 
 @dataclass(frozen=True)
 class SeriesPlan:
     """Pictures to be made one after the other, alike but for their prompts.
 
-    The webui's scripts have a part in them only ``with_scripts``, each as its form begins.
+    The webui's scripts have a part in them only ``with_scripts``, each as its form begins. ``reason`` is why.
     """
 
     prompts: tuple[str, ...]
     picture: PictureSettings
     with_scripts: bool = False
+    reason: Reason = FOR_REGULARIZATION
 
 
 class PlotDrawer(Protocol):
@@ -253,8 +259,8 @@ class Host(Protocol):
         """
         ...
 
-    def gpu_is_wanted(self) -> bool:
-        """Whether something in the webui is using what ``lend_gpu`` holds, or waits for it."""
+    def gpu_is_wanted(self) -> Reason | None:
+        """What in the webui is using what ``lend_gpu`` holds, or waits for it; ``None`` for nothing."""
         ...
 
     def plot_drawer(self) -> PlotDrawer | None:

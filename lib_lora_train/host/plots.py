@@ -11,6 +11,7 @@ from modules import call_queue, processing, scripts, sd_samplers, shared
 from PIL import Image
 
 from ..errors import RunError
+from .asking import asking_for
 from .interface import Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
 
 _TITLE = "x/y/z plot"
@@ -32,7 +33,7 @@ class Plots:
     def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
         """See ``PlotDrawer``."""
         runner = scripts.scripts_txt2img
-        with call_queue.queue_lock:
+        with asking_for(plan.reason), call_queue.queue_lock:
             if self._stopped.is_set():
                 return None
             arguments = script_arguments(runner, plan)
@@ -52,7 +53,7 @@ class Plots:
 
     def _draw_one(self, plan: SeriesPlan, prompt: str) -> Image.Image | None:
         """The picture, ``None`` if it was stopped or interrupted."""
-        with call_queue.queue_lock:
+        with asking_for(plan.reason), call_queue.queue_lock:
             if self._stopped.is_set():
                 return None
             with contextlib.closing(_processing(prompt, plan.picture)) as p, self._at_work():

@@ -122,9 +122,8 @@ class UnknownWebui:
         """Nothing: how this webui moves its models is not known."""
         return None
 
-    def gpu_is_wanted(self) -> bool:
+    def gpu_is_wanted(self) -> None:
         """Never, since nothing is held."""
-        return False
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
         """Nothing is lent, and the run is told so."""

@@ -10,6 +10,7 @@ from typing import Any
 from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 
 from ..runs.folder import TRAIN, RunFolder
+from ..runs.hold import Reason
 from ..runs.supervisor import Lease, Loan
 from .addresses import host_endings, host_names
 from .gpu_lease import GpuLease, same_device
@@ -119,7 +120,7 @@ class Webui:
         """Hold generation and move the models off the GPU, unless the run is elsewhere."""
         return GpuLease(self) if same_device(self.device(), device) else None
 
-    def gpu_is_wanted(self) -> bool:
+    def gpu_is_wanted(self) -> Reason | None:
         """Every picture, upscaling or change of model takes the webui's lock or waits for it."""
         return self._guard.wanted
 

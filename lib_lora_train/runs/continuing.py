@@ -84,7 +84,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
         changes["optimizer"] = _rates(asked, wish.rate_factor)
     job = dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, **changes.get("optimizer", {})))
     steps = total - from_step if total is not None else None
-    seconds = summary.seconds_per_step * steps if summary.seconds_per_step and steps is not None else None
+    seconds = summary.usual_seconds_per_step * steps if summary.usual_seconds_per_step and steps is not None else None
     before = max(asked.optimizer.unet_rate, asked.optimizer.text_encoder_rate)
     now = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
     return Continuation(name, from_step, steps, total, epochs, seconds, job.optimizer.unet_rate,

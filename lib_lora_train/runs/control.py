@@ -1,35 +1,49 @@
-"""Pause and stop: files in ``control/`` whose presence is the request."""
+"""What is asked of a run: to pause or to stop, and by others to stand still for a while."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..files.writing import writing
+from .hold import USER, HoldRequests, Reason
 
-ACTIONS = ("pause", "stop")
+PAUSE, STOP = "pause", "stop"
+ACTIONS = (PAUSE, STOP)
 
 
 class RunControl:
-    """The requests made of a run. The worker reads them at each step, anyone may set them."""
+    """The requests made of a run. The worker reads them at each step, anyone may make them.
+
+    A pause is the user's request to stand still, a stop the file ``stop``. Earlier versions wrote the file ``pause``
+    too; a worker of theirs that still exists can be resumed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.holds = HoldRequests(folder)
 
     def request(self, action: str) -> None:
         """Ask for ``pause`` or ``stop``. Asking twice is the same as once. Raises ``WriteError``."""
         file = self._file(action)
+        if action == PAUSE:
+            if not self.holds.of_user():
+                self.holds.ask(Reason(USER, "you"), gives_gpu=True, lasting=True)
+            return
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
 
     def withdraw(self, action: str) -> None:
-        """Take the request back; a paused run goes on."""
+        """Take the request back; a paused run resumes. Raises ``WriteError``."""
+        if action == PAUSE:
+            for hold in self.holds.of_user():
+                self.holds.withdraw(hold)
         with writing(self._file(action)):
             self._file(action).unlink(missing_ok=True)
 
     def asked(self, action: str) -> bool:
         """Whether ``pause`` or ``stop`` is being asked for now."""
-        return self._file(action).exists()
+        return self._file(action).exists() or (action == PAUSE and bool(self.holds.of_user()))
 
     def _file(self, action: str) -> Path:
         if action not in ACTIONS:

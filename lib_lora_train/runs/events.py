@@ -19,15 +19,17 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     warning   text
     weights   way, text, bytes                 how the base weights were got (lent, copy, file), as a sentence, and how
               many bytes are shared with the webui
-    held      token, gpu_free                  at a step boundary until the webui has made a picture; gpu_free is there
-                                               if the run has left the GPU for it
-    went_on   seconds                          the time that the hold took
-    paused / resumed
+    held      who, why, token, gave_gpu        the run stands still as the request token asks, see runs.hold; gave_gpu
+                                               says whether it has left the GPU. One for each request
+    resumed   who, why, token, seconds         the request was withdrawn after so long; the run goes on when all are.
+                                               Versions before had held with a token and gpu_free, went_on with seconds,
+                                               paused and resumed, the latter with nothing
     result    path                             what a tool found, relative to the run folder, before anything is saved
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
                                                the loss was no number or had exploded
-    finished / stopped   steps, seconds; of a tagging run also pictures, had_captions, failed, written, unchanged,
-                         changed_meanwhile, mode, model, provider
+    finished / stopped   steps, seconds (at work), still_seconds (standing still, not among those); of a tagging run
+                         also pictures, had_captions, failed, written, unchanged, changed_meanwhile, mode, model,
+                         provider
 """
 
 from __future__ import annotations
@@ -64,8 +66,8 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
 }
 """What an event must have, since what reads it relies on it. Whatever else is in it may be missing or null."""
 _NUMBERS = ("time", "step", "steps", "total_steps", "epoch", "total_epochs", "loss", "lr_unet", "lr_text_encoder",
-            "gradient_norm", "seconds", "seconds_left", "seconds_per_step", "from_step", "done", "total",
-            "steps_per_epoch", "parameters", "peak_bytes", "device_bytes")
+            "gradient_norm", "seconds", "still_seconds", "seconds_left", "seconds_per_step", "from_step", "done",
+            "total", "steps_per_epoch", "parameters", "peak_bytes", "device_bytes")
 
 
 class EventWriter:

@@ -1,63 +1,136 @@
-"""Holding a run at a step boundary: a file says who holds it, the worker answers with a ``held`` event.
+"""Requests that a worker stand still, each a file ``hold-TOKEN.json`` in the run's ``control`` folder.
 
-Unlike a pause, a hold belongs to a process: when that is gone, the run goes on by itself. There are two: ``hold`` makes
-the run stand still, ``room`` makes it leave the GPU too.
+    {"token", "who", "why", "gives_gpu", "asked", "pid", "created", "boot"}
+
+There is one kind of request, whoever makes it: a pause by the user, a picture in the webui, a plot, a strip. Any number
+may be made at once; the worker stands still for as long as there is one. A request belongs to a process, and ends with
+it, unless it is the user's: that one lasts until it is withdrawn, and has no pid.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import sys
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..files.atomic import write_atomically
-from ..files.json_file import DamagedFileError, read_object, text
+from ..files.json_file import DamagedFileError, flag, number, read_object, text
 from ..files.writing import writing
 from .process_mark import ProcessMark, mark_from, this_process
 
-HOLD_FILE, ROOM_FILE = "hold", "room"
+USER, WEBUI, PLOT, STRIP, REGULARIZATION = "user", "webui", "plot", "strip", "regularization"
+"""Who asks a worker to stand still."""
+_PREFIX, _ENDING = "hold-", ".json"
+_ATTEMPTS, _ATTEMPT_SECONDS = 20 if sys.platform == "win32" else 1, 0.01
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """``who`` asks (``USER``, ``WEBUI`` …) and ``why``: what follows "Held for", such as "a picture in txt2img"."""
+
+    who: str
+    why: str
 
 
 @dataclass(frozen=True)
 class Hold:
-    """One holding of a run. ``token`` tells it from the one before and after."""
+    """One request. ``token`` tells it from every other; ``holder`` is ``None`` if it outlives the process that made it.
+
+    ``gives_gpu`` says that the worker is to leave the GPU too; ``asked`` is in seconds since the epoch.
+    """
 
     token: str
-    holder: ProcessMark
+    reason: Reason
+    gives_gpu: bool
+    holder: ProcessMark | None
+    asked: float
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process that made it is gone, so that it no longer counts."""
+        return self.holder is not None and not self.holder.alive
 
 
-class HoldFile:
-    """The hold in a run's ``control`` folder. The holder writes and removes it, the worker reads it."""
+class HoldRequests:
+    """The requests in a run's ``control`` folder. Any process may make one, the worker reads them."""
 
-    def __init__(self, control: Path, name: str = HOLD_FILE) -> None:
-        self._file = control / name
+    def __init__(self, control: Path) -> None:
+        self._control = control
 
-    def ask(self) -> Hold:
-        """Hold the run in the name of this process. Raises ``OSError`` if that cannot be written."""
-        hold = Hold(uuid.uuid4().hex, this_process())
-        with writing(self._file):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._file, json.dumps({"token": hold.token, **hold.holder.as_dict()}))
+    def ask(self, reason: Reason, *, gives_gpu: bool, lasting: bool = False) -> Hold:
+        """Ask the worker to stand still, for this process unless the request is ``lasting``. Raises ``WriteError``."""
+        holder = None if lasting else this_process()
+        hold = Hold(uuid.uuid4().hex, reason, gives_gpu, holder, time.time())
+        file = self._file(hold.token)
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(_as_dict(hold)))
         return hold
 
-    def withdraw(self) -> None:
-        """Let the run go on. A file that cannot be removed counts for as long as this process lives."""
-        with contextlib.suppress(OSError):
-            self._file.unlink()
+    def withdraw(self, hold: Hold) -> None:
+        """Take ``hold`` back; nothing happens if that was done already. Raises ``WriteError``."""
+        with writing(self._file(hold.token)):
+            _patiently(lambda: self._file(hold.token).unlink(missing_ok=True))
 
-    def asked(self) -> Hold | None:
-        """The hold that is asked for now by a process that still exists."""
+    def asked(self) -> list[Hold]:
+        """Every request that counts now, the oldest first. What nobody stands behind any more is removed."""
+        found = []
+        for file in self._files():
+            try:
+                hold = _patiently(partial(_read, file))
+            except OSError:
+                continue  # withdrawn just now, or no plain file
+            except DamagedFileError:
+                hold = None  # nobody of ours wrote it; left there, it would hold the run for ever
+            if hold is not None and not hold.orphaned:
+                found.append(hold)
+                continue
+            with contextlib.suppress(OSError):  # then it is looked at again the next time
+                file.unlink(missing_ok=True)
+        return sorted(found, key=lambda hold: hold.asked)
+
+    def of_user(self) -> list[Hold]:
+        """The user's pause, if there is one; two if two pages asked at once."""
+        return [hold for hold in self.asked() if hold.reason.who == USER]
+
+    def _file(self, token: str) -> Path:
+        return self._control / f"{_PREFIX}{token}{_ENDING}"
+
+    def _files(self) -> list[Path]:
         try:
-            note = read_object(self._file)
-            hold = Hold(text(note, "token"), mark_from(note))
-        except OSError:
-            return None
-        except DamagedFileError:
-            self.withdraw()  # nobody writes such a file; left there, it would hold the run for ever
-            return None
-        if hold.holder.alive:
-            return hold
-        self.withdraw()
-        return None
+            return [file for file in self._control.iterdir()
+                    if file.name.startswith(_PREFIX) and file.name.endswith(_ENDING)]
+        except OSError:  # there is none, or it is no folder
+            return []
+
+
+def _as_dict(hold: Hold) -> dict[str, Any]:
+    holder = hold.holder.as_dict() if hold.holder is not None else {"pid": None}
+    return {"token": hold.token, "who": hold.reason.who, "why": hold.reason.why, "gives_gpu": hold.gives_gpu,
+            "asked": hold.asked, **holder}
+
+
+def _read(file: Path) -> Hold:
+    """The request in ``file``. Raises ``DamagedFileError`` and ``OSError``."""
+    note = read_object(file)
+    lasting = note.get("pid") is None and note.get("who") == USER
+    return Hold(text(note, "token"), Reason(text(note, "who"), text(note, "why")), flag(note, "gives_gpu"),
+                None if lasting else mark_from(note), number(note, "asked"))
+
+
+def _patiently(act: Callable[[], _T]) -> _T:
+    """``act``, tried again while Windows refuses it because another process has the file open."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return act()
+        except PermissionError:
+            time.sleep(_ATTEMPT_SECONDS)
+    return act()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from .events import ENDINGS, examine_events
 from .folder import RunFolder, all_runs
 from .job import JobCheck
-from .state import DAMAGED, History, Signs, signs_of
+from .state import AT_WORK, DAMAGED, HELD, PAUSED, History, Signs, signs_of
 
 _LOSSES_IN_MEAN = 50
 
@@ -24,8 +25,10 @@ class RunSummary:
     ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
     sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
     whether there is a state to go on from and ``kept_step`` of which step, ``diverged`` whether the run failed because
-    the loss did, ``aside`` whether it has left the GPU to the webui for a picture. ``damage`` says which file of the
-    run cannot be read, and why; empty if all can.
+    the loss did. ``held_for`` is what it stands still for, such as "a picture in txt2img", ``gave_gpu`` whether it has
+    left the GPU for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is how
+    long was worked until the last end and ``still_seconds`` how long the run stood still, not among those. ``damage``
+    says which file of the run cannot be read, and why; empty if all can.
     """
 
     id: str
@@ -52,13 +55,17 @@ class RunSummary:
     kept_step: int = 0
     diverged: bool = False
     steps_per_epoch: int | None = None
-    aside: bool = False
+    held_for: str = ""
+    gave_gpu: bool = False
+    usual_seconds_per_step: float | None = None
+    seconds: float = 0.0
+    still_seconds: float = 0.0
     damage: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether a worker is at it."""
-        return self.state in ("running", "paused")
+        return self.state in AT_WORK
 
 
 class RunIndex:
@@ -89,6 +96,7 @@ class _Reader:
         self._summary = RunSummary(run.id, name, created, run.command)
         self._offset = 0
         self._losses: list[float | None] = []
+        self._paces: list[float] = []
         self._history = History()
         self._over = False
         self._damaged_events = ""
@@ -114,6 +122,9 @@ class _Reader:
         summary.kept_state = self._run.state_file.is_file()
         summary.device = signs.device
         summary.state = self._history.state(signs)
+        summary.held_for = self._history.held_for if summary.alive else ""
+        summary.gave_gpu = self._history.gave_gpu and summary.state in (PAUSED, HELD)
+        summary.seconds, summary.still_seconds = self._history.seconds, self._history.still_seconds
         summary.damage = self._damage(signs)
         if summary.damage and not summary.alive:
             summary.state, summary.error = DAMAGED, summary.error or summary.damage
@@ -134,6 +145,9 @@ class _Reader:
             summary.step, summary.total_steps = event["step"], event["total_steps"]
             summary.epoch, summary.seconds_left = event.get("epoch"), event.get("seconds_left")
             summary.seconds_per_step = event.get("seconds_per_step")
+            if summary.seconds_per_step is not None:
+                bisect.insort(self._paces, summary.seconds_per_step)
+                summary.usual_seconds_per_step = self._paces[len(self._paces) // 2]
         elif kind == "started":
             self._begin(event)
         elif kind == "queued":
@@ -150,10 +164,7 @@ class _Reader:
             summary.saved = [*others, event]  # a run that was interrupted while it saved says it again
         elif kind == "sample":
             summary.sample = event["path"]
-        elif kind in ("held", "went_on"):
-            summary.aside = bool(event.get("gpu_free"))
         elif kind in ENDINGS:
-            summary.aside = False
             summary.error = event.get("text", "") if kind == "error" else ""
             summary.diverged = event.get("kind") == "diverged"
             summary.ended, summary.seconds_left = event.get("time"), None
@@ -163,7 +174,6 @@ class _Reader:
         summary, from_step = self._summary, event.get("from_step", 0)
         summary.lora_name, summary.steps_per_epoch = event["name"], event["steps_per_epoch"]
         summary.total_epochs, summary.total_steps = event["total_epochs"], event["total_steps"]
-        summary.aside = False
         if from_step < summary.step:
             self._losses, summary.step = [], from_step
 

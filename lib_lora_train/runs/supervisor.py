@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import TrainLoraError
+from .control import PAUSE, RunControl
 from .events import EventWriter
 from .folder import TRAIN, RunFolder
-from .hold import ROOM_FILE, HoldFile
+from .hold import Hold, Reason
 from .queue import claim, queued_device, requeue_abandoned, waiting_runs
+from .state import HELD, PAUSED, RUNNING
 from .summary import RunIndex, RunSummary
 
 THREAD_NAME = "train-lora-supervisor"
@@ -68,14 +70,13 @@ class Supervisor(threading.Thread):
 
     ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` meaning that nothing has to be
     freed; ``lend`` offers the webui's model to a run, and is given what to call when there is an answer. ``saved`` is
-    called after LoRA files were written. Runs make room while somebody has ``wanted`` the webui to do something with
-    its GPU.
+    called after LoRA files were written. Runs leave the GPU while ``wanted`` says what the webui wants it for.
     """
 
     def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
                  saved: Callable[[], None],
                  lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None,
-                 wanted: Callable[[], bool] = lambda: False) -> None:
+                 wanted: Callable[[], Reason | None] = lambda: None) -> None:
         super().__init__(name=THREAD_NAME, daemon=True)
         self.index = index
         self._start_worker, self._lease, self._saved, self._lend = start, lease, saved, lend
@@ -84,7 +85,8 @@ class Supervisor(threading.Thread):
         self._leases: dict[str, Lease] = {}
         self._loans: dict[str, Loan | None] = {}
         self._resuming: set[str] = set()
-        self._rooms: dict[str, HoldFile] = {}
+        self._turns: dict[str, Hold] = {}
+        """The webui's request to each run that stands still for it."""
         self._last_wanted = -math.inf
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
@@ -119,15 +121,15 @@ class Supervisor(threading.Thread):
         try:
             while not self._closing.is_set():
                 self._look_safely()
-                self._wake.wait(_TURN_POLL_SECONDS if self._rooms else
+                self._wake.wait(_TURN_POLL_SECONDS if self._turns else
                                 _BUSY_POLL_SECONDS if self._busy else _IDLE_POLL_SECONDS)
                 self._wake.clear()
         finally:
             for device in list(self._leases):
                 self._leases.pop(device).give_back()
-            for room in self._rooms.values():
-                room.withdraw()
             self._end_loans(set())
+            for run_id in list(self._turns):
+                self._end_turn(run_id)
 
     def _look_safely(self) -> None:
         try:
@@ -142,7 +144,7 @@ class Supervisor(threading.Thread):
         """One look: tell of new files, let go of devices that are done with, start what can be started."""
         now = time.monotonic()
         wanted_by_webui = self._wanted()
-        self._last_wanted = now if wanted_by_webui else self._last_wanted
+        self._last_wanted = now if wanted_by_webui is not None else self._last_wanted
         webuis_turn = now - self._last_wanted < _LINGER_SECONDS
         requeue_abandoned(self.index.runs)
         runs = self.index.all()
@@ -154,7 +156,7 @@ class Supervisor(threading.Thread):
         for run in wanted.values():
             self._offer_model(run)
         asleep = {run.id for run in runs if self._asleep(run)} - self._resuming
-        asleep |= {run.id for run in runs if run.aside and webuis_turn}
+        asleep |= {run.id for run in runs if run.state == HELD and run.gave_gpu and webuis_turn}
         needed = {device for run_id, device in alive.items() if run_id not in asleep and self._needs_gpu(run_id)}
         needed |= {device for device, run in wanted.items() if self._needs_gpu(run.id)}
         for device in needed - set(self._leases):
@@ -178,7 +180,7 @@ class Supervisor(threading.Thread):
 
     def _asleep(self, run: RunSummary) -> bool:
         """Whether the user has paused ``run``, which then has given its GPU back."""
-        return run.state == "paused" and RunFolder(self.index.runs / run.id).control.asked("pause")
+        return run.state == PAUSED and run.gave_gpu and self._control(run.id).asked(PAUSE)
 
     def _end_loans(self, going_on: set[str]) -> None:
         for run_id in set(self._loans) - going_on:
@@ -191,21 +193,29 @@ class Supervisor(threading.Thread):
         for run in runs:
             lease = self._leases.get(run.device or "")
             if run.id in self._resuming and (lease is None or lease.ready or lease.problem):
-                RunFolder(self.index.runs / run.id).control.withdraw("pause")
+                self._control(run.id).withdraw(PAUSE)
                 self._resuming.discard(run.id)
 
-    def _take_turns(self, runs: list[RunSummary], wanted_by_webui: bool, webuis_turn: bool) -> None:
+    def _take_turns(self, runs: list[RunSummary], wanted: Reason | None, webuis_turn: bool) -> None:
         """Have the runs whose GPU the webui wants step aside, and come back when it is theirs again."""
+        for run_id in set(self._turns) - {run.id for run in runs}:
+            self._end_turn(run_id)
         for run in runs:
             lease = self._leases.get(run.device or "")
-            has_gpu = run.state == "running" and run.command == TRAIN and lease is not None and lease.ready
-            if run.id in self._rooms:
+            has_gpu = run.state == RUNNING and run.command == TRAIN and lease is not None and lease.ready
+            if run.id in self._turns:
                 theirs = lease is None or lease.ready or bool(lease.problem)
                 if run.pid is None or (theirs and not webuis_turn):
-                    self._rooms.pop(run.id).withdraw()
-            elif has_gpu and wanted_by_webui:
-                self._rooms[run.id] = HoldFile(self.index.runs / run.id / "control", ROOM_FILE)
-                self._rooms[run.id].ask()
+                    self._end_turn(run.id)
+            elif has_gpu and wanted is not None:
+                self._turns[run.id] = self._control(run.id).holds.ask(wanted, gives_gpu=True)
+
+    def _end_turn(self, run_id: str) -> None:
+        self._control(run_id).holds.withdraw(self._turns[run_id])  # first: if that fails, it is tried again
+        del self._turns[run_id]
+
+    def _control(self, run_id: str) -> RunControl:
+        return RunFolder(self.index.runs / run_id).control
 
     def _next_by_device(self, busy: set[str]) -> dict[str, RunFolder]:
         wanted: dict[str, RunFolder] = {}

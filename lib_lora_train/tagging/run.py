@@ -23,8 +23,6 @@ from .session import Tagger
 from .work import Item, Looked, in_batches, list_items, looked_at
 from .writing import CaptionWriter, Written
 
-_POLL_SECONDS = 0.2
-
 
 class Report(Protocol):
     """What a run tells of itself."""
@@ -44,22 +42,27 @@ class Report(Protocol):
     def warning(self, text: str) -> None:
         """Something the user should know of, though the run goes on."""
 
+    @property
+    def still_seconds(self) -> float:
+        """How long the run has stood still in all."""
+
     def close(self) -> None:
         """Nothing more will be told."""
 
 
-def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], report: Report) -> bool:
+def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], stand_still: Callable[[], object],
+                report: Report) -> bool:
     """Tag as ``job`` says and report to ``report``; the last event is finished, stopped or error.
 
-    ``results_file`` keeps what was found, so that a run can be resumed. ``asked`` says whether a ``pause`` or ``stop``
-    is requested.
+    ``results_file`` keeps what was found, so that a run can be resumed. ``asked`` says whether a ``stop`` is requested;
+    ``stand_still`` waits while a pause is.
 
     ``finished`` and ``stopped`` carry ``pictures`` (tagged), ``had_captions``, ``failed``, ``written``, ``unchanged``,
     ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns whether the run came to its end or was
     stopped in good order. Never raises for what went wrong in the run itself: that is an event.
     """
     began = time.monotonic()
-    run = TaggingRun(job, results_file, asked, report)
+    run = TaggingRun(job, results_file, asked, stand_still, report)
     try:
         completed = run.execute()
     except TrainLoraError as problem:
@@ -73,8 +76,10 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], r
         return False
     finally:
         report.close()
+    still = report.still_seconds
     report.event("finished" if completed else "stopped",
-                 {"steps": 0, "seconds": round(time.monotonic() - began, 1), **run.counts()})
+                 {"steps": 0, "seconds": round(time.monotonic() - began - still, 1), "still_seconds": round(still, 1),
+                  **run.counts()})
     report.say(run.in_words(completed))
     return True
 
@@ -82,8 +87,10 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], r
 class TaggingRun:
     """The steps of one run, and what they have come to."""
 
-    def __init__(self, job: TagJob, results_file: Path, asked: Callable[[str], bool], report: Report) -> None:
-        self._job, self._results_file, self._asked, self._report = job, results_file, asked, report
+    def __init__(self, job: TagJob, results_file: Path, asked: Callable[[str], bool],
+                 stand_still: Callable[[], object], report: Report) -> None:
+        self._job, self._results_file, self._report = job, results_file, report
+        self._asked, self._stand_still = asked, stand_still
         self._pictures = self._had_captions = self._failed = 0
         self._written = Written()
         self._tagger_name = self._provider = ""
@@ -189,10 +196,5 @@ class TaggingRun:
 
     def _may_go_on(self) -> bool:
         """``False`` if a stop is asked for; waits while a pause is asked for."""
-        asked = self._asked
-        if asked("pause") and not asked("stop"):
-            self._report.event("paused")
-            while asked("pause") and not asked("stop"):
-                time.sleep(_POLL_SECONDS)
-            self._report.event("resumed")
-        return not asked("stop")
+        self._stand_still()
+        return not self._asked("stop")

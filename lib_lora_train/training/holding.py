@@ -1,70 +1,58 @@
-"""Standing still at a step boundary while the webui makes a picture with the weights that it lends."""
+"""Standing still between steps, with the weights that the webui lends as they were before."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 import torch
 
 from ..errors import RunError
 from ..models.lent import LentWeights
 from ..runs.folder import RunFolder
-from ..runs.hold import Hold, HoldFile
+from ..runs.standing import Leave, Standing
 from .reporting.report import Reporter
 
-_POLL_SECONDS = 0.02
 _LENDER_SECONDS = 1.0
 
 
 class Boundary:
-    """Where a run can be held: it is passed between steps and wherever else the base weights are not being read."""
+    """Where a run can be held: it is passed between steps and wherever else the base weights are not being read.
 
-    def __init__(self, run: RunFolder, reporter: Reporter) -> None:
-        self._hold = HoldFile(run.path / "control")
-        self._reporter = reporter
+    ``device`` is where the run computes. Off the GPU there is nothing to leave, so that every request is granted at
+    every boundary; a run on the GPU leaves it between steps only.
+    """
+
+    def __init__(self, run: RunFolder, reporter: Reporter, device: torch.device) -> None:
+        self._standing = Standing(run.control, reporter)
+        self._on_cpu = device.type == "cpu"
         self._lent: LentWeights | None = None
         self._lender_seen = 0.0
 
     def watch(self, lent: LentWeights) -> None:
-        """From now on make sure at each hold that ``lent`` is as it was."""
+        """From now on make sure after each hold that ``lent`` is as it was."""
         self._lent = lent
 
-    def wait(self) -> bool:
-        """Stand still for as long as the run is held; returns whether it was.
+    def wait(self, leave: Leave | None = None) -> bool:
+        """Stand still for as long as the run is held; returns whether it was. ``leave`` moves the run off the GPU.
 
         Raises ``RunError`` if the lent weights came back changed, or are gone with the webui.
         """
         self._look_for_lender()
-        hold = self._hold.asked()
-        if hold is None:
+        granted = self._standing.wait(leave or (nullcontext if self._on_cpu else None), _give_memory_back)
+        if not granted:
             return False
-        began = time.monotonic()
-        _give_memory_back()
-        self._stand_still(hold)
-        self._reporter.event("went_on", {"seconds": round(time.monotonic() - began, 2)})
+        if self._lent is not None and any(hold.orphaned for hold in granted):
+            self._lent.put_back()  # a webui that died in the middle of a picture leaves its LoRA in the weights
         self._refuse_what_was_altered()
         return True
-
-    def _stand_still(self, hold: Hold) -> None:
-        """Until nobody holds the run; a webui that died in the middle of a picture leaves its LoRA in the weights."""
-        asked: Hold | None = hold
-        told = ""
-        while asked is not None:
-            hold = asked
-            if hold.token != told:
-                self._reporter.event("held", {"token": hold.token})
-                told = hold.token
-            time.sleep(_POLL_SECONDS)
-            asked = self._hold.asked()
-        if self._lent is not None and not hold.holder.alive:
-            self._lent.put_back()
 
     def _refuse_what_was_altered(self) -> None:
         altered = self._lent.altered() if self._lent is not None else []
         if altered:
             raise RunError(
                 f"The webui gave back {len(altered)} of the weights that it lent changed, such as {altered[0]}; maybe "
-                "another extension does that. No step was made on them. Let the run go on from its last state, with "
+                "another extension does that. No step was made on them. Resume the run from its last state, with "
                 "training.webui_model set to copy or file.")
 
     def _look_for_lender(self) -> None:
@@ -75,7 +63,7 @@ class Boundary:
         self._lender_seen = now
         if not self._lent.lender.alive:
             raise RunError("The webui has ended, and with it the memory of the GPU that it lent to this run. The run "
-                           "goes on from its last state when it is started again.")
+                           "continues from its last state when it is started again.")
 
 
 def _give_memory_back() -> None:

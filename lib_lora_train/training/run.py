@@ -6,9 +6,8 @@ import dataclasses
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,7 +19,6 @@ from ..errors import DivergedError, RunError, TrainLoraError
 from ..files.writing import why_it_ended
 from ..networks.norms import change_norms
 from ..runs.folder import STRIP_FILE, RunFolder
-from ..runs.hold import ROOM_FILE, HoldFile
 from .divergence import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .memory import note_memory
@@ -32,9 +30,9 @@ from .reporting.tensorboard import TensorboardLog
 from .setup import Prepared, prepare
 from .state import Progress, go_back_to_good_state, save_state
 from .step import train_step
+from .step_clock import StepClock
 from .validation import validation_loss
 
-_POLL_SECONDS = 0.2
 _NORMS_EVERY_STEPS = 25
 _STEPS_UNTIL_MEMORY_IS_KNOWN = 3
 _STATE_EVERY_SECONDS = 300.0
@@ -59,7 +57,7 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
         finally:
             curves.close()
     except StoppedEarly:
-        reporter.event("stopped", {"steps": 0, "seconds": round(time.monotonic() - started, 1)})
+        reporter.event("stopped", {"steps": 0, **durations(started, reporter)})
         return True
     except TrainLoraError as problem:
         kind = "diverged" if isinstance(problem, DivergedError) else ""
@@ -80,27 +78,14 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
     finally:
         reporter.close()
     ending = "finished" if completed else "stopped"
-    reporter.event(ending, {"steps": training.steps_done, "seconds": round(time.monotonic() - started, 1)})
+    reporter.event(ending, {"steps": training.steps_done, **durations(started, reporter)})
     return True
 
 
-@dataclass
-class StepClock:
-    """How long a step takes, as a mean that forgets slowly; the first steps, which are slower, count little."""
-
-    seconds_per_step: float | None = None
-    _last: float = field(default_factory=time.monotonic)
-
-    def start(self) -> None:
-        """Begin to count now, after a pause or other work."""
-        self._last = time.monotonic()
-
-    def tick(self) -> float:
-        """A step is done; returns the seconds a step takes."""
-        now = time.monotonic()
-        taken, self._last = now - self._last, now
-        self.seconds_per_step = taken if self.seconds_per_step is None else 0.9 * self.seconds_per_step + 0.1 * taken
-        return self.seconds_per_step
+def durations(started: float, reporter: Reporter) -> dict[str, float]:
+    """The fields of the last event: ``seconds`` at work since ``started``, and ``still_seconds`` beside them."""
+    still = reporter.still_seconds
+    return {"seconds": round(time.monotonic() - started - still, 1), "still_seconds": round(still, 1)}
 
 
 class TrainingRun:
@@ -112,7 +97,6 @@ class TrainingRun:
         self._model = prepared.learner.model
         self._run = run
         self._control = run.control
-        self._room = HoldFile(run.path / "control", ROOM_FILE)
         self._reporter = reporter
         self._clock = StepClock()
         self._progress = prepared.progress
@@ -221,53 +205,25 @@ class TrainingRun:
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_go_on(self) -> bool:
-        """``False`` if a stop is asked for; while a pause or a hold is asked for, waits with memory given back."""
-        waited = [self._stand_still(), self._make_room(), self._pause()]
-        if any(waited):
-            self._clock.start()
+        """``False`` if a stop is asked for; first stands still while that is asked for, off the GPU if need be.
+
+        The state is kept if the run cannot go on then.
+        """
+        try:
+            held = self._p.boundary.wait(self._off_the_gpu)
+        except RunError:
+            if self.steps_done:
+                self._save_state()
+            raise
+        if held:
+            self._clock.resume()
         return not self._control.asked("stop")
-
-    def _make_room(self) -> bool:
-        """Leave the GPU to the webui for as long as it makes pictures; returns whether that was asked for."""
-        hold = self._room.asked()
-        if hold is None or self._control.asked("stop"):
-            return False
-        began = time.monotonic()
-        with self._off_the_gpu():
-            self._reporter.event("held", {"token": hold.token, "gpu_free": True})
-            self._wait_while(lambda: self._room.asked() is not None)
-        self._reporter.event("went_on", {"seconds": round(time.monotonic() - began, 2)})
-        return True
-
-    def _pause(self) -> bool:
-        """Wait off the GPU for as long as a pause is asked for; returns whether it was."""
-        if not self._control.asked("pause") or self._control.asked("stop"):
-            return False
-        with self._off_the_gpu():
-            self._reporter.event("paused")
-            self._wait_while(lambda: self._control.asked("pause"))
-        self._reporter.event("resumed")
-        return True
 
     @contextmanager
     def _off_the_gpu(self) -> Iterator[None]:
         self._model.move(torch.device("cpu"))
         yield
         self._model.move(self._model.device)
-
-    def _wait_while(self, asked: Callable[[], bool]) -> None:
-        while asked() and not self._control.asked("stop"):
-            self._stand_still()
-            time.sleep(_POLL_SECONDS)
-
-    def _stand_still(self) -> bool:
-        """Wait for as long as the webui holds the run; the state is kept if the run cannot go on then."""
-        try:
-            return self._p.boundary.wait()
-        except RunError:
-            if self.steps_done:
-                self._save_state()
-            raise
 
     def _save_between_epochs(self, epoch: int, *, is_last: bool) -> None:
         every = self._job.save.save_every_n_steps

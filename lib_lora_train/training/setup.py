@@ -83,7 +83,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     accelerator = make_accelerator(job.training)
-    boundary = Boundary(run, reporter)
+    boundary = Boundary(run, reporter, accelerator.device)
     loaded = load_weights(job, run, accelerator, boundary, reporter)
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)

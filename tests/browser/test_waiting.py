@@ -29,7 +29,8 @@ def test_a_run_on_the_webuis_gpu_steps_aside_for_a_picture_and_the_page_says_so(
     note.wait_for(state="detached")
     assert webui.get("runs")[0]["alive"]
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
-    page.locator("#tl-panel-train .tl-action-second", has_text="for your picture").wait_for()
+    held = re.compile("held .* for a picture in txt2img")
+    page.locator("#tl-panel-train .tl-action-second", has_text=held).wait_for()
     wait_for_more_steps(page, before + 1)
 
 

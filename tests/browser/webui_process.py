@@ -90,7 +90,7 @@ class WebuiProcess:
         if self._process is None:
             self.start()
         for run in self.get("runs"):
-            if run["state"] in ("waiting", "running", "paused"):
+            if run["state"] in ("waiting", "running", "paused", "held"):
                 self.post(f"runs/{run['id']}/control", {"action": "stop"})
         deadline = time.monotonic() + 120
         while any(run["alive"] for run in self.get("runs")) and time.monotonic() < deadline:

@@ -19,7 +19,7 @@ from lib_lora_train.pictures.thumbnails import thumbnail
 from lib_lora_train.runs.continuing import keep_changes
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
-from lib_lora_train.runs.hold import HoldFile
+from lib_lora_train.runs.hold import WEBUI, HoldRequests, Reason
 from lib_lora_train.runs.process import remember_process
 from lib_lora_train.runs.queue import enqueue
 from lib_lora_train.tagging.choose import Chosen
@@ -59,7 +59,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "thumbnail": draw_thumbnail, "events": log_events, "results": log_results,
     "run": lambda folder: create_run(folder / "runs", "penny", "a: 1\n"),
     "control": lambda folder: run_in(folder).control.request("pause"),
-    "hold": lambda folder: HoldFile(folder / "run" / "control").ask(),
+    "hold": lambda folder: HoldRequests(folder / "run" / "control").ask(Reason(WEBUI, "a picture"), gives_gpu=True),
     "process": lambda folder: remember_process(run_in(folder)),
     "queue": lambda folder: enqueue(run_in(folder), "cpu"),
     "prompts": lambda folder: keep_prompts(run_in(folder), "new"),

@@ -95,7 +95,7 @@ def _holds_back(host, lacks, tmp_path):
     ticket = read_ticket(run.path)
     assert (ticket.way, lacks in ticket.reason) == (FILE, True)
     assert (host.lend_gpu("auto"), host.gpu_is_wanted(), host.plot_drawer(), dict(host.txt2img_form())) == (
-        None, False, None, {})
+        None, None, None, {})
     assert [file.title for file in host.checkpoints()] == ["first.safetensors", "second.safetensors"]
     assert [file.title for file in host.vaes()] == ["sharp.safetensors"]
     assert host.checkpoint() is None or host.checkpoint().path == tmp_path / "first.safetensors"

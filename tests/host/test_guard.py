@@ -12,7 +12,7 @@ from lib_lora_train.host import guard as guard_module
 from lib_lora_train.host.guard import Borrower, Guard, guard_of, plain_lock, watch_networks
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import create_run
-from lib_lora_train.runs.hold import HoldFile
+from lib_lora_train.runs.hold import HoldRequests
 from lib_lora_train.runs.lend_ticket import HANDLES_FILE
 from lib_lora_train.runs.process import remember_process
 from tests.standin.modules.fifo_lock import FIFOLock
@@ -57,19 +57,18 @@ def lent(run):
     borrower = Borrower(run, Layers())
     guard_of(lock).add(borrower)
     return types.SimpleNamespace(lock=lock, guard=guard_of(lock), borrower=borrower, done=borrower.layers.done,
-                                 hold=HoldFile(run.path / "control"))
+                                 holds=run.control.holds)
 
 
 def answer_holds(run, count):
     """A worker that stands still when it is asked to, ``count`` times."""
     def work():
-        hold = HoldFile(run.path / "control")
         with EventWriter(run.events_file) as events:
             for _ in range(count):
-                while (asked := hold.asked()) is None:
+                while not (asked := run.control.holds.asked()):
                     time.sleep(0.002)
-                events.write("held", {"token": asked.token})
-                while (still := hold.asked()) is not None and still.token == asked.token:
+                events.write("held", {"token": asked[0].token})
+                while run.control.holds.asked()[:1] == asked:
                     time.sleep(0.002)
 
     worker = threading.Thread(target=work)
@@ -81,9 +80,9 @@ def test_the_lock_is_given_only_when_the_worker_stands_still_and_the_weights_are
     worker = answer_holds(run, 2)
     for _ in range(2):
         with lent.lock:
-            assert lent.hold.asked() is not None
+            assert lent.holds.asked()
             lent.guard.change(lambda layer: lent.done.append(f"changed {layer}"), "layer", True)
-        assert lent.hold.asked() is None
+        assert not lent.holds.asked()
     worker.join(20)
     assert lent.done == ["changed layer", "noted layer", "restored"] * 2
 
@@ -91,7 +90,7 @@ def test_the_lock_is_given_only_when_the_worker_stands_still_and_the_weights_are
 def test_a_worker_that_has_not_opened_the_weights_is_not_waited_for(run, lent):
     (run.path / HANDLES_FILE).touch()
     with lent.lock:
-        assert lent.hold.asked() is not None  # it will look for this before it opens them
+        assert lent.holds.asked()  # it will look for this before it opens them
     assert lent.done == ["restored"]
 
 
@@ -106,14 +105,14 @@ def test_when_the_worker_does_not_answer_the_webui_takes_a_copy_and_makes_its_pi
     monkeypatch.setattr(guard_module, "_ANSWER_SECONDS", 0.05)
     with lent.lock:
         assert lent.done == ["own everything"]
-    assert lent.hold.asked() is None
+    assert not lent.holds.asked()
 
 
 def test_when_the_worker_cannot_be_asked_each_changed_layer_gets_memory_of_its_own(lent, monkeypatch):
-    def full_disk(self):
+    def full_disk(self, reason, *, gives_gpu):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(HoldFile, "ask", full_disk)
+    monkeypatch.setattr(HoldRequests, "ask", full_disk)
     with lent.lock:
         lent.guard.change(lambda layer: lent.done.append(f"changed {layer}"), "layer", True)
     assert lent.done == ["own layer", "changed layer", "restored"]
@@ -139,7 +138,7 @@ def test_a_lora_that_comes_without_the_lock_gets_memory_of_its_own_before_it_cha
 def test_what_is_no_picture_takes_the_lock_without_holding_anyone(lent):
     acquire, release = plain_lock(lent.lock)
     acquire()
-    assert lent.hold.asked() is None
+    assert not lent.holds.asked()
     assert not lent.lock.acquire(False)
     release()
     assert lent.done == []

@@ -113,7 +113,7 @@ def test_ten_pictures_with_loras_and_another_checkpoint_change_nothing(start_web
     disturbed = train_apart(before=webui.lends(), training=ENDLESS, save=SLOW)
     run.finish()
     assert disturbed.events[-1]["event"] == "stopped"
-    assert len(disturbed.of("held")) == len(disturbed.of("went_on")) == 11
+    assert len(disturbed.of("held")) == len(disturbed.of("resumed")) == 11
     shutil.rmtree(tmp_path / "runs")
     undisturbed = train_apart(training={"max_train_epochs": None, "max_train_steps": steps_of(disturbed)}, save=SLOW)
     assert same(weights_of(disturbed), weights_of(undisturbed))

@@ -19,6 +19,7 @@ from lib_lora_train.models.checksum import checksum, spots
 from lib_lora_train.models.lent import LentWeights, NotLent, open_lent
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
+from lib_lora_train.runs.hold import WEBUI, Hold, Reason
 from lib_lora_train.runs.lend_ticket import LendTicket
 from lib_lora_train.runs.process_mark import ProcessMark, this_process
 from lib_lora_train.training.holding import Boundary
@@ -190,11 +191,11 @@ class _Network(torch.nn.Module):
 def held_once(run: RunFolder, weights: LentWeights, holder: ProcessMark) -> None:
     """Pass a boundary of a run that is held by ``holder`` as long as that is alive."""
     with EventWriter(run.events_file) as events:
-        boundary = Boundary(run, Reporter(events, terminal=False))
+        boundary = Boundary(run, Reporter(events, terminal=False), torch.device("cpu"))
         boundary.watch(weights)
-        hold = boundary._hold
-        asks = iter([True, False])
-        hold.asked = lambda: (type("Asked", (), {"token": "t", "holder": holder}) if next(asks) else None)
+        asked = [Hold("t", Reason(WEBUI, "a picture"), gives_gpu=False, holder=holder, asked=0.0)]
+        looks = iter([asked, asked, []])
+        boundary._standing._control.holds.asked = lambda: next(looks)
         boundary.wait()
 
 
@@ -220,4 +221,4 @@ def test_what_a_dead_webui_left_in_the_weights_is_put_right_from_the_file(model,
     held_once(run, weights, ProcessMark(this_process().pid, 0.0))  # another process has its number now
     assert weights.altered() == []
     assert all(torch.equal(tensor, file.tensors[key]) for key, tensor in weights.tensors.items())
-    assert [event["event"] for event in read_events(run.events_file)[0]] == ["held", "went_on"]
+    assert [event["event"] for event in read_events(run.events_file)[0]] == ["held", "resumed"]

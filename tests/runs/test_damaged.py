@@ -13,7 +13,7 @@ from lib_lora_train.config.load import job_to_yaml
 from lib_lora_train.files import json_file
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import RunFolder, create_run
-from lib_lora_train.runs.hold import HoldFile
+from lib_lora_train.runs.hold import HoldRequests
 from lib_lora_train.runs.lend_ticket import read_ticket
 from lib_lora_train.runs.process import live_pid
 from lib_lora_train.runs.queue import CLAIMED_FILE, QUEUED_FILE, requeue_abandoned, waiting_runs
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_as_they_were(runs, name,
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to(file.name)],
                          ids=["folder", "pipe", "link to itself"])
 @pytest.mark.parametrize("name", ["process.json", QUEUED_FILE, CLAIMED_FILE, "events.jsonl", "command", "log.txt",
-                                  "control/hold", "lend.json", "worker.lock"])
+                                  "control/hold-a.json", "lend.json", "worker.lock"])
 def test_what_is_no_file_is_named_and_nothing_waits_for_it(runs, name, make):
     """Opening a pipe would wait for ever for somebody to write into it."""
     run = create_run(runs, "zz-damaged", job_to_yaml(Job()))
@@ -84,7 +84,7 @@ def test_what_is_no_file_is_named_and_nothing_waits_for_it(runs, name, make):
         assert seen[run.id].state == "damaged" and name in seen[run.id].damage
     assert list(waiting_runs(runs)) == []
     assert (run.command, run.log_tail()) == ("train", "")
-    assert HoldFile(run.path / "control").asked() is None and read_ticket(run.path) is None
+    assert HoldRequests(run.path / "control").asked() == [] and read_ticket(run.path) is None
     assert live_pid(run) is None
 
 

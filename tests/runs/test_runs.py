@@ -82,9 +82,9 @@ def test_a_live_worker_is_found_by_its_folder_and_a_second_is_refused(run, worke
 
 def test_pause_and_resume_are_seen_in_the_state(run, worker):
     with EventWriter(run.events_file) as events:
-        events.write("paused")
+        events.write("held", {"who": "user", "why": "you", "token": "a", "gave_gpu": True})
         assert looked_at(run).state == "paused"
-        events.write("resumed")
+        events.write("resumed", {"who": "user", "why": "you", "token": "a", "seconds": 1.0})
         assert looked_at(run).state == "running"
 
 

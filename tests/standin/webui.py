@@ -174,19 +174,16 @@ class StandinWebui:
         templates.TemplateResponse = response
 
 
-def generate_picture(prompt: str) -> str:
-    """As the webui's Generate: one at a time, behind the lock. It draws nothing."""
-    from modules import call_queue
-
-    with call_queue.queue_lock:
-        return f"A picture of {prompt}"
+def txt2img(prompt: str) -> str:
+    """What the webui's Generate calls, one at a time behind the lock. It draws nothing."""
+    return f"A picture of {prompt}"
 
 
 def build_page(gradio):
     """The webui's frame: the tabs, txt2img with its form, and what scripts add."""
-    from modules import infotext_utils, script_callbacks, sd_samplers
+    from modules import call_queue, infotext_utils, script_callbacks, sd_samplers
 
-    with gradio.Blocks(analytics_enabled=False) as txt2img:
+    with gradio.Blocks(analytics_enabled=False) as form:
         prompt = gradio.Textbox(label="Prompt", elem_id="txt2img_prompt", lines=3, show_label=False)
         negative = gradio.Textbox(label="Negative prompt", elem_id="txt2img_neg_prompt", lines=3, show_label=False)
         generate = gradio.Button("Generate", elem_id="txt2img_generate", variant="primary")
@@ -205,8 +202,8 @@ def build_page(gradio):
             infotext_utils.PasteField(component, name, api=name) for name, component in fields.items()])
         with gradio.Column(elem_id="txt2img_results"):
             result = gradio.HTML("", elem_id="html_info_txt2img")
-        generate.click(generate_picture, prompt, result)
-    tabs = [(txt2img, "txt2img", "txt2img")]
+        generate.click(call_queue.wrap_queued_call(txt2img), prompt, result)
+    tabs = [(form, "txt2img", "txt2img")]
     for callback in script_callbacks.callback_map["ui_tabs"]:
         tabs += callback()
     with gradio.Blocks(analytics_enabled=False, title="Stable Diffusion") as demo, gradio.Tabs(elem_id="tabs"):

@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from PIL import Image
@@ -23,8 +24,8 @@ from lib_lora_train.config.load import load_job
 from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import BAKE, STRIP_FILE, RunFolder
-from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
 from lib_lora_train.runs.process import remember_process
+from lib_lora_train.runs.standing import Standing
 
 STEPS_PER_EPOCH = 10
 # Of each block of SD 1.x that has attention, and of the text encoder
@@ -59,6 +60,7 @@ def main(job_file: Path) -> None:
     from_step = int(run.state_file.read_text()) if run.state_file.is_file() else 0
     began = time.time()
     with EventWriter(run.events_file) as events:
+        log = Log(events)
         events.write("phase", {"name": "latents", "text": "Encoding the pictures"})
         for done in range(1, 6):
             events.write("progress", {"done": done, "total": 5, "seconds_left": (5 - done) * pause})
@@ -70,10 +72,10 @@ def main(job_file: Path) -> None:
             if step == fails_at and not from_step:
                 fail(events, step)
                 return
-            if obey(run, events):
+            if obey(run, log):
                 save(run, events, job, job.save.output_name, step, final=True)
                 keep(run, events, step - 1)
-                events.write("stopped", {"steps": step - 1, "seconds": time.time() - began})
+                events.write("stopped", {"steps": step - 1, **durations(began, log)})
                 return
             tell_step(events, job, step, total, pause)
             if step % STEPS_PER_EPOCH == 0:
@@ -81,7 +83,7 @@ def main(job_file: Path) -> None:
             time.sleep(pause)
         save(run, events, job, job.save.output_name, total, final=True)
         keep(run, events, total)
-        events.write("finished", {"steps": total, "seconds": time.time() - began})
+        events.write("finished", {"steps": total, **durations(began, log)})
 
 
 def tell_step(events: EventWriter, job, step: int, total: int, pause: float) -> None:
@@ -121,20 +123,25 @@ def fail(events: EventWriter, step: int) -> None:
         events.write("error", {"text": f"The disk was full at step {step}. Free some space.", "detail": ""})
 
 
-def obey(run: RunFolder, events: EventWriter) -> bool:
-    """Wait while room or a pause is asked for; ``True`` if the run has to stop."""
-    room = HoldFile(run.path / "control", ROOM_FILE)
-    hold = room.asked()
-    if hold is not None:
-        events.write("held", {"token": hold.token, "gpu_free": True})
-        while room.asked() and not run.control.asked("stop"):
-            time.sleep(0.02)
-        events.write("went_on", {"seconds": 0.1})
-    if run.control.asked("pause"):
-        events.write("paused")
-        while run.control.asked("pause") and not run.control.asked("stop"):
-            time.sleep(0.02)
-        events.write("resumed")
+def durations(began: float, log: Log) -> dict[str, float]:
+    """How long was worked and stood still."""
+    return {"seconds": time.time() - began - log.still_seconds, "still_seconds": log.still_seconds}
+
+
+class Log:
+    """The events, as standing still reports to them."""
+
+    def __init__(self, events: EventWriter) -> None:
+        self.event, self.still_seconds = events.write, 0.0
+
+    def stood_still(self, seconds: float) -> None:
+        """Counts it."""
+        self.still_seconds += seconds
+
+
+def obey(run: RunFolder, log: Log) -> bool:
+    """Stand still while that is asked for; ``True`` if the run has to stop."""
+    Standing(run.control, log).wait(nullcontext)
     return run.control.asked("stop")
 
 

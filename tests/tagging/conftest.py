@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from lib_lora_train.config.tag_job import TagJob, tag_job_from
+from lib_lora_train.runs.control import RunControl
+from lib_lora_train.runs.standing import Standing
 from lib_lora_train.tagging.run import run_tagging
 
 from .onnx_files import colour_model
@@ -31,6 +34,7 @@ class Told:
     warnings: list[str] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
     on_progress: object = None
+    still_seconds: float = 0.0
 
     def event(self, event, fields=None):
         self.events.append({"event": event, **(fields or {})})
@@ -43,6 +47,9 @@ class Told:
         self.event("progress", {"done": done, "total": total})
         if self.on_progress:
             self.on_progress(done)
+
+    def stood_still(self, seconds):
+        self.still_seconds += seconds
 
     def say(self, text):
         pass
@@ -100,8 +107,9 @@ def tag_job(folder: Path, model: Path | str, **settings: object) -> TagJob:
     return tag_job_from(values)
 
 
-def tag(job: TagJob, results: Path, asked=lambda action: False, told: Told | None = None) -> Told:
-    """Carry the job out, and say what was told."""
-    told = told or Told()
-    run_tagging(job, results, asked, told)
+def tag(job: TagJob, results: Path, control: RunControl | None = None, told: Told | None = None) -> Told:
+    """Carry the job out as ``control`` lets it, and say what was told."""
+    told, control = told or Told(), control or RunControl(results.parent / "nobody")
+    standing = Standing(control, told)
+    run_tagging(job, results, control.asked, lambda: standing.wait(nullcontext), told)
     return told

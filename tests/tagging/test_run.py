@@ -18,6 +18,7 @@ from lib_lora_train.captions.confidences import read_confidences
 from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.config.load import job_to_yaml
 from lib_lora_train.runs.control import RunControl
+from lib_lora_train.runs.hold import Hold
 from lib_lora_train.runs.events import read_events
 
 from .conftest import Told, captions_of, make_dataset, tag, tag_job
@@ -142,7 +143,7 @@ def test_a_stop_writes_what_is_done_and_the_rest_can_follow(tmp_path: Path, colo
     folder = make_dataset(tmp_path / "set", {f"red_{n}": None for n in range(20)})
     control = RunControl(tmp_path / "control")
     told = Told(on_progress=lambda done: control.request("stop") if done >= 6 else None)
-    told = tag(tag_job(folder, colour_tagger, tagger__batch_size=3), tmp_path / "tags.jsonl", control.asked, told)
+    told = tag(tag_job(folder, colour_tagger, tagger__batch_size=3), tmp_path / "tags.jsonl", control, told)
     assert told.last["event"] == "stopped"
     assert told.last["written"] == 6
     assert sum(caption is not None for caption in captions_of(folder).values()) == 6
@@ -154,28 +155,30 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
     folder = make_dataset(tmp_path / "set", {f"red_{n}": None for n in range(8)})
     control = RunControl(tmp_path / "control")
     control.request("pause")
-    told, questions = Told(), []
+    told, questions, look = Told(), [], control.holds.asked
 
-    def asked(action: str) -> bool:
-        questions.append(action)
-        return control.asked(action)
+    def asked() -> list[Hold]:
+        questions.append(1)
+        return look()
 
+    control.holds.asked = asked
     run = threading.Thread(target=tag, args=(tag_job(folder, colour_tagger, tagger__batch_size=2),
-                                             tmp_path / "tags.jsonl", asked, told))
+                                             tmp_path / "tags.jsonl", control, told))
     run.start()
     deadline = time.monotonic() + 240
-    while not any(event["event"] == "paused" for event in told.events) and time.monotonic() < deadline:
+    while not any(event["event"] == "held" for event in told.events) and time.monotonic() < deadline:
         time.sleep(0.02)
     before = len(questions)
     while len(questions) < before + 8 and time.monotonic() < deadline:  # it asks again and again, and stands still
         time.sleep(0.02)
     assert len(questions) >= before + 8
-    assert told.last["event"] == "paused"
+    assert (told.last["event"], told.last["who"]) == ("held", "user")
     assert told.events[-2] == {"event": "progress", "done": 2, "total": 8}
     control.withdraw("pause")
     run.join(240)
     assert told.last["event"] == "finished"
     assert [event["event"] for event in told.events].count("resumed") == 1
+    assert told.last["still_seconds"] > 0
 
 
 WORKER = """

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from lib_lora_train.errors import ConfigError
-from lib_lora_train.runs.hold import ROOM_FILE, HoldFile
+from lib_lora_train.runs.hold import WEBUI, Reason
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.reporting import outputs
 from lib_lora_train.training.reporting.report import Reporter
@@ -140,7 +140,7 @@ class _Controlling(Reporter):
 
     def event(self, event, fields=None):
         super().event(event, fields)
-        if event == "paused":
+        if event == "held":
             threading.Timer(0.5, self._go_on).start()
 
     def _go_on(self):
@@ -159,8 +159,9 @@ def test_a_pause_holds_at_the_next_step_and_changes_nothing(train, controlling, 
     undisturbed = train(save={"output_dir": str(tmp_path / "a" / "loras")})
     paused = train(before=lambda run: setattr(controlling, "run", run), reporter_type=controlling,
                    save={"output_dir": str(tmp_path / "b" / "loras")})
-    kinds = [event["event"] for event in paused.events if event["event"] in ("step", "paused", "resumed")]
-    assert kinds[:4] == ["step", "paused", "resumed", "step"]
+    kinds = [event["event"] for event in paused.events if event["event"] in ("step", "held", "resumed")]
+    assert kinds[:4] == ["step", "held", "resumed", "step"]
+    assert {event["who"] for event in paused.of("held") + paused.of("resumed")} == {"user"}
     first, second = ((run.loras / "penny.safetensors").read_bytes() for run in (undisturbed, paused))
     assert first == second
 
@@ -176,17 +177,14 @@ class _MakingRoom(Reporter):
         super().step(fields)
         if fields["step"] == 1:
             type(self).moved_before = len(self.moves)
-            self.room.ask()
+            type(self).hold = self.run.control.holds.ask(Reason(WEBUI, "a picture"), gives_gpu=True)
 
     def event(self, event, fields=None):
         super().event(event, fields)
         if event == "held":
-            assert fields["gpu_free"] and len(self.moves) == self.moved_before + 1
-            threading.Timer(0.5, self.room.withdraw).start()
-
-    @property
-    def room(self):
-        return HoldFile(self.run.path / "control", ROOM_FILE)
+            assert fields["gave_gpu"] and len(self.moves) == self.moved_before + 1
+            assert fields["token"] == self.hold.token
+            threading.Timer(0.5, self.run.control.holds.withdraw, [self.hold]).start()
 
 
 def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train, tmp_path, monkeypatch):
@@ -198,8 +196,8 @@ def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train,
     disturbed = train(before=lambda run: setattr(_MakingRoom, "run", run), reporter_type=_MakingRoom,
                       save={"output_dir": str(tmp_path / "b" / "loras")})
     assert disturbed.completed, last(disturbed)
-    kinds = [event["event"] for event in disturbed.events if event["event"] in ("step", "held", "went_on")]
-    assert kinds[:4] == ["step", "held", "went_on", "step"]
+    kinds = [event["event"] for event in disturbed.events if event["event"] in ("step", "held", "resumed")]
+    assert kinds[:4] == ["step", "held", "resumed", "step"]
     assert len(_MakingRoom.moves) == _MakingRoom.moved_before + 2
     first, second = ((run.loras / "penny.safetensors").read_bytes() for run in (undisturbed, disturbed))
     assert first == second

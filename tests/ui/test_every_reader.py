@@ -41,7 +41,7 @@ from lib_lora_train.pictures.facts import PictureFacts
 from lib_lora_train.pictures.images import decoded, read_header
 from lib_lora_train.runs.events import examine_events
 from lib_lora_train.runs.folder import RunFolder
-from lib_lora_train.runs.hold import HoldFile
+from lib_lora_train.runs.hold import HoldRequests
 from lib_lora_train.runs.job import settings_of
 from lib_lora_train.runs.lend_ticket import read_ticket
 from lib_lora_train.runs.process import live_pid
@@ -127,6 +127,7 @@ TAG_LIST = b"tag_id,name,category,count\n1,hat,0,5\n2,penny,4,3\n"
 EVENT = b'{"time": 1.0, "event": "step", "step": 1, "total_steps": 2}\n'
 RESULT = b'{"picture": "a.png", "stamp": [0, 0], "caption": "a.txt", "before": "x", "tags": ["a"], "confidences": {}}\n'
 MARK = b'{"pid": 1, "created": 1.0, "boot": "x", "token": "a", "device": "cpu", "asked": 1}'
+HOLD = MARK[:-1] + b', "who": "webui", "why": "a picture", "gives_gpu": true}'
 FACTS = b'{"version": 2, "headers": {"a.png": [1, 2, 3, 4, ""]}, "marks": {"a.png": [1, 2, 3, "0a", 0.5, ""]}}'
 STAMP = b'{"folder": "x", "platform": "y", "requirements": ["a"], "content": ["b"]}'
 JOB = b"dataset:\n  train_data_dir: /x\nnetwork:\n  network_dim: 4\nsample:\n  sample_prompts: [a, b]\n"
@@ -198,7 +199,7 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "command": (RUN + "command", b"tag", lambda file: RunFolder(file.parent).command),
     "process": (RUN + "process.json", MARK, lambda file: live_pid(RunFolder(file.parent))),
     "queue": (RUN + "queued.json", MARK, lambda file: list(waiting_runs(file.parents[1]))),
-    "hold": (RUN + "control/hold", MARK, lambda file: HoldFile(file.parent).asked()),
+    "hold": (RUN + "control/hold-a.json", HOLD, lambda file: HoldRequests(file.parent).asked()),
     "ticket": (RUN + "lend.json", MARK, lambda file: read_ticket(file.parent)),
     "job of a run": (RUN + "job.yaml", JOB, lambda file: settings_of(RunFolder(file.parent))),
     "job": ("job.yaml", JOB, load_job),

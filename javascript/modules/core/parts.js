@@ -105,7 +105,7 @@ export function fold(summary, ...children) {
 
 /** @type {Record<string, string>} */
 const BADGES = {
-    running: "Training", paused: "Paused", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
+    running: "Training", paused: "Paused", held: "Held", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
     failed: "Failed", lost: "Interrupted", damaged: "Damaged", starting: "Starting", pausing: "Pausing", stopping: "Stopping",
 };
 

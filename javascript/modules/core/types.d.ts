@@ -48,21 +48,29 @@ export interface SampleEvent extends Sample { event: "sample"; time: number }
 export interface MemoryEvent { event: "memory"; time: number; peak_bytes: number; device_bytes: number }
 export interface WarningEvent { event: "warning"; time: number; text: string }
 export interface WeightsEvent { event: "weights"; time: number; way: string; text: string; bytes: number }
+export interface HeldEvent {
+    event: "held"; time: number; token: string; who?: string; why?: string; gave_gpu?: boolean;
+}
+/** Of earlier versions it has only its time. */
+export interface ResumedEvent {
+    event: "resumed"; time: number; token?: string; who?: string; why?: string; seconds?: number;
+}
+/** Written by earlier versions. */
 export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
 export interface EndingEvent {
     event: "finished"|"stopped"|"error"; time: number; text?: string; detail?: string; kind?: string; steps?: number;
     seconds?: number;
     /** Of a tagging run: how many pictures were tagged, and what became of their captions. */
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
-    failed?: number; mode?: string; model?: string; provider?: string;
+    failed?: number; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
 export interface QueuedEvent { event: "queued"; time: number; name: string; steps?: number; total_steps?: number|null }
-export interface HeldEvent { event: "held"; time: number; token: string; gpu_free?: boolean }
 export interface KeptEvent { event: "kept"; time: number; step: number }
-export interface PauseEvent { event: "paused"|"resumed"; time: number }
+/** Written by earlier versions. */
+export interface PauseEvent { event: "paused"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
-    SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|WentOnEvent|EndingEvent|QueuedEvent|HeldEvent|
-    KeptEvent|PauseEvent;
+    SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
+    QueuedEvent|KeptEvent|PauseEvent;
 
 /** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
 export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }

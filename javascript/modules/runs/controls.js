@@ -47,7 +47,7 @@ export class RunControls {
     show() {
         const run = this.current();
         const state = run && run.open ? run.state : "";
-        this.pause.hidden = !["running", "starting", "pausing"].includes(state);
+        this.pause.hidden = !["running", "starting", "held", "pausing"].includes(state);
         this.pause.disabled = this.busy || state === "pausing";
         this.resume.hidden = state !== "paused";
         this.resume.disabled = this.busy;

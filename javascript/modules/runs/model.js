@@ -2,9 +2,9 @@
 
 import {format} from "../core/format.js";
 import {form} from "../train/form.js";
+import {OPEN, heldLately, stateNow, timeTrained, whenGranted} from "./state_words.js";
 
 const ENDINGS = ["finished", "stopped", "error"];
-const HOLD_SHOWN_SECONDS = 60;
 
 /** @typedef {import("../core/types").Sample} Sample */
 /**
@@ -63,15 +63,10 @@ export class RunModel {
         this.warnings = [];
         /** @type {import("../core/types").WeightsEvent|null} how the run got its model */
         this.weights = null;
-        /** Whether the run stands still for a picture that the webui makes, and for whose. */
-        this.held = false;
-        this.heldFor = "your picture";
-        /** @type {import("../core/types").WentOnEvent|null} the last time that it did */
-        this.wentOn = null;
+        /** @type {{time: number, seconds: number, why: string}|null} the last time that it stood still for others */
+        this.stoodStill = null;
         /** @type {import("../core/types").EndingEvent|null} */
         this.ending = null;
-        /** How long was trained in all, each time it went on. */
-        this.seconds = 0;
     }
 
     /** @param {import("../core/types").RunDetails} answer of /train-lora/runs/ID */
@@ -105,13 +100,8 @@ export class RunModel {
         else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
         else if (kind === "warning") this.warnings.push(event.text);
         else if (kind === "weights") this.weights = event;
-        else if (kind === "held") {
-            this.held = true;
-            this.heldFor = this.strip && this.strip.drawing ? "a test picture" : "your picture";
-        } else if (kind === "went_on") {
-            this.held = false;
-            this.wentOn = event;
-        }
+        else if (kind === "resumed") this.takeResumed(event);
+        else if (kind === "went_on") this.stoodStill = {...event, why: "a picture"};
         else if (ENDINGS.includes(kind)) this.takeEnding(/** @type {import("../core/types").EndingEvent} */ (event));
     }
 
@@ -128,7 +118,11 @@ export class RunModel {
     /** @param {import("../core/types").EndingEvent} event */
     takeEnding(event) {
         this.ending = event;
-        this.seconds += event.seconds || 0;
+    }
+
+    /** @param {import("../core/types").ResumedEvent} event of earlier versions, it has nothing but its time */
+    takeResumed({time, seconds, who, why}) {
+        if (seconds !== undefined && why && who !== "user") this.stoodStill = {time, seconds, why};
     }
 
     takeQueued() {
@@ -166,17 +160,12 @@ export class RunModel {
 
     /** @returns {string} the state, with what was asked for but has not happened yet */
     get state() {
-        const {state} = this.summary;
-        if (state === "running" && this.control.includes("stop")) return "stopping";
-        if (state === "paused" && this.control.includes("stop")) return "stopping";
-        if (state === "running" && this.control.includes("pause")) return "pausing";
-        if (state === "running" && !this.lastStep) return "starting";
-        return state;
+        return stateNow(this.summary.state, this.control, this.lastStep !== null);
     }
 
     /** @returns {boolean} whether there may be news */
     get open() {
-        return ["running", "paused", "waiting"].includes(this.summary.state);
+        return OPEN.includes(this.summary.state);
     }
 
     get totalSteps() {
@@ -220,7 +209,7 @@ export class RunModel {
         const epochs = this.totalEpochs ? `epoch ${epoch} of ${this.totalEpochs}` : `epoch ${epoch}`;
         if (!seconds || this.state !== "running") return epochs;
         const pace = seconds < 1 ? `${(1 / seconds).toFixed(1)} steps a second` : `${seconds.toFixed(1)} s a step`;
-        const hold = this.holdText();
+        const hold = heldLately(this.stoodStill, this.lastStep);
         return `${epochs}, ${pace}${this.memoryText()}${hold ? `, ${hold}` : ""}`;
     }
 
@@ -232,33 +221,31 @@ export class RunModel {
         return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
     }
 
-    /** @returns {string} "paused 6 s for your picture", for a minute after it was */
-    holdText() {
-        if (!this.wentOn || this.held || !this.lastStep) return "";
-        if (this.lastStep.time - this.wentOn.time > HOLD_SHOWN_SECONDS) return "";
-        const {seconds} = this.wentOn;
-        return `paused ${seconds < 1 ? "under 1 s" : format.duration(seconds)} for ${this.heldFor}`;
-    }
-
     /** @returns {string} what is going on, as a person would say it */
     sentence() {
         const name = this.summary.name;
-        if (this.held && this.state === "running") return `Standing still while the webui makes ${this.heldFor}`;
+        const soon = whenGranted(this.summary, this.phase, this.stepping);
         const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
         switch (this.state) {
         case "waiting": return `${name} waits for its turn.`;
         case "starting": return this.progressNow().text || "The worker is starting …";
         case "running": return this.progressNow().text + (left ? `, ${left}` : "");
-        case "pausing": return "Pausing as soon as this step is done.";
-        case "paused": return this.lastStep ? `Paused at s${this.stepText().slice(1)}` : "Paused";
-        case "stopping": return "Stopping as soon as this step is done, and saving what there is.";
+        case "pausing": return `Pausing ${soon}.`;
+        case "paused": return `Paused${this.atStep()}`;
+        case "held": return `Held for ${this.summary.held_for || "the webui"}${this.atStep()}`;
+        case "stopping": return `Stopping ${soon}, and saving what there is.`;
         default: return this.endSentence();
         }
     }
 
+    /** @returns {string} " at step 5 of 90", empty before the first */
+    atStep() {
+        return this.lastStep ? ` at s${this.stepText().slice(1)}` : "";
+    }
+
     endSentence() {
         const steps = this.ending && this.ending.steps ? this.ending.steps : this.lastStep ? this.lastStep.step : 0;
-        const time = this.seconds ? ` in ${format.duration(this.seconds)}` : "";
+        const time = timeTrained(this.summary);
         switch (this.summary.state) {
         case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
         case "stopped":

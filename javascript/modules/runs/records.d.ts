@@ -25,7 +25,11 @@ export interface RunSummary {
     kept_step: number;
     diverged: boolean;
     steps_per_epoch: number|null;
-    aside: boolean;
+    held_for: string;
+    gave_gpu: boolean;
+    usual_seconds_per_step: number|null;
+    seconds: number;
+    still_seconds: number;
     damage: string;
 }
 

@@ -38,7 +38,7 @@ function makeRow(run) {
         setBadge(badge, now.state);
         setText(about, aboutRow(now));
         const share = now.total_steps ? (now.step || 0) / now.total_steps : 0;
-        bar.hidden = !["running", "paused"].includes(now.state);
+        bar.hidden = !now.alive;
         fillBar.style.width = `${(100 * share).toFixed(1)}%`;
         if (now.sample && now.sample !== shownPicture) {
             shownPicture = now.sample;
@@ -55,6 +55,7 @@ function aboutRow(run) {
     if (run.step) parts.push(run.alive && run.total_steps ? `step ${format.number(run.step)} of ` +
         format.number(run.total_steps) : format.plural(run.step, "step"));
     if (run.loss !== null && run.loss !== undefined) parts.push(`loss ${format.loss(run.loss)}`);
+    if (run.held_for) parts.push(`held for ${run.held_for}`);
     if (run.alive && run.seconds_left) parts.push(format.left(run.seconds_left));
     return parts.join(" · ");
 }

@@ -4,6 +4,7 @@ import {api, emit, on, url} from "../core/dom.js";
 import {toast} from "../core/parts.js";
 import {poll} from "../core/shell.js";
 import {RunModel} from "./model.js";
+import {OPEN} from "./state_words.js";
 
 /** @typedef {import("../core/types").RunSummary} RunSummary */
 
@@ -71,7 +72,7 @@ async function askList() {
  */
 function noticeGoingOn(summary) {
     const run = models.get(summary.id);
-    if (!run || run.open || !["running", "paused", "waiting"].includes(summary.state)) return;
+    if (!run || run.open || !OPEN.includes(summary.state)) return;
     run.summary = {...run.summary, state: summary.state};
     runPoller.wake();
 }

@@ -26,6 +26,8 @@ class Reporter:
         self._listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
         self._phase_started = time.monotonic()
         self._last_progress = 0.0
+        self.still_seconds = 0.0
+        """How long the run has stood still in all."""
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
@@ -59,6 +61,13 @@ class Reporter:
         self._last_progress = now
         left = (now - self._phase_started) / done * (total - done) if done else None
         self.event("progress", {"done": done, "total": total, "seconds_left": left})
+
+    def stood_still(self, seconds: float) -> None:
+        """The run stood still for ``seconds``, which count in no rate and no estimate."""
+        self.still_seconds += seconds
+        self._phase_started += seconds
+        if self._bar is not None:
+            self._bar.unpause()
 
     def step(self, fields: Mapping[str, Any]) -> None:
         """One training step is done; ``fields`` as the ``step`` event has them."""

@@ -17,7 +17,7 @@ from ...runs.events import read_events
 from ...runs.folder import RunFolder, create_run, open_run
 from ...runs.job import settings_of, values_of
 from ...runs.queue import enqueue, withdraw
-from ...runs.state import DAMAGED
+from ...runs.state import AT_WORK, DAMAGED
 from ...runs.summary import RunSummary
 from ..answers import EscapedJson
 from ..requests import ControlRequest, FileRequest, JobRequest
@@ -93,7 +93,7 @@ def control_run(services: Services, run: RunFolder, action: str) -> None:
         services.supervisor.wake()
         return
     state = services.index.of(run).state
-    if state not in ("running", "paused"):
+    if state not in AT_WORK:
         raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
     if action == "resume":
         services.supervisor.resume(run)

@@ -15,6 +15,7 @@ from PIL import Image
 from ...errors import TrainLoraError, WriteError
 from ...host.interface import NOT_DRAWN_HERE, Host, PlotDrawer, SeriesPlan
 from ...runs.folder import STRIP_FILE, RunFolder
+from ...runs.hold import STRIP, Reason
 from ...runs.summary import RunIndex
 from ..pictures import keep_picture
 from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, read_strip, saved_files, write_strip
@@ -24,6 +25,7 @@ _LOOK_SECONDS = 3.0
 _STRETCH_SECONDS = 30.0
 """How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
 _TRY_AGAIN_SECONDS = 30.0
+_REASON = Reason(STRIP, "a picture of the test strip")
 _INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
 
 
@@ -161,7 +163,7 @@ class StripDesk(threading.Thread):
             self._now = cell, drawer
         drawn: list[Image.Image] = []
         try:
-            drawer.draw_series(SeriesPlan((prompt,), settings, with_scripts=True),
+            drawer.draw_series(SeriesPlan((prompt,), settings, True, _REASON),
                                lambda _, picture: drawn.append(picture))
             if drawn:
                 self._keep(cell, drawn[0])

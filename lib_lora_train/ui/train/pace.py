@@ -19,10 +19,10 @@ def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
     The newest run on the same checkpoint and device counts; its steps are scaled by the pixels of a step.
     """
     for run in services.index.all()[:_LOOKED_BACK]:
-        if run.command == "train" and run.seconds_per_step:
+        if run.command == "train" and run.usual_seconds_per_step:
             earlier = _job_of(services, run)
             if earlier is not None and _alike(earlier, job):
-                return steps * run.seconds_per_step * _work(job) / _work(earlier)
+                return steps * run.usual_seconds_per_step * _work(job) / _work(earlier)
     return None
 
 

@@ -141,9 +141,9 @@ def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(g
         assert str(model().where) == "cuda:0"
         assert events(gpu_tab, run_id)[-1] == "held"
         assert gpu_tab.get("busy").json() == {"busy": None}
-    wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    wait_until(lambda: "resumed" in events(gpu_tab, run_id))
     told = events(gpu_tab, run_id)
-    assert told[told.index("held") + 1] == "went_on"  # no step in between
+    assert told[told.index("held") + 1] == "resumed"  # no step in between
     step = gpu_tab.get(f"runs/{run_id}").json()["step"]
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
@@ -161,9 +161,9 @@ def test_pictures_one_after_the_other_cost_one_turn(gpu_tab, monkeypatch):
             assert str(model().where) == "cuda:0"
         seen = len(looks)
         wait_until(lambda seen=seen: len(looks) > seen + 1)  # one that began before it, and a whole one after it
-    assert "went_on" not in events(gpu_tab, run_id)
+    assert "resumed" not in events(gpu_tab, run_id)
     monkeypatch.setattr(supervisor, "_LINGER_SECONDS", 0.0)
-    wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+    wait_until(lambda: "resumed" in events(gpu_tab, run_id))
     assert events(gpu_tab, run_id).count("held") == 1
 
 
@@ -175,7 +175,8 @@ def test_a_run_that_is_stopped_while_it_has_made_room_ends_at_once(gpu_tab):
         gpu_tab.wait_for(run_id, "stopped")
     wait_until(generation_is_possible)
     assert str(model().where) == "cuda:0"
-    wait_until(lambda: not (gpu_tab.services.runs_dir / run_id / "control" / "room").exists())
+    wait_until(lambda: not gpu_tab.services.index.all()[0].alive and
+               not list((gpu_tab.services.runs_dir / run_id / "control").glob("hold-*")))
 
 
 def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_going_on(gpu_tab):
@@ -183,6 +184,74 @@ def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_going_on(gpu_
     gpu_tab.wait_for(run_id, "running")
     with call_queue.queue_lock:
         gpu_tab.services.supervisor.close()
-        wait_until(lambda: "went_on" in events(gpu_tab, run_id))
+        wait_until(lambda: "resumed" in events(gpu_tab, run_id))
     gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
     gpu_tab.wait_for(run_id, "stopped")
+
+
+def test_the_page_is_told_what_the_run_is_held_for(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+
+    def txt2img():
+        return gpu_tab.wait_for(run_id, "held")
+
+    held = call_queue.wrap_queued_call(txt2img)()
+    assert (held["held_for"], held["gave_gpu"], held["alive"]) == ("a picture in txt2img", True, True)
+    assert held["events"][-1]["who"] == "webui"
+    running = gpu_tab.wait_for(run_id, "running")
+    assert (running["held_for"], running["gave_gpu"]) == ("", False)
+    gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
+    stopped = gpu_tab.wait_for(run_id, "stopped")
+    assert stopped["still_seconds"] > 0
+
+
+def test_a_pause_in_the_middle_of_a_picture_lasts_when_that_is_done_and_gives_the_gpu_to_the_webui(gpu_tab):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    gpu_tab.wait_for(run_id, "running")
+    with call_queue.queue_lock:
+        gpu_tab.wait_for(run_id, "held")
+        assert gpu_tab.post(f"runs/{run_id}/control", {"action": "pause"}).status_code == 200
+        gpu_tab.wait_for(run_id, "paused")
+    wait_until(lambda: events(gpu_tab, run_id)[-1] == "resumed")  # that of the picture
+    assert gpu_tab.get(f"runs/{run_id}").json()["state"] == "paused"
+    wait_until(generation_is_possible)
+    assert str(model().where) == "cuda:0"
+    gpu_tab.post(f"runs/{run_id}/control", {"action": "resume"})
+    gpu_tab.wait_for(run_id, "running")
+    assert str(model().where) == "cpu"
+
+
+def test_a_paused_run_stays_paused_when_the_webui_is_started_again(make_tab):
+    before = make_tab(device="cuda:0")
+    run_id = before.start(max_train_steps=50_000)
+    before.wait_for(run_id, "running")
+    before.post(f"runs/{run_id}/control", {"action": "pause"})
+    before.wait_for(run_id, "paused")
+    before.services.supervisor.close()
+    before.services.supervisor.join(60)
+    after = make_tab(device="cuda:0")
+    with call_queue.queue_lock:  # a picture, which the paused run does not mind
+        assert after.get(f"runs/{run_id}").json()["state"] == "paused"
+    after.post(f"runs/{run_id}/control", {"action": "resume"})
+    after.wait_for(run_id, "running")
+
+
+@pytest.mark.parametrize("how", ["paused", "held"])
+def test_when_a_run_that_stands_still_is_killed_the_webui_has_its_gpu_back(gpu_tab, how):
+    run_id = gpu_tab.start(max_train_steps=50_000)
+    pid = gpu_tab.wait_for(run_id, "running")["pid"]
+    if how == "paused":
+        gpu_tab.post(f"runs/{run_id}/control", {"action": "pause"})
+        gpu_tab.wait_for(run_id, "paused")
+        os.kill(pid, signal.SIGKILL)
+    else:
+        with call_queue.queue_lock:
+            gpu_tab.wait_for(run_id, "held")
+            os.kill(pid, signal.SIGKILL)
+            gpu_tab.wait_for(run_id, "lost")
+    gpu_tab.wait_for(run_id, "lost")
+    wait_until(generation_is_possible)
+    assert str(model().where) == "cuda:0"
+    folder = gpu_tab.services.runs_dir / run_id / "control"
+    wait_until(lambda: len(list(folder.glob("hold-*"))) == (how == "paused"))

@@ -1,0 +1,51 @@
+"""What the webui is about to do when it takes its lock, in the words that the page shows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+
+from ..runs.hold import WEBUI, Reason
+
+_QUEUE_MODULE = "modules.call_queue"
+_JOBS = {
+    "txt2img": "a picture in txt2img", "txt2img_upscale": "a picture in txt2img", "img2img": "a picture in img2img",
+    "text2imgapi": "a picture through the API", "img2imgapi": "a picture through the API",
+    "run_postprocessing": "a picture in Extras", "run_postprocessing_webui": "a picture in Extras",
+    "extras_single_image_api": "a picture through the API", "extras_batch_images_api": "a picture through the API"}
+"""The webui's functions that take the lock, or that are called with it."""
+_SOMETHING = Reason(WEBUI, "the webui")
+_given: ContextVar[Reason | None] = ContextVar("train_lora_asks", default=None)
+
+
+@contextmanager
+def asking_for(reason: Reason) -> Iterator[None]:
+    """Whoever takes the lock in here, in this thread, does it for ``reason``."""
+    token = _given.set(reason)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def reason_now() -> Reason:
+    """Why this thread takes the webui's lock: as ``asking_for`` says, else by the webui's function that does it.
+
+    The lock itself is told nothing, so this looks at who has called: a route of the API, or the wrapper that the
+    webui's buttons have, which keeps the button's function as ``func``.
+    """
+    given, frame = _given.get(), sys._getframe(1)
+    if given is not None:
+        return given
+    caller: FrameType | None = frame
+    while caller is not None:
+        why = _JOBS.get(caller.f_code.co_name) or (
+            _JOBS.get(getattr(caller.f_locals.get("func"), "__name__", ""))
+            if caller.f_globals.get("__name__") == _QUEUE_MODULE else None)
+        if why:
+            return Reason(WEBUI, why)
+        caller = caller.f_back
+    return _SOMETHING
