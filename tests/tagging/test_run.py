@@ -18,8 +18,8 @@ from lib_lora_train.captions.confidences import read_confidences
 from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.config.load import job_to_yaml
 from lib_lora_train.runs.control import RunControl
-from lib_lora_train.runs.hold import Hold
 from lib_lora_train.runs.events import read_events
+from lib_lora_train.runs.hold import Hold
 
 from .conftest import Told, captions_of, make_dataset, tag, tag_job
 
