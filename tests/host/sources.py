@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+STANDIN = Path(__file__).resolve().parents[1] / "standin"
+_STANDIN_FORGE = STANDIN.with_name("standin_forge")
 _LORA_FOLDERS = ("Lora", "sd_forge_lora")
 
 
 def source(root: Path, name: str) -> Path:
-    """A module of the webui; the Lora extension's lie in their own folder."""
+    """A module of the webui; the Lora extension's lie in their own folder.
+
+    The stand-ins of Forge's kind have only what differs; the rest is that of A1111's.
+    """
     inside = [root / "extensions-builtin" / folder / name for folder in _LORA_FOLDERS]
-    return next((path for path in inside if path.exists()), root / name)
+    found = next((path for path in inside if path.exists()), root / name)
+    return STANDIN / name if _STANDIN_FORGE in root.parents and not found.exists() else found
 
 
 def tree(root: Path, name: str) -> ast.Module:
@@ -57,6 +65,31 @@ def fits(module: ast.Module, dotted: str, arguments: list[str]) -> bool:
     found = function(module, dotted).args
     names = [argument.arg for argument in [*found.posonlyargs, *found.args]]
     return names[:len(arguments)] == arguments and len(names) - len(found.defaults) <= len(arguments)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the host uses of one kind of webui, and the webuis that it is compared with.
+
+    ``names`` are (module, name), ``calls`` (file, function, the arguments it is called with), ``fields`` (file, class,
+    what its constructor sets), ``texts`` (file, text), for the ``real`` ones only: a stand-in sets these elsewhere.
+    """
+
+    standins: tuple[Path, ...]
+    real: tuple[Path, ...]
+    names: tuple[tuple[str, str], ...]
+    calls: tuple[tuple[str, str, list[str]], ...]
+    fields: tuple[tuple[str, str, set[str]], ...]
+    texts: tuple[tuple[str, str], ...]
+    real_names: tuple[tuple[str, str], ...] = ()
+    real_calls: tuple[tuple[str, str, list[str]], ...] = ()
+
+    def cases(self, kind: str) -> list[tuple[Any, ...]]:
+        """Everything of one kind, with each root that it is compared with."""
+        everywhere = [] if kind == "texts" else [(root, *one) for root in (*self.standins, *self.real)
+                                                 for one in getattr(self, kind)]
+        only_real = getattr(self, "texts" if kind == "texts" else f"real_{kind}", ())
+        return everywhere + [(root, *one) for root in self.real for one in only_real]
 
 
 def fields_set(module: ast.Module, owner: str) -> set[str]:

@@ -1,6 +1,7 @@
-"""Everything that the host uses of the webui is there, with the shape it is used in.
+"""Everything that the host uses of a webui is there, with the shape it is used in: of A1111's, and of Forge's kind.
 
-The stand-in is checked always; a real webui too, where ``WEBUI_ROOT`` names its folder. Nothing of it is run.
+The stand-ins are checked always; real webuis too, where ``WEBUI_ROOT`` names A1111's folder and ``FORGE_ROOT`` those of
+Forge, reForge and Forge Classic, separated as in ``PATH``. Nothing of them is run.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.sources import defined, fields_set, fits, source, tree, used_in
+from tests.host.forge_contract import FORGE_CONTRACT
+from tests.host.sources import STANDIN, Contract, defined, fields_set, fits, source, tree, used_in
 
 PROJECT = Path(__file__).resolve().parents[2]
-STANDIN = PROJECT / "tests" / "standin"
-ROOTS = [STANDIN, *([Path(os.environ["WEBUI_ROOT"])] if os.environ.get("WEBUI_ROOT") else [])]
+REAL = (Path(os.environ["WEBUI_ROOT"]),) if os.environ.get("WEBUI_ROOT") else ()
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
          PROJECT / "lib_lora_train" / "host" / "lendable.py", PROJECT / "lib_lora_train" / "host" / "loan.py",
          PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "lib_lora_train" / "host" / "txt2img_form.py",
@@ -45,35 +46,6 @@ FIELDS = [
     ("modules/sd_models.py", "SdModelData", {"sd_model", "loaded_sd_models", "lock"}),
     ("modules/sd_models.py", "CheckpointInfo", {"filename", "title"}),
 ]
-
-
-def used() -> list[tuple[str, str]]:
-    return used_in(*USERS)
-
-
-def test_the_host_uses_the_webui_at_all():
-    assert ("call_queue", "queue_lock") in used()
-    assert len(used()) > 12
-
-
-@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
-@pytest.mark.parametrize(("module", "name"), used())
-def test_every_name_that_is_used_is_there(root, module, name):
-    assert name in defined(tree(root, f"modules/{module}.py"))
-
-
-@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
-@pytest.mark.parametrize(("module", "name", "arguments"), CALLS)
-def test_functions_take_what_they_are_given(root, module, name, arguments):
-    assert fits(tree(root, module), name, arguments)
-
-
-@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
-@pytest.mark.parametrize(("module", "owner", "fields"), FIELDS)
-def test_objects_have_the_fields_that_are_read(root, module, owner, fields):
-    assert fields <= fields_set(tree(root, module), owner)
-
-
 SET_ELSEWHERE = [
     ("modules/cmd_args.py", '"--hide-ui-dir-config"'), ("modules/cmd_args.py", '"--api-auth"'),
     ("modules/cmd_args.py", '"--enable-insecure-extension-access"'), ("preload.py", '"--lora-dir"'),
@@ -109,8 +81,38 @@ SET_ELSEWHERE = [
     ("modules/sd_samplers_cfg_denoiser.py", "self.total_steps = None"), ("scripts/xyz_grid.py", "axis_options = ["),
     ("scripts/xyz_grid.py", "def __init__(self, label, type, apply, format_value=format_value_add_label, confirm=None, "
                             "cost=0.0, choices=None, prepare=None)")]
+CONTRACTS = (Contract((STANDIN,), REAL, tuple(used_in(*USERS)), tuple(CALLS), tuple(FIELDS), tuple(SET_ELSEWHERE)),
+             FORGE_CONTRACT)
 
-if ROOTS[1:]:  # the stand-in sets these in one place of its own
-    @pytest.mark.parametrize(("file", "text"), SET_ELSEWHERE)
-    def test_options_and_fields_that_are_set_elsewhere_have_their_names(file, text):
-        assert text in source(ROOTS[1], file).read_text(encoding="utf-8")
+
+def cases(kind: str) -> list[object]:
+    """The cases of every contract; pytest's own names for them, with the root's in front."""
+    return [pytest.param(*case, id="-".join(str(part) for part in (case[0].name, *case[1:])))
+            for contract in CONTRACTS for case in contract.cases(kind)]
+
+
+def test_the_host_uses_the_webui_at_all():
+    for contract in CONTRACTS:
+        assert ("call_queue", "queue_lock") in contract.names
+        assert len(contract.names) > 12 and len(contract.calls) > 9
+
+
+@pytest.mark.parametrize(("root", "module", "name"), cases("names"))
+def test_every_name_that_is_used_is_there(root, module, name):
+    assert name in defined(tree(root, f"modules/{module}.py"))
+
+
+@pytest.mark.parametrize(("root", "module", "name", "arguments"), cases("calls"))
+def test_functions_take_what_they_are_given(root, module, name, arguments):
+    assert fits(tree(root, module), name, arguments)
+
+
+@pytest.mark.parametrize(("root", "module", "owner", "fields"), cases("fields"))
+def test_objects_have_the_fields_that_are_read(root, module, owner, fields):
+    assert fields <= fields_set(tree(root, module), owner)
+
+
+if cases("texts"):
+    @pytest.mark.parametrize(("root", "file", "text"), cases("texts"))
+    def test_options_and_fields_that_are_set_elsewhere_have_their_names(root, file, text):
+        assert text in source(root, file).read_text(encoding="utf-8")

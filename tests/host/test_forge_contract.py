@@ -1,27 +1,21 @@
-"""Everything that the host uses of Forge and its relatives is there, with the shape it is used in.
+"""What only Forge and its relatives have is there, with the shape it is used in; the rest is in ``test_contract``.
 
-The stand-ins are checked always; real ones too, where ``FORGE_ROOT`` names their folders, separated as in ``PATH``:
-Forge, reForge, Forge Classic. Nothing of them is run.
+The stand-ins are checked always; real ones too, where ``FORGE_ROOT`` names their folders. Nothing of them is run.
 """
 
 from __future__ import annotations
 
 import ast
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.host.forge_contract import REAL
 from tests.host.mixtures import FORGE, REFORGE
-from tests.host.sources import defined, fields_set, fits, function, source, tree, used_in
+from tests.host.sources import defined, fields_set, fits, function, tree
 
-PROJECT = Path(__file__).resolve().parents[2]
-HOST = PROJECT / "lib_lora_train" / "host"
-REAL = [Path(folder) for folder in os.environ.get("FORGE_ROOT", "").split(os.pathsep) if folder]
 ROOTS = [FORGE, REFORGE, *REAL]
 MANAGERS = ("backend/memory_management.py", "ldm_patched/modules/model_management.py")
-USED_IN_A1111_ONLY = {("sd_models", "send_model_to_cpu"), ("sd_models", "send_model_to_device"),
-                      ("shared", "interrogator"), ("devices", "torch_gc")}
 
 
 def manager(root: Path) -> str:
@@ -56,52 +50,10 @@ def test_there_is_a_stand_in_of_each_kind():
 
 
 if REAL:  # what the stand-ins have of their own is only what differs from A1111's
-    NAMES = [*used_in(HOST / "forge.py", HOST / "webui.py", HOST / "generation_hooks.py", HOST / "unknown.py",
-                      PROJECT / "scripts" / "lora_train.py"), ("ui", "wrap_queued_call"), ("scripts", "scripts_data"),
-             ("extra_networks", "extra_network_registry")]
-    SIGNATURES = [
-        ("modules/fifo_lock.py", "FIFOLock.acquire", ["self", "blocking"]),
-        ("modules/fifo_lock.py", "FIFOLock.release", ["self"]),
-        ("modules/patches.py", "patch", ["key", "obj", "field", "replacement"]),
-        ("modules/patches.py", "undo", ["key", "obj", "field"]),
-        ("modules/patches.py", "original", ["key", "obj", "field"]),
-        *(("modules/script_callbacks.py", name, ["callback"]) for name in (
-            "on_ui_tabs", "on_before_ui", "on_cfg_denoiser", "on_script_unloaded", "on_app_started")),
-        ("networks.py", "list_available_networks", []), ("modules/options.py", "Options.set", ["self", "key", "value"]),
-        ("extra_networks_lora.py", "ExtraNetworkLora.activate", ["self", "p", "params_list"])]
-    TEXTS = [
-        ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"), ("modules/api/api.py", "with self.queue_lock"),
-        ("modules/cmd_args.py", "--hide-ui-dir-config"), ("modules/cmd_args.py", "--api-auth"),
-        ("modules/cmd_args.py", "--enable-insecure-extension-access"),
-        ("modules/shared_cmd_options.py", "cmd_opts.disable_extension_access ="),
-        ("modules/ui.py", "wrap_queued_call(update_token_counter)"),
-        ("modules/ui.py", "wrap_queued_call(update_negative_prompt_token_counter)"),
-        ("modules/processing.py", "def comment(self, text)"), ("modules/shared_options.py", "CLIP_stop_at_last_layers"),
-        ("modules/script_loading.py", "spec_from_file_location(os.path.basename(path), path)"),
-        ("networks.py", "available_networks[name] = entry"), ("network.py", "self.filename = filename"),
-        ("extra_networks_lora.py", 'params.named.get("te", te_multiplier)'),
-        ("extra_networks_lora.py", 'params.named.get("unet", unet_multiplier)')]
-
-    @pytest.mark.parametrize("root", REAL, ids=lambda root: root.name)
-    @pytest.mark.parametrize(("module", "name"), sorted(set(NAMES) - USED_IN_A1111_ONLY))
-    def test_every_name_that_is_used_is_there(root, module, name):
-        assert name in defined(tree(root, f"modules/{module}.py"))
-
-    @pytest.mark.parametrize("root", REAL, ids=lambda root: root.name)
-    @pytest.mark.parametrize(("module", "name", "arguments"), SIGNATURES)
-    def test_functions_take_what_they_are_given(root, module, name, arguments):
-        assert fits(tree(root, module), name, arguments)
-
-    @pytest.mark.parametrize("root", REAL, ids=lambda root: root.name)
-    @pytest.mark.parametrize(("file", "text"), TEXTS)
-    def test_options_and_fields_that_are_set_elsewhere_have_their_names(root, file, text):
-        assert text in source(root, file).read_text(encoding="utf-8")
-
     @pytest.mark.parametrize("root", REAL, ids=lambda root: root.name)
     def test_the_checkpoint_is_found_where_it_is_looked_for(root):
-        wanted = {"sd_model", *({"forge_loading_parameters"} if manager(root) == MANAGERS[0] else ())}
+        wanted = {"forge_loading_parameters"} if manager(root) == MANAGERS[0] else set()
         assert wanted <= fields_set(tree(root, "modules/sd_models.py"), "SdModelData")
-        assert {"filename", "title"} <= fields_set(tree(root, "modules/sd_models.py"), "CheckpointInfo")
 
     @pytest.mark.parametrize("root", REAL, ids=lambda root: root.name)
     def test_the_plot_takes_further_axes(root):
