@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -86,12 +87,45 @@ def whole_words(tag: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){words}(?!\w)" if words else "(?!)", re.IGNORECASE)
 
 
+class SupersededError(DatasetError):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("A newer preview has taken the place of this one.")
+
+
+class Cancel:
+    """Ends a substitution from another thread, whether it has begun or not. One for each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self.done = False
+
+    def now(self) -> None:
+        """End it; it raises ``SupersededError``."""
+        with self._lock:
+            self.done = True
+            if self._process is not None:
+                self._process.kill()
+
+    def take(self, process: subprocess.Popen[str] | None) -> None:
+        """``process`` is what there is to end from now on. Raises ``SupersededError`` if that was asked for before."""
+        with self._lock:
+            self._process = process
+            if self.done:
+                if process is not None:
+                    process.kill()
+                raise SupersededError
+
+
 def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case: bool = False,
-               limit_seconds: float = LIMIT_SECONDS, most_signs: int = MOST_SIGNS) -> list[str]:
+               limit_seconds: float = LIMIT_SECONDS, most_signs: int = MOST_SIGNS,
+               cancel: Cancel | None = None) -> list[str]:
     """``re.sub`` on every text, in a process of its own that ends itself when its time is up or this one has died.
 
     Raises ``DatasetError`` if the pattern is wrong, takes longer than the limit, or makes a text of more than
-    ``most_signs``.
+    ``most_signs``; ``SupersededError`` once ``cancel`` says so.
     """
     for name, value in (("pattern", pattern), ("replacement", replacement)):
         if len(value) > _LONGEST_PATTERN:
@@ -99,9 +133,7 @@ def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case
     order = {"pattern": pattern, "replacement": replacement, "texts": list(texts), "parent": os.getpid(),
              "flags": re.IGNORECASE if ignore_case else 0, "seconds": limit_seconds, "most_signs": most_signs}
     try:
-        done = subprocess.run([sys.executable, "-I", "-S", str(_PROGRAM)], input=json.dumps(order),
-                              capture_output=True, text=True, encoding="utf-8", timeout=limit_seconds, check=True,
-                              creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+        said = _carried_out(json.dumps(order), limit_seconds, cancel or Cancel())
     except subprocess.TimeoutExpired:
         raise DatasetError(f"The pattern {_short(pattern)} takes more than {limit_seconds:g} seconds on these captions "
                            "and was stopped. Nested repetitions such as (a+)+ do that; make it simpler.") from None
@@ -109,11 +141,31 @@ def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case
         last = problem.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise DatasetError(f"The pattern {_short(pattern)} with the replacement {_short(replacement)} cannot be used: "
                            f"{last[0]}.") from problem
-    answer = json.loads(done.stdout)
+    answer = json.loads(said)
     if "problem" in answer:
         raise DatasetError(_SENTENCES[answer["problem"]].format(
             pattern=_short(pattern), replacement=_short(replacement), most=most_signs, **answer["about"]))
     return [str(text) for text in answer["texts"]]
+
+
+def _carried_out(order: str, limit_seconds: float, cancel: Cancel) -> str:
+    """What the process says to ``order``. Raises as ``subprocess.run``, and ``SupersededError``."""
+    cancel.take(None)
+    command = [sys.executable, "-I", "-S", str(_PROGRAM)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          encoding="utf-8", creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)) as process:
+        try:
+            cancel.take(process)
+            said, errors = process.communicate(order, timeout=limit_seconds)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+    cancel.take(None)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, said, errors)
+    return said
 
 
 _SENTENCES = {

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lib_lora_train.batches.captions import _without_wildcards
@@ -27,7 +28,7 @@ from lib_lora_train.captions.doubtful import doubts
 from lib_lora_train.captions.editor.index import EditorIndex
 from lib_lora_train.captions.editor.operations import KINDS, Operation, Surroundings, edited
 from lib_lora_train.captions.filter import parse
-from lib_lora_train.captions.patterns import substitute, wildcard_matcher
+from lib_lora_train.captions.patterns import Cancel, SupersededError, substitute, wildcard_matcher
 from lib_lora_train.captions.tags import is_prose
 from lib_lora_train.captions.tokens import TokenCounter
 from lib_lora_train.errors import DatasetError
@@ -227,7 +228,7 @@ def test_a_pattern_at_work_holds_up_neither_the_editor_nor_other_requests(datase
     (dataset.folder / "a.txt").write_text("a" * 60 + "!")
     dataset.get("refresh")
     monkeypatch.setattr("lib_lora_train.captions.editor.operations.substitute",
-                        functools.partial(substitute, limit_seconds=2.0))
+                        functools.partial(substitute, limit_seconds=60.0))
     bad = {"kind": "regex_caption", "pattern": "(a+)+$", "replacement": ""}
     running = threading.Event()
 
@@ -241,8 +242,52 @@ def test_a_pattern_at_work_holds_up_neither_the_editor_nor_other_requests(datase
         for number in range(3):
             dataset.get("view")
             dataset.apply("add", dataset.numbers("b.png"), tags=[f"quick {number}"])
-        assert sum(one.done() for one in previews) < 6  # three requests each, while two rounds of bad previews ended
+        assert not all(one.done() for one in previews)  # the newest is at work
+        good = dataset.ask("preview", operation={**bad, "pattern": "b", "replacement": "c"}, numbers=None, filter="")
+        assert good.status_code == 200
+        began = time.monotonic()
         assert {one.result() for one in previews} == {400}
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("kind", ["regex_caption", "regex_tag"])
+def test_a_newer_preview_ends_the_older_one_and_an_edit_does_not(dataset: Dataset, monkeypatch: pytest.MonkeyPatch,
+                                                                 kind: str):
+    (dataset.folder / "a.txt").write_text("a" * 60 + "!")
+    dataset.get("refresh")
+    monkeypatch.setattr("lib_lora_train.captions.editor.operations.substitute",
+                        functools.partial(substitute, limit_seconds=60.0))
+    slow = {"kind": kind, "pattern": "(a+)+$", "replacement": ""}
+    quick = {"kind": kind, "pattern": "hat", "replacement": "cap"}
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(3):
+            older = pool.submit(dataset.ask, "preview", operation=slow, numbers=None, filter="")
+            wait_until(patterns_at_work)
+            dataset.apply("add", dataset.numbers("b.png"), tags=["more"])
+            assert not older.done()
+            assert dataset.ask("preview", operation=quick, numbers=dataset.numbers("b.png")).status_code == 200
+            answer = older.result(20)
+            assert answer.status_code == 400 and "newer preview" in answer.json()["error"]
+            wait_until(lambda: not patterns_at_work())
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def patterns_at_work() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "substitution.py" in " ".join(child.cmdline())]
+
+
+def test_what_is_cancelled_before_it_begins_is_not_begun(monkeypatch: pytest.MonkeyPatch):
+    cancel = Cancel()
+    cancel.now()
+    monkeypatch.setattr(subprocess, "Popen", pytest.fail)
+    with pytest.raises(SupersededError):
+        substitute("a", "b", ["a"], cancel=cancel)
 
 
 def test_a_caption_that_changed_while_a_pattern_ran_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

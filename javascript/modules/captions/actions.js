@@ -62,6 +62,8 @@ export class CaptionActions {
     /** @param {import("./set.js").CaptionSet} set */
     constructor(set) {
         this.set = set;
+        /** @type {AbortController|null} the preview that was asked for last */
+        this.previewing = null;
         /** @type {boolean|null} what the user has said; null for nothing */
         this.onSelected = null;
         /** @type {Verb} */
@@ -199,7 +201,10 @@ export class CaptionActions {
     }
 
     async preview() {
-        const answer = await this.set.ask("preview", this.request()).catch(() => null);
+        this.previewing?.abort();
+        this.previewing = new AbortController();
+        const {signal} = this.previewing;
+        const answer = await this.set.ask("preview", this.request(), {signal}).catch(() => null);
         if (answer) captionPreview(this.set, answer, this.goWords(answer.captions), () => this.go());
     }
 }

@@ -24,6 +24,7 @@ from ..journal.apply import ConflictError, HalfDoneError
 from ..journal.format import Change, Move, Write
 from ..journal.journal import Applied, History, Journal
 from ..journal.recover import sentences
+from ..patterns import Cancel
 from ..tags import plain
 from ..tokens import TokenCounter
 from .index import Caption, EditorIndex, Entry
@@ -151,9 +152,10 @@ class CaptionEditor:
                 self._confidences = stamp, read_confidences(self.folder)
             return self._confidences[1]
 
-    def preview(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> list[Preview]:
-        """What ``operation`` would change. Raises ``DatasetError`` if it cannot be done."""
-        planned = self._planned(operation, numbers, activation_tag)
+    def preview(self, operation: Operation, numbers: Iterable[int], activation_tag: str,
+                cancel: Cancel | None = None) -> list[Preview]:
+        """What ``operation`` would change. Raises ``DatasetError`` if it cannot be done, or ``cancel`` says so."""
+        planned = self._planned(operation, numbers, activation_tag, cancel)
         return [Preview(caption.users[0], before, after) for caption, before, after in planned if after != before]
 
     def apply(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> Outcome:
@@ -253,7 +255,8 @@ class CaptionEditor:
         return [caption for caption in self._captions(numbers) if not caption.problem]
 
     def _planned(self, operation: Operation, numbers: Iterable[int],
-                 activation_tag: str) -> list[tuple[Caption, str, str]]:
+                 activation_tag: str,
+                 cancel: Cancel | None = None) -> list[tuple[Caption, str, str]]:
         """Captions with their texts before and after; the lock is free while the new ones are worked out."""
         with self.lock:
             captions = self._editable(numbers)
@@ -262,7 +265,8 @@ class CaptionEditor:
             if operation.kind == "sort" and operation.order == "confidence":
                 known = self.confidences()
                 sure = [known.of(self.index.entries[caption.users[0]].path) for caption in captions]
-        around = Surroundings(self.settings.caption_separator, activation_tag, self.index.count_of, self.tokens.count)
+        around = Surroundings(self.settings.caption_separator, activation_tag, self.index.count_of, self.tokens.count,
+                              cancel)
         return list(zip(captions, texts, edited(texts, operation, around, sure), strict=True))
 
     def _left_alone(self, operation: Operation, numbers: Iterable[int]) -> list[str]:

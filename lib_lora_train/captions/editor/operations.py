@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
-from ..patterns import substitute, whole_words, wildcard_matcher
+from ..patterns import Cancel, substitute, whole_words, wildcard_matcher
 from ..tags import PlainTags, is_prose, plain, unique
 
 KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
@@ -49,12 +49,14 @@ class Surroundings:
     """What operations need to know beside the caption: how tags are written, the trigger word, and tag statistics.
 
     ``counts`` gives how many captions of the dataset have a ``plain`` tag, ``tokens`` how many tokens a text has.
+    ``cancel`` ends a pattern at work.
     """
 
     separator: str = ","
     activation_tag: str = ""
     counts: Callable[[str], int] = field(default=lambda key: 0)
     tokens: Callable[[str], int] = field(default=len)
+    cancel: Cancel | None = None
 
 
 def check_operation(operation: Operation) -> None:
@@ -87,11 +89,11 @@ def edited(texts: Sequence[str], operation: Operation, around: Surroundings,
     """
     check_operation(operation)
     if operation.kind == "regex_caption":
-        return substitute(operation.pattern, operation.replacement, texts, operation.ignore_case)
+        return substitute(operation.pattern, operation.replacement, texts, operation.ignore_case, cancel=around.cancel)
     if operation.kind == "join_lines":
         return [_joined_lines(text, around.separator) for text in texts]
     if operation.kind == "regex_tag":
-        return _each_tag_substituted(texts, operation, around.separator)
+        return _each_tag_substituted(texts, operation, around)
     edit = _editor_of(operation, around)
     known: Sequence[Mapping[str, float]] = confidences or [{}] * len(texts)
     return [_with_tags(text, operation, around, edit, sure) for text, sure in zip(texts, known, strict=True)]
@@ -190,14 +192,15 @@ def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
     return before[:fitting]
 
 
-def _each_tag_substituted(texts: Sequence[str], operation: Operation, separator: str) -> list[str]:
+def _each_tag_substituted(texts: Sequence[str], operation: Operation, around: Surroundings) -> list[str]:
     """Every different tag is substituted once."""
+    separator = around.separator
     cuts = [used_line(text) for text in texts]
     tags = [[] if is_prose(cut.line, separator) and not operation.include_prose else split_tags(cut.line, separator)
             for cut in cuts]
     different = sorted({tag for caption in tags for tag in caption})
     becomes = dict(zip(different, substitute(operation.pattern, operation.replacement, different,
-                                             operation.ignore_case), strict=True))
+                                             operation.ignore_case, cancel=around.cancel), strict=True))
     after = []
     for text, cut, caption in zip(texts, cuts, tags, strict=True):
         if all(becomes[tag] == tag for tag in caption):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,6 +22,7 @@ from ...captions.editor.pictures import (
     rename_folder,
 )
 from ...captions.journal.apply import ConflictError
+from ...captions.patterns import Cancel
 from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, used_line
 from ...pictures.thumbnails import thumbnail
@@ -115,7 +117,28 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
     router.add_api_route("/captions/image", image, methods=["GET"], response_model=None)
 
 
+class _Newest:
+    """Of the previews of one session only the newest is at work: the page shows no other."""
+
+    def __init__(self) -> None:
+        self._at_work: dict[str, Cancel] = {}
+
+    @contextmanager
+    def of(self, session: str) -> Iterator[Cancel]:
+        """What may end the preview inside; an older one of the session is ended now."""
+        mine, older = Cancel(), self._at_work.get(session)
+        self._at_work[session] = mine
+        if older is not None:
+            older.now()
+        try:
+            yield mine
+        finally:
+            if self._at_work.get(session) is mine:
+                del self._at_work[session]
+
+
 def _register_editing(router: APIRouter, find: Find) -> None:
+    newest = _Newest()
     patterns = ThreadPoolExecutor(_PATTERNS_AT_ONCE, thread_name_prefix="train-lora-pattern")
 
     async def in_a_thread(request: OperationRequest, act: Callable[[], Response]) -> Response:
@@ -133,10 +156,11 @@ def _register_editing(router: APIRouter, find: Find) -> None:
         def look(session: Session) -> dict[str, Any]:
             found = session.editor.preview(operation_of(request.operation),
                                            numbers_in(session.editor, request.numbers, request.filter),
-                                           request.activation_tag)
+                                           request.activation_tag, cancel)
             return {"captions": len(found), "previews": [dataclasses.asdict(item) for item in found[:_PREVIEWS]]}
 
-        return await in_a_thread(request, lambda: told(find, request, look))
+        with newest.of(request.session) as cancel:
+            return await in_a_thread(request, lambda: told(find, request, look))
 
     def text(request: TextRequest) -> Response:
         return edit(find, request, lambda editor: set_text(editor, request))
