@@ -189,8 +189,8 @@ def _add_training(job: Job, family: str, found: Exported) -> None:
     if training.max_train_steps is not None:
         options["max_train_steps"] = training.max_train_steps
         if training.max_train_epochs is not None:
-            found.notes.append("training.max_train_epochs is not given: steps go before epochs here, and epochs before "
-                               "steps in sd-scripts.")
+            found.notes.append("training.max_train_epochs is not given: steps override epochs here, and epochs "
+                               "override steps in sd-scripts.")
     else:
         options["max_train_epochs"] = training.max_train_epochs
     precision = training.mixed_precision

@@ -145,7 +145,7 @@ def _add_schedule(values: Mapping[str, Any], options: Options, taking: Taking) -
     for name, used in (("lr_warmup_steps", bool(steps)), ("lr_warmup", bool(share) and not steps)):
         if name in values and not used:
             taking.not_needed(Option(name, values[name]), "There is no warmup." if not steps else
-                              "lr_warmup_steps goes before it.")
+                              "lr_warmup_steps overrides it.")
     if values.get("lr_scheduler_num_cycles") == "" and values.get("epoch"):
         options["lr_scheduler_num_cycles"] = Option("lr_scheduler_num_cycles", values["epoch"])
 
@@ -184,7 +184,7 @@ def take_dataset_file(option: Option, taking: Taking) -> None:
     """Read the dataset configuration that an option names, if it is there."""
     name = str(option.value or "").strip()
     if not name:
-        taking.not_needed(option, "It names nothing.")
+        taking.not_needed(option, "It is empty.")
         return
     text = taking.places.read(name)
     tables = read_toml(text) if text is not None else {}

@@ -149,7 +149,7 @@ def _say_folders(option: Option, taking: Taking) -> None:
 def _find_named(kind: str, key: str, option: Option, taking: Taking) -> None:
     """A file that the metadata gives by its name alone."""
     if option.is_off:
-        taking.not_needed(option, "It names nothing.")
+        taking.not_needed(option, "It is empty.")
         return
     name = file_name(str(option.value))
     found, why = taking.places.find(kind, name)

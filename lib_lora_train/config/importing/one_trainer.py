@@ -60,17 +60,17 @@ def _fill_defaults(values: Mapping[str, Any], taking: Taking) -> None:
                           ("lora_rank", 16), ("lora_alpha", 1.0)):
         key = DIRECT[name]
         if name not in values and key not in taking.values:
-            taking.take_default(name, key, default, f"OneTrainer uses {default:g} then.")
+            taking.take_default(name, key, default, f"By default, OneTrainer uses {default:g}.")
     for name, key, value, why in (
-            ("loss_weight_fn", "loss.min_snr_gamma", None, "OneTrainer does not weight timesteps then."),
-            ("output_dtype", "save.save_precision", "float", "OneTrainer saves in full precision then."),
-            ("train_dtype", "training.mixed_precision", "fp16", "OneTrainer computes in fp16 then."),
-            ("save_every", "save.save_every_n_epochs", None, "OneTrainer saves only at the end then."),
-            ("concepts", "dataset.shuffle_caption", False, "OneTrainer keeps the order of the tags then.")):
+            ("loss_weight_fn", "loss.min_snr_gamma", None, "By default, OneTrainer does not weight timesteps."),
+            ("output_dtype", "save.save_precision", "float", "By default, OneTrainer saves in full precision."),
+            ("train_dtype", "training.mixed_precision", "fp16", "By default, OneTrainer computes in fp16."),
+            ("save_every", "save.save_every_n_epochs", None, "By default, OneTrainer saves only at the end."),
+            ("concepts", "dataset.shuffle_caption", False, "By default, OneTrainer keeps the order of the tags.")):
         if name not in values and key not in taking.values:
             taking.take_default(name, key, value, why)
     if "optimizer" not in values:
-        taking.take_default("optimizer", "optimizer.optimizer_type", "AdamW", "OneTrainer uses AdamW then.")
+        taking.take_default("optimizer", "optimizer.optimizer_type", "AdamW", "By default, OneTrainer uses AdamW.")
     if not {"peft_type", "layer_filter_preset"} & set(values):
         _take_network(values, Option("peft_type", "LORA", given=False), taking)
 
@@ -115,7 +115,7 @@ def _take_destination(values: Mapping[str, Any], option: Option, taking: Taking)
     if name:
         taking.take(option, {"save.output_name": name}, "The file is saved in the LoRA folder here.")
     else:
-        taking.not_needed(option, "It names nothing.")
+        taking.not_needed(option, "It is empty.")
 
 
 def _take_optimizer(values: Mapping[str, Any], option: Option, taking: Taking) -> None:

@@ -67,8 +67,8 @@ LEFT_OUT = {
     "unmasked_probability": _MASKS, "unmasked_weight": _MASKS, "normalize_masked_area_loss": _MASKS,
     "masked_prior_preservation_weight": _MASKS,
     "custom_conditioning_image": "Inpainting models cannot be trained here.",
-    "custom_learning_rate_scheduler": "Schedulers of one's own are not available here.",
-    "scheduler_params": "Schedulers of one's own are not available here."}
+    "custom_learning_rate_scheduler": "Custom schedulers are not available here.",
+    "scheduler_params": "Custom schedulers are not available here."}
 
 OTHER_MODELS = ("prior", "transformer", "unconditional_transformer", "text_encoder_3", "text_encoder_4",
                 "effnet_encoder", "decoder", "stable_cascade", "wuerstchen")

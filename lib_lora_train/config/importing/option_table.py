@@ -124,7 +124,7 @@ LEFT_OUT: dict[str, str] = {
     "conditioning_data_dir": "Masks are read from the alpha channel of the images here; see alpha_mask.",
     "secondary_separator": "Tags that belong together cannot be joined for shuffling here.",
     "resize_interpolation": "Images are always resized with the filter that suits the direction.",
-    "dataset_class": "Code of one's own cannot be loaded here.",
+    "dataset_class": "Custom dataset classes cannot be loaded here.",
     "in_json": "Captions are read from text files beside the images here, not from a metadata JSON.",
     "no_metadata": "Settings are always saved in the file, since they are needed to train it further.",
     "base_weights": "LoRAs cannot be merged into the checkpoint before training. Merge them into a copy first.",

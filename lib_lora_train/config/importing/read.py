@@ -137,7 +137,7 @@ def _add_config_file(options: Options, taking: Taking) -> None:
         return
     for inner, found in _flat(read_toml(text)).items():
         if inner in options:
-            taking.not_needed(found, "The command line goes before the file.")
+            taking.not_needed(found, "The command line overrides the file.")
         else:
             options[inner] = found
     taking.note(option, "Its options were read; each has an answer of its own.")

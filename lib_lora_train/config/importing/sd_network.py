@@ -102,11 +102,11 @@ def _take_sizes(options: Options, kind: str, taking: Taking) -> None:
     if dim is not None and not dim.is_off:
         taking.take(dim, {"network.network_dim": dim.value})
     else:
-        taking.take_default("network_dim", "network.network_dim", _DEFAULT_DIM, "sd-scripts uses rank 4 then.")
+        taking.take_default("network_dim", "network.network_dim", _DEFAULT_DIM, "By default, sd-scripts uses rank 4.")
     if alpha is not None and alpha.value not in (None, ""):
         taking.take(alpha, {"network.network_alpha": alpha.value})
     else:
-        taking.take_default("network_alpha", "network.network_alpha", 1.0, "sd-scripts uses alpha 1 then.")
+        taking.take_default("network_alpha", "network.network_alpha", 1.0, "By default, sd-scripts uses alpha 1.")
 
 
 def _take_conv(kind: str, arguments: Mapping[str, Option], taking: Taking) -> None:
@@ -125,7 +125,7 @@ def _take_conv(kind: str, arguments: Mapping[str, Option], taking: Taking) -> No
         taking.take(alpha, {"network.conv_alpha": value})
     if taking.values.get("network.conv_alpha") is None and taking.values.get("network.conv_dim") is not None:
         value = 1.0 if kind == C3LIER else taking.values.get("network.network_alpha", 1.0)
-        taking.take_default("conv_alpha", "network.conv_alpha", value, f"It is {value:g} there then.")
+        taking.take_default("conv_alpha", "network.conv_alpha", value, f"The default there is {value:g}.")
 
 
 def _take_argument(name: str, argument: Option, kind: str, taking: Taking) -> None:

@@ -76,7 +76,8 @@ def _take_type(options: Options, taking: Taking) -> str:
         if option is not None:
             taking.take(option, {"optimizer.optimizer_type": name}, "Empty, sd-scripts uses AdamW.")
         else:
-            taking.take_default("optimizer_type", "optimizer.optimizer_type", name, "sd-scripts uses AdamW then.")
+            taking.take_default("optimizer_type", "optimizer.optimizer_type", name,
+                                "By default, sd-scripts uses AdamW.")
     for switch in old:
         if switch in options and switch not in used:
             taking.not_needed(options[switch], "It is off.")
@@ -121,7 +122,7 @@ def _take_arguments(name: str, option: Option | None, given: Mapping[str, str], 
         values["optimizer.d_coef"] = given["d_coef"]
     values["optimizer.optimizer_args"] = [f"{key}={text}" for key, text in written.items()]
     words = ", ".join(f"{key}={text}" for key, text in added.items())
-    why = f"The library uses {words} where it is not given." if added else ""
+    why = f"Default of the optimizer's library: {words}." if added else ""
     if option is not None:
         taking.take(option, values, note=why or ("Those left out are the defaults here." if len(kept) < len(
             given) else ""))
@@ -142,7 +143,8 @@ def _argument(value: Any) -> str:
 
 def _take_rates(options: Options, taking: Taking) -> None:
     if "learning_rate" not in options:
-        taking.take_default("learning_rate", "optimizer.learning_rate", _DEFAULT_RATE, "sd-scripts uses 2e-06 then.")
+        taking.take_default("learning_rate", "optimizer.learning_rate", _DEFAULT_RATE,
+                            "By default, sd-scripts uses 2e-06.")
     option = options.get("text_encoder_lr")
     if option is not None:
         value = option.value
@@ -157,7 +159,7 @@ def _take_rates(options: Options, taking: Taking) -> None:
 
 
 def take_scheduler(options: Options, taking: Taking) -> None:
-    """Take ``lr_scheduler``; ``lr_scheduler_type``, a class of one's own, goes before it."""
+    """Take ``lr_scheduler``; ``lr_scheduler_type``, a custom class, overrides it."""
     plain, custom = options.get("lr_scheduler"), options.get("lr_scheduler_type")
     if custom is not None and not custom.is_off:
         name = str(custom.value).rsplit(".", 1)[-1]
@@ -165,12 +167,13 @@ def take_scheduler(options: Options, taking: Taking) -> None:
         taking.take(custom, {"scheduler.lr_scheduler": nearest},
                     f"The schedule {name} is not available here; {nearest} is the nearest.")
         if plain is not None:
-            taking.not_needed(plain, "lr_scheduler_type goes before it.")
+            taking.not_needed(plain, "lr_scheduler_type overrides it.")
         return
     if custom is not None:
-        taking.not_needed(custom, "It names nothing.")
+        taking.not_needed(custom, "It is empty.")
     if plain is None or plain.is_off:
-        taking.take_default("lr_scheduler", "scheduler.lr_scheduler", "constant", "sd-scripts uses constant then.")
+        taking.take_default("lr_scheduler", "scheduler.lr_scheduler", "constant",
+                            "By default, sd-scripts uses constant.")
         return
     wanted = str(plain.value).strip().lower().replace(" ", "_").partition(":")[0]
     if wanted in LR_SCHEDULERS:

@@ -82,10 +82,11 @@ def _take_length(options: Options, taking: Taking) -> frozenset[str]:
         elif option is steps and not by_epoch and not option.is_off:
             taking.take(option, {"training.max_train_steps": option.value, "training.max_train_epochs": None})
         else:
-            taking.not_needed(option, "The length is given in epochs, which go before steps in sd-scripts too."
+            taking.not_needed(option, "The length is given in epochs, which override steps in sd-scripts too."
                               if by_epoch else "The length is given in steps.")
     if not by_epoch and (steps is None or steps.is_off):
-        taking.take_default("max_train_steps", "training.max_train_steps", 1600, "sd-scripts trains 1600 steps then.")
+        taking.take_default("max_train_steps", "training.max_train_steps", 1600,
+                            "By default, sd-scripts trains 1600 steps.")
         taking.values["training.max_train_epochs"] = None
     return frozenset(("max_train_steps", "max_train_epochs", "epoch"))
 
@@ -93,7 +94,7 @@ def _take_length(options: Options, taking: Taking) -> frozenset[str]:
 def _path(kind: str, key: str) -> Handler:
     def take(taking: Taking, option: Option) -> None:
         if option.is_off:
-            taking.not_needed(option, "It names nothing.")
+            taking.not_needed(option, "It is empty.")
             return
         found, sentence = taking.places.find(kind, str(option.value))
         if found is None:
@@ -209,7 +210,7 @@ def _take_trigger(taking: Taking, option: Option) -> None:
 
 def _take_prompts(taking: Taking, option: Option) -> None:
     if option.is_off:
-        taking.not_needed(option, "It names nothing.")
+        taking.not_needed(option, "It is empty.")
         return
     text = str(option.value)
     if "\n" not in text and text.strip().lower().endswith((".txt", ".json", ".toml")):

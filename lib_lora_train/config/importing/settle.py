@@ -48,7 +48,7 @@ def _say_what_was_set_again(taking: Taking) -> None:
         if later:
             again = ", ".join(f"{key} is {shown(value)}" for key, value in later.items())
             answer = Answer(answer.option, answer.value, CHANGED, {**answer.settings, **later},
-                            f"{answer.reason} Another option goes before it: {again}.".strip(), answer.given)
+                            f"{answer.reason} Another option overrides it: {again}.".strip(), answer.given)
         kept.append(answer)
     taking.answers = kept
 
@@ -75,8 +75,8 @@ def _alphas(job: Job) -> Iterator[Change]:
         return
     if network.alpha > network.network_dim:
         yield ({"network.network_alpha": float(network.network_dim)},
-               f"An alpha above the rank burns the LoRA, so it is {network.network_dim} here; lower the learning "
-               "rate's share with it if you want the same strength.")
+               f"An alpha above the rank burns the LoRA, so it is {network.network_dim} here. The LoRA learns more "
+               "slowly than there; raise the learning rate to make up for it.")
     conv = network.conv_dim or network.network_dim
     if network.conv_alpha is not None and network.conv_alpha > conv:
         yield {"network.conv_alpha": float(conv)}, f"An alpha above its rank burns the LoRA, so it is {conv} here."
@@ -110,7 +110,7 @@ def _loss(job: Job) -> Iterator[Change]:
     if loss.noise_offset and loss.multires_noise_iterations:
         yield {"loss.multires_noise_iterations": 0}, "Noise offset and multires noise do the same; the offset is kept."
     if loss.debiased_estimation_loss and loss.min_snr_gamma is not None:
-        yield {"loss.min_snr_gamma": None}, "It and debiased estimation both weight the timesteps; that is kept."
+        yield {"loss.min_snr_gamma": None}, "It and debiased estimation both weight the timesteps; the latter is kept."
     if loss.zero_terminal_snr and not job.base.v_parameterization:
         yield {"loss.zero_terminal_snr": False}, "It needs a model that predicts velocity."
     if loss.min_timestep >= loss.max_timestep:

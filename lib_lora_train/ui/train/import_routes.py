@@ -1,4 +1,4 @@
-"""Routes that bring settings in and out: import, export, and presets of one's own."""
+"""Routes that bring settings in and out: import, export, and own presets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Presets of one's own: partial jobs, each a file in the webui's data folder."""
+"""The user's own presets: partial jobs, each a file in the webui's data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-/** Presets of one's own: kept from the form, renamed, deleted, and saved as files for others. */
+/** Own presets: kept from the form, renamed, deleted, and saved as files for others. */
 
 import {dialog} from "../../captions/dialogs.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";

@@ -1,4 +1,4 @@
-/** Settings to start from: the recommended ones, one's own, and those of other programs; and why they are what they are. */
+/** Settings to start from: recommended presets, own presets, and settings of other programs; and why they are what they are. */
 
 import {api, fill, h, on} from "../../core/dom.js";
 import {button, fold} from "../../core/parts.js";

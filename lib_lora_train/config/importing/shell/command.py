@@ -37,7 +37,7 @@ def read_script(text: str, taking: Taking) -> tuple[Options, bool]:
         raise ConfigError("There is no training command of sd-scripts in the text. It has options such as "
                           "--network_module and --train_data_dir.")
     for word in followed.undecided:
-        taking.drop(Option(word, ""), "It hangs on a condition that cannot be worked out from the script alone.")
+        taking.drop(Option(word, ""), "It depends on a condition that cannot be worked out from the script alone.")
     if len(commands) > 1:
         taking.drop(Option("second command", commands[1][0].text),
                     f"The script has {len(commands)} training commands; the first one is read.")

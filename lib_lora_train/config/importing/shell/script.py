@@ -31,7 +31,7 @@ class Branch:
 
 @dataclass
 class Followed:
-    """``commands`` are the words of every statement that is carried out; ``undecided`` are words of those that hang
+    """``commands`` are the words of every statement that is carried out; ``undecided`` are words of those that depend
     on a condition that is not known."""
 
     commands: list[list[Text]] = field(default_factory=list)
