@@ -275,6 +275,8 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
 def _eight_bit(picture: Image.Image) -> Image.Image:
     """RGB, or RGBA if there is transparency. Decodes the picture."""
     picture.load()
+    if hasattr(picture, "_decoder"):
+        picture._decoder = None  # WebP's holds the picture twice more, until the last of these copies is gone
     if picture.mode.startswith("I"):
         return _scaled_from_sixteen_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:

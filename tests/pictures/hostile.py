@@ -118,6 +118,24 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield "avif with a huge mask.avif", avif(AVIF_ALPHA, 20000, 20000)
     yield "avif called png.png", avif(AVIF, 16384, 16384)
     yield "webp called jpeg.jpg", webp_lossless(16383, 16383)
+    yield "png of 60,000 texts.png", png(64, 64, extra=chunk(b"tEXt", b"a\0" + bytes(60)) * 60_000)
+    yield "png of many texts that swell.png", png(64, 64, extra=chunk(
+        b"zTXt", b"x\0\0" + zlib.compress(bytes(900_000), 9)) * 200)
+    yield "png with international text that swells.png", png(64, 64, extra=chunk(
+        b"iTXt", b"x\0\1\0\0\0" + zlib.compress(bytes(80_000_000), 9)))
+    frame = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 1, 64, 64, 0, 0, 1, 1, 0, 0)) + chunk(b"fdAT", bytes(8))
+    yield "png of 100,000 frames.png", png(64, 64, extra=chunk(b"acTL", struct.pack(">II", 100_000, 0)) + frame * 1000)
+    yield "webp whose picture is larger than its canvas.webp", riff(
+        b"VP8X", bytes(4) + (63).to_bytes(3, "little") * 2) + webp_lossless(16383, 16383)[12:]
+    still = b"ANMF" + struct.pack("<I", 16) + bytes(6) + (63).to_bytes(3, "little") * 2 + bytes(4)
+    yield "webp of 100,000 frames.webp", webp_extended(64, 64, 0x02) + b"ANIM" + struct.pack(
+        "<I", 6) + bytes(6) + still * 100_000
+    yield "webp of a length that lies.webp", b"RIFF" + struct.pack("<I", 2**32 - 2) + webp_lossless(16383, 16383)[8:]
+    yield "bmp whose pixels begin nowhere.bmp", bmp(64, 64)[:10] + struct.pack("<I", 2**32 - 1) + bmp(64, 64)[14:]
+    yield "gif of 100,000 frames.png", b"GIF89a" + struct.pack("<HHBBB", 64, 64, 0, 0, 0) + (
+        b"\x2c" + struct.pack("<HHHHB", 0, 0, 64, 64, 0) + b"\x02\0") * 100_000 + b";"
+    yield "icon.png", b"\0\0\1\0" + struct.pack("<H", 65535) + bytes(16) * 65535
+    yield "jpeg of 20,000 comments.jpg", b"\xff\xd8" + (b"\xff\xfe" + struct.pack(">H", 4002) + bytes(4000)) * 20_000
     for kind, beginning in (("GIF", b"GIF89a\xff\xff\xff\xff"), ("TIFF", b"II*\0\x08\0\0\0\xff\xff"),
                             ("PSD", b"8BPS\0\1")):
         yield f"{kind} called png.png", beginning + bytes(2000)
