@@ -3,7 +3,8 @@
     python tests/run.py                   everything, each part as soon as what it needs is installed
     python tests/run.py worker -k resume  only one part, with arguments for pytest
     python tests/run.py tests/training/test_loss.py::test_x [more for pytest]   only that, in the part it belongs to
-    parts: lint, worker (all but the tab), training (training runs), host (the tab), browser (the tab in a real browser)
+    parts: lint, training (training runs), sweep (of all settings), worker (all else but the tab), host (the tab),
+           browser (the tab in a real browser)
 
 Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
 """
@@ -32,6 +33,8 @@ ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
                 "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending")
 TRAINING_TESTS = ("training",)
+SWEEP = "training/test_no_silent_setting.py"
+"""A part of its own: with it training would end long after all others."""
 HOST_TESTS = ("captions", "host", "ui")  # the first forks at each kill, which takes longer the more is in memory
 TWICE = {
     "config/test_load.py": "OmegaConf 2.2 and 2.3 convert and refuse values in different ways",
@@ -62,7 +65,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {
-        "lint": lint, "worker": worker, "training": training, "host": host, "browser": browser}
+        "lint": lint, "worker": worker, "training": training, "sweep": sweep, "host": host, "browser": browser}
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
@@ -100,7 +103,7 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
     A part begins when what it needs is there: the tab's tests run while the worker's packages are being installed.
     """
     needs: dict[str, tuple[Callable[[], object], ...]] = {
-        "training": (worker_tools,), "worker": (worker_tools,), "host": (page_tools,),
+        "training": (worker_tools,), "worker": (worker_tools,), "sweep": (worker_tools,), "host": (page_tools,),
         "browser": (page_tools, worker_tools, ensure_chromium), "lint": (page_tools, worker_tools)}
     CACHE.mkdir(exist_ok=True)
     with ThreadPoolExecutor(3 + len(needs)) as pool:
@@ -159,7 +162,12 @@ def worker(arguments: Sequence[str]) -> int:
 
 
 def training(arguments: Sequence[str]) -> int:
-    return with_the_workers_packages(TRAINING_TESTS, arguments, children_see_packages=True)
+    return with_the_workers_packages(TRAINING_TESTS, [f"--ignore={ROOT / 'tests' / SWEEP}", *arguments],
+                                     children_see_packages=True)
+
+
+def sweep(arguments: Sequence[str]) -> int:
+    return with_the_workers_packages((SWEEP,), arguments, children_see_packages=True)
 
 
 def with_the_workers_packages(tests: Sequence[str], arguments: Sequence[str], *, children_see_packages: bool) -> int:

@@ -14,6 +14,7 @@ def test_every_folder_with_tests_belongs_to_a_part():
     parts = {*run.ENVIRONMENT_TESTS, *run.WORKER_TESTS, *run.TRAINING_TESTS, *run.HOST_TESTS, *run.BROWSER_TESTS}
     assert folders <= parts
     assert all((TESTS / name).is_dir() for name in parts)
+    assert run.SWEEP.split("/")[0] in run.TRAINING_TESTS and (TESTS / run.SWEEP).is_file()
 
 
 def test_what_runs_with_the_webuis_pins_too_is_a_test_of_the_workers():
