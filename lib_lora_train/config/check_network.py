@@ -24,12 +24,17 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {
 """The network types that a setting does something for; others do it for all."""
 
 
+def without_use(network_type: str) -> dict[str, str]:
+    """The settings of ``network`` that ``network_type`` has no use for, each with the types that have, in words."""
+    return {name: _either(kinds) for name, kinds in _ONLY_FOR.items() if network_type not in kinds}
+
+
 def network_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> list[str]:
     """Every contradiction between the settings of the network, and with the optimizer, one sentence each."""
     problems = [f"network.{name} is {getattr(network, name)}, but {network.network_type} has no use for it. Leave it "
-                f"{_as_it_was(name)}, or choose {_either(kinds)}."
-                for name, kinds in _ONLY_FOR.items()
-                if getattr(network, name) != getattr(_EMPTY, name) and network.network_type not in kinds]
+                f"{_as_it_was(name)}, or choose {users}."
+                for name, users in without_use(network.network_type).items()
+                if getattr(network, name) != getattr(_EMPTY, name)]
     problems += [f"network.{name} is {getattr(network, name)!r}, but the sizes are those of the LoRA file in "
                  "network.network_weights. Leave one of the two empty."
                  for name in ("block_dims", "block_alphas") if network.network_weights and getattr(network, name)]

@@ -19,7 +19,8 @@ class Setting:
 
     ``choices`` limits a text to the values named; ``minimum`` and ``maximum`` are inclusive.
     ``view`` says where the form shows it: ``main`` in sight, ``more`` folded away, ``hidden`` not at all
-    (set by the program, or a path that has its own control).
+    (set by the program, or a path that has its own control). ``section`` is the part of the form that it is in,
+    where that is not the one of its group.
     """
 
     help: str
@@ -31,6 +32,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     view: str = "more"
     sd_scripts: str = ""
+    section: str = ""
 
     def __post_init__(self) -> None:
         if self.view not in ("main", "more", "hidden"):
@@ -39,9 +41,10 @@ class Setting:
 
 def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit: str = "",
             minimum: float | None = None, maximum: float | None = None,
-            choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "") -> Any:
+            choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "",
+            section: str = "") -> Any:
     """A dataclass field that carries its ``Setting``; a list default is copied for each instance."""
-    metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts)}
+    metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts, section)}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

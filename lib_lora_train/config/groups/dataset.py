@@ -44,7 +44,7 @@ class DatasetSettings:
     use_folder_name: bool = setting(
         False,
         "Keyword style: each image's caption is the name of its folder (10_penny), and caption files are ignored.",
-        label="Folder name as caption",
+        label="Folder name as caption", section="Captions",
         advice="Little work, and good for styles and anything hard to tag. The style shows even without the "
                "keyword, and prompts need more weight.")
     resolution: str = setting(
@@ -83,81 +83,81 @@ class DatasetSettings:
         label="Don't upscale images")
     caption_extension: str = setting(
         ".txt", "Extension of the caption files: .txt, .caption or .tags.",
-        label="Caption extension")
+        label="Caption extension", section="Captions")
     caption_separator: str = setting(
         ",", "What separates two tags in a caption.",
-        label="Caption separator")
+        label="Caption separator", section="Captions")
     shuffle_caption: bool = setting(
         True, "Puts the tags in a new order each time an image is seen.",
-        label="Shuffle tags",
+        label="Shuffle tags", section="Captions",
         advice="Good for tag lists; turn it off for natural-language captions.")
     keep_tokens: int = setting(
         1, "How many tags at the start keep their place when tags are shuffled.",
-        label="Keep tokens", minimum=0, maximum=255,
+        label="Keep tokens", section="Captions", minimum=0, maximum=255,
         advice="1 keeps the trigger word first.")
     keep_tokens_separator: str = setting(
         "", "A separator inside captions, such as |||: everything before it keeps its place, instead of the number of "
         "keep tokens; so does everything after a second one.",
-        label="Keep-tokens separator")
+        label="Keep-tokens separator", section="Captions")
     caption_prefix: str = setting(
         "", "Added before each caption, followed by a space; include the comma. Not added to regularization images.",
-        label="Caption prefix",
+        label="Caption prefix", section="Captions",
         advice="A way to add the trigger word without editing files.")
     caption_suffix: str = setting(
         "", "Added after each caption, with a space before it. Not added to regularization images.",
-        label="Caption suffix")
+        label="Caption suffix", section="Captions")
     caption_dropout_rate: float = setting(
         0.0, "How often an image is trained without its caption, 0.1 for one time in ten.",
-        label="Caption dropout", minimum=0.0, maximum=1.0,
+        label="Caption dropout", section="Captions", minimum=0.0, maximum=1.0,
         advice="Up to 0.1 for styles, so that they show without being asked for; 0 for characters.")
     caption_dropout_every_n_epochs: int = setting(
         0, "Drops all captions every n epochs; 0 for never.",
-        label="Caption dropout every n epochs", minimum=0, maximum=100000)
+        label="Caption dropout every n epochs", section="Captions", minimum=0, maximum=100000)
     caption_tag_dropout_rate: float = setting(
         0.0, "How often each tag is dropped; keep tokens never are.",
-        label="Tag dropout", minimum=0.0, maximum=1.0,
+        label="Tag dropout", section="Captions", minimum=0.0, maximum=1.0,
         advice="0.1 keeps single tags from becoming tied to your subject.")
     token_warmup_min: int = setting(
         1, "How many tags after the keep tokens a caption starts with during token warmup.",
-        label="Token warmup min", minimum=0, maximum=1000)
+        label="Token warmup min", section="Captions", minimum=0, maximum=1000)
     token_warmup_step: float = setting(
         0.0, "Steps until captions reach full length. Below 1 it is a share of the run; 0 turns it off.",
-        label="Token warmup steps", minimum=0.0, maximum=10000000.0)
+        label="Token warmup steps", section="Captions", minimum=0.0, maximum=10000000.0)
     enable_wildcard: bool = setting(
         False, "Picks one word of {red|blue} each time an image is seen, and one line of a caption file with several.",
-        label="Wildcards in captions")
+        label="Wildcards in captions", section="Captions")
     activation_tag: str = setting(
         "", "The word that brings up what is learned (the webui calls it activation text). It should be the first tag "
         "of every caption.",
-        label="Trigger word", view="main",
+        label="Trigger word", section="Captions", view="main",
         advice="Use a rare or made-up word. It is added to the prompt when you try the LoRA.")
     flip_aug: bool = setting(
         False, "Mirrors each image half of the time.",
-        label="Flip images",
+        label="Flip images", section="Augmentation",
         advice="Doubles a small set at no cost. Not for asymmetric subjects or images with text.")
     color_aug: bool = setting(
         False,
         "Shifts the hue slightly or changes the gamma one time in three. Images are encoded again each time, which "
         "is slower.",
-        label="Color augmentation",
+        label="Color augmentation", section="Augmentation",
         advice="Helps a little to tell similar colors apart.")
     random_crop: bool = setting(
         False, "Crops at a random place instead of the center. With buckets there is little left to crop. Images are "
         "encoded again each time, which is slower.",
-        label="Random crop")
+        label="Random crop", section="Augmentation")
     face_crop_aug_range: str = setting(
         "", "Crops around a face that OpenCV detects: the least and the most the short side shows, in face heights, "
         "such as 2.0,4.0. Images without a face stay as they are. Images are encoded again each time, which is "
         "slower.",
-        label="Face crop",
+        label="Face crop", section="Augmentation",
         advice="The effect is hard to notice; close-ups in the set work better.")
     alpha_mask: bool = setting(
         False, "Learns only from the opaque parts of an image: the loss is masked with the alpha channel.",
-        label="Alpha mask (masked loss)",
+        label="Alpha mask (masked loss)", section="Loss",
         advice="Cut out the subject, and the background is not learned.")
     cache_latents_to_disk: bool = setting(
         False, "Keeps the encoded images on disk too, so that the next run starts faster.",
-        label="Cache latents to disk",
+        label="Cache latents to disk", section="Memory",
         advice="A changed image is always encoded again.")
 
     @property

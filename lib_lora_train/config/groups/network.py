@@ -26,7 +26,7 @@ class NetworkSettings:
 
     network_type: str = setting(
         LIERLA, "The type of network.",
-        label="Network type", choices=NETWORK_TYPES, sd_scripts="network_module",
+        label="Network type", choices=NETWORK_TYPES, sd_scripts="network_module", view="main",
         advice="LoRA-LierLa is the plain LoRA and right for characters. LoCon (or C3Lier) trains every block of the"
                " UNet, good for styles. LoHa suits simple characters and styles, and is slow and memory-hungry. "
                "LoKR makes tiny files for simple things. (IA)^3 needs 8 to 10 times the learning rate. LoKR and "

@@ -14,14 +14,14 @@ class TrainingSettings:
 
     max_train_epochs: Optional[int] = setting(
         10, "How often the whole set is seen.",
-        label="Epochs", minimum=1, maximum=100000, view="main",
+        label="Epochs", section="Schedule", minimum=1, maximum=100000, view="main",
         advice="Enough for about 1000 steps in all; 1500 for a creature the model has never seen.")
     max_train_steps: Optional[int] = setting(
         None, "Stops after this many steps instead of counting epochs.",
-        label="Max train steps", minimum=1, maximum=10000000)
+        label="Max train steps", section="Schedule", minimum=1, maximum=10000000)
     gradient_accumulation_steps: int = setting(
         1, "Batches that are added up before the weights are updated; works like a larger batch without its memory.",
-        label="Gradient accumulation", minimum=1, maximum=1024)
+        label="Gradient accumulation", section="Optimizer", minimum=1, maximum=1024)
     mixed_precision: str = setting(
         "auto", "Number format of the computation. auto: bf16 or fp16 on a GPU that supports it, off on the CPU.",
         label="Mixed precision", choices=("auto", "no", "fp16", "bf16"))
@@ -62,7 +62,7 @@ class TrainingSettings:
         advice="Your GPU's memory, less 0.5 to 1 GB for the screen. Empty: the switches as set.")
     seed: int = setting(
         42, "The same seed and settings give the same LoRA.",
-        label="Seed", minimum=0, maximum=4294967295,
+        label="Seed", section="Schedule", minimum=0, maximum=4294967295,
         advice="If nothing else helps, another seed sometimes does.")
     webui_model: str = setting(
         "auto", "How a run that the webui starts gets the model. lent: it trains on the webui's own copy, which is in "

@@ -8,6 +8,10 @@ from typing import Any
 from ...config.job import GROUPS
 from ...config.setting import SettingField, fields_of
 
+_SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network", "optimizer": "Optimizer",
+                     "scheduler": "Schedule", "loss": "Loss", "training": "Memory", "save": "Saving",
+                     "sample": "Samples"}
+
 
 def form_schema() -> dict[str, Any]:
     """Every group and setting of a training job, as ``schema_of`` gives them."""
@@ -27,7 +31,8 @@ def _control(field: SettingField) -> dict[str, Any]:
     return {"key": field.key, "group": field.group, "name": field.name, "label": field.label, "type": kind,
             "optional": optional, "default": field.default, "help": info.help, "advice": info.advice,
             "unit": info.unit, "minimum": info.minimum, "maximum": info.maximum, "choices": list(info.choices),
-            "view": info.view, "sd_scripts": field.sd_scripts_name}
+            "view": info.view, "section": info.section or _SECTION_OF_GROUP.get(field.group, ""),
+            "sd_scripts": field.sd_scripts_name}
 
 
 def _kind(type_name: str) -> tuple[str, bool]:

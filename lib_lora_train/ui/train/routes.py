@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
+from ...advice.applicable import not_applicable
 from ...advice.choice_notes import choice_notes
 from ...advice.memory import GB, estimate_memory, fit
 from ...advice.notes import notes_on
@@ -130,7 +131,8 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
     if prediction is not None:
         around = dataclasses.replace(around, reads_v_prediction=())  # the notice says it
     notes = [{"key": note.key, "text": note.text} for note in (*notes_on(asked, around), *known)]
-    return {**answer, "notes": notes, "problems": problems, "prediction": prediction}
+    return {**answer, "notes": notes, "idle": not_applicable(asked, around), "problems": problems,
+            "prediction": prediction}
 
 
 def _block_lists(job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
