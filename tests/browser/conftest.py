@@ -19,7 +19,7 @@ from .webui_process import ROOT, WebuiProcess
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 120
 MODULES = sorted(path.relative_to(ROOT / "javascript" / "modules").as_posix()
-                 for path in (ROOT / "javascript" / "modules").glob("*/*.js"))
+                 for path in (ROOT / "javascript" / "modules").rglob("*.js"))
 WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
 footer { display: none !important }"""  # as the webui's own style sheet
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -131,9 +131,21 @@ def field(page: Page, name: str) -> Any:
     control = page.locator(f'#tl-panel-train .tl-field[data-key$=".{name}"]').locator("input, select, textarea").first
     control.wait_for(state="attached")
     if not control.is_visible():
-        page.locator("#tl_more_settings > summary").click()
+        page.locator(f'#tl-panel-train details:has(.tl-field[data-key$=".{name}"])').evaluate(
+            "fold => { fold.open = true }")
+        without_effect = page.locator(f'#tl-panel-train details:has(.tl-field[data-key$=".{name}"][hidden]) > div > '
+                                      '.tl-quiet')
+        page.wait_for_timeout(0)
+        if without_effect.count():
+            without_effect.click()
     control.wait_for()
     return control
+
+
+def unfold(page: Page) -> None:
+    """Open every section of the settings."""
+    page.evaluate("""document.querySelectorAll("#tl-panel-train .tl-section-body > details").forEach(
+        (fold) => { fold.open = true })""")
 
 
 def start(page: Page) -> None:

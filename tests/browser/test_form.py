@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.standin.checkpoint_file import SDXL, write_header
@@ -101,10 +102,12 @@ def test_a_problem_in_a_folded_setting_unfolds_it(webui, open_tab, pictures):
     fill_in(page, pictures)
     ready(page)
     field(page, "caption_extension").fill("txt")
-    page.locator("#tl_more_settings > summary").click()
+    fold = page.locator('.tl-section-body[data-section="Captions"] > details')
+    fold.locator("summary").click()
+    expect(fold).not_to_have_attribute("open", "")
     problem = page.locator('.tl-field[data-key="dataset.caption_extension"] .tl-field-problem')
     problem.filter(has_text="with its dot").wait_for()
-    expect(page.locator("#tl_more_settings")).to_have_attribute("open", "")
+    expect(fold).to_have_attribute("open", "")
 
 
 def test_what_was_filled_in_is_there_after_a_reload_and_can_be_reset(webui, open_tab, pictures):
@@ -132,15 +135,83 @@ def test_a_setting_explains_itself_where_it_has_the_focus(webui, open_tab):
     expect(note).to_be_hidden()
 
 
-def test_more_settings_can_be_searched_by_every_name(webui, open_tab):
+@pytest.mark.parametrize(("words", "key"), [
+    ("save_precision", "save.save_precision"), ("train_batch_size", "dataset.train_batch_size"),
+    ("clip_skip", "base.clip_skip"), ("trigger word", "dataset.activation_tag"), ("rank", "network.network_dim"),
+    ("--network_alpha", "network.network_alpha"), ("huber threshold", "loss.huber_c")])
+def test_every_setting_is_found_by_its_label_its_sd_scripts_name_and_its_help(webui, open_tab, words, key):
     page = open_tab(webui)
-    page.locator("#tl_more_settings > summary").click()
-    page.get_by_label("Search in more settings").fill("save_precision")
-    shown = page.locator("#tl_more_settings .tl-field:visible")
-    expect(shown).to_have_count(1)
-    expect(shown).to_have_attribute("data-key", "save.save_precision")
-    page.get_by_label("Search in more settings").fill("no such thing")
-    page.get_by_text("No setting has these words").wait_for()
+    page.get_by_label("Search settings").fill(words)
+    page.locator(".tl-hit").first.click()
+    control = page.locator(f'.tl-field[data-key="{key}"]').locator("input, select, textarea").first
+    control.wait_for()
+    evaluates(page, f"""document.activeElement.closest('[data-key="{key}"]') !== null""", True)
+
+
+@pytest.mark.parametrize(("words", "title"), [("resume", "Resume a run"), ("save_state", "Resume a run"),
+                                              ("output_dir", "output_dir"), ("xyz", "X/Y/Z plot of epochs")])
+def test_what_is_not_a_setting_is_found_too(webui, open_tab, words, title):
+    page = open_tab(webui)
+    page.get_by_label("Search settings").fill(words)
+    page.locator(".tl-hit", has_text=title).first.wait_for()
+    page.get_by_label("Search settings").fill("no such thing")
+    page.get_by_text("Nothing here has these words").wait_for()
+
+
+def test_what_has_no_effect_is_left_out_and_can_be_shown_with_its_reason(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures)
+    ready(page)
+    page.locator('.tl-section-body[data-section="Network"] > details > summary').click()
+    factor = page.locator('.tl-field[data-key="network.lokr_factor"]')
+    expect(factor).to_be_hidden()
+    expect(page.locator('.tl-field[data-key="network.rs_lora"]')).to_be_visible()
+    page.locator('.tl-section-body[data-section="Network"]').get_by_role("button", name="no effect here").click()
+    expect(factor).to_contain_text("LoRA-LierLa has no use for it")
+    field(page, "network_type").select_option("LyCORIS-LoKR")
+    expect(factor).not_to_contain_text("no use for it")
+
+
+def test_the_rate_follows_the_optimizer_and_can_be_taken_back(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures)
+    field(page, "optimizer_type").select_option("AdamW")
+    rate = field(page, "learning_rate")
+    expect(rate).to_have_value("0.0001")
+    field(page, "text_encoder_lr").fill("5e-5")
+    field(page, "optimizer_type").select_option("Prodigy")
+    expect(rate).to_have_value("1")
+    expect(field(page, "text_encoder_lr")).to_have_value("")
+    page.locator(".tl-why", has_text="as Prodigy needs it").get_by_role("button", name="Undo").click()
+    expect(rate).to_have_value("0.0001")
+    expect(field(page, "text_encoder_lr")).to_have_value("0.00005")
+
+
+def test_a_rate_of_ones_own_stays_with_an_optimizer_of_the_same_kind(webui, open_tab):
+    page = open_tab(webui)
+    field(page, "optimizer_type").select_option("AdamW")
+    field(page, "learning_rate").fill("0.0003")
+    field(page, "optimizer_type").select_option("AdamW8bit")
+    expect(field(page, "learning_rate")).to_have_value("0.0003")
+
+
+def test_the_names_of_sd_scripts_stand_beside_the_labels_and_can_be_hidden(webui, open_tab):
+    page = open_tab(webui)
+    name = page.locator('.tl-field[data-key="network.network_dim"] .tl-field-name')
+    expect(name).to_have_text("network_dim")
+    page.get_by_label("sd-scripts names").uncheck()
+    expect(name).to_be_hidden()
+
+
+def test_a_narrow_page_shows_the_form_first_and_switches_to_the_run(webui, open_tab, pictures):
+    page = open_tab(webui, width=800)
+    fill_in(page, pictures, max_train_epochs="3")
+    expect(page.locator("#tl_settings")).to_be_visible()
+    page.get_by_role("tab", name="Run", exact=True).click()
+    expect(page.locator("#tl_settings")).to_be_hidden()
+    expect(page.locator("#tl-panel-train .tl-runview")).to_be_visible()
+    page.get_by_role("tab", name="Settings", exact=True).click()
+    expect(page.locator("#tl_settings")).to_be_visible()
 
 
 def test_arrow_keys_count_whole_numbers_up_and_down(webui, open_tab):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import evaluates, eventually, field, fill_in, ready, start, wait_for_state
+from .conftest import evaluates, eventually, field, fill_in, ready, start, unfold, wait_for_state
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -16,7 +16,7 @@ def test_every_text_can_be_read_on_its_ground(make_webui, open_tab, pictures, th
     page.locator(".tl-chips button").first.click()
     field(page, "max_train_epochs").fill("3")  # a preset wants many
     ready(page)
-    page.locator("#tl_more_settings > summary").click()
+    unfold(page)
     evaluates(page, "faintTexts()", [])
     page.locator('.tl-field[data-key="network.network_alpha"] input').fill("900")
     page.locator(".tl-field-problem", has_text="900").wait_for()
@@ -46,7 +46,7 @@ def test_the_contrast_check_finds_faint_text(webui, open_tab):
 def test_everything_has_room(make_webui, open_tab, pictures, width):
     page = open_tab(make_webui(), width=width)
     fill_in(page, pictures, max_train_epochs="3", sample_prompts="penny\npenny in a forest at night")
-    page.locator("#tl_more_settings > summary").click()
+    unfold(page)
     evaluates(page, "overflowing()", [])
     evaluates(page, "clippedLabels()", [])
     start(page)
@@ -66,7 +66,7 @@ def test_everything_has_room(make_webui, open_tab, pictures, width):
 
 def test_the_buttons_stay_in_sight_however_far_one_scrolls(webui, open_tab):
     page = open_tab(webui)
-    page.locator("#tl_more_settings > summary").click()
+    unfold(page)
     height = page.viewport_size["height"]
 
     def in_sight(box):
@@ -91,7 +91,7 @@ def test_sub_tabs_are_walked_with_the_arrow_keys(webui, open_tab):
 
 def test_every_control_has_a_name_and_is_reached_by_key(webui, open_tab):
     page = open_tab(webui)
-    page.locator("#tl_more_settings > summary").click()
+    unfold(page)
     evaluates(page, "nameless()", [])
     page.locator("#tl_dataset_folder").focus()
     page.keyboard.press("Tab")

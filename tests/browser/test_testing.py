@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import MINI, evaluates, fill_in
+from .conftest import MINI, evaluates, fill_in, unfold
 from .webui_process import WebuiProcess
 
 
@@ -154,7 +154,7 @@ def test_every_text_has_room_and_can_be_read(open_test, theme, width):
 def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures):
     page = open_tab(make_webui())
     fill_in(page, pictures)
-    page.locator("#tl_more_settings > summary").click()
+    unfold(page)
     page.locator('.tl-field[data-key="dataset.reg_data_dir"] summary').click()
     page.click("#tl_reg_draw")
     page.locator(".tl-toast", has_text="The regularization pictures are in").wait_for()

@@ -152,9 +152,17 @@ export interface Setting {
     maximum: number|null;
     choices: string[];
     view: "main"|"more"|"hidden";
+    /** The part of the form that it is in. */
+    section: string;
     sd_scripts: string;
 }
 
 /** The answer of /train-lora/schema: lib_lora_train/ui/train/form.py. */
-export interface Schema { groups: NamedSettings[] }
+export interface Schema {
+    groups: NamedSettings[];
+    /** By the name of the optimizer. */
+    optimizers: Record<string, {rate: number, adaptive: boolean}>;
+    /** sd-scripts' options that are no setting here, with the reason. */
+    options: Record<string, string>;
+}
 export interface NamedSettings { name: string; text: string; settings: Setting[] }

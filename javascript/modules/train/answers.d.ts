@@ -46,6 +46,8 @@ export interface Plan {
     memory: Memory|null;
     seconds: number|null;
     notes: {key: string, text: string}[];
+    /** Settings that would do nothing if they were changed, by group.name, with the reason. */
+    idle: Record<string, string>;
     /** Null where the server could not say. */
     blocks: BlockFamily|null;
     /** The blocks that the network has on the checkpoint; empty where they are not known. */
@@ -72,6 +74,9 @@ export interface Family extends Omit<FamilyFacts, "defaults"|"unused"> {
     defaults: Record<string, Value>;
     unused: Record<string, string>;
 }
+
+/** The usual rate of an optimizer, and whether that is a factor on a rate that it finds by itself. */
+export type OptimizerRate = import("../core/types").Schema["optimizers"][string];
 
 /** Settings by group and name. */
 export type GroupedValues = Record<string, Record<string, Value>>;

@@ -6,18 +6,16 @@ import {host as hostState} from "../core/host.js";
 import {card} from "../core/parts.js";
 import {PredictionNotice} from "../core/prediction.js";
 import {family as familyState} from "./family.js";
-import {field as settingField, tend} from "./fields.js";
 import {form} from "./form.js";
+import {sectionBody} from "./sections/sections.js";
 
 const FOLLOW = " ";
 const INSIDE = "The one inside the checkpoint";
 
 export function baseCard() {
     const checkpoint = picker("Checkpoint", "base.checkpoint", true);
-    const vae = picker("VAE", "base.vae");
+    const vae = picker("VAE", "base.vae", true);
     const base = picker("Base model", "base.sdxl_base");
-    const own = [...form.settings.values()].filter((setting) => setting.group === "base" && setting.view === "main")
-        .map((setting) => settingField(setting));
     const family = h("span", {class: "tl-pill", hidden: true});
     const note = h("p", {class: "tl-note"});
     const advice = h("p", {class: "tl-note", hidden: true});
@@ -61,11 +59,10 @@ export function baseCard() {
     on("setting", ({keys}) => {
         if (keys.some((key) => key.startsWith("base."))) show();
     });
-    tend(own);
     show();
     return card("Model", {step: 2, id: "tl_base", aside: family},
-        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element, own.map((field) => field.element)),
-        prediction.element, note, advice);
+        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element),
+        sectionBody("Model"), prediction.element, note, advice);
 }
 
 /**

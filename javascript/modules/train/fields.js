@@ -4,7 +4,7 @@ import {h, on, setText, uniqueId} from "../core/dom.js";
 import {button} from "../core/parts.js";
 import {family} from "./family.js";
 import {form} from "./form.js";
-import {notes} from "./plan.js";
+import {idle, notes} from "./plan.js";
 
 /** @typedef {import("../core/types").Setting} Setting */
 /** @typedef {import("./values").Value} Value */
@@ -118,6 +118,7 @@ export function field(setting) {
     const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" ? " tl-wide" : ""}`,
         data: {key: setting.key}},
     h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
+    h("code", {class: "tl-field-name", title: setting.sd_scripts || setting.name}, setting.sd_scripts || setting.name),
     h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
     problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
@@ -127,11 +128,12 @@ export function field(setting) {
         reset.hidden = !changed;
         reset.title = backTo();
         reset.setAttribute("aria-label", backTo());
-        const idle = (family && family.unused[setting.key]) || "";
-        const why = idle || (notes && notes[setting.key]) || "";
+        const reason = idle[setting.key];
+        const unusedHere = (family && family.unused[setting.key]) || (reason ? `Has no effect: ${form.inWords(reason)}` : "");
+        const why = notes[setting.key] || unusedHere;
         setText(unused, why);
         unused.hidden = why === "";
-        element.classList.toggle("tl-unused", idle !== "" || why.includes("has no effect"));
+        element.classList.toggle("tl-unused", unusedHere !== "" || why.includes("has no effect"));
         const value = form.get(setting.key);
         if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = Boolean(value);
         else if (!same(setting, input, value)) input.value = write(setting, value);

@@ -12,6 +12,10 @@ import {family} from "./family.js";
 
 /** @type {Map<string, Setting>} */
 const settings = new Map();
+/** @type {Record<string, string>} sd-scripts' options that are no setting here, with the reason */
+const options = {};
+/** @type {import("../core/types").Schema["optimizers"]} */
+const optimizers = {};
 /** @type {Record<string, Value>} */
 let changed = store.get("form", {});
 /** @type {Promise<void>|null} */
@@ -26,6 +30,8 @@ function load() {
             for (const group of schema.groups) {
                 for (const setting of group.settings) settings.set(setting.key, setting);
             }
+            Object.assign(optimizers, schema.optimizers);
+            Object.assign(options, schema.options);
             for (const key of Object.keys(changed)) if (!settings.has(key)) delete changed[key];
         });
         loading.catch(() => {
@@ -68,6 +74,16 @@ function set(key, value) {
     else changed[key] = value;
     remember();
     emit("setting", {keys: [key]});
+}
+
+/** @param {Record<string, Value>} values by key, set as one change */
+function setAll(values) {
+    for (const [key, value] of Object.entries(values)) {
+        if (same(defaultOf(key), value)) delete changed[key];
+        else changed[key] = value;
+    }
+    remember();
+    emit("setting", {keys: Object.keys(values)});
 }
 
 /** @param {string} key */
@@ -120,11 +136,6 @@ function job() {
     return job;
 }
 
-/** @param {string} view @returns {string[]} keys changed among the settings of that view */
-function changedIn(view) {
-    return Object.keys(changed).filter((key) => (settings.get(key) || {}).view === view);
-}
-
 /**
  * Problems name settings as the job file does; on the page they are named as in the form.
  * @param {string} sentence
@@ -147,6 +158,6 @@ function keyOf(sentence) {
     return null;
 }
 
-export const form = {load, get, text, set, reset, take, job, defaultOf, snapshot, restore, changedIn, inWords, keyOf, settings,
+export const form = {load, get, text, set, setAll, reset, optimizers, options, take, job, defaultOf, snapshot, restore, inWords, keyOf, settings,
     /** @param {string} key */
     isChanged: (key) => key in changed};

@@ -19,6 +19,8 @@ const FOLDER = "dataset.train_data_dir";
 let planState = null;
 /** @type {Record<string, string>} what is worth knowing of single settings, by their key */
 export let notes = {};
+/** @type {Record<string, string>} why settings would do nothing if they were changed, by their key */
+export let idle = {};
 
 export function planCard() {
     const sum = h("p", {class: "tl-total", "aria-live": "polite"});
@@ -154,8 +156,8 @@ async function check() {
 
 /** @type {Plan} what is known where the server could not say */
 const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
-    advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], blocks: null,
-    network_blocks: [], block_lists: {}, problems: [], prediction: null};
+    advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], idle: {},
+    blocks: null, network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
 /** Messages about what has not been filled in yet are no problems before Train was pressed. @param {Plan} plan */
 function tell(plan) {
@@ -167,6 +169,7 @@ function tell(plan) {
         const untouched = key && !form.get(key) && !strict;
         if (key && !untouched && !byField[key]) byField[key] = form.inWords(text);
     }
+    idle = plan.idle;
     notes = {};
     for (const {key, text} of plan.notes) {
         const words = form.inWords(text);

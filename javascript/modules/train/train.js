@@ -13,7 +13,8 @@ import {DatasetCard} from "./images/dataset.js";
 import {explainFields} from "./explain.js";
 import {form} from "./form.js";
 import {checkJob, planCard} from "./plan.js";
-import {settingsCard} from "./settings.js";
+import {sectionCard} from "./sections/sections.js";
+import {formHead, optimizerCard, settingsCard} from "./settings.js";
 
 /** @type {RunView|null} */
 let view = null;
@@ -45,7 +46,7 @@ function followLive() {
     const shown = view.run;
     if (shown && shown.open) return;
     if (live) {
-        columns.classList.add("tl-run-first");
+        showSide("run");
         showRun(live.id);
     }
     else if (!shown) {
@@ -58,9 +59,24 @@ function followLive() {
 function started(id) {
     showRun(id);
     runs.refresh();
-    columns.classList.add("tl-run-first");
+    showSide("run");
     const narrow = matchMedia("(max-width: 1099px)").matches;
     if (narrow) root.scrollIntoView({block: "start"});
+}
+
+/** Where there is room for one of the two only, it is chosen here. */
+function sideSwitch() {
+    const sides = [["form", "Settings"], ["run", "Run"]].map(([name, title]) => h("button", {type: "button",
+        role: "tab", class: "tl-side-choice", data: {side: name}, on: {click: () => showSide(name)}}, title));
+    return h("div", {class: "tl-side-switch", role: "tablist", "aria-label": "Settings or run"}, sides);
+}
+
+/** @param {string} side form or run */
+function showSide(side) {
+    columns.dataset.side = side;
+    for (const choice of root.querySelectorAll(".tl-side-choice")) {
+        choice.setAttribute("aria-selected", String(choice instanceof HTMLElement && choice.dataset.side === side));
+    }
 }
 
 /** @param {HTMLElement} panel */
@@ -68,16 +84,22 @@ function build(panel) {
     const settings = h("div", {class: "tl-column", "aria-label": "Settings", role: "region"});
     const shown = view = new RunView({empty: emptyRun()});
     const result = h("div", {class: "tl-column tl-column-run", "aria-label": "Run", role: "region"}, shown.element);
-    columns = h("div", {class: "tl-columns"}, settings, result);
-    panel.append(columns, actionBar({run: () => shown.run, started}));
+    columns = h("div", {class: "tl-columns tl-train-columns"}, settings, result);
+    panel.append(sideSwitch(), columns, actionBar({run: () => shown.run, started}));
     explainFields(columns, settings);
     form.load().then(() => {
-        settings.append(new DatasetCard().element, baseCard(), settingsCard(), planCard());
+        settings.append(formHead(), h("div", {class: "tl-form-columns"},
+            h("div", {class: "tl-form-column"}, new DatasetCard().element,
+                ...["Captions", "Augmentation", "Samples", "Saving", "Memory"].map(sectionCard)),
+            h("div", {class: "tl-form-column"}, baseCard(), settingsCard(), sectionCard("Network"), optimizerCard(),
+                ...["Schedule", "Loss"].map(sectionCard))));
+        result.prepend(planCard());
         built = true;
         if (form.get("dataset.train_data_dir")) emit("look");
         checkJob();
     }).catch(() => settings.append(emptyState("The settings could not be read",
         "Reload the page to try again. If it stays like this, the webui's console says why.")));
+    showSide("form");
     on("runs", followLive);
     on("dataset", suggestFromFolder);
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.job import GROUPS
+from ...config.optimizer_facts import OPTIMIZERS
 from ...config.setting import SettingField, fields_of
 
 _SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network", "optimizer": "Optimizer",
@@ -14,8 +15,9 @@ _SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network"
 
 
 def form_schema() -> dict[str, Any]:
-    """Every group and setting of a training job, as ``schema_of`` gives them."""
-    return schema_of(GROUPS)
+    """Every group and setting of a training job, as ``schema_of`` gives them, and the optimizers' usual rates."""
+    optimizers = {name: {"rate": facts.usual_rate, "adaptive": facts.adaptive} for name, facts in OPTIMIZERS.items()}
+    return {**schema_of(GROUPS), "optimizers": optimizers, "options": {}}
 
 
 def schema_of(groups: Mapping[str, type]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import {button, card, emptyState, findings, fold, icon} from "../../core/parts.j
 import {conceptFocus, conceptTable} from "./concepts.js";
 import {familyDefaults} from "../family.js";
 import {form} from "../form.js";
+import {sectionBody} from "../sections/sections.js";
 
 const FOLDER = "dataset.train_data_dir";
 const FEW = 12;
@@ -35,7 +36,8 @@ export class DatasetCard {
         this.found = h("div", {class: "tl-found"});
         this.element = card("Pictures", {step: 1, id: "tl_dataset"},
             h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
-                "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found);
+                "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found,
+            sectionBody("Dataset"));
         this.lookSoon = later(() => this.look(false), 500);
         on("setting", ({keys}) => this.followForm(keys));
         on("look", () => this.look(false));
