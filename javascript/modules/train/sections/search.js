@@ -91,7 +91,7 @@ export function find(text) {
     if (!words.length) return [];
     const found = [...form.settings.values()].flatMap((setting) => {
         const place = placeOf(setting);
-        return place ? hit({title: setting.label, name: setting.sd_scripts || setting.name, words: setting.name,
+        return place ? hit({main: setting.view === "main", title: setting.label, name: setting.sd_scripts || setting.name, words: setting.name,
             text: `${setting.help} ${setting.advice} ${setting.group}`, ...place}, words) : [];
     });
     const places = PLACES.flatMap((place) => hit({title: place.title, name: "", words: place.words, text: place.about,
@@ -102,17 +102,20 @@ export function find(text) {
 }
 
 /**
- * @param {{title: string, name: string, words: string, text: string, about: string, go: (() => void)|null}} entry
+ * @param {{title: string, name: string, words: string, text: string, about: string, go: (() => void)|null,
+ *     main?: boolean}} entry
  * @param {string[]} words @returns {Hit[]} one or none
  */
-function hit({title, name, words: names, text, about, go}, words) {
+function hit({title, name, words: names, text, about, go, main}, words) {
     const called = `${title} ${name} ${names}`.toLowerCase();
     const all = `${called} ${called.replaceAll("_", " ")} ${text.toLowerCase()}`;
     if (!words.every((word) => all.includes(word) || all.includes(word.replaceAll("_", " ")))) return [];
     const asked = words.join(" ");
     const exact = [title.toLowerCase(), name.toLowerCase(), names].includes(asked);
     const inName = words.every((word) => called.includes(word));
-    return [{title, name, about, go, rank: exact ? 0 : called.startsWith(asked) ? 1 : inName ? 2 : 3}];
+    const isWord = title.toLowerCase().split(/[^\p{L}\p{N}]+/u).includes(asked);
+    const rank = exact ? 0 : isWord || called.startsWith(asked) ? 1 : inName ? 2 : 3;
+    return [{title, name, about, go, rank: rank - (main ? 0.5 : 0)}];
 }
 
 /** @param {Setting} setting @returns {{about: string, go: () => void}|null} null for what has no field on the page */
@@ -139,8 +142,9 @@ function goTo(place) {
 function light(element) {
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
     element.scrollIntoView({block: "center", behavior: reduced ? "auto" : "smooth"});
-    const control = element.matches("input, select, textarea, button") ? element :
-        element.querySelector("input, select, textarea, button");
+    const typed = "input, select, textarea";
+    const control = element.matches(typed) ? element : element.querySelector(typed) ||
+        element.querySelector("button:not([hidden])");
     if (control instanceof HTMLElement) control.focus({preventScroll: true});
     element.classList.add("tl-lit");
     setTimeout(() => element.classList.remove("tl-lit"), 1600);
