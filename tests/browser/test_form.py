@@ -149,7 +149,9 @@ def test_every_setting_is_found_by_its_label_its_sd_scripts_name_and_its_help(we
 
 
 @pytest.mark.parametrize(("words", "title"), [("resume", "Resume a run"), ("save_state", "Resume a run"),
-                                              ("output_dir", "output_dir"), ("xyz", "X/Y/Z plot of epochs")])
+                                              ("output_dir", "output_dir"), ("xformers", "xformers"),
+                                              ("--wandb_api_key", "wandb_api_key"),
+                                              ("xyz", "X/Y/Z plot of epochs")])
 def test_what_is_not_a_setting_is_found_too(webui, open_tab, words, title):
     page = open_tab(webui)
     page.get_by_label("Search settings").fill(words)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...config.job import GROUPS
+from ...config.importing.option_table import LEFT_OUT, NOT_NEEDED
+from ...config.job import GROUPS, all_settings
 from ...config.optimizer_facts import OPTIMIZERS
 from ...config.setting import SettingField, fields_of
 
@@ -17,7 +18,13 @@ _SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network"
 def form_schema() -> dict[str, Any]:
     """Every group and setting of a training job, as ``schema_of`` gives them, and the optimizers' usual rates."""
     optimizers = {name: {"rate": facts.usual_rate, "adaptive": facts.adaptive} for name, facts in OPTIMIZERS.items()}
-    return {**schema_of(GROUPS), "optimizers": optimizers, "options": {}}
+    return {**schema_of(GROUPS), "optimizers": optimizers, "options": _without_setting()}
+
+
+def _without_setting() -> dict[str, str]:
+    """sd-scripts' options that are no setting here, with the reason; the search over the form finds them."""
+    own = {field.name for field in all_settings()}
+    return {name: why for name, why in sorted({**NOT_NEEDED, **LEFT_OUT}.items()) if name not in own}
 
 
 def schema_of(groups: Mapping[str, type]) -> dict[str, Any]:
