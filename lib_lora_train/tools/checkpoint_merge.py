@@ -93,14 +93,18 @@ def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> 
         _check_family(lora, source, family)
         steps, missing = _steps(lora, places)
         _check_fit(lora, steps, missing, source, work)
+        without_bias = []
         for step in _without_half_attention(lora, steps, work):
             plan.setdefault(step.place.weight, []).append(step)
-            if {"diff_b", "b_norm"} & {*lora.layers[step.key]}:
-                if step.place.bias is None:
-                    work.tell.warning(f"{lora.path.name} adds a bias to {step.key}, which has none in "
-                                      f"{source.path.name}; that bias is left out.")
-                else:
-                    plan.setdefault(step.place.bias, []).append(step)
+            if not {"diff_b", "b_norm"} & {*lora.layers[step.key]}:
+                continue
+            if step.place.bias is None:
+                without_bias.append(step.key)
+            else:
+                plan.setdefault(step.place.bias, []).append(step)
+        if without_bias:
+            work.tell.warning(f"{lora.path.name} adds to the bias of {len(without_bias)} layers that have none of "
+                              f"their own in {source.path.name}, such as {without_bias[0]}; those are left out.")
     return plan
 
 

@@ -71,8 +71,10 @@ class Places:
                      if name in self._places), None)
 
     def _add(self, layer: str, weight: str, shape: tuple[int, ...], shapes: Shapes, third: int | None = None) -> None:
-        bias = weight.removesuffix("weight") + "bias"
-        self._places[layer] = Place(layer, weight, bias if bias in shapes else None, shape, third)
+        bias: str | None = weight.removesuffix("weight") + "bias"
+        if bias not in shapes or third is not None:  # the webui adds nothing to the bias of q, k and v in one matrix
+            bias = None
+        self._places[layer] = Place(layer, weight, bias, shape, third)
 
     def _add_text(self, before: str, name: str, path: str, shape: tuple[int, ...], shapes: Shapes, *,
                   open_clip: bool) -> None:

@@ -208,6 +208,36 @@ def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path
     assert any("only some of the matrices" in text for text in told.warnings)
 
 
+def test_biases_without_a_place_are_left_out_and_said(tiny_file, tmp_path):
+    """q, k and v of OpenCLIP lie in one matrix, whose bias the webui does not touch; to_q of a UNet has no bias."""
+    state = sd2_state()
+    safetensors.torch.save_file(state, tmp_path / "two.safetensors")
+    keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
+    layers = {key: layer_of("full", 128, 128, 0, number) for number, key in enumerate(keys)}
+    told = Told()
+    made = merged(tmp_path / "two.safetensors", [save_layers(tmp_path / "a.safetensors", layers)], tmp_path, told)
+    attention = "cond_stage_model.model.transformer.resblocks.0.attn"
+    assert torch.equal(made[f"{attention}.in_proj_bias"], state[f"{attention}.in_proj_bias"])
+    bias = state[f"{attention}.out_proj.bias"] + layers[keys[3]]["diff_b"]
+    assert torch.allclose(made[f"{attention}.out_proj.bias"], bias)
+    assert "adds to the bias of 3 layers" in told.warnings[0]
+    told = Told()
+    path = save_layers(tmp_path / "b.safetensors", {Q_KEY: layer_of("full", 32, 32, 0)})
+    made = merged(tiny_file, [path], tmp_path, told, output_name="q")
+    assert f"{UNET}{Q}.bias" not in made and "adds to the bias of 1 layers" in told.warnings[0]
+
+
+@pytest.mark.parametrize("kind, dtype", [("loha", torch.float16), ("lokr", torch.bfloat16), ("full", torch.float16),
+                                         ("lora", torch.float16)])
+def test_kinds_are_calculated_in_the_numbers_that_the_webui_takes(tiny, tiny_file, tmp_path, kind, dtype):
+    """A plain LoRA in float32; the others as they are stored, which rounds the whole weight."""
+    tensors = {name: tensor.to(dtype) if name != "alpha" else tensor
+               for name, tensor in layer_of(kind, 32, 32, 0).items() if name != "diff_b"}
+    state = merged(tiny_file, [save_layers(tmp_path / "p.safetensors", {Q_KEY: tensors})], tmp_path)
+    weight = state[f"{UNET}{Q}.weight"]
+    assert torch.equal(weight.to(dtype).float(), weight) == (kind != "lora")
+
+
 def test_what_cannot_be_merged_is_said_before_the_work(tiny, tiny_file, tmp_path):
     def refusal(layers, settings=None, checkpoint=tiny_file, metadata=None):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
