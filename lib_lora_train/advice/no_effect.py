@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..config.optimizer_args import sets_own_rate
 from ..config.optimizer_facts import OPTIMIZERS
 from .size import lokr_layers
 from .surroundings import Note, Surroundings
+from .webui_prediction import ZERO_SNR_MARK
 
 _DEFAULTS = {field.key: field.default for field in all_settings()}
 _SCHEDULER_OF = {"lr_scheduler_num_cycles": ("cosine_with_restarts",), "lr_scheduler_power": ("polynomial",),
@@ -19,6 +21,7 @@ _SCHEDULER_OF = {"lr_scheduler_num_cycles": ("cosine_with_restarts",), "lr_sched
                  "lr_scheduler_timescale": ("inverse_sqrt",), "lr_decay_steps": ("warmup_stable_decay",)}
 _OF_THE_FILE = ("network_type", "network_dim", "network_alpha", "conv_dim", "conv_alpha", "lokr_factor",
                 "decompose_both", "dylora_unit", "dora_wd", "rs_lora")
+_TIMESTEPS = 1000
 _SIDE_STEP = 64
 """Sides of the trainer's samples are multiples of this (``training.sampling``)."""
 
@@ -45,7 +48,8 @@ def idle(job: Job, key: str, why: str) -> Iterator[Note]:
 def no_effect_notes(job: Job, around: Surroundings) -> Iterator[Note]:
     """Notes on settings of all groups but ``dataset``."""
     parts: tuple[Callable[[Job, Surroundings], Iterator[Note]], ...] = (
-        _of_base, _of_network, _of_rates, _of_schedule, _of_loss, _of_training, _of_saves, _of_samples)
+        _of_base, _of_network, _of_rates, _of_schedule, _of_loss, _of_min_snr, _of_training,
+        _of_saves, _of_samples)
     for part in parts:
         yield from part(job, around)
 
@@ -182,6 +186,42 @@ def _of_loss(job: Job, around: Surroundings) -> Iterator[Note]:
         yield from idle(job, "loss.multires_noise_discount", "it weights coarser noise, of which there is none: "
                                                              "multires_noise_iterations is "
                                                              f"{loss.multires_noise_iterations}")
+
+
+def _of_min_snr(job: Job, around: Surroundings) -> Iterator[Note]:
+    """That every timestep in the range has a signal-to-noise ratio below gamma, which cuts off what is above it."""
+    loss = job.loss
+    velocity = around.velocity or job.base.v_parameterization
+    to_pure_noise = loss.zero_terminal_snr or (velocity and ZERO_SNR_MARK in around.shapes)
+    if loss.min_snr_gamma is None or not 0 < loss.min_timestep < _TIMESTEPS:
+        return
+    highest = signal_to_noise(loss.min_timestep, to_pure_noise=bool(to_pure_noise))
+    if highest > loss.min_snr_gamma:
+        return
+    why = (f"from min_timestep {loss.min_timestep} on the signal-to-noise ratio is at most {highest:.2g}, and gamma "
+           "limits only what is above it")
+    if velocity:
+        yield Note("loss.min_snr_gamma", f"loss.min_snr_gamma weights the timesteps, but its value makes no "
+                                         f"difference: {why}.")
+    else:
+        yield from idle(job, "loss.min_snr_gamma", why)
+
+
+def signal_to_noise(timestep: int, *, to_pure_noise: bool = False) -> float:
+    """The signal-to-noise ratio at ``timestep`` of the 1000 that every family is trained with.
+
+    The schedule of Stable Diffusion: square roots of beta evenly from 0.00085 to 0.012. ``to_pure_noise``: rescaled to
+    zero terminal SNR (Lin et al. 2024, algorithm 1).
+    """
+    first, last = math.sqrt(0.00085), math.sqrt(0.012)
+    kept, roots = 1.0, []
+    for step in range(_TIMESTEPS):
+        kept *= 1 - (first + (last - first) * step / (_TIMESTEPS - 1)) ** 2
+        roots.append(math.sqrt(kept))
+    root = roots[timestep]
+    if to_pure_noise:
+        root = (root - roots[-1]) * roots[0] / (roots[0] - roots[-1])
+    return root ** 2 / (1 - root ** 2)
 
 
 def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:

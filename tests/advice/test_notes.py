@@ -178,3 +178,13 @@ def test_scaling_the_loss_of_velocity_is_idle_where_noise_is_predicted():
     for velocity, noted in ((False, True), (True, False)):
         keys = [note.key for note in notes_on(job, Surroundings(velocity=velocity))]
         assert ("loss.scale_v_pred_loss_like_noise_pred" in keys) == noted
+
+
+@pytest.mark.parametrize(("least", "gamma", "velocity", "words"), [
+    (600, 1.0, False, "has no effect"), (400, 2.0, False, "has no effect"), (100, 20.0, False, "has no effect"),
+    (600, 1.0, True, "makes no difference"), (100, 1.0, False, ""), (0, 1.0, False, ""), (50, 5.0, False, ""),
+    (600, None, False, "")])
+def test_min_snr_below_its_gamma_in_the_whole_range_is_said(least, gamma, velocity, words):
+    job = changed(Job(), {**FILLED, "loss.min_timestep": least, "loss.min_snr_gamma": gamma})
+    notes = [note.text for note in notes_on(job, Surroundings(velocity=velocity)) if note.key == "loss.min_snr_gamma"]
+    assert [words in note for note in notes] == ([True] if words else [])
