@@ -1,9 +1,18 @@
-"""Every family x what is made from its checkpoint alone: defaults, presets, categories, dampening, size, memory."""
+"""Every family x every feature on its narrow checkpoint, no cell left out.
+
+Defaults, presets, categories, dampening, size, memory, doctor, training of every network type, block lists, metadata,
+what the webui is told, and continuing from the file. Bake, sliders, plots and prompts: ``test_family_blocks.py`` here
+and in ``tests/ui/testing``.
+"""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
 
 from lib_lora_train.advice.choice_notes import bytes_of_a_rank
 from lib_lora_train.advice.difficulty import DIFFICULTIES
@@ -13,10 +22,18 @@ from lib_lora_train.advice.of_job import advice_on, dampening_of
 from lib_lora_train.advice.presets import PRESETS, for_family
 from lib_lora_train.advice.size import lora_file_bytes, read_header, read_shapes
 from lib_lora_train.advice.steps import propose_length
+from lib_lora_train.blocks.lists import read_blocks
+from lib_lora_train.blocks.names import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
+from lib_lora_train.blocks.of_file import blocks_of_file
+from lib_lora_train.captions.doctor.doctor import examine
 from lib_lora_train.cli.complete import complete
+from lib_lora_train.config.change import changed
 from lib_lora_train.config.check import problems_of
+from lib_lora_train.config.groups.network import DYLORA, IA3, LIERLA, NETWORK_TYPES
 from lib_lora_train.config.load import load_job, merged, read_job
 from lib_lora_train.models.prediction import told_base
+from lib_lora_train.networks.lora_facts import read_facts
+from tests.captions.sets import open_editor, save_picture
 from tests.models.tiny_checkpoint import make_tiny
 from tests.models.tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
 
@@ -93,3 +110,77 @@ def test_categories(name, category, checkpoints):
     shapes = read_shapes(path)
     whole = lora_file_bytes(shapes, job.network, job.save.save_precision)
     assert bytes_of_a_rank(job, shapes) * rank == pytest.approx(whole, rel=0.25)  # names count in narrow files
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.5, 0.4])
+def test_what_the_doctor_proposes_passes_its_next_examination(name, share, checkpoints, tmp_path):
+    """Wide, tall and square images, most smaller than the family's size: each proposal is taken in turn."""
+    row, job = FAMILIES[NAMES[name]], job_of(checkpoints[name])
+    side = int(row.resolution * share) // 8 * 8
+    for number, (width, height) in enumerate([(side, side)] * 4 + [(side * 3 // 2, side), (side, side * 4 // 3)]):
+        save_picture(tmp_path / "p" / f"{number}.png", width, height, number).with_suffix(".txt").write_text("penny")
+    editor = open_editor(tmp_path / "p")
+    job = changed(job, {"dataset.min_bucket_reso": 64, "dataset.max_bucket_reso": 4 * row.resolution})
+    taken = []
+    for _ in range(5):
+        found = examine(editor, job.dataset, 225, lambda done, total: True).findings
+        fixes = [fix for item in found for fix in item.fixes if fix.action == "settings"]
+        if not fixes:
+            break
+        job = changed(job, dict(fixes[0].values))
+        taken.append(fixes[0].label)
+        assert problems_of(job) == [], taken
+    assert 0 < len(taken) == len(set(taken)) < 5
+    assert job.dataset.size[0] >= row.resolution / 2
+    low, high = job.dataset.bucket_sides
+    assert low <= job.dataset.size[0] <= high
+
+
+def network_of(network_type):
+    return {"network_type": network_type, "network_dim": 2, "network_alpha": 1.0,
+            **({"dylora_unit": 1} if network_type == DYLORA else {})}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("network_type", NETWORK_TYPES)
+def test_every_network_type_trains_and_its_file_says_what_it_is_for(train, checkpoints, tmp_path, name, network_type):
+    row, path = FAMILIES[NAMES[name]], checkpoints[name]
+    done = train(base={"checkpoint": str(path)}, network=network_of(network_type), training={"max_train_steps": 1},
+                 optimizer={"unet_lr": 1e-2, "text_encoder_lr": 1e-2})
+    assert done.completed, done.of("error")
+    file = done.loras / "penny.safetensors"
+    with safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+        assert all(torch.isfinite(opened.get_tensor(key)).all() for key in opened.keys())  # noqa: SIM118
+    assert metadata["ss_base_model_version"] == VERSIONS.get(name, "sdxl_base_v1-0")
+    velocity = name == "sd2_v" or row.velocity
+    assert metadata["modelspec.prediction_type"] == ("v" if velocity else "epsilon")
+    of_webui = {"sd1": "SD1", "sd2": "SD2", "sd2_v": "SD2"}.get(name, "SDXL")
+    assert json.loads(file.with_suffix(".json").read_text())["sd version"] == of_webui
+    facts, blocks = read_facts(file), blocks_of_file(file)
+    assert (facts.network_type, facts.problem) == (network_type, None)
+    assert blocks.sdxl == row.wider and blocks.names[0] == "BASE"
+    if network_type in (LIERLA, IA3):
+        assert set(blocks.names) <= set(SHORT_SDXL if row.wider else SHORT_SD1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_block_list_is_trained_and_the_file_can_be_continued_from(train, checkpoints, tmp_path, name):
+    row, path = FAMILIES[NAMES[name]], checkpoints[name]
+    names = SHORT_SDXL if row.wider else SHORT_SD1
+    text = ",".join("0" if block.startswith("IN") else "1" for block in names)
+    first = train(base={"checkpoint": str(path)}, network={**network_of(LIERLA), "block_lr_weight": text},
+                  training={"max_train_steps": 1})
+    file = first.loras / "penny.safetensors"
+    assert first.completed and not [block for block in blocks_of_file(file).names if block.startswith("IN")]
+    again = train(base={"checkpoint": str(path)}, network={"network_weights": str(file)},
+                  training={"max_train_steps": 1}, save={"output_name": "more"})
+    assert again.completed and blocks_of_file(again.loras / "more.safetensors") == blocks_of_file(file)
+    other = FULL_SD1 if row.wider else FULL_SDXL
+    refused = train(base={"checkpoint": str(path)}, network={"block_lr_weight": ",".join(["0.5"] * len(other))},
+                    save={"output_name": "refused"})
+    assert "For it the list is" in refused.of("error")[0]["text"] and read_blocks(text) is not None
+    assert not Path(refused.loras / "refused.safetensors").exists()
