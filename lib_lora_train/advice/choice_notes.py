@@ -28,7 +28,7 @@ def choice_notes(job: Job, family: FamilyAdvice, shapes: Mapping[str, Sequence[i
         yield Note("network.network_dim", f"On this checkpoint each rank takes about {each / _MB:.2f} MB of the file.")
     for brake in dampening_of(job, family).brakes:
         if brake.arrows >= _ARROWS_WORTH_A_WORD:
-            yield Note(brake.setting, f"Slows learning; what it gives: {brake.effect}.")
+            yield Note(brake.setting, f"Slows learning and {brake.effect}.")
 
 
 def bytes_of_a_rank(job: Job, shapes: Mapping[str, Sequence[int]]) -> float | None:

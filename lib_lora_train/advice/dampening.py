@@ -20,7 +20,10 @@ _FEW_ARROWS, _MANY_ARROWS = 2.0, 8.0
 
 @dataclass(frozen=True)
 class Brake:
-    """One setting's share. ``arrows`` below 0 means faster learning than with the base settings."""
+    """One setting's share. ``arrows`` below 0 means faster learning than with the base settings.
+
+    ``effect`` ends the sentence "It slows learning and …".
+    """
 
     setting: str
     arrows: float
@@ -61,13 +64,13 @@ def dampening(*, width: int, height: int, network_dim: int, alpha: float, adapti
     usual_dim = family.rank(BASE_DIM)
     brakes = [
         Brake("dataset.resolution", 24 * (math.sqrt(width * height) / family.resolution - 1),
-              "finer details, for more memory and time"),
-        Brake("loss.noise_offset", 3 * noise_offset / 0.1, "brighter lights and darker darks"),
-        Brake("network.network_dim", 4 * (1 - network_dim / usual_dim), "a smaller file that holds less"),
-        Brake("network.network_alpha", 8 * (network_dim - alpha) / usual_dim, "nothing but slower learning"),
+              "gives finer details, for more memory and time"),
+        Brake("loss.noise_offset", 3 * noise_offset / 0.1, "gives brighter highlights and darker shadows"),
+        Brake("network.network_dim", 4 * (1 - network_dim / usual_dim), "gives a smaller file that holds less"),
+        Brake("network.network_alpha", 8 * (network_dim - alpha) / usual_dim, "has no other effect"),
     ]
     if adaptive and min_snr_gamma is not None:
-        brakes.append(Brake("loss.min_snr_gamma", max(0.0, min_snr_gamma - BASE_GAMMA), "a smoother loss"))
+        brakes.append(Brake("loss.min_snr_gamma", max(0.0, min_snr_gamma - BASE_GAMMA), "gives a smoother loss"))
     active = tuple(sorted((brake for brake in brakes if brake.arrows), key=lambda brake: -abs(brake.arrows)))
     total = sum(brake.arrows for brake in active)
     return Dampening(active, total, adaptive)

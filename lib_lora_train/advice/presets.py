@@ -150,10 +150,10 @@ def _reasons(chosen: Preset, family: FamilyAdvice, values: Mapping[str, Mapping[
     """The reasons that name sizes or rates of SD 1.x, said for ``family``."""
     reasons = dict(chosen.reasons)
     if family.wider:
-        reasons["network.network_dim"] = (f"On {family.name} a rank of 16 to 32 holds what 64 holds on SD 1.5, and the "
-                                          "file is smaller.")
-        if "network_dim" not in values.get("network", {}):
-            del reasons["network.network_dim"]
+        on_sd1 = chosen.values.get("network", {}).get("network_dim")
+        if on_sd1 is not None:
+            reasons["network.network_dim"] = (f"On {family.name} rank {family.rank(on_sd1)} holds about what {on_sd1} "
+                                              "holds on SD 1.5, in a smaller file.")
     if family.resolution != SD1.resolution and "resolution" in values.get("dataset", {}):
         reasons["dataset.resolution"] = f"{family.resolution} is the size that {family.name} models were trained at."
     if chosen.on_top:

@@ -49,7 +49,7 @@ def steps_hint(looks_per_epoch: int, steps_per_epoch: int) -> str:
     """One sentence on how many epochs a set of this size wants."""
     usual = propose_length(looks_per_epoch, steps_per_epoch)
     scratch = propose_length(looks_per_epoch, steps_per_epoch, LOOKS_FROM_SCRATCH)
-    text = (f"The usual length, about {_round(usual.looks)} looks at pictures, is {_epochs(usual.epochs)} of "
+    text = (f"The usual length, about {_round(usual.looks)} images seen, is {_epochs(usual.epochs)} of "
             f"{_steps(steps_per_epoch)}")
     if scratch.epochs == usual.epochs:
         return text + "."

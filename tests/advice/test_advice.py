@@ -52,9 +52,9 @@ def test_no_pictures_have_no_length():
 
 
 def test_hints_are_sentences():
-    assert steps_hint(100, 50) == ("The usual length, about 1000 looks at pictures, is 10 epochs of 50 steps; "
+    assert steps_hint(100, 50) == ("The usual length, about 1000 images seen, is 10 epochs of 50 steps; "
                                    "15 epochs if the model has never seen anything like it.")
-    assert steps_hint(2000, 2000) == "The usual length, about 2000 looks at pictures, is 1 epoch of 2000 steps."
+    assert steps_hint(2000, 2000) == "The usual length, about 2000 images seen, is 1 epoch of 2000 steps."
     assert length_problem(100, 800) is None
     assert length_problem(100, 300) == ("The run shows 300 pictures in all, repeats counted. Fewer than 800 seldom "
                                         "stick: 10 epochs would show 1000.")

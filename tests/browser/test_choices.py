@@ -89,7 +89,7 @@ def test_how_hard_it_is_to_learn_sets_rank_and_length_and_can_be_taken_back(webu
     expect(field(page, "network_alpha")).to_have_value("48")
     expect(field(page, "max_train_epochs")).to_have_value("63")  # 1500 looks at 24 pictures
     expect(field(page, "save_every_n_epochs")).to_have_value("6")
-    page.locator(".tl-difficulty .tl-why", has_text="64 to 128 that hold it").wait_for()
+    page.locator(".tl-difficulty .tl-why", has_text="64 to 128 is enough").wait_for()
     field(page, "network_dim").fill("16")
     field(page, "network_alpha").fill("16")
     page.locator(".tl-hint", has_text="Network dim (rank) of 16 is little for category F").wait_for()

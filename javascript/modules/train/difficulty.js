@@ -78,7 +78,7 @@ function take(one) {
 /** @param {DifficultyFacts} one @param {string} male what is to be said of male characters */
 function sentence(one, male) {
     const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
-    const set = `Network dim is ${one.suggested_rank} now, of ${ranks} that hold it.`;
-    const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} looks at pictures.`;
+    const set = `Network dim is set to ${one.suggested_rank}; ${ranks} is enough.`;
+    const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} images seen in all.`;
     return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
 }

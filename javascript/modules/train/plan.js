@@ -180,6 +180,12 @@ function tell(plan) {
     emit("plan", plan);
 }
 
+on("setting", ({keys}) => {  // what was said of the value before
+    const stale = keys.filter((key) => key in notes);
+    for (const key of stale) delete notes[key];
+    if (stale.length) emit("notes", notes);
+});
+
 const checkSoon = later(check, 350);
 for (const name of /** @type {const} */ (["setting", "host", "dataset", "run-ended", "prediction"])) on(name, checkSoon);
 

@@ -48,8 +48,7 @@ def test_what_slows_learning_is_named_with_what_to_do(tab):
     advice = checked(tab, network={"network_dim": 32, "network_alpha": 1}, optimizer=FIXED,
                      training={"max_train_epochs": 250})
     assert advice == ["Some dampening: give it a few epochs more, or a little more learning rate. What slows learning "
-                      "most, and what it gives: network_alpha (nothing but slower learning), network_dim (a smaller "
-                      "file that holds less)."]
+                      "most: network_alpha (has no other effect), network_dim (gives a smaller file that holds less)."]
 
 
 def test_the_network_is_judged_by_what_it_has_to_hold(tab):
