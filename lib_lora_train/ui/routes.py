@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from . import drawing_routes, page_modules, prediction
 from . import host_routes as routes_host
-from . import page_modules, prediction
 from .answers import EscapedJson, guarded_route
 from .callers import guard_of
 from .captions import routes as captions_routes
@@ -25,7 +25,7 @@ from .train import routes as routes_train
 PREFIX = "/train-lora"
 _MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_import,
             routes_lora, routes_runs, routes_continue, routes_strip, routes_regularization, routes_testing,
-            tagging_routes, captions_routes)
+            tagging_routes, captions_routes, drawing_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -14,6 +14,7 @@ from ..runs.folder import RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex
 from ..runs.supervisor import Supervisor
+from .drawing import DrawingService
 from .runs.strip import StripDesk
 from .testing.plots import PlotDesk
 from .train.dataset_cache import DatasetCache
@@ -51,6 +52,7 @@ class Services:
     cache_dir: Path
     index: RunIndex
     supervisor: Supervisor
+    drawings: DrawingService
     strips: StripDesk
     plots: PlotDesk
     regularization: RegularizationDesk
@@ -59,7 +61,7 @@ class Services:
     @property
     def alive(self) -> bool:
         """Whether its threads are there and were not told to end."""
-        return all(thread.is_alive() and not thread.closing for thread in (self.supervisor, self.strips))
+        return all(thread.is_alive() and not thread.closing for thread in (self.supervisor, self.drawings))
 
 
 _REGISTRY: dict[Path, Services] = {}
@@ -81,22 +83,23 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
 
 def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, cache: Path) -> Services:
     index = RunIndex(runs_dir)
-    strips = StripDesk(host, index)
-    supervisor = _supervisor(host, environment, index, strips)
+    drawings = DrawingService(host.plot_drawer)
+    strips = StripDesk(host, index, drawings)
+    supervisor = _supervisor(host, environment, index, drawings)
     supervisor.start()
-    strips.start()
+    drawings.start()
     threading.Thread(target=remove_old_thumbnails, args=(cache / THUMBNAILS,), name="train-lora-thumbnails",
                      daemon=True).start()
-    return Services(host, environment, runs_dir, cache, index, supervisor, strips, PlotDesk(host.plot_drawer),
-                    RegularizationDesk(host.plot_drawer), DatasetCache())
+    return Services(host, environment, runs_dir, cache, index, supervisor, drawings, strips,
+                    PlotDesk(drawings), RegularizationDesk(drawings), DatasetCache())
 
 
-def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, strips: StripDesk) -> Supervisor:
+def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, drawings: DrawingService) -> Supervisor:
     def start(run: RunFolder) -> None:
         start_worker(run, *environment.command([run.command, str(run.job_file)]))
 
     def saved() -> None:
         host.refresh_loras()
-        strips.wake()
+        drawings.wake()
 
     return Supervisor(index, start, host.lend_gpu, saved, host.lend_model, host.gpu_is_wanted)

@@ -110,9 +110,9 @@ def tabs_in(folder: Path) -> Iterator[Maker]:
                 tab.post(f"runs/{run.id}/control", {"action": "stop"})
                 tab.wait_for(run.id, "stopped", "finished", "failed", "lost")
         tab.services.supervisor.close()
-        tab.services.strips.close()
+        tab.services.drawings.close()
         tab.services.supervisor.join(60)
-        tab.services.strips.join(60)
+        tab.services.drawings.join(60)
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""The thread that has the webui draw test strips: each saved file of a run, while the next one is trained."""
+"""The desk that has the webui draw test strips: each saved file of a run, while the next one is trained."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from ...errors import TrainLoraError, WriteError
-from ...host.interface import NOT_DRAWN_HERE, Host, PlotDrawer, SeriesPlan
+from ...errors import WriteError
+from ...host.interface import Host, PlotDrawer, SeriesPlan
 from ...runs.folder import STRIP_FILE, RunFolder
 from ...runs.hold import STRIP, Reason
 from ...runs.summary import RunIndex
+from ..drawing import DRAWING, DrawingService
 from ..pictures import keep_picture
 from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, read_strip, saved_files, write_strip
 
@@ -24,73 +24,46 @@ _LOOK_SECONDS = 3.0
 """How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
 _STRETCH_SECONDS = 30.0
 """How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
-_TRY_AGAIN_SECONDS = 30.0
 _REASON = Reason(STRIP, "a picture of the test strip")
 _INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
 
 
-class StripDesk(threading.Thread):
-    """Draws one picture at a time, that of the newest file first; all it knows is in the run folders."""
+class StripDesk:
+    """Gives the drawing service one picture at a time, of the newest file first; all it knows is in the folders."""
 
-    def __init__(self, host: Host, index: RunIndex) -> None:
-        super().__init__(name="train-lora-strip", daemon=True)
+    def __init__(self, host: Host, index: RunIndex, drawings: DrawingService) -> None:
         self.index = index
-        self._host = host
-        self._wake, self._closing = threading.Event(), threading.Event()
+        self._host, self._drawings = host, drawings
         self._changing = threading.Lock()
-        self._now: tuple[Cell, PlotDrawer] | None = None
-        self._called_off: PlotDrawer | None = None
+        self._now: _Picture | None = None
         self._waiting = False
         self._stretch = 0.0
+        self._rests_until = 0.0
         self._seconds: dict[str, float] = {}
         self._unkept: dict[str, Strip] = {}
-
-    def wake(self) -> None:
-        """Look whether there is something to draw, as after a file was saved."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """Draw no more."""
-        self._closing.set()
-        self._call_off(lambda cell: True)
-        self._wake.set()
-
-    @property
-    def closing(self) -> bool:
-        """Whether the thread was told to end."""
-        return self._closing.is_set()
+        drawings.draw_between(self)
 
     def change(self, run: RunFolder, strip: Strip) -> None:
         """Draw the strip of ``run`` like this from now on."""
         with self._changing:
             write_strip(run, strip)
             self._unkept.pop(run.id, None)
-            self._call_off(lambda cell: cell.run.id == run.id and (not strip.on or cell.strip.key != strip.key))
-        self.wake()
+        now = self._now
+        if now is not None and now.cell.run.id == run.id and (not strip.on or now.cell.strip.key != strip.key):
+            now.called_off = True
+            self._drawings.cancel(lambda drawing, _: drawing is now)
+        self._drawings.wake()
 
-    def run(self) -> None:
-        """Draw whatever is missing, until closed."""
-        while not self._closing.is_set():
-            self._wake.clear()
-            try:
-                rest = self._draw_next()
-            except Exception:  # such as a disk that is too full even for the reason; the next look may be luckier
-                logging.getLogger(__name__).exception("Test strips cannot be drawn; it is tried again")
-                rest = _TRY_AGAIN_SECONDS
-            if rest != 0:
-                self._wake.wait(rest)
-
-    def _draw_next(self) -> float | None:
-        """Draw the next picture; how long to rest after it, ``None`` for until there is news."""
+    def next_drawing(self) -> tuple[_Picture | None, float | None]:
+        """See ``Background``. Of older files so many are drawn at a stretch; then their run has as long for itself."""
         cell = self._next()
         if cell is None:
-            return _LOOK_SECONDS if self._waiting else None
-        taken = self._draw(cell)
-        self._stretch = 0.0 if cell.newest else self._stretch + taken
-        if self._stretch <= _STRETCH_SECONDS or not self.index.of(cell.run).alive:
-            return 0.0
-        rest, self._stretch = self._stretch, 0.0
-        return rest
+            return None, _LOOK_SECONDS if self._waiting else None
+        rest = self._rests_until - time.monotonic()
+        if rest > 0 and not cell.newest and self.index.of(cell.run).alive:
+            return None, rest
+        self._now = _Picture(self, cell)
+        return self._now, 0.0
 
     def facts(self, run: RunFolder, strip: Strip | None) -> dict[str, Any]:
         """The ``strip`` of ``run`` as the page shows it; see ``routes_strip``."""
@@ -117,12 +90,12 @@ class StripDesk(threading.Thread):
 
     def _drawing_of(self, run: RunFolder) -> dict[str, Any] | None:
         now = self._now
-        if now is None or now[0].run.id != run.id:
+        facts = self._drawings.facts_of(now) if now is not None and now.cell.run.id == run.id else None
+        if now is None or facts is None:
             return None
-        cell, drawer = now
-        share = drawer.share_of_picture()
-        return {"file": cell.file.stem if cell.file is not None else "", "index": cell.index, "share": share or 0.0,
-                "waiting": share is None}
+        file = now.cell.file
+        return {"file": file.stem if file is not None else "", "index": now.cell.index,
+                "share": facts["share"] if not facts["done"] else 1.0, "waiting": facts["state"] != DRAWING}
 
     def _waits_for(self, strip: Strip) -> str:
         """Why nothing is drawn though something is missing; empty if it is drawn."""
@@ -149,38 +122,34 @@ class StripDesk(threading.Thread):
                 found.append((not summary.alive, cells[0]))
         return min(found, key=lambda item: item[0])[1] if found else None
 
-    def _draw(self, cell: Cell) -> float:
-        """Have ``cell`` drawn; what goes wrong is kept with the strip. Returns the seconds that it took."""
+    def draw(self, cell: Cell, drawer: PlotDrawer) -> bool:
+        """Have ``cell`` drawn and keep it; whether there was a picture, or it need not be drawn any more."""
+        if read_strip(cell.run) != cell.strip:
+            return True  # it was changed since the picture was chosen
         began = time.monotonic()
-        drawer = self._host.plot_drawer()
-        if drawer is None:
-            self._fail(cell, NOT_DRAWN_HERE)
-            return 0.0
         prompt, settings = cell.plan(families_of(self.index.of(cell.run).saved))
-        with self._changing:
-            if read_strip(cell.run) != cell.strip:
-                return 0.0  # it was changed since the picture was chosen
-            self._now = cell, drawer
         drawn: list[Image.Image] = []
-        try:
-            drawer.draw_series(SeriesPlan((prompt,), settings, True, _REASON),
-                               lambda _, picture: drawn.append(picture))
-            if drawn:
-                self._keep(cell, drawn[0])
-                taken = time.monotonic() - began
-                self._seconds[cell.strip.key] = (taken + self._seconds.get(cell.strip.key, taken)) / 2
-            elif self._called_off is not drawer:
-                self._fail(cell, _INTERRUPTED)
-        except TrainLoraError as problem:
-            self._fail(cell, str(problem))
-        except Exception as problem:  # the webui's own, or a full disk: it is shown where the pictures would be
-            logging.getLogger(__name__).exception("A picture of the strip of %s could not be drawn", cell.run.id)
-            self._fail(cell, f"The webui could not draw it: {type(problem).__name__}: {problem}. Its console says "
-                             "more.")
-        finally:
+        drawer.draw_series(SeriesPlan((prompt,), settings, True, _REASON), lambda _, picture: drawn.append(picture))
+        if drawn:
+            self._keep(cell, drawn[0])
+            taken = time.monotonic() - began
+            self._seconds[cell.strip.key] = (taken + self._seconds.get(cell.strip.key, taken)) / 2
+            self._count(cell, taken)
+        return bool(drawn)
+
+    def end(self, cell: Cell, problem: str, *, cancelled: bool) -> None:
+        """What became of ``cell``: a problem is kept with the strip; whoever cancels a picture switches that off."""
+        if problem:
+            self._fail(cell, problem)
+        elif cancelled and not self._drawings.closing:
             with self._changing:
-                self._now = None
-        return time.monotonic() - began
+                if read_strip(cell.run) == cell.strip:
+                    write_strip(cell.run, dataclasses.replace(cell.strip, on=False))
+
+    def _count(self, cell: Cell, taken: float) -> None:
+        self._stretch = 0.0 if cell.newest else self._stretch + taken
+        if self._stretch > _STRETCH_SECONDS:
+            self._rests_until, self._stretch = time.monotonic() + self._stretch, 0.0
 
     def _keep(self, cell: Cell, picture: Image.Image) -> None:
         keep_picture(cell.path, picture)
@@ -202,8 +171,29 @@ class StripDesk(threading.Thread):
         failed = self._unkept.get(run.id)
         return failed if failed is not None and strip == dataclasses.replace(failed, error="") else strip
 
-    def _call_off(self, concerns: Callable[[Cell], bool]) -> None:
-        now = self._now
-        if now is not None and concerns(now[0]):
-            self._called_off = now[1]
-            now[1].stop()
+
+class _Picture:
+    """One picture of a strip, as the drawing service has it."""
+
+    kind, total = STRIP, 1
+
+    def __init__(self, desk: StripDesk, cell: Cell) -> None:
+        self.cell, self._desk = cell, desk
+        self.run = cell.run.id
+        self.title = f"Test strip: {cell.file.stem if cell.file is not None else 'without the LoRA'}"
+        self.done = 0
+        self.called_off = False
+        """Whether it was cancelled because its strip was changed."""
+
+    def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
+        """See ``Drawing``: one piece."""
+        if self._desk.draw(self.cell, drawer):
+            self.done = 1
+            drawn()
+        return False
+
+    def end(self, problem: str, *, cancelled: bool) -> None:
+        """See ``Drawing``. Without a picture or a reason it was interrupted in the webui."""
+        if not problem and not cancelled and not self.done:
+            problem = _INTERRUPTED
+        self._desk.end(self.cell, problem, cancelled=cancelled and not self.called_off)

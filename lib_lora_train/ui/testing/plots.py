@@ -1,10 +1,9 @@
-"""Plots that were asked for in the tab: drawn by the webui one after the other, kept in the folder of their run."""
+"""Plots that were asked for in the tab: drawn by the webui in their turn, kept in the folder of their run."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +12,14 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from ...errors import RunError, TrainLoraError, WriteError
+from ...errors import RunError, WriteError
 from ...files.atomic import write_atomically
 from ...files.json_file import DamagedFileError, read_object
 from ...files.writing import writing
 from ...host.interface import PlotDrawer, PlotPlan
 from ...runs.folder import RunFolder
+from ...runs.hold import PLOT
+from ..drawing import DRAWING, DrawingService
 from ..pictures import keep_picture
 from .plot_plans import PlotRequest, plan_of
 
@@ -31,82 +32,63 @@ _FACTS: dict[str, type | tuple[type, ...]] = {
 
 
 class PlotDesk:
-    """Hands plots to the webui, and keeps what comes back. One plot is drawn at a time."""
+    """Hands plots to the drawing service, and keeps what comes back."""
 
-    def __init__(self, new_drawer: Callable[[], PlotDrawer | None]) -> None:
-        self._new_drawer = new_drawer
-        self._drawer: PlotDrawer | None = None
+    def __init__(self, drawings: DrawingService) -> None:
+        self._drawings = drawings
         self._lock = threading.Lock()
-        self._now: _Plot | None = None
+        self._open: list[_Plot] = []
         self._unkept: dict[str, dict[str, Any]] = {}
 
     @property
     def samplers(self) -> list[str]:
         """The samplers that can be chosen; none where plots cannot be drawn."""
-        drawer = self._new_drawer()
+        drawer = self._drawings.new_drawer()
         return drawer.samplers() if drawer else []
 
     def start(self, run: RunFolder, request: PlotRequest) -> dict[str, Any]:
-        """Begin to draw; the plot as it is kept. Raises ``RunError`` if that cannot be done now."""
-        drawer = self._new_drawer()
-        if drawer is None:
+        """Draw a plot when its turn comes; the plot as it is kept. Raises ``RunError`` if that cannot be done."""
+        if self._drawings.new_drawer() is None:
             raise RunError("Plots can be drawn from here in AUTOMATIC1111's webui only.")
         plan, columns, rows = plan_of(request)
+        plot = _Plot(run, plan, {
+            "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
+            "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
+            "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
+            "steps": plan.picture.steps}, self._ended)
+        plot.keep()
         with self._lock:
-            if self._now is not None:
-                raise RunError("A plot is being drawn already. Wait for it, or stop it.")
-            self._drawer = drawer
-            self._now = plot = _Plot(run, {
-                "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
-                "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
-                "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
-                "steps": plan.picture.steps})
-        try:
-            plot.keep()
-        except OSError:
-            with self._lock:
-                self._now = None
-            raise
-        threading.Thread(target=self.draw, args=(plot, plan, drawer), name="train-lora-plot", daemon=True).start()
+            self._open.append(plot)
+        self._drawings.submit(plot)
         return plot.facts
 
-    def draw(self, plot: _Plot, plan: PlotPlan, drawer: PlotDrawer) -> None:
-        """Have ``plot`` drawn, and keep what comes of it whatever happens."""
-        try:
-            plot.finish(drawer.draw(plan, plot.add))
-        except TrainLoraError as problem:
-            plot.fail(str(problem))
-        except Exception as problem:  # a bug, or the webui's: it is shown where the plot would be
-            logging.getLogger(__name__).exception("The plot %s could not be drawn", plot.facts["id"])
-            plot.fail(f"The webui could not draw it: {type(problem).__name__}: {problem}. Its console says more.")
-        finally:
-            with self._lock:
-                self._now = None
-                if plot.unkept:
-                    self._unkept[plot.facts["id"]] = plot.facts
+    def _ended(self, plot: _Plot) -> None:
+        with self._lock:
+            self._open.remove(plot)
+            if plot.unkept:
+                self._unkept[plot.facts["id"]] = plot.facts
 
     def now(self) -> dict[str, Any] | None:
-        """What is being drawn: run, plot, and the share that is done; ``waiting`` while the webui is busy."""
-        plot = self._now
-        if plot is None or self._drawer is None:
+        """The plot whose turn comes first: run, plot, and the share that is done; ``waiting`` while it is not drawn."""
+        open_plots = list(self._open)
+        facts = next(((plot, found) for plot in open_plots if (found := self._drawings.facts_of(plot))), None)
+        if facts is None:
             return None
-        done, total = len(plot.facts["cells"]), plot.total
-        within = self._drawer.share_of_picture()
-        return {"run": plot.run.id, "plot": plot.facts["id"], "done": done, "total": total,
-                "waiting": within is None and not done, "share": min(1.0, (done + (within or 0)) / total)}
+        plot, found = facts
+        return {"run": plot.run, "plot": plot.facts["id"], "done": found["done"], "total": found["total"],
+                "waiting": found["state"] != DRAWING and not found["done"], "share": found["share"]}
 
     def stop(self) -> None:
-        """Leave out what is not drawn yet."""
-        if self._now is not None and self._drawer is not None:
-            self._now.stopped = True
-            self._drawer.stop()
+        """Leave out what is not drawn yet of the plot whose turn comes first."""
+        first = self._open[:1]
+        self._drawings.cancel(lambda drawing, _: drawing in first)
 
     def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
         """Every plot of ``run``, the newest first."""
+        drawn = {plot.facts["id"] for plot in list(self._open)}  # before the files, which say more once one has ended
         plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{_FILE}"), reverse=True)]
-        drawn = self._now.facts["id"] if self._now is not None else ""
         for plot in plots:
-            if plot["state"] == "drawing" and plot["id"] != drawn:
+            if plot["state"] == "drawing" and plot["id"] not in drawn:
                 plot["state"] = "lost"
         return [self._unkept.get(plot["id"], plot) for plot in plots]
 
@@ -122,11 +104,14 @@ class PlotDesk:
 
 
 class _Plot:
-    def __init__(self, run: RunFolder, facts: dict[str, Any]) -> None:
-        self.run = run
+    kind = PLOT
+
+    def __init__(self, run: RunFolder, plan: PlotPlan, facts: dict[str, Any],
+                 ended: Callable[[_Plot], None]) -> None:
+        self.run, self._plan, self._ended = run.id, plan, ended
+        self.title = f"Plot of {facts['file']}: {facts['kind']}"
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{facts['kind']}"
         self._folder = _new_folder(run.path / PLOTS, name)
-        self.stopped = False
         self.unkept = False
         """Whether not even its failure could be written."""
         self.facts = {"id": self._folder.name, "created": time.time(), "state": "drawing", "error": "", "cells": {},
@@ -153,16 +138,39 @@ class _Plot:
             difference = ImageStat.Stat(ImageChops.difference(self._reference[row], picture)).mean
             self.facts["changes"] = {**self.facts["changes"], f"{column},{row}": sum(difference) / len(difference)}
 
-    def finish(self, grid: Image.Image | None) -> None:
+    @property
+    def done(self) -> int:
+        return len(self.facts["cells"])
+
+    def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
+        def cell(column: int, row: int, picture: Image.Image) -> None:
+            self.add(column, row, picture)
+            drawn()
+
+        grid = drawer.draw(self._plan, cell)
         if grid is not None:
             keep_picture(self._folder / "grid.png", grid)
             self.facts["grid"] = f"{PLOTS}/{self._folder.name}/grid.png"
-        if len(self.facts["cells"]) < self.total and not self.stopped:
-            missing = self.total - len(self.facts["cells"])
-            self.fail(f"The webui left out {missing} of {self.total} pictures; its console says why.")
-            return
-        self.facts["state"] = "stopped" if self.stopped else "finished"
-        self.keep()
+        return False
+
+    def end(self, problem: str, *, cancelled: bool) -> None:
+        try:
+            if not problem and not cancelled and self.done < self.total:
+                problem = (f"The webui left out {self.total - self.done} of {self.total} pictures; its console says "
+                           "why.")
+            if problem:
+                self.fail(problem)
+            else:
+                self.finish("stopped" if cancelled and self.done < self.total else "finished")
+        finally:
+            self._ended(self)
+
+    def finish(self, state: str) -> None:
+        self.facts["state"] = state
+        try:
+            self.keep()
+        except WriteError as problem:
+            self.fail(str(problem))
 
     def fail(self, sentence: str) -> None:
         self.facts.update(state="failed", error=sentence)

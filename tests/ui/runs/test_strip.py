@@ -8,6 +8,7 @@ import pytest
 from modules import call_queue, processing, sd_models
 from PIL import Image
 
+from lib_lora_train.ui import drawing as drawing_module
 from lib_lora_train.ui.runs import strip as strip_module
 
 from ..conftest import painted, wait_until
@@ -60,7 +61,7 @@ def looked_twice(tab, monkeypatch):
     strips, looks = tab.services.strips, []
     original = strips._next
     monkeypatch.setattr(strips, "_next", lambda: (original(), looks.append(1))[0])
-    wait_until(lambda: strips.wake() or len(looks) >= 2)
+    wait_until(lambda: tab.services.drawings.wake() or len(looks) >= 2)
 
 
 @pytest.fixture
@@ -243,8 +244,8 @@ def test_a_webui_that_is_started_again_goes_on_with_the_strip(make_tab, monkeypa
     before = make_tab()
     run_id = before.start("penny")
     before.wait_for(run_id, "finished")
-    before.services.strips.close()
-    before.services.strips.join(60)
+    before.services.drawings.close()
+    before.services.drawings.join(60)
     switch(before, run_id, txt2img=FORM)
     before.services.supervisor.close()
     before.services.supervisor.join(60)
@@ -254,7 +255,7 @@ def test_a_webui_that_is_started_again_goes_on_with_the_strip(make_tab, monkeypa
 
 def test_a_reload_of_the_ui_keeps_the_services(make_tab):
     before, after = make_tab().services, make_tab().services
-    for kept in ("index", "supervisor", "strips", "plots", "regularization", "datasets"):
+    for kept in ("index", "supervisor", "drawings", "strips", "plots", "regularization", "datasets"):
         assert getattr(after, kept) is getattr(before, kept)
     before.supervisor.close()
     assert make_tab().services.supervisor is not before.supervisor
@@ -266,7 +267,7 @@ def test_catching_up_leaves_the_run_half_of_the_time(tab, monkeypatch):
     run_id = tab.start("penny", max_train_steps=50_000, max_train_epochs=5000)
     wait_until(lambda: len(tab.get(f"runs/{run_id}").json()["saved"]) > 3)
     waits = []
-    desk = tab.services.strips
+    desk = tab.services.drawings
     original = desk._wake.wait
     monkeypatch.setattr(desk._wake, "wait", lambda seconds=None: waits.append(seconds) or original(0))
     switch(tab, run_id, txt2img=FORM)
@@ -275,7 +276,7 @@ def test_catching_up_leaves_the_run_half_of_the_time(tab, monkeypatch):
 
 
 def test_a_disk_that_is_full_even_for_the_reason_ends_nothing(finished, monkeypatch):
-    monkeypatch.setattr(strip_module, "_TRY_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(drawing_module, "_TRY_AGAIN_SECONDS", 0.1)
     full = [True]
 
     def write(run, strip, original=strip_module.write_strip):
