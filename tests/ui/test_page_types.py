@@ -75,6 +75,8 @@ def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
     plot = asked.post(f"runs/{run}/plots", {"kind": "strengths", "prompts": ["penny"], "files": ["penny"], "seed": 7,
                                             "columns": ["0.5", "1"], "row_values": ["1"], "width": 64, "height": 64})
     asked.get(f"runs/{run}/plots")
+    asked.get("drawings")
+    asked.post("drawings/none/cancel")
     wait_until(lambda: tab.get(f"runs/{run}/plots").json()["drawing"] is None)
     asked.post(f"runs/{run}/plots/mark", {"plot": plot["id"], "column": 0, "row": 0})
     asked.get(f"runs/{run}/plots")

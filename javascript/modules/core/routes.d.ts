@@ -5,7 +5,7 @@ import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
-import type {Busy, Continuation, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
+import type {Busy, Continuation, DrawingFacts, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
     TryAnswer} from "./types";
 
 export interface Options {
@@ -22,6 +22,7 @@ export type Answer<P extends string, O> = O extends {body: unknown} ? Posted<P> 
 type Got<P extends string> =
     P extends "host" ? HostState :
     P extends "busy" ? {busy: Busy|null} :
+    P extends "drawings" ? {queue: DrawingFacts[]} :
     P extends "schema" ? Schema :
     P extends "runs" ? RunSummary[] :
     P extends "tagging" ? TaggingFacts :
@@ -52,6 +53,7 @@ type Posted<P extends string> =
     P extends "regularization"|"regularization/stop" ? RegularizationState :
     P extends "runs" ? {id: string, name: string} :
     P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
+    P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
     P extends "plots/stop"|`runs/${string}/test-prompts` ? object :
     P extends "block-presets" ? BlockPresets :
     P extends `runs/${string}/plots/mark` ? MarkedPlot :

@@ -72,6 +72,19 @@ export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEven
     SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
     QueuedEvent|KeptEvent|PauseEvent;
 
+/** One entry of /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty for what belongs to none. */
+export interface DrawingFacts {
+    id: string;
+    kind: "plot"|"regularization"|"strip";
+    title: string;
+    run: string;
+    state: "queued"|"drawing"|"waiting";
+    done: number;
+    total: number;
+    share: number;
+    seconds_left: number|null;
+}
+
 /** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
 export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }
 

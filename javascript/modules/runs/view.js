@@ -1,6 +1,7 @@
 /** One run, as it goes on or as it was: plot, samples, files, log, settings. */
 
 import {fill, h, on, setText} from "../core/dom.js";
+import {DrawingList} from "../core/drawings.js";
 import {format} from "../core/format.js";
 import {badge, card, emptyState, findings, setBadge} from "../core/parts.js";
 import {BlockNorms} from "./block_norms.js";
@@ -41,6 +42,7 @@ export class RunView {
             "drawn here, beside the pictures without the LoRA.")});
         this.samplesCard = card("Samples", {}, this.samples.element);
         this.strip = new StripCard();
+        this.drawings = new DrawingList();
         this.files = new FileList();
         this.log = new LogView();
         this.used = new UsedSettings();
@@ -48,7 +50,8 @@ export class RunView {
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                 this.about, this.weights, this.sentence, this.steering, this.goOn.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
-            this.strip.prediction.element, this.samplesCard, this.strip.element,
+            this.strip.prediction.element, this.samplesCard, this.drawings.element,
+            this.strip.element,
             card("Saved files", {}, this.files.element), this.blocks.element,
             h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
         this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);

@@ -95,7 +95,6 @@ export class TestForm {
      *     fileChosen: () => void}} actions */
     constructor(actions) {
         this.actions = actions;
-        this.busy = false;
         /** @type {{kind: PlotKind, rows: RowKind}} */
         this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
         /** @type {TestFacts|null} what the run can be tested with */
@@ -247,13 +246,7 @@ export class TestForm {
         const count = this.facts ? this.pictures() : 0;
         setText(this.count, count ? format.plural(count, "picture") : kind === "blocks" && this.facts &&
             this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to draw yet");
-        this.button.disabled = this.busy || count === 0;
-    }
-
-    /** @param {boolean} busy whether something is being drawn */
-    setBusy(busy) {
-        this.busy = busy;
-        this.refresh();
+        this.button.disabled = count === 0;
     }
 
     async draw() {

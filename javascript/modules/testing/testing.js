@@ -1,6 +1,7 @@
 /** The sub-tab "Test": a run's files tried out in plots that the webui draws, and what they say about the next run. */
 
 import {api, fill, h, on, setText, store} from "../core/dom.js";
+import {DrawingList, lookAtDrawings} from "../core/drawings.js";
 import {format} from "../core/format.js";
 import {button, card, emptyState, fold, toast} from "../core/parts.js";
 import {PredictionNotice} from "../core/prediction.js";
@@ -61,11 +62,13 @@ class TestTab {
         const stop = button("Stop", {kind: "danger", icon: "stop", small: true, id: "tl_test_stop",
             click: () => api("plots/stop", {body: {}}).then(this.poller.wake, () => {})});
         this.prediction = new PredictionNotice();
+        this.drawings = new DrawingList();
         this.progress = h("div", {class: "tl-plot-progress", hidden: true}, this.bar,
             h("div", {class: "tl-row"}, this.words, stop));
         this.columns = h("div", {class: "tl-columns", hidden: true}, h("div", {class: "tl-column"},
             card("Run", {}, testField("Which run to test", this.picker)), this.form.element, this.sliders.element),
-        h("div", {class: "tl-column tl-runview"}, this.prediction.element, this.progress, this.nothing, this.shown));
+        h("div", {class: "tl-column tl-runview"}, this.prediction.element, this.progress, this.drawings.element,
+            this.nothing, this.shown));
         panel.append(this.none, this.columns);
         this.poller = poll(() => this.look(), () => (this.drawing ? 1 : 0));
         on("host", () => this.lookAtPrediction());
@@ -152,7 +155,6 @@ class TestTab {
     showProgress() {
         const {drawing} = this;
         this.progress.hidden = !drawing;
-        this.form.setBusy(Boolean(drawing));
         if (!drawing) return;
         this.fill.style.width = `${(100 * drawing.share).toFixed(1)}%`;
         this.bar.setAttribute("aria-valuenow", String(Math.round(100 * drawing.share)));
@@ -166,6 +168,7 @@ class TestTab {
         const plot = await api(this.path("plots"), {body: request});
         this.chosen = plot.id;
         this.poller.wake();
+        lookAtDrawings();
     }
 
     /** @param {string} text of the test prompts */
