@@ -159,8 +159,10 @@ def _installing(extension: ExtensionCopy, tmp_path: Path) -> subprocess.Popen[by
     variables = {"INDEX_URL": f"http://127.0.0.1:{port}/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "",
                  "PIP_DEFAULT_TIMEOUT": "120"}
     extension.pin(NEW_PINS)
+    # what a shell starts in the background ignores interrupts, and so would all that is started below it
     return subprocess.Popen([sys.executable, str(extension.folder / "install.py")], env=extension.environ(**variables),
-                            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 _KEPT: list[object] = []
