@@ -118,7 +118,7 @@ def _add_network(values: Mapping[str, Any], options: Options, taking: Taking) ->
             taking.not_needed(Option(name, value), "It is not used there either.")
         else:
             arguments[name] = str(value)
-    options["network_args"] = Option("LoRA_type", [f"{name}={value}" for name, value in sorted(arguments.items())])
+    options["network_args"] = Option("", [f"{name}={value}" for name, value in sorted(arguments.items())])
 
 
 def _add_noise(values: Mapping[str, Any], options: Options, taking: Taking) -> None:

@@ -54,7 +54,7 @@ def _arguments(option: Option | None, taking: Taking) -> dict[str, Option]:
     found: dict[str, Option] = {}
     for item in items:
         name, equals, text = str(item).strip().strip("\"'").partition("=")
-        shown = f"{option.shown} {name}"
+        shown = f"{option.shown} {name}".strip()
         if not equals:
             taking.not_known(Option(shown, item, option.given))
         else:
