@@ -45,7 +45,8 @@ def _take_rates(arguments: Mapping[str, Option], taking: Taking, sdxl: bool) -> 
     text = ",".join(f"{number:g}" for number in numbers)
     value = " ".join(f"{option.shown.rsplit(' ', 1)[-1]}={option.value}" for option in given)
     why = "" if len(set(middle)) == 1 else "The middle block has one rate here, that of its first layer."
-    taking.take(Option(given[0].shown.rpartition(" ")[0] or "block weights", value), {"network.block_lr_weight": text}, why)
+    shown = given[0].shown.rpartition(" ")[0] or "block weights"
+    taking.take(Option(shown, value), {"network.block_lr_weight": text}, why)
     if threshold_option is not None:
         taking.not_needed(threshold_option, "Rates below it are 0 in the list.")
 
