@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from argparse import Namespace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.groups.tools import ExtractJob, MergeJob, MixJob, ResizeJob
 from ..config.tool_jobs import ToolJob, load_tool_job, tool_job_yaml
-from ..errors import ConfigError, TrainLoraError
+from ..errors import ConfigError, RunError, TrainLoraError
 from ..files.atomic import write_atomically
 from ..runs.events import EventWriter
 from ..runs.folder import RESULT_FILE, RunFolder, create_run
@@ -72,10 +73,9 @@ def _in_run(job: ToolJob, run: RunFolder) -> int:
             return _STOPPED
         except Exception as problem:  # whatever it is, the run's log has to say that the run is over
             reporter.close()
-            known = isinstance(problem, TrainLoraError)
-            text = str(problem) if known else f"This should not have happened: {problem}. Please report it."
-            reporter.event("error", {"text": text, "detail": type(problem).__name__})
-            raise
+            told = _in_words(problem)
+            reporter.event("error", {"text": str(told), "detail": type(problem).__name__})
+            raise told from problem
         reporter.close()
         if path is not None:
             reporter.saved(path, step=0, epoch=0, final=True)
@@ -83,6 +83,19 @@ def _in_run(job: ToolJob, run: RunFolder) -> int:
     if path is not None:
         print(path, flush=True)
     return 0
+
+
+def _in_words(problem: Exception) -> TrainLoraError:
+    """``problem`` as a sentence."""
+    if isinstance(problem, TrainLoraError):
+        return problem
+    if isinstance(problem, MemoryError) or "out of memory" in str(problem).lower() \
+            or "can't allocate memory" in str(problem):
+        return RunError("There was not enough memory for the largest layer. Close other programs; on a GPU, use "
+                        "device=cpu.")
+    logging.getLogger(__name__).error("The tool failed", exc_info=problem)
+    return RunError(f"The tool failed with {type(problem).__name__}: {problem}. The log has the details; please report "
+                    "it with them.")
 
 
 def carry_out_tool(job: ToolJob, work: Work) -> Path | None:

@@ -36,9 +36,10 @@ def keep_factors(key: str, change: Tensor, parts: Decomposed, factors: tuple[Ten
     lost = float((change - up.float() @ down.float()).double().square().sum())
     if kernel:
         up, down = up.reshape(*up.shape, 1, 1), down.reshape(rank, -1, *kernel)
+    name = key.replace("oft_unet_", "lora_unet_")  # sd-scripts' prefix for OFT alone
     # copies: a part of a larger tensor would keep all of that in memory until the file is saved
-    tensors = {f"{key}.alpha": torch.tensor(float(rank)), f"{key}.lora_down.weight": _copy(down),
-               f"{key}.lora_up.weight": _copy(up)}
+    tensors = {f"{name}.alpha": torch.tensor(float(rank)), f"{name}.lora_down.weight": _copy(down),
+               f"{name}.lora_up.weight": _copy(up)}
     shape = (change.shape[0], change.shape[1])
     return Kept(tensors, LayerCurve(key, parts.values.cpu(), parts.rest, shape, rank, lost))
 

@@ -82,6 +82,19 @@ def test_a_failure_is_in_the_log_and_in_the_terminal(penny, tmp_path, capsys):
     assert "There is no checkpoint" in events_of(only_run(tmp_path / "runs"))[-1]["text"]
 
 
+@pytest.mark.parametrize("problem, words", [(MemoryError(), "not enough memory"),
+                                            (RuntimeError("CUDA out of memory. Tried"), "not enough memory"),
+                                            (KeyError("penny"), "failed with KeyError")])
+def test_what_nobody_expected_is_a_sentence_too(tiny_file, penny, tmp_path, capsys, monkeypatch, problem, words):
+    def fail(job, work):
+        raise problem
+
+    monkeypatch.setattr("lib_lora_train.cli.tools.carry_out_tool", fail)
+    pairs = [f"checkpoint={tiny_file}", f"loras=[{penny}]", "output_name=both", "--runs", str(tmp_path / "runs")]
+    assert main(["merge", *pairs]) == 1
+    assert words in capsys.readouterr().err and words in events_of(only_run(tmp_path / "runs"))[-1]["text"]
+
+
 @pytest.mark.parametrize("command, words, sentence", [
     ("merge", ["loras=[a]"], "checkpoint is missing"),
     ("extract", ["org=a", "tuned=b", "output_name=c"], "network_dim is missing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 
@@ -12,7 +13,7 @@ import yaml
 
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.tool_jobs import tool_job_from
-from lib_lora_train.errors import CheckpointError, ConfigError, RunError
+from lib_lora_train.errors import CheckpointError, ConfigError, RunError, WriteError
 from lib_lora_train.models.load import load_base
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import save_network
@@ -22,8 +23,7 @@ from lib_lora_train.tools.work import Stopped
 from tests.models.tiny_families import sd2_state, sdxl_state
 from tests.tools.stand_ins import Told, layer_of, save_layers
 
-TYPES = ["LoRA-LierLa", "LoRA-C3Lier", "LyCORIS-LoCon", "LyCORIS-LoHa", "LyCORIS-LoKR", "LyCORIS-(IA)^3",
-         "LyCORIS-DyLoRA"]
+TYPES = ["LyCORIS-LoCon", "LyCORIS-LoHa", "LyCORIS-LoKR", "LyCORIS-(IA)^3"]
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers."
 Q, Q_KEY = "input_blocks.1.1.transformer_blocks.0.attn1.to_q", \
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
@@ -40,8 +40,8 @@ def merged(checkpoint, loras, folder, told=None, **settings):
     return safetensors.torch.load_file(merge(job_for(checkpoint, loras, folder, **settings), (told or Told()).work))
 
 
-@pytest.mark.parametrize("network_type, settings", [*((kind, {}) for kind in TYPES), ("LoRA-LierLa", {"dora_wd": True}),
-                                                    ("LyCORIS-LoHa", {"dora_wd": True})])
+@pytest.mark.parametrize("network_type, settings", [*((kind, {}) for kind in TYPES),
+                                                    ("LyCORIS-DyLoRA", {"dora_wd": True})])
 def test_the_model_computes_what_the_base_does_with_the_lora(tiny_base, tiny_file, tmp_path, network_type, settings):
     network = create_network(NetworkSettings(network_type=network_type, network_dim=4, network_alpha=2, **settings),
                              tiny_base.unet, tiny_base.text_encoder, 0)
@@ -282,6 +282,14 @@ def test_a_full_disk_and_a_stop_leave_nothing(tiny_file, tmp_path, monkeypatch):
     path = save_layers(tmp_path / "p.safetensors", three_layers())
     with pytest.raises(Stopped):
         merge(job_for(tiny_file, [path], tmp_path), Told(stop_after=20).work)
+    assert not list((tmp_path / "out").iterdir())
+
+    def full(name, entry):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(WriteError, match="The disk is full"):
+        patch.setattr("lib_lora_train.tools.stream._bytes", full)
+        merge(job_for(tiny_file, [path], tmp_path), Told().work)
     assert not list((tmp_path / "out").iterdir())
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("usage", (), {"free": 1000}))
     with pytest.raises(RunError, match="has no room"):

@@ -90,6 +90,14 @@ def test_kinds_on_the_base_model_become_plain_with_their_checkpoint(tiny, tiny_f
     assert (made - change_of(tensors, weight).weight).abs().max() < 1e-4
 
 
+def test_oft_of_sd_scripts_becomes_plain_under_the_usual_name(tiny_file, tmp_path):
+    path = save_layers(tmp_path / "a.safetensors", {
+        "oft_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q": layer_of("oft", 32, 32, 0)})
+    made = resize(job_for(path, network_dim=32, to_lora=True, checkpoint=str(tiny_file)), Told().work)
+    assert list(load_network_file(made).facts.layers) == [
+        "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q"]
+
+
 def dylora(path, unit=4):
     settings = NetworkSettings(network_type="LyCORIS-DyLoRA", network_dim=8, network_alpha=4, dylora_unit=unit)
     return save_layers(path, plain(), network_metadata(settings))
