@@ -83,11 +83,10 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
     besides = f" {_reasons(lent.refused).capitalize()}." if lent.refused else ""
     if shared:
         boundary.watch(lent)
-        _tell(reporter, LENT, f"Trains on the webui's own copy of the model: {_size(shared)} are in memory once and "
-                              f"not twice.{besides}", shared)
+        _tell(reporter, LENT, f"The webui's loaded model, shared with it, which saves {_size(shared)} of memory.{besides}",
+              shared)
     else:
-        _tell(reporter, COPY, f"Trains on a copy of the model that the webui holds, made without reading the file."
-                              f"{besides}", 0)
+        _tell(reporter, COPY, f"A copy of the webui's loaded model, made without reading the file.{besides}", 0)
 
 
 def _reasons(refused: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ class LookRequest(BaseModel):
 
 
 class ControlRequest(BaseModel):
-    """``pause``, ``resume`` or ``stop``."""
+    """``pause``, ``resume``, ``stop``, or ``withdraw`` for a run that waits in the queue."""
 
     action: str
 

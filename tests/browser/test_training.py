@@ -97,19 +97,70 @@ def test_the_run_goes_on_while_the_webui_is_gone_and_is_found_again(make_webui, 
     wait_for_more_steps(page, before)
 
 
-def test_a_second_run_waits_and_can_be_taken_out_of_the_queue(make_webui, open_tab, pictures):
+def test_bar_and_panel_stay_with_what_runs_while_others_are_queued_and_removed(make_webui, open_tab, pictures):
+    webui = make_webui(step_seconds=0.1)
+    page = open_tab(webui)
+    fill_in(page, pictures, max_train_epochs=MANY_EPOCHS)
+    start(page)
+    for count in (1, 2):
+        page.locator("#tl_queue").click()
+        page.locator("#tl_queued", has_text=f"+{count} queued").wait_for()
+    wait_for_state(page, "Training")
+    expect(page.locator("#tl-panel-train .tl-run-name").first).to_have_text("penny")
+    page.locator(".tl-action-second", has_text=re.compile("^penny:")).wait_for()
+    expect(page.locator("#tl_remove")).to_be_hidden()
+
+    page.click("#tl_queued")
+    row = page.locator(".tl-queue-row", has_text="penny-v3")
+    row.locator("button").click()
+    page.locator("#tl_queued", has_text="+1 queued").wait_for()
+    expect(page.locator(".tl-queue-row")).to_have_count(1)
+    page.click("#tl_pause")  # acts on what runs
+    wait_for_state(page, "Paused")
+    eventually(page, lambda: {run["name"]: run["state"] for run in webui.get("runs")},
+               {"penny": "paused", "penny-v2": "waiting", "penny-v3": "stopped"})
+    page.reload(wait_until="domcontentloaded")
+    go_to_tab(page)
+    wait_for_state(page, "Paused")
+    page.locator("#tl_queued", has_text="+1 queued").wait_for()
+
+    page.click("#tl-tab-runs")
+    page.locator("#tl-panel-runs .tl-run-row", has_text="penny-v2").click()
+    expect(page.locator("#tl_runs_stop")).to_be_hidden()
+    page.click("#tl_runs_remove")
+    wait_for_state(page, "Stopped", "runs")
+    page.click("#tl-tab-train")
+    expect(page.locator("#tl_queued")).to_be_hidden()
+    page.click("#tl_stop")
+    wait_for_state(page, "Stopped")
+    eventually(page, lambda: {run["name"]: run["state"] for run in webui.get("runs")},
+               {"penny": "stopped", "penny-v2": "stopped", "penny-v3": "stopped"})
+
+
+def test_the_queued_run_takes_the_bar_when_its_turn_comes(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs=MANY_EPOCHS)
     start(page)
     page.locator("#tl_queue").click()
-    wait_for_state(page, "Waiting")
-    expect(page.locator("#tl-panel-train .tl-run-name")).to_have_text("penny-v2")
+    page.locator("#tl_queued", has_text="+1 queued").wait_for()
     page.click("#tl_stop")
-    page.locator(".tl-toast", has_text="penny-v2: Stopped before it began.").wait_for()
-    page.locator("#tl-panel-train .tl-run-name", has_text=re.compile("^penny$")).wait_for()  # the one that goes on
-    eventually(page, lambda: {run["name"]: run["state"] for run in webui.get("runs")},
-               {"penny": "running", "penny-v2": "stopped"})
+    page.locator("#tl-panel-train .tl-run-name", has_text="penny-v2").wait_for()
+    wait_for_state(page, "Training")
+    expect(page.locator("#tl_queued")).to_be_hidden()
+
+
+def test_list_and_panel_show_the_same_loss(make_webui, open_tab, pictures):
+    page = open_tab(make_webui())
+    fill_in(page, pictures, max_train_epochs="7")
+    start(page)
+    wait_for_state(page, "Finished")
+    shown = page.locator("#tl-panel-train .tl-plot-now").inner_text()
+    page.click("#tl-tab-runs")
+    page.locator("#tl-panel-runs .tl-run-row-about", has_text=f"loss {shown}").wait_for()
+    slider = page.locator("#tl-panel-runs .tl-smoothing input")
+    slider.fill("0.5")
+    expect(page.locator("#tl-panel-runs .tl-plot-now")).to_have_text(shown)
 
 
 def test_a_run_that_fails_says_why(make_webui, open_tab, pictures):

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {describe, it} from "node:test";
 
-import {heldLately, stateNow, timeTrained, whenGranted} from "../../javascript/modules/runs/state_words.js";
+import {heldLately, stateNow, timeTrained, weightsText, whenGranted} from "../../javascript/modules/runs/state_words.js";
 
 describe("the state with what was asked for", () => {
     for (const [state, control, begun, seen] of [
@@ -35,10 +35,27 @@ describe("when a request is granted", () => {
     for (const [state, heldFor, phase, stepping, words] of [
         ["running", "", training, true, "as soon as this step is done"],
         ["running", "", training, false, "as soon as the next step is done"],
-        ["running", "", {name: "", text: ""}, false, "as soon as the next step is done"],
+        ["running", "", {name: "", text: ""}, false, "as soon as possible (now: starting the worker)"],
+        ["running", "", {name: "model", text: "Loading mini.safetensors…"}, false,
+            "as soon as possible (now: Loading mini.safetensors)"],
         ["running", "", {name: "latents", text: "Encoding the pictures"}, false,
             "as soon as possible (now: Encoding the pictures)"],
         ["held", "a plot", training, true, "as soon as a plot is done"]]) {
         it(words, () => assert.equal(whenGranted({state, held_for: heldFor}, phase, stepping), words));
+    }
+});
+
+describe("how a run got its model", () => {
+    const earlier = "Trains on the webui's own copy of the model: 38 MB are in memory once and not twice.";
+    for (const [text, open, words] of [
+        [earlier, true, earlier],
+        [earlier, false, "Trained on the webui's own copy of the model: 38 MB were in memory once and not twice."],
+        ["Trains on a copy of the model that the webui holds, made without reading the file.", false,
+            "Trained on a copy of the model that the webui holds, made without reading the file."],
+        ["The model is read from the file, because it is another's.", false,
+            "The model was read from the file, because it is another's."],
+        ["The webui's loaded model, shared with it, which saves 38 MB of memory.", false,
+            "The webui's loaded model, shared with it, which saves 38 MB of memory."]]) {
+        it(`${open}: ${words}`, () => assert.equal(weightsText(text, open), words));
     }
 });

@@ -20,10 +20,12 @@ export class RunControls {
             click: () => this.act("resume")});
         this.stop = button("Stop", {kind: "danger", icon: "stop", id: `${prefix}_stop`,
             click: () => this.act("stop")});
-        this.buttons = [this.pause, this.resume, this.stop];
+        this.remove = button("Remove from queue", {icon: "close", id: `${prefix}_remove`,
+            click: () => this.act("withdraw")});
+        this.buttons = [this.pause, this.resume, this.stop, this.remove];
     }
 
-    /** @param {"pause"|"resume"|"stop"} action */
+    /** @param {import("./watch.js").Action} action */
     async act(action) {
         const run = this.current();
         if (!run) return;
@@ -38,7 +40,7 @@ export class RunControls {
         this.show();
     }
 
-    /** @returns {boolean} whether there is a run that goes on or waits */
+    /** @returns {boolean} whether there is a run that trains or waits */
     get live() {
         const run = this.current();
         return Boolean(run && run.open);
@@ -51,7 +53,9 @@ export class RunControls {
         this.pause.disabled = this.busy || state === "pausing";
         this.resume.hidden = state !== "paused";
         this.resume.disabled = this.busy;
-        this.stop.hidden = !this.live;
+        this.stop.hidden = !this.live || state === "waiting";
+        this.remove.hidden = state !== "waiting";
+        this.remove.disabled = this.busy;
         this.stop.disabled = this.busy || state === "stopping";
         this.showProgress(run && run.open ? run.progressNow().share : 0);
     }

@@ -40,7 +40,7 @@ export class LossPlot {
         this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
         this.curves = new Curves(() => this.drawSoon());
         this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
-        this.now = h("span", {class: "tl-plot-now"});
+        this.now = h("span", {class: "tl-plot-now", title: "Mean loss of the last 50 steps, as in the list of runs"});
         this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
         /** @type {Set<LineName>} */
         this.hidden = new Set(store.get("hidden_lines", /** @type {LineName[]} */ ([])));
@@ -130,7 +130,7 @@ export class LossPlot {
         if (width < 80 || !count) return;
         const last = steps.step[count - 1];
         const signature = [width, count, last, this.weight, validation.length, saved.length,
-            epochs.length, norms.length, run.totalSteps, this.curves.chosen].join();
+            epochs.length, norms.length, run.totalSteps, run.summary.loss, this.curves.chosen].join();
         if (signature === this.drawn) return;
         this.drawn = signature;
         const smooth = smoothed(steps.loss, this.weight);
@@ -139,9 +139,9 @@ export class LossPlot {
             y: scale(domain.low, domain.high, HEIGHT - MARGIN.bottom, MARGIN.top)};
         this.validationKey.hidden = !validation.length;
         this.savedKey.hidden = !saved.length;
-        const now = format.loss(smooth[count - 1]);
+        const now = format.loss(run.summary.loss);
         setText(this.now, now);
-        this.main.setAttribute("aria-label", `Loss: smoothed ${now} at step ${last}, ` +
+        this.main.setAttribute("aria-label", `Loss: ${now}, the mean of the last 50 steps, at step ${last}; ` +
             `${format.loss(smooth[Math.min(count - 1, 20)])} near the start. Arrow keys read single steps.`);
         this.drawMain(run, frame);
         this.curves.draw(run, frame.x, width, MARGIN);

@@ -2,7 +2,7 @@
 
 import {format} from "../core/format.js";
 import {form} from "../train/form.js";
-import {OPEN, heldLately, stateNow, timeTrained, whenGranted} from "./state_words.js";
+import {AT_WORK, OPEN, heldLately, stateNow, timeTrained, whenGranted} from "./state_words.js";
 
 const ENDINGS = ["finished", "stopped", "error"];
 
@@ -168,6 +168,11 @@ export class RunModel {
         return OPEN.includes(this.summary.state);
     }
 
+    /** @returns {boolean} whether a worker is at it */
+    get atWork() {
+        return AT_WORK.includes(this.summary.state);
+    }
+
     get totalSteps() {
         return this.summary.total_steps || (this.lastStep || this.started || {}).total_steps || 0;
     }
@@ -249,7 +254,7 @@ export class RunModel {
         switch (this.summary.state) {
         case "finished": return `Done: ${format.plural(steps, "step")}${time}.`;
         case "stopped":
-            return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it began.";
+            return steps ? `Stopped after ${format.plural(steps, "step")}${time}.` : "Stopped before it started.";
         case "failed":
             return form.inWords(this.summary.error || "The run has failed. The log below says where.");
         case "damaged": return this.summary.damage || "";

@@ -6,7 +6,8 @@ import {format} from "../core/format.js";
 /** @typedef {import("../core/types").RunNews} RunNews */
 
 const SHOWN_SECONDS = 60;
-const AT_WORK = ["running", "paused", "held"];
+/** The states of a run that has a worker. */
+export const AT_WORK = ["running", "paused", "held"];
 /** The states of a run that may bring news. */
 export const OPEN = [...AT_WORK, "waiting"];
 
@@ -49,6 +50,17 @@ export function whenGranted(summary, phase, stepping) {
     if (summary.state === "held") return `as soon as ${summary.held_for || "the webui"} is done`;
     if (stepping) return "as soon as this step is done";
     const text = phase.text.replace(/[.…]+$/, "");
-    return text && !phase.name.startsWith("train") ? `as soon as possible (now: ${text})` :
-        "as soon as the next step is done";
+    if (phase.name.startsWith("train")) return "as soon as the next step is done";
+    return `as soon as possible (now: ${text || "starting the worker"})`;
+}
+
+/**
+ * @param {string} text of the event that says how the run got its model, written as it began
+ * @param {boolean} open whether the run has not ended
+ * @returns {string} the same, in the past for a run that has ended
+ */
+export function weightsText(text, open) {
+    if (open) return text;
+    return text.replace(/^Trains on /, "Trained on ").replace(" are in memory once ", " were in memory once ")
+        .replace("The model is read from ", "The model was read from ");
 }

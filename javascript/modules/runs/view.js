@@ -10,6 +10,7 @@ import {FileList, LogView, UsedSettings} from "./files.js";
 import {LossPlot} from "./loss_plot.js";
 import {GoOn} from "./resume.js";
 import {SamplesGrid} from "./samples.js";
+import {weightsText} from "./state_words.js";
 import {StripCard} from "./strip.js";
 import {runs} from "./watch.js";
 
@@ -84,7 +85,7 @@ export class RunView {
         setText(this.name, run.summary.name);
         setBadge(this.badge, run.state);
         setText(this.about, aboutRun(run));
-        setText(this.weights, run.weights ? run.weights.text : "");
+        setText(this.weights, run.weights ? weightsText(run.weights.text, run.open) : "");
         this.weights.hidden = !run.weights;
         const pace = run.open ? run.paceText() : "";
         setText(this.sentence, `${run.sentence()}${pace ? `, ${pace}` : ""}`);

@@ -8,6 +8,8 @@ import {OPEN} from "./state_words.js";
 
 /** @typedef {import("../core/types").RunSummary} RunSummary */
 
+/** @typedef {"pause"|"resume"|"stop"|"withdraw"} Action what a run can be asked for; withdraw takes it off the queue */
+
 /** @type {Map<string, RunModel>} */
 const models = new Map();
 /** @type {Map<string, number>} how many views show a run */
@@ -96,7 +98,7 @@ function unwatch(id) {
 }
 
 /**
- * @param {string} id @param {"pause"|"resume"|"stop"} action
+ * @param {string} id @param {Action} action
  * @returns {Promise<void>}
  */
 async function control(id, action) {
@@ -121,9 +123,14 @@ async function goOn(id, wish) {
     listPoller.wake();
 }
 
-/** @returns {RunSummary|undefined} the run that goes on now, or waits to; undefined if there is none */
+/** @returns {RunSummary|undefined} the run at work, else the first that waits; undefined if there is none */
 function liveRun() {
-    return runs.find((run) => run.alive) || [...runs].reverse().find((run) => run.state === "waiting");
+    return runs.find((run) => run.alive) || waitingRuns()[0];
+}
+
+/** @returns {RunSummary[]} the runs that wait for their turn, the oldest first */
+function waitingRuns() {
+    return runs.filter((run) => run.state === "waiting").reverse();
 }
 
 /** @param {string} id @param {string} path inside the run's folder @returns {string} */
@@ -131,7 +138,7 @@ function fileUrl(id, path) {
     return url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
 }
 
-const runList = {model, watch, unwatch, control, goOn, live: liveRun, fileUrl, all: () => runs,
+const runList = {model, watch, unwatch, control, goOn, live: liveRun, waiting: waitingRuns, fileUrl, all: () => runs,
     refresh: () => {
         listPoller.wake();
         runPoller.wake();

@@ -7,13 +7,14 @@ import {button, toast} from "../core/parts.js";
 import {root} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
 import {RunControls} from "../runs/controls.js";
+import {QueueList} from "../runs/queue.js";
 import {form} from "./form.js";
 import {checkJob, plan as planState, setStrict} from "./plan.js";
 
 /** @typedef {import("../runs/model.js").RunModel} RunModel */
 
 /**
- * @param {{run: () => RunModel|null, started: (id: string) => void}} train `run` is the run that the tab shows
+ * @param {{run: () => RunModel|null, started: (id: string, name: string) => void}} train `run` is the run that the tab shows
  * @returns {HTMLElement}
  */
 export function actionBar(train) {
@@ -22,6 +23,7 @@ export function actionBar(train) {
     const controls = new RunControls(train.run, "tl");
     const start = button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
     const queue = button("Queue another", {icon: "plus", id: "tl_queue", click: press});
+    const waiting = new QueueList(() => train.run()?.id || "");
     let busy = false;
 
     async function press() {
@@ -42,9 +44,9 @@ export function actionBar(train) {
     async function begin() {
         try {
             const txt2img = form.get("sample.sample_by") === "worker" ? null : await readTxt2img();
-            const {id} = await api("runs", {body: {job: form.job(), txt2img}});
+            const {id, name} = await api("runs", {body: {job: form.job(), txt2img}});
             setStrict(false);
-            train.started(id);
+            train.started(id, name);
         } catch {
             // the toast has said why
         }
@@ -64,14 +66,16 @@ export function actionBar(train) {
         start.disabled = queue.disabled = busy || environmentState() !== "ready";
         setText(sentence, run && live ? run.sentence() : idleSentence(run));
         setText(second, secondLine(run));
+        waiting.show();
         controls.show();
     }
 
     for (const name of /** @type {const} */ (["run", "runs", "plan", "host", "dataset", "shown-run"])) on(name, show);
     show();
     return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
+        waiting.list,
         h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
-            h("div", {class: "tl-action-buttons"}, controls.buttons, queue, start)));
+            h("div", {class: "tl-action-buttons"}, waiting.toggle, controls.buttons, queue, start)));
 }
 
 /** @param {RunModel|null} run */

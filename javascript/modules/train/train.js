@@ -3,7 +3,7 @@
 import {emit, h, on, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {askHost} from "../core/host.js";
-import {emptyState} from "../core/parts.js";
+import {emptyState, toast} from "../core/parts.js";
 import {registerTab, root} from "../core/shell.js";
 import {RunView} from "../runs/view.js";
 import {runs} from "../runs/watch.js";
@@ -39,12 +39,12 @@ export function showRun(id) {
     emit("shown-run", id);
 }
 
-/** A run that goes on is shown wherever the page was opened; else the one that was last looked at. */
+/** Bar and panel belong to the run at work, wherever it was started; else to the first that waits, or the last shown. */
 function followLive() {
     if (!view) return;
     const live = runs.live();
     const shown = view.run;
-    if (shown && shown.open) return;
+    if (shown && shown.atWork) return;
     if (live) {
         showSide("run");
         showRun(live.id);
@@ -55,10 +55,14 @@ function followLive() {
     }
 }
 
-/** @param {string} id */
-function started(id) {
-    showRun(id);
+/** @param {string} id @param {string} name of its LoRA */
+function started(id, name) {
     runs.refresh();
+    if (view && view.run && view.run.open) {
+        toast("good", `${name} is in the queue. It starts when the runs before it are done.`);
+        return;
+    }
+    showRun(id);
     showSide("run");
     const narrow = matchMedia("(max-width: 1099px)").matches;
     if (narrow) root.scrollIntoView({block: "start"});

@@ -26,6 +26,7 @@ from ..train.job_request import complete_job, device_of
 from .strip_routes import new_strip
 from .strip_settings import Txt2img
 
+WITHDRAW = "withdraw"
 _MOST_PICTURE_BYTES = 64 << 20
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -86,13 +87,20 @@ def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | Non
 
 
 def control_run(services: Services, run: RunFolder, action: str) -> None:
-    """Pause, resume or stop ``run``. Raises ``RunError`` if that cannot be done now."""
-    if action not in (*ACTIONS, "resume"):
-        raise RunError(f"{action!r} is nothing a run can do. It can pause, resume and stop.")
-    if action == "stop" and withdraw(run):
+    """Pause, resume or stop ``run``, or take it out of the queue and only that.
+
+    Raises ``RunError`` if that cannot be done now.
+    """
+    if action not in (*ACTIONS, "resume", WITHDRAW):
+        raise RunError(f"{action!r} is nothing a run can do. It can pause, resume, stop and {WITHDRAW} from the queue.")
+    if action in ("stop", WITHDRAW) and withdraw(run):
         services.supervisor.wake()
         return
     state = services.index.of(run).state
+    if action == WITHDRAW:
+        raise RunError(f"The run {run.id} does not wait in the queue any more: it is {state}. "
+                       "Press Stop if you want it to end." if state in AT_WORK else
+                       f"The run {run.id} does not wait in the queue: it is {state}.")
     if state not in AT_WORK:
         raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
     if action == "resume":

@@ -297,3 +297,19 @@ def test_no_zombie_is_left_when_a_run_has_ended(tab):
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["pid"] is None)
     subprocess.run(["true"], check=True)  # starting a process reaps what has ended
     assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+
+
+def test_removing_from_the_queue_never_ends_what_runs(make_tab):
+    tab = make_tab(variables={"STANDIN_STEP_SECONDS": "0.2"})
+    first = tab.start("penny", max_train_epochs=90)
+    tab.wait_for(first, "running")
+    second = tab.start("penny")
+    assert tab.get(f"runs/{second}").json()["state"] == "waiting"
+    answer = tab.post(f"runs/{second}/control", {"action": "withdraw"})
+    assert (answer.status_code, answer.json()["state"]) == (200, "stopped")
+    assert tab.get(f"runs/{first}").json()["state"] == "running"
+    again = tab.post(f"runs/{second}/control", {"action": "withdraw"})
+    assert (again.status_code, "it is stopped" in again.text) == (400, True)
+    running = tab.post(f"runs/{first}/control", {"action": "withdraw"})
+    assert (running.status_code, "Press Stop" in running.text) == (400, True)
+    assert tab.get(f"runs/{first}").json()["control"] == []
