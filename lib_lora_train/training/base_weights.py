@@ -83,8 +83,8 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
     besides = f" {_reasons(lent.refused).capitalize()}." if lent.refused else ""
     if shared:
         boundary.watch(lent)
-        _tell(reporter, LENT, f"The webui's loaded model, shared with it, which saves {_size(shared)} of memory.{besides}",
-              shared)
+        saved = f"The webui's loaded model, shared with it, which saves {_size(shared)} of memory."
+        _tell(reporter, LENT, f"{saved}{besides}", shared)
     else:
         _tell(reporter, COPY, f"A copy of the webui's loaded model, made without reading the file.{besides}", 0)
 
