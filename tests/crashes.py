@@ -56,6 +56,8 @@ class _Watch:
 
 
 _watch = _Watch()
+kills: list[int] = []
+"""The signals that ended children, one after the other."""
 _installed: list[bool] = []
 
 
@@ -196,5 +198,7 @@ def _in_child(watch: Callable[[int, str | None], None], act: Callable[[], object
             traceback.print_exc()
         os._exit(code)
     _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        kills.append(os.WTERMSIG(status))
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.crashes import kills
+
 FULL = os.environ.get("TRAIN_LORA_FULL") == "1"
 FILE = Path(__file__).resolve().parents[1] / ".cache" / "figures.jsonl"
 TESTS = {
@@ -44,14 +46,15 @@ def count(usual: int, full: int) -> int:
 
 @contextlib.contextmanager
 def figure(name: str) -> Iterator[Figure]:
-    """What is tried inside is counted under ``name``, and kept if this is a whole count."""
-    counted, began = Figure(name), time.monotonic()
+    """What is tried inside is counted under ``name``, kills included, and kept if this is a whole count."""
+    counted, began, before = Figure(name), time.monotonic(), len(kills)
     try:
         yield counted
-    except BaseException:
+    except Exception:
         counted.failed = 1
         raise
     finally:
+        counted.tried += len(kills) - before
         counted.seconds = round(time.monotonic() - began, 1)
         if FULL:
             with FILE.open("a", encoding="utf-8") as file:

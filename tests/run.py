@@ -4,7 +4,7 @@
     python tests/run.py worker -k resume  only one part, with arguments for pytest
     python tests/run.py tests/training/test_loss.py::test_x [more for pytest]   only that, in the part it belongs to
     parts: lint, training (training runs), sweep (of all settings), worker (all else but the tab), host (the tab),
-           browser (the tab in a real browser)
+           browser (the tab in a real browser), figures (what is generated, all of it and not a share; an hour or more)
 
 Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
 """
@@ -65,7 +65,8 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {
-        "lint": lint, "worker": worker, "training": training, "sweep": sweep, "host": host, "browser": browser}
+        "lint": lint, "worker": worker, "training": training, "sweep": sweep, "host": host, "browser": browser,
+        "figures": figures}
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
@@ -76,6 +77,21 @@ def main(arguments: Sequence[str]) -> int:
     failed = [name for name, status in results.items() if status]
     say(f"== {'failed: ' + ', '.join(failed) if failed else 'all passed'} in {time_since(started)} ==")
     return 1 if failed else 0
+
+
+def figures(arguments: Sequence[str]) -> int:
+    """Try everything that the ordinary tests try a share of, and print how much that was and how much failed."""
+    from tests.figures import FILE, TESTS, table
+
+    os.environ["TRAIN_LORA_FULL"] = "1"
+    FILE.unlink(missing_ok=True)
+    paths = {part: [str(ROOT / "tests" / name) for name in names] for part, names in TESTS.items()}
+    status = run([host_environment(), "-m", "pytest", *paths["host"], *arguments])
+    for part in ("worker", "environment"):
+        status = with_the_workers_packages((), [*paths[part], *arguments],
+                                           children_see_packages=part != "environment") or status
+    say(table())
+    return status
 
 
 def time_since(started: float) -> str:

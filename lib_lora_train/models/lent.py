@@ -23,7 +23,7 @@ from ..runs.process_mark import ProcessMark
 from .checkpoint import Checkpoint, read_checkpoint
 from .checksum import checksum, spots
 from .family import UNET, VAE
-from .pickled import DAMAGE
+from .pickled import DAMAGE, BoundedUnpickler
 
 _PARTS = {UNET: "unet", VAE: "vae"}
 _TEXT = "text_encoder"
@@ -170,7 +170,7 @@ def _line(problem: Exception) -> str:
     return (str(problem).strip() or type(problem).__name__).splitlines()[0][:200].rstrip(".")
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     """Opens shared tensors and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:

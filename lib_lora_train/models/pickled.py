@@ -66,7 +66,24 @@ class Inert:
         """Take an item as a set would."""
 
 
-class Unpickler(pickle.Unpickler):
+class BoundedUnpickler(pickle._Unpickler):
+    """Python's own unpickler, not the one in C, which makes room for as many objects as a pickle says it remembers:
+    six bytes can ask for 64 GB."""
+
+    def __init__(self, file: BinaryIO, **options: Any) -> None:
+        super().__init__(file, **options)  # type: ignore[arg-type]
+        readline = file.readline
+
+        def whole_line() -> bytes:
+            line = readline()
+            if not line.endswith(b"\n"):
+                raise pickle.UnpicklingError("the file ends in the middle of a name")
+            return line
+
+        self._file_readline = whole_line
+
+
+class Unpickler(BoundedUnpickler):
     """Hands out weights and inert objects only. Raises ``ForbiddenName`` for any other name."""
 
     def find_class(self, module: str, name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..config.taggers import KnownTagger
 from ..errors import TaggerError, WriteError
 from ..files.writing import cannot_write
-from .provenance import check_and_note, read_provenance
+from .provenance import check_and_note, read_provenance, trusted
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
@@ -47,15 +47,16 @@ def allow_downloads() -> None:
 
 
 def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable[[str, int, int], None],
-                    stopped: Callable[[], bool]) -> bool:
+                    stopped: Callable[[], bool], note: Callable[[str], None]) -> bool:
     """Fetch the files of ``tagger`` that are missing; ``False`` if ``stopped`` said so before all were there.
 
-    ``progress(file, done, total)`` is told bytes. What was fetched is kept and taken up again the next time.
+    ``progress(file, done, total)`` is given bytes, ``note`` a sentence if there was nothing to compare the files
+    with. What was fetched is kept and taken up again the next time.
     All files are of one revision, and each is the one that the hub announced and an earlier download noted. Raises
     ``TaggerError`` if one differs, or with where to put the files by hand if they cannot be had.
     """
     root, folder = models_dir if tagger.in_own_folder else models_dir / tagger.name, models_dir / tagger.name
-    noted = read_provenance(folder, tagger.repository)
+    noted = before = read_provenance(folder, tagger.repository)
     for file in reversed(tagger.repository_files):  # the small one first: if it cannot be had, neither can the other
         if (root / file).is_file():
             continue
@@ -78,6 +79,8 @@ def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable
             raise
         except Exception as problem:  # the hub's client, requests and the disk raise many kinds
             raise TaggerError(_explained(problem, tagger, file, folder)) from problem
+    if set(noted.sha256) - set(before.sha256):
+        note(trusted(noted, folder))
     return True
 
 

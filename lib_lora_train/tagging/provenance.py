@@ -25,7 +25,7 @@ _LONGEST_RECORD_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Provenance:
-    """``revision`` is the commit of the repository that all files are of; ``sha256`` is by file name."""
+    """``revision`` is the commit of all files, where the hub says it; ``sha256`` is by file name."""
 
     repository: str
     revision: str | None = None
@@ -46,7 +46,7 @@ def read_provenance(folder: Path, repository: str) -> Provenance:
         raise _damaged(file, str(problem)) from problem
     revision, hashes = found.get("revision"), found.get("sha256")
     if found.get("repository") != repository or not isinstance(hashes, dict) \
-            or not (isinstance(revision, str) and _COMMIT.fullmatch(revision)) \
+            or not (revision is None or (isinstance(revision, str) and _COMMIT.fullmatch(revision))) \
             or not all(isinstance(value, str) and _SHA256.fullmatch(value) for value in hashes.values()):
         raise _damaged(file, f"it does not name a revision of {repository} and the hashes of its files")
     return Provenance(repository, revision, hashes)
@@ -72,10 +72,17 @@ def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revis
                           f"SHA-256 is {got}, and {expected} was {by}. {way_out}")
     kept = noted.revision or (revision if revision and _COMMIT.fullmatch(revision) else None)
     new = Provenance(noted.repository, kept, {**noted.sha256, file: got})
-    if kept is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / RECORD_FILE, json.dumps(asdict(new), indent=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / RECORD_FILE, json.dumps(asdict(new), indent=1))
     return new
+
+
+def trusted(noted: Provenance, folder: Path) -> str:
+    """What the user should know of a first download, for which there was nothing to compare with."""
+    of = f", revision {noted.revision[:12]}" if noted.revision else ""
+    return (f"{folder.name} was fetched from huggingface.co/{noted.repository}{of} for the first time. The SHA-256 of "
+            "its files was not known beforehand, so they are trusted as they came. It is kept in "
+            f"{folder / RECORD_FILE}, and a later download has to be the same.")
 
 
 def _sha256_of(path: Path) -> str:

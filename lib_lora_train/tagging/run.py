@@ -152,7 +152,8 @@ class TaggingRun:
                 report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
             report.progress(done, total)
 
-        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._asked("stop")):
+        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._asked("stop"),
+                               note=report.warning):
             return None
         found = find_tagger(models_dir, settings.model)
         if found is None:

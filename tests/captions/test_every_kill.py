@@ -15,6 +15,7 @@ from lib_lora_train.captions.editor.pictures import copy_pictures, delete_pictur
 from lib_lora_train.captions.tokens import TokenCounter
 from lib_lora_train.config.groups.dataset import DatasetSettings
 from tests.crashes import killed_at, killed_inside
+from tests.figures import figure
 
 FILES = {"a.png": "a", "a.txt": "penny", "b.png": "b", "b.txt": "penny, hat", "c.png": "c"}
 
@@ -81,6 +82,7 @@ def recovered(folder: Path, before: dict[str, str], after: dict[str, str], what:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "spares"), [*((name, True) for name in ACTS), ("edit", False), ("undo", False)],
                          ids=[*ACTS, "edit as on Windows", "undo as on Windows"])
+@figure("kills: editor")
 def test_killed_at_every_file_operation(memory: Path, name: str, spares: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lib_lora_train.files.swap._KEEPS_SPARES", spares)
     act = ACTS[name]
@@ -103,6 +105,7 @@ def test_killed_at_every_file_operation(memory: Path, name: str, spares: bool, m
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["edit", "undo", "move"])
+@figure("kills: editor")
 def test_killed_at_every_file_operation_of_the_recovery(memory: Path, name: str):
     """The first kill leaves half of the act; the second ones fall into finishing it, at each operation in turn."""
     act = ACTS[name]

@@ -15,9 +15,8 @@ from lib_lora_train.files.swap import SwapArea
 from tests.crashes import cut_off, refused_in_turn
 from tests.figures import FULL, count, figure
 
-from .test_every_kill import ACTS, add, files, opened, place, prepared, recovered
+from .test_every_kill import ACTS, add, files, opened, prepared, recovered
 
-__all__ = ["place"]
 CODES = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO]
 HINTS = ("Free some space", "Delete files", "on another disk", "writable for you", "Check the disk",
          "you may read and write it", "another program has it open")
@@ -26,10 +25,10 @@ HINTS = ("Free some space", "Delete files", "on another disk", "writable for you
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "spares"), [(name, spares) for name in ACTS for spares in (True, False)
                                               if spares or FULL or name == "edit"])
-def test_each_refused_operation_is_reported_and_the_edit_is_wholly_done_or_not_at_all(place: Path, name: str,
+def test_each_refused_operation_is_reported_and_the_edit_is_wholly_done_or_not_at_all(memory: Path, name: str,
                                                                                       spares: bool, monkeypatch):
     monkeypatch.setattr("lib_lora_train.files.swap._KEEPS_SPARES", spares)
-    act, folder = ACTS[name], place / "set"
+    act, folder = ACTS[name], memory / "set"
     before = files(prepared(folder))
     act(folder)
     after = files(folder)
@@ -49,8 +48,8 @@ def test_each_refused_operation_is_reported_and_the_edit_is_wholly_done_or_not_a
     assert refused >= count(1, 3) and done
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_every_caption(place: Path):
-    folder = place / "set"
+def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_every_caption(memory: Path):
+    folder = memory / "set"
     before = files(prepared(folder))
     for written in (0, 5, 40):
         editor = opened(folder)
@@ -60,8 +59,8 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_every_caption(place
         assert files(folder) == before
 
 
-def test_what_cannot_be_edited_can_still_be_read(place: Path, monkeypatch):
-    folder = place / "set"
+def test_what_cannot_be_edited_can_still_be_read(memory: Path, monkeypatch):
+    folder = memory / "set"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"a")
     (folder / "a.txt").write_text("penny")
@@ -81,9 +80,9 @@ def test_what_cannot_be_edited_can_still_be_read(place: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("operation", ["stage", "put_in_place", "take_away"])
-def test_a_swap_that_is_refused_leaves_the_old_file(place: Path, operation: str, monkeypatch):
+def test_a_swap_that_is_refused_leaves_the_old_file(memory: Path, operation: str, monkeypatch):
     """The area itself raises what the system says; what is in the folder is the old file or the new."""
-    folder = prepared(place / "set")
+    folder = prepared(memory / "set")
     before = files(folder)
     original = getattr(SwapArea, operation)
 

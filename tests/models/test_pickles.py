@@ -8,6 +8,7 @@ import pickle
 import random
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +143,23 @@ def test_a_pickle_of_nonsense_is_refused_with_an_error_of_its_own(tmp_path: Path
                 read(path)
             except refusal as problem:
                 assert "[Errno" not in str(problem)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_pickle_that_remembers_more_than_it_holds_takes_no_memory_for_it(tmp_path: Path, name: str):
+    """Python's unpickler in C makes room for as many objects as the largest number under which one is remembered."""
+    read, refusal = READERS[name]
+    path = tmp_path / "a.ckpt"
+    for data in (b"\x80\x02]r" + struct.pack("<I", 1 << 26) + b".", b"]p67108864\n."):
+        for content in (data, zipped(data)):
+            path.write_bytes(content)
+            tracemalloc.start()
+            try:
+                with pytest.raises(refusal):
+                    read(path)
+                assert tracemalloc.get_traced_memory()[1] < 50_000_000
+            finally:
+                tracemalloc.stop()
 
 
 STATE = {"network": {"a": torch.zeros(2)}, "optimizer": {}, "scaler": None, "job": {}, "pictures": "x",

@@ -15,7 +15,7 @@ import pytest
 from lib_lora_train.config.load import job_to_yaml
 from lib_lora_train.errors import TaggerError
 from lib_lora_train.runs.events import read_events
-from lib_lora_train.tagging.provenance import read_provenance
+from lib_lora_train.tagging.provenance import Provenance, check_and_note, read_provenance
 
 from .conftest import captions_of, make_colour_tagger, make_dataset, tag_job
 from .fake_hub import COMMIT, FakeHub
@@ -134,6 +134,31 @@ def test_a_stop_need_not_wait_for_the_network(tmp_path: Path, hub: FakeHub):
     assert captions_of(run.folder) == {"red_1": None}
     [begun] = (run.models / NAME).rglob("*.incomplete")
     assert 0 < begun.stat().st_size < SIZE
+
+
+def test_a_first_download_says_that_there_was_nothing_to_compare_it_with_and_a_later_one_does_not(tmp_path: Path,
+                                                                                                 hub: FakeHub):
+    run = Run(tmp_path, hub.url)
+    run.end()
+    [said] = [event["text"] for event in run.events if event["event"] == "warning"]
+    kept = str(tmp_path / "taggers" / NAME / "download.json")
+    for words in (NAME, REPOSITORY, COMMIT[:12], "trusted as they came", kept):
+        assert words in said
+    (tmp_path / "taggers" / NAME / "model.onnx").unlink()
+    again = Run(tmp_path, hub.url, number=2)
+    assert again.end()["event"] == "finished"
+    assert not [event for event in again.events if event["event"] == "warning"]
+
+
+def test_what_came_first_is_kept_even_where_the_hub_names_no_revision(tmp_path: Path):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"first")
+    noted = check_and_note(Provenance("a/b"), tmp_path, file, "model.onnx", None, None)
+    assert read_provenance(tmp_path, "a/b") == noted and noted.revision is None
+    file.write_bytes(b"second")
+    with pytest.raises(TaggerError, match="is not the file that was expected"):
+        check_and_note(read_provenance(tmp_path, "a/b"), tmp_path, file, "model.onnx", None, None)
+    assert not file.exists()
 
 
 def test_both_files_are_of_one_revision_and_their_hashes_are_noted(tmp_path: Path, hub: FakeHub):

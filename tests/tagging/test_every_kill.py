@@ -11,6 +11,7 @@ import pytest
 from lib_lora_train.captions.confidences import read_confidences
 from lib_lora_train.captions.journal.journal import Journal
 from tests.crashes import killed_at, killed_inside
+from tests.figures import figure
 
 from .conftest import captions_of, make_dataset, tag, tag_job
 
@@ -20,6 +21,7 @@ AFTER = {"red_1": "mine, penny (series), red thing, ^_^", "blue_1": "blue thing,
 
 
 @pytest.mark.slow
+@figure("kills: tagging")
 def test_a_run_that_is_killed_anywhere_and_resumed_tags_every_image_once(tmp_path: Path, colour_tagger: Path):
     folder, results = tmp_path / "set", tmp_path / "run" / "tags.jsonl"
 

@@ -17,6 +17,7 @@ from lib_lora_train.runs.folder import STATE_FILE
 from lib_lora_train.training.reporting.outputs import Outputs
 from lib_lora_train.training.state import Progress, load_state, save_state
 from tests.crashes import killed_at, killed_inside
+from tests.figures import figure
 from tests.training.conftest import bare_learner
 
 
@@ -32,6 +33,7 @@ def loaded_step(folder: Path) -> int:
     return progress.step
 
 
+@figure("kills: saving and state")
 def test_a_state_that_a_run_can_resume_from_is_there_after_every_kill(tmp_path: Path):
     folder = tmp_path / "state"
 
@@ -63,6 +65,7 @@ def test_a_state_that_a_run_can_resume_from_is_there_after_every_kill(tmp_path: 
 
 
 @pytest.mark.slow
+@figure("kills: saving and state")
 def test_a_lora_is_whole_or_absent_after_every_kill_and_the_next_try_completes_it(train, tmp_path, monkeypatch):
     original = Outputs.save
     tried: list[int] = []

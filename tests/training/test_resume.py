@@ -17,13 +17,14 @@ from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
+from tests.figures import count, figure
 from tests.training import killed_runs
 from tests.training.conftest import draw_pictures
 
 OPTIMIZERS = {"AdamW": 1e-3, "Prodigy": 1.0, "Lion": 1e-4}
 SCHEDULE_FREE = "AdamWScheduleFree"
 EPOCHS, STEPS_PER_EPOCH = 3, 3
-KILLS = 20
+KILLS = count(6, 30)
 
 
 @pytest.fixture(scope="session")
@@ -75,15 +76,17 @@ def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(drawn
         assert process(processes, run, None) == 0
         wanted[optimizer] = made(tmp_path / optimizer)
         assert len(wanted[optimizer]) == 6  # epochs 1 and 2, steps 2, 4 and 8, and the last
-    for number in range(KILLS):
-        optimizer = list(OPTIMIZERS)[number % 3]
-        kill_at = rng.randint(1, EPOCHS * STEPS_PER_EPOCH)
-        folder = tmp_path / f"kill{number}"
-        run = new_run(drawn_values, folder, optimizer)
-        assert process(processes, run, kill_at) == -signal.SIGKILL
-        assert process(processes, run, None) == 0
-        assert made(folder) == wanted[optimizer], f"{optimizer}, killed after step {kill_at}"
-        assert read_events(run.events_file)[0][-1]["event"] == "finished"
+    with figure("kills in training") as counted:
+        for number in range(KILLS):
+            optimizer = list(OPTIMIZERS)[number % 3]
+            kill_at = rng.randint(1, EPOCHS * STEPS_PER_EPOCH)
+            folder = tmp_path / f"kill{number}"
+            run = new_run(drawn_values, folder, optimizer)
+            assert process(processes, run, kill_at) == -signal.SIGKILL
+            assert process(processes, run, None) == 0
+            assert made(folder) == wanted[optimizer], f"{optimizer}, killed after step {kill_at}"
+            assert read_events(run.events_file)[0][-1]["event"] == "finished"
+            counted.tried += 1
 
 
 class _Stopping(Reporter):
