@@ -12,6 +12,7 @@ from ..config.job import Job, all_settings
 from ..config.setting import SettingField
 from .no_effect import no_effect_notes
 from .no_effect_images import image_notes
+from .notes import can_be_read
 from .surroundings import Surroundings
 
 _NO_EFFECT = " has no effect: "
@@ -23,8 +24,10 @@ def not_applicable(job: Job, around: Surroundings) -> dict[str, str]:
 
     Every setting is changed in turn and the notes are asked, so that a new setting or note needs no second table here.
     Settings that were changed are left out: they have their notes. What depends on the images is left out too, so
-    that settings do not come and go while a folder fills.
+    that settings do not come and go while a folder fills. Nothing is said while a setting cannot be read.
     """
+    if not can_be_read(job):
+        return {}
     around = dataclasses.replace(around, plan=None, shapes={})
     reasons = {f"network.{name}": f"{job.network.network_type} has no use for it; choose {users}."
                for name, users in without_use(job.network.network_type).items()}

@@ -24,7 +24,7 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
 
     ``network``: the type and sizes of the LoRA file to continue from, where they are known.
     """
-    if not _can_be_read(job):
+    if not can_be_read(job):
         return []
     as_trained = job if network is None else dataclasses.replace(job, network=network)
     return [*prediction_notes(job, around), *no_effect_notes(job, around),
@@ -32,7 +32,8 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
             *block_notes(as_trained, around)]
 
 
-def _can_be_read(job: Job) -> bool:
+def can_be_read(job: Job) -> bool:
+    """Whether sizes, folders and block lists of ``job`` can be read; if not, ``problems_of`` says what is wrong."""
     try:
         job.dataset.size, job.dataset.by_folder, job.network.size_of(None, spatial=False)
     except ValueError:

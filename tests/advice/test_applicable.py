@@ -8,6 +8,7 @@ import pytest
 
 from lib_lora_train.advice.applicable import not_applicable
 from lib_lora_train.advice.surroundings import Surroundings
+from lib_lora_train.config.change import changed
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOKR
 from lib_lora_train.config.job import Job, all_settings
 
@@ -71,3 +72,9 @@ def test_each_setting_can_be_of_use_somewhere():
     always_idle = set.intersection(*(set(not_applicable(job, around)) for job in kinds for around in surroundings))
     assert always_idle == set()
     assert {field.key for field in all_settings()} > set(not_applicable(Job(), SD1))
+
+
+@pytest.mark.parametrize("settings", [{"network.block_lr_weight": "1,2"}, {"network.block_dims": "x"},
+                                      {"dataset.resolution": "big"}, {"dataset.concept_settings": ["x"]}])
+def test_nothing_is_said_while_a_setting_cannot_be_read(settings):
+    assert not_applicable(changed(Job(), settings), SD1) == {}
