@@ -56,7 +56,7 @@ def test_everything_has_room(make_webui, open_tab, pictures, width):
 
     def beside():
         settings, run = (column.bounding_box() for column in columns)
-        return run["x"] >= settings["x"] + settings["width"]
+        return bool(settings and run and run["x"] >= settings["x"] + settings["width"])
 
     eventually(page, beside, width == 1400)
     page.click("#tl-tab-runs")
