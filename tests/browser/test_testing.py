@@ -160,3 +160,21 @@ def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures)
     page.locator(".tl-toast", has_text="The regularization pictures are in").wait_for()
     evaluates(page, "TrainLora.form.get('dataset.reg_data_dir')", str(pictures / "reg"))
     assert len(list((pictures / "reg").glob("*.png"))) == 8
+
+
+def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
+    page = open_test()
+    page.set_default_timeout(12000)
+    page.locator("#tl-panel-test summary", has_text="Size, steps, sampler").click()
+    page.locator("#tl-panel-test").get_by_label("Steps", exact=True).fill("150")
+    rows = page.locator("#tl-panel-test .tl-drawings li")
+    page.click("#tl_test_draw")
+    rows.first.wait_for()
+    page.click("#tl_test_draw")
+    rows.nth(1).wait_for()
+    rows.nth(1).get_by_text("Queued: 8 pictures").wait_for()
+    rows.nth(1).get_by_role("button", name="Cancel").click()
+    rows.nth(1).wait_for(state="detached")
+    rows.first.get_by_role("button", name="Cancel").click()
+    page.locator("#tl-panel-test .tl-drawing-card").wait_for(state="hidden")
+    evaluates(page, "TrainLora.testPlots().length", 2)
