@@ -20,8 +20,11 @@ from .curve import Curve, LayerCurve, ranks_in_words
 from .kept import keep_ranks
 from .output import check_room, device_of, lora_metadata, output_path, save_lora
 from .pair import Pair, Target, open_pair, targets_of
+from .stream import give_memory_back
 from .svd import Decomposed, RankRule, decompose, decompose_partly
 from .work import Work
+
+_LAYERS_BETWEEN_TRIMS = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ def extract(job: ExtractJob, work: Work) -> Path | None:
         difference = _difference(pair, target, always=target.place.attention in attentions)
         if difference is not None:
             layers.append(_take(target, difference.to(device), rules, tensors))
+        if number % _LAYERS_BETWEEN_TRIMS == 0:
+            give_memory_back()
         work.step(number, len(targets))
     _report(job, network_type, layers, len(targets), work)
     if path is None:
