@@ -19,7 +19,7 @@ from ..models.hashes import file_sha256
 from ..models.prediction import told_base
 from ..networks.save import DTYPES
 from .change import Change, change_of, misfit
-from .lora_source import Lora, other_family, read_loras
+from .lora_source import Lora, embeddings_left_out, other_family, read_loras
 from .output import check_room, output_path
 from .places import Place, Places
 from .stream import Entry, Source, open_source, total_bytes, write_stream
@@ -68,6 +68,8 @@ def merge(job: MergeJob, work: Work) -> Path:
     family, _ = told_base(source.path, source.shapes, source.metadata)
     loras = read_loras(job.loras, job.strengths, job.block_presets)
     plan = _plan(source, family, loras, work)
+    if left_out := embeddings_left_out(loras):
+        work.tell.warning(left_out)
     entries = _entries(source, family, plan, DTYPES[job.save_precision] if job.save_precision else None)
     check_room(path, total_bytes(entries))
     if len(entries) < len(source.shapes):

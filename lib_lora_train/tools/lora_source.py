@@ -65,6 +65,12 @@ class Lora:
         return {key: self.file.of_layer(key) for key in self.file.facts.layers if not key.startswith("bundle_emb")}
 
 
+def embeddings_left_out(loras: Sequence[Lora]) -> str:
+    """A sentence about textual inversion embeddings that lie in the files; empty if there are none."""
+    names = [lora.path.name for lora in loras if any(name.startswith("bundle_emb") for name in lora.file.tensors)]
+    return f"{', '.join(names)} has embeddings in it, which the new file will not have." if names else ""
+
+
 def read_loras(paths: Sequence[str], strengths: Sequence[str], block_presets: str) -> list[Lora]:
     """The files with their strengths, every number checked.
 

@@ -18,7 +18,7 @@ from ..models.hashes import file_sha256
 from ..networks.save import DTYPES
 from .curve import Curve, LayerCurve, ranks_in_words
 from .kept import Kept, keep_factors, keep_ranks
-from .lora_source import Lora, check_same_family, read_loras
+from .lora_source import Lora, check_same_family, embeddings_left_out, read_loras
 from .output import device_of, lora_metadata, output_path, save_lora
 from .places import layer_name
 from .summand import Base, Summand, is_vector, key_strength, matrix_shape, open_base, summand
@@ -49,6 +49,8 @@ def mix(job: MixJob, work: Work) -> Path | None:
     base = open_base(job.checkpoint, loras)
     sums = _sums(loras)
     _check_shapes(sums)
+    if left_out := embeddings_left_out(loras):
+        work.tell.warning(left_out)
     work.tell.phase("mix", f"Adding up {len(loras)} LoRAs in {len(sums)} layers", len(sums))
     tensors: dict[str, Tensor] = {}
     curves: list[LayerCurve] = []

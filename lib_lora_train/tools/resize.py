@@ -17,7 +17,7 @@ from ..networks.save import DTYPES, LoraFile
 from .change import PLAIN, kind_of
 from .curve import Curve, LayerCurve, ranks_in_words
 from .kept import Kept, keep_factors, keep_ranks
-from .lora_source import Lora, Strength, family_of_lora, read_lora
+from .lora_source import Lora, Strength, embeddings_left_out, family_of_lora, read_lora
 from .output import device_of, lora_metadata, output_path, save_lora
 from .summand import Base, is_vector, open_base, summand
 from .svd import RankRule, decompose, decompose_product
@@ -42,6 +42,8 @@ def resize(job: ResizeJob, work: Work) -> Path | None:
     cut = _cuts(job, lora.file)
     base = open_base(job.checkpoint, [lora])
     keys = list(lora.layers)
+    if left_out := embeddings_left_out([lora]):
+        work.tell.warning(left_out)
     work.tell.phase("resize", f"Resizing {len(keys)} layers of {lora.path.name}", len(keys))
     tensors: dict[str, Tensor] = {}
     curves: list[LayerCurve] = []

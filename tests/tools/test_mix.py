@@ -115,3 +115,12 @@ def test_loras_of_two_families_are_named(tmp_path):
     other = save_layers(tmp_path / "c.safetensors", {Q: layer_of("lora", 64, 64, 0)})
     with pytest.raises(CheckpointError, match="different base models"):
         mix(job_for([paths[0], other]), Told().work)
+
+
+def test_bundled_embeddings_are_left_out_and_said(tmp_path):
+    bundled = {"bundle_emb": {"penny.string_to_param.*": torch.ones(1, 8)}}
+    path = save_layers(tmp_path / "a.safetensors", layers() | bundled)
+    told = Told()
+    made = mix(job_for([path]), told.work)
+    assert told.warnings == ["a.safetensors has embeddings in it, which the new file will not have."]
+    assert set(load_network_file(made).facts.layers) == set(SHAPES)
