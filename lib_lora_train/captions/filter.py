@@ -3,32 +3,40 @@
     red boots AND NOT (solo OR *hair)        tags; capitals for AND, OR, NOT; a comma is AND; * and ? as wildcards
     "saber (fate)"                           a tag exactly as it is, whatever signs it has
     text:"sitting on"   nocaption   prose    the caption's words, no caption, sentences instead of tags
-    size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75
-    bucket:512x768   folder:10_*   name:IMG*
+    size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75  chars!=0
+    bucket:512x768   folder:saber   name:IMG   path:"set 2/IMG"   name:IMG*
 
-``size`` is the shorter side, ``ratio`` width by height, ``tags`` and ``tokens`` count those of the caption.
+``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` count those of the caption.
+``folder``, ``name`` and ``path`` match any part; with a wildcard, the whole. What taggui's filters have is understood:
+``tag:``, ``caption:``, a colon before the comparison (``tags:>5``), ``==``, single quotes after a colon.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import DatasetError
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ":": operator.eq, ">": operator.gt,
-    "<": operator.lt}
-_TOKEN = re.compile(r"""
+    ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ">": operator.gt, "<": operator.lt}
+_EXAMPLES = {"size": "512", "width": "768", "height": "768", "ratio": "1.5", "tags": "10", "tokens": "75",
+             "chars": "200"}
+FIELDS = ("text", "caption", "tag", "folder", "name", "path", "bucket")
+_TOKEN = re.compile(rf"""
     (?P<space>\s+) | (?P<comma>,) | (?P<open>\() | (?P<close>\))
-  | (?P<field>(?:text|folder|name|bucket):)
-  | (?P<number>(?:size|width|height|ratio|tags|tokens)\s*(?:>=|<=|!=|[=:<>]))
-  | (?P<quoted>"(?:\\.|[^"\\])*")
+  | (?P<field>(?i:{"|".join(FIELDS)}):)
+  | (?P<number>(?i:{"|".join(_EXAMPLES)})\s*(?::\s*(?:>=|<=|!=|==|[=<>])|>=|<=|!=|==|[=:<>]))
+  | (?P<quoted>"(?:\\.|[^"\\])*" | (?<=:)'(?:\\.|[^'\\])*')
   | (?P<word>(?:\\.|[^\s,()"\\]|(?<=[^\s,()])"|\\$)+)
   | (?P<other>.)""", re.VERBOSE | re.DOTALL)
 _SIZE = re.compile(r"(\d{1,6})\s*[x×]\s*(\d{1,6})", re.IGNORECASE)
+_UNKNOWN_FIELD = re.compile(r"(?:^|\s)([a-z]{2,})\s*(:?(?:[<>]=?|!=|==?)\s*[\d.]+$|:(?=\S))", re.IGNORECASE)
+_LIKE_A_FIELD = 0.75
 _OPERATORS = ("AND", "OR", "NOT")
 MOST_CHARACTERS = 20_000
 MOST_DEPTH = 50
@@ -44,15 +52,17 @@ class FilterError(DatasetError):
 
 @dataclass(frozen=True)
 class TagIs:
-    """The caption has the tag; with wildcards unless ``exact``."""
+    """The caption has the tag; with wildcards unless ``exact``. It stands at ``start`` to ``end`` of the filter."""
 
     pattern: str
     exact: bool = False
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Contains:
-    """The caption's text, the folder's or the picture's name matches."""
+    """The caption's text, or the picture's ``folder``, ``name`` or ``path``, matches."""
 
     field: str
     pattern: str
@@ -204,7 +214,7 @@ class _Parser:
 
     def _field(self, token: _Token) -> Filter:
         self._place += 1
-        name = token.text[:-1]
+        name = token.text[:-1].lower()
         value = self._value()
         if name == "bucket":
             size = _SIZE.fullmatch(value)
@@ -213,21 +223,26 @@ class _Parser:
             return InBucket(int(size[1]), int(size[2]))
         if not value:
             raise FilterError(f'{name} takes words, such as {name}:"…".', token.start, self._last().end)
-        return Contains(name, value)
+        if name == "tag":
+            return TagIs(value, start=token.start, end=self._last().end)
+        return Contains("text" if name == "caption" else name, value)
 
     def _compare(self, token: _Token) -> Filter:
         self._place += 1
-        found = re.fullmatch(r"([a-z]+)\s*(\W+)", token.text)
-        name, sign = (found[1], found[2]) if found else ("", "")
+        found = re.fullmatch(r"([a-z]+)\s*:?\s*(\W*)", token.text.lower())
+        name, sign = (found[1], found[2].replace("==", "=") or "=") if found else ("", "")
         value = self._value()
         size = _SIZE.fullmatch(value)
-        if name == "size" and sign in "=:" and size:
+        if name == "size" and sign == "=" and size:
             return And((Compare("width", "=", float(size[1])), Compare("height", "=", float(size[2]))))
         try:
-            return Compare(name, sign, float(value))
+            number = float(value)
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             raise FilterError(f"{name} is compared with a number, such as {name}{sign}{_EXAMPLES[name]}.",
-                              token.start, self._last().end) from None
+                              token.start, self._last().end)
+        return Compare(name, sign, number)
 
     def _value(self) -> str:
         """What follows a field: a quoted text, or the words up to the next operator or bracket."""
@@ -235,18 +250,23 @@ class _Parser:
         if token is not None and token.kind == "quoted":
             self._place += 1
             return _unquoted(token.text)
+        if token is not None and token.text.startswith('"'):
+            raise FilterError("This quotation mark is never closed.", token.start, token.start + 1)
         return self._words()
 
     def _tag(self, token: _Token) -> Filter:
         if token.kind == "quoted":
             self._place += 1
-            return TagIs(_unquoted(token.text), exact=True)
+            return TagIs(_unquoted(token.text), exact=True, start=token.start, end=token.end)
         if token.text == '"':
             raise FilterError("This quotation mark is never closed.", token.start, token.end)
         words = self._words()
-        if words == "nocaption":
+        if words.lower() == "nocaption":
             return NoCaption()
-        return Prose() if words == "prose" else TagIs(words)
+        if words.lower() == "prose":
+            return Prose()
+        _check_no_field(words, token.start, self._last().end)
+        return TagIs(words, start=token.start, end=self._last().end)
 
     def _words(self) -> str:
         """The words of a tag; brackets after a word belong to it, as in ``saber (fate)``."""
@@ -296,7 +316,19 @@ class _Parser:
         return last.start, last.end
 
 
-_EXAMPLES = {"size": "512", "width": "768", "height": "768", "ratio": "1.5", "tags": "10", "tokens": "75"}
+def _check_no_field(words: str, start: int, end: int) -> None:
+    """Refuse what is written like a comparison or like a field with a typing mistake; tags may have colons."""
+    found = _UNKNOWN_FIELD.search(words)
+    if found is None:
+        return
+    compares = found[2] != ":"
+    known = list(_EXAMPLES) if compares else [*_EXAMPLES, *FIELDS]
+    alike = difflib.get_close_matches(found[1].lower(), known, 1, _LIKE_A_FIELD)
+    as_tag = f'For the tag, write "{words}" in quotes.'
+    if alike:
+        raise FilterError(f"There is no field {found[1]}. Did you mean {alike[0]}? {as_tag}", start, end)
+    if compares:
+        raise FilterError(f"{found[1]} cannot be compared; {', '.join(_EXAMPLES)} can. {as_tag}", start, end)
 
 
 def _unquoted(text: str) -> str:

@@ -101,6 +101,12 @@ def test_an_error_in_the_filter_is_marked_at_its_place(editor):
     page.fill("#tl_captions_filter", "hat")
     wait_for_count(page, "19 of 40")
     expect(page.locator(f"{PANEL} .tl-filter-problem")).to_be_hidden()
+    page.fill("#tl_captions_filter", "hat and red bots")
+    expect(page.locator(f"{PANEL} .tl-filter-problem mark")).to_have_text("hat and red bots")
+    expect(page.locator(f"{PANEL} .tl-filter-problem")).to_contain_text("AND, OR and NOT are written in capitals")
+    page.fill("#tl_captions_filter", "tags:>4 AND name:1")
+    wait_for_count(page, "8 of 40")
+    expect(page.locator(f"{PANEL} .tl-filter-problem")).to_be_hidden()
 
 
 def test_a_bulk_edit_of_what_is_shown_is_undone_and_redone_by_keys(editor, folder):

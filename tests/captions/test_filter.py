@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.editor.query import about_unknown, unknown_tags
 from lib_lora_train.captions.filter import FilterError, parse
 from lib_lora_train.captions.patterns import wildcard_matcher
 
@@ -64,6 +65,31 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> CaptionEditor:
     ("folder:10_*", ["f"]),
     ("name:wide", ["wide"]),
     ("name:?.png AND NOT folder:*saber", ["a", "b", "c", "d", "e"]),
+    ("name:wid", ["wide"]),
+    ("name:IDE.P", ["wide"]),
+    ("folder:saber", ["f"]),
+    ("path:saber/f", ["f"]),
+    (r"path:10_SABER\f.png", ["f"]),
+    ("path:pictures AND path:10_*", ["f"]),
+    ("name:a.png OR name:'b.png'", ["a", "b"]),
+    ('path:"saber/" OR name:"wide"', ["wide", "f"]),
+    ("tags:>3", ["a"]),
+    ("tags:>=4", ["a"]),
+    ("tags: < 3 AND tags:!=0", []),
+    ("tags:==3", ["b", "wide", "f"]),
+    ("tags != 3 AND NOT tags=0", ["a"]),
+    ("TAGS:>3", ["a"]),
+    ("chars:>=36", ["c", "f"]),
+    ("chars:=35", ["a"]),
+    ("chars:=0", ["d", "e"]),
+    ("chars<30 AND chars:!=0", ["b", "wide"]),
+    ("tokens:>0 AND tokens:<=8", ["b", "wide"]),
+    ("tag:solo", ["a"]),
+    ("tag:'red boots' AND NOT tag:*onde*", ["b"]),
+    ('caption:"field of"', ["c"]),
+    ("caption:walk*flowers", ["c"]),
+    ("NoCaption", ["d", "e"]),
+    ("rating:safe", []),
 ])
 def test_what_a_filter_finds(editor: CaptionEditor, text: str, found: list[str]):
     assert [Path(name).stem for name in names(editor, editor.filtered(text))] == found
@@ -85,11 +111,43 @@ def test_what_a_filter_finds(editor: CaptionEditor, text: str, found: list[str])
     ("tags > ", "compared with a number, such as tags>10", "tags >"),
     ("x AND bucket:wide", "such as bucket:512x768", "bucket:wide"),
     ("NOT", "Something is missing after NOT", "NOT"),
+    ("red AND tags:blue", "tags is compared with a number, such as tags=10", "tags:blue"),
+    ("tags:>", "compared with a number, such as tags>10", "tags:>"),
+    ("chars:nan", "compared with a number", "chars:nan"),
+    ('name:"IMG', "quotation mark is never closed", '"'),
+    ("path:", "path takes words", "path:"),
+    ("red OR token>75", "Did you mean tokens?", "token>75"),
+    ("tokns:>75", "Did you mean tokens?", "tokns:>75"),
+    ("nmae:IMG AND red", "Did you mean name?", "nmae:IMG"),
+    ("filesize>100", "filesize cannot be compared", "filesize>100"),
+    ("red AND mtime != 5", "mtime cannot be compared", "mtime != 5"),
 ])
 def test_an_error_points_at_the_place(text: str, message: str, place: str):
     with pytest.raises(FilterError, match=message.replace("(", r"\(").replace(")", r"\)")) as caught:
         parse(text)
     assert text[caught.value.start:caught.value.end].strip() == place
+
+
+@pytest.mark.parametrize(("text", "place", "more"), [
+    ("red boots AND red bots", "red bots", ""),
+    ("penny and solo", "penny and solo", "capitals"),
+    ("penny, not solo", "not solo", "capitals"),
+    ("solo || hat", "solo || hat", "capitals"),
+    ("penny AND -solo", "-solo", "capitals"),
+    ("NOT (penny OR *hairs)", "*hairs", ""),
+    ('penny AND "and so on"', '"and so on"', ""),
+    ("file:wide", "file:wide", "Fields are"),
+])
+def test_a_tag_that_no_caption_has_is_named_with_its_place(editor: CaptionEditor, text: str, place: str, more: str):
+    tag = next(unknown_tags(parse(text), editor.index))
+    assert text[tag.start:tag.end].strip() == place
+    said = about_unknown(tag)
+    assert place.strip('"') in said and more in said and bool(more) == (not said.endswith('".'))
+
+
+@pytest.mark.parametrize("text", ["salt and pepper", "red boots OR *hair", 'NOT "solo"', "name:nothing", "tags>99"])
+def test_a_filter_whose_tags_are_known_is_not_questioned(editor: CaptionEditor, text: str):
+    assert list(unknown_tags(parse(text), editor.index)) == []
 
 
 def test_wildcards_do_not_run_away():

@@ -25,6 +25,8 @@ export interface Shown extends SetState {
     tags: [string, number][];
     different_tags: number;
     without_caption: number;
+    /** A tag of the filter that no caption has; null for none. */
+    hint: FilterProblem|null;
 }
 /** A filter that is not understood, and the part of it that is wrong. */
 export interface FilterProblem { text: string; start: number; end: number }

@@ -108,7 +108,7 @@ class CaptionsTab {
         const {set} = this;
         set.when("view", () => this.refresh());
         set.when("busy", (busy) => this.panel.classList.toggle("tl-busy", busy));
-        set.when("problem", (problem) => this.showProblem(problem));
+        set.when("problem", (problem) => this.showProblem(problem, set.shown.hint));
         set.when("conflict", (conflict) => captionConflict(set, conflict));
         set.when("edited", () => {
             this.changed = true;
@@ -210,14 +210,18 @@ class CaptionsTab {
         if (found) fill(this.onOff, icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
     }
 
-    /** @param {import("./answers").FilterProblem|null} problem */
-    showProblem(problem) {
-        this.filterProblem.hidden = !problem;
+    /**
+     * @param {import("./answers").FilterProblem|null} problem
+     * @param {import("./answers").FilterProblem|null} hint shown where there is no problem
+     */
+    showProblem(problem, hint) {
+        const said = problem || hint;
+        this.filterProblem.hidden = !said;
         this.filter.classList.toggle("tl-wrong", Boolean(problem));
         if (problem) this.onOff.hidden = true;
-        if (!problem) return;
-        const {text, start, end} = problem;
-        const typed = this.filter.value;
+        if (!said) return;
+        const {text, start, end} = said;
+        const typed = this.set.filter;
         fill(this.filterProblem, h("code", {}, typed.slice(0, start), h("mark", {}, typed.slice(start, end) || " "), typed.slice(end)),
             h("span", {}, text));
     }
@@ -308,8 +312,9 @@ class CaptionsTab {
     explain() {
         const rows = [["red boots AND NOT solo", "tags; also OR and brackets, a comma means AND"], ["*hair, b?y", "* for any letters, ? for one"],
             ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
-            ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75", "how many the caption has"],
-            ["bucket:512x768", "trained at this size"], ["folder:10_*, name:IMG*", "where it lies, what it is called"]];
+            ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75, chars!=0", "how many the caption has; tags:>5 is the same as tags>5"],
+            ["bucket:512x768", "trained at this size"], ["folder:saber, name:IMG, path:set/IMG", "a part of where it lies or what it is called"],
+            ["name:IMG*", "with * or ?, the whole name"]];
         captionHelp("How to filter", rows);
     }
 }

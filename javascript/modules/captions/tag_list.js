@@ -3,7 +3,7 @@
 import {h, setText, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 
-const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|^(text|folder|name|bucket):|^(size|width|height|ratio|tags|tokens)\s*[=:<>!]/;
+const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|[a-z]\s*[=:<>!]/i;
 
 /** @param {string} tag @returns {string} as it is written in a filter */
 function inFilter(tag) {

@@ -133,7 +133,7 @@ class CaptionEditor:
         with self.lock:
             if tree is None:
                 return self.index.all
-            measures = Measures(BucketRule.of(self.settings), self.tokens.count)
+            measures = Measures(BucketRule.of(self.settings), self.tokens.count, self.folder.as_posix())
             return pictures_of(tree, self.index, measures)
 
     def entry(self, number: int) -> Entry:

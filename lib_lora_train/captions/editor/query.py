@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...pictures.buckets import Bucket, BucketRule
-from ..filter import And, Compare, Contains, Filter, InBucket, NoCaption, Not, Or, Prose, TagIs
-from ..patterns import wildcard_matcher
+from ..filter import FIELDS, And, Compare, Contains, Filter, InBucket, NoCaption, Not, Or, Prose, TagIs
+from ..patterns import star_matcher, wildcard_matcher
 from ..tags import plain
 from .index import Caption, EditorIndex, Entry, bits_of_numbers
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What a filter may ask for beside captions: the training sizes, and how many tokens a caption has."""
+    """What a filter may ask for beside captions: training sizes, tokens of a caption, the dataset's folder."""
 
     buckets: BucketRule
     tokens: Callable[[str], int]
+    folder: str
 
 
 def pictures_of(tree: Filter, index: EditorIndex, measures: Measures) -> int:
@@ -40,7 +42,7 @@ def pictures_of(tree: Filter, index: EditorIndex, measures: Measures) -> int:
         return index.without_caption
     if isinstance(tree, Prose):
         return index.prose
-    test = _contains(tree) if isinstance(tree, Contains) else _measured(tree, measures)
+    test = _contains(tree, measures.folder) if isinstance(tree, Contains) else _measured(tree, measures)
     return bits_of_numbers(number for number, entry in index.entries.items() if test(entry))
 
 
@@ -56,14 +58,44 @@ def tagged(index: EditorIndex, pattern: str, exact: bool = False) -> int:
     return found
 
 
-def _contains(tree: Contains) -> Callable[[Entry], bool]:
+def unknown_tags(tree: Filter, index: EditorIndex) -> Iterator[TagIs]:
+    """The tags in ``tree`` that no picture has, in their order."""
+    if isinstance(tree, TagIs) and not tagged(index, tree.pattern, tree.exact):
+        yield tree
+    for part in tree.parts if isinstance(tree, And | Or) else (tree.inner,) if isinstance(tree, Not) else ():
+        yield from unknown_tags(part, index)
+
+
+def about_unknown(tag: TagIs) -> str:
+    """What to say of a tag of a filter that no picture has; operators of other programs are the usual reason."""
+    words = f'No caption has the tag "{tag.pattern}".'
+    if tag.exact:
+        return words
+    if _OTHER_OPERATORS.search(tag.pattern):
+        return f"{words} AND, OR and NOT are written in capitals."
+    return f"{words} Fields are {', '.join(FIELDS)}." if _LIKE_A_FIELD.match(tag.pattern) else words
+
+
+_OTHER_OPERATORS = re.compile(r"(?:^|\s)(?:and|or|not|&&?|\|\|?)(?:\s|$)|^[!-]\w", re.IGNORECASE)
+_LIKE_A_FIELD = re.compile(r"\w{2,}:\S")
+
+
+def _contains(tree: Contains, dataset: str) -> Callable[[Entry], bool]:
+    """Any part matches. A name or a path with wildcards matches as a whole, with or without the file's ending."""
     wanted = tree.pattern.lower()
+    wild = "*" in wanted or "?" in wanted
     if tree.field == "text":
-        return lambda entry: wanted in (entry.caption.text or "").lower()
+        contains = star_matcher(f"*{wanted}*")
+        return lambda entry: contains((entry.caption.text or "").lower())
+    names = {"folder": lambda entry: (entry.folder, entry.folder.rpartition("/")[2]),
+             "name": lambda entry: (entry.name, entry.name.rpartition(".")[0]),
+             "path": lambda entry: (f"{dataset}/{entry.path}", entry.path)}[tree.field]
+    if tree.field in ("folder", "path"):
+        wanted = wanted.replace("\\", "/")
+    if not wild:
+        return lambda entry: wanted in names(entry)[0].lower()
     fits = wildcard_matcher(wanted)
-    if tree.field == "folder":
-        return lambda entry: fits(entry.folder.lower()) or fits(entry.folder.rpartition("/")[2].lower())
-    return lambda entry: fits(entry.name.lower()) or fits(entry.name.rpartition(".")[0].lower())
+    return lambda entry: any(fits(name.lower()) for name in names(entry))
 
 
 def _measured(tree: Compare | InBucket, measures: Measures) -> Callable[[Entry], bool]:
@@ -80,6 +112,8 @@ def _measured(tree: Compare | InBucket, measures: Measures) -> Callable[[Entry],
         return falls_in
     if tree.field == "tags":
         return lambda entry: tree.holds(len(entry.caption.tags))
+    if tree.field == "chars":
+        return lambda entry: tree.holds(len(entry.caption.line.strip()))
     if tree.field == "tokens":
         return lambda entry: tree.holds(tokens_of(entry.caption, measures.tokens))
     number = _NUMBERS[tree.field]

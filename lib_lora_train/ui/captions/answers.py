@@ -11,8 +11,8 @@ from fastapi.responses import Response
 
 from ...captions.editor.editor import CaptionEditor, Outcome, likely_tags, tags_of_picture
 from ...captions.editor.index import EditorIndex, Entry
-from ...captions.editor.query import tokens_of
-from ...captions.filter import FilterError
+from ...captions.editor.query import about_unknown, tokens_of, unknown_tags
+from ...captions.filter import FilterError, parse
 from ...captions.journal.apply import ConflictError
 from ...pictures.buckets import BucketRule
 from ..answers import EscapedJson
@@ -91,7 +91,8 @@ def outcome(session: Session, done: Outcome) -> dict[str, Any]:
 def view(session: Session, filter_text: str, sort: str, tag_part: str, most_tags: int) -> dict[str, Any]:
     """The numbers of the pictures that are shown, and the tags among them.
 
-    A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it.
+    A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it. A tag
+    that no caption has is a ``hint`` with its place.
     """
     editor = session.editor
     try:
@@ -104,7 +105,13 @@ def view(session: Session, filter_text: str, sort: str, tag_part: str, most_tags
         return {"numbers": _sorted(index, index.members(found, editor.order()), sort), "tags": tags,
                 "different_tags": len(index.known_tags()),
                 "without_caption": (found & index.without_caption).bit_count(),
-                **state(session)}
+                "hint": _hint(index, filter_text), **state(session)}
+
+
+def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:
+    tree = parse(filter_text)
+    unknown = None if tree is None else next(unknown_tags(tree, index), None)
+    return None if unknown is None else {"text": about_unknown(unknown), "start": unknown.start, "end": unknown.end}
 
 
 def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
