@@ -8,6 +8,7 @@
     result.json     what a tool found: size and error for each rank, or what is in a LoRA file
     changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
     strip.json      the test strip that the webui draws, and strip/ with its pictures
+    note.json       the user's name for the run, a star and a note
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from .events import ENDINGS, examine_events
 from .folder import RunFolder, all_runs
 from .job import JobCheck
+from .notes import NoteReader
 from .state import AT_WORK, DAMAGED, HELD, PAUSED, History, Signs, signs_of
 
 _LOSSES_IN_MEAN = 50
@@ -28,7 +29,8 @@ class RunSummary:
     the loss did. ``held_for`` is what it stands still for, such as "a picture in txt2img", ``gave_gpu`` whether it has
     left the GPU for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is how
     long was worked until the last end and ``still_seconds`` how long the run stood still, not among those. ``damage``
-    says which file of the run cannot be read, and why; empty if all can.
+    says which file of the run cannot be read, and why; empty if all can. ``name`` is the user's if there is one, as are
+    ``starred`` and ``note``; ``note_problem`` says why these cannot be read.
     """
 
     id: str
@@ -61,6 +63,9 @@ class RunSummary:
     seconds: float = 0.0
     still_seconds: float = 0.0
     damage: str = ""
+    starred: bool = False
+    note: str = ""
+    note_problem: str = ""
 
     @property
     def alive(self) -> bool:
@@ -101,9 +106,11 @@ class _Reader:
         self._over = False
         self._damaged_events = ""
         self._job = JobCheck(run)
+        self._name, self._note = name, NoteReader(run)
 
     def read(self) -> RunSummary:
-        if self._over and _size(self._run.events_file) == self._offset and self._job.unchanged():
+        if self._over and _size(self._run.events_file) == self._offset and self._job.unchanged() and (
+                self._note.unchanged()):
             return self._summary
         signs = signs_of(self._run)
         if _size(self._run.events_file) != self._offset:
@@ -125,6 +132,10 @@ class _Reader:
         summary.held_for = self._history.held_for if summary.alive else ""
         summary.gave_gpu = self._history.gave_gpu and summary.state in (PAUSED, HELD)
         summary.seconds, summary.still_seconds = self._history.seconds, self._history.still_seconds
+        self._note.read()
+        note = self._note.note
+        summary.name, summary.starred, summary.note = note.name or self._name, note.starred, note.note
+        summary.note_problem = self._note.problem
         summary.damage = self._damage(signs)
         if summary.damage and not summary.alive:
             summary.state, summary.error = DAMAGED, summary.error or summary.damage

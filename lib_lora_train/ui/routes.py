@@ -11,6 +11,7 @@ from .callers import guard_of
 from .captions import routes as captions_routes
 from .captions import tagging_routes
 from .runs import continue_routes as routes_continue
+from .runs import manage_routes as routes_manage
 from .runs import routes as routes_runs
 from .runs import strip_routes as routes_strip
 from .services import Services
@@ -24,8 +25,8 @@ from .train import routes as routes_train
 
 PREFIX = "/train-lora"
 _MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_import,
-            routes_lora, routes_runs, routes_continue, routes_strip, routes_regularization, routes_testing,
-            tagging_routes, captions_routes, drawing_routes)
+            routes_lora, routes_runs, routes_manage, routes_continue, routes_strip, routes_regularization,
+            routes_testing, tagging_routes, captions_routes, drawing_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -18,12 +18,14 @@ from lib_lora_train.captions.editor.editor import Outcome, Preview
 from lib_lora_train.captions.journal.format import BatchInfo
 from lib_lora_train.pictures.problems import Problem
 from lib_lora_train.runs.continuing import Continuation
+from lib_lora_train.runs.notes import RunNote
 from lib_lora_train.runs.summary import RunSummary
+from lib_lora_train.runs.trash import TrashedFile, TrashEntry
 from lib_lora_train.ui.train.checkpoint_family import FamilyFacts
 
 MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
 RECORDS: dict[str, tuple[type, ...]] = {
-    "runs": (RunSummary, Continuation),
+    "runs": (RunSummary, Continuation, RunNote, TrashedFile, TrashEntry),
     "train": (FamilyFacts, Difficulty, Problem),
     "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Report)}
 _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}

@@ -81,6 +81,12 @@ def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
     asked.post(f"runs/{run}/plots/mark", {"plot": plot["id"], "column": 0, "row": 0})
     asked.get(f"runs/{run}/plots")
     asked.post(f"runs/{run}/test-prompts", {"text": "penny"})
+    asked.post(f"runs/{run}/note", {"starred": True})
+    asked.get(f"runs/{run}/deletion")
+    entry = asked.post(f"runs/{run}/keep-only", {"path": path})["id"]
+    asked.get("trash")
+    asked.post("trash/restore", {"id": entry})
+    asked.post("trash/delete", {"id": asked.post(f"runs/{run}/delete", {"files": True})["id"]})
     second = asked.post("runs", {"job": tab.job("other", max_train_steps=50_000)})["id"]
     tab.wait_for(second, "running")
     asked.post(f"runs/{second}/control", {"action": "stop"})

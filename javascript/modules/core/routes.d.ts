@@ -5,8 +5,9 @@ import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
-import type {Busy, Continuation, DrawingFacts, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
-    TryAnswer} from "./types";
+import type {RunNote, TrashEntry} from "../runs/records";
+import type {Busy, Continuation, Deletion, DrawingFacts, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
+    TrashList, TryAnswer} from "./types";
 
 export interface Options {
     method?: string;
@@ -39,6 +40,8 @@ type Got<P extends string> =
     P extends `runs/${string}/test` ? TestFacts :
     P extends `runs/${string}/plots` ? PlotList :
     P extends `runs/${string}/blocks?${string}` ? FileWeights :
+    P extends "trash" ? TrashList :
+    P extends `runs/${string}/deletion` ? Deletion :
     P extends `runs/${string}` ? RunDetails : never;
 
 type Posted<P extends string> =
@@ -62,6 +65,10 @@ type Posted<P extends string> =
     P extends `runs/${string}/blocks` ? WeightLists :
     P extends `runs/${string}/try` ? TryAnswer :
     P extends `runs/${string}/strip` ? StripFacts :
+    P extends `runs/${string}/note` ? RunNote :
+    P extends `runs/${string}/delete`|`runs/${string}/keep-only`|"trash/restore" ? TrashEntry :
+    P extends `runs/${string}/open` ? object :
+    P extends "trash/delete" ? TrashList :
     P extends `runs/${string}/control` ? RunSummary & {control: string[]} :
     P extends `runs/${string}/continue/check` ? Continuation :
     P extends `runs/${string}/continue` ? Continuation & {id: string} :

@@ -1,6 +1,6 @@
 /** What the server answers, as the page reads it. Each type names the Python that makes it. */
 
-import type {Continuation as WholeContinuation, RunSummary as Summary} from "../runs/records";
+import type {Continuation as WholeContinuation, RunSummary as Summary, TrashEntry} from "../runs/records";
 import type {Job} from "../train/job";
 import type {Value} from "../train/values";
 
@@ -16,6 +16,8 @@ export interface RunDetails extends RunSummary {
     offset: number;
     control: string[];
     log_tail: string;
+    /** Paths of saved files that are not there any more. */
+    missing: string[];
     /** The settings that the run was started with; empty where they are damaged, missing while nothing has changed. */
     job?: Job;
 }
@@ -84,6 +86,21 @@ export interface DrawingFacts {
     share: number;
     seconds_left: number|null;
 }
+
+/** The answer of /train-lora/runs/ID/deletion: `what_goes` in lib_lora_train/ui/runs/manage_routes.py. */
+export interface Deletion {
+    folder: string;
+    /** Of the run's folder. */
+    bytes: number;
+    kept_state: boolean;
+    files: {path: string, name: string, bytes: number}[];
+    /** Files outside the webui's LoRA folder, which stay. */
+    elsewhere: string[];
+    /** Why nothing can be deleted now; empty if it can. */
+    refused: string;
+}
+/** The answer of /train-lora/trash. */
+export interface TrashList { entries: TrashEntry[] }
 
 /** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
 export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }

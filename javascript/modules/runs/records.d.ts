@@ -31,6 +31,9 @@ export interface RunSummary {
     seconds: number;
     still_seconds: number;
     damage: string;
+    starred: boolean;
+    note: string;
+    note_problem: string;
 }
 
 export interface Continuation {
@@ -47,4 +50,25 @@ export interface Continuation {
     adaptive: boolean;
     schedule: string;
     changes: Record<string, unknown>;
+}
+
+export interface RunNote {
+    name: string;
+    starred: boolean;
+    note: string;
+}
+
+export interface TrashedFile {
+    origin: string;
+    stored: string;
+}
+
+export interface TrashEntry {
+    id: string;
+    run: string;
+    name: string;
+    time: number;
+    whole_run: boolean;
+    files: TrashedFile[];
+    problem: string;
 }

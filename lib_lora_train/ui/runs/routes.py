@@ -139,7 +139,8 @@ def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     answer = {**state, "events": events, "offset": offset, "control": _asked_of(run)}
     if not since or any(event["event"] == "queued" for event in events):
         answer["job"] = {} if summary.state == DAMAGED else values_of(run)
-    return {**answer, "log_tail": run.log_tail()}
+    missing = [event["path"] for event in summary.saved if not Path(event["path"]).is_file()]
+    return {**answer, "log_tail": run.log_tail(), "missing": missing}
 
 
 def _summary(summary: RunSummary) -> dict[str, Any]:

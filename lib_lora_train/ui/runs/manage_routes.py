@@ -1,0 +1,192 @@
+"""Routes that keep the list of runs in order: name, star, note, deletion to the trash, and its restoring."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from ...errors import RunError
+from ...files.confine import is_named_inside
+from ...files.json_file import DamagedFileError
+from ...files.walk import files_below
+from ...runs.folder import RunFolder, open_run
+from ...runs.notes import RunNote, read_note, write_note
+from ...runs.state import AT_WORK, WAITING
+from ...runs.trash import BESIDE, TrashEntry, delete_for_good, move_to_trash, restore, trash_entries, with_sidecars
+from ..requests import FileRequest
+from ..services import Services
+from .open_folder import is_local, show_folder
+
+LORA_ENDING = ".safetensors"
+
+
+class NoteRequest(BaseModel):
+    """What is to be another; ``None`` leaves it as it is."""
+
+    name: str | None = None
+    starred: bool | None = None
+    note: str | None = None
+
+
+class DeleteRequest(BaseModel):
+    """Whether the LoRA files of the run go too."""
+
+    files: bool
+
+
+class EntryRequest(BaseModel):
+    """An entry of the trash."""
+
+    id: str
+
+
+class OpenRequest(BaseModel):
+    """``run`` for the folder of the run, ``files`` for that of its LoRA files."""
+
+    what: str
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/runs/ID/note``, ``deletion``, ``delete``, ``keep-only`` and ``open``, and ``/trash``."""
+
+    def note(run_id: str, request: NoteRequest) -> dict[str, Any]:
+        return asdict(change_note(open_run(services.runs_dir, run_id), request))
+
+    def deletion(run_id: str) -> dict[str, Any]:
+        return what_goes(services, open_run(services.runs_dir, run_id))
+
+    def delete(run_id: str, request: DeleteRequest) -> dict[str, Any]:
+        run = open_run(services.runs_dir, run_id)
+        return asdict(delete_run(services, run, with_files=request.files))
+
+    def keep_only(run_id: str, request: FileRequest) -> dict[str, Any]:
+        return asdict(keep_only_file(services, open_run(services.runs_dir, run_id), request.path))
+
+    def open_it(run_id: str, wanted: OpenRequest, request: Request) -> dict[str, Any]:
+        if not is_local(request):
+            raise RunError("Folders can only be opened from a browser on the machine that the webui runs on.")
+        show_folder(_folder(services, open_run(services.runs_dir, run_id), wanted.what))
+        return {}
+
+    def trash() -> dict[str, Any]:
+        return {"entries": [asdict(entry) for entry in trash_entries(services.runs_dir)]}
+
+    def put_back(request: EntryRequest) -> dict[str, Any]:
+        entry = restore(services.runs_dir, request.id, lambda path: _is_lora_place(services, path))
+        services.host.refresh_loras()
+        return asdict(entry)
+
+    def remove(request: EntryRequest) -> dict[str, Any]:
+        delete_for_good(services.runs_dir, request.id)
+        return trash()
+
+    router.add_api_route("/runs/{run_id}/note", note, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/deletion", deletion, methods=["GET"])
+    router.add_api_route("/runs/{run_id}/delete", delete, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/keep-only", keep_only, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/open", open_it, methods=["POST"])
+    router.add_api_route("/trash", trash, methods=["GET"])
+    router.add_api_route("/trash/restore", put_back, methods=["POST"])
+    router.add_api_route("/trash/delete", remove, methods=["POST"])
+
+
+def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
+    """Write what ``request`` says on ``run``; a damaged note is replaced. Raises ``RunError`` if it is too long."""
+    try:
+        before = read_note(run)
+    except DamagedFileError:  # the page has said so, with this way out
+        before = RunNote()
+    note = RunNote(before.name if request.name is None else request.name,
+                   before.starred if request.starred is None else request.starred,
+                   before.note if request.note is None else request.note)
+    write_note(run, note)
+    return note
+
+
+def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
+    """What deleting ``run`` would move: the size of its folder, and its LoRA files.
+
+    ``elsewhere`` are files outside the webui's LoRA folder, which stay; ``refused`` says why nothing can be deleted.
+    """
+    files = [{"path": str(path), "name": path.name, "bytes": sum(_size(part) for part in with_sidecars(path))}
+             for path in lora_files(services, run)]
+    elsewhere = [str(path) for path in _saved(services, run) if not _is_lora_place(services, path)]
+    return {"folder": str(run.path), "bytes": sum(_size(Path(entry.path)) for entry in files_below(run.path)),
+            "kept_state": services.index.of(run).kept_state, "files": files, "elsewhere": elsewhere,
+            "refused": _refusal(services, run)}
+
+
+def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> TrashEntry:
+    """Move ``run`` to the trash, its LoRA files too if ``with_files``; the entry. Raises ``RunError``."""
+    _check_idle(services, run)
+    entry = move_to_trash(run, services.index.of(run).name, lora_files(services, run) if with_files else [],
+                          whole_run=True)
+    services.host.refresh_loras()
+    return entry
+
+
+def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
+    """Move all LoRA files of ``run`` but ``kept`` to the trash; the entry. Raises ``RunError``."""
+    _check_idle(services, run)
+    files = lora_files(services, run)
+    if Path(kept) not in files:
+        raise RunError(f"The run {run.id} has no LoRA file {kept[:300]}, so no other is deleted.")
+    others = [path for path in files if path != Path(kept)]
+    if not others:
+        raise RunError(f"{Path(kept).name} is the only LoRA file of this run already.")
+    entry = move_to_trash(run, services.index.of(run).name, others, whole_run=False)
+    services.host.refresh_loras()
+    return entry
+
+
+def lora_files(services: Services, run: RunFolder) -> list[Path]:
+    """The LoRA files that ``run`` has saved and that are still there, of the webui's LoRA folder only."""
+    return [path for path in _saved(services, run) if _is_lora_place(services, path)]
+
+
+def _saved(services: Services, run: RunFolder) -> list[Path]:
+    paths = dict.fromkeys(Path(event["path"]) for event in services.index.of(run).saved)
+    return [path for path in paths if path.suffix.lower() == LORA_ENDING and path.is_file()]
+
+
+def _is_lora_place(services: Services, path: Path) -> bool:
+    """Whether ``path`` is named as a LoRA file, or one beside it, of the webui's LoRA folder."""
+    return path.name.lower().endswith((LORA_ENDING, *BESIDE)) and is_named_inside(services.host.lora_dir, path)
+
+
+def _check_idle(services: Services, run: RunFolder) -> None:
+    refused = _refusal(services, run)
+    if refused:
+        raise RunError(refused)
+
+
+def _refusal(services: Services, run: RunFolder) -> str:
+    """Why nothing of ``run`` can be deleted now; empty if it can."""
+    summary = services.index.of(run)
+    if summary.state in AT_WORK:
+        return f"The run {summary.name} is {summary.state}. Stop it first, then delete."
+    if summary.state == WAITING and summary.device is not None:
+        return f"The run {summary.name} is in the queue. Remove it from the queue first, then delete."
+    if any(drawing["run"] == run.id for drawing in services.drawings.queue()):
+        return f"The webui is generating images of the run {summary.name}. Cancel that first, then delete."
+    return ""
+
+
+def _folder(services: Services, run: RunFolder, what: str) -> Path:
+    if what == "run":
+        return run.path
+    files = lora_files(services, run)
+    if what != "files" or not files:
+        raise RunError(f"The run {run.id} has no folder {what[:80]!r} to open.")
+    return files[-1].parent
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
