@@ -242,7 +242,7 @@ def test_a_finished_run_is_reopened_from_the_list_and_its_settings_are_used_agai
     expect(runs.locator(".tl-log")).to_contain_text("step 30 of 30")
     runs.locator("summary", has_text="Settings of this run").click()
     expect(runs.locator(".tl-used")).to_contain_text("48")
-    runs.get_by_role("button", name="Use these settings again").click()
+    runs.get_by_role("button", name="Use these settings").click()
     expect(field(other, "network_dim")).to_have_value("48")
     expect(field(other, "sample_prompts")).to_have_value(PROMPTS)
     expect(other.locator("#tl_dataset_folder")).to_have_value(str(pictures))

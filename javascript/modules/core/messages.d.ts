@@ -10,6 +10,8 @@ export interface Messages {
     runs: RunSummary[];
     run: RunModel;
     "run-ended": RunModel;
+    /** The id of a run that was moved to the trash. */
+    "run-deleted": string;
     /** The id of the run that the Train tab shows, empty for none. */
     "shown-run": string;
     /** The keys of the settings that have changed in the form. */

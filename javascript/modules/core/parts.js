@@ -27,6 +27,10 @@ const ICONS = {
     bulb: "M8 1.8a4.3 4.3 0 0 0-2.3 7.9c.4.3.6.7.6 1.1v.4h3.4v-.4c0-.4.2-.8.6-1.1A4.3 4.3 0 0 0 8 1.8zM6.5 13.8h3",
     file: "M4 1.8h5.2L12.5 5v8.7a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V2.3a.5.5 0 0 1 .5-.5zM9 2v3.2h3.2",
     plus: "M8 3v10M3 8h10",
+    star: "M8 1.9l1.8 3.9 4.2.5-3.1 2.9.8 4.2L8 11.3l-3.7 2.1.8-4.2L2 6.3l4.2-.5z",
+    trash: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5",
+    folder: "M2 4.2a.5.5 0 0 1 .5-.5h3.3l1.5 1.6h6.2a.5.5 0 0 1 .5.5v6.5a.5.5 0 0 1-.5.5h-11a.5.5 0 0 1-.5-.5z",
+    pen: "M3 13l.6-2.9 7.3-7.3 2.3 2.3-7.3 7.3z",
 };
 
 /** @param {string} name @returns {SVGElement} hidden from screen readers: the words beside it say it */

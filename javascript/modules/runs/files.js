@@ -2,10 +2,10 @@
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, fold, icon, setLabel, toast} from "../core/parts.js";
-import {showTab} from "../core/shell.js";
+import {button, fold, icon, setLabel} from "../core/parts.js";
 import {valueInWords} from "../train/fields.js";
 import {form} from "../train/form.js";
+import {ON_THIS_MACHINE, askToKeepOnly, openFolder} from "./manage.js";
 import {toTxt2img} from "./txt2img.js";
 
 const FEW = 5;
@@ -24,32 +24,44 @@ export class FileList {
         }});
         this.empty = h("p", {class: "tl-note"},
             "The first file is written at the end of the first epoch that is saved.");
-        this.element = h("div", {}, this.empty, this.list, this.more);
+        this.gone = h("p", {class: "tl-note", hidden: true});
+        this.folder = ON_THIS_MACHINE ? button("Open folder", {kind: "quiet", small: true, icon: "folder",
+            click: () => this.run && openFolder(this.run.id, "files")}) : h("span", {});
+        this.element = h("div", {}, this.empty, this.list, this.gone, h("div", {class: "tl-row"}, this.more, this.folder));
     }
 
     /** @param {import("./model.js").RunModel} run the model to show */
     show(run) {
         if (run !== this.run) this.all = false;
         this.run = run;
-        const signature = `${run.id}/${this.all}/${run.saved.map((file) => file.path).join()}`;
+        const saved = run.saved.filter((file) => !run.missing.includes(file.path));
+        const signature = `${run.id}/${this.all}/${run.open}/${saved.map((file) => file.path).join()}`;
         if (signature === this.drawn) return;
         this.drawn = signature;
-        this.more.hidden = run.saved.length <= FEW;
+        const gone = run.saved.length - saved.length;
+        this.gone.hidden = !gone;
+        setText(this.gone, `${format.plural(gone, "saved file")} of this run ${gone === 1 ? "is" : "are"} not in the ` +
+            "folder any more.");
+        this.folder.hidden = !saved.length;
+        this.more.hidden = saved.length <= FEW;
         setLabel(this.more, this.all ? "Show the newest" :
-            `Show all ${format.plural(run.saved.length, "file")}`);
+            `Show all ${format.plural(saved.length, "file")}`);
         this.empty.hidden = run.saved.length > 0;
-        this.list.hidden = run.saved.length === 0;
-        const newest = [...run.saved].reverse().slice(0, this.all ? Infinity : FEW);
-        fill(this.list, newest.map((file) => this.row(run, file)));
+        this.list.hidden = saved.length === 0;
+        const newest = [...saved].reverse().slice(0, this.all ? Infinity : FEW);
+        fill(this.list, newest.map((file) => this.row(run, file, saved.length)));
     }
 
-    /** @param {import("./model.js").RunModel} run @param {SavedEvent} file */
-    row(run, file) {
+    /** @param {import("./model.js").RunModel} run @param {SavedEvent} file @param {number} count of the run's files */
+    row(run, file, count) {
         const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
         const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
         return h("li", {class: "tl-file"}, icon("file"), h("div", {class: "tl-file-text"},
             h("span", {class: "tl-file-name", title: file.path}, file.name),
             h("span", {class: "tl-file-about"}, about)),
+        count > 1 && !run.open ? button("Keep only this", {small: true, kind: "quiet",
+            title: `Keep ${file.name} and delete the other files of this run`,
+            click: () => askToKeepOnly(run, file)}) : null,
         button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
             click: () => tryFile(run, file)}));
     }
@@ -91,9 +103,7 @@ export class UsedSettings {
         this.run = null;
         this.drawn = "";
         this.table = h("div", {class: "tl-used"});
-        const again = button("Use these settings again",
-            {small: true, icon: "reset", click: () => this.takeOver()});
-        this.element = fold("Settings of this run", this.table, again);
+        this.element = fold("Settings of this run", this.table);
     }
 
     /** @param {import("./model.js").RunModel} run the model to show */
@@ -110,13 +120,6 @@ export class UsedSettings {
             if (JSON.stringify(used) === JSON.stringify(setting.default) && setting.view !== "main") return null;
             return [h("dt", {}, setting.label), h("dd", {}, valueInWords(used))];
         })));
-    }
-
-    takeOver() {
-        if (!this.run || !this.run.job) return;
-        form.take(this.run.job, ["save.output_dir", "training.device"]);
-        showTab("train");
-        toast("good", `The settings of ${this.run.summary.name} are in the form.`);
     }
 }
 

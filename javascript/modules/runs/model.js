@@ -28,6 +28,8 @@ export class RunModel {
         this.log = "";
         /** @type {string[]} what was asked of the worker and has not happened yet */
         this.control = [];
+        /** @type {string[]} paths of saved files that are not there any more */
+        this.missing = [];
         /** @type {import("../core/types").StripFacts|null} what the webui draws; see the card of the strip */
         this.strip = null;
         this.phase = {name: "", text: ""};
@@ -71,11 +73,12 @@ export class RunModel {
 
     /** @param {import("../core/types").RunDetails} answer of /train-lora/runs/ID */
     take(answer) {
-        const {events, offset, log_tail: log, job, control, ...summary} = answer;
+        const {events, offset, log_tail: log, job, control, missing, ...summary} = answer;
         for (const event of events || []) this.takeEvent(event);
         this.offset = offset;
         this.summary = summary;
         this.control = control || [];
+        this.missing = missing || [];
         if (job) this.job = job;
         if (log !== undefined) this.log = log;
     }

@@ -2,8 +2,10 @@
 
 import {fill, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {badge as makeBadge, button, emptyState, icon, setBadge} from "../core/parts.js";
+import {badge as makeBadge, button, emptyState, fold, icon, setBadge} from "../core/parts.js";
 import {currentTab, registerTab, showTab} from "../core/shell.js";
+import {STATES, isShown, neverStarted} from "./filter.js";
+import {openTrash} from "./manage.js";
 import {RunView} from "./view.js";
 import {runs as runList} from "./watch.js";
 
@@ -26,15 +28,19 @@ function open(id) {
 function makeRow(run) {
     const picture = h("span", {class: "tl-run-thumb"}, icon("image"));
     const name = h("span", {class: "tl-run-row-name"}, run.name);
+    const star = h("span", {class: "tl-run-row-star", hidden: true, title: "Starred"}, icon("star"));
     const badge = makeBadge(run.state);
     const about = h("span", {class: "tl-run-row-about"});
     const fillBar = h("span", {class: "tl-bar-fill"});
     const bar = h("span", {class: "tl-bar tl-run-row-bar", "aria-hidden": "true"}, fillBar);
     const element = h("button", {type: "button", class: "tl-run-row", data: {id: run.id},
         "aria-pressed": "false", on: {click: () => open(run.id)}},
-    picture, h("span", {class: "tl-run-row-text"}, h("span", {class: "tl-run-row-top"}, name, badge), about, bar));
+    picture, h("span", {class: "tl-run-row-text"}, h("span", {class: "tl-run-row-top"}, star, name, badge), about, bar));
     let shownPicture = "";
     const update = (/** @type {RunSummary} */ now) => {
+        setText(name, now.name);
+        star.hidden = !now.starred;
+        element.title = now.note;
         setBadge(badge, now.state);
         setText(about, aboutRow(now));
         const share = now.total_steps ? (now.step || 0) / now.total_steps : 0;
@@ -60,42 +66,76 @@ function aboutRow(run) {
     return parts.join(" · ");
 }
 
+/** The list beside the open run: filtered, with the runs that never started folded away below. */
+class RunList {
+    constructor() {
+        this.list = h("div", {class: "tl-run-list", role: "group", "aria-label": "All runs, the newest first"});
+        this.search = h("input", {type: "search", class: "tl-input tl-search", placeholder: "Search by name",
+            "aria-label": "Search runs by name or note", on: {input: () => this.show()}});
+        this.state = h("select", {class: "tl-input tl-select", "aria-label": "Show runs by state", value: "",
+            on: {change: () => this.show()}}, h("option", {value: ""}, "All states"),
+        Object.entries(STATES).map(([name, {title}]) => h("option", {value: name}, title)));
+        this.starred = button("Starred", {small: true, icon: "star", click: () => {
+            this.starred.setAttribute("aria-pressed", String(this.starred.getAttribute("aria-pressed") !== "true"));
+            this.show();
+        }});
+        this.starred.classList.add("tl-star");
+        this.starred.setAttribute("aria-pressed", "false");
+        this.none = h("p", {class: "tl-note", hidden: true}, "No run fits the filter.");
+        this.foldedRows = h("div", {class: "tl-run-list"});
+        this.foldedTitle = h("span", {}, "");
+        this.folded = fold(this.foldedTitle, this.foldedRows);
+        this.element = h("div", {class: "tl-column tl-run-side"}, this.search,
+            h("div", {class: "tl-row"}, this.state, this.starred), this.none, this.list, this.folded,
+            h("div", {class: "tl-row"}, button("Trash", {kind: "quiet", small: true, icon: "trash", click: openTrash})));
+    }
+
+    show() {
+        const filter = {words: this.search.value.trim(), state: this.state.value,
+            starred: this.starred.getAttribute("aria-pressed") === "true"};
+        const runs = runList.all();
+        const shown = runs.filter((run) => isShown(run, filter));
+        const folded = shown.filter((run) => neverStarted(run, run === runs[0]));
+        place(this.list, shown.filter((run) => !folded.includes(run)));
+        place(this.foldedRows, folded);
+        this.none.hidden = shown.length > 0;
+        this.folded.hidden = !folded.length;
+        setText(this.foldedTitle, `${format.plural(folded.length, "run")} that never started`);
+    }
+}
+
+/** @param {HTMLElement} list @param {RunSummary[]} runs whose rows it has */
+function place(list, runs) {
+    runs.forEach((run, index) => {
+        const row = rows.get(run.id) || makeRow(run);
+        rows.set(run.id, row);
+        row.update(run);
+        if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] || null);
+    });
+    while (list.children.length > runs.length) list.children[runs.length].remove();
+}
+
 /** @param {HTMLElement} panel */
 function build(panel) {
-    const list = h("div", {class: "tl-run-list", role: "group", "aria-label": "All runs, the newest first"});
+    const list = new RunList();
     const nothing = emptyState("No runs yet", "Everything you train is kept here, with its plots, samples and " +
-        "settings.", button("Go to Train", {kind: "primary", click: () => showTab("train")}));
-    const search = h("input", {type: "search", class: "tl-input tl-search", placeholder: "Search by name",
-        "aria-label": "Search runs by name", on: {input: () => narrow()}});
+        "settings.", button("Go to Train", {kind: "primary", click: () => showTab("train")}),
+    button("Trash", {icon: "trash", click: openTrash}));
     const choose = emptyState("Choose a run", "Its plots, samples, files and settings open here.");
     view = new RunView({empty: choose, controls: true});
-    const side = h("div", {class: "tl-column tl-run-side"}, search, list);
-    const columns = h("div", {class: "tl-columns tl-runs-columns"}, side,
+    const columns = h("div", {class: "tl-columns tl-runs-columns"}, list.element,
         h("div", {class: "tl-column tl-column-run"}, view.element));
     panel.append(nothing, columns);
     columns.hidden = true;
-
-    function narrow() {
-        const words = search.value.toLowerCase();
-        for (const {element} of rows.values()) {
-            element.hidden = !(element.textContent || "").toLowerCase().includes(words);
-        }
-    }
-
     on("runs", (runs) => {
         nothing.hidden = runs.length > 0;
         columns.hidden = runs.length === 0;
-        search.hidden = runs.length < 8;
-        let place = 0;
-        for (const run of runs) {
-            const row = rows.get(run.id) || makeRow(run);
-            rows.set(run.id, row);
-            row.update(run);
-            if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] || null);
-            place += 1;
-        }
-        while (list.children.length > place) list.children[place].remove();
+        list.show();
         if (!chosen && runs.length && currentTab() === "runs") open(runs[0].id);
+    });
+    on("run-deleted", (id) => {
+        rows.delete(id);
+        if (chosen === id) chosen = "";
     });
 }
 

@@ -8,6 +8,7 @@ import {BlockNorms} from "./block_norms.js";
 import {RunControls} from "./controls.js";
 import {FileList, LogView, UsedSettings} from "./files.js";
 import {LossPlot} from "./loss_plot.js";
+import {RunActions} from "./manage.js";
 import {GoOn} from "./resume.js";
 import {SamplesGrid} from "./samples.js";
 import {weightsText} from "./state_words.js";
@@ -35,6 +36,7 @@ export class RunView {
         this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
             h("div", {class: "tl-row"}, this.controls.buttons)) : null;
         this.goOn = new GoOn(() => this.run);
+        this.actions = new RunActions(() => this.run);
         this.warnings = h("div", {});
         this.plot = new LossPlot();
         this.blocks = new BlockNorms();
@@ -49,7 +51,8 @@ export class RunView {
         this.used = new UsedSettings();
         this.body = h("div", {class: "tl-run", hidden: true},
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                this.about, this.weights, this.sentence, this.steering, this.goOn.element),
+                this.about, this.weights, this.sentence, this.steering, this.goOn.element,
+                this.actions.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
             this.strip.prediction.element, this.samplesCard, this.drawings.element,
             this.strip.element,
@@ -57,6 +60,7 @@ export class RunView {
             h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
         this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
         on("run", (run) => run === this.run && this.draw());
+        on("run-deleted", (id) => this.run && this.run.id === id && this.show(""));
     }
 
     /** @param {string} id of the run to show, empty for none */
@@ -100,6 +104,7 @@ export class RunView {
             fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text}))));
         }
         this.goOn.show();
+        this.actions.show();
         this.plot.show(run);
         this.blocks.show(run);
         this.showSamples(run);

@@ -123,6 +123,40 @@ async function goOn(id, wish) {
     listPoller.wake();
 }
 
+/**
+ * @param {string} id @param {Partial<import("./records").RunNote>} change
+ * @returns {Promise<void>}
+ */
+async function note(id, change) {
+    await api(`runs/${encodeURIComponent(id)}/note`, {body: change});
+    await askRun(id);
+    listPoller.wake();
+}
+
+/**
+ * Moves a run to the trash.
+ * @param {string} id @param {boolean} files whether its LoRA files go too
+ * @returns {Promise<void>}
+ */
+async function remove(id, files) {
+    await api(`runs/${encodeURIComponent(id)}/delete`, {body: {files}});
+    runs = runs.filter((run) => run.id !== id);
+    emit("run-deleted", id);
+    models.delete(id);
+    emit("runs", runs);
+    listPoller.wake();
+}
+
+/**
+ * Moves all LoRA files of a run but `path` to the trash.
+ * @param {string} id @param {string} path
+ * @returns {Promise<void>}
+ */
+async function keepOnly(id, path) {
+    await api(`runs/${encodeURIComponent(id)}/keep-only`, {body: {path}});
+    await askRun(id);
+}
+
 /** @returns {RunSummary|undefined} the run at work, else the first that waits; undefined if there is none */
 function liveRun() {
     return runs.find((run) => run.alive) || waitingRuns()[0];
@@ -138,11 +172,13 @@ function fileUrl(id, path) {
     return url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
 }
 
-const runList = {model, watch, unwatch, control, goOn, live: liveRun, waiting: waitingRuns, fileUrl, all: () => runs,
+const runList = {model, watch, unwatch, control, note, remove, keepOnly, goOn, live: liveRun, waiting: waitingRuns, fileUrl, all: () => runs,
     refresh: () => {
         listPoller.wake();
         runPoller.wake();
-    }};
+    },
+    /** Read a run anew, as after its files have changed. @param {string} id */
+    again: (id) => (watched.has(id) ? askRun(id).catch(() => {}) : undefined)};
 on("mounted", listPoller.wake);
 
 export {runList as runs};
