@@ -245,6 +245,10 @@ class Host(Protocol):
         """Let the webui's list of LoRAs hold the files that are in ``lora_dir`` now."""
         ...
 
+    def refresh_checkpoints(self) -> None:
+        """Let the webui's list of checkpoints hold the files that are in its folders now."""
+        ...
+
     def lend_gpu(self, device: str) -> Lease | None:
         """Begin to free ``device`` for a worker, whatever the webui is doing; ``None`` if nothing has to be freed.
 

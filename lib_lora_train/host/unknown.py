@@ -118,6 +118,12 @@ class UnknownWebui:
         if hasattr(networks, "list_available_networks"):
             networks.list_available_networks()  # type: ignore[union-attr]
 
+    def refresh_checkpoints(self) -> None:
+        """As A1111's button does, where this webui has what it calls."""
+        read_again = part("modules.sd_models.list_models")
+        if callable(read_again):
+            read_again()
+
     def lend_gpu(self, device: str) -> Lease | None:
         """Nothing: how this webui moves its models is not known."""
         return None

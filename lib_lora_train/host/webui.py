@@ -116,6 +116,10 @@ class Webui:
         if hasattr(networks, "list_available_networks"):
             networks.list_available_networks()  # type: ignore[union-attr]
 
+    def refresh_checkpoints(self) -> None:
+        """As the button beside the webui's list of checkpoints does."""
+        sd_models.list_models()
+
     def lend_gpu(self, device: str) -> Lease | None:
         """Hold generation and move the models off the GPU, unless the run is elsewhere."""
         return GpuLease(self) if same_device(self.device(), device) else None

@@ -74,7 +74,7 @@ class Supervisor(threading.Thread):
     """
 
     def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
-                 saved: Callable[[], None],
+                 saved: Callable[[list[RunSummary]], None],
                  lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None,
                  wanted: Callable[[], Reason | None] = lambda: None) -> None:
         super().__init__(name=THREAD_NAME, daemon=True)
@@ -244,11 +244,12 @@ class Supervisor(threading.Thread):
                 events.write("error", {"text": str(problem), "detail": type(problem).__name__})
 
     def _tell_of_new_files(self, runs: list[RunSummary]) -> None:
-        new = False
+        new = []
         for run in runs:
             count = len(run.saved)
-            new = new or count > self._seen_saved.get(run.id, 0)
+            if count > self._seen_saved.get(run.id, 0):
+                new.append(run)
             self._seen_saved[run.id] = count
         if new and not self._first_look:
-            self._saved()
+            self._saved(new)
         self._first_look = False

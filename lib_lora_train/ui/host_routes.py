@@ -56,7 +56,8 @@ def busy(services: Services) -> dict[str, Any] | None:
     left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
     then = ("It steps aside for your pictures, each time as soon as its step is done." if run.command == TRAIN else
             "A picture that you ask for now is made when it ends or is stopped.")
-    return {"id": run.id, "text": f"The GPU is lent to the training of {run.name}{left}. {then}"}
+    whom = f"the training of {run.name}" if run.command == TRAIN else f"the run {run.name} ({run.command})"
+    return {"id": run.id, "text": f"The GPU is lent to {whom}{left}. {then}"}
 
 
 def _duration(seconds: float) -> str:

@@ -30,10 +30,10 @@ def lora_names_in(folder: Path) -> list[str]:
     return [name for _, name in sorted(found, reverse=True)[:_MOST_FILES]]
 
 
-def lora_file(folder: Path, name: str) -> Path:
+def lora_file(folder: Path, name: str, key: str = "network.network_weights") -> Path:
     """The file of ``folder`` that ``name`` means: its path from there, with or without ending, or the whole path.
 
-    Raises ``CheckpointError`` if there is none, or it lies elsewhere.
+    ``key`` is the setting that names it. Raises ``CheckpointError`` if there is none, or it lies elsewhere.
     """
     cleaned = name.strip().strip('"')
     try:
@@ -43,7 +43,7 @@ def lora_file(folder: Path, name: str) -> Path:
     except (OSError, ValueError):  # too long, or a zero byte
         path = None
     if path is None:
-        raise CheckpointError(f"network.network_weights is {name[:200]!r}, but there is no such LoRA in {folder}. "
+        raise CheckpointError(f"{key} is {name[:200]!r}, but there is no such LoRA in {folder}. "
                               "Choose one of the list, or put the file into that folder.")
     return path
 
@@ -67,6 +67,11 @@ def lora_info(path: Path, folder: Path) -> dict[str, Any]:
             "epochs": _number(metadata.get("ss_epoch")), "steps": _number(metadata.get("ss_steps")),
             "comment": metadata.get("ss_training_comment", ""), "settings": facts.settings,
             "problem": facts.problem, "metadata": {key: _short(value) for key, value in sorted(metadata.items())}}
+
+
+def activation_tag(path: Path) -> str:
+    """The trigger word of the LoRA file ``path``, empty if nothing names one. Raises ``CheckpointError`` if damaged."""
+    return _activation_tag(path, read_facts(path)) if path.suffix.lower() == _ENDING else ""
 
 
 def why_not_trained(path: Path) -> str | None:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from ..host.interface import DATA_FOLDER, Host
 from ..pictures.thumbnails import remove_old_thumbnails
-from ..runs.folder import RunFolder
+from ..runs.folder import MERGE, RunFolder
 from ..runs.process import start_worker
-from ..runs.summary import RunIndex
+from ..runs.summary import RunIndex, RunSummary
 from ..runs.supervisor import Supervisor
 from .drawing import DrawingService
 from .runs.strip import StripDesk
@@ -98,8 +98,10 @@ def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, dra
     def start(run: RunFolder) -> None:
         start_worker(run, *environment.command([run.command, str(run.job_file)]))
 
-    def saved() -> None:
+    def saved(runs: list[RunSummary]) -> None:
         host.refresh_loras()
+        if any(run.command == MERGE for run in runs):
+            host.refresh_checkpoints()
         drawings.wake()
 
     return Supervisor(index, start, host.lend_gpu, saved, host.lend_model, host.gpu_is_wanted)

@@ -23,6 +23,7 @@ USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_t
 
 # (module, function, the arguments it is called with)
 CALLS = [
+    ("modules/sd_models.py", "list_models", []),
     ("modules/sd_models.py", "send_model_to_cpu", ["m"]),
     ("modules/sd_models.py", "send_model_to_device", ["m"]),
     ("modules/devices.py", "torch_gc", []),

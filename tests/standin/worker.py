@@ -21,9 +21,10 @@ from PIL import Image
 
 from lib_lora_train.config.bake_job import load_bake_job
 from lib_lora_train.config.load import load_job
+from lib_lora_train.config.tool_jobs import load_tool_job
 from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs.events import EventWriter
-from lib_lora_train.runs.folder import BAKE, STRIP_FILE, RunFolder
+from lib_lora_train.runs.folder import BAKE, INSPECT, MERGE, STRIP_FILE, TOOLS, RunFolder
 from lib_lora_train.runs.process import remember_process
 from lib_lora_train.runs.standing import Standing
 
@@ -45,11 +46,50 @@ def bake(run: RunFolder) -> None:
         events.write("finished", {"steps": 0, "seconds": 0.1})
 
 
+def tool(run: RunFolder) -> None:
+    """What a tool says while it works: progress, size and error for each rank or facts, and a file of a few bytes."""
+    remember_process(run)
+    pause, job = float(os.environ.get("STANDIN_STEP_SECONDS", "0.02")), load_tool_job(run.command, run.job_file, ())
+    with EventWriter(run.events_file) as events:
+        events.write("phase", {"name": run.command, "text": f"Working on 20 layers ({run.command})"})
+        for done in range(1, 21):
+            if run.control.asked("stop"):
+                events.write("stopped", {"steps": 0, "seconds": 0.1})
+                return
+            events.write("progress", {"done": done, "total": 20, "seconds_left": (20 - done) * pause})
+            time.sleep(pause)
+        if run.command != MERGE:
+            write_atomically(run.result_file, json.dumps(FOUND if run.command == INSPECT else MEASURED))
+            events.write("result", {"path": run.result_file.name})
+        if run.command != INSPECT and not getattr(job, "only_curve", False):
+            folder = job.output_dir or Path(getattr(job, "checkpoint", "") or getattr(job, "lora", "")
+                                            or job.loras[0]).parent
+            path = Path(folder) / f"{job.output_name}.safetensors"
+            path.write_bytes(b"made by a tool")
+            events.write("saved", {"path": str(path), "name": path.stem, "step": 0, "epoch": 0, "final": True})
+        events.write("finished", {"steps": 0, "seconds": 0.1})
+
+
+MEASURED = {"command": "resize", "sentences": ["LoRA with 2 layers, rank 8: about 1.2 MB, error 3.00%."], "table": "",
+            "curve": [{"rank": rank, "bytes": 150_000 * rank, "error": 0.4 / rank} for rank in (1, 2, 4, 8, 16)],
+            "error": 0.03, "bytes": 1_200_000, "layers": []}
+FOUND = {"command": "inspect", "path": "old.safetensors", "name": "old", "bytes": 1_000_000, "kind": "LoRA, rank 8",
+         "kinds": {"lora": 3}, "layers": 3, "unet_layers": 2, "text_encoder_layers": 1, "ranks": {"8": 3},
+         "alphas": {"4": 3}, "precisions": {"float16": 9}, "training_problem": None,
+         "norms": {"BASE": 0.2, "IN04": 0.5, "IN05": 0.7, "M00": 0.1, "OUT03": 0.9}, "norm": 1.3, "norms_unknown": 0,
+         "trigger": "penny", "tags": [["penny", 20], ["smiling", 11]], "sidecar": {}, "family": "SD 1.x",
+         "base_model": {"name": "nai.safetensors"}, "job": "network:\n  network_dim: 8\n", "job_from": "its metadata",
+         "unread_settings": [], "broken": [], "metadata": {"ss_network_dim": "8"}, "sentences": ["old: LoRA, rank 8."]}
+
+
 def main(job_file: Path) -> None:
     """Go through the run of ``job_file``, from its last state if it has one."""
     run = RunFolder(job_file.parent)
     if run.command == BAKE:
         bake(run)
+        return
+    if run.command in TOOLS:
+        tool(run)
         return
     job = load_job(job_file, (), run.changes_file)
     remember_process(run)

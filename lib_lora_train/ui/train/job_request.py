@@ -15,8 +15,8 @@ from ...config.load import read_job
 from ...errors import ConfigError, DatasetError, TrainLoraError
 from ...files.confine import is_inside, local_path
 from ...host.interface import Host, ModelFile
-from ...runs.folder import RunFolder, open_run
-from ...runs.job import settings_of
+from ...runs.folder import TRAIN, RunFolder, open_run
+from ...runs.job import settings_of, values_of
 from ...runs.names import lora_names, next_free_name
 from ..access import dataset_folder
 from ..lora_files import is_for_sdxl, lora_file, why_not_trained
@@ -164,4 +164,6 @@ def taken_names(services: Services) -> set[str]:
 
 
 def _output_name(run: RunFolder) -> str:
-    return settings_of(run).save.output_name
+    if run.command == TRAIN:
+        return settings_of(run).save.output_name
+    return str(values_of(run).get("output_name") or "")

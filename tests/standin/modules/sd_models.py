@@ -21,6 +21,15 @@ class CheckpointInfo:
         checkpoint_aliases[self.title] = self
 
 
+def list_models():
+    """Every checkpoint beside those that are known, as the webui finds those in its folders."""
+    folders = {Path(info.filename).parent for info in checkpoints_list.values()}
+    known = {info.filename for info in checkpoints_list.values()}
+    for path in sorted(path for folder in folders for path in folder.glob("*.safetensors")):
+        if str(path) not in known:
+            CheckpointInfo(str(path)).register()
+
+
 class Model:
     def __init__(self, info):
         self.sd_checkpoint_info = info

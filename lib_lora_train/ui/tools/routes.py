@@ -1,0 +1,137 @@
+"""Routes of the Tools sub-tab; runs of tools are watched and stopped through ``/runs/<id>``."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from ...config.tool_jobs import TOOL_JOBS, tool_job_yaml
+from ...errors import CheckpointError, RunError
+from ...files.reading import read_file, reason
+from ...runs.folder import RunFolder, create_run, open_run
+from ...runs.queue import enqueue
+from ..lora_files import activation_tag, lora_file
+from ..services import Services
+from ..train.form import schema_of
+from ..train.job_request import device_of
+from .card import VERSIONS, card_of, change_card, keep_preview, preview_of
+from .job_request import complete_tool_job
+from .results import result_of
+
+_MOST_PREVIEW_BYTES = 64 << 20
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+
+
+class ToolRequest(BaseModel):
+    """A tool and the settings of its form; what is left out takes its default."""
+
+    command: str
+    job: dict[str, Any]
+
+
+class LoraRequest(BaseModel):
+    """A LoRA, by its path in the webui's folder."""
+
+    name: str
+
+
+class CardRequest(LoraRequest):
+    """What is changed of a LoRA's card in the webui."""
+
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class PreviewRequest(LoraRequest):
+    """A picture for a LoRA's card: a file as base64, with or without ``data:…,`` before it."""
+
+    picture: str
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/tools`` and what is below it."""
+    writing = threading.Lock()  # a card is read, changed and written by one request at a time
+
+    def lora(name: str) -> Path:
+        return lora_file(services.host.lora_dir, name, "lora")
+
+    def tools() -> dict[str, Any]:
+        return {**schema_of(TOOL_JOBS), "versions": VERSIONS}
+
+    def start(request: ToolRequest) -> dict[str, Any]:
+        return {"id": start_tool(services, request.command, request.job).id}
+
+    def result(run_id: str) -> dict[str, Any]:
+        return result_of(open_run(services.runs_dir, run_id))
+
+    def card(name: str) -> dict[str, Any]:
+        return card_of(lora(name))
+
+    def change(request: CardRequest) -> dict[str, Any]:
+        with writing:
+            change_card(lora(request.name), request.changes)
+        return card_of(lora(request.name))
+
+    def preview(name: str) -> Response:
+        return _picture(preview_of(lora(name)))
+
+    def new_preview(request: PreviewRequest) -> dict[str, Any]:
+        with writing:
+            kept = keep_preview(lora(request.name), request.picture)
+        return {"kept": kept}
+
+    def try_it(request: LoraRequest) -> dict[str, Any]:
+        return txt2img_with(services, lora(request.name))
+
+    router.add_api_route("/tools", tools, methods=["GET"])
+    router.add_api_route("/tools", start, methods=["POST"])
+    router.add_api_route("/tools/runs/{run_id}", result, methods=["GET"])
+    router.add_api_route("/tools/card", card, methods=["GET"])
+    router.add_api_route("/tools/card", change, methods=["POST"])
+    router.add_api_route("/tools/preview", preview, methods=["GET"], response_model=None)
+    router.add_api_route("/tools/preview", new_preview, methods=["POST"])
+    router.add_api_route("/tools/try", try_it, methods=["POST"])
+
+
+def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunFolder:
+    """Queue the form's ``values`` for ``command``.
+
+    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+    """
+    job = complete_tool_job(services, command, values)
+    services.environment.command([command])
+    name = getattr(job, "output_name", "") or Path(getattr(job, "lora", "") or "curve").stem
+    run = create_run(services.runs_dir, f"{command}-{name}", tool_job_yaml(job), command)
+    wanted = getattr(job, "device", "cpu")
+    on_cpu = wanted == "cpu" or (wanted == "auto" and services.host.device() == "cpu")
+    enqueue(run, "cpu" if on_cpu else device_of(services, wanted))
+    services.supervisor.wake()
+    return run
+
+
+def txt2img_with(services: Services, path: Path) -> dict[str, Any]:
+    """What txt2img needs to try the LoRA ``path``; size and CLIP skip stay as they are."""
+    services.host.refresh_loras()
+    card = card_of(path)["values"]
+    try:
+        tag = card["activation_text"] or activation_tag(path)
+    except CheckpointError:  # an old kind of file
+        tag = ""
+    weight = card["preferred_weight"] if card["preferred_weight"] not in ("", "0") else "1"
+    clip_skip = services.host.clip_skip()
+    return {"prompt": f"<lora:{path.stem}:{weight}>" + (f" {tag}" if tag else ""), "name": path.stem, "tag": tag,
+            "width": 0, "height": 0, "clip_skip": clip_skip, "clip_skip_before": clip_skip}
+
+
+def _picture(path: Path | None) -> Response:
+    if path is None:
+        raise RunError("This LoRA has no preview.")
+    try:
+        content = read_file(path, _MOST_PREVIEW_BYTES)
+    except (OSError, ValueError) as problem:
+        raise RunError(f"{path.name} cannot be read: {reason(problem)}.") from problem
+    return Response(content, media_type=_TYPES[path.suffix.lower()], headers={"Cache-Control": "private, no-cache"})

@@ -1,0 +1,163 @@
+"""The tools' routes: jobs of the webui's own files, their runs, and what they found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lib_lora_train.config.setting import fields_of
+from lib_lora_train.config.text_yaml import read_yaml
+from lib_lora_train.config.tool_jobs import TOOL_JOBS
+from tests.standin.lora_file import write_lora
+from tests.ui.conftest import wait_until
+from tests.ui.test_nonsense import NONSENSE
+
+
+@pytest.fixture
+def loras(tab):
+    folder = tab.services.host.lora_dir
+    return [write_lora(folder / name, {"ss_epoch": "3"}) for name in ("a.safetensors", "below/b.safetensors")]
+
+
+@pytest.fixture
+def checkpoint(tab):
+    return str(tab.services.host.checkpoints()[0].path)
+
+
+def start(tab, command, **job):
+    answer = tab.post("tools", {"command": command, "job": job})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["id"]
+
+
+def refused(tab, command, **job):
+    answer = tab.post("tools", {"command": command, "job": job})
+    assert answer.status_code == 400, answer.text
+    return answer.json()["problems"]
+
+
+def job_of(tab, run_id):
+    return read_yaml((tab.services.runs_dir / run_id / "job.yaml").read_text())
+
+
+def test_every_tool_has_its_settings(tab):
+    groups = tab.get("tools").json()["groups"]
+    assert [group["name"] for group in groups] == list(TOOL_JOBS)
+    for group in groups:
+        assert {setting["name"] for setting in group["settings"]} == {
+            field.name for field in fields_of("", TOOL_JOBS[group["name"]])}
+
+
+def test_a_lora_in_a_folder_below_is_resized(tab, loras):
+    run = start(tab, "resize", lora="below/b", network_dim=4, output_name="small")
+    assert job_of(tab, run)["lora"] == str(loras[1])
+    assert tab.wait_for(run, "finished")["command"] == "resize"
+    assert (loras[1].parent / "small.safetensors").is_file()
+    result = tab.get(f"tools/runs/{run}").json()
+    assert [point["rank"] for point in result["curve"]] == [1, 2, 4, 8, 16]
+    assert result["found"] is None and result["error"] == pytest.approx(0.03)
+    with_tag = tab.post("tools/try", {"name": "below/b"}).json()
+    assert (with_tag["prompt"], with_tag["width"]) == ("<lora:b:1>", 0)
+
+
+def test_only_the_curve_needs_no_name_and_saves_nothing(tab, loras):
+    run = start(tab, "resize", lora="a", only_curve=True)
+    assert tab.wait_for(run, "finished")["saved"] == []
+    assert tab.get(f"tools/runs/{run}").json()["curve"]
+
+
+def test_an_extracted_lora_goes_into_the_folder_of_loras(tab, checkpoint):
+    run = start(tab, "extract", org=checkpoint, tuned=checkpoint, network_dim=8, output_name="difference")
+    tab.wait_for(run, "finished")
+    assert (tab.services.host.lora_dir / "difference.safetensors").is_file()
+
+
+def test_a_merged_checkpoint_is_in_the_webuis_list(tab, loras, checkpoint):
+    presets = "MINE:0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"
+    assert tab.post("block-presets", {"text": presets}).status_code == 200
+    run = start(tab, "merge", checkpoint=checkpoint, loras=["a", "below/b"], strengths=["1", "te=0.5:unet=1:lbw=MINE"],
+                output_name="merged")
+    assert job_of(tab, run)["block_presets"].endswith(".txt")
+    tab.wait_for(run, "finished")
+    titles = wait_until(lambda: (found := [file["title"] for file in tab.get("host").json()["checkpoints"]])
+                        and "merged.safetensors" in found and found)
+    assert len(titles) == 2
+
+
+def test_a_tool_is_stopped_and_saves_nothing(make_tab):
+    tab = make_tab(variables={"STANDIN_STEP_SECONDS": "1"})
+    write_lora(tab.services.host.lora_dir / "a.safetensors", {})
+    run = start(tab, "mix", loras=["a", "a"], output_name="both")
+    tab.wait_for(run, "running")
+    assert tab.post(f"runs/{run}/control", {"action": "stop"}).status_code == 200
+    assert tab.wait_for(run, "stopped")["saved"] == []
+
+
+def test_the_facts_of_a_lora(tab, loras):
+    run = start(tab, "inspect", lora="a.safetensors")
+    tab.wait_for(run, "finished")
+    found = tab.get(f"tools/runs/{run}").json()["found"]
+    assert (found["ranks"], found["tags"][0], found["family"]) == ({"8": 3}, ["penny", 20], "SD 1.x")
+
+
+@pytest.mark.parametrize("command, job, words", [
+    ("resize", {"lora": "gone", "network_dim": 4, "output_name": "x"}, "lora is 'gone'"),
+    ("resize", {"lora": "/etc/passwd", "network_dim": 4, "output_name": "x"}, "there is no such LoRA"),
+    ("resize", {"lora": "../../x", "network_dim": 4, "output_name": "x"}, "there is no such LoRA"),
+    ("resize", {"network_dim": 4, "output_name": "x"}, "lora is missing"),
+    ("resize", {"lora": "a", "output_name": "x"}, "network_dim is missing"),
+    ("resize", {"lora": "a", "network_dim": 0, "output_name": "x"}, "network_dim is 0"),
+    ("resize", {"lora": "a", "network_dim": 4, "output_name": "A"}, "'A-v2' is free"),
+    ("resize", {"lora": "a", "network_dim": 4, "output_name": "x/y"}, "output_name"),
+    ("resize", {"lora": "a", "network_dim": 4, "output_name": "x", "output_dir": "/etc"}, "output_dir is '/etc'"),
+    ("resize", {"lora": "a", "network_dim": 4, "output_name": "x", "model": "/etc/passwd"}, "'model' is no setting"),
+    ("resize", {"lora": "a", "sv_fro": 0.9, "sv_ratio": 3, "output_name": "x"}, "both decide"),
+    ("extract", {"org": "/etc/passwd", "tuned": "x", "network_dim": 4, "output_name": "x"}, "org is '/etc/passwd'"),
+    ("mix", {"loras": ["a", ""], "output_name": "x"}, "number 2 is not chosen"),
+    ("mix", {"loras": ["a", "/etc/passwd"], "output_name": "x"}, "loras is '/etc/passwd'"),
+    ("mix", {"loras": ["a"], "strengths": ["1", "1"], "output_name": "x"}, "strengths has 2"),
+    ("merge", {"loras": [], "output_name": "x"}, "checkpoint is missing"),
+    ("merge", {"loras": ["a"], "checkpoint": "MINI", "output_name": "mini"}, "'mini-v2' is free"),
+    ("merge", {"loras": ["a"], "checkpoint": "MINI", "output_name": "x", "output_dir": "/etc"}, "output_dir is '/etc'"),
+    ("inspect", {"lora": "\0"}, "there is no such LoRA")])
+def test_what_cannot_be_used_is_a_sentence_about_its_field(tab, loras, checkpoint, command, job, words):
+    if job.get("checkpoint") == "MINI":
+        job = {**job, "checkpoint": checkpoint}
+    problems = refused(tab, command, **job)
+    assert any(words in problem for problem in problems), problems
+    assert tab.get("runs").json() == []
+
+
+@pytest.mark.parametrize("command", list(TOOL_JOBS))
+def test_nonsense_is_no_server_error(tab, loras, command):
+    for field in fields_of("", TOOL_JOBS[command]):
+        for value in NONSENSE:
+            for given in (value, [value]):
+                answer = tab.post("tools", {"command": command, "job": {"output_name": "x", field.name: given}})
+                assert answer.status_code < 500, (field.name, given, answer.text)
+
+
+def test_no_such_tool_and_no_such_run(tab):
+    assert "There is no tool" in tab.post("tools", {"command": "bake", "job": {}}).json()["error"]
+    assert tab.get("tools/runs/nowhere").status_code == 400
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{\"curve\": 3}", "{\"sentences\": 7}", "\0", "{\"error\": NaN}"])
+def test_a_damaged_result_is_a_sentence(tab, loras, content):
+    run = start(tab, "resize", lora="a", only_curve=True)
+    tab.wait_for(run, "finished")
+    (tab.services.runs_dir / run / "result.json").write_text(content)
+    assert "cannot be read" in tab.get(f"tools/runs/{run}").json()["error"]
+
+
+def test_a_training_run_has_no_result_of_a_tool(tab):
+    run = tab.start()
+    assert "none of a tool" in tab.get(f"tools/runs/{run}").json()["error"]
+
+
+def test_a_waiting_tool_keeps_its_name(make_tab):
+    tab = make_tab(variables={"STANDIN_STEP_SECONDS": "1"})
+    write_lora(tab.services.host.lora_dir / "a.safetensors", {})
+    start(tab, "resize", lora="a", network_dim=4, output_name="small")
+    assert "'small-v2' is free" in json.dumps(refused(tab, "resize", lora="a", network_dim=2, output_name="small"))
