@@ -61,6 +61,15 @@ import "./testing/form.js";
 import "./testing/plot_view.js";
 import "./testing/block_sliders.js";
 import "./testing/testing.js";
+import "./tools/strength.js";
+import "./tools/lora_list.js";
+import "./tools/form.js";
+import "./tools/curve.js";
+import "./tools/tool_run.js";
+import "./tools/result.js";
+import "./tools/inside.js";
+import "./tools/card.js";
+import "./tools/tools.js";
 import {mountWhenThere} from "./core/shell.js";
 
 new MutationObserver(mountWhenThere).observe(document.documentElement, {childList: true, subtree: true});

@@ -15,13 +15,19 @@ const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
 const isNumber = (setting) => setting.type === "int" || setting.type === "float";
 
 export class TagForm {
-    /** @param {Setting[]} settings of the schema */
-    constructor(settings) {
+    /**
+     * @param {Setting[]} settings of the schema
+     * @param {string} [memory] where this browser keeps what was changed
+     * @param {string[]} [unkept] the settings that it does not keep
+     */
+    constructor(settings, memory = "tagging", unkept = UNKEPT) {
         this.settings = new Map(settings.map((setting) => [setting.key, setting]));
+        this.memory = memory;
+        this.unkept = unkept;
         /** @type {Record<string, Value>} */
-        this.changed = store.get("tagging", {});
+        this.changed = store.get(memory, {});
         for (const key of Object.keys(this.changed)) {
-            if (!this.settings.has(key) || UNKEPT.includes(key)) delete this.changed[key];
+            if (!this.settings.has(key) || unkept.includes(key)) delete this.changed[key];
         }
         /** @type {Map<string, {show: () => void, problem: (text: string) => void}>} */
         this.fields = new Map();
@@ -44,8 +50,8 @@ export class TagForm {
     set(key, value) {
         if (JSON.stringify(value) === JSON.stringify(this.settings.get(key)?.default)) delete this.changed[key];
         else this.changed[key] = value;
-        const kept = Object.entries(this.changed).filter(([name]) => !UNKEPT.includes(name));
-        store.set("tagging", Object.fromEntries(kept));
+        const kept = Object.entries(this.changed).filter(([name]) => !this.unkept.includes(name));
+        store.set(this.memory, Object.fromEntries(kept));
         this.changedBy();
     }
 
@@ -113,9 +119,10 @@ function write(setting, value) {
 /**
  * @param {TagForm} form @param {Setting} setting @param {string} id
  * @param {Record<string, string>} words for the choices
+ * @param {string} empty what stands in an empty box
  * @returns {HTMLInputElement|HTMLSelectElement}
  */
-function control(form, setting, id, words) {
+function control(form, setting, id, words, empty) {
     const set = (/** @type {Value} */ value) => form.set(setting.key, value);
     if (setting.type === "bool") {
         return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key) === true,
@@ -128,30 +135,32 @@ function control(form, setting, id, words) {
     }
     return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
         inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
-        placeholder: setting.optional ? "no limit" : setting.type === "texts" ? "tag, another tag" : null,
+        placeholder: setting.optional ? empty : setting.type === "texts" ? "tag, another tag" : null,
         value: write(setting, form.get(setting.key)),
         on: {input: (event) => set(read(setting, event.currentTarget.value))}});
 }
 
 /**
  * @param {TagForm} form @param {string} key
- * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLSelectElement}} [options] words for the choices;
- *     control is used in place of the usual one
+ * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement, empty?: string, note?: boolean}} [options]
+ *     words for the choices; control is used in place of the usual one, or holds it; empty stands in an empty box; with
+ *     note, the setting's help is in sight
  * @returns {HTMLElement}
  */
 export function tagField(form, key, options = {}) {
     const setting = form.settings.get(key);
     if (!setting) return h("div", {});
     const id = uniqueId("tag");
-    const input = options.control || control(form, setting, id, options.words || {});
+    const given = options.control || control(form, setting, id, options.words || {}, options.empty || "no limit");
+    const input = /** @type {HTMLInputElement|HTMLSelectElement} */ (given.querySelector("input") || given);
     input.id = id;
     const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
     const help = [setting.help, setting.advice].filter(Boolean).join(" ");
     input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
     const element = h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`, data: {key}, title: help},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, setting.label)),
-        h("div", {class: "tl-control"}, input), problem,
-        h("p", {class: "tl-hidden-text", id: `${id}-help`}, help));
+        h("div", {class: "tl-control"}, given), problem,
+        h("p", {class: options.note ? "tl-field-note" : "tl-hidden-text", id: `${id}-help`}, help));
     form.fields.set(key, {
         show: () => {
             if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = form.get(key) === true;

@@ -2,12 +2,15 @@
 
 import type {RunModel} from "../runs/model.js";
 import type {DatasetLook, Family, Plan} from "../train/answers";
+import type {Value} from "../train/values";
 import type {HostState, RunSummary} from "./types";
 
 export interface Messages {
     mounted: undefined;
     host: HostState;
     runs: RunSummary[];
+    /** The runs of tools, newest first. */
+    tools: RunSummary[];
     run: RunModel;
     "run-ended": RunModel;
     /** The id of a run that was moved to the trash. */
@@ -18,6 +21,8 @@ export interface Messages {
     setting: {keys: string[]};
     /** A folder that was looked at. */
     folder: string;
+    /** The form was filled from elsewhere: a sentence about it, and what stood there before. */
+    taken: {text: string, before: Record<string, Value>};
     /** Asks the Train tab to look into the folder again. */
     look: undefined;
     dataset: DatasetLook|null;

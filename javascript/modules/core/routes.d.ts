@@ -3,6 +3,7 @@
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
+import type {Card, ToolResult, ToolSchema} from "../tools/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
 import type {RunNote, TrashEntry} from "../runs/records";
@@ -27,6 +28,9 @@ type Got<P extends string> =
     P extends "schema" ? Schema :
     P extends "runs" ? RunSummary[] :
     P extends "tagging" ? TaggingFacts :
+    P extends "tools" ? ToolSchema :
+    P extends `tools/runs/${string}` ? ToolResult :
+    P extends `tools/card?${string}` ? Card :
     P extends "regularization" ? RegularizationState :
     P extends "blocks" ? BlockLists :
     P extends "block-presets" ? BlockPresets :
@@ -57,6 +61,10 @@ type Posted<P extends string> =
     P extends "runs" ? {id: string, name: string} :
     P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
     P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
+    P extends "tools" ? {id: string} :
+    P extends "tools/card" ? Card :
+    P extends "tools/preview" ? {kept: string[]} :
+    P extends "tools/try" ? TryAnswer :
     P extends "plots/stop"|`runs/${string}/test-prompts` ? object :
     P extends "block-presets" ? BlockPresets :
     P extends `runs/${string}/plots/mark` ? MarkedPlot :

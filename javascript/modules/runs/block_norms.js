@@ -25,15 +25,20 @@ export class BlockNorms {
         const signature = last ? `${run.id}/${last.step}/${blocks.length}` : "";
         if (signature === this.drawn || blocks.length < 2) return;
         this.drawn = signature;
-        blocks.sort(([one], [other]) => (one < other ? -1 : 1));
-        const most = Math.max(...blocks.map(([, norm]) => norm), 1e-12);
-        const strongest = blocks.reduce((one, other) => (other[1] > one[1] ? other : one));
         setText(this.when, `after step ${format.number(last.step)}`);
-        this.bars.setAttribute("aria-label", `Weight norm by block, the highest in ${strongest[0]}: ` +
-            `${blocks.map(([name, norm]) => `${name} ${norm.toPrecision(2)}`).join(", ")}.`);
-        fill(this.bars, PARTS.map(([start, title]) => group(title, start, most,
-            blocks.filter(([name]) => name.startsWith(start)))));
+        drawNorms(this.bars, blocks);
     }
+}
+
+/** @param {HTMLElement} bars an element of the class tl-norms @param {[string, number][]} norms by the block's name */
+export function drawNorms(bars, norms) {
+    const blocks = [...norms].sort(([one], [other]) => (one < other ? -1 : 1));
+    const most = Math.max(...blocks.map(([, norm]) => norm), 1e-12);
+    const strongest = blocks.reduce((one, other) => (other[1] > one[1] ? other : one));
+    bars.setAttribute("aria-label", `Weight norm by block, the highest in ${strongest[0]}: ` +
+        `${blocks.map(([name, norm]) => `${name} ${norm.toPrecision(2)}`).join(", ")}.`);
+    fill(bars, PARTS.map(([start, title]) => group(title, start, most,
+        blocks.filter(([name]) => name.startsWith(start)))));
 }
 
 /** @param {Record<string, number|null>} norms @returns {[string, number][]} those that were measured */

@@ -10,6 +10,7 @@ import {OPEN} from "./state_words.js";
 
 /** @typedef {"pause"|"resume"|"stop"|"withdraw"} Action what a run can be asked for; withdraw takes it off the queue */
 
+const TOOLS = ["extract", "merge", "mix", "resize", "inspect"];
 /** @type {Map<string, RunModel>} */
 const models = new Map();
 /** @type {Map<string, number>} how many views show a run */
@@ -63,9 +64,10 @@ async function askOpenRuns() {
 async function askList() {
     /** @type {RunSummary[]} */
     const all = await api("runs", {quiet: true});
-    runs = all.filter((run) => run.command === "train");  // tagging has a panel
+    runs = all.filter((run) => run.command === "train");  // tagging and the tools have places of their own
     runs.forEach(noticeGoingOn);
     emit("runs", runs);
+    emit("tools", all.filter((run) => TOOLS.includes(run.command)));
 }
 
 /**

@@ -19,8 +19,9 @@ const KEPT = ["base.checkpoint", "base.vae", "base.sdxl_base", "dataset.train_da
 /**
  * @param {(source: string, before: Record<string, import("../values").Value>) => void} used told when the form was
  *     filled, with what stood in it
+ * @param {string} [lora] of the webui, whose settings are read at once
  */
-export function openImport(used) {
+export function openImport(used, lora = "") {
     const body = h("div", {class: "tl-import"});
     const foot = h("div", {class: "tl-row"});
     const window = dialog("Import settings", [body], [foot]);
@@ -62,7 +63,7 @@ export function openImport(used) {
         }
     }
 
-    /** @param {{text: string}|{metadata: Record<string, string>}} wanted */
+    /** @param {{text: string}|{metadata: Record<string, string>}|{lora: string}} wanted */
     async function ask(wanted) {
         setText(problem, "");
         read.disabled = true;
@@ -88,6 +89,7 @@ export function openImport(used) {
     }
 
     showInput();
+    if (lora) ask({lora});
 }
 
 /** A whole job starts from the defaults; a preset is laid over what there is. @param {ImportReport} report */

@@ -73,6 +73,7 @@ export function presetRow() {
         why.hidden = false;
     }
 
+    on("taken", ({text, before}) => explain(text, before));
     for (const name of /** @type {const} */ (["dataset", "family"])) on(name, () => ask().catch(hide));
     const hide = () => {
         recommended.hidden = true;

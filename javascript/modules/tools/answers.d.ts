@@ -1,0 +1,50 @@
+/** What the routes of the tools answer: lib_lora_train/ui/tools/. */
+
+import type {Schema} from "../core/types";
+
+/** The settings of each tool, a group each, and the SD versions that a card can have. */
+export interface ToolSchema extends Schema { versions: string[] }
+
+export interface CurvePoint { rank: number; bytes: number; error: number }
+
+export interface ToolResult {
+    sentences: string[];
+    curve: CurvePoint[];
+    error: number|null;
+    bytes: number|null;
+    found: LoraFacts|null;
+}
+
+/** What `inspect` finds in a LoRA file. */
+export interface LoraFacts {
+    name: string;
+    file: string;
+    kind: string;
+    bytes: number;
+    layers: number;
+    unet_layers: number;
+    text_encoder_layers: number;
+    ranks: Record<string, number>;
+    alphas: Record<string, number>;
+    precisions: Record<string, number>;
+    norms: Record<string, number>;
+    norms_unknown: number;
+    trigger: string;
+    tags: [string, number][];
+    family: string|null;
+    base_model: Record<string, string>;
+    job: string;
+    job_from: string;
+    unread_settings: string[];
+    broken: number;
+    metadata: Record<string, string>;
+    training_problem: string|null;
+}
+
+export interface Card {
+    values: Record<CardName, string>;
+    kept: string[];
+    preview: boolean;
+    problem: string;
+}
+export type CardName = "activation_text"|"preferred_weight"|"negative_text"|"sd_version"|"notes"|"description";

@@ -1,0 +1,90 @@
+/** The LoRAs that go into one: a line each, with its strengths and block weights. */
+
+import {api, fill, h, setText, uniqueId} from "../core/dom.js";
+import {button} from "../core/parts.js";
+import {readStrength, writeStrength} from "./strength.js";
+
+/** @typedef {import("./strength.js").Strength} Strength */
+
+export class LoraList {
+    /**
+     * @param {string[]} names @param {string[]} strengths as behind a name in a prompt
+     * @param {(names: string[], strengths: string[]) => void} changed
+     */
+    constructor(names, strengths, changed) {
+        this.changed = changed;
+        /** @type {{name: string, strength: Strength}[]} */
+        this.lines = (names.length ? names : [""]).map((name, index) => ({name, strength: readStrength(strengths[index] || "1")}));
+        this.options = loraOptions();
+        this.presets = h("datalist", {id: uniqueId("presets")});
+        this.rows = h("ul", {class: "tl-tool-loras"});
+        this.said = h("div", {});
+        this.element = h("div", {class: "tl-field tl-wide", role: "group", "aria-label": "LoRAs"},
+            h("div", {class: "tl-field-head"}, h("span", {class: "tl-label"}, "LoRAs")), this.rows, this.said,
+            button("Add a LoRA", {icon: "plus", small: true, click: () => {
+                this.lines.push({name: "", strength: readStrength("1")});
+                this.tell();
+                this.draw();
+            }}), this.options.element, this.presets);
+        this.draw();
+    }
+
+    /** @returns {(text: string) => void} shows a sentence under the lines */
+    problem() {
+        const element = h("p", {class: "tl-field-problem", "aria-live": "polite"});
+        this.said.append(element);
+        return (text) => setText(element, text);
+    }
+
+    tell() {
+        this.changed(this.lines.map(({name}) => name), this.lines.map(({strength}) => writeStrength(strength)));
+    }
+
+    draw() {
+        fill(this.rows, this.lines.map((line, index) => this.row(line, index)));
+    }
+
+    /** @param {{name: string, strength: Strength}} line @param {number} index */
+    row(line, index) {
+        const number = index + 1;
+        const name = h("input", {type: "text", class: "tl-input", list: this.options.id, autocomplete: "off",
+            spellcheck: "false", value: line.name, placeholder: "Type or choose a LoRA", "aria-label": `LoRA ${number}`,
+            on: {focus: this.options.offer, input: () => {
+                line.name = name.value;
+                this.tell();
+            }}});
+        /** @param {keyof Strength} part @param {string} label @param {string} placeholder */
+        const box = (part, label, placeholder) => {
+            const input = h("input", {type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
+                value: line.strength[part], placeholder, inputmode: part === "blocks" ? null : "decimal",
+                list: part === "blocks" ? this.presets.id : null, "aria-label": `${label} of LoRA ${number}`,
+                on: {focus: () => part === "blocks" && this.offerPresets(), input: () => {
+                    line.strength[part] = input.value;
+                    this.tell();
+                }}});
+            return h("label", {class: `tl-tool-strength tl-tool-${part}`}, h("span", {class: "tl-note"}, label), input);
+        };
+        return h("li", {}, name, box("unet", "UNet", "1"), box("text", "Text encoder", "as UNet"),
+            box("blocks", "Block weights", "all 1"), button(`Remove LoRA ${number}`, {kind: "quiet", icon: "close",
+                iconOnly: true, small: true, disabled: this.lines.length < 2, click: () => {
+                    this.lines.splice(index, 1);
+                    this.tell();
+                    this.draw();
+                }}));
+    }
+
+    offerPresets() {
+        api("block-presets", {quiet: true}).then(({presets}) =>
+            fill(this.presets, Object.keys(presets).map((name) => h("option", {value: name}))), () => fill(this.presets));
+    }
+}
+
+/** @returns {{id: string, element: HTMLElement, offer: () => void}} a list for boxes that name a LoRA of the webui */
+export function loraOptions() {
+    const element = h("datalist", {id: uniqueId("loras")});
+    const offer = () => {
+        api("lora/files", {quiet: true}).then(({names}) =>
+            fill(element, names.map((name) => h("option", {value: name}))), () => fill(element));
+    };
+    return {id: element.id, element, offer};
+}

@@ -1,0 +1,166 @@
+/** The sub-tab "Tools": LoRAs made without training, and what is in a LoRA file. */
+
+import {api, failureOf, fill, h, on, store} from "../core/dom.js";
+import {format} from "../core/format.js";
+import {button, card, emptyState} from "../core/parts.js";
+import {registerTab} from "../core/shell.js";
+import {LoraCard} from "./card.js";
+import {ToolForm} from "./form.js";
+import {LoraInside} from "./inside.js";
+import {ToolOutcome} from "./result.js";
+import {TITLES, ToolRun} from "./tool_run.js";
+
+/** @typedef {import("../core/types").RunSummary} RunSummary */
+/** @typedef {import("../runs/model.js").RunModel} RunModel */
+
+/** @type {Record<string, string>} */
+const ABOUT = {
+    extract: "The difference of two checkpoints as a LoRA: what a fine-tune learned, to be used on any model of its family.",
+    merge: "A copy of a checkpoint with LoRAs in it for good, exactly as the prompt would apply them.",
+    mix: "Several LoRAs as one file, by the sum of what they change.",
+    resize: "A LoRA at a smaller rank, or another kind of LoRA as a plain one.",
+    inspect: "What a LoRA is and how it was trained, and its card in the webui.",
+};
+const INSPECT = "inspect";
+const WITH_CURVE = ["extract", "mix", "resize"];
+/** @type {Record<string, string>} */
+const VERBS = {extract: "Extract", merge: "Merge", mix: "Merge", resize: "Resize", inspect: "Look inside"};
+
+class ToolsTab {
+    /** @param {HTMLElement} panel */
+    constructor(panel) {
+        /** @type {Map<string, ToolForm>} */
+        this.forms = new Map();
+        this.command = "";
+        /** @type {LoraCard|null} */
+        this.card = null;
+        this.choices = h("div", {class: "tl-tool-choices", role: "group", "aria-label": "Tool"});
+        this.about = h("p", {class: "tl-note"});
+        this.place = h("div", {});
+        this.start = button("Start", {kind: "primary", id: "tl_tool_start", click: () => this.begin(false)});
+        this.measure = button("Show size and error", {id: "tl_tool_curve", click: () => this.begin(true)});
+        this.earlier = h("select", {class: "tl-input tl-select tl-earlier", id: "tl_tool_earlier", "aria-label": "Earlier runs",
+            on: {change: () => this.open(this.earlier.value)}});
+        this.run = new ToolRun((run, ended) => this.showRun(run, ended));
+        this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), lookInside: (path) => this.lookInside(path)});
+        this.inside = new LoraInside();
+        this.nothing = emptyState("Nothing was made yet", "Choose a tool, fill in its form and press the button. Size, error " +
+            "and the new file appear here. No file is ever overwritten.");
+        this.shown = h("section", {class: "tl-card", hidden: true}, h("div", {class: "tl-card-body"}, this.run.element,
+            this.outcome.element, this.inside.element, this.run.log.element));
+        this.left = h("div", {class: "tl-column"});
+        panel.append(h("div", {class: "tl-columns"}, this.left, h("div", {class: "tl-column tl-runview"},
+            h("div", {class: "tl-tool-earlier", hidden: true}, h("label", {class: "tl-label", for: "tl_tool_earlier"}, "Run"),
+                this.earlier), this.nothing, this.shown)));
+        on("tools", (runs) => this.offer(runs));
+        this.load();
+    }
+
+    async load() {
+        try {
+            const {groups, versions} = await api("tools");
+            this.card = new LoraCard(versions);
+            fill(this.left, card("Tool", {}, this.choices, this.about, this.place,
+                h("div", {class: "tl-row tl-wrap"}, this.start, this.measure)), this.card.element);
+            for (const {name, settings} of groups) this.forms.set(name, new ToolForm(name, settings));
+            fill(this.choices, groups.map(({name}) => h("button", {type: "button", class: "tl-tool-choice",
+                data: {tool: name}, on: {click: () => this.choose(name)}}, TITLES[name] || name)));
+            const last = store.get("tool", groups[0].name);
+            this.choose(this.forms.has(last) ? last : groups[0].name);
+        } catch {
+            // the toast has said why
+        }
+    }
+
+    /** @param {string} command */
+    choose(command) {
+        this.command = command;
+        store.set("tool", command);
+        for (const choice of this.choices.querySelectorAll("button")) {
+            choice.setAttribute("aria-pressed", String(choice.dataset.tool === command));
+        }
+        fill(this.about, ABOUT[command]);
+        fill(this.place, this.forms.get(command)?.element);
+        const label = this.start.querySelector(".tl-button-label");
+        if (label) label.textContent = VERBS[command];
+        this.measure.hidden = !WITH_CURVE.includes(command);
+        if (this.card) this.card.element.hidden = command !== INSPECT || !this.card.path;
+    }
+
+    /** @param {boolean} onlyCurve */
+    async begin(onlyCurve) {
+        const form = this.forms.get(this.command);
+        if (!form) return;
+        this.start.disabled = this.measure.disabled = true;
+        try {
+            const body = {command: this.command, job: form.values(onlyCurve)};
+            const {id} = await api("tools", {body, quiet: true});
+            form.showProblems([]);
+            this.open(id);
+        } catch (error) {
+            const {message, problems} = failureOf(error);
+            form.showProblems(problems.length ? problems : [message]);
+        }
+        this.start.disabled = this.measure.disabled = false;
+    }
+
+    /** @param {string} id of a run */
+    open(id) {
+        this.nothing.hidden = true;
+        this.shown.hidden = false;
+        this.outcome.element.hidden = this.inside.element.hidden = true;
+        this.run.watch(id);
+    }
+
+    /** @param {RunSummary[]} runs of tools */
+    offer(runs) {
+        const shown = runs.slice(0, 50);
+        /** @type {HTMLElement} */ (this.earlier.parentElement).hidden = !shown.length;
+        const names = shown.map(({id}) => id).join();
+        if (this.earlier.dataset.names !== names) {
+            this.earlier.dataset.names = names;
+            fill(this.earlier, shown.map(({id, name, command, created}) => h("option", {value: id},
+                `${TITLES[command]}: ${name.replace(`${command}-`, "")}, ${format.when(created)}`)));
+        }
+        if (!this.run.run && shown.length) this.open((shown.find(({alive}) => alive) || shown[0]).id);
+        if (this.run.run) this.earlier.value = this.run.run.id;
+    }
+
+    /** @param {RunModel} run @param {boolean} ended */
+    async showRun(run, ended) {
+        const made = run.saved.length > 0 || ended;
+        if (!made && !run.phase.text) return;
+        const result = await api(`tools/runs/${encodeURIComponent(run.id)}`, {quiet: !ended}).catch(() => null);
+        if (!result || run !== this.run.run) return;
+        const asked = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (run.job || {}));
+        const path = typeof asked.lora === "string" ? asked.lora : "";
+        this.outcome.element.hidden = run.summary.command === INSPECT || !(result.sentences.length || run.saved.length);
+        this.outcome.show(run, result, typeof asked.network_dim === "number" ? asked.network_dim : 0);
+        this.inside.show(path, result.found);
+        if (run.summary.command === INSPECT && result.found && this.card && this.card.path !== path) {
+            await this.card.show(path);
+            this.card.element.hidden = this.command !== INSPECT;
+        }
+    }
+
+    /** A rank that was clicked in the curve of the run that is shown. @param {number} rank */
+    takeRank(rank) {
+        const command = this.run.run ? this.run.run.summary.command || "" : "";
+        const form = this.forms.get(command);
+        if (!form) return;
+        form.put(form.key("network_dim"), rank);
+        for (const rule of ["sv_ratio", "sv_fro", "sv_cumulative"]) form.put(form.key(rule), null);
+        this.choose(command);
+    }
+
+    /** @param {string} path */
+    lookInside(path) {
+        const form = this.forms.get(INSPECT);
+        if (!form) return;
+        form.put(form.key("lora"), path);
+        this.choose(INSPECT);
+        this.begin(false);
+    }
+}
+
+registerTab({id: "tools", title: "Tools", order: 37, build: (panel) => new ToolsTab(panel)});
