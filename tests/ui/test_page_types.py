@@ -129,6 +129,20 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     assert type_errors(tmp_path, asked.answers) == []
 
 
+def test_tools(tab, tmp_path):
+    asked = Asked(tab)
+    write_lora(tab.services.host.lora_dir / "old.safetensors", {"ss_epoch": "8"}).with_suffix(".png").write_bytes(b"x")
+    asked.get("tools")
+    for command, job in (("inspect", {"lora": "old"}), ("resize", {"lora": "old", "only_curve": True})):
+        run = asked.post("tools", {"command": command, "job": job})["id"]
+        tab.wait_for(run, "finished")
+        asked.get(f"tools/runs/{run}")
+    asked.get("tools/card?name=old")
+    asked.post("tools/card", {"name": "old", "changes": {"preferred_weight": 0.7}})
+    asked.post("tools/try", {"name": "old"})
+    assert type_errors(tmp_path, asked.answers) == []
+
+
 @pytest.mark.parametrize("wrong", [{}, {"busy": None, "more": 1}, {"busy": {"id": None}}, {"busy": "text"}])
 def test_an_answer_that_differs_from_its_type_is_found(tmp_path, wrong):
     assert type_errors(tmp_path, [("busy", False, {"busy": None}), ("busy", False, wrong)])[0].startswith("busy: ")

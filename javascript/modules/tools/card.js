@@ -27,7 +27,7 @@ export class LoraCard {
         this.picture = h("img", {class: "tl-tool-preview", alt: "Preview of the LoRA", hidden: true});
         this.file = h("input", {type: "file", hidden: true, accept: "image/png,image/jpeg,image/webp", id: "tl_card_file",
             on: {change: () => this.takePicture()}});
-        this.change = button("Choose a preview", {small: true, icon: "image", id: "tl_card_picture", click: () => this.file.click()});
+        this.change = button("Choose a preview", {small: true, id: "tl_card_picture", click: () => this.file.click()});
         this.save = button("Save", {kind: "primary", small: true, id: "tl_card_save", click: () => this.keep()});
         const version = h("select", {class: "tl-input tl-select"}, ["", ...versions].map((name) =>
             h("option", {value: name}, name || "not set")));

@@ -60,16 +60,17 @@ export class RankCurve {
                 value ? format.bytes(value) : "0")),
             svg("line", {class: "tl-axis", x1: EDGE.left, x2: width - EDGE.right, y1: bottom, y2: bottom}),
             chart.label((EDGE.left + width - EDGE.right) / 2, HEIGHT - 4, "rank", "tl-axis-text tl-middle"),
+            points.map((point, index) => this.column(point, at, index)),
             svg("path", {class: "tl-line-text", d: chart.line(points.map((point, index) => [at[index], size(point.bytes)]))}),
             svg("path", {class: "tl-line-smooth", d: chart.line(points.map((point, index) => [at[index], error(point.error)]))}),
-            points.map((point, index) => this.column(point, at, index, error(point.error), size(point.bytes)))));
+            points.map((point, index) => dots(at[index], error(point.error), size(point.bytes), point.rank === this.rank))));
     }
 
     /**
+     * The place to click for a rank.
      * @param {CurvePoint} point @param {number[]} at where the ranks are @param {number} index of this one
-     * @param {number} error @param {number} size pixels from the top
      */
-    column(point, at, index, error, size) {
+    column(point, at, index) {
         const half = (/** @type {number} */ other) => (at[other] === undefined ? 16 : Math.abs(at[other] - at[index]) / 2);
         const [before, after] = [half(index - 1), half(index + 1)];
         const chosen = point.rank === this.rank;
@@ -91,11 +92,14 @@ export class RankCurve {
                     take();
                 }}},
         svg("rect", {x: at[index] - before, y: 0, width: before + after, height: HEIGHT - EDGE.bottom + 20}),
-        svg("circle", {class: "tl-curve-dot-size", cx: at[index], cy: size, r: chosen ? 4 : 3}),
-        svg("circle", {class: "tl-curve-dot-error", cx: at[index], cy: error, r: chosen ? 5 : 3.5}),
         crowded ? null : chart.label(at[index], HEIGHT - EDGE.bottom + 16, String(point.rank), "tl-axis-text tl-middle"));
     }
 }
+
+/** @param {number} x @param {number} error @param {number} size pixels from the top @param {boolean} chosen */
+const dots = (x, error, size, chosen) => [
+    svg("circle", {class: "tl-curve-dot tl-curve-dot-size", cx: x, cy: size, r: chosen ? 4 : 3}),
+    svg("circle", {class: "tl-curve-dot tl-curve-dot-error", cx: x, cy: error, r: chosen ? 5 : 3.5})];
 
 /** @param {number} share @returns {string} */
 export const percent = (share) => {

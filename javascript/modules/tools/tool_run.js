@@ -105,7 +105,8 @@ export class ToolRun {
         const key = JSON.stringify([run.id, run.warnings.length, error]);
         if (key === this.said) return;
         this.said = key;
-        fill(this.findings, findings([...(error ? [{level: "error", text: error}] : []),
-            ...run.warnings.map((text) => ({level: "warning", text}))]));
+        const found = [...(error ? [{level: "error", text: error}] : []),
+            ...run.warnings.map((text) => ({level: "warning", text}))];
+        fill(this.findings, found.length ? findings(found) : null);
     }
 }

@@ -24,6 +24,8 @@ const ABOUT = {
 const INSPECT = "inspect";
 const WITH_CURVE = ["extract", "mix", "resize"];
 /** @type {Record<string, string>} */
+const CHOICES = {...TITLES, extract: "Extract"};
+/** @type {Record<string, string>} */
 const VERBS = {extract: "Extract", merge: "Merge", mix: "Merge", resize: "Resize", inspect: "Look inside"};
 
 class ToolsTab {
@@ -64,7 +66,7 @@ class ToolsTab {
                 h("div", {class: "tl-row tl-wrap"}, this.start, this.measure)), this.card.element);
             for (const {name, settings} of groups) this.forms.set(name, new ToolForm(name, settings));
             fill(this.choices, groups.map(({name}) => h("button", {type: "button", class: "tl-tool-choice",
-                data: {tool: name}, on: {click: () => this.choose(name)}}, TITLES[name] || name)));
+                data: {tool: name}, on: {click: () => this.choose(name)}}, CHOICES[name] || name)));
             const last = store.get("tool", groups[0].name);
             this.choose(this.forms.has(last) ? last : groups[0].name);
         } catch {
@@ -97,6 +99,7 @@ class ToolsTab {
             const {id} = await api("tools", {body, quiet: true});
             form.showProblems([]);
             this.open(id);
+            this.shown.scrollIntoView({block: "nearest"});
         } catch (error) {
             const {message, problems} = failureOf(error);
             form.showProblems(problems.length ? problems : [message]);

@@ -20,18 +20,18 @@ def _conv_rank(help: str) -> Any:
 
 
 def _ratio() -> Any:
-    return setting(None, "Keeps the singular values above the largest divided by this.", label="sv_ratio", minimum=1,
-                   maximum=1e6, advice="2 to 10 is usual. network_dim is then the highest rank.")
+    return setting(None, "Keeps the singular values above the largest divided by this.", label="Keep by ratio (sv_ratio)", minimum=1,
+                   maximum=1e6, advice="2 to 10 is usual. The rank is then the most that a layer has.")
 
 
 def _fro() -> Any:
-    return setting(None, "Keeps this share of the Frobenius norm of each layer.", label="sv_fro", minimum=0, maximum=1,
-                   advice="0.9 to 0.99 is usual. network_dim is then the highest rank.")
+    return setting(None, "Keeps this share of the Frobenius norm of each layer.", label="Keep by norm (sv_fro)", minimum=0, maximum=1,
+                   advice="0.9 to 0.99 is usual. The rank is then the most that a layer has.")
 
 
 def _cumulative() -> Any:
-    return setting(None, "Keeps this share of the sum of singular values of each layer.", label="sv_cumulative",
-                   minimum=0, maximum=1, advice="0.8 to 0.95 is usual. network_dim is then the highest rank.")
+    return setting(None, "Keeps this share of the sum of singular values of each layer.", label="Keep by sum (sv_cumulative)",
+                   minimum=0, maximum=1, advice="0.8 to 0.95 is usual. The rank is then the most that a layer has.")
 
 
 def _precision() -> Any:
@@ -108,7 +108,7 @@ class MixJob:
     strengths: List[str] = setting([], "For each LoRA what a prompt has behind its name: 0.8, 0.8:0.6 (text encoder "
                                        "and UNet), 1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
     network_dim: Optional[int] = _rank("Rank of the new LoRA; empty for as many ranks as the sum has, which is exact.")
-    conv_dim: Optional[int] = _conv_rank("Rank of 3x3 convolutions; empty for network_dim.")
+    conv_dim: Optional[int] = _conv_rank("Rank of 3x3 convolutions; empty for the rank above.")
     sv_ratio: Optional[float] = _ratio()
     sv_fro: Optional[float] = _fro()
     sv_cumulative: Optional[float] = _cumulative()
@@ -129,7 +129,7 @@ class ResizeJob:
 
     lora: str = setting("", "The LoRA file.", label="LoRA", view="main")
     network_dim: Optional[int] = _rank("The new rank, or the highest where kept energy decides.")
-    conv_dim: Optional[int] = _conv_rank("The new rank of 3x3 convolutions; empty for network_dim.")
+    conv_dim: Optional[int] = _conv_rank("The new rank of 3x3 convolutions; empty for the rank above.")
     sv_ratio: Optional[float] = _ratio()
     sv_fro: Optional[float] = _fro()
     sv_cumulative: Optional[float] = _cumulative()

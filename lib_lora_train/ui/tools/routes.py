@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from ...config.tool_jobs import TOOL_JOBS, tool_job_yaml
+from ...config.groups.tools import ExtractJob, InspectJob, MergeJob, MixJob
+from ...config.tool_jobs import TOOL_JOBS, ToolJob, tool_job_yaml
 from ...errors import CheckpointError, RunError
 from ...files.reading import read_file, reason
 from ...runs.folder import RunFolder, create_run, open_run
@@ -104,13 +105,20 @@ def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunF
     """
     job = complete_tool_job(services, command, values)
     services.environment.command([command])
-    name = getattr(job, "output_name", "") or Path(getattr(job, "lora", "") or "curve").stem
-    run = create_run(services.runs_dir, f"{command}-{name}", tool_job_yaml(job), command)
+    run = create_run(services.runs_dir, f"{command}-{_name_of(job)}", tool_job_yaml(job), command)
     wanted = getattr(job, "device", "cpu")
     on_cpu = wanted == "cpu" or (wanted == "auto" and services.host.device() == "cpu")
     enqueue(run, "cpu" if on_cpu else device_of(services, wanted))
     services.supervisor.wake()
     return run
+
+
+def _name_of(job: ToolJob) -> str:
+    """The name of the file that is made, or where none is, of the one that is looked at."""
+    if isinstance(job, InspectJob) or not job.output_name:
+        several = isinstance(job, (MergeJob, MixJob))
+        return Path(job.tuned if isinstance(job, ExtractJob) else job.loras[0] if several else job.lora).stem
+    return job.output_name
 
 
 def txt2img_with(services: Services, path: Path) -> dict[str, Any]:

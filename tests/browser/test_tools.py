@@ -1,0 +1,178 @@
+"""The Tools tab with a scripted worker: forms, the curve, progress, results, looking inside, the card."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.standin.lora_file import write_lora
+
+from .conftest import MINI, evaluates
+
+
+@pytest.fixture
+def loras(webui):
+    metadata = {"ss_network_dim": "8", "ss_network_alpha": "4", "ss_num_epochs": "3", "ss_learning_rate": "0.0003"}
+    return [write_lora(webui.loras / name, metadata) for name in ("old.safetensors", "below/other.safetensors")]
+
+
+@pytest.fixture
+def tools(webui, open_tab, loras):
+    def open_tools(command, **options):
+        page = open_tab(webui, **options)
+        page.locator("#tl-tab-tools").click()
+        page.locator(f'[data-tool="{command}"]').click()
+        return page
+
+    return open_tools
+
+
+def setting(page, key):
+    return page.locator(f'#tl-panel-tools [data-key="{key}"]').locator("input, select").first
+
+
+def ended(page, words="Finished"):
+    expect(page.locator("#tl_tool_run .tl-badge")).to_have_text(words)
+
+
+def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
+    page = tools("resize")
+    setting(page, "resize.lora").fill("below/other")
+    page.locator("#tl_tool_curve").click()
+    page.locator('#tl_tool_outcome [data-rank="4"]').click()
+    expect(setting(page, "resize.network_dim")).to_have_value("4")
+    ended(page)
+    assert not (webui.loras / "below" / "small.safetensors").exists()
+    setting(page, "resize.output_name").fill("small")
+    page.locator("#tl_tool_start").click()
+    expect(page.locator(".tl-tool-made")).to_contain_text("small")
+    ended(page)
+    assert (webui.loras / "below" / "small.safetensors").is_file()
+    page.locator("#tl_tool_start").click()
+    expect(page.locator('#tl-panel-tools [data-key="resize.output_name"] .tl-field-problem')).to_contain_text(
+        "small-v2")
+
+
+def test_the_curve_is_used_with_the_keyboard(tools):
+    page = tools("resize")
+    setting(page, "resize.lora").fill("old")
+    page.locator("#tl_tool_curve").click()
+    rank = page.locator('#tl_tool_outcome [data-rank="8"]')
+    rank.focus()
+    expect(page.locator(".tl-curve-words")).to_have_text("Rank 8: about 1.2 MB, error 5%.")
+    rank.press("Enter")
+    expect(setting(page, "resize.network_dim")).to_have_value("8")
+
+
+def test_what_is_missing_is_said_under_its_field(tools):
+    page = tools("extract")
+    page.locator("#tl_tool_start").click()
+    for key, words in (("org", "Base checkpoint is missing"), ("tuned", "Tuned checkpoint is missing"),
+                       ("network_dim", "Rank (dim) is missing"), ("output_name", "LoRA name is empty")):
+        expect(page.locator(f'#tl-panel-tools [data-key="extract.{key}"] .tl-field-problem')).to_contain_text(words)
+
+
+def test_loras_with_strengths_are_merged_into_a_checkpoint_that_can_be_selected(tools, webui, tmp_path):
+    page = tools("merge")
+    setting(page, "merge.checkpoint").select_option(str(MINI))
+    lines = page.locator("#tl_tool_merge .tl-tool-loras > li")
+    lines.first.get_by_label("LoRA 1", exact=True).fill("old")
+    lines.first.get_by_label("UNet of LoRA 1").fill("0,8")
+    page.locator("#tl_tool_merge").get_by_role("button", name="Add a LoRA").click()
+    page.locator("#tl_tool_start").click()
+    expect(page.locator("#tl_tool_merge .tl-field-problem", has_text="number 2 is not chosen")).to_be_visible()
+    lines.nth(1).get_by_label("LoRA 2", exact=True).fill("gone")
+    page.locator("#tl_tool_start").click()
+    expect(page.locator("#tl_tool_merge .tl-field-problem", has_text="'gone'")).to_be_visible()
+    lines.nth(1).get_by_label("LoRA 2", exact=True).fill("below/other")
+    lines.nth(1).get_by_label("Text encoder of LoRA 2").fill("0.5")
+    lines.nth(1).get_by_label("Block weights of LoRA 2").fill("OUTALL")
+    setting(page, "merge.output_name").fill(tmp_path.name)
+    try:
+        page.locator("#tl_tool_start").click()
+        page.evaluate("window.selectCheckpoint = (title) => { window.selected = title; }")
+        page.locator("#tl_tool_select").click()
+        evaluates(page, "window.selected", f"{tmp_path.name}.safetensors")
+    finally:
+        MINI.with_name(f"{tmp_path.name}.safetensors").unlink(missing_ok=True)
+    run = next(run["id"] for run in webui.get("runs") if run["command"] == "merge")
+    job = (webui.data / "lora_train" / "runs" / run / "job.yaml").read_text()
+    assert "0.8" in job and "te=0.5:unet=1:lbw=OUTALL" in job
+
+
+def test_a_tool_is_stopped(make_webui, open_tab):
+    webui = make_webui(step_seconds=1)
+    write_lora(webui.loras / "old.safetensors", {})
+    page = open_tab(webui)
+    page.locator("#tl-tab-tools").click()
+    page.locator('[data-tool="resize"]').click()
+    setting(page, "resize.lora").fill("old")
+    page.locator("#tl_tool_curve").click()
+    expect(page.locator("#tl_tool_run .tl-run-sentence")).to_contain_text("of 20")
+    page.locator("#tl_tool_stop").click()
+    ended(page, "Stopped")
+    expect(page.locator("#tl_tool_run .tl-run-sentence")).to_have_text("Stopped. Nothing was saved.")
+
+
+def test_looking_inside_and_training_like_it(tools):
+    page = tools("inspect")
+    setting(page, "inspect.lora").fill("old")
+    page.locator("#tl_tool_start").click()
+    inside = page.locator("#tl_tool_inside")
+    expect(inside.locator(".tl-facts").first).to_contain_text("nai.safetensors")
+    expect(inside.locator(".tl-norms [data-block]")).to_have_count(5)
+    expect(inside.locator(".tl-tool-tags")).to_contain_text("smiling 11")
+    page.evaluate('TrainLora.form.set("optimizer.learning_rate", 0.5)')
+    page.locator("#tl_inside_train").click()
+    page.locator("#tl_import_use").click()
+    evaluates(page, 'TrainLora.form.get("optimizer.learning_rate")', 0.0003)
+    page.locator("#tl-panel-train .tl-why").get_by_role("button", name="Undo").click()
+    evaluates(page, 'TrainLora.form.get("optimizer.learning_rate")', 0.5)
+    page.locator("#tl-tab-tools").click()
+    page.locator("#tl_inside_resume").click()
+    evaluates(page, 'TrainLora.form.get("network.network_weights")', "old")
+    page.locator("#tl-panel-train .tl-why").get_by_role("button", name="Undo").click()
+    evaluates(page, 'TrainLora.form.get("network.network_weights")', None)
+
+
+def test_the_card_is_changed_and_what_others_wrote_stays(tools, loras):
+    file = loras[1].with_suffix(".json")
+    file.write_text(json.dumps({"activation text": "penny", "civitai": {"id": 7}}))
+    page = tools("inspect")
+    setting(page, "inspect.lora").fill("below/other")
+    page.locator("#tl_tool_start").click()
+    card = page.locator("#tl_card")
+    expect(card.get_by_label("Activation text")).to_have_value("penny")
+    expect(card).to_contain_text("Other programs have written civitai there")
+    card.get_by_label("Preferred weight").fill("much")
+    page.locator("#tl_card_save").click()
+    expect(card.locator('[data-card="preferred_weight"] .tl-field-problem')).to_contain_text("'much'")
+    card.get_by_label("Preferred weight").fill("0,7")
+    page.locator("#tl_card_save").click()
+    expect(card.get_by_label("Preferred weight")).to_have_value("0.7")
+    assert json.loads(file.read_text()) == {"activation text": "penny", "civitai": {"id": 7}, "preferred weight": 0.7}
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 96), "red").save(picture, "PNG")
+    page.locator("#tl_card_file").set_input_files({"name": "red.png", "mimeType": "image/png",
+                                                   "buffer": picture.getvalue()})
+    expect(card.locator("img")).to_be_visible()
+    assert loras[1].with_suffix(".png").is_file()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_everything_can_be_read(tools, theme, width):
+    page = tools("inspect", theme=theme, width=width)
+    setting(page, "inspect.lora").fill("old")
+    page.locator("#tl_tool_start").click()
+    page.locator("#tl_inside_train").wait_for()
+    for command in ("extract", "merge", "mix", "resize", "inspect"):
+        page.locator(f'[data-tool="{command}"]').click()
+        for fold in page.locator(f"#tl_tool_{command} .tl-fold:not([open]) > summary").all():
+            fold.click()
+        for check in ("faintTexts()", "overflowing()", "clippedLabels()", "nameless()"):
+            assert page.evaluate(check) == [], (command, check)
