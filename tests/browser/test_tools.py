@@ -35,6 +35,13 @@ def setting(page, key):
     return page.locator(f'#tl-panel-tools [data-key="{key}"]').locator("input, select").first
 
 
+def press(page, name):
+    """Press a button that starts a run, and wait until that run is shown."""
+    before = page.locator("#tl_tool_run").get_attribute("data-run")
+    page.locator(name).click()
+    page.wait_for_function("before => document.querySelector('#tl_tool_run').dataset.run !== before", arg=before)
+
+
 def ended(page, words="Finished"):
     expect(page.locator("#tl_tool_run .tl-badge")).to_have_text(words)
 
@@ -42,13 +49,13 @@ def ended(page, words="Finished"):
 def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
     page = tools("resize")
     setting(page, "resize.lora").fill("below/other")
-    page.locator("#tl_tool_curve").click()
+    press(page, "#tl_tool_curve")
     page.locator('#tl_tool_outcome [data-rank="4"]').click()
     expect(setting(page, "resize.network_dim")).to_have_value("4")
     ended(page)
     assert not (webui.loras / "below" / "small.safetensors").exists()
     setting(page, "resize.output_name").fill("small")
-    page.locator("#tl_tool_start").click()
+    press(page, "#tl_tool_start")
     expect(page.locator(".tl-tool-made")).to_contain_text("small")
     ended(page)
     assert (webui.loras / "below" / "small.safetensors").is_file()
@@ -60,8 +67,9 @@ def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
 def test_the_curve_is_used_with_the_keyboard(tools):
     page = tools("resize")
     setting(page, "resize.lora").fill("old")
-    page.locator("#tl_tool_curve").click()
+    press(page, "#tl_tool_curve")
     rank = page.locator('#tl_tool_outcome [data-rank="8"]')
+    rank.wait_for()
     rank.focus()
     expect(page.locator(".tl-curve-words")).to_have_text("Rank 8: about 1.2 MB, error 5%.")
     rank.press("Enter")
@@ -93,7 +101,7 @@ def test_loras_with_strengths_are_merged_into_a_checkpoint_that_can_be_selected(
     lines.nth(1).get_by_label("Block weights of LoRA 2").fill("OUTALL")
     setting(page, "merge.output_name").fill(tmp_path.name)
     try:
-        page.locator("#tl_tool_start").click()
+        press(page, "#tl_tool_start")
         page.evaluate("window.selectCheckpoint = (title) => { window.selected = title; }")
         page.locator("#tl_tool_select").click()
         evaluates(page, "window.selected", f"{tmp_path.name}.safetensors")
@@ -111,7 +119,7 @@ def test_a_tool_is_stopped(make_webui, open_tab):
     page.locator("#tl-tab-tools").click()
     page.locator('[data-tool="resize"]').click()
     setting(page, "resize.lora").fill("old")
-    page.locator("#tl_tool_curve").click()
+    press(page, "#tl_tool_curve")
     expect(page.locator("#tl_tool_run .tl-run-sentence")).to_contain_text("of 20")
     page.locator("#tl_tool_stop").click()
     ended(page, "Stopped")
@@ -121,7 +129,7 @@ def test_a_tool_is_stopped(make_webui, open_tab):
 def test_looking_inside_and_training_like_it(tools):
     page = tools("inspect")
     setting(page, "inspect.lora").fill("old")
-    page.locator("#tl_tool_start").click()
+    press(page, "#tl_tool_start")
     inside = page.locator("#tl_tool_inside")
     expect(inside.locator(".tl-facts").first).to_contain_text("nai.safetensors")
     expect(inside.locator(".tl-norms [data-block]")).to_have_count(5)
@@ -144,7 +152,7 @@ def test_the_card_is_changed_and_what_others_wrote_stays(tools, loras):
     file.write_text(json.dumps({"activation text": "penny", "civitai": {"id": 7}}))
     page = tools("inspect")
     setting(page, "inspect.lora").fill("below/other")
-    page.locator("#tl_tool_start").click()
+    press(page, "#tl_tool_start")
     card = page.locator("#tl_card")
     expect(card.get_by_label("Activation text")).to_have_value("penny")
     expect(card).to_contain_text("Other programs have written civitai there")
@@ -168,7 +176,7 @@ def test_the_card_is_changed_and_what_others_wrote_stays(tools, loras):
 def test_everything_can_be_read(tools, theme, width):
     page = tools("inspect", theme=theme, width=width)
     setting(page, "inspect.lora").fill("old")
-    page.locator("#tl_tool_start").click()
+    press(page, "#tl_tool_start")
     page.locator("#tl_inside_train").wait_for()
     for command in ("extract", "merge", "mix", "resize", "inspect"):
         page.locator(f'[data-tool="{command}"]').click()

@@ -38,6 +38,7 @@ export class ToolRun {
     watch(id) {
         this.run = new RunModel(id);
         this.said = "";
+        this.element.dataset.run = id;
         this.show();
         this.poller.wake();
     }

@@ -20,18 +20,20 @@ def _conv_rank(help: str) -> Any:
 
 
 def _ratio() -> Any:
-    return setting(None, "Keeps the singular values above the largest divided by this.", label="Keep by ratio (sv_ratio)", minimum=1,
-                   maximum=1e6, advice="2 to 10 is usual. The rank is then the most that a layer has.")
+    return setting(None, "Keeps the singular values above the largest divided by this.",
+                   label="Keep by ratio (sv_ratio)", minimum=1, maximum=1e6,
+                   advice="2 to 10 is usual. The rank is then the most that a layer has.")
 
 
 def _fro() -> Any:
-    return setting(None, "Keeps this share of the Frobenius norm of each layer.", label="Keep by norm (sv_fro)", minimum=0, maximum=1,
-                   advice="0.9 to 0.99 is usual. The rank is then the most that a layer has.")
+    return setting(None, "Keeps this share of the Frobenius norm of each layer.", label="Keep by norm (sv_fro)",
+                   minimum=0, maximum=1, advice="0.9 to 0.99 is usual. The rank is then the most that a layer has.")
 
 
 def _cumulative() -> Any:
-    return setting(None, "Keeps this share of the sum of singular values of each layer.", label="Keep by sum (sv_cumulative)",
-                   minimum=0, maximum=1, advice="0.8 to 0.95 is usual. The rank is then the most that a layer has.")
+    return setting(None, "Keeps this share of the sum of singular values of each layer.",
+                   label="Keep by sum (sv_cumulative)", minimum=0, maximum=1,
+                   advice="0.8 to 0.95 is usual. The rank is then the most that a layer has.")
 
 
 def _precision() -> Any:

@@ -116,8 +116,9 @@ def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunF
 def _name_of(job: ToolJob) -> str:
     """The name of the file that is made, or where none is, of the one that is looked at."""
     if isinstance(job, InspectJob) or not job.output_name:
-        several = isinstance(job, (MergeJob, MixJob))
-        return Path(job.tuned if isinstance(job, ExtractJob) else job.loras[0] if several else job.lora).stem
+        if isinstance(job, (MergeJob, MixJob)):
+            return Path(job.loras[0]).stem
+        return Path(job.tuned if isinstance(job, ExtractJob) else job.lora).stem
     return job.output_name
 
 
