@@ -1,9 +1,9 @@
 /** What the routes of the tools answer: lib_lora_train/ui/tools/. */
 
-import type {Schema} from "../core/types";
+import type {NamedSettings} from "../core/types";
 
 /** The settings of each tool, a group each, and the SD versions that a card can have. */
-export interface ToolSchema extends Schema { versions: string[] }
+export interface ToolSchema { groups: NamedSettings[]; versions: string[] }
 
 export interface CurvePoint { rank: number; bytes: number; error: number }
 
