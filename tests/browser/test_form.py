@@ -309,3 +309,13 @@ def test_the_rates_of_an_optimizer_with_a_schedule_of_its_own_are_not_drawn(webu
     field(page, "optimizer_type").select_option("AdaFactor")
     shows(page, "#tl_plan", "AdaFactor sets the rate by itself")
     expect(page.locator(".tl-schedule")).to_be_hidden()
+
+
+def test_the_message_on_a_wrong_form_is_gone_when_the_form_is_right(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures, network_alpha="900")
+    page.click("#tl_train")
+    page.locator(".tl-toast", has_text="missing or wrong").wait_for()
+    field(page, "network_alpha").fill("8")
+    ready(page)  # the message goes by itself after 6 seconds, so this does not wait for it
+    assert page.locator(".tl-toast", has_text="missing or wrong").count() == 0

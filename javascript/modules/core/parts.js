@@ -131,10 +131,11 @@ export function setBadge(element, state) {
  * @param {"error"|"warning"|"info"|"good"} kind
  * @param {string} text
  * @param {{problems?: string[]}} [options]
+ * @returns {() => void} takes the message away
  */
 export function toast(kind, text, options = {}) {
     const shelf = toastShelf;
-    if (!shelf) return;
+    if (!shelf) return () => {};
     const same = [...shelf.children].find((child) => child instanceof HTMLElement && child.dataset.text === text);
     if (same) same.remove();
     const problems = (options.problems || []).filter((problem) => problem !== text);
@@ -147,4 +148,5 @@ export function toast(kind, text, options = {}) {
     shelf.append(element);
     while (shelf.children.length > 4) shelf.children[0].remove();
     if (kind !== "error") setTimeout(() => element.remove(), 6000);
+    return () => element.remove();
 }

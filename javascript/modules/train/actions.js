@@ -25,6 +25,10 @@ export function actionBar(train) {
     const queue = button("Queue another", {icon: "plus", id: "tl_queue", click: press});
     const waiting = new QueueList(() => train.run()?.id || "");
     let busy = false;
+    let clearNotice = () => {};
+    on("plan", ({problems}) => {
+        if (!problems.length) clearNotice();
+    });
 
     async function press() {
         setStrict(true);
@@ -33,7 +37,8 @@ export function actionBar(train) {
         const problems = planState ? planState.problems : [];
         if (problems.length) {
             toFirstProblem();
-            toast("warning", "Something is still missing or wrong in the form.",
+            clearNotice();
+            clearNotice = toast("warning", "Something is still missing or wrong in the form.",
                 {problems: problems.map(form.inWords)});
         } else {
             await begin();
