@@ -44,6 +44,21 @@ def test_a_filter_that_is_not_understood_is_answered_with_the_place(dataset: Dat
     assert (answer.json()["start"], answer.json()["end"]) == (4, 7)
 
 
+@pytest.mark.parametrize(("text", "place"), [("hat AND bots", "bots"), ("hats", "hats"),
+                                             ("penny and hat", "penny and hat")])
+def test_a_tag_of_the_filter_that_no_caption_has_is_a_hint_with_its_place(dataset: Dataset, text: str, place: str):
+    hint = dataset.get("view", filter=text)["hint"]
+    assert text[hint["start"]:hint["end"]] == place and place in hint["text"]
+    assert dataset.get("view", filter="hat AND NOT boots")["hint"] is None
+
+
+def test_selected_pictures_are_gone_only_when_they_leave_the_dataset(dataset: Dataset):
+    first, second = dataset.numbers("a.png", "c.png")
+    assert dataset.get("view", filter="cat", selected=[first, second])["gone"] == []
+    dataset.get("delete", numbers=[first])
+    assert dataset.get("view", filter="cat", selected=[first, second, 9999])["gone"] == [first, 9999]
+
+
 def test_cells_and_pictures_carry_what_is_drawn(dataset: Dataset):
     number, = dataset.numbers("a.png")
     (dataset.folder / ".lora_train" / "confidences.json").write_text(json.dumps({"a.png": {"hat": 0.42}}))

@@ -64,8 +64,9 @@ export class CaptionActions {
         this.set = set;
         /** @type {AbortController|null} the preview that was asked for last */
         this.previewing = null;
-        /** @type {boolean|null} what the user has said; null for nothing */
-        this.onSelected = null;
+        /** Whether the user wants all shown although some are selected; another selection ends that. */
+        this.onAll = false;
+        this.selection = "";
         /** @type {Verb} */
         this.verb = "add";
         const go = () => this.go();
@@ -99,7 +100,7 @@ export class CaptionActions {
         this.prose = tick("in prose too");
         this.whom = /** @type {const} */ (["shown", "selected"]).map((who) => h("button", {type: "button",
             role: "radio", data: {who}, "aria-checked": "false", on: {click: () => {
-                this.onSelected = who === "selected";
+                this.onAll = who === "shown";
                 this.refresh();
             }}}, ""));
         this.previewButton = makeButton("Preview", {click: () => this.preview()});
@@ -108,7 +109,7 @@ export class CaptionActions {
         this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
             h("div", {class: "tl-action-line tl-action-top"},
                 h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"}, this.tabs),
-                h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"}, this.whom)),
+                h("span", {class: "tl-action-word"}, "on"), h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"}, this.whom)),
             h("div", {class: "tl-action-line"}, this.fields, this.prose.element,
                 h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
         for (const name of /** @type {const} */ (["view", "selection", "opened"])) set.when(name, refresh);
@@ -124,11 +125,9 @@ export class CaptionActions {
         this.refresh();
     }
 
-    /** Acts on the selection where several are chosen, else on all that are shown, unless the user said otherwise. */
+    /** Acts on the selection where there is one, else on all that are shown, unless the user said otherwise. */
     get selectedOnly() {
-        const {size} = this.set.selected;
-        if (this.verb === "pictures") return true;
-        return size > 0 && (this.onSelected === null ? size > 1 : this.onSelected);
+        return this.verb === "pictures" || (this.set.selected.size > 0 && !this.onAll);
     }
 
     get count() {
@@ -138,7 +137,10 @@ export class CaptionActions {
     refresh() {
         const {set} = this;
         const pictures = this.verb === "pictures";
-        if (!set.selected.size) this.onSelected = null;
+        const selection = [...set.selected].join();
+        if (selection !== this.selection) this.onAll = false;
+        this.selection = selection;
+        const hidden = set.selected.size - set.selectedShown.length;
         this.after.element.hidden = this.place.value !== "after";
         this.folder.hidden = this.what.value === "delete";
         this.prose.element.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
@@ -147,7 +149,7 @@ export class CaptionActions {
         for (const button of this.whom) {
             const selected = button.dataset.who === "selected";
             const size = selected ? set.selected.size : set.numbers.length;
-            setText(button, selected ? `${format.number(size)} selected` : `all ${format.number(size)} shown`);
+            setText(button, selected ? `${format.number(size)} selected${hidden ? `, ${format.number(hidden)} not shown` : ""}` : `all ${format.number(size)} shown`);
             button.disabled = selected ? !size : pictures;
             button.setAttribute("aria-checked", String(selected === this.selectedOnly));
         }

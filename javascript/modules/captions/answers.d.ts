@@ -25,6 +25,8 @@ export interface Shown extends SetState {
     tags: [string, number][];
     different_tags: number;
     without_caption: number;
+    /** Pictures of the selection that are not in the dataset any more. */
+    gone: number[];
     /** A tag of the filter that no caption has; null for none. */
     hint: FilterProblem|null;
 }

@@ -2,7 +2,7 @@
 
 import {emit, failureOf, fill, h, on, setText, store} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button as makeButton, emptyState, icon} from "../core/parts.js";
+import {button as makeButton, emptyState, icon, toast} from "../core/parts.js";
 import {currentTab, inSight, registerTab} from "../core/shell.js";
 import {form} from "../train/form.js";
 import {CaptionActions} from "./actions.js";
@@ -101,7 +101,9 @@ class CaptionsTab {
         CAPTION_SIZES.map((name) => h("option", {value: name}, name)));
         return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, makeButton("How to filter",
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
-        this.filterProblem, h("div", {class: "tl-capline"}, this.count, sort, size), this.onOff);
+        this.filterProblem, h("div", {class: "tl-capline"}, this.count,
+            makeButton("Invert selection", {small: true, kind: "quiet", click: () => this.set.invert()}),
+            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), sort, size), this.onOff);
     }
 
     listen() {
@@ -241,6 +243,17 @@ class CaptionsTab {
         this.grid.element.focus({preventScroll: true});
     }
 
+    /** To the next picture shown that has no caption. */
+    async jump() {
+        const next = await this.set.nextWithoutCaption().catch(() => null);
+        if (next === null) {
+            toast("info", "Every picture shown has a caption.");
+            return;
+        }
+        this.set.choose(next);
+        this.grid.reveal(next);
+    }
+
     /** @param {View} view */
     showView(view) {
         this.view = view;
@@ -263,7 +276,8 @@ class CaptionsTab {
     }
 
     async remove() {
-        const numbers = this.set.selected.size ? [...this.set.selected] : this.set.current === null ? [] : [this.set.current];
+        const {current} = this.set;
+        const numbers = this.set.selected.size ? this.set.selectedShown : this.set.numbers.filter((number) => number === current);
         if (!numbers.length) return;
         const at = this.set.numbers.indexOf(numbers[0]);
         await this.set.edit("delete", {numbers});
@@ -277,7 +291,7 @@ class CaptionsTab {
             this.setFilter("");
         } else if (event.key === "Enter" || event.key === "ArrowDown" || event.key === "Escape") {
             this.grid.element.focus({preventScroll: true});
-            if (this.set.current === null) this.grid.move(0);
+            if (this.set.current === null || !this.set.numbers.includes(this.set.current)) this.grid.move(0);
         } else {
             return;
         }
@@ -297,6 +311,10 @@ class CaptionsTab {
             else this.set.undo();
         } else if (control && !typing && key === "y") {
             this.set.redo();
+        } else if (control && !typing && !event.shiftKey && key === "i" && this.view === "pictures") {
+            this.set.invert();
+        } else if (control && !typing && !event.shiftKey && key === "j" && this.view === "pictures") {
+            this.jump();
         } else if (event.key === "/" && !typing) {
             if (this.view !== "pictures") this.showView("pictures");
             this.filter.focus();

@@ -110,7 +110,7 @@ export class CaptionSet extends EventTarget {
         if (!this.isOpen) return;
         if (this.viewing) this.viewing.abort();
         const mine = this.viewing = new AbortController();
-        const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart};
+        const body = {filter: this.filter, sort: this.sort, tag_part: this.tagPart, selected: this.kept};
         try {
             const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
             if ("problem" in answer) {
@@ -121,7 +121,7 @@ export class CaptionSet extends EventTarget {
             this.numbers = answer.numbers;
             this.tags = answer.tags;
             this.shown = answer;
-            this.dropGone();
+            this.dropGone(answer.gone);
             this.tell("problem", null);
             this.tell("view");
             this.waitForSizes(answer);
@@ -143,11 +143,36 @@ export class CaptionSet extends EventTarget {
         this.sizesTimer = window.setTimeout(() => this.view(), 1000);
     }
 
-    dropGone() {
-        const there = new Set(this.numbers);
-        for (const number of this.selected) if (!there.has(number)) this.selected.delete(number);
-        if (this.current !== null && !there.has(this.current)) this.current = null;
+    /** @returns {number[]} what stays selected or current under every filter, as long as it is in the dataset */
+    get kept() {
+        return this.current === null ? [...this.selected] : [...new Set([...this.selected, this.current])];
+    }
+
+    /** @param {number[]} gone pictures that are not in the dataset any more */
+    dropGone(gone) {
+        for (const number of gone) this.selected.delete(number);
+        if (this.current !== null && gone.includes(this.current)) this.current = null;
         this.tell("selection");
+    }
+
+    /** @returns {number[]} the selected pictures that are shown */
+    get selectedShown() {
+        return this.numbers.filter((number) => this.selected.has(number));
+    }
+
+    /** Select all pictures shown that are not selected. */
+    invert() {
+        this.select(this.numbers.filter((number) => !this.selected.has(number)));
+    }
+
+    /** @returns {Promise<number|null>} the next picture shown without a caption, from the first again after the last */
+    async nextWithoutCaption() {
+        const filter = this.filter.trim() ? `(${this.filter}) AND nocaption` : "nocaption";
+        const answer = await this.ask("view", {filter, sort: this.sort, most_tags: 0});
+        if ("problem" in answer || !answer.numbers.length) return null;
+        const places = new Map(this.numbers.map((number, place) => [number, place]));
+        const at = this.current === null ? -1 : places.get(this.current) ?? -1;
+        return answer.numbers.find((number) => (places.get(number) ?? -1) > at) ?? answer.numbers[0];
     }
 
     /** @param {string} text @param {boolean} [atOnce] */
@@ -329,7 +354,7 @@ export class CaptionSet extends EventTarget {
 
     /** @param {number} number @param {{toggle?: boolean, extend?: boolean}} [how] */
     choose(number, how = {}) {
-        if (how.extend && this.current !== null) {
+        if (how.extend && this.current !== null && this.numbers.includes(this.anchor)) {
             const ends = [this.numbers.indexOf(this.anchor), this.numbers.indexOf(number)].sort((a, b) => a - b);
             this.selected = new Set(this.numbers.slice(Math.max(0, ends[0]), ends[1] + 1));
         } else if (how.toggle) {

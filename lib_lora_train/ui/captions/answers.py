@@ -17,7 +17,7 @@ from ...captions.journal.apply import ConflictError
 from ...pictures.buckets import BucketRule
 from ..answers import EscapedJson
 from .editors import ReopenError, Session
-from .requests import SessionRequest
+from .requests import SessionRequest, ViewRequest
 
 HISTORY_SHOWN = 40
 
@@ -88,24 +88,25 @@ def outcome(session: Session, done: Outcome) -> dict[str, Any]:
     return {"label": done.label, "changed": list(done.changed), "left": list(done.left), **state(session)}
 
 
-def view(session: Session, filter_text: str, sort: str, tag_part: str, most_tags: int) -> dict[str, Any]:
-    """The numbers of the pictures that are shown, and the tags among them.
+def view(session: Session, request: ViewRequest) -> dict[str, Any]:
+    """The numbers of the pictures that are shown, the tags among them, and which selected ones are ``gone``.
 
     A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it. A tag
     that no caption has is a ``hint`` with its place.
     """
     editor = session.editor
     try:
-        found = editor.filtered(filter_text)
+        found = editor.filtered(request.filter)
     except FilterError as problem:
         return {"problem": {"text": str(problem), "start": problem.start, "end": problem.end}, **state(session)}
     with editor.lock:
         index = editor.index
-        tags = index.tag_counts(None if found == index.all else found, most_tags, tag_part)
-        return {"numbers": _sorted(index, index.members(found, editor.order()), sort), "tags": tags,
+        tags = index.tag_counts(None if found == index.all else found, request.most_tags, request.tag_part)
+        return {"numbers": _sorted(index, index.members(found, editor.order()), request.sort), "tags": tags,
                 "different_tags": len(index.known_tags()),
                 "without_caption": (found & index.without_caption).bit_count(),
-                "hint": _hint(index, filter_text), **state(session)}
+                "gone": [number for number in request.selected if number not in index.entries],
+                "hint": _hint(index, request.filter), **state(session)}
 
 
 def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:

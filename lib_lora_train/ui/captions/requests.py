@@ -29,12 +29,16 @@ class SessionRequest(BaseModel):
 
 
 class ViewRequest(SessionRequest):
-    """Which pictures are shown: all that ``filter`` means, in the order ``sort``; and which tags are listed."""
+    """Which pictures are shown: all that ``filter`` means, in the order ``sort``; and which tags are listed.
+
+    ``selected`` are pictures that the page has selected, shown or not.
+    """
 
     filter: str = ""
     sort: str = "name"
     tag_part: str = ""
     most_tags: int = 400
+    selected: list[int] = Field(default_factory=list)
 
 
 class NumbersRequest(SessionRequest):

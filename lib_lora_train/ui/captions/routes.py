@@ -86,8 +86,7 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
         return told(find, request, look)
 
     def view(request: ViewRequest) -> Response:
-        return told(find, request, lambda session: answers.view(session, request.filter, request.sort,
-                                                                request.tag_part, request.most_tags))
+        return told(find, request, lambda session: answers.view(session, request))
 
     def cells(request: NumbersRequest) -> Response:
         return told(find, request, lambda session: {
