@@ -141,7 +141,16 @@ const howLong = (plan) => plan.seconds ?
 /** @type {AbortController|null} */
 let asking = null;
 
-async function check() {
+let newest = Promise.resolve();
+
+/** @returns {Promise<void>} done when what the form says now was judged, by this question or by a newer one */
+function check() {
+    newest = ask();
+    return newest;
+}
+
+/** @returns {Promise<void>} */
+async function ask() {
     if (!host) return;
     if (asking) asking.abort();
     asking = new AbortController();
@@ -149,7 +158,7 @@ async function check() {
         tell(await api("job/check", {body: {job: form.job(), difficulty}, quiet: true, signal: asking.signal}));
     } catch (error) {
         const {name, message, problems} = failureOf(error);
-        if (name === "AbortError") return;
+        if (name === "AbortError") return newest;
         tell({...UNKNOWN, problems: problems.length ? problems : [message]});
     }
 }
