@@ -67,6 +67,7 @@ import "./tools/form.js";
 import "./tools/curve.js";
 import "./tools/tool_run.js";
 import "./tools/result.js";
+import "./tools/before_after.js";
 import "./tools/inside.js";
 import "./tools/card.js";
 import "./tools/tools.js";

@@ -137,6 +137,7 @@ def test_tools(tab, tmp_path):
         run = asked.post("tools", {"command": command, "job": job})["id"]
         tab.wait_for(run, "finished")
         asked.get(f"tools/runs/{run}")
+        asked.get(f"tools/runs/{run}/pictures")
     asked.get("tools/card?name=old")
     asked.post("tools/card", {"name": "old", "changes": {"preferred_weight": 0.7}})
     asked.post("tools/try", {"name": "old"})

@@ -3,7 +3,7 @@
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
-import type {Card, ToolResult, ToolSchema} from "../tools/answers";
+import type {Card, ToolPictures, ToolResult, ToolSchema} from "../tools/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
 import type {RunNote, TrashEntry} from "../runs/records";
@@ -29,6 +29,7 @@ type Got<P extends string> =
     P extends "runs" ? RunSummary[] :
     P extends "tagging" ? TaggingFacts :
     P extends "tools" ? ToolSchema :
+    P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends `tools/runs/${string}` ? ToolResult :
     P extends `tools/card?${string}` ? Card :
     P extends "regularization" ? RegularizationState :
@@ -62,6 +63,7 @@ type Posted<P extends string> =
     P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
     P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
     P extends "tools" ? {id: string} :
+    P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends "tools/card" ? Card :
     P extends "tools/preview" ? {kept: string[]} :
     P extends "tools/try" ? TryAnswer :

@@ -77,7 +77,7 @@ export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEven
 /** One entry of /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty for what belongs to none. */
 export interface DrawingFacts {
     id: string;
-    kind: "plot"|"regularization"|"strip";
+    kind: "plot"|"regularization"|"strip"|"tool";
     title: string;
     run: string;
     state: "queued"|"drawing"|"waiting";

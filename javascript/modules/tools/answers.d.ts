@@ -1,6 +1,6 @@
 /** What the routes of the tools answer: lib_lora_train/ui/tools/. */
 
-import type {NamedSettings} from "../core/types";
+import type {DrawingFacts, NamedSettings} from "../core/types";
 
 /** The settings of each tool, a group each, and the SD versions that a card can have. */
 export interface ToolSchema { groups: NamedSettings[]; versions: string[] }
@@ -48,3 +48,15 @@ export interface Card {
     problem: string;
 }
 export type CardName = "activation_text"|"preferred_weight"|"negative_text"|"sd_version"|"notes"|"description";
+
+/** Pictures from before and after: `pictures_of` in lib_lora_train/ui/tools/pictures.py. */
+export interface ToolPictures {
+    possible: boolean;
+    state: string;
+    error: string;
+    prompt: string;
+    pictures: {heading: string, path: string}[];
+    /** Of the first and the last picture, the mean of all pixels, 0 to 255. */
+    difference: number|null;
+    drawing: DrawingFacts|null;
+}

@@ -4,6 +4,7 @@ import {api, failureOf, fill, h, on, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, emptyState} from "../core/parts.js";
 import {registerTab} from "../core/shell.js";
+import {BeforeAfter} from "./before_after.js";
 import {LoraCard} from "./card.js";
 import {ToolForm} from "./form.js";
 import {LoraInside} from "./inside.js";
@@ -46,10 +47,11 @@ class ToolsTab {
         this.run = new ToolRun((run, ended) => this.showRun(run, ended));
         this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), lookInside: (path) => this.lookInside(path)});
         this.inside = new LoraInside();
+        this.pictures = new BeforeAfter();
         this.nothing = emptyState("Nothing was made yet", "Choose a tool, fill in its form and press the button. Size, error " +
             "and the new file appear here. No file is ever overwritten.");
         this.shown = h("section", {class: "tl-card", hidden: true}, h("div", {class: "tl-card-body"}, this.run.element,
-            this.outcome.element, this.inside.element, this.run.log.element));
+            this.outcome.element, this.pictures.element, this.inside.element, this.run.log.element));
         this.left = h("div", {class: "tl-column"});
         panel.append(h("div", {class: "tl-columns"}, this.left, h("div", {class: "tl-column tl-runview"},
             h("div", {class: "tl-tool-earlier", hidden: true}, h("label", {class: "tl-label", for: "tl_tool_earlier"}, "Run"),
@@ -112,6 +114,7 @@ class ToolsTab {
         this.nothing.hidden = true;
         this.shown.hidden = false;
         this.outcome.element.hidden = this.inside.element.hidden = true;
+        this.pictures.show("");
         this.run.watch(id);
     }
 
@@ -140,6 +143,7 @@ class ToolsTab {
         this.outcome.element.hidden = run.summary.command === INSPECT || !(result.sentences.length || run.saved.length);
         this.outcome.show(run, result, typeof asked.network_dim === "number" ? asked.network_dim : 0);
         this.inside.show(path, result.found);
+        if (ended && run.saved.length) this.pictures.show(run.id);
         if (run.summary.command === INSPECT && result.found && this.card && this.card.path !== path) {
             await this.card.show(path);
             this.card.element.hidden = this.command !== INSPECT;

@@ -22,6 +22,7 @@ from ..train.form import schema_of
 from ..train.job_request import device_of
 from .card import VERSIONS, card_of, change_card, keep_preview, preview_of
 from .job_request import complete_tool_job
+from .pictures import PicturesRequest, draw_pictures, pictures_of
 from .results import result_of
 
 _MOST_PREVIEW_BYTES = 64 << 20
@@ -69,6 +70,13 @@ def register(router: APIRouter, services: Services) -> None:
     def result(run_id: str) -> dict[str, Any]:
         return result_of(open_run(services.runs_dir, run_id))
 
+    def pictures(run_id: str) -> dict[str, Any]:
+        return pictures_of(services, open_run(services.runs_dir, run_id))
+
+    def draw(run_id: str, request: PicturesRequest) -> dict[str, Any]:
+        draw_pictures(services, open_run(services.runs_dir, run_id), request)
+        return pictures(run_id)
+
     def card(name: str) -> dict[str, Any]:
         return card_of(lora(name))
 
@@ -91,6 +99,8 @@ def register(router: APIRouter, services: Services) -> None:
     router.add_api_route("/tools", tools, methods=["GET"])
     router.add_api_route("/tools", start, methods=["POST"])
     router.add_api_route("/tools/runs/{run_id}", result, methods=["GET"])
+    router.add_api_route("/tools/runs/{run_id}/pictures", pictures, methods=["GET"])
+    router.add_api_route("/tools/runs/{run_id}/pictures", draw, methods=["POST"])
     router.add_api_route("/tools/card", card, methods=["GET"])
     router.add_api_route("/tools/card", change, methods=["POST"])
     router.add_api_route("/tools/preview", preview, methods=["GET"], response_model=None)
