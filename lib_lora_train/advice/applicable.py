@@ -29,7 +29,7 @@ def not_applicable(job: Job, around: Surroundings) -> dict[str, str]:
     if not can_be_read(job):
         return {}
     around = dataclasses.replace(around, plan=None, shapes={})
-    reasons = {f"network.{name}": f"{job.network.network_type} has no use for it; choose {users}."
+    reasons = {f"network.{name}": f"{job.network.network_type} does not use it; choose {users}."
                for name, users in without_use(job.network.network_type).items()}
     if around.velocity is False and not job.base.v_parameterization:
         reasons["loss.zero_terminal_snr"] = "the checkpoint predicts noise, not velocity."

@@ -21,7 +21,7 @@ def block_notes(job: Job, around: Surroundings) -> Iterator[Note]:
     rates = read_blocks(network.block_lr_weight) or {}
     if {*rates.values()} - {0.0, 1.0} and has_one_rate(job.optimizer) and network.network_type != IA3:
         beside = " The magnitudes of DoRA have no alpha and learn at the full rate." if network.dora_wd else ""
-        yield Note(key, f"{key}: {job.optimizer.optimizer_type} knows only one rate, so the alpha of each block is "
+        yield Note(key, f"{key}: {job.optimizer.optimizer_type} supports only one rate, so the alpha of each block is "
                         f"scaled instead, and its weights change in proportion.{beside}")
     if around.text_encoders is not None:
         blocks = SDXL_BLOCKS if around.text_encoders == 2 else SD1_BLOCKS

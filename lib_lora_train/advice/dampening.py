@@ -80,12 +80,11 @@ def _advice(arrows: float, adaptive: bool) -> str:
     if arrows <= _FEW_ARROWS:
         return "Hardly any dampening: the usual number of steps will do."
     if arrows <= _MANY_ARROWS:
-        return ("Some dampening: give it one or two epochs more." if adaptive else
-                "Some dampening: give it a few epochs more, or a little more learning rate.")
+        return ("Some dampening: add one or two epochs." if adaptive else
+                "Some dampening: add a few epochs, or raise the learning rate a little.")
     if adaptive:
-        return "Strong dampening, for which the optimizer makes up in part: plan one to three epochs more."
-    return ("Strong dampening: train clearly longer, or raise alpha, since a higher learning rate alone may not make "
-            "up for it.")
+        return "Strong dampening, partly offset by the optimizer: add one to three epochs."
+    return ("Strong dampening: train much longer or raise alpha; a higher learning rate alone may not be enough.")
 
 
 def looks_with_dampening(looks: int, arrows: float) -> int:

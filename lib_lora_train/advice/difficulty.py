@@ -41,17 +41,17 @@ DIFFICULTIES = (
     Difficulty("C", "Rich details, or something extra: wings, armour, a tail", 8, 32, (_LIERLA, _LOKR, _LOHA), 1000),
     Difficulty("D", "Humanoid, or furry with human features; a real person", 32, 64, (_LIERLA, _LOHA), 1000),
     Difficulty("E", "Odd proportions, but still two arms and two legs", 64, 64, (_LIERLA,), 1500),
-    Difficulty("F", "Animals, dragons, robots in human shape, costumes beyond all measure", 64, 128, (_LIERLA,), 1500),
+    Difficulty("F", "Animals, dragons, humanoid robots, extremely elaborate costumes", 64, 128, (_LIERLA,), 1500),
     Difficulty("G", "Giant mechs, aliens, demons, humanoids with more limbs", 128, 128, (_LIERLA,), 1500),
     Difficulty("H", "Machines, monsters, insects without human shape; realistic animals", 128, 192, (_LIERLA,), 1500),
-    Difficulty("I", "Things no mind should hold", 192, 256, (_LIERLA,), 1500),
+    Difficulty("I", "Shapes that defy description", 192, 256, (_LIERLA,), 1500),
 )
 
-VEHICLES = ("Vehicles lie between C and G: the more true to life, the harder. LyCORIS-LoKR can hold a realistic one "
-            "too, with more time.")
+VEHICLES = ("Vehicles range from C to G: the more realistic, the harder. LyCORIS-LoKR can also learn a realistic one, "
+            "with more time.")
 
-MALE_CHARACTERS = ("Most models know women better than men. Take a male character up to category D for half a category "
-                   "harder: rather the higher rank of its range.")
+MALE_CHARACTERS = ("Most models know women better than men. Treat a male character up to category D as half a "
+                   "category harder, and use the upper end of its ranks.")
 
 
 def difficulty(letter: str) -> Difficulty:
@@ -68,11 +68,11 @@ def rank_advice(category: Difficulty, network_dim: int, network_type: str) -> li
     letter, low, high = category.letter, category.lowest_rank, category.highest_rank
     ranks = f"{low}" if low == high else f"{low} to {high}"
     if network_dim < low:
-        advice.append(f"A network_dim of {network_dim} is little for category {letter}: {ranks} holds it better, or "
-                      "train longer.")
+        advice.append(f"A network_dim of {network_dim} is low for category {letter}: use {ranks}, or train longer.")
     elif network_dim > 2 * high:
         advice.append(f"A network_dim of {network_dim} is far more than category {letter} needs: {ranks} is enough, "
                       "and the file is smaller.")
     if network_type not in category.networks:
-        advice.append(f"{network_type} is not the best for category {letter}. Choose {' or '.join(category.networks)}.")
+        advice.append(f"{network_type} is not the best choice for category {letter}. Choose "
+                      f"{' or '.join(category.networks)}.")
     return advice

@@ -47,7 +47,7 @@ class FamilyAdvice:
         return (max(4, lowest // 4), max(4, highest // 2)) if self.wider else (lowest, highest)
 
 
-_CLIP_SKIP = "CLIP skip needs no setting: SDXL always reads the last layer but one, which is CLIP skip 2."
+_CLIP_SKIP = "CLIP skip needs no setting: SDXL always uses the second-to-last layer (CLIP skip 2)."
 
 SD1 = FamilyAdvice("SD 1.x", 512)
 SD2 = FamilyAdvice("SD 2.x", 512)

@@ -58,9 +58,9 @@ def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
     if around.family and around.family != "SDXL":
         yield from idle(job, "base.sdxl_base", f"the checkpoint is {around.family}")
     if around.reads_clip_skip is False:
-        yield from idle(job, "base.clip_skip", f"{around.family} always reads the last layer but one, as in the webui")
+        yield from idle(job, "base.clip_skip", f"{around.family} always uses the second-to-last layer, as in the webui")
     if around.velocity and job.base.v_parameterization:
-        yield from idle(job, "base.v_parameterization", "the checkpoint says by itself that it predicts velocity")
+        yield from idle(job, "base.v_parameterization", "the checkpoint is already known to predict velocity")
     longest = around.plan.longest_caption if around.plan else None
     if longest is not None and longest <= job.base.max_token_length:
         yield from idle(job, "base.max_token_length", f"the longest caption has {longest} tokens")
@@ -69,7 +69,7 @@ def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
 def _of_network(job: Job, around: Surroundings) -> Iterator[Note]:
     network = job.network
     if network.loraplus_lr_ratio == 1:
-        yield from idle(job, "network.loraplus_lr_ratio", "1 is the rate of the other matrices")
+        yield from idle(job, "network.loraplus_lr_ratio", "1 gives all matrices the same rate")
     rates = read_blocks(network.block_lr_weight)
     if rates and set(rates.values()) == {1.0}:
         yield from idle(job, "network.block_lr_weight", "it is 1 for every block, as it is when empty")
@@ -82,7 +82,7 @@ def _of_network(job: Job, around: Surroundings) -> Iterator[Note]:
             yield from idle(job, f"network.{name}", "(IA)^3 has no rank")
     if network.network_type == LIERLA and network.block_dims and network.block_alphas:
         for name in ("network_dim", "network_alpha"):
-            yield from idle(job, f"network.{name}", "block_dims and block_alphas say it for every block")
+            yield from idle(job, f"network.{name}", "block_dims and block_alphas set it for every block")
     dims = set((read_blocks(network.block_dims) or {"": float(network.network_dim)}).values()) - {0.0}
     if network.network_type == DYLORA and dims == {float(network.dylora_unit)} and not network.conv_dim:
         yield Note("network.dylora_unit", f"network.dylora_unit is {network.dylora_unit}, as much as the dim, so "
@@ -115,7 +115,7 @@ def _of_rates(job: Job, around: Surroundings) -> Iterator[Note]:
                                f"{around.family} has one text encoder" if one_encoder else ""}
     used = [part for part in ("unet_lr", "text_encoder_lr") if not why[part]]
     if sets_own_rate(optimizer):
-        own = f"{name} sets the rate by itself; a rate of 0 leaves that part out"
+        own = f"{name} sets the rate by itself; only 0 acts, and turns that part off"
         why = {part: reason or (own if getattr(optimizer, part) else "") for part, reason in why.items()}
         if optimizer.learning_rate:
             yield from idle(job, "optimizer.learning_rate", own)
@@ -139,7 +139,7 @@ def _of_schedule(job: Job, around: Surroundings) -> Iterator[Note]:
     keys = ("lr_scheduler", "lr_warmup_steps", *_SCHEDULER_OF)
     if sets_own_rate(job.optimizer):
         for key in keys:
-            yield from idle(job, f"scheduler.{key}", f"{job.optimizer.optimizer_type} follows a schedule of its own")
+            yield from idle(job, f"scheduler.{key}", f"{job.optimizer.optimizer_type} has its own schedule")
         return
     for key, users in _SCHEDULER_OF.items():
         if name not in users:
@@ -153,7 +153,7 @@ def _of_schedule(job: Job, around: Surroundings) -> Iterator[Note]:
     steps = around.plan.total_steps
     warmup = scheduler.warmup_steps(steps)
     if scheduler.has_warmup and warmup == 0:
-        yield from idle(job, "scheduler.lr_warmup_steps", f"it is less than one of {steps} steps")
+        yield from idle(job, "scheduler.lr_warmup_steps", f"it is less than one step of {steps}")
     if warmup >= steps:
         yield Note("scheduler.lr_warmup_steps", f"scheduler.lr_warmup_steps is {scheduler.lr_warmup_steps:g}, and the "
                                                 f"run has {steps} steps, so it ends before the full rate is reached. "
@@ -178,12 +178,12 @@ def _of_loss(job: Job, around: Surroundings) -> Iterator[Note]:
     if not job.dataset.reg_data_dir:
         yield from idle(job, "loss.prior_loss_weight", "there is no regularization folder")
     if not loss.noise_offset:
-        yield from idle(job, "loss.adaptive_noise_scale", "it changes noise_offset, which is 0")
+        yield from idle(job, "loss.adaptive_noise_scale", "it scales noise_offset, which is 0")
     if loss.multires_noise_iterations == 1:
         yield Note("loss.multires_noise_iterations", "loss.multires_noise_iterations is 1, which adds noise of the "
                                                      "full size only: other noise of the same kind. Use 6 to 10.")
     if loss.multires_noise_iterations < 2:
-        yield from idle(job, "loss.multires_noise_discount", "it weights coarser noise, of which there is none: "
+        yield from idle(job, "loss.multires_noise_discount", "it weights coarser noise, and there is none: "
                                                              "multires_noise_iterations is "
                                                              f"{loss.multires_noise_iterations}")
 
@@ -228,7 +228,7 @@ def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:
     training = job.training
     if training.max_train_steps is not None:
         yield from idle(job, "training.max_train_epochs", f"max_train_steps is {training.max_train_steps}, which "
-                                                          "decides")
+                                                          f"overrides it")
     if around.plan is not None and training.gradient_accumulation_steps > around.plan.batches_per_epoch:
         yield Note("training.gradient_accumulation_steps",
                    f"training.gradient_accumulation_steps is {training.gradient_accumulation_steps}, but an epoch has "
@@ -278,7 +278,7 @@ def _of_samples(job: Job, around: Surroundings) -> Iterator[Note]:
             yield from idle(job, f"sample.{name}", "the webui generates each saved file's samples, as txt2img is set")
         return
     if sample.cfg_scale == 1:
-        yield from idle(job, "sample.negative_prompt", "a CFG scale of 1 leaves it out")
+        yield from idle(job, "sample.negative_prompt", "with a CFG scale of 1 it is not used")
     if around.plan is not None and (sample.sample_every_n_epochs or 0) > around.plan.epochs:
         yield Note("sample.sample_every_n_epochs", f"sample.sample_every_n_epochs is {sample.sample_every_n_epochs}, "
                                                    f"but the run has {_counted(around.plan.epochs, 'epoch')}, so "

@@ -33,7 +33,7 @@ def _without_images(job: Job) -> Iterator[Note]:
         yield from idle(job, "dataset.validation_seed", "validation_split is 0, so it chooses nothing")
     if dataset.color_aug or dataset.random_crop or dataset.face_crop_aug_range:
         yield from idle(job, "dataset.cache_latents_to_disk", "with color_aug, random_crop or face_crop_aug_range "
-                                                              "images differ each time, so there is nothing to keep")
+                                                              "images differ each time, so nothing can be cached")
 
 
 def _of_captions(job: Job) -> Iterator[Note]:
@@ -64,11 +64,11 @@ def _of_these_images(job: Job, plan: PlanFacts) -> Iterator[Note]:
                                                f"{len(own)} images none can be held out.")
     if all(image.concept or image.own.dataset_repeats is not None or image.repeats != dataset.dataset_repeats
            for image in own):
-        yield from idle(job, "dataset.dataset_repeats", "every folder says its own repeats")
+        yield from idle(job, "dataset.dataset_repeats", "every folder sets its own repeats")
     if all(image.own.flip_aug is not None for image in plan.images):
-        yield from idle(job, "dataset.flip_aug", "concept_settings says it for every folder")
+        yield from idle(job, "dataset.flip_aug", "concept_settings sets it for every folder")
     if dataset.alpha_mask and not any(image.has_alpha for image in plan.images):
-        yield from idle(job, "dataset.alpha_mask", "no picture has an alpha channel, so all of each is learned")
+        yield from idle(job, "dataset.alpha_mask", "no image has an alpha channel, so nothing is masked")
     if dataset.random_crop and not plan.cuts:
         yield from idle(job, "dataset.random_crop", "every image fills its bucket, so nothing is cut off")
     if dataset.train_batch_size > plan.fullest_bucket:
@@ -105,14 +105,14 @@ def _of_these_captions(job: Job, plan: PlanFacts) -> Iterator[Note]:
     yield from _of_free_tags(job, plan)
     if moves_tags(dataset):
         if all(image.own.keep_tokens is not None for image in own):
-            yield from idle(job, "dataset.keep_tokens", "concept_settings says it for every folder")
+            yield from idle(job, "dataset.keep_tokens", "concept_settings sets it for every folder")
         elif mark and all(mark in line for line in lines):
-            yield from idle(job, "dataset.keep_tokens", f"every caption has {mark} in it, which decides")
+            yield from idle(job, "dataset.keep_tokens", f"every caption has {mark} in it, which takes precedence")
     if dataset.caption_dropout_every_n_epochs > plan.epochs:
         yield from idle(job, "dataset.caption_dropout_every_n_epochs", f"the run has only {plan.epochs} epochs")
     warmup = dataset.token_warmup_step
     if 0 < warmup < 1 and int(warmup * plan.total_steps) == 0:
-        yield from idle(job, "dataset.token_warmup_step", f"it is less than one of {plan.total_steps} steps")
+        yield from idle(job, "dataset.token_warmup_step", f"it is less than one step of {plan.total_steps}")
 
 
 def _of_free_tags(job: Job, plan: PlanFacts) -> Iterator[Note]:

@@ -49,4 +49,4 @@ def _about_brakes(brakes: Dampening, looks: int) -> list[str]:
     if brakes.arrows <= _BRAKES_WORTH_A_WORD or looks >= looks_with_dampening(WANTED_LOOKS, brakes.arrows):
         return []
     most = [f"{brake.setting.split('.')[1]} ({brake.effect})" for brake in brakes.brakes if brake.arrows > 0]
-    return [f"{brakes.advice} What slows learning most: {', '.join(most[:3])}."]
+    return [f"{brakes.advice} Biggest brakes on learning: {', '.join(most[:3])}."]

@@ -56,7 +56,7 @@ def guard_notes(job: Job) -> Iterator[Note]:
     yield from _about_adafactor(job)
     if job.optimizer.optimizer_type in _BY_DIRECTION and job.optimizer.max_grad_norm not in (0, DEFAULT_NORM):
         yield Note("optimizer.max_grad_norm", f"optimizer.max_grad_norm does little with {job.optimizer.optimizer_type}"
-                                              ", which goes by the direction of the gradient, not by its size.")
+                                              ", which uses the direction of the gradient, not its size.")
     rates = [rate for rate in trained_rates(job) if rate is not None]
     if job.network.network_type == IA3 and not finds_own_rate(job.optimizer) and max(rates, default=1) < _LEAST_FOR_IA3:
         yield Note("optimizer.learning_rate", f"optimizer.learning_rate: at {max(rates):g} (IA)^3 learns next to "
@@ -72,11 +72,11 @@ def _about_factor(job: Job) -> Iterator[Note]:
     own = "optimizer.text_encoder_lr" if unet is None else "optimizer.unet_lr"
     key = "optimizer.learning_rate" if getattr(optimizer, own.split(".")[1]) is None else own
     if rate is not None and rate < _LOWEST_FACTOR:
-        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies it "
-                        "with this, so next to nothing would be learned. Set it to 1.")
+        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies "
+                        f"it by this, so almost nothing would be learned. Set it to 1.")
     elif rate is not None and rate > _HIGHEST_FACTOR:
-        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies it "
-                        "with this, which burns the LoRA. Set it to 1.")
+        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies "
+                        f"it by this, which burns the LoRA. Set it to 1.")
 
 
 def _given_d_coef(job: Job) -> float | None:
@@ -92,10 +92,10 @@ def _about_d_coef(job: Job) -> Iterator[Note]:
         if proposed != _USUAL:
             yield Note("optimizer.d_coef", f"optimizer.d_coef is empty, so {proposed:g} is used, which suits {words}.")
     elif proposed > _USUAL >= given:
-        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, with which {words} learns little. Use "
+        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, too little for {words}. Use "
                                        f"{proposed:g}, up to 10, or leave it empty.")
     elif given > _USUAL >= proposed:
-        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, which learns too hard with {words}. Use 0.5 to "
+        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, too much for {words}. Use 0.5 to "
                                        "2; more is for (IA)^3, LoKR and dims of 8 or less.")
 
 
@@ -108,8 +108,8 @@ def _about_schedule(job: Job) -> Iterator[Note]:
         yield Note(key, f"scheduler.{what}, but {name} finds the rate by itself and expects it to stay at 1. Use "
                         "constant without a warmup.")
     if name == "AdamWScheduleFree" and not plain:
-        yield Note(key, f"scheduler.lr_scheduler is {scheduler.lr_scheduler}, but {name} takes the place of a schedule "
-                        "by averaging the weights. Use constant.")
+        yield Note(key, f"scheduler.lr_scheduler is {scheduler.lr_scheduler}, but {name} averages the weights instead "
+                        f"of following a schedule. Use constant.")
     if name == "Prodigy" and scheduler.has_warmup:
         given = parse_arguments(job.optimizer.optimizer_args)
         if given.get("safeguard_warmup", True):
@@ -127,8 +127,8 @@ def _about_adafactor(job: Job) -> Iterator[Note]:
         return
     if scales_by_size(optimizer):
         yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has scale_parameter=True, so the rate of each "
-                                               "layer is multiplied with how big its weights are, which are near 0 in "
-                                               "a new LoRA. Leave it out to train at the rate that you give.")
+                                               "layer is multiplied by the size of its weights, which are near 0 in a "
+                                               "new LoRA. Leave it out to train at the rate you set.")
     elif "scale_parameter" not in parse_arguments(optimizer.optimizer_args):
         yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has relative_step=False, so AdaFactor trains "
-                                               "at the rate that you give; scale_parameter and warmup_init are off.")
+                                               "at the rate you set; scale_parameter and warmup_init are off.")

@@ -35,56 +35,56 @@ _BUCKETS = {"min_bucket_reso": None, "max_bucket_reso": None}
 
 EASY = Preset(
     "easy", "Easy: a character or anything else",
-    "The settings that come out well for nearly everyone, with an optimizer that finds its own learning rate.",
+    "Settings that work well for nearly everyone, with an optimizer that finds its own learning rate.",
     {"optimizer": _ADAPTIVE, "scheduler": {"lr_scheduler": "constant", "lr_warmup_steps": 0.0},
      "network": {"network_type": "LoRA-LierLa", "network_dim": 32, "network_alpha": 1.0},
      "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0},
      "base": {"max_token_length": 225}},
-    {"optimizer.optimizer_type": "Prodigy moves the learning rate by itself, which makes it hard to burn the LoRA.",
+    {"optimizer.optimizer_type": "Prodigy adjusts the learning rate by itself, so the LoRA is hard to overcook.",
      "network.network_dim": "32 is enough for most characters and concepts; 64 if yours is unusual.",
      "network.network_alpha": "Adaptive optimizers did best with alpha 1.",
-     "scheduler.lr_scheduler": "The optimizer is the schedule.",
+     "scheduler.lr_scheduler": "The optimizer adjusts the rate by itself.",
      "dataset.max_bucket_reso": "Bucket sides follow from the resolution."})
 
 CHARACTER_GOOD = Preset(
-    "character-good", "Character, 35 to 100 good pictures",
-    "Learning rates by hand, for those who like to turn the knobs or are short of memory.",
+    "character-good", "Character, 35 to 100 good images",
+    "Learning rates set by hand, for those who like to tune or are short of memory.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 5e-5},
      "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 64, "network_alpha": 32.0},
      "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
-    {"optimizer.unet_lr": "The standard value; the UNet is the part that burns first.",
-     "optimizer.text_encoder_lr": "Half of the UNet's keeps things apart that do not belong together.",
+    {"optimizer.unet_lr": "The standard value; the UNet is the first part to overcook.",
+     "optimizer.text_encoder_lr": "Half of the UNet's rate keeps unrelated things apart.",
      "network.network_dim": "32 to 96 for a character; more for one with an unusual shape."})
 
 CHARACTER_BAD = Preset(
-    "character-bad", "Character, 15 to 30 poor pictures",
-    "Few or flawed pictures want a longer, gentler training. Add regularization pictures as well: the webui can "
+    "character-bad", "Character, 15 to 30 poor images",
+    "Few or flawed images need longer and gentler training. Add regularization images as well: the webui can "
     "generate them, below the regularization folder.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4.5e-5},
      "scheduler": {"lr_scheduler": "cosine"}, "network": {"network_dim": 32, "network_alpha": 16.0},
      "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
-    {"network.network_dim": "32 to 64: more would learn the flaws as well.",
-     "optimizer.text_encoder_lr": "A little lower, since the captions have to stretch over few pictures."},
+    {"network.network_dim": "32 to 64: a higher rank would learn the flaws too.",
+     "optimizer.text_encoder_lr": "A little lower, because there are few captions to learn from."},
     looks=1600)
 
 STYLE = Preset(
-    "style", "Style, 100 pictures or more",
-    "A way of drawing, from many pictures that have nothing else in common.",
+    "style", "Style, 100 images or more",
+    "An art style, from many images that have nothing else in common.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4e-5},
      "scheduler": {"lr_scheduler": "cosine"},
      "network": {"network_type": "LyCORIS-LoCon", "network_dim": 96, "network_alpha": 48.0, "conv_dim": 16,
                  "conv_alpha": 8.0},
      "dataset": {"resolution": "576", **_BUCKETS}, "loss": {"min_snr_gamma": 8.0}},
-    {"network.network_dim": "96 to 192 with thousands of pictures; a smaller one often does with few.",
+    {"network.network_dim": "96 to 192 with thousands of images; less is often enough with few.",
      "network.network_type": "LoCon trains the convolutions too, which hold texture.",
-     "network.network_alpha": "Half of dim is a soft brake, which suits a style.",
+     "network.network_alpha": "Half of dim slows learning gently, which suits a style.",
      "loss.min_snr_gamma": "Above 5 learning is slower and smoother, which suits styles.",
      "dataset.resolution": "576 brings out the brushwork, for more time and memory."},
     looks=3000)
 
 CONCEPT = Preset(
     "concept", "Concept: a thing, garment, pose or place",
-    "Something that should go together with everything else the model knows.",
+    "Something that should combine with everything the model knows.",
     {"optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-4, "unet_lr": 1e-4, "text_encoder_lr": 4.5e-5},
      "scheduler": {"lr_scheduler": "cosine"},
      "network": {"network_type": "LyCORIS-LoCon", "network_dim": 16, "network_alpha": 8.0, "conv_dim": 8,
@@ -103,9 +103,10 @@ EIGHT_GB = Preset(
     {"optimizer": _IN_LITTLE_MEMORY, "network": _ALPHA_OF_THE_RANK, "dataset": {"train_batch_size": 1},
      "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1, "fit_in_gb": 7.0}},
     {"optimizer.optimizer_type": "AdamW8bit keeps two bytes for each trained value, Prodigy sixteen.",
-     "training.fit_in_gb": "8 GB less what the screen takes: fp8 weights and block swap are switched on if they are "
+     "training.fit_in_gb": "8 GB minus what the screen uses: fp8 weights and block swap are switched on if they are "
                            "needed.",
-     "dataset.train_batch_size": "Each further picture in a batch costs memory; gradient_accumulation_steps does not."},
+     "dataset.train_batch_size": "Each additional image in a batch costs memory; gradient_accumulation_steps does "
+                                 "not."},
     on_top=True)
 
 SMALL_GPU = Preset(
@@ -116,7 +117,8 @@ SMALL_GPU = Preset(
      "training": {"gradient_checkpointing": True, "gradient_accumulation_steps": 1, "fit_in_gb": 5.0}},
     {"optimizer.optimizer_type": "AdamW8bit keeps two bytes for each trained value, Prodigy sixteen.",
      "training.gradient_checkpointing": "About a quarter slower, but much less memory.",
-     "dataset.train_batch_size": "Each further picture in a batch costs memory; gradient_accumulation_steps does not."},
+     "dataset.train_batch_size": "Each additional image in a batch costs memory; gradient_accumulation_steps does "
+                                 "not."},
     on_top=True)
 
 PRESETS = (EASY, CHARACTER_GOOD, CHARACTER_BAD, STYLE, CONCEPT, EIGHT_GB, SMALL_GPU)
@@ -157,7 +159,7 @@ def _reasons(chosen: Preset, family: FamilyAdvice, values: Mapping[str, Mapping[
     if family.resolution != SD1.resolution and "resolution" in values.get("dataset", {}):
         reasons["dataset.resolution"] = f"{family.resolution} is the size that {family.name} models were trained at."
     if chosen.on_top:
-        reasons["network.network_alpha"] = "The rates here go with an alpha as high as the rank."
+        reasons["network.network_alpha"] = "These rates assume that alpha equals the rank."
     if family.unet_lr != SD1.unet_lr and not chosen.on_top and values.get("optimizer", {}).get("unet_lr"):
-        reasons["optimizer.unet_lr"] = f"The rate that is usual on {family.name}."
+        reasons["optimizer.unet_lr"] = f"The usual rate for {family.name}."
     return reasons

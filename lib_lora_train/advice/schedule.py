@@ -80,15 +80,15 @@ def drawn_rates(job: Job, total_steps: int) -> DrawnRates:
     """The rates that ``job`` will be trained with, as far as they follow from its settings."""
     optimizer = job.optimizer
     if sets_own_rate(optimizer):
-        return DrawnRates((), f"{optimizer.optimizer_type} sets the rate by itself, from the step and from how big the "
-                              "weights are.")
+        return DrawnRates((), f"{optimizer.optimizer_type} sets the rate by itself, from the step and the size of the "
+                              f"weights.")
     unet, text_encoder = trained_rates(job)
     points = tuple((step, unet and unet * factor, text_encoder and text_encoder * factor)
                    for step, factor in schedule_points(job.scheduler, total_steps))
     if OPTIMIZERS[optimizer.optimizer_type].one_rate:
-        return DrawnRates(points, f"{optimizer.optimizer_type} multiplies this with the rate that it finds.")
+        return DrawnRates(points, f"{optimizer.optimizer_type} multiplies this by the rate it finds.")
     by_size = scales_by_size(optimizer)
-    return DrawnRates(points, "AdaFactor multiplies this with how big the weights of a layer are." if by_size else "")
+    return DrawnRates(points, "AdaFactor multiplies this by the size of a layer's weights." if by_size else "")
 
 
 def trained_rates(job: Job) -> tuple[float | None, float | None]:

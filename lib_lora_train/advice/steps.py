@@ -40,7 +40,7 @@ def propose_length(looks_per_epoch: int, steps_per_epoch: int, wanted_looks: int
     Raises ``ValueError`` if there are no pictures.
     """
     if looks_per_epoch < 1 or steps_per_epoch < 1:
-        raise ValueError(f"{looks_per_epoch} pictures and {steps_per_epoch} steps an epoch cannot be trained on")
+        raise ValueError(f"{looks_per_epoch} images and {steps_per_epoch} steps an epoch cannot be trained on")
     epochs = math.ceil(wanted_looks / looks_per_epoch)
     return Length(epochs, epochs * looks_per_epoch, epochs * steps_per_epoch)
 
@@ -61,7 +61,7 @@ def length_problem(looks_per_epoch: int, looks: int) -> str | None:
     if looks >= LEAST_LOOKS:
         return None
     wanted = math.ceil(WANTED_LOOKS / looks_per_epoch)
-    return (f"The run shows {looks} pictures in all, repeats counted. Fewer than {LEAST_LOOKS} seldom stick: "
+    return (f"The run sees {looks} images in total, repeats included. Fewer than {LEAST_LOOKS} are rarely enough: "
             f"{_epochs(wanted)} would show {wanted * looks_per_epoch}.")
 
 

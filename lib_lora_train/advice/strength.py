@@ -45,7 +45,7 @@ def _reading(part: str, strength: float) -> str:
     if strength == 1:
         return ""
     if strength == 0:
-        return f"Best without the {part}'s share: what it learned only does harm."
+        return f"Best without the {part}: what it learned only does harm."
     if strength < _FLEXIBLE:
         return f"The {part} has to be lowered to {strength:g}, so it is overfit or was trained too hard."
     if strength < 1:
@@ -62,12 +62,12 @@ def _rates(unet: float, text_encoder: float, optimizer: OptimizerSettings) -> tu
         if factor != 1:
             changes[key] = float(f"{now * factor:.3g}")
             parts.append(f"{label} {now:g} × {factor:g} = {changes[key]:g}")
-    return changes, f"The change of strength is the change that the learning rate needs: {', '.join(parts)}."
+    return changes, f"Scale the learning rates by the same factors: {', '.join(parts)}."
 
 
 def _epochs(unet: float, epochs: int | None) -> tuple[dict[str, Any], str]:
     if epochs is None or unet in (0, 1):
-        return {}, ("The optimizer finds one rate for both parts by itself, so there is none to change. Look at the "
+        return {}, ("The optimizer finds one rate for both parts by itself, so there is none to change. Check the "
                     "captions, or try other block weights.")
     wanted = max(1, round(epochs * unet))
     return {"training.max_train_epochs": wanted}, (

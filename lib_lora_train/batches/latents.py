@@ -301,7 +301,7 @@ def finite_posterior(paths: Sequence[Path], pixels: Tensor, encoder: Encoder) ->
             return Posterior(mean, std)
     names = ", ".join(map(str, paths))
     raise CheckpointError(f"The VAE gives no numbers (NaN) for {names}, in float32 too. Choose another VAE, or "
-                          "take the picture out.")
+                          "take the image out.")
 
 
 def _key(content_digest: str, fit: Fit, identity: str, names: Sequence[str]) -> str:

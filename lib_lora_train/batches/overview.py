@@ -81,24 +81,24 @@ def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Buck
     pictures = dataset.pictures
     lost = sum(item.pictures for item in dataset.left_out)
     if lost:
-        problems.append(Problem("warning", f"{count_of(lost, 'picture')} left out; the list says why.",
+        problems.append(Problem("warning", f"{count_of(lost, 'image')} left out; the list says why.",
                                 tuple(item.path for item in dataset.left_out if item.pictures)))
     cut = [picture.path for picture, fit in zip(pictures, fits, strict=True) if fit.share_cut_off > _CUT_OFF_MUCH]
     if cut:
-        problems.append(Problem("warning", f"{count_of(len(cut), 'picture')} of which more than a quarter is cut off, "
+        problems.append(Problem("warning", f"{count_of(len(cut), 'image')} of which more than a quarter is cut off, "
                                            f"since no bucket has their shape: {names_of(cut)}.", tuple(cut)))
     small = [picture.path for picture, fit in zip(pictures, fits, strict=True)
              if fit.resized_width > _ENLARGED_MUCH * picture.width]
     if small:
-        problems.append(Problem("warning", f"{count_of(len(small), 'picture')} less than half the training size; "
+        problems.append(Problem("warning", f"{count_of(len(small), 'image')} less than half the training size; "
                                            f"enlarged they are blurred: {names_of(small)}.", tuple(small)))
     lone = [bucket for bucket, count in buckets.items() if count == 1]
     if len(buckets) > 3 and len(lone) > len(buckets) / 2:
-        problems.append(Problem("note", f"{len(lone)} of {len(buckets)} buckets hold a single picture. Sets do better "
-                                        "when most pictures share a bucket or the buckets are evenly filled."))
+        problems.append(Problem("note", f"{len(lone)} of {len(buckets)} buckets hold a single image. Sets do better "
+                                        "when most images share a bucket or the buckets are evenly filled."))
     shared = [path for path, count in Counter(picture.caption_path for picture in pictures).items() if count > 1]
     if shared:
-        problems.append(Problem("note", f"{count_of(len(shared), 'caption file')} used by more than one picture, since "
+        problems.append(Problem("note", f"{count_of(len(shared), 'caption file')} used by more than one image, since "
                                         f"their names differ in the ending only: {names_of(shared)}.", tuple(shared)))
     return problems
 
@@ -109,8 +109,8 @@ def _about_regularization(dataset: Dataset) -> list[Problem]:
         return []
     used = balanced(dataset.pictures, dataset.regularization)
     looks, own = (sum(picture.repeats for picture in pictures) for pictures in (used, dataset.pictures))
-    return [Problem("note", f"{len(used)} of {count_of(len(dataset.regularization), 'regularization picture')} are "
-                            f"used, with {count_of(looks, 'look')} an epoch beside {own} at your pictures.")]
+    return [Problem("note", f"{len(used)} of {count_of(len(dataset.regularization), 'regularization image')} are "
+                            f"used: {count_of(looks, 'image')} seen per epoch, next to {own} of yours.")]
 
 
 def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:

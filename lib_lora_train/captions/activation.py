@@ -41,12 +41,12 @@ def _advice(tag: str, on: int, off: int) -> str:
     if not on:
         return f"No caption has {tag}."
     if not off:
-        return (f"Every picture has {tag}, so it becomes a part of what is learned as a whole. To be able to leave it "
-                "out, add pictures without it; otherwise its tag can as well go.")
+        return (f"Every image has {tag}, so it becomes a part of what is learned as a whole. To be able to leave it "
+                "out, add images without it; otherwise its tag can as well go.")
     if on < _FEW:
-        return f"Only {on} with {tag}: too few to learn it apart. Add pictures that show it, or drop the tag."
+        return f"Only {on} with {tag}: too few to learn it apart. Add images that show it, or drop the tag."
     if off < _FEW:
-        return f"Only {off} without {tag}: it will be hard to leave out. Add pictures without it, edited ones will do."
+        return f"Only {off} without {tag}: it will be hard to leave out. Add images without it, edited ones will do."
     return f"Shown with and without {tag}, so that it can be asked for and left out."
 
 

@@ -84,5 +84,5 @@ def read_confidences(folder: Path) -> Confidences:
     except OSError as problem:
         raise DatasetError(f"{file} cannot be read: {problem.strerror}.") from problem
     except (ValueError, AttributeError, TypeError) as problem:
-        raise DatasetError(f"{file} is damaged ({problem}). Delete it, or tag the pictures again.") from problem
+        raise DatasetError(f"{file} is damaged ({problem}). Delete it, or tag the images again.") from problem
     return found

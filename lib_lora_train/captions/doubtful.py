@@ -51,10 +51,10 @@ class Doubt:
     def why(self) -> str:
         """The reason, as a sentence."""
         if self.kind == "rare":
-            return (f"{self.having} of {self.having + self.others} pictures {'has' if self.having == 1 else 'have'} "
+            return (f"{self.having} of {self.having + self.others} images {'has' if self.having == 1 else 'have'} "
                     f"{self.tag}, {self.others} have {self.instead}.")
         if self.kind == "clash":
-            return f"It stands beside {self.instead}, and a picture can hardly be both."
+            return f"It stands beside {self.instead}, and an image can hardly be both."
         share = f"{100 * (self.confidence or 0):.0f}%"
         return f"The tagger is only {share} sure of it." if self.kind == "unsure" else \
             f"The tagger is {share} sure of it, but the caption does not have it."

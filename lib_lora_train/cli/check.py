@@ -24,7 +24,7 @@ def check(job: Job) -> int:
     """Print the steps, what is left out, and every note; returns 0. Raises a ``TrainLoraError`` as the run would."""
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
-    print(f"{len(dataset.pictures)} pictures, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
+    print(f"{len(dataset.pictures)} images, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
     for left_out in dataset.left_out:
         print(f"Left out: {left_out.path}: {left_out.reason}")
     for problem in dataset.problems:

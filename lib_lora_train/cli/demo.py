@@ -31,8 +31,8 @@ def demo_command(arguments: list[str]) -> int:
         return status
     grid = draw_grid(run, run.path / "grid.png")
     validation = [event["loss"] for event in events if event["event"] == "validation"]
-    print(f"\nLoss on pictures that were never trained on: {validation[0]:.4f} before, {validation[-1]:.4f} after "
+    print(f"\nLoss on images that were never trained on: {validation[0]:.4f} before, {validation[-1]:.4f} after "
           f"({100 * (validation[-1] / validation[0] - 1):+.0f} %).")
     print(f"The LoRA:    {next(event['path'] for event in reversed(events) if event['event'] == 'saved')}")
-    print(f"The picture: {grid}")
+    print(f"The image: {grid}")
     return 0

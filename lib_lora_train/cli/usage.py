@@ -80,7 +80,7 @@ def _train() -> ArgumentParser:
 
 
 def _tag() -> ArgumentParser:
-    parser = ArgumentParser("tag", description="Captions the pictures of a folder with a tagger, as a tag job says.",
+    parser = ArgumentParser("tag", description="Captions the images of a folder with a tagger, as a tag job says.",
                             usage="tag [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the tag job; inside a run folder, that run is "
                                                                     f"started or resumed. {_SETTING_WORDS}")
@@ -139,7 +139,7 @@ def _tool(command: str) -> Callable[[], ArgumentParser]:
 
 
 def _demo() -> ArgumentParser:
-    parser = ArgumentParser("demo", description="Trains a small LoRA on the pictures in demo/ with the mini "
+    parser = ArgumentParser("demo", description="Trains a small LoRA on the images in demo/ with the mini "
                                                  "checkpoint, and draws what it learned.")
     parser.add_argument("settings", nargs="*", help="group.setting=value; wins over demo/job.yaml")
     _add_runs(parser)

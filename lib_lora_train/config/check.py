@@ -40,7 +40,7 @@ def name_problems(name: str) -> list[str]:
     if name != name.strip() or name.endswith(".") or name.startswith("."):
         return [f"save.output_name is {name!r}. It cannot begin or end with a space or a dot."]
     if name.split(".")[0].lower() in RESERVED_ON_WINDOWS:
-        return [f"save.output_name is {name!r}, which Windows keeps for itself. Choose another name."]
+        return [f"save.output_name is {name!r}, which is reserved by Windows. Choose another name."]
     if len(name.encode()) > 180:
         return [f"save.output_name is {len(name.encode())} bytes long. Use 180 or fewer."]
     return []
@@ -48,7 +48,7 @@ def name_problems(name: str) -> list[str]:
 
 def _missing_paths(job: Job) -> list[str]:
     paths = {"base.checkpoint": (job.base.checkpoint, "the checkpoint to train on"),
-             "dataset.train_data_dir": (job.dataset.train_data_dir, "the folder with the pictures"),
+             "dataset.train_data_dir": (job.dataset.train_data_dir, "the folder with the images"),
              "save.output_dir": (job.save.output_dir, "the folder for the LoRA files")}
     return [f"{key} is empty. Give {what}." for key, (value, what) in paths.items() if not value.strip()]
 
@@ -77,7 +77,7 @@ def _dataset_problems(job: Job) -> list[str]:
                         "multiples of 8, best of 64.")
     if dataset.validation_split and dataset.validation_data_dir:
         problems.append(f"dataset.validation_split ({dataset.validation_split:g}) and dataset.validation_data_dir both "
-                        "say which pictures to hold out. Set the split to 0, or leave the folder empty.")
+                        "say which images to hold out. Set the split to 0, or leave the folder empty.")
     try:
         _ = dataset.face_range
     except ValueError:
@@ -149,13 +149,13 @@ def captions_can_be_kept(job: Job) -> bool:
 def _why_captions_change(job: Job) -> list[str]:
     problems = []
     if not job.network.network_train_unet_only:
-        problems.append("training.cache_text_encoder_outputs is on, but the text encoder is trained, so what it says "
+        problems.append("training.cache_text_encoder_outputs is on, but the text encoder is trained, so its output "
                         "changes. Switch network.network_train_unet_only on, or the other off.")
     drawn = [f"dataset.{name}" for name in ("shuffle_caption", "caption_tag_dropout_rate", "token_warmup_step",
                                             "enable_wildcard") if getattr(job.dataset, name)]
     if drawn:
         problems.append(f"training.cache_text_encoder_outputs encodes each caption once, but {' and '.join(drawn)} "
-                        f"{'makes' if len(drawn) == 1 else 'make'} it another at each look. Switch one or the other "
+                        f"{'makes' if len(drawn) == 1 else 'make'} it different each time. Switch one or the other "
                         "off.")
     return problems
 
@@ -172,7 +172,7 @@ def _fused_problems(job: Job) -> list[str]:
         against.append(f"training.gradient_accumulation_steps ({job.training.gradient_accumulation_steps}), which adds "
                        "gradients up. Set it to 1")
     if not OPTIMIZERS[job.optimizer.optimizer_type].per_parameter:
-        against.append(f"{job.optimizer.optimizer_type}, which looks at all gradients. Choose AdamW or AdaFactor")
+        against.append(f"{job.optimizer.optimizer_type}, which needs all gradients. Choose AdamW or AdaFactor")
     if job.training.mixed_precision == "fp16":
         against.append("training.mixed_precision fp16, which scales gradients. Choose bf16")
     return [f"{name} does not go with {reason}, or switch it off." for reason in against]
@@ -188,7 +188,7 @@ def _optimizer_problems(job: Job) -> list[str]:
         return [f"optimizer.optimizer_args has lr={given['lr']}. Set optimizer.learning_rate instead."]
     if optimizer.d_coef is not None and "d_coef" in given:
         return [f"optimizer.d_coef is {optimizer.d_coef:g}, and optimizer_args has d_coef={given['d_coef']}. Give it "
-                "once only."]
+                f"only once."]
     return []
 
 

@@ -31,7 +31,7 @@ def without_use(network_type: str) -> dict[str, str]:
 
 def network_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> list[str]:
     """Every contradiction between the settings of the network, and with the optimizer, one sentence each."""
-    problems = [f"network.{name} is {getattr(network, name)}, but {network.network_type} has no use for it. Leave it "
+    problems = [f"network.{name} is {getattr(network, name)}, but {network.network_type} does not use it. Leave it "
                 f"{_as_it_was(name)}, or choose {users}."
                 for name, users in without_use(network.network_type).items()
                 if getattr(network, name) != getattr(_EMPTY, name)]
@@ -104,11 +104,12 @@ def _one_rate_problems(network: NetworkSettings, optimizer: OptimizerSettings) -
         return []
     problems = []
     if (network.loraplus_lr_ratio or 1) != 1:
-        problems.append(f"network.loraplus_lr_ratio is {network.loraplus_lr_ratio:g}, but {optimizer_type} knows only "
-                        "one learning rate. Leave it empty, or choose an optimizer such as AdamW.")
+        problems.append(f"network.loraplus_lr_ratio is {network.loraplus_lr_ratio:g}, but {optimizer_type} supports "
+                        f"only one learning rate. Leave it empty, or choose an optimizer such as AdamW.")
     factors = {factor for factor in (read_blocks(network.block_lr_weight) or {}).values() if factor}
     if factors - {1.0} and network.network_type == IA3:
-        problems.append(f"network.block_lr_weight gives blocks different rates, but {optimizer_type} knows only one, "
+        problems.append(f"network.block_lr_weight gives blocks different rates, but {optimizer_type} supports only "
+                        f"one, "
                         f"and {IA3} has no alpha to scale instead. Use 0 and 1 only, or choose an optimizer such as "
                         "AdamW.")
     return problems

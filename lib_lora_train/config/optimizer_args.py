@@ -55,7 +55,7 @@ def arguments_of(optimizer: OptimizerSettings, scheduler: SchedulerSettings | No
 
 
 def sets_own_rate(optimizer: OptimizerSettings) -> bool:
-    """Whether the optimizer follows a schedule of its own and uses no rate that is given, as AdaFactor does."""
+    """Whether the optimizer has its own schedule and uses no rate that is given, as AdaFactor does."""
     return OPTIMIZERS[optimizer.optimizer_type].own_schedule and bool(_readable(optimizer).get("relative_step"))
 
 

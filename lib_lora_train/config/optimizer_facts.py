@@ -14,7 +14,7 @@ class OptimizerFacts:
     ``arguments``: the guide's required arguments (section Optimizers), else the library's own where none are named.
     ``state_bytes``: what it remembers of each trained value on the GPU, in bytes. ``per_parameter``: a step of one
     parameter does not depend on the others, so that each can be taken alone. ``own_schedule``: with ``relative_step``
-    it follows a schedule of its own, and uses no rate that is given. ``rate_of_adamw``: its usual rate as a share of
+    it has its own schedule, and uses no rate that is given. ``rate_of_adamw``: its usual rate as a share of
     AdamW's; a third for Lion, as its paper advises (3 to 10 times smaller, arXiv:2302.06675).
     """
 

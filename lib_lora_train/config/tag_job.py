@@ -45,12 +45,13 @@ def tag_problems_of(job: TagJob) -> list[str]:
     dataset, tags = job.dataset, job.tags
     problems = []
     if not dataset.train_data_dir.strip():
-        problems.append("dataset.train_data_dir is empty. Give the folder with the pictures.")
+        problems.append("dataset.train_data_dir is empty. Give the folder with the images.")
     if dataset.caption_extension.lower() not in CAPTION_ENDINGS:
         problems.append(f"dataset.caption_extension is {dataset.caption_extension!r}. Write one of "
                         f"{', '.join(CAPTION_ENDINGS)}, with its dot.")
     if not dataset.caption_separator.strip():
-        problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a sign between them, "
+        problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a character between "
+                        f"them, "
                         "such as a comma.")
     if not job.tagger.model.strip():
         problems.append("tagger.model is empty. Give the name of a tagger, or the path of an ONNX file.")

@@ -12,10 +12,10 @@ from ..runs.hold import WEBUI, Reason
 
 _QUEUE_MODULE = "modules.call_queue"
 _JOBS = {
-    "txt2img": "a picture in txt2img", "txt2img_upscale": "a picture in txt2img", "img2img": "a picture in img2img",
-    "text2imgapi": "a picture through the API", "img2imgapi": "a picture through the API",
-    "run_postprocessing": "a picture in Extras", "run_postprocessing_webui": "a picture in Extras",
-    "extras_single_image_api": "a picture through the API", "extras_batch_images_api": "a picture through the API"}
+    "txt2img": "an image in txt2img", "txt2img_upscale": "an image in txt2img", "img2img": "an image in img2img",
+    "text2imgapi": "an image through the API", "img2imgapi": "an image through the API",
+    "run_postprocessing": "an image in Extras", "run_postprocessing_webui": "an image in Extras",
+    "extras_single_image_api": "an image through the API", "extras_batch_images_api": "an image through the API"}
 """The webui's functions that take the lock, or that are called with it."""
 _SOMETHING = Reason(WEBUI, "the webui")
 _given: ContextVar[Reason | None] = ContextVar("train_lora_asks", default=None)

@@ -27,12 +27,12 @@ REMOTE_REFUSED = (
     "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
     "best together with --gradio-auth.")
 """What is said where the webui's options let nobody use the tab."""
-NOT_DRAWN_HERE = "Pictures can be drawn from here in AUTOMATIC1111's webui only."
+NOT_DRAWN_HERE = "Images can be drawn from here in AUTOMATIC1111's webui only."
 """What is said where a host has no ``plot_drawer``."""
 V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
 FOR_A_PLOT = Reason(PLOT, "a plot")
-FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization pictures")
+FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
 """Why the webui takes its lock for what is drawn from the tab."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")

@@ -157,7 +157,7 @@ def _size_arguments(state: State, pooled_width: int) -> dict[str, Any]:
     width = _shape(state, _SIZES)[1]
     rest = width - pooled_width
     if rest <= 0 or rest % (2 * _SIZE_NUMBERS):
-        raise ShapeProblem(f"its UNet takes {width} values beside the picture, which does not fit the {pooled_width} "
+        raise ShapeProblem(f"its UNet takes {width} values beside the image, which does not fit the {pooled_width} "
                            "of its text encoder")
     return {"addition_embed_type": "text_time", "addition_time_embed_dim": rest // _SIZE_NUMBERS,
             "projection_class_embeddings_input_dim": width}

@@ -77,10 +77,10 @@ def find_layout(folder: Path, repeats: int) -> Layout:
         elif named is not None and inside:
             concepts.append(ConceptFolder(path, named[1], named[0], True))
         elif named is not None:
-            left_out.append(LeftOut(path, "there are no pictures in it", 0))
+            left_out.append(LeftOut(path, "there are no images in it", 0))
     if concepts:
         if own_pictures:
-            left_out.append(LeftOut(folder, f"{count_of(own_pictures, 'picture')} beside the concept folders; move "
+            left_out.append(LeftOut(folder, f"{count_of(own_pictures, 'image')} beside the concept folders; move "
                                             "them into one of them", own_pictures))
         return Layout(tuple(concepts), tuple(left_out + _deeper(concepts)))
     if own_pictures:
@@ -122,9 +122,9 @@ def is_picture_name(name: str) -> bool:
 
 def _check_exists(folder: Path) -> None:
     if not folder.exists():
-        raise DatasetError(f"There is no folder {folder}. Check the path, or make the folder and put pictures in it.")
+        raise DatasetError(f"There is no folder {folder}. Check the path, or make the folder and put images in it.")
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is a file. Give the folder with the pictures, such as {folder.parent}.")
+        raise DatasetError(f"{folder} is a file. Give the folder with the images, such as {folder.parent}.")
     try:
         os.scandir(folder).close()
     except OSError as problem:
@@ -136,7 +136,7 @@ def _single(folder: Path, repeats: int, left_out: list[LeftOut]) -> Layout:
     named = split_folder_name(folder.name)
     if named is None:
         return Layout((ConceptFolder(folder, "", repeats, False),), tuple(left_out))
-    note = (f"The folder's own name, {folder.name}, says that each picture is seen {count_of(named[0], 'time')} an "
+    note = (f"The folder's own name, {folder.name}, says that each image is seen {count_of(named[0], 'time')} an "
             f"epoch. Rename it if that is not meant.")
     return Layout((ConceptFolder(folder, named[1], named[0], True),), tuple(left_out), (note,))
 
@@ -162,20 +162,20 @@ def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
     for inside in sorted(subfolders(folder)):
         below = _numbered_with_pictures(inside)
         if below:
-            return (f"{folder} has no pictures of its own and no <repeats>_<concept> folders, but {inside} has "
+            return (f"{folder} has no images of its own and no <repeats>_<concept> folders, but {inside} has "
                     f"{below[0].name}. Give {inside} as the dataset folder.")
     unnumbered = [item for item in left_out if item.pictures and item.path.name.lower() != REGULARIZATION_FOLDER]
     if len(unnumbered) == 1:
         item = unnumbered[0]
-        return (f"{folder} has no pictures of its own, but {count_of(item.pictures, 'picture')} in {item.path}. Give "
+        return (f"{folder} has no images of its own, but {count_of(item.pictures, 'image')} in {item.path}. Give "
                 f"that folder, or rename it to 1_{item.path.name}.")
     if unnumbered:
         names = ", ".join(item.path.name for item in unnumbered[:5])
-        return (f"{folder} has no pictures of its own, and none of its folders ({names}) begins with a number of "
+        return (f"{folder} has no images of its own, and none of its folders ({names}) begins with a number of "
                 f"repeats. Rename them, such as {unnumbered[0].path.name} to 1_{unnumbered[0].path.name}.")
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     what = f"only files of other kinds ({names_of(files)})" if files else "nothing that could be one"
-    return f"There are no pictures in {folder}, {what}. Put {', '.join(PICTURE_ENDINGS)} files into it."
+    return f"There are no images in {folder}, {what}. Put {', '.join(PICTURE_ENDINGS)} files into it."
 
 
 def _numbered_with_pictures(folder: Path) -> list[Path]:

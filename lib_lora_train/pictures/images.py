@@ -161,7 +161,7 @@ def check_pictures(paths: Sequence[Path], progress: Callable[[int, int], None] |
 def damaged_pictures_error(problems: Iterable[PictureError]) -> DatasetError:
     """One error that names every damaged picture."""
     lines = [f"{problem.path}: {problem.reason}" for problem in problems]
-    pictures = "1 picture" if len(lines) == 1 else f"{len(lines)} pictures"
+    pictures = "1 image" if len(lines) == 1 else f"{len(lines)} images"
     return DatasetError(f"{pictures} cannot be decoded. Save {'it' if len(lines) == 1 else 'them'} again from the "
                         "original, or take out of the folder:\n" + "\n".join(lines))
 
@@ -317,7 +317,7 @@ def _bands(size: tuple[int, int]) -> list[slice]:
 
 def _unreadable(path: Path, problem: OSError) -> PictureError:
     if isinstance(problem, UnidentifiedImageError):
-        return PictureError(path, "it is no picture, or its beginning is damaged")
+        return PictureError(path, "it is no image, or its beginning is damaged")
     if problem.errno is not None:
         return PictureError(path, f"it cannot be read: {problem.strerror}")
     return PictureError(path, f"it is truncated or damaged ({problem})")

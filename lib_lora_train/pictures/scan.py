@@ -117,7 +117,7 @@ def survey(settings: DatasetSettings) -> Dataset:
                             repeats=1)
     bare = [picture.path for picture in of_class.pictures if picture.caption_source == "none"]
     if bare:
-        problems.append(Problem("warning", f"{count_of(len(bare), 'regularization picture')} without a caption or a "
+        problems.append(Problem("warning", f"{count_of(len(bare), 'regularization image')} without a caption or a "
                                            f"folder named like 1_girl, trained with an empty one: {names_of(bare)}.",
                                 tuple(bare)))
     left_out = [item for item in found.left_out if os.path.realpath(item.path) != os.path.realpath(folder)]
@@ -151,7 +151,7 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
             problems += caption_problems
             concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
     if not pictures:
-        raise DatasetError(f"No picture in {folder} can be used:\n" + _reasons(left_out))
+        raise DatasetError(f"No image in {folder} can be used:\n" + _reasons(left_out))
     return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
 
 
@@ -191,7 +191,7 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
         kind = f"{ending} files are" if ending else "files without an ending are"
         where = paths[0] if len(paths) == 1 else folder
         how_many = "" if len(paths) == 1 else f" ({len(paths)} of them)"
-        left_out.append(LeftOut(where, f"{kind} no pictures{how_many}", 0))
+        left_out.append(LeftOut(where, f"{kind} no images{how_many}", 0))
     return pictures, left_out
 
 
@@ -278,16 +278,16 @@ def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) ->
             return [Problem("error", "With use_folder_name the folder's name is the caption, but no folder is named "
                                      "like 10_penny, and activation_tag is empty. Rename the folder, or give an "
                                      "trigger word.")]
-        return [Problem("error", f"No picture has a caption: there are no {ending} files with text, no folder is named "
-                                 "like 10_penny, and activation_tag is empty. Tag the pictures, or give a trigger "
+        return [Problem("error", f"No image has a caption: there are no {ending} files with text, no folder is named "
+                                 "like 10_penny, and activation_tag is empty. Tag the images, or give a trigger "
                                  f"word.{_other_endings(bare, ending)}")]
     problems = []
     if bare:
-        problems.append(Problem("warning", f"{count_of(len(bare), 'picture')} without a caption, trained with an empty "
+        problems.append(Problem("warning", f"{count_of(len(bare), 'image')} without a caption, trained with an empty "
                                            f"one: {names_of(bare)}.", tuple(bare)))
     for source, words in (("folder", "the folder's name"), ("activation_tag", "the trigger word")):
         if by_source[source]:
-            problems.append(Problem("note", f"{count_of(len(by_source[source]), 'picture')} without a caption, for "
+            problems.append(Problem("note", f"{count_of(len(by_source[source]), 'image')} without a caption, for "
                                             f"which {words} is used.", tuple(by_source[source])))
     return problems
 

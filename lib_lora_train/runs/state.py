@@ -32,7 +32,7 @@ AT_WORK = (RUNNING, PAUSED, HELD)
 """The states in which there is a worker."""
 _WORKING = ("phase", "progress", "started", "step", "queued")
 """Events that nobody writes who stands still: after them a worker that was killed meanwhile is no longer held."""
-_EARLIER = {"paused": Reason(USER, "you"), "held": Reason(WEBUI, "a picture")}
+_EARLIER = {"paused": Reason(USER, "you"), "held": Reason(WEBUI, "an image")}
 """What stood still before requests had reasons."""
 
 

@@ -98,7 +98,7 @@ class TaggingRun:
     def execute(self) -> bool:
         """Find the tagger, look at the pictures, write the captions; ``False`` if it was stopped before the end."""
         job, report = self._job, self._report
-        report.phase("look", "Looking for pictures")
+        report.phase("look", "Looking for images")
         folder, items = list_items(job.dataset, report.warning)
         writer = CaptionWriter(folder, report.warning)
         files = self._files()
@@ -127,7 +127,7 @@ class TaggingRun:
 
     def in_words(self, completed: bool) -> str:
         """The same as a sentence."""
-        parts = [f"{count_of(self._pictures, 'picture')} tagged",
+        parts = [f"{count_of(self._pictures, 'image')} tagged",
                  f"{count_of(self._written.written, 'caption')} written"]
         if self._had_captions:
             parts.append(f"{self._had_captions} left alone because they had captions")
@@ -184,7 +184,7 @@ class TaggingRun:
     def _tell_of_empty(self, results: Sequence[Result]) -> None:
         empty = [Path(result.key) for result in results if not result.chosen.tags]
         if empty:
-            self._report.warning(f"The tagger is sure of nothing in {count_of(len(empty), 'picture')}: "
+            self._report.warning(f"The tagger is sure of nothing in {count_of(len(empty), 'image')}: "
                                  f"{names_of(empty)}. Lower the threshold, or write the caption by hand.")
 
     def _note(self, passed: Sequence[Looked]) -> None:

@@ -62,7 +62,7 @@ class Tagger:
         try:
             found = self._session.run([self._output.name], {self._input.name: batch})[0]
         except _errors() as problem:
-            raise TaggerError(f"The tagger {self.name} failed on {self.runs_on} with {len(batch)} pictures at once: "
+            raise TaggerError(f"The tagger {self.name} failed on {self.runs_on} with {len(batch)} images at once: "
                               f"{problem}. Lower tagger.batch_size, or set tagger.provider to cpu.") from problem
         found = np.asarray(found, np.float32)[:len(pictures)]
         if found.shape != (len(pictures), len(self.tag_list.tags)) or not np.isfinite(found).all():

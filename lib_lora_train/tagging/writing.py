@@ -50,7 +50,7 @@ class CaptionWriter:
         planned = self._planned(results, job)
         changes = [change for change in planned if change.old != change.new]
         unchanged = len(planned) - len(changes)
-        label = f"Tagged {count_of(len(changes), 'picture')} with {tagger} ({job.write.mode})"
+        label = f"Tagged {count_of(len(changes), 'image')} with {tagger} ({job.write.mode})"
         left: list[str] = []
         done_before = 0
         for _ in range(_TRIES):

@@ -39,7 +39,7 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
         raise ConfigError(problems)
     width, height = job.dataset.size
     if family.resolution > 512 and width * height < (_MUCH_SMALLER * family.resolution) ** 2:
-        reporter.warning(f"dataset.resolution is {job.dataset.resolution}, but {family.name} draws pictures of about "
+        reporter.warning(f"dataset.resolution is {job.dataset.resolution}, but {family.name} draws images of about "
                          f"{family.resolution} pixels: what it learns at this size will look coarse there. Raise it "
                          f"to {family.resolution}.")
     return base

@@ -60,7 +60,7 @@ def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
         if not ticket.lender.alive:
             return dataclasses.replace(ticket, way=FILE, reason="the webui ended before it could lend it")
         if not told and time.monotonic() - began > _TELL_SECONDS:
-            reporter.phase("model", "Waiting for the webui's picture, to train on the model that it holds")
+            reporter.phase("model", "Waiting for the webui's image, to train on the model that it holds")
             told = True
         time.sleep(_POLL_SECONDS)
     return ticket

@@ -50,11 +50,11 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
     """
     changing = changes_pixels(settings)
     if not changing:
-        return encode(plan, model, settings, reporter, "Encoding the pictures", progress)
-    reporter.warning(f"With {' and '.join(changing)} pictures look different each time, so they cannot be encoded "
+        return encode(plan, model, settings, reporter, "Encoding the images", progress)
+    reporter.warning(f"With {' and '.join(changing)} images look different each time, so they cannot be encoded "
                      f"once: each step encodes its own, which is slower, and the VAE stays in memory.")
     fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
-    reporter.phase("latents", "Checking the pictures", total=len(plan.pictures))
+    reporter.phase("latents", "Checking the images", total=len(plan.pictures))
     fresh.check(progress)
     if settings.face_range is not None:
         reporter.phase("faces", "Looking for faces", total=len(plan.pictures))
@@ -88,7 +88,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
     if settings.alpha_mask:
         empty = [plan.pictures[index].path for index in store.without_any_opaque_pixel()]
         if empty:
-            reporter.warning(f"Nothing is learned from pictures that are wholly transparent: {names_of(empty)}.")
+            reporter.warning(f"Nothing is learned from images that are wholly transparent: {names_of(empty)}.")
     if model.device.type != "cpu":
         model.base.move(vae, "cpu")
         if model.device.type == "cuda":

@@ -58,7 +58,7 @@ def sidecar_json(job: Job, dataset: DatasetSummary, facts: TrainingFacts) -> str
     The webui puts ``activation text`` behind ``<lora:name:1>`` in the prompt; weight 0 means its own default.
     """
     pictures = sum(folder.pictures for folder in dataset.folders)
-    notes = [f"Trained on {facts.base_checkpoint.stem} with {pictures} pictures, {facts.step} steps, "
+    notes = [f"Trained on {facts.base_checkpoint.stem} with {pictures} images, {facts.step} steps, "
              f"{job.network.network_type} dim {job.network.network_dim}, alpha {job.network.alpha:g}"
              + (f", CLIP skip {job.base.clip_skip}." if facts.family.follows_clip_skip else ".")]
     if job.save.training_comment:

@@ -278,7 +278,7 @@ class TrainingRun:
 
     def _validate(self, epoch: int) -> None:
         if self._p.validation:
-            self._reporter.phase("validation", "Measuring the loss on held-out pictures")
+            self._reporter.phase("validation", "Measuring the loss on held-out images")
             with averaged_weights(self._p.learner.optimizer):
                 loss = validation_loss(self._model, self._p.validation, self._job.training.seed,
                                        self._p.boundary.wait)

@@ -74,7 +74,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
     ``StoppedEarly`` if a stop is asked for.
     """
-    reporter.phase("dataset", "Looking at the pictures")
+    reporter.phase("dataset", "Looking at the images")
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
     held_out = held_out_plan(job, dataset)
@@ -113,7 +113,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
     validation = []
     if held_out is not None:
-        held_latents = encode(held_out, model, unchanged(job.dataset), reporter, "Encoding the held-out pictures",
+        held_latents = encode(held_out, model, unchanged(job.dataset), reporter, "Encoding the held-out images",
                               encoded)
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
@@ -258,7 +258,7 @@ def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: P
         "steps_per_epoch": plan.steps_per_epoch, "total_epochs": plan.epochs, "parameters": parameters,
         "from_step": progress.step,
         "device": str(model.device), "precision": model.accelerator.mixed_precision})
-    reporter.say(f"{job.save.output_name}: {len(plan.pictures)} pictures, {plan.total_steps} steps in {plan.epochs} "
+    reporter.say(f"{job.save.output_name}: {len(plan.pictures)} images, {plan.total_steps} steps in {plan.epochs} "
                  f"epochs, {parameters / 1e6:.2f} M values to train, on {model.device}.")
     if progress.step:
         reporter.say(f"Going on after step {progress.step}.")

@@ -99,7 +99,7 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
         raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not as the run began with, so it "
                        "cannot go on exactly. Put that back, or start a new run.")
     if content.get("pictures", pictures) != pictures:
-        warn("The pictures or captions are not those that the run began with. It goes on from its last state with what "
+        warn("The images or captions are not those that the run began with. It goes on from its last state with what "
              "is there now.")
     network = dict(learner.model.network.named_parameters())
     progress = Progress(**content["progress"])

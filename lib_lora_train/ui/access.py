@@ -19,7 +19,7 @@ _FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir")
 def dataset_folder(host: Host, text: str) -> Path:
     """The folder that ``text`` names, links resolved. Raises ``DatasetError`` if it may not be used or is none."""
     if not text.strip().strip('"'):
-        raise DatasetError("No folder is given. Type the path of the folder with your pictures.")
+        raise DatasetError("No folder is given. Type the path of the folder with your images.")
     try:
         folder = Path(os.path.realpath(local_path(text)))
         allowed = host.access().folders
@@ -31,7 +31,7 @@ def dataset_folder(host: Host, text: str) -> Path:
         raise DatasetError(f"{text[:200]!r} cannot be a folder: {reason(problem)}.") from problem
     if not found:
         raise DatasetError(f"There is no folder {str(folder)[:400]}. Check the path, or make the folder and put "
-                           "pictures in it.")
+                           "images in it.")
     return folder
 
 

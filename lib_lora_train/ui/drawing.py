@@ -169,7 +169,7 @@ class DrawingService(threading.Thread):
             try:
                 rest = self._draw_next()
             except Exception:  # the background's own, such as a disk that is too full even for its reason
-                logging.getLogger(__name__).exception("Pictures cannot be drawn; it is tried again")
+                logging.getLogger(__name__).exception("Images cannot be drawn; it is tried again")
                 rest = _TRY_AGAIN_SECONDS
             if rest != 0:
                 self._wake.wait(rest)

@@ -49,13 +49,13 @@ def busy(services: Services) -> dict[str, Any] | None:
     if not leased:
         return None
     if not all(leased.values()):
-        return {"id": None, "text": "The GPU is being freed for training as soon as the current picture is done."}
+        return {"id": None, "text": "The GPU is being freed for training as soon as the current image is done."}
     run = next((run for run in services.index.all() if run.pid is not None and (run.device or "") in leased), None)
     if run is None:
-        return {"id": None, "text": "The GPU is lent to training; new pictures wait until it ends."}
+        return {"id": None, "text": "The GPU is lent to training; new images wait until it ends."}
     left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
-    then = ("It steps aside for your pictures, each time as soon as its step is done." if run.command == TRAIN else
-            "A picture that you ask for now is made when it ends or is stopped.")
+    then = ("It pauses for your images, each time as soon as its step is done." if run.command == TRAIN else
+            "An image that you request now is generated when it ends or is stopped.")
     whom = f"the training of {run.name}" if run.command == TRAIN else f"the run {run.name} ({run.command})"
     return {"id": run.id, "text": f"The GPU is lent to {whom}{left}. {then}"}
 

@@ -56,8 +56,8 @@ def test_hints_are_sentences():
                                    "15 epochs if the model has never seen anything like it.")
     assert steps_hint(2000, 2000) == "The usual length, about 2000 images seen, is 1 epoch of 2000 steps."
     assert length_problem(100, 800) is None
-    assert length_problem(100, 300) == ("The run shows 300 pictures in all, repeats counted. Fewer than 800 seldom "
-                                        "stick: 10 epochs would show 1000.")
+    assert length_problem(100, 300) == ("The run sees 300 images in total, repeats included. Fewer than 800 are "
+                                        "rarely enough: 10 epochs would show 1000.")
 
 
 @given(st.integers(1, 2000))
@@ -89,10 +89,10 @@ def test_a_category_is_found_by_its_letter():
 
 def test_what_speaks_against_a_rank():
     assert rank_advice(difficulty("F"), 96, "LoRA-LierLa") == []
-    assert "is little for category F: 64 to 128" in rank_advice(difficulty("F"), 16, "LoRA-LierLa")[0]
+    assert "is low for category F: use 64 to 128" in rank_advice(difficulty("F"), 16, "LoRA-LierLa")[0]
     assert "far more than category A needs: 4 to 8" in rank_advice(difficulty("A"), 64, "LoRA-LierLa")[0]
     assert rank_advice(difficulty("D"), 32, "LyCORIS-LoKR") == \
-        ["LyCORIS-LoKR is not the best for category D. Choose LoRA-LierLa or LyCORIS-LoHa."]
+        ["LyCORIS-LoKR is not the best choice for category D. Choose LoRA-LierLa or LyCORIS-LoHa."]
 
 
 BASE = {"width": 512, "height": 512, "network_dim": 64, "alpha": 64.0, "adaptive": True, "min_snr_gamma": 5.0}
@@ -115,7 +115,7 @@ def test_brakes_add_up_and_are_told_strongest_first():
     found = dampening(**{**BASE, "alpha": 1.0, "width": 576, "height": 576})
     assert found.arrows == pytest.approx(3 + 2 * 63 / 16)
     assert [brake.setting for brake in found.brakes] == ["network.network_alpha", "dataset.resolution"]
-    assert "one to three epochs more" in found.advice
+    assert "one to three epochs" in found.advice
     assert "raise alpha" in dampening(**{**BASE, "alpha": 1.0, "width": 576, "height": 576, "adaptive": False}).advice
     assert "usual number of steps" in dampening(**BASE).advice
 

@@ -56,9 +56,9 @@ def test_a_job_as_it_is_has_no_notes():
         "scheduler__lr_scheduler_num_cycles": 3, "scheduler__lr_scheduler": "cosine"}),
     ("optimizer.unet_lr", "AdaFactor sets the rate by itself", {
         "optimizer__optimizer_type": "AdaFactor", "optimizer__unet_lr": 1e-4}),
-    ("scheduler.lr_scheduler", "schedule of its own", {
+    ("scheduler.lr_scheduler", "has its own schedule", {
         "optimizer__optimizer_type": "AdaFactor", "scheduler__lr_scheduler": "polynomial"}),
-    ("scheduler.lr_warmup_steps", "schedule of its own", {
+    ("scheduler.lr_warmup_steps", "has its own schedule", {
         "optimizer__optimizer_type": "AdaFactor", "scheduler__lr_warmup_steps": 0.1}),
     ("loss.adaptive_noise_scale", "noise_offset, which is 0", {"loss__adaptive_noise_scale": 0.1}),
     ("dataset.validation_split", "none can be held out", {"dataset__validation_split": 0.2}),
@@ -103,9 +103,9 @@ def test_where_it_does_something_nothing_is_said(key, changes):
     ("optimizer.unet_lr", "Set it to 1", {"optimizer__unet_lr": 1e-4, "optimizer__optimizer_type": "DAdaptAdam"}),
     ("optimizer.learning_rate", "burns", {"optimizer__learning_rate": 20.0}),
     ("optimizer.d_coef", "8 is used", {"network__network_type": "LyCORIS-(IA)^3"}),
-    ("optimizer.d_coef", "learns little", {"network__network_dim": 4, "network__network_alpha": 2.0,
+    ("optimizer.d_coef", "too little for", {"network__network_dim": 4, "network__network_alpha": 2.0,
                                            "optimizer__optimizer_args": ["d_coef=2"]}),
-    ("optimizer.d_coef", "learns too hard", {"optimizer__d_coef": 8.0}),
+    ("optimizer.d_coef", "too much for", {"optimizer__d_coef": 8.0}),
     ("optimizer.learning_rate", "8 to 10 times", {"network__network_type": "LyCORIS-(IA)^3",
                                                   "optimizer__optimizer_type": "AdamW",
                                                   "optimizer__learning_rate": 1e-4}),
@@ -135,7 +135,7 @@ def test_adafactor_at_a_rate_of_one_is_refused_once_the_rate_counts(given):
 
 
 @pytest.mark.parametrize("arguments, d_coef, words", [
-    (["weight_decay"], None, "name=value"), (["d_coef=2"], 1.0, "once only"), (["lr=1"], None, "learning_rate")])
+    (["weight_decay"], None, "name=value"), (["d_coef=2"], 1.0, "only once"), (["lr=1"], None, "learning_rate")])
 def test_arguments_that_cannot_be_used_are_found_before_the_run(arguments, d_coef, words):
     job = changed(Job(), {**FILLED, "optimizer.optimizer_args": arguments, "optimizer.d_coef": d_coef})
     assert words in " ".join(problems_of(job))

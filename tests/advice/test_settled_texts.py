@@ -65,4 +65,4 @@ def test_poor_images_ask_for_regularization_and_hard_characters_for_more_time():
     assert "regularization" in PRESET["character-bad"].text.lower()
     assert {letter: difficulty(letter).looks > difficulty("A").looks for letter in "BCDEFGHI"} == {
         letter: letter >= "E" for letter in "BCDEFGHI"}
-    assert "C and G" in VEHICLES
+    assert "C to G" in VEHICLES

@@ -187,7 +187,7 @@ def test_all_damaged_pictures_are_named_before_anything_is_trained(tmp_path):
         with pytest.raises(DatasetError) as caught:
             encode_all(plan, encoder(PoolingVae()), cache_folder=cache)
         text = str(caught.value)
-        assert "2 pictures cannot be decoded" in text
+        assert "2 images cannot be decoded" in text
         assert str(tmp_path / "1.png") in text and str(tmp_path / "4.png") in text and "0.png" not in text
 
 

@@ -38,7 +38,7 @@ def test_a_look_at_a_set_with_two_concepts(tmp_path):
     left, top, right, bottom = first["crop"]
     assert (left, right) == (0, 900) and top == pytest.approx(600 - bottom, abs=2)
     assert (right - left) / (bottom - top) == pytest.approx(640 / 384, abs=0.01)
-    assert "1 picture left out" in texts(answer, "warning")
+    assert "1 image left out" in texts(answer, "warning")
 
 
 def test_only_the_first_sixty_are_shown(tmp_path):
@@ -63,7 +63,7 @@ def test_errors_come_first_and_do_not_hide_the_rest(tmp_path):
 
 def test_a_missing_caption_is_an_error_only_if_nothing_can_serve(tmp_path):
     save(tmp_path / "a.png")
-    assert "No picture has a caption" in texts(look(tmp_path, settings(tmp_path)), "error")
+    assert "No image has a caption" in texts(look(tmp_path, settings(tmp_path)), "error")
     assert texts(look(tmp_path, settings(tmp_path, activation_tag="penny")), "error") == ""
 
 
@@ -82,7 +82,7 @@ def test_the_activation_tag_has_to_stand_first(tmp_path):
 def test_pictures_that_share_a_caption_file_are_told(tmp_path):
     save(tmp_path / "a.png", caption="penny")
     save(tmp_path / "a.jpg")
-    assert "1 caption file used by more than one picture" in texts(look(tmp_path, settings(tmp_path)), "note")
+    assert "1 caption file used by more than one image" in texts(look(tmp_path, settings(tmp_path)), "note")
 
 
 @pytest.mark.parametrize(("captions", "folder", "expected"), [

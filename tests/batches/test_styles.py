@@ -65,7 +65,7 @@ def test_regularization_pictures_are_found_balanced_and_summed_up(folder):
 def test_the_look_tells_how_the_pictures_balance(folder):
     found = look(folder, settings(folder, reg_data_dir=str(folder / "reg")))
     notes = " ".join(problem["text"] for problem in found["problems"] if problem["level"] == "note")
-    assert "3 of 3 regularization pictures are used, with 6 looks an epoch beside 6 at your pictures." in notes
+    assert "3 of 3 regularization images are used: 6 images seen per epoch, next to 6 of yours." in notes
     values = settings(folder, reg_data_dir=str(folder / "reg"))
     plan = plan_of(values, scan_dataset(values), TrainingSettings())
     assert (sum(picture.repeats for picture in plan.pictures), plan.training_looks_per_epoch) == (12, 6)
@@ -76,7 +76,7 @@ def test_regularization_pictures_without_any_caption_never_get_the_activation_ta
     (bare / "b.txt").unlink()
     dataset = scan_dataset(settings(folder, reg_data_dir=str(bare), activation_tag="penny"))
     assert {(picture.caption, picture.repeats) for picture in dataset.regularization} == {("", 1)}
-    assert "3 regularization pictures without a caption or a folder named like 1_girl" in texts(dataset, "warning")
+    assert "3 regularization images without a caption or a folder named like 1_girl" in texts(dataset, "warning")
 
 
 def test_a_reg_folder_that_nobody_names_is_told(folder):

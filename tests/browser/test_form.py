@@ -19,17 +19,17 @@ def shows(page, selector, words):
 
 def test_an_empty_tab_says_what_to_do(webui, open_tab):
     page = open_tab(webui)
-    shows(page, "#tl_dataset", "Where are your pictures?")
+    shows(page, "#tl_dataset", "Where are your images?")
     shows(page, "#tl-panel-train .tl-runview", "Nothing is training yet")
-    expect(page.locator(".tl-action-sentence")).to_have_text("Choose a folder with pictures to begin.")
+    expect(page.locator(".tl-action-sentence")).to_have_text("Choose a folder with images to begin.")
     shows(page, "#tl_base select", "mini_sd15.safetensors (loaded now)")
 
 
 def test_a_folder_shows_what_was_found_in_it(webui, open_tab, pictures):
     page = open_tab(webui)
     fill_in(page, pictures)
-    shows(page, "#tl_dataset", "8 pictures 7 have captions 2 shapes")
-    shows(page, "#tl_dataset", re.compile("1 pictures? without a caption"))
+    shows(page, "#tl_dataset", "8 images 7 have captions 2 shapes")
+    shows(page, "#tl_dataset", re.compile("1 images? without a caption"))
     page.wait_for_function("""() => [...document.querySelectorAll(".tl-thumb img")].length === 8 &&
         [...document.querySelectorAll(".tl-thumb img")].every((image) => image.complete && image.naturalWidth > 0)""")
     eventually(page, lambda: sorted(page.locator(".tl-shape-count").all_inner_texts()), ["3", "5"])
@@ -68,12 +68,12 @@ def test_the_total_follows_as_one_types(webui, open_tab, pictures):
     fill_in(page, pictures)
     total = page.locator(".tl-total")
     total.filter(has_text="= 80 steps").wait_for()
-    expect(total).to_have_text("8 pictures × 1 repeat ÷ batch 1 × 10 epochs = 80 steps", use_inner_text=True)
+    expect(total).to_have_text("8 images × 1 repeat ÷ batch 1 × 10 epochs = 80 steps", use_inner_text=True)
     field(page, "max_train_epochs").fill("3")
     total.filter(has_text="= 24 steps").wait_for()
     field(page, "train_batch_size").fill("2")
     total.filter(has_text="= 15 steps").wait_for()  # 5 squares need 3 batches and 3 tall ones 2
-    shows(page, "#tl_plan", "5 steps an epoch: a batch holds pictures of one shape only")
+    shows(page, "#tl_plan", "5 steps an epoch: a batch holds images of one shape only")
     expect(page.locator(".tl-schedule .tl-line-unet")).to_have_attribute("d", re.compile("."))
 
 
@@ -169,7 +169,7 @@ def test_what_has_no_effect_is_left_out_and_can_be_shown_with_its_reason(webui, 
     expect(factor).to_be_hidden()
     expect(page.locator('.tl-field[data-key="network.rs_lora"]')).to_be_visible()
     page.locator('.tl-section-body[data-section="Network"]').get_by_role("button", name="no effect here").click()
-    expect(factor).to_contain_text("LoRA-LierLa has no use for it")
+    expect(factor).to_contain_text("LoRA-LierLa does not use it")
     field(page, "network_type").select_option("LyCORIS-LoKR")
     expect(factor).not_to_contain_text("no use for it")
 
@@ -249,7 +249,7 @@ def test_another_checkpoint_can_be_chosen_and_left_again(make_webui, open_tab, t
     expect(select.locator("option")).to_have_text([
         "mini_sd15.safetensors (loaded now)", "mini_sd15.safetensors", "another.safetensors"])
     select.select_option(label="another.safetensors")
-    shows(page, "#tl_base", "This one is used, whatever the webui has loaded.")
+    shows(page, "#tl_base", "Used instead of the checkpoint loaded in the webui.")
     select.select_option(index=0)
     shows(page, "#tl_base", "trained on what the webui has loaded")
 
@@ -280,7 +280,7 @@ def test_the_base_within_sdxl_is_shown_where_it_is_detected_and_can_be_chosen(ma
     expect(base.locator("option").first).to_have_text("Pony (detected)")
     shows(page, "#tl_base", "score_9")
     checkpoint.select_option(label="my_mix.safetensors")
-    expect(base.locator("option").first).to_have_text("Not detected: as plain SDXL")
+    expect(base.locator("option").first).to_have_text("Not detected: treated as plain SDXL")
     base.locator("select").select_option("NoobAI v-pred")
     shows(page, "#tl_base", "SDXL, NoobAI v-pred")
     expect(field(page, "cfg_scale")).to_have_value("5")
@@ -305,7 +305,7 @@ def test_the_rates_of_an_optimizer_with_a_schedule_of_its_own_are_not_drawn(webu
     page = open_tab(webui)
     fill_in(page, pictures)
     expect(page.locator(".tl-schedule")).to_be_visible()
-    shows(page, "#tl_plan", "Prodigy multiplies this with the rate that it finds.")
+    shows(page, "#tl_plan", "Prodigy multiplies this by the rate it finds.")
     field(page, "optimizer_type").select_option("AdaFactor")
     shows(page, "#tl_plan", "AdaFactor sets the rate by itself")
     expect(page.locator(".tl-schedule")).to_be_hidden()

@@ -49,7 +49,7 @@ def test_a_script_is_read_reported_used_and_undone(webui, open_tab, pictures):
 
 @pytest.mark.parametrize("name, content, words", [
     ("settings.toml", b"network_dim = = 8\n", "line 1"), ("picture.toml", bytes(range(256)), "not a text"),
-    ("penny.safetensors", b"\x05", "damaged"), ("diary.txt", b"hello", "not known what these settings are")])
+    ("penny.safetensors", b"\x05", "damaged"), ("diary.txt", b"hello", "format of these settings is unknown")])
 def test_a_file_that_cannot_be_read_is_a_sentence_in_the_window(webui, open_tab, name, content, words):
     page = open_tab(webui)
     page.locator("#tl_import_open").click()
@@ -107,7 +107,7 @@ def test_a_preset_is_kept_used_renamed_and_deleted(webui, open_tab, pictures):
         window.get_by_role("button", name="Save as a file").click()
     assert download.value.suggested_filename == "Ink.yaml"
     window.get_by_role("button", name="Delete", exact=True).click()
-    window.get_by_role("button", name="Delete for good").click()
+    window.get_by_role("button", name="Delete permanently").click()
     expect(own).to_be_hidden()
 
 

@@ -39,7 +39,7 @@ def test_every_text_can_be_read_on_its_ground(make_webui, open_tab, pictures, th
 def test_the_contrast_check_finds_faint_text(webui, open_tab):
     page = open_tab(webui)
     page.add_style_tag(content="#train_lora_root .tl-card .tl-card-title { color: #c0c0c0 }")
-    eventually(page, lambda: any("Pictures" in text for text in page.evaluate("faintTexts()")), True)
+    eventually(page, lambda: any("Images" in text for text in page.evaluate("faintTexts()")), True)
 
 
 @pytest.mark.parametrize("width", [1400, 800, 480])

@@ -41,13 +41,13 @@ def test_a_common_list_is_shown_as_bars_for_the_blocks_that_the_kind_of_network_
     assert heights(page) == ["100%"] + ["0%"] * 7 + ["100%"] * 9
     field(page, "network_type").select_option("LyCORIS-LoCon")
     expect(page.locator(f"{RATES} .tl-block")).to_have_count(26)
-    rates.select_option(label="All blocks alike")
+    rates.select_option(label="Same for all blocks")
     expect(page.locator(f"{RATES} .tl-block-editor")).to_be_hidden()
     assert value(page, "block_lr_weight") == ""
 
 
 def test_bars_are_drawn_with_the_pointer_and_moved_by_key(page):
-    field(page, "block_lr_weight").select_option(label="Numbers of your own")
+    field(page, "block_lr_weight").select_option(label="Custom numbers")
     bar = page.locator(f'{RATES} .tl-block[data-block="IN01"]')
     bar.scroll_into_view_if_needed()
     box, end = (page.locator(f'{RATES} .tl-block[data-block="{name}"] .tl-block-track').bounding_box()
@@ -67,7 +67,7 @@ def test_bars_are_drawn_with_the_pointer_and_moved_by_key(page):
 
 
 def test_a_list_can_be_pasted_and_a_wrong_one_is_told(page):
-    field(page, "block_lr_weight").select_option(label="Numbers of your own")
+    field(page, "block_lr_weight").select_option(label="Custom numbers")
     text = page.locator(f"{RATES} input")
     text.fill("OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1")
     expect(page.locator(f"{RATES} .tl-block-off")).to_have_count(11)

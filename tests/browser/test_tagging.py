@@ -77,7 +77,7 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
     mount(page, hearts)
     control(page, "tagger.model").select_option("mini")
     control(page, "tags.always_first_tags").fill("emoheart")
-    tag(page, "18 pictures tagged, 18 captions written, 3 left alone because they had captions. With mini on the CPU")
+    tag(page, "18 images tagged, 18 captions written, 3 left alone because they had captions. With mini on the CPU")
     after = captions(hearts)
     assert {name: after[name] for name in before} == before
     assert len(after) == 21
@@ -85,7 +85,7 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
 
     control(page, "write.mode").select_option("overwrite")
     expect(page.locator(f"{PANEL} .tl-hint", has_text="your own edits too")).to_be_visible()
-    tag(page, "21 pictures tagged")
+    tag(page, "21 images tagged")
     expect(control(page, "write.mode")).to_have_value("if-empty")
     assert captions(hearts) != after
 
@@ -107,7 +107,7 @@ def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(
     page.locator(f"{PANEL} .tl-quiet", has_text="0.2614").click()
     expect(control(page, "tags.general_threshold")).to_have_value("0.2614")
     control(page, "tagger.model").select_option("mini")
-    expect(button).to_have_text("Tag the pictures")
+    expect(button).to_have_text("Tag the images")
     control(page, "tags.general_threshold").fill("7")
     button.click()
     problem = page.locator(f'{PANEL} [data-key="tags.general_threshold"] .tl-field-problem')
@@ -122,7 +122,7 @@ def test_captions_are_written_where_the_training_will_read_them(tagging_webui, o
     mount(page, hearts)
     control(page, "tagger.model").select_option("mini")
     control(page, "tags.always_first_tags").fill("emoheart")
-    tag(page, "21 pictures tagged, 21 captions written")
+    tag(page, "21 images tagged, 21 captions written")
     assert len(list(hearts.glob("*.caption"))) == 21
     assert len(captions(hearts)) == 3
 
@@ -131,7 +131,7 @@ def test_runs_of_tagging_are_not_among_the_trainings(tagging_webui, open_tab, he
     page = open_tab(tagging_webui)
     mount(page, hearts)
     control(page, "tagger.model").select_option("mini")
-    tag(page, "18 pictures tagged")
+    tag(page, "18 images tagged")
     assert [run["command"] for run in tagging_webui.get("runs")] == ["tag"]
     page.click("#tl-tab-runs")
     page.locator(".tl-empty-title", has_text="No runs yet").wait_for()
@@ -145,7 +145,7 @@ def test_tag_edit_undo_and_train(tagging_webui, open_tab, hearts):
     page.fill("#tl_captions_folder", str(hearts))
     page.click("#tl_captions_open")
     count = editor.locator(".tl-capcount")
-    expect(count).to_have_text("21 pictures, 18 without a caption")
+    expect(count).to_have_text("21 images, 18 without a caption")
     page.fill("#tl_captions_tag", "emoheart")
     page.locator("#tl_captions_tag").press("Enter")
 
@@ -154,7 +154,7 @@ def test_tag_edit_undo_and_train(tagging_webui, open_tab, hearts):
     page.click("#tl_tag")
     editor.locator("#tl_tagging_run .tl-level-good", has_text="18 captions written, 3 left alone").wait_for()
     editor.locator('[data-view="pictures"]').click()
-    expect(count).to_have_text("21 pictures")  # the editor has noticed by itself
+    expect(count).to_have_text("21 images")  # the editor has noticed by itself
 
     for tag, outcome in (("painted", "Added painted to 21 captions."), ("glossy", "Added glossy to 21 captions.")):
         page.fill("#tl_action_tags", tag)

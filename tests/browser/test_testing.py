@@ -62,7 +62,7 @@ def draw(page, pictures):
 def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
     page = open_test()
     panel = page.locator("#tl-panel-test")
-    panel.get_by_text("8 pictures", exact=True).wait_for()
+    panel.get_by_text("8 images", exact=True).wait_for()
     draw(page, 8)
     assert panel.locator(".tl-samples thead th").all_inner_texts() == ["Without", "Epoch 1", "Epoch 2", "Last"]
     panel.get_by_role("button", name="Mark as the best: Epoch 2, penny, sad").click()
@@ -157,7 +157,7 @@ def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures)
     unfold(page)
     page.locator('.tl-field[data-key="dataset.reg_data_dir"] summary').click()
     page.click("#tl_reg_draw")
-    page.locator(".tl-toast", has_text="The regularization pictures are in").wait_for()
+    page.locator(".tl-toast", has_text="The regularization images are in").wait_for()
     evaluates(page, "TrainLora.form.get('dataset.reg_data_dir')", str(pictures / "reg"))
     assert len(list((pictures / "reg").glob("*.png"))) == 8
 

@@ -24,12 +24,12 @@ def test_a_run_on_the_webuis_gpu_steps_aside_for_a_picture_and_the_page_says_so(
     page.locator("#txt2img_prompt textarea").fill("a heart")
     page.click("#txt2img_generate")
     note = page.locator("#tl_waiting_txt2img")
-    expect(note).to_contain_text(re.compile("lent to the training of penny.*It steps aside for your pictures"))
+    expect(note).to_contain_text(re.compile("lent to the training of penny.*It pauses for your images"))
     page.locator("#txt2img_results", has_text="A picture of a heart").wait_for()
     note.wait_for(state="detached")
     assert webui.get("runs")[0]["alive"]
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
-    held = re.compile("held .* for a picture in txt2img")
+    held = re.compile("held .* for an image in txt2img")
     page.locator("#tl-panel-train .tl-action-second", has_text=held).wait_for()
     wait_for_more_steps(page, before + 1)
 

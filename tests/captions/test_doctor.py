@@ -88,7 +88,7 @@ def test_damaged_pictures_are_found_by_decoding(tmp_path: Path):
     folder = make_set(tmp_path / "p", {"a.png": "x", "b.png": "x", "c.png": "x"})
     data = (folder / "b.png").read_bytes()
     (folder / "b.png").write_bytes(data[:len(data) // 2])
-    (folder / "c.png").write_bytes(b"no picture")
+    (folder / "c.png").write_bytes(b"no image")
     editor = open_editor(folder)
     found = finding(report(editor), "damaged")
     assert found.level == "error" and sorted(names(editor, found.numbers)) == ["b.png", "c.png"]
@@ -188,9 +188,9 @@ def shaped(folder: Path, sizes: list[tuple[int, int]]) -> CaptionEditor:
 
 
 @pytest.mark.parametrize(("sizes", "level", "words"), [
-    ([(512, 512)] * 8 + [(512, 768)] * 2, "good", "8 of 10 pictures share the bucket 512x512"),
-    ([(512, 512)] * 3 + [(512, 768)] * 4 + [(768, 512)] * 3, "good", "3 to 4 pictures each"),
-    ([(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)], "note", "The fullest has 6 pictures, the emptiest 1"),
+    ([(512, 512)] * 8 + [(512, 768)] * 2, "good", "8 of 10 images share the bucket 512x512"),
+    ([(512, 512)] * 3 + [(512, 768)] * 4 + [(768, 512)] * 3, "good", "3 to 4 images each"),
+    ([(512, 512)] * 6 + [(512, 768)] * 4 + [(900, 512)], "note", "The fullest has 6 images, the emptiest 1"),
 ])
 def test_the_guides_advice_on_buckets(tmp_path: Path, sizes: list[tuple[int, int]], level: str, words: str):
     editor = shaped(tmp_path / "p", sizes)
@@ -265,4 +265,4 @@ def test_looking_can_be_stopped(tmp_path: Path):
 def test_a_caption_of_separators_alone_is_reported_as_none(text, tmp_path):
     editor = open_editor(make_set(tmp_path / "set", {"a.png": text, "b.png": "penny, hat"}))
     found = finding(report(editor), "no-caption")
-    assert found is not None and "1 picture without a caption" in found.title
+    assert found is not None and "1 image without a caption" in found.title

@@ -234,7 +234,7 @@ def test_deleted_pictures_go_to_the_trash_with_their_captions_and_come_back(edit
 
 def test_moved_pictures_never_overwrite_others(editor: CaptionEditor, folder: Path):
     save_picture(folder / "2_cat/a.png", seed=99)
-    (folder / "2_cat/b.txt").write_text("a caption without a picture", encoding="utf-8")
+    (folder / "2_cat/b.txt").write_text("a caption without an image", encoding="utf-8")
     editor.refresh()
     before = texts(folder)
     move_pictures(editor, numbers(editor, "a.png", "b.png", "2_cat/e.png"), "2_cat")
@@ -319,10 +319,10 @@ def test_sizes_come_from_the_cache_unless_the_picture_changed(folder: Path, monk
 
 
 def test_a_tagging_run_of_another_program_is_taken_back_in_the_editor(editor: CaptionEditor, folder: Path):
-    Journal(folder).do("Tagged 2 pictures with a tagger", [
+    Journal(folder).do("Tagged 2 images with a tagger", [
         Write("d.txt", None, b"penny, tagged"), Write("a.txt", CAPTIONS["a.png"].encode(), b"penny, tagged")], {})
     assert editor.refresh() and names(editor, editor.index.bits_of("tagged")) == ["a.png", "d.png"]
-    assert editor.undo().label == "Tagged 2 pictures with a tagger"
+    assert editor.undo().label == "Tagged 2 images with a tagger"
     assert index_state(editor) == fresh_index(folder)
     assert texts(folder)["a.txt"] == CAPTIONS["a.png"] and not (folder / "d.txt").exists()
 

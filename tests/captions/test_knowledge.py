@@ -84,7 +84,7 @@ def test_brown_hair_in_two_of_forty_pictures_with_blonde_hair():
     index = index_of(["penny, brown hair, hat"] * 2 + ["penny, blonde hair, hat"] * 38)
     found = doubts(index, Confidences(), frozenset())
     assert kinds(found) == [("rare", f"{number}.png", "brown hair", "blonde hair") for number in (0, 1)]
-    assert found[0].why() == "2 of 40 pictures have brown hair, 38 have blonde hair."
+    assert found[0].why() == "2 of 40 images have brown hair, 38 have blonde hair."
     assert fixed(["penny", "brown hair", "hat"], found[0]) == ["penny", "blonde hair", "hat"]
     assert fixed(["brown hair", "blonde hair"], found[0]) == ["blonde hair"]
 

@@ -29,7 +29,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.mark.slow
 def test_the_loss_on_held_out_pictures_falls_by_fifteen_percent_at_least(demo):
     losses = [event["loss"] for event in read_events(demo.events_file)[0] if event["event"] == "validation"]
-    print(f"loss on held-out pictures: {losses[0]:.4f} before, {losses[-1]:.4f} after")
+    print(f"loss on held-out images: {losses[0]:.4f} before, {losses[-1]:.4f} after")
     assert losses[-1] < (1 - LEAST_FALL) * losses[0]
 
 

@@ -59,7 +59,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "thumbnail": draw_thumbnail, "events": log_events, "results": log_results,
     "run": lambda folder: create_run(folder / "runs", "penny", "a: 1\n"),
     "control": lambda folder: run_in(folder).control.request("pause"),
-    "hold": lambda folder: HoldRequests(folder / "run" / "control").ask(Reason(WEBUI, "a picture"), gives_gpu=True),
+    "hold": lambda folder: HoldRequests(folder / "run" / "control").ask(Reason(WEBUI, "an image"), gives_gpu=True),
     "process": lambda folder: remember_process(run_in(folder)),
     "queue": lambda folder: enqueue(run_in(folder), "cpu"),
     "prompts": lambda folder: keep_prompts(run_in(folder), "new"),

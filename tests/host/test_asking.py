@@ -38,8 +38,8 @@ def test_a_free_lock_is_wanted_for_nothing(lock):
     assert seen(lock) is None
 
 
-@pytest.mark.parametrize(("name", "why"), [("txt2img", "a picture in txt2img"), ("img2img", "a picture in img2img"),
-                                           ("run_postprocessing_webui", "a picture in Extras"),
+@pytest.mark.parametrize(("name", "why"), [("txt2img", "an image in txt2img"), ("img2img", "an image in img2img"),
+                                           ("run_postprocessing_webui", "an image in Extras"),
                                            ("reload", "the webui")])
 def test_a_button_of_the_webui_is_named_by_its_tab(lock, name, why):
     def button():
@@ -53,7 +53,7 @@ def test_a_button_of_the_webui_is_named_by_its_tab(lock, name, why):
 def test_a_route_of_the_api_is_named(lock, name):
     scope = {"lock": lock, "seen": seen}
     exec(f"def {name}():\n    with lock:\n        return seen(lock)", scope)
-    assert scope[name]() == Reason(WEBUI, "a picture through the API")
+    assert scope[name]() == Reason(WEBUI, "an image through the API")
 
 
 def test_what_we_draw_says_itself_why_and_only_in_its_own_thread(lock):

@@ -10,8 +10,8 @@ for (const [verb, what, count, words] of [
     ["add", "", 3, "Add to 3 captions"], ["remove", "", 1, "Remove from 1 caption"],
     ["replace", "", 2, "Replace in 2 captions"], ["pattern", "", 4, "Use regex on 4 captions"],
     ["sort", "", 1200, "Sort 1,200 captions"], ["dedupe", "", 5, "Remove duplicates in 5 captions"],
-    ["pictures", "move", 2, "Move 2 pictures"], ["pictures", "delete", 1, "Delete 1 picture"],
-    ["pictures", "copy", 0, "Choose pictures first"]]) {
+    ["pictures", "move", 2, "Move 2 images"], ["pictures", "delete", 1, "Delete 1 image"],
+    ["pictures", "copy", 0, "Choose images first"]]) {
     it(`${verb} ${what} of ${count} is “${words}”`, () => assert.equal(goWords(verb, what, count), words));
 }
 

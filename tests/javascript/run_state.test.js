@@ -22,9 +22,9 @@ describe("the time trained", () => {
 });
 
 describe("what the run was held for", () => {
-    const hold = {time: 100, seconds: 6, why: "a picture in txt2img"};
-    for (const [last, step, words] of [[hold, {time: 110}, "held 6 s for a picture in txt2img"],
-        [{...hold, seconds: 0.3}, {time: 110}, "held under 1 s for a picture in txt2img"], [hold, {time: 161}, ""],
+    const hold = {time: 100, seconds: 6, why: "an image in txt2img"};
+    for (const [last, step, words] of [[hold, {time: 110}, "held 6 s for an image in txt2img"],
+        [{...hold, seconds: 0.3}, {time: 110}, "held under 1 s for an image in txt2img"], [hold, {time: 161}, ""],
         [null, {time: 110}, ""], [hold, null, ""]]) {
         it(`${JSON.stringify(last)} at ${JSON.stringify(step)}`, () => assert.equal(heldLately(last, step), words));
     }
@@ -38,8 +38,8 @@ describe("when a request is granted", () => {
         ["running", "", {name: "", text: ""}, false, "as soon as possible (now: starting the worker)"],
         ["running", "", {name: "model", text: "Loading mini.safetensors…"}, false,
             "as soon as possible (now: Loading mini.safetensors)"],
-        ["running", "", {name: "latents", text: "Encoding the pictures"}, false,
-            "as soon as possible (now: Encoding the pictures)"],
+        ["running", "", {name: "latents", text: "Encoding the images"}, false,
+            "as soon as possible (now: Encoding the images)"],
         ["held", "a plot", training, true, "as soon as a plot is done"]]) {
         it(words, () => assert.equal(whenGranted({state, held_for: heldFor}, phase, stepping), words));
     }

@@ -32,7 +32,7 @@ def test_a_run_that_has_to_wait_says_so_and_reads_the_file_if_it_is_refused(trai
     run = train(before=settles_later)
     assert run.completed
     assert [event["text"] for event in run.of("phase") if "Waiting" in event["text"]] == \
-        ["Waiting for the webui's picture, to train on the model that it holds"]
+        ["Waiting for the webui's image, to train on the model that it holds"]
     assert run.of("weights")[0]["text"] == "The model is read from the file, because it is another's."
 
 

@@ -193,7 +193,7 @@ def held_once(run: RunFolder, weights: LentWeights, holder: ProcessMark) -> None
     with EventWriter(run.events_file) as events:
         boundary = Boundary(run, Reporter(events, terminal=False), torch.device("cpu"))
         boundary.watch(weights)
-        asked = [Hold("t", Reason(WEBUI, "a picture"), gives_gpu=False, holder=holder, asked=0.0)]
+        asked = [Hold("t", Reason(WEBUI, "an image"), gives_gpu=False, holder=holder, asked=0.0)]
         looks = iter([asked, asked, []])
         boundary._standing._control.holds.asked = lambda: next(looks)
         boundary.wait()

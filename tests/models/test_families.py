@@ -143,7 +143,7 @@ def test_a_tensor_that_is_missing_is_an_error(files, tmp_path, missing):
 def test_sizes_that_do_not_fit_the_text_encoder_are_an_error(files, tmp_path):
     state = load_file(files["sdxl"])
     state["model.diffusion_model.label_emb.0.0.weight"] = torch.zeros(256, POOLED + 5)
-    with pytest.raises(CheckpointError, match="values beside the picture"):
+    with pytest.raises(CheckpointError, match="values beside the image"):
         load(save_state(state, tmp_path / "x.safetensors"))
 
 

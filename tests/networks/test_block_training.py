@@ -70,7 +70,7 @@ def test_presets_are_whole_lists():
 
 
 @pytest.mark.parametrize(("settings", "words"), [
-    (NetworkSettings(conv_dim=4), "conv_dim is 4, but LoRA-LierLa has no use for it"),
+    (NetworkSettings(conv_dim=4), "conv_dim is 4, but LoRA-LierLa does not use it"),
     (NetworkSettings(IA3, conv_alpha=4.0), "conv_alpha is 4.0"),
     (NetworkSettings(IA3, block_dims=OUT_ONLY), "block_dims"),
     (NetworkSettings(LOHA, network_dropout=0.1), "network_dropout is 0.1"),
@@ -94,6 +94,6 @@ def test_what_would_do_nothing_is_said(settings, words):
                                       NetworkSettings(IA3, block_lr_weight="style: OUT")])
 @pytest.mark.parametrize("optimizer_type", ["Prodigy", "DAdaptAdam", "AdaFactor"])
 def test_an_optimizer_with_one_rate_cannot_have_several_where_no_alpha_stands_for_them(settings, optimizer_type):
-    assert any("knows only one" in problem
+    assert any("supports only one" in problem
                for problem in network_problems(settings, OptimizerSettings(optimizer_type=optimizer_type)))
     assert network_problems(settings, ADAMW) == []

@@ -215,8 +215,8 @@ def test_a_flipped_byte_in_a_png_is_found(tmp_path):
 
 def test_what_is_no_picture_is_refused(tmp_path):
     path = tmp_path / "a.png"
-    path.write_text("not a picture")
-    with pytest.raises(PictureError, match="it is no picture"):
+    path.write_text("not an image")
+    with pytest.raises(PictureError, match="it is no image"):
         read_header(path)
     with pytest.raises(PictureError, match="No such file"):
         read_header(tmp_path / "gone.png")
@@ -243,7 +243,7 @@ def test_all_damaged_pictures_are_told_at_once_and_progress_is_shown(tmp_path):
     assert [problem.path for problem in problems] == [paths[1], paths[4]]
     assert seen == [(done, 6) for done in range(1, 7)]
     text = str(images.damaged_pictures_error(problems))
-    assert text.startswith("2 pictures cannot be decoded") and str(paths[1]) in text and str(paths[4]) in text
+    assert text.startswith("2 images cannot be decoded") and str(paths[1]) in text and str(paths[4]) in text
 
 
 def test_the_header_of_a_png_is_read_without_decoding_it(tmp_path):

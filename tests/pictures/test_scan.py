@@ -51,7 +51,7 @@ def test_concept_folders_bring_their_own_repeats(tmp_path):
         [("penny", 10, 2), ("red car", 2, 1)]
     assert [(item.caption, item.caption_source, item.repeats) for item in dataset.pictures] == \
         [("penny, smile", "file", 10), ("penny", "folder", 10), ("car", "file", 2)]
-    assert "1 picture without a caption, for which the folder's name is used" in texts(dataset, "note")
+    assert "1 image without a caption, for which the folder's name is used" in texts(dataset, "note")
 
 
 def test_folders_that_are_not_trained_on_are_listed_with_what_that_costs(tmp_path):
@@ -76,7 +76,7 @@ def test_the_number_of_the_folder_itself_counts_and_is_said(tmp_path):
     save(tmp_path / "10_penny" / "a.png", caption="penny")
     dataset = scan(tmp_path / "10_penny", dataset_repeats=2)
     assert [(item.name, item.repeats) for item in dataset.concepts] == [("penny", 10)]
-    assert "10_penny, says that each picture is seen 10 times" in texts(dataset, "note")
+    assert "10_penny, says that each image is seen 10 times" in texts(dataset, "note")
 
 
 @pytest.mark.parametrize(("name", "expected"), [
@@ -97,7 +97,7 @@ def test_a_subfolder_without_a_number_is_answered_with_both_ways_out(tmp_path):
     save(tmp_path / "penny" / "a.png")
     with pytest.raises(DatasetError) as caught:
         scan(tmp_path)
-    assert f"1 picture in {tmp_path / 'penny'}. Give that folder, or rename it to 1_penny" in str(caught.value)
+    assert f"1 image in {tmp_path / 'penny'}. Give that folder, or rename it to 1_penny" in str(caught.value)
     save(tmp_path / "tom" / "a.png")
     with pytest.raises(DatasetError, match=r"none of its folders \(penny, tom\) begins with a number"):
         scan(tmp_path)
@@ -105,7 +105,7 @@ def test_a_subfolder_without_a_number_is_answered_with_both_ways_out(tmp_path):
 
 @pytest.mark.parametrize(("make", "words"), [
     (lambda folder: None, "There is no folder .*missing"),
-    (lambda folder: folder.mkdir(), "There are no pictures in .*missing, nothing that could be one"),
+    (lambda folder: folder.mkdir(), "There are no images in .*missing, nothing that could be one"),
     (lambda folder: folder.write_text("x"), "missing is a file. Give the folder"),
     (lambda folder: (folder.mkdir(), (folder / "a.mp4").touch()), r"only files of other kinds \(a.mp4\)"),
 ])
@@ -123,11 +123,11 @@ def test_every_file_that_cannot_be_used_is_listed_with_its_reason(tmp_path):
     save(tmp_path / "tiny.png", noise(7, 7))
     truncate(save(tmp_path / "cut.jpg", noise(90, 90)), 0.02)
     (tmp_path / "zero.png").touch()
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes((tmp_path / "good.png").read_bytes())
     (tmp_path / "clip.mp4").touch()
     (tmp_path / "scan.tiff").touch()
-    (tmp_path / "lonely.txt").write_text("no picture of this name")
+    (tmp_path / "lonely.txt").write_text("no image of this name")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     dataset = scan(tmp_path)
     assert [picture.path.name for picture in dataset.pictures] == ["good.png"]
@@ -138,9 +138,9 @@ def test_every_file_that_cannot_be_used_is_listed_with_its_reason(tmp_path):
         "tiny.png": "it is only 7x7 pixels",
         "cut.jpg": "it is truncated or damaged (Truncated File Read)",
         "zero.png": "the file is empty (0 bytes)",
-        "text.jpg": "it is no picture, or its beginning is damaged",
+        "text.jpg": "it is no image, or its beginning is damaged",
         ".hidden.png": "it is a hidden file",
-        "clip.mp4": ".mp4 files are no pictures",
+        "clip.mp4": ".mp4 files are no images",
         "scan.tiff": "TIFF files are not trained on; save it as PNG",
         "gone.png": "it is a link that leads nowhere",
     }
@@ -152,7 +152,7 @@ def test_files_of_one_strange_ending_are_told_together(tmp_path):
         (tmp_path / f"{number}.mp4").touch()
     dataset = scan(tmp_path)
     assert [(item.path, item.reason, item.pictures) for item in dataset.left_out] == \
-        [(tmp_path, ".mp4 files are no pictures (30 of them)", 0)]
+        [(tmp_path, ".mp4 files are no images (30 of them)", 0)]
 
 
 def test_a_folder_whose_every_picture_is_damaged_names_them(tmp_path):
@@ -160,7 +160,7 @@ def test_a_folder_whose_every_picture_is_damaged_names_them(tmp_path):
     (tmp_path / "b.png").touch()
     with pytest.raises(DatasetError) as caught:
         scan(tmp_path)
-    assert "a.png: it is no picture" in str(caught.value) and "b.png: the file is empty" in str(caught.value)
+    assert "a.png: it is no image" in str(caught.value) and "b.png: the file is empty" in str(caught.value)
 
 
 def test_a_picture_cut_short_is_found_by_its_header_or_by_decoding_it(tmp_path):
@@ -223,7 +223,7 @@ def test_without_any_caption_the_activation_tag_serves(tmp_path):
 def test_no_captions_at_all_is_an_error_with_the_ways_out(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "b.png")
-    with pytest.raises(DatasetError, match="No picture has a caption: there are no .txt files.*give a trigger word"):
+    with pytest.raises(DatasetError, match="No image has a caption: there are no .txt files.*give a trigger word"):
         scan(tmp_path)
     (tmp_path / "a.caption").write_text("penny")
     with pytest.raises(DatasetError, match="set caption_extension to .caption"):
@@ -235,7 +235,7 @@ def test_one_picture_without_a_caption_is_a_warning(tmp_path):
     save(tmp_path / "b.png")
     dataset = scan(tmp_path)
     assert dataset.pictures[1].caption == ""
-    assert "1 picture without a caption, trained with an empty one: b.png" in texts(dataset, "warning")
+    assert "1 image without a caption, trained with an empty one: b.png" in texts(dataset, "warning")
 
 
 def test_captions_that_are_not_utf8_are_all_named_at_once(tmp_path):
@@ -283,7 +283,7 @@ def test_a_subfolder_that_may_not_be_read_is_left_out_and_listed(tmp_path, monke
 
 def test_only_an_animated_gif_is_an_error_that_names_it(tmp_path):
     save(tmp_path / "wave.gif", noise(seed=1), save_all=True, append_images=[noise(seed=2)])
-    with pytest.raises(DatasetError, match=r"no pictures in .*only files of other kinds \(wave.gif\). Put .png"):
+    with pytest.raises(DatasetError, match=r"no images in .*only files of other kinds \(wave.gif\). Put .png"):
         scan(tmp_path)
 
 

@@ -24,12 +24,12 @@ from lib_lora_train.runs.standing import Standing
 from lib_lora_train.runs.summary import RunIndex
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURE = Reason(WEBUI, "a picture in txt2img")
+PICTURE = Reason(WEBUI, "an image in txt2img")
 ASK = """
 import sys
 from pathlib import Path
 from lib_lora_train.runs.hold import WEBUI, HoldRequests, Reason
-HoldRequests(Path(sys.argv[1])).ask(Reason(WEBUI, "a picture in txt2img"), gives_gpu=sys.argv[2] == "gpu")
+HoldRequests(Path(sys.argv[1])).ask(Reason(WEBUI, "an image in txt2img"), gives_gpu=sys.argv[2] == "gpu")
 print("asked", flush=True)
 sys.stdin.read()
 """
@@ -123,10 +123,10 @@ def test_nobody_asks_and_nothing_is_waited_for(run):
 
 @pytest.mark.parametrize(("reason", "gives_gpu", "seen"), [
     (Reason(USER, "you"), True, ("paused", "")),
-    (PICTURE, False, ("held", "a picture in txt2img")),
-    (PICTURE, True, ("held", "a picture in txt2img")),
+    (PICTURE, False, ("held", "an image in txt2img")),
+    (PICTURE, True, ("held", "an image in txt2img")),
     (Reason(PLOT, "a plot"), False, ("held", "a plot")),
-    (Reason(STRIP, "a picture of the test strip"), True, ("held", "a picture of the test strip"))])
+    (Reason(STRIP, "an image of the test strip"), True, ("held", "an image of the test strip"))])
 def test_whoever_asks_is_answered_in_the_same_way(run, reason, gives_gpu, seen):
     hold = run.control.holds.ask(reason, gives_gpu=gives_gpu, lasting=reason.who == USER)
     worker = Worker(run)
@@ -148,7 +148,7 @@ def test_a_picture_while_the_user_has_paused_leaves_the_run_paused(run):
     worker.told("held")
     picture = run.control.holds.ask(PICTURE, gives_gpu=False)
     assert worker.told("held", "held")[1]["gave_gpu"]  # it left the GPU for the pause
-    assert state(run) == ("paused", "a picture in txt2img")
+    assert state(run) == ("paused", "an image in txt2img")
     run.control.holds.withdraw(picture)
     worker.told("held", "held", "resumed")
     assert state(run) == ("paused", "")
@@ -195,7 +195,7 @@ def test_of_two_requesters_the_one_that_lives_still_holds_the_run(run):
     worker.told("held", "held")
     kill(dies)
     worker.told("held", "held", "resumed")
-    assert state(run) == ("held", "a picture in txt2img")
+    assert state(run) == ("held", "an image in txt2img")
     kill(lives)
     assert worker.ended()
 
@@ -254,15 +254,15 @@ def test_a_worker_that_is_killed_while_held_is_interrupted_and_its_next_one_runs
     assert state(run) == ("lost", "")
     remember_process(run)
     with EventWriter(run.events_file) as events:
-        events.write("phase", {"name": "dataset", "text": "Looking at the pictures"})
+        events.write("phase", {"name": "dataset", "text": "Looking at the images"})
     assert state(run) == ("running", "")
 
 
 @pytest.mark.parametrize(("events", "seen", "gave_gpu"), [
     ([("paused", {})], ("paused", ""), True), ([("paused", {}), ("resumed", {})], ("running", ""), False),
-    ([("held", {"token": "a"})], ("held", "a picture"), False),
+    ([("held", {"token": "a"})], ("held", "an image"), False),
     ([("held", {"token": "a"}), ("held", {"token": "b"}), ("went_on", {"seconds": 2.0})], ("running", ""), False),
-    ([("held", {"token": "a", "gpu_free": True})], ("held", "a picture"), True),
+    ([("held", {"token": "a", "gpu_free": True})], ("held", "an image"), True),
     ([("paused", {}), ("held", {"token": "a"}), ("went_on", {"seconds": 2.0})], ("paused", ""), True)])
 def test_what_earlier_versions_wrote_is_read_as_before(run, events, seen, gave_gpu):
     with EventWriter(run.events_file) as log:

@@ -101,7 +101,7 @@ def main(job_file: Path) -> None:
     began = time.time()
     with EventWriter(run.events_file) as events:
         log = Log(events)
-        events.write("phase", {"name": "latents", "text": "Encoding the pictures"})
+        events.write("phase", {"name": "latents", "text": "Encoding the images"})
         for done in range(1, 6):
             events.write("progress", {"done": done, "total": 5, "seconds_left": (5 - done) * pause})
         events.write("started", {"name": job.save.output_name, "pictures": 8, "total_steps": total,

@@ -68,7 +68,7 @@ def test_one_undo_takes_a_whole_run_back_and_redo_brings_it_again(tmp_path: Path
     after = captions_of(folder)
     assert set(after.values()) == {"penny (series), red thing, ^_^", "blue thing, ^_^"}
     journal = Journal(folder.resolve())
-    assert [batch.label for batch in journal.history().batches] == ["Tagged 31 pictures with model (overwrite)"]
+    assert [batch.label for batch in journal.history().batches] == ["Tagged 31 images with model (overwrite)"]
     journal.undo()
     assert captions_of(folder) == before
     journal.redo()

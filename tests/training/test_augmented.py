@@ -49,7 +49,7 @@ def test_faces_without_opencv_end_the_run_before_its_first_step(train, monkeypat
 def test_what_is_clear_is_not_learned_from(train, pictures: Path, tmp_path):
     plain = train(dataset={"alpha_mask": True}, save={"output_dir": str(tmp_path / "a")},
                   training={"max_train_steps": 2})
-    assert "no picture has an alpha channel" in warnings_of(plain)
+    assert "no image has an alpha channel" in warnings_of(plain)
     for path in sorted(pictures.glob("*.png")):
         picture = Image.open(path).convert("RGBA")
         alpha = np.zeros((picture.height, picture.width), np.uint8)

@@ -165,7 +165,7 @@ def test_what_was_tried_is_trained(train, layers, checkpoints, family, optimizer
                 if name not in (inner[0], outer[-1])}
     assert alphas == pytest.approx(expected)
     said = " ".join(event["text"] for event in done.of("warning"))
-    assert ("Prodigy knows only one rate, so the alpha of each block is scaled instead" in said) == scaled
+    assert ("Prodigy supports only one rate, so the alpha of each block is scaled instead" in said) == scaled
     assert f"{outer[0]} at 1.5 times the rate" in said
 
 

@@ -116,5 +116,5 @@ def test_the_sidecar_has_what_the_webuis_card_editor_reads(job):
                             "notes"}
     assert (content["sd version"], content["activation text"]) == ("SD1", "penny")
     assert float(content["preferred weight"]) == 0.0
-    assert "16 pictures" in content["notes"] and "anime" in content["notes"] and "600 steps" in content["notes"]
+    assert "16 images" in content["notes"] and "anime" in content["notes"] and "600 steps" in content["notes"]
     assert "someone" not in content["notes"]

@@ -177,7 +177,7 @@ class _MakingRoom(Reporter):
         super().step(fields)
         if fields["step"] == 1:
             type(self).moved_before = len(self.moves)
-            type(self).hold = self.run.control.holds.ask(Reason(WEBUI, "a picture"), gives_gpu=True)
+            type(self).hold = self.run.control.holds.ask(Reason(WEBUI, "an image"), gives_gpu=True)
 
     def event(self, event, fields=None):
         super().event(event, fields)

@@ -42,7 +42,7 @@ class Disturbed(Reporter):
         if self.how == "pause":
             self.run.control.request("pause")
         else:
-            type(self).hold = self.run.control.holds.ask(Reason(WEBUI, "a picture in txt2img"), gives_gpu=False)
+            type(self).hold = self.run.control.holds.ask(Reason(WEBUI, "an image in txt2img"), gives_gpu=False)
 
     def _resume(self):
         if self.how == "pause":

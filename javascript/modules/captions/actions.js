@@ -34,7 +34,7 @@ const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pa
  */
 export function goWords(verb, what, count) {
     if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
-    return count ? `${PICTURES[what]} ${format.plural(count, "picture")}` : "Choose pictures first";
+    return count ? `${PICTURES[what]} ${format.plural(count, "image")}` : "Choose images first";
 }
 
 /** @param {string} text */
@@ -84,7 +84,7 @@ export class CaptionActions {
         this.within = select("Where the pattern is looked for", WITHIN);
         this.ignoreCase = tick("ignore case");
         this.order = select("Order", ORDERS);
-        this.what = select("What to do with the pictures", PICTURES, refresh);
+        this.what = select("What to do with the images", PICTURES, refresh);
         this.folder = textBox({class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
             "aria-label": "Folder", list: "tl_caption_folders"}, go);
         /** @type {Record<Verb, [string, HTMLElement[]]>} its name and fields */
@@ -93,7 +93,7 @@ export class CaptionActions {
             replace: ["Replace or merge", [this.tags.element, word("by"), this.replacement.element]],
             pattern: ["Regex", [this.pattern, word("becomes"), this.becomes, this.within, this.ignoreCase.element]],
             sort: ["Sort", [this.order]], dedupe: ["Remove duplicates", []],
-            pictures: ["Pictures", [this.what, this.folder]]};
+            pictures: ["Files", [this.what, this.folder]]};
         this.tabs = VERBS.map((verb) => h("button", {type: "button", role: "radio", data: {verb},
             "aria-checked": "false", on: {click: () => this.choose(verb)}}, this.verbs[verb][0]));
         this.fields = h("div", {class: "tl-action-fields"});

@@ -18,7 +18,7 @@ const FOLDER = "dataset.train_data_dir";
 const TAG = "dataset.activation_tag";
 /** @typedef {"pictures"|"doctor"|"consolidate"|"doubtful"|"tagger"} View */
 /** @type {[View, string][]} */
-const VIEWS = [["pictures", "Pictures"], ["doctor", "Doctor"], ["consolidate", "Consolidate"],
+const VIEWS = [["pictures", "Images"], ["doctor", "Doctor"], ["consolidate", "Consolidate"],
     ["doubtful", "Doubtful tags"], ["tagger", "Tagger"]];
 const SORTS = {name: "by name", newest: "newest first", tags: "fewest tags first", "-tags": "most tags first",
     size: "smallest first", "-size": "largest first", caption: "by caption"};
@@ -43,8 +43,8 @@ class CaptionsTab {
             tagger: () => this.showView("tagger")}),
         consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
         this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false",
-            autocomplete: "off", placeholder: "Folder with your pictures", list: "tl_dataset_folders",
-            value: form.text(FOLDER), "aria-label": "Folder with your pictures", on: {keydown: (event) => {
+            autocomplete: "off", placeholder: "Folder with your images", list: "tl_dataset_folders",
+            value: form.text(FOLDER), "aria-label": "Folder with your images", on: {keydown: (event) => {
                 if (event.key === "Enter") this.open();
             }}});
         this.tag = h("input", {type: "text", class: "tl-input", spellcheck: "false", placeholder: "none yet",
@@ -53,7 +53,7 @@ class CaptionsTab {
         this.openButton = makeButton("Open", {kind: "primary", id: "tl_captions_open", click: () => this.open()});
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.mind = h("div", {class: "tl-activation", hidden: true});
-        this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your pictures. Captions are .txt " +
+        this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your images. Captions are .txt " +
             "files beside them; every change is saved at once, and everything can be undone, tomorrow as well.");
         this.intro.classList.add("tl-capintro");
         this.tabs = VIEWS.map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
@@ -95,7 +95,7 @@ class CaptionsTab {
         const sort = h("select", {class: "tl-input tl-select", "aria-label": "Order", value: this.set.sort,
             on: {change: (event) => this.set.setSort(event.currentTarget.value)}},
         Object.entries(SORTS).map(([value, words]) => h("option", {value}, words)));
-        const size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the pictures",
+        const size = h("select", {class: "tl-input tl-select", "aria-label": "Size of the images",
             value: store.get("captions.size", "medium"),
             on: {change: (event) => this.grid.setSize(event.currentTarget.value)}},
         CAPTION_SIZES.map((name) => h("option", {value: name}, name)));
@@ -149,7 +149,7 @@ class CaptionsTab {
         this.tried = true;
         setText(this.problem, "");
         if (!folder) {
-            setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
+            setText(this.problem, "Type or paste the path of the folder that holds your images.");
             return;
         }
         this.openButton.disabled = true;
@@ -176,8 +176,8 @@ class CaptionsTab {
         if (!about) return;
         const all = set.numbers.length === about.pictures;
         const bare = set.shown.without_caption;
-        setText(this.count, `${all ? format.plural(about.pictures, "picture") : `${format.number(set.numbers.length)} of ` +
-            `${format.plural(about.pictures, "picture")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
+        setText(this.count, `${all ? format.plural(about.pictures, "image") : `${format.number(set.numbers.length)} of ` +
+            `${format.plural(about.pictures, "image")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
         for (const {button, label, word} of [{button: this.undo, label: about.undo, word: "Undo"},
             {button: this.redo, label: about.redo, word: "Redo"}]) {
             button.disabled = !label;

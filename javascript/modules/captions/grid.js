@@ -30,7 +30,7 @@ export class CaptionGrid {
         this.size = SIZES[store.get("captions.size", "medium")] || SIZES.medium;
         this.sheet = h("div", {class: "tl-grid-sheet", role: "presentation"});
         this.empty = h("div", {class: "tl-grid-empty", hidden: true});
-        this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Pictures",
+        this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Images",
             "aria-multiselectable": "true", on: {scroll: () => this.draw(), keydown: (event) => this.onKey(event)}},
         this.sheet, this.empty);
         /** @type {Map<number, Tile>} the cell that shows a place in the list */
@@ -74,7 +74,7 @@ export class CaptionGrid {
         this.sheet.style.height = `${rows * this.rowHeight + GAP}px`;
         this.element.style.setProperty("--tl-cell", `${this.cellSize}px`);
         this.empty.hidden = this.set.numbers.length > 0;
-        setText(this.empty, this.set.filter ? "No picture fits the filter." : "There are no pictures here.");
+        setText(this.empty, this.set.filter ? "No image fits the filter." : "There are no images here.");
         const columns = this.columns;
         for (const [place, cell] of this.drawn) this.put(cell, place, columns);
         this.draw();

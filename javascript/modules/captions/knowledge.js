@@ -34,7 +34,7 @@ export class ConsolidatePanel {
         if (!answer) return;
         this.suggestions = answer.suggestions;
         this.words.textContent = answer.total
-            ? "Taggers give a thing several names. The tag that says most stands for the others, in the pictures that have it."
+            ? "Taggers give a thing several names. The tag that says most stands for the others, in the images that have it."
             : "No tags were found that say the same thing.";
         this.all.hidden = answer.total < 2;
         fill(this.list, this.suggestions.map((item) => this.row(item)));
@@ -44,12 +44,12 @@ export class ConsolidatePanel {
     row(item) {
         const drops = item.drop.map((tag) => ({tag, box: h("input", {type: "checkbox", checked: true, data: {tag}})}));
         const chosen = () => ({keep: item.keep, drop: drops.filter(({box}) => box.checked).map(({tag}) => tag)});
-        const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "picture")} it is put together from the others.` : "";
+        const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "image")} it is put together from the others.` : "";
         return h("li", {class: "tl-advice-item"},
             h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "stands for"),
                 drops.map(({tag, box}) => h("label", {class: "tl-tick"}, box, h("del", {}, tag))),
                 h("span", {class: "tl-advice-space"}),
-                button(`Accept in ${format.plural(item.pictures, "picture")}`, {small: true, click: () => this.accept([chosen()])})),
+                button(`Accept in ${format.plural(item.pictures, "image")}`, {small: true, click: () => this.accept([chosen()])})),
             adding ? h("p", {class: "tl-note"}, adding) : null,
             h("div", {class: "tl-advice-thumbs"}, item.examples.slice(0, 12).map((cell) => thumb(this.set, cell))),
             fold("Before and after", h("ul", {class: "tl-previews"}, item.examples.slice(0, 6).map((cell) =>
@@ -82,7 +82,7 @@ export class DoubtfulPanel {
         const answer = await this.set.ask("doubtful").catch(() => null);
         if (!answer) return;
         this.doubts = answer.doubts;
-        const tagged = answer.tagged ? "" : " Tag the pictures with a tagger (“Look only” writes nothing) and its doubts are listed too.";
+        const tagged = answer.tagged ? "" : " Tag the images with a tagger (“Look only” writes nothing) and its doubts are listed too.";
         this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M fixes the marked one, K keeps it; ` +
             "arrows move." : "Nothing looks wrong.") + tagged;
         fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));

@@ -37,20 +37,20 @@ export class CaptionPicture {
         this.name = h("p", {class: "tl-capname"}, "");
         this.facts = h("p", {class: "tl-note"}, "");
         this.problem = h("div", {});
-        this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this picture"});
-        this.add = tagInput(set, {label: "Add tags to this picture", placeholder: "Add a tag, Enter", several: true,
+        this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this image"});
+        this.add = tagInput(set, {label: "Add tags to this image", placeholder: "Add a tag, Enter", several: true,
             id: "tl_caption_add", enter: (text) => this.addTags(text)});
         this.likely = h("div", {class: "tl-likely"});
         this.text = h("textarea", {class: "tl-input tl-textarea", id: "tl_caption_text", rows: "6", spellcheck: "false",
-            "aria-label": "Caption of this picture", on: {change: () => this.saveText(),
+            "aria-label": "Caption of this image", on: {change: () => this.saveText(),
                 keydown: (event) => this.onTextKey(event)}});
         this.mode = button("As text", {kind: "quiet", small: true, click: () => this.setMode(!this.asText)});
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
             h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text);
-        this.empty = emptyState("No picture chosen", "Click one, or move with the arrow keys. Enter goes to its " +
+        this.empty = emptyState("No image chosen", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z takes anything back.");
-        this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen picture"}, this.empty, this.body);
+        this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen image"}, this.empty, this.body);
         this.loadSoon = later(() => this.load(), 50);
         set.when("selection", () => {
             if (!this.picture || this.picture.number !== set.current) this.loadSoon();
@@ -143,7 +143,7 @@ export class CaptionPicture {
         const found = [];
         if (picture.problem) found.push({level: "error", text: picture.problem});
         if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
-        if (picture.shared) found.push({level: "info", text: `Another picture has the same caption, ${picture.caption_path}.`});
+        if (picture.shared) found.push({level: "info", text: `Another image has the same caption, ${picture.caption_path}.`});
         fill(this.problem, found.length ? findings(found) : null);
     }
 
@@ -168,7 +168,7 @@ export class CaptionPicture {
         const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
             title: "Remove", on: {click: () => this.removeTag(place)}}, icon("close"));
         return h("li", {class: `tl-chip${first ? " tl-chip-first" : ""}`, draggable: "true", tabindex: place ? "-1" : "0",
-            data: {tag: item.tag}, title: `${format.plural(item.count, "picture")} with it. Drag to order, double click to change.`,
+            data: {tag: item.tag}, title: `${format.plural(item.count, "image")} with it. Drag to order, double click to change.`,
             on: {keydown: (event) => this.onChipKey(event, place), dblclick: () => this.change(place),
                 dragstart: (event) => this.startDrag(event, place), dragover: (event) => this.dragOver(event),
                 dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),

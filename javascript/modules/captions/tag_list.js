@@ -31,7 +31,7 @@ export class TagList {
             spellcheck: "false", on: {input: (event) => set.setTagPart(event.currentTarget.value)}});
         this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags"});
         this.foot = h("p", {class: "tl-note"}, "");
-        this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the pictures shown"},
+        this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the images shown"},
             this.search, this.list, this.foot);
         set.when("view", () => this.draw());
         set.when("opened", ({same}) => {
@@ -47,7 +47,7 @@ export class TagList {
             row.element.hidden = false;
             setText(row.name, tag);
             setText(row.count, format.number(count));
-            row.pick.title = `${tag}: show the ${format.plural(count, "picture")} with it\nCtrl: AND, Alt: AND NOT`;
+            row.pick.title = `${tag}: show the ${format.plural(count, "image")} with it\nCtrl: AND, Alt: AND NOT`;
             row.bar.style.width = `${Math.round(100 * count / Math.max(1, this.set.numbers.length))}%`;
             row.pick.setAttribute("aria-pressed", String(this.set.filter.trim() === inFilter(tag)));
         });
@@ -64,8 +64,8 @@ export class TagList {
         const pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
             on: {click: (event) => this.pick(row.tag, event)}}, bar, name, count);
         const element = h("li", {class: "tl-tag-row"}, pick,
-            this.side("Show only pictures with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
-            this.side("Leave out pictures with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
+            this.side("Show only images with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
+            this.side("Leave out images with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
         /** @type {Row} */
         const row = {tag: "", element, name, count, bar, pick};
         this.rows.push(row);

@@ -36,7 +36,7 @@ class Panel {
         this.taggers = answer.taggers;
         this.form = new TagForm(answer.groups.flatMap((group) => group.settings));
         this.run = new TagRun((ended) => this.runChanged(ended));
-        this.start = button("Tag the pictures", {kind: "primary", icon: "play", id: "tl_tag",
+        this.start = button("Tag the images", {kind: "primary", icon: "play", id: "tl_tag",
             click: () => this.go()});
         this.problems = h("div", {});
         this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
@@ -119,7 +119,7 @@ class Panel {
         const tagger = this.chosen();
         const fetched = tagger && !tagger.here ? tagger : null;
         const threshold = tagger && tagger.balanced_threshold;
-        setLabel(this.start, fetched ? "Download and tag" : "Tag the pictures");
+        setLabel(this.start, fetched ? "Download and tag" : "Tag the images");
         setText(this.about, fetched ? `It is fetched from huggingface.co/${fetched.repository} when you press ` +
             "“Download and tag”, and never by itself." : "");
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
@@ -134,7 +134,7 @@ class Panel {
         const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
             : "This run changes captions that are there.";
         fill(this.mind, changes ? [icon("warning"), h("span", {},
-            `${what} Afterwards the safety is on again: only pictures without a caption.`)] : null);
+            `${what} Afterwards the safety is on again: only images without a caption.`)] : null);
         this.mind.hidden = !changes;
     }
 

@@ -8,7 +8,7 @@ import {format} from "./format.js";
  */
 export function drawingWords({state, done, total, seconds_left: seconds}) {
     if (state === "waiting" && !done) return "Waiting for the webui";
-    if (state === "queued" && !done) return `Queued: ${format.plural(total, "picture")}`;
+    if (state === "queued" && !done) return `Queued: ${format.plural(total, "image")}`;
     const left = format.left(seconds);
-    return `Picture ${Math.min(done + 1, total)} of ${total}${left ? `, ${left}` : ""}`;
+    return `Image ${Math.min(done + 1, total)} of ${total}${left ? `, ${left}` : ""}`;
 }

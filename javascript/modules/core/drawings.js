@@ -32,8 +32,9 @@ function cancel(id) {
 export class DrawingList {
     constructor() {
         this.rows = h("ul", {class: "tl-drawings"});
-        this.element = h("section", {class: "tl-card tl-drawing-card", hidden: true, "aria-label": "Drawn by the webui"},
-            h("p", {class: "tl-subtitle"}, "Drawn by the webui"), this.rows);
+        this.element = h("section", {class: "tl-card tl-drawing-card", hidden: true,
+            "aria-label": "Generating in the webui"},
+            h("p", {class: "tl-subtitle"}, "Generating in the webui"), this.rows);
         /** @type {Map<string, {element: HTMLElement, update: (facts: DrawingFacts) => void}>} */
         this.known = new Map();
         lists.add(this);

@@ -9,11 +9,11 @@ export let host = null;
 
 /** @type {Record<string, {title: string, button: string, text: string}>} */
 const BANNERS = {
-    missing: {title: "Training needs some packages of its own.", button: "Install training packages",
-        text: "About 160 MB are put into this extension's folder, once. Nothing in the webui changes."},
-    "half-done": {title: "Installing the training packages was not finished.",
+    missing: {title: "Training needs additional packages.", button: "Install training packages",
+        text: "About 160 MB are installed into this extension's folder, once. Nothing in the webui changes."},
+    "half-done": {title: "The installation of the training packages was interrupted.",
         button: "Install training packages again",
-        text: "About 160 MB are put into this extension's folder, once. Nothing in the webui changes."},
+        text: "About 160 MB are installed into this extension's folder, once. Nothing in the webui changes."},
     outdated: {title: "This version needs newer training packages.", button: "Update training packages",
         text: "They are downloaded into this extension's folder. Nothing in the webui changes."},
     installing: {title: "The training packages are being installed.", button: "",
@@ -54,7 +54,7 @@ function buildBanner(state) {
     const words = BANNERS[state];
     const start = button(words.button, {kind: "primary", click: install, hidden: !words.button});
     const parts = {state, start, text: h("p", {}, words.text), detail: h("p", {class: "tl-banner-detail"}),
-        lines: h("pre", {class: "tl-log", tabindex: "0", "aria-label": "What the installer says"})};
+        lines: h("pre", {class: "tl-log", tabindex: "0", "aria-label": "Installer output"})};
     const bar = h("div", {class: "tl-bar tl-bar-unknown", role: "progressbar", "aria-label": "Installing",
         hidden: state !== "installing"}, h("div", {class: "tl-bar-fill"}));
     fill(bannerPlace, h("section", {class: "tl-banner", data: {state}, "aria-label": "Training packages"},

@@ -17,10 +17,10 @@ export function lightbox(items, start, options = {}) {
     const image = h("img", {class: "tl-lightbox-image", alt: ""});
     const title = h("p", {class: "tl-lightbox-title"});
     const text = h("p", {class: "tl-lightbox-text"});
-    const back = button("The one before", {kind: "quiet", icon: "left", iconOnly: true, click: () => go(-1, 0)});
-    const next = button("The next one", {kind: "quiet", icon: "right", iconOnly: true, click: () => go(1, 0)});
+    const back = button("Previous", {kind: "quiet", icon: "left", iconOnly: true, click: () => go(-1, 0)});
+    const next = button("Next", {kind: "quiet", icon: "right", iconOnly: true, click: () => go(1, 0)});
     const close = button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()});
-    const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged picture"},
+    const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged image"},
         h("div", {class: "tl-lightbox-stage"}, back, image, next),
         h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text), close);
 

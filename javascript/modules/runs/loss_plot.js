@@ -44,7 +44,7 @@ export class LossPlot {
         this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
         /** @type {Set<LineName>} */
         this.hidden = new Set(store.get("hidden_lines", /** @type {LineName[]} */ ([])));
-        this.validationKey = this.key("validation", "tl-swatch-validation", "Held-out pictures");
+        this.validationKey = this.key("validation", "tl-swatch-validation", "Held-out images");
         this.savedKey = this.key("saved", "tl-swatch-saved", "Saved");
         this.legend = h("div", {class: "tl-keys"}, this.key("smooth", "tl-swatch-smooth", "Loss, smoothed"),
             this.key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);

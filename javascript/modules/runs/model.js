@@ -104,7 +104,7 @@ export class RunModel {
         else if (kind === "warning") this.warnings.push(event.text);
         else if (kind === "weights") this.weights = event;
         else if (kind === "resumed") this.takeResumed(event);
-        else if (kind === "went_on") this.stoodStill = {...event, why: "a picture"};
+        else if (kind === "went_on") this.stoodStill = {...event, why: "an image"};
         else if (ENDINGS.includes(kind)) this.takeEnding(/** @type {import("../core/types").EndingEvent} */ (event));
     }
 

@@ -23,7 +23,7 @@ export class StripCard {
         this.facts = NOTHING;
         this.saved = -1;
         this.id = uniqueId("strip");
-        this.grid = new SamplesGrid({label: "Test pictures by prompt and epoch", empty: emptyState(
+        this.grid = new SamplesGrid({label: "Test images by prompt and epoch", empty: emptyState(
             "The webui's own look at each epoch", "Switched on, the webui draws your prompts with every saved " +
             "file, as txt2img is set now: sampler, VAE, styles, hires fix. The training stands still meanwhile.")});
         this.onOff = h("input", {type: "checkbox", role: "switch", class: "tl-switch", id: this.id,
@@ -47,7 +47,7 @@ export class StripCard {
             testField("Test prompts", this.prompts, {wide: true}), this.about,
             h("div", {class: "tl-row"}, this.usePrompts, this.useForm));
         this.element = card("Test strip", {aside: h("div", {class: "tl-control"},
-            h("label", {class: "tl-label", for: this.id}, "Drawn by the webui"), this.onOff)},
+            h("label", {class: "tl-label", for: this.id}, "Generate in the webui"), this.onOff)},
         this.problem, this.progress, this.grid.element, this.settings);
         this.element.hidden = true;
         this.poller = poll(() => this.ask(), () => this.pause());
@@ -137,7 +137,7 @@ export class StripCard {
         this.fillBar.style.width = `${(100 * share).toFixed(1)}%`;
         this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
         const left = format.left(seconds);
-        setText(this.words, `${this.nowInWords()}, ${format.plural(missing, "picture")} to go` +
+        setText(this.words, `${this.nowInWords()}, ${format.plural(missing, "image")} to go` +
             (left ? `, ${left}` : ""));
     }
 

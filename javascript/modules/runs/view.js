@@ -40,9 +40,9 @@ export class RunView {
         this.warnings = h("div", {});
         this.plot = new LossPlot();
         this.blocks = new BlockNorms();
-        this.samples = new SamplesGrid({label: "Sample pictures by prompt and epoch", empty: emptyState(
+        this.samples = new SamplesGrid({label: "Sample images by prompt and epoch", empty: emptyState(
             "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
-            "drawn here, beside the pictures without the LoRA.")});
+            "drawn here, beside the images without the LoRA.")});
         this.samplesCard = card("Samples", {}, this.samples.element);
         this.strip = new StripCard();
         this.drawings = new DrawingList();

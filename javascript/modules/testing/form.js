@@ -11,12 +11,12 @@ import {blockPresets} from "./block_sliders.js";
 
 /** @type {Record<PlotKind, [string, string]>} its name, and what it shows */
 const KINDS = {
-    epochs: ["Epochs", "Each saved epoch beside the picture without the LoRA. The likeness should grow from left " +
+    epochs: ["Epochs", "Each saved epoch beside the image without the LoRA. The likeness should grow from left " +
         "to right; keep the epoch before it turns stiff."],
-    strengths: ["Strengths", "One file at every pair of strengths. Mark the best picture, and the settings of " +
+    strengths: ["Strengths", "One file at every pair of strengths. Mark the best image, and the settings of " +
         "the next run follow from it."],
-    blocks: ["Blocks", "One file with one block left out at a time, and how much each changes the picture."],
-    prompts: ["Prompts", "One file, each prompt over fresh seeds: a first picture may be good or bad by chance."],
+    blocks: ["Blocks", "One file with one block left out at a time, and how much each changes the image."],
+    prompts: ["Prompts", "One file, each prompt over fresh seeds: a first image may be good or bad by chance."],
 };
 const ROWS = {prompts: "the prompts", strengths: "strengths", checkpoints: "checkpoints", seeds: "seeds",
     presets: "block presets"};
@@ -244,7 +244,7 @@ export class TestForm {
         this.ofStrengths.hidden = kind !== "strengths";
         this.ofSeeds.hidden = kind !== "prompts";
         const count = this.facts ? this.pictures() : 0;
-        setText(this.count, count ? format.plural(count, "picture") : kind === "blocks" && this.facts &&
+        setText(this.count, count ? format.plural(count, "image") : kind === "blocks" && this.facts &&
             this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to draw yet");
         this.button.disabled = count === 0;
     }

@@ -23,7 +23,7 @@ export class PlotView {
         this.drawn = "";
         this.problem = h("div", {});
         this.scroller = h("div", {class: "tl-samples-scroll tl-plot-scroll", tabindex: "0", role: "group",
-            "aria-label": "Pictures of the plot"});
+            "aria-label": "Images of the plot"});
         this.advice = h("div", {class: "tl-why", hidden: true, role: "status"});
         this.chart = h("div", {});
         this.about = h("p", {class: "tl-note"});
@@ -42,10 +42,10 @@ export class PlotView {
         fill(this.scroller, this.table(plot));
         fill(this.chart, plot.kind === "blocks" ? bars(plot) : null);
         const done = Object.keys(plot.cells).length;
-        const facts = [STATES[plot.state], format.plural(done, "picture"), `seed ${plot.seed}`,
+        const facts = [STATES[plot.state], format.plural(done, "image"), `seed ${plot.seed}`,
             `${plot.width} × ${plot.height}`, `${plot.steps} steps`].filter(Boolean).join(", ");
         fill(this.about, facts, plot.grid ? [", ", h("a", {class: "tl-link", target: "_blank",
-            href: this.actions.fileUrl(plot.grid)}, "the grid as one picture")] : null);
+            href: this.actions.fileUrl(plot.grid)}, "the grid as one image")] : null);
     }
 
     /** @param {Plot} plot */
@@ -146,7 +146,7 @@ function bars(plot) {
     });
     const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
     return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
-        "How much the picture changes without each block (mean difference of a pixel, of 255)"),
+        "How much the image changes without each block (mean difference of a pixel, of 255)"),
     h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
         "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, columns)));
 }

@@ -14,9 +14,9 @@ import {TestForm, testField} from "./form.js";
 import {PlotView, plotTitle} from "./plot_view.js";
 
 const SIGNS = ["Colours too strong, edges burned, or the same pose and background whatever the prompt says.",
-    "Details of single training pictures come back: a logo, a watermark, a fold in the clothes.",
+    "Details of single training images come back: a logo, a watermark, a fold in the clothes.",
     "Clothes, age or expression in the prompt are ignored.",
-    "It only looks right below strength 1, or everything else in the picture suffers."];
+    "It only looks right below strength 1, or everything else in the image suffers."];
 
 /** @typedef {import("./answers").Plot} Plot */
 /** @typedef {import("./answers").PlotProgress} PlotProgress */
@@ -53,7 +53,7 @@ class TestTab {
         this.shown = h("section", {class: "tl-card", hidden: true},
             h("header", {class: "tl-card-head"}, this.title, this.earlier),
             h("div", {class: "tl-card-body"}, this.view.element, this.signs));
-        this.nothing = emptyState("No plots of this run yet", "Press Draw: the pictures come here one by one, " +
+        this.nothing = emptyState("No plots of this run yet", "Press Draw: the images come here one by one, " +
             "and the finished grid is also in the webui's grid folder.");
         this.fill = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the plot",
@@ -159,7 +159,7 @@ class TestTab {
         this.fill.style.width = `${(100 * drawing.share).toFixed(1)}%`;
         this.bar.setAttribute("aria-valuenow", String(Math.round(100 * drawing.share)));
         const words = drawing.waiting ? "Waiting for the webui" :
-            `Picture ${Math.min(drawing.done + 1, drawing.total)} of ${drawing.total}`;
+            `Image ${Math.min(drawing.done + 1, drawing.total)} of ${drawing.total}`;
         setText(this.words, drawing.run === this.run ? words : `${words} of another run`);
     }
 

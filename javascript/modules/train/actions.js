@@ -89,14 +89,14 @@ function idleSentence(run) {
     const environment = environmentState();
     if (environment === "installing") return "You can train as soon as the packages are installed.";
     if (environment !== "ready") return "Install the training packages first, with the button at the top.";
-    if (!form.get("dataset.train_data_dir")) return "Choose a folder with pictures to begin.";
-    if (!form.get("save.output_name")) return "Give the LoRA a name, and it can be trained.";
+    if (!form.get("dataset.train_data_dir")) return "Choose a folder with images to begin.";
+    if (!form.get("save.output_name")) return "Give the LoRA a name to begin.";
     const wrong = plan ? plan.problems.length : 0;
-    if (wrong) return `${format.plural(wrong, "thing")} to fix in the form first.`;
+    if (wrong) return `Fix ${format.plural(wrong, "problem")} in the form first.`;
     if (plan && plan.total_steps) {
         return `Ready: ${format.plural(plan.total_steps, "step")}, saved as ${plan.output_name_final}.`;
     }
-    return run ? run.sentence() : "Press Look to see what is in the folder.";
+    return run ? run.sentence() : "Press Load to read the folder.";
 }
 
 /** @param {RunModel|null} run */

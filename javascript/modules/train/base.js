@@ -10,7 +10,7 @@ import {form} from "./form.js";
 import {sectionBody} from "./sections/sections.js";
 
 const FOLLOW = " ";
-const INSIDE = "The one inside the checkpoint";
+const INSIDE = "The checkpoint's own";
 
 export function baseCard() {
     const checkpoint = picker("Checkpoint", "base.checkpoint", true);
@@ -25,7 +25,7 @@ export function baseCard() {
         const host = hostState;
         if (!host) return;
         const loaded = host.checkpoint && host.checkpoint.path ? host.checkpoint : null;
-        checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None is loaded: choose one"]],
+        checkpoint.offer([[FOLLOW, loaded ? `${loaded.title} (loaded now)` : "None loaded: choose one"]],
             host.checkpoints || []);
         const follows = !form.isChanged("base.checkpoint") && host.vae && host.vae.path ? host.vae : null;
         vae.offer(follows ? [[FOLLOW, `${follows.title} (loaded now)`], ["", INSIDE]] : [[FOLLOW, INSIDE]],
@@ -34,7 +34,7 @@ export function baseCard() {
         base.element.hidden = !xl;
         if (xl) {
             const {detected} = xl;
-            base.offer([[FOLLOW, detected ? `${detected} (detected)` : "Not detected: as plain SDXL"]],
+            base.offer([[FOLLOW, detected ? `${detected} (detected)` : "Not detected: treated as plain SDXL"]],
                 (form.settings.get("base.sdxl_base")?.choices || []).map((one) => ({path: one, title: one})));
         }
         const name = familyState ? [familyState.name, familyState.base].filter(Boolean).join(", ") : "";
@@ -48,7 +48,7 @@ export function baseCard() {
     /** @param {import("../core/types").NamedFile|null} loaded */
     function sentence(loaded) {
         if (familyState && familyState.problem) return familyState.problem;
-        if (form.isChanged("base.checkpoint")) return "This one is used, whatever the webui has loaded.";
+        if (form.isChanged("base.checkpoint")) return "Used instead of the checkpoint loaded in the webui.";
         if (loaded) return "The LoRA is trained on what the webui has loaded when you press Train.";
         return "The webui has no checkpoint loaded. Load one, or choose one here.";
     }

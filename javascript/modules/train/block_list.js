@@ -172,7 +172,7 @@ function blocksField(setting) {
     const box = base.control;
     if (!(box instanceof HTMLInputElement)) return base;
     const menu = h("select", {class: "tl-input tl-select", "aria-label": `${setting.label}: common lists`,
-        on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "All blocks alike"));
+        on: {change: () => choose(menu.value)}}, h("option", {value: ALIKE}, "Same for all blocks"));
     const note = h("p", {class: "tl-note"});
     const bars = new Bars(setting.label, put);
     const details = h("div", {class: "tl-block-editor", hidden: true}, bars.element, note,
@@ -264,7 +264,7 @@ function blocksField(setting) {
         blocks = answer;
         const presets = kind.presets ? Object.keys(answer.families[wanted].presets) : [];
         menu.append(...presets.map((name) => h("option", {value: name}, name)),
-            h("option", {value: OWN}, "Numbers of your own"));
+            h("option", {value: OWN}, "Custom numbers"));
         refresh();
     }).catch(() => {
         details.hidden = false;  // the text box works without the menu

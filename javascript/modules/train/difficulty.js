@@ -79,6 +79,7 @@ function take(one) {
 function sentence(one, male) {
     const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
     const set = `Network dim is set to ${one.suggested_rank}; ${ranks} is enough.`;
-    const best = `Best as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} images seen in all.`;
+    const best = `Best trained as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} images seen in ` +
+        `total.`;
     return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
 }

@@ -71,7 +71,7 @@ function describe(info) {
     const length = [info.epochs ? format.plural(info.epochs, "epoch") : "",
         info.steps ? format.plural(info.steps, "step") : ""].filter(Boolean).join(", ");
     const model = [info.base_model, info.family].filter(Boolean).join(", ");
-    const rows = [["Kind", info.words], ["Changes", layers], ["Trained on", model],
+    const rows = [["Type", info.words], ["Changes", layers], ["Trained on", model],
         ["Trigger word", info.activation_tag], ["Frequent tags", info.tags.join(", ")], ["Trained for", length],
         ["Note", info.comment], ["Size", format.bytes(info.bytes)]].filter(([, value]) => value);
     const says = Object.entries(info.metadata);
@@ -79,7 +79,7 @@ function describe(info) {
         text: `It cannot be trained further: it ${info.problem}.`}]) : h("p", {class: "tl-note"},
         "Training continues from this file, which stays unchanged. Type, rank and alpha come from it.");
     return [h("dl", {class: "tl-facts"}, rows.map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)])),
-        end, says.length ? fold(`Everything that the file says (${says.length})`,
+        end, says.length ? fold(`All metadata of the file (${says.length})`,
             h("dl", {class: "tl-facts tl-facts-all"}, says.map(([key, value]) =>
                 [h("dt", {}, key), h("dd", {}, value)]))) : null];
 }

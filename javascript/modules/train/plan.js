@@ -33,7 +33,7 @@ export function planCard() {
     const memory = memoryBar();
     const body = h("div", {class: "tl-plan", hidden: true}, sum, note, chart.element, rates, files, memory.element, hints);
     const empty = h("p", {class: "tl-note"},
-        "The number of steps appears here once there is a folder with pictures.");
+        "Choose an image folder to see the number of steps.");
 
     /** @param {Plan} plan */
     function show(plan) {
@@ -103,7 +103,7 @@ function howCounted(plan) {
     if (!seen) return total;
     const part = (/** @type {number} */ count, /** @type {string} */ one, many = `${one}s`) =>
         [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
-    const first = repeats === null ? part(seen, "picture with repeats", "pictures with repeats") :
+    const first = repeats === null ? part(seen, "image with repeats", "images with repeats") :
         [part(pictures, "picture"), " × ", part(repeats, "repeat")];
     return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
         plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
@@ -116,9 +116,9 @@ function whyNotExact(plan) {
     const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
     if (!seen || !plan.epochs) return `${each}.`;
     const whole = plan.steps_per_epoch * plan.epochs === plan.total_steps;
-    if (!whole) return `${each}, until the number of steps is reached.`;
+    if (!whole) return `${each}, until the step limit is reached.`;
     if (seen / batchSize() === plan.steps_per_epoch) return "";
-    return `${each}: a batch holds pictures of one shape only, so some are not full.`;
+    return `${each}: a batch holds images of one shape only, so some are not full.`;
 }
 
 /** @param {KnownPlan} plan */
@@ -130,13 +130,13 @@ function whatIsSaved(plan) {
     const count = every && plan.epochs ? Math.max(1, Math.ceil(plan.epochs / every)) : 1;
     const files = `${format.plural(count, "file")}${size}`;
     if (!name) return `${files}. Give the LoRA a name.`;
-    if (asked && name !== asked) return `${files}, saved as ${name}, since there is a ${asked} already.`;
+    if (asked && name !== asked) return `${files}, saved as ${name}, because ${asked} already exists.`;
     return `${files}, saved as ${name}.`;
 }
 
 /** @param {KnownPlan} plan */
 const howLong = (plan) => plan.seconds ?
-    ` About ${format.duration(plan.seconds)}, going by your last run on this checkpoint.` : "";
+    ` About ${format.duration(plan.seconds)}, judging by your last run on this checkpoint.` : "";
 
 /** @type {AbortController|null} */
 let asking = null;

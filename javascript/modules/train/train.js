@@ -26,7 +26,7 @@ function emptyRun() {
     return emptyState("Nothing is training yet",
         "Three steps, and the loss, the samples and the saved files appear here.",
         h("ol", {class: "tl-steps"},
-            h("li", {}, h("b", {}, "Pictures: "), "point at a folder and press Look."),
+            h("li", {}, h("b", {}, "Images: "), "choose a folder and press Load."),
             h("li", {}, h("b", {}, "Model: "), "the one the webui has loaded is fine."),
             h("li", {}, h("b", {}, "Settings: "), "give it a name, and press Train.")));
 }
@@ -102,7 +102,7 @@ function build(panel) {
         if (form.get("dataset.train_data_dir")) emit("look");
         checkJob();
     }).catch(() => settings.append(emptyState("The settings could not be read",
-        "Reload the page to try again. If it stays like this, the webui's console says why.")));
+        "Reload the page to try again. If it fails again, see the webui's console.")));
     showSide("form");
     on("runs", followLive);
     on("dataset", suggestFromFolder);

@@ -37,7 +37,7 @@ def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
 def _group(editor: CaptionEditor, concept: Concept, repeats: int) -> Group:
     folder = concept.folder.relative_to(editor.folder).as_posix()
     looks = concept.pictures * concept.repeats
-    text = (f"{_name(concept)}: {count_of(concept.pictures, 'picture')}, {count_of(concept.repeats, 'repeat')}, "
+    text = (f"{_name(concept)}: {count_of(concept.pictures, 'image')}, {count_of(concept.repeats, 'repeat')}, "
             f"{looks} times an epoch; with {count_of(repeats, 'repeat')}, {repeats * concept.pictures} times.")
     number, _, rest = concept.folder.name.partition("_")
     if repeats == concept.repeats or not number.isdecimal():

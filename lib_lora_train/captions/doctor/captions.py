@@ -30,7 +30,7 @@ def _missing(entries: Sequence[Entry], activation_tag: str) -> list[Finding]:
     if activation_tag:
         fixes.append(Fix(f"Give them the caption {activation_tag}", "apply", (),
                           {"kind": "add", "tags": [activation_tag], "place": "first"}))
-    return picture_finding("no-caption", "warning", f"{count_of(len(bare), 'picture')} without a caption",
+    return picture_finding("no-caption", "warning", f"{count_of(len(bare), 'image')} without a caption",
                            "What is in them is learned as part of everything else, and cannot be asked for.",
                            bare, *fixes)
 

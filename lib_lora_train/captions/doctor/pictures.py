@@ -40,7 +40,7 @@ def _left_out(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
                        {"folder": _relative(item.path, editor.folder), "name": f"1_{item.path.name}"})
                   for item in items if _lacks_repeats(item))
     level = "warning" if lost else "note"
-    return [Finding("left-out", level, f"{count_of(lost, 'picture')} left out" if lost else "Files that are not used",
+    return [Finding("left-out", level, f"{count_of(lost, 'image')} left out" if lost else "Files that are not used",
                     "The training passes these by. Other trainers do so without a word, and count wrong steps then.",
                     fixes=fixes, files=files)]
 
@@ -51,7 +51,7 @@ def _lacks_repeats(item: LeftOut) -> bool:
 
 
 def _words(item: LeftOut) -> str:
-    return item.reason if item.pictures < 2 else f"{item.reason} ({item.pictures} pictures)"
+    return item.reason if item.pictures < 2 else f"{item.reason} ({item.pictures} images)"
 
 
 def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
@@ -61,7 +61,7 @@ def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
         reason = (header.reason if header is not None else "") or (marks.reason if marks is not None else "")
         if reason:
             broken.append((entry, reason))
-    found = picture_finding("damaged", "error", f"{count_of(len(broken), 'picture')} cannot be decoded",
+    found = picture_finding("damaged", "error", f"{count_of(len(broken), 'image')} cannot be decoded",
                             "Save them again from the original, or delete them. What is deleted goes to the trash "
                             "folder and comes back with undo.",
                             [entry.id for entry, _ in broken], Fix("Delete them", "delete"))
@@ -85,7 +85,7 @@ def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding
     if not groups:
         return []
     spare = tuple(number for group in groups for fix in group.fixes for number in fix.numbers)
-    return [Finding("duplicates", "warning", f"{count_of(len(groups), 'group')} of pictures that are nearly the same",
+    return [Finding("duplicates", "warning", f"{count_of(len(groups), 'group')} of images that are nearly the same",
                     "What is seen more often weighs more, and its details are learned as if they always belonged "
                     "there. Keep the best of each, unless the difference is what you want to teach.",
                     tuple(number for group in groups for number in group.numbers),
@@ -104,7 +104,7 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
     side = _side_of(small) if small else 0
     if 2 * len(small) > len(entries) and side >= _LEAST_SHARE_OF_SIZE * math.sqrt(rule.width * rule.height):
         fix = Fix(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
-    return picture_finding("small", "warning", f"{count_of(len(small), 'picture')} much smaller than {size}",
+    return picture_finding("small", "warning", f"{count_of(len(small), 'image')} much smaller than {size}",
                            "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
                            "enlarge them with an upscaler, or leave them out.",
                            [entry.id for entry in small], fix)
@@ -120,8 +120,8 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
     blurred = [(marks.sharpness, entry) for entry in entries
                if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
                and marks.sharpness < BLURRED_BELOW]
-    return picture_finding("blurred", "warning", f"{count_of(len(blurred), 'picture')} may be blurred",
-                           "No edge in them is sharp. Leave blurry pictures out unless there are no others; "
+    return picture_finding("blurred", "warning", f"{count_of(len(blurred), 'image')} may be blurred",
+                           "No edge in them is sharp. Leave blurry images out unless there are no others; "
                            "look at them, since soft drawings look the same to a program.",
                            [entry.id for _, entry in sorted(blurred, key=lambda item: (item[0], item[1].path))],
                            Fix("Delete them", "delete"))
@@ -129,7 +129,7 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
 
 def _capital_endings(entries: Sequence[Entry]) -> list[Finding]:
     capital = [entry.id for entry in entries if Path(entry.name).suffix != _ending(entry)]
-    return picture_finding("capitals", "note", f"{count_of(len(capital), 'picture')} with an ending in capitals",
+    return picture_finding("capitals", "note", f"{count_of(len(capital), 'image')} with an ending in capitals",
                            "They are trained on here; other trainers pass by .PNG and .JPG on Linux.",
                            capital, Fix("Write the endings in small letters", "lower-case"))
 

@@ -81,20 +81,20 @@ def _spread(found: Sequence[ShapeCount], settings: DatasetSettings) -> list[Find
     total, most, least = sum(counts.values()), max(counts.values()), min(counts.values())
     (width, height), _ = counts.most_common(1)[0]
     if len(counts) == 1 or most >= _ONE_BUCKET * total:
-        text = f"{most} of {total} pictures share the bucket {width}x{height}, which is how sets do best."
-        return [Finding("buckets", "good", "Most pictures share a bucket", text)]
+        text = f"{most} of {total} images share the bucket {width}x{height}, which is how sets do best."
+        return [Finding("buckets", "good", "Most images share a bucket", text)]
     if most <= _EVEN * least:
         return [Finding("buckets", "good", "The buckets are evenly filled",
-                        f"{count_of(len(counts), 'bucket')} with {least} to {most} pictures each.")]
+                        f"{count_of(len(counts), 'bucket')} with {least} to {most} images each.")]
     lone = [number for shape in found if len(shape.numbers) == 1 for number in shape.numbers]
-    fixes = [Fix(f"Show {count_of(len(lone), 'picture')} alone in a bucket", "show", tuple(lone))] if lone else []
+    fixes = [Fix(f"Show {count_of(len(lone), 'image')} alone in a bucket", "show", tuple(lone))] if lone else []
     following = dataclasses.replace(settings, min_bucket_reso=None, max_bucket_reso=None)
     (shortest, longest), (usual_shortest, usual_longest) = settings.bucket_sides, following.bucket_sides
     if shortest < usual_shortest or longest > usual_longest:
         fixes.append(Fix(f"Use buckets of {usual_shortest} to {usual_longest} pixels", "settings", (0,),
                           {"dataset.min_bucket_reso": None, "dataset.max_bucket_reso": None}))
     return [Finding("buckets", "note", f"{count_of(len(counts), 'bucket')}, unevenly filled",
-                    f"The fullest has {most} pictures, the emptiest {least}. Sets do better when most pictures share a "
+                    f"The fullest has {most} images, the emptiest {least}. Sets do better when most images share a "
                     "bucket or the buckets hold about the same number: crop the odd ones to the common shape, or "
                     "narrow the bucket sizes so that there are fewer.", tuple(lone), tuple(fixes))]
 
@@ -103,6 +103,6 @@ def _cut(found: Sequence[Crop]) -> list[Finding]:
     much = [crop.number for crop in found if crop.cut_off > _CUT_MUCH]
     if not much:
         return []
-    return [Finding("cropped", "warning", f"{count_of(len(much), 'picture')} lose more than {100 * _CUT_MUCH:.0f}% at "
+    return [Finding("cropped", "warning", f"{count_of(len(much), 'image')} lose more than {100 * _CUT_MUCH:.0f}% at "
                     "the edges", "No bucket has their shape. See in the preview whether anything that matters is cut "
                     "off; if so, crop them by hand or widen the bucket sizes.", tuple(much))]

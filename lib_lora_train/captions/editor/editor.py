@@ -140,7 +140,7 @@ class CaptionEditor:
         """The picture of this number. Raises ``DatasetError`` if it is gone."""
         entry = self.index.entries.get(number)
         if entry is None:
-            raise DatasetError("That picture is not there any more. The list was read again.")
+            raise DatasetError("That image is not there any more. The list was read again.")
         return entry
 
     def confidences(self) -> Confidences:
@@ -223,7 +223,7 @@ class CaptionEditor:
     def picture(self, relative: str) -> BinaryIO:
         """A picture of this dataset, open for reading. Raises ``DatasetError`` if it is none, or lies outside."""
         if self.index.of_path(relative) is None:
-            raise DatasetError(f"{relative[:200]!r} is no picture of this dataset.")
+            raise DatasetError(f"{relative[:200]!r} is no image of this dataset.")
         return open_inside(self.folder, relative)
 
     def _through(self, act: Callable[[], Applied], left: Sequence[str]) -> Outcome:

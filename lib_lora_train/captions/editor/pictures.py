@@ -44,7 +44,7 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
             caption = entry.caption
             if caption.stamp is not None and gone.issuperset(caption.users):
                 moves[caption.path] = Move(caption.path, f"{TRASH_FOLDER}/{place}/{caption.path}")
-        return editor.carry_out(f"Deleted {count_of(len(entries), 'picture')}", list(moves.values()))
+        return editor.carry_out(f"Deleted {count_of(len(entries), 'image')}", list(moves.values()))
 
 
 def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
@@ -68,7 +68,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
                       else _copied(editor, entry.caption.path))
             moves[entry.caption.path if first else source] = Move(
                 source, _joined(target, stem + editor.settings.caption_extension))
-        label = f"Moved {count_of(len(entries), 'picture')} to {target or 'the top folder'}"
+        label = f"Moved {count_of(len(entries), 'image')} to {target or 'the top folder'}"
         return editor.carry_out(label, list(moves.values()))
 
 
@@ -85,7 +85,7 @@ def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
             if entry.caption.stamp is not None:
                 caption = _copied(editor, entry.caption.path)
                 moves.append(Move(caption, _joined(target, stem + editor.settings.caption_extension)))
-        label = f"Copied {count_of(len(entries), 'picture')} to {target or 'the top folder'}"
+        label = f"Copied {count_of(len(entries), 'image')} to {target or 'the top folder'}"
         return editor.carry_out(label, moves)
 
 
@@ -103,7 +103,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
         path = inside(editor.folder, folder)
         if not path.is_dir() or not any(f"{entry.folder}/".startswith(f"{folder}/")
                                         for entry in editor.index.entries.values()):
-            raise DatasetError(f"{folder[:200]!r} is no folder with pictures of this dataset. Only such a folder "
+            raise DatasetError(f"{folder[:200]!r} is no folder with images of this dataset. Only such a folder "
                                "can be renamed here.")
         if not name.strip() or "/" in name or "\\" in name or name.startswith("."):
             raise DatasetError(f"{name[:200]!r} cannot be the name of a folder. Give it one without / and \\ that does "

@@ -45,8 +45,8 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
     for change in changes:
         if not is_allowed(change, confined):
             name = change.source if isinstance(change, Move) else change.path
-            raise DatasetError(f"{name} is neither a picture nor a caption, or would become something else. The editor "
-                               f"writes captions ({', '.join(CAPTION_ENDINGS)}) and moves pictures, nothing more.")
+            raise DatasetError(f"{name} is neither an image nor a caption, or would become something else. The editor "
+                               f"writes captions ({', '.join(CAPTION_ENDINGS)}) and moves images, nothing more.")
         if isinstance(change, Move):
             source, target = confined.state(change.source), confined.state(change.target)
             if source is None:

@@ -22,10 +22,10 @@ _OWN = {
     "dataset.concept_settings": "Settings of single folders need a dataset configuration.",
     "training.checkpointing_blocks": "All blocks are checkpointed there.",
     "training.weights_on_cpu": "sd-scripts does not swap blocks of these models.",
-    "training.fit_in_gb": "sd-scripts has no limit of memory.",
+    "training.fit_in_gb": "sd-scripts has no memory limit.",
     "sample.sample_by": "The webui does not generate samples for sd-scripts.",
     "training.device": "Set CUDA_VISIBLE_DEVICES before the command.",
-    "training.webui_model": "It is about the webui."}
+    "training.webui_model": "It only concerns the webui."}
 _OTHERWISE = names("""
     base.checkpoint base.vae base.clip_skip base.max_token_length dataset.train_data_dir dataset.reg_data_dir
     dataset.use_folder_name dataset.resolution dataset.dataset_repeats dataset.caption_extension
@@ -196,7 +196,8 @@ def _add_training(job: Job, family: str, found: Exported) -> None:
     precision = training.mixed_precision
     if precision == "auto":
         precision = "bf16" if family == SDXL else "fp16"
-        found.notes.append(f"training.mixed_precision is auto. sd-scripts has to be told; the command has {precision}.")
+        found.notes.append(f"training.mixed_precision is auto. sd-scripts needs a fixed value; the command has "
+                           f"{precision}.")
     if precision != "no":
         options["mixed_precision"] = precision
     if training.base_weights != "full":

@@ -104,7 +104,7 @@ class NetworkSettings:
     block_lr_weight: str = setting(
         "", "Learning rate factor of each block: " + _BLOCK_LISTS + ", or the name of a list. 0 means that the block "
         "is neither trained nor saved. Empty means 1 for all. With Prodigy, DAdaptAdam, DAdaptLion and AdaFactor, "
-        "which know one rate, the alpha of the block is scaled instead.",
+        "which support a single rate, the alpha of the block is scaled instead.",
         label="Block learning rates", sd_scripts="down_lr_weight, mid_lr_weight, up_lr_weight",
         advice="Styles gain from OUT, concepts from IN; OUT alone is a skin on another body. Train on all blocks "
                "first, try block weights, and train again with the list that was best. Lists: "

@@ -91,7 +91,7 @@ class MergeJob:
 
     checkpoint: str = setting("", "The checkpoint to merge into; it stays as it is.", label="Checkpoint", view="main")
     loras: List[str] = setting([], "The LoRA files, in the order of the prompt.", label="LoRAs", view="main")
-    strengths: List[str] = setting([], "For each LoRA what a prompt has behind its name: 0.8, 0.8:0.6 (text encoder "
+    strengths: List[str] = setting([], "For each LoRA, what follows its name in a prompt: 0.8, 0.8:0.6 (text encoder "
                                        "and UNet), 1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
     block_presets: str = setting("", "A file with block weight presets; empty for those that come with Train LoRA.",
                                  label="Block presets", view="hidden")
@@ -107,7 +107,7 @@ class MixJob:
     """Several LoRAs as one."""
 
     loras: List[str] = setting([], "The LoRA files.", label="LoRAs", view="main")
-    strengths: List[str] = setting([], "For each LoRA what a prompt has behind its name: 0.8, 0.8:0.6 (text encoder "
+    strengths: List[str] = setting([], "For each LoRA, what follows its name in a prompt: 0.8, 0.8:0.6 (text encoder "
                                        "and UNet), 1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
     network_dim: Optional[int] = _rank("Rank of the new LoRA; empty for as many ranks as the sum has, which is exact.")
     conv_dim: Optional[int] = _conv_rank("Rank of 3x3 convolutions; empty for the rank above.")

@@ -66,7 +66,7 @@ class TrainingSettings:
         advice="If nothing else helps, another seed sometimes does.")
     webui_model: str = setting(
         "auto", "How a run that the webui starts gets the model. lent: it trains on the webui's own copy, which is in "
-        "memory once, and waits while you make a picture. copy: it takes a copy of that, and both work at once. file: "
+        "memory once, and waits while you make an image. copy: it takes a copy of that, and both work at once. file: "
         "it reads the file, and the webui's model leaves the GPU until the run ends. auto: lent where that is tried, "
         "on the CPU, else file.",
         label="The webui's model", choices=("auto", "lent", "copy", "file"),

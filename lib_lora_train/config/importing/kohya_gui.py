@@ -74,7 +74,7 @@ def take_kohya(values: Mapping[str, Any], taking: Taking) -> None:
         if name.startswith(_OF_OTHER_MODELS) or name in _OTHER_MODELS:
             taking.not_needed(Option(name, value), "It is for other kinds of models.")
         elif name in _ONLY_IN_GUI:
-            taking.not_needed(Option(name, value), "It is for the GUI itself, or of an old version of it.")
+            taking.not_needed(Option(name, value), "It belongs to the GUI itself, or to an old version of it.")
         elif name not in ("LoRA_type", "LyCORIS_preset", "lr_warmup", "lr_warmup_steps", "additional_parameters",
                           "noise_offset_type", "xformers", "dataset_config", *_OF_NETWORK):
             target = _RENAMED.get(name, name)

@@ -38,5 +38,5 @@ def _readable(line: str) -> tuple[str, list[str]]:
             read_prompt(f"{prompt} --{one}")
             kept.append(one)
         except ValueError as problem:
-            notes.append(f"Taken off a prompt: {problem}")
+            notes.append(f"Removed from a prompt: {problem}")
     return " --".join(kept), notes

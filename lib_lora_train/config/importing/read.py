@@ -102,7 +102,7 @@ def read_settings(text: str, places: Places) -> Imported:
         return finish(_take_toml(text, taking), taking)
     if _looks_like_yaml(text):
         return finish(_take_yaml(text, taking), taking)
-    raise ConfigError(f"It is not known what these settings are of. Give {FORMATS}.")
+    raise ConfigError(f"The format of these settings is unknown. Give {FORMATS}.")
 
 
 def too_long(count: int) -> str:
@@ -160,7 +160,7 @@ def _take_json(text: str, taking: Taking) -> str:
     if _known_groups(values):
         _take_own(values, taking)
         return OWN_JOB
-    raise ConfigError(f"The JSON is of no program that is known here. Give {FORMATS}.")
+    raise ConfigError(f"The JSON is not from a supported program. Give {FORMATS}.")
 
 
 def _take_toml(text: str, taking: Taking) -> str:

@@ -98,7 +98,7 @@ def _network(job: Job) -> Iterator[Change]:
         if network.loraplus_lr_ratio is not None:
             yield {"network.loraplus_lr_ratio": None}, f"{network.network_type} has no LoRA+ here."
     if (network.loraplus_lr_ratio or 1) != 1 and has_one_rate(job.optimizer):
-        yield {"network.loraplus_lr_ratio": None}, f"{job.optimizer.optimizer_type} knows only one learning rate."
+        yield {"network.loraplus_lr_ratio": None}, f"{job.optimizer.optimizer_type} supports only one learning rate."
     if network.lokr_factor == 0:
         yield {"network.lokr_factor": -1}, "A factor of 0 means nothing; -1 splits as evenly as possible."
     if network.network_train_unet_only and network.network_train_text_encoder_only:

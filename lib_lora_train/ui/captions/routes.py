@@ -218,11 +218,11 @@ def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:
 def _named(request: NumbersRequest) -> list[int]:
     """Only what is named one by one may be moved or deleted, never whatever a filter happens to mean by now."""
     if not request.numbers:
-        raise DatasetError("No picture is chosen.")
+        raise DatasetError("No image is chosen.")
     return request.numbers
 
 
 def _only(numbers: list[int] | None) -> int:
     if not numbers or len(numbers) != 1:
-        raise DatasetError("Exactly one picture has to be named.")
+        raise DatasetError("Exactly one image has to be named.")
     return numbers[0]

@@ -24,8 +24,8 @@ _LOOK_SECONDS = 3.0
 """How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
 _STRETCH_SECONDS = 30.0
 """How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
-_REASON = Reason(STRIP, "a picture of the test strip")
-_INTERRUPTED = "The picture was interrupted in the webui, so the strip is drawn no further."
+_REASON = Reason(STRIP, "an image of the test strip")
+_INTERRUPTED = "The image was interrupted in the webui, so the strip is drawn no further."
 
 
 class StripDesk:

@@ -68,7 +68,7 @@ def plan_of(request: PlotRequest) -> tuple[PlotPlan, Side, Side]:
     columns, rows = _columns(request, seed), _rows(request, prompts)
     count = len(columns.headings) * len(rows.headings)
     if count > MOST_PICTURES:
-        raise RunError(f"These would be {count} pictures. Take fewer rows or columns, {MOST_PICTURES} at most.")
+        raise RunError(f"These would be {count} images. Take fewer rows or columns, {MOST_PICTURES} at most.")
     picture = PictureSettings(eights(request.width), eights(request.height), request.steps, request.cfg_scale, seed,
                               request.clip_skip, request.sampler, negative_prompt=request.negative_prompt)
     return PlotPlan(f"{prompts[0]} <lora:{files[-1]}:1>", picture, columns.axis, rows.axis), columns, rows

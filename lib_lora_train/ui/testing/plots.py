@@ -96,7 +96,7 @@ class PlotDesk:
         """Remember the best picture of a plot; the plot. Raises ``RunError`` if there is no such picture."""
         plot = next((plot for plot in self.all_of(run) if plot["id"] == plot_id), None)
         if plot is None or f"{column},{row}" not in plot["cells"]:
-            raise RunError("There is no such picture to mark.")
+            raise RunError("There is no such image to mark.")
         plot["best"] = [column, row]
         if plot["state"] != "drawing":
             _write(run.path / PLOTS / plot_id / _FILE, plot)
@@ -156,7 +156,7 @@ class _Plot:
     def end(self, problem: str, *, cancelled: bool) -> None:
         try:
             if not problem and not cancelled and self.done < self.total:
-                problem = (f"The webui left out {self.total - self.done} of {self.total} pictures; its console says "
+                problem = (f"The webui left out {self.total - self.done} of {self.total} images; its console says "
                            "why.")
             if problem:
                 self.fail(problem)
@@ -206,7 +206,7 @@ def read_plot(file: Path) -> dict[str, Any]:
         return {"id": file.parent.name, "kind": "", "created": 0.0, "state": "failed", "cells": {}, "grid": "",
                 "changes": {}, "best": None, "columns": side, "rows": side, "file": "", "prompts": [], "seed": 0,
                 "width": 0, "height": 0, "steps": 0,
-                "error": f"This plot cannot be shown: {file} is damaged, {problem}. Its pictures are in that folder."}
+                "error": f"This plot cannot be shown: {file} is damaged, {problem}. Its images are in that folder."}
     return {**plot, "id": file.parent.name}
 
 

@@ -39,7 +39,7 @@ def start_regularization(services: Services, desk: RegularizationDesk, values: d
     folder = dataset_folder(services.host, job.dataset.train_data_dir)
     missing = pictures_to_draw(services, folder, job, with_tag)
     if not missing:
-        raise RunError(f"Every picture has its regularization picture already, in {folder / FOLDER}.")
+        raise RunError(f"Every image has its regularization image already, in {folder / FOLDER}.")
     return desk.start(own_folder(folder, FOLDER), missing, job)
 
 

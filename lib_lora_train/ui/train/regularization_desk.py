@@ -43,7 +43,7 @@ class RegularizationDesk:
         """
         with self._lock:
             if self.state()["state"] == "drawing":
-                raise RunError("Regularization pictures are being drawn already. Wait for them, or stop.")
+                raise RunError("Regularization images are being drawn already. Wait for them, or stop.")
             asked = _Pictures(folder, pictures, job)
             self._drawings.submit(asked)
             self._last = asked
@@ -61,7 +61,7 @@ class _Pictures:
         self._folder, self._pictures = folder, pictures
         self._settings = PictureSettings(*job.dataset.size, _STEPS, _CFG_SCALE, job.training.seed, job.base.clip_skip,
                                          _SAMPLER)
-        self.title = f"Regularization pictures for {folder.parent.name}"
+        self.title = f"Regularization images for {folder.parent.name}"
         self.done, self.total = 0, len(pictures)
         self._state, self._error = "drawing", ""
 

@@ -17,11 +17,11 @@ def test_tags_are_listed_with_counts_and_clicking_one_filters(editor):
     rows = page.locator(f"{PANEL} .tl-tag-row:visible")
     expect(rows.first).to_contain_text(re.compile("^penny"))
     page.locator(f"{PANEL} .tl-tag-pick", has_text=re.compile(r"^red boots")).click()
-    wait_for_count(page, "19 of 40 pictures")
+    wait_for_count(page, "19 of 40 images")
     expect(page.locator("#tl_captions_filter")).to_have_value("red boots")
     page.locator(f"{PANEL} .tl-hint", has_text="On in 19, off in 20").wait_for()
     page.locator(f"{PANEL} .tl-tag-pick", has_text=re.compile(r"^brown hair")).click(modifiers=["Control"])
-    wait_for_count(page, "2 of 40 pictures")
+    wait_for_count(page, "2 of 40 images")
     expect(page.locator("#tl_captions_filter")).to_have_value("red boots AND brown hair")
 
 
@@ -237,7 +237,7 @@ def test_the_activation_tag_is_watched_and_mended(editor, folder):
 def test_consolidating_by_one_click(editor, folder):
     page = editor()
     page.locator(f'{PANEL} [data-view="consolidate"]').click()
-    page.get_by_role("button", name="Accept in 19 pictures").click()
+    page.get_by_role("button", name="Accept in 19 images").click()
     wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots")
     page.locator(f"{PANEL} .tl-advice", has_text="No tags were found that say the same thing").wait_for()
 
@@ -261,7 +261,7 @@ def test_the_doctor_reports_and_mends(editor, folder):
     page = editor()
     page.locator(f'{PANEL} [data-view="doctor"]').click()
     page.click("#tl_doctor")
-    expect(page.locator(f'{PANEL} [data-finding="no-caption"]')).to_contain_text("1 picture without a caption")
+    expect(page.locator(f'{PANEL} [data-finding="no-caption"]')).to_contain_text("1 image without a caption")
     expect(page.locator(f"{PANEL} .tl-bucket")).to_have_count(2)
     page.locator(f'{PANEL} [data-finding="balance"] button', has_text="Use 3 repeats").click()
     toast(page, "Renamed 12_house to 3_house")
@@ -278,7 +278,7 @@ def test_ten_thousand_pictures_need_only_a_screenful_of_elements(webui, open_tab
     page.locator("#tl-tab-captions").click()
     page.fill("#tl_captions_folder", str(folder))
     page.click("#tl_captions_open")
-    wait_for_count(page, "10,000 pictures")
+    wait_for_count(page, "10,000 images")
     eventually(page, lambda: 0 < page.locator(f"{PANEL} .tl-cell").count() < 120, True)
     page.locator(f"{PANEL} .tl-capgrid").focus()
     page.keyboard.press("End")

@@ -28,12 +28,12 @@ COMMAND = "accelerate launch train_network.py --network_dim=8 --resolution=512"
     (f"$x = 1\n{COMMAND} `\n --output_name='penny\n", "quote ' of line 3 is never closed"),
     ("", "nothing to read"),
     ("   \n\t", "nothing to read"),
-    ("Dear diary, today I trained.", "not known what these settings are"),
-    ('{"title": "a recipe", "salt": 1}', "of no program that is known"),
+    ("Dear diary, today I trained.", "format of these settings is unknown"),
+    ('{"title": "a recipe", "salt": 1}', "not from a supported program"),
     ('title = "a recipe"\nsalt = 1\n', "no settings that are known"),
     ("network:\n  - [unclosed\n", "YAML cannot be read"),
     ("x" * 1_000_001, "too long"),
-    ("[" * 5000, "not known"),
+    ("[" * 5000, "is unknown"),
     ("a = " + "[" * 5000, "TOML"),
     ('{"LoRA_type": ' + "[" * 5000, "JSON")])
 def test_text_that_cannot_be_read(text, words):

@@ -49,7 +49,7 @@ def test_a_run_starts_only_when_the_picture_that_is_being_made_is_done(gpu_tab):
     with call_queue.queue_lock:
         run_id = gpu_tab.start()
         waiting = wait_until(lambda: gpu_tab.get("busy").json()["busy"])
-        assert "as soon as the current picture is done" in waiting["text"]
+        assert "as soon as the current image is done" in waiting["text"]
         assert gpu_tab.get(f"runs/{run_id}").json()["state"] == "waiting"
         assert str(model().where) == "cuda:0"
     gpu_tab.wait_for(run_id, "finished")
@@ -197,7 +197,7 @@ def test_the_page_is_told_what_the_run_is_held_for(gpu_tab):
         return gpu_tab.wait_for(run_id, "held")
 
     held = call_queue.wrap_queued_call(txt2img)()
-    assert (held["held_for"], held["gave_gpu"], held["alive"]) == ("a picture in txt2img", True, True)
+    assert (held["held_for"], held["gave_gpu"], held["alive"]) == ("an image in txt2img", True, True)
     assert held["events"][-1]["who"] == "webui"
     running = gpu_tab.wait_for(run_id, "running")
     assert (running["held_for"], running["gave_gpu"]) == ("", False)

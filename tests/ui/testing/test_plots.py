@@ -135,7 +135,7 @@ def test_it_waits_while_the_webui_is_busy_and_can_be_called_off(tested):
 def test_pictures_that_the_webui_could_not_make_are_told(tested):
     plot = draw(tested, prompts=["penny", "broken"])
     assert plot["state"] == "failed" and len(plot["cells"]) == 4
-    assert plot["error"] == "The webui left out 4 of 8 pictures; its console says why."
+    assert plot["error"] == "The webui left out 4 of 8 images; its console says why."
 
 
 @pytest.mark.parametrize(("request_", "sentence"), [
@@ -144,7 +144,7 @@ def test_pictures_that_the_webui_could_not_make_are_told(tested):
     ({"rows": "presets"}, "Choose the presets for the rows"),
     ({"kind": "strengths", "columns": ["much"], "row_values": ["1"]}, "'much' is no number"),
     ({"kind": "strengths", "columns": [], "row_values": ["1"]}, "Write the strengths"),
-    ({"prompts": ["penny"] * 101}, "These would be 404 pictures"), ({"width": 1}, "width")])
+    ({"prompts": ["penny"] * 101}, "These would be 404 images"), ({"width": 1}, "width")])
 def test_what_cannot_be_drawn_is_refused_with_a_sentence(tested, request_, sentence):
     answer = ask(tested, **request_)
     assert answer.status_code == 400 and sentence in answer.json()["error"]
@@ -168,7 +168,7 @@ def test_a_plot_that_the_webui_did_not_live_to_finish_is_told(tested):
 def test_only_a_picture_that_is_there_can_be_marked(tested, where):
     draw(tested)
     answer = tested.post(f"runs/{tested.run}/plots/mark", where)
-    assert answer.status_code == 400 and "no such picture" in answer.json()["error"]
+    assert answer.status_code == 400 and "no such image" in answer.json()["error"]
 
 
 def test_presets_are_kept_and_a_wrong_line_changes_nothing(tab):

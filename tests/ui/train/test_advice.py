@@ -39,7 +39,7 @@ UNBRAKED = {"network_dim": 64, "network_alpha": 64}
 
 def test_a_run_that_is_too_short_says_how_long_it_should_be(tab):
     advice = checked(tab, network=UNBRAKED, optimizer=FIXED)  # 4 pictures, 3 epochs
-    assert advice == ["The run shows 12 pictures in all, repeats counted. Fewer than 800 seldom stick: 250 epochs "
+    assert advice == ["The run sees 12 images in total, repeats included. Fewer than 800 are rarely enough: 250 epochs "
                       "would show 1000."]
     assert checked(tab, network=UNBRAKED, optimizer=FIXED, training={"max_train_epochs": 250}) == []
 
@@ -47,14 +47,15 @@ def test_a_run_that_is_too_short_says_how_long_it_should_be(tab):
 def test_what_slows_learning_is_named_with_what_to_do(tab):
     advice = checked(tab, network={"network_dim": 32, "network_alpha": 1}, optimizer=FIXED,
                      training={"max_train_epochs": 250})
-    assert advice == ["Some dampening: give it a few epochs more, or a little more learning rate. What slows learning "
-                      "most: network_alpha (has no other effect), network_dim (gives a smaller file that holds less)."]
+    assert advice == ["Some dampening: add a few epochs, or raise the learning rate a little. Biggest brakes on "
+                      "learning: network_alpha (has no other effect), network_dim (gives a smaller file that holds "
+                      "less)."]
 
 
 def test_the_network_is_judged_by_what_it_has_to_hold(tab):
     long = {"max_train_epochs": 250}
     [advice] = checked(tab, "H", network=UNBRAKED, optimizer=FIXED, training=long)
-    assert "A network_dim of 64 is little for category H: 128 to 192 holds it better" in advice
+    assert "A network_dim of 64 is low for category H: use 128 to 192" in advice
     assert checked(tab, "D", network=UNBRAKED, optimizer=FIXED, training=long) == []
     assert checked(tab, "nonsense", network=UNBRAKED, optimizer=FIXED, training=long) == []
 

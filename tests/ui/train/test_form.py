@@ -43,7 +43,7 @@ def test_the_form_has_every_setting_with_its_help(tab):
 
 
 def test_a_look_tells_what_is_in_the_folder(tab):
-    (tab.dataset / "broken.png").write_bytes(b"no picture")
+    (tab.dataset / "broken.png").write_bytes(b"no image")
     found = look(tab).json()
     assert (found["pictures"], found["captions"], found["activation_tag_guess"]) == (4, 4, "penny")
     assert sum(bucket["count"] for bucket in found["buckets"]) == 4
@@ -103,7 +103,7 @@ def test_a_thumbnail_of_a_relative_folder_is_refused(tab):
 def test_a_file_that_is_no_picture_has_no_thumbnail(tab):
     answer = tab.get("thumbnail", folder=str(tab.dataset), path="0.txt")
     assert answer.status_code == 400
-    assert "no picture" in answer.json()["error"]
+    assert "no image" in answer.json()["error"]
 
 
 def test_looking_where_nothing_is_says_so(tab, tmp_path):

@@ -68,7 +68,7 @@ def test_a_lora_of_the_webui_and_the_metadata_of_a_file(tab):
 
 
 @pytest.mark.parametrize("body, words", [
-    ({"text": ""}, "nothing to read"), ({"text": "hello"}, "not known what these settings are"),
+    ({"text": ""}, "nothing to read"), ({"text": "hello"}, "format of these settings is unknown"),
     ({"text": "network_dim = = 3\nnetwork_alpha = 1\n"}, "line 1"), ({"text": '{"LoRA_type": "St'}, "line 1, column"),
     ({"text": f"{COMMAND} --output_name='penny"}, "never closed"), ({"text": "x" * 7_000_000}, "too long"),
     ({"metadata": {}}, "says nothing"), ({"lora": "nowhere"}, "there is no such LoRA"),

@@ -55,7 +55,7 @@ def test_folders_of_concepts_are_kept_and_what_is_there_stays(tab):
     assert made == ["10_penny/0.png", "10_penny/1.png", "2_tom/0.png"]
     assert there.read_bytes() == b"mine"
     again = tab.post("regularization", {"job": form(tab, train_data_dir=str(folder))})
-    assert again.status_code == 400 and "has its regularization picture already" in again.json()["error"]
+    assert again.status_code == 400 and "has its regularization image already" in again.json()["error"]
 
 
 def test_stop_keeps_what_is_drawn_and_the_rest_can_be_drawn_later(tab, monkeypatch):

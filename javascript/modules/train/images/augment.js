@@ -8,8 +8,8 @@ import {form} from "../form.js";
 
 const SHOWN = 6;
 const TRIES = 3;  // looks are drawn by chance, and now and then none of them is changed
-const FRESH = "These looks cannot be encoded once and kept: each step encodes its own, which is slower.";
-const KEPT = "Both sides are encoded once and kept, so this costs nothing.";
+const FRESH = "These variations cannot be cached: each step encodes its own, which is slower.";
+const KEPT = "Both versions are cached, so this costs nothing.";
 
 /**
  * What is asked for so that one kind shows alone. `on` is what a setting that is off would be.
@@ -32,12 +32,12 @@ class Strip {
         this.picture = 0;
         this.turn = 0;
         this.shown = "";
-        this.button = button("Show on my pictures", {kind: "quiet", small: true, icon: "image", click: () => {
+        this.button = button("Show on my images", {kind: "quiet", small: true, icon: "image", click: () => {
             this.open = !this.open;
             this.shown = "";
             this.refresh();
         }});
-        this.next = button("Another picture", {kind: "quiet", small: true, icon: "right", click: () => {
+        this.next = button("Another image", {kind: "quiet", small: true, icon: "right", click: () => {
             this.picture += 1;
             this.refresh();
         }});
@@ -55,7 +55,7 @@ class Strip {
     refresh() {
         this.element.hidden = !this.pictures.length;
         this.body.hidden = !this.open || this.element.hidden;
-        setLabel(this.button, this.open ? "Hide" : "Show on my pictures");
+        setLabel(this.button, this.open ? "Hide" : "Show on my images");
         this.next.hidden = !this.open || this.pictures.length < 2;
         if (!this.body.hidden) this.ask();
     }
@@ -90,13 +90,13 @@ class Strip {
     show(pictures, path) {
         const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
         fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",
-            alt: place ? `Look ${place} at ${path}` : path}), place ? null : h("figcaption", {}, "as it is"))));
+            alt: place ? `Variation ${place} of ${path}` : path}), place ? null : h("figcaption", {}, "original"))));
         setText(this.note, different.length > 1 ? this.kind.note : this.nothing());
     }
 
     nothing() {
-        return this.setting.name === "face_crop_aug_range" ? "No face was found in this picture, so it stays as it is." :
-            "Nothing changes in this picture.";
+        return this.setting.name === "face_crop_aug_range" ? "No face was detected, so this image stays unchanged." :
+            "Nothing changes in this image.";
     }
 }
 

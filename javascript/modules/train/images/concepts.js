@@ -35,11 +35,11 @@ function write(folder, name, value) {
 export function conceptTable(concepts) {
     if (concepts.length < 2) return null;
     const own = read();
-    const titles = ["Folder", "Pictures", "Repeats", "Keep tokens", "Flip", "Seen per epoch"];
+    const titles = ["Folder", "Images", "Repeats", "Keep tokens", "Flip", "Seen per epoch"];
     return h("div", {class: "tl-table-scroll"}, h("table", {class: "tl-table tl-concepts"},
         h("thead", {}, h("tr", {}, titles.map((title) => h("th", {scope: "col"}, title)))),
         h("tbody", {}, concepts.map((concept) => row(concept, own.get(concept.folder) || {})))),
-    h("p", {class: "tl-note"}, "What is left empty is as the folder's name and the settings below say."));
+    h("p", {class: "tl-note"}, "Empty fields follow the folder's name and the settings below."));
 }
 
 /** @param {Concept} concept @param {Record<string, string>} own what it has of its own */
@@ -64,7 +64,7 @@ function box(folder, name, own, usual, label) {
 
 /** @param {string} folder @param {Record<string, string>} own @param {string} title */
 function mirror(folder, own, title) {
-    const usual = form.get("dataset.flip_aug") ? "as all (yes)" : "as all (no)";
+    const usual = form.get("dataset.flip_aug") ? "default (yes)" : "default (no)";
     return h("select", {class: "tl-input tl-select tl-tiny-input", "aria-label": `Flip images of ${title}`,
         data: {concept: folder, name: "flip_aug"}, value: own.flip_aug || "",
         on: {change: (event) => write(folder, "flip_aug", event.currentTarget.value)}},

@@ -31,12 +31,12 @@ export class DatasetCard {
                 if (event.key === "Enter" && !event.ctrlKey) this.look(true);
             }}});
         this.recent = h("datalist", {id: "tl_dataset_folders"});
-        this.start = button("Look", {id: "tl_dataset_look", click: () => this.look(true)});
+        this.start = button("Load", {id: "tl_dataset_look", click: () => this.look(true)});
         this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
         this.found = h("div", {class: "tl-found"});
-        this.element = card("Pictures", {step: 1, id: "tl_dataset"},
+        this.element = card("Images", {step: 1, id: "tl_dataset"},
             h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
-                "Folder with your pictures"), this.input, this.start, this.recent), this.problem, this.found,
+                "Folder with your images"), this.input, this.start, this.recent), this.problem, this.found,
             sectionBody("Dataset"));
         this.lookSoon = later(() => this.look(false), 500);
         on("setting", ({keys}) => this.followForm(keys));
@@ -62,7 +62,7 @@ export class DatasetCard {
         const folder = this.input.value.trim();
         setText(this.problem, "");
         if (!folder) {
-            if (asked) setText(this.problem, "Type or paste the path of the folder that holds your pictures.");
+            if (asked) setText(this.problem, "Type or paste the path of the folder that holds your images.");
             this.take(null);
             return;
         }
@@ -137,8 +137,8 @@ const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "datas
 const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
 
 function emptyFolder() {
-    return emptyState("Where are your pictures?", "Give the folder that holds them. 15 to 100 good pictures " +
-        "are plenty for a character. A caption stands in a .txt file of the same name.");
+    return emptyState("Where are your images?", "Choose the folder they are in. 15 to 100 good images " +
+        "are plenty for a character. Captions are .txt files named like their images.");
 }
 
 /** @param {DatasetLook} answer */
@@ -146,7 +146,7 @@ function summary(answer) {
     const {pictures, captions} = answer;
     const shapes = answer.buckets.length;
     const stats = [
-        stat(format.number(pictures), pictures === 1 ? "picture" : "pictures"),
+        stat(format.number(pictures), pictures === 1 ? "image" : "images"),
         stat(captions === pictures && pictures ? "all" : format.number(captions),
             captions === 1 && pictures !== 1 ? "has a caption" : "have captions"),
         stat(format.number(shapes), shapes === 1 ? "shape" : "shapes"),
@@ -188,7 +188,7 @@ function shapes(buckets) {
     const most = Math.max(...buckets.map((bucket) => bucket.count));
     const longest = Math.max(...buckets.flatMap((bucket) => [bucket.width, bucket.height]));
     return h("figure", {class: "tl-shapes"},
-        h("figcaption", {class: "tl-subtitle"}, "Shapes that will be trained"),
+        h("figcaption", {class: "tl-subtitle"}, "Shapes used in training"),
         h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
 }
 
@@ -196,7 +196,7 @@ function shapes(buckets) {
 function shape({width, height, count}, most, longest) {
     const side = 36 / longest;
     const bar = Math.max(3, 48 * count / most);
-    return h("div", {class: "tl-shape", title: `${format.plural(count, "picture")} of ${width} × ${height}`},
+    return h("div", {class: "tl-shape", title: `${format.plural(count, "image")} of ${width} × ${height}`},
         h("span", {class: "tl-shape-count"}, format.number(count)),
         svg("svg", {viewBox: "0 0 48 92", width: 48, height: 92, "aria-hidden": "true"},
             svg("rect", {class: "tl-shape-bar", x: 14, y: 48 - bar, width: 20, height: bar, rx: 2}),

@@ -16,14 +16,14 @@ function build(wake) {
     const words = h("p", {class: "tl-note", role: "status"});
     const bar = h("div", {class: "tl-bar-fill"});
     const tag = h("input", {type: "checkbox"});
-    const start = button("Draw them", {small: true, id: "tl_reg_draw", click: () => begin()});
+    const start = button("Generate", {small: true, id: "tl_reg_draw", click: () => begin()});
     const stop = button("Stop", {small: true, kind: "danger", icon: "stop", id: "tl_reg_stop", hidden: true,
         click: () => api("regularization/stop", {body: {}}).then(wake, () => {})});
-    const track = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Regularization pictures",
+    const track = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Regularization images",
         hidden: true}, bar);
-    const element = fold("Have the webui draw them", h("p", {class: "tl-note"}, "The loaded checkpoint draws each " +
-        "caption, without the trigger word unless you keep it, with DDIM, at the training's size and seed, " +
-        "into the folder reg among your pictures. What is there already stays."),
+    const element = fold("Generate them in the webui", h("p", {class: "tl-note"}, "The loaded checkpoint generates an " +
+        "image for each caption, with DDIM at the training size and seed, in the subfolder reg of your images. The " +
+        "trigger word is left out unless you keep it. Existing images stay."),
     h("label", {class: "tl-tick"}, tag, "Keep the trigger word"),
     track, h("div", {class: "tl-row"}, start, stop), words);
 
@@ -44,9 +44,9 @@ function build(wake) {
         start.disabled = drawing;
         stop.hidden = track.hidden = !drawing;
         bar.style.width = `${state.total ? 100 * state.done / state.total : 0}%`;
-        const count = `${state.done} of ${format.plural(state.total, "picture")}`;
-        setText(words, {idle: "", drawing: `${count} drawn`, finished: `${count} drawn`,
-            stopped: `Stopped: ${count} drawn`, failed: state.error}[state.state]);
+        const count = `${state.done} of ${format.plural(state.total, "image")}`;
+        setText(words, {idle: "", drawing: `${count} generated`, finished: `${count} generated`,
+            stopped: `Stopped: ${count} generated`, failed: state.error}[state.state]);
     }
 
     return {element, show};
@@ -56,7 +56,7 @@ function build(wake) {
 function tellEnd(state) {
     if (state.state !== "finished") return;
     form.set(KEY, state.folder);
-    toast("good", `The regularization pictures are in ${state.folder}, which is in the form now.`);
+    toast("good", `The regularization images are in ${state.folder}, which is now set in the form.`);
 }
 
 on("mounted", () => {

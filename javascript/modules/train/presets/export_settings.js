@@ -26,7 +26,7 @@ export function openExport() {
             const answer = await api("export", {body: {job: form.job(), wanted: wanted.value}});
             text.value = answer.text;
             fileName = answer.file_name;
-            fill(notes, answer.notes.length ? [h("p", {}, "sd-scripts cannot say all of it:"),
+            fill(notes, answer.notes.length ? [h("p", {}, "Some settings cannot be exported to sd-scripts:"),
                 h("ul", {class: "tl-paths"}, answer.notes.map((note) => h("li", {}, form.inWords(note))))] : null);
             save.disabled = copy.disabled = false;
         } catch {

@@ -9,7 +9,7 @@ import {form} from "../form.js";
 
 /** What the user has to look at comes first. @type {{answer: ImportAnswer["answer"], title: string, about: string}[]} */
 const GROUPS = [
-    {answer: "changed", title: "Changed", about: "another value here, or left out"},
+    {answer: "changed", title: "Changed", about: "a different value here, or left out"},
     {answer: "not known", title: "Not known", about: "no such option"},
     {answer: "taken", title: "Taken", about: "the same here"},
     {answer: "not needed", title: "Not needed", about: "nothing is lost"},

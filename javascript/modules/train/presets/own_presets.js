@@ -19,7 +19,7 @@ export function openSavePreset(changed) {
         }}});
     const replace = button("Replace it", {kind: "danger", hidden: true, click: () => save(true)});
     const window = dialog("Save as a preset", [h("label", {for: "tl_preset_name"}, "Name"), name,
-        h("p", {class: "tl-note"}, "Keeps every setting that differs from its default, but for folders, the model, the " +
+        h("p", {class: "tl-note"}, "Saves every setting that differs from its default, except folders, the model, the " +
             "LoRA's name and its trigger word."), problem],
     [replace, button("Save", {kind: "primary", id: "tl_preset_save", click: () => save(false)})]);
     name.focus();
@@ -71,7 +71,7 @@ export function openPresets(presets, changed) {
 
     /** @param {OwnPreset[]} shown */
     function show(shown) {
-        fill(list, shown.length ? shown.map(({name}) => row(name)) : h("li", {}, "There are none."));
+        fill(list, shown.length ? shown.map(({name}) => row(name)) : h("li", {}, "No presets yet."));
     }
 
     /** @param {string} name */
@@ -82,7 +82,7 @@ export function openPresets(presets, changed) {
             }}});
         const rename = button("Rename", {small: true, hidden: true, click: () => ask("rename",
             {name, new_name: box.value})});
-        const sure = button("Delete for good", {small: true, kind: "danger", hidden: true, click: () => ask("remove", {name})});
+        const sure = button("Delete permanently", {small: true, kind: "danger", hidden: true, click: () => ask("remove", {name})});
         const remove = button("Delete", {small: true, kind: "quiet", click: () => {
             sure.hidden = false;
             remove.hidden = true;

@@ -22,7 +22,7 @@ export function presetRow() {
         h("h4", {class: "tl-subtitle", id: "tl_presets_title"}, "Start from"), buttons);
     const more = h("div", {class: "tl-chips"},
         button("Import settings", {small: true, id: "tl_import_open", click: () => openImport((source, before) =>
-            explain(`The settings are those of ${source}.`, before))}),
+            explain(`Settings imported from ${source}.`, before))}),
         button("Export", {small: true, id: "tl_export_open", click: openExport}),
         button("Save as a preset", {small: true, id: "tl_preset_open", click: () => openSavePreset(showOwn)}));
     const element = h("div", {class: "tl-presets"}, recommended, own, more, why);
@@ -42,7 +42,7 @@ export function presetRow() {
             click: () => {
                 const before = form.snapshot();
                 form.take(preset.values);
-                explain(`The settings of your preset ${preset.name} are in the form.`, before);
+                explain(`Your preset ${preset.name} is loaded.`, before);
             }})), button("Manage", {small: true, kind: "quiet", id: "tl_presets_manage",
             click: () => openPresets(presets, showOwn)}));
     }

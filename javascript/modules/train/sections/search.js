@@ -42,7 +42,7 @@ export function settingsSearch() {
         list.hidden = !asked;
         input.setAttribute("aria-expanded", String(asked));
         fill(list, hits.length ? hits.map(row) : asked ? h("li", {class: "tl-hit tl-hit-none"},
-            "Nothing here has these words in its name or help.") : null);
+            "No setting has these words in its name or help.") : null);
     }
 
     /** @param {Hit} hit @param {number} place */
