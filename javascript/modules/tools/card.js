@@ -123,7 +123,7 @@ export class LoraCard {
         this.file.value = "";
         if (!file) return;
         try {
-            if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than 5.5 MB. Choose a smaller picture.`);
+            if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than 5.5 MB. Choose a smaller image.`);
             const {kept} = await api("tools/preview", {body: {name: this.path, picture: await asText(file)}, quiet: true});
             toast("good", kept.length ? `The preview is saved; the earlier one is kept as ${kept.join(", ")}.` :
                 "The preview is saved.");

@@ -104,7 +104,7 @@ function howCounted(plan) {
     const part = (/** @type {number} */ count, /** @type {string} */ one, many = `${one}s`) =>
         [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
     const first = repeats === null ? part(seen, "image with repeats", "images with repeats") :
-        [part(pictures, "picture"), " × ", part(repeats, "repeat")];
+        [part(pictures, "image"), " × ", part(repeats, "repeat")];
     return [first, " ÷ batch ", h("b", {}, format.number(batchSize())),
         plan.epochs ? [" × ", part(plan.epochs, "epoch")] : null, " = ",
         total];

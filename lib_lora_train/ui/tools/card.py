@@ -78,7 +78,7 @@ def keep_preview(lora: Path, encoded: str) -> list[str]:
             small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
         small.info = _parameters(content)
     except (binascii.Error, ValueError, OSError, PictureError) as problem:
-        raise ConfigError(f"preview: the file cannot be used as a picture ({problem}). Choose a PNG, JPEG or WebP.") \
+        raise ConfigError(f"preview: the file cannot be used as an image ({problem}). Choose a PNG, JPEG or WebP.") \
             from problem
     kept = {path: _set_aside(path) for path in _previews(lora) if path.is_file()}
     try:

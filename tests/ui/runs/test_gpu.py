@@ -36,7 +36,7 @@ def test_while_a_run_goes_on_the_model_is_off_the_gpu_and_the_page_knows_why_pic
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
     busy = wait_until(lambda: (answer := gpu_tab.get("busy").json()["busy"]) and answer["id"] == run_id and answer)
-    assert "lent to the training of penny" in busy["text"] and "steps aside" in busy["text"]
+    assert "lent to the training of penny" in busy["text"] and "pauses for your images" in busy["text"]
     assert gpu_tab.get("host").json()["busy"]["id"] == run_id
     gpu_tab.post(f"runs/{run_id}/control", {"action": "stop"})
     gpu_tab.wait_for(run_id, "stopped")

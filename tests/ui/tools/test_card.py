@@ -93,7 +93,7 @@ def test_a_picture_becomes_the_preview_and_earlier_ones_are_kept(tab, lora):
 def test_a_file_that_is_no_picture_changes_nothing(tab, lora, picture):
     lora.with_suffix(".png").write_bytes(b"one")
     answer = tab.post("tools/preview", {"name": "below/a.v1", "picture": picture})
-    assert answer.status_code == 400 and "cannot be used as a picture" in answer.json()["error"]
+    assert answer.status_code == 400 and "cannot be used as an image" in answer.json()["error"]
     assert lora.with_suffix(".png").read_bytes() == b"one"
 
 
