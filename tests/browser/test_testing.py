@@ -172,7 +172,7 @@ def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
     rows.first.wait_for()
     page.click("#tl_test_draw")
     rows.nth(1).wait_for()
-    rows.nth(1).get_by_text("Queued: 8 pictures").wait_for()
+    rows.nth(1).get_by_text("Queued: 8 images").wait_for()
     rows.nth(1).get_by_role("button", name="Cancel").click()
     rows.nth(1).wait_for(state="detached")
     rows.first.get_by_role("button", name="Cancel").click()

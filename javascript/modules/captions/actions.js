@@ -109,7 +109,7 @@ export class CaptionActions {
         this.element = h("section", {class: "tl-capactions", "aria-label": "Actions"},
             h("div", {class: "tl-action-line tl-action-top"},
                 h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "What to do"}, this.tabs),
-                h("span", {class: "tl-action-word"}, "on"), h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which pictures"}, this.whom)),
+                h("span", {class: "tl-action-word"}, "on"), h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "On which images"}, this.whom)),
             h("div", {class: "tl-action-line"}, this.fields, this.prose.element,
                 h("div", {class: "tl-row"}, this.previewButton, this.goButton)), this.folders);
         for (const name of /** @type {const} */ (["view", "selection", "opened"])) set.when(name, refresh);

@@ -247,7 +247,7 @@ class CaptionsTab {
     async jump() {
         const next = await this.set.nextWithoutCaption().catch(() => null);
         if (next === null) {
-            toast("info", "Every picture shown has a caption.");
+            toast("info", "Every image shown has a caption.");
             return;
         }
         this.set.choose(next);

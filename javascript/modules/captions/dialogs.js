@@ -98,9 +98,9 @@ export function captionHelp(title, rows) {
 export function captionKeys() {
     captionHelp("Keys", [["/", "go to the filter"], ["Arrows", "move; with Shift, choose several"],
         ["Space", "choose one more, or one less"], ["Ctrl A", "choose all that are shown"],
-        ["Ctrl I", "invert the selection"], ["Ctrl J", "go to the next picture without a caption"],
-        ["Enter", "edit the tags of the picture"], ["Esc", "back to the pictures; choose none"],
-        ["Delete", "move the chosen pictures to the trash"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+        ["Ctrl I", "invert the selection"], ["Ctrl J", "go to the next image without a caption"],
+        ["Enter", "edit the tags of the image"], ["Esc", "back to the images; choose none"],
+        ["Delete", "move the chosen images to the trash"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
         ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
 }
 

@@ -26,7 +26,7 @@ export class BeforeAfter {
         this.problem = h("p", {class: "tl-field-problem", role: "alert"});
         this.shots = h("div", {class: "tl-tool-shots"});
         this.element = h("div", {class: "tl-tool-pictures", id: "tl_tool_pictures", hidden: true},
-            h("label", {class: "tl-label", for: "tl_tool_prompt"}, "Pictures from before and after"),
+            h("label", {class: "tl-label", for: "tl_tool_prompt"}, "Images from before and after"),
             h("div", {class: "tl-row"}, this.prompt, this.start, this.stop), this.problem, this.shots, this.said);
         this.poller = poll(() => this.ask(), () => (this.facts && this.facts.drawing ? 1 : 0));
     }
@@ -61,7 +61,7 @@ export class BeforeAfter {
         this.stop.hidden = drawing === null;
         if (!this.prompt.value && facts.prompt) this.prompt.value = facts.prompt;
         if (facts.error) setText(this.problem, facts.error);
-        setText(this.said, drawing ? (drawing.state === "drawing" ? [`Picture ${drawing.done + 1} of ${drawing.total}`,
+        setText(this.said, drawing ? (drawing.state === "drawing" ? [`Image ${drawing.done + 1} of ${drawing.total}`,
             format.left(drawing.seconds_left)].filter(Boolean).join(", ") : "Waiting for the webui") : difference === null ? "" : inWords(difference));
         const key = pictures.map(({path}) => path).join();
         if (key === this.drawn) return;
@@ -94,7 +94,7 @@ export class BeforeAfter {
 
 /** @param {number} difference of the first and the last picture, 0 to 255 @returns {string} */
 function inWords(difference) {
-    if (difference === 0) return "The first and the last picture are the same.";
-    if (difference < SAME) return "The first and the last picture differ by less than can be seen.";
-    return `The first and the last picture differ by ${Number(difference.toPrecision(2))} of 255 on average.`;
+    if (difference === 0) return "The first and the last image are the same.";
+    if (difference < SAME) return "The first and the last image differ by less than can be seen.";
+    return `The first and the last image differ by ${Number(difference.toPrecision(2))} of 255 on average.`;
 }

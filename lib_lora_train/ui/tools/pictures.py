@@ -70,7 +70,7 @@ def draw_pictures(services: Services, run: RunFolder, request: PicturesRequest) 
     if not prompt:
         raise RunError("Write a prompt to draw.")
     if pictures_of(services, run)["drawing"] is not None:
-        raise RunError("These pictures are being drawn already. Wait for them, or stop them.")
+        raise RunError("These images are being drawn already. Wait for them, or stop them.")
     shots = shots_of(services, run, prompt)
     services.host.refresh_loras()
     settings = replace(picture_settings(request.txt2img, Job()), clip_skip=services.host.clip_skip())
@@ -142,7 +142,7 @@ class _Pictures:
         drawer.draw(PlotPlan(shot.prompt, self._settings, PlotAxis("Checkpoint name", (shot.checkpoint,)),
                              PlotAxis("Prompt S/R", (shot.prompt,))), lambda column, row, picture: made.append(picture))
         if not made:
-            raise RunError(f"The webui left out the picture “{shot.heading}”; its console says why.")
+            raise RunError(f"The webui left out the image “{shot.heading}”; its console says why.")
         name = f"{self._name}-{self.done:02d}.png"
         keep_picture(self._folder / name, made[0])
         self._facts["pictures"].append({"heading": shot.heading, "path": f"{_FOLDER}/{name}"})
@@ -179,5 +179,5 @@ def _read(run: RunFolder) -> dict[str, Any]:
     except FileNotFoundError:
         return dict(_NONE)
     except (DamagedFileError, OSError) as problem:
-        return {**_NONE, "state": "failed", "error": f"{file} cannot be read: {problem}. Draw the pictures again."}
+        return {**_NONE, "state": "failed", "error": f"{file} cannot be read: {problem}. Draw the images again."}
     return {name: facts[name] for name in _FACTS}

@@ -42,7 +42,7 @@ def editor(webui, open_tab, folder) -> Callable:
         page.fill("#tl_captions_folder", str(folder))
         page.click("#tl_captions_open")
         page.locator(f"{PANEL} .tl-cell img[src]").first.wait_for()
-        wait_for_count(page, "40 pictures")
+        wait_for_count(page, "40 images")
         return page
 
     return open_it

@@ -44,10 +44,10 @@ def test_the_selection_stays_while_tags_are_clicked(editor, folder):
     expect(page.locator("#tl_caption_go")).to_have_text("Remove from 2 captions")
     page.locator(f"{PANEL} .tl-capgrid").press("Delete")
     page.fill("#tl_captions_filter", "")
-    wait_for_count(page, "40 pictures")
+    wait_for_count(page, "40 images")
     expect(page.locator(f'{PANEL} [data-who="selected"]')).to_have_text("2 selected")
     page.locator(f"{PANEL} .tl-capgrid").press("Delete")
-    wait_for_count(page, "38 pictures")
+    wait_for_count(page, "38 images")
     expect(page.locator(f"{PANEL} [data-who=\"selected\"]")).to_have_text("1 selected")
 
 
@@ -74,4 +74,4 @@ def test_the_next_picture_without_a_caption_is_one_key_away(editor, folder):
     page.fill("#tl_captions_filter", "hat")
     wait_for_count(page, "19 of 40")
     page.get_by_role("button", name="Next without a caption").click()
-    toast(page, "Every picture shown has a caption")
+    toast(page, "Every image shown has a caption")
