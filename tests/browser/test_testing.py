@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -62,15 +63,26 @@ def draw(page, pictures):
 def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
     page = open_test()
     panel = page.locator("#tl-panel-test")
-    panel.get_by_text("8 images", exact=True).wait_for()
+    estimate = panel.locator("#tl_test_draw + .tl-note")
+    expect(estimate).to_have_text("8 images, time unknown until a first plot with this checkpoint")
+    expect(panel.get_by_label("Seed (-1: random)")).not_to_have_value("-1")
     draw(page, 8)
+    expect(estimate).to_have_text(re.compile(r"^8 images, about \d+ (s|min)"))
+    panel.locator("summary", has_text="Size, steps, sampler").click()
+    before = estimate.inner_text()
+    panel.get_by_label("Steps", exact=True).fill("150")  # 2 before
+    expect(estimate).not_to_have_text(before)
     assert panel.locator(".tl-samples thead th").all_inner_texts() == ["Without", "Epoch 1", "Epoch 2", "Last"]
     panel.get_by_role("button", name="Mark as the best: Epoch 2, penny, sad").click()
-    panel.get_by_text("Marked as the best: Epoch 2, penny, sad.").wait_for()
+    panel.get_by_text("Best after 2 epochs: the next run can stop there.").wait_for()
     panel.get_by_role("button", name="Try penny-000002 in txt2img").click()
     page.wait_for_function("""() => document.querySelector("#txt2img_prompt textarea").value
         === "<lora:penny-000002:1> penny" """)
     evaluates(page, "document.querySelector('#txt2img_width input[type=number]').value", "384")
+    page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
+    panel.get_by_role("button", name="Next run with this many epochs").click()
+    evaluates(page, "TrainLora.currentTab()", "train")
+    evaluates(page, "TrainLora.form.get('training.max_train_epochs')", 2)
 
 
 def test_the_best_strengths_change_the_next_run(open_test):
@@ -113,6 +125,19 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
     page.click("#tl_blocks_prompt")
     page.wait_for_function("(text) => document.querySelector('#txt2img_prompt textarea').value === text",
                            arg=f"<lora:penny:1:lbw={weights}> penny")
+
+
+@pytest.mark.parametrize(("name", "x", "call"), [("OUTX", "0.25", "OUTX:x=0.25"), ("LINX", "0", "LINX:x=0"),
+                                                ("MIDD", "0.5", "MIDD"), ("ALL0.5", "0.5", "ALL0.5")])
+def test_a_chosen_preset_is_written_by_its_name(open_test, name, x, call):
+    page = open_test()
+    preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
+    page.locator("#tl-panel-test").get_by_label("X", exact=True).fill(x)
+    preset.select_option(name)
+    page.locator("#tl-panel-test .tl-lbw-value").first.wait_for()
+    page.click("#tl_blocks_prompt")
+    page.wait_for_function("(text) => document.querySelector('#txt2img_prompt textarea').value === text",
+                           arg=f"<lora:penny:1:lbw={call}> penny")
 
 
 def test_presets_that_are_being_typed_are_kept_when_the_tab_is_shown_again(open_test):

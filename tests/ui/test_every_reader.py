@@ -55,7 +55,7 @@ from lib_lora_train.ui.lora_files import lora_info
 from lib_lora_train.ui.runs.prompts import prompts_of
 from lib_lora_train.ui.runs.strip_store import Strip, read_strip, write_strip
 from lib_lora_train.ui.testing.block_weights import presets_answer
-from lib_lora_train.ui.testing.plots import read_plot
+from lib_lora_train.ui.testing.plot_files import read_plot
 from tests.figures import count, figure
 from tests.pictures.making import AVIF, AVIF_ALPHA
 

@@ -13,6 +13,7 @@ export interface TestFacts {
     clip_skip: number;
     samplers: string[];
     negative: string;
+    seed: number;
     steps: number;
     cfg_scale: number;
     checkpoint: string;
@@ -42,7 +43,9 @@ export interface PlotRequest {
 }
 
 /** /runs/ID/plots: lib_lora_train/ui/testing/plots.py. */
-export interface PlotList { plots: Plot[]; drawing: PlotProgress|null }
+export interface PlotList { plots: Plot[]; drawing: PlotProgress|null; pace: Pace|null }
+/** What a picture took in an earlier plot with the webui's checkpoint: lib_lora_train/ui/testing/pace.py. */
+export interface Pace { seconds: number; steps: number; pixels: number }
 export interface PlotProgress {
     run: string;
     plot: string;
@@ -73,6 +76,10 @@ export interface Plot {
     width: number;
     height: number;
     steps: number;
+    /** The webui's checkpoint; missing in plots of earlier versions. */
+    checkpoint?: string;
+    /** Measured, once there are two pictures. */
+    seconds_each?: number;
 }
 export interface PlotSide { title: string; values: string[]; headings: string[] }
 

@@ -120,6 +120,7 @@ export class BlockSliders {
             const saved = await api("block-presets", {body: {text: this.text.value}});
             this.typed = false;
             this.show(saved);
+            this.usePreset();
             toast("good", "The presets are saved. Prompts can name them at once.");
         } catch {
             // the toast has said which line is wrong
@@ -165,6 +166,7 @@ export class BlockSliders {
                 this.update(name);
             }, dblclick: () => {
                 this.weights[name] = 1;
+                this.preset.value = "";
                 this.update(name);
             }}});
         const number = h("output", {class: "tl-lbw-value", for: id}, written(this.weights[name]));
@@ -199,7 +201,15 @@ export class BlockSliders {
 
     async toPrompt() {
         const lists = await this.lists();
-        if (lists) this.options.tryWith(lists.file, `:1:lbw=${lists.list}`);
+        if (lists) this.options.tryWith(lists.file, `:1:lbw=${this.presetCall() || lists.list}`);
+    }
+
+    /** @returns {string} the chosen preset as prompts name it, "OUTX:x=0.5"; empty where the weights are one's own */
+    presetCall() {
+        const name = this.preset.value;
+        const numbers = blockPresets && name ? blockPresets.presets[name] : null;
+        if (!numbers) return "";
+        return numbers.includes(null) ? `${name}:x=${Number(this.x.value) || 0}` : name;
     }
 
     async bake() {

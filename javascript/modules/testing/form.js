@@ -1,9 +1,9 @@
 /** What is to be drawn in the Test tab: which plot, of which files, with which prompts and strengths. */
 
 import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";
-import {format} from "../core/format.js";
 import {button, card, fold} from "../core/parts.js";
 import {blockPresets} from "./block_sliders.js";
+import {estimateText} from "./estimate.js";
 
 /** @typedef {import("./answers").PlotKind} PlotKind */
 /** @typedef {import("./answers").RowKind} RowKind */
@@ -99,6 +99,8 @@ export class TestForm {
         this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
         /** @type {TestFacts|null} what the run can be tested with */
         this.facts = null;
+        /** @type {import("./answers").Pace|null} what a picture took in an earlier plot */
+        this.pace = null;
         /** @type {Chips<PlotKind>} */
         this.kinds = new Chips("What to draw", (names) => this.keep({kind: [...names][0]}), true);
         this.kinds.show(typedEntries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
@@ -119,7 +121,7 @@ export class TestForm {
             id: "tl_test_prompts", placeholder: "One prompt a line: other poses, clothes, expressions",
             on: {input: () => this.promptsChanged()}});
         this.keepLater = later(() => this.actions.keepPrompts(this.prompts.value), 600);
-        const number = () => input("", {inputmode: "decimal"});
+        const number = () => input("", {inputmode: "decimal", on: {input: () => this.refresh()}});
         this.numbers = {width: number(), height: number(), steps: number(), cfg_scale: number(), seed: number()};
         this.sampler = select([], "", () => {});
         this.negative = input("");
@@ -135,7 +137,7 @@ export class TestForm {
         this.ofSeeds = labelled("How many seeds", this.seeds);
         const {width, height, steps, cfg_scale: scale, seed} = this.numbers;
         const rest = [labelled("Width", width), labelled("Height", height), labelled("Steps", steps),
-            labelled("CFG scale", scale), labelled("Seed (-1: a new one)", seed)];
+            labelled("CFG scale", scale), labelled("Seed (-1: random)", seed)];
         this.element = card("What to draw", {}, this.kinds.element, this.about,
             labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
             this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
@@ -157,7 +159,7 @@ export class TestForm {
         for (const name of /** @type {const} */ (["width", "height", "steps", "cfg_scale"])) {
             this.numbers[name].value = String(facts[name]);
         }
-        this.numbers.seed.value = "-1";
+        this.numbers.seed.value = String(facts.seed);
         fill(this.sampler, facts.samplers.map((name) => h("option", {value: name}, name)));
         if (facts.samplers.includes("Euler a")) this.sampler.value = "Euler a";
         this.negative.value = facts.negative;
@@ -244,9 +246,22 @@ export class TestForm {
         this.ofStrengths.hidden = kind !== "strengths";
         this.ofSeeds.hidden = kind !== "prompts";
         const count = this.facts ? this.pictures() : 0;
-        setText(this.count, count ? format.plural(count, "image") : kind === "blocks" && this.facts &&
+        setText(this.count, count ? this.estimate(count) : kind === "blocks" && this.facts &&
             this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to draw yet");
         this.button.disabled = count === 0;
+    }
+
+    /** @param {import("./answers").Pace|null} pace */
+    showPace(pace) {
+        this.pace = pace;
+        this.refresh();
+    }
+
+    /** @param {number} pictures */
+    estimate(pictures) {
+        const {kind, rows, row_values: values, steps, width, height} = this.request();
+        const checkpoints = kind === "epochs" && rows === "checkpoints" ? values.length : 1;
+        return estimateText(this.pace, {pictures, steps, width, height, checkpoints});
     }
 
     async draw() {

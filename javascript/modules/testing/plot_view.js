@@ -95,7 +95,8 @@ export class PlotView {
         const some = Object.keys(answer.changes).length > 0;
         this.advice.hidden = false;
         fill(this.advice, sentences.map((sentence) => h("p", {}, sentence)), h("div", {class: "tl-row"},
-            some ? button("Use for the next run", {kind: "primary", small: true, id: "tl_test_use",
+            some ? button(plot.kind !== "epochs" ? "Use for the next run" : answer.changes["training.max_train_epochs"] ?
+                "Next run with this many epochs" : "Next run with this many steps", {kind: "primary", small: true, id: "tl_test_use",
                 click: () => this.actions.use(answer.changes)}) : null,
             file !== "None" ? button(`Try ${file} in txt2img`, {small: true,
                 click: () => this.actions.tryFile(file)}) : null));

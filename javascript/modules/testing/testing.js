@@ -125,10 +125,11 @@ class TestTab {
     async look() {
         if (!this.run) return;
         const asked = this.run;
-        const {plots, drawing} = await api(this.path("plots"), {quiet: true});
+        const {plots, drawing, pace} = await api(this.path("plots"), {quiet: true});
         if (asked !== this.run) return;
         this.plots = plots;
         this.drawing = drawing;
+        this.form.showPace(pace);
         this.showPlots();
     }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,15 @@ from PIL import Image, ImageChops, ImageStat
 
 from ...errors import RunError, WriteError
 from ...files.atomic import write_atomically
-from ...files.json_file import DamagedFileError, read_object
 from ...files.writing import writing
 from ...host.interface import PlotDrawer, PlotPlan
 from ...runs.folder import RunFolder
 from ...runs.hold import PLOT
 from ..drawing import DRAWING, DrawingService
 from ..pictures import keep_picture
+from .pace import earlier_pace, pace_of
+from .plot_files import PLOT_FILE, PLOTS, read_plot
 from .plot_plans import PlotRequest, plan_of
-
-PLOTS = "plots"
-_FILE = "plot.json"
-_MOST_BYTES = 4 << 20
-_FACTS: dict[str, type | tuple[type, ...]] = {
-    "kind": str, "state": str, "created": (int, float), "cells": dict, "changes": dict, "grid": str, "columns": dict,
-    "rows": dict, "file": str, "prompts": list, "error": str}
 
 
 class PlotDesk:
@@ -39,6 +35,7 @@ class PlotDesk:
         self._lock = threading.Lock()
         self._open: list[_Plot] = []
         self._unkept: dict[str, dict[str, Any]] = {}
+        self._paces: dict[str, dict[str, float] | None] = {}
 
     @property
     def samplers(self) -> list[str]:
@@ -46,8 +43,11 @@ class PlotDesk:
         drawer = self._drawings.new_drawer()
         return drawer.samplers() if drawer else []
 
-    def start(self, run: RunFolder, request: PlotRequest) -> dict[str, Any]:
-        """Draw a plot when its turn comes; the plot as it is kept. Raises ``RunError`` if that cannot be done."""
+    def start(self, run: RunFolder, request: PlotRequest, checkpoint: str) -> dict[str, Any]:
+        """Draw a plot with the webui's ``checkpoint`` when its turn comes; the plot as it is kept.
+
+        Raises ``RunError`` if that cannot be done.
+        """
         if self._drawings.new_drawer() is None:
             raise RunError("Plots can be drawn from here in AUTOMATIC1111's webui only.")
         plan, columns, rows = plan_of(request)
@@ -55,7 +55,7 @@ class PlotDesk:
             "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
             "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
             "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
-            "steps": plan.picture.steps}, self._ended)
+            "steps": plan.picture.steps, "checkpoint": checkpoint}, self._ended)
         plot.keep()
         with self._lock:
             self._open.append(plot)
@@ -65,8 +65,17 @@ class PlotDesk:
     def _ended(self, plot: _Plot) -> None:
         with self._lock:
             self._open.remove(plot)
+            measured = pace_of(plot.facts)
+            if measured is not None:
+                self._paces[plot.facts["checkpoint"]] = measured
             if plot.unkept:
                 self._unkept[plot.facts["id"]] = plot.facts
+
+    def pace(self, runs: Path, checkpoint: str) -> dict[str, float] | None:
+        """Seconds, sampling steps and pixels of a picture, as last measured with ``checkpoint``; ``None`` if never."""
+        if checkpoint not in self._paces:
+            self._paces[checkpoint] = earlier_pace(runs, checkpoint)
+        return self._paces[checkpoint]
 
     def now(self) -> dict[str, Any] | None:
         """The plot whose turn comes first: run, plot, and the share that is done; ``waiting`` while it is not drawn."""
@@ -86,7 +95,7 @@ class PlotDesk:
     def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
         """Every plot of ``run``, the newest first."""
         drawn = {plot.facts["id"] for plot in list(self._open)}  # before the files, which say more once one has ended
-        plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{_FILE}"), reverse=True)]
+        plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{PLOT_FILE}"), reverse=True)]
         for plot in plots:
             if plot["state"] == "drawing" and plot["id"] not in drawn:
                 plot["state"] = "lost"
@@ -99,7 +108,7 @@ class PlotDesk:
             raise RunError("There is no such image to mark.")
         plot["best"] = [column, row]
         if plot["state"] != "drawing":
-            _write(run.path / PLOTS / plot_id / _FILE, plot)
+            _write(run.path / PLOTS / plot_id / PLOT_FILE, plot)
         return plot
 
 
@@ -117,12 +126,16 @@ class _Plot:
         self.facts = {"id": self._folder.name, "created": time.time(), "state": "drawing", "error": "", "cells": {},
                       "grid": "", "changes": {}, "best": None, **facts}
         self._reference: dict[int, Image.Image] = {}
+        self._drawn: list[float] = []
 
     @property
     def total(self) -> int:
         return len(self.facts["columns"]["headings"]) * len(self.facts["rows"]["headings"])
 
     def add(self, column: int, row: int, picture: Image.Image) -> None:
+        self._drawn.append(time.monotonic())
+        if len(self._drawn) > 1:  # before the first the webui may have had something else to do
+            self.facts["seconds_each"] = statistics.median(two - one for one, two in pairwise(self._drawn))
         name = f"cell-{column:02d}-{row:02d}.png"
         keep_picture(self._folder / name, picture)
         self.facts["cells"] = {**self.facts["cells"], f"{column},{row}": f"{PLOTS}/{self._folder.name}/{name}"}
@@ -180,7 +193,7 @@ class _Plot:
             self.unkept = True
 
     def keep(self) -> None:
-        _write(self._folder / _FILE, self.facts)
+        _write(self._folder / PLOT_FILE, self.facts)
 
 
 def _new_folder(plots: Path, name: str) -> Path:
@@ -190,24 +203,6 @@ def _new_folder(plots: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise RunError(f"There are too many plots named {name} in {plots}.")
-
-
-def read_plot(file: Path) -> dict[str, Any]:
-    """A plot as it was kept; one whose file is damaged has failed, and its error says why."""
-    side = {"title": "", "values": [], "headings": []}
-    try:
-        plot = read_object(file, _MOST_BYTES)
-        for name, kind in _FACTS.items():
-            if not isinstance(plot.get(name), kind):
-                raise DamagedFileError(f"“{name}” is missing or of another kind")
-        if not all({*side} <= {*plot[name]} for name in ("columns", "rows")):
-            raise DamagedFileError("its columns or rows have no headings")
-    except (DamagedFileError, OSError) as problem:
-        return {"id": file.parent.name, "kind": "", "created": 0.0, "state": "failed", "cells": {}, "grid": "",
-                "changes": {}, "best": None, "columns": side, "rows": side, "file": "", "prompts": [], "seed": 0,
-                "width": 0, "height": 0, "steps": 0,
-                "error": f"This plot cannot be shown: {file} is damaged, {problem}. Its images are in that folder."}
-    return {**plot, "id": file.parent.name}
 
 
 def _write(file: Path, facts: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ...advice.strength import strength_advice
+from ...advice.best_epoch import epoch_advice
+from ...advice.strength import StrengthAdvice, strength_advice
 from ...blocks.lora_tag import epoch_order
 from ...blocks.presets import read_text
 from ...config.bake_job import BakeJob
@@ -68,12 +69,13 @@ def register(router: APIRouter, services: Services) -> None:
         return test_facts(services, desk, open_run(services.runs_dir, run_id))
 
     def plots(run_id: str) -> dict[str, Any]:
-        return {"plots": desk.all_of(open_run(services.runs_dir, run_id)), "drawing": desk.now()}
+        return {"plots": desk.all_of(open_run(services.runs_dir, run_id)), "drawing": desk.now(),
+                "pace": desk.pace(services.runs_dir, _checkpoint_title(services))}
 
     def draw(run_id: str, request: PlotRequest) -> dict[str, Any]:
         run = open_run(services.runs_dir, run_id)
         services.host.refresh_loras()
-        return desk.start(run, _with_blocks(services, run, request))
+        return desk.start(run, _with_blocks(services, run, request), _checkpoint_title(services))
 
     def stop() -> dict[str, Any]:
         desk.stop()
@@ -139,15 +141,19 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
               "blocks": names_of_blocks(Path(saved[name]["path"]))}
              for name in sorted(saved, key=epoch_order)]
     tag = job.dataset.activation_tag.strip()
-    checkpoint = services.host.checkpoint()
     return {"files": files, "tag": tag, "prompts": prompts_of(run), "width": width, "height": height,
             "clip_skip": job.base.clip_skip, "samplers": desk.samplers,
-            "negative": job.sample.negative_prompt,
+            "negative": job.sample.negative_prompt, "seed": job.sample.sample_seed,
             "steps": job.sample.sample_steps,
             "cfg_scale": job.sample.cfg_scale,
-            "checkpoint": checkpoint.title if checkpoint else "",
+            "checkpoint": _checkpoint_title(services),
             "prediction": _prediction(services, job),
             "checkpoints": [file.title for file in services.host.checkpoints()]}
+
+
+def _checkpoint_title(services: Services) -> str:
+    checkpoint = services.host.checkpoint()
+    return checkpoint.title if checkpoint else ""
 
 
 def _prediction(services: Services, job: Job) -> dict[str, Any] | None:
@@ -161,14 +167,28 @@ def _prediction(services: Services, job: Job) -> dict[str, Any] | None:
 def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[str, Any]:
     """The marked plot and, of a strength grid, what its best picture says about the next run."""
     answer: dict[str, Any] = {"plot": plot, "changes": {}, "sentences": []}
+    column, row = plot["best"]
+    if plot["kind"] == "epochs":
+        advice = _epoch_advice(services, run, plot["columns"]["values"][column])
+        return {**answer, "changes": advice.changes, "sentences": list(advice.sentences)}
     if plot["kind"] != "strengths":
         return answer
-    column, row = plot["best"]
     unet, text = float(plot["columns"]["values"][column]), float(plot["rows"]["values"][row])
     job = settings_of(run)
     epochs = [event.get("epoch") for event in services.index.of(run).saved if Path(event["path"]).stem == plot["file"]]
     advice = strength_advice(unet, text, job.optimizer, job.training.max_train_epochs, next(iter(epochs), None))
     return {**answer, "changes": advice.changes, "sentences": list(advice.sentences)}
+
+
+def _epoch_advice(services: Services, run: RunFolder, file: str) -> StrengthAdvice:
+    """What the next run can take from the best ``file`` of an epoch plot; nothing if that is the picture without."""
+    job = settings_of(run)
+    saved = next((event for event in services.index.of(run).saved if Path(event["path"]).stem == file), None)
+    if saved is None:
+        return StrengthAdvice({}, ())
+    between = "-step" in file.removeprefix(job.save.output_name) or job.training.max_train_steps is not None
+    return epoch_advice(saved.get("epoch"), saved.get("step") if between else None, job.training.max_train_epochs,
+                        job.scheduler)
 
 
 def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tuple[RunFolder, str]:

@@ -1,0 +1,18 @@
+/** How long a plot will take, from what a picture took in earlier plots. */
+
+import {format} from "../core/format.js";
+
+/**
+ * @param {import("./answers").Pace|null} pace null where none was measured
+ * @param {{pictures: number, steps: number, width: number, height: number, checkpoints: number}} plot checkpoints is
+ *     how many are loaded on the way, 1 where it is the webui's
+ * @returns {string} "12 pictures, about 2 min"
+ */
+export function estimateText(pace, {pictures, steps, width, height, checkpoints}) {
+    const count = format.plural(pictures, "image");
+    if (!pace) return `${count}, time unknown until a first plot with this checkpoint`;
+    const each = pace.seconds * (steps / pace.steps) * (width * height / pace.pixels);
+    if (!Number.isFinite(each) || each <= 0) return count;
+    return `${count}, about ${format.duration(Math.max(1, pictures * each))}` +
+        `${checkpoints > 1 ? `, and the loading of ${checkpoints} checkpoints` : ""}`;
+}

@@ -1,0 +1,33 @@
+"""Plots as they are kept in the folder of their run: ``plots/PLOT/plot.json`` beside the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...files.json_file import DamagedFileError, read_object
+
+PLOTS = "plots"
+PLOT_FILE = "plot.json"
+_MOST_BYTES = 4 << 20
+_FACTS: dict[str, type | tuple[type, ...]] = {
+    "kind": str, "state": str, "created": (int, float), "cells": dict, "changes": dict, "grid": str, "columns": dict,
+    "rows": dict, "file": str, "prompts": list, "error": str}
+
+
+def read_plot(file: Path) -> dict[str, Any]:
+    """A plot as it was kept; one whose file is damaged has failed, and its error says why."""
+    side = {"title": "", "values": [], "headings": []}
+    try:
+        plot = read_object(file, _MOST_BYTES)
+        for name, kind in _FACTS.items():
+            if not isinstance(plot.get(name), kind):
+                raise DamagedFileError(f"“{name}” is missing or of another kind")
+        if not all({*side} <= {*plot[name]} for name in ("columns", "rows")):
+            raise DamagedFileError("its columns or rows have no headings")
+    except (DamagedFileError, OSError) as problem:
+        return {"id": file.parent.name, "kind": "", "created": 0.0, "state": "failed", "cells": {}, "grid": "",
+                "changes": {}, "best": None, "columns": side, "rows": side, "file": "", "prompts": [], "seed": 0,
+                "width": 0, "height": 0, "steps": 0,
+                "error": f"This plot cannot be shown: {file} is damaged, {problem}. Its images are in that folder."}
+    return {**plot, "id": file.parent.name}
