@@ -1,4 +1,4 @@
-"""What the strengths that a LoRA looks best at say about how it was trained.
+"""What the strengths, or the epoch, that a LoRA looks best at say about how it was trained.
 
 After the guide (sections "Strength" and "If you have the additional-networks extension"): a LoRA should work at 1.
 If the UNet is best at 0.5, halve its learning rate; if the text encoder is best at 2, double its own. Having to lower
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.groups.optimizer import OptimizerSettings
+from ..config.groups.scheduler import SchedulerSettings
 from ..config.optimizer_args import finds_own_rate
 
+_CONSTANT = ("constant", "constant_with_warmup")
 _FLEXIBLE = 0.8  # a faithful LoRA is often lowered so far for more freedom, which is no fault
 
 
@@ -73,3 +75,26 @@ def _epochs(unet: float, epochs: int | None) -> tuple[dict[str, Any], str]:
     return {"training.max_train_epochs": wanted}, (
         f"The optimizer finds its rate by itself, so the training time changes instead: {epochs} epochs × {unet:g} = "
         f"{wanted}.")
+
+
+def epoch_advice(epoch: int | None, steps: int | None, epochs: int | None,
+                 scheduler: SchedulerSettings) -> StrengthAdvice:
+    """Settings of a next run that stops where the best file was saved: after ``epoch``, or after ``steps``.
+
+    ``steps`` is given for a file that was saved between two epochs, ``epochs`` is how many the run made.
+    """
+    changes: dict[str, int | None]
+    if steps is not None:
+        changes, where = {"training.max_train_steps": steps}, f"{steps:,} steps"
+    elif epoch:
+        changes = {"training.max_train_epochs": epoch, "training.max_train_steps": None}
+        where = f"{epoch} {'epoch' if epoch == 1 else 'epochs'}"
+    else:
+        return StrengthAdvice({}, ())
+    sentences = [f"Best after {where}: the next run can stop there."]
+    if steps is None and epochs is not None and epoch is not None and epoch >= epochs:
+        sentences = [f"Best at the end, after {where}: more epochs may be better still."]
+    elif scheduler.lr_scheduler not in _CONSTANT:
+        sentences.append(f"With {scheduler.lr_scheduler} the learning rate then falls within these {where.split()[1]}, "
+                         "so the result is a little less trained than this file.")
+    return StrengthAdvice(changes, tuple(sentences))

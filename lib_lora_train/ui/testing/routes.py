@@ -9,8 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ...advice.best_epoch import epoch_advice
-from ...advice.strength import StrengthAdvice, strength_advice
+from ...advice.strength import StrengthAdvice, epoch_advice, strength_advice
 from ...blocks.lora_tag import epoch_order
 from ...blocks.presets import read_text
 from ...config.bake_job import BakeJob

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lib_lora_train.advice.best_epoch import epoch_advice
+from lib_lora_train.advice.strength import epoch_advice
 from lib_lora_train.config.groups.scheduler import SchedulerSettings
 from lib_lora_train.runs.folder import open_run
 from lib_lora_train.ui.testing.pace import earlier_pace
