@@ -85,6 +85,34 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
     evaluates(page, "TrainLora.form.get('training.max_train_epochs')", 2)
 
 
+OUTSIDE = """selector => {
+    const card = document.querySelector("#tl-panel-test .tl-plotview");
+    const {left, right} = card.getBoundingClientRect();
+    const hidden = [...card.querySelectorAll(selector)].filter((cell) => {
+        const box = cell.getBoundingClientRect();
+        return box.left - 4 < left - 4 || box.right + 4 > right + 4 || box.width < 90;
+    });
+    const scroller = card.querySelector(".tl-samples-scroll");
+    return hidden.length + (scroller.scrollWidth > scroller.clientWidth ? 1000 : 0);
+}"""
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_a_plot_of_eighteen_blocks_wraps_and_nothing_of_it_is_clipped(open_test, width):
+    page = open_test(width=width)
+    choose(page, "Blocks")
+    page.fill("#tl_test_prompts", "penny")
+    draw(page, 18)
+    page.get_by_role("button", name="Mark as the best: All blocks, penny").click()
+    page.locator(".tl-best").wait_for()
+    assert page.evaluate(OUTSIDE, ".tl-plot-cell") == 0
+    assert page.evaluate(OUTSIDE, ".tl-effect svg") == 0
+    page.locator("#tl-panel-test").get_by_role("button", name="Full view").click()
+    cells = page.locator("dialog .tl-plot-cell")
+    expect(cells).to_have_count(18)
+    assert cells.first.bounding_box()["width"] > 180
+
+
 def test_the_best_strengths_change_the_next_run(open_test):
     page = open_test()
     choose(page, "Strengths")

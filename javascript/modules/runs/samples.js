@@ -1,7 +1,9 @@
 /** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
 
+import {dialog as openDialog} from "../captions/dialogs.js";
 import {fill, h} from "../core/dom.js";
 import {lightbox} from "../core/lightbox.js";
+import {button} from "../core/parts.js";
 import {runs} from "./watch.js";
 
 /** @typedef {import("../core/types").Sample} Sample */
@@ -21,7 +23,9 @@ export class SamplesGrid {
         this.scroller = h("div", {class: "tl-samples-scroll", tabindex: "0", role: "group",
             "aria-label": options.label});
         this.empty = options.empty;
-        this.element = h("div", {}, this.empty, this.scroller);
+        this.full = button("Full view", {kind: "quiet", small: true, icon: "image", hidden: true,
+            click: () => fullView(options.label, this.table())});
+        this.element = h("div", {}, this.empty, this.scroller, this.full);
     }
 
     /**
@@ -31,9 +35,6 @@ export class SamplesGrid {
     show(run, samples, prompts) {
         const signature = `${run.id}/${prompts.length}/${samples.map((sample) => sample.path).join()}`;
         if (signature === this.drawn) return;
-        const other = this.run !== run;
-        const {scrollLeft, clientWidth, scrollWidth} = this.scroller;
-        const atEnd = other || scrollLeft + clientWidth >= scrollWidth - 24;
         this.run = run;
         this.drawn = signature;
         this.columns = columnsOf(samples);
@@ -42,7 +43,7 @@ export class SamplesGrid {
         this.empty.hidden = this.rows.length > 0;
         this.scroller.hidden = !this.empty.hidden;
         fill(this.scroller, this.rows.length ? this.table() : null);
-        if (atEnd) this.scroller.scrollLeft = this.scroller.scrollWidth;
+        this.full.hidden = !samples.length;
     }
 
     get runId() {
@@ -50,15 +51,15 @@ export class SamplesGrid {
     }
 
     table() {
-        const first = (/** @type {Column} */ column) => (column.step === 0 ? "tl-samples-first" : null);
         return h("table", {class: "tl-samples"},
             h("thead", {}, h("tr", {}, this.columns.map((column) =>
-                h("th", {scope: "col", class: first(column)}, column.title)))),
+                h("th", {scope: "col"}, column.title)))),
             this.rows.map((row, rowIndex) => h("tbody", {},
                 h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: this.columns.length},
                     h("span", {title: row.prompt}, row.prompt))),
-                h("tr", {}, this.columns.map((column, columnIndex) =>
-                    h("td", {class: first(column)}, this.picture(row, column, rowIndex, columnIndex)))))));
+                h("tr", {class: "tl-samples-row", style: `--columns: ${this.columns.length}`},
+                    this.columns.map((column, columnIndex) => h("td", {data: {title: column.title}},
+                        this.picture(row, column, rowIndex, columnIndex)))))));
     }
 
     /** @param {Row} row @param {Column} column @param {number} rowIndex @param {number} columnIndex */
@@ -90,6 +91,12 @@ export class SamplesGrid {
         };
         lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
     }
+}
+
+/** The whole table as large as the window. @param {string} title @param {HTMLElement} table */
+export function fullView(title, table) {
+    const dialog = openDialog(title, [table], [button("Close", {click: () => dialog.close()})]);
+    dialog.classList.add("tl-full-dialog");
 }
 
 /** @param {Sample[]} samples @returns {Column[]} in the order of the steps */

@@ -4,6 +4,7 @@ import {fill, h, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, findings, icon} from "../core/parts.js";
+import {fullView} from "../runs/samples.js";
 
 /** @typedef {import("./answers").Plot} Plot */
 /** @typedef {import("./answers").MarkedPlot} MarkedPlot */
@@ -25,9 +26,12 @@ export class PlotView {
         this.scroller = h("div", {class: "tl-samples-scroll tl-plot-scroll", tabindex: "0", role: "group",
             "aria-label": "Images of the plot"});
         this.advice = h("div", {class: "tl-why", hidden: true, role: "status"});
+        this.full = button("Full view", {kind: "quiet", small: true, icon: "image",
+            click: () => this.plot && fullView(plotTitle(this.plot), this.table(this.plot))});
         this.chart = h("div", {});
         this.about = h("p", {class: "tl-note"});
-        this.element = h("div", {class: "tl-plotview"}, this.problem, this.advice, this.scroller, this.chart,
+        this.element = h("div", {class: "tl-plotview"}, this.problem, this.advice, this.scroller,
+            h("div", {class: "tl-row"}, this.full), this.chart,
             this.about);
     }
 
@@ -56,7 +60,9 @@ export class PlotView {
             rows.headings.map((heading, row) => h("tbody", {},
                 h("tr", {class: "tl-samples-prompt"}, h("th", {scope: "rowgroup", colspan: columns.headings.length},
                     h("span", {title: heading}, heading))),
-                h("tr", {}, columns.headings.map((_, column) => h("td", {}, this.picture(plot, column, row)))))));
+                h("tr", {class: "tl-samples-row", style: `--columns: ${columns.headings.length}`},
+                    columns.headings.map((title, column) => h("td", {data: {title}},
+                        this.picture(plot, column, row)))))));
     }
 
     /** @param {Plot} plot @param {number} column @param {number} row */
@@ -148,7 +154,8 @@ function bars(plot) {
     const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
     return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
         "How much the image changes without each block (mean difference of a pixel, of 255)"),
-    h("div", {class: "tl-plot-scroll"}, svg("svg", {width: changes.length * width, height: 132, role: "img",
+    h("div", {}, svg("svg", {viewBox: `0 0 ${changes.length * width} 132`, role: "img",
+        style: `width: 100%; max-width: ${changes.length * width}px`,
         "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, columns)));
 }
 
