@@ -57,7 +57,7 @@ def test_a_lora_from_lent_weights_is_the_one_from_the_file(start_webui, checkpoi
     lent = train_apart(before=webui.lends())
     assert webui("digest") == plain
     assert way_of(lent)["way"] == "lent", way_of(lent)["text"]
-    assert "the webui's own copy" in way_of(lent)["text"]
+    assert "The webui's loaded model" in way_of(lent)["text"]
     state = load_file(checkpoint)
     networks = ("model.", "first_stage_model.", "cond_stage_model.")
     assert way_of(lent)["bytes"] == sum(tensor.nbytes for key, tensor in state.items()
