@@ -54,7 +54,7 @@ def draw(page, pictures):
     before = page.evaluate("""async () => (await TrainLora.api(
         `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
     page.click("#tl_test_draw")
-    evaluates(page, "TrainLora.testPlots().length", before + 1)
+    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-earlier option').length", before + 1)
     page.locator(".tl-plot-progress").wait_for(state="hidden")
     evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", pictures)
     evaluates(page, "document.querySelector('#tl-panel-test .tl-plot-cell img').naturalWidth > 0", True)

@@ -242,7 +242,6 @@ async function ended(id, name) {
 
 /** @type {TestTab|null} */
 let tab = null;
-export const testPlots = () => (tab ? tab.plots.map((plot) => plot.id) : []);
 registerTab({id: "test", title: "Test", order: 35, build: (panel) => {
     tab = new TestTab(panel);
 }, shown: () => tab && tab.comesIntoView()});
