@@ -59,6 +59,12 @@ def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
     expect(page.locator(".tl-tool-made")).to_contain_text("small")
     ended(page)
     assert (webui.loras / "below" / "small.safetensors").is_file()
+    page.locator("#tl_tool_draw").click()
+    expect(page.locator("#tl_tool_pictures .tl-field-problem")).to_have_text("Write a prompt to draw.")
+    page.locator("#tl_tool_prompt").fill("a cat")
+    page.locator("#tl_tool_draw").click()
+    expect(page.locator("#tl_tool_pictures figcaption")).to_have_text(["Before", "After"])
+    expect(page.locator("#tl_tool_pictures [role=status]")).to_contain_text("differ by")
     page.locator("#tl_tool_start").click()
     expect(page.locator('#tl-panel-tools [data-key="resize.output_name"] .tl-field-problem')).to_contain_text(
         "small-v2")

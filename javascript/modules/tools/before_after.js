@@ -1,7 +1,7 @@
 /** Pictures from before and after a tool, drawn by the webui with the same prompt and seed. */
 
 import {api, failureOf, fill, h, setText, store} from "../core/dom.js";
-import {format} from "../core/format.js";
+import {drawingWords} from "../core/drawing_words.js";
 import {lightbox} from "../core/lightbox.js";
 import {button} from "../core/parts.js";
 import {poll} from "../core/shell.js";
@@ -61,8 +61,7 @@ export class BeforeAfter {
         this.stop.hidden = drawing === null;
         if (!this.prompt.value && facts.prompt) this.prompt.value = facts.prompt;
         if (facts.error) setText(this.problem, facts.error);
-        setText(this.said, drawing ? (drawing.state === "drawing" ? [`Image ${drawing.done + 1} of ${drawing.total}`,
-            format.left(drawing.seconds_left)].filter(Boolean).join(", ") : "Waiting for the webui") : difference === null ? "" : inWords(difference));
+        setText(this.said, drawing ? drawingWords(drawing) : difference === null ? "" : inWords(difference));
         const key = pictures.map(({path}) => path).join();
         if (key === this.drawn) return;
         this.drawn = key;

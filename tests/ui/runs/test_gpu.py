@@ -9,6 +9,7 @@ import pytest
 from modules import call_queue, sd_models
 
 from lib_lora_train.runs import supervisor
+from tests.standin.lora_file import write_lora
 
 from ..conftest import wait_until
 
@@ -255,3 +256,14 @@ def test_when_a_run_that_stands_still_is_killed_the_webui_has_its_gpu_back(gpu_t
     assert str(model().where) == "cuda:0"
     folder = gpu_tab.services.runs_dir / run_id / "control"
     wait_until(lambda: len(list(folder.glob("hold-*"))) == (how == "paused"))
+
+
+def test_a_tool_on_the_gpu_is_no_training(make_tab):
+    tab = make_tab(device="cuda:0", variables={"STANDIN_STEP_SECONDS": "1"})
+    write_lora(tab.services.host.lora_dir / "a.safetensors", {})
+    run_id = tab.post("tools", {"command": "resize", "job": {"lora": "a", "only_curve": True}}).json()["id"]
+    busy = wait_until(lambda: (answer := tab.get("busy").json()["busy"]) and answer["id"] == run_id and answer)
+    assert "lent to the run resize-a (resize)" in busy["text"] and "training" not in busy["text"]
+    tab.post(f"runs/{run_id}/control", {"action": "stop"})
+    tab.wait_for(run_id, "stopped")
+    wait_until(generation_is_possible)
