@@ -31,7 +31,7 @@ CHANGES_FILE = "changes.yaml"
 STATE_FILE = "last.pt"
 STRIP_FILE = "strip.json"
 RESULT_FILE = "result.json"
-TRAIN, TAG, BAKE = "train", "tag", "bake"
+TRAIN, TAG, BAKE, TEST = "train", "tag", "bake", "test"
 EXTRACT, MERGE, MIX, RESIZE, INSPECT = "extract", "merge", "mix", "resize", "inspect"
 TOOLS = (EXTRACT, MERGE, MIX, RESIZE, INSPECT)
 _COMMAND_FILE = "command"
@@ -67,7 +67,10 @@ class RunFolder:
 
     @property
     def command(self) -> str:
-        """The worker's command that carries the run out: ``train``, ``tag``, ``bake`` or one of ``TOOLS``."""
+        """The worker's command that carries the run out: ``train``, ``tag``, ``bake`` or one of ``TOOLS``.
+
+        ``test`` is for the folder of a LoRA that was only opened in Test.
+        """
         try:
             return read_text(self.path / _COMMAND_FILE, replace=True, most_bytes=_LONGEST_COMMAND_BYTES).strip()
         except (OSError, ValueError):  # there is none, or the summary says what is wrong with it

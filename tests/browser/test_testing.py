@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 
 import pytest
@@ -231,3 +232,17 @@ def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
     rows.first.get_by_role("button", name="Cancel").click()
     page.locator("#tl-panel-test .tl-drawing-card").wait_for(state="hidden")
     evaluates(page, "TrainLora.testPlots().length", 2)
+
+
+def test_a_lora_that_no_run_made_is_opened_and_drawn(tested_webui, open_test):
+    shutil.copy(tested_webui.loras / "penny.safetensors", tested_webui.loras / "bought.safetensors")
+    page = open_test()
+    page.locator('#tl_test_run option[value="lora:bought"]').wait_for(state="attached")
+    page.select_option("#tl_test_run", "lora:bought")
+    page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
+    page.wait_for_function("() => document.querySelectorAll('#tl-panel-test .tl-chips [data-name=bought]').length === 1")
+    page.fill("#tl_test_prompts", "elf")
+    page.click("#tl_test_draw")
+    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", 2)
+    page.click("#tl-tab-runs")
+    expect(page.locator("#tl-panel-runs .tl-run-row")).to_have_count(1)

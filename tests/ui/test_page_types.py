@@ -40,6 +40,7 @@ def test_train_tab(tab, tmp_path):
                   "difficulties?looks_per_epoch=40", "difficulties?looks_per_epoch=0&family=SDXL&base=",
                   f"family?path={tab.services.host.checkpoints()[0].path}"):
         asked.get(route)
+    asked.post("lora/test", {"name": "old"})
     settings = {"train_data_dir": str(tab.dataset)}
     asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
     asked.post("augment/preview", {"folder": str(tab.dataset), "path": "0.png", "settings": settings})

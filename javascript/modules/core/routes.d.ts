@@ -60,6 +60,7 @@ type Posted<P extends string> =
     P extends "augment/preview" ? {pictures: string[]} :
     P extends "regularization"|"regularization/stop" ? RegularizationState :
     P extends "runs" ? {id: string, name: string} :
+    P extends "lora/test" ? {id: string} :
     P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
     P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
     P extends "tools" ? {id: string} :

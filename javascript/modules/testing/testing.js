@@ -18,6 +18,8 @@ const SIGNS = ["Colours too strong, edges burned, or the same pose and backgroun
     "Clothes, age or expression in the prompt are ignored.",
     "It only looks right below strength 1, or everything else in the image suffers."];
 
+const LORA = "lora:";
+
 /** @typedef {import("./answers").Plot} Plot */
 /** @typedef {import("./answers").PlotProgress} PlotProgress */
 
@@ -31,7 +33,11 @@ class TestTab {
         /** @type {PlotProgress|null} */
         this.drawing = null;
         this.picker = h("select", {class: "tl-input tl-select", id: "tl_test_run",
-            on: {change: (event) => this.choose(event.currentTarget.value)}});
+            on: {change: (event) => this.pick(event.currentTarget.value)}});
+        /** @type {string[]} the LoRAs of the webui's folder, the newest first */
+        this.loras = [];
+        /** The value of the picker: the id of a run, or LORA and a name. */
+        this.picked = "";
         this.none = emptyState("Nothing to test yet", "When a run has saved its first epoch, it can be tried out " +
             "here: epochs side by side, strengths, blocks.",
         button("Go to Train", {kind: "primary", click: () => showTab("train")}));
@@ -66,7 +72,7 @@ class TestTab {
         this.progress = h("div", {class: "tl-plot-progress", hidden: true}, this.bar,
             h("div", {class: "tl-row"}, this.words, stop));
         this.columns = h("div", {class: "tl-columns", hidden: true}, h("div", {class: "tl-column"},
-            card("Run", {}, testField("Which run to test", this.picker)), this.form.element, this.sliders.element),
+            card("Run or LoRA", {}, testField("What to test", this.picker)), this.form.element, this.sliders.element),
         h("div", {class: "tl-column tl-runview"}, this.prediction.element, this.progress, this.drawings.element,
             this.nothing, this.shown));
         panel.append(this.none, this.columns);
@@ -84,16 +90,36 @@ class TestTab {
     /** @param {import("../core/types").RunSummary[]} runs of which those with a saved file can be tested */
     offer(runs) {
         const tested = runs.filter((one) => one.saved.length);
-        this.none.hidden = tested.length > 0;
-        this.columns.hidden = tested.length === 0;
-        const names = tested.map((one) => `${one.id}/${one.saved.length}`).join();
+        const own = new Set(tested.flatMap((one) => one.saved.map((file) => file.name)));
+        const others = this.loras.filter((name) => !own.has(format.fileName(name)));
+        const values = [...tested.map((one) => one.id), ...others.map((name) => LORA + name)];
+        this.none.hidden = values.length > 0;
+        this.columns.hidden = values.length === 0;
+        const names = [...tested.map((one) => `${one.id}/${one.name}/${one.saved.length}`), ...others].join();
         if (this.picker.dataset.names === names) return;
         this.picker.dataset.names = names;
-        fill(this.picker, tested.map((one) => h("option", {value: one.id},
-            `${one.name}, ${format.when(one.created)}`)));
-        const wanted = this.run || store.get("test_run", "");
-        this.picker.value = tested.some((one) => one.id === wanted) ? wanted : tested.length ? tested[0].id : "";
-        if (this.picker.value !== this.run) this.choose(this.picker.value);
+        fill(this.picker, h("optgroup", {label: "Runs"}, tested.map((one) => h("option", {value: one.id},
+            `${one.name}, ${format.when(one.created)}`))), h("optgroup", {label: "Other LoRAs"},
+        others.map((name) => h("option", {value: LORA + name}, name))));
+        const wanted = this.picked || store.get("test_run", "");
+        this.picker.value = values.includes(wanted) ? wanted : tested.length ? tested[0].id : "";
+        if (this.picker.value !== this.picked) this.pick(this.picker.value);
+    }
+
+    /** @param {string} value of the picker */
+    async pick(value) {
+        this.picked = value;
+        store.set("test_run", value);
+        if (!value.startsWith(LORA)) {
+            await this.choose(value);
+            return;
+        }
+        try {
+            const {id} = await api("lora/test", {body: {name: value.slice(LORA.length)}});
+            if (this.picked === value) await this.choose(id);
+        } catch {
+            // the toast has said why
+        }
     }
 
     /** @param {string} id of a run, empty for none */
@@ -102,7 +128,6 @@ class TestTab {
         this.run = id;
         this.chosen = "";
         if (id) runList.watch(id);
-        store.set("test_run", id);
         if (!id) return;
         try {
             const facts = await api(this.path("test"));
@@ -218,6 +243,8 @@ class TestTab {
     async comesIntoView() {
         runList.refresh();
         try {
+            this.loras = (await api("lora/files")).names;
+            this.offer(runList.all());
             this.sliders.show(await api("block-presets"));
         } catch {
             // the toast has said why

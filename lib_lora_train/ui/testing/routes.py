@@ -17,7 +17,7 @@ from ...config.job import Job
 from ...config.text_yaml import write_yaml
 from ...errors import RunError
 from ...host.interface import WITHOUT
-from ...runs.folder import BAKE, RunFolder, create_run, open_run
+from ...runs.folder import BAKE, TRAIN, RunFolder, create_run, open_run
 from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
@@ -167,6 +167,8 @@ def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[
     """The marked plot and, of a strength grid, what its best picture says about the next run."""
     answer: dict[str, Any] = {"plot": plot, "changes": {}, "sentences": []}
     column, row = plot["best"]
+    if run.command != TRAIN:
+        return answer
     if plot["kind"] == "epochs":
         advice = _epoch_advice(services, run, plot["columns"]["values"][column])
         return {**answer, "changes": advice.changes, "sentences": list(advice.sentences)}

@@ -1,0 +1,56 @@
+"""Any LoRA of the webui's folder opened in Test: a folder as of a run, for its plots, prompts and baked copies."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from ...config.text_yaml import write_yaml
+from ...runs.events import EventWriter
+from ...runs.folder import TEST, RunFolder, create_run, open_run
+from ..lora_files import lora_file, lora_info
+from ..services import Services
+
+_MAKING = threading.Lock()
+
+
+class LoraRequest(BaseModel):
+    """A LoRA by its path below the webui's folder, without the ending."""
+
+    name: str
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/lora/test``."""
+
+    def opened(request: LoraRequest) -> dict[str, Any]:
+        return {"id": subject_of(services, request.name).id}
+
+    router.add_api_route("/lora/test", opened, methods=["POST"])
+
+
+def subject_of(services: Services, name: str) -> RunFolder:
+    """The run that saved the LoRA ``name``, else the folder that was made for testing it, made now if it is missing.
+
+    Raises ``CheckpointError`` if there is no such file or it is no LoRA, ``RunError`` if the folder cannot be made.
+    """
+    path = lora_file(services.host.lora_dir, name)
+    with _MAKING:
+        known = next((run for run in services.index.all() if any(
+            Path(event["path"]) == path for event in run.saved)), None)
+        if known is not None:
+            return open_run(services.runs_dir, known.id)
+        facts = lora_info(path, services.host.lora_dir)
+        job = {"dataset": {"activation_tag": facts["activation_tag"],
+                           "resolution": "1024" if facts["family"] == "SDXL" else "512"},
+               "save": {"output_name": path.stem}}
+        run = create_run(services.runs_dir, f"test-{path.stem}", write_yaml(job), TEST)
+        with EventWriter(run.events_file) as events:
+            events.write("saved", {"path": str(path), "name": path.stem, "step": facts["steps"] or 0,
+                                   "epoch": facts["epochs"] or 0, "final": True})
+            events.write("finished", {"steps": 0, "seconds": 0.0})
+        return run
