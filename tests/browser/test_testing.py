@@ -240,7 +240,7 @@ def test_a_lora_that_no_run_made_is_opened_and_drawn(tested_webui, open_test):
     page.locator('#tl_test_run option[value="lora:bought"]').wait_for(state="attached")
     page.select_option("#tl_test_run", "lora:bought")
     page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
-    page.wait_for_function("() => document.querySelectorAll('#tl-panel-test .tl-chips [data-name=bought]').length === 1")
+    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-chips [data-name=bought]').length", 1)
     page.fill("#tl_test_prompts", "elf")
     page.click("#tl_test_draw")
     evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", 2)
