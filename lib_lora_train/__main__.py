@@ -12,7 +12,7 @@ SUMMARY = """\
 Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
 
   python -m lib_lora_train train JOB.yaml [group.setting=value ...]   train a LoRA as the job file says
-  python -m lib_lora_train train JOB.yaml --check                     only say what the job would do
+  python -m lib_lora_train train JOB.yaml --check                     only report what the job would do
   python -m lib_lora_train settings [tag|merge|…]                      print a job file with every setting explained
   python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
   python -m lib_lora_train bake JOB.yaml                              bake block weights into a copy of a LoRA file

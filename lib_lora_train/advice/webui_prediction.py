@@ -26,7 +26,8 @@ def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
     if around.velocity or job.base.v_parameterization:
         problem = prediction_problem(Path(job.base.checkpoint).name, around)
         if problem:
-            yield Note(KEY, f"{problem} The LoRA is trained right. {way_out(Path(job.base.checkpoint).name, around)}")
+            yield Note(KEY, f"{problem} The LoRA is trained correctly. "
+                            f"{way_out(Path(job.base.checkpoint).name, around)}")
 
 
 def prediction_problem(name: str, around: Surroundings) -> str:

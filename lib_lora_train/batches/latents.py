@@ -300,8 +300,8 @@ def finite_posterior(paths: Sequence[Path], pixels: Tensor, encoder: Encoder) ->
         if torch.isfinite(mean).all() and torch.isfinite(std).all():
             return Posterior(mean, std)
     names = ", ".join(map(str, paths))
-    raise CheckpointError(f"The VAE gives no numbers (NaN) for {names}, in float32 too. Choose another VAE, or "
-                          "take the image out.")
+    raise CheckpointError(f"The VAE outputs NaN for {names}, in float32 too. Choose another VAE, or remove "
+                          f"the image.")
 
 
 def _key(content_digest: str, fit: Fit, identity: str, names: Sequence[str]) -> str:
@@ -331,6 +331,6 @@ def _write(folder: Path, key: str, parts: dict[str, Tensor]) -> Path:
         folder.mkdir(exist_ok=True)
         write_atomically(file, save({name: part.contiguous() for name, part in parts.items()}))
     except OSError as problem:
-        raise DatasetError(f"The encoded images were not kept. {cannot_write(file, problem)} Or switch "
+        raise DatasetError(f"The encoded images were not saved. {cannot_write(file, problem)} Or switch "
                            "off cache_latents_to_disk.") from problem
     return file

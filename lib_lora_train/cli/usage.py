@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ConfigError
 
 EXPORT_FORMATS = ("sd-scripts", "powershell", "toml", "yaml")
-_SETTING_WORDS = "group.setting=value; wins over the file"
+_SETTING_WORDS = "group.setting=value; overrides the file"
 
 
 TOOL_WORDS = {
@@ -75,7 +75,7 @@ def _train() -> ArgumentParser:
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the job file; inside a run folder, that run is "
                                                                     f"started or resumed. {_SETTING_WORDS}")
     _add_runs(parser)
-    parser.add_argument("--check", action="store_true", help="only say what the job would do")
+    parser.add_argument("--check", action="store_true", help="only report what the job would do")
     return parser
 
 
@@ -112,8 +112,8 @@ def _import() -> ArgumentParser:
 
 
 def _export() -> ArgumentParser:
-    parser = ArgumentParser("export", description="Prints a job as settings for another program; what that cannot say "
-                                                   "is reported on standard error.",
+    parser = ArgumentParser("export", description="Prints a job as settings for another program; what cannot be "
+                                                  "expressed there is reported on standard error.",
                             usage="export [-h] [--as FORMAT] JOB.yaml [group.setting=value ...]")
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help=f"the job file. {_SETTING_WORDS}")
     parser.add_argument("--as", dest="wanted", default="sd-scripts", choices=EXPORT_FORMATS,
@@ -128,7 +128,7 @@ def _tool(command: str) -> Callable[[], ArgumentParser]:
         parser = ArgumentParser(command, description=f"{what} `settings {command}` prints every setting explained.",
                                 usage=f"{command} [-h] {example}")
         parser.add_argument("words", nargs="*", metavar="key=value", help="settings; or a YAML file of them, which "
-                                                                          "they win over")
+                                                                          "they override")
         if command == "inspect":
             parser.add_argument("--json", action="store_true", help="print everything, as JSON")
         else:
@@ -140,8 +140,8 @@ def _tool(command: str) -> Callable[[], ArgumentParser]:
 
 def _demo() -> ArgumentParser:
     parser = ArgumentParser("demo", description="Trains a small LoRA on the images in demo/ with the mini "
-                                                 "checkpoint, and draws what it learned.")
-    parser.add_argument("settings", nargs="*", help="group.setting=value; wins over demo/job.yaml")
+                                                 "checkpoint, and generates samples.")
+    parser.add_argument("settings", nargs="*", help="group.setting=value; overrides demo/job.yaml")
     _add_runs(parser)
     return parser
 

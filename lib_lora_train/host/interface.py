@@ -27,7 +27,7 @@ REMOTE_REFUSED = (
     "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
     "best together with --gradio-auth.")
 """What is said where the webui's options let nobody use the tab."""
-NOT_DRAWN_HERE = "Images can be drawn from here in AUTOMATIC1111's webui only."
+NOT_DRAWN_HERE = "Only AUTOMATIC1111's webui can generate images from this tab."
 """What is said where a host has no ``plot_drawer``."""
 V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""

@@ -65,7 +65,7 @@ def _of_yaml(path: Path) -> Prediction | None:
             raise ValueError("it holds no groups of settings")
     except (OSError, yaml.YAMLError, ValueError) as problem:
         raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: "
-                              f"{reason(problem)}. Put it right, or take it away.") from problem
+                              f"{reason(problem)}. Fix it or remove it.") from problem
     parameters = _inner(values, "model", "params")
     if not isinstance(parameters, dict):
         return None

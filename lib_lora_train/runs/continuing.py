@@ -109,7 +109,7 @@ def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
             raise RunError(f"The state of the run {run.id} is gone, so it cannot be given more epochs. Start a new run "
                            "with the same settings.")
         if wish.epochs < 1:
-            raise RunError(f"{wish.epochs} epochs are none. Give 1 or more.")
+            raise RunError(f"The number of epochs is {wish.epochs}. Give 1 or more.")
     if wish.rate_factor is not None and not 0 < wish.rate_factor <= 10:
         raise RunError(f"The learning rate cannot be multiplied by {wish.rate_factor:g}. Give a number above 0, "
                        "at most 10.")

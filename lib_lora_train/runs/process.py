@@ -106,5 +106,5 @@ def noted_at(run: RunFolder) -> float | None:
 
 
 def _taken(run: RunFolder, pid: int) -> str:
-    return (f"The run {run.id} is being trained already, by {f'process {pid}' if pid else 'another process'}. Wait for "
-            "it, stop it, or start a run of your own from the same settings.")
+    return (f"The run {run.id} is already being trained by {f'process {pid}' if pid else 'another process'}. Wait for "
+            "it, stop it, or start a new run with the same settings.")

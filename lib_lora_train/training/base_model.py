@@ -32,7 +32,7 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
     if job.base.v_parameterization and base.prediction_type != VELOCITY:
         base = base.predicting(Prediction(VELOCITY, "base.v_parameterization"))
     family = base.family
-    kind = f" and predicts velocity, as {base.prediction_told_by} tells" if base.prediction_type == VELOCITY else ""
+    kind = f" and predicts velocity, according to {base.prediction_told_by}" if base.prediction_type == VELOCITY else ""
     reporter.say(f"{base.checkpoint.name} is {family.name}{kind}.")
     problems = list_problems(job.network, _blocks_of(base))
     if problems:

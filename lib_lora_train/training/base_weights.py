@@ -41,7 +41,7 @@ def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: B
         boundary.wait()  # only now: who takes the handles has to answer a hold, and who has not is not waited for
         try:
             if handles is None:
-                raise NotLent("they were lent when this run was begun, and not again since")
+                raise NotLent("they were lent when this run started, but not since")
             base = _load(job, accelerator, open_lent(ticket, handles, accelerator.device), aligned=True)
             _tell_lent(base, boundary, reporter)
             return base

@@ -79,8 +79,8 @@ class LossWatch:
         self._take_gradient(result.gradient_norm)
         if self._has_grown(_EXPLODED, WINDOW_STEPS):
             raise DivergedError(f"The loss has exploded: it is {_mean(self._losses):.3g} over the last "
-                                f"{len(self._losses)} steps, and was {self._best:.3g} at its best. The run was ended "
-                                f"at step {step}.")
+                                f"{len(self._losses)} steps, and was {self._best:.3g} at its best. The run was "
+                                f"stopped at step {step}.")
 
     def _take_gradient(self, norm: float) -> None:
         usual = statistics.median(self._gradients) if self._gradients else 0.0
@@ -121,9 +121,9 @@ def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
     With ``scaled`` gradients (fp16) infinite ones are usual: the scaler leaves such a step out by itself.
     """
     if not math.isfinite(result.loss):
-        raise DivergedError(f"The loss became {result.loss} in step {step}, which was not taken.")
+        raise DivergedError(f"The loss became {result.loss} in step {step}, which was skipped.")
     if not scaled and not math.isfinite(result.gradient_norm):
-        raise DivergedError(f"The gradients became {result.gradient_norm} in step {step}, which was not taken.")
+        raise DivergedError(f"The gradients became {result.gradient_norm} in step {step}, which was skipped.")
 
 
 def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
@@ -135,7 +135,7 @@ def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
             if kept_step is None else
             f"The last good state, of step {kept_step}, is kept, and every file saved before is fine.")
     rate = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
-    begin = "Start again" if kept_step is None else "Go on from there"
+    begin = "Start again" if kept_step is None else "Resume from there"
     ways = [f"{begin} at a lower rate: half of {rate:g} is {rate / 2:g}"]
     if not job.optimizer.max_grad_norm:
         ways.append("set max_grad_norm to 1, which tames single steps")

@@ -51,13 +51,13 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
     changing = changes_pixels(settings)
     if not changing:
         return encode(plan, model, settings, reporter, "Encoding the images", progress)
-    reporter.warning(f"With {' and '.join(changing)} images look different each time, so they cannot be encoded "
-                     f"once: each step encodes its own, which is slower, and the VAE stays in memory.")
+    reporter.warning(f"With {' and '.join(changing)}, images change every time and cannot be cached: each step "
+                     f"encodes its own, which is slower, and the VAE stays in memory.")
     fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
     reporter.phase("latents", "Checking the images", total=len(plan.pictures))
     fresh.check(progress)
     if settings.face_range is not None:
-        reporter.phase("faces", "Looking for faces", total=len(plan.pictures))
+        reporter.phase("faces", "Detecting faces", total=len(plan.pictures))
         _tell_faces(len(plan.pictures), fresh.without_face(progress), reporter)
     return fresh
 
@@ -65,13 +65,14 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
 def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
     """Say which of ``count`` pictures are cut around a face, and that those ``without`` one are not."""
     if len(without) == count:
-        reporter.warning(f"dataset.face_crop_aug_range has no effect: no face is found in any of the {count} images. "
+        reporter.warning(f"dataset.face_crop_aug_range has no effect: no face was detected in any of the {count} "
+                         f"images. "
                          "OpenCV finds photographed faces that look at the camera, and few drawn ones.")
     elif without:
-        reporter.warning(f"A face is found in {count - len(without)} of {count} images, which are cut around it. These "
-                         f"are trained whole: {names_of(without)}.")
+        reporter.warning(f"A face was detected in {count - len(without)} of {count} images, which are cropped around "
+                         f"it. These are trained uncropped: {names_of(without)}.")
     else:
-        reporter.say(f"A face is found in each of {count} images, and they are cut around it.")
+        reporter.say(f"A face was detected in each of {count} images, and they are cropped around it.")
 
 
 def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter, text: str,
@@ -107,7 +108,7 @@ def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encode
         return Posterior(spread.mean, spread.std)
 
     def encode_in_float32(pixels: Tensor) -> Posterior:
-        reporter.warning("The VAE gave NaN, so it is used in float32 from here on.")
+        reporter.warning("The VAE gave NaN, so it runs in float32 from now on.")
         vae.to(torch.float32)
         return encode_pixels(pixels)
 

@@ -156,5 +156,5 @@ def _save_more(model: TrainedModel, job: Job) -> tuple[Job, str] | None:
         share = 50 if training.weights_on_cpu < 50 else 100
         for network in frozen_networks(model.base):
             keep_on_cpu(network, share / 100, model.device)
-        return changed(job, {"training.weights_on_cpu": share}), f"{share} % of the base weights wait in main memory"
+        return changed(job, {"training.weights_on_cpu": share}), f"{share} % of the base weights stay in main memory"
     return None

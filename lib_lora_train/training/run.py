@@ -263,7 +263,7 @@ class TrainingRun:
         left_to_webui = self._job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()
         if not prompts or left_to_webui:
             return drawn
-        self._reporter.phase("sample", "Drawing samples", total=len(prompts))
+        self._reporter.phase("sample", "Generating samples", total=len(prompts))
         try:
             with averaged_weights(self._p.learner.optimizer):
                 for sample in draw_samples(self._model, self._job, self._p.boundary.wait):
@@ -273,7 +273,7 @@ class TrainingRun:
                     if self._control.asked("stop"):
                         break
         except (RuntimeError, OSError) as problem:
-            self._reporter.warning(f"The samples of step {point.step} could not be drawn: {problem}")
+            self._reporter.warning(f"The samples of step {point.step} could not be generated: {problem}")
         return drawn
 
     def _validate(self, epoch: int) -> None:

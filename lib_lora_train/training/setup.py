@@ -74,7 +74,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
     ``StoppedEarly`` if a stop is asked for.
     """
-    reporter.phase("dataset", "Looking at the images")
+    reporter.phase("dataset", "Reading the images")
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
     held_out = held_out_plan(job, dataset)
@@ -120,7 +120,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.move(accelerator.device)
     if accelerator.device.type == "cuda":
-        reporter.phase("memory", "Trying whether a step fits into the GPU's memory")
+        reporter.phase("memory", "Testing whether a step fits into GPU memory")
         job = prove(model, job, lambda: dry_step(learner, plan, job), reporter, memory_advice)
     progress = load_state(run.state, learner, job, begins, plan.fingerprint, reporter.warning) or Progress()
     _report_start(job, plan, model, progress, reporter)
@@ -175,11 +175,10 @@ def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Networ
                                 scaled_alphas=scaled)
     settings = settings_like(file.facts, job.network)
     if settings != job.network:
-        reporter.warning(f"{file.path.name} is {in_words(file.facts)}, and so is what is trained: kind, dim and alpha "
-                         "in the settings are not used.")
+        reporter.warning(f"{file.path.name} is {in_words(file.facts)}: its type, rank and alpha override the settings.")
     kept = sum(not module.is_trained for module in network.loras())
-    left = f"; {kept} of its layers are kept as they are" if kept else ""
-    reporter.say(f"Going on from {file.path.name}: {in_words(file.facts)}, {len(file.facts.layers)} layers{left}.")
+    left = f"; {kept} of its layers are copied unchanged" if kept else ""
+    reporter.say(f"Continuing from {file.path.name}: {in_words(file.facts)}, {len(file.facts.layers)} layers{left}.")
     return dataclasses.replace(job, network=settings), network
 
 
@@ -261,4 +260,4 @@ def _report_start(job: Job, plan: TrainingPlan, model: TrainedModel, progress: P
     reporter.say(f"{job.save.output_name}: {len(plan.pictures)} images, {plan.total_steps} steps in {plan.epochs} "
                  f"epochs, {parameters / 1e6:.2f} M values to train, on {model.device}.")
     if progress.step:
-        reporter.say(f"Going on after step {progress.step}.")
+        reporter.say(f"Resuming after step {progress.step}.")

@@ -96,11 +96,11 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
     content = _read(path)
     changed = _changed(content["job"], _what_must_stay(job))
     if changed:
-        raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not as the run began with, so it "
-                       "cannot go on exactly. Put that back, or start a new run.")
+        raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not what the run started with, "
+                       f"so it cannot be resumed exactly. Change that back, or start a new run.")
     if content.get("pictures", pictures) != pictures:
-        warn("The images or captions are not those that the run began with. It goes on from its last state with what "
-             "is there now.")
+        warn("The images or captions have changed since the run started. It resumes from its last state with the "
+             "current ones.")
     network = dict(learner.model.network.named_parameters())
     progress = Progress(**content["progress"])
     try:
@@ -142,7 +142,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path, problem: Exception) -> RunError:
-    return RunError(f"The state {path} is damaged: {reason(problem)}. Delete it to begin this run anew.")
+    return RunError(f"The state {path} is damaged: {reason(problem)}. Delete it to restart this run from the "
+                    f"beginning.")
 
 
 def _checked(content: Any) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class DrawingService(threading.Thread):
             problem = str(said)
         except Exception as bug:  # ours or the webui's: it is shown where the pictures would be
             logging.getLogger(__name__).exception("%s could not be drawn", entry.drawing.title)
-            problem = f"The webui could not draw it: {type(bug).__name__}: {bug}. Its console says more."
+            problem = f"The webui could not generate it: {type(bug).__name__}: {bug}. Its console says more."
         with self._changing:
             entry.drawer = None
             if more and not problem and not entry.cancelled and not self._closing.is_set():

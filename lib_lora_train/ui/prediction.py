@@ -62,7 +62,7 @@ def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dic
     yaml = checkpoint.with_suffix(".yaml")
     can_write = not is_read(around) and not _stands(yaml) and host.model_config(around.family) is not None
     out = f"Write {yaml.name}, then load the checkpoint again." if can_write else way_out(checkpoint.name, around)
-    text = " ".join(part for part in (problem, "The LoRA is trained right.", out, zero_snr_advice(around)) if part)
+    text = " ".join(part for part in (problem, "The LoRA is trained correctly.", out, zero_snr_advice(around)) if part)
     return {"text": text, "yaml": yaml.name if can_write else "", "checkpoint": str(checkpoint), "said": said}
 
 

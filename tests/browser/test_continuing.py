@@ -115,10 +115,10 @@ def test_a_few_more_epochs_say_what_they_will_be_before_they_begin(make_webui, o
     epochs = dialog.locator("input").first
     epochs.fill("0.5")
     dialog.get_by_text("Write whole epochs").wait_for()
-    assert dialog.get_by_role("button", name="Train on").is_disabled()
+    assert dialog.get_by_role("button", name="Train more").is_disabled()
     epochs.fill("2")
     page.locator(".tl-forecast", has_text="20 more, from 30 to 50").wait_for()
-    dialog.get_by_role("button", name="Train on").click()
+    dialog.get_by_role("button", name="Train more").click()
     page.locator(f"{TRAIN} .tl-run-sentence", has_text="Done: 50 steps").wait_for()
     files = page.locator(f"{TRAIN} .tl-file-name").all_inner_texts()
     assert files[:2] == ["penny-v2", "penny-v2-000004"] and "penny" in files

@@ -262,7 +262,7 @@ def test_another_checkpoint_brings_the_defaults_of_its_family(make_webui, open_t
     page.locator("#tl_base select").first.select_option(label="big.safetensors")
     expect(field(page, "resolution")).to_have_value("1024")
     shows(page, "#tl_base", "SDXL")
-    shows(page, "#tl_base", "Has no effect: SDXL always reads the last layer but one.")
+    shows(page, "#tl_base", "Has no effect: SDXL always uses the second-to-last layer.")
     fill_in(page, pictures, resolution="768")
     page.locator("#tl_base select").first.select_option(index=0)
     shows(page, "#tl_base", "SD 1.x")

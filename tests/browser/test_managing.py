@@ -60,7 +60,7 @@ def test_name_note_star_and_filter(make_webui, open_tab, pictures):
     runs.get_by_label("Search runs by name or note").fill("stiff")
     expect(runs.locator(".tl-run-row")).to_have_count(1)
     runs.get_by_label("Search runs by name or note").fill("nothing like it")
-    expect(runs.get_by_text("No run fits the filter.")).to_be_visible()
+    expect(runs.get_by_text("No run matches the filter.")).to_be_visible()
 
     runs.locator(".tl-run-actions button").first.click()  # Use these settings: the first button of the first row
     expect(field(page, "network_dim")).to_have_value("48")

@@ -49,7 +49,7 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
     expect(panel.locator(".tl-file-name")).to_have_text([
         "hearts", "hearts-000003", "hearts-000002", "hearts-000001"])
     expect(panel.locator(".tl-samples thead th")).to_have_text([
-        "Without", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"])
+        "No LoRA", "Epoch 1", "Epoch 2", "Epoch 3", "Epoch 4"])
     page.wait_for_function("""() => [...document.querySelectorAll("#tl-panel-train .tl-sample img")]
         .every((image) => image.complete && image.naturalWidth === 64)""")
 

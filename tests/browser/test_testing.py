@@ -190,7 +190,7 @@ def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
     page.click("#tl_presets_save")
     page.locator(".tl-toast", has_text="The presets are saved").wait_for()
     evaluates(page, "Object.keys(TrainLora.blockPresets.presets).join()", "MINE")
-    page.get_by_role("button", name="The ones that come along").click()
+    page.get_by_role("button", name="Built-in presets").click()
     page.click("#tl_presets_save")
     evaluates(page, "'OUTX' in TrainLora.blockPresets.presets", True)
 

@@ -175,7 +175,7 @@ def test_a_state_with_a_value_of_another_kind_is_refused(tmp_path: Path, changes
     torch.save(STATE, tmp_path / "last.pt")
     assert _read(tmp_path / "last.pt")["progress"]["step"] == 1
     torch.save({**STATE, **changes}, tmp_path / "last.pt")
-    with pytest.raises(RunError, match=r"last\.pt is damaged: .*Delete it to begin"):
+    with pytest.raises(RunError, match=r"last\.pt is damaged: .*Delete it to restart"):
         _read(tmp_path / "last.pt")
 
 

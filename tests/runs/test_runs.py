@@ -169,7 +169,7 @@ def test_a_damaged_note_of_a_live_worker_does_not_let_a_second_one_in(run):
     with only_worker(run):
         run.process_file.write_text("[]")
         assert live_pid(run) == os.getpid()
-        with pytest.raises(RunError, match="being trained already"):
+        with pytest.raises(RunError, match="already being trained"):
             start_worker(run, SLEEPER, os.environ)
 
 

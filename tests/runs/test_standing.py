@@ -254,7 +254,7 @@ def test_a_worker_that_is_killed_while_held_is_interrupted_and_its_next_one_runs
     assert state(run) == ("lost", "")
     remember_process(run)
     with EventWriter(run.events_file) as events:
-        events.write("phase", {"name": "dataset", "text": "Looking at the images"})
+        events.write("phase", {"name": "dataset", "text": "Reading the images"})
     assert state(run) == ("running", "")
 
 

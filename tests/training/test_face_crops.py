@@ -63,7 +63,7 @@ def test_a_run_is_cut_around_the_faces_and_repeats_bit_for_bit(train, faces, tmp
     first, again, wide = map(weights_of, runs)
     assert first == again
     assert first != wide
-    assert any(event["text"] == "Looking for faces" for event in runs[0].of("phase"))
+    assert any(event["text"] == "Detecting faces" for event in runs[0].of("phase"))
     assert "face is found" not in warnings_of(runs[0])
 
 
@@ -71,7 +71,7 @@ def test_a_picture_without_a_face_is_named_and_trained_whole(train, faces):
     Image.new("RGB", (96, 96), "green").save(faces / "meadow.png")
     run = train(dataset=FACES, training={"max_train_steps": 2})
     assert run.completed and run.files == ["penny.safetensors"]
-    assert "A face is found in 3 of 4 images" in warnings_of(run)
+    assert "A face was detected in 3 of 4 images" in warnings_of(run)
     assert "trained whole: meadow.png." in warnings_of(run)
 
 
@@ -79,5 +79,5 @@ def test_a_folder_without_faces_is_trained_and_says_that_the_setting_did_nothing
     runs = [train(save={"output_dir": str(tmp_path / name)}, dataset={"face_crop_aug_range": values},
                   training={"max_train_steps": 2}) for name, values in (("a", "1.5,2.0"), ("b", "3.0,4.0"))]
     assert all(run.completed for run in runs)
-    assert "face_crop_aug_range has no effect: no face is found in any of the 5 images" in warnings_of(runs[0])
+    assert "face_crop_aug_range has no effect: no face was detected in any of the 5 images" in warnings_of(runs[0])
     assert weights_of(runs[0]) == weights_of(runs[1])

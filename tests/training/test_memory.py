@@ -215,5 +215,5 @@ def test_memory_that_runs_out_in_a_step_says_what_to_change(train, monkeypatch: 
 def test_what_needs_all_gradients_does_not_go_with_freeing_them(values, changes, named: str) -> None:
     merged = {group: {**values.get(group, {}), **changes.get(group, {})} for group in {*values, *changes}}
     merged["training"]["fused_backward_pass"] = True
-    with pytest.raises(ConfigError, match=f"fused_backward_pass does not go with.*{named}"):
+    with pytest.raises(ConfigError, match=f"fused_backward_pass does not work with.*{named}"):
         job_from(merged)

@@ -220,7 +220,7 @@ def test_pictures_that_have_changed_since_are_told_and_the_run_goes_on(values, t
     (pictures / "01.txt").write_text("pennyfox, another word")
     in_this_process(run, Reporter, values)
     events = read_events(run.events_file)[0]
-    assert [event["text"] for event in events if event["event"] == "warning" and "not those that" in event["text"]]
+    assert [event["text"] for event in events if event["event"] == "warning" and "have changed since" in event["text"]]
     assert events[-1]["event"] == "finished"
 
 

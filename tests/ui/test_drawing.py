@@ -143,8 +143,8 @@ def test_what_waits_and_what_is_drawn_are_cancelled_in_the_same_way(service, log
 
 @pytest.mark.parametrize(("fails", "says"), [
     (RunError("The webui has no script X/Y/Z plot."), "The webui has no script X/Y/Z plot."),
-    (ValueError("bad size"), "The webui could not draw it: ValueError: bad size. Its console says more."),
-    (MemoryError("4 GB"), "The webui could not draw it: MemoryError: 4 GB. Its console says more.")])
+    (ValueError("bad size"), "The webui could not generate it: ValueError: bad size. Its console says more."),
+    (MemoryError("4 GB"), "The webui could not generate it: MemoryError: 4 GB. Its console says more.")])
 def test_an_error_ends_one_drawing_with_a_sentence_and_the_next_is_drawn(service, log, fails, says):
     bad, good = Pictures(log, "a", 2, fails=fails), Pictures(log, "b", 1)
     service.submit(bad)

@@ -74,14 +74,14 @@ export class CaptionActions {
         this.tags = tagInput(set, {label: "Tags", placeholder: "tags, separated by commas", several: true, enter: go,
             id: "tl_action_tags"});
         this.after = tagInput(set, {label: "After which tag", placeholder: "tag", enter: go});
-        this.replacement = tagInput(set, {label: "By which tags", placeholder: "the tag that stands for them",
+        this.replacement = tagInput(set, {label: "With which tags", placeholder: "replacement tag",
             several: true, enter: go});
         this.place = select("Where", PLACES, refresh);
         this.pattern = textBox({class: "tl-input tl-code", placeholder: "regular expression",
             "aria-label": "Regular expression"}, go);
         this.becomes = textBox({class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
             "aria-label": "What it becomes"}, go);
-        this.within = select("Where the pattern is looked for", WITHIN);
+        this.within = select("Where to match", WITHIN);
         this.ignoreCase = tick("ignore case");
         this.order = select("Order", ORDERS);
         this.what = select("What to do with the images", PICTURES, refresh);
@@ -90,14 +90,14 @@ export class CaptionActions {
         /** @type {Record<Verb, [string, HTMLElement[]]>} its name and fields */
         this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
             remove: ["Remove", [this.tags.element]],
-            replace: ["Replace or merge", [this.tags.element, word("by"), this.replacement.element]],
+            replace: ["Replace or merge", [this.tags.element, word("with"), this.replacement.element]],
             pattern: ["Regex", [this.pattern, word("becomes"), this.becomes, this.within, this.ignoreCase.element]],
             sort: ["Sort", [this.order]], dedupe: ["Remove duplicates", []],
             pictures: ["Files", [this.what, this.folder]]};
         this.tabs = VERBS.map((verb) => h("button", {type: "button", role: "radio", data: {verb},
             "aria-checked": "false", on: {click: () => this.choose(verb)}}, this.verbs[verb][0]));
         this.fields = h("div", {class: "tl-action-fields"});
-        this.prose = tick("in prose too");
+        this.prose = tick("include sentences");
         this.whom = /** @type {const} */ (["shown", "selected"]).map((who) => h("button", {type: "button",
             role: "radio", data: {who}, "aria-checked": "false", on: {click: () => {
                 this.onAll = who === "shown";

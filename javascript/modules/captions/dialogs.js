@@ -70,7 +70,7 @@ export async function captionHistory(set) {
     const {edits, total} = await set.ask("history");
     const item = (/** @type {import("./answers").EditList["edits"][number]} */ edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
         h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
-    const dialog = window_("What was done", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
+    const dialog = window_("History", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
         : h("p", {}, "Nothing has been changed yet."), total > edits.length
         ? h("p", {class: "tl-note"}, `The last ${edits.length} of ${format.number(total)} edits. All of them can be undone.`) : null],
     [button("Close", {click: () => dialog.close()})]);
@@ -78,9 +78,10 @@ export async function captionHistory(set) {
 
 /** @param {CaptionSet} set @param {import("./messages").Conflict} conflict */
 export function captionConflict(set, conflict) {
-    const verb = conflict.route === "undo" ? "Undo" : "Do again";
+    const verb = conflict.route === "undo" ? "Undo" : "Redo";
     const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,
-        [h("p", {}, "Another program has written them after this edit. Nothing was touched. You can leave these files " +
+        [h("p", {}, "Another program has written them after this edit. Nothing was changed. You can leave these " +
+            "files " +
             "unchanged and continue with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
         [button("Leave everything", {click: () => dialog.close()}), button(`${verb} all others`, {kind: "primary",
             click: () => {

@@ -76,15 +76,15 @@ export class DoctorPanel {
         this.bar.style.width = `${total ? Math.round(100 * done / total) : 0}%`;
         setLabel(this.begin, this.shown ? "Examine again" : "Examine the dataset");
         if (running) {
-            setText(this.words, total ? `Looking at image ${format.number(done)} of ${format.number(total)} …`
-                : "Looking …");
+            setText(this.words, total ? `Checking image ${format.number(done)} of ${format.number(total)} …`
+                : "Checking …");
         } else if (answer.state === "failed") {
             setText(this.words, answer.problem || "");
         } else if (answer.report) {
             this.showReport(answer.report, Boolean(answer.stopped));
         } else {
-            setText(this.words, "Looks at every image and caption before a training: what is left out, damaged, alike, small, " +
-                "blurred or untagged, and how the images fall into buckets.");
+            setText(this.words, "Checks every image and caption before training: what is left out, damaged, nearly " +
+                "the same, small, blurred or untagged, and how the images fall into buckets.");
             fill(this.body);
         }
     }
@@ -92,9 +92,9 @@ export class DoctorPanel {
     /** @param {Report} report @param {boolean} stopped */
     showReport(report, stopped) {
         const wrong = report.findings.filter((finding) => finding.level === "error" || finding.level === "warning").length;
-        const found = wrong ? `${format.plural(wrong, "thing")} to fix` : "nothing to fix";
+        const found = wrong ? `${format.plural(wrong, "problem")} to fix` : "nothing to fix";
         setText(this.words, `${format.plural(report.pictures, "image")} to train on, ${found}.` +
-            (stopped ? " It was stopped, so not every image was looked at." : ""));
+            (stopped ? " It was stopped, so not every image was checked." : ""));
         this.report = report;
         fill(this.body, report.problem ? findings([{level: "error", text: report.problem}]) : null,
             report.findings.map((finding) => this.finding(finding)), this.shapes(report), this.crops(report));
@@ -188,7 +188,7 @@ export class DoctorPanel {
         const cut = report.crops.filter((crop) => crop.cut_off > 0.001).slice(0, 40);
         if (!cut.length) return null;
         return h("section", {class: "tl-crops", "aria-label": "Crops"}, h("h4", {}, "What is cut off"),
-            h("p", {class: "tl-note"}, "Bright is what is trained on. Images that lose most come first."),
+            h("p", {class: "tl-note"}, "The bright area is trained on. Images that lose the most come first."),
             h("ul", {}, cut.map((crop) => {
                 const cell = report.cells[crop.number];
                 const [left, top, right, bottom] = crop.kept.map((share) => 100 * share);

@@ -74,7 +74,7 @@ export class CaptionGrid {
         this.sheet.style.height = `${rows * this.rowHeight + GAP}px`;
         this.element.style.setProperty("--tl-cell", `${this.cellSize}px`);
         this.empty.hidden = this.set.numbers.length > 0;
-        setText(this.empty, this.set.filter ? "No image fits the filter." : "There are no images here.");
+        setText(this.empty, this.set.filter ? "No image matches the filter." : "There are no images here.");
         const columns = this.columns;
         for (const [place, cell] of this.drawn) this.put(cell, place, columns);
         this.draw();

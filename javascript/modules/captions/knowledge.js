@@ -24,7 +24,7 @@ export class ConsolidatePanel {
         this.list = h("ul", {class: "tl-advice-list"});
         this.words = h("p", {}, "");
         this.element = h("section", {class: "tl-advice", "aria-label": "Consolidate"}, h("div", {class: "tl-advice-head"},
-            h("div", {}, h("h3", {class: "tl-card-title"}, "Tags that say one thing twice"), this.words), this.all), this.list);
+            h("div", {}, h("h3", {class: "tl-card-title"}, "Redundant tags"), this.words), this.all), this.list);
         /** @type {Suggestion[]} */
         this.suggestions = [];
     }
@@ -34,8 +34,9 @@ export class ConsolidatePanel {
         if (!answer) return;
         this.suggestions = answer.suggestions;
         this.words.textContent = answer.total
-            ? "Taggers give a thing several names. The tag that says most stands for the others, in the images that have it."
-            : "No tags were found that say the same thing.";
+            ? "Taggers give one thing several tags. The most specific tag replaces the others in the images that have " +
+                "it."
+            : "No redundant tags were found.";
         this.all.hidden = answer.total < 2;
         fill(this.list, this.suggestions.map((item) => this.row(item)));
     }
@@ -44,9 +45,10 @@ export class ConsolidatePanel {
     row(item) {
         const drops = item.drop.map((tag) => ({tag, box: h("input", {type: "checkbox", checked: true, data: {tag}})}));
         const chosen = () => ({keep: item.keep, drop: drops.filter(({box}) => box.checked).map(({tag}) => tag)});
-        const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "image")} it is put together from the others.` : "";
+        const adding = item.adds_up ? ` In ${format.plural(item.adds_up, "image")} it is combined from the ` +
+            `others.` : "";
         return h("li", {class: "tl-advice-item"},
-            h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "stands for"),
+            h("div", {class: "tl-advice-line"}, h("b", {class: "tl-keep"}, item.keep), h("span", {class: "tl-note"}, "replaces"),
                 drops.map(({tag, box}) => h("label", {class: "tl-tick"}, box, h("del", {}, tag))),
                 h("span", {class: "tl-advice-space"}),
                 button(`Accept in ${format.plural(item.pictures, "image")}`, {small: true, click: () => this.accept([chosen()])})),
@@ -83,7 +85,8 @@ export class DoubtfulPanel {
         if (!answer) return;
         this.doubts = answer.doubts;
         const tagged = answer.tagged ? "" : " Tag the images with a tagger (“Look only” writes nothing) and its doubts are listed too.";
-        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to look at. M fixes the marked one, K keeps it; ` +
+        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to check. M fixes the marked ` +
+            `one, K keeps it; ` +
             "arrows move." : "Nothing looks wrong.") + tagged;
         fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));
         this.mark(Math.min(this.at, this.doubts.length - 1));

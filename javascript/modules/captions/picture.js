@@ -49,7 +49,7 @@ export class CaptionPicture {
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
             h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text);
         this.empty = emptyState("No image chosen", "Click one, or move with the arrow keys. Enter goes to its " +
-            "tags, Delete moves it to the trash, Ctrl+Z takes anything back.");
+            "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen image"}, this.empty, this.body);
         this.loadSoon = later(() => this.load(), 50);
         set.when("selection", () => {
@@ -174,7 +174,7 @@ export class CaptionPicture {
                 dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),
                 drop: (event) => this.drop(event, place), dragend: () => this.endDrag()}},
         h("span", {class: "tl-chip-tag"}, item.tag),
-        item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "How sure the tagger is"},
+        item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "Tagger confidence"},
             `${Math.round(100 * item.confidence)}%`), remove);
     }
 

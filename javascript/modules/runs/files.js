@@ -88,7 +88,7 @@ export class LogView {
     show(run) {
         const box = this.text;
         const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 24;
-        setText(box, run.log || "The worker has not said anything yet.");
+        setText(box, run.log || "No output from the worker yet.");
         if (atEnd) this.toEnd();
     }
 

@@ -49,7 +49,7 @@ export class LossPlot {
         this.legend = h("div", {class: "tl-keys"}, this.key("smooth", "tl-swatch-smooth", "Loss, smoothed"),
             this.key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);
         this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.curves.element, this.readout);
-        this.empty = h("p", {class: "tl-plot-empty"}, "The loss is drawn here from the first step on.");
+        this.empty = h("p", {class: "tl-plot-empty"}, "The loss appears here from the first step.");
         this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty);
         this.listen();
         new ResizeObserver(() => this.drawSoon()).observe(this.stage);

@@ -72,7 +72,8 @@ function askForNote(run) {
         value: run.summary.note || ""});
     const dialog = openDialog("Name and note", [
         h("div", {class: "tl-field"}, h("label", {class: "tl-label", for: nameId}, "Name in the list"), name,
-            h("p", {class: "tl-note"}, "The LoRA files keep their names. Empty brings the first name back.")),
+            h("p", {class: "tl-note"}, "The LoRA files keep their names. Leave it empty to restore the original " +
+                "name.")),
         h("div", {class: "tl-field"}, h("label", {class: "tl-label", for: noteId}, "Note"), note)],
     [button("Cancel", {click: () => dialog.close()}), button("Save", {kind: "primary", click: () => {
         dialog.close();
@@ -98,7 +99,7 @@ async function askToDelete(run) {
         h("li", {}, `${file.name}, ${format.bytes(file.bytes)}`)));
     const state = goes.kept_state ? ", and the training state from which it could be resumed" : "";
     const dialog = openDialog(`Delete ${run.summary.name}?`, [
-        h("p", {}, `To the trash goes the run: settings, curves, samples, plots, log${state} ` +
+        h("p", {}, `This moves the run to the trash: settings, curves, samples, plots, log${state} ` +
             `(${format.bytes(goes.bytes)}). It can be restored from there.`),
         count ? [h("div", {class: "tl-row"}, box, h("label", {for: id},
             `Delete its ${format.plural(count, "LoRA file")} too (${format.bytes(whole)})`)), list] : null,
@@ -123,7 +124,7 @@ export async function askToKeepOnly(run, kept) {
     const words = others.length ? `Delete ${format.plural(others.length, "file")}` : "";
     const dialog = openDialog(`Keep ${kept.name}, delete the rest?`, [
         h("p", {}, others.length ? `To the trash go ${format.plural(others.length, "LoRA file")} (${bytes}), with what ` +
-            "lies beside each. They can be restored from there. The run itself stays." : "It is the only one already."),
+            "lies beside each. They can be restored from there. The run itself stays." : "It is already the only one."),
         h("ul", {class: "tl-paths"}, others.map((file) => h("li", {}, `${file.name}, ${format.bytes(file.bytes)}`)))],
     [button("Cancel", {click: () => dialog.close()}), words ? button(words, {kind: "danger", icon: "trash", click: () => {
         dialog.close();

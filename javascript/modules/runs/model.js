@@ -241,7 +241,7 @@ export class RunModel {
         case "pausing": return `Pausing ${soon}.`;
         case "paused": return `Paused${this.atStep()}`;
         case "held": return `Held for ${this.summary.held_for || "the webui"}${this.atStep()}`;
-        case "stopping": return `Stopping ${soon}, and saving what there is.`;
+        case "stopping": return `Stopping ${soon}, then saving.`;
         default: return this.endSentence();
         }
     }
@@ -261,7 +261,7 @@ export class RunModel {
         case "failed":
             return form.inWords(this.summary.error || "The run has failed. The log below says where.");
         case "damaged": return this.summary.damage || "";
-        case "lost": return "The worker is gone without a word, as after a power cut. What it saved is below.";
+        case "lost": return "The worker ended without a message, as after a power cut. Its saved files are below.";
         default: return "";
         }
     }

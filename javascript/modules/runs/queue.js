@@ -31,7 +31,7 @@ export class QueueList {
         }
         fill(this.list, waiting.map((run) => h("li", {class: "tl-queue-row", data: {id: run.id}},
             h("span", {class: "tl-run-row-name"}, run.name),
-            h("span", {class: "tl-note"}, run.created ? `asked for ${format.when(run.created)}` : ""),
+            h("span", {class: "tl-note"}, run.created ? `queued ${format.when(run.created)}` : ""),
             button("Remove from queue", {small: true, icon: "close", click: (event) => remove(run, event)}))));
     }
 }
@@ -42,7 +42,7 @@ async function remove(run, event) {
     if (pressed instanceof HTMLButtonElement) pressed.disabled = true;
     try {
         await runs.control(run.id, "withdraw");
-        toast("good", `${run.name} is out of the queue.`);
+        toast("good", `${run.name} was removed from the queue.`);
     } catch {
         if (pressed instanceof HTMLButtonElement) pressed.disabled = false;  // the toast has said why
     }

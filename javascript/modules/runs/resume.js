@@ -9,7 +9,7 @@ import {runs} from "./watch.js";
 
 const ENDED = ["stopped", "failed", "lost"];
 const POLISHING_STEPS = 200;
-const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate, times"};
+const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate multiplier"};
 
 /** @typedef {import("./model.js").RunModel} RunModel */
 /** @typedef {import("../core/types").ContinueWish} ContinueWish */
@@ -28,16 +28,16 @@ const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate, times"};
  * @type {Record<"more"|"polish"|"slower", Kind>}
  */
 const KINDS = {
-    more: {title: "A few more epochs", button: "Train on", how: "more", factor: null,
+    more: {title: "A few more epochs", button: "Train more", how: "more", factor: null,
         epochs: (run) => Math.max(1, Math.round(0.2 * (run.totalEpochs || 1))),
-        text: "For a LoRA that is almost there: it learns on from where it stood, with the same settings."},
+        text: "For a LoRA that is almost there: training continues where it stopped, with the same settings."},
     polish: {title: "Polish at a lower rate", button: "Polish", how: "more", factor: 0.1,
         epochs: (run) => Math.min(Math.ceil((run.totalEpochs || 1) / 4),
             Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
         text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
             "overfitting. It does not always help, and a LoRA that is burned stays burned."},
     slower: {title: "Resume at a lower rate", button: "Resume", how: "go_on", factor: 0.5, epochs: null,
-        text: "The loss went out of bounds. From the last good state on, smaller steps may keep it in."},
+        text: "The loss diverged. From the last good state, smaller steps may keep it stable."},
 };
 
 export class GoOn {
@@ -70,7 +70,7 @@ export class GoOn {
         setLabel(this.exactly, summary.kept_state ? "Resume" : "Start again");
         const from = `From step ${format.number(summary.kept_step || 0)}`;
         const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
-            `${from}, exactly as if nothing had been in between.`) : "Nothing of its state was kept yet.";
+            `${from}, exactly as if it had never stopped.`) : "No training state was saved yet.";
         this.note.hidden = !ended;
         setText(this.note, words);
     }
@@ -186,7 +186,7 @@ function rowsOf(planned) {
     if (planned.seconds !== null) rows.push(["Time", `about ${format.duration(planned.seconds)}`]);
     rows.push(["Learning rate", rates + finds]);
     if (planned.epochs && planned.schedule !== "constant") {
-        rows.push(["Schedule", `${planned.schedule}, from its beginning over these steps`]);
+        rows.push(["Schedule", `${planned.schedule}, restarted over these steps`]);
     }
     return rows;
 }

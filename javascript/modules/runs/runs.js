@@ -81,7 +81,7 @@ class RunList {
         }});
         this.starred.classList.add("tl-star");
         this.starred.setAttribute("aria-pressed", "false");
-        this.none = h("p", {class: "tl-note", hidden: true}, "No run fits the filter.");
+        this.none = h("p", {class: "tl-note", hidden: true}, "No run matches the filter.");
         this.foldedRows = h("div", {class: "tl-run-list"});
         this.foldedTitle = h("span", {}, "");
         this.folded = fold(this.foldedTitle, this.foldedRows);

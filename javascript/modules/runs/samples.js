@@ -38,7 +38,7 @@ export class SamplesGrid {
         this.run = run;
         this.drawn = signature;
         this.columns = columnsOf(samples);
-        if (!this.columns.length) this.columns = [{step: 0, title: "Without"}];
+        if (!this.columns.length) this.columns = [{step: 0, title: "No LoRA"}];
         this.rows = rowsOf(samples, prompts);
         this.empty.hidden = this.rows.length > 0;
         this.scroller.hidden = !this.empty.hidden;
@@ -107,7 +107,7 @@ function columnsOf(samples) {
     return steps.map((step, index) => {
         const epoch = byStep.get(step);
         const twice = steps.some((other, place) => place !== index && byStep.get(other) === epoch);
-        return {step, title: step === 0 ? "Without" : twice ? `Step ${step}` : `Epoch ${epoch}`};
+        return {step, title: step === 0 ? "No LoRA" : twice ? `Step ${step}` : `Epoch ${epoch}`};
     });
 }
 

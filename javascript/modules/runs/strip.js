@@ -24,8 +24,8 @@ export class StripCard {
         this.saved = -1;
         this.id = uniqueId("strip");
         this.grid = new SamplesGrid({label: "Test images by prompt and epoch", empty: emptyState(
-            "The webui's own look at each epoch", "Switched on, the webui draws your prompts with every saved " +
-            "file, as txt2img is set now: sampler, VAE, styles, hires fix. The training stands still meanwhile.")});
+            "Each epoch in the webui", "When on, the webui generates your prompts with every saved file and txt2img's " +
+            "current settings: sampler, VAE, styles, hires fix. Training pauses meanwhile.")});
         this.onOff = h("input", {type: "checkbox", role: "switch", class: "tl-switch", id: this.id,
             on: {change: (event) => this.change({on: event.currentTarget.checked}, !this.facts.about)}});
         this.problem = h("div", {});
@@ -38,10 +38,10 @@ export class StripCard {
         this.prompts = h("textarea", {class: "tl-input tl-textarea", rows: 3, spellcheck: "false",
             placeholder: "One prompt a line", on: {input: () => this.showButtons()}});
         this.about = h("p", {class: "tl-note"});
-        this.usePrompts = button("Draw these prompts", {kind: "primary", small: true,
+        this.usePrompts = button("Generate these prompts", {kind: "primary", small: true,
             click: () => this.change({on: true, prompts: this.prompts.value.split("\n")}, !this.facts.about)});
-        this.useForm = button("Take over txt2img's settings", {small: true, icon: "reset",
-            title: "Draw the whole strip anew, as txt2img and the webui's checkpoint are set now",
+        this.useForm = button("Use txt2img's settings", {small: true, icon: "reset",
+            title: "Generate the whole strip again with the current txt2img settings and checkpoint",
             click: () => this.change({on: true}, true)});
         this.settings = fold("Prompts and settings",
             testField("Test prompts", this.prompts, {wide: true}), this.about,
@@ -110,8 +110,8 @@ export class StripCard {
         const {about, seconds_each: each, prompts} = this.facts;
         if (!about) return "";
         const seconds = (each || 0) * prompts.length;
-        if (seconds < 1) return `Drawn with ${about}.`;
-        return `Drawn with ${about}. That takes about ${format.duration(seconds)} for each saved file.`;
+        if (seconds < 1) return `Generated with ${about}.`;
+        return `Generated with ${about}. That takes about ${format.duration(seconds)} for each saved file.`;
     }
 
     finding() {
@@ -147,7 +147,7 @@ export class StripCard {
         const column = columns.find((one) => one.file === drawing.file);
         const what = !column || !column.step ? "without the LoRA" : column.final ? "the last file" :
             `epoch ${column.epoch}`;
-        return `Drawing ${what}${prompts.length > 1 ? `, prompt ${drawing.index + 1}` : ""}`;
+        return `Generating ${what}${prompts.length > 1 ? `, prompt ${drawing.index + 1}` : ""}`;
     }
 }
 

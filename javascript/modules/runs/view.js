@@ -42,7 +42,7 @@ export class RunView {
         this.blocks = new BlockNorms();
         this.samples = new SamplesGrid({label: "Sample images by prompt and epoch", empty: emptyState(
             "No samples", "Write a few sample prompts into the settings, and each saved epoch of the next run is " +
-            "drawn here, beside the images without the LoRA.")});
+            "shown here, next to the images without the LoRA.")});
         this.samplesCard = card("Samples", {}, this.samples.element);
         this.strip = new StripCard();
         this.drawings = new DrawingList();
@@ -119,7 +119,7 @@ export class RunView {
 function aboutRun(run) {
     const parts = [];
     const {base, dataset} = run.job || {};
-    const begun = run.summary.state === "waiting" ? "Asked for" : "Started";
+    const begun = run.summary.state === "waiting" ? "Queued" : "Started";
     if (run.summary.created) parts.push(`${begun} ${format.when(run.summary.created)}`);
     if (base && base.checkpoint) parts.push(`on ${format.fileName(base.checkpoint)}`);
     if (dataset && dataset.train_data_dir) parts.push(`with ${format.fileName(dataset.train_data_dir)}`);

@@ -47,7 +47,8 @@ export class BlockSliders {
             button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
             button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()}));
         this.element = card("Block weights", {}, h("p", {class: "tl-note"},
-            "Down the left side the UNet composes, up the right side it paints. Try weights on the finished LoRA " +
+            "The left side of the UNet sets the composition, the right side the details. Try weights on the finished " +
+            "LoRA " +
             "before training with them."),
         h("div", {class: "tl-fields"}, testField("Preset", this.preset), testField("X", this.x)),
         this.kind, this.unet, this.buttons, this.editor());
@@ -55,10 +56,10 @@ export class BlockSliders {
 
     editor() {
         return fold("Edit presets", h("p", {class: "tl-note"}, "Each line is NAME:numbers, to be used in " +
-            "prompts as lbw=NAME. X is what x= says. Lists of sd-webui-lora-block-weight can be pasted."),
+            "prompts as lbw=NAME. X is the value of x=. Lists of sd-webui-lora-block-weight can be pasted."),
         this.text, h("div", {class: "tl-row"},
             button("Save presets", {small: true, id: "tl_presets_save", click: () => this.save()}),
-            button("The ones that come along", {small: true, kind: "quiet", click: () => {
+            button("Built-in presets", {small: true, kind: "quiet", click: () => {
                 if (!blockPresets) return;
                 this.text.value = blockPresets.default;
                 this.typed = true;

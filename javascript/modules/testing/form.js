@@ -13,10 +13,10 @@ import {estimateText} from "./estimate.js";
 const KINDS = {
     epochs: ["Epochs", "Each saved epoch beside the image without the LoRA. The likeness should grow from left " +
         "to right; keep the epoch before it turns stiff."],
-    strengths: ["Strengths", "One file at every pair of strengths. Mark the best image, and the settings of " +
-        "the next run follow from it."],
+    strengths: ["Strengths", "One file at every pair of strengths. Mark the best image to get settings for the next " +
+        "run."],
     blocks: ["Blocks", "One file with one block left out at a time, and how much each changes the image."],
-    prompts: ["Prompts", "One file, each prompt over fresh seeds: a first image may be good or bad by chance."],
+    prompts: ["Prompts", "One file, each prompt over fresh seeds: a single image may be good or bad by chance."],
 };
 const ROWS = {prompts: "the prompts", strengths: "strengths", checkpoints: "checkpoints", seeds: "seeds",
     presets: "block presets"};
@@ -102,7 +102,7 @@ export class TestForm {
         /** @type {import("./answers").Pace|null} what a picture took in an earlier plot */
         this.pace = null;
         /** @type {Chips<PlotKind>} */
-        this.kinds = new Chips("What to draw", (names) => this.keep({kind: [...names][0]}), true);
+        this.kinds = new Chips("What to generate", (names) => this.keep({kind: [...names][0]}), true);
         this.kinds.show(typedEntries(KINDS).map(([name, [words]]) => [name, words]), [this.kept.kind]);
         this.about = h("p", {class: "tl-note"});
         this.files = new Chips("Columns: which files", () => this.refresh());
@@ -126,7 +126,7 @@ export class TestForm {
         this.sampler = select([], "", () => {});
         this.negative = input("");
         this.count = h("p", {class: "tl-note", role: "status"});
-        this.button = button("Draw", {kind: "primary", icon: "play", id: "tl_test_draw",
+        this.button = button("Generate", {kind: "primary", icon: "play", id: "tl_test_draw",
             click: () => this.draw()});
         this.rowTextField = labelled("Values of the rows", this.rowText);
         this.ofEpochs = h("div", {class: "tl-group"}, h("p", {class: "tl-label"}, "Columns"), this.files.element,
@@ -152,7 +152,7 @@ export class TestForm {
         this.facts = facts;
         /** @type {[string, string][]} */
         const files = facts.files.map((file) => [file.name, fileWords(file)]);
-        this.files.show([[WITHOUT, "Without"], ...files], [WITHOUT, ...files.map(([name]) => name)]);
+        this.files.show([[WITHOUT, "No LoRA"], ...files], [WITHOUT, ...files.map(([name]) => name)]);
         fill(this.file, files.map(([name, words]) => h("option", {value: name}, `${words} (${name})`)));
         if (files.length) this.file.value = files[files.length - 1][0];
         this.prompts.value = facts.prompts.join("\n");

@@ -59,7 +59,7 @@ class TestTab {
         this.shown = h("section", {class: "tl-card", hidden: true},
             h("header", {class: "tl-card-head"}, this.title, this.earlier),
             h("div", {class: "tl-card-body"}, this.view.element, this.signs));
-        this.nothing = emptyState("No plots of this run yet", "Press Draw: the images come here one by one, " +
+        this.nothing = emptyState("No plots of this run yet", "Press Generate: the images appear here one by one, " +
             "and the finished grid is also in the webui's grid folder.");
         this.fill = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the plot",
@@ -258,7 +258,7 @@ class TestTab {
 async function ended(id, name) {
     const answer = await api(`runs/${encodeURIComponent(id)}`);
     if (answer.state === "finished") {
-        toast("good", `${name} is made, and in the webui's list of LoRAs.`);
+        toast("good", `${name} is saved and in the webui's list of LoRAs.`);
     } else if (["waiting", "running"].includes(answer.state)) {
         await new Promise((resolve) => setTimeout(resolve, 1000));
         await ended(id, name);

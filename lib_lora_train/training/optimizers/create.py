@@ -103,7 +103,7 @@ def _with_rates_it_can_use(name: str, groups: list[RatedParameters],
         return groups
     rate = next((group.learning_rate for group in groups if group.part == "unet"), groups[0].learning_rate)
     given = ", ".join(f"{group.learning_rate:g} for the {group.part.replace('_', ' ')}" for group in groups)
-    warn(f"{name} knows only one learning rate ({given} were given), so {rate:g} is used for all.")
+    warn(f"{name} supports only one learning rate ({given} were given), so {rate:g} is used for all.")
     return [dataclasses.replace(group, learning_rate=rate) for group in groups]
 
 

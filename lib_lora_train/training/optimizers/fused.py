@@ -22,7 +22,7 @@ class FusedSteps:
     def __init__(self, optimizer: torch.optim.Optimizer, *, scaled: bool) -> None:
         """Raises ``ConfigError`` if gradients are ``scaled``, as in fp16: by how much is only known after backward."""
         if scaled:
-            raise ConfigError("training.fused_backward_pass does not go with fp16, which this GPU needs. Switch it "
+            raise ConfigError("training.fused_backward_pass does not work with fp16, which this GPU needs. Switch it "
                               "off.")
         self._optimizer = optimizer
         self._learns = True

@@ -82,7 +82,7 @@ def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
         if torch.isfinite(pixels).all():
             array = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).cpu().numpy()
             return Image.fromarray(array.astype(np.uint8))
-    raise RunError("The VAE gives no image (NaN), in float32 too.")
+    raise RunError("The VAE outputs NaN, in float32 too.")
 
 
 def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:

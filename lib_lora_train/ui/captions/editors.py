@@ -141,7 +141,7 @@ class CaptionEditors:
         with self._lock:
             found = self._open.get(folder)
         if found is None or found.id != session:
-            raise ReopenError("The webui was started anew meanwhile. The dataset is opened again.")
+            raise ReopenError("The webui was restarted. The dataset is being opened again.")
         return found
 
     def _facts_file(self, folder: Path) -> Path:

@@ -133,13 +133,13 @@ def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
     if entry is None:
         return None
     return {**dataclasses.asdict(doubt), "key": doubt.key, "why": doubt.why(), "cell": answers.cell(entry),
-            "fix": {"rare": f"Replace by {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
+            "fix": {"rare": f"Replace with {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
 
 
 def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
     """Fix doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
     if not chosen:
-        raise DatasetError("That tag is not among the doubtful ones any more; look at the list again.")
+        raise DatasetError("That tag is no longer among the doubtful ones. Open the list again.")
     with editor.lock:
         tags: dict[int, list[str]] = {}
         for doubt in chosen:
@@ -149,7 +149,7 @@ def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
                     tags[entry.id] = split_tags(entry.caption.line, editor.settings.caption_separator)
                 tags[entry.id] = fixed(tags[entry.id], doubt)
         one = chosen[0]
-        verb = {"rare": f"Replaced {one.tag} by {one.instead}", "missing": f"Added {one.tag}"}.get(
+        verb = {"rare": f"Replaced {one.tag} with {one.instead}", "missing": f"Added {one.tag}"}.get(
             one.kind, f"Removed {one.tag}")
         label = f"{verb} in {one.picture}" if len(chosen) == 1 else f"Fixed {count_of(len(chosen), 'doubtful tag')}"
         return editor.set_texts({number: _with_tags(editor, number, new) for number, new in tags.items()}, label)

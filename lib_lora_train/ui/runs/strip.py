@@ -25,7 +25,7 @@ _LOOK_SECONDS = 3.0
 _STRETCH_SECONDS = 30.0
 """How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
 _REASON = Reason(STRIP, "an image of the test strip")
-_INTERRUPTED = "The image was interrupted in the webui, so the strip is drawn no further."
+_INTERRUPTED = "The image was interrupted in the webui, so the strip was stopped."
 
 
 class StripDesk:
@@ -102,7 +102,7 @@ class StripDesk:
         loaded = self._host.checkpoint()
         if loaded is not None and str(loaded.path) == strip.checkpoint:
             return ""
-        return (f"The strip is drawn with {Path(strip.checkpoint).name}, and the webui has "
+        return (f"The strip uses {Path(strip.checkpoint).name}, and the webui has "
                 f"{loaded.path.name if loaded is not None else 'no checkpoint'} loaded. It continues "
                 "when that checkpoint is loaded again.")
 

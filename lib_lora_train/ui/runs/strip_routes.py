@@ -92,7 +92,7 @@ def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...]
     if services.host.plot_drawer() is None:
         raise RunError(NOT_DRAWN_HERE)
     if not lines:
-        raise RunError("Write at least one prompt to draw.")
+        raise RunError("Write at least one prompt.")
     for line in lines:
         try:
             read_prompt(line)

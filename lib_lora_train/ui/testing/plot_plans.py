@@ -60,7 +60,7 @@ def plan_of(request: PlotRequest) -> tuple[PlotPlan, Side, Side]:
     if request.kind not in KINDS:
         raise RunError(f"There is no plot {request.kind!r}. There are: {', '.join(KINDS)}.")
     if not prompts:
-        raise RunError("Write at least one prompt to draw.")
+        raise RunError("Write at least one prompt.")
     files = [file for file in request.files if file != WITHOUT]
     if not files:
         raise RunError("Choose at least one LoRA file of the run.")
@@ -76,7 +76,7 @@ def plan_of(request: PlotRequest) -> tuple[PlotPlan, Side, Side]:
 
 def _columns(request: PlotRequest, seed: int) -> Side:
     if request.kind == "epochs":
-        headings = ("Without" if file == WITHOUT else _epoch(file) for file in request.files)
+        headings = ("No LoRA" if file == WITHOUT else _epoch(file) for file in request.files)
         return Side("Epoch", PlotAxis(EPOCH, tuple(request.files)), tuple(headings))
     if request.kind == "strengths":
         values = _numbers(request.columns)

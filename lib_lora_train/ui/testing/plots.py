@@ -49,7 +49,7 @@ class PlotDesk:
         Raises ``RunError`` if that cannot be done.
         """
         if self._drawings.new_drawer() is None:
-            raise RunError("Plots can be drawn from here in AUTOMATIC1111's webui only.")
+            raise RunError("Only AUTOMATIC1111's webui can generate plots from this tab.")
         plan, columns, rows = plan_of(request)
         plot = _Plot(run, plan, {
             "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),

@@ -70,7 +70,7 @@ def draw_pictures(services: Services, run: RunFolder, request: PicturesRequest) 
     if not prompt:
         raise RunError("Write a prompt to draw.")
     if pictures_of(services, run)["drawing"] is not None:
-        raise RunError("These images are being drawn already. Wait for them, or stop them.")
+        raise RunError("These images are already being generated. Wait for them, or stop them.")
     shots = shots_of(services, run, prompt)
     services.host.refresh_loras()
     settings = replace(picture_settings(request.txt2img, Job()), clip_skip=services.host.clip_skip())
@@ -179,5 +179,5 @@ def _read(run: RunFolder) -> dict[str, Any]:
     except FileNotFoundError:
         return dict(_NONE)
     except (DamagedFileError, OSError) as problem:
-        return {**_NONE, "state": "failed", "error": f"{file} cannot be read: {problem}. Draw the images again."}
+        return {**_NONE, "state": "failed", "error": f"{file} cannot be read: {problem}. Generate the images again."}
     return {name: facts[name] for name in _FACTS}

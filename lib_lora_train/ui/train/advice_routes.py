@@ -76,6 +76,6 @@ def preset_for(preset: Preset, looks_per_epoch: int, family: FamilyAdvice = SD1)
         values.setdefault("training", {}).update(max_train_epochs=epochs, max_train_steps=None)
         values.setdefault("save", {})["save_every_n_epochs"] = propose_save_every(epochs)
         reasons["training.max_train_epochs"] = (
-            f"{epochs} epochs of {looks_per_epoch} show about {epochs * looks_per_epoch} images in all, which is "
-            "what this kind of training takes.")
+            f"{epochs} epochs of {looks_per_epoch} show about {epochs * looks_per_epoch} images in total, which is "
+            f"usual for this kind of training.")
     return {"name": preset.name, "title": preset.title, "text": preset.text, "values": values, "reasons": reasons}

@@ -94,7 +94,7 @@ def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
 def _unused(family: Family) -> dict[str, str]:
     unused = {}
     if not family.follows_clip_skip:
-        unused["base.clip_skip"] = f"Has no effect: {family.name} always reads the last layer but one."
+        unused["base.clip_skip"] = f"Has no effect: {family.name} always uses the second-to-last layer."
     if len(family.text_encoders) == 1:
         unused["optimizer.text_encoder_lr2"] = f"Has no effect: {family.name} has one text encoder."
     return unused

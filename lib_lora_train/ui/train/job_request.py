@@ -55,7 +55,7 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
     job, unreadable = read_job(filled)
     if job.sample.sample_by != "worker" and services.host.plot_drawer() is None:
         refused["sample.sample_by"] = (f"sample.sample_by is {job.sample.sample_by}, but only AUTOMATIC1111's webui "
-                                       "can draw images from here. Choose worker.")
+                                       "can generate images from this tab. Choose worker.")
     refused_by_base = _base_problems(job)
     contradictions = [problem for problem in problems_of(job) if problem.split(" is empty")[0] not in refused]
     return job, [*refused.values(), *unreadable, *contradictions, *refused_by_base]

@@ -51,7 +51,7 @@ class PresetStore:
         if problems:
             raise ConfigError(problems)
         if not any(kept.values()):
-            raise ConfigError("Every setting of the form is at its default, so there is nothing to keep.")
+            raise ConfigError("Every setting of the form is at its default, so there is nothing to save.")
         self._write(path, preset_text(kept))
 
     def rename(self, name: str, new_name: str) -> None:

@@ -39,7 +39,7 @@ def start_regularization(services: Services, desk: RegularizationDesk, values: d
     folder = dataset_folder(services.host, job.dataset.train_data_dir)
     missing = pictures_to_draw(services, folder, job, with_tag)
     if not missing:
-        raise RunError(f"Every image has its regularization image already, in {folder / FOLDER}.")
+        raise RunError(f"Every image already has its regularization image, in {folder / FOLDER}.")
     return desk.start(own_folder(folder, FOLDER), missing, job)
 
 
@@ -47,7 +47,8 @@ def _check_checkpoint(services: Services, job: Job) -> None:
     loaded = services.host.checkpoint()
     if job.base.checkpoint and (loaded is None or Path(job.base.checkpoint) != loaded.path):
         name = loaded.path.name if loaded else "nothing"
-        raise RunError(f"The form trains on {Path(job.base.checkpoint).name}, and the webui would draw with {name}. "
+        raise RunError(f"The form trains on {Path(job.base.checkpoint).name}, but the webui would generate with "
+                       f"{name}. "
                        "Choose the same checkpoint at the top of the webui.")
 
 

@@ -43,7 +43,7 @@ class RegularizationDesk:
         """
         with self._lock:
             if self.state()["state"] == "drawing":
-                raise RunError("Regularization images are being drawn already. Wait for them, or stop.")
+                raise RunError("Regularization images are already being generated. Wait for them, or stop.")
             asked = _Pictures(folder, pictures, job)
             self._drawings.submit(asked)
             self._last = asked

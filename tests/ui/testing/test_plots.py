@@ -61,7 +61,7 @@ def test_what_a_run_can_be_tested_with(tested):
 def test_epochs_beside_the_picture_without_the_lora(tested):
     plot = draw(tested)
     assert plot["state"] == "finished" and plot["columns"]["values"][0] == WITHOUT
-    assert plot["columns"]["headings"] == ["Without", "Epoch 1", "Epoch 2", "Last"]
+    assert plot["columns"]["headings"] == ["No LoRA", "Epoch 1", "Epoch 2", "Last"]
     assert plot["rows"]["headings"] == ["penny smiling", "penny, sad"]
     files = ["", "<lora:penny-000001:1>", "<lora:penny-000002:1>", "<lora:penny:1>"]
     for column, file in enumerate(files):

@@ -55,14 +55,14 @@ def test_folders_of_concepts_are_kept_and_what_is_there_stays(tab):
     assert made == ["10_penny/0.png", "10_penny/1.png", "2_tom/0.png"]
     assert there.read_bytes() == b"mine"
     again = tab.post("regularization", {"job": form(tab, train_data_dir=str(folder))})
-    assert again.status_code == 400 and "has its regularization image already" in again.json()["error"]
+    assert again.status_code == 400 and "already has its regularization image" in again.json()["error"]
 
 
 def test_stop_keeps_what_is_drawn_and_the_rest_can_be_drawn_later(tab, monkeypatch):
     drawing = HeldUp("number 2", monkeypatch)
     tab.post("regularization", {"job": form(tab)})
     drawing.wait()
-    assert "are being drawn already" in tab.post("regularization", {"job": form(tab)}).json()["error"]
+    assert "are already being generated" in tab.post("regularization", {"job": form(tab)}).json()["error"]
     tab.post("regularization/stop")
     drawing.go()
     assert (ended(tab)["state"], ended(tab)["done"]) == ("stopped", 2)
@@ -79,7 +79,7 @@ def test_what_goes_wrong_is_told(tab, monkeypatch):
     monkeypatch.setattr(processing, "process_images", broken)
     other = {**form(tab), "base": {"checkpoint": "/models/other.safetensors"}}
     refused = tab.post("regularization", {"job": other})
-    assert "trains on other.safetensors, and the webui would draw with mini.safetensors" in refused.json()["error"]
+    assert "trains on other.safetensors, but the webui would generate with mini.safetensors" in refused.json()["error"]
     tab.post("regularization", {"job": form(tab)})
     state = ended(tab)
     assert state["state"] == "failed" and "CUDA out of memory" in state["error"]
