@@ -64,7 +64,7 @@ def test_a_run_is_cut_around_the_faces_and_repeats_bit_for_bit(train, faces, tmp
     assert first == again
     assert first != wide
     assert any(event["text"] == "Detecting faces" for event in runs[0].of("phase"))
-    assert "face is found" not in warnings_of(runs[0])
+    assert "face was detected" not in warnings_of(runs[0])
 
 
 def test_a_picture_without_a_face_is_named_and_trained_whole(train, faces):

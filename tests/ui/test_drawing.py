@@ -168,7 +168,7 @@ def test_a_drawing_that_cannot_even_end_does_not_end_the_thread(service, log):
 
 
 def test_where_nothing_can_be_drawn_it_is_refused():
-    with pytest.raises(RunError, match="AUTOMATIC1111's webui only"):
+    with pytest.raises(RunError, match="Only AUTOMATIC1111's webui"):
         DrawingService(lambda: None).submit(Pictures([], "a", 1))
 
 

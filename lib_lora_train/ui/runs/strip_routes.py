@@ -97,7 +97,7 @@ def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...]
         try:
             read_prompt(line)
         except ValueError as problem:
-            raise RunError(f"The prompt {line!r} cannot be drawn: {problem}") from problem
+            raise RunError(f"The prompt {line!r} cannot be used: {problem}") from problem
     if before is not None and txt2img is None:
         return Strip(True, lines, before.picture, before.checkpoint)
     return Strip(True, lines, picture_settings(txt2img, job), str(checkpoint.path) if checkpoint else "")
