@@ -73,7 +73,7 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
     before = estimate.inner_text()
     panel.get_by_label("Steps", exact=True).fill("150")  # 2 before
     expect(estimate).not_to_have_text(before)
-    assert panel.locator(".tl-samples thead th").all_inner_texts() == ["Without", "Epoch 1", "Epoch 2", "Last"]
+    assert panel.locator(".tl-samples thead th").all_inner_texts() == ["No LoRA", "Epoch 1", "Epoch 2", "Last"]
     panel.get_by_role("button", name="Mark as the best: Epoch 2, penny, sad").click()
     panel.get_by_text("Best after 2 epochs: the next run can stop there.").wait_for()
     panel.get_by_role("button", name="Try penny-000002 in txt2img").click()

@@ -122,7 +122,7 @@ export class BlockSliders {
             this.typed = false;
             this.show(saved);
             this.usePreset();
-            toast("good", "The presets are saved. Prompts can name them at once.");
+            toast("good", "The presets are saved. Prompts can use them now.");
         } catch {
             // the toast has said which line is wrong
         }

@@ -138,7 +138,7 @@ export class TestForm {
         const {width, height, steps, cfg_scale: scale, seed} = this.numbers;
         const rest = [labelled("Width", width), labelled("Height", height), labelled("Steps", steps),
             labelled("CFG scale", scale), labelled("Seed (-1: random)", seed)];
-        this.element = card("What to draw", {}, this.kinds.element, this.about,
+        this.element = card("What to generate", {}, this.kinds.element, this.about,
             labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
             this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
             fold("Size, steps, sampler", h("div", {class: "tl-fields"}, rest, labelled("Sampler", this.sampler),
@@ -247,7 +247,7 @@ export class TestForm {
         this.ofSeeds.hidden = kind !== "prompts";
         const count = this.facts ? this.pictures() : 0;
         setText(this.count, count ? this.estimate(count) : kind === "blocks" && this.facts &&
-            this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to draw yet");
+            this.file.value && !this.blocks().length ? "No blocks are known of this file" : "Nothing to generate yet");
         this.button.disabled = count === 0;
     }
 

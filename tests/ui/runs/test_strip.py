@@ -313,7 +313,7 @@ def test_what_cannot_be_drawn_is_refused_with_a_sentence(finished, request_, sen
 def test_where_pictures_cannot_be_drawn_the_form_and_the_strip_say_so(finished, monkeypatch):
     monkeypatch.setattr(type(finished.services.host), "plot_drawer", lambda self: None)
     assert strip_of(finished, finished.run)["possible"] is False
-    assert "AUTOMATIC1111's webui only" in switch(finished, finished.run).json()["error"]
+    assert "Only AUTOMATIC1111's webui" in switch(finished, finished.run).json()["error"]
     job = {**finished.job("alice"), "sample": {"sample_prompts": ["penny"], "sample_by": "both"}}
     problems = finished.post("job/check", {"job": job}).json()["problems"]
     assert any("sample.sample_by is both" in problem for problem in problems)
