@@ -49,7 +49,7 @@ class SentenceRoute(APIRoute):
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
                 return EscapedJson({"error": str(error), "problems": problems}, 400)
             except UnicodeEncodeError as error:
-                text = f"{error.object[:200]!r} contains characters that are not valid text. Type it again, or rename it."
+                text = f"{error.object[:200]!r} has characters that are not valid text. Type it again or rename it."
                 return EscapedJson({"error": text, "problems": [text]}, 400)
             except RequestValidationError as error:
                 wrong = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
