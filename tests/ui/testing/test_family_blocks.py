@@ -9,9 +9,9 @@ import pytest
 from lib_lora_train.blocks.names import FULL_SD1, FULL_SDXL, SHORT_SD1, SHORT_SDXL
 from tests.standin.worker import lora_bytes
 
-from .test_plots import ask, draw, tested, webui_scripts
+from .test_plots import ask, draw, tested
 
-__all__ = ["tested", "webui_scripts"]
+__all__ = ["tested"]
 
 XL = {"BASE": "lora_te1_text_model_encoder_layers_0_mlp_fc1", "IN00": "lora_unet_input_blocks_0_0",
       "M00": "lora_unet_middle_block_1_proj_in",
