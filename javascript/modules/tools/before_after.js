@@ -20,7 +20,7 @@ export class BeforeAfter {
         this.drawn = "";
         this.prompt = h("input", {type: "text", class: "tl-input", id: "tl_tool_prompt", value: store.get("tool_prompt", ""),
             placeholder: "A prompt, drawn as txt2img is set", on: {input: () => store.set("tool_prompt", this.prompt.value)}});
-        this.start = button("Draw", {small: true, id: "tl_tool_draw", click: () => this.begin()});
+        this.start = button("Generate", {small: true, id: "tl_tool_draw", click: () => this.begin()});
         this.stop = button("Stop", {small: true, kind: "danger", icon: "stop", hidden: true, click: () => this.end()});
         this.said = h("p", {class: "tl-note", role: "status"});
         this.problem = h("p", {class: "tl-field-problem", role: "alert"});
