@@ -91,7 +91,7 @@ OUTSIDE = """selector => {
     const {left, right} = card.getBoundingClientRect();
     const hidden = [...card.querySelectorAll(selector)].filter((cell) => {
         const box = cell.getBoundingClientRect();
-        return box.left - 4 < left - 4 || box.right + 4 > right + 4 || box.width < 90;
+        return box.left - 4 < left - 4 || box.right + 4 > right + 4 || box.width < 75;
     });
     const scroller = card.querySelector(".tl-samples-scroll");
     return hidden.length + (scroller.scrollWidth > scroller.clientWidth ? 1000 : 0);

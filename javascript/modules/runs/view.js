@@ -51,8 +51,8 @@ export class RunView {
         this.used = new UsedSettings();
         this.body = h("div", {class: "tl-run", hidden: true},
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                this.about, this.weights, this.sentence, this.steering, this.goOn.element,
-                this.actions.element),
+                this.about, this.weights, this.sentence, this.steering,
+                this.actions.element, this.goOn.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
             this.strip.prediction.element, this.samplesCard, this.drawings.element,
             this.strip.element,
