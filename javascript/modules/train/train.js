@@ -104,7 +104,10 @@ function build(panel) {
     }).catch(() => settings.append(emptyState("The settings could not be read",
         "Reload the page to try again. If it fails again, see the webui's console.")));
     showSide("form");
-    on("runs", followLive);
+    on("runs", () => {
+        followLive();
+        columns.classList.toggle("tl-live", Boolean(runs.live()));
+    });
     on("dataset", suggestFromFolder);
 }
 
