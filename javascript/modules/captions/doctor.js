@@ -15,6 +15,13 @@ import {captionThumb} from "./knowledge.js";
 /** @type {Record<string, string>} */
 const LEVEL = {error: "error", warning: "warning", note: "info", good: "good"};
 const FEW = 12;
+/** Longer lists than this are folded. */
+const LONG = 5;
+
+/** @param {string} words of the fold @param {HTMLElement[]} rows @param {(rows: HTMLElement[]) => HTMLElement} list made of them */
+function folded(words, rows, list) {
+    return rows.length > LONG ? fold(words, list(rows)) : list(rows);
+}
 
 export class DoctorPanel {
     /**
@@ -96,14 +103,34 @@ export class DoctorPanel {
         setText(this.words, `${format.plural(report.pictures, "image")} to train on, ${found}.` +
             (stopped ? " It was stopped, so not every image was checked." : ""));
         this.report = report;
+        const articles = report.findings.map((finding) => this.finding(finding));
         fill(this.body, report.problem ? findings([{level: "error", text: report.problem}]) : null,
-            report.findings.map((finding) => this.finding(finding)), this.shapes(report), this.crops(report));
+            this.summary(report.findings, articles), articles, this.shapes(report), this.crops(report));
+    }
+
+    /** One line for each finding; a click leads to it. @param {Finding[]} found @param {HTMLElement[]} articles */
+    summary(found, articles) {
+        if (found.length < 2) return null;
+        return h("section", {class: "tl-doctor-summary", "aria-label": "Summary"}, h("h4", {}, "Summary"),
+            h("ul", {}, found.map((finding, place) => {
+                const level = LEVEL[finding.level];
+                return h("li", {class: `tl-level-${level}`}, h("button", {type: "button", class: "tl-doctor-line",
+                    on: {click: () => this.lead(articles[place])}}, icon(level === "good" ? "check" : level),
+                h("span", {class: "tl-hidden-text"}, `${finding.level}: `), h("span", {}, finding.title)));
+            })));
+    }
+
+    /** To a finding, with what is folded in it. @param {HTMLElement} article */
+    lead(article) {
+        for (const details of article.querySelectorAll("details")) details.open = true;
+        article.scrollIntoView({block: "start"});
+        article.focus({preventScroll: true});
     }
 
     /** @param {Finding} finding */
     finding(finding) {
         const level = LEVEL[finding.level];
-        return h("article", {class: `tl-diagnosis tl-level-${level}`, data: {finding: finding.id}},
+        return h("article", {class: `tl-diagnosis tl-level-${level}`, tabindex: "-1", data: {finding: finding.id}},
             icon(level === "good" ? "check" : level), h("div", {class: "tl-diagnosis-words"},
                 h("h4", {}, h("span", {class: "tl-hidden-text"}, `${finding.level}: `), finding.title), h("p", {}, finding.text),
                 this.thumbs(finding.numbers, finding.groups.length > 0), this.groups(finding), this.files(finding)),
@@ -132,7 +159,9 @@ export class DoctorPanel {
         const rows = finding.groups.slice(0, 50).map((group) => h("li", {class: "tl-group-row"},
             h("div", {class: "tl-advice-thumbs"}, this.cells(group.numbers.slice(0, 8)).map((cell) => captionThumb(this.set, cell))),
             h("span", {class: "tl-advice-space"}, group.text), group.fixes.map((fix) => this.fix(fix, "quiet"))));
-        return h("ul", {class: "tl-groups"}, rows);
+        const more = finding.groups.length - rows.length;
+        if (more > 0) rows.push(h("li", {class: "tl-note"}, `and ${format.number(more)} more`));
+        return folded(format.plural(finding.groups.length, "group"), rows, (items) => h("ul", {class: "tl-groups"}, items));
     }
 
     /** @param {Finding} finding */
