@@ -131,12 +131,10 @@ def field(page: Page, name: str) -> Any:
     control = page.locator(f'#tl-panel-train .tl-field[data-key$=".{name}"]').locator("input, select, textarea").first
     control.wait_for(state="attached")
     if not control.is_visible():
-        page.locator(f'#tl-panel-train details:has(.tl-field[data-key$=".{name}"])').evaluate(
-            "fold => { fold.open = true }")
-        without_effect = page.locator(f'#tl-panel-train details:has(.tl-field[data-key$=".{name}"][hidden]) > div > '
-                                      '.tl-quiet')
-        page.wait_for_timeout(0)
-        if without_effect.count():
+        section = page.locator(f'#tl-panel-train .tl-section-body:has(.tl-field[data-key$=".{name}"])')
+        section.locator("details").first.evaluate("fold => { fold.open = true }")
+        without_effect = section.get_by_role("button", name="no effect here")
+        if not control.is_visible() and without_effect.is_visible():
             without_effect.click()
     control.wait_for()
     return control

@@ -41,7 +41,8 @@ def test_the_webui_draws_each_epoch_as_txt2img_is_set_when_train_is_pressed(make
     strip = strip_of(page)
     expect(strip.get_by_role("switch")).to_be_checked()
     strip.get_by_role("button", name="Epoch 1: penny smiling").wait_for()  # while the run goes on
-    expect(page.get_by_role("region", name="Samples", exact=True)).to_have_count(0)
+    run = page.locator("#tl-panel-train .tl-runview")
+    expect(run.get_by_role("region", name="Samples", exact=True)).to_have_count(0)
     wait_for_state(page, "Finished")
     strip.locator(".tl-sample img").nth(7).wait_for()
     assert titles(page) == ["No LoRA", "Epoch 1", "Epoch 2", "Epoch 3"]

@@ -181,7 +181,7 @@ def test_doubtful_tags_are_mended_or_kept(tab, tmp_path: Path):
     dataset.open()
     found = dataset.get("doubtful")["doubts"]
     assert [(item["picture"], item["fix"]) for item in found] == [
-        ("x.png", "Replace by blonde hair"), ("y.png", "Replace by blonde hair")]
+        ("x.png", "Replace with blonde hair"), ("y.png", "Replace with blonde hair")]
     dataset.get("doubtful/decide", keys=[found[0]["key"]], keep=True)
     dataset.get("doubtful/decide", keys=[found[1]["key"]])
     assert texts(dataset.folder)["y.txt"] == "blonde hair" and texts(dataset.folder)["x.txt"] == "brown hair"

@@ -76,7 +76,7 @@ def test_a_waiting_run_has_no_worker(run):
 def test_a_live_worker_is_found_by_its_folder_and_a_second_is_refused(run, worker):
     assert live_pid(run) == worker
     assert looked_at(run).state == "running"
-    with pytest.raises(RunError, match=f"being trained already, by process {worker}"):
+    with pytest.raises(RunError, match=f"already being trained by process {worker}"):
         start_worker(run, SLEEPER, os.environ)
 
 
@@ -155,7 +155,7 @@ def test_a_second_worker_in_a_run_folder_is_told_who_has_it_and_changes_nothing(
         assert first.stdout.readline() == "there\n"
         before = run.process_file.read_text()
         for command, file in ((train_command, run.job_file), (train_command, run.path / "." / run.job_file.name)):
-            with pytest.raises(RunError, match=f"being trained already, by process {first.pid}"):
+            with pytest.raises(RunError, match=f"already being trained by process {first.pid}"):
                 command([str(file)])
         with pytest.raises(RunError, match=f"process {first.pid}"), only_worker(run):
             pytest.fail("two workers in one folder")

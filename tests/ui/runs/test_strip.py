@@ -182,7 +182,7 @@ def test_another_checkpoint_in_the_webui_makes_the_strip_wait_for_its_own(finish
     switch(finished, finished.run, prompts=["penny, sad"])
     strip = strip_of(finished, finished.run)
     assert strip["missing"] == 4
-    assert "drawn with other.safetensors, and the webui has mini.safetensors loaded" in strip["waits_for"]
+    assert "The strip uses other.safetensors, and the webui has mini.safetensors loaded" in strip["waits_for"]
     looked_twice(finished, monkeypatch)
     assert len(seen) == 4
     sd_models.model_data.set_sd_model(sd_models.Model(other))

@@ -38,7 +38,7 @@ def test_sdxl_has_its_own_size_and_clip_skip_does_nothing(made):
     answer = told(tab, path)
     assert answer["name"] == "SDXL"
     assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1}
-    assert "last layer but one" in answer["unused"]["base.clip_skip"]
+    assert "second-to-last layer" in answer["unused"]["base.clip_skip"]
 
 
 @pytest.mark.parametrize(("yaml", "metadata", "name", "size"), [
