@@ -75,7 +75,7 @@ function outOfSight(plan) {
     const shown = (/** @type {string} */ key) => {
         /** @type {HTMLElement|null} */
         const field = document.querySelector(`#train_lora_root .tl-field[data-key="${key}"]`);
-        return field && field.offsetParent;
+        return field && !field.hidden && !field.closest("details:not([open])");
     };
     return plan.notes.filter(({key}) => !shown(key)).map(({text}) => text);
 }
