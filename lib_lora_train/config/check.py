@@ -161,7 +161,7 @@ def _why_captions_change(job: Job) -> list[str]:
 
 
 def _fused_problems(job: Job) -> list[str]:
-    """What needs all gradients at once does not go with freeing each at once."""
+    """What needs all gradients at once does not work with freeing each at once."""
     if not job.training.fused_backward_pass:
         return []
     name, against = "training.fused_backward_pass", []
@@ -175,7 +175,7 @@ def _fused_problems(job: Job) -> list[str]:
         against.append(f"{job.optimizer.optimizer_type}, which needs all gradients. Choose AdamW or AdaFactor")
     if job.training.mixed_precision == "fp16":
         against.append("training.mixed_precision fp16, which scales gradients. Choose bf16")
-    return [f"{name} does not go with {reason}, or switch it off." for reason in against]
+    return [f"{name} does not work with {reason}, or switch it off." for reason in against]
 
 
 def _optimizer_problems(job: Job) -> list[str]:

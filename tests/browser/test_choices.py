@@ -66,7 +66,7 @@ def test_augmentation_is_shown_on_ones_own_pictures_before_it_is_switched_on(web
     expect(looks.locator("img")).to_have_count(2)
     looks = strip(page, "color_aug")
     looks.get_by_role("button", name="Show on my images").click()
-    looks.locator(".tl-note", has_text="cannot be encoded once and kept").wait_for()
+    looks.locator(".tl-note", has_text="cannot be cached").wait_for()
     expect(field(page, "flip_aug")).not_to_be_checked()
 
 
@@ -77,7 +77,7 @@ def test_a_face_crop_says_what_is_missing_or_that_there_is_no_face(webui, open_t
     looks.get_by_role("button", name="Show on my images").click()
     note = looks.locator(".tl-note")
     note.filter(has_text="face").wait_for()
-    assert "No face was found" in note.inner_text() or "OpenCV" in note.inner_text()
+    assert "No face was detected" in note.inner_text() or "OpenCV" in note.inner_text()
 
 
 def test_how_hard_it_is_to_learn_sets_rank_and_length_and_can_be_taken_back(webui, open_tab, concepts):

@@ -42,7 +42,7 @@ def test_installing_shows_its_progress_and_then_training_is_possible(bare_webui,
     page.route("**/train-lora/environment/install", install)
     page.evaluate("TrainLora.askHost()")
     banner = page.locator(".tl-banner")
-    banner.filter(has_text="was not finished").wait_for()
+    banner.filter(has_text="was interrupted").wait_for()
     expect(banner).to_contain_text("torch could not be read.")
     banner.get_by_role("button", name="Install training packages again").click()
     banner.filter(has_text="are being installed").wait_for()

@@ -157,7 +157,7 @@ def test_what_is_not_a_setting_is_found_too(webui, open_tab, words, title):
     page.get_by_label("Search settings").fill(words)
     page.locator(".tl-hit", has_text=title).first.wait_for()
     page.get_by_label("Search settings").fill("no such thing")
-    page.get_by_text("Nothing here has these words").wait_for()
+    page.get_by_text("No setting has these words").wait_for()
 
 
 def test_what_has_no_effect_is_left_out_and_can_be_shown_with_its_reason(webui, open_tab, pictures):

@@ -154,7 +154,7 @@ def test_a_loss_that_is_no_number_leaves_weights_and_state_as_they_were(train, m
     monkeypatch.setattr(training_run, "train_step", nan_once)
     run = train(training={"max_train_epochs": 2}, save={"output_dir": str(undisturbed.loras.parent / "again")})
     text = run.events[-1]["text"]
-    assert "The loss became nan in step 5, which was not taken. The last good state, of step 3" in text
+    assert "The loss became nan in step 5, which was skipped. The last good state, of step 3" in text
     events = go_on(run.run)
     assert events[-1]["event"] == "finished"
     files = [undisturbed.loras / "penny.safetensors", run.loras / "penny-v2.safetensors"]

@@ -72,7 +72,7 @@ def test_a_picture_without_a_face_is_named_and_trained_whole(train, faces):
     run = train(dataset=FACES, training={"max_train_steps": 2})
     assert run.completed and run.files == ["penny.safetensors"]
     assert "A face was detected in 3 of 4 images" in warnings_of(run)
-    assert "trained whole: meadow.png." in warnings_of(run)
+    assert "trained uncropped: meadow.png." in warnings_of(run)
 
 
 def test_a_folder_without_faces_is_trained_and_says_that_the_setting_did_nothing(train, tmp_path):

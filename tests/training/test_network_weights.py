@@ -32,7 +32,7 @@ def test_it_begins_at_the_loss_that_the_file_ended_with_and_goes_on_from_there(t
     assert losses[1][0] == pytest.approx(losses[0][-1], abs=1e-6)
     assert losses[1][0] != losses[0][0] and losses[1][-1] < losses[1][0] < losses[0][0]
     (told,) = [event["text"] for event in second.of("warning") if "penny.safetensors" in event["text"]]
-    assert "penny.safetensors is LyCORIS-LoCon, dim 6 and alpha 6, convolutions 2 and 2," in told
+    assert "penny.safetensors is LyCORIS-LoCon, dim 6 and alpha 6, convolutions 2 and 2:" in told
     assert "override the settings" in told
     with safe_open(second.loras / "penny-v2.safetensors", "pt") as file:
         metadata = file.metadata()

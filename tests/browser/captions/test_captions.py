@@ -239,7 +239,7 @@ def test_consolidating_by_one_click(editor, folder):
     page.locator(f'{PANEL} [data-view="consolidate"]').click()
     page.get_by_role("button", name="Accept in 19 images").click()
     wait_for_caption(page, folder, "01", "penny, blonde hair, number 1, red boots")
-    page.locator(f"{PANEL} .tl-advice", has_text="No tags were found that say the same thing").wait_for()
+    page.locator(f"{PANEL} .tl-advice", has_text="No redundant tags were found").wait_for()
 
 
 def test_doubtful_tags_by_one_key(editor, folder):
