@@ -74,7 +74,7 @@ def test_a_strip_is_switched_on_later_changed_and_switched_off(make_webui, open_
     strip.locator("textarea").fill("penny, sad")
     strip.get_by_role("button", name="Generate these prompts").click()
     strip.get_by_role("button", name="Epoch 2: penny, sad").wait_for()
-    strip.get_by_role("button", name="Without: penny, sad").wait_for()
+    strip.get_by_role("button", name="No LoRA: penny, sad").wait_for()
     set_txt2img(page)
     strip.get_by_role("button", name="Use txt2img's settings").click()
     expect(strip).to_contain_text("seed 77")
