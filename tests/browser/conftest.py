@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 MODULES = sorted(path.relative_to(ROOT / "javascript" / "modules").as_posix()
                  for path in (ROOT / "javascript" / "modules").rglob("*.js"))
 WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
