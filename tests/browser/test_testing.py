@@ -50,12 +50,15 @@ def choose(page, kind):
     page.locator("#tl-panel-test .tl-choice", has_text=kind).first.click()
 
 
+EARLIER = "document.querySelectorAll('#tl-panel-test .tl-earlier option').length"
+
+
 def draw(page, pictures):
     """Draw, and wait until so many pictures are there."""
     before = page.evaluate("""async () => (await TrainLora.api(
         `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
     page.click("#tl_test_draw")
-    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-earlier option').length", before + 1)
+    evaluates(page, EARLIER, before + 1)
     page.locator(".tl-plot-progress").wait_for(state="hidden")
     evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", pictures)
     evaluates(page, "document.querySelector('#tl-panel-test .tl-plot-cell img').naturalWidth > 0", True)
@@ -221,6 +224,8 @@ def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
     page.locator("#tl-panel-test summary", has_text="Size, steps, sampler").click()
     page.locator("#tl-panel-test").get_by_label("Steps", exact=True).fill("150")
     rows = page.locator("#tl-panel-test .tl-drawings li")
+    before = page.evaluate("""async () => (await TrainLora.api(
+        `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
     page.click("#tl_test_draw")
     rows.first.wait_for()
     page.click("#tl_test_draw")
@@ -230,7 +235,7 @@ def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
     rows.nth(1).wait_for(state="detached")
     rows.first.get_by_role("button", name="Cancel").click()
     page.locator("#tl-panel-test .tl-drawing-card").wait_for(state="hidden")
-    evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-earlier option').length", 2)
+    evaluates(page, EARLIER, before + 2)
 
 
 def test_a_lora_that_no_run_made_is_opened_and_drawn(tested_webui, open_test):
