@@ -201,6 +201,7 @@ def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
 @pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
 def test_every_text_has_room_and_can_be_read(open_test, theme, width):
     page = open_test(theme=theme, width=width)
+    page.fill("#tl_test_prompts", "penny smiling\na house")  # tests before this one may have left others
     for kind, pictures_of_it in (("Epochs", 8), ("Blocks", 36)):
         choose(page, kind)
         draw(page, pictures_of_it)
@@ -223,6 +224,7 @@ def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):
     page = open_test()
     page.locator("#tl-panel-test summary", has_text="Size, steps, sampler").click()
     page.locator("#tl-panel-test").get_by_label("Steps", exact=True).fill("150")
+    page.fill("#tl_test_prompts", "penny smiling\na house")
     rows = page.locator("#tl-panel-test .tl-drawings li")
     before = page.evaluate("""async () => (await TrainLora.api(
         `runs/${document.getElementById("tl_test_run").value}/plots`)).plots.length""")
