@@ -55,6 +55,16 @@ def _checkpoint_for_change() -> Any:
                    advice="Only (IA)^3, DoRA, GLoRA and OFT need it: what they change depends on the base weights.")
 
 
+def _strengths() -> Any:
+    return setting([], "For each LoRA, what follows its name in a prompt: 0.8, 0.8:0.6 (text encoder and UNet), "
+                       "1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
+
+
+def _block_presets() -> Any:
+    return setting("", "A file with block weight presets; empty for those that come with Train LoRA.",
+                   label="Block presets", view="hidden")
+
+
 @dataclass(frozen=True)
 class ExtractJob:
     """The difference of two checkpoints as a LoRA."""
@@ -91,10 +101,8 @@ class MergeJob:
 
     checkpoint: str = setting("", "The checkpoint to merge into; it stays as it is.", label="Checkpoint", view="main")
     loras: List[str] = setting([], "The LoRA files, in the order of the prompt.", label="LoRAs", view="main")
-    strengths: List[str] = setting([], "For each LoRA, what follows its name in a prompt: 0.8, 0.8:0.6 (text encoder "
-                                       "and UNet), 1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
-    block_presets: str = setting("", "A file with block weight presets; empty for those that come with Train LoRA.",
-                                 label="Block presets", view="hidden")
+    strengths: List[str] = _strengths()
+    block_presets: str = _block_presets()
     output_name: str = setting("", "Name of the new checkpoint: the file name without its extension.",
                                label="Checkpoint name", view="main")
     output_dir: str = setting("", _SAME_FOLDER.format("the checkpoint"), label="Folder")
@@ -107,16 +115,14 @@ class MixJob:
     """Several LoRAs as one."""
 
     loras: List[str] = setting([], "The LoRA files.", label="LoRAs", view="main")
-    strengths: List[str] = setting([], "For each LoRA, what follows its name in a prompt: 0.8, 0.8:0.6 (text encoder "
-                                       "and UNet), 1:lbw=OUTALL. Empty for 1.", label="Strengths", view="main")
+    strengths: List[str] = _strengths()
     network_dim: Optional[int] = _rank("Rank of the new LoRA; empty for as many ranks as the sum has, which is exact.")
     conv_dim: Optional[int] = _conv_rank("Rank of 3x3 convolutions; empty for the rank above.")
     sv_ratio: Optional[float] = _ratio()
     sv_fro: Optional[float] = _fro()
     sv_cumulative: Optional[float] = _cumulative()
     checkpoint: str = _checkpoint_for_change()
-    block_presets: str = setting("", "A file with block weight presets; empty for those that come with Train LoRA.",
-                                 label="Block presets", view="hidden")
+    block_presets: str = _block_presets()
     device: str = _device()
     output_name: str = setting("", "Name of the LoRA: the file name without its extension.", label="LoRA name",
                                view="main")

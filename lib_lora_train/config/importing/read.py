@@ -1,4 +1,4 @@
-"""Reads settings of any format that is known, told by its content."""
+"""Reads settings of any known format, which is detected from the content."""
 
 from __future__ import annotations
 
