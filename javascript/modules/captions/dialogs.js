@@ -1,33 +1,12 @@
 /** Windows of the caption editor: what an operation would change, the history, and files changed by others. */
 
-import {h, uniqueId} from "../core/dom.js";
+import {dialog as openDialog} from "../core/dialog.js";
+import {h} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button} from "../core/parts.js";
-import {root} from "../core/shell.js";
 
 /** @typedef {import("./set.js").CaptionSet} CaptionSet */
 /** @typedef {import("../core/elements").Child} Child */
-
-/**
- * @param {string} title @param {Child[]} content @param {Child[]} buttons
- * @returns {HTMLDialogElement} shown; it goes when it is closed
- */
-function window_(title, content, buttons) {
-    const heading = uniqueId("dialog");  // no <footer> in it: the webui hides them all
-    /** @type {HTMLDialogElement} */
-    const dialog = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
-        h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
-            button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()})),
-        h("div", {class: "tl-dialog-body"}, content), h("div", {class: "tl-dialog-foot"}, buttons));
-    dialog.addEventListener("close", () => dialog.remove());
-    dialog.addEventListener("click", (event) => {
-        if (event.target === dialog) dialog.close();
-    });
-    dialog.addEventListener("keydown", (event) => event.stopPropagation());
-    root.append(dialog);
-    dialog.showModal();
-    return dialog;
-}
 
 /** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
 function difference(before, after) {
@@ -56,7 +35,7 @@ export function captionPreview(set, answer, words, go) {
             h("div", {}, h("p", {class: "tl-note"}, cell ? cell.path : ""), difference(item.before, item.after)));
     });
     const more = answer.captions - answer.previews.length;
-    const dialog = window_(answer.captions ? `${format.plural(answer.captions, "caption")} would change` : "Nothing would change",
+    const dialog = openDialog(answer.captions ? `${format.plural(answer.captions, "caption")} would change` : "Nothing would change",
         [answer.captions ? h("ul", {class: "tl-previews"}, rows) : h("p", {}, "No caption is changed by this."),
             more > 0 ? h("p", {class: "tl-note"}, `and ${format.number(more)} more`) : null],
         [button("Cancel", {click: () => dialog.close()}), answer.captions ? button(words, {kind: "primary", click: () => {
@@ -70,7 +49,7 @@ export async function captionHistory(set) {
     const {edits, total} = await set.ask("history");
     const item = (/** @type {import("./answers").EditList["edits"][number]} */ edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
         h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
-    const dialog = window_("History", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
+    const dialog = openDialog("History", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
         : h("p", {}, "Nothing has been changed yet."), total > edits.length
         ? h("p", {class: "tl-note"}, `The last ${edits.length} of ${format.number(total)} edits. All of them can be undone.`) : null],
     [button("Close", {click: () => dialog.close()})]);
@@ -79,7 +58,7 @@ export async function captionHistory(set) {
 /** @param {CaptionSet} set @param {import("./messages").Conflict} conflict */
 export function captionConflict(set, conflict) {
     const verb = conflict.route === "undo" ? "Undo" : "Redo";
-    const dialog = window_(`${format.plural(conflict.files.length, "file")} changed since`,
+    const dialog = openDialog(`${format.plural(conflict.files.length, "file")} changed since`,
         [h("p", {}, "Another program has written them after this edit. Nothing was changed. You can leave these " +
             "files " +
             "unchanged and continue with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
@@ -92,7 +71,7 @@ export function captionConflict(set, conflict) {
 
 /** @param {string} title @param {string[][]} rows what is typed, and what it does */
 export function captionHelp(title, rows) {
-    const dialog = window_(title, [h("dl", {class: "tl-keylist"}, rows.map(([key, words]) => [h("dt", {}, h("kbd", {}, key)),
+    const dialog = openDialog(title, [h("dl", {class: "tl-keylist"}, rows.map(([key, words]) => [h("dt", {}, h("kbd", {}, key)),
         h("dd", {}, words)]))], [button("Close", {click: () => dialog.close()})]);
 }
 
@@ -105,4 +84,4 @@ export function captionKeys() {
         ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
 }
 
-export {difference as captionDifference, window_ as dialog};
+export {difference as captionDifference};

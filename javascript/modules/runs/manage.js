@@ -1,6 +1,6 @@
 /** What can be done with a run in the list: its settings used again, name, star and note, its folder, deletion. */
 
-import {dialog as openDialog} from "../captions/dialogs.js";
+import {dialog as openDialog} from "../core/dialog.js";
 import {api, fill, h, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, toast} from "../core/parts.js";

@@ -1,6 +1,6 @@
 /** Going on with a run that has ended: as it was, for a few more epochs, or at a lower rate. */
 
-import {dialog as openDialog} from "../captions/dialogs.js";
+import {dialog as openDialog} from "../core/dialog.js";
 import {api, failureOf, fill, h, later, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {environmentState} from "../core/host.js";

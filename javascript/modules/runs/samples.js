@@ -1,6 +1,6 @@
 /** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
 
-import {dialog as openDialog} from "../captions/dialogs.js";
+import {fullView} from "../core/dialog.js";
 import {fill, h} from "../core/dom.js";
 import {lightbox} from "../core/lightbox.js";
 import {button} from "../core/parts.js";
@@ -91,12 +91,6 @@ export class SamplesGrid {
         };
         lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
     }
-}
-
-/** The whole table as large as the window. @param {string} title @param {HTMLElement} table */
-export function fullView(title, table) {
-    const dialog = openDialog(title, [table], [button("Close", {click: () => dialog.close()})]);
-    dialog.classList.add("tl-full-dialog");
 }
 
 /** @param {Sample[]} samples @returns {Column[]} in the order of the steps */

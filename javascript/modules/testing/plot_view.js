@@ -1,10 +1,10 @@
 /** A plot of the Test tab: its pictures in rows and columns, the best one marked, and what follows from it. */
 
+import {fullView} from "../core/dialog.js";
 import {fill, h, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, findings, icon} from "../core/parts.js";
-import {fullView} from "../runs/samples.js";
 
 /** @typedef {import("./answers").Plot} Plot */
 /** @typedef {import("./answers").MarkedPlot} MarkedPlot */

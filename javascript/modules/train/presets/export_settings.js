@@ -1,6 +1,6 @@
 /** The form as settings for other programs, to be copied or saved as a file. */
 
-import {dialog} from "../../captions/dialogs.js";
+import {dialog} from "../../core/dialog.js";
 import {api, fill, h} from "../../core/dom.js";
 import {button, toast} from "../../core/parts.js";
 import {form} from "../form.js";

@@ -1,6 +1,6 @@
 /** Settings of other programs: pasted or from a file, with a report, and then into the form. */
 
-import {dialog} from "../../captions/dialogs.js";
+import {dialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";
 import {button} from "../../core/parts.js";
 import {form} from "../form.js";

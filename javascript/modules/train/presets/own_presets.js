@@ -1,6 +1,6 @@
 /** Own presets: kept from the form, renamed, deleted, and saved as files for others. */
 
-import {dialog} from "../../captions/dialogs.js";
+import {dialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";
 import {button} from "../../core/parts.js";
 import {saveText} from "./export_settings.js";
