@@ -3,7 +3,7 @@
     python benchmarks/activations.py
 
 PyTorch's FakeTensorMode computes shapes and dtypes only, so SDXL at 1024 pixels is counted in seconds on any machine.
-What is printed stands in ``lib_lora_train/advice/memory.py``. Norms are computed in float32, as CUDA's autocast does.
+``lib_lora_train/advice/memory.py`` has the printed numbers. Norms are computed in float32, as CUDA's autocast does.
 """
 
 from __future__ import annotations

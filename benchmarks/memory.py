@@ -3,7 +3,7 @@
     python benchmarks/memory.py [CHECKPOINT] [--steps 4] [--size 256] [--device cpu|cuda]
 
 Each switch runs in a process of its own, one after the other. On a GPU its peak is what PyTorch reserved; on the CPU
-it is the growth of the process's resident memory (Linux), which stands in for it. Without a CHECKPOINT the demo's is
+it is the growth of the process's resident memory (Linux), as a substitute. Without a CHECKPOINT the demo's is
 taken, whose weights are small beside its activations: take a full-size one to see what the weights' switches do.
 """
 

@@ -10,7 +10,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── TaggerError              a tagger's model or its list of tags cannot be used
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     ├── WriteError               a file cannot be written; an OSError as well
-    └── RunError                 a run cannot start, go on, save or be found
+    └── RunError                 a run cannot start, continue, save or be found
         └── DivergedError        the loss is no number, or has exploded
 """
 
@@ -70,7 +70,7 @@ class WriteError(TrainLoraError, OSError):
 
 
 class RunError(TrainLoraError):
-    """A run cannot start, go on, save its files or be found."""
+    """A run cannot start, continue, save its files or be found."""
 
 
 class DivergedError(RunError):

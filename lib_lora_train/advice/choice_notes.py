@@ -1,4 +1,4 @@
-"""What is known of the value that stands in a field, shown beside it: the optimizer, the size of a rank, what slows."""
+"""Notes shown beside a field about its current value: the optimizer, the size of a rank, what slows training."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ def _cache_file(folder: Path, key: str) -> Path:
 
 
 def _is_cached(file: Path, bucket: Bucket, names: Sequence[str]) -> bool:
-    """Whether all of ``names`` stands in ``file``, whole and of the right size; what is damaged is made anew."""
+    """Whether ``file`` has all of ``names``, whole and of the right size; damaged entries are encoded again."""
     try:
         parts = load_file(file) if file.is_file() else {}
     except (OSError, SafetensorError):

@@ -68,7 +68,7 @@ class TrainingPlan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Another one for other pictures, captions, repeats or buckets: with it a run cannot go on exactly."""
+        """Another one for other pictures, captions, repeats or buckets: a run cannot resume exactly with it."""
         parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit)
                  for picture, fit in zip(self.pictures, self.fits, strict=True)]
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()

@@ -85,7 +85,7 @@ def parse_presets(text: str) -> tuple[dict[str, Entries], list[str]]:
 
 
 def read_text(file: Path) -> str:
-    """What stands in the user's presets ``file``; the default presets if there is none. Raises ``ConfigError``."""
+    """The user's presets from ``file``; the default presets if there is none. Raises ``ConfigError``."""
     try:
         return reading.read_text(file, replace=True, most_bytes=_MOST_BYTES)
     except FileNotFoundError:

@@ -53,7 +53,7 @@ def _in_run(job: BakeJob, run: RunFolder) -> int:
 def bake_file(job: BakeJob, say: Callable[[str], None]) -> Path:
     """Write the copy beside the original, with its ``.json``; the copy's path.
 
-    ``say`` is told what was done to a list that was written for another file. Raises ``CheckpointError``,
+    ``say`` gets what was changed in a list that was written for another file. Raises ``CheckpointError``,
     ``ConfigError`` or ``RunError`` if it cannot be made.
     """
     from ..networks.save import load_network_file, write_tensors

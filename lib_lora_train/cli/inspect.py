@@ -16,7 +16,7 @@ from .usage import options_of
 
 
 def inspect_command(arguments: list[str]) -> int:
-    """Print what is in a LoRA file, or write it into the run folder that the job stands in.
+    """Print what is in a LoRA file, or write it into the run folder of the job.
 
     Raises ``TrainLoraError`` if the file cannot be used.
     """

@@ -43,7 +43,7 @@ def tool_command(command: str, arguments: list[str]) -> int:
 
 
 def job_and_run(command: str, options: Namespace) -> tuple[ToolJob, RunFolder | None]:
-    """The job that ``options`` ask for, and the run folder that its file stands in, if it does.
+    """The job that ``options`` ask for, and the run folder of its file, if it has one.
 
     Raises ``ConfigError`` if it cannot be used, which the run's log says too.
     """

@@ -87,7 +87,7 @@ def start_again(arguments: list[str]) -> NoReturn:
 
 
 def run_of(job_file: Path) -> RunFolder | None:
-    """The run folder that ``job_file`` stands in, if it does."""
+    """The run folder that ``job_file`` is in, if any."""
     folder = job_file.resolve().parent
     return RunFolder(folder) if job_file.name == JOB_FILE and (folder / "control").is_dir() else None
 

@@ -67,7 +67,7 @@ def _block_list_problems(network: NetworkSettings) -> list[str]:
 
 
 def _size_problems(network: NetworkSettings) -> list[str]:
-    """Alphas above their dim, and dims that DyLoRA cannot divide; a LoRA file to go on from brings its own."""
+    """Alphas above their dim, and dims that DyLoRA cannot divide; a LoRA file to continue from has its own."""
     if network.network_type == IA3 or network.network_weights:
         return []
     if network.alpha > network.network_dim:

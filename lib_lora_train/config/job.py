@@ -1,4 +1,4 @@
-"""A job: everything one training run is told, as one YAML file."""
+"""A job: all settings of one training run, as one YAML file."""
 
 from __future__ import annotations
 

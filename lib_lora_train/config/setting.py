@@ -1,4 +1,4 @@
-"""One field, one place: everything that is known of a setting stands in its dataclass field.
+"""One field, one place: everything about a setting is in its dataclass field.
 
 The form, the command line, the table in docs/settings.md and the checks are all made from this.
 """

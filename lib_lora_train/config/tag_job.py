@@ -1,4 +1,4 @@
-"""A tag job: everything one tagging run is told, as one YAML file."""
+"""A tag job: all settings of one tagging run, as one YAML file."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def remove_superseded(group: str = BASE) -> None:
 def sole_installer(progress: Progress, *, wait: bool = True) -> Iterator[None]:
     """Be the only process that installs under the root folder, which is made if it is missing.
 
-    While another one is at it, ``progress`` is told and this one waits, or gives up at once if ``wait`` is False.
+    While another process installs, ``progress`` is called and this one waits, or gives up at once if ``wait`` is False.
     Raises ``WorkerEnvironmentError`` then, and for whatever the file system refuses inside the block.
     """
     root = environment_root()

@@ -31,7 +31,7 @@ LAUNCHER = Path(__file__).with_name("launch_worker.py")
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 1)
 _STARTED_AGAIN = "LORA_TRAIN_STARTED_AGAIN"
-# Nothing is fetched by a run, unless it is told to fetch a tagger, and nothing is reported to anyone.
+# A run downloads nothing but a tagger that the user asked for, and sends nothing to anyone.
 _LIBRARY_SETTINGS = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 

@@ -65,7 +65,7 @@ def installed_torch() -> TorchBuild | None:
 
 
 def torch_in(folder: Path) -> TorchBuild:
-    """Return which torch lies in its package ``folder``. Raises ``WorkerEnvironmentError`` if it cannot be read."""
+    """Return the version of the torch in ``folder``. Raises ``WorkerEnvironmentError`` if it cannot be read."""
     version_file = folder / "version.py"
     try:
         text = version_file.read_text(encoding="utf-8")

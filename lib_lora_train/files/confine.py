@@ -58,13 +58,13 @@ def local_path(text: str) -> Path:
 
 
 def is_inside(folder: Path | str, path: Path | str) -> bool:
-    """Whether ``path`` is ``folder`` or lies in it, with the links of both resolved; neither need exist."""
+    """Whether ``path`` is ``folder`` or inside it, with the links of both resolved; neither need exist."""
     root, found = (os.path.normcase(os.path.realpath(one)) for one in (folder, path))
     return found == root or found.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def is_named_inside(folder: Path, path: Path) -> bool:
-    """Whether ``path`` lies in ``folder`` by its name alone: links in it may lead elsewhere. No disk is asked.
+    """Whether ``path`` is inside ``folder`` by its name alone: links in it may lead elsewhere. Does not touch the disk.
 
     For folders such as the webui's for LoRAs, in which users put links to files on another disk.
     """

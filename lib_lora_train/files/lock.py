@@ -43,7 +43,7 @@ def lock_holder(file: Path) -> int | None:
 @contextlib.contextmanager
 def process_lock(file: Path, limit_seconds: float = 0.0,
                  on_wait: Callable[[int], None] = lambda pid: None) -> Iterator[None]:
-    """Hold the lock ``file`` (made if missing, never deleted); the pid of its holder stands in it.
+    """Hold the lock ``file`` (made if missing, never deleted); it contains its holder's pid.
 
     While another process holds it, ``on_wait`` is called once with its pid. Raises ``LockHeldError`` after
     ``limit_seconds``, and ``OSError`` if ``file`` is a link or cannot be opened.

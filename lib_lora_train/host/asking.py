@@ -34,7 +34,7 @@ def asking_for(reason: Reason) -> Iterator[None]:
 def reason_now() -> Reason:
     """Why this thread takes the webui's lock: as ``asking_for`` says, else by the webui's function that does it.
 
-    The lock itself is told nothing, so this looks at who has called: a route of the API, or the wrapper that the
+    The lock itself knows nothing of this, so look at the caller: a route of the API, or the wrapper that the
     webui's buttons have, which keeps the button's function as ``func``.
     """
     given, frame = _given.get(), sys._getframe(1)

@@ -34,7 +34,7 @@ class _OwnMemory(Webui):
                 "its own, so it is not shared with training.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Its weights are moved and cast in ways of its own, so nothing is lent and the run is told so."""
+        """Forge moves and casts weights in its own way, so nothing is lent and the run says so."""
         if run.command == TRAIN:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason="this webui moves its models as it needs to"))

@@ -1,7 +1,7 @@
 """Keeps the webui's LoRAs away from weights that a worker reads.
 
 Whatever takes the webui's lock, as every picture does, makes the workers stand still first, and the weights are put
-back before they go on. A LoRA that comes without the lock, or a checkpoint that is loaded, gets memory of its own.
+back before they continue. A LoRA that comes without the lock, or a checkpoint that is loaded, gets memory of its own.
 The lock also counts who has it or waits for it, so that a run on the webui's GPU can make room.
 """
 
@@ -164,7 +164,7 @@ class Guard:
             for borrower in self._borrowers:
                 try:
                     borrower.layers.restore()
-                except Exception:  # the worker looks at the weights before it goes on, and stops if they are wrong
+                except Exception:  # the worker checks the weights before it continues, and stops if they are wrong
                     logging.getLogger(__name__).exception("The lent weights could not be put back")
                 try:
                     borrower.let_go()

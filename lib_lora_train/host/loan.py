@@ -80,7 +80,7 @@ class ModelLoan(threading.Thread):
             self._stop_guarding()
 
     def _try(self, act: Callable[[], None]) -> bool:
-        """Whether ``act`` could be done; if not, the run is told why and reads the file."""
+        """Whether ``act`` could be done; if not, the run says why and reads the file."""
         try:
             act()
             return True
@@ -153,7 +153,7 @@ class ModelLoan(threading.Thread):
     def _stop_guarding(self) -> None:
         borrower, self._borrower = self._borrower, None
         if borrower is not None:
-            if self._way == LENT and live_pid(self._run) is not None:  # the tab is closed, the run goes on
+            if self._way == LENT and live_pid(self._run) is not None:  # the tab is closed, the run continues
                 borrower.layers.take_everything()
             guard_of(call_queue.queue_lock).remove(borrower)
             borrower.layers.close()

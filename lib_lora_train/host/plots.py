@@ -105,7 +105,7 @@ def _processing(prompt: str, picture: PictureSettings) -> Any:
         outpath_grids=shared.opts.outdir_grids or shared.opts.outdir_txt2img_grids,
         override_settings={"CLIP_stop_at_last_layers": picture.clip_skip},
         **(_second_pass(picture.hires) if picture.hires else {}))
-    p.is_api = True  # else scripts that belong to txt2img's form would fill in what stands there
+    p.is_api = True  # else scripts of txt2img's form would fill in its values
     return p
 
 

@@ -1,4 +1,4 @@
-"""What stands in the webui's txt2img form, for pictures that the tab has drawn as txt2img would draw them."""
+"""The values of the webui's txt2img form, for pictures that the tab generates as txt2img would."""
 
 from __future__ import annotations
 

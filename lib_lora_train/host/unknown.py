@@ -132,7 +132,7 @@ class UnknownWebui:
         """Never, since nothing is held."""
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Nothing is lent, and the run is told so."""
+        """Nothing is lent, and the run says so."""
         if run.command == TRAIN:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason=f"Train LoRA does not know this webui ({self._lacks})"))

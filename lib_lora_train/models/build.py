@@ -32,7 +32,7 @@ def build_unet(state: State, family: Family, pooled_width: int = 0) -> UNet2DCon
 
     Channels, layers, transformer depths and width of the text states are read from the shapes; what no shape
     tells (heads, groups of the norms) comes from the family and from the original layout. ``pooled_width`` is that of
-    the text encoders' pooled output where the UNet is told of it.
+    the text encoders' pooled output where the UNet uses it.
     Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
     """
     levels = _unet_levels(state)
@@ -138,7 +138,7 @@ def _transformer_depths(state: State, levels: list[list[int]]) -> _Depths:
 
 
 def _depth_arguments(depths: _Depths) -> dict[str, Any]:
-    """How diffusers is told the depths: one for each level, or, where they differ, one for each block (SSD-1B)."""
+    """The depths as diffusers takes them: one per level, or, where they differ, one per block (SSD-1B)."""
     rows = [*depths.down, *depths.up]
     same_back = [row[0] for row in reversed(depths.up)] == [row[0] for row in depths.down]
     if same_back and all(len(set(row)) == 1 for row in rows):
@@ -151,7 +151,7 @@ def _depth_arguments(depths: _Depths) -> dict[str, Any]:
 
 
 def _size_arguments(state: State, pooled_width: int) -> dict[str, Any]:
-    """What the UNet is told of sizes beside the pooled text (Podell et al. 2023, section 2.2)."""
+    """The UNet's size conditioning beside the pooled text (Podell et al. 2023, section 2.2)."""
     if _SIZES not in state:
         return {}
     width = _shape(state, _SIZES)[1]

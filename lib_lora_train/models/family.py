@@ -23,7 +23,7 @@ _CROSS_ATTENTION = "transformer_blocks.0.attn2.to_k.weight"
 
 @dataclass(frozen=True)
 class TextEncoderKind:
-    """One text encoder of a family: where it stands in a file and what no shape in it tells."""
+    """One text encoder of a family: its place in the file, and what the shapes there do not show."""
 
     prefix: str
     """What its keys begin with in a checkpoint."""
@@ -34,14 +34,14 @@ class TextEncoderKind:
     drops_last_layer: bool = False
     """Whether the last layer in the file is never read, so that it is not even built."""
     pooled: bool = False
-    """Whether the UNet is told its projected output at the end token too."""
+    """Whether the UNet also gets its projected output at the end token."""
     head_width: int = 64
     """Channels of one attention head."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family of base models, and what is fixed in it rather than told by the shapes in the file."""
+    """One family of base models, and what is fixed in it rather than given by the shapes in the file."""
 
     name: str
     """As it is shown: SD 1.x."""
@@ -63,7 +63,7 @@ class Family:
 
     @property
     def sizes_are_told(self) -> bool:
-        """Whether the UNet is told the size of a picture and what was cut off (Podell et al. 2023, section 2.2)."""
+        """Whether the UNet is conditioned on image size and crop (Podell et al. 2023, section 2.2)."""
         return len(self.text_encoders) == 2
 
 

@@ -80,7 +80,7 @@ class LentWeights:
         return Checkpoint(file.path, {**file.tensors, **used}, file.metadata)
 
     def stays(self, tensor: Tensor) -> bool:
-        """Whether ``tensor`` lies in memory that the webui shares."""
+        """Whether ``tensor`` is in memory that the webui shares."""
         return tensor.untyped_storage().data_ptr() in self._addresses
 
     def keeps_dtype(self, tensor: Tensor, dtype: torch.dtype) -> bool:

@@ -56,7 +56,7 @@ class BaseModel:
     """What the webui lends, if the networks are built on that."""
 
     def move(self, network: nn.Module, device: torch.device | str) -> None:
-        """Move one of the networks, unless it lies in the webui's memory, where it stays."""
+        """Move one of the networks, unless it is in the webui's memory, where it stays."""
         if self.lent is None or not any(self.lent.stays(tensor) for tensor in network.parameters()):
             network.to(device)
 
@@ -185,7 +185,7 @@ def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loadin
 
 
 def text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Tensor]:
-    """``state``, as it stands in the file, under transformers' names and without what is not used."""
+    """The file's ``state`` under transformers' names and without unused entries."""
     if kind.open_clip:
         return from_open_clip(state, drops_last_layer=kind.drops_last_layer, projected=kind.pooled)
     if not any(key.startswith(_TEXT_MODEL) for key in state):  # the spelling of older files

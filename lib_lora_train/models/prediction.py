@@ -1,4 +1,4 @@
-"""Whether a base model predicts noise or velocity, from what lies in and beside its file. Free of torch."""
+"""Whether a base model predicts noise or velocity, from its file and the YAML beside it. Free of torch."""
 
 from __future__ import annotations
 

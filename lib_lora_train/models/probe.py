@@ -13,7 +13,7 @@ _VELOCITY_BELOW = -1.0
 
 @torch.no_grad()
 def probed_prediction(unet: UNet2DConditionModel) -> Prediction:
-    """How SD 2.x is told from SD 2.x 768-v by the webui: the sign of its answer where nearly all is noise.
+    """How the webui distinguishes SD 2.x from SD 2.x 768-v: the sign of the output on nearly pure noise.
 
     Velocity there is about the picture turned negative, while noise would come back as it was given.
     """

@@ -30,7 +30,7 @@ class _Box(NamedTuple):
 
 
 def read_avif_header(file: BinaryIO) -> AvifHeader:
-    """Read the size of the primary item. Raises ``ValueError`` if the file has no AVIF boxes, ``OSError`` likewise."""
+    """Read the size of the primary item. Raises ``ValueError`` or ``OSError`` if the file has no AVIF boxes."""
     data = file.read(_HEADER_BYTES)
     try:
         return _header(data)

@@ -21,7 +21,7 @@ class Bucket:
 
 
 class Frame(NamedTuple):
-    """What SDXL is told of a picture (Podell et al. 2023, section 2.2), in pixels, in the order in which it is told.
+    """SDXL's size conditioning of an image (Podell et al. 2023, section 2.2), in pixels, in the order of the paper.
 
     The size before scaling; what was cut off at top and left after scaling; the size that is trained on.
     """

@@ -60,7 +60,7 @@ class Marks:
 
 
 class PictureFacts:
-    """Headers and marks of one dataset's pictures. Reading may go on in one thread while others ask."""
+    """Headers and marks of one dataset's pictures. One thread may read while others ask."""
 
     def __init__(self, folder: Path, cache_file: Path) -> None:
         self._folder = folder
@@ -89,7 +89,7 @@ class PictureFacts:
         return len(missing)
 
     def measure(self, files: Sequence[PictureFile], progress: Callable[[int, int], bool]) -> None:
-        """Find the marks that are not known yet; ``progress(done, total)`` says whether to go on."""
+        """Find the marks that are not known yet; ``progress(done, total)`` returns whether to continue."""
         missing = [file for file in files if self.marks(file) is None]
         threads = decoding_threads()
         with ThreadPoolExecutor(threads) as pool:

@@ -1,4 +1,4 @@
-"""What lies in a dataset's folder, for the caption editor: every picture and the file of its caption."""
+"""The contents of a dataset's folder, for the caption editor: every image and its caption file."""
 
 from __future__ import annotations
 

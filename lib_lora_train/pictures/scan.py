@@ -107,7 +107,7 @@ def scan_dataset(settings: DatasetSettings) -> Dataset:
 
 
 def survey(settings: DatasetSettings) -> Dataset:
-    """As ``scan_dataset``, but what is wrong with single files is told in ``problems`` instead of raised."""
+    """As ``scan_dataset``, but problems with single files are returned in ``problems`` instead of raised."""
     found = _pictures_of(Path(settings.train_data_dir), settings, settings.dataset_repeats)
     problems = [*found.problems, *_missing_captions(found.pictures, settings)]
     if not settings.reg_data_dir:
@@ -265,7 +265,7 @@ def _about_names(unread: list[Path]) -> list[Problem]:
     short = Path(Path(name).stem).with_suffix(unread[0].suffix).name
     return [Problem("warning", f"{count_of(len(unread), 'caption file')} named after the whole name of the image and "
                                f"therefore not read: {names_of(unread)}. Rename {name} to {short}"
-                               f"{', and the others likewise' if len(unread) > 1 else ''}.", tuple(unread))]
+                               f"{', and the others' if len(unread) > 1 else ''}.", tuple(unread))]
 
 
 def _missing_captions(pictures: Iterable[Picture], settings: DatasetSettings) -> list[Problem]:
@@ -297,7 +297,7 @@ def _other_endings(pictures: list[Path], extension: str) -> str:
         doubled = picture.with_name(picture.name + extension)
         if doubled.is_file():
             return (f" There are captions named like {doubled.name}, which are not read: rename it to "
-                    f"{picture.stem}{extension}, and the others likewise.")
+                    f"{picture.stem}{extension}, and so for the others.")
     for ending in (".txt", ".caption"):
         if pictures[0].with_suffix(ending).is_file():
             return f" There are {ending} files: set caption_extension to {ending} if those are the captions."

@@ -1,4 +1,4 @@
-"""What going on with a run that has ended comes to: under which name, for how long, and at which rates."""
+"""How an ended run is resumed or continued: under which name, for how long, and at which rates."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .folder import CHANGES_FILE, RunFolder
 from .names import next_free_name
 from .summary import RunSummary
 
-GO_ON, MORE = "go_on", "more"
-_BROKEN_OFF = ("stopped", "failed", "lost")
+RESUME, MORE = "resume", "more"
+_INTERRUPTED = ("stopped", "failed", "lost")
 _RATES = ("learning_rate", "unet_lr", "text_encoder_lr", "text_encoder_lr2")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """``go_on`` with a run that did not come to its end, or ``more`` epochs on top of one that did.
+class ContinueOptions:
+    """``resume`` an interrupted run, or train ``more`` epochs on top of a finished one.
 
     ``epochs`` is how many more; the learning rates are those of the job file times ``rate_factor``, or stay as they
     are with ``None``.
     """
 
-    how: str = GO_ON
+    how: str = RESUME
     epochs: int = 0
     rate_factor: float | None = None
 
@@ -62,9 +62,10 @@ def job_of(run: RunFolder) -> Job:
     return load_job(run.job_file, (), run.changes_file)
 
 
-def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_names: Collection[str]) -> Continuation:
-    """What ``wish`` comes to. Raises ``RunError`` if it cannot be done with this run, ``ConfigError`` as ``job_of``."""
-    _check_possible(run, summary, wish)
+def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOptions,
+                      taken_names: Collection[str]) -> Continuation:
+    """What ``options`` lead to. Raises ``RunError`` if this run cannot do it, ``ConfigError`` as ``job_of``."""
+    _check_possible(run, summary, options)
     asked, job = load_job(run.job_file), job_of(run)
     name = summary.lora_name or job.save.output_name
     changes: dict[str, Any] = {}
@@ -72,16 +73,16 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
         changes = read_file(run.changes_file)
     total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
     epochs = None
-    if wish.how == MORE or summary.diverged:  # of a run that burned, some files may be burned too, and stay
+    if options.how == MORE or summary.diverged:  # of a run that burned, some files may be burned too, and stay
         name = next_free_name(name, taken_names)
         changes["save"] = {"output_name": name}
-    if wish.how == MORE:
-        epochs = wish.epochs
+    if options.how == MORE:
+        epochs = options.epochs
         total = from_step + epochs * (summary.steps_per_epoch or 0)
         changes["training"] = ({"max_train_epochs": (summary.total_epochs or 0) + epochs}
                                if asked.training.max_train_steps is None else {"max_train_steps": total})
-    if wish.rate_factor is not None:
-        changes["optimizer"] = _rates(asked, wish.rate_factor)
+    if options.rate_factor is not None:
+        changes["optimizer"] = _rates(asked, options.rate_factor)
     job = dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, **changes.get("optimizer", {})))
     steps = total - from_step if total is not None else None
     seconds = summary.usual_seconds_per_step * steps if summary.usual_seconds_per_step and steps is not None else None
@@ -94,26 +95,26 @@ def plan_continuation(run: RunFolder, summary: RunSummary, wish: Wish, taken_nam
 
 
 def keep_changes(run: RunFolder, changes: dict[str, Any]) -> None:
-    """Let ``run`` go on with ``changes`` laid over its job file, which itself stays what was asked for at first."""
+    """Continue ``run`` with ``changes`` over its job file, which itself stays unchanged."""
     if changes:
         write_atomically(run.path / CHANGES_FILE, write_yaml(changes))
 
 
-def _check_possible(run: RunFolder, summary: RunSummary, wish: Wish) -> None:
-    if wish.how == GO_ON and summary.state not in _BROKEN_OFF:
+def _check_possible(run: RunFolder, summary: RunSummary, options: ContinueOptions) -> None:
+    if options.how == RESUME and summary.state not in _INTERRUPTED:
         raise RunError(f"The run {run.id} is {summary.state}. Only one that was stopped or interrupted can be resumed.")
-    if wish.how == MORE:
+    if options.how == MORE:
         if summary.state != "finished":
             raise RunError(f"The run {run.id} is {summary.state}. Only a finished one can be given more epochs.")
         if not run.state_file.is_file():
             raise RunError(f"The state of the run {run.id} is gone, so it cannot be given more epochs. Start a new run "
                            "with the same settings.")
-        if wish.epochs < 1:
-            raise RunError(f"The number of epochs is {wish.epochs}. Give 1 or more.")
-    if wish.rate_factor is not None and not 0 < wish.rate_factor <= 10:
-        raise RunError(f"The learning rate cannot be multiplied by {wish.rate_factor:g}. Give a number above 0, "
+        if options.epochs < 1:
+            raise RunError(f"The number of epochs is {options.epochs}. Give 1 or more.")
+    if options.rate_factor is not None and not 0 < options.rate_factor <= 10:
+        raise RunError(f"The learning rate cannot be multiplied by {options.rate_factor:g}. Give a number above 0, "
                        "at most 10.")
-    if wish.rate_factor not in (None, 1) and sets_own_rate(load_job(run.job_file).optimizer):
+    if options.rate_factor not in (None, 1) and sets_own_rate(load_job(run.job_file).optimizer):
         raise RunError("AdaFactor ignores learning rates while relative_step is on, so it cannot be resumed at another "
                        "one. Resume it unchanged, or start a new run with another optimizer.")
 

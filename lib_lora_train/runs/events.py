@@ -2,17 +2,17 @@
 
 Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by its kind:
 
-    queued    steps, total_steps, name         a run that had ended is asked to go on after ``steps``
+    queued    steps, total_steps, name         an ended run was asked to continue after ``steps``
     phase     name, text                       what begins now; name is one word, text a sentence
     progress  done, total, seconds_left|null   within the phase
     started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision,
-              from_step (not 0 if the run goes on after it was broken off or stopped)
+              from_step (not 0 if an interrupted or stopped run resumes)
     step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, gradient_norm (before it is limited),
               seconds_per_step, seconds_left
     norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of what the LoRA adds
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
     validation  step, epoch, loss              loss on held-out pictures, fixed noise and timesteps
-    kept      step                             the state that the run can go on from is on disk
+    kept      step                             the state that the run can resume from is on disk
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
     sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
     memory    peak_bytes, device_bytes          the most GPU memory in use so far, of how much there is
@@ -21,7 +21,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
               many bytes are shared with the webui
     held      who, why, token, gave_gpu        the run stands still as the request token asks, see runs.hold; gave_gpu
                                                says whether it has left the GPU. One for each request
-    resumed   who, why, token, seconds         the request was withdrawn after so long; the run goes on when all are.
+    resumed   who, why, token, seconds         the request was withdrawn after so long; the run continues when all are.
                                                Versions before had held with a token and gpu_free, went_on with seconds,
                                                paused and resumed, the latter with nothing
     result    path                             what a tool found, relative to the run folder, before anything is saved

@@ -6,7 +6,7 @@
     worker.lock     held by the worker for as long as it lives
     command         tag, bake, extract …, where the run is no training
     result.json     what a tool found: size and error for each rank, or what is in a LoRA file
-    changes.yaml    what is laid over job.yaml since the run went on with more epochs or another rate
+    changes.yaml    overrides of job.yaml since the run was continued with more epochs or another rate
     strip.json      the test strip that the webui draws, and strip/ with its pictures
     note.json       the user's name for the run, a star and a note
 """

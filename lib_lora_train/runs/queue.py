@@ -64,7 +64,7 @@ def claim(run: RunFolder) -> bool:
 
 
 def ask_again(run: RunFolder, device: str, *, steps: int, total_steps: int | None, name: str) -> None:
-    """Ask for a run that has ended to be started once more, to go on after ``steps`` and save as ``name``."""
+    """Ask for an ended run to be started again, continuing after ``steps`` and saving as ``name``."""
     with EventWriter(run.events_file) as events:
         events.write("queued", {"steps": steps, "total_steps": total_steps, "name": name})
     enqueue(run, device)

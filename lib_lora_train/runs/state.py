@@ -65,7 +65,7 @@ def signs_of(run: RunFolder) -> Signs:
 
 
 def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value | None:
-    """What ``read`` makes of ``file``; ``None`` if there is none, or if it is damaged, which ``damage`` is told."""
+    """What ``read`` makes of ``file``; ``None`` if there is none or it is damaged, which is added to ``damage``."""
     try:
         return read(file)
     except FileNotFoundError:

@@ -25,7 +25,7 @@ class RunSummary:
 
     ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
     sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
-    whether there is a state to go on from and ``kept_step`` of which step, ``diverged`` whether the run failed because
+    whether there is a state to resume from and ``kept_step`` of which step, ``diverged`` whether the run failed because
     the loss did. ``held_for`` is what it stands still for, such as "a picture in txt2img", ``gave_gpu`` whether it has
     left the GPU for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is how
     long was worked until the last end and ``still_seconds`` how long the run stood still, not among those. ``damage``

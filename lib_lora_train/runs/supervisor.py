@@ -98,12 +98,12 @@ class Supervisor(threading.Thread):
         self._wake.set()
 
     def resume(self, run: RunFolder) -> None:
-        """Let a paused run go on; if it needs the GPU, as soon as that is free again."""
+        """Resume a paused run; if it needs the GPU, as soon as that is free again."""
         self._resuming.add(run.id)
         self.wake()
 
     def close(self) -> None:
-        """End the thread and give every lease back; runs go on."""
+        """End the thread and give every lease back; runs continue."""
         self._closing.set()
         self._wake.set()
 
@@ -165,7 +165,7 @@ class Supervisor(threading.Thread):
                 self._leases[device] = lease
         for device, run in wanted.items():
             self._start_when_free(device, run)
-        self._let_go_on(runs)
+        self._resume_waiting(runs)
         self._take_turns(runs, wanted_by_webui, webuis_turn)
         for device in set(self._leases) - needed:
             self._leases.pop(device).give_back()
@@ -188,8 +188,8 @@ class Supervisor(threading.Thread):
             if loan is not None:
                 loan.give_back()
 
-    def _let_go_on(self, runs: list[RunSummary]) -> None:
-        """Withdraw the pause of runs that are to go on, where the GPU that they need is free."""
+    def _resume_waiting(self, runs: list[RunSummary]) -> None:
+        """Withdraw the pause of runs that should resume, where the GPU that they need is free."""
         for run in runs:
             lease = self._leases.get(run.device or "")
             if run.id in self._resuming and (lease is None or lease.ready or lease.problem):

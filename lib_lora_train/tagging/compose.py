@@ -1,4 +1,4 @@
-"""The new caption of a picture, from what stands there and what the tagger says."""
+"""The new caption of an image, from its current caption and the tagger's tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tagger has said so far, kept in the run's folder: a run that breaks off goes on where it was.
+"""The tagger's results so far, kept in the run's folder: an interrupted run resumes where it was.
 
 One JSON line a picture, flushed after each batch. Captions are written from it at the end, in one edit.
 """

@@ -40,7 +40,7 @@ class Report(Protocol):
         """A line in the terminal and the log."""
 
     def warning(self, text: str) -> None:
-        """Something the user should know of, though the run goes on."""
+        """Something the user should know; the run continues."""
 
     @property
     def still_seconds(self) -> float:
@@ -177,7 +177,7 @@ class TaggingRun:
                              for one, row in zip(batch, found, strict=True))
                 done += len(batch) + len(passed)
                 self._report.progress(done, len(items))
-                if not self._may_go_on() and done < len(items):
+                if not self._may_continue() and done < len(items):
                     return False
         return True
 
@@ -195,7 +195,7 @@ class TaggingRun:
             elif self._job.write.mode == IF_EMPTY:
                 self._had_captions += 1
 
-    def _may_go_on(self) -> bool:
+    def _may_continue(self) -> bool:
         """``False`` if a stop is asked for; waits while a pause is asked for."""
         self._stand_still()
         return not self._asked("stop")

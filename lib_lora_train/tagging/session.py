@@ -26,7 +26,7 @@ class Tagger:
     """One tagger. ``batch_size`` is how many pictures it is given at once; ``provider`` is what it really runs on."""
 
     def __init__(self, files: TaggerFiles, settings: TaggerSettings, warn: Callable[[str], None]) -> None:
-        """Load the model; ``warn`` is told, in a sentence, of a provider that was wanted and cannot be used.
+        """Load the model; ``warn`` gets a sentence about a provider that was requested and cannot be used.
 
         Raises ``TaggerError`` if the file is damaged, has another interface, or does not fit its list of tags.
         """

@@ -48,7 +48,7 @@ class Looked:
 
 
 def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tuple[Path, list[Item]]:
-    """The dataset's folder with links resolved, and its pictures; ``warn`` is told what is left out and why.
+    """The dataset's folder with links resolved, and its pictures; ``warn`` gets what is skipped and why.
 
     Raises ``DatasetError`` if the folder is missing or has no pictures.
     """

@@ -59,7 +59,7 @@ class CaptionWriter:
             foreign = check([Write(change.path, change.new, change.new) for change in others],
                             Confined(self._folder), {})
             left += foreign
-            done_before += len(others) - len(foreign)  # this run broke off in the middle of writing, and goes on
+            done_before += len(others) - len(foreign)  # this run was interrupted while writing and resumes
             changes = [change for change in changes if change.path not in conflicts]
             try:
                 if changes:

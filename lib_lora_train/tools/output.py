@@ -1,4 +1,4 @@
-"""Where a tool saves its file, what stands in the way of that, and what the file says of itself."""
+"""Where a tool saves its file, what prevents that, and the file's metadata."""
 
 from __future__ import annotations
 

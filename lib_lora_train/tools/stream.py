@@ -156,7 +156,7 @@ def write_stream(path: Path, entries: Mapping[str, Entry], metadata: Mapping[str
                  step: Callable[[int, int], None]) -> None:
     """Write a .safetensors file whose tensors are made one after the other; whole and durable, or not at all.
 
-    ``step`` is told after each tensor how many of how many are done. The SHA-256 of the tensors goes into the metadata
+    ``step`` is called after each tensor with done and total. The SHA-256 of the tensors goes into the metadata
     as ``modelspec.hash_sha256``. Raises ``WriteError`` if the disk is full, ``RunError`` if ``path`` exists.
     """
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")

@@ -12,7 +12,7 @@ class Stopped(Exception):
 
 
 class Teller(Protocol):
-    """Who is told what happens."""
+    """Receives what happens."""
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
         """A new phase begins; ``total`` is the number of things it will do, if that is known."""
@@ -33,7 +33,7 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """One use of a tool: who is told, whether to stop, and where the result goes before anything is saved."""
+    """One use of a tool: who receives reports, whether to stop, and where the result goes before anything is saved."""
 
     tell: Teller
     stopped: Callable[[], bool]

@@ -25,7 +25,7 @@ _MUCH_SMALLER = 0.6
 
 
 def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
-    """``base`` as ``job`` says that it predicts; what family it is of is told.
+    """``base`` with the prediction type that ``job`` sets; its family is reported.
 
     Raises ``ConfigError`` if settings do not go with its family.
     """

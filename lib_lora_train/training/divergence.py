@@ -92,7 +92,7 @@ class LossWatch:
 
     @property
     def suspicious(self) -> bool:
-        """Whether the loss has begun to rise, or a gradient was out of all proportion: no state to go on from."""
+        """Whether the loss has begun to rise, or a gradient was far too large: no state to resume from."""
         return self._has_grown(_SUSPICIOUS, _GLANCE_STEPS) or self._calm_steps < WINDOW_STEPS
 
     @property

@@ -44,7 +44,7 @@ def unchanged(settings: DatasetSettings) -> DatasetSettings:
 
 def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
                progress: Callable[[int, int], None]) -> LatentSource:
-    """The latents to train on. What keeps them from being encoded once is told as a warning.
+    """The latents to train on. What prevents caching them is reported as a warning.
 
     Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if faces are wanted and cannot be looked for.
     """

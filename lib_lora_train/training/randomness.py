@@ -1,6 +1,6 @@
 """Random numbers that depend on the seed and the place in the run, and on nothing else.
 
-A step draws from a generator made for it alone, so a run that was stopped and goes on draws what it would have
+A step draws from a generator made for it alone, so a resumed run draws what it would have
 drawn, and a sample picture or a validation in between changes nothing.
 """
 

@@ -188,7 +188,7 @@ class TrainingRun:
             self._reporter.event("norms", {"step": self.steps_done, "epoch": epoch, **norms})
 
     def _save_state(self) -> None:
-        """Keep the state; that of a run whose loss has begun to explode would be none to go on from."""
+        """Save the training state, unless the loss has begun to explode: nothing could be resumed from it."""
         if self._watch.suspicious:
             return
         save_state(self._run.state, self._p.learner, self._progress, self._job, self._p.plan.fingerprint,
@@ -207,7 +207,7 @@ class TrainingRun:
     def _may_go_on(self) -> bool:
         """``False`` if a stop is asked for; first stands still while that is asked for, off the GPU if need be.
 
-        The state is kept if the run cannot go on then.
+        The state is saved if the run cannot continue then.
         """
         try:
             held = self._p.boundary.wait(self._off_the_gpu)
@@ -257,7 +257,7 @@ class TrainingRun:
             return self._p.outputs.save(self._model.network, point)
 
     def _draw(self, point: SavePoint) -> list[Sample]:
-        """Draw the prompts; what goes wrong here is told and costs no training."""
+        """Generate the samples; an error here is reported and costs no training."""
         prompts = self._job.sample.sample_prompts
         drawn: list[Sample] = []
         left_to_webui = self._job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()

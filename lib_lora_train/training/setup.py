@@ -70,7 +70,7 @@ class Prepared:
 def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> Prepared:
     """Read the pictures and the model, encode the latents, and build network and optimizer.
 
-    ``memory_advice`` is told if the job is too big for the GPU.
+    ``memory_advice`` is called if the job is too big for the GPU.
     Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
     ``StoppedEarly`` if a stop is asked for.
     """
@@ -128,9 +128,9 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
 
 
 def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
-    """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is told.
+    """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is reported.
 
-    A run that goes on after it was broken off keeps the name it began under, which was free then.
+    A resumed run keeps the name it began under, which was free then.
     """
     begun = ""
     for event in read_events(run.events_file)[0]:
@@ -210,7 +210,7 @@ def _report_long_captions(dataset: Dataset, settings: DatasetSettings, tokenizer
 
 
 def _hashes_in_background(base: BaseModel) -> Future[ModelHashes]:
-    """Start to hash the base files, which takes seconds, while the run goes on; the first save asks for them."""
+    """Start hashing the base files in the background, which takes seconds; the first save needs the hashes."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="hashes")
     future = pool.submit(hashes_of, base.checkpoint, base.vae_file)
     pool.shutdown(wait=False)
@@ -233,7 +233,7 @@ def _noted(text: str) -> None:
 
 def make_learner(model: TrainedModel, job: Job, scheduled_steps: int,
                  warn: Callable[[str], None] = _noted) -> Learner:
-    """``model`` with the optimizer and the schedule of ``job``; ``warn`` is told where a rate given is not used."""
+    """``model`` with the optimizer and the schedule of ``job``; ``warn`` is called for rates that are not used."""
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)

@@ -1,4 +1,4 @@
-"""The state a run goes on from: network, optimizer, schedule, scaler, and where it stands.
+"""The state that a run resumes from: network, optimizer, schedule, scaler, and position.
 
 Random numbers follow from the seed and the place in the run (``randomness``), so none have to be kept.
 """
@@ -117,7 +117,7 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
 
 
 def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
-    """Let the newest state that is not beyond ``last_good_step`` be the one to go on from, and return its step.
+    """Make the newest state not beyond ``last_good_step`` the one to resume from, and return its step.
 
     Without one there is no state any more, and ``None`` is returned.
     """

@@ -27,7 +27,7 @@ _SCALING = "model.params.denoiser_config.params.scaling_config.target"
 _WEIGHTING = "model.params.denoiser_config.params.weighting_config.target"
 _OF_VELOCITY = {_SCALING: "sgm.modules.diffusionmodules.denoiser_scaling.VScaling",
                 _WEIGHTING: "sgm.modules.diffusionmodules.denoiser_weighting.VWeighting"}
-"""What stands in the YAML of an SDXL that predicts velocity, in place of EpsScaling and EpsWeighting."""
+"""What replaces EpsScaling and EpsWeighting in the YAML of an SDXL that predicts velocity."""
 
 
 class YamlRequest(BaseModel):

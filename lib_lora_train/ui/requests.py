@@ -13,7 +13,7 @@ class JobRequest(BaseModel):
     """The form: settings by group and name; what is left out takes its default.
 
     ``difficulty`` is the guide's letter for how hard it is to learn what is trained, empty if nobody has said.
-    ``txt2img`` is what stands in txt2img's form, where the webui is to draw the samples.
+    ``txt2img`` holds the values of txt2img's form, for samples that the webui generates.
     """
 
     job: dict[str, Any]
@@ -41,8 +41,8 @@ class FileRequest(BaseModel):
 
 
 class ContinueRequest(BaseModel):
-    """``go_on`` or ``more``, how many epochs more, and what the learning rates are multiplied with."""
+    """``resume`` or ``more``, how many epochs more, and what the learning rates are multiplied with."""
 
-    how: str = "go_on"
+    how: str = "resume"
     epochs: int = 0
     rate_factor: float | None = None

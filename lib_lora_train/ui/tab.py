@@ -25,7 +25,7 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limit
 
     ``limits`` are sentences about what does not work in this webui; empty ones are left out.
 
-    ``txt2img`` are the controls of txt2img by name. A button that nobody sees hands the page what stands in them: only
+    ``txt2img`` are the controls of txt2img by name. A hidden button hands their values to the page: only
     gradio knows all of it, and nothing of it passes the server until the page sends it.
     """
     if problem:

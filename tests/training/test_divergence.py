@@ -112,7 +112,7 @@ EXPLODING = {"base": {"checkpoint": str(DEMO / "mini_sd15.safetensors")},
              "training": {"max_train_epochs": None, "max_train_steps": 24}, "save": {"save_every_n_steps": 2}}
 
 
-def go_on(run, *settings: str) -> list[dict]:
+def resume(run, *settings: str) -> list[dict]:
     with EventWriter(run.events_file) as events:
         run_training(load_job(run.job_file, settings), run, Reporter(events, terminal=False))
     return read_events(run.events_file)[0]
@@ -131,7 +131,7 @@ def test_a_run_that_explodes_goes_on_from_its_last_good_state_at_a_lower_rate(tr
     assert f"of step {kept}, is kept" in error["text"]
     usual = [event["loss"] for event in run.of("step") if event["step"] <= kept]
     worst = max(losses_after(run.events, kept))
-    events = go_on(run.run, "optimizer.learning_rate=1")
+    events = resume(run.run, "optimizer.learning_rate=1")
     started = [event for event in events if event["event"] == "started"][-1]
     assert started["from_step"] == kept and events[-1]["event"] == "finished"
     burned = {event["path"]: event for event in events[:events.index(started)] if event["event"] == "saved"}
@@ -155,7 +155,7 @@ def test_a_loss_that_is_no_number_leaves_weights_and_state_as_they_were(train, m
     run = train(training={"max_train_epochs": 2}, save={"output_dir": str(undisturbed.loras.parent / "again")})
     text = run.events[-1]["text"]
     assert "The loss became nan in step 5, which was skipped. The last good state, of step 3" in text
-    events = go_on(run.run)
+    events = resume(run.run)
     assert events[-1]["event"] == "finished"
     files = [undisturbed.loras / "penny.safetensors", run.loras / "penny-v2.safetensors"]
     weights = [load_file(file) for file in files]

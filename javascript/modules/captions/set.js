@@ -311,7 +311,7 @@ export class CaptionSet extends EventTarget {
     }
 
     /**
-     * Files that were changed meanwhile are shown as they are now; undo can go on without them.
+     * Files that were changed meanwhile are shown as they are now; undo can continue without them.
      * @param {keyof CaptionEdits} route @param {unknown} error
      */
     async fail(route, error) {

@@ -119,7 +119,7 @@ function write(setting, value) {
 /**
  * @param {TagForm} form @param {Setting} setting @param {string} id
  * @param {Record<string, string>} words for the choices
- * @param {string} empty what stands in an empty box
+ * @param {string} empty the placeholder of an empty box
  * @returns {HTMLInputElement|HTMLSelectElement}
  */
 function control(form, setting, id, words, empty) {
@@ -143,7 +143,7 @@ function control(form, setting, id, words, empty) {
 /**
  * @param {TagForm} form @param {string} key
  * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement, empty?: string, note?: boolean}} [options]
- *     words for the choices; control is used in place of the usual one, or holds it; empty stands in an empty box; with
+ *     words for the choices; control is used in place of the usual one, or holds it; empty is the placeholder; with
  *     note, the setting's help is in sight
  * @returns {HTMLElement}
  */

@@ -23,7 +23,7 @@ export class TagRun {
         this.pause = button("Pause", {icon: "pause", small: true, click: () => this.act("pause")});
         this.resume = button("Resume", {icon: "play", small: true, click: () => this.act("resume")});
         this.stop = button("Stop", {icon: "stop", small: true, kind: "danger", click: () => this.act("stop")});
-        this.again = button("Resume", {icon: "play", small: true, click: () => this.goOn()});
+        this.again = button("Resume", {icon: "play", small: true, click: () => this.continueRun()});
         this.said = h("div", {});
         this.element = h("div", {class: "tl-group", hidden: true, id: "tl_tagging_run"},
             h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
@@ -56,7 +56,7 @@ export class TagRun {
         this.ending = null;
     }
 
-    /** @returns {boolean} whether a run goes on or waits for its turn */
+    /** @returns {boolean} whether a run is running or queued */
     get open() {
         return OPEN.includes(this.state);
     }
@@ -106,7 +106,7 @@ export class TagRun {
         this.poller.wake();
     }
 
-    async goOn() {
+    async continueRun() {
         try {
             await api(`tagging/runs/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
             this.watch(this.id);

@@ -16,7 +16,7 @@ const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_undersco
     "tags.rating_tag", "tags.max_tags", "tagger.provider", "tagger.batch_size", "tagger.decoding_threads"];
 
 /**
- * @param {() => string} folder the dataset's folder as it stands in the captions tab
+ * @param {() => string} folder the dataset's folder in the Captions tab
  * @returns {HTMLElement} the card; it fills itself
  */
 export function taggingPanel(folder) {

@@ -1,4 +1,4 @@
-/** What stands in the webui's txt2img form now, as gradio knows it. */
+/** The current values of the webui's txt2img form, as gradio knows them. */
 
 const BUTTON = "train_lora_txt2img";  // gradio hands the values over when it is clicked; see ui/tab.py
 const PATIENCE = 3000;

@@ -125,7 +125,7 @@ export interface PredictionNotice { text: string; yaml: string; checkpoint: stri
 export interface StripColumn { file: string; step: number; epoch: number; final: boolean; pictures: (string|null)[] }
 
 /** What is asked of /train-lora/runs/ID/continue, and what it would do: lib_lora_train/runs/continuing.py. */
-export interface ContinueWish { how?: string; epochs?: number; rate_factor?: number }
+export interface ContinueOptions { how?: string; epochs?: number; rate_factor?: number }
 export type Continuation = Omit<WholeContinuation, "changes">;
 
 /** The answer of /train-lora/runs/ID/try: `txt2img_with` in lib_lora_train/ui/runs/routes.py. */

@@ -2,7 +2,7 @@
 
 /**
  * A prompt with a LoRA and its tag in it; another file of the same run is replaced.
- * @param {string} before what stands in the prompt
+ * @param {string} before the current prompt
  * @param {{name: string, tag: string, end?: string}} answer
  * @returns {string}
  */

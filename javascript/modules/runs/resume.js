@@ -12,7 +12,7 @@ const POLISHING_STEPS = 200;
 const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate multiplier"};
 
 /** @typedef {import("./model.js").RunModel} RunModel */
-/** @typedef {import("../core/types").ContinueWish} ContinueWish */
+/** @typedef {import("../core/types").ContinueOptions} ContinueOptions */
 /**
  * @typedef {object} Kind
  * @property {string} title
@@ -36,11 +36,11 @@ const KINDS = {
             Math.max(1, Math.round(POLISHING_STEPS / (run.summary.steps_per_epoch || POLISHING_STEPS)))),
         text: "A couple of hundred steps at a very low rate can round the weights: better details, a little less " +
             "overfitting. It does not always help, and a LoRA that is burned stays burned."},
-    slower: {title: "Resume at a lower rate", button: "Resume", how: "go_on", factor: 0.5, epochs: null,
+    slower: {title: "Resume at a lower rate", button: "Resume", how: "resume", factor: 0.5, epochs: null,
         text: "The loss diverged. From the last good state, smaller steps may keep it stable."},
 };
 
-export class GoOn {
+export class Continuation {
     /** @param {() => RunModel|null} current the run's model, null for none */
     constructor(current) {
         this.current = current;
@@ -75,14 +75,14 @@ export class GoOn {
         setText(this.note, words);
     }
 
-    /** @param {ContinueWish} wish */
-    async ask(wish) {
+    /** @param {ContinueOptions} options */
+    async ask(options) {
         const run = this.current();
         if (!run) return;
         this.busy = true;
         this.show();
         try {
-            await runs.goOn(run.id, wish);
+            await runs.continueRun(run.id, options);
         } catch {
             // the toast has said why
         }
@@ -95,7 +95,7 @@ export class GoOn {
         const kind = KINDS[name];
         const run = this.current();
         if (!run) return;
-        /** @type {ContinueWish} */
+        /** @type {ContinueOptions} */
         const values = {how: kind.how};
         if (kind.epochs) values.epochs = kind.epochs(run);
         if (kind.factor) values.rate_factor = kind.factor;
@@ -134,10 +134,10 @@ function number(name, value, changed) {
 
 /** What will happen, asked of the server as one types. */
 class Forecast {
-    /** @param {string} id of the run @param {() => ContinueWish} wish @param {(ready: boolean) => void} told */
-    constructor(id, wish, told) {
+    /** @param {string} id of the run @param {() => ContinueOptions} options @param {(ready: boolean) => void} told */
+    constructor(id, options, told) {
         this.id = id;
-        this.wish = wish;
+        this.options = options;
         this.told = told;
         this.asked = 0;
         this.list = h("dl", {class: "tl-forecast", "aria-live": "polite"});
@@ -150,16 +150,16 @@ class Forecast {
         this.asked += 1;
         const turn = this.asked;
         this.told(false);
-        const wish = this.wish();
+        const options = this.options();
         let problem = "";
         /** @type {string[][]} */
         let rows = [];
-        if (Object.values(wish).some((value) => Number.isNaN(value)) || (wish.epochs || 0) % 1) {
+        if (Object.values(options).some((value) => Number.isNaN(value)) || (options.epochs || 0) % 1) {
             problem = "Write whole epochs, and a number for the rate.";
         } else {
             try {
                 rows = rowsOf(await api(`runs/${encodeURIComponent(this.id)}/continue/check`,
-                    {body: wish, quiet: true}));
+                    {body: options, quiet: true}));
             } catch (error) {
                 problem = failureOf(error).message;
             }

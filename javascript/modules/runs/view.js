@@ -1,4 +1,4 @@
-/** One run, as it goes on or as it was: plot, samples, files, log, settings. */
+/** One run, live or ended: plot, samples, files, log, settings. */
 
 import {fill, h, on, setText} from "../core/dom.js";
 import {DrawingList} from "../core/drawings.js";
@@ -9,7 +9,7 @@ import {RunControls} from "./controls.js";
 import {FileList, LogView, UsedSettings} from "./files.js";
 import {LossPlot} from "./loss_plot.js";
 import {RunActions} from "./manage.js";
-import {GoOn} from "./resume.js";
+import {Continuation} from "./resume.js";
 import {SamplesGrid} from "./samples.js";
 import {weightsText} from "./state_words.js";
 import {StripCard} from "./strip.js";
@@ -35,7 +35,7 @@ export class RunView {
         this.controls = options.controls ? new RunControls(() => this.run, "tl_runs") : null;
         this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
             h("div", {class: "tl-row"}, this.controls.buttons)) : null;
-        this.goOn = new GoOn(() => this.run);
+        this.continuation = new Continuation(() => this.run);
         this.actions = new RunActions(() => this.run);
         this.warnings = h("div", {});
         this.plot = new LossPlot();
@@ -52,7 +52,7 @@ export class RunView {
         this.body = h("div", {class: "tl-run", hidden: true},
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
                 this.about, this.weights, this.sentence, this.steering,
-                this.actions.element, this.goOn.element),
+                this.actions.element, this.continuation.element),
             this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
             this.strip.prediction.element, this.samplesCard, this.drawings.element,
             this.strip.element,
@@ -103,7 +103,7 @@ export class RunView {
             this.warnings.hidden = !run.warnings.length;
             fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text}))));
         }
-        this.goOn.show();
+        this.continuation.show();
         this.actions.show();
         this.plot.show(run);
         this.blocks.show(run);

@@ -71,7 +71,7 @@ async function askList() {
 }
 
 /**
- * A run that had ended may go on because somebody asked for that on another page.
+ * An ended run may have been continued from another page.
  * @param {RunSummary} summary
  */
 function noticeGoingOn(summary) {
@@ -113,11 +113,11 @@ async function control(id, action) {
 }
 
 /**
- * @param {string} id @param {{how?: string, epochs?: number, rate_factor?: number}} wish
+ * @param {string} id @param {{how?: string, epochs?: number, rate_factor?: number}} options
  * @returns {Promise<void>}
  */
-async function goOn(id, wish) {
-    await api(`runs/${encodeURIComponent(id)}/continue`, {body: wish});
+async function continueRun(id, options) {
+    await api(`runs/${encodeURIComponent(id)}/continue`, {body: options});
     const run = model(id);
     run.summary = {...run.summary, state: "waiting"};
     emit("run", run);
@@ -174,7 +174,7 @@ function fileUrl(id, path) {
     return url(`runs/${encodeURIComponent(id)}/file?path=${encodeURIComponent(path)}`);
 }
 
-const runList = {model, watch, unwatch, control, note, remove, keepOnly, goOn, live: liveRun, waiting: waitingRuns, fileUrl, all: () => runs,
+const runList = {model, watch, unwatch, control, note, remove, keepOnly, continueRun, live: liveRun, waiting: waitingRuns, fileUrl, all: () => runs,
     refresh: () => {
         listPoller.wake();
         runPoller.wake();

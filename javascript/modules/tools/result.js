@@ -21,7 +21,7 @@ export class ToolOutcome {
         this.drawn = "";
     }
 
-    /** @param {RunModel} run @param {ToolResult} result @param {number} rank that stands in the form, 0 for none */
+    /** @param {RunModel} run @param {ToolResult} result @param {number} rank in the form, 0 for none */
     show(run, result, rank) {
         const {saved} = run;
         const last = saved[saved.length - 1];

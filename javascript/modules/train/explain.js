@@ -14,7 +14,7 @@ const WIDTH = 320;
 const REST = 350;
 
 /**
- * @param {HTMLElement} place the positioned element that the note lies in
+ * @param {HTMLElement} place the positioned element that contains the note
  * @param {HTMLElement} column with the fields
  */
 export function explainFields(place, column) {

@@ -45,7 +45,7 @@ function load() {
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /**
- * What stands in the form while it was not changed: what goes with the checkpoint, the schema's, or the webui's.
+ * The form's values before any change: the family's, the schema's, or the webui's.
  * @param {string} key @returns {Value|undefined} undefined until the schema is there
  */
 function defaultOf(key) {

@@ -33,7 +33,7 @@ class Report:
 
 def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
             progress: Callable[[int, int], bool]) -> Report:
-    """Look at every picture and caption. ``progress(done, total)`` counts decoded pictures and says whether to go on.
+    """Examine every image and caption. ``progress(done, total)`` counts decoded images and returns whether to continue.
 
     ``settings`` and ``max_tokens`` are those of the training to come.
 

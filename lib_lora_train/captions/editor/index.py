@@ -64,7 +64,7 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """The folder it lies in, relative; empty for the dataset's own."""
+        """Its folder, relative; empty for the dataset's own."""
         return self.file.path.rpartition("/")[0]
 
     @property

@@ -1,6 +1,6 @@
 """What can be done to captions: each operation takes one caption's text and gives the new one.
 
-Operations on tags leave prose alone unless they are told to include it; then they work on whole words.
+Operations on tags leave prose alone unless asked to include it; then they work on whole words.
 """
 
 from __future__ import annotations

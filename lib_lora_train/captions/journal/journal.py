@@ -77,7 +77,7 @@ class History:
 
 
 class Journal:
-    """The journal of one dataset folder. Safe for several threads and programs: one edit goes on at a time."""
+    """The journal of one dataset folder. Safe for several threads and programs: one edit at a time."""
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is resolved. Raises ``DatasetError`` if nothing can be written beside the pictures."""
@@ -147,7 +147,7 @@ class Journal:
         return History(state.batches, state.position)
 
     def settle(self) -> None:
-        """Wait until the disk has all that was edited so far. May take seconds; edits can go on meanwhile.
+        """Wait until the disk has all that was edited so far. May take seconds; edits remain possible meanwhile.
 
         Raises ``DatasetError`` if the journal cannot be written.
         """

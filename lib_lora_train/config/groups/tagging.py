@@ -1,4 +1,4 @@
-"""What a tagging run is told: the pictures, the tagger, which of its tags are kept, and how captions are written."""
+"""Settings of a tagging run: the images, the tagger, which of its tags are kept, and how captions are written."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
                    scheduler: SchedulerSettings | None = None) -> torch.optim.Optimizer:
     """The optimizer over ``groups``; groups with a rate of 0 are left out. ``scheduler`` is what will change the rates.
 
-    Where the optimizer knows only one rate, the UNet's is used for all and ``warn`` is told. Raises ``ConfigError`` if
-    an argument is not one the optimizer knows, or it needs a package or a GPU that is not there.
+    Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
+    Raises ``ConfigError`` if an argument is not one the optimizer knows, or it needs a package or a GPU that is not there.
     """
     kept = [group for group in groups if group.learning_rate > 0 and group.parameters]
     if not kept:

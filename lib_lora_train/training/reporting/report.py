@@ -82,7 +82,7 @@ class Reporter:
             tqdm.write(text, file=self._stream)
 
     def warning(self, text: str) -> None:
-        """Something the user should know of, though the run goes on."""
+        """Something the user should know; the run continues."""
         self.event("warning", {"text": text})
         self.say(f"Warning: {text}")
 

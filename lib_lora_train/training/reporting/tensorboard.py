@@ -43,10 +43,10 @@ class _Records:
 
 
 class TensorboardLog:
-    """Writes what events say of a run's steps. A run that goes on hides the steps that it makes once more."""
+    """Writes a run's step events. A resumed run hides the steps that it repeats."""
 
     def __init__(self, folder: Path, from_step: int, warn: Callable[[str], None]) -> None:
-        """``warn`` is told once if the curves cannot be written. Raises ``WriteError`` if not even begun."""
+        """``warn`` is called once if the curves cannot be written. Raises ``WriteError`` if not even begun."""
         with writing(folder):
             self._writer = SummaryWriter(str(folder), purge_step=from_step + 1 if from_step else None,
                                          flush_secs=_FLUSH_SECONDS, write_to_disk=True)

@@ -1,4 +1,4 @@
-"""The datasets that are open in the caption editor, and what goes on for them in the background."""
+"""The datasets that are open in the caption editor, and the background work done for them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Examination:
 
 @dataclass
 class Session:
-    """One open dataset. ``id`` is told to the page and has to come back with every request.
+    """One open dataset. The page gets ``id`` and sends it with every request.
 
     ``doubts`` are the doubtful tags that the page was shown last, by their keys.
     """

@@ -30,12 +30,12 @@ def register(router: APIRouter, services: Services) -> None:
     def start(request: JobRequest) -> dict[str, Any]:
         return {"id": start_tagging(services, request.job).id}
 
-    def go_on(run_id: str) -> dict[str, Any]:
-        return {"id": go_on_tagging(services, run_id).id}
+    def resume(run_id: str) -> dict[str, Any]:
+        return {"id": resume_tagging(services, run_id).id}
 
     router.add_api_route("/tagging", tagging, methods=["GET"])
     router.add_api_route("/tagging/runs", start, methods=["POST"])
-    router.add_api_route("/tagging/runs/{run_id}/continue", go_on, methods=["POST"])
+    router.add_api_route("/tagging/runs/{run_id}/continue", resume, methods=["POST"])
 
 
 def known_and_found(folder: Path) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def known_and_found(folder: Path) -> list[dict[str, Any]]:
 
 
 def latest_run(services: Services) -> dict[str, Any] | None:
-    """The tagging run that goes on, waits or broke off last, for a page that was opened meanwhile."""
+    """The tagging run that is running, queued or was interrupted last, for a page that was just opened."""
     for run in services.index.all():
         if run.command == TAG:
             waits = run.state == "waiting" and run.device is not None
@@ -71,8 +71,8 @@ def start_tagging(services: Services, values: dict[str, Any]) -> RunFolder:
     return run
 
 
-def go_on_tagging(services: Services, run_id: str) -> RunFolder:
-    """Queue a tagging run again that broke off; it goes on where it was. Raises ``RunError`` if it did not."""
+def resume_tagging(services: Services, run_id: str) -> RunFolder:
+    """Resume an interrupted tagging run where it was. Raises ``RunError`` if it was not interrupted."""
     run = open_run(services.runs_dir, run_id)
     state = services.index.of(run).state
     if run.command != TAG or state != "lost":

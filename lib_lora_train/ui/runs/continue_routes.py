@@ -1,4 +1,4 @@
-"""Routes with which a run that has ended goes on."""
+"""Routes that resume a run or continue a finished one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...errors import RunError
-from ...runs.continuing import GO_ON, MORE, Continuation, Wish, job_of, keep_changes, plan_continuation
+from ...runs.continuing import MORE, RESUME, Continuation, ContinueOptions, job_of, keep_changes, plan_continuation
 from ...runs.folder import TRAIN, RunFolder, open_run
 from ...runs.queue import ask_again
 from ..requests import ContinueRequest
@@ -22,16 +22,16 @@ def register(router: APIRouter, services: Services) -> None:
     def check(run_id: str, request: ContinueRequest) -> dict[str, Any]:
         return _as_json(_planned(services, open_run(services.runs_dir, run_id), request))
 
-    def go_on(run_id: str, request: ContinueRequest) -> dict[str, Any]:
+    def resume(run_id: str, request: ContinueRequest) -> dict[str, Any]:
         run = open_run(services.runs_dir, run_id)
         return {"id": run.id, **_as_json(continue_run(services, run, request))}
 
     router.add_api_route("/runs/{run_id}/continue/check", check, methods=["POST"])
-    router.add_api_route("/runs/{run_id}/continue", go_on, methods=["POST"])
+    router.add_api_route("/runs/{run_id}/continue", resume, methods=["POST"])
 
 
 def continue_run(services: Services, run: RunFolder, request: ContinueRequest) -> Continuation:
-    """Queue ``run`` once more. Raises ``RunError`` if it cannot go on, ``WorkerEnvironmentError`` if nothing can."""
+    """Queue ``run`` again. Raises ``RunError`` if it cannot continue, ``WorkerEnvironmentError`` if none can start."""
     planned = _planned(services, run, request)
     services.environment.command(["train"])
     keep_changes(run, planned.changes)
@@ -42,10 +42,10 @@ def continue_run(services: Services, run: RunFolder, request: ContinueRequest) -
 
 
 def _planned(services: Services, run: RunFolder, request: ContinueRequest) -> Continuation:
-    if request.how not in (GO_ON, MORE) or run.command != TRAIN:
+    if request.how not in (RESUME, MORE) or run.command != TRAIN:
         raise RunError(f"{request.how!r} is no way to resume the run {run.id}.")
-    wish = Wish(request.how, request.epochs, request.rate_factor)
-    return plan_continuation(run, services.index.of(run), wish, taken_names(services))
+    options = ContinueOptions(request.how, request.epochs, request.rate_factor)
+    return plan_continuation(run, services.index.of(run), options, taken_names(services))
 
 
 def _as_json(planned: Continuation) -> dict[str, Any]:

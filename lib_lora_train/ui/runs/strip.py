@@ -23,7 +23,7 @@ from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, 
 _LOOK_SECONDS = 3.0
 """How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
 _STRETCH_SECONDS = 30.0
-"""How long older files are drawn at a stretch while a run goes on; then it has as long for itself."""
+"""Longest stretch of generating older files during a run; the run then gets as much time for itself."""
 _REASON = Reason(STRIP, "an image of the test strip")
 _INTERRUPTED = "The image was interrupted in the webui, so the strip was stopped."
 
@@ -107,7 +107,7 @@ class StripDesk:
                 "when that checkpoint is loaded again.")
 
     def _next(self) -> Cell | None:
-        """The picture to draw now: of a run that goes on before others, of a new run before old ones."""
+        """The picture to generate now: those of the current run first, then those of newer runs."""
         found, self._waiting = [], False
         for file in sorted(self.index.runs.glob(f"*/{STRIP_FILE}"), reverse=True):
             run = RunFolder(file.parent)

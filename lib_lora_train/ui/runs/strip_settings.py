@@ -15,7 +15,7 @@ _THE_SAME = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 
 
 class Txt2img(BaseModel):
-    """What stands in the webui's txt2img form, by the names of its API; what is not known is ``None``."""
+    """The values of the webui's txt2img form, by the names of its API; ``None`` where unknown."""
 
     negative_prompt: str | None = None
     styles: list[str] | None = None

@@ -110,7 +110,7 @@ def missing_cells(run: RunFolder, strip: Strip, saved: Sequence[dict[str, Any]])
 
 
 def families_of(saved: Sequence[dict[str, Any]]) -> list[str]:
-    """The names that the files of a run share; several after it went on under another."""
+    """The names that the files of a run begin with: several if it was continued under another name."""
     return list(dict.fromkeys(family_of(Path(event["path"]).stem) for event in saved))
 
 

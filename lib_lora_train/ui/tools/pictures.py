@@ -34,7 +34,7 @@ _FACTS: dict[str, type | tuple[type, ...]] = {
 
 
 class PicturesRequest(BaseModel):
-    """A prompt, and what stands in txt2img's form, which says size, steps, sampler and seed."""
+    """A prompt, and txt2img's form, which has size, steps, sampler and seed."""
 
     prompt: str
     txt2img: Txt2img | None = None

@@ -157,7 +157,7 @@ def device_of(services: Services, wanted: str) -> str:
 
 
 def taken_names(services: Services) -> set[str]:
-    """The names of every LoRA in the webui's folder, and of every run that waits or goes on."""
+    """The names of every LoRA in the webui's folder, and of every queued or running run."""
     active = [run.id for run in services.index.all() if run.alive or run.state == "waiting"]
     promised = {_output_name(open_run(services.runs_dir, run_id)) for run_id in active}
     return lora_names(services.host.lora_dir) | promised

@@ -1,4 +1,4 @@
-"""Routes about the LoRA files that a training may go on from."""
+"""Routes about the LoRA files that training can continue from."""
 
 from __future__ import annotations
 

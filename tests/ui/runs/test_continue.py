@@ -12,20 +12,20 @@ from ..conftest import wait_until
 ENDED = ("finished", "stopped", "failed", "lost")
 
 
-def check(tab, run_id, **wish):
-    answer = tab.post(f"runs/{run_id}/continue/check", wish)
+def check(tab, run_id, **options):
+    answer = tab.post(f"runs/{run_id}/continue/check", options)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def go_on(tab, run_id, **wish):
-    answer = tab.post(f"runs/{run_id}/continue", wish)
+def resume(tab, run_id, **options):
+    answer = tab.post(f"runs/{run_id}/continue", options)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def refused(tab, run_id, **wish):
-    answer = tab.post(f"runs/{run_id}/continue", wish)
+def refused(tab, run_id, **options):
+    answer = tab.post(f"runs/{run_id}/continue", options)
     assert answer.status_code == 400
     return answer.json()["error"]
 
@@ -44,7 +44,7 @@ def test_a_stopped_run_goes_on_where_it_was_in_the_same_folder(tab):
     assert (planned["name"], planned["from_step"]) == ("penny", stopped["kept_step"])
     assert planned["steps"] == 3000 - stopped["kept_step"]
     assert planned["seconds"] == pytest.approx(planned["steps"] * stopped["seconds_per_step"])
-    assert go_on(tab, run_id)["id"] == run_id
+    assert resume(tab, run_id)["id"] == run_id
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["step"] > stopped["step"] + 2)
     run = tab.get(f"runs/{run_id}").json()
     assert run["state"] == "running"
@@ -58,7 +58,7 @@ def test_one_that_waits_to_go_on_can_be_taken_out_of_the_queue_again(tab):
     run_id, stopped = stopped_run(tab)
     other = tab.start("alice", max_train_epochs=300)
     tab.wait_for(other, "running")
-    go_on(tab, run_id)
+    resume(tab, run_id)
     assert tab.get(f"runs/{run_id}").json()["state"] == "waiting"
     assert "waiting" in refused(tab, run_id)
     tab.post(f"runs/{run_id}/control", {"action": "stop"})
@@ -73,7 +73,7 @@ def test_a_finished_run_gets_more_epochs_under_a_name_of_its_own(tab):
     planned = check(tab, run_id, how="more", epochs=2)
     assert (planned["name"], planned["epochs"], planned["steps"], planned["total_steps"]) == ("penny-v2", 2, 20, 50)
     assert planned["unet_lr"] == 1.0 and planned["rate_factor"] == 1.0
-    go_on(tab, run_id, how="more", epochs=2)
+    resume(tab, run_id, how="more", epochs=2)
     run = wait_until(lambda: (now := tab.get(f"runs/{run_id}").json())["step"] == 50 and now["state"] == "finished"
                      and now)
     assert [event["name"] for event in run["saved"]] == [
@@ -87,7 +87,7 @@ def test_a_finished_run_gets_more_epochs_under_a_name_of_its_own(tab):
 def test_steps_instead_of_epochs_are_added_to(tab):
     run_id = tab.start(max_train_steps=15)
     tab.wait_for(run_id, "finished")
-    go_on(tab, run_id, how="more", epochs=1)
+    resume(tab, run_id, how="more", epochs=1)
     assert job_of(open_run(tab.services.runs_dir, run_id)).training.max_train_steps == 25
 
 
@@ -98,7 +98,7 @@ def test_polishing_lowers_every_rate_that_was_given(tab):
     tab.wait_for(run_id, "finished")
     planned = check(tab, run_id, how="more", epochs=1, rate_factor=0.1)
     assert (planned["unet_lr"], planned["text_encoder_lr"]) == (2e-5, 1e-5)
-    go_on(tab, run_id, how="more", epochs=1, rate_factor=0.1)
+    resume(tab, run_id, how="more", epochs=1, rate_factor=0.1)
     job = job_of(open_run(tab.services.runs_dir, run_id))
     assert (job.optimizer.learning_rate, job.optimizer.text_encoder_lr, job.optimizer.unet_lr) == (2e-5, 1e-5, None)
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["state"] == "finished")
@@ -111,7 +111,7 @@ def test_a_run_whose_loss_exploded_goes_on_at_a_lower_rate(make_tab):
     run_id = tab.start()
     failed = tab.wait_for(run_id, *ENDED)
     assert (failed["state"], failed["diverged"], failed["kept_step"]) == ("failed", True, 10)
-    planned = go_on(tab, run_id, rate_factor=0.5)
+    planned = resume(tab, run_id, rate_factor=0.5)
     assert (planned["unet_lr"], planned["name"]) == (0.5, "penny-v2")  # penny-000001 is there, and may be burned
     run = tab.wait_for(run_id, "finished")
     assert not run["diverged"] and run["error"] == ""
@@ -127,13 +127,13 @@ def test_one_without_a_state_starts_again(make_tab):
     assert check(tab, run_id)["from_step"] == 0
 
 
-@pytest.mark.parametrize(("wish", "words"), [
+@pytest.mark.parametrize(("options", "words"), [
     ({}, "Only one that was stopped"), ({"how": "more"}, "epochs is 0"), ({"how": "jump"}, "'jump' is no way"),
     ({"how": "more", "epochs": 1, "rate_factor": 0}, "multiplied by 0"),
 ])
-def test_what_cannot_be_done_with_a_finished_run_is_said(tab, wish, words, finished_run):
+def test_what_cannot_be_done_with_a_finished_run_is_said(tab, options, words, finished_run):
     run_id = finished_run(tab)
-    assert words in refused(tab, run_id, **wish)
+    assert words in refused(tab, run_id, **options)
 
 
 def test_a_finished_run_whose_state_is_gone_says_so(tab, finished_run):
@@ -148,4 +148,4 @@ def test_adafactor_cannot_be_slowed_down_by_a_rate_it_does_not_use(tab):
     run_id = tab.post("runs", {"job": values}).json()["id"]
     tab.wait_for(run_id, "finished")
     assert "AdaFactor" in refused(tab, run_id, how="more", epochs=1, rate_factor=0.1)
-    assert go_on(tab, run_id, how="more", epochs=1)["steps"] == 10
+    assert resume(tab, run_id, how="more", epochs=1)["steps"] == 10

@@ -66,9 +66,9 @@ class Strip {
         const value = form.get(this.setting.key) || this.kind.on;
         const settings = {...form.job().dataset, ...others, [this.setting.name]: value};
         const body = {folder: dataset.folder, path: picture.path, settings};
-        const wish = JSON.stringify(body);
-        if (wish === this.shown) return;
-        this.shown = wish;
+        const key = JSON.stringify(body);
+        if (key === this.shown) return;
+        this.shown = key;
         this.turn += 1;
         const {turn} = this;
         try {

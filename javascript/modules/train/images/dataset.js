@@ -133,7 +133,7 @@ const recentFolders = () => store.get("folders", []);
 /** @param {string} key */
 const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
 
-/** A setting that cannot be used is told at its own field. @param {string} text */
+/** A setting that cannot be used is reported at its own field. @param {string} text */
 const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
 
 function emptyFolder() {

@@ -22,7 +22,7 @@ _MOST_STATEMENTS = 20_000
 
 @dataclass
 class Branch:
-    """A chain of if and else; ``active`` is the branch at hand, ``None`` if its condition is not known."""
+    """A chain of if and else; ``active`` is the branch taken, ``None`` if its condition is unknown."""
 
     active: bool | None
     taken: bool | None
