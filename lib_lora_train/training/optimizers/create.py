@@ -40,7 +40,7 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     """The optimizer over ``groups``; groups with a rate of 0 are left out. ``scheduler`` is what will change the rates.
 
     Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
-    Raises ``ConfigError`` if an argument is not one the optimizer knows, or it needs a package or a GPU that is not there.
+    Raises ``ConfigError`` if the optimizer does not know an argument, or needs a package or a GPU that is not there.
     """
     kept = [group for group in groups if group.learning_rate > 0 and group.parameters]
     if not kept:
