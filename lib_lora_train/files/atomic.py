@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from .writing import writing
 
@@ -17,14 +19,26 @@ def write_atomically(path: Path, content: bytes | str, *, durable: bool = True) 
     ``OSError`` and says which file and what to do, with ``path`` unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
+    write_whole(path, lambda file: file.write(data), len(data), durable=durable)
+
+
+def write_whole(path: Path, fill: Callable[[BinaryIO], object], needed_bytes: int = 0, *, durable: bool = True,
+                check: Callable[[Path], None] | None = None) -> None:
+    """As ``write_atomically``, for content that ``fill`` writes into the file that is open.
+
+    ``needed_bytes`` is its size, 0 where that is not known. ``check`` is given the new file before it takes the name,
+    and raises if it is not as it should be.
+    """
     temporary = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with writing(path, len(data)):
+        with writing(path, needed_bytes):
             with temporary.open("wb") as file:
-                file.write(data)
+                fill(file)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
+            if check is not None:
+                check(temporary)
             temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the error that is on its way says more

@@ -21,7 +21,7 @@ MOST_HEADER_BYTES = 32_000_000  # the library reads three times as much; read as
 MOST_TENSORS = 100_000  # SDXL has 2,500, a LoRA of every layer of it 6,000
 _MOST_AXES = 8
 _LENGTH_BYTES = 8
-_METADATA = "__metadata__"
+METADATA = "__metadata__"
 _BYTES_OF_DTYPE = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2,
                    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8, "C64": 8}
 _NUMBERS = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i", "I16": "<h", "I8": "<b", "U8": "<B"}
@@ -86,7 +86,7 @@ def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHea
         content = parse(file.read(length))
     if not isinstance(content, dict):
         raise DamagedFileError("its header is no object")
-    metadata = content.pop(_METADATA, None) or {}
+    metadata = content.pop(METADATA, None) or {}
     if not isinstance(metadata, dict):
         raise DamagedFileError("its metadata are no object")
     if len(content) > MOST_TENSORS:

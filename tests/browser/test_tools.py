@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from lib_lora_train.files.safetensors_header import read_safetensors_header
 from tests.standin.lora_file import write_lora
 
 from .conftest import MINI, evaluates
@@ -175,6 +176,32 @@ def test_the_card_is_changed_and_what_others_wrote_stays(tools, loras):
                                                    "buffer": picture.getvalue()})
     expect(card.locator("img")).to_be_visible()
     assert loras[1].with_suffix(".png").is_file()
+
+
+def test_the_file_says_something_else_and_its_weights_stay(tools, loras):
+    page = tools("inspect")
+    setting(page, "inspect.lora").fill("below/other")
+    press(page, "#tl_tool_start")
+    card, before = page.locator("#tl_metadata"), loras[1].read_bytes()
+    card.get_by_label("Title", exact=True).fill("Penny")
+    card.get_by_label("Training comment").fill("one\ntwo")
+    card.locator("summary").click()
+    expect(card.get_by_label("ss_network_dim", exact=True)).to_have_value("8")
+    card.get_by_role("button", name="Remove ss_num_epochs").click()
+    page.locator("#tl_metadata_name").fill("modelspec.license")
+    page.locator("#tl_metadata_add").click()
+    card.get_by_label("modelspec.license", exact=True).fill("CC0")
+    page.locator("#tl_metadata_save").click()
+    expect(page.locator("#tl_metadata_undo")).to_be_visible()
+    found = read_safetensors_header(loras[1]).metadata
+    assert {"modelspec.title": "Penny", "ss_training_comment": "one\ntwo", "modelspec.license": "CC0"}.items() \
+        <= found.items() and "ss_num_epochs" not in found
+    after = loras[1].read_bytes()
+    assert after[8 + int.from_bytes(after[:8], "little"):] == before[8 + int.from_bytes(before[:8], "little"):]
+    page.locator("#tl_metadata_undo").click()
+    expect(page.locator("#tl_metadata_undo")).to_be_hidden()
+    assert read_safetensors_header(loras[1]).metadata == {
+        "ss_network_dim": "8", "ss_network_alpha": "4", "ss_num_epochs": "3", "ss_learning_rate": "0.0003"}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

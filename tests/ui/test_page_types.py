@@ -141,6 +141,8 @@ def test_tools(tab, tmp_path):
         asked.get(f"tools/runs/{run}/pictures")
     asked.get("tools/card?name=old")
     asked.post("tools/card", {"name": "old", "changes": {"preferred_weight": 0.7}})
+    asked.get("tools/metadata?name=old")
+    asked.post("tools/metadata", {"name": "old", "changes": {"title": "Old"}})
     asked.post("tools/try", {"name": "old"})
     assert type_errors(tmp_path, asked.answers) == []
 

@@ -3,7 +3,7 @@
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
-import type {Card, ToolPictures, ToolResult, ToolSchema} from "../tools/answers";
+import type {Card, FileMetadata, ToolPictures, ToolResult, ToolSchema} from "../tools/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
 import type {RunNote, TrashEntry} from "../runs/records";
@@ -32,6 +32,7 @@ type Got<P extends string> =
     P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends `tools/runs/${string}` ? ToolResult :
     P extends `tools/card?${string}` ? Card :
+    P extends `tools/metadata?${string}` ? FileMetadata :
     P extends "regularization" ? RegularizationState :
     P extends "blocks" ? BlockLists :
     P extends "block-presets" ? BlockPresets :
@@ -66,6 +67,7 @@ type Posted<P extends string> =
     P extends "tools" ? {id: string} :
     P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends "tools/card" ? Card :
+    P extends "tools/metadata" ? FileMetadata :
     P extends "tools/preview" ? {kept: string[]} :
     P extends "tools/try" ? TryAnswer :
     P extends "plots/stop"|`runs/${string}/test-prompts` ? object :

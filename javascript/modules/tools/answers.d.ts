@@ -49,6 +49,15 @@ export interface Card {
 }
 export type CardName = "activation_text"|"preferred_weight"|"negative_text"|"sd_version"|"notes"|"description";
 
+/** What a LoRA file says of itself: `metadata_of` in lib_lora_train/ui/tools/metadata.py. */
+export interface FileMetadata {
+    values: Record<MetadataName, string>;
+    /** `fixed` says why an entry cannot be changed; empty if it can. */
+    entries: {key: string, value: string, fixed: string}[];
+    problem: string;
+}
+export type MetadataName = "title"|"description"|"author"|"tags"|"trigger_phrase"|"training_comment";
+
 /** Pictures from before and after: `pictures_of` in lib_lora_train/ui/tools/pictures.py. */
 export interface ToolPictures {
     possible: boolean;

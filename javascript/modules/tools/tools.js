@@ -6,6 +6,7 @@ import {button, card, emptyState} from "../core/parts.js";
 import {registerTab} from "../core/shell.js";
 import {BeforeAfter} from "./before_after.js";
 import {LoraCard} from "./card.js";
+import {FileMetadataCard} from "./file_metadata.js";
 import {ToolForm} from "./form.js";
 import {LoraInside} from "./inside.js";
 import {ToolOutcome} from "./result.js";
@@ -37,6 +38,7 @@ class ToolsTab {
         this.command = "";
         /** @type {LoraCard|null} */
         this.card = null;
+        this.metadata = new FileMetadataCard();
         this.choices = h("div", {class: "tl-tool-choices", role: "group", "aria-label": "Tool"});
         this.about = h("p", {class: "tl-note"});
         this.place = h("div", {});
@@ -65,7 +67,7 @@ class ToolsTab {
             const {groups, versions} = await api("tools");
             this.card = new LoraCard(versions);
             fill(this.left, card("Tool", {}, this.choices, this.about, this.place,
-                h("div", {class: "tl-row tl-wrap"}, this.start, this.measure)), this.card.element);
+                h("div", {class: "tl-row tl-wrap"}, this.start, this.measure)), this.card.element, this.metadata.element);
             for (const {name, settings} of groups) this.forms.set(name, new ToolForm(name, settings));
             fill(this.choices, groups.map(({name}) => h("button", {type: "button", class: "tl-tool-choice",
                 data: {tool: name}, on: {click: () => this.choose(name)}}, CHOICES[name] || name)));
@@ -88,6 +90,7 @@ class ToolsTab {
         const label = this.start.querySelector(".tl-button-label");
         if (label) label.textContent = VERBS[command];
         this.measure.hidden = !WITH_CURVE.includes(command);
+        this.metadata.element.hidden = command !== INSPECT || !this.metadata.path;
         if (this.card) this.card.element.hidden = command !== INSPECT || !this.card.path;
     }
 
@@ -145,8 +148,8 @@ class ToolsTab {
         this.inside.show(path, result.found);
         if (ended && run.saved.length) this.pictures.show(run.id);
         if (run.summary.command === INSPECT && result.found && this.card && this.card.path !== path) {
-            await this.card.show(path);
-            this.card.element.hidden = this.command !== INSPECT;
+            await Promise.all([this.card.show(path), this.metadata.show(path)]);
+            this.card.element.hidden = this.metadata.element.hidden = this.command !== INSPECT;
         }
     }
 

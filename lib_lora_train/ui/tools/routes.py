@@ -22,6 +22,7 @@ from ..train.form import schema_of
 from ..train.job_request import device_of
 from .card import VERSIONS, card_of, change_card, keep_preview, preview_of
 from .job_request import complete_tool_job
+from .metadata import change_file, metadata_of
 from .pictures import PicturesRequest, draw_pictures, pictures_of
 from .results import result_of
 
@@ -48,6 +49,12 @@ class CardRequest(LoraRequest):
     changes: dict[str, Any] = Field(default_factory=dict)
 
 
+class MetadataRequest(LoraRequest):
+    """What is changed of the entries in a LoRA file itself; ``None`` or an empty text removes one."""
+
+    changes: dict[str, str | None] = Field(default_factory=dict)
+
+
 class PreviewRequest(LoraRequest):
     """A picture for a LoRA's card: a file as base64, with or without ``data:…,`` before it."""
 
@@ -56,10 +63,6 @@ class PreviewRequest(LoraRequest):
 
 def register(router: APIRouter, services: Services) -> None:
     """Add ``/tools`` and what is below it."""
-    writing = threading.Lock()  # a card is read, changed and written by one request at a time
-
-    def lora(name: str) -> Path:
-        return lora_file(services.host.lora_dir, name, "lora")
 
     def tools() -> dict[str, Any]:
         return {**schema_of(TOOL_JOBS), "versions": VERSIONS}
@@ -77,6 +80,21 @@ def register(router: APIRouter, services: Services) -> None:
         draw_pictures(services, open_run(services.runs_dir, run_id), request)
         return pictures(run_id)
 
+    router.add_api_route("/tools", tools, methods=["GET"])
+    router.add_api_route("/tools", start, methods=["POST"])
+    router.add_api_route("/tools/runs/{run_id}", result, methods=["GET"])
+    router.add_api_route("/tools/runs/{run_id}/pictures", pictures, methods=["GET"])
+    router.add_api_route("/tools/runs/{run_id}/pictures", draw, methods=["POST"])
+    _register_file(router, services)
+
+
+def _register_file(router: APIRouter, services: Services) -> None:
+    """Add the routes about one LoRA file: its card, its metadata, its preview, and trying it."""
+    writing = threading.Lock()  # a card is read, changed and written by one request at a time
+
+    def lora(name: str) -> Path:
+        return lora_file(services.host.lora_dir, name, "lora")
+
     def card(name: str) -> dict[str, Any]:
         return card_of(lora(name))
 
@@ -84,6 +102,15 @@ def register(router: APIRouter, services: Services) -> None:
         with writing:
             change_card(lora(request.name), request.changes)
         return card_of(lora(request.name))
+
+    def metadata(name: str) -> dict[str, Any]:
+        return metadata_of(lora(name))
+
+    def new_metadata(request: MetadataRequest) -> dict[str, Any]:
+        with writing:
+            change_file(lora(request.name), request.changes)
+        services.host.refresh_loras()
+        return metadata_of(lora(request.name))
 
     def preview(name: str) -> Response:
         return _picture(preview_of(lora(name)))
@@ -96,13 +123,10 @@ def register(router: APIRouter, services: Services) -> None:
     def try_it(request: LoraRequest) -> dict[str, Any]:
         return txt2img_with(services, lora(request.name))
 
-    router.add_api_route("/tools", tools, methods=["GET"])
-    router.add_api_route("/tools", start, methods=["POST"])
-    router.add_api_route("/tools/runs/{run_id}", result, methods=["GET"])
-    router.add_api_route("/tools/runs/{run_id}/pictures", pictures, methods=["GET"])
-    router.add_api_route("/tools/runs/{run_id}/pictures", draw, methods=["POST"])
     router.add_api_route("/tools/card", card, methods=["GET"])
     router.add_api_route("/tools/card", change, methods=["POST"])
+    router.add_api_route("/tools/metadata", metadata, methods=["GET"])
+    router.add_api_route("/tools/metadata", new_metadata, methods=["POST"])
     router.add_api_route("/tools/preview", preview, methods=["GET"], response_model=None)
     router.add_api_route("/tools/preview", new_preview, methods=["POST"])
     router.add_api_route("/tools/try", try_it, methods=["POST"])
