@@ -11,7 +11,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     ├── WriteError               a file cannot be written; an OSError as well
     └── RunError                 a run cannot start, continue, save or be found
-        └── DivergedError        the loss is no number, or has exploded
+        └── DivergedError        the loss is not a number, or has exploded
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ class RunError(TrainLoraError):
 
 
 class DivergedError(RunError):
-    """The loss is no number any more, or has exploded, so that going on as before would spoil what was learned."""
+    """The loss is no longer a number, or has exploded, so that continuing would spoil what was learned."""

@@ -150,7 +150,7 @@ def operations_seen() -> int:
 
 
 def _write_a_part(path: str) -> None:
-    """What a kill in the middle of a write leaves. Names in an open folder are left out, and so are locks."""
+    """What a kill in the middle of a write leaves. Names in an open folder are skipped, and so are locks."""
     act, _watch.act = _watch.act, None
     if Path(path).is_absolute() and not path.endswith("lock"):
         with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ def not_applicable(job: Job, around: Surroundings) -> dict[str, str]:
     "Has no effect: ".
 
     Every setting is changed in turn and the notes are asked, so that a new setting or note needs no second table here.
-    Settings that were changed are left out: they have their notes. What depends on the images is left out too, so
+    Settings that were changed are skipped: they have their notes. What depends on the images is skipped too, so
     that settings do not come and go while a folder fills. Nothing is said while a setting cannot be read.
     """
     if not can_be_read(job):

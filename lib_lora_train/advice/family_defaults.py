@@ -65,6 +65,6 @@ def fill_in(values: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, An
 
 
 def chosen_base(values: Mapping[str, Any]) -> str:
-    """``base.sdxl_base`` of a job's nested ``values``; empty if it is left out."""
+    """``base.sdxl_base`` of a job's nested ``values``; empty if it is not given."""
     base = values.get("base")
     return str(base.get("sdxl_base") or "") if isinstance(base, Mapping) else ""

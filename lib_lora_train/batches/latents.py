@@ -137,7 +137,7 @@ class LatentStore:
         try:
             return load_file(held)
         except (OSError, SafetensorError) as problem:
-            raise DatasetError(f"The encoded image {held} cannot be read any more: {reason(problem)}. Resume the run: "
+            raise DatasetError(f"The encoded image {held} can no longer be read: {reason(problem)}. Resume the run: "
                                "it encodes again what is missing.") from problem
 
 

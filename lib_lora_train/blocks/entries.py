@@ -24,7 +24,7 @@ def parse_entries(text: str, counts: Sequence[int] = ()) -> Entries:
         raise ValueError(f"It has {len(entries)} numbers; there are lists of 17 and 26 for SD 1, 12 and 20 for SDXL.")
     wrong = next((entry for entry in entries if not _ENTRY.fullmatch(entry)), None)
     if wrong is not None:
-        raise ValueError(f"{wrong!r} is no number, and not X, X+0.2 or X-0.2.")
+        raise ValueError(f"{wrong!r} is not a number, and not X, X+0.2 or X-0.2.")
     return entries
 
 

@@ -101,5 +101,5 @@ def _numbers(text: str) -> tuple[float, ...]:
                          f"{FULL_SDXL[-1]}).")
     wrong = next((part.strip() for part in parts if not is_number(part)), None)
     if wrong is not None:
-        raise ValueError(f"{wrong!r} is no number. Write one for each block, without X, R or U.")
+        raise ValueError(f"{wrong!r} is not a number. Write one for each block, without X, R or U.")
     return tuple(map(float, parts))

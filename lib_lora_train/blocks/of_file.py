@@ -77,14 +77,14 @@ def blocks_of_keys(keys: Iterable[str], metadata: Mapping[str, str] | None = Non
 def blocks_of_file(path: Path) -> BlockSet:
     """The blocks of the LoRA file ``path``, whose header alone is read.
 
-    Raises ``CheckpointError`` if it is missing, damaged or no .safetensors file.
+    Raises ``CheckpointError`` if it is missing, damaged or not a .safetensors file.
     """
     try:
         header = read_safetensors_header(path)
     except FileNotFoundError:
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
     except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"The blocks of {path.name} cannot be read: it is damaged or no .safetensors file "
+        raise CheckpointError(f"The blocks of {path.name} cannot be read: it is damaged or not a .safetensors file "
                               f"({problem}). Choose another file.") from problem
     return blocks_of_keys(header.tensors, header.metadata)
 

@@ -77,10 +77,10 @@ def parse_presets(text: str) -> tuple[dict[str, Entries], list[str]]:
             if not colon or not _NAME.fullmatch(name):
                 raise ValueError("It begins with a name without spaces and a colon, as in OUTS:1,0,…")
             if name in presets:
-                raise ValueError(f"{name} stands further up already.")
+                raise ValueError(f"{name} is defined twice.")
             presets[name] = parse_entries(rest)
         except ValueError as problem:
-            problems.append(f"Line {number} ({line.strip()[:40]}) is no preset. {problem}")
+            problems.append(f"Line {number} ({line.strip()[:40]}) is not a preset. {problem}")
     return presets, problems
 
 

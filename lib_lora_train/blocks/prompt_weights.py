@@ -78,7 +78,7 @@ def read_arguments(items: Sequence[str], presets: Mapping[str, Entries],
     """Tell the parts of ``<lora:items[0]:items[1]:…>`` apart; ``blocks`` are those of its file, if they are known.
 
     Besides the named spelling there is that of older versions, ``<lora:penny:1:OUTX:0.5>``. Whatever cannot be used
-    is left out, and a sentence in ``problems`` says so.
+    is skipped, and a sentence in ``problems`` says so.
     """
     named, plain = _split(items, presets)
     if not any(name in named for name in (*LIST_NAMES, *STEP_NAMES, "lbwe")):
@@ -88,7 +88,7 @@ def read_arguments(items: Sequence[str], presets: Mapping[str, Entries],
     numbers = _numbers(given, named, presets, problems, () if blocks is None else (len(blocks.names),))
     start, stop = _steps(named, problems)
     if "lbwe" in named:
-        problems.append("lbwe= (weights of single elements) is left out: only sd-webui-lora-block-weight knows it.")
+        problems.append("lbwe= (weights of single elements) is skipped: only sd-webui-lora-block-weight knows it.")
     fitted = fit(numbers, blocks) if numbers else None
     spec = BlockSpec(BlockSpec.weights if fitted is None else tuple(fitted.weights.values()), start, stop)
     if fitted is not None and fitted.sentence:
@@ -151,7 +151,7 @@ def _x(given: str, entries: Entries, named: Mapping[str, str], problems: list[st
                         f"Write lbw={given[:40]}:x=0.5.")
         return 1.0
     if not is_number(named["x"]):
-        problems.append(f"x={named['x']} is no number, so the blocks marked X are 1.")
+        problems.append(f"x={named['x']} is not a number, so the blocks marked X are 1.")
         return 1.0
     return float(named["x"])
 
@@ -161,17 +161,17 @@ def _steps(named: Mapping[str, str], problems: list[str]) -> tuple[int, int | No
     if "step" in named:
         match = _RANGE.fullmatch(named["step"].strip())
         if match is None:
-            problems.append(f"step={named['step']} is left out: it is written step=5-15.")
+            problems.append(f"step={named['step']} is skipped: it is written step=5-15.")
         else:
             start, stop = match[1], match[2]
     whole = {"start": start, "stop": stop}
     for name, text in whole.items():
         if text and not text.isdecimal():
-            problems.append(f"{name}={text} is left out: it is a number of steps.")
+            problems.append(f"{name}={text} is skipped: it is a number of steps.")
             whole[name] = ""
     first, last = int(whole["start"] or 0), int(whole["stop"]) if whole["stop"] else None
     if last is not None and last <= first:
-        problems.append(f"It stops at step {last} and starts at step {first}, so it never works.")
+        problems.append(f"It stops at step {last} and starts at step {first}, so it has no effect.")
     return first, last
 
 

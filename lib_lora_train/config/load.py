@@ -82,7 +82,7 @@ def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, A
 
 
 def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
-    """A checked ``Job`` from nested plain values; what is left out takes its default.
+    """A checked ``Job`` from nested plain values; what is not given takes its default.
 
     Raises ``ConfigError`` that lists every problem at once.
     """

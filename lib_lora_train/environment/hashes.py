@@ -49,5 +49,5 @@ def hashed_requirements(pins: Sequence[str], file: Path = HASHES_FILE) -> str:
     for pin in pins:
         if not hashes.get(pin):
             raise WorkerEnvironmentError(f"{file} has no hash of {pin}, so it is not installed. "
-                                         "Install the extension again, or write the list anew.")
+                                         "Install the extension again, or generate the list again.")
     return "".join(pin + "".join(f" --hash=sha256:{digest}" for digest in hashes[pin].values()) + "\n" for pin in pins)

@@ -69,7 +69,7 @@ def add_optional(group: str, progress: Progress) -> None:
     Raises ``WorkerEnvironmentError`` as ``install`` does, and if there is no build of it for this machine.
     """
     if group not in OPTIONAL_GROUPS:
-        raise WorkerEnvironmentError(f"“{group}” is no optional part of the worker; there are "
+        raise WorkerEnvironmentError(f"“{group}” is not an optional part of the worker; the parts are "
                                      f"{', '.join(OPTIONAL_GROUPS)}.")
     _install_group(group, progress, wait=True)
 

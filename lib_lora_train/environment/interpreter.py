@@ -165,7 +165,7 @@ def _install_torch(python: str, requirements: Sequence[str], progress: Progress)
     try:
         install_pins(python, cpu, progress)
     except NotOfferedError as problem:
-        progress(f"The CPU build of torch is not to be had ({str(problem).rstrip('.')}), so the usual one is "
+        progress(f"The CPU build of torch is not available ({str(problem).rstrip('.')}), so the usual one is "
                  "installed.")
         install_pins(python, requirements, progress)
 

@@ -93,7 +93,7 @@ def _read_groups(pins_file: Path) -> Iterator[_Group]:
             name, requirements = header[1], []
             conditions = tuple(part.strip() for part in (header[2] or "").split(",") if part.strip())
         elif text and name is None:
-            raise WorkerEnvironmentError(f"{pins_file}, line {number}: “{text}” stands before any [group].")
+            raise WorkerEnvironmentError(f"{pins_file}, line {number}: “{text}” is before any [group].")
         elif text:
             requirements.append(text)
     if name is not None:

@@ -79,7 +79,7 @@ def inside(folder: Path, relative: str) -> Path:
     """
     path = Path(_resolved(str(folder), relative))
     if path == folder:
-        raise DatasetError(f"{relative!r} names no file of {folder}.")
+        raise DatasetError(f"{relative!r} is not the name of a file in {folder}.")
     if path.relative_to(folder).parts[0] in _OWN_FOLDERS or Path(relative).parts[0] in _OWN_FOLDERS:
         raise DatasetError(f"{relative!r} belongs to the editor itself and cannot be used as part of the dataset.")
     return path
@@ -98,13 +98,13 @@ def open_inside(folder: Path, relative: str) -> BinaryIO:
 def open_file(path: Path | str, parent: int | None = None) -> BinaryIO:
     """``path``, open for reading; in the open folder ``parent`` a link is not followed.
 
-    Raises ``OSError``, also if it is no file but a pipe or a device, which might never end.
+    Raises ``OSError``, also if it is not a file but a pipe or a device, which might never end.
     """
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | (0 if parent is None else os.O_NOFOLLOW), dir_fd=parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
     return os.fdopen(descriptor, "rb")
 
 
@@ -276,7 +276,7 @@ def _check_name(relative: str, folder: str) -> None:
     """Refuse what is no plain relative name, before any disk is asked. Raises ``DatasetError``."""
     parts = relative.split("/")
     if relative in ("", ".") or "\0" in relative or parts[-1] in ("", ".", ".."):
-        raise DatasetError(f"{relative[:200]!r} names no file of {folder}.")
+        raise DatasetError(f"{relative[:200]!r} is not the name of a file in {folder}.")
     if os.path.isabs(relative) or ".." in parts or (os.name == "nt" and _is_odd_on_windows(relative)):
         raise DatasetError(f"{relative[:200]!r} is not a name inside {folder}. Only files of the dataset can be used.")
     if len(parts) > MOST_LEVELS:

@@ -31,11 +31,11 @@ def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
         raise DamagedFileError(str(problem)) from problem
     except OSError as problem:
         if problem.errno in NO_PLAIN_FILE:
-            raise DamagedFileError(f"it is no plain file ({problem.strerror})") from problem
+            raise DamagedFileError(f"it is not a regular file ({problem.strerror})") from problem
         raise
     value = parse(data)
     if not isinstance(value, dict):
-        raise DamagedFileError(f"it holds {_kind(value)} where an object belongs")
+        raise DamagedFileError(f"it holds {_kind(value)} instead of an object")
     return value
 
 
@@ -58,7 +58,7 @@ def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any
     if value is None and default is not _MISSING:
         return default
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise DamagedFileError(f"“{name}” is {_kind(value)} where a number belongs")
+        raise DamagedFileError(f"“{name}” is {_kind(value)} instead of a number")
     return value
 
 
@@ -68,7 +68,7 @@ def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
     if value is None and default is not _MISSING:
         return default
     if not isinstance(value, str):
-        raise DamagedFileError(f"“{name}” is {_kind(value)} where text belongs")
+        raise DamagedFileError(f"“{name}” is {_kind(value)} instead of text")
     return value
 
 
@@ -76,7 +76,7 @@ def flag(values: Mapping[str, Any], name: str) -> bool:
     """The switch ``name``. Raises ``DamagedFileError``."""
     value = values.get(name)
     if not isinstance(value, bool):
-        raise DamagedFileError(f"“{name}” is {_kind(value)} where a switch belongs")
+        raise DamagedFileError(f"“{name}” is {_kind(value)} instead of true or false")
     return value
 
 
@@ -99,4 +99,4 @@ def _kind(value: Any) -> str:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise DamagedFileError(f"it holds {name}, which is no number")
+    raise DamagedFileError(f"it holds {name}, which is not a number")

@@ -85,10 +85,10 @@ def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHea
             raise DamagedFileError(f"its header would be {length:,} bytes long, and the file has {size:,}")
         content = parse(file.read(length))
     if not isinstance(content, dict):
-        raise DamagedFileError("its header is no object")
+        raise DamagedFileError("its header is not an object")
     metadata = content.pop(METADATA, None) or {}
     if not isinstance(metadata, dict):
-        raise DamagedFileError("its metadata are no object")
+        raise DamagedFileError("its metadata is not an object")
     if len(content) > MOST_TENSORS:
         raise DamagedFileError(f"it names {len(content):,} tensors, and at most {MOST_TENSORS:,} are read")
     start = _LENGTH_BYTES + length
@@ -104,7 +104,7 @@ def tensor_data_start(data: bytes) -> int:
 
 def _tensor(name: str, entry: Any, start: int, size: int | None) -> StoredTensor:
     if not isinstance(entry, dict):
-        raise DamagedFileError(f"the entry of {_short(name)} is no object")
+        raise DamagedFileError(f"the entry of {_short(name)} is not an object")
     values: dict[str, Any] = entry
     dtype: Any = values.get("dtype")
     shape: Any = values.get("shape")

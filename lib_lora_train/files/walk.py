@@ -27,7 +27,7 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 def why_no_file(entry: os.DirEntry[str]) -> str:
     """Why what is neither a folder nor a file cannot be used, as a clause behind its name."""
-    return "it is a link that leads nowhere" if entry.is_symlink() else "it is a pipe or a device and no file"
+    return "it is a link that leads nowhere" if entry.is_symlink() else "it is a pipe or a device, not a file"
 
 
 def files_below(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -39,12 +39,12 @@ def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """``path``, made if it is missing, open for writing at its end. Raises ``OSError``, also if it is no plain file."""
+    """``path``, made if it is missing, open to append. Raises ``OSError``, also if it is not a regular file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
     return os.fdopen(descriptor, "ab")
 
 

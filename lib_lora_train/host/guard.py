@@ -169,7 +169,7 @@ class Guard:
                 try:
                     borrower.let_go()
                 except WriteError:
-                    logging.getLogger(__name__).exception("A run could not be told to resume")
+                    logging.getLogger(__name__).exception("A run could not be resumed")
         return reason
 
     def change(self, original: Callable[[Any], None], layer: Any, changes: bool) -> None:

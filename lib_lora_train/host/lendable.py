@@ -28,7 +28,7 @@ def way_of(job: Job, device: str) -> str:
     on_gpu = _kind(device) != "cpu"
     if job.training.base_weights != "full" or (
             on_gpu and (job.training.weights_on_cpu or job.training.fit_in_gb is not None)):
-        raise Unlendable("the run keeps its weights in a way of its own (base_weights, weights_on_cpu or fit_in_gb)")
+        raise Unlendable("the run keeps its weights in its own way (base_weights, weights_on_cpu or fit_in_gb)")
     if not _same_device(device, job.training.device):
         raise Unlendable(f"the webui's model is on {device} and the run on {job.training.device}")
     if wanted == "auto":

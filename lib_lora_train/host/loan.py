@@ -105,7 +105,7 @@ class ModelLoan(threading.Thread):
             write_ticket(self._run.path, LendTicket(PENDING, this_process()))
             return True
         except OSError:
-            logging.getLogger(__name__).exception("The run could not be told that the model will be lent to it")
+            logging.getLogger(__name__).exception("The run could not be notified that the model will be lent to it")
             return False
 
     def _lend(self) -> None:
@@ -136,7 +136,7 @@ class ModelLoan(threading.Thread):
         try:
             write_ticket(self._run.path, LendTicket(FILE, this_process(), reason=reason))
         except OSError:
-            logging.getLogger(__name__).exception("The run could not be told that the model is not lent to it")
+            logging.getLogger(__name__).exception("The run could not be notified that the model is not lent to it")
 
     def _watch(self) -> None:
         """Stop guarding as soon as the run says that it works on memory of its own."""

@@ -36,7 +36,7 @@ class UnknownWebui:
         """Why it is unknown, and what does not work here."""
         return (f"Train LoRA does not know this webui ({self._lacks}). Training reads the checkpoint from its file.",
                 "The webui's model stays on the GPU while a run trains. If memory is short, unload the model in the "
-                "webui's settings first, and make no images meanwhile.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
+                "webui's settings first, and generate no images meanwhile.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
 
     @property
     def data_dir(self) -> Path:

@@ -36,7 +36,7 @@ def add_axes(scripts_data: Iterable[Any], networks: Any,
              presets: Callable[[], Mapping[str, Entries]] | None) -> None:
     """Add the axes to the built-in script, once. ``networks`` is the built-in Lora extension's module.
 
-    The axes of block weights are left out where there are no ``presets``, as no block weights are put into LoRAs.
+    The axes of block weights are absent where there are no ``presets``, as no block weights are put into LoRAs.
     """
     plot = next((data.module for data in scripts_data if data.script_class.__module__ == _PLOT), None)
     if plot is None or any(option.label == EPOCH for option in plot.axis_options):
@@ -89,7 +89,8 @@ def block_and_weight(text: str) -> tuple[str, float]:
     except ValueError:
         number = None
     if block.upper() not in FULL_SD1 or number is None:
-        raise RuntimeError(f"{text!r} is no block with a weight. Write IN04:0.5; the blocks are {', '.join(FULL_SD1)}.")
+        raise RuntimeError(f"{text!r} is not a block with a weight. Write IN04:0.5; "
+                           f"the blocks are {', '.join(FULL_SD1)}.")
     return block.upper(), number
 
 

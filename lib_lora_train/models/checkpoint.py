@@ -77,7 +77,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as problem:
-        raise CheckpointError(f"The checkpoint {path} is damaged, perhaps cut short ({_line(problem)}). "
+        raise CheckpointError(f"The checkpoint {path} is damaged or truncated ({_line(problem)}). "
                               "Download or copy it again.") from problem
     if not tensors:
         raise CheckpointError(f"The checkpoint {path} holds no weights. Choose another file.")

@@ -105,7 +105,7 @@ class LentWeights:
     def put_back(self) -> None:
         """Write the file's values into the shared tensors, for a lender that can no longer do it.
 
-        Raises ``CheckpointError`` if a file cannot be read any more.
+        Raises ``CheckpointError`` if a file can no longer be read.
         """
         for path in set(self._files.values()):
             for key, own in read_checkpoint(path).tensors.items():

@@ -23,7 +23,7 @@ def from_open_clip(state: Mapping[str, Tensor], *, drops_last_layer: bool, proje
     """``state`` in OpenCLIP's names, without prefix, under those of transformers' CLIP.
 
     The weights of query, key and value are the three parts of one matrix there, one above the other. The projection
-    multiplies from the right there, so it is transposed. With ``drops_last_layer`` the last layer is left out, which
+    multiplies from the right there, so it is transposed. With ``drops_last_layer`` the last layer is dropped, which
     no picture is made with; files from trainers that have left it out already stay as they are. Keys that OpenCLIP
     does not have are passed over.
     """

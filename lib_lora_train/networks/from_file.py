@@ -45,7 +45,7 @@ def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module
     broken = [name for name, tensor in file.tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise CheckpointError(f"{file.path} cannot be trained further: {len(broken)} of its {len(file.tensors)} "
-                              f"tensors hold values that are no numbers (NaN or infinity), such as {_some(broken)}. "
+                              f"tensors hold values that are not numbers (NaN or infinity), such as {_some(broken)}. "
                               "Choose an earlier epoch of it, or another LoRA.")
     encoders = [text_encoders] if isinstance(text_encoders, nn.Module) else list(text_encoders)
     layers: dict[str, Layer] = {}

@@ -82,7 +82,7 @@ def low_rank(layer: Layer, x: Tensor, down: Tensor, up: Tensor, options: ModuleO
 class DyLoraModule(ScaledModule):
     """DyLoRA (Valipour et al. 2023, arXiv:2210.07558): a LoRA that works at every rank it can be cut to.
 
-    Each time in training a rank is drawn, a multiple of ``unit``; the ranks above it are left out and only the last
+    Each time in training a rank is drawn, a multiple of ``unit``; the ranks above it are not used and only the last
     unit of those kept is trained. Outside of training all ranks count. The scale is alpha / dim at every rank, as it
     is where the webui cuts a LoRA down by ``<lora:name:1:1:dyn=…>``. The file is that of a plain LoRA.
     """

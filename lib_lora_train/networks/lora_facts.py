@@ -190,7 +190,7 @@ def _read_header(path: Path) -> tuple[SafetensorsHeader, dict[str, float]]:
     except FileNotFoundError:
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
     except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"{path} is damaged or no .safetensors file ({reason(problem)}). Download or copy it "
+        raise CheckpointError(f"{path} is damaged or not a .safetensors file ({reason(problem)}). Download or copy it "
                               "again, or choose another.") from problem
     return header, {key.removesuffix(".alpha"): alpha for key, alpha in alphas.items()}
 

@@ -79,7 +79,7 @@ class Network(nn.Module):
         return self
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The parameters that are trained, text encoder first; what has no parameters to train is left out.
+        """The parameters that are trained, text encoder first; parts without parameters to train are absent.
 
         One group for each part; with rates by block one for each block; with LoRA+ each of them in two.
         """

@@ -104,7 +104,7 @@ def as_utf8(data: bytes, name: str) -> bytes:
             return min(texts, key=lambda text: sum(ord(sign) > 0xff for sign in text)).encode("utf-8")
         return data.decode("cp1252").encode("utf-8")
     except UnicodeDecodeError as problem:
-        raise DatasetError(f"{name} is not text in any encoding that is known here. Delete it or write it anew.") \
+        raise DatasetError(f"{name} is not text in any known encoding. Delete it or write it again.") \
             from problem
 
 

@@ -134,7 +134,7 @@ def _typed(item: Any, kinds: tuple[tuple[type, ...], ...]) -> list[Any]:
             isinstance(value, kind) and not isinstance(value, bool)
             and (not isinstance(value, (int, float)) or 0 <= value < 1 << 64)
             for value, kind in zip(item, kinds, strict=True)):
-        raise ValueError(f"{str(item)[:100]} is not what is known of an image")
+        raise ValueError(f"{str(item)[:100]} is not a record of an image")
     return item
 
 

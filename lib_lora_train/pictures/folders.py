@@ -38,7 +38,7 @@ class ConceptFolder:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders that are trained on, what is left out, and what the user should know of that."""
+    """The folders that are trained on, what is skipped, and what the user should know of that."""
 
     concepts: tuple[ConceptFolder, ...]
     left_out: tuple[LeftOut, ...]
@@ -142,12 +142,12 @@ def _single(folder: Path, repeats: int, left_out: list[LeftOut]) -> Layout:
 
 
 def _deeper(concepts: list[ConceptFolder]) -> list[LeftOut]:
-    return [LeftOut(path, "folders inside a concept folder are not looked into", inside)
+    return [LeftOut(path, "folders inside a concept folder are ignored", inside)
             for concept in concepts for path in sorted(subfolders(concept.path)) if (inside := _pictures_below(path))]
 
 
 def _pictures_below(folder: Path) -> int:
-    """Pictures in ``folder`` and the folders in it, as far as they can be read: it is left out anyway."""
+    """Pictures in ``folder`` and the folders in it, as far as they can be read: it is skipped anyway."""
     total = 0
     with contextlib.suppress(OSError):
         total = count_pictures(folder)

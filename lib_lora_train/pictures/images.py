@@ -317,7 +317,7 @@ def _bands(size: tuple[int, int]) -> list[slice]:
 
 def _unreadable(path: Path, problem: OSError) -> PictureError:
     if isinstance(problem, UnidentifiedImageError):
-        return PictureError(path, "it is no image, or its beginning is damaged")
+        return PictureError(path, "it is not an image, or its beginning is damaged")
     if problem.errno is not None:
         return PictureError(path, f"it cannot be read: {problem.strerror}")
     return PictureError(path, f"it is truncated or damaged ({problem})")

@@ -29,7 +29,7 @@ class PictureFile:
 
 @dataclass
 class Listing:
-    """The pictures by folder and name, the stamps of the caption files that exist, and what is left out.
+    """The pictures by folder and name, the stamps of the caption files that exist, and what is skipped.
 
     ``blocked`` are caption files that must not be touched, with the reason as a sentence.
     """

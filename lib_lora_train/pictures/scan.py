@@ -1,4 +1,4 @@
-"""What there is to train on: the pictures of a folder with their captions, and what is left out and why."""
+"""What there is to train on: the pictures of a folder with their captions, and what is skipped and why."""
 
 from __future__ import annotations
 

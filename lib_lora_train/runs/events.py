@@ -148,7 +148,7 @@ def _event(line: bytes) -> dict[str, Any]:
     """The event in ``line``. Raises ``DamagedFileError`` if it lacks what its readers rely on."""
     event = parse(line)
     if not isinstance(event, dict):
-        raise DamagedFileError("it is no object")
+        raise DamagedFileError("it is not an object")
     kind = text(event, "event")
     number(event, "time")
     for name in _NUMBERS:

@@ -1,4 +1,4 @@
-"""The job of a run as its folder has it, for showing: what this version does not know any more is left out."""
+"""The job of a run as its folder has it, for showing: what this version no longer knows is ignored."""
 
 from __future__ import annotations
 

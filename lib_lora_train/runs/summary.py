@@ -143,7 +143,7 @@ class _Reader:
 
     def _damage(self, signs: Signs) -> str:
         events = self._run.events_file
-        no_events = f"{events.name} is no plain file" if os.path.lexists(events) and not events.is_file() else ""
+        no_events = f"{events.name} is not a regular file" if os.path.lexists(events) and not events.is_file() else ""
         damage = self._job.damage() or no_events or self._damaged_events or signs.damage
         return f"This run is damaged: {damage}. Its other files are in {self._run.path}." if damage else ""
 

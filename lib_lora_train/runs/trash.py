@@ -183,7 +183,7 @@ def _read(folder: Path) -> TrashEntry:
 
 def _file(values: Any) -> TrashedFile:
     if not isinstance(values, dict):
-        raise DamagedFileError("“files” holds something that is no object")
+        raise DamagedFileError("“files” holds something that is not an object")
     file = TrashedFile(text(values, "origin"), text(values, "stored"))
     if Path(file.stored).name != file.stored or "\0" in file.origin + file.stored or file.stored in ("", ".."):
         raise DamagedFileError(f"“stored” is {file.stored[:80]!r}, which is no name of a file")

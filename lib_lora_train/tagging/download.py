@@ -104,18 +104,19 @@ def _fetched(root: Path, file: str) -> int:
 def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path) -> str:
     from huggingface_hub.utils import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-    by_hand = (f"You can fetch {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} in any "
-               f"other way and put both into {folder}")
+    by_hand = (f"You can download {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} with "
+               f"a browser and put both into {folder}")
     if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
             and (type(problem).__module__ == "builtins" or isinstance(problem, WriteError)):
         return (f"The tagger {tagger.name} was not downloaded. {cannot_write(folder / Path(file).name, problem)} "
                 "What has been downloaded is kept.")
     if isinstance(problem, (GatedRepoError, RepositoryNotFoundError)):
-        return f"huggingface.co does not give out {tagger.repository} ({problem}). {by_hand}"
+        return f"huggingface.co does not provide {tagger.repository} ({problem}). {by_hand}"
     if isinstance(problem, HfHubHTTPError):
         return f"huggingface.co refused {file} of {tagger.repository}: {problem}. Try again later. {by_hand}"
-    return (f"{file} of the tagger {tagger.name} could not be fetched: huggingface.co was not reached, or broke off "
-            f"({_root_of(problem)}). What has come is kept: try again when there is a network. {by_hand}")
+    return (f"{file} of the tagger {tagger.name} could not be downloaded: huggingface.co could not be "
+            f"reached, or the connection was lost ({_root_of(problem)}). The part that was "
+            f"downloaded is kept: try again when you are online. {by_hand}")
 
 
 def _root_of(problem: BaseException) -> str:

@@ -61,7 +61,7 @@ def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revis
     """
     got = _sha256_of(path)
     expected = noted.sha256.get(file)
-    by = f"noted in {folder / RECORD_FILE} when it was first fetched"
+    by = f"noted in {folder / RECORD_FILE} when it was first downloaded"
     if expected is None and announced is not None and _SHA256.fullmatch(announced):
         expected, by = announced, "announced by the hub"
     if expected is not None and got != expected:
@@ -80,9 +80,9 @@ def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revis
 def trusted(noted: Provenance, folder: Path) -> str:
     """What the user should know of a first download, for which there was nothing to compare with."""
     of = f", revision {noted.revision[:12]}" if noted.revision else ""
-    return (f"{folder.name} was fetched from huggingface.co/{noted.repository}{of} for the first time. The SHA-256 of "
-            "its files was not known beforehand, so they are trusted as they came. It is kept in "
-            f"{folder / RECORD_FILE}, and a later download has to be the same.")
+    return (f"{folder.name} was downloaded from huggingface.co/{noted.repository}{of} for the first time. The "
+            "SHA-256 of its files was not known, so they are trusted as downloaded. It is recorded in "
+            f"{folder / RECORD_FILE}, and later downloads must match it.")
 
 
 def _sha256_of(path: Path) -> str:
@@ -95,4 +95,4 @@ def _sha256_of(path: Path) -> str:
 
 def _damaged(file: Path, why: str) -> TaggerError:
     return TaggerError(f"{file}, which holds the hashes of the tagger beside it, is damaged ({why}). Delete it, and "
-                       "the tagger's files if you do not trust them, and fetch the tagger again.")
+                       "the tagger's files if you do not trust them, and download the tagger again.")

@@ -184,14 +184,14 @@ class TaggingRun:
     def _tell_of_empty(self, results: Sequence[Result]) -> None:
         empty = [Path(result.key) for result in results if not result.chosen.tags]
         if empty:
-            self._report.warning(f"The tagger is sure of nothing in {count_of(len(empty), 'image')}: "
+            self._report.warning(f"The tagger found no tag in {count_of(len(empty), 'image')}: "
                                  f"{names_of(empty)}. Lower the threshold, or write the caption by hand.")
 
     def _note(self, passed: Sequence[Looked]) -> None:
         for one in passed:
             if one.problem:
                 self._failed += 1
-                self._report.warning(f"{one.item.key} is left out: {one.problem}.")
+                self._report.warning(f"{one.item.key} is skipped: {one.problem}.")
             elif self._job.write.mode == IF_EMPTY:
                 self._had_captions += 1
 

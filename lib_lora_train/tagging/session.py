@@ -97,8 +97,8 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> on
         session = onnxruntime.InferenceSession(str(model), options, providers=providers)
     except _errors() as problem:
         if provider == CPU:
-            raise TaggerError(f"{model} cannot be read as an ONNX model ({problem}). It may have been cut short: "
-                              "delete it and fetch it again.") from problem
+            raise TaggerError(f"{model} cannot be read as an ONNX model ({problem}). It may be truncated: "
+                              "delete it and download it again.") from problem
         warn(f"{_capitalised(in_words(provider))} cannot be used for the tagger: {problem}")
         return None
     if session.get_providers()[0] == provider:
@@ -121,7 +121,7 @@ def _read_input(node: Any, model: Path) -> tuple[int, int | None]:
     shape, kind = list(node.shape), node.type
     fits = len(shape) == 4 and shape[3] == 3 and isinstance(shape[1], int) and shape[1] == shape[2]
     if not fits or kind != "tensor(float)":
-        hint = " It takes the colours before the pixels, which taggers of other families do." \
+        hint = " Its input has the color channels first, as taggers of other families have it." \
             if len(shape) == 4 and shape[1] == 3 else ""
         raise TaggerError(f"{model} takes {kind} of shape {shape}, and a tagger like WD14 takes tensor(float) of shape "
                           f"[batch, side, side, 3].{hint} Choose another tagger.")
@@ -132,7 +132,7 @@ def _check_output(node: Any, tags: int, files: TaggerFiles) -> None:
     count = node.shape[-1] if node.shape else None
     if isinstance(count, int) and count != tags:
         raise TaggerError(f"{files.model} has {count} outputs, but the list {files.tags} has {tags} tags, so they do "
-                          "not belong together. Fetch both anew.")
+                          "not belong together. Download both again.")
 
 
 def _capitalised(words: str) -> str:

@@ -49,7 +49,7 @@ def read_tag_list(files: TaggerFiles) -> TagList:
     else:
         rows = _csv_rows(text, files.tags, _E621 if files.categories == E621_CATEGORIES else _DANBOORU)
     if not rows:
-        raise TaggerError(f"The list of tags {files.tags} is empty. Fetch it again.")
+        raise TaggerError(f"The list of tags {files.tags} is empty. Download it again.")
     places = {kind: np.array([place for place, row in enumerate(rows) if row[1] == kind], np.int64)
               for kind in (_GENERAL, _NAME, _RATING)}
     return TagList(tuple(tag for tag, _ in rows), places[_GENERAL], places[_NAME], places[_RATING])
@@ -59,7 +59,7 @@ def _csv_rows(text: str, path: Path, kinds: Mapping[int, str]) -> list[tuple[str
     try:
         return _rows_of(csv.DictReader(text.splitlines()), path, kinds)
     except csv.Error as problem:
-        raise TaggerError(f"The list of tags {path} cannot be read: {problem}. Fetch it again.") from problem
+        raise TaggerError(f"The list of tags {path} cannot be read: {problem}. Download it again.") from problem
 
 
 def _rows_of(reader: csv.DictReader[str], path: Path, kinds: Mapping[int, str]) -> list[tuple[str, str]]:
@@ -83,7 +83,8 @@ def _plain_rows(text: str, path: Path) -> list[tuple[str, str]]:
     try:
         named = set(read_text(names).split()) if names.is_file() else set()
     except (OSError, ValueError) as problem:
-        raise TaggerError(f"The list of names {names} cannot be read: {reason(problem)}. Fetch it again.") from problem
+        raise TaggerError(f"The list of names {names} cannot be read: {reason(problem)}. "
+                          "Download it again.") from problem
     rows = []
     for tag in text.split():
         kind = _RATING if tag.startswith(_RATING_PREFIX) else _NAME if tag in named else _GENERAL

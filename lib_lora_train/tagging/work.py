@@ -57,7 +57,7 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
                                    caption_separator=settings.caption_separator))
     for left in found.left_out:
         if left.pictures:
-            warn(f"{left.path} is left out: {left.reason}.")
+            warn(f"{left.path} is skipped: {left.reason}.")
     items: dict[str, Item] = {}
     for picture in found.pictures:
         item = Item(picture.path, picture.path.relative_to(folder).as_posix(), picture.caption_path,
@@ -65,11 +65,11 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
         try:
             inside(folder, item.caption_key)
         except DatasetError as problem:
-            warn(f"{item.key} is left out: {problem}")
+            warn(f"{item.key} is skipped: {problem}")
             continue
         other = items.setdefault(item.caption_key, item)
         if other is not item:
-            warn(f"{item.key} is left out: {other.key} has the same caption file, {item.caption_key}. Rename one.")
+            warn(f"{item.key} is skipped: {other.key} has the same caption file, {item.caption_key}. Rename one.")
     return folder, list(items.values())
 
 

@@ -22,7 +22,7 @@ _NOT_LINEAR = {"dora_scale": "DoRA", "lora_magnitude_vector": "DoRA", "lora_magn
 
 
 def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """``file``'s tensors with ``weights`` applied; layers of weight 0 are left out, those in no block stay.
+    """``file``'s tensors with ``weights`` applied; layers of weight 0 are skipped, those in no block stay.
 
     Raises ``CheckpointError`` if a layer cannot be made weaker or stronger: DoRA and OFT turn weights instead of
     adding to them; with weights of 0 and 1 they can be baked too.

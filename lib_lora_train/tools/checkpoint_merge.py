@@ -73,7 +73,7 @@ def merge(job: MergeJob, work: Work) -> Path:
     entries = _entries(source, family, plan, DTYPES[job.save_precision] if job.save_precision else None)
     check_room(path, total_bytes(entries))
     if len(entries) < len(source.shapes):
-        work.tell.say(f"{len(source.shapes) - len(entries)} averaged weights (EMA) are left out: the webui does not "
+        work.tell.say(f"{len(source.shapes) - len(entries)} averaged weights (EMA) are skipped: the webui does not "
                       "use them, and they would be those of the checkpoint without the LoRA.")
     work.tell.phase("hash", "Reading the files' hashes")
     metadata = _metadata(job, source, loras)
@@ -106,7 +106,7 @@ def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> 
                 plan.setdefault(step.place.bias, []).append(step)
         if without_bias:
             work.tell.warning(f"{lora.path.name} adds to the bias of {len(without_bias)} layers that have none of "
-                              f"their own in {source.path.name}, such as {without_bias[0]}; those are left out.")
+                              f"their own in {source.path.name}, such as {without_bias[0]}; those are skipped.")
     return plan
 
 
@@ -134,7 +134,7 @@ def _check_fit(lora: Lora, steps: Sequence[_Step], missing: Sequence[str], sourc
         raise CheckpointError(f"{lora.path.name} does not fit {source.path.name}: {why}. Choose a LoRA of the "
                               "checkpoint's family.")
     if missing:
-        work.tell.warning(f"{len(missing)} layers of {lora.path.name} are not in {source.path.name} and are left out, "
+        work.tell.warning(f"{len(missing)} layers of {lora.path.name} are not in {source.path.name} and are skipped, "
                           f"as in the webui: {_some(list(missing))}.")
 
 

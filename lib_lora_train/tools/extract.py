@@ -143,7 +143,7 @@ def _report(job: ExtractJob, network_type: str, layers: Sequence[LayerCurve], ta
     sentences = [f"{network_type} with {len(layers)} layers, {ranks_in_words([layer.rank for layer in layers])}: about "
                  f"{curve.bytes / 1e6:.1f} MB, error {100 * curve.error:.2f}% of the difference."]
     if len(layers) < targets:
-        sentences.append(f"{targets - len(layers)} layers are the same in both checkpoints and are left out.")
+        sentences.append(f"{targets - len(layers)} layers are the same in both checkpoints and are skipped.")
     for text in (*sentences, curve.table()):
         work.tell.say(text)
     work.result({"command": "extract", "sentences": sentences, **curve.as_result()})

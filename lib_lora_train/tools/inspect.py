@@ -179,8 +179,8 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     if found["norms_unknown"]:
         lines.append(f"{found['norms_unknown']} layers change by an amount that depends on the base model.")
     if found["broken"]:
-        lines.append(f"Damaged: {len(found['broken'])} tensors hold values that are no numbers (NaN or infinity), such "
-                     f"as {', '.join(found['broken'][:_SHOWN])}.")
+        lines.append(f"Damaged: {len(found['broken'])} tensors hold values that are not numbers (NaN or infinity), "
+                     f"such as {', '.join(found['broken'][:_SHOWN])}.")
     lines.append(f"Settings: from {found['job_from']}." if found["job_from"] else "Settings: none in the file.")
     if found["unread_settings"]:
         lines.append(f"Settings that are not known here: {', '.join(found['unread_settings'])}.")

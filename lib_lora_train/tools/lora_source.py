@@ -92,7 +92,7 @@ def read_lora(path: Path) -> LoraFile:
               if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if broken:
         raise CheckpointError(f"{path} cannot be used: {len(broken)} of its {len(file.tensors)} tensors hold values "
-                              f"that are no numbers (NaN or infinity), such as {_some(broken)}. Choose an earlier "
+                              f"that are not numbers (NaN or infinity), such as {_some(broken)}. Choose an earlier "
                               "epoch of it, or another LoRA.")
     dotted = [name for name in file.tensors if not name.startswith(("lora_", "oft_", "bundle_emb"))]
     if dotted:
@@ -153,9 +153,9 @@ def _strength(file: LoraFile, text: str, presets_text: str) -> Strength:
     presets = parse_presets(presets_text)[0]
     read = read_arguments([name.replace(":", " "), *items], presets, blocks_of_keys(file.tensors, file.metadata))
     wrong = [problem for problem in read.problems if "cannot be used" in problem or "There is no" in problem
-             or "is left out" in problem or "is no number" in problem]
+             or "is skipped" in problem or "is not a number" in problem]
     if read.spec is not None and read.spec.stepped:
-        wrong.append("start=, stop= and step= need sampling steps, which a merge has not.")
+        wrong.append("start=, stop= and step= need sampling steps, which a merge does not have.")
     if wrong:
         raise ConfigError([f"The strength {text!r} of {file.path.name} cannot be used. {problem}" for problem in wrong])
     return _numbers(file, text, read.plain[1:], read.spec)

@@ -149,7 +149,7 @@ def _report(job: MixJob, loras: Sequence[Lora], curves: Sequence[LayerCurve], wo
     biases = [lora.path.name for lora in loras if any("diff_b" in tensors and not is_vector(tensors)
                                                       for tensors in lora.layers.values())]
     for name in biases:
-        work.tell.warning(f"{name} changes biases too, for which a plain LoRA has no place; they are left out.")
+        work.tell.warning(f"{name} also changes biases, which a plain LoRA cannot hold; they are skipped.")
     curve = Curve(curves, DTYPES[job.save_precision].itemsize)
     sentences = [f"{len(loras)} LoRAs as one with {len(curves)} layers, "
                  f"{ranks_in_words([layer.rank for layer in curves])}: about {curve.bytes / 1e6:.1f} MB. Its distance "

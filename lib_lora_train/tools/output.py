@@ -56,7 +56,7 @@ def device_of(text: str) -> torch.device:
         device = torch.device(text.strip())
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, ValueError) as problem:
-        raise RunError(f"device is {text!r}, which is not there. Use auto or cpu.") from problem
+        raise RunError(f"device is {text!r}, which does not exist here. Use auto or cpu.") from problem
     return device
 
 

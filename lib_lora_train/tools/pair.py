@@ -56,7 +56,7 @@ class Pair:
             tensor = source.read(place.weight)
             tensor = tensor if place.third is None else tensor.chunk(3)[place.third]
             if not torch.isfinite(tensor.float()).all():
-                raise CheckpointError(f"{source.path} holds values that are no numbers (NaN or infinity) in "
+                raise CheckpointError(f"{source.path} holds values that are not numbers (NaN or infinity) in "
                                       f"{place.weight}, so it cannot be used. Choose another copy of it.")
             both.append(tensor)
         return both[0], both[1]

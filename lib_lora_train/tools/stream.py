@@ -65,7 +65,7 @@ def open_source(path: Path) -> Source:
     try:
         header = read_safetensors_header(path)
     except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"The checkpoint {path} is damaged, perhaps cut short: {problem}. Download or copy it "
+        raise CheckpointError(f"The checkpoint {path} is damaged or truncated: {problem}. Download or copy it "
                               "again.") from problem
     unknown = next((f"{name} is {tensor.dtype}" for name, tensor in header.tensors.items()
                     if tensor.dtype not in _DTYPES), None)

@@ -85,7 +85,7 @@ class LossWatch:
     def _take_gradient(self, norm: float) -> None:
         usual = statistics.median(self._gradients) if self._gradients else 0.0
         self._calm_steps += 1
-        if math.isfinite(norm):  # with fp16 some steps are left out, and say nothing
+        if math.isfinite(norm):  # with fp16 some steps are skipped, and say nothing
             if 0 < _LEAP * usual < norm:
                 self._calm_steps = 0
             self._gradients.append(norm)

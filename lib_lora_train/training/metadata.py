@@ -25,7 +25,7 @@ _LAST_BUT_ONE = 2
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """The run at the moment a file is saved; what is ``None`` is left out of the file."""
+    """The run at the moment a file is saved; what is ``None`` is not written."""
 
     step: int
     epoch: int

@@ -24,7 +24,7 @@ class StepClock:
         self._began = time.monotonic()
 
     def resume(self) -> None:
-        """A step begins now, after the run stood still; it is slower than others, so it is left out if it can be."""
+        """A step begins now, after the run stood still; it is slower than others, so it is not counted if avoidable."""
         self.start()
         self._cold = True
 

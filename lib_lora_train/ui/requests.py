@@ -10,7 +10,7 @@ from .runs.strip_settings import Txt2img
 
 
 class JobRequest(BaseModel):
-    """The form: settings by group and name; what is left out takes its default.
+    """The form: settings by group and name; what is not given takes its default.
 
     ``difficulty`` is the guide's letter for how hard it is to learn what is trained, empty if nobody has said.
     ``txt2img`` holds the values of txt2img's form, for samples that the webui generates.

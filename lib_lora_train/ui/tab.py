@@ -23,7 +23,7 @@ _HAND_OVER = """(...values) => {{
 def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = ()) -> gr.Blocks:
     """The tab; with a ``problem``, a tab that shows it instead. Runs on gradio 3.41 and 4.40 alike.
 
-    ``limits`` are sentences about what does not work in this webui; empty ones are left out.
+    ``limits`` are sentences about what does not work in this webui; empty ones are ignored.
 
     ``txt2img`` are the controls of txt2img by name. A hidden button hands their values to the page: only
     gradio knows all of it, and nothing of it passes the server until the page sends it.

@@ -1,4 +1,4 @@
-"""No test is left out of the test command."""
+"""The test command runs every test."""
 
 from __future__ import annotations
 

@@ -77,12 +77,12 @@ def test_the_webui_is_handed_what_it_understands(prompt, plain):
 WRONG_ONES = [
     ("<lora:penny:1:1:lbw=OUTY:x=0.5>", "LoRA penny: There is no block preset 'OUTY'", 1),
     ("<lora:penny:1:lbw=1,0,1>", "It has 3 numbers; there are lists of 17 and 26 for SD 1, 12 and 20 for SDXL.", 1),
-    ("<lora:penny:1:lbw=" + ",".join(["1"] * 16 + ["much"]) + ">", "'MUCH' is no number", 1),
-    ("<lora:penny:1:lbw=" + ",".join(["1"] * 16 + ["nan"]) + ">", "'NAN' is no number", 1),
+    ("<lora:penny:1:lbw=" + ",".join(["1"] * 16 + ["much"]) + ">", "'MUCH' is not a number", 1),
+    ("<lora:penny:1:lbw=" + ",".join(["1"] * 16 + ["nan"]) + ">", "'NAN' is not a number", 1),
     ("<lora:penny:1:1:lbw=OUTX>", "no x= says how strong they are, so they are 1. Write lbw=OUTX:x=0.5.", 1),
-    ("<lora:penny:1:1:lbw=OUTX:x=half>", "x=half is no number", 1),
-    ("<lora:penny:1:lbw=ALL:step=five>", "step=five is left out: it is written step=5-15.", 1),
-    ("<lora:penny:1:start=soon>", "start=soon is left out", 1),
+    ("<lora:penny:1:1:lbw=OUTX:x=half>", "x=half is not a number", 1),
+    ("<lora:penny:1:lbw=ALL:step=five>", "step=five is skipped: it is written step=5-15.", 1),
+    ("<lora:penny:1:start=soon>", "start=soon is skipped", 1),
     ("<lora:penny:1:step=9-4>", "it never works", 1),
     ("<lora:penny:1:lbwe=ATTNDEEPON>", "only sd-webui-lora-block-weight knows it", 1),
 ]
@@ -110,7 +110,7 @@ def test_layers_in_no_block_keep_their_strength():
 
 @pytest.mark.parametrize(("line", "sentence"), [
     ("1,0,1", "begins with a name"), ("MY NAME:" + ",".join(["1"] * 17), "begins with a name"),
-    ("SHORT:1,1", "It has 2 numbers"), ("ALL:" + ",".join(["1"] * 17), "stands further up already")])
+    ("SHORT:1,1", "It has 2 numbers"), ("ALL:" + ",".join(["1"] * 17), "is defined twice")])
 def test_a_line_that_is_no_preset_is_told_and_the_others_stay(line, sentence):
     presets, problems = parse_presets(f"{DEFAULT_TEXT}{line}\nLAST:{','.join(['1'] * 26)}\n")
     assert sentence in problems[0] and len(problems) == 1

@@ -188,7 +188,7 @@ def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
     page.locator("#tl-panel-test summary", has_text="Edit presets").click()
     page.fill("#tl_presets_text", "MINE:1,2,3")
     page.click("#tl_presets_save")
-    page.locator(".tl-toast", has_text="Line 1 (MINE:1,2,3) is no preset").wait_for()
+    page.locator(".tl-toast", has_text="Line 1 (MINE:1,2,3) is not a preset").wait_for()
     page.fill("#tl_presets_text", "MINE:" + ",".join(["0.5"] * 17))
     page.click("#tl_presets_save")
     page.locator(".tl-toast", has_text="The presets are saved").wait_for()

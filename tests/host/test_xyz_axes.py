@@ -121,7 +121,7 @@ def test_beside_the_picture_without_the_lora_nothing_is_said(plot):
 
 @pytest.mark.parametrize(("label", "values", "sentence"), [
     (EPOCH, ["penny-000003"], "no LoRA file penny-000003"), (PRESET, ["OUTY"], "no block preset OUTY"),
-    (BLOCK, ["IN04"], "'IN04' is no block with a weight"), (BLOCK, ["IN12:1"], "'IN12:1' is no block")])
+    (BLOCK, ["IN04"], "'IN04' is not a block with a weight"), (BLOCK, ["IN12:1"], "'IN12:1' is not a block")])
 def test_values_that_do_not_exist_are_refused_before_the_first_picture(plot, label, values, sentence):
     axes, _ = plot
     with pytest.raises(RuntimeError, match=sentence):

@@ -12,7 +12,7 @@ from pathlib import Path
 GENERAL, CHARACTER, RATING = 0, 4, 9
 RATINGS = ("general", "sensitive", "questionable", "explicit")
 LEAST_PICTURES = 10
-"""A keyword that fewer training pictures have cannot be learned and is left out."""
+"""A keyword that fewer training pictures have cannot be learned and is skipped."""
 
 _SAYS_NOTHING = {"not", "two", "good", "like", "late", "early", "words", "meaning", "schedule", "other_symbol",
                  "place_other", "plant_other", "object_other"}

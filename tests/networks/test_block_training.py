@@ -82,7 +82,7 @@ def test_presets_are_whole_lists():
     (NetworkSettings(C3LIER, conv_dim=4, conv_alpha=8.0), "the alpha 8 is higher than its conv_dim 4"),
     (NetworkSettings(block_lr_weight="1,2"), "It has 2 numbers"),
     (NetworkSettings(block_lr_weight="OUTY"), "There is no such list"),
-    (NetworkSettings(block_lr_weight=OUT_ONLY.replace("1", "X")), "'X' is no number"),
+    (NetworkSettings(block_lr_weight=OUT_ONLY.replace("1", "X")), "'X' is not a number"),
     (NetworkSettings(block_lr_weight=OUT_ONLY.replace("1", "0")), "0 for every block"),
     (NetworkSettings(block_dims=OUT_ONLY.replace("1", "2.5")), "has 2.5"),
 ])

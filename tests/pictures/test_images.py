@@ -216,7 +216,7 @@ def test_a_flipped_byte_in_a_png_is_found(tmp_path):
 def test_what_is_no_picture_is_refused(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("not an image")
-    with pytest.raises(PictureError, match="it is no image"):
+    with pytest.raises(PictureError, match="it is not an image"):
         read_header(path)
     with pytest.raises(PictureError, match="No such file"):
         read_header(tmp_path / "gone.png")

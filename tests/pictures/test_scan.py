@@ -1,4 +1,4 @@
-"""What is in a folder: what is trained on, how often, with which caption, and what is left out and why."""
+"""What is in a folder: what is trained on, how often, with which caption, and what is skipped and why."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_every_file_that_cannot_be_used_is_listed_with_its_reason(tmp_path):
         "tiny.png": "it is only 7x7 pixels",
         "cut.jpg": "it is truncated or damaged (Truncated File Read)",
         "zero.png": "the file is empty (0 bytes)",
-        "text.jpg": "it is no image, or its beginning is damaged",
+        "text.jpg": "it is not an image, or its beginning is damaged",
         ".hidden.png": "it is a hidden file",
         "clip.mp4": ".mp4 files are no images",
         "scan.tiff": "TIFF files are not trained on; save it as PNG",
@@ -160,7 +160,7 @@ def test_a_folder_whose_every_picture_is_damaged_names_them(tmp_path):
     (tmp_path / "b.png").touch()
     with pytest.raises(DatasetError) as caught:
         scan(tmp_path)
-    assert "a.png: it is no image" in str(caught.value) and "b.png: the file is empty" in str(caught.value)
+    assert "a.png: it is not an image" in str(caught.value) and "b.png: the file is empty" in str(caught.value)
 
 
 def test_a_picture_cut_short_is_found_by_its_header_or_by_decoding_it(tmp_path):

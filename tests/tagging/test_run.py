@@ -98,7 +98,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_tagged(tmp_path: 
     (folder / "blue.gif").write_bytes(b"GIF89a")
     told = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
     assert told.last["failed"] == 1
-    assert any("red_1.png is left out" in warning for warning in told.warnings)
+    assert any("red_1.png is skipped" in warning for warning in told.warnings)
     assert any("blue.gif" in warning for warning in told.warnings)
     assert captions_of(folder) == {"red_1": None, "red_2": "penny (series), red thing, ^_^"}
 
@@ -117,7 +117,7 @@ def test_two_pictures_that_share_a_caption_are_told(tmp_path: Path, colour_tagge
     (folder / "red_1.webp").write_bytes((folder / "red_1.png").read_bytes())
     told = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
     assert captions_of(folder)["red_1"] == "penny (series), red thing, ^_^"
-    assert any("red_1.webp is left out: red_1.png has the same caption file" in warning for warning in told.warnings)
+    assert any("red_1.webp is skipped: red_1.png has the same caption file" in warning for warning in told.warnings)
 
 
 def test_a_caption_behind_a_link_out_of_the_folder_is_not_written(tmp_path: Path, colour_tagger: Path):

@@ -107,7 +107,7 @@ def test_which_providers_are_tried(wanted, available, providers, falls_back):
 
 def test_a_file_that_was_cut_short_is_named(colour_tagger: Path):
     colour_tagger.write_bytes(colour_tagger.read_bytes()[:100])
-    with pytest.raises(TaggerError, match=r"model\.onnx cannot be read as an ONNX model.*fetch it again"):
+    with pytest.raises(TaggerError, match=r"model\.onnx cannot be read as an ONNX model.*download it again"):
         load(colour_tagger)
 
 

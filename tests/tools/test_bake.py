@@ -42,7 +42,7 @@ def test_every_layer_changes_by_the_weight_of_its_block(tiny_base, tmp_path, net
     save_network(tmp_path / "penny.safetensors", network, "float", {})
     baked = bake(load_network_file(tmp_path / "penny.safetensors"), WEIGHTS)
     state = network.state_dict()
-    assert set(state) - set(baked) == {key for key in state if block_of(key) == "IN02"}  # 0 is left out
+    assert set(state) - set(baked) == {key for key in state if block_of(key) == "IN02"}  # 0 is skipped
     empty = {key: value if key.endswith(("alpha", "on_input")) else torch.zeros_like(value)
              for key, value in state.items()}
     network.load_state_dict({**empty, **baked})

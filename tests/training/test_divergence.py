@@ -1,4 +1,4 @@
-"""A loss that explodes, or is no number, ends the run, keeps what was good, and can be gone on from at a lower rate."""
+"""A loss that explodes, or is not a number, ends the run, keeps what was good, and resumes at a lower rate."""
 
 from __future__ import annotations
 

@@ -187,6 +187,6 @@ def test_latents_that_are_lost_while_a_run_uses_them_are_named(tmp_path: Path, d
     store.keep(0, file)
     assert store[0].shape == (4, 8, 8)
     damage(file)
-    with pytest.raises(DatasetError, match=r"a\.safetensors cannot be read any more.*Resume") as caught:
+    with pytest.raises(DatasetError, match=r"a\.safetensors can no longer be read.*Resume") as caught:
         store[0]
     assert "[Errno" not in str(caught.value)

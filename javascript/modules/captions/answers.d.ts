@@ -84,7 +84,7 @@ export interface Examination extends SetState {
     stopped: boolean;
     report: ReportFacts|null;
 }
-/** `cells` by number; pictures that are gone since are left out. */
+/** `cells` by number; pictures that are gone since are skipped. */
 export interface ReportFacts extends Report { cells: Record<number, Cell> }
 
 /** /tagging: lib_lora_train/ui/captions/tagging_routes.py. */

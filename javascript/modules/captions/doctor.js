@@ -90,7 +90,7 @@ export class DoctorPanel {
         } else if (answer.report) {
             this.showReport(answer.report, Boolean(answer.stopped));
         } else {
-            setText(this.words, "Checks every image and caption before training: what is left out, damaged, nearly " +
+            setText(this.words, "Checks every image and caption before training: what is skipped, damaged, nearly " +
                 "the same, small, blurred or untagged, and how the images fall into buckets.");
             fill(this.body);
         }

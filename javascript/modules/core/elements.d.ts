@@ -1,6 +1,6 @@
 /** What `h` and `svg` in dom.js take. */
 
-/** A node, a text, or lists of them; null, undefined and false are left out. */
+/** A node, a text, or lists of them; null, undefined and false are ignored. */
 export type Child = Node|string|number|null|undefined|false|readonly Child[];
 
 /** Listeners by the name of their event; `currentTarget` is the element that they are put on. */

@@ -24,7 +24,7 @@ const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate multiplier"};
  */
 
 /**
- * What the window of each says and proposes. `epochs` is left out where the run's own end stays.
+ * What the window of each says and proposes. `epochs` is absent where the run's own end stays.
  * @type {Record<"more"|"polish"|"slower", Kind>}
  */
 const KINDS = {

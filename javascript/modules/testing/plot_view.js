@@ -130,7 +130,7 @@ export class PlotView {
     }
 }
 
-/** How much the picture changes when a block is left out, over all prompts. @param {Plot} plot */
+/** How much the picture changes without a block, over all prompts. @param {Plot} plot */
 function bars(plot) {
     const count = plot.rows.headings.length;
     const changes = plot.columns.headings.slice(1).map((heading, index) => {

@@ -52,7 +52,7 @@ export class LoraInside {
 function warnings(found) {
     const said = [];
     if (found.broken) said.push({level: "error", text: `Damaged: ${format.plural(found.broken, "tensor")} hold values that ` +
-        "are no numbers."});
+        "are not numbers."});
     if (found.training_problem) said.push({level: "note", text: `Training cannot resume from it: it ${found.training_problem}.`});
     if (found.norms_unknown) said.push({level: "note", text: `${format.plural(found.norms_unknown, "layer")} change by an ` +
         "amount that depends on the base model, and are not in the plot."});

@@ -223,7 +223,7 @@ class CaptionEditor:
     def picture(self, relative: str) -> BinaryIO:
         """A picture of this dataset, open for reading. Raises ``DatasetError`` if it is none, or lies outside."""
         if self.index.of_path(relative) is None:
-            raise DatasetError(f"{relative[:200]!r} is no image of this dataset.")
+            raise DatasetError(f"{relative[:200]!r} is not an image of this dataset.")
         return open_inside(self.folder, relative)
 
     def _through(self, act: Callable[[], Applied], left: Sequence[str]) -> Outcome:

@@ -84,7 +84,7 @@ class ExtractJob:
                                     label="Clamp quantile", minimum=0.5, maximum=1,
                                     advice="sd-scripts has 0.99. Clamping makes the LoRA less exact.")
     min_diff: float = setting(0.0001, "A text encoder whose weights differ by no more than this counts as unchanged "
-                                      "and is left out.", label="Minimal difference", minimum=0, maximum=100)
+                                      "and is skipped.", label="Minimal difference", minimum=0, maximum=100)
     exact: bool = setting(True, "Calculates every singular value. Off, only as many as the rank needs: many times "
                                 "faster on the CPU, nearly as exact.", label="Exact SVD")
     device: str = _device()

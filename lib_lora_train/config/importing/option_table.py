@@ -128,7 +128,7 @@ LEFT_OUT: dict[str, str] = {
     "in_json": "Captions are read from text files beside the images here, not from a metadata JSON.",
     "no_metadata": "Settings are always saved in the file, since they are needed to train it further.",
     "base_weights": "LoRAs cannot be merged into the checkpoint before training. Merge them into a copy first.",
-    "base_weights_multiplier": "It belongs to base_weights, which is left out.",
+    "base_weights_multiplier": "It belongs to base_weights, which is not used here.",
     "v_pred_like_loss": "This weighting of the loss is not available here.",
     "weighted_captions": "Captions are trained as they are written; (tag:1.2) is not a weight.",
     "blocks_to_swap": "It swaps blocks of DiT models. For SD 1.x, 2.x and SDXL, use weights_on_cpu.",

@@ -70,7 +70,7 @@ def read_lora_metadata(path: Path, tensors: Mapping[str, Any], places: Places) -
     except FileNotFoundError:
         raise ConfigError(f"There is no file {path}.") from None
     except (OSError, DamagedFileError) as problem:
-        raise ConfigError(f"{path} is damaged or no .safetensors file ({problem}).") from problem
+        raise ConfigError(f"{path} is damaged or not a .safetensors file ({problem}).") from problem
     return read_metadata(metadata, tensors, places, str(path))
 
 

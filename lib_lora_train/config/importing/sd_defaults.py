@@ -1,4 +1,4 @@
-"""What sd-scripts does where an option is left out, as far as this program would do something else."""
+"""What sd-scripts does where an option is not given, as far as this program would do something else."""
 
 from __future__ import annotations
 

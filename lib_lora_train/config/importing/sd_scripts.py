@@ -30,7 +30,7 @@ _CAPTION_ENDINGS = (".txt", ".caption", ".tags")
 
 def take_options(options: Options, taking: Taking, *, sdxl: bool = False, defaults: bool = True) -> None:
     """Answer for each of ``options``, by its name in sd-scripts; with ``defaults``, set what sd-scripts does where an
-    option is left out and this program does something else."""
+    option is not given and this program does something else."""
     handled = sd_network.take(options, taking, sdxl) | sd_optimizer.take(options, taking) | _take_length(options,
                                                                                                       taking)
     for name, option in options.items():

@@ -50,7 +50,7 @@ class Taking:
         """Set the settings ``values``; ``why`` says what is different from the source, empty if nothing is.
 
         ``note`` says more about what is the same. A number out of range becomes the nearest that is in it; what the
-        setting cannot hold is left out; the answer says so.
+        setting cannot hold is dropped; the answer says so.
         """
         settings, wrong = {}, []
         for key, value in values.items():

@@ -116,7 +116,7 @@ def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:
 
 
 def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
-    """What the grid shows of pictures; those that are gone are left out."""
+    """What the grid shows of pictures; those that are gone are skipped."""
     with editor.lock:
         return [cell(entry) for number in numbers if (entry := editor.index.entries.get(number)) is not None]
 

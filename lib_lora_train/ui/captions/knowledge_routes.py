@@ -165,7 +165,7 @@ def examination(session: Session) -> dict[str, Any]:
 
 
 def _report(editor: CaptionEditor, report: Report) -> dict[str, Any]:
-    """The report with the pictures it names; those that are gone since are left out."""
+    """The report with the pictures it names; those that are gone since are skipped."""
     plain_report = dataclasses.asdict(report)
     numbers = {number for finding in report.findings for number in finding.numbers}
     numbers |= {crop.number for crop in report.crops}

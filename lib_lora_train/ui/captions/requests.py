@@ -42,7 +42,7 @@ class ViewRequest(SessionRequest):
 
 
 class NumbersRequest(SessionRequest):
-    """Pictures: those of ``numbers``, or all that ``filter`` means if that is left out."""
+    """Pictures: those of ``numbers``, or all that match ``filter`` if none are given."""
 
     numbers: list[int] | None = None
     filter: str = ""

@@ -155,7 +155,7 @@ def _asked_of(run: RunFolder) -> list[str]:
 def _file_of(run: RunFolder, path: str) -> Response:
     media_type = _PICTURES.get(Path(path).suffix.lower())
     if media_type is None:
-        raise RunError(f"{path[:200]!r} is no image.")
+        raise RunError(f"{path[:200]!r} is not an image.")
     with open_inside(run.path, path) as file:
         content = file.read(_MOST_PICTURE_BYTES + 1)
     if len(content) > _MOST_PICTURE_BYTES:

@@ -116,7 +116,7 @@ def _numbers(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
         try:
             values.append(f"{float(text):.10g}")
         except ValueError:
-            raise RunError(f"{text!r} is no number. Write numbers with commas between, as in 0.5, 1, 1.5.") from None
+            raise RunError(f"{text!r} is not a number. Write numbers with commas between, as in 0.5, 1, 1.5.") from None
     if not values:
         raise RunError("Write the strengths with commas between, as in 0.5, 1, 1.5.")
     return tuple(values)

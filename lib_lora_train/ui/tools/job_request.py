@@ -62,7 +62,7 @@ def _take(filled: dict[str, Any], name: str, allowed: Callable[[Any, str], str],
     value = filled.get(name)
     if not isinstance(value, str) or not value.strip():
         if value is not None and not isinstance(value, str):
-            problems.append(f"{name} is {str(value)[:_LONGEST_SHOWN]!r}, which is no file. Choose one of the list.")
+            problems.append(f"{name} is {str(value)[:_LONGEST_SHOWN]!r}, which is not a file. Choose one of the list.")
             filled[name] = _REFUSED
         return
     try:

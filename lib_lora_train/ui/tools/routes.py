@@ -31,7 +31,7 @@ _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".we
 
 
 class ToolRequest(BaseModel):
-    """A tool and the settings of its form; what is left out takes its default."""
+    """A tool and the settings of its form; what is not given takes its default."""
 
     command: str
     job: dict[str, Any]

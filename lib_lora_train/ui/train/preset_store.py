@@ -33,7 +33,7 @@ class PresetStore:
         self._folder = folder
 
     def all(self) -> list[dict[str, Any]]:
-        """``{name, values}`` of each preset, by name; a file that cannot be read is left out."""
+        """``{name, values}`` of each preset, by name; a file that cannot be read is skipped."""
         paths = sorted((Path(entry.path) for entry in files_below(self._folder)), key=lambda path: path.name.casefold())
         return [{"name": path.stem, "values": values} for path in paths[:_MOST_PRESETS]
                 if path.suffix == ENDING and path.parent == self._folder and (values := _values(path)) is not None]

@@ -1,4 +1,4 @@
-"""The built-in X/Y/Z plot in small: cells row by row, a picture that cannot be made is left out."""
+"""The built-in X/Y/Z plot in small: cells row by row, a picture that cannot be made is skipped."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""What a training step does around the formulas: modes, what is clipped, and losses that are no numbers."""
+"""What a training step does around the formulas: modes, what is clipped, and losses that are not numbers."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_pictures_that_the_webui_could_not_make_are_told(tested):
     ({"kind": "circles"}, "no plot 'circles'"), ({"prompts": [" "]}, "at least one prompt"),
     ({"files": [WITHOUT]}, "at least one LoRA file"), ({"rows": "columns"}, "Rows cannot be 'columns'"),
     ({"rows": "presets"}, "Choose the presets for the rows"),
-    ({"kind": "strengths", "columns": ["much"], "row_values": ["1"]}, "'much' is no number"),
+    ({"kind": "strengths", "columns": ["much"], "row_values": ["1"]}, "'much' is not a number"),
     ({"kind": "strengths", "columns": [], "row_values": ["1"]}, "Write the strengths"),
     ({"prompts": ["penny"] * 101}, "These would be 404 images"), ({"width": 1}, "width")])
 def test_what_cannot_be_drawn_is_refused_with_a_sentence(tested, request_, sentence):
@@ -178,7 +178,7 @@ def test_presets_are_kept_and_a_wrong_line_changes_nothing(tab):
     assert answer["presets"] == {"MINE": [0.5] * 26}
     assert (tab.data / "lora_train" / "block_presets.txt").read_text().startswith("MINE:0.5,")
     wrong = tab.post("block-presets", {"text": "MINE:1,2"})
-    assert wrong.status_code == 400 and "Line 1 (MINE:1,2) is no preset" in wrong.json()["error"]
+    assert wrong.status_code == 400 and "Line 1 (MINE:1,2) is not a preset" in wrong.json()["error"]
     assert tab.get("block-presets").json()["presets"] == {"MINE": [0.5] * 26}
 
 

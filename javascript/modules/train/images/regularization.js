@@ -23,7 +23,7 @@ function build(wake) {
         hidden: true}, bar);
     const element = fold("Generate them in the webui", h("p", {class: "tl-note"}, "The loaded checkpoint generates an " +
         "image for each caption, with DDIM at the training size and seed, in the subfolder reg of your images. The " +
-        "trigger word is left out unless you keep it. Existing images stay."),
+        "trigger word is skipped unless you keep it. Existing images stay."),
     h("label", {class: "tl-tick"}, tag, "Keep the trigger word"),
     track, h("div", {class: "tl-row"}, start, stop), words);
 

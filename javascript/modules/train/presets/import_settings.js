@@ -112,7 +112,7 @@ async function textOf(file) {
 
 /** @param {File} file a LoRA @returns {Promise<Record<string, string>>} what its header says of its training */
 async function metadataOf(file) {
-    const damaged = new Error(`${file.name} is damaged or no .safetensors file.`);
+    const damaged = new Error(`${file.name} is damaged or not a .safetensors file.`);
     const start = new DataView(await file.slice(0, 8).arrayBuffer());
     if (start.byteLength < 8) throw damaged;
     const length = Number(start.getBigUint64(0, true));

@@ -1,6 +1,6 @@
 /**
  * The settings in the parts that a job has. Of each part the settings that matter most are in view and the rest is
- * folded away; what does nothing with the choices made so far is left out until it is asked for.
+ * folded away; what has no effect with the current choices is hidden until asked for.
  */
 
 import {fill, h, on, setText} from "../../core/dom.js";
