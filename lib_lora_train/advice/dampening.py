@@ -1,7 +1,7 @@
 """What slows learning down, and by how much.
 
 After the guide's "Learn dampening": a table of arrows, each a noticeable small decrease against its base settings.
-Dampening is no fault: the more steps fit in before the LoRA is burned, the more is made of the pictures. Alpha is
+Dampening is not a fault: the more steps fit in before the LoRA is burned, the more is made of the pictures. Alpha is
 the simplest brake, since it does nothing else.
 """
 

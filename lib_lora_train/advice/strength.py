@@ -15,7 +15,7 @@ from ..config.groups.scheduler import SchedulerSettings
 from ..config.optimizer_args import finds_own_rate
 
 _CONSTANT = ("constant", "constant_with_warmup")
-_FLEXIBLE = 0.8  # a faithful LoRA is often lowered so far for more freedom, which is no fault
+_FLEXIBLE = 0.8  # a faithful LoRA is often lowered so far for more freedom, which is not a fault
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def parse_entries(text: str, counts: Sequence[int] = ()) -> Entries:
     """The entries of a list such as ``1,0.5,X``: numbers, or ``X``, ``X+0.2`` and ``X-0.2``.
 
     ``counts`` are lengths that are taken beside the usual 12, 17, 20, 25 and 26. Raises ``ValueError`` with a sentence
-    if it is no list.
+    if it is not a list.
     """
     entries = tuple(entry.strip().upper() for entry in text.split(","))
     if len(entries) not in (*LISTS, len(WITHOUT_BASE), *counts):

@@ -17,7 +17,7 @@ from .words import COLOURS, NEGATIONS, is_kind_of
 _LEAST_PICTURES = 2
 _LEAST_SHARE = 0.25
 _MOST_OF_A_WORD = 100
-"""So many tags with a word in common are compared, the most frequent; thousands of them are no tags."""
+"""So many tags with a word in common are compared, the most frequent; thousands of them are not tags."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def whole_words(tag: str) -> re.Pattern[str]:
 
 
 class SupersededError(DatasetError):
-    """Nobody waits for the answer any more."""
+    """Nobody waits for the answer now."""
 
     def __init__(self) -> None:
         super().__init__("A newer preview has taken the place of this one.")

@@ -27,7 +27,7 @@ class BakeJob:
     def fitted(self, blocks: BlockSet) -> Fitted:
         """The weight of each of the file's ``blocks``, and what was done if the list was written for another file.
 
-        Raises ``ConfigError`` with a sentence if it is no list.
+        Raises ``ConfigError`` with a sentence if it is not a list.
         """
         try:
             entries = parse_entries(self.blocks, (len(blocks.names),))

@@ -121,7 +121,7 @@ def _at_path(path: Path) -> TaggerFiles:
         raise TaggerError(f"There is no tagger at {path}. Give the path of an ONNX file, or a name from the list.")
     found = _in_folder(path, path.name, "model.onnx") if path.is_dir() else _beside(path, path.stem)
     if found is None:
-        raise TaggerError(f"{path} is no complete tagger: there has to be an ONNX file with its list of tags beside "
+        raise TaggerError(f"{path} is not a complete tagger: there has to be an ONNX file with its list of tags beside "
                           f"it ({', '.join(_TAG_FILES)}, or a .csv of the same name).")
     return found
 

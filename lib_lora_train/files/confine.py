@@ -41,7 +41,7 @@ _BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and {o
 def local_path(text: str) -> Path:
     """The path that a user typed, without quotation marks and with ``~`` expanded; no disk is asked for anything.
 
-    Raises ``DatasetError`` if it is no full path, or names another machine (``\\\\server\\share``): to ask for a file
+    Raises ``DatasetError`` if it is not a full path or on another machine (``\\\\server\\share``): to ask for a file
     there sends the user's Windows password hash to whoever answers.
     """
     cleaned = text.strip().strip('"')
@@ -109,7 +109,7 @@ def open_file(path: Path | str, parent: int | None = None) -> BinaryIO:
 
 
 class _OpenFolder:
-    """A folder's descriptor, closed when nobody holds it any more."""
+    """A folder's descriptor, closed when nobody holds it."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -273,7 +273,7 @@ def _resolved(folder: str, relative: str) -> str:
 
 
 def _check_name(relative: str, folder: str) -> None:
-    """Refuse what is no plain relative name, before any disk is asked. Raises ``DatasetError``."""
+    """Refuse what is not a plain relative name, before any disk is asked. Raises ``DatasetError``."""
     parts = relative.split("/")
     if relative in ("", ".") or "\0" in relative or parts[-1] in ("", ".", ".."):
         raise DatasetError(f"{relative[:200]!r} is not the name of a file in {folder}.")

@@ -199,7 +199,7 @@ def guard_of(lock: Any) -> Guard:
 
 
 def plain_lock(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Taking and giving back ``lock`` without its guard, for what is no picture."""
+    """Taking and giving back ``lock`` without its guard, for what is not a picture."""
     kind = getattr(type(lock), _ORIGINAL, type(lock))
     return lambda: kind.acquire(lock), lambda: kind.release(lock)
 

@@ -123,7 +123,7 @@ def _confirm_presets(presets: Callable[[], Mapping[str, Entries]]) -> Confirm:
 
 
 def _confirm_blocks(files: FileBlocks) -> Confirm:
-    """Refuses what is no block, and blocks that the LoRA in the prompt does not have."""
+    """Refuses what is not a block, and blocks that the LoRA in the prompt does not have."""
     def confirm(p: Any, values: Sequence[str]) -> None:
         blocks = [block_and_weight(value)[0] for value in values]
         known: BlockSet | None = files.of_prompt(p.prompt)

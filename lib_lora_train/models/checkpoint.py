@@ -54,7 +54,7 @@ def refuse_what_is_no_file(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}. Choose one that exists.")
     if path.suffix.lower() not in ENDINGS:
-        raise CheckpointError(f"{path} is no checkpoint: its name ends with {path.suffix!r}. "
+        raise CheckpointError(f"{path} is not a checkpoint: its name ends with {path.suffix!r}. "
                               "Choose a .safetensors or .ckpt file.")
     try:
         with path.open("rb") as file:
@@ -96,7 +96,7 @@ def _read_pickle(path: Path) -> Checkpoint:
                               "Download or copy it again, or choose another.") from problem
     tensors = _tensors_of(content)
     if not tensors:
-        raise CheckpointError(f"{path} holds no weights by name, so it is no checkpoint. Choose another file.")
+        raise CheckpointError(f"{path} holds no weights by name, so it is not a checkpoint. Choose another file.")
     return Checkpoint(path, tensors, {})
 
 

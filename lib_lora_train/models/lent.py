@@ -174,7 +174,7 @@ class _Unpickler(BoundedUnpickler):
     """Opens shared tensors and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What the pickle's ``module.name`` stands for; raises ``UnpicklingError`` if it is no shared tensor."""
+        """What the pickle's ``module.name`` stands for; raises ``UnpicklingError`` if it is not a shared tensor."""
         if module == reductions.__name__ and name in _REBUILDERS:
             return getattr(reductions, name)
         owner = {"torch": torch, "torch.storage": torch.storage}.get(module)
@@ -183,4 +183,4 @@ class _Unpickler(BoundedUnpickler):
             return found
         if isinstance(found, torch.dtype):
             return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no shared tensor")
+        raise pickle.UnpicklingError(f"{module}.{name} is not a shared tensor")

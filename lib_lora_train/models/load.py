@@ -40,7 +40,7 @@ class BaseModel:
 
     unet: UNet2DConditionModel
     text_encoders: tuple[TextEncoder, ...]
-    """As many as the family has; none once they are not needed any more."""
+    """As many as the family has; none once they are no longer needed."""
     vae: AutoencoderKL
     family: Family
     prediction_type: str

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import torch
 import torch._utils as rebuild
 
-# What unpickling a file that is no pickle, or a part of one, may end in
+# What unpickling a file that is not a pickle, or a part of one, may end in
 DAMAGE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError,
           AssertionError, ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, tarfile.TarError,
           zlib.error)
@@ -45,7 +45,7 @@ class ForbiddenName(pickle.UnpicklingError):
 
 
 class Inert:
-    """Stands in for an object that is no weight: it takes whatever the pickle does with it and does nothing."""
+    """Stands in for an object that is not a weight: it takes whatever the pickle does with it and does nothing."""
 
     def __init__(self, *ignored: Any) -> None:
         pass

@@ -92,7 +92,7 @@ def bytes_of(text: str, before: bytes | None) -> bytes:
 
 
 def as_utf8(data: bytes, name: str) -> bytes:
-    """The bytes of a file that is not UTF-8, as UTF-8. Raises ``DatasetError`` if it is no text at all."""
+    """The bytes of a file that is not UTF-8, as UTF-8. Raises ``DatasetError`` if it is not a text at all."""
     try:
         return text_of(data, name).encode("utf-8")
     except NotTextError as problem:

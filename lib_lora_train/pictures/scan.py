@@ -191,7 +191,7 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
         kind = f"{ending} files are" if ending else "files without an ending are"
         where = paths[0] if len(paths) == 1 else folder
         how_many = "" if len(paths) == 1 else f" ({len(paths)} of them)"
-        left_out.append(LeftOut(where, f"{kind} no images{how_many}", 0))
+        left_out.append(LeftOut(where, f"{kind} not images{how_many}", 0))
     return pictures, left_out
 
 

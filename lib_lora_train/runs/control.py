@@ -47,5 +47,5 @@ class RunControl:
 
     def _file(self, action: str) -> Path:
         if action not in ACTIONS:
-            raise ValueError(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
+            raise ValueError(f"{action!r} is not an action; there are {', '.join(ACTIONS)}")
         return self._folder / action

@@ -26,7 +26,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
                                                paused and resumed, the latter with nothing
     result    path                             what a tool found, relative to the run folder, before anything is saved
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
-                                               the loss was no number or had exploded
+                                               the loss was not a number or had exploded
     finished / stopped   steps, seconds (at work), still_seconds (standing still, not among those); of a tagging run
                          also pictures, had_captions, failed, written, unchanged, changed_meanwhile, mode, model,
                          provider
@@ -122,7 +122,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int, str]:
     """As ``read_events``, and what is wrong with the first damaged line; empty if none is.
 
-    A line that a crash cut short is no damage: the writer began a new line after it.
+    A line that a crash cut short is not damage: the writer began a new line after it.
     """
     try:
         with open_file(path) as file:

@@ -81,7 +81,7 @@ class HoldRequests:
             _patiently(lambda: self._file(hold.token).unlink(missing_ok=True))
 
     def asked(self) -> list[Hold]:
-        """Every request that counts now, the oldest first. What nobody stands behind any more is removed."""
+        """Every request that counts now, the oldest first. Requests whose requester is gone are removed."""
         found = []
         for file in self._files():
             try:

@@ -103,7 +103,7 @@ def restore(runs: Path, entry_id: str, may_write: Callable[[Path], bool]) -> Tra
     if entry.problem:
         raise RunError(entry.problem)
     if target.parent != runs or entry.run in ("", ".", "..", TRASH):
-        raise RunError(f"The record of {entry.id} names {entry.run[:200]!r}, which is no name of a run.")
+        raise RunError(f"The record of {entry.id} names {entry.run[:200]!r}, which is not the name of a run.")
     stored = [file for file in entry.files if (folder / _FILES / file.stored).is_file()]
     for file in stored:
         if not may_write(Path(file.origin)):
@@ -173,7 +173,7 @@ def _read(folder: Path) -> TrashEntry:
         values = read_object(folder / _FILE)
         files = values.get("files")
         if not isinstance(files, list):
-            raise DamagedFileError("“files” is no list")
+            raise DamagedFileError("“files” is not a list")
         return TrashEntry(folder.name, text(values, "run"), text(values, "name"), number(values, "time"),
                           flag(values, "whole_run"), tuple(_file(file) for file in files))
     except (DamagedFileError, OSError) as problem:
@@ -186,5 +186,5 @@ def _file(values: Any) -> TrashedFile:
         raise DamagedFileError("“files” holds something that is not an object")
     file = TrashedFile(text(values, "origin"), text(values, "stored"))
     if Path(file.stored).name != file.stored or "\0" in file.origin + file.stored or file.stored in ("", ".."):
-        raise DamagedFileError(f"“stored” is {file.stored[:80]!r}, which is no name of a file")
+        raise DamagedFileError(f"“stored” is {file.stored[:80]!r}, which is not the name of a file")
     return file

@@ -66,7 +66,7 @@ class Tagger:
                               f"{problem}. Lower tagger.batch_size, or set tagger.provider to cpu.") from problem
         found = np.asarray(found, np.float32)[:len(pictures)]
         if found.shape != (len(pictures), len(self.tag_list.tags)) or not np.isfinite(found).all():
-            raise TaggerError(f"The tagger {self.name} gave an answer of shape {found.shape} that is no list of "
+            raise TaggerError(f"The tagger {self.name} gave an answer of shape {found.shape} that is not a list of "
                               f"confidences for {len(self.tag_list.tags)} tags. Its files do not belong together.")
         return found
 

@@ -67,7 +67,7 @@ class Boundary:
 
 
 def _give_memory_back() -> None:
-    """Wait until nothing reads the weights any more, and hand the accelerator's unused memory back."""
+    """Wait until nothing reads the weights, and hand the accelerator's unused memory back."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
         torch.cuda.empty_cache()

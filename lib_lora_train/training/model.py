@@ -39,7 +39,7 @@ class TrainedModel:
     max_token_length: int
     trains_text_encoder: bool
     known_states: KnownStates | None = None
-    """Captions that were encoded before the first step, so that the text encoders are not needed any more."""
+    """Captions that were encoded before the first step, so that the text encoders are no longer needed."""
 
     @property
     def device(self) -> torch.device:

@@ -104,7 +104,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     if job.training.cache_text_encoder_outputs:
         plans = [plan] if held_out is None else [plan, held_out]
         model = with_known_captions(model, job, plans, reporter, encoded)
-    del base, loaded  # their text encoders may not be needed any more
+    del base, loaded  # their text encoders may no longer be needed
     if job.training.gradient_checkpointing:
         checkpoint_gradients(model, job.training.checkpointing_blocks)
     begins = schedule_begins(run)

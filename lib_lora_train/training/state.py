@@ -119,7 +119,7 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
 def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
     """Make the newest state not beyond ``last_good_step`` the one to resume from, and return its step.
 
-    Without one there is no state any more, and ``None`` is returned.
+    Without one there is no state, and ``None`` is returned.
     """
     for name in (STATE_FILE, _BEFORE):
         path = folder / name

@@ -12,7 +12,7 @@ _DISTURBED = 3.0
 
 
 class StepClock:
-    """The mean of the last steps. What comes between steps is no part of it."""
+    """The mean of the last steps. What comes between steps is not part of it."""
 
     def __init__(self) -> None:
         self._taken: deque[float] = deque(maxlen=_STEPS)

@@ -69,7 +69,7 @@ def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dic
 def write_yaml_beside(host: Host, checkpoint: Path, *, said: bool) -> dict[str, Any]:
     """Write the model's YAML, set to v-prediction, beside ``checkpoint``: ``{"text", "yaml"}``.
 
-    Raises ``RunError`` if that would overwrite a file or be wrong, ``CheckpointError`` if it is no base model,
+    Raises ``RunError`` if that would overwrite a file or be wrong, ``CheckpointError`` if it is not a base model,
     ``WriteError`` if the folder cannot be written.
     """
     path = checkpoint.with_suffix(".yaml")

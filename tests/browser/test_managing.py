@@ -75,7 +75,7 @@ def test_one_epoch_is_kept_then_the_run_deleted_and_all_restored(make_webui, ope
     expect(dialog.locator(".tl-paths li")).to_have_count(2)
     press(dialog, "Delete 2 files")
     expect(runs.locator(".tl-file-name")).to_have_text(["penny-000002"])
-    expect(runs.get_by_text("2 saved files of this run are not in the folder any more.")).to_be_visible()
+    expect(runs.get_by_text("2 saved files of this run are no longer in the folder.")).to_be_visible()
     assert [path.name for path in webui.loras.glob("*.safetensors")] == ["penny-000002.safetensors"]
 
     press(runs.locator(".tl-run-actions"), "Delete")

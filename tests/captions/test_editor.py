@@ -144,7 +144,7 @@ def test_refreshing_takes_in_what_others_changed(editor: CaptionEditor, folder: 
     editor.read_sizes()
     assert index_state(editor) == fresh_index(folder)
     assert editor.index.of_path("new.png").caption.text == "capitals"
-    with pytest.raises(DatasetError, match="not there any more"):
+    with pytest.raises(DatasetError, match="no longer there"):
         editor.entry(2)
 
 

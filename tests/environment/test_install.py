@@ -148,7 +148,7 @@ def test_wrong_arguments_are_answered_with_the_right_ones(extension: ExtensionCo
     result = extension.install("--repare")
     assert "--repare is not understood" in result.stdout and "--repair" in result.stdout
     assert "Click" not in extension.install("--add", "torchvision").stdout
-    assert "“torchvision” is no optional part" in extension.install("--add", "torchvision").stdout
+    assert "“torchvision” is not an optional part" in extension.install("--add", "torchvision").stdout
 
 
 def test_an_optional_group_gets_a_folder_of_its_own_for_the_torch_at_hand(extension: ExtensionCopy):

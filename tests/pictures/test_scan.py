@@ -140,7 +140,7 @@ def test_every_file_that_cannot_be_used_is_listed_with_its_reason(tmp_path):
         "zero.png": "the file is empty (0 bytes)",
         "text.jpg": "it is not an image, or its beginning is damaged",
         ".hidden.png": "it is a hidden file",
-        "clip.mp4": ".mp4 files are no images",
+        "clip.mp4": ".mp4 files are not images",
         "scan.tiff": "TIFF files are not trained on; save it as PNG",
         "gone.png": "it is a link that leads nowhere",
     }
@@ -152,7 +152,7 @@ def test_files_of_one_strange_ending_are_told_together(tmp_path):
         (tmp_path / f"{number}.mp4").touch()
     dataset = scan(tmp_path)
     assert [(item.path, item.reason, item.pictures) for item in dataset.left_out] == \
-        [(tmp_path, ".mp4 files are no images (30 of them)", 0)]
+        [(tmp_path, ".mp4 files are not images (30 of them)", 0)]
 
 
 def test_a_folder_whose_every_picture_is_damaged_names_them(tmp_path):

@@ -25,7 +25,7 @@ export interface Shown extends SetState {
     tags: [string, number][];
     different_tags: number;
     without_caption: number;
-    /** Pictures of the selection that are not in the dataset any more. */
+    /** Pictures of the selection that are no longer in the dataset. */
     gone: number[];
     /** A tag of the filter that no caption has; null for none. */
     hint: FilterProblem|null;

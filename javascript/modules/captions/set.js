@@ -148,7 +148,7 @@ export class CaptionSet extends EventTarget {
         return this.current === null ? [...this.selected] : [...new Set([...this.selected, this.current])];
     }
 
-    /** @param {number[]} gone pictures that are not in the dataset any more */
+    /** @param {number[]} gone pictures that are no longer in the dataset */
     dropGone(gone) {
         for (const number of gone) this.selected.delete(number);
         if (this.current !== null && gone.includes(this.current)) this.current = null;

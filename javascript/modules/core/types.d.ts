@@ -16,7 +16,7 @@ export interface RunDetails extends RunSummary {
     offset: number;
     control: string[];
     log_tail: string;
-    /** Paths of saved files that are not there any more. */
+    /** Paths of saved files that are no longer there. */
     missing: string[];
     /** The settings that the run was started with; empty where they are damaged, missing while nothing has changed. */
     job?: Job;
@@ -192,7 +192,7 @@ export interface Schema {
     groups: NamedSettings[];
     /** By the name of the optimizer. */
     optimizers: Record<string, {rate: number, adaptive: boolean}>;
-    /** sd-scripts' options that are no setting here, with the reason. */
+    /** sd-scripts' options that are not settings here, with the reason. */
     options: Record<string, string>;
 }
 export interface NamedSettings { name: string; text: string; settings: Setting[] }

@@ -28,7 +28,7 @@ export class RunModel {
         this.log = "";
         /** @type {string[]} what was asked of the worker and has not happened yet */
         this.control = [];
-        /** @type {string[]} paths of saved files that are not there any more */
+        /** @type {string[]} paths of saved files that are no longer there */
         this.missing = [];
         /** @type {import("../core/types").StripFacts|null} what the webui draws; see the card of the strip */
         this.strip = null;

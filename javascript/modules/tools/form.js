@@ -11,7 +11,7 @@ import {LoraList, loraOptions} from "./lora_list.js";
 
 const CHECKPOINTS = ["org", "tuned", "checkpoint"];
 const OWN = ["only_curve", "strengths"];
-/** @type {Record<string, Record<string, string>>} the words for choices that are no words themselves */
+/** @type {Record<string, Record<string, string>>} the words for choices that are not words themselves */
 const WORDS = {save_precision: {"": "as the checkpoint", float: "float (32 bit)"}, network_type: {"": "automatic"}};
 
 export class ToolForm extends TagForm {

@@ -12,7 +12,7 @@ import {family} from "./family.js";
 
 /** @type {Map<string, Setting>} */
 const settings = new Map();
-/** @type {Record<string, string>} sd-scripts' options that are no setting here, with the reason */
+/** @type {Record<string, string>} sd-scripts' options that are not settings here, with the reason */
 const options = {};
 /** @type {import("../core/types").Schema["optimizers"]} */
 const optimizers = {};

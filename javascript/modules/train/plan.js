@@ -168,7 +168,7 @@ const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedul
     advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], idle: {},
     blocks: null, network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
-/** Messages about what has not been filled in yet are no problems before Train was pressed. @param {Plan} plan */
+/** Messages about what has not been filled in yet are not problems before Train was pressed. @param {Plan} plan */
 function tell(plan) {
     planState = plan;
     /** @type {Record<string, string>} */

@@ -36,7 +36,7 @@ class Group:
 class Finding:
     """One thing that was noticed: ``title`` and ``text`` are sentences, ``numbers`` the pictures it is about.
 
-    ``files`` are names with reasons, for what is no picture of the editor's.
+    ``files`` are names with reasons, for what is not a picture of the editor's.
     """
 
     id: str

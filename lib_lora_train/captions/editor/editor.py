@@ -140,7 +140,7 @@ class CaptionEditor:
         """The picture of this number. Raises ``DatasetError`` if it is gone."""
         entry = self.index.entries.get(number)
         if entry is None:
-            raise DatasetError("That image is not there any more. The list was read again.")
+            raise DatasetError("That image is no longer there. The list was read again.")
         return entry
 
     def confidences(self) -> Confidences:

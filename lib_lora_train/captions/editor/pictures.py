@@ -103,7 +103,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
         path = inside(editor.folder, folder)
         if not path.is_dir() or not any(f"{entry.folder}/".startswith(f"{folder}/")
                                         for entry in editor.index.entries.values()):
-            raise DatasetError(f"{folder[:200]!r} is no folder with images of this dataset. Only such a folder "
+            raise DatasetError(f"{folder[:200]!r} is not a folder with images of this dataset. Only such a folder "
                                "can be renamed here.")
         if not name.strip() or "/" in name or "\\" in name or name.startswith("."):
             raise DatasetError(f"{name[:200]!r} cannot be the name of a folder. Give it one without / and \\ that does "

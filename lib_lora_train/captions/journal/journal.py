@@ -103,7 +103,7 @@ class Journal:
             return replace(found, damaged=(*self._told(), *found.damaged))
 
     def do(self, label: str, changes: Sequence[Change], stamps: Mapping[str, Stamp]) -> Applied:
-        """Carry out ``changes`` and remember them under ``label``; edits that were undone can't be redone any more.
+        """Carry out ``changes`` and remember them under ``label``; edits that were undone can no longer be redone.
 
         ``stamps`` are of the files known to have the content that ``changes`` begin with.
         Raises ``ConflictError`` or ``DatasetError`` with every file as it was.
@@ -204,7 +204,7 @@ class Journal:
             return read_state(self._journal)
         except DamagedError as problem:
             files = [self._journal / STATE_FILE, *self._journal.glob("*.batch")]
-            self._set_aside(f"{problem} Earlier edits cannot be undone any more; the captions stay as they are.", files)
+            self._set_aside(f"{problem} Earlier edits can no longer be undone; the captions stay as they are.", files)
             return JournalState()
 
     def _set_aside(self, what: str, files: Sequence[Path]) -> None:
@@ -232,7 +232,7 @@ class Journal:
         missing = {batch.number for batch in state.batches if batch.number not in here} - unreadable
         if missing:
             labels = ", ".join(batch.label for batch in state.batches if batch.number in missing)
-            self._said.append(f"Parts of the undo journal are missing; this cannot be undone any more: {labels}.")
+            self._said.append(f"Parts of the undo journal are missing; this can no longer be undone: {labels}.")
         sound = _forgetting(state, missing | unreadable)
         edits = [(edit, batches[edit.number]) for edit in sound.unsettled]
         found = finish(edits, Confined(self.folder), SwapArea(self._spares), self._hidden)

@@ -122,7 +122,7 @@ def _dataset(job: Job) -> Iterator[Change]:
     try:
         width, height = dataset.size
     except ValueError:
-        yield {"dataset.resolution": "512"}, f"{dataset.resolution} is no size with sides from 64 to 8192."
+        yield {"dataset.resolution": "512"}, f"{dataset.resolution} is not a size with sides from 64 to 8192."
         return
     if dataset.bucket_reso_steps % 8:
         yield {"dataset.bucket_reso_steps": 64}, "Bucket sides have to be multiples of 8."

@@ -17,7 +17,7 @@ from ...errors import ConfigError
 
 
 class FusedSteps:
-    """Lets an optimizer step for each parameter inside of backward, after which it has no gradient any more."""
+    """Lets an optimizer step for each parameter inside of backward, after which its gradient is freed."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, *, scaled: bool) -> None:
         """Raises ``ConfigError`` if gradients are ``scaled``, as in fp16: by how much is only known after backward."""

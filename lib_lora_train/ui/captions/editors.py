@@ -24,7 +24,7 @@ _SETTLE_SECONDS = 4.0
 
 
 class ReopenError(DatasetError):
-    """The page speaks of a session that is over; its numbers of pictures mean nothing any more."""
+    """The page speaks of a session that is over; its numbers of pictures no longer mean anything."""
 
 
 @dataclass

@@ -43,7 +43,7 @@ def continue_run(services: Services, run: RunFolder, request: ContinueRequest) -
 
 def _planned(services: Services, run: RunFolder, request: ContinueRequest) -> Continuation:
     if request.how not in (RESUME, MORE) or run.command != TRAIN:
-        raise RunError(f"{request.how!r} is no way to resume the run {run.id}.")
+        raise RunError(f"{request.how!r} is not a way to resume the run {run.id}.")
     options = ContinueOptions(request.how, request.epochs, request.rate_factor)
     return plan_continuation(run, services.index.of(run), options, taken_names(services))
 

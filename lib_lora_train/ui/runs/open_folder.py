@@ -28,7 +28,7 @@ def is_local(request: Request) -> bool:
 def show_folder(folder: Path) -> None:
     """Open ``folder`` in the system's file manager. Raises ``RunError`` if it is gone or there is no file manager."""
     if not folder.is_dir():
-        raise RunError(f"There is no folder {folder} any more.")
+        raise RunError(f"The folder {folder} no longer exists.")
     if sys.platform == "win32":
         os.startfile(folder)
         return

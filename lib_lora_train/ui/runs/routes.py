@@ -98,7 +98,7 @@ def control_run(services: Services, run: RunFolder, action: str) -> None:
         return
     state = services.index.of(run).state
     if action == WITHDRAW:
-        raise RunError(f"The run {run.id} does not wait in the queue any more: it is {state}. "
+        raise RunError(f"The run {run.id} is no longer in the queue: it is {state}. "
                        "Press Stop if you want it to end." if state in AT_WORK else
                        f"The run {run.id} does not wait in the queue: it is {state}.")
     if state not in AT_WORK:
@@ -118,7 +118,7 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
     if path not in saved:
         raise RunError(f"The run {run.id} has not saved {path}.")
     if not Path(path).is_file():
-        raise RunError(f"{path} is not there any more.")
+        raise RunError(f"{path} is no longer there.")
     job = settings_of(run)
     services.host.refresh_loras()
     tag = job.dataset.activation_tag.strip()

@@ -123,7 +123,7 @@ class StripDesk:
         return min(found, key=lambda item: item[0])[1] if found else None
 
     def draw(self, cell: Cell, drawer: PlotDrawer) -> bool:
-        """Have ``cell`` drawn and keep it; whether there was a picture, or it need not be drawn any more."""
+        """Have ``cell`` drawn and keep it; whether there was a picture, or none is needed."""
         if read_strip(cell.run) != cell.strip:
             return True  # it was changed since the picture was chosen
         began = time.monotonic()

@@ -125,7 +125,7 @@ def _picture(values: Any) -> PictureSettings:
 def _typed(kind: type[PictureSettings | Hires], values: Any, without: set[str]) -> dict[str, Any]:
     """The numbers and texts that ``kind`` has, out of ``values``. Raises ``DamagedFileError``."""
     if not isinstance(values, dict):
-        raise DamagedFileError("its settings are no object")
+        raise DamagedFileError("its settings are not an object")
     found = {}
     for field in dataclasses.fields(kind):
         if field.name in without:
@@ -133,12 +133,12 @@ def _typed(kind: type[PictureSettings | Hires], values: Any, without: set[str]) 
         default = () if field.default is dataclasses.MISSING else (field.default,)
         found[field.name] = (text if field.type == "str" else number)(values, field.name, *default)
         if field.type == "int" and not isinstance(found[field.name], int):
-            raise DamagedFileError(f"“{field.name}” is no whole number")
+            raise DamagedFileError(f"“{field.name}” is not a whole number")
     return found
 
 
 def _texts(values: dict[str, Any], name: str) -> tuple[str, ...]:
     found = values.get(name)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise DamagedFileError(f"“{name}” is no list of texts")
+        raise DamagedFileError(f"“{name}” is not a list of texts")
     return tuple(found)

@@ -36,7 +36,7 @@ def register(router: APIRouter, services: Services) -> None:
 def subject_of(services: Services, name: str) -> RunFolder:
     """The run that saved the LoRA ``name``, else the folder that was made for testing it, made now if it is missing.
 
-    Raises ``CheckpointError`` if there is no such file or it is no LoRA, ``RunError`` if the folder cannot be made.
+    Raises ``CheckpointError`` if there is no such file or it is not a LoRA, ``RunError`` if the folder cannot be made.
     """
     path = lora_file(services.host.lora_dir, name)
     with _MAKING:

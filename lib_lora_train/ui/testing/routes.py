@@ -195,7 +195,7 @@ def _epoch_advice(services: Services, run: RunFolder, file: str) -> StrengthAdvi
 def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tuple[RunFolder, str]:
     """Begin to bake weights into a copy of a file of ``run``: that run of its own, and the name of the copy.
 
-    Raises ``RunError`` if the run has no such file, ``ConfigError`` if the weights are no list.
+    Raises ``RunError`` if the run has no such file, ``ConfigError`` if the weights are not a list.
     """
     path = saved_file(services, run, request.file)
     name = next_free_name(f"{request.file}-blocks", lora_names(services.host.lora_dir))

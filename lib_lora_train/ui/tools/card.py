@@ -69,7 +69,7 @@ def preview_of(lora: Path) -> Path | None:
 def keep_preview(lora: Path, encoded: str) -> list[str]:
     """Make the picture ``encoded`` (base64) the preview; the names under which earlier ones are kept.
 
-    It is made smaller than ``PREVIEW_PIXELS``. Raises ``ConfigError`` if it is no picture, ``WriteError``.
+    It is made smaller than ``PREVIEW_PIXELS``. Raises ``ConfigError`` if it is not a picture, ``WriteError``.
     """
     try:
         content = base64.b64decode(encoded.rpartition(",")[2], validate=True)
@@ -134,7 +134,7 @@ def _shown(value: Any) -> str:
 
 def _problem(name: str, value: Any) -> str:
     if name not in NAMES:
-        return f"{str(name)[:100]!r} is no field of the card. There are: {', '.join(NAMES)}."
+        return f"{str(name)[:100]!r} is not a field of the card. There are: {', '.join(NAMES)}."
     if name == "preferred_weight":
         usable = value in (None, "") or (isinstance(value, (int, float)) and not isinstance(value, bool)
                                          and math.isfinite(value) and abs(value) <= MOST_WEIGHT)

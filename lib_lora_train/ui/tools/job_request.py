@@ -32,7 +32,7 @@ def complete_tool_job(services: Services, command: str, values: Mapping[str, Any
     if command not in TOOL_JOBS:
         raise RunError(f"There is no tool {command[:_LONGEST_SHOWN]!r}. There are: {', '.join(TOOL_JOBS)}.")
     known = {field.name: field for field in fields_of("", TOOL_JOBS[command])}
-    unknown = [f"{str(name)[:_LONGEST_SHOWN]!r} is no setting of {command}." for name in values if name not in known]
+    unknown = [f"{str(name)[:_LONGEST_SHOWN]!r} is not a setting of {command}." for name in values if name not in known]
     filled = {name: value for name, value in values.items() if name in known}
     problems: list[str] = []
     host = services.host

@@ -114,7 +114,7 @@ def _title(services: Services, path: str) -> str:
     for file in services.host.checkpoints():
         if str(file.path) == path:
             return file.title
-    raise RunError(f"{path} is not in the webui's list of checkpoints any more, so it cannot be drawn with.")
+    raise RunError(f"{path} is no longer in the webui's list of checkpoints, so no image can be generated with it.")
 
 
 class _Pictures:

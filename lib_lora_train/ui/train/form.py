@@ -22,7 +22,7 @@ def form_schema() -> dict[str, Any]:
 
 
 def _without_setting() -> dict[str, str]:
-    """sd-scripts' options that are no setting here, with the reason; the search over the form finds them."""
+    """sd-scripts' options that are not settings here, with the reason; the search over the form finds them."""
     own = {field.name for field in all_settings()}
     return {name: why for name, why in sorted({**NOT_NEEDED, **LEFT_OUT}.items()) if name not in own}
 

@@ -128,7 +128,7 @@ def test_one_without_a_state_starts_again(make_tab):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({}, "Only one that was stopped"), ({"how": "more"}, "epochs is 0"), ({"how": "jump"}, "'jump' is no way"),
+    ({}, "Only one that was stopped"), ({"how": "more"}, "epochs is 0"), ({"how": "jump"}, "'jump' is not a way"),
     ({"how": "more", "epochs": 1, "rate_factor": 0}, "multiplied by 0"),
 ])
 def test_what_cannot_be_done_with_a_finished_run_is_said(tab, options, words, finished_run):

@@ -288,7 +288,7 @@ def test_trying_a_file_that_the_run_did_not_make_or_that_is_gone_is_refused(tab)
     assert tab.post(f"runs/{run['id']}/try", {"path": "/etc/passwd"}).status_code == 400
     path = run["saved"][0]["path"]
     Path(path).unlink()
-    assert "not there any more" in tab.post(f"runs/{run['id']}/try", {"path": path}).json()["error"]
+    assert "no longer there" in tab.post(f"runs/{run['id']}/try", {"path": path}).json()["error"]
 
 
 def test_no_zombie_is_left_when_a_run_has_ended(tab):

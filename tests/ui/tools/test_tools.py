@@ -111,7 +111,7 @@ def test_the_facts_of_a_lora(tab, loras):
     ("resize", {"lora": "a", "network_dim": 4, "output_name": "A"}, "'A-v2' is free"),
     ("resize", {"lora": "a", "network_dim": 4, "output_name": "x/y"}, "output_name"),
     ("resize", {"lora": "a", "network_dim": 4, "output_name": "x", "output_dir": "/etc"}, "output_dir is '/etc'"),
-    ("resize", {"lora": "a", "network_dim": 4, "output_name": "x", "model": "/etc/passwd"}, "'model' is no setting"),
+    ("resize", {"lora": "a", "network_dim": 4, "output_name": "x", "model": "/etc/passwd"}, "'model' is not a setting"),
     ("resize", {"lora": "a", "sv_fro": 0.9, "sv_ratio": 3, "output_name": "x"}, "both decide"),
     ("extract", {"org": "/etc/passwd", "tuned": "x", "network_dim": 4, "output_name": "x"}, "org is '/etc/passwd'"),
     ("mix", {"loras": ["a", ""], "output_name": "x"}, "number 2 is not chosen"),

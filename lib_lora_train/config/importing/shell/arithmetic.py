@@ -12,7 +12,7 @@ _LONGEST = 200
 
 
 def worked_out(text: str, *, whole: bool = False) -> str | None:
-    """``text`` as a number in digits, ``None`` if it is no sum of numbers; ``whole`` divides as bash does."""
+    """``text`` as a number in digits, ``None`` if it is not a sum of numbers; ``whole`` divides as bash does."""
     if len(text) > _LONGEST:
         return None
     try:
