@@ -185,7 +185,7 @@ def test_other_encodings_are_named_and_can_be_saved_as_utf8():
         text_of("café".encode("utf-16"), "a.txt")
     for encoding in ("cp1252", "utf-16", "utf-16-le", "utf-16-be"):
         assert as_utf8("café, girl".encode(encoding), "a.txt").decode() == "café, girl"
-    with pytest.raises(DatasetError, match="not text in any encoding"):
+    with pytest.raises(DatasetError, match="not text in any known encoding"):
         as_utf8(b"\x81\x8d", "a.txt")
 
 

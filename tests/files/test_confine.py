@@ -54,7 +54,7 @@ def test_links_may_lead_elsewhere_in_the_folder(folder: Path, name: str):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_a_pipe_is_refused_instead_of_waited_for(folder: Path):
     os.mkfifo(folder / "pipe.txt")
-    with pytest.raises(DatasetError, match="no regular file"):
+    with pytest.raises(DatasetError, match="not a regular file"):
         open_inside(folder, "pipe.txt")
 
 

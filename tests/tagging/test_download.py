@@ -100,7 +100,7 @@ def test_a_download_that_broke_off_goes_on_where_it_was(tmp_path: Path, hub: Fak
     run = Run(tmp_path, hub.url)
     last = run.end()
     assert last["event"] == "error"
-    assert "What has come is kept" in last["text"]
+    assert "The part that was downloaded is kept" in last["text"]
     assert str(run.models / NAME) in last["text"]
     assert not (run.models / NAME / "model.onnx").exists()
     hub.cut_after = None
@@ -116,7 +116,7 @@ def test_without_a_network_the_sentence_says_where_the_files_belong(tmp_path: Pa
     run = Run(tmp_path, "http://127.0.0.1:9")
     last = run.end()
     assert last["event"] == "error"
-    assert "was not reached" in last["text"]
+    assert "could not be reached" in last["text"]
     assert f"model.onnx and selected_tags.csv from huggingface.co/{REPOSITORY}" in last["text"]
     assert str(run.models / NAME) in last["text"]
     assert time.monotonic() - began < 240
@@ -142,7 +142,7 @@ def test_a_first_download_says_that_there_was_nothing_to_compare_it_with_and_a_l
     run.end()
     [said] = [event["text"] for event in run.events if event["event"] == "warning"]
     kept = str(tmp_path / "taggers" / NAME / "download.json")
-    for words in (NAME, REPOSITORY, COMMIT[:12], "trusted as they came", kept):
+    for words in (NAME, REPOSITORY, COMMIT[:12], "trusted as downloaded", kept):
         assert words in said
     (tmp_path / "taggers" / NAME / "model.onnx").unlink()
     again = Run(tmp_path, hub.url, number=2)

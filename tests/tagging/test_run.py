@@ -88,7 +88,7 @@ def test_a_caption_that_is_edited_while_the_tagger_is_at_work_is_left_alone(tmp_
     assert (found["red_0"], found["blue_1"]) == ("edited by hand", "new by hand")
     assert found["red_8"] == "penny (series), red thing, ^_^"
     assert told.last["changed_meanwhile"] + told.last["written"] + told.last["unchanged"] == 10
-    assert "changed by somebody else" in told.warnings[-1]
+    assert "changed by another program" in told.warnings[-1]
 
 
 def test_pictures_that_cannot_be_read_are_named_and_the_others_tagged(tmp_path: Path, colour_tagger: Path):

@@ -119,5 +119,5 @@ def test_a_model_with_other_tags_than_its_list_is_refused(colour_tagger: Path):
 
 def test_another_familys_interface_is_refused_in_words(colour_tagger: Path):
     colour_model(colour_tagger, COLOUR_WEIGHTS, channels_first=True)
-    with pytest.raises(TaggerError, match="takes the colours before the pixels"):
+    with pytest.raises(TaggerError, match="has the color channels first"):
         load(colour_tagger)

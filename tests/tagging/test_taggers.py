@@ -61,8 +61,8 @@ def test_a_local_file_with_its_tags_beside_it(tmp_path: Path):
 
 @pytest.mark.parametrize(("names", "model", "words"), [
     ([], "gone.onnx", "There is no tagger at"),
-    (["a.onnx"], "a.onnx", "no complete tagger"),
-    (["a.onnx", "b.onnx"], ".", "no complete tagger"),
+    (["a.onnx"], "a.onnx", "not a complete tagger"),
+    (["a.onnx", "b.onnx"], ".", "not a complete tagger"),
     (["model-resnet_custom_v3.pt"], "model-resnet_custom_v3.pt", "webui's own DeepDanbooru"),
 ])
 def test_a_path_without_a_tagger_is_explained(tmp_path: Path, names, model, words):

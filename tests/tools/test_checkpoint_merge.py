@@ -257,7 +257,7 @@ def test_what_cannot_be_merged_is_said_before_the_work(tiny, tiny_file, tmp_path
                                                    layer_of("lora", 32, 32, 0)})
     broken = three_layers()
     broken[Q_KEY]["lora_up.weight"][0, 0] = math.nan
-    assert "no numbers" in refusal(broken)
+    assert "not numbers" in refusal(broken)
     incomplete = three_layers()
     del incomplete[Q_KEY]["lora_up.weight"]
     assert "of a kind that the webui does not know" in refusal(incomplete)

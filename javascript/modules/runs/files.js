@@ -40,8 +40,8 @@ export class FileList {
         this.drawn = signature;
         const gone = run.saved.length - saved.length;
         this.gone.hidden = !gone;
-        setText(this.gone, `${format.plural(gone, "saved file")} of this run ${gone === 1 ? "is" : "are"} not in the ` +
-            "folder any more.");
+        setText(this.gone, `${format.plural(gone, "saved file")} of this run ${gone === 1 ? "is" : "are"} no longer in ` +
+            "the folder.");
         this.folder.hidden = !saved.length;
         this.more.hidden = saved.length <= FEW;
         setLabel(this.more, this.all ? "Show the newest" :

@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(tab, lora, content):
     ({"preferred_weight": "much"}, "preferred_weight is 'much'"), ({"preferred_weight": 1e308}, "preferred_weight"),
     ({"preferred_weight": True}, "preferred_weight"), ({"notes": 7}, "notes has to be"),
     ({"notes": "x" * 30_000}, "notes has to be"), ({"sd_version": "SD9"}, "sd_version is 'SD9'"),
-    ({"civitai": "x"}, "no field of the card")])
+    ({"civitai": "x"}, "not a field of the card")])
 def test_values_that_cannot_be_used(tab, lora, changes, words):
     answer = change(tab, **changes)
     assert answer.status_code == 400 and words in answer.json()["error"]

@@ -103,7 +103,7 @@ def test_a_thumbnail_of_a_relative_folder_is_refused(tab):
 def test_a_file_that_is_no_picture_has_no_thumbnail(tab):
     answer = tab.get("thumbnail", folder=str(tab.dataset), path="0.txt")
     assert answer.status_code == 400
-    assert "no image" in answer.json()["error"]
+    assert "not an image" in answer.json()["error"]
 
 
 def test_looking_where_nothing_is_says_so(tab, tmp_path):
