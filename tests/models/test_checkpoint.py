@@ -90,7 +90,7 @@ def test_a_plain_pickle_with_code_is_not_run(tmp_path):
 
 
 def test_a_missing_file_a_folder_and_another_ending_are_named(tmp_path):
-    assert "not a checkpoint" in refusal(tmp_path / "none.safetensors")
+    assert "no checkpoint" in refusal(tmp_path / "none.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     assert "is a folder" in refusal(tmp_path / "folder.safetensors")
     (tmp_path / "x.png").write_bytes(b"abc")
