@@ -69,8 +69,8 @@ class CaptionWriter:
                 continue  # somebody was quicker just now; it is left like the others
         self._journal.settle()
         if left:
-            self._warn(f"{count_of(len(left), 'caption')} were changed by somebody else while the tagger was at work, "
-                       f"and are left as they are: {_names(left)}.")
+            self._warn(f"{count_of(len(left), 'caption')} were changed by another program while the tagger was "
+                       f"running, and were not touched: {_names(left)}.")
         return Written(len(changes) + done_before, unchanged, len(left))
 
     def _planned(self, results: Iterable[Result], job: TagJob) -> list[Write]:
