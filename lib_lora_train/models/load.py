@@ -46,14 +46,14 @@ class BaseModel:
     prediction_type: str
     """What the UNet predicts: ``epsilon`` or ``v_prediction``."""
     prediction_told_by: str
-    """Where that is known from, as the end of a sentence; empty if nothing says so and it is the family's usual."""
+    """How that is known, as the end of a sentence; empty for the family's default."""
     zero_terminal_snr: bool
     """Whether the file says that its last timestep is pure noise."""
     checkpoint: Path
     vae_file: Path | None
     """The VAE file used in place of the one in the checkpoint."""
     lent: LentWeights | None = None
-    """What the webui lends, if the networks are built on that."""
+    """The weights lent by the webui, if the networks use them."""
 
     def move(self, network: nn.Module, device: torch.device | str) -> None:
         """Move one of the networks, unless it is in the webui's memory, where it stays."""
@@ -78,7 +78,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     """Load ``checkpoint``, and ``vae`` in place of its own VAE, as ``dtype`` on ``device``.
 
     Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
-    converted one by one. With ``aligned``, tensors that lie askew in the file are copied too: the CPU computes other
+    converted one by one. With ``aligned``, unaligned tensors in the file are copied too: the CPU computes other
     last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay on their
     own device, where the rest then goes too. Raises ``CheckpointError`` naming the file and the way out, ``NotLent`` if
     the lent tensors are not those of the files.

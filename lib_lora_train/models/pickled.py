@@ -84,7 +84,7 @@ class BoundedUnpickler(pickle._Unpickler):
 
 
 class Unpickler(BoundedUnpickler):
-    """Hands out weights and inert objects only. Raises ``ForbiddenName`` for any other name."""
+    """Returns weights and inert objects only. Raises ``ForbiddenName`` for any other name."""
 
     def find_class(self, module: str, name: str) -> Any:
         """What the pickle's ``module.name`` stands for."""

@@ -28,7 +28,7 @@ class Prediction:
 
 def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
               metadata: Mapping[str, str]) -> tuple[Family, Prediction | None]:
-    """The family of the checkpoint ``path`` and what it says that it predicts, from its header.
+    """The family of the checkpoint ``path`` and its declared prediction type, from its header.
 
     Raises ``CheckpointError`` if it cannot be trained on.
     """
@@ -40,7 +40,7 @@ def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
 def told_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:
     """What the YAML beside the checkpoint ``path``, a mark among the ``names`` of its tensors, or its metadata say.
 
-    ``None`` if none of them does. The YAML goes first, since the webui goes by it. Raises ``CheckpointError`` if there
+    ``None`` if none of them does. The YAML comes first, since the webui follows it. Raises ``CheckpointError`` if there
     is one that cannot be read.
     """
     said = _of_yaml(path.with_suffix(".yaml"))
@@ -78,7 +78,7 @@ def _of_yaml(path: Path) -> Prediction | None:
 
 
 def _inner(values: Any, *names: str) -> Any:
-    """What ``names`` lead to, one inside the other; ``None`` where there is nothing of that name."""
+    """The nested value at ``names``; ``None`` if a name is missing."""
     for name in names:
         values = values.get(name) if isinstance(values, dict) else None
     return values

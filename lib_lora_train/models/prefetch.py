@@ -1,4 +1,4 @@
-"""Bringing weights from main memory to the GPU a little before they are needed."""
+"""Copies weights from main memory to the GPU just before they are needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from .quantized import Packed
 
 _AHEAD = 2
-"""So many weights are on their way while one is computed with."""
+"""Number of weights being copied while one is in use."""
 
 
 class Prefetcher:
@@ -64,6 +64,6 @@ class Prefetcher:
         return tensor.to(self._device, non_blocking=True)
 
     def _keep_until_used(self, tensor: Tensor) -> Tensor:
-        """The allocator must not give this memory to the copying stream before the computing one has read it."""
+        """The allocator must not give this memory to the copy stream before the compute stream has read it."""
         tensor.record_stream(torch.cuda.current_stream(self._device))
         return tensor

@@ -1,4 +1,4 @@
-"""Asking a UNet whether it predicts noise or velocity."""
+"""Tests whether a UNet predicts noise or velocity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VELOCITY_BELOW = -1.0
 def probed_prediction(unet: UNet2DConditionModel) -> Prediction:
     """How the webui distinguishes SD 2.x from SD 2.x 768-v: the sign of the output on nearly pure noise.
 
-    Velocity there is about the picture turned negative, while noise would come back as it was given.
+    There, velocity is about the negated image, while a noise model returns its input.
     """
     width = unet.config["cross_attention_dim"]
     picture = torch.full((1, 4, 8, 8), 0.5, dtype=unet.dtype, device=unet.device)

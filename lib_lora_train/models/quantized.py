@@ -1,4 +1,4 @@
-"""Ways to keep a frozen weight in fewer bits, and to make it whole again."""
+"""Formats that store a frozen weight in fewer bits, and restore it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 _FP8 = torch.float8_e4m3fn
 _FP8_LARGEST = 448.0
 _SMALLEST = 2.0 ** -15
-"""Below this a channel is as good as empty, and its factor still fits into float16."""
+"""Below this a channel counts as zero; its factor still fits into float16."""
 _NF4_BLOCK = 64
 
 # Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), appendix E: the quantiles of the normal distribution, asymmetric so
@@ -24,21 +24,21 @@ _NF4_VALUES = (-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814
 
 
 class Packed(Protocol):
-    """A weight as it is kept."""
+    """A stored weight."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it is made whole as."""
+        """The dtype it is restored to."""
 
     @property
     def bytes(self) -> int:
-        """Bytes it takes as it is kept."""
+        """Stored size in bytes."""
 
     def whole(self) -> Tensor:
         """The weight in its own shape and ``dtype``."""
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Packed:
-        """The same with every tensor in it replaced by what ``change`` makes of it (on another device)."""
+        """The same with ``change`` applied to every tensor in it (moved to another device)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Fp8:
 
     @property
     def bytes(self) -> int:
-        """One a value, and the factors."""
+        """One byte a value, and the factors."""
         return self.values.numel() + self.factors.numel() * self.factors.element_size()
 
     def whole(self) -> Tensor:
@@ -112,7 +112,7 @@ class Nf4:
     largest: Tensor
     """Of each block, (⌈n / 64⌉,), float16 where the weight is."""
     table: Tensor
-    """What the two halves of each byte stand for: (256, 2)."""
+    """The two values that each byte encodes: (256, 2)."""
     shape: torch.Size
     dtype: torch.dtype
 
@@ -130,7 +130,7 @@ class Nf4:
 
     @property
     def bytes(self) -> int:
-        """Half a byte a value and what each block and the table take."""
+        """Half a byte a value, plus each block's maximum and the table."""
         return self.pairs.numel() + sum(part.numel() * part.element_size() for part in (self.largest, self.table))
 
     def whole(self) -> Tensor:

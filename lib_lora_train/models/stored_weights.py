@@ -1,7 +1,7 @@
-"""Frozen weights kept small or away: in fp8 or nf4, or in main memory, and made whole when their layer computes.
+"""Frozen weights stored in fp8, nf4 or main memory, and restored when their layer computes.
 
-A layer whose weight is stored keeps nothing of it for the backward pass: it is made whole once more there, so that
-never more than a few layers' weights are whole at a time.
+Such a layer keeps nothing of its weight for the backward pass: the weight is restored again there, so that only a few
+layers' weights are whole at a time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class StoredWeight:
 
     @property
     def away(self) -> bool:
-        """Whether the weight stays in main memory and is brought for each use."""
+        """Whether the weight stays in main memory and is copied for each use."""
         return self.prefetcher is not None
 
     def whole(self) -> Tensor:
@@ -48,13 +48,13 @@ class StoredWeight:
         return packed.whole()
 
     def move(self, change: Callable[[Tensor], Tensor]) -> None:
-        """Apply ``change`` (to another device) to what is stored; a weight that is away stays there."""
+        """Apply ``change`` (to another device) to the stored tensors; an offloaded weight stays in main memory."""
         if not self.away:
             self.packed = self.packed.changed(change)
 
 
 class _StoredLayer:
-    """What both kinds of layer with a stored weight share; ``stored`` is set by ``store_weights``."""
+    """Common to both kinds of layer with a stored weight; ``store_weights`` sets ``stored``."""
 
     stored: StoredWeight
 
@@ -171,7 +171,7 @@ def _as_computed(layer: StoredLinear | StoredConv2d, x: Tensor) -> tuple[Tensor,
 
 
 def _layers_in_blocks(network: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
-    """Linear layers and convolutions that stand in some list of blocks."""
+    """Linear layers and convolutions inside some list of blocks."""
     for name, module in network.named_modules():
         in_block = any(part.isdigit() or part == "mid_block" for part in name.split("."))
         if in_block and isinstance(module, (nn.Linear, nn.Conv2d)):

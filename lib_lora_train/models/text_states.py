@@ -1,4 +1,4 @@
-"""What the UNet reads of a caption: the hidden states of the text encoders, and their pooled output."""
+"""The UNet's text conditioning: hidden states of the text encoders, and their pooled output."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _MOST_KEPT, _LONGEST_KEPT = 200_000, 200
 
 
 class Tokenizer:
-    """Captions to token ids. Built once, it is quick: the ids of words are remembered."""
+    """Captions to token ids. Fast once built: the ids of words are cached."""
 
     def __init__(self, vocabulary: Path) -> None:
         """Read the BPE merges of ``vocabulary``.
@@ -117,7 +117,7 @@ def parts_of(text: str) -> Iterator[str]:
 
 
 def _words_and_numbers(text: str) -> Iterator[str]:
-    """Letters stay together, numbers (½ and Ⅷ too) come one by one."""
+    """Letters stay together, numbers (½ and Ⅷ too) are split one by one."""
     start = 0
     for index, letter in enumerate(text):
         if unicodedata.category(letter)[0] != "L":

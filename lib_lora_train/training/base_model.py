@@ -1,4 +1,4 @@
-"""The base model of a run, and how the settings go with its family."""
+"""The base model of a run, and the checks of settings against its family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run comes to its base weights: lent by the webui, or from the file, and telling which it was."""
+"""Where a run gets its base weights: lent by the webui or read from the file; it reports which."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TELL_SECONDS = 1.0
 
 def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: Boundary,
                  reporter: Reporter) -> BaseModel:
-    """The base model of ``job``, on the webui's memory if that is lent to ``run``, else from the file.
+    """The base model of ``job``, in the webui's memory if that is lent to ``run``, else from the file.
 
     A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does,
     ``StoppedEarly`` if a stop is asked for while the webui has no time to lend its model.
@@ -90,7 +90,7 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
 
 
 def _reasons(refused: Mapping[str, str]) -> str:
-    """Why parts are from their files; one reason that all share is said once."""
+    """Why parts come from their files; a reason that all share is given once."""
     by_reason: dict[str, list[str]] = {}
     for part, reason in refused.items():
         by_reason.setdefault(reason, []).append(PART_NAMES[part])

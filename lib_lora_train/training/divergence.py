@@ -1,4 +1,4 @@
-"""Telling when training has gone off the rails, and what to do about it."""
+"""Detects diverging training, and says what to do about it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _GLANCE_STEPS = 3
 _EXPLODED, _SUSPICIOUS = 5.0, 3.0
 _LEAP, _GRADIENTS = 100.0, 50
 _WORSE_THAN_NOTHING = 1.0
-"""The relative error of an answer that is zero everywhere: noise and velocity have a mean of zero."""
+"""The relative error of a prediction that is zero everywhere: noise and velocity have a mean of zero."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step tells: its mean loss, and the norm of the gradient before it was limited.
+    """A step's figures: its mean loss, and the norm of the gradient before it was limited.
 
     ``relative_error`` is the mean squared error of the predictions over that of predicting zero, without weights.
     """
@@ -55,7 +55,7 @@ class StepFigures:
 
 
 class LossWatch:
-    """Looks at the mean loss of the last ``WINDOW_STEPS`` steps, since single steps jump about by nature.
+    """Looks at the mean loss of the last ``WINDOW_STEPS`` steps, since single steps are noisy.
 
     It has exploded where it is five times what it was at its best, and what the model predicts is further from what was
     wanted than zero would be. A model that learns, however badly, never is both.
@@ -127,7 +127,7 @@ def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
 
 
 def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
-    """What is kept, and the ways out for these settings, in sentences.
+    """What is saved, and the remedies for these settings, in sentences.
 
     ``precision`` is what is computed in (no, fp16, bf16), ``kept_step`` that of the last good state.
     """

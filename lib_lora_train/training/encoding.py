@@ -1,4 +1,4 @@
-"""The pictures of a run as latents: encoded once before the first step, or, where they change, at each look."""
+"""The pictures of a run as latents: encoded once, or, where augmentation changes them, at each use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def progress_until_stop(control: RunControl, boundary: Boundary, reporter: Repor
 
 
 def unchanged(settings: DatasetSettings) -> DatasetSettings:
-    """``settings`` for pictures that are only measured: nothing mirrored, recoloured or cut out elsewhere."""
+    """``settings`` for images that are only evaluated: without flips, color changes and random crops."""
     return dataclasses.replace(settings, flip_aug=False, color_aug=False, random_crop=False, face_crop_aug_range="")
 
 
@@ -46,7 +46,7 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
                progress: Callable[[int, int], None]) -> LatentSource:
     """The latents to train on. What prevents caching them is reported as a warning.
 
-    Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if faces are wanted and cannot be looked for.
+    Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if face crops are on but cannot be made.
     """
     changing = changes_pixels(settings)
     if not changing:
@@ -63,7 +63,7 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
 
 
 def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
-    """Say which of ``count`` pictures are cut around a face, and that those ``without`` one are not."""
+    """Report how many of ``count`` images are cropped around a face; those ``without`` one are not."""
     if len(without) == count:
         reporter.warning(f"dataset.face_crop_aug_range has no effect: no face was detected in any of the {count} "
                          f"images. "

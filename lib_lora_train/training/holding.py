@@ -30,7 +30,7 @@ class Boundary:
         self._lender_seen = 0.0
 
     def watch(self, lent: LentWeights) -> None:
-        """From now on make sure after each hold that ``lent`` is as it was."""
+        """Verify after each hold from now on that ``lent`` is unchanged."""
         self._lent = lent
 
     def wait(self, leave: Leave | None = None) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..config.groups.loss import LossSettings
 
 _SNR_CEILING = 1000.0
-"""The debiased weight is not made smaller for timesteps that are hardly noisy at all."""
+"""The debiased weight stops shrinking at the least noisy timesteps."""
 
 
 def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings,

@@ -1,4 +1,4 @@
-"""Training in little memory: how the base is kept, and the dry step that proves that it fits."""
+"""Training in little memory: how the base is kept, and the trial step that proves it fits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEARLY_FULL = 0.02
 
 
 def wants_stored_weights(settings: TrainingSettings, device: torch.device) -> bool:
-    """Whether the base's weights are kept in another way than as they are, or may have to be to fit on a GPU."""
+    """Whether the base weights are stored packed or offloaded, or may have to be to fit on a GPU."""
     to_fit = settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
     return settings.base_weights != "full" or (to_fit and device.type != "cpu")
 
@@ -56,7 +56,7 @@ def checkpoint_gradients(model: TrainedModel, blocks: str = "all") -> None:
 
 
 def checkpoint_unet(unet: UNet2DConditionModel, blocks: str) -> None:
-    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): what is in between is computed again, not kept.
+    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): activations in between are recomputed, not kept.
 
     ``blocks`` is ``all``, or ``outer`` for the first and last level alone, where pictures are largest.
     """
@@ -70,7 +70,7 @@ def checkpoint_unet(unet: UNet2DConditionModel, blocks: str) -> None:
 
 
 def limit_gpu(settings: TrainingSettings, device: torch.device) -> None:
-    """Let PyTorch say that memory is full at ``fit_in_gb``, instead of taking what others need."""
+    """Make PyTorch run out of memory at ``fit_in_gb``, instead of taking what other programs need."""
     if settings.fit_in_gb is not None and device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, settings.fit_in_gb * 2 ** 30 / total), device)

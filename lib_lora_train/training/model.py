@@ -1,4 +1,4 @@
-"""The model of a run: the frozen base, the network on it, and what they answer."""
+"""The model of a run: the frozen base, the network on it, and their predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .known_states import KnownStates
 
 
 def set_training(network: Network, *, on: bool) -> None:
-    """Switch ``network`` between training and evaluation, which walks over all its modules, only if it has to."""
+    """Switch ``network`` between training and evaluation, only where needed, since it walks over all modules."""
     if network.training != on:
         network.train(on)
 
@@ -47,7 +47,7 @@ class TrainedModel:
         return self.accelerator.device
 
     def text_states(self, captions: Sequence[str]) -> TextStates:
-        """What the text encoders say of ``captions``: hidden states (B, 77 or more, C) and, for SDXL, pooled ones.
+        """The text encoders' output for ``captions``: hidden states (B, 77 or more, C) and, for SDXL, pooled ones.
 
         Only as many windows of 75 tokens are encoded as the longest caption of the batch needs, which is what the
         webui does with a prompt of that length, and a third of the work of always encoding 225.
@@ -66,13 +66,13 @@ class TrainedModel:
 
     def predict(self, noisy_latents: Tensor, timesteps: Tensor, captions: Sequence[str],
                 frames: Sequence[Frame] = ()) -> Tensor:
-        """The UNet's answer, (B, 4, h, w), computed in the run's precision. SDXL needs a frame for each picture."""
+        """The UNet's prediction, (B, 4, h, w), in the run's precision. SDXL needs each image's size conditioning."""
         with self.accelerator.autocast():
             return self.predict_from_states(noisy_latents, timesteps, self.text_states(captions), frames)
 
     def predict_from_states(self, noisy_latents: Tensor, timesteps: Tensor, states: TextStates,
                             frames: Sequence[Frame] = ()) -> Tensor:
-        """The UNet's answer to text states already computed; call it under autocast."""
+        """The UNet's prediction for text states already computed; call it under autocast."""
         dtype = self.base.unet.dtype
         told = None
         if states.pooled is not None:
@@ -84,7 +84,7 @@ class TrainedModel:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Nothing is dropped in here, so the network answers as its file will."""
+        """Without dropout, so that the network predicts as its saved file will."""
         before = self.network.training
         set_training(self.network, on=False)
         try:

@@ -14,7 +14,7 @@ from ..config.groups.loss import LossSettings
 
 @dataclass(frozen=True)
 class NoisyBatch:
-    """What the UNet is shown and what it should answer.
+    """The UNet's input and target.
 
     ``noisy_latents`` and ``target`` are (B, 4, h, w) float32; ``timesteps`` is (B,) int64.
     """

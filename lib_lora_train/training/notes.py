@@ -1,4 +1,4 @@
-"""What is worth knowing of a job, said at the start of its run."""
+"""Notes about a job, reported at the start of its run."""
 
 from __future__ import annotations
 

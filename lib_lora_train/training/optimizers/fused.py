@@ -32,7 +32,7 @@ class FusedSteps:
                 parameter.register_post_accumulate_grad_hook(partial(self._step, group))
 
     def backward(self, loss: Tensor) -> None:
-        """Learn from the gradients of ``loss`` while they come in."""
+        """Update parameters from the gradients of ``loss`` as they arrive."""
         loss.backward()  # type: ignore[no-untyped-call]
 
     def step(self) -> None:
@@ -46,7 +46,7 @@ class FusedSteps:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Gradients that come in here are freed without being learned from."""
+        """Gradients that arrive here are freed without an update."""
         self._learns = False
         try:
             yield
