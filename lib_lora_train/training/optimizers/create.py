@@ -37,7 +37,7 @@ class RatedParameters:
 
 def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings, warn: Callable[[str], None],
                    scheduler: SchedulerSettings | None = None) -> torch.optim.Optimizer:
-    """The optimizer over ``groups``; groups with a rate of 0 are skipped. ``scheduler`` is the schedule that will run on it.
+    """The optimizer over ``groups``; groups with a rate of 0 are skipped. ``scheduler`` is the one that will run on it.
 
     Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
     Raises ``ConfigError`` if the optimizer does not know an argument, or needs a package or a GPU that is not there.
