@@ -46,6 +46,17 @@ def name_problems(name: str) -> list[str]:
     return []
 
 
+def title_problem(title: str, what: str, longest_bytes: int = 80) -> str:
+    """Why ``title`` cannot be the name of ``what`` (a preset …), which is a file of that name; empty if it can."""
+    wrong = any(sign in FORBIDDEN_IN_NAMES or not sign.isprintable() for sign in title)
+    if wrong or not title.strip() or title.startswith(".") or title.endswith(".") \
+            or len(title.encode("utf-8", "replace")) > longest_bytes \
+            or title.split(".")[0].lower() in RESERVED_ON_WINDOWS:
+        return f"{title[:longest_bytes]!r} cannot be the name of {what}. Use up to {longest_bytes} letters, digits, " \
+               "spaces, '-' and '_'."
+    return ""
+
+
 def _missing_paths(job: Job) -> list[str]:
     paths = {"base.checkpoint": (job.base.checkpoint, "the checkpoint to train on"),
              "dataset.train_data_dir": (job.dataset.train_data_dir, "the folder with the images"),

@@ -16,6 +16,7 @@ from .runs import routes as routes_runs
 from .runs import strip_routes as routes_strip
 from .services import Services
 from .testing import other_loras
+from .testing import prompt_set_routes as routes_prompts
 from .testing import routes as routes_testing
 from .tools import routes as routes_tools
 from .train import advice_routes as routes_advice
@@ -28,7 +29,7 @@ from .train import routes as routes_train
 PREFIX = "/train-lora"
 _MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_import,
             routes_lora, routes_runs, routes_manage, routes_continue, routes_strip, routes_regularization,
-            routes_testing, other_loras, routes_tools, tagging_routes, captions_routes, drawing_routes)
+            routes_testing, other_loras, routes_prompts, routes_tools, tagging_routes, captions_routes, drawing_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -252,3 +252,41 @@ def test_a_lora_that_no_run_made_is_opened_and_drawn(tested_webui, open_test):
     evaluates(page, "document.querySelectorAll('#tl-panel-test .tl-plot-cell img').length", 2)
     page.click("#tl-tab-runs")
     expect(page.locator("#tl-panel-runs .tl-run-row")).to_have_count(1)
+
+
+def test_a_set_of_prompts_from_the_library_is_used_undone_and_kept(tested_webui, open_test):
+    page = open_test()
+    box, chosen = page.locator("#tl_test_prompts"), page.locator("#tl_prompt_set")
+    before = box.input_value()
+    expect(page.locator("#tl-panel-test .tl-note", has_text="{trigger} in a prompt becomes “penny”")).to_be_visible()
+    chosen.focus()
+    expect(chosen.locator("option")).to_have_count(2)
+    chosen.select_option("Recommended")
+    page.click("#tl_prompts_add")
+    assert box.input_value().startswith(before) and "{trigger}, upper body" in box.input_value()
+    page.click("#tl_prompts_undo")
+    expect(box).to_have_value(before)
+    box.fill("{trigger}, swimming\nsad {trigger}")
+    page.click("#tl_prompts_save")
+    page.locator("#tl_prompt_set_name").fill("Poses")
+    page.click("#tl_prompt_set_save")
+    expect(chosen).to_have_value("Poses")
+    box.fill(before)
+    page.click("#tl_prompts_use")
+    expect(box).to_have_value("{trigger}, swimming\nsad {trigger}")
+    page.click("#tl_prompts_undo")
+    page.click("#tl_prompts_manage")
+    window = page.locator("#tl_prompt_sets")
+    with page.expect_download() as download:
+        window.get_by_role("button", name="Export all").click()
+    assert download.value.path().read_text() == "# Poses\n{trigger}, swimming\nsad {trigger}\n"
+    window.locator("#tl_prompt_sets_text").fill("# Poses\nanother")
+    window.locator("#tl_prompt_sets_import").click()
+    expect(window.get_by_role("status")).to_have_text("Imported: Poses 2.")
+    window.locator("li", has_text="another").get_by_role("button", name="Delete").click()
+    expect(window.get_by_role("status")).to_contain_text("its text is kept")
+    window.locator("#tl_prompt_sets_text").fill("# a/b\nx")
+    window.locator("#tl_prompt_sets_import").click()
+    expect(window.get_by_role("alert")).to_contain_text("'a/b' cannot be the name")
+    kept = tested_webui.data / "lora_train" / "test_prompts"
+    assert [path.name for path in kept.glob("*.txt")] == ["Poses.txt"] and len([*(kept / "removed").iterdir()]) == 1

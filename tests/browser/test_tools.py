@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -62,7 +63,9 @@ def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
     assert (webui.loras / "below" / "small.safetensors").is_file()
     page.locator("#tl_tool_draw").click()
     expect(page.locator("#tl_tool_pictures .tl-field-problem")).to_have_text("Write a prompt to draw.")
-    page.locator("#tl_tool_prompt").fill("a cat")
+    page.locator("#tl_tool_pictures select").focus()
+    page.locator("#tl_tool_pictures select").select_option("{trigger}, upper body, looking at viewer, plain background")
+    expect(page.locator("#tl_tool_prompt")).to_have_value(re.compile("^{trigger}, upper body"))
     page.locator("#tl_tool_draw").click()
     expect(page.locator("#tl_tool_pictures figcaption")).to_have_text(["Before", "After"])
     expect(page.locator("#tl_tool_pictures [role=status]")).to_contain_text("differ by")

@@ -147,6 +147,17 @@ def test_tools(tab, tmp_path):
     assert type_errors(tmp_path, asked.answers) == []
 
 
+def test_the_library_of_prompts(tab, tmp_path):
+    asked = Asked(tab)
+    asked.get("prompt-sets")
+    asked.post("prompt-sets", {"name": "a", "text": "x"})
+    asked.post("prompt-sets/import", {"text": "# b\nx"})
+    asked.post("prompt-sets/rename", {"name": "a", "new_name": "c"})
+    asked.get("prompt-sets/file?name=c")
+    asked.post("prompt-sets/remove", {"name": "c"})
+    assert type_errors(tmp_path, asked.answers) == []
+
+
 @pytest.mark.parametrize("wrong", [{}, {"busy": None, "more": 1}, {"busy": {"id": None}}, {"busy": "text"}])
 def test_an_answer_that_differs_from_its_type_is_found(tmp_path, wrong):
     assert type_errors(tmp_path, [("busy", False, {"busy": None}), ("busy", False, wrong)])[0].startswith("busy: ")

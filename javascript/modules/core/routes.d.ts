@@ -2,7 +2,8 @@
 
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
-import type {BlockPresets, FileWeights, MarkedPlot, Plot, PlotList, TestFacts, WeightLists} from "../testing/answers";
+import type {BlockPresets, ExportedFile, FileWeights, MarkedPlot, Plot, PlotList, PromptSets, TestFacts, WeightLists} from
+    "../testing/answers";
 import type {Card, FileMetadata, ToolPictures, ToolResult, ToolSchema} from "../tools/answers";
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
@@ -40,6 +41,8 @@ type Got<P extends string> =
     P extends `lora/info?${string}` ? LoraInfo :
     P extends `family?${string}` ? Family :
     P extends "own-presets" ? OwnPresets :
+    P extends "prompt-sets" ? PromptSets :
+    P extends `prompt-sets/file?${string}` ? ExportedFile :
     P extends `presets?${string}` ? {presets: PresetFacts[]} :
     P extends `difficulties?${string}` ? Difficulties :
     P extends `runs/${string}/strip` ? StripFacts :
@@ -56,6 +59,8 @@ type Posted<P extends string> =
     P extends "job/check" ? Plan :
     P extends "prediction-yaml" ? {yaml: string, text: string} :
     P extends "import" ? ImportReport :
+    P extends "prompt-sets"|"prompt-sets/rename"|"prompt-sets/remove" ? PromptSets :
+    P extends "prompt-sets/import" ? PromptSets & {added: string[]} :
     P extends "export"|"own-presets/file" ? ExportedText :
     P extends "own-presets"|"own-presets/rename"|"own-presets/remove" ? OwnPresets :
     P extends "augment/preview" ? {pictures: string[]} :

@@ -104,3 +104,8 @@ export interface BlockPresets {
     problems: string[];
     presets: Record<string, (number|null)[]>;
 }
+
+/** The library of test prompts: lib_lora_train/ui/testing/prompt_sets.py. */
+export interface PromptSets { sets: PromptSet[] }
+export interface PromptSet { name: string; prompts: string[]; problem: string; fixed: boolean }
+export interface ExportedFile { text: string; file_name: string }

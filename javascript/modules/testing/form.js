@@ -4,6 +4,7 @@ import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";
 import {button, card, fold} from "../core/parts.js";
 import {blockPresets} from "./block_sliders.js";
 import {estimateText} from "./estimate.js";
+import {PromptSetBar} from "./prompt_sets.js";
 
 /** @typedef {import("./answers").PlotKind} PlotKind */
 /** @typedef {import("./answers").RowKind} RowKind */
@@ -120,6 +121,11 @@ export class TestForm {
         this.prompts = h("textarea", {class: "tl-input tl-textarea", rows: 4, spellcheck: "false",
             id: "tl_test_prompts", placeholder: "One prompt a line: other poses, clothes, expressions",
             on: {input: () => this.promptsChanged()}});
+        this.sets = new PromptSetBar({read: () => this.prompts.value, write: (text) => {
+            this.prompts.value = text;
+            this.promptsChanged();
+        }});
+        this.trigger = h("p", {class: "tl-note"});
         this.keepLater = later(() => this.actions.keepPrompts(this.prompts.value), 600);
         const number = () => input("", {inputmode: "decimal", on: {input: () => this.refresh()}});
         this.numbers = {width: number(), height: number(), steps: number(), cfg_scale: number(), seed: number()};
@@ -139,7 +145,7 @@ export class TestForm {
         const rest = [labelled("Width", width), labelled("Height", height), labelled("Steps", steps),
             labelled("CFG scale", scale), labelled("Seed (-1: random)", seed)];
         this.element = card("What to generate", {}, this.kinds.element, this.about,
-            labelled("Test prompts", this.prompts, {wide: true, note: "Kept with the run."}),
+            labelled("Test prompts", this.prompts, {wide: true}), this.sets.element, this.trigger,
             this.ofEpochs, this.ofFile, this.ofStrengths, this.ofSeeds,
             fold("Size, steps, sampler", h("div", {class: "tl-fields"}, rest, labelled("Sampler", this.sampler),
                 labelled("Negative prompt", this.negative, {wide: true}))),
@@ -156,6 +162,9 @@ export class TestForm {
         fill(this.file, files.map(([name, words]) => h("option", {value: name}, `${words} (${name})`)));
         if (files.length) this.file.value = files[files.length - 1][0];
         this.prompts.value = facts.prompts.join("\n");
+        this.sets.forget();
+        setText(this.trigger, "Kept with the run. {trigger} in a prompt becomes " + (facts.tag ? `“${facts.tag}”.` :
+            "nothing, since no trigger word of this LoRA is known."));
         for (const name of /** @type {const} */ (["width", "height", "steps", "cfg_scale"])) {
             this.numbers[name].value = String(facts[name]);
         }

@@ -7,6 +7,7 @@ import {button} from "../core/parts.js";
 import {poll} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
 import {runs} from "../runs/watch.js";
+import {promptChoice} from "../testing/prompt_sets.js";
 
 /** @typedef {import("./answers").ToolPictures} ToolPictures */
 
@@ -27,7 +28,10 @@ export class BeforeAfter {
         this.shots = h("div", {class: "tl-tool-shots"});
         this.element = h("div", {class: "tl-tool-pictures", id: "tl_tool_pictures", hidden: true},
             h("label", {class: "tl-label", for: "tl_tool_prompt"}, "Images from before and after"),
-            h("div", {class: "tl-row"}, this.prompt, this.start, this.stop), this.problem, this.shots, this.said);
+            h("div", {class: "tl-row"}, this.prompt, this.start, this.stop), promptChoice((prompt) => {
+                this.prompt.value = prompt;
+                store.set("tool_prompt", prompt);
+            }), this.problem, this.shots, this.said);
         this.poller = poll(() => this.ask(), () => (this.facts && this.facts.drawing ? 1 : 0));
     }
 

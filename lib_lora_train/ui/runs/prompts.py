@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...config.sample_prompt import prompt_text
@@ -11,7 +12,10 @@ from ...files.reading import read_text, reason
 from ...runs.folder import RunFolder
 from ...runs.job import settings_of
 
+TRIGGER = "{trigger}"
+"""What stands in a prompt for the trigger words of whatever LoRA is tested with it."""
 _FILE = "test_prompts.txt"
+_NO_TRIGGER = re.compile(r"\{trigger\}\s*,?\s*")
 
 
 def prompts_of(run: RunFolder) -> list[str]:
@@ -39,3 +43,10 @@ def keep_prompts(run: RunFolder, text: str) -> None:
 def lines_of(texts: Iterable[object]) -> list[str]:
     """Each text on one line, those left out that say nothing."""
     return [line for text in texts if (line := " ".join(str(text).split()))]
+
+
+def with_trigger(prompts: Iterable[str], trigger: str) -> list[str]:
+    """``prompts`` with the words ``trigger`` in the place of ``{trigger}``; without them its comma goes too."""
+    if trigger.strip():
+        return [prompt.replace(TRIGGER, trigger.strip()) for prompt in prompts]
+    return lines_of(_NO_TRIGGER.sub("", prompt) for prompt in prompts)

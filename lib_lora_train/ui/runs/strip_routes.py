@@ -18,7 +18,7 @@ from ...runs.job import settings_of
 from ...runs.state import DAMAGED
 from ..prediction import prediction_notice
 from ..services import Services
-from .prompts import lines_of, prompts_of
+from .prompts import lines_of, prompts_of, with_trigger
 from .strip_settings import Txt2img, in_words, picture_settings
 from .strip_store import Strip, read_strip
 
@@ -88,7 +88,7 @@ def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...]
     Raises ``RunError`` if it cannot be drawn here, or there is nothing to draw.
     """
     checkpoint = services.host.checkpoint()
-    lines = tuple(lines_of(prompts))
+    lines = tuple(lines_of(with_trigger(prompts, job.dataset.activation_tag)))
     if services.host.plot_drawer() is None:
         raise RunError(NOT_DRAWN_HERE)
     if not lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ...config.text_yaml import write_yaml
+from ...errors import CheckpointError
 from ...runs.events import EventWriter
 from ...runs.folder import TEST, RunFolder, create_run, open_run
-from ..lora_files import lora_file, lora_info
+from ...runs.job import settings_of
+from ..lora_files import activation_tag, lora_file, lora_info
 from ..services import Services
 
 _MAKING = threading.Lock()
@@ -54,3 +57,12 @@ def subject_of(services: Services, name: str) -> RunFolder:
                                    "epoch": facts["epochs"] or 0, "final": True})
             events.write("finished", {"steps": 0, "seconds": 0.0})
         return run
+
+
+def trigger_of(services: Services, run: RunFolder) -> str:
+    """The trigger words of the LoRA that ``run`` has made, or that its folder was made for; empty if none are known."""
+    if run.command == TEST:
+        for event in services.index.of(run).saved:
+            with suppress(CheckpointError):  # gone or damaged, which drawing reports
+                return activation_tag(Path(event["path"]))
+    return settings_of(run).dataset.activation_tag.strip()

@@ -22,7 +22,7 @@ from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
 from ..prediction import prediction_notice
-from ..runs.prompts import keep_prompts, prompts_of
+from ..runs.prompts import keep_prompts, prompts_of, with_trigger
 from ..services import Services
 from .block_weights import (
     WeightsRequest,
@@ -35,6 +35,7 @@ from .block_weights import (
     weight_lists,
     write_presets,
 )
+from .other_loras import trigger_of
 from .plot_plans import PlotRequest
 from .plots import PlotDesk
 
@@ -74,6 +75,7 @@ def register(router: APIRouter, services: Services) -> None:
     def draw(run_id: str, request: PlotRequest) -> dict[str, Any]:
         run = open_run(services.runs_dir, run_id)
         services.host.refresh_loras()
+        request.prompts = with_trigger(request.prompts, trigger_of(services, run))
         return desk.start(run, _with_blocks(services, run, request), _checkpoint_title(services))
 
     def stop() -> dict[str, Any]:
@@ -139,9 +141,8 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
     files = [{"name": name, "epoch": saved[name].get("epoch"), "path": saved[name]["path"],
               "blocks": names_of_blocks(Path(saved[name]["path"]))}
              for name in sorted(saved, key=epoch_order)]
-    tag = job.dataset.activation_tag.strip()
-    return {"files": files, "tag": tag, "prompts": prompts_of(run), "width": width, "height": height,
-            "clip_skip": job.base.clip_skip, "samplers": desk.samplers,
+    return {"files": files, "tag": trigger_of(services, run), "prompts": prompts_of(run),
+            "width": width, "height": height, "clip_skip": job.base.clip_skip, "samplers": desk.samplers,
             "negative": job.sample.negative_prompt, "seed": job.sample.sample_seed,
             "steps": job.sample.sample_steps,
             "cfg_scale": job.sample.cfg_scale,

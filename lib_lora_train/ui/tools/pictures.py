@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from PIL import Image, ImageChops, ImageStat
 from pydantic import BaseModel
 
 from ...config.job import Job
-from ...errors import RunError
+from ...errors import CheckpointError, RunError
 from ...files.atomic import write_atomically
 from ...files.json_file import DamagedFileError, read_object
 from ...host.interface import PictureSettings, PlotAxis, PlotDrawer, PlotPlan
 from ...runs.folder import EXTRACT, INSPECT, MERGE, RESIZE, TOOLS, RunFolder
 from ...runs.job import values_of
+from ..lora_files import activation_tag
 from ..pictures import keep_picture
+from ..runs.prompts import with_trigger
 from ..runs.strip_settings import Txt2img, picture_settings
 from ..services import Services
 
@@ -67,6 +70,7 @@ def pictures_of(services: Services, run: RunFolder) -> dict[str, Any]:
 def draw_pictures(services: Services, run: RunFolder, request: PicturesRequest) -> None:
     """Have the webui draw them. Raises ``RunError`` if there is nothing to draw or they are being drawn."""
     prompt = " ".join(request.prompt.split())
+    prompt = next(iter(with_trigger([prompt], _trigger(services, run))), "")
     if not prompt:
         raise RunError("Write a prompt to draw.")
     if pictures_of(services, run)["drawing"] is not None:
@@ -99,6 +103,18 @@ def shots_of(services: Services, run: RunFolder, prompt: str) -> list[Shot]:
         raise RunError("The webui has no checkpoint loaded. Choose one at the top of the page.")
     before = _tag(Path(job["lora"]), "1") if run.command == RESIZE else _tags(job)
     return [Shot("Before", current.title, f"{prompt} {before}"), Shot("After", current.title, with_it)]
+
+
+def _trigger(services: Services, run: RunFolder) -> str:
+    """The trigger words of what the tool was given or, for an extraction, has made."""
+    job = values_of(run)
+    saved = services.index.of(run).saved
+    given = job.get("loras") or [job["lora"]] if run.command != EXTRACT else [event["path"] for event in saved[-1:]]
+    found: list[str] = []
+    for path in given:
+        with suppress(CheckpointError):  # gone or damaged, which drawing reports
+            found.append(activation_tag(Path(path)))
+    return ", ".join(dict.fromkeys(filter(None, found)))
 
 
 def _tags(job: Mapping[str, Any]) -> str:

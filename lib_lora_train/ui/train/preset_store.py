@@ -8,18 +8,17 @@ from typing import Any
 
 from yaml import YAMLError
 
-from ...config.check import FORBIDDEN_IN_NAMES
+from ...config.check import title_problem
 from ...config.exporting.formats import preset_text
 from ...config.load import read_job
 from ...config.text_yaml import read_yaml
 from ...errors import ConfigError
 from ...files.atomic import write_atomically
-from ...files.confine import RESERVED_ON_WINDOWS
 from ...files.walk import files_below
 from ...files.writing import cannot_write
 
 ENDING = ".yaml"
-_LONGEST_NAME, _MOST_PRESETS, _MOST_BYTES = 80, 500, 200_000
+_MOST_PRESETS, _MOST_BYTES = 500, 200_000
 NOT_KEPT = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
                       "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings",
                       "network.network_weights", "save.output_name", "save.output_dir", "training.device"))
@@ -90,11 +89,8 @@ class PresetStore:
 
     def _path(self, name: str) -> Path:
         name = name.strip()
-        wrong = sorted({sign for sign in name if sign in FORBIDDEN_IN_NAMES or not sign.isprintable()})
-        if not name or wrong or name.startswith(".") or name.endswith(".") or len(name.encode()) > _LONGEST_NAME or \
-                name.split(".")[0].lower() in RESERVED_ON_WINDOWS:
-            raise ConfigError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a preset. Use up to {_LONGEST_NAME} "
-                              "letters, digits, spaces, '-' and '_'.")
+        if problem := title_problem(name, "a preset"):
+            raise ConfigError(problem)
         return self._folder / f"{name}{ENDING}"
 
     def _write(self, path: Path, text: str) -> None:
