@@ -1,1 +1,1 @@
-"""The webui as the rest of the project sees it, and the only room that imports the webui's modules."""
+"""The interface to the webui, and the only room that imports the webui's modules."""

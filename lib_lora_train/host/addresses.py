@@ -1,4 +1,4 @@
-"""The names that the webui is reached by, as its options say."""
+"""The host names of the webui, from its options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _AT_HOME = ("", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
-"""What a home network adds to a machine's own name; none of them can be had on the internet."""
+"""Suffixes that home networks add to machine names; none of them exists on the internet."""
 
 _SHARE = (".gradio.live", ".gradio.app")
 _NGROK = (".ngrok.io", ".ngrok.app", ".ngrok.dev", ".ngrok-free.app", ".ngrok-free.dev")

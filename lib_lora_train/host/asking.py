@@ -1,4 +1,4 @@
-"""What the webui is about to do when it takes its lock, in the words that the page shows."""
+"""Why the webui takes its lock, in the words that the page shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _given: ContextVar[Reason | None] = ContextVar("train_lora_asks", default=None)
 
 @contextmanager
 def asking_for(reason: Reason) -> Iterator[None]:
-    """Whoever takes the lock in here, in this thread, does it for ``reason``."""
+    """In this block, this thread takes the lock for ``reason``."""
     token = _given.set(reason)
     try:
         yield

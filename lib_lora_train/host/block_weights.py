@@ -1,4 +1,4 @@
-"""Block weights at generation: the strength that the webui multiplies each layer of a LoRA with, by block.
+"""Block weights at generation: the strength of each layer of a LoRA, by block.
 
 The webui's built-in Lora extension adds ``multiplier() · change`` to each layer when it next runs, and does so anew
 when the tuple of names and strengths of the LoRAs has changed. So a strength that carries the weights of the blocks,
@@ -28,7 +28,7 @@ STANDS_DOWN = ("Block weights in the prompt are left to sd-webui-lora-block-weig
 
 
 class BlockStrength(float):
-    """A LoRA's strength, with the weights of its blocks. Equal only to one that changes layers in the same way."""
+    """A LoRA's strength with block weights. Equal only to one that changes layers in the same way."""
 
     spec: BlockSpec
     working: bool
@@ -40,7 +40,7 @@ class BlockStrength(float):
         return made
 
     def of(self, layer: str) -> float:
-        """What the change of ``layer`` is multiplied with."""
+        """The factor on the change of ``layer``."""
         return float(self) * self.spec.of(block_of(layer)) if self.working else 0.0
 
     def at(self, step: int) -> BlockStrength:
@@ -129,7 +129,7 @@ class BlockWeights:
 
 
 def layer_strength(original: Callable[[Any], float], module: Any) -> float:
-    """In place of ``NetworkModule.multiplier``."""
+    """Replaces ``NetworkModule.multiplier``."""
     strength = original(module)
     return strength.of(module.sd_key) if isinstance(strength, BlockStrength) else strength
 

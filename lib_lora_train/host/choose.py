@@ -1,4 +1,4 @@
-"""Which webui this is, detected by the parts that it has: forks share names, version texts and folders."""
+"""Detects the webui by the parts it has, since forks share names, version texts and folders."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _came_from_forge() -> bool:
 
 
 def _lacks_of_forge() -> list[str]:
-    """What is missing to be Forge or reForge; nothing if it is one of them."""
+    """What it lacks to be Forge or reForge; empty if it is one of them."""
     lacks = missing_parts(_THREAD_PARTS)
     forge, reforge = missing_parts(_FORGE_PARTS), missing_parts(_REFORGE_PARTS)
     return [*lacks, *forge, *reforge] if forge and reforge else lacks

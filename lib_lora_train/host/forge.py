@@ -29,7 +29,7 @@ class _OwnMemory(Webui):
         self._memory = importlib.import_module(self.memory)
 
     def limits(self) -> tuple[str, ...]:
-        """What is left to Forge's ways."""
+        """What is left to Forge."""
         return ("Training reads the checkpoint from its file: this webui moves and casts the loaded model in ways of "
                 "its own, so it is not shared with training.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
 
@@ -41,7 +41,7 @@ class _OwnMemory(Webui):
         return None
 
     def free_gpu(self) -> None:
-        """Have every model unloaded, in the one thread that models are moved in."""
+        """Unload every model, in the thread that moves models."""
         if not self._memory.current_loaded_models:
             return
         problems: list[Exception] = []
@@ -50,10 +50,10 @@ class _OwnMemory(Webui):
             raise problems[0]
 
     def plot_drawer(self) -> None:
-        """LoRAs are put in in another way than our block weights know."""
+        """Forge applies LoRAs in another way than our block weights support."""
 
     def txt2img_form(self) -> dict[str, Any]:
-        """Nothing, since no pictures are drawn from the tab."""
+        """Nothing, since the tab generates no images here."""
         return {}
 
     def drawn_prediction(self, checkpoint: Path) -> str:

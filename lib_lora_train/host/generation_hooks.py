@@ -78,12 +78,12 @@ class GenerationHooks:
         self._patched.append((owner, name))
 
     def before_step(self, step: Any) -> None:
-        """The webui is about to ask the UNet; ``step`` are its ``CFGDenoiserParams``."""
+        """Called before each UNet call; ``step`` are the webui's ``CFGDenoiserParams``."""
         if self._weights is not None:
             self._weights.before_step(sampling_step(step.denoiser))
 
     def undo(self) -> None:
-        """Put back what was patched, as scripts are loaded anew."""
+        """Undo the patches before scripts are loaded again."""
         while self._patched:
             from modules import patches  # there, since something was patched with it
 

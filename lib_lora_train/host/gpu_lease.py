@@ -1,4 +1,4 @@
-"""Keeping the GPU free for a worker, and giving it back to the webui whatever happens."""
+"""Keeps the GPU free for a worker, and gives it back to the webui whatever happens."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class GpuOwner(Protocol):
     """What a lease asks of the webui."""
 
     def hold_generation(self) -> None:
-        """Wait until nothing is being generated, then let nothing begin."""
+        """Wait until nothing is being generated, then block generation."""
         ...
 
     def release_generation(self) -> None:
-        """Let pictures be made again. May be called from another thread than ``hold_generation``."""
+        """Allow generation again. May be called from another thread than ``hold_generation``."""
         ...
 
     def free_gpu(self) -> None:
@@ -67,7 +67,7 @@ class GpuLease(threading.Thread):
         return self._problem
 
     def give_back(self) -> None:
-        """Let the models come back and pictures be made; returns at once."""
+        """Let the models return and allow generation; returns at once."""
         self._ended.set()
 
     def run(self) -> None:

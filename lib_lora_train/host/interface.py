@@ -1,4 +1,4 @@
-"""What the tab asks of the webui it lives in. A1111, Forge and the tests' stand-in fulfil it."""
+"""What the tab needs from its webui. A1111, Forge and the tests' stand-in implement it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runs.hold import PLOT, REGULARIZATION, Reason
 from ..runs.supervisor import Lease, Loan
 
 DATA_FOLDER = "lora_train"
-"""The folder of ours in the webui's data folder."""
+"""Our folder in the webui's data folder."""
 
 AXIS_PREFIX = "[Train LoRA] "
 EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (AXIS_PREFIX + name for name in (
@@ -26,17 +26,17 @@ REMOTE_REFUSED = (
     "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
     "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
     "best together with --gradio-auth.")
-"""What is said where the webui's options let nobody use the tab."""
+"""Shown where the webui's options let nobody use the tab."""
 NOT_DRAWN_HERE = "Only AUTOMATIC1111's webui can generate images from this tab."
-"""What is said where a host has no ``plot_drawer``."""
+"""Shown where a host has no ``plot_drawer``."""
 V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
 FOR_A_PLOT = Reason(PLOT, "a plot")
 FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
-"""Why the webui takes its lock for what is drawn from the tab."""
+"""The reason for the webui's lock when the tab generates."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
-"""What is said where the host does not put block weights into LoRAs."""
+"""Shown where the host does not support block weights."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Hires:
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """How a picture is drawn, whatever its prompt.
+    """How an image is generated, apart from its prompt.
 
     An empty ``sampler`` is the webui's first one, an empty ``scheduler`` the one that belongs to the sampler.
     ``styles`` are names of the webui's list.
@@ -158,7 +158,7 @@ class PlotDrawer(Protocol):
         ...
 
     def stop(self) -> None:
-        """Leave out what has not been drawn yet; nothing happens if nothing is being drawn."""
+        """Skip what has not been generated yet; does nothing if nothing is being generated."""
         ...
 
     def share_of_picture(self) -> float | None:

@@ -1,1 +1,1 @@
-"""Runs: the folder that holds the whole truth of a run, its events, its controls, its process."""
+"""Runs: the run folder with all that is known of a run, its events, its controls, its process."""

@@ -37,9 +37,9 @@ class ContinueOptions:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What will happen. ``steps`` are those still to be made, ``seconds`` how long the last ones say that will take.
+    """What will happen. ``steps`` are the remaining ones, ``seconds`` their duration at the last steps' pace.
 
-    ``changes`` is the partial job that is laid over the job file from now on.
+    ``changes`` is the partial job that overrides the job file from now on.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Continuation:
 
 
 def job_of(run: RunFolder) -> Job:
-    """The job as it is carried out now. Raises ``ConfigError`` if its files cannot be read."""
+    """The job as it runs now. Raises ``ConfigError`` if its files cannot be read."""
     return load_job(run.job_file, (), run.changes_file)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a run: to pause or to stop, and by others to stand still for a while."""
+"""Requests to a run: pause, stop, and holds made by others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ACTIONS = (PAUSE, STOP)
 
 
 class RunControl:
-    """The requests made of a run. The worker reads them at each step, anyone may make them.
+    """The requests to a run. Anyone may make them; the worker reads them at each step.
 
     A pause is the user's request to stand still, a stop the file ``stop``. Earlier versions wrote the file ``pause``
     too; a worker of theirs that still exists can be resumed.
@@ -23,7 +23,7 @@ class RunControl:
         self.holds = HoldRequests(folder)
 
     def request(self, action: str) -> None:
-        """Ask for ``pause`` or ``stop``. Asking twice is the same as once. Raises ``WriteError``."""
+        """Request ``pause`` or ``stop``; repeating a request changes nothing. Raises ``WriteError``."""
         file = self._file(action)
         if action == PAUSE:
             if not self.holds.of_user():
@@ -34,7 +34,7 @@ class RunControl:
             file.touch()
 
     def withdraw(self, action: str) -> None:
-        """Take the request back; a paused run resumes. Raises ``WriteError``."""
+        """Withdraw the request; a paused run resumes. Raises ``WriteError``."""
         if action == PAUSE:
             for hold in self.holds.of_user():
                 self.holds.withdraw(hold)
@@ -42,7 +42,7 @@ class RunControl:
             self._file(action).unlink(missing_ok=True)
 
     def asked(self, action: str) -> bool:
-        """Whether ``pause`` or ``stop`` is being asked for now."""
+        """Whether ``pause`` or ``stop`` is requested now."""
         return self._file(action).exists() or (action == PAUSE and bool(self.holds.of_user()))
 
     def _file(self, action: str) -> Path:

@@ -64,7 +64,7 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "error": {"text": text},
     "held": {"token": text},
 }
-"""What an event must have, since what reads it relies on it. Whatever else is in it may be missing or null."""
+"""Fields that an event must have, since readers rely on them. All others may be missing or null."""
 _NUMBERS = ("time", "step", "steps", "total_steps", "epoch", "total_epochs", "loss", "lr_unet", "lr_text_encoder",
             "gradient_norm", "seconds", "still_seconds", "seconds_left", "seconds_per_step", "from_step", "done",
             "total", "steps_per_epoch", "parameters", "peak_bytes", "device_bytes")
@@ -83,7 +83,7 @@ class EventWriter:
             self._file.write(b"\n")  # the last writer was killed in the middle of a line
 
     def write(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Append one event. NaN and infinity become ``null``, since JSON has no word for them.
+        """Append one event. NaN and infinity become ``null``, since JSON cannot express them.
 
         Raises ``WriteError`` if the disk is full; the line is then written with the next event, if that can be.
         """
@@ -120,7 +120,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 
 
 def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int, str]:
-    """As ``read_events``, and what is wrong with the first damaged line; empty if none is.
+    """As ``read_events``, with the problem of the first damaged line; empty if there is none.
 
     A line that a crash cut short is not damage: the writer began a new line after it.
     """
@@ -145,7 +145,7 @@ def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], i
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    """The event in ``line``. Raises ``DamagedFileError`` if it lacks what its readers rely on."""
+    """The event in ``line``. Raises ``DamagedFileError`` if it lacks a required field."""
     event = parse(line)
     if not isinstance(event, dict):
         raise DamagedFileError("it is not an object")

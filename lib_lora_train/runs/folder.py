@@ -1,4 +1,4 @@
-"""The run folder: everything that is known of a run, for anyone who finds it later.
+"""The run folder: everything about a run, for anyone who finds it later.
 
     job.yaml        what was asked        events.jsonl    what happened
     control/        pause, stop           log.txt         the worker's output
@@ -56,20 +56,20 @@ class RunFolder:
 
     @property
     def id(self) -> str:
-        """The folder's name, by which the run is called everywhere."""
+        """The folder's name, which identifies the run everywhere."""
         return self.path.name
 
     @property
     def changes_file(self) -> Path | None:
-        """The partial job that is laid over ``job_file``; ``None`` as long as there is none."""
+        """The partial job that overrides ``job_file``; ``None`` if there is none."""
         path = self.path / CHANGES_FILE
         return path if path.is_file() else None
 
     @property
     def command(self) -> str:
-        """The worker's command that carries the run out: ``train``, ``tag``, ``bake`` or one of ``TOOLS``.
+        """The worker's command for the run: ``train``, ``tag``, ``bake`` or one of ``TOOLS``.
 
-        ``test`` is for the folder of a LoRA that was only opened in Test.
+        ``test`` marks the folder of a LoRA that was only opened in Test.
         """
         try:
             return read_text(self.path / _COMMAND_FILE, replace=True, most_bytes=_LONGEST_COMMAND_BYTES).strip()

@@ -1,4 +1,4 @@
-"""Requests that a worker stand still, each a file ``hold-TOKEN.json`` in the run's ``control`` folder.
+"""Requests to hold a worker, each a file ``hold-TOKEN.json`` in the run's ``control`` folder.
 
     {"token", "who", "why", "gives_gpu", "asked", "pid", "created", "boot"}
 
@@ -26,7 +26,7 @@ from ..files.writing import writing
 from .process_mark import ProcessMark, mark_from, this_process
 
 USER, WEBUI, PLOT, STRIP, REGULARIZATION = "user", "webui", "plot", "strip", "regularization"
-"""Who asks a worker to stand still."""
+"""Who asks a worker to hold."""
 _PREFIX, _ENDING = "hold-", ".json"
 _ATTEMPTS, _ATTEMPT_SECONDS = 20 if sys.platform == "win32" else 1, 0.01
 _T = TypeVar("_T")
@@ -55,18 +55,18 @@ class Hold:
 
     @property
     def orphaned(self) -> bool:
-        """Whether the process that made it is gone, so that it no longer counts."""
+        """Whether the process that made it is gone, which voids it."""
         return self.holder is not None and not self.holder.alive
 
 
 class HoldRequests:
-    """The requests in a run's ``control`` folder. Any process may make one, the worker reads them."""
+    """The requests in a run's ``control`` folder. Any process may make one; the worker reads them."""
 
     def __init__(self, control: Path) -> None:
         self._control = control
 
     def ask(self, reason: Reason, *, gives_gpu: bool, lasting: bool = False) -> Hold:
-        """Ask the worker to stand still, for this process unless the request is ``lasting``. Raises ``WriteError``."""
+        """Ask the worker to hold, until this process ends unless the request is ``lasting``. Raises ``WriteError``."""
         holder = None if lasting else this_process()
         hold = Hold(uuid.uuid4().hex, reason, gives_gpu, holder, time.time())
         file = self._file(hold.token)
@@ -76,7 +76,7 @@ class HoldRequests:
         return hold
 
     def withdraw(self, hold: Hold) -> None:
-        """Take ``hold`` back; nothing happens if that was done already. Raises ``WriteError``."""
+        """Withdraw ``hold``; does nothing if that was done already. Raises ``WriteError``."""
         with writing(self._file(hold.token)):
             _patiently(lambda: self._file(hold.token).unlink(missing_ok=True))
 
@@ -127,7 +127,7 @@ def _read(file: Path) -> Hold:
 
 
 def _patiently(act: Callable[[], _T]) -> _T:
-    """``act``, tried again while Windows refuses it because another process has the file open."""
+    """Run ``act``, retrying while Windows refuses because another process has the file open."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return act()

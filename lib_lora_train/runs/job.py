@@ -1,4 +1,4 @@
-"""The job of a run as its folder has it, for showing: what this version no longer knows is ignored."""
+"""The job in a run's folder, for display: settings that this version no longer knows are ignored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .folder import TAG, TOOLS, TRAIN, RunFolder
 
 
 def settings_of(run: RunFolder) -> Job:
-    """The settings of a training run, changes included; one that cannot be read has its default.
+    """The settings of a training run, changes included; unreadable ones have their default.
 
     Raises ``ConfigError`` if a file of the job is no YAML.
     """
@@ -27,7 +27,7 @@ def settings_of(run: RunFolder) -> Job:
 
 
 def values_of(run: RunFolder) -> dict[str, Any]:
-    """What was asked of a run of any kind, as nested plain values. Raises as ``settings_of``."""
+    """The job of a run of any kind, as nested plain values. Raises as ``settings_of``."""
     values = read_file(run.job_file)
     if run.command == TRAIN:
         return job_to_dict(read_job(values)[0])
@@ -47,11 +47,11 @@ class JobCheck:
         self._damage = ""
 
     def unchanged(self) -> bool:
-        """Whether the file is what it was at the last ``damage``."""
+        """Whether the file is unchanged since the last ``damage``."""
         return self._seen is not None and self._stamp() == self._seen
 
     def damage(self) -> str:
-        """What is wrong with the file, as a clause that begins with its name; empty if nothing is."""
+        """The file's problem, as a clause that begins with its name; empty if there is none."""
         if not self.unchanged():
             self._seen = self._stamp()
             self._damage = self._examine()

@@ -1,4 +1,4 @@
-"""What the webui says to a run about its base weights: that it lends them, or why it does not.
+"""The webui's message to a run about its base weights: that it lends them, or why not.
 
     lend.json       the ticket            lend.handles    where the lent tensors lie, pickled; taken once
 """

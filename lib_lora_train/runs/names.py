@@ -16,7 +16,7 @@ _VERSION = re.compile(r"^(.*?)-v(\d+)$")
 def lora_names(folder: Path) -> set[str]:
     """The names, in lower case, of every LoRA in ``folder`` and below, each also without its epoch or step.
 
-    Below too, since a prompt calls a LoRA by its name alone, wherever it lies.
+    Below too, since a prompt names a LoRA without its folder.
     """
     names: set[str] = set()
     for entry in files_below(folder):

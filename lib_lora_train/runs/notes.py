@@ -1,4 +1,4 @@
-"""What the user writes on a run: another name, a star, a note. In ``note.json`` of the run folder."""
+"""The user's annotations of a run (name, star, note), in ``note.json`` of the run folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .folder import RunFolder
 
 NOTE_FILE = "note.json"
 MOST_NAME, MOST_NOTE = 100, 5000
-"""How many characters a name and a note may have."""
+"""Longest name and note, in characters."""
 
 
 @dataclass(frozen=True)
 class RunNote:
-    """``name`` is shown in place of the run's own, empty for that one; ``note`` is free text."""
+    """``name`` is shown instead of the run's own name, unless empty; ``note`` is free text."""
 
     name: str = ""
     starred: bool = False
@@ -39,7 +39,7 @@ def read_note(run: RunFolder) -> RunNote:
 
 
 def write_note(run: RunFolder, note: RunNote) -> None:
-    """Keep ``note``, its name on one line. Raises ``RunError`` if it is too long, ``WriteError``."""
+    """Save ``note``, its name on one line. Raises ``RunError`` if it is too long, ``WriteError``."""
     name = " ".join(note.name.split())
     for what, said, most in (("name", name, MOST_NAME), ("note", note.note, MOST_NOTE)):
         if len(said) > most:
@@ -57,11 +57,11 @@ class NoteReader:
         self.note, self.problem = RunNote(), ""
 
     def unchanged(self) -> bool:
-        """Whether the file is what it was when it was last read."""
+        """Whether the file is unchanged since it was last read."""
         return self._seen == _stamp(self._file)
 
     def read(self) -> None:
-        """Take over what the file says into ``note``; into ``problem`` why it cannot be read, as a sentence."""
+        """Read the file into ``note``; if that fails, ``problem`` is a sentence that says why."""
         if self.unchanged():
             return
         self._seen = _stamp(self._file)

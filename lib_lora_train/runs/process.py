@@ -1,4 +1,4 @@
-"""Starting a worker process, and telling whether a run's worker is alive.
+"""Starts a worker process, and finds out whether a run's worker is alive.
 
 A pid alone can be taken over by another program, so when the process was created is kept with it.
 """
@@ -27,7 +27,7 @@ from .process_mark import ProcessMark, mark_from, mark_of, this_process
 def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Start ``command`` for ``run``, its output going to the run's log; return its pid.
 
-    The worker gets a session of its own, so that closing the webui does not end it. Raises ``RunError`` if it
+    The worker gets its own session, so that closing the webui does not end it. Raises ``RunError`` if it
     cannot be started or the run has a live worker already.
     """
     holder = live_pid(run) or lock_holder(run.lock_file)
@@ -52,7 +52,7 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
 
 @contextlib.contextmanager
 def only_worker(run: RunFolder) -> Iterator[None]:
-    """Be the only worker of ``run`` and note this process as such.
+    """Register this process as the only worker of ``run``.
 
     Raises ``RunError`` if another process works in the folder, whoever started it.
     """
@@ -69,7 +69,7 @@ def only_worker(run: RunFolder) -> Iterator[None]:
 
 
 def remember_process(run: RunFolder, pid: int | None = None) -> None:
-    """Note ``pid`` (this process if none is given) and when it was created as the run's worker."""
+    """Record ``pid`` (by default this process) and its creation time as the run's worker."""
     try:
         mark = this_process() if pid is None else mark_of(pid)
     except psutil.NoSuchProcess:
@@ -83,7 +83,7 @@ def noted_worker(run: RunFolder) -> ProcessMark:
 
 
 def live_pid(run: RunFolder) -> int | None:
-    """The pid of the run's worker if that very process still exists."""
+    """The pid of the run's worker if that process still exists."""
     try:
         return pid_of(run, noted_worker(run))
     except (OSError, DamagedFileError):
@@ -98,7 +98,7 @@ def pid_of(run: RunFolder, noted: ProcessMark | None) -> int | None:
 
 
 def noted_at(run: RunFolder) -> float | None:
-    """When the run's last worker was noted, in seconds since the epoch; ``None`` if there never was one."""
+    """When the run's last worker was recorded, in seconds since the epoch; ``None`` if there never was one."""
     try:
         return run.process_file.stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""Naming a process so that another one with the same pid is not taken for it."""
+"""Identifies a process, so that another one with the same pid is not mistaken for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 from ..files.json_file import DamagedFileError, number, text
 
 _TOLERANCE_SECONDS = 0.5
-"""Other versions of psutil, as the webui and the worker may have, round a little differently."""
+"""The webui and the worker may have versions of psutil that round differently."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ProcessMark:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still exists."""
+        """Whether that process still exists."""
         try:
             now = mark_of(self.pid)
             same = now.boot == self.boot and abs(now.created - self.created) < _TOLERANCE_SECONDS
@@ -68,5 +68,5 @@ def mark_of(pid: int) -> ProcessMark:
 
 
 def this_process() -> ProcessMark:
-    """The process that this runs in."""
+    """The current process."""
     return mark_of(os.getpid())

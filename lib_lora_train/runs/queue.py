@@ -1,4 +1,4 @@
-"""Runs that wait for their turn: a file in the run folder says that a run is asked for, and on which device.
+"""The queue of runs: a file in the run folder says that a run is queued, and for which device.
 
     queued.json     the run waits         claimed.json    a process has taken it up and starts its worker
 """
@@ -23,22 +23,22 @@ _CLAIM_SECONDS = 60.0
 
 
 def enqueue(run: RunFolder, device: str) -> None:
-    """Ask for ``run`` to be started on ``device`` (``cpu``, ``cuda:0`` …) when its turn comes."""
+    """Queue ``run`` for ``device`` (``cpu``, ``cuda:0`` …)."""
     write_atomically(run.path / QUEUED_FILE, json.dumps({"device": device, "asked": time.time()}))
 
 
 def queued_device(run: RunFolder) -> str | None:
-    """The device that a waiting run is for, or ``None`` if it does not wait."""
+    """The device of a queued run, or ``None`` if it is not queued."""
     return _device(run.path / QUEUED_FILE)
 
 
 def claimed_device(run: RunFolder) -> str | None:
-    """The device that a run was started on from the queue, or ``None`` if it was not."""
+    """The device that the queue started a run on, or ``None``."""
     return _device(run.path / CLAIMED_FILE)
 
 
 def waiting_runs(runs: Path) -> Iterator[RunFolder]:
-    """The runs that wait, the first asked first."""
+    """The queued runs, oldest first."""
     found = []
     for file in runs.glob(f"*/{QUEUED_FILE}"):
         try:
@@ -71,7 +71,7 @@ def ask_again(run: RunFolder, device: str, *, steps: int, total_steps: int | Non
 
 
 def withdraw(run: RunFolder) -> bool:
-    """Take a waiting run out of the queue and note that it was stopped; ``False`` if it does not wait."""
+    """Take a run out of the queue and record that it was stopped; ``False`` if it is not queued."""
     try:
         (run.path / QUEUED_FILE).unlink()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Standing still, as a worker does it: at a boundary of its work, for as long as anybody asks for it."""
+"""The worker's side of holding: at a boundary of its work, for as long as a request exists."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from .control import STOP, RunControl
 from .hold import USER, Hold
 
 Leave = Callable[[], AbstractContextManager[Any]]
-"""Leaves the GPU on entering, and comes back to it on leaving."""
+"""Leaves the GPU on entry, and returns to it on exit."""
 _POLL_SECONDS, _PAUSED_POLL_SECONDS = 0.02, 0.1
 
 
 class Report(Protocol):
-    """Where a worker tells of itself."""
+    """Where a worker reports."""
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
         ...
 
     def stood_still(self, seconds: float) -> None:
-        """So long no work was done; it counts in no rate and no estimate."""
+        """Report time without work; it counts in no rate and no estimate."""
         ...
 
 
 class Standing:
-    """Answers the requests to stand still: ``held`` when one is granted, ``resumed`` when it is withdrawn."""
+    """Answers the requests to hold: ``held`` when one is granted, ``resumed`` when it is withdrawn."""
 
     def __init__(self, control: RunControl, report: Report) -> None:
         self._control, self._report = control, report
 
     def wait(self, leave: Leave | None = None, before: Callable[[], None] = lambda: None) -> list[Hold]:
-        """Stand still while that is asked for; the requests that were granted, in the order of granting.
+        """Hold while requested; returns the granted requests, in the order of granting.
 
         Requests that ask for the GPU are granted only where there is a way to ``leave`` it, and end with a stop; the
         others last until they are withdrawn, since somebody may be writing to the weights. ``before`` is called before

@@ -1,4 +1,4 @@
-"""Where a run stands, from its folder and its process: the one place that decides it.
+"""A run's state, from its folder and its process: the one place that derives it.
 
     waiting       in the queue, or its worker is being started
     running       a worker is at it
@@ -33,7 +33,7 @@ AT_WORK = (RUNNING, PAUSED, HELD)
 _WORKING = ("phase", "progress", "started", "step", "queued")
 """Events that nobody writes who stands still: after them a worker that was killed meanwhile is no longer held."""
 _EARLIER = {"paused": Reason(USER, "you"), "held": Reason(WEBUI, "an image")}
-"""What stood still before requests had reasons."""
+"""Holds from before requests had reasons."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Signs:
 
 
 def signs_of(run: RunFolder) -> Signs:
-    """What ``run``'s files say now."""
+    """Read ``run``'s files."""
     damage: list[str] = []
     noted = noted_at(run)
     worker = _read(run.process_file, lambda file: noted_worker(run), damage)
@@ -76,7 +76,7 @@ def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value
 
 
 class History:
-    """What a run's events say of its state, taken up one after the other.
+    """The state from a run's events, taken one after the other.
 
     ``seconds`` is how long was worked and ``still_seconds`` how long the run stood still, in all that has ended so far.
     ``gave_gpu`` says whether it has left the GPU for those that it stands still for.
@@ -92,7 +92,7 @@ class History:
         self._still = 0.0
 
     def take(self, event: dict[str, Any]) -> None:
-        """Take up the next event."""
+        """Process the next event."""
         self._last = kind = event["event"]
         if kind in _EARLIER:
             self._stand_still(event)
@@ -108,17 +108,17 @@ class History:
 
     @property
     def ended(self) -> bool:
-        """Whether the worker has said its last word."""
+        """Whether the worker has written its last event."""
         return self._last in ENDINGS
 
     @property
     def held_for(self) -> str:
-        """What others than the user let the run stand still for, the last first said; empty if nothing."""
+        """What the run is held for by others than the user, the latest first; empty if nothing."""
         others = [reason.why for reason in self._holds.values() if reason.who != USER]
         return others[-1] if others else ""
 
     def state(self, signs: Signs) -> str:
-        """The run's state as ``signs`` and the events have it."""
+        """The run's state from ``signs`` and the events."""
         if self._last == "queued" and signs.queued:
             return WAITING  # even while the worker before is still closing its files
         if self.ended:

@@ -1,4 +1,4 @@
-"""A run in a few words, kept up to date by reading only the events that are new."""
+"""The summary of a run, kept current by reading only new events."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RunSummary:
 
     @property
     def alive(self) -> bool:
-        """Whether a worker is at it."""
+        """Whether a worker is running."""
         return self.state in AT_WORK
 
 
@@ -123,7 +123,7 @@ class _Reader:
         return self._summary
 
     def _settle(self, signs: Signs) -> None:
-        """Take over what the files beside the events say."""
+        """Update from the files beside the events."""
         summary = self._summary
         summary.pid = signs.pid
         summary.kept_state = self._run.state_file.is_file()
@@ -181,7 +181,7 @@ class _Reader:
             summary.ended, summary.seconds_left = event.get("time"), None
 
     def _begin(self, event: dict[str, Any]) -> None:
-        """A run that is resumed makes steps again that came after its last state."""
+        """A resumed run repeats the steps after its last state."""
         summary, from_step = self._summary, event.get("from_step", 0)
         summary.lora_name, summary.steps_per_epoch = event["name"], event["steps_per_epoch"]
         summary.total_epochs, summary.total_steps = event["total_epochs"], event["total_steps"]

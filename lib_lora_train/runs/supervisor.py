@@ -1,4 +1,4 @@
-"""The thread that starts waiting runs, one at a time per device, and sees to it that they have the GPU.
+"""The thread that starts queued runs, one at a time per device, and gets them the GPU.
 
 It holds nothing that a restart could not find again: what waits and what runs is read from the run folders.
 """
@@ -25,7 +25,7 @@ THREAD_NAME = "train-lora-supervisor"
 _BUSY_POLL_SECONDS = 1.0
 _TURN_POLL_SECONDS = 0.1
 _LINGER_SECONDS = 2.0
-"""Who has just made a picture may want another, and moving the models takes longer than such a wait."""
+"""Users often generate several images in a row, and moving the models takes longer than this wait."""
 _IDLE_POLL_SECONDS = 5.0
 
 
@@ -48,7 +48,7 @@ class Lease(Protocol):
 
 
 class Loan(Protocol):
-    """The webui's model as it is offered to one run."""
+    """The webui's model as offered to one run."""
 
     @property
     def settled(self) -> bool:
@@ -197,7 +197,7 @@ class Supervisor(threading.Thread):
                 self._resuming.discard(run.id)
 
     def _take_turns(self, runs: list[RunSummary], wanted: Reason | None, webuis_turn: bool) -> None:
-        """Have the runs whose GPU the webui wants step aside, and come back when it is theirs again."""
+        """Make runs give up a GPU that the webui wants, and return to it afterwards."""
         for run_id in set(self._turns) - {run.id for run in runs}:
             self._end_turn(run_id)
         for run in runs:

@@ -29,7 +29,7 @@ TRASH = ".trash"
 _FILE, _RUN, _FILES = "trashed.json", "run", "files"
 BESIDE = (".json", ".txt", ".civitai.info", *(f"{middle}{end}" for middle in ("", ".preview")
                                                for end in (".png", ".jpg", ".jpeg", ".webp")))
-"""What the webui and its extensions keep beside a LoRA, by the end of the name."""
+"""Endings of the files that the webui and its extensions keep beside a LoRA."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrashedFile:
 
 @dataclass(frozen=True)
 class TrashEntry:
-    """What went into the trash at once. ``time`` is in seconds since the epoch; ``whole_run`` says whether the run
+    """What one action put into the trash. ``time`` is in seconds since the epoch; ``whole_run`` says whether the run
     folder is among it. ``problem`` is a sentence on an entry whose record cannot be read; empty for others."""
 
     id: str
