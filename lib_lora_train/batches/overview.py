@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..captions.tags import is_prose, plain
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.buckets import Bucket, Fit
 from ..pictures.caption_files import split_tags
@@ -20,7 +22,17 @@ from .regularization import balanced
 THUMBNAILS = 60
 """How many pictures are shown at first."""
 
-_NEARLY_ALL = 0.8
+_MOST_FIRST = 30
+_QUALITY = re.compile(r"score \d( up)?|(source|rating)[ :]\w+|safe|sensitive|general|questionable|explicit|"
+                      r"(very |incredibly )?(absurdres|highres|aesthetic)|masterpiece|"
+                      r"(best|high|highest|great|good|normal|low|worst|amazing) quality|\d+k|newest|recent|year \d+")
+"""Tags that stand before what a caption is about, as Pony, Illustrious and NoobAI have them."""
+_COUNT = re.compile(r"\d+\+?(girl|boy|other)s?|multiple (girls|boys|others)|solo|no humans|man|woman|girl|boy|person|"
+                    r"male|female|photo|illustration|anime|realistic")
+_BEGIN_OF_SENTENCES = frozenset((
+    "a", "an", "the", "this", "these", "there", "in", "on", "at", "photo", "image", "picture", "photograph", "painting",
+    "drawing", "illustration", "portrait", "close-up", "closeup", "close", "two", "three", "several", "it", "he", "she",
+    "they"))
 _CUT_OFF_MUCH = 0.25
 _ENLARGED_MUCH = 2.0
 
@@ -30,14 +42,13 @@ def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
 
     ``folder, pictures, captions, left_out [{path, reason, pictures}], concepts [{name, folder, repeats, pictures}],
     buckets [{width, height, count}], looks_per_epoch, problems [{level, text, files}], thumbnails [{path, width,
-    height, caption, caption_source, bucket, crop}], activation_tag_guess``; counts are of pictures, ``crop`` is what
-    is trained on, in pixels of the picture: [left, top, right, bottom].
+    height, caption, caption_source, bucket, crop}], trigger_guesses``; counts are of pictures, ``crop`` is what is
+    trained on, in pixels of the picture: [left, top, right, bottom].
     Raises ``DatasetError`` if there is no picture, ``ValueError`` if the resolution cannot be read.
     """
     dataset = survey(dataclasses.replace(settings, train_data_dir=str(folder)))
     fits = fits_of(settings, dataset.pictures)
     buckets = Counter(fit.bucket for fit in fits)
-    guess = guess_activation_tag(dataset.pictures, settings)
     problems = [*dataset.problems, *_about_pictures(dataset, fits, buckets), *_about_tag(dataset, settings),
                 *_about_regularization(dataset)]
     order = {"error": 0, "warning": 1, "note": 2}
@@ -57,23 +68,37 @@ def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
                      for problem in sorted(problems, key=lambda problem: order[problem.level])],
         "thumbnails": [_thumbnail(picture, fit, folder)
                        for picture, fit in zip(dataset.pictures[:THUMBNAILS], fits, strict=False)],
-        "activation_tag_guess": guess,
+        "trigger_guesses": trigger_guesses(dataset, settings),
     }
 
 
-def guess_activation_tag(pictures: Sequence[Picture], settings: DatasetSettings) -> str:
-    """The tag that is first in nearly all caption files; else the one concept's name; empty if there is none."""
-    first: Counter[str] = Counter()
-    files = 0
-    for picture in pictures:
-        if picture.caption_source == "file":
-            files += 1
-            first.update(split_tags(picture.caption, settings.caption_separator)[:1])
-    tag, count = first.most_common(1)[0] if first else ("", 0)
-    if files and count >= _NEARLY_ALL * files and (files > 1 or len(tag.split()) < 4):
-        return tag
-    names = {picture.concept for picture in pictures}
-    return names.pop() if len(names) == 1 else ""
+def trigger_guesses(dataset: Dataset, settings: DatasetSettings) -> dict[str, Any]:
+    """What may be the trigger word: ``first_tags`` [[tag, captions]] with the most frequent first, ``files`` (captions
+    in all), ``unit`` (tag or word), ``concept`` and ``concept_folder`` where there is one concept only, ``concepts``.
+
+    Tags for quality and rating are passed over. A count of people is never one; nor is the first word of prose that
+    begins as any sentence may.
+    """
+    captions = [picture.caption for picture in dataset.pictures if picture.caption_source == "file"]
+    prose = bool(captions) and 2 * sum(is_prose(line, settings.caption_separator) for line in captions) > len(captions)
+    first = Counter(word for line in captions if (word := _first_word(line) if prose
+                                                  else _first_tag(line, settings.caption_separator)))
+    named = {picture.concept for picture in dataset.pictures}
+    concept = named.pop() if len(named) == 1 else ""
+    return {"first_tags": [list(one) for one in first.most_common(_MOST_FIRST)], "files": len(captions),
+            "unit": "word" if prose else "tag", "concept": concept, "concepts": len(dataset.concepts),
+            "concept_folder": dataset.concepts[0].folder.name if concept and dataset.concepts else ""}
+
+
+def _first_tag(line: str, separator: str) -> str:
+    """The first tag that is not about quality or rating; empty if that is a count of people."""
+    tag = next((tag for tag in split_tags(line, separator) if not _QUALITY.fullmatch(plain(tag))), "")
+    return "" if _COUNT.fullmatch(plain(tag)) else tag
+
+
+def _first_word(line: str) -> str:
+    word = next(iter(re.findall(r"[^\s,.;:!?]+", line)), "")
+    return "" if word.lower() in _BEGIN_OF_SENTENCES else word
 
 
 def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Bucket]) -> list[Problem]:

@@ -12,6 +12,10 @@ from typing import Any
 
 _KEY = "setting"
 
+IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER = "images", "lora", "lora-folder", "checkpoint-folder", "tagger"
+"""What a path is the path of: a folder of images, a LoRA or a folder of them, a folder of checkpoints, an ONNX file."""
+PATH_KINDS = (IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -20,7 +24,7 @@ class Setting:
     ``choices`` limits a text to the values named; ``minimum`` and ``maximum`` are inclusive.
     ``view`` says where the form shows it: ``main`` in sight, ``more`` folded away, ``hidden`` not at all
     (set by the program, or a path that has its own control). ``section`` is the part of the form that it is in,
-    where that is not the one of its group.
+    where that is not the one of its group. ``path`` is one of ``PATH_KINDS`` where the setting is a path.
     """
 
     help: str
@@ -33,18 +37,22 @@ class Setting:
     view: str = "more"
     sd_scripts: str = ""
     section: str = ""
+    path: str = ""
 
     def __post_init__(self) -> None:
         if self.view not in ("main", "more", "hidden"):
             raise ValueError(f"view must be main, more or hidden, not {self.view!r}")
+        if self.path not in ("", *PATH_KINDS):
+            raise ValueError(f"path must be one of {PATH_KINDS}, not {self.path!r}")
 
 
 def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit: str = "",
             minimum: float | None = None, maximum: float | None = None,
             choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "",
-            section: str = "") -> Any:
+            section: str = "", path: str = "") -> Any:
     """A dataclass field that carries its ``Setting``; a list default is copied for each instance."""
-    metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts, section)}
+    metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts, section,
+                              path)}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

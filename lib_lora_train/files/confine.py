@@ -45,7 +45,7 @@ def local_path(text: str) -> Path:
     there sends the user's Windows password hash to whoever answers.
     """
     cleaned = text.strip().strip('"')
-    if cleaned[:2] in ("\\\\", "//", "\\/", "/\\"):
+    if is_on_another_machine(cleaned):
         raise DatasetError(f"{cleaned[:200]!r} is on another machine. Connect that share to a drive letter, and give "
                            "the path with the letter.")
     try:
@@ -55,6 +55,11 @@ def local_path(text: str) -> Path:
     if not path.is_absolute() or "\0" in cleaned:
         raise DatasetError(f"{cleaned[:200]!r} is not a full path. Begin with the drive or with /.")
     return path
+
+
+def is_on_another_machine(text: str) -> bool:
+    """Whether the path ``text`` begins as those of Windows to another machine do (``\\\\server\\share``)."""
+    return text[:2] in ("\\\\", "//", "\\/", "/\\")
 
 
 def is_inside(folder: Path | str, path: Path | str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from . import drawing_routes, page_modules, prediction
+from . import drawing_routes, page_modules, places_routes, prediction
 from . import host_routes as routes_host
 from .answers import EscapedJson, guarded_route
 from .callers import guard_of
@@ -25,11 +25,13 @@ from .train import import_routes as routes_import
 from .train import lora_routes as routes_lora
 from .train import regularization_routes as routes_regularization
 from .train import routes as routes_train
+from .train import trigger_routes as routes_trigger
 
 PREFIX = "/train-lora"
-_MODULES = (page_modules, routes_host, prediction, routes_train, routes_advice, routes_augment, routes_import,
-            routes_lora, routes_runs, routes_manage, routes_continue, routes_strip, routes_regularization,
-            routes_testing, other_loras, routes_prompts, routes_tools, tagging_routes, captions_routes, drawing_routes)
+_MODULES = (page_modules, routes_host, places_routes, prediction, routes_train, routes_trigger, routes_advice,
+            routes_augment, routes_import, routes_lora, routes_runs, routes_manage, routes_continue, routes_strip,
+            routes_regularization, routes_testing, other_loras, routes_prompts, routes_tools, tagging_routes,
+            captions_routes, drawing_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

@@ -18,9 +18,12 @@ from .drawing import DrawingService
 from .runs.strip import StripDesk
 from .testing.plots import PlotDesk
 from .train.dataset_cache import DatasetCache
+from .train.dataset_store import DatasetStore
 from .train.regularization_desk import RegularizationDesk
+from .train.trigger_words import TriggerWords
 
 THUMBNAILS = "thumbnails"
+DATASETS_FILE = "datasets.json"
 
 
 class WorkerEnvironment(Protocol):
@@ -57,6 +60,7 @@ class Services:
     plots: PlotDesk
     regularization: RegularizationDesk
     datasets: DatasetCache
+    trigger_words: TriggerWords
 
     @property
     def alive(self) -> bool:
@@ -91,7 +95,8 @@ def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, ca
     threading.Thread(target=remove_old_thumbnails, args=(cache / THUMBNAILS,), name="train-lora-thumbnails",
                      daemon=True).start()
     return Services(host, environment, runs_dir, cache, index, supervisor, drawings, strips,
-                    PlotDesk(drawings), RegularizationDesk(drawings), DatasetCache())
+                    PlotDesk(drawings), RegularizationDesk(drawings), DatasetCache(),
+                    TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir))
 
 
 def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, drawings: DrawingService) -> Supervisor:

@@ -101,11 +101,15 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
         "tagging/runs": lambda: tab.post(route, {"job": {"dataset": {"train_data_dir": path},
                                                          "tagger": {"model": path}}}),
         "lora/info": lambda: tab.get(route, name=path),
+        "places": lambda: tab.post(route, {"kind": "images", "path": path}),
+        "places/complete": lambda: tab.post(route, {"kind": "lora", "text": path}),
+        "dataset/trigger-word": lambda: tab.post(route, {"folder": path, "word": "x"}),
     }[route]()
 
 
 ROUTES = ["thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview", "dataset/look",
-          "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info"]
+          "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info", "places",
+          "places/complete", "dataset/trigger-word"]
 
 
 def test_there_are_nine_thousand_different_ones(tmp_path: Path):

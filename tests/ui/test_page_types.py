@@ -43,6 +43,11 @@ def test_train_tab(tab, tmp_path):
     asked.post("lora/test", {"name": "old"})
     settings = {"train_data_dir": str(tab.dataset)}
     asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    asked.post("dataset/trigger-word", {"folder": str(tab.dataset), "word": "fox"})
+    asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    for kind, path in (("images", ""), ("images", str(tab.dataset.parent)), ("lora", "")):
+        asked.post("places", {"kind": kind, "path": path})
+        asked.post("places/complete", {"kind": kind, "text": path})
     asked.post("augment/preview", {"folder": str(tab.dataset), "path": "0.png", "settings": settings})
     for job in (tab.job(), {}, {**tab.job(), "network": {"network_dim": 1000}},
                 {**tab.job(), "training": {"max_train_steps": 3, "max_train_epochs": None}}):

@@ -3,8 +3,10 @@
 import {emit, failureOf, fill, h, on, setText, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button as makeButton, emptyState, icon, toast} from "../core/parts.js";
+import {pathBox} from "../core/path_box.js";
 import {currentTab, inSight, registerTab} from "../core/shell.js";
 import {form} from "../train/form.js";
+import {triggerNote} from "../train/images/trigger_word.js";
 import {CaptionActions} from "./actions.js";
 import {captionConflict, captionHelp, captionHistory, captionKeys} from "./dialogs.js";
 import {DoctorPanel} from "./doctor.js";
@@ -43,7 +45,7 @@ class CaptionsTab {
             tagger: () => this.showView("tagger")}),
         consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
         this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false",
-            autocomplete: "off", placeholder: "Folder with your images", list: "tl_dataset_folders",
+            autocomplete: "off", placeholder: "Folder with your images",
             value: form.text(FOLDER), "aria-label": "Folder with your images", on: {keydown: (event) => {
                 if (event.key === "Enter") this.open();
             }}});
@@ -78,9 +80,10 @@ class CaptionsTab {
         this.grid3 = h("div", {class: "tl-capcolumns"}, this.side,
             h("div", {class: "tl-capmiddle"}, this.bar, Object.values(this.pages)), this.picture.element);
         this.work = h("div", {class: "tl-capwork", hidden: true}, this.toolbar(), this.grid3, this.actions.element);
-        fill(panel, h("div", {class: "tl-capopen"}, this.folder,
+        fill(panel, h("div", {class: "tl-capopen"}, pathBox(this.folder, "images", {what: "the folder with your images",
+            browsed: () => this.open()}),
             h("label", {class: "tl-captag", for: "tl_captions_tag"}, h("span", {class: "tl-label"}, "Trigger word"),
-                this.tag), this.openButton), this.problem, this.mind, this.intro, this.work);
+                this.tag), this.openButton), triggerNote(), this.problem, this.mind, this.intro, this.work);
         this.listen();
     }
 
@@ -156,7 +159,10 @@ class CaptionsTab {
         try {
             await this.set.open(folder);
             this.opened = folder;
-            if (form.get(FOLDER) !== folder) form.set(FOLDER, folder);
+            if (form.get(FOLDER) !== folder) {
+                form.set(FOLDER, folder);
+                emit("look");
+            }
             this.intro.hidden = true;
             this.openButton.classList.replace("tl-primary", "tl-secondary");
             this.work.hidden = false;

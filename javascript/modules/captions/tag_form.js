@@ -4,6 +4,7 @@
  */
 
 import {h, setText, store, uniqueId} from "../core/dom.js";
+import {pathBox} from "../core/path_box.js";
 
 const MODE = "write.mode";
 const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
@@ -133,6 +134,12 @@ function control(form, setting, id, words, empty) {
             on: {change: (event) => set(event.currentTarget.value)}},
         setting.choices.map((choice) => h("option", {value: choice}, words[choice] || choice)));
     }
+    return textBox(form, setting, id, empty);
+}
+
+/** @param {TagForm} form @param {Setting} setting @param {string} id @param {string} empty what stands in an empty box */
+function textBox(form, setting, id, empty) {
+    const set = (/** @type {Value} */ value) => form.set(setting.key, value);
     return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
         inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
         placeholder: setting.optional ? empty : setting.type === "texts" ? "tag, another tag" : null,
@@ -159,7 +166,8 @@ export function tagField(form, key, options = {}) {
     input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
     const element = h("div", {class: `tl-field${options.wide ? " tl-wide" : ""}`, data: {key}, title: help},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, setting.label)),
-        h("div", {class: "tl-control"}, given), problem,
+        h("div", {class: "tl-control"}, setting.path && given === input && input instanceof HTMLInputElement
+            ? pathBox(input, setting.path) : given), problem,
         h("p", {class: options.note ? "tl-field-note" : "tl-hidden-text", id: `${id}-help`}, help));
     form.fields.set(key, {
         show: () => {

@@ -2,6 +2,7 @@
 
 import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";
 import {button, card as makeCard, findings, fold, icon, setLabel} from "../core/parts.js";
+import {pathBox} from "../core/path_box.js";
 import {form as formState} from "../train/form.js";
 import {TagForm, tagField} from "./tag_form.js";
 import {TagRun} from "./tag_run.js";
@@ -47,6 +48,7 @@ class Panel {
         this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
             placeholder: "/path/of/model.onnx with its list of tags beside it",
             on: {input: (event) => this.form.set("tagger.model", event.currentTarget.value.trim())}});
+        this.pathRow = pathBox(this.path, "tagger");
         this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer.taggers_dir), this.problems,
             h("div", {class: "tl-row"}, this.start,
                 h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
@@ -67,7 +69,7 @@ class Panel {
         const model = tagField(form, "tagger.model", {wide: true, control: this.choice});
         const shown = form.fields.get("tagger.model");
         if (shown) shown.show = () => this.listTaggers();
-        model.append(this.path, this.about);
+        model.append(this.pathRow, this.about);
         /** @type {(key: string, options?: Parameters<typeof tagField>[2]) => HTMLElement} */
         const field = (key, options) => tagField(form, key, options);
         const general = field("tags.general_threshold");
@@ -87,14 +89,14 @@ class Panel {
             `${tagger.name} – ${tagger.about}${tagger.here ? "" : " (not downloaded yet)"}`)),
         h("option", {value: OTHER}, "Another ONNX file …"));
         this.choice.value = known ? model : OTHER;
-        this.path.hidden = known;
+        this.pathRow.hidden = known;
         if (!known) this.path.value = model;
     }
 
     /** @param {string} name of the tagger */
     choose(name) {
         const other = name === OTHER;
-        this.path.hidden = !other;
+        this.pathRow.hidden = !other;
         this.form.set("tagger.model", other ? this.path.value.trim() : name);
         if (other) this.path.focus();
     }

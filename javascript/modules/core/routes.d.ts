@@ -8,8 +8,8 @@ import type {Card, FileMetadata, ToolPictures, ToolResult, ToolSchema} from "../
 import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
 import type {RunNote, TrashEntry} from "../runs/records";
-import type {Busy, Continuation, Deletion, DrawingFacts, EnvironmentState, HostState, RunDetails, RunSummary, Schema, StripFacts,
-    TrashList, TryAnswer} from "./types";
+import type {Busy, Continuation, Deletion, DrawingFacts, EnvironmentState, HostState, PlaceEntry, Places, RunDetails, RunSummary,
+    Schema, StripFacts, TrashList, TryAnswer} from "./types";
 
 export interface Options {
     method?: string;
@@ -56,6 +56,9 @@ type Got<P extends string> =
 type Posted<P extends string> =
     P extends "environment/install" ? EnvironmentState :
     P extends "dataset/look" ? DatasetLook :
+    P extends "dataset/trigger-word" ? {folder: string, word: string} :
+    P extends "places" ? Places :
+    P extends "places/complete" ? {entries: PlaceEntry[], more: boolean} :
     P extends "job/check" ? Plan :
     P extends "prediction-yaml" ? {yaml: string, text: string} :
     P extends "import" ? ImportReport :

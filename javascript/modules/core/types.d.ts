@@ -185,6 +185,35 @@ export interface Setting {
     /** The part of the form that it is in. */
     section: string;
     sd_scripts: string;
+    /** Which kind of path it is, empty if it is none. */
+    path: string;
+}
+
+/** The answer of /train-lora/places: `look_around` in lib_lora_train/ui/places_routes.py. `folder` is empty at the start. */
+export interface Places {
+    folder: string;
+    above: string|null;
+    /** The folders that lead to it, the highest first. */
+    way: {name: string, path: string}[];
+    /** What is known of the folder itself. */
+    itself: PlaceEntry|null;
+    note: string;
+    start: number;
+    total: number;
+    cut: boolean;
+    entries: PlaceEntry[];
+}
+/** A folder or file; `value` is what stands for it in a box. Images are counted in folders only. */
+export interface PlaceEntry {
+    name: string;
+    path: string;
+    value: string;
+    folder: boolean;
+    images: number|null;
+    captions: number|null;
+    more: boolean;
+    problem: string;
+    thumbnails: string[];
 }
 
 /** The answer of /train-lora/schema: lib_lora_train/ui/train/form.py. */

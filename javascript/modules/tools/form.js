@@ -4,7 +4,8 @@ import {TagForm, tagField} from "../captions/tag_form.js";
 import {fill, h, on} from "../core/dom.js";
 import {host} from "../core/host.js";
 import {findings, fold} from "../core/parts.js";
-import {LoraList, loraOptions} from "./lora_list.js";
+import {pathBox} from "../core/path_box.js";
+import {LoraList} from "./lora_list.js";
 
 /** @typedef {import("../core/types").Setting} Setting */
 /** @typedef {import("../train/values").Value} Value */
@@ -101,11 +102,9 @@ const asTexts = (value) => (Array.isArray(value) ? value.map(String) : []);
  * @param {ToolForm} form @param {string} key
  */
 function loraBox(form, key) {
-    const list = loraOptions();
-    const box = h("input", {type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false", list: list.id,
-        value: form.text(key), placeholder: "Type or choose a LoRA", on: {focus: list.offer,
-            input: () => form.set(key, box.value)}});
-    return h("div", {class: "tl-completed", style: "flex: 1"}, box, list.element);
+    const box = h("input", {type: "text", class: "tl-input", value: form.text(key), placeholder: "Type or choose a LoRA",
+        on: {input: () => form.set(key, box.value)}});
+    return pathBox(box, "lora");
 }
 
 /** @param {ToolForm} form @param {Setting} setting */

@@ -2,6 +2,7 @@
 
 import {api, fill, h, setText, uniqueId} from "../core/dom.js";
 import {button} from "../core/parts.js";
+import {pathBox} from "../core/path_box.js";
 import {readStrength, writeStrength} from "./strength.js";
 
 /** @typedef {import("./strength.js").Strength} Strength */
@@ -15,7 +16,6 @@ export class LoraList {
         this.changed = changed;
         /** @type {{name: string, strength: Strength}[]} */
         this.lines = (names.length ? names : [""]).map((name, index) => ({name, strength: readStrength(strengths[index] || "1")}));
-        this.options = loraOptions();
         this.presets = h("datalist", {id: uniqueId("presets")});
         this.rows = h("ul", {class: "tl-tool-loras"});
         this.said = h("div", {});
@@ -25,7 +25,7 @@ export class LoraList {
                 this.lines.push({name: "", strength: readStrength("1")});
                 this.tell();
                 this.draw();
-            }}), this.options.element, this.presets);
+            }}), this.presets);
         this.draw();
     }
 
@@ -47,9 +47,9 @@ export class LoraList {
     /** @param {{name: string, strength: Strength}} line @param {number} index */
     row(line, index) {
         const number = index + 1;
-        const name = h("input", {type: "text", class: "tl-input", list: this.options.id, autocomplete: "off",
-            spellcheck: "false", value: line.name, placeholder: "Type or choose a LoRA", "aria-label": `LoRA ${number}`,
-            on: {focus: this.options.offer, input: () => {
+        const name = h("input", {type: "text", class: "tl-input", value: line.name,
+            placeholder: "Type or choose a LoRA", "aria-label": `LoRA ${number}`,
+            on: {input: () => {
                 line.name = name.value;
                 this.tell();
             }}});
@@ -64,7 +64,7 @@ export class LoraList {
                 }}});
             return h("label", {class: `tl-tool-strength tl-tool-${part}`}, h("span", {class: "tl-note"}, label), input);
         };
-        return h("li", {}, name, box("unet", "UNet", "1"), box("text", "Text encoder", "as UNet"),
+        return h("li", {}, pathBox(name, "lora"), box("unet", "UNet", "1"), box("text", "Text encoder", "as UNet"),
             box("blocks", "Block weights", "all 1"), button(`Remove LoRA ${number}`, {kind: "quiet", icon: "close",
                 iconOnly: true, small: true, disabled: this.lines.length < 2, click: () => {
                     this.lines.splice(index, 1);
@@ -77,14 +77,4 @@ export class LoraList {
         api("block-presets", {quiet: true}).then(({presets}) =>
             fill(this.presets, Object.keys(presets).map((name) => h("option", {value: name}))), () => fill(this.presets));
     }
-}
-
-/** @returns {{id: string, element: HTMLElement, offer: () => void}} a list for boxes that name a LoRA of the webui */
-export function loraOptions() {
-    const element = h("datalist", {id: uniqueId("loras")});
-    const offer = () => {
-        api("lora/files", {quiet: true}).then(({names}) =>
-            fill(element, names.map((name) => h("option", {value: name}))), () => fill(element));
-    };
-    return {id: element.id, element, offer};
 }

@@ -15,7 +15,15 @@ export interface DatasetLook {
     looks_per_epoch: number;
     problems: Finding[];
     thumbnails: Thumbnail[];
-    activation_tag_guess: string;
+    trigger_word: TriggerFacts;
+}
+/** lib_lora_train/ui/train/trigger_words.py. The source is you, run, captions or folder; empty where there is no word. */
+export interface TriggerWord { word: string; source: string; text: string }
+export interface TriggerFacts extends TriggerWord {
+    /** Words that can be taken instead. */
+    others: TriggerWord[];
+    /** Why nothing can be kept, empty if it can. */
+    problem: string;
 }
 export interface Concept { name: string; folder: string; repeats: number; pictures: number }
 export interface BucketCount { width: number; height: number; count: number }

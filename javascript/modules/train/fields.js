@@ -2,6 +2,7 @@
 
 import {h, on, setText, uniqueId} from "../core/dom.js";
 import {button} from "../core/parts.js";
+import {pathBox} from "../core/path_box.js";
 import {family} from "./family.js";
 import {form} from "./form.js";
 import {idle, notes} from "./plan.js";
@@ -100,6 +101,11 @@ function control(setting, id) {
     return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
 }
 
+/** A path is completed and browsed for. @param {Setting} setting @param {Control} input */
+function boxed(setting, input) {
+    return setting.path && input instanceof HTMLInputElement ? pathBox(input, setting.path) : input;
+}
+
 /** @param {Setting} setting @returns {Field} */
 export function field(setting) {
     const id = uniqueId("field");
@@ -115,11 +121,11 @@ export function field(setting) {
             input.focus({preventScroll: true});
         }});
     input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
-    const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" ? " tl-wide" : ""}`,
+    const element = h("div", {class: `tl-field tl-field-${kind}${kind === "list" || setting.path ? " tl-wide" : ""}`,
         data: {key: setting.key}},
     h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, label), reset),
     h("code", {class: "tl-field-name", title: setting.sd_scripts || setting.name}, setting.sd_scripts || setting.name),
-    h("div", {class: "tl-control"}, input, setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
+    h("div", {class: "tl-control"}, boxed(setting, input), setting.unit ? h("span", {class: "tl-unit"}, setting.unit) : null),
     problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
     const refresh = () => {

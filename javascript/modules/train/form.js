@@ -21,7 +21,13 @@ let changed = store.get("form", {});
 /** @type {Promise<void>|null} */
 let loading = null;
 
-const remember = later(() => store.set("form", changed), 200);
+/** Kept by the server with the folder that it belongs to, so that every browser has it. */
+const OF_FOLDER = "dataset.activation_tag";
+
+const remember = later(() => {
+    const {[OF_FOLDER]: word, ...others} = changed;
+    store.set("form", word === undefined || changed["dataset.train_data_dir"] ? others : changed);
+}, 200);
 
 /** @returns {Promise<void>} resolves when the schema is there; asked for once */
 function load() {

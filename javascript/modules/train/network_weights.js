@@ -1,6 +1,6 @@
 /** The LoRA file that training continues from, and what that file says of itself. */
 
-import {api, failureOf, fill, h, later, uniqueId} from "../core/dom.js";
+import {api, failureOf, fill, h, later} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {findings, fold} from "../core/parts.js";
 import {field, fieldMakers} from "./fields.js";
@@ -13,22 +13,13 @@ function weightsField(setting) {
     const base = field(setting);
     const input = base.control;
     if (!(input instanceof HTMLInputElement)) return base;
-    const list = h("datalist", {id: uniqueId("loras")});
     const found = h("div", {class: "tl-lora-info", "aria-live": "polite"});
     /** @type {AbortController|null} */
     let asking = null;
     let shown = "";
-    base.element.classList.add("tl-wide");
-    base.element.append(list, found);
-    input.setAttribute("list", list.id);
+    base.element.append(found);
     input.placeholder = "empty: a new LoRA";
-    input.addEventListener("focus", offer);
     input.addEventListener("change", () => look(true));
-
-    function offer() {
-        api("lora/files", {quiet: true}).then(({names}) =>
-            fill(list, names.map((name) => h("option", {value: name}))), () => fill(list));
-    }
 
     /** @param {boolean} chosen by the user just now, so that the form takes the file's sizes over */
     async function look(chosen) {

@@ -3,6 +3,7 @@
 import {h, store} from "../core/dom.js";
 import {card} from "../core/parts.js";
 import {difficultyRow} from "./difficulty.js";
+import {triggerNote} from "./images/trigger_word.js";
 import {presetRow} from "./presets/presets.js";
 import {rateNote} from "./sections/rates.js";
 import {settingsSearch} from "./sections/search.js";
@@ -10,8 +11,9 @@ import {fieldsOf, sectionCard} from "./sections/sections.js";
 
 /** @returns {HTMLElement} needs the schema to be loaded */
 export function settingsCard() {
-    return card("Settings", {step: 3, id: "tl_settings"}, presetRow(), difficultyRow(),
-        fieldsOf(["save.output_name", "dataset.activation_tag"]));
+    const fields = fieldsOf(["save.output_name", "dataset.activation_tag"]);
+    fields.querySelector('[data-key="dataset.activation_tag"]')?.append(triggerNote());
+    return card("Settings", {step: 3, id: "tl_settings"}, presetRow(), difficultyRow(), fields);
 }
 
 /** @returns {HTMLElement} the search, and whether sd-scripts' names are shown */

@@ -108,17 +108,12 @@ function build(panel) {
         followLive();
         columns.classList.toggle("tl-live", Boolean(runs.live()));
     });
-    on("dataset", suggestFromFolder);
+    on("dataset", suggestName);
 }
 
-/**
- * A new folder brings a name and a trigger word with it, as long as the user has given none.
- * @param {import("./answers").DatasetLook|null} found
- */
-function suggestFromFolder(found) {
+/** A new folder brings a name with it, as long as the user has given none. @param {import("./answers").DatasetLook|null} found */
+function suggestName(found) {
     if (!found || !found.pictures) return;
-    const tag = found.activation_tag_guess;
-    if (tag && !form.get("dataset.activation_tag")) form.set("dataset.activation_tag", tag);
     if (!form.get("save.output_name")) form.set("save.output_name", nameFrom(format.fileName(found.folder)));
 }
 

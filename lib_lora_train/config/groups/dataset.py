@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from ..concepts import ConceptSettings, read_concepts
-from ..setting import setting
+from ..setting import IMAGES, setting
 
 CAPTION_ENDINGS = (".txt", ".caption", ".tags")
 """The endings of caption files, the only files of a dataset that are written."""
@@ -20,12 +20,12 @@ class DatasetSettings:
 
     train_data_dir: str = setting(
         "", "The folder with your images, or with <repeats>_<concept> folders.",
-        label="Image folder", view="hidden")
+        label="Image folder", view="hidden", path=IMAGES)
     validation_data_dir: Optional[str] = setting(
         None,
         "A folder of images that are never trained on. The loss on them, with fixed noise, shows whether the LoRA "
         "really learns.",
-        label="Validation folder", view="hidden")
+        label="Validation folder", path=IMAGES)
     validation_split: float = setting(
         0.0, "The share of your images that is held out for validation, 0.1 for one in ten. The same validation seed "
         "always holds out the same images.",
@@ -37,7 +37,7 @@ class DatasetSettings:
     reg_data_dir: Optional[str] = setting(
         None, "Dreambooth style: a folder of regularization images, which show the class (any girl) instead of your "
         "subject (penny). They share the batches with your images and roughly double the steps.",
-        label="Regularization folder",
+        label="Regularization folder", path=IMAGES,
         advice="For characters with poor or oddly styled images; never for styles, which they wash out. Use as many"
                " as you have images, repeats included, generated with the model you train on. A regularization "
                "image named like one of yours is seen as often as that one.")

@@ -7,7 +7,7 @@ from typing import Dict, Optional, Tuple
 
 from ...blocks.lists import read_blocks
 from ...blocks.presets import PRESETS
-from ..setting import setting
+from ..setting import LORA, setting
 
 LIERLA, C3LIER = "LoRA-LierLa", "LoRA-C3Lier"
 LOCON, LOHA, LOKR = "LyCORIS-LoCon", "LyCORIS-LoHa", "LyCORIS-LoKR"
@@ -45,7 +45,7 @@ class NetworkSettings:
         None,
         "A LoRA file to continue from; the file itself stays unchanged. Type, rank and alpha come from the file and"
         " override the settings here. Untrained parts are copied unchanged.",
-        label="Continue from a LoRA",
+        label="Continue from a LoRA", path=LORA,
         advice="For more steps on the same images at a tenth of the learning rate, or for new images of the same "
                "subject. Train on the checkpoint it was made on.")
     conv_dim: Optional[int] = setting(

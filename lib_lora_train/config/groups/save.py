@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from ..setting import setting
+from ..setting import LORA_FOLDER, setting
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class SaveSettings:
         label="LoRA name", view="hidden")
     output_dir: str = setting(
         "", "The folder LoRA files are saved in.",
-        label="LoRA folder", view="hidden")
+        label="LoRA folder", view="hidden", path=LORA_FOLDER)
     save_precision: str = setting(
         "fp16", "Number format of the saved file.",
         label="Save precision", choices=("fp16", "bf16", "float"),

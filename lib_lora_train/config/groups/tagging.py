@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Optional
 
-from ..setting import same_as, setting
+from ..setting import TAGGER, same_as, setting
 from .dataset import DatasetSettings
 
 IF_EMPTY, APPEND, PREPEND, OVERWRITE, LOOK_ONLY = "if-empty", "append", "prepend", "overwrite", "look-only"
@@ -28,7 +28,7 @@ class TaggerSettings:
     model: str = setting(
         "wd-swinv2-tagger-v3",
         "The tagger: one from the list, or the path of an ONNX file with its tag list next to it.",
-        label="Tagger", view="main",
+        label="Tagger", view="main", path=TAGGER,
         advice="The v3 taggers know more and newer tags; eva02-large is the best and the slowest.")
     models_dir: str = setting(
         "", "The folder with the taggers, each in a subfolder of its own name. Empty: models/TrainLora/taggers where "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, List, Optional
 
-from ..setting import setting
+from ..setting import CHECKPOINT_FOLDER, LORA, LORA_FOLDER, setting
 from .network import C3LIER, LIERLA, LOCON
 
 _SAME_FOLDER = "The folder for the new file; empty for the folder of {}."
@@ -90,7 +90,7 @@ class ExtractJob:
     device: str = _device()
     output_name: str = setting("", "Name of the LoRA: the file name without its extension.", label="LoRA name",
                                view="main")
-    output_dir: str = setting("", _SAME_FOLDER.format("the tuned checkpoint"), label="Folder")
+    output_dir: str = setting("", _SAME_FOLDER.format("the tuned checkpoint"), label="Folder", path=LORA_FOLDER)
     save_precision: str = _precision()
     only_curve: bool = _only_curve()
 
@@ -100,12 +100,14 @@ class MergeJob:
     """A copy of a checkpoint with LoRAs merged into it."""
 
     checkpoint: str = setting("", "The checkpoint to merge into; it stays as it is.", label="Checkpoint", view="main")
-    loras: List[str] = setting([], "The LoRA files, in the order of the prompt.", label="LoRAs", view="main")
+    loras: List[str] = setting([], "The LoRA files, in the order of the prompt.", label="LoRAs", view="main",
+                               path=LORA)
     strengths: List[str] = _strengths()
     block_presets: str = _block_presets()
     output_name: str = setting("", "Name of the new checkpoint: the file name without its extension.",
                                label="Checkpoint name", view="main")
-    output_dir: str = setting("", _SAME_FOLDER.format("the checkpoint"), label="Folder")
+    output_dir: str = setting("", _SAME_FOLDER.format("the checkpoint"), label="Folder",
+                              path=CHECKPOINT_FOLDER)
     save_precision: str = setting("", "Number format of the saved file; empty for that of the checkpoint.",
                                   label="Save precision", choices=("", "fp16", "bf16", "float"))
 
@@ -114,7 +116,7 @@ class MergeJob:
 class MixJob:
     """Several LoRAs as one."""
 
-    loras: List[str] = setting([], "The LoRA files.", label="LoRAs", view="main")
+    loras: List[str] = setting([], "The LoRA files.", label="LoRAs", view="main", path=LORA)
     strengths: List[str] = _strengths()
     network_dim: Optional[int] = _rank("Rank of the new LoRA; empty for as many ranks as the sum has, which is exact.")
     conv_dim: Optional[int] = _conv_rank("Rank of 3x3 convolutions; empty for the rank above.")
@@ -126,7 +128,7 @@ class MixJob:
     device: str = _device()
     output_name: str = setting("", "Name of the LoRA: the file name without its extension.", label="LoRA name",
                                view="main")
-    output_dir: str = setting("", _SAME_FOLDER.format("the first LoRA"), label="Folder")
+    output_dir: str = setting("", _SAME_FOLDER.format("the first LoRA"), label="Folder", path=LORA_FOLDER)
     save_precision: str = _precision()
     only_curve: bool = _only_curve()
 
@@ -135,7 +137,7 @@ class MixJob:
 class ResizeJob:
     """A LoRA at another rank."""
 
-    lora: str = setting("", "The LoRA file.", label="LoRA", view="main")
+    lora: str = setting("", "The LoRA file.", label="LoRA", view="main", path=LORA)
     network_dim: Optional[int] = _rank("The new rank, or the highest where kept energy decides.")
     conv_dim: Optional[int] = _conv_rank("The new rank of 3x3 convolutions; empty for the rank above.")
     sv_ratio: Optional[float] = _ratio()
@@ -149,7 +151,7 @@ class ResizeJob:
     device: str = _device()
     output_name: str = setting("", "Name of the new LoRA: the file name without its extension.", label="LoRA name",
                                view="main")
-    output_dir: str = setting("", _SAME_FOLDER.format("the LoRA"), label="Folder")
+    output_dir: str = setting("", _SAME_FOLDER.format("the LoRA"), label="Folder", path=LORA_FOLDER)
     save_precision: str = _precision()
     only_curve: bool = _only_curve()
 
@@ -158,4 +160,4 @@ class ResizeJob:
 class InspectJob:
     """What is in a LoRA file."""
 
-    lora: str = setting("", "The LoRA file.", label="LoRA", view="main")
+    lora: str = setting("", "The LoRA file.", label="LoRA", view="main", path=LORA)

@@ -41,7 +41,7 @@ def _control(field: SettingField) -> dict[str, Any]:
             "optional": optional, "default": field.default, "help": info.help, "advice": info.advice,
             "unit": info.unit, "minimum": info.minimum, "maximum": info.maximum, "choices": list(info.choices),
             "view": info.view, "section": info.section or _SECTION_OF_GROUP.get(field.group, ""),
-            "sd_scripts": field.sd_scripts_name}
+            "sd_scripts": field.sd_scripts_name, "path": info.path}
 
 
 def _kind(type_name: str) -> tuple[str, bool]:

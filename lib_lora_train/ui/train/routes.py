@@ -66,7 +66,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
-    """What ``dataset.look`` says of the folder, each thumbnail with its ``url``.
+    """What ``overview.look`` says of the folder, each thumbnail with its ``url``, and its ``trigger_word``.
 
     Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
     """
@@ -78,7 +78,8 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     found = look(folder, _readable(job).dataset)
     for item in found["thumbnails"]:
         item["url"] = thumbnail_url(folder, item["path"])
-    return found
+    names = [item["path"] for item in found["thumbnails"]]
+    return {**found, "trigger_word": services.trigger_words.of(folder, found.pop("trigger_guesses"), names)}
 
 
 def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:

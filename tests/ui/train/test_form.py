@@ -45,7 +45,7 @@ def test_the_form_has_every_setting_with_its_help(tab):
 def test_a_look_tells_what_is_in_the_folder(tab):
     (tab.dataset / "broken.png").write_bytes(b"no image")
     found = look(tab).json()
-    assert (found["pictures"], found["captions"], found["activation_tag_guess"]) == (4, 4, "penny")
+    assert (found["pictures"], found["captions"], found["trigger_word"]["word"]) == (4, 4, "penny")
     assert sum(bucket["count"] for bucket in found["buckets"]) == 4
     assert [item["path"] for item in found["left_out"]] == ["broken.png"]
 

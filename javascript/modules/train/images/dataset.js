@@ -1,9 +1,10 @@
 /** The card "Pictures": a folder, and what was found in it. */
 
-import {api, emit, failureOf, fill, h, later, on, setText, store, svg} from "../../core/dom.js";
+import {api, emit, failureOf, fill, h, later, on, setText, svg} from "../../core/dom.js";
 import {format} from "../../core/format.js";
 import {lightbox} from "../../core/lightbox.js";
 import {button, card, emptyState, findings, fold, icon} from "../../core/parts.js";
+import {pathBox} from "../../core/path_box.js";
 import {conceptFocus, conceptTable} from "./concepts.js";
 import {familyDefaults} from "../family.js";
 import {form} from "../form.js";
@@ -26,22 +27,21 @@ export class DatasetCard {
         this.showAll = false;
         this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
             autocomplete: "off", value: form.text(FOLDER), placeholder: "/home/me/pictures/penny",
-            list: "tl_dataset_folders", "aria-describedby": "tl_dataset_problem",
+            "aria-describedby": "tl_dataset_problem",
             on: {input: (event) => form.set(FOLDER, event.currentTarget.value.trim()), keydown: (event) => {
                 if (event.key === "Enter" && !event.ctrlKey) this.look(true);
             }}});
-        this.recent = h("datalist", {id: "tl_dataset_folders"});
         this.start = button("Load", {id: "tl_dataset_look", click: () => this.look(true)});
         this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
         this.found = h("div", {class: "tl-found"});
         this.element = card("Images", {step: 1, id: "tl_dataset"},
             h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
-                "Folder with your images"), this.input, this.start, this.recent), this.problem, this.found,
+                "Folder with your images"), pathBox(this.input, "images", {what: "the folder with your images",
+                browsed: () => this.look(true)}), this.start), this.problem, this.found,
             sectionBody("Dataset"));
         this.lookSoon = later(() => this.look(false), 500);
         on("setting", ({keys}) => this.followForm(keys));
         on("look", () => this.look(false));
-        this.showRecent();
         this.show(null);
     }
 
@@ -51,10 +51,6 @@ export class DatasetCard {
             if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.text(FOLDER);
             if (keys.length > 1) this.lookSoon();
         } else if (dataset && keys.some(changesWhatIsFound)) this.lookSoon();
-    }
-
-    showRecent() {
-        fill(this.recent, recentFolders().map((folder) => h("option", {value: folder})));
     }
 
     /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
@@ -72,7 +68,7 @@ export class DatasetCard {
         try {
             const body = {folder, settings: {...familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
             const answer = await api("dataset/look", {body, quiet: true, signal: this.asking.signal});
-            if (asked) this.remember(folder);
+            if (asked) emit("folder", folder);
             this.take(answer);
         } catch (error) {
             const failure = failureOf(error);
@@ -102,14 +98,6 @@ export class DatasetCard {
         emit("dataset", answer);
     }
 
-    /** @param {string} folder */
-    remember(folder) {
-        const folders = recentFolders().filter((other) => other !== folder);
-        store.set("folders", [folder, ...folders].slice(0, 8));
-        this.showRecent();
-        emit("folder", folder);
-    }
-
     /** @param {DatasetLook|null} answer */
     show(answer) {
         if (!answer) {
@@ -126,9 +114,6 @@ export class DatasetCard {
         held();
     }
 }
-
-/** @returns {string[]} the newest first */
-const recentFolders = () => store.get("folders", []);
 
 /** @param {string} key */
 const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";

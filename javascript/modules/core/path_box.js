@@ -1,0 +1,178 @@
+/**
+ * A box for a path on the server: completes folders and files as one types, and has a button that opens the browser of
+ * folders. What may be chosen depends on the kind of path; the server decides what is seen.
+ *
+ * Keys: down and up move, Tab and Enter take what is marked (Tab also what all of the list have in common), Escape
+ * closes the list.
+ */
+
+import {api, fill, h, later, uniqueId} from "./dom.js";
+import {openBrowser} from "./folder_browser.js";
+import {format} from "./format.js";
+import {button} from "./parts.js";
+import {longestCommon} from "./path_text.js";
+
+const MOST_HEIGHT = 320;
+const GAP = 4;
+
+/** @typedef {import("./types").PlaceEntry} PlaceEntry */
+
+/**
+ * @param {HTMLInputElement} input gets the completion; "input" and "change" tell what was taken
+ * @param {string} kind of path, as the server names it
+ * @param {{what?: string, browsed?: () => void}} [options] what is chosen, for the browser's title;
+ *     browsed is called when something was chosen in the browser
+ * @returns {HTMLElement} the box with its button, to be put where the input would be
+ */
+export function pathBox(input, kind, options = {}) {
+    const list = h("ul", {class: "tl-complete tl-path-list", role: "listbox", id: uniqueId("paths"), hidden: true,
+        "aria-label": "Folders and files that fit"});
+    Object.entries({role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false",
+        "aria-controls": list.id, autocomplete: "off", spellcheck: "false"}).forEach(([name, value]) => input.setAttribute(name, value));
+    input.removeAttribute("list");
+    /** @type {PlaceEntry[]} */
+    let offered = [];
+    let chosen = -1;
+    let question = 0;
+    let wanted = false;
+    const what = options.what || (kind === "lora" ? "a LoRA" : kind === "tagger" ? "an ONNX file" : "a folder");
+
+    const hide = () => {
+        window.removeEventListener("scroll", moved, {capture: true});
+        question += 1;
+        chosen = -1;
+        wanted = false;
+        list.hidden = true;
+        input.setAttribute("aria-expanded", "false");
+        input.removeAttribute("aria-activedescendant");
+    };
+    const moved = (/** @type {Event} */ event) => {
+        if (event.target !== list && event.target !== input) hide();
+    };
+
+    /** @param {string} value */
+    const put = (value) => {
+        input.value = value;
+        input.setSelectionRange(value.length, value.length);
+        input.dispatchEvent(new Event("input", {bubbles: true}));
+        input.scrollLeft = input.scrollWidth;
+    };
+
+    /** A folder is opened further, a file is the end. @param {PlaceEntry} entry */
+    const take = (entry) => {
+        put(entry.folder ? withSlash(entry.value) : entry.value);
+        if (!entry.folder) hide();
+        input.dispatchEvent(new Event("change", {bubbles: true}));
+    };
+
+    const mark = (/** @type {number} */ place) => {
+        chosen = place;
+        [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
+        list.children[place].scrollIntoView({block: "nearest"});
+        input.setAttribute("aria-activedescendant", list.children[place].id);
+    };
+
+    /** Under the box, or above it where the window ends too soon. */
+    const place = () => {
+        const box = input.getBoundingClientRect();
+        const room = window.innerHeight - 72 - box.bottom;
+        const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
+        Object.assign(list.style, {left: `${box.left}px`, width: `${Math.max(box.width, 260)}px`,
+            top: above ? "auto" : `${box.bottom + GAP}px`,
+            bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
+    };
+
+    /** @param {boolean} [always] also where nothing was typed: the sets that were used last */
+    const fetchList = async (always = false) => {
+        const mine = question += 1;
+        const text = input.value;
+        if (document.activeElement !== input || (!text.trim() && !always)) return hide();
+        const {entries, more} = await api("places/complete", {body: {kind, text}, quiet: true})
+            .catch(() => ({entries: [], more: false}));
+        if (mine !== question || document.activeElement !== input) return undefined;
+        if (!entries.length || (entries.length === 1 && entries[0].value === text && !entries[0].folder)) return hide();
+        offered = entries;
+        fill(list, entries.map((entry) => option(entry, () => take(entry))),
+            more ? h("li", {class: "tl-hit-none", role: "presentation"}, "More fit. Type on, or browse.") : null);
+        chosen = -1;
+        list.hidden = false;
+        place();
+        window.addEventListener("scroll", moved, {capture: true, passive: true});
+        input.setAttribute("aria-expanded", "true");
+        return undefined;
+    };
+    const ask = later(() => wanted && fetchList(), 100);
+
+    /** @returns {boolean} whether Tab had something to do */
+    const completeByTab = () => {
+        if (chosen >= 0) take(offered[chosen]);
+        else if (offered.length === 1) take(offered[0]);
+        else {
+            const common = longestCommon(offered.map(({value}) => value));
+            if (common.length <= input.value.length) return false;
+            put(common);
+        }
+        return true;
+    };
+
+    const go = (/** @type {KeyboardEvent} */ event) => {
+        const open = !list.hidden;
+        if (event.key === "ArrowDown" && !open) fetchList(true);
+        else if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+            const count = offered.length;
+            mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
+                : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
+        } else if (open && chosen >= 0 && event.key === "Enter") take(offered[chosen]);
+        else if (open && event.key === "Tab" && !event.shiftKey) {
+            if (!completeByTab()) return;
+        } else if (open && event.key === "Escape") hide();
+        else {
+            if (event.key === "Enter") hide();
+            return;
+        }
+        event.preventDefault();
+        event.stopImmediatePropagation();
+    };
+    input.addEventListener("keydown", go, {capture: true});
+    input.addEventListener("input", () => {
+        wanted = true;
+        ask();
+    });
+    input.addEventListener("blur", hide);
+    input.addEventListener("click", () => {
+        if (!input.value.trim() && list.hidden) fetchList(true);
+    });
+    const browse = button("Browse", {icon: "folder", iconOnly: true, title: `Browse for ${what}`, click: () => {
+        hide();
+        openBrowser({kind, what, path: input.value, chosen: (value) => {
+            put(value);
+            hide();
+            input.dispatchEvent(new Event("change", {bubbles: true}));
+            if (options.browsed) options.browsed();
+        }});
+    }});
+    browse.classList.add("tl-browse");
+    return h("div", {class: "tl-pathbox"}, input, browse, list);
+}
+
+/** @param {PlaceEntry} entry @param {() => void} take */
+function option(entry, take) {
+    return h("li", {role: "option", id: uniqueId("path"), "aria-selected": "false", title: entry.value, on: {
+        mousedown: (event) => {
+            event.preventDefault();
+            take();
+        }}}, h("span", {class: "tl-path-name"}, entry.name), h("span", {class: "tl-complete-count"}, imagesOf(entry)));
+}
+
+/** @param {PlaceEntry} entry @returns {string} what is known of its images, empty where nobody counted or there are none */
+export function imagesOf(entry) {
+    if (entry.problem) return entry.problem;
+    if (!entry.folder || !entry.images) return "";
+    return `${format.plural(entry.images, "image")}${entry.more ? " or more" : ""}`;
+}
+
+/** @param {string} folder */
+function withSlash(folder) {
+    if (/[/\\]$/.test(folder)) return folder;
+    return folder + (folder.includes("\\") && !folder.includes("/") ? "\\" : "/");
+}

@@ -1,0 +1,95 @@
+/**
+ * The trigger word of the folder: it is kept by the server with the folder, so that every browser that opens the folder
+ * gets it, and each of its notes says where it comes from and what could be taken instead.
+ */
+
+import {api, fill, h, later, on, setText} from "../../core/dom.js";
+import {button} from "../../core/parts.js";
+import {form} from "../form.js";
+
+/** @typedef {import("../answers").TriggerFacts} TriggerFacts */
+
+const FOLDER = "dataset.train_data_dir";
+const WORD = "dataset.activation_tag";
+
+/** @type {TriggerFacts|null} what is known of the folder that was loaded last */
+let known = null;
+/** The folder of `known`, as it stands in the form. */
+let folder = "";
+/** A word that the user has given and that no folder has got yet; from an earlier version's browser it gives way. */
+let waiting = {is: false, old: false};
+let taking = false;
+/** @type {(() => void)[]} */
+const notes = [];
+
+const tell = () => notes.forEach((show) => show());
+
+/** What the form says now is kept with the folder. */
+async function keep() {
+    if (!waiting.is || !known || folder !== form.text(FOLDER).trim()) return;
+    const word = form.text(WORD).trim();
+    waiting = {is: false, old: false};
+    if (word === known.word && known.source === "you") return;
+    const given = known.others.find((one) => one.word === word);
+    const before = known.source && known.source !== "you" ? [{word: known.word, source: known.source, text: known.text}] : [];
+    known = {...known, word, source: "you", text: word ? "Set by you for this folder." : "You left it empty for this folder.",
+        others: [...before, ...known.others].filter((one) => one.word !== word)};
+    if (given) known.text = `${given.text.replace(/\.$/, "")}, chosen by you.`;
+    tell();
+    try {
+        await api("dataset/trigger-word", {body: {folder, word}});
+    } catch {
+        // the toast has said why
+    }
+}
+
+const keepSoon = later(keep, 400);
+
+on("setting", ({keys}) => {
+    if (keys.includes(FOLDER) && folder !== form.text(FOLDER).trim()) {
+        known = null;
+        tell();
+    }
+    if (!keys.includes(WORD) || taking) return;
+    waiting = {is: true, old: false};
+    keepSoon();
+});
+
+on("dataset", (found) => {
+    if (!found) {
+        known = null;
+        tell();
+        return;
+    }
+    known = found.trigger_word;
+    folder = form.text(FOLDER).trim();
+    if (waiting.is && waiting.old && known.source === "you") waiting = {is: false, old: false};
+    if (waiting.is) keep();
+    else if (form.text(WORD) !== known.word) {
+        taking = true;
+        form.set(WORD, known.word);
+        taking = false;
+    }
+    tell();
+});
+
+form.load().then(() => {
+    if (form.text(WORD)) waiting = {is: true, old: true};
+}, () => {});
+
+/** @returns {HTMLElement} where the word comes from, and a button for each other that the folder offers */
+export function triggerNote() {
+    const text = h("span", {});
+    const choices = h("span", {class: "tl-trigger-others"});
+    const element = h("div", {class: "tl-trigger-note", role: "status", hidden: true}, text, choices);
+    notes.push(() => {
+        const current = known && folder === form.text(FOLDER).trim() ? known : null;
+        const others = current ? current.others.slice(0, 3) : [];
+        element.hidden = !current || !(current.text || current.problem || others.length);
+        setText(text, current ? [current.text, current.problem].filter(Boolean).join(" ") : "");
+        fill(choices, others.map(({word, text: why}) => button(`Use ${word}`, {kind: "quiet", small: true, title: why,
+            click: () => form.set(WORD, word)})));
+    });
+    tell();
+    return element;
+}

@@ -1,0 +1,139 @@
+"""What is in a folder, for choosing one: its folders, each with its images counted, and the files of some endings."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..config.groups.dataset import CAPTION_ENDINGS
+from ..errors import DatasetError
+from ..files.drives import is_hidden
+from ..files.reading import reason
+from ..files.walk import is_file, is_folder
+from .folders import is_picture_name, split_folder_name
+
+PAGE = 60
+"""How many entries are told at once."""
+THUMBNAILS = 4
+"""How many images of a folder are shown."""
+MOST_ENTRIES = 50_000
+"""How many names of one folder are read; no one looks through more."""
+_MOST_COUNTED = 20_000
+_SECONDS_OF_COUNTING = 1.5
+
+
+@dataclass
+class Entry:
+    """A folder or file. ``images`` and ``captions`` are counted in a folder and in its ``<repeats>_<concept>`` folders.
+
+    They are ``None`` where nobody has counted; ``more`` says that there are more than that. ``thumbnails`` are images
+    by their path from the folder. ``problem`` says why it cannot be opened.
+    """
+
+    name: str
+    path: str
+    folder: bool
+    images: int | None = None
+    captions: int | None = None
+    more: bool = False
+    thumbnails: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+@dataclass
+class Page:
+    """The entries from ``start`` on, of ``total``; ``cut`` if the folder has more names than are read."""
+
+    entries: list[Entry]
+    start: int
+    total: int
+    cut: bool
+
+
+def page_of(folder: Path, *, endings: Sequence[str] = (), start: int = 0, part: str = "", hidden: bool = False,
+            allowed: Callable[[str], bool] = lambda path: True, prefix: bool = False, most: int = PAGE) -> Page:
+    """A page of what is in ``folder``: folders first, then files that end with one of ``endings``, by name.
+
+    ``part`` is in the name of each, or begins it if ``prefix``, whatever the case. ``hidden`` adds hidden ones. Only
+    what is ``allowed`` by its path is told. Links count as what they lead to; one that leads nowhere or in a circle is
+    left out. Raises ``DatasetError`` if ``folder`` cannot be read.
+    """
+    wanted = part.casefold()
+
+    def fits(entry: os.DirEntry[str]) -> bool:
+        name = entry.name.casefold()
+        return (name.startswith(wanted) if prefix else wanted in name) and (hidden or not _hidden(entry))
+
+    try:
+        with os.scandir(folder) as found:
+            names = list(itertools.islice(found, MOST_ENTRIES + 1))
+    except OSError as problem:
+        raise DatasetError(f"The folder {str(folder)[:400]} cannot be read: {reason(problem)}. Choose another one, or "
+                           "give yourself the right to read it.") from problem
+    kept = [(entry, is_folder(entry)) for entry in names[:MOST_ENTRIES] if fits(entry)]
+    told = [(entry, inside) for entry, inside in kept if (inside or _ends(entry, endings)) and allowed(entry.path)]
+    told.sort(key=lambda one: (not one[1], natural(one[0].name)))
+    start = max(0, min(start, len(told)))
+    entries = [Entry(entry.name, entry.path, inside) for entry, inside in told[start:start + most]]
+    return Page(entries, start, len(told), len(names) > MOST_ENTRIES)
+
+
+def count_images(entries: Sequence[Entry], allowed: Callable[[str], bool] = lambda path: True,
+                 seconds: float = _SECONDS_OF_COUNTING) -> None:
+    """Fill in images, captions, thumbnails and problem of each folder of ``entries``, as far as ``seconds`` reach.
+
+    A link is followed only where its path is ``allowed``.
+    """
+    deadline = time.monotonic() + seconds
+    for entry in entries:
+        if entry.folder and time.monotonic() < deadline:
+            _count(entry, allowed)
+
+
+def _count(entry: Entry, allowed: Callable[[str], bool]) -> None:
+    images: list[str] = []
+    captions, read = 0, 0
+    try:
+        inner = [entry.path]
+        for place in inner:
+            with os.scandir(place) as found:
+                for item in found:
+                    read += 1
+                    if read > _MOST_COUNTED:
+                        break
+                    if item.is_symlink() and not allowed(item.path):
+                        continue
+                    if is_picture_name(item.name) and is_file(item):
+                        images.append(os.path.relpath(item.path, entry.path).replace(os.sep, "/"))
+                    elif item.name.lower().endswith(CAPTION_ENDINGS):
+                        captions += 1
+                    elif place == entry.path and split_folder_name(item.name) and is_folder(item):
+                        inner.append(item.path)
+    except OSError as problem:
+        entry.problem = f"cannot be read: {reason(problem)}"
+        if not images:
+            return
+    entry.images, entry.captions, entry.more = len(images), min(captions, len(images)), read > _MOST_COUNTED
+    entry.thumbnails = sorted(images, key=natural)[:THUMBNAILS]
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts ``2_cat`` before ``10_cat``, whatever the case."""
+    return [(int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part)
+            for part in re.split(r"([0-9]+)", name.casefold()) if part]
+
+
+def _hidden(entry: os.DirEntry[str]) -> bool:
+    with contextlib.suppress(OSError):
+        return is_hidden(entry)
+    return True
+
+
+def _ends(entry: os.DirEntry[str], endings: Sequence[str]) -> bool:
+    return bool(endings) and entry.name.lower().endswith(tuple(endings)) and is_file(entry)

@@ -1,0 +1,107 @@
+"""Routes of the folder browser and of the completion of paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from ..config.setting import IMAGES
+from ..errors import TrainLoraError
+from ..host.interface import Host
+from ..pictures.browse import Entry
+from .places import Kind, above, beginnings, completed, home, kind_of, known, listed, place, way
+from .services import Services
+from .train.routes import thumbnail_url
+
+_SMALL = 128
+
+
+class PlacesRequest(BaseModel):
+    """Which kind of path, the folder or an empty text for where to begin, and which part of it is wanted."""
+
+    kind: str
+    path: str = ""
+    start: int = 0
+    part: str = ""
+    hidden: bool = False
+
+
+class CompleteRequest(BaseModel):
+    """Which kind of path, and how it begins."""
+
+    kind: str
+    text: str
+
+
+def register(router: APIRouter, services: Services) -> None:
+    """Add ``/places`` and ``/places/complete``."""
+
+    def places(request: PlacesRequest) -> dict[str, Any]:
+        return look_around(services, request)
+
+    def complete(request: CompleteRequest) -> dict[str, Any]:
+        kind = kind_of(services.host, request.kind)
+        if not request.text.strip():
+            found, more = beginning_entries(services, request.kind, kind), False
+        else:
+            found, more = completed(kind, request.text)
+        return {"entries": [_told(services.host, request.kind, entry) for entry in found], "more": more}
+
+    router.add_api_route("/places", places, methods=["POST"])
+    router.add_api_route("/places/complete", complete, methods=["POST"])
+
+
+def look_around(services: Services, request: PlacesRequest) -> dict[str, Any]:
+    """A page of a folder, or where one can begin if none is given and there are several beginnings.
+
+    Raises ``DatasetError`` if it cannot be read or may not be looked into.
+    """
+    kind = kind_of(services.host, request.kind)
+    first = beginnings(kind)
+    if not request.path.strip() and (request.kind == IMAGES or len(first) != 1):
+        entries = beginning_entries(services, request.kind, kind)
+        return {"folder": "", "above": None, "way": [], "itself": None, "note": "", "start": 0, "total": len(entries),
+                "cut": False, "entries": [_told(services.host, request.kind, entry) for entry in entries]}
+    folder, note = place(kind, request.path.strip() or str(first[0]))
+    page, itself = listed(kind, folder, request.start, request.part, request.hidden)
+    higher = above(kind, folder)
+    return {"folder": str(folder), "above": None if higher is None else str(higher),
+            "way": [{"name": path.name or str(path), "path": str(path)} for path in way(kind, folder)],
+            "itself": _told(services.host, request.kind, itself), "note": note, "start": page.start,
+            "total": page.total, "cut": page.cut,
+            "entries": [_told(services.host, request.kind, entry) for entry in page.entries]}
+
+
+def beginning_entries(services: Services, name: str, kind: Kind) -> list[Entry]:
+    """Where one can begin, as entries: for image folders those used last, with their images, then the roots."""
+    found = []
+    for folder in services.trigger_words.recent() if name == IMAGES else ():
+        try:
+            path, note = place(kind, folder)
+            if not note:
+                found.append(known(kind, path))
+        except TrainLoraError:
+            continue  # gone, or out of sight by now
+    return [*found, *(Entry(_name(services.host, path), str(path), True) for path in beginnings(kind))]
+
+
+def _told(host: Host, name: str, entry: Entry) -> dict[str, Any]:
+    """``entry`` as the page has it: ``value`` is what is typed for it, and thumbnails are addresses."""
+    path = Path(entry.path)
+    value = entry.path
+    if not entry.folder and path.is_relative_to(host.lora_dir):
+        value = path.relative_to(host.lora_dir).as_posix().removesuffix(".safetensors")
+    return {"name": entry.name, "path": entry.path, "value": value, "folder": entry.folder, "images": entry.images,
+            "captions": entry.captions, "more": entry.more, "problem": entry.problem,
+            "thumbnails": [thumbnail_url(path, picture, _SMALL) for picture in entry.thumbnails]}
+
+
+def _name(host: Host, path: Path) -> str:
+    if path == host.lora_dir:
+        return "LoRA folder"
+    if path in home():
+        return "Home"
+    return str(path)

@@ -1,0 +1,162 @@
+"""What is known of dataset folders, in a file of the extension: which were used last, and their trigger words.
+
+Nothing of it lies among the images. A folder that was renamed or moved on its disk is recognized by the number that its
+file system gave it and by the names of its images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import DatasetError
+from ...files.atomic import write_atomically
+from ...files.json_file import DamagedFileError, number, read_object, text
+from ...files.reading import reason
+from ...files.writing import writing
+
+LONGEST_WORD = 200
+_MOST_FOLDERS, _MOST_NAMES, _MOST_FORMER, _RECENT = 500, 12, 5, 8
+_MOST_BYTES = 4 << 20
+_ALIKE = 0.5
+
+
+@dataclass(frozen=True)
+class KnownFolder:
+    """A dataset folder: its trigger word, ``None`` if the user has said none, and how it is recognized elsewhere.
+
+    ``was`` are paths that it had before, ``images`` a few names of its images, ``used`` is in seconds since the epoch.
+    """
+
+    folder: str
+    word: str | None = None
+    number: int = 0
+    images: list[str] = field(default_factory=list)
+    was: list[str] = field(default_factory=list)
+    used: float = 0.0
+
+
+class DatasetStore:
+    """The folders in ``file``, which is made when the first one is used. Safe to use from several threads."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self.problem = ""
+
+    def use(self, folder: Path, images: Sequence[str]) -> KnownFolder:
+        """What is known of ``folder``, which is in use now; ``images`` are names of images in it.
+
+        It is also found under the path that it had before. Raises ``WriteError``.
+        """
+        with self._lock:
+            known = self._read()
+            inside = {Path(name).name for name in images}
+            found = _same(known, folder) or _moved(known, folder, inside)
+            now = replace(found or KnownFolder(str(folder)), folder=str(folder), number=_number(folder),
+                          images=sorted(inside)[:_MOST_NAMES], used=time.time())
+            if found is not None and found.folder != now.folder:
+                now = replace(now, was=[found.folder, *found.was][:_MOST_FORMER])
+            if not known or known[0] != replace(now, used=known[0].used):
+                self._write([now, *(one for one in known if one is not found)])
+            return now
+
+    def known(self, folder: Path) -> KnownFolder:
+        """What is known of ``folder`` without keeping anything."""
+        with self._lock, contextlib.suppress(OSError):
+            return _same(self._read(), folder) or KnownFolder(str(folder))
+        return KnownFolder(str(folder))
+
+    def set_word(self, folder: Path, word: str) -> None:
+        """Keep ``word`` as the trigger word of ``folder``; an empty one means that it has none.
+
+        Raises ``DatasetError`` if it is too long or has several lines, ``WriteError``.
+        """
+        word = word.strip()
+        if len(word) > LONGEST_WORD or not word.isprintable():
+            raise DatasetError(f"The trigger word is {word[:80]!r}. Use up to {LONGEST_WORD} characters on one line.")
+        with self._lock:
+            known = self._read()
+            found = _same(known, folder) or KnownFolder(str(folder), number=_number(folder), used=time.time())
+            self._write([replace(found, word=word), *(one for one in known if one is not found)])
+
+    def recent(self) -> list[str]:
+        """The folders that were used last, the newest first."""
+        with self._lock:
+            return [known.folder for known in self._read()[:_RECENT]]
+
+    def _read(self) -> list[KnownFolder]:
+        try:
+            content = read_object(self._file, _MOST_BYTES)
+            folders = content.get("folders")
+            if not isinstance(folders, list) or not all(isinstance(one, dict) for one in folders):
+                raise DamagedFileError("it holds no list of folders")
+            return [_from_json(one) for one in folders]
+        except FileNotFoundError:
+            return []
+        except DamagedFileError as problem:
+            self._put_aside(problem)
+            return []
+
+    def _put_aside(self, problem: DamagedFileError) -> None:
+        """A damaged file is kept under another name, and the page says so."""
+        aside = self._file.with_name(f"{self._file.stem}.damaged.json")
+        with writing(aside):
+            if self._file.is_dir():
+                raise IsADirectoryError(f"{self._file} is a folder")
+            shutil.move(self._file, aside)
+        self.problem = (f"The trigger words of your folders cannot be read: {self._file} was damaged, "
+                        f"{reason(problem)}. It is kept as {aside.name}. Set the trigger words again.")
+
+    def _write(self, folders: list[KnownFolder]) -> None:
+        """The newest first; where there are too many, those without a word go first."""
+        while len(folders) > _MOST_FOLDERS:
+            last = next((one for one in reversed(folders) if one.word is None), folders[-1])
+            folders.remove(last)
+        with writing(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file, json.dumps({"version": 1, "folders": [asdict(one) for one in folders]}, indent=1))
+
+
+def _from_json(values: dict[str, Any]) -> KnownFolder:
+    return KnownFolder(text(values, "folder"), text(values, "word", None), int(number(values, "number", 0)),
+                       _texts(values.get("images")), _texts(values.get("was")), number(values, "used", 0.0))
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def same_folder(one: str, other: str) -> bool:
+    """Whether two paths are the same text, where the system does not care for the case without regard to it."""
+    return os.path.normcase(one) == os.path.normcase(other)
+
+
+def _same(known: list[KnownFolder], folder: Path) -> KnownFolder | None:
+    return next((one for one in known if same_folder(one.folder, str(folder))), None)
+
+
+def _moved(known: list[KnownFolder], folder: Path, images: set[str]) -> KnownFolder | None:
+    """The folder that was elsewhere: of the same number, gone from there, and with half of its images or more."""
+    here = _number(folder)
+    for one in known:
+        alike = len(images.intersection(one.images)) >= _ALIKE * len(one.images) > 0
+        if here and one.number == here and alike and not Path(one.folder).exists():
+            return one
+    return None
+
+
+def _number(folder: Path) -> int:
+    """The number that the file system gave the folder; 0 if it has none."""
+    try:
+        return folder.stat().st_ino
+    except OSError:
+        return 0
