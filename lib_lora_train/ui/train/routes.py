@@ -79,7 +79,8 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     for item in found["thumbnails"]:
         item["url"] = thumbnail_url(folder, item["path"])
     names = [item["path"] for item in found["thumbnails"]]
-    return {**found, "trigger_word": services.trigger_words.of(folder, found.pop("trigger_guesses"), names)}
+    found["trigger_word"] = services.trigger_words.of(folder, found.pop("trigger_guesses"), names)
+    return found
 
 
 def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:
