@@ -117,8 +117,8 @@ def test_an_empty_box_offers_the_sets_that_were_used_last_in_any_browser(webui, 
     expect(page.locator("#tl_dataset_folder")).to_have_value(f"{sets / 'penny'}/")
 
 
-@pytest.mark.parametrize(("key", "kind"), [("dataset.reg_data_dir", "images"),
-                                           ("dataset.validation_data_dir", "images"), ("network.network_weights", "lora")])
+@pytest.mark.parametrize(("key", "kind"), [
+    ("dataset.reg_data_dir", "images"), ("dataset.validation_data_dir", "images"), ("network.network_weights", "lora")])
 def test_every_path_of_the_form_has_a_browser(webui, open_tab, sets, key, kind):
     page = open_tab(webui)
     control = field(page, key.split(".")[1])

@@ -108,8 +108,8 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
 
 
 ROUTES = ["thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview", "dataset/look",
-          "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info", "places",
-          "places/complete", "dataset/trigger-word"]
+          "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info",
+          "places", "places/complete", "dataset/trigger-word"]
 
 
 def test_there_are_nine_thousand_different_ones(tmp_path: Path):
