@@ -269,6 +269,8 @@ class CaptionsTab {
         this.side.hidden = view !== "pictures";
         this.actions.element.hidden = view !== "pictures";
         this.grid3.classList.toggle("tl-wide-middle", view !== "pictures");
+        this.grid3.classList.toggle("tl-alone", view === "tagger");
+        this.picture.element.hidden = view === "tagger";
         if (view === "pictures") this.grid.relayout();
         this.reloadView();
     }

@@ -40,7 +40,18 @@ class Browser {
         [h("label", {class: "tl-tick"}, this.hidden, "Show hidden folders"),
             button("Cancel", {click: () => this.window.close()}), this.files ? null : this.choose]);
         this.window.classList.add("tl-places-dialog");
-        this.go(wish.path);
+        this.begin(wish.path);
+    }
+
+    /** A set that has been chosen is shown among its neighbours. @param {string} path */
+    async begin(path) {
+        await this.go(path);
+        const {shown} = this;
+        if (!shown || !shown.folder || shown.entries.length || shown.above === null || this.files) return;
+        await this.go(shown.above);
+        const at = this.shown ? this.shown.entries.findIndex((entry) => entry.path === shown.folder) : -1;
+        if (at < 0) await this.go(shown.folder);
+        else this.focusRow(at, true);
     }
 
     get folder() {
@@ -72,13 +83,14 @@ class Browser {
     show(places, searching) {
         const {folder, itself, entries, start, total} = places;
         fill(this.way, button("Start", {kind: "quiet", small: true, icon: "folder", click: () => this.go("")}),
-            places.way.map(({name, path}) => [h("span", {class: "tl-places-slash", "aria-hidden": "true"}, "/"),
+            places.way.map(({name, path}) => [icon("right"),
                 button(name, {kind: "quiet", small: true, click: () => this.go(path)})]));
         this.way.scrollLeft = this.way.scrollWidth;
         setText(this.about, places.note || this.words(itself, total));
         fill(this.list, entries.map((entry, index) => this.row(entry, index)));
         if (!entries.length) fill(this.list, h("li", {class: "tl-hit-none"}, this.search.value ? "Nothing here has that name."
-            : this.files ? "No folders and no files of this kind are in here." : "No folders are in here."));
+            : this.files ? "No folders and no files of this kind are in here." : "No folders are in here.",
+        itself && !this.search.value ? images(itself) : null));
         fill(this.pages, total > entries.length ? [
             button("Previous", {small: true, disabled: !start, click: () => this.go(folder, Math.max(0, start - 60), true)}),
             h("span", {class: "tl-note"}, `${format.number(start + 1)} to ${format.number(start + entries.length)} of ${format.number(total)}`),
@@ -111,8 +123,7 @@ class Browser {
             title: entry.path, data: {path: entry.path}, on: {click: () => this.open(entry)}},
         icon(entry.folder ? "folder" : "file"),
         h("div", {class: "tl-places-words"}, h("span", {class: "tl-places-name"}, entry.name), where, known),
-        h("div", {class: "tl-places-images"}, entry.thumbnails.map((src) => h("img", {src, alt: "", loading: "lazy",
-            decoding: "async", on: {error: (event) => event.currentTarget.remove()}}))),
+        images(entry),
         entry.images && !this.files ? button("Choose", {small: true, click: (event) => {
             event.stopPropagation();
             this.take(entry.value);
@@ -131,12 +142,13 @@ class Browser {
         this.wish.chosen(value);
     }
 
-    /** @param {number} index */
-    focusRow(index) {
+    /** @param {number} index @param {boolean} [current] it is what has been chosen */
+    focusRow(index, current = false) {
         const rows = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll(".tl-place")]);
         const row = rows[Math.max(0, Math.min(index, rows.length - 1))];
         if (!row) return;
         for (const other of rows) other.tabIndex = other === row ? 0 : -1;
+        if (current) row.setAttribute("aria-current", "true");
         row.focus();
     }
 
@@ -166,4 +178,10 @@ class Browser {
         else return;
         event.preventDefault();
     }
+}
+
+/** @param {PlaceEntry} entry @returns {HTMLElement} its first images */
+function images(entry) {
+    return h("div", {class: "tl-places-images"}, entry.thumbnails.map((src) => h("img", {src, alt: "", loading: "lazy",
+        decoding: "async", on: {error: (event) => event.currentTarget.remove()}})));
 }

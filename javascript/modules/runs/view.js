@@ -4,6 +4,7 @@ import {fill, h, on, setText} from "../core/dom.js";
 import {DrawingList} from "../core/drawings.js";
 import {format} from "../core/format.js";
 import {badge, card, emptyState, findings, setBadge} from "../core/parts.js";
+import {form} from "../train/form.js";
 import {BlockNorms} from "./block_norms.js";
 import {RunControls} from "./controls.js";
 import {FileList, LogView, UsedSettings} from "./files.js";
@@ -101,7 +102,7 @@ export class RunView {
         if (this.warned !== run.warnings.length) {
             this.warned = run.warnings.length;
             this.warnings.hidden = !run.warnings.length;
-            fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text}))));
+            fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text: form.inWords(text)}))));
         }
         this.continuation.show();
         this.actions.show();

@@ -71,7 +71,7 @@ class TestTab {
         this.drawings = new DrawingList();
         this.progress = h("div", {class: "tl-plot-progress", hidden: true}, this.bar,
             h("div", {class: "tl-row"}, this.words, stop));
-        this.columns = h("div", {class: "tl-columns", hidden: true}, h("div", {class: "tl-column"},
+        this.columns = h("div", {class: "tl-columns tl-test-columns", hidden: true}, h("div", {class: "tl-column"},
             card("Run or LoRA", {}, testField("What to test", this.picker)), this.form.element, this.sliders.element),
         h("div", {class: "tl-column tl-runview"}, this.prediction.element, this.progress, this.drawings.element,
             this.nothing, this.shown));

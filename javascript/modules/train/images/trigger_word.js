@@ -46,10 +46,7 @@ async function keep() {
 const keepSoon = later(keep, 400);
 
 on("setting", ({keys}) => {
-    if (keys.includes(FOLDER) && folder !== form.text(FOLDER).trim()) {
-        known = null;
-        tell();
-    }
+    if (keys.includes(FOLDER)) tell();
     if (!keys.includes(WORD) || taking) return;
     waiting = {is: true, old: false};
     keepSoon();
