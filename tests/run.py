@@ -20,6 +20,7 @@ import time
 import venv
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,10 +87,12 @@ def figures(arguments: Sequence[str]) -> int:
     os.environ["TRAIN_LORA_FULL"] = "1"
     FILE.unlink(missing_ok=True)
     paths = {part: [str(ROOT / "tests" / name) for name in names] for part, names in TESTS.items()}
-    status = run([host_environment(), "-m", "pytest", *paths["host"], *arguments])
-    for part in ("worker", "environment"):
-        status = with_the_workers_packages((), [*paths[part], *arguments],
-                                           children_see_packages=part != "environment") or status
+    calls: list[Callable[[], int]] = [lambda: run([host_environment(), "-m", "pytest", *paths["host"], *arguments])]
+    worker_tools()  # installs once, before two ask for it
+    calls += [partial(with_the_workers_packages, (), [*paths[part], *arguments],
+                      children_see_packages=part != "environment") for part in ("worker", "environment")]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        status = max(pool.map(lambda call: call(), calls))
     say(table())
     return status
 

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+from urllib.parse import urlencode
 
 import psutil
 import pytest
@@ -74,6 +75,8 @@ USUALLY = 400
 """In all, as a rule; ``BODIES`` are for each route in a whole count."""
 SECONDS_A_REQUEST = 30
 MEMORY_AT_MOST = 600_000_000
+LONGEST_ADDRESS = 64_000
+"""uvicorn refuses longer ones before any route is asked, and httpx sends none."""
 VALUES = [None, 0, -1, 3, 1 << 70, 1e308, True, "", "\0", "²", "x" * 5000, "../..", "//a/b", "COM1", BROKEN, "(" * 5000,
           "NOT " * 4000, "a", [], {}, [1], [[]], ["a", None], {"a": 1}, [{}], {"folder": 3}, "[" * 3000, [[1, 2]] * 50]
 
@@ -101,7 +104,8 @@ def test_nonsense_to_every_route_of_the_table_is_answered_in_bounded_time_and_me
     with figure("nonsense to every route") as counted:
         for method, path, query, body in requests_of(tab.client.app, generator):
             began = time.monotonic()
-            answer = tab.client.request(method, path, params=query, content=json.dumps(body),
+            address = f"{path}?{urlencode(query)}"[:LONGEST_ADDRESS]
+            answer = tab.client.request(method, address, content=json.dumps(body),
                                         headers={**HEADERS, "Content-Type": "application/json"})
             seen += 1
             assert answer.status_code < 500, (method, path, query, body, answer.text)
