@@ -3,8 +3,9 @@
     python tests/run.py                   everything, each part as soon as what it needs is installed
     python tests/run.py worker -k resume  only one part, with arguments for pytest
     python tests/run.py tests/training/test_loss.py::test_x [more for pytest]   only that, in the part it belongs to
-    parts: lint, training (training runs), sweep (of all settings), worker (all else but the tab), host (the tab),
-           browser (the tab in a real browser), figures (what is generated, all of it and not a share; an hour or more)
+    parts: lint, training (training runs), families (every family of models), sweep (of all settings), worker (all else
+           but the tab), environment (the worker's packages), captions (the caption editor), host (the tab), browser
+           (the tab in a real browser), figures (what is generated, all of it and not a share; about 15 minutes)
 
 Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
 """
@@ -19,7 +20,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
@@ -34,9 +35,11 @@ ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
                 "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending")
 TRAINING_TESTS = ("training",)
-SWEEP = "training/test_no_silent_setting.py"
-"""A part of its own: with it training would end long after all others."""
-HOST_TESTS = ("captions", "host", "ui")  # the first forks at each kill, which takes longer the more is in memory
+SWEEP = ("training/test_no_silent_setting.py",)
+FAMILIES = ("training/test_family_table.py", "training/test_family_blocks.py")
+"""Parts of their own, as the sweep is: with them training would end long after all others."""
+CAPTION_TESTS = ("captions",)  # forks at each kill, which takes longer the more is in memory
+HOST_TESTS = ("host", "ui")
 TWICE = {
     "config/test_load.py": "OmegaConf 2.2 and 2.3 convert and refuse values in different ways",
     "config/test_text.py": "OmegaConf 2.2 and 2.3 read text like 1e5, [a] or ${a} in different ways",
@@ -66,8 +69,8 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {
-        "lint": lint, "worker": worker, "training": training, "sweep": sweep, "host": host, "browser": browser,
-        "figures": figures}
+        "lint": lint, "worker": worker, "environment": environment, "training": training, "families": families,
+        "sweep": sweep, "captions": captions, "host": host, "browser": browser, "figures": figures}
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
@@ -107,7 +110,7 @@ def time_since(started: float) -> str:
 def chosen_tests(arguments: Sequence[str]) -> int:
     """Run the tests of one path where they belong; rooms that are tested in both environments, in the worker's."""
     room = Path(arguments[0].partition("::")[0]).resolve().relative_to(ROOT / "tests").parts[0]
-    if room in HOST_TESTS + BROWSER_TESTS:
+    if room in CAPTION_TESTS + HOST_TESTS + BROWSER_TESTS:
         if room in BROWSER_TESTS:
             ensure_chromium()
             worker_environment()
@@ -117,22 +120,29 @@ def chosen_tests(arguments: Sequence[str]) -> int:
 
 
 def everything(arguments: Sequence[str]) -> dict[str, int]:
-    """Every part beside the others, since none keeps a core busy all the time.
+    """Every part, the next one as soon as a core is free and what it needs is there.
 
-    A part begins when what it needs is there: the tab's tests run while the worker's packages are being installed.
+    The tab's tests run while the worker's packages are being installed. One part more than there are cores, since they
+    wait now and then; more of them would only push each other out of the caches.
     """
-    needs: dict[str, tuple[Callable[[], object], ...]] = {
-        "training": (worker_tools,), "worker": (worker_tools,), "sweep": (worker_tools,), "host": (page_tools,),
-        "browser": (page_tools, worker_tools, ensure_chromium), "lint": (page_tools, worker_tools)}
     CACHE.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(3 + len(needs)) as pool:
-        made = {make: pool.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
-        parts = {pool.submit(logged, name, [made[need] for need in needs[name]], arguments): name for name in needs}
-        results = {}
-        for part in as_completed(parts):
-            name = parts[part]
-            results[name] = part.result()
-            say(f"\n== {name} ==\n{(CACHE / f'{name}.log').read_text(errors='replace')}")
+    left: dict[str, tuple[Callable[[], object], ...]] = {  # the longest first, so that none is left over at the end
+        "training": (worker_tools,), "browser": (page_tools, worker_tools, ensure_chromium), "worker": (worker_tools,),
+        "families": (worker_tools,), "sweep": (worker_tools,), "captions": (page_tools,), "host": (page_tools,),
+        "lint": (page_tools, worker_tools), "environment": (worker_tools,)}
+    at_once, results, parts = (os.cpu_count() or 1) + 1, dict[str, int](), dict[Future[int], str]()
+    with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(at_once) as pool:
+        made = {make: installing.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
+        while left or parts:
+            ready = [name for name, needs in left.items() if all(made[need].done() for need in needs)]
+            for name in ready[:at_once - len(parts)]:
+                needs = [made[need] for need in left.pop(name)]
+                parts[pool.submit(logged, name, needs, arguments)] = name
+            waiting = [one for one in made.values() if not one.done()] if left and len(parts) < at_once else []
+            for part in wait([*parts, *waiting], return_when=FIRST_COMPLETED).done & parts.keys():
+                name = parts.pop(part)
+                results[name] = part.result()
+                say(f"\n== {name} ==\n{(CACHE / f'{name}.log').read_text(errors='replace')}")
     return results
 
 
@@ -175,18 +185,25 @@ def page_tools() -> Path:
 
 
 def worker(arguments: Sequence[str]) -> int:
-    # the environment's own tests are about what a child process sees, so nothing is put on its path for them
-    status = with_the_workers_packages(WORKER_TESTS, arguments, children_see_packages=True)
-    return with_the_workers_packages(ENVIRONMENT_TESTS, arguments, children_see_packages=False) or status
+    return with_the_workers_packages(WORKER_TESTS, arguments, children_see_packages=True)
+
+
+def environment(arguments: Sequence[str]) -> int:
+    # its tests are about what a child process sees, so nothing is put on its path for them
+    return with_the_workers_packages(ENVIRONMENT_TESTS, arguments, children_see_packages=False)
 
 
 def training(arguments: Sequence[str]) -> int:
-    return with_the_workers_packages(TRAINING_TESTS, [f"--ignore={ROOT / 'tests' / SWEEP}", *arguments],
-                                     children_see_packages=True)
+    others = [f"--ignore={ROOT / 'tests' / name}" for name in (*SWEEP, *FAMILIES)]
+    return with_the_workers_packages(TRAINING_TESTS, [*others, *arguments], children_see_packages=True)
+
+
+def families(arguments: Sequence[str]) -> int:
+    return with_the_workers_packages(FAMILIES, arguments, children_see_packages=True)
 
 
 def sweep(arguments: Sequence[str]) -> int:
-    return with_the_workers_packages((SWEEP,), arguments, children_see_packages=True)
+    return with_the_workers_packages(SWEEP, arguments, children_see_packages=True)
 
 
 def with_the_workers_packages(tests: Sequence[str], arguments: Sequence[str], *, children_see_packages: bool) -> int:
@@ -203,6 +220,11 @@ def worker_tools() -> Path:
          [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
     run([python, ROOT / "install.py", "--add", "bitsandbytes"], must_work=True)
     return tools
+
+
+def captions(arguments: Sequence[str]) -> int:
+    page_tools()
+    return with_the_webuis_pins(CAPTION_TESTS, arguments)
 
 
 def host(arguments: Sequence[str]) -> int:
