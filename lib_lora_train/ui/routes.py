@@ -36,11 +36,11 @@ _MODULES = (page_modules, routes_host, places_routes, prediction, routes_train, 
 
 def register_routes(app: FastAPI, services: Services) -> None:
     """Add every route to ``app``, each behind the guard. Raises ``RuntimeError`` if they cannot be guarded."""
-    router = APIRouter(route_class=guarded_route(guard_of(services.host, app)), default_response_class=EscapedJson,
-                       tags=["Train LoRA"])
+    router = APIRouter(prefix=PREFIX, route_class=guarded_route(guard_of(services.host, app)),
+                       default_response_class=EscapedJson, tags=["Train LoRA"], dependency_overrides_provider=app)
     for module in _MODULES:
         module.register(router, services)
-    app.include_router(router, prefix=PREFIX)
+    app.router.routes.extend(router.routes)  # include_router would make each of them once more
 
 
 def register_problem(app: FastAPI, problem: Exception) -> None:

@@ -91,11 +91,11 @@ def tabs_in(folder: Path) -> Iterator[Maker]:
         checkpoint.touch()
         given = {"data_dir": folder / "data", "port": 0, "checkpoints": (checkpoint,), **options}
         configure(Options(**given))
-        with gradio.Blocks() as page:
+        with gradio.Blocks(analytics_enabled=False) as page:
             gradio.HTML("")
-        page.auth = [options["auth"]] if options.get("auth") else None
-        page.auth_message = None
-        app = gradio.routes.App.create_app(page)
+            page.auth = [options["auth"]] if options.get("auth") else None  # read as the page is left
+            page.auth_message = None
+        app = page.app
         services = build_services(Webui(), ReadyEnvironment(variables=variables))
         register_routes(app, services)
         client = TestClient(app, base_url="http://127.0.0.1:7860")
