@@ -19,6 +19,7 @@ from ..files.confine import inside
 from ..files.reading import read_file, reason
 from ..pictures.caption_files import MOST_CAPTION_BYTES
 from ..pictures.images import PictureError, decoded, decoding_threads
+from ..pictures.problems import count_of
 from ..pictures.scan import survey
 
 Prepare = Callable[..., NDArray[np.float32]]
@@ -50,7 +51,7 @@ class Looked:
 def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tuple[Path, list[Item]]:
     """The dataset's folder with links resolved, and its pictures; ``warn`` gets what is skipped and why.
 
-    Raises ``DatasetError`` if the folder is missing or has no pictures.
+    Raises ``DatasetError`` if the folder is missing or has no pictures, or none of those chosen.
     """
     folder = Path(os.path.realpath(Path(settings.train_data_dir).expanduser()))
     found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=settings.caption_extension,
@@ -59,7 +60,14 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
         if left.pictures:
             warn(f"{left.path} is skipped: {left.reason}.")
     items: dict[str, Item] = {}
+    chosen = {name.replace("\\", "/") for name in settings.images}
+    missing = chosen - {picture.path.relative_to(folder).as_posix() for picture in found.pictures}
+    if missing:
+        names = ", ".join(sorted(missing)[:5])
+        warn(f"{count_of(len(missing), 'chosen image')} cannot be found in {folder} and will be skipped: {names}.")
     for picture in found.pictures:
+        if chosen and picture.path.relative_to(folder).as_posix() not in chosen:
+            continue
         item = Item(picture.path, picture.path.relative_to(folder).as_posix(), picture.caption_path,
                     picture.caption_path.relative_to(folder).as_posix())
         try:
@@ -70,6 +78,8 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
         other = items.setdefault(item.caption_key, item)
         if other is not item:
             warn(f"{item.key} is skipped: {other.key} has the same caption file, {item.caption_key}. Rename one.")
+    if not items and chosen:
+        raise DatasetError(f"None of the chosen images is in {folder} any more. Choose them again.")
     return folder, list(items.values())
 
 

@@ -48,6 +48,23 @@ def test_the_modes(tmp_path: Path, colour_tagger: Path, mode: str, expected: str
     assert captions_of(folder)["blue_1"] == expected
 
 
+@pytest.mark.parametrize("chosen", [["2_b/red_1.png"], ["2_b\\red_1.png"], ["2_b/red_1.png", "gone/x.png"]])
+def test_only_the_chosen_images_are_tagged(tmp_path: Path, colour_tagger: Path, chosen: list[str]):
+    folder = make_dataset(tmp_path / "set", {"1_a/red_1": None, "2_b/red_1": "mine", "2_b/blue_1": None})
+    told = tag(tag_job(folder, colour_tagger, dataset__images=chosen, write__mode="append"), tmp_path / "tags.jsonl")
+    captions = captions_of(folder)
+    assert captions == {"1_a/red_1": None, "2_b/blue_1": None, "2_b/red_1": "mine, penny (series), red thing, ^_^"}
+    assert told.last["pictures"] == 1
+    assert ["gone/x.png" in warning for warning in told.warnings] == [True] * (len(chosen) - 1)
+
+
+def test_chosen_images_that_are_all_gone_end_the_run_with_words(tmp_path: Path, colour_tagger: Path):
+    folder = make_dataset(tmp_path / "set", {"1_a/red_1": None})
+    told = tag(tag_job(folder, colour_tagger, dataset__images=["red_1.png"]), tmp_path / "tags.jsonl")
+    assert told.last["event"] == "error" and "Choose them again" in told.last["text"]
+    assert captions_of(folder) == {"1_a/red_1": None}
+
+
 def test_confidences_are_kept_beside_the_pictures_and_older_ones_stay(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"1_a/red_1": "mine", "2_b/blue_1": None})
     tag(tag_job(folder, colour_tagger), tmp_path / "first.jsonl")

@@ -10,11 +10,15 @@ from pathlib import Path
 
 from lib_lora_train.advice.difficulty import Difficulty
 from lib_lora_train.captions.activation import OnOff
+from lib_lora_train.captions.chunks import ChunkEnd
 from lib_lora_train.captions.doctor.doctor import Report
 from lib_lora_train.captions.doctor.report import Finding, Fix, Group
 from lib_lora_train.captions.doctor.shapes import Crop, ShapeCount
 from lib_lora_train.captions.doubtful import Doubt
 from lib_lora_train.captions.editor.editor import Outcome, Preview
+from lib_lora_train.captions.editor.history import EditChanges, WayBack
+from lib_lora_train.captions.editor.selection import CommonTags, CopiedTags, RenameFacts
+from lib_lora_train.captions.incoming import IncomingPlan
 from lib_lora_train.captions.journal.format import BatchInfo
 from lib_lora_train.pictures.problems import Problem
 from lib_lora_train.runs.continuing import Continuation
@@ -27,7 +31,8 @@ MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
 RECORDS: dict[str, tuple[type, ...]] = {
     "runs": (RunSummary, Continuation, RunNote, TrashedFile, TrashEntry),
     "train": (FamilyFacts, Difficulty, Problem),
-    "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Report)}
+    "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Report,
+                 ChunkEnd, EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
 _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}
 _UNKNOWN = "unknown"
 

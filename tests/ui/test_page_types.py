@@ -120,7 +120,17 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("apply", operation={"kind": "add", "tags": ["long hair", "very long hair", "hair"]}, numbers=numbers)
     ask("undo")
     ask("redo")
-    ask("history")
+    edits = ask("history")["edits"]
+    ask("history/changes", numbers=[edits[0]["number"], 10**6])
+    way = ask("history/look", edit=edits[0]["number"])
+    ask("history/go", edit=edits[0]["number"], seen=way["seen"])
+    for route in ("common", "copied", "paths"):
+        ask(route, numbers=numbers[:2])
+    ask("rename-tag", tag="penny", name="cat")
+    (tab.dataset / "meta.json").write_text('{"0": {"caption": "a cat"}, "none": {"tags": "x"}}')
+    ask("incoming/files")
+    ask("incoming/look", source="metadata", file="meta.json", mode="append")
+    ask("incoming", source="metadata", file="meta.json", mode="append")
     ask("refresh")
     ask("activation", tag="cat")
     ask("on-off", tag="penny")

@@ -1,7 +1,7 @@
 /** What the routes of the caption editor and the tagger answer. Each type names the Python that makes it. */
 
 import type {NamedSettings} from "../core/types";
-import type {BatchInfo, Doubt, OnOff, Outcome, Preview, Report} from "./records";
+import type {BatchInfo, ChunkEnd, Doubt, EditChanges, OnOff, Outcome, Preview, Report} from "./records";
 
 /** What nearly every answer carries: `state` in lib_lora_train/ui/captions/answers.py. */
 export interface SetState {
@@ -18,6 +18,8 @@ export interface Opened extends SetState {
     messages: string[];
     left_out: {path: string, reason: string}[];
     folders: {path: string, pictures: number}[];
+    /** What stands between two tags. */
+    separator: string;
     tokens_exact: boolean;
 }
 export interface Shown extends SetState {
@@ -54,17 +56,27 @@ export interface PictureFacts extends Cell {
     tag_list: TagFacts[];
     likely: LikelyTag[];
     tokens: number;
+    /** The line that is trained on, its tokens with what training adds, and where chunks of 75 end in it. */
+    line: string;
+    trained_tokens: number;
+    chunk_ends: ChunkEnd[];
     shared: boolean;
     lines: number;
     bucket?: number[];
     /** Left, top, right, bottom of what is trained on, in pixels of the picture. */
     crop?: number[];
 }
-export interface TagFacts { tag: string; count: number; confidence: number|null }
+/** `begins` and `ends` are numbers of tokens of the caption as it is trained. */
+export interface TagFacts { tag: string; count: number; confidence: number|null; begins: number; ends: number }
 export interface LikelyTag { tag: string; confidence: number }
 export interface Completion { tag: string; count: number|null }
 export interface Previews { captions: number; previews: Preview[] }
-export interface EditList extends SetState { edits: (BatchInfo & {undone: boolean})[]; total: number }
+
+/** lib_lora_train/ui/captions/set_routes.py. */
+export type Edit = BatchInfo & {undone: boolean};
+/** A page of the history; `seen` tells one state of it from another. */
+export interface EditList extends SetState { edits: Edit[]; total: number; seen: string }
+export interface ChangesOfEdit { number: number; problem: string; changes: EditChanges|null; cell: Cell|null }
 
 /** lib_lora_train/ui/captions/knowledge_routes.py. */
 export interface Suggestions { total: number; suggestions: Suggestion[] }

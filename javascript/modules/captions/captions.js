@@ -8,13 +8,18 @@ import {currentTab, inSight, registerTab} from "../core/shell.js";
 import {form} from "../train/form.js";
 import {triggerNote} from "../train/images/trigger_word.js";
 import {CaptionActions} from "./actions.js";
-import {captionConflict, captionHelp, captionHistory, captionKeys} from "./dialogs.js";
+import {CaptionClipboard} from "./clipboard.js";
+import {captionConflict, captionHelp, captionKeys} from "./dialogs.js";
 import {DoctorPanel} from "./doctor.js";
 import {CAPTION_SIZES, CaptionGrid} from "./grid.js";
 import {ConsolidatePanel, DoubtfulPanel} from "./knowledge.js";
 import {CaptionPicture} from "./picture.js";
+import {SelectedImages} from "./selected.js";
 import {CaptionSet} from "./set.js";
 import {TagList, tagInFilter} from "./tag_list.js";
+import {captionHistory} from "./windows/history.js";
+import {importCaptions} from "./windows/incoming.js";
+import {renameTag} from "./windows/rename.js";
 
 const FOLDER = "dataset.train_data_dir";
 const TAG = "dataset.activation_tag";
@@ -39,7 +44,10 @@ class CaptionsTab {
         const setFilter = (/** @type {string} */ text) => this.setFilter(text);
         this.picture = new CaptionPicture(set, setFilter);
         this.grid = new CaptionGrid(set, {open: () => this.picture.focus(), remove: () => this.remove()});
-        this.tagList = new TagList(set, setFilter);
+        this.tagList = new TagList(set, setFilter, (tag) => renameTag(set, tag, (name) => this.tagList.renamed(tag, name)));
+        this.clipboard = new CaptionClipboard(set, () => this.selected.changed());
+        this.selected = new SelectedImages(set, this.clipboard, () => this.tagSelected());
+        this.picture.element.prepend(this.selected.element);
         this.actions = new CaptionActions(set);
         this.views = {doctor: new DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers),
             tagger: () => this.showView("tagger")}),
@@ -90,7 +98,8 @@ class CaptionsTab {
     toolbar() {
         const tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"}, this.tabs);
         return h("div", {class: "tl-captoolbar"}, tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
-            makeButton("History", {small: true, kind: "quiet", click: () => captionHistory(this.set)}),
+            makeButton("History", {small: true, kind: "quiet", id: "tl_history_open", click: () => captionHistory(this.set)}),
+            makeButton("Import captions", {small: true, kind: "quiet", id: "tl_import_open", click: () => importCaptions(this.set)}),
             makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
     }
 
@@ -114,13 +123,15 @@ class CaptionsTab {
         set.when("view", () => this.refresh());
         set.when("busy", (busy) => this.panel.classList.toggle("tl-busy", busy));
         set.when("problem", (problem) => this.showProblem(problem, set.shown.hint));
-        set.when("conflict", (conflict) => captionConflict(set, conflict));
+        set.when("conflict", (conflict) => captionConflict(conflict));
+        set.when("selection", () => this.tellSelected(false));
         set.when("edited", () => {
             this.changed = true;
             this.reloadView();
         });
         on("mounted", () => document.getElementById("tl-tab-train")?.addEventListener("click", () => this.lookAgain()));
         this.panel.addEventListener("keydown", (event) => this.onKey(event));
+        document.addEventListener("paste", (event) => this.onPaste(event));
         window.addEventListener("focus", () => {
             if (currentTab() === "captions" && inSight()) set.refresh();
         });
@@ -260,6 +271,28 @@ class CaptionsTab {
         this.grid.reveal(next);
     }
 
+    /** The tagger's panel knows which images are selected. @param {boolean} only whether it is to tag only them */
+    tellSelected(only) {
+        const numbers = [...this.set.selected];
+        const paths = async () => (await this.set.ask("paths", {numbers})).paths;
+        emit("captions-selected", {count: numbers.length, only, paths});
+    }
+
+    tagSelected() {
+        this.showView("tagger");
+        this.tellSelected(true);
+    }
+
+    /** What the system's clipboard holds is pasted while nothing is typed into. @param {ClipboardEvent} event */
+    onPaste(event) {
+        const {target} = event;
+        const typing = target instanceof Element && target.matches("input, textarea, select, [contenteditable]");
+        const elsewhere = target instanceof Node && target !== document.body && !this.panel.contains(target);
+        if (typing || elsewhere || this.view !== "pictures" || !this.set.isOpen || currentTab() !== "captions" || !inSight()) return;
+        event.preventDefault();
+        this.clipboard.paste(event.clipboardData ? event.clipboardData.getData("text/plain") : null);
+    }
+
     /** @param {View} view */
     showView(view) {
         this.view = view;
@@ -323,6 +356,8 @@ class CaptionsTab {
             this.set.invert();
         } else if (control && !typing && !event.shiftKey && key === "j" && this.view === "pictures") {
             this.jump();
+        } else if (control && !typing && key === "c" && this.view === "pictures" && !String(window.getSelection())) {
+            this.clipboard.copy();
         } else if (event.key === "/" && !typing) {
             if (this.view !== "pictures") this.showView("pictures");
             this.filter.focus();

@@ -21,6 +21,7 @@ export function tagInput(set, options) {
         "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
     let chosen = -1;
     let question = 0;
+    let settled = false;  // what stands in the box was taken or entered: nothing is offered until it is typed into
     /** @type {string[]} */
     let offered = [];
 
@@ -65,7 +66,7 @@ export function tagInput(set, options) {
         input.setSelectionRange(before.length + tag.length + 1, before.length + tag.length + 1);
         hide();
         input.dispatchEvent(new Event("input", {bubbles: true}));
-        hide();
+        settled = true;
     };
 
     const mark = (/** @type {number} */ place) => {
@@ -78,7 +79,7 @@ export function tagInput(set, options) {
     const ask = later(async () => {
         const {text} = part();
         const mine = question += 1;
-        if (!text.trim() || document.activeElement !== input || !set.isOpen) {
+        if (settled || !text.trim() || document.activeElement !== input || !set.isOpen) {
             hide();
             return;
         }
@@ -102,7 +103,10 @@ export function tagInput(set, options) {
         input.setAttribute("aria-expanded", "true");
     }, 60);
 
-    input.addEventListener("input", ask);
+    input.addEventListener("input", () => {
+        settled = false;
+        ask();
+    });
     input.addEventListener("blur", hide);
     input.addEventListener("keydown", (event) => {
         const open = !list.hidden;
@@ -116,6 +120,7 @@ export function tagInput(set, options) {
             hide();
         } else if (event.key === "Enter" && options.enter && !event.ctrlKey) {
             hide();
+            settled = true;
             options.enter(input.value);
         } else {
             return;

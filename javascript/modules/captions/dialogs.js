@@ -1,4 +1,4 @@
-/** Windows of the caption editor: what an operation would change, the history, and files changed by others. */
+/** Windows of the caption editor: what an operation would change, files changed by others, and help. */
 
 import {dialog as openDialog} from "../core/dialog.js";
 import {h} from "../core/dom.js";
@@ -27,13 +27,18 @@ function difference(before, after) {
     return [h("p", {class: "tl-before"}, mark(old, now, "del")), h("p", {class: "tl-after"}, mark(now, old, "ins"))];
 }
 
-/** @param {CaptionSet} set @param {import("./answers").Previews} answer @param {string} words @param {() => void} go */
-export function captionPreview(set, answer, words, go) {
-    const rows = answer.previews.map((item) => {
+/** @param {CaptionSet} set @param {import("./records").Preview[]} previews @returns {HTMLElement[]} captions before and after */
+export function previewRows(set, previews) {
+    return previews.map((item) => {
         const cell = set.cells.get(item.number);
         return h("li", {class: "tl-preview"}, cell ? h("img", {src: set.image(cell, 128), alt: "", loading: "lazy"}) : null,
             h("div", {}, h("p", {class: "tl-note"}, cell ? cell.path : ""), difference(item.before, item.after)));
     });
+}
+
+/** @param {CaptionSet} set @param {import("./answers").Previews} answer @param {string} words @param {() => void} go */
+export function captionPreview(set, answer, words, go) {
+    const rows = previewRows(set, answer.previews);
     const more = answer.captions - answer.previews.length;
     const dialog = openDialog(answer.captions ? `${format.plural(answer.captions, "caption")} would change` : "Nothing would change",
         [answer.captions ? h("ul", {class: "tl-previews"}, rows) : h("p", {}, "No caption is changed by this."),
@@ -44,28 +49,15 @@ export function captionPreview(set, answer, words, go) {
         }}) : null]);
 }
 
-/** @param {CaptionSet} set */
-export async function captionHistory(set) {
-    const {edits, total} = await set.ask("history");
-    const item = (/** @type {import("./answers").EditList["edits"][number]} */ edit) => h("li", {class: `tl-edit${edit.undone ? " tl-undone" : ""}`}, h("span", {}, edit.label),
-        h("span", {class: "tl-note"}, `${edit.undone ? "undone · " : ""}${format.when(edit.time)}`));
-    const dialog = openDialog("History", [edits.length ? h("ol", {class: "tl-edits"}, edits.map(item))
-        : h("p", {}, "Nothing has been changed yet."), total > edits.length
-        ? h("p", {class: "tl-note"}, `The last ${edits.length} of ${format.number(total)} edits. All of them can be undone.`) : null],
-    [button("Close", {click: () => dialog.close()})]);
-}
-
-/** @param {CaptionSet} set @param {import("./messages").Conflict} conflict */
-export function captionConflict(set, conflict) {
-    const verb = conflict.route === "undo" ? "Undo" : "Redo";
-    const dialog = openDialog(`${format.plural(conflict.files.length, "file")} changed since`,
-        [h("p", {}, "Another program has written them after this edit. Nothing was changed. You can leave these " +
-            "files " +
-            "unchanged and continue with all others."), h("ul", {class: "tl-paths"}, conflict.files.map((file) => h("li", {}, file)))],
+/** @param {import("./messages").Conflict} conflict */
+export function captionConflict({verb, files, again}) {
+    const dialog = openDialog(`${format.plural(files.length, "file")} changed since`,
+        [h("p", {}, "Another program has written them after this edit. Nothing was changed. You can leave these files " +
+            "unchanged and continue with all others."), h("ul", {class: "tl-paths"}, files.map((file) => h("li", {}, file)))],
         [button("Leave everything", {click: () => dialog.close()}), button(`${verb} all others`, {kind: "primary",
             click: () => {
                 dialog.close();
-                set[conflict.route](conflict.files);
+                again(files);
             }})]);
 }
 
@@ -80,7 +72,9 @@ export function captionKeys() {
         ["Space", "choose one more, or one less"], ["Ctrl A", "choose all that are shown"],
         ["Ctrl I", "invert the selection"], ["Ctrl J", "go to the next image without a caption"],
         ["Enter", "edit the tags of the image"], ["Esc", "back to the images; choose none"],
-        ["Delete", "move the chosen images to the trash"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+        ["Delete", "move the chosen images to the trash"],
+        ["Ctrl C, Ctrl V", "copy the tags of the chosen images; add them to those chosen then"], ["F2", "on a tag of the list: rename it in all captions"],
+        ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
         ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
 }
 

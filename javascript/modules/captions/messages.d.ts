@@ -20,4 +20,4 @@ export interface SetMessages {
     conflict: Conflict;
 }
 /** Files that were changed by others since an edit, so that it cannot be taken back with them. */
-export interface Conflict { route: "undo"|"redo"; files: string[] }
+export interface Conflict { verb: "Undo"|"Redo"; files: string[]; again: (leave: string[]) => void }

@@ -1,18 +1,23 @@
 /** One picture, large, with its caption: tags as chips that can be dragged and taken away, or text. */
 
-import {fill, h, later, setText} from "../core/dom.js";
+import {fill, h, later, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, emptyState, findings, icon, setLabel} from "../core/parts.js";
+import {form} from "../train/form.js";
+import {chunkMarks, chunkWords, factsOf, isAfter, markElement, markedText, markWords, placeOf, problemsOf} from "./chips.js";
 import {tagInput} from "./complete.js";
 
+/** Settings of the form that decide which tokens of a caption are trained. */
+const FRAMING = ["dataset.caption_prefix", "dataset.caption_suffix", "dataset.keep_tokens_separator"];
+const CHUNKS = [...FRAMING, "base.max_token_length", "dataset.keep_tokens", "dataset.shuffle_caption"];
 /** @type {Record<string, number>} */
 const STEPS = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1};
 
 /** @typedef {import("./answers").Cell} Cell */
 /** @typedef {import("./answers").PictureFacts} PictureFacts */
 /** @typedef {import("./answers").TagFacts} TagFacts */
-/** @typedef {DragEvent & {currentTarget: HTMLElement}} Drag over a chip */
+/** @typedef {import("./chips.js").Drag} Drag */
 
 export class CaptionPicture {
     /** @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter */
@@ -45,9 +50,11 @@ export class CaptionPicture {
             "aria-label": "Caption of this image", on: {change: () => this.saveText(),
                 keydown: (event) => this.onTextKey(event)}});
         this.mode = button("As text", {kind: "quiet", small: true, click: () => this.setMode(!this.asText)});
+        this.chunks = h("p", {class: "tl-note", id: "tl_chunk_words"}, "");
+        this.marked = h("p", {class: "tl-marked", "aria-label": "The caption with the ends of its chunks"});
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
-            h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text);
+            h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
         this.empty = emptyState("No image chosen", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen image"}, this.empty, this.body);
@@ -61,6 +68,9 @@ export class CaptionPicture {
             this.loadSoon();
         });
         set.when("opened", () => this.loadSoon());
+        on("setting", ({keys}) => {
+            if (this.picture && keys.some((key) => CHUNKS.includes(key))) this.loadSoon();
+        });
     }
 
     async load() {
@@ -72,7 +82,7 @@ export class CaptionPicture {
             return;
         }
         this.drawFirst(number);
-        const answer = await this.set.ask("picture", {numbers: [number]}, {quiet: true}).catch(() => null);
+        const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch(() => null);
         if (number !== this.set.current || !answer) return;
         const other = !this.picture || this.picture.number !== number;
         if (!other && this.saving) return;  // what is being saved is shown already
@@ -116,9 +126,10 @@ export class CaptionPicture {
         this.empty.hidden = true;
         this.body.classList.remove("tl-pending");
         this.showImage(picture);
-        setText(this.facts, factsOf(picture));
+        setText(this.facts, factsOf(picture, this.limit));
         this.drawCrop(picture);
-        this.drawProblem(picture);
+        const found = problemsOf(picture);
+        fill(this.problem, found.length ? findings(found) : null);
         this.tagPart.hidden = this.asText || Boolean(picture.problem);
         this.text.hidden = !this.asText || Boolean(picture.problem);
         this.mode.hidden = Boolean(picture.problem);
@@ -126,6 +137,15 @@ export class CaptionPicture {
         if (other || document.activeElement !== this.text) this.text.value = picture.text || "";
         this.drawChips();
         this.drawLikely(picture);
+        const {shuffled, kept} = shuffling();
+        setText(this.chunks, picture.problem ? "" : chunkWords(picture, this.limit, shuffled, kept, Boolean(this.set.about?.tokens_exact)));
+        this.marked.hidden = !this.asText || Boolean(picture.problem) || !picture.chunk_ends.length;
+        fill(this.marked, markedText(picture, this.limit));
+    }
+
+    /** @returns {number} how many tokens of a caption are trained */
+    get limit() {
+        return Number(form.get("base.max_token_length")) || 75;
     }
 
     /** @param {PictureFacts} picture */
@@ -137,22 +157,14 @@ export class CaptionPicture {
             top: `${100 * crop[1] / height}%`, bottom: `${100 - 100 * crop[3] / height}%`});
     }
 
-    /** @param {PictureFacts} picture */
-    drawProblem(picture) {
-        /** @type {import("../core/types").Finding[]} */
-        const found = [];
-        if (picture.problem) found.push({level: "error", text: picture.problem});
-        if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
-        if (picture.shared) found.push({level: "info", text: `Another image has the same caption, ${picture.caption_path}.`});
-        fill(this.problem, found.length ? findings(found) : null);
-    }
-
     drawChips() {
         const {picture} = this;
         if (!picture || this.changing || this.dragged !== undefined) return;  // drawn when that is done
         const focused = document.activeElement && document.activeElement.closest("li");
         const held = focused ? [...this.chips.children].indexOf(focused) : -1;
-        fill(this.chips, picture.tag_list.map((item, place) => this.chip(item, place)));
+        const {shuffled, kept} = shuffling();
+        const marks = chunkMarks(picture.tag_list, this.limit, shuffled ? kept : 0);
+        fill(this.chips, picture.tag_list.map((item, place) => this.chip(item, place, marks[place])));
         if (held >= 0) this.focusChip(Math.min(held, this.chips.children.length - 1));
     }
 
@@ -162,18 +174,19 @@ export class CaptionPicture {
         if (chip instanceof HTMLElement) chip.focus();
     }
 
-    /** @param {TagFacts} item @param {number} place */
-    chip(item, place) {
+    /** @param {TagFacts} item @param {number} place @param {import("./chips.js").Mark} mark */
+    chip(item, place, mark) {
         const first = place === 0 && item.tag === this.set.activationTag;
         const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
             title: "Remove", on: {click: () => this.removeTag(place)}}, icon("close"));
-        return h("li", {class: `tl-chip${first ? " tl-chip-first" : ""}`, draggable: "true", tabindex: place ? "-1" : "0",
-            data: {tag: item.tag}, title: `${format.plural(item.count, "image")} with it. Drag to order, double click to change.`,
+        const kind = `${first ? " tl-chip-first" : ""}${mark.beyond ? " tl-beyond" : ""}${mark.kept ? " tl-chip-kept" : ""}`;
+        return h("li", {class: `tl-chip${kind}`, draggable: "true", tabindex: place ? "-1" : "0", data: {tag: item.tag},
+            title: `${format.plural(item.count, "image")} with it. Drag to order, double click to change. ${markWords(mark, this.limit)}`,
             on: {keydown: (event) => this.onChipKey(event, place), dblclick: () => this.change(place),
                 dragstart: (event) => this.startDrag(event, place), dragover: (event) => this.dragOver(event),
                 dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),
                 drop: (event) => this.drop(event, place), dragend: () => this.endDrag()}},
-        h("span", {class: "tl-chip-tag"}, item.tag),
+        mark.cut ? null : markElement(mark), h("span", {class: "tl-chip-tag"}, item.tag), mark.cut ? markElement(mark) : null,
         item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "Tagger confidence"},
             `${Math.round(100 * item.confidence)}%`), remove);
     }
@@ -197,7 +210,7 @@ export class CaptionPicture {
         if (!this.picture) return;
         const {number} = this.picture;
         const known = new Map(this.picture.tag_list.map((item) => [item.tag, item]));
-        this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null});
+        this.picture.tag_list = change(this.tags).map((tag) => known.get(tag) || {tag, count: 1, confidence: null, begins: 0, ends: 0});
         this.drawChips();
         this.saving += 1;
         await this.set.edit("text", async () => {
@@ -213,7 +226,7 @@ export class CaptionPicture {
     /** The picture as it is in its file, as far as this page knows: changes by others are to be told. @param {number} number */
     async saved(number) {
         if (this.shown && this.shown.number === number && !this.stale) return this.shown;
-        return this.set.ask("picture", {numbers: [number]}, {quiet: true});
+        return this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true});
     }
 
     /** @param {string} text */
@@ -372,21 +385,14 @@ export class CaptionPicture {
     }
 }
 
-/** Where a tag is now that was at `place` when it was clicked. @param {string[]} tags @param {string} tag @param {number} place */
-function placeOf(tags, tag, place) {
-    return tags[place] === tag ? place : tags.indexOf(tag);
+/** What training puts around captions, as the form says. */
+function framing() {
+    const [prefix, suffix, mark] = FRAMING.map((key) => form.text(key));
+    return {prefix, suffix, mark};
 }
 
-/** @param {Drag} event */
-function isAfter(event) {
-    const box = event.currentTarget.getBoundingClientRect();
-    return event.clientX > box.left + box.width / 2;
-}
-
-/** @param {PictureFacts} picture */
-function factsOf(picture) {
-    const size = picture.width ? `${picture.width} × ${picture.height}` : "";
-    const bucket = picture.bucket ? `trained at ${picture.bucket[0]} × ${picture.bucket[1]}` : "";
-    const tokens = picture.text ? `${format.plural(picture.tokens, "token")}` : "";
-    return [size, bucket, tokens].filter(Boolean).join(" · ");
+/** Whether tags are shuffled in training, and how many keep their place; with a separator, captions say that. */
+function shuffling() {
+    const shuffled = form.get("dataset.shuffle_caption") === true;
+    return {shuffled, kept: form.text("dataset.keep_tokens_separator") ? 0 : Number(form.get("dataset.keep_tokens")) || 0};
 }

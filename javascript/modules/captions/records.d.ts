@@ -83,3 +83,62 @@ export interface Report {
     tokens_exact: boolean;
     problem: string;
 }
+
+export interface ChunkEnd {
+    tokens: number;
+    at: number;
+    cut: boolean;
+}
+
+export interface EditChanges {
+    added: [string, number][];
+    removed: [string, number][];
+    more: number;
+    reordered: number;
+    sentences: number;
+    moved: number;
+    picture: string;
+}
+
+export interface WayBack {
+    seen: string;
+    back: boolean;
+    edits: number;
+    captions: number;
+    moved: number;
+    previews: Preview[];
+}
+
+export interface CommonTags {
+    images: number;
+    common: string[];
+    some: [string, number][];
+    more: number;
+    sentences: number;
+    unreadable: number;
+}
+
+export interface CopiedTags {
+    tags: string[];
+    images: number;
+    sentences: number;
+}
+
+export interface RenameFacts {
+    having: number;
+    existing: number;
+    both: number;
+    sentences: number;
+}
+
+export interface IncomingPlan {
+    captions: number;
+    kept: number;
+    same: number;
+    without: number;
+    unreadable: number;
+    outside: number;
+    previews: Preview[];
+    unmatched: [string, string][];
+    unmatched_total: number;
+}

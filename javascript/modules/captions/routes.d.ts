@@ -1,7 +1,8 @@
 /** What each route below /train-lora/captions/ answers; all of them are asked with a body. */
 
-import type {Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
+import type {ChangesOfEdit, Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
+import type {CommonTags, CopiedTags, IncomingPlan, RenameFacts, WayBack} from "./records";
 
 export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     open: Opened;
@@ -19,6 +20,14 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     /** With `keep`, nothing is edited. */
     "doubtful/decide": SetState|EditOutcome;
     doctor: Examination;
+    common: CommonTags;
+    copied: CopiedTags & {text: string};
+    paths: {paths: string[]};
+    "rename-tag": RenameFacts;
+    "incoming/files": {files: string[]};
+    "incoming/look": IncomingPlan;
+    "history/changes": {changes: ChangesOfEdit[]};
+    "history/look": WayBack;
 }
 
 /** Edits: each is a step of undo. */
@@ -35,4 +44,6 @@ export interface CaptionEdits {
     "rename-folder": EditOutcome;
     "consolidate/accept": EditOutcome;
     "doubtful/decide": EditOutcome;
+    incoming: EditOutcome;
+    "history/go": EditOutcome;
 }

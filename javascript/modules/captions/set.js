@@ -74,6 +74,11 @@ export class CaptionSet extends EventTarget {
         return this.session !== "";
     }
 
+    /** @returns {string} what stands between two tags */
+    get separator() {
+        return this.about ? this.about.separator : ",";
+    }
+
     /** @returns {string} the trigger word of the Train tab */
     get activationTag() {
         return form.text("dataset.activation_tag").trim();
@@ -296,7 +301,7 @@ export class CaptionSet extends EventTarget {
             if (!options.quiet) this.report(outcome, route);
             return outcome;
         } catch (error) {
-            await this.fail(route, error);
+            await this.fail(route, error, given);
             return null;
         } finally {
             this.tell("busy", false);
@@ -306,21 +311,25 @@ export class CaptionSet extends EventTarget {
     /** @param {EditOutcome} outcome @param {keyof CaptionEdits} route */
     report(outcome, route) {
         const step = route === "undo" ? "Undone: " : route === "redo" ? "Redone: " : "";
-        toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`,
-            {problems: outcome.left});
+        toast("good", `${step}${outcome.label}${/[.!?]$/.test(outcome.label) ? "" : "."}`, {problems: outcome.left});
     }
 
     /**
      * Files that were changed meanwhile are shown as they are now; undo can continue without them.
-     * @param {keyof CaptionEdits} route @param {unknown} error
+     * @param {keyof CaptionEdits} route @param {unknown} error @param {unknown} given what was sent
      */
-    async fail(route, error) {
+    async fail(route, error, given) {
         const {message, problems, status} = failureOf(error);
         toast("error", message, {problems});
         if (status !== CONFLICT) return;
         this.invalidate([...this.cells.keys()]);
         await this.view();
-        if (route === "undo" || route === "redo") this.tell("conflict", {route, files: problems});
+        if (route === "undo" || route === "redo") {
+            this.tell("conflict", {verb: route === "undo" ? "Undo" : "Redo", files: problems, again: (leave) => this[route](leave)});
+        } else if (route === "history/go") {
+            const {edit, seen, back} = /** @type {{edit: number, seen: string, back: boolean}} */ (given);
+            this.tell("conflict", {verb: back ? "Undo" : "Redo", files: problems, again: (leave) => this.goTo(edit, seen, back, leave)});
+        }
     }
 
     /** @param {string[]} [leave] files that are left as they are */
@@ -331,6 +340,14 @@ export class CaptionSet extends EventTarget {
     /** @param {string[]} [leave] files that are left as they are */
     redo(leave = []) {
         return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
+    }
+
+    /**
+     * To before an edit of the history, or on to after one that was undone.
+     * @param {number} edit @param {string} seen the history's state that was shown @param {boolean} back @param {string[]} [leave]
+     */
+    goTo(edit, seen, back, leave = []) {
+        return this.edit("history/go", {edit, seen, back, leave});
     }
 
     /** Look whether other programs have changed anything; `tagged`: a tagger has, its confidences at least. */

@@ -7,7 +7,7 @@ import {h, setText, store, uniqueId} from "../core/dom.js";
 import {pathBox} from "../core/path_box.js";
 
 const MODE = "write.mode";
-const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir"];
+const UNKEPT = [MODE, "tagger.download", "dataset.train_data_dir", "dataset.images"];
 
 /** @typedef {import("../core/types").Setting} Setting */
 /** @typedef {import("../train/values").Value} Value */

@@ -21,15 +21,20 @@ function inFilter(tag) {
  */
 
 export class TagList {
-    /** @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter */
-    constructor(set, setFilter) {
+    /**
+     * @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter
+     * @param {(tag: string) => void} rename asks for the new name of a tag
+     */
+    constructor(set, setFilter, rename) {
         this.set = set;
         this.setFilter = setFilter;
+        this.rename = rename;
+        this.before = "";  // the filter before the first click of a double click
         /** @type {Row[]} */
         this.rows = [];
         this.search = h("input", {type: "search", class: "tl-input", placeholder: "Find a tag", "aria-label": "Find a tag",
             spellcheck: "false", on: {input: (event) => set.setTagPart(event.currentTarget.value)}});
-        this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags"});
+        this.list = h("ul", {class: "tl-taglist-rows", "aria-label": "Tags", on: {keydown: (event) => this.onKey(event)}});
         this.foot = h("p", {class: "tl-note"}, "");
         this.element = h("section", {class: "tl-taglist", "aria-label": "Tags of the images shown"},
             this.search, this.list, this.foot);
@@ -47,7 +52,7 @@ export class TagList {
             row.element.hidden = false;
             setText(row.name, tag);
             setText(row.count, format.number(count));
-            row.pick.title = `${tag}: show the ${format.plural(count, "image")} with it\nCtrl: AND, Alt: AND NOT`;
+            row.pick.title = `${tag}: show the ${format.plural(count, "image")} with it\nCtrl: AND, Alt: AND NOT, double click or F2: rename`;
             row.bar.style.width = `${Math.round(100 * count / Math.max(1, this.set.numbers.length))}%`;
             row.pick.setAttribute("aria-pressed", String(this.set.filter.trim() === inFilter(tag)));
         });
@@ -62,10 +67,11 @@ export class TagList {
         const count = h("span", {class: "tl-tag-count"}, "");
         const bar = h("span", {class: "tl-tag-bar", "aria-hidden": "true"});
         const pick = h("button", {type: "button", class: "tl-tag-pick", "aria-pressed": "false",
-            on: {click: (event) => this.pick(row.tag, event)}}, bar, name, count);
+            on: {click: (event) => this.pick(row.tag, event), dblclick: () => this.askName(row.tag)}}, bar, name, count);
         const element = h("li", {class: "tl-tag-row"}, pick,
             this.side("Show only images with it too", "M8 4v8M4 8h8", () => this.join(row.tag, "AND")),
-            this.side("Leave out images with it", "M4 8h8", () => this.join(row.tag, "AND NOT")));
+            this.side("Leave out images with it", "M4 8h8", () => this.join(row.tag, "AND NOT")),
+            this.side("Rename it in all captions", "M3 13l.6-2.9 7.3-7.3 2.3 2.3-7.3 7.3z", () => this.rename(row.tag)));
         /** @type {Row} */
         const row = {tag: "", element, name, count, bar, pick};
         this.rows.push(row);
@@ -81,9 +87,34 @@ export class TagList {
 
     /** @param {string} tag @param {MouseEvent} event */
     pick(tag, event) {
+        if (event.detail > 1) return;
+        this.before = this.set.filter;
         if (event.ctrlKey || event.metaKey) this.join(tag, "AND");
         else if (event.altKey) this.join(tag, "AND NOT");
         else this.setFilter(this.set.filter.trim() === inFilter(tag) ? "" : inFilter(tag));
+    }
+
+    /** A double click renames; the filter is as before its first click. @param {string} tag */
+    askName(tag) {
+        this.setFilter(this.before);
+        this.rename(tag);
+    }
+
+    /** Arrows move in the list, F2 renames. @param {KeyboardEvent} event */
+    onKey(event) {
+        const place = this.rows.findIndex(({element}) => event.target instanceof Node && element.contains(event.target));
+        const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+        if (place < 0 || (!step && event.key !== "F2")) return;
+        const next = this.rows[place + step];
+        if (!step) this.rename(this.rows[place].tag);
+        else if (next && !next.element.hidden) next.pick.focus();
+        event.preventDefault();
+        event.stopPropagation();
+    }
+
+    /** The filter follows a tag that was renamed. @param {string} tag @param {string} name */
+    renamed(tag, name) {
+        if (this.set.filter.trim() === inFilter(tag)) this.setFilter(inFilter(name));
     }
 
     /** @param {string} tag @param {"AND"|"AND NOT"} word */

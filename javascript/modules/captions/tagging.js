@@ -1,6 +1,7 @@
 /** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
 
 import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";
+import {format} from "../core/format.js";
 import {button, card as makeCard, findings, fold, icon, setLabel} from "../core/parts.js";
 import {pathBox} from "../core/path_box.js";
 import {form as formState} from "../train/form.js";
@@ -34,6 +35,14 @@ class Panel {
     constructor(folder, answer) {
         this.folder = folder;
         this.starting = false;
+        /** The images that are selected in the editor, and whether only they are tagged. */
+        this.selected = {count: 0, paths: async () => /** @type {string[]} */ ([])};
+        this.onlySelected = false;
+        this.whom = ["all images", "selected"].map((words, place) => h("button", {type: "button", role: "radio",
+            "aria-checked": String(!place), data: {whom: place ? "selected" : "all"}, on: {click: () => {
+                this.onlySelected = place === 1;
+                this.refresh();
+            }}}, words));
         this.taggers = answer.taggers;
         this.form = new TagForm(answer.groups.flatMap((group) => group.settings));
         this.run = new TagRun((ended) => this.runChanged(ended));
@@ -50,7 +59,7 @@ class Panel {
             on: {input: (event) => this.form.set("tagger.model", event.currentTarget.value.trim())}});
         this.pathRow = pathBox(this.path, "tagger");
         this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer.taggers_dir), this.problems,
-            h("div", {class: "tl-row"}, this.start,
+            h("div", {class: "tl-row"}, h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "Which images to tag"}, this.whom), this.start,
                 h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
             this.run.element);
         this.form.changedBy = () => this.refresh();
@@ -58,6 +67,11 @@ class Panel {
         if (answer.run) this.run.watch(answer.run.id);
         on("setting", ({keys}) => {
             if (keys.includes("dataset.activation_tag")) this.suggestFirst();
+        });
+        on("captions-selected", ({count, only, paths}) => {
+            this.selected = {count, paths};
+            this.onlySelected = count > 0 && (only || this.onlySelected);
+            this.refresh();
         });
         this.suggestFirst();
     }
@@ -121,7 +135,14 @@ class Panel {
         const tagger = this.chosen();
         const fetched = tagger && !tagger.here ? tagger : null;
         const threshold = tagger && tagger.balanced_threshold;
-        setLabel(this.start, fetched ? "Download and tag" : "Tag the images");
+        const {count} = this.selected;
+        const images = this.onlySelected ? format.plural(count, "image") : "the images";
+        setLabel(this.start, fetched ? `Download and tag${this.onlySelected ? ` ${images}` : ""}` : `Tag ${images}`);
+        this.whom.forEach((choice, place) => {
+            choice.setAttribute("aria-checked", String(Boolean(place) === this.onlySelected));
+            choice.disabled = Boolean(place) && !count;
+            if (place) setText(choice, `${format.number(count)} selected`);
+        });
         setText(this.about, fetched ? `It is fetched from huggingface.co/${fetched.repository} when you press ` +
             "“Download and tag”, and never by itself." : "");
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
@@ -148,12 +169,14 @@ class Panel {
             const value = formState.get(`dataset.${name}`);
             if (value !== undefined) job.dataset[name] = value;
         }
+        const {onlySelected, selected} = this;
         if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
         this.starting = true;
         this.refresh();
         fill(this.problems);
         this.form.showProblems([]);
         try {
+            if (onlySelected) job.dataset.images = await selected.paths();
             const {id} = await api("tagging/runs", {body: {job}, quiet: true});
             this.run.watch(id);
             this.form.makeSafe();

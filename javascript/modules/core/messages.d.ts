@@ -36,4 +36,6 @@ export interface Messages {
     problems: Record<string, string>;
     /** A tagging run has ended. */
     "captions-changed": {folder: string, run: string};
+    /** Other images of the caption editor are selected; `only`: the tagger is asked to tag just them. */
+    "captions-selected": {count: number, only: boolean, paths: () => Promise<string[]>};
 }

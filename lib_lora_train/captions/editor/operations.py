@@ -15,7 +15,7 @@ from ...pictures.problems import count_of
 from ..patterns import Cancel, substitute, whole_words, wildcard_matcher
 from ..tags import PlainTags, is_prose, plain, unique
 
-KINDS = ("add", "remove", "replace", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
+KINDS = ("add", "remove", "replace", "rename", "dedupe", "sort", "regex_tag", "regex_caption", "join_lines", "cut")
 PLACES = ("first", "last", "after")
 ORDERS = ("count", "confidence", "alphabet", "activation")
 _LONGEST_TAG = 1000
@@ -26,7 +26,8 @@ class Operation:
     """An operation on captions.
 
     ``add``: ``tags`` at ``place`` (``after``: behind the tag ``after``, where there is one). ``remove``: ``tags``.
-    ``replace``: every one of ``tags`` by ``replacement``, once (this merges tags, too). In both ``*`` is a wildcard.
+    ``replace``: every one of ``tags`` by ``replacement``, once (this merges tags, too). In both ``*`` is a wildcard,
+    unless ``exact``. ``rename``: the one tag is called ``replacement``, as a part of prose too.
     ``dedupe``; ``sort`` by ``order``. ``regex_tag`` and ``regex_caption``: ``pattern`` becomes ``replacement`` in each
     tag or in the whole text. ``join_lines``: all lines become the first, which alone is trained on. ``cut``: the last
     tags go until ``limit`` tokens are left.
@@ -42,6 +43,7 @@ class Operation:
     ignore_case: bool = False
     limit: int = 0
     include_prose: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def check_operation(operation: Operation) -> None:
     kind = operation.kind
     if kind not in KINDS:
         raise DatasetError(f"{kind!r} is nothing that can be done to captions. Choose one of: {', '.join(KINDS)}.")
-    if kind in ("add", "remove", "replace") and not any(tag.strip() for tag in operation.tags):
+    if kind in ("add", "remove", "replace", "rename") and not any(tag.strip() for tag in operation.tags):
         raise DatasetError("No tag is given. Type the tag.")
     if kind == "add" and operation.place not in PLACES:
         raise DatasetError(f"A tag can be added first, last or after another, not {operation.place!r}.")
@@ -76,7 +78,10 @@ def check_operation(operation: Operation) -> None:
         raise DatasetError(f"A caption cannot be cut to {operation.limit} tokens.")
     if kind.startswith("regex") and not operation.pattern:
         raise DatasetError("No pattern is given.")
-    if any(len(tag) > _LONGEST_TAG for tag in (*operation.tags, operation.after)):
+    if kind == "rename" and (len(operation.tags) != 1 or not operation.replacement.strip()):
+        raise DatasetError("One tag gets one new name. Type the new name.")
+    names = (*operation.tags, operation.after, operation.replacement if kind == "rename" else "")
+    if any(len(tag) > _LONGEST_TAG for tag in names):
         raise DatasetError(f"A tag has at most {_LONGEST_TAG} characters here. Type a shorter one.")
 
 
@@ -92,6 +97,8 @@ def edited(texts: Sequence[str], operation: Operation, around: Surroundings,
         return substitute(operation.pattern, operation.replacement, texts, operation.ignore_case, cancel=around.cancel)
     if operation.kind == "join_lines":
         return [_joined_lines(text, around.separator) for text in texts]
+    if operation.kind == "rename":
+        return _all_renamed(texts, operation, around)
     if operation.kind == "regex_tag":
         return _each_tag_substituted(texts, operation, around)
     edit = _editor_of(operation, around)
@@ -118,10 +125,10 @@ def _editor_of(operation: Operation, around: Surroundings) -> TagEdit:
     if operation.kind == "add":
         return lambda before, sure: _added(before, tags, operation, plain(around.activation_tag), keys)
     if operation.kind == "remove":
-        fits = _any_of(tags)
+        fits = _any_of(tags, operation.exact)
         return lambda before, sure: [tag for tag in before if not fits(keys[tag])]
     if operation.kind == "replace":
-        fits, new = _any_of(tags), split_tags(operation.replacement, around.separator)
+        fits, new = _any_of(tags, operation.exact), split_tags(operation.replacement, around.separator)
         return lambda before, sure: _replaced(before, fits, new, keys)
     if operation.kind == "dedupe":
         return lambda before, sure: unique(before)
@@ -130,9 +137,9 @@ def _editor_of(operation: Operation, around: Surroundings) -> TagEdit:
     return lambda before, sure: _sorted(before, operation.order, around, sure, keys)
 
 
-def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
+def _any_of(patterns: Sequence[str], exact: bool) -> Callable[[str], bool]:
     keys = {plain(pattern) for pattern in patterns}
-    matchers = [wildcard_matcher(key) for key in keys if "*" in key]
+    matchers = [] if exact else [wildcard_matcher(key) for key in keys if "*" in key]
     return lambda key: key in keys or any(matches(key) for matches in matchers)
 
 
@@ -162,6 +169,41 @@ def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str]
     inserted = [tag for tag in new if keys[tag] not in ahead]
     return [*before[:first], *inserted,
             *(tag for tag in before[first:] if not fits(keys[tag]) and keys[tag] not in new_keys)]
+
+
+def _all_renamed(texts: Sequence[str], operation: Operation, around: Surroundings) -> list[str]:
+    """The texts with one tag called otherwise; where the new name stands already, the two become one."""
+    old, new, sign = operation.tags[0].strip(), operation.replacement.strip(), around.separator.strip()
+    if sign and sign in new:
+        raise DatasetError(f"A tag's name cannot contain {sign!r}, which separates tags. To make several tags "
+                           "of one, use \"Replace or merge\".")
+    keys = PlainTags()
+    key, words = plain(old), whole_words(old)
+    after = []
+    for text in texts:
+        cut = used_line(text)
+        if not is_prose(cut.line, around.separator):
+            before = split_tags(cut.line, around.separator)
+            tags = _replaced(before, key.__eq__, [new], keys)
+            after.append(text if tags == before else cut.with_line(join_tags(tags, around.separator)))
+            continue
+        line = _renamed_part(cut.line, key, new, around.separator)
+        after.append(cut.with_line(words.sub(lambda found: new, line) if operation.include_prose else line))
+    return after
+
+
+def _renamed_part(line: str, key: str, new: str, separator: str) -> str:
+    """Prose in which the part ``key`` between two separators is called ``new``; its other words stay as they are."""
+    parts = line.split(separator)
+    keys = [plain(part) for part in parts]
+    if key not in keys:
+        return line
+    there = key != plain(new) and plain(new) in keys
+    first = keys.index(key)
+    kept = [part.replace(part.strip(), new) if place == first else part
+            for place, (part, own) in enumerate(zip(parts, keys, strict=True))
+            if own != key or (place == first and not there)]
+    return separator.join(kept).strip()
 
 
 def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
@@ -264,6 +306,7 @@ def describe(operation: Operation, captions: int) -> str:
     where = {"first": " first", "last": "", "after": f" after {operation.after}"}.get(operation.place, "")
     return {"add": f"Added {tags}{where} to {of}",
             "remove": f"Removed {tags} from {of}",
+            "rename": f"Renamed {tags} to {operation.replacement.strip()} in {of}",
             "replace": f"Replaced {tags} by {operation.replacement.strip() or 'nothing'} in {of}",
             "dedupe": f"Removed repeated tags from {of}",
             "sort": f"Sorted {of} by {operation.order}" if operation.order != "activation"

@@ -146,6 +146,10 @@ class Journal:
                 pass
         return History(state.batches, state.position)
 
+    def changes(self, number: int) -> list[Change]:
+        """What the edit ``number`` has changed. Raises ``DatasetError`` if that cannot be read."""
+        return read_batch(self._journal, number)
+
     def settle(self) -> None:
         """Wait until the disk has all that was edited so far. May take seconds; edits remain possible meanwhile.
 

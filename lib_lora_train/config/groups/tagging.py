@@ -19,6 +19,9 @@ class TagDatasetSettings:
     train_data_dir: str = same_as(DatasetSettings, "train_data_dir")
     caption_extension: str = same_as(DatasetSettings, "caption_extension")
     caption_separator: str = same_as(DatasetSettings, "caption_separator")
+    images: List[str] = setting(
+        [], "Only these images are tagged, named by their paths in the folder, such as 10_penny/01.png. Empty: all.",
+        label="Images", view="hidden")
 
 
 @dataclass(frozen=True)

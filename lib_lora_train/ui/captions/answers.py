@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
+from ...captions.chunks import CaptionTokens, Framing
 from ...captions.editor.editor import CaptionEditor, Outcome, likely_tags, tags_of_picture
 from ...captions.editor.index import EditorIndex, Entry
 from ...captions.editor.query import about_unknown, tokens_of, unknown_tags
@@ -18,8 +19,6 @@ from ...pictures.buckets import BucketRule
 from ..answers import EscapedJson
 from .editors import ReopenError, Session
 from .requests import SessionRequest, ViewRequest
-
-HISTORY_SHOWN = 40
 
 Find = Callable[[SessionRequest], Session]
 """Finds the session that a request names. Raises ``ReopenError`` if it is over."""
@@ -71,7 +70,7 @@ def opened(session: Session) -> dict[str, Any]:
     return {"folder": str(editor.folder), "session": session.id, "messages": editor.messages,
             "left_out": [{"path": str(item.path), "reason": item.reason} for item in editor.left_out],
             "folders": [{"path": path, "pictures": count} for path, count in sorted(folders.items())],
-            "tokens_exact": editor.tokens.exact, **state(session)}
+            "separator": editor.settings.caption_separator, "tokens_exact": editor.tokens.exact, **state(session)}
 
 
 def state(session: Session) -> dict[str, Any]:
@@ -129,12 +128,17 @@ def cell(entry: Entry) -> dict[str, Any]:
             "tags": len(entry.caption.tags)}
 
 
-def picture(session: Session, number: int) -> dict[str, Any]:
-    """All there is to know of one picture. Raises ``DatasetError`` if it is gone."""
+def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
+    """All there is to know of one picture; ``framing`` is what training adds. Raises ``DatasetError`` if it is gone."""
     editor = session.editor
     with editor.lock:
         entry = editor.entry(number)
-        answer = {**cell(entry), "caption_path": entry.caption.path, "tag_list": tags_of_picture(editor, entry),
+        tokens = CaptionTokens(entry.caption.line, editor.settings.caption_separator, framing, editor.tokens.count)
+        tags = [{**tag, "begins": begins, "ends": ends} for tag, (begins, ends)
+                in zip(tags_of_picture(editor, entry), tokens.of_tags(), strict=True)]
+        answer = {**cell(entry), "caption_path": entry.caption.path, "tag_list": tags, "line": entry.caption.line,
+                  "trained_tokens": tokens.total,
+                  "chunk_ends": [dataclasses.asdict(end) for end in tokens.chunk_ends()],
                   "likely": likely_tags(editor, entry),
                   "tokens": tokens_of(entry.caption, editor.tokens.count), "shared": len(entry.caption.users) > 1,
                   "lines": len([line for line in (entry.caption.text or "").splitlines() if line.strip()])}
@@ -143,14 +147,6 @@ def picture(session: Session, number: int) -> dict[str, Any]:
             answer["bucket"] = [fit.bucket.width, fit.bucket.height]
             answer["crop"] = [round(side, 1) for side in fit.kept_of(entry.width, entry.height)]
         return answer
-
-
-def history(session: Session) -> dict[str, Any]:
-    """The last edits, newest first; ``undone`` ones can be redone."""
-    found = session.editor.history()
-    items = [{**dataclasses.asdict(batch), "undone": place >= found.position}
-             for place, batch in enumerate(found.batches)]
-    return {"edits": items[::-1][:HISTORY_SHOWN], "total": len(items), **state(session)}
 
 
 def _sorted(index: EditorIndex, numbers: Sequence[int], sort: str) -> list[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from ...captions.doctor.doctor import Report, examine
 from ...captions.doubtful import Doubt
 from ...captions.editor.editor import CaptionEditor
+from ...captions.editor.history import EditChanges
 from ...captions.tokens import TokenCounter
 from ...config.groups.dataset import DatasetSettings
 from ...errors import DatasetError, TrainLoraError
@@ -48,7 +49,8 @@ class Examination:
 class Session:
     """One open dataset. The page gets ``id`` and sends it with every request.
 
-    ``doubts`` are the doubtful tags that the page was shown last, by their keys.
+    ``doubts`` are the doubtful tags that the page was shown last, by their keys; ``changes`` what edits of the history
+    have changed, by their numbers.
     """
 
     editor: CaptionEditor
@@ -56,6 +58,7 @@ class Session:
     sizes_ready: bool = False
     examination: Examination = field(default_factory=Examination)
     doubts: dict[str, Doubt] = field(default_factory=dict)
+    changes: dict[int, EditChanges] = field(default_factory=dict)
     _timer: threading.Timer | None = None
 
     def read_sizes_soon(self) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from ...captions.chunks import Framing
 from ...captions.editor.operations import Operation
+from ...captions.file_names import NameRule
 from ...config.check import problems_of
 from ...config.groups.dataset import DatasetSettings
 from ...config.load import read_job
@@ -89,6 +91,57 @@ class TagRequest(SessionRequest):
     tag: str = ""
 
 
+class RenameTagRequest(TagRequest):
+    """A tag that is to be called ``name``."""
+
+    name: str = ""
+
+
+class PictureRequest(NumbersRequest):
+    """One image, and what the form adds to its caption in training: prefix, suffix, and the keep-tokens separator."""
+
+    prefix: str = ""
+    suffix: str = ""
+    mark: str = ""
+
+    def framing(self) -> Framing:
+        """What is put around the caption."""
+        return Framing(self.prefix, self.suffix, self.mark)
+
+
+class HistoryRequest(SessionRequest):
+    """The history but for its newest ``skip`` edits; or what the edits ``numbers`` have changed."""
+
+    skip: int = Field(default=0, ge=0)
+    numbers: list[int] = Field(default_factory=list)
+
+
+class ReturnRequest(SessionRequest):
+    """Back to before the edit ``edit``, or on to after it if it was undone.
+
+    ``seen`` is the history's state that the page was shown; ``leave`` are files that stay as they are.
+    """
+
+    edit: int
+    seen: str = ""
+    leave: list[str] = Field(default_factory=list)
+
+
+class IncomingRequest(NumbersRequest):
+    """Captions from elsewhere: from file names (``source`` is ``names``) by ``rule``, or from ``metadata``.
+
+    The metadata is the ``text`` of a JSON file, or the ``file`` of that name in the dataset's folder. ``part`` says
+    what of it counts, ``mode`` what happens to captions that are there.
+    """
+
+    source: str = "names"
+    rule: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+    file: str = ""
+    part: str = "both"
+    mode: str = "empty"
+
+
 class ConsolidateRequest(SessionRequest):
     """Suggestions that are accepted: ``[{"keep": tag, "drop": [tags]}]``."""
 
@@ -118,11 +171,19 @@ def operation_of(values: dict[str, Any]) -> Operation:
     if unknown or "kind" not in values:
         raise DatasetError(f"The operation {values!r} is not understood.")
     tags = values.get("tags", [])
-    types = {"include_prose": bool, "ignore_case": bool, "limit": int}
+    types = {"include_prose": bool, "ignore_case": bool, "exact": bool, "limit": int}
     wrong = [name for name, value in values.items() if name != "tags" and not isinstance(value, types.get(name, str))]
     if wrong or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise DatasetError(f"The operation {values!r} is not understood.")
     return Operation(**{**values, "tags": tuple(tags)})
+
+
+def name_rule_of(values: dict[str, Any]) -> NameRule:
+    """The rule that the page describes. Raises ``DatasetError`` if it is not understood."""
+    types = {"separators": str, "counters": bool, "underscores": bool}
+    if any(name not in types or not isinstance(value, types[name]) for name, value in values.items()):
+        raise DatasetError(f"The rule {str(values)[:200]} is not understood.")
+    return NameRule(**values)
 
 
 def dataset_settings(values: dict[str, Any]) -> DatasetSettings:

@@ -39,6 +39,7 @@ from .requests import (
     NumbersRequest,
     OpenRequest,
     OperationRequest,
+    PictureRequest,
     RenameRequest,
     SessionRequest,
     StepRequest,
@@ -48,6 +49,7 @@ from .requests import (
     dataset_settings,
     operation_of,
 )
+from .set_routes import register_set
 from .tagging_job import taggers_dir
 
 _PREVIEWS = 60
@@ -63,6 +65,7 @@ def register(router: APIRouter, services: Services) -> None:
     _register_editing(router, find)
     _register_pictures(router, find)
     register_knowledge(router, find)
+    register_set(router, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:
@@ -92,15 +95,13 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
         return told(find, request, lambda session: {
             "cells": answers.cells(session.editor, (request.numbers or [])[:_PAGE])})
 
-    def picture(request: NumbersRequest) -> Response:
-        return told(find, request, lambda session: answers.picture(session, _only(request.numbers)))
+    def picture(request: PictureRequest) -> Response:
+        return told(find, request,
+                    lambda session: answers.picture(session, _only(request.numbers), request.framing()))
 
     def complete(request: TagRequest) -> Response:
         return told(find, request, lambda session: {
             "tags": completions(request.tag, session.editor.index, editors.tagger_tags.tags())})
-
-    def history(request: SessionRequest) -> Response:
-        return told(find, request, answers.history)
 
     def image(folder: str, session: str, path: str, size: int = 256) -> Response:
         opened = editors.session(dataset_folder(services.host, folder), session)
@@ -111,7 +112,7 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
 
     router.add_api_route("/captions/open", open_dataset, methods=["POST"], response_model=None)
     for name, act in (("refresh", refresh), ("view", view), ("cells", cells), ("picture", picture),
-                      ("complete", complete), ("history", history)):
+                      ("complete", complete)):
         router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
     router.add_api_route("/captions/image", image, methods=["GET"], response_model=None)
 

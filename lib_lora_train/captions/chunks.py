@@ -1,0 +1,103 @@
+"""Where CLIP's chunks of 75 tokens end in a caption: which tags and words the marks fall between, or into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..models.tokenizer import WINDOW
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What training puts around a caption, and the separator of keep tokens, which is no part of it."""
+
+    prefix: str = ""
+    suffix: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class ChunkEnd:
+    """After ``tokens`` tokens a chunk ends at the character ``at`` of the line; ``cut`` if inside the word there."""
+
+    tokens: int
+    at: int
+    cut: bool
+
+
+class CaptionTokens:
+    """The tokens of a caption as it is trained in its written order."""
+
+    def __init__(self, line: str, separator: str, framing: Framing, count: Callable[[str], int]) -> None:
+        self._line, self._separator, self._framing, self._count = line, separator, framing, count
+
+    @property
+    def total(self) -> int:
+        """The tokens of the whole caption, with what training adds."""
+        return self._count(" ".join(part for part in (self._trained(len(self._line)), self._framing.suffix.strip())
+                                    if part))
+
+    def of_tags(self) -> list[tuple[int, int]]:
+        """For each tag, in their order, the number of tokens before it and up to its end."""
+        return [(self._count(self._trained(start)), self._count(self._trained(end)))
+                for start, end in tag_places(self._line, self._separator)]
+
+    def chunk_ends(self) -> list[ChunkEnd]:
+        """Where in the line each chunk ends that another one follows."""
+        total = self.total
+        if total <= WINDOW:
+            return []
+        ends = []
+        words = _words(self._line)
+        for tokens in range(WINDOW, total, WINDOW):
+            place = self._first_beyond(words, tokens)
+            if place is not None:
+                start = words[place][0]
+                ends.append(ChunkEnd(tokens, start, self._count(self._trained(start)) < tokens))
+        return ends
+
+    def _first_beyond(self, words: list[tuple[int, int]], tokens: int) -> int | None:
+        """The first word with tokens behind the mark; the number of tokens never falls as words are added."""
+        low, high = 0, len(words)
+        while low < high:
+            middle = (low + high) // 2
+            if self._count(self._trained(words[middle][1])) > tokens:
+                high = middle
+            else:
+                low = middle + 1
+        return low if low < len(words) else None
+
+    def _trained(self, end: int) -> str:
+        """The caption's beginning up to the character ``end``, as training has it."""
+        line = self._line[:end]
+        if self._framing.mark:
+            line = line.replace(self._framing.mark, f"{self._separator.strip()} ")
+        return " ".join(part for part in (self._framing.prefix.strip(), line) if part)
+
+
+def tag_places(line: str, separator: str) -> list[tuple[int, int]]:
+    """Where each tag of ``line`` begins and ends, without the blanks around it; in the order of ``split_tags``."""
+    places = []
+    start = 0
+    for raw in line.split(separator):
+        tag = raw.strip()
+        if tag:
+            begin = start + len(raw) - len(raw.lstrip())
+            places.append((begin, begin + len(tag)))
+        start += len(raw) + len(separator)
+    return places
+
+
+def _words(line: str) -> list[tuple[int, int]]:
+    return [(begin, begin + len(word)) for begin, word in _split_at_blanks(line)]
+
+
+def _split_at_blanks(line: str) -> list[tuple[int, str]]:
+    found = []
+    place = 0
+    for word in line.split():
+        place = line.index(word, place)
+        found.append((place, word))
+        place += len(word)
+    return found

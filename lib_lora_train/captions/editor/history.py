@@ -1,0 +1,195 @@
+"""What each edit of the history has changed, and the way back to any of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ...errors import DatasetError
+from ...pictures.caption_files import NotTextError, split_tags, text_of, used_line
+from ...pictures.problems import count_of
+from ..journal.apply import ConflictError
+from ..journal.format import BatchInfo, Change, Move, Write
+from ..journal.journal import History
+from ..tags import PlainTags, is_prose
+from .editor import CaptionEditor, Outcome, Preview
+
+_MOST_TAGS = 6
+
+
+@dataclass(frozen=True)
+class EditChanges:
+    """What one edit has changed: tags that came and went with the number of captions, most frequent first.
+
+    ``more`` of them are not listed. ``reordered`` captions have the same tags in another order, ``sentences`` are
+    prose, ``moved`` counts files, and ``picture`` is the relative path of an image that it was about, if there is one.
+    """
+
+    added: tuple[tuple[str, int], ...] = ()
+    removed: tuple[tuple[str, int], ...] = ()
+    more: int = 0
+    reordered: int = 0
+    sentences: int = 0
+    moved: int = 0
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What going to a point of the history would do. ``seen`` is the history's state now.
+
+    ``edits`` are undone, or redone if not ``back``; ``captions`` differ afterwards, ``moved`` files have other places.
+    """
+
+    seen: str
+    back: bool
+    edits: int
+    captions: int
+    moved: int
+    previews: tuple[Preview, ...]
+
+
+def changes_of_edit(editor: CaptionEditor, number: int) -> EditChanges:
+    """What the edit ``number`` has changed. Raises ``DatasetError`` if the journal does not have it any more."""
+    changes = editor.journal.changes(number)
+    separator, keys = editor.settings.caption_separator, PlainTags()
+    added: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    display: dict[str, str] = {}
+    reordered = sentences = 0
+    for change in changes:
+        if not isinstance(change, Write):
+            continue
+        old, new = _line(change.path, change.old), _line(change.path, change.new)
+        if is_prose(old, separator) or is_prose(new, separator):
+            sentences += 1
+            continue
+        before, after = ({keys[tag]: tag for tag in split_tags(line, separator)} for line in (old, new))
+        display.update(before | after)
+        came, gone = ([key for key in these if key not in others]
+                      for these, others in ((after, before), (before, after)))
+        added.update(came)
+        removed.update(gone)
+        reordered += not came and not gone
+    moved = sum(isinstance(change, Move) for change in changes)
+    most = [tuple((display[key], count) for key, count in counted.most_common(_MOST_TAGS))
+            for counted in (added, removed)]
+    return EditChanges(most[0], most[1], max(0, len(added) - _MOST_TAGS) + max(0, len(removed) - _MOST_TAGS),
+                       reordered, sentences, moved, _picture(editor, changes))
+
+
+def way_to(editor: CaptionEditor, number: int, most_previews: int) -> WayBack:
+    """What ``go_to`` would do. Raises ``DatasetError`` if that edit is not in the history."""
+    with editor.lock:
+        history = editor.history()
+        back, batches = _batches_to(history, number)
+        files, moved = _files_between(editor, batches, back)
+        previews: list[Preview] = []
+        captions = 0
+        for path, (now, then) in files.items():
+            if now == then:
+                continue
+            captions += 1
+            caption = editor.index.captions.get(path)
+            if caption is not None and len(previews) < most_previews:
+                previews.append(Preview(caption.users[0], _text(path, now), _text(path, then)))
+        return WayBack(state_of(history), back, len(batches), captions, moved, tuple(previews))
+
+
+def go_to(editor: CaptionEditor, number: int, seen: str, leave: Sequence[str] = ()) -> Outcome:
+    """Undo the edit ``number`` and all after it; or, if it was undone, redo all up to it. Files ``leave`` stay.
+
+    Raises ``DatasetError`` if the history is not as ``seen`` any more, and ``ConflictError`` if captions were changed
+    by others since, with nothing undone.
+    """
+    with editor.lock:
+        history = editor.history()
+        if seen != state_of(history):
+            raise DatasetError("The history has changed meanwhile. Open it again.")
+        editor.refresh()
+        back, batches = _batches_to(history, number)
+        _refuse_changed(editor, batches, back, leave)
+        changed: dict[int, None] = {}
+        left: list[str] = []
+        done = 0
+        for _ in batches:
+            try:
+                outcome = editor.undo(leave) if back else editor.redo(leave)
+            except ConflictError as problem:
+                if not done:
+                    raise
+                left.append(f"Stopped after {count_of(done, 'edit')}: {problem}")
+                break
+            done += 1
+            changed.update(dict.fromkeys(outcome.changed))
+            left += outcome.left
+        verb = "Undid" if back else "Redid"
+        return Outcome(f"{verb} {count_of(done, 'edit')}", tuple(changed), tuple(left))
+
+
+def state_of(history: History) -> str:
+    """Tells one state of the history from another."""
+    newest = history.batches[-1].number if history.batches else 0
+    return f"{newest}:{history.position}"
+
+
+def _batches_to(history: History, number: int) -> tuple[bool, list[BatchInfo]]:
+    """Whether the edit is undone, else redone; and the edits on the way to it, in the order they are."""
+    place = next((place for place, batch in enumerate(history.batches) if batch.number == number), None)
+    if place is None:
+        raise DatasetError("That edit is not in the history any more. Open it again.")
+    if place < history.position:
+        return True, list(history.batches[place:history.position][::-1])
+    return False, list(history.batches[history.position:place + 1])
+
+
+def _files_between(editor: CaptionEditor, batches: Iterable[BatchInfo],
+                   back: bool) -> tuple[dict[str, tuple[bytes | None, bytes | None]], int]:
+    """Each written file's content now and afterwards, and how many files are moved."""
+    files: dict[str, tuple[bytes | None, bytes | None]] = {}
+    moved = 0
+    for batch in batches:
+        for change in editor.journal.changes(batch.number):
+            if isinstance(change, Move):
+                moved += 1
+                continue
+            turned = change.back() if back else change
+            files[change.path] = files.get(change.path, (turned.old, None))[0], turned.new
+    return files, moved
+
+
+def _refuse_changed(editor: CaptionEditor, batches: Iterable[BatchInfo], back: bool, leave: Sequence[str]) -> None:
+    """Raise ``ConflictError`` if a file is not what the newest edit has left; with moves, each step looks by itself."""
+    files, moved = _files_between(editor, batches, back)
+    if moved:
+        return
+    wrong = []
+    for path, (now, _) in files.items():
+        caption = editor.index.captions.get(path)
+        if caption is not None and caption.data != now and path not in leave:
+            wrong.append(path)
+    if wrong:
+        raise ConflictError(wrong)
+
+
+def _picture(editor: CaptionEditor, changes: Sequence[Change]) -> str:
+    for change in changes:
+        for path in (change.target, change.source) if isinstance(change, Move) else (change.path,):
+            caption = editor.index.captions.get(path)
+            if caption is not None:
+                return editor.index.entries[caption.users[0]].path
+            if editor.index.of_path(path) is not None:
+                return path
+    return ""
+
+
+def _text(path: str, data: bytes | None) -> str:
+    try:
+        return text_of(data or b"", path)
+    except NotTextError:
+        return ""
+
+
+def _line(path: str, data: bytes | None) -> str:
+    return used_line(_text(path, data)).line

@@ -1,0 +1,158 @@
+"""Routes for many captions at once: what images have in common, renaming a tag, captions from elsewhere, history."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from ...captions.editor.editor import CaptionEditor, numbers_in
+from ...captions.editor.history import changes_of_edit, go_to, state_of, way_to
+from ...captions.editor.selection import common_tags, copied_tags, rename_facts
+from ...captions.incoming import Incoming, from_metadata, from_names, plan, take_in
+from ...captions.metadata_json import MOST_CHARACTERS
+from ...errors import DatasetError, TrainLoraError
+from ...files.confine import open_inside
+from ...files.reading import reason
+from ...pictures.caption_files import join_tags
+from . import answers as answers
+from .answers import Find, edit, told
+from .editors import Session
+from .requests import (
+    HistoryRequest,
+    IncomingRequest,
+    NumbersRequest,
+    RenameTagRequest,
+    ReturnRequest,
+    SessionRequest,
+    name_rule_of,
+)
+
+_PREVIEWS = 60
+_HISTORY_PAGE = 40
+_MOST_FILES = 100
+
+
+def register_set(router: APIRouter, find: Find) -> None:
+    """Add ``/captions/common``, ``copied``, ``paths``, ``rename-tag``, and those of ``incoming`` and ``history``."""
+    def common(request: NumbersRequest) -> Response:
+        return told(find, request, lambda session: dataclasses.asdict(
+            common_tags(session.editor, numbers_in(session.editor, request.numbers, request.filter))))
+
+    def copied(request: NumbersRequest) -> Response:
+        def look(session: Session) -> dict[str, Any]:
+            found = copied_tags(session.editor, numbers_in(session.editor, request.numbers, request.filter))
+            separator = session.editor.settings.caption_separator
+            return {**dataclasses.asdict(found), "text": join_tags(found.tags, separator)}
+
+        return told(find, request, look)
+
+    def paths(request: NumbersRequest) -> Response:
+        return told(find, request, lambda session: {"paths": [
+            session.editor.entry(number).path
+            for number in numbers_in(session.editor, request.numbers, request.filter)]})
+
+    def rename_tag(request: RenameTagRequest) -> Response:
+        return told(find, request, lambda session: dataclasses.asdict(
+            rename_facts(session.editor, request.tag, request.name)))
+
+    for name, act in (("common", common), ("copied", copied), ("paths", paths), ("rename-tag", rename_tag)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+    _register_incoming(router, find)
+    _register_history(router, find)
+
+
+def _register_incoming(router: APIRouter, find: Find) -> None:
+    def files(request: SessionRequest) -> Response:
+        return told(find, request, lambda session: {"files": metadata_files(session.editor)})
+
+    def look(request: IncomingRequest) -> Response:
+        return told(find, request, lambda session: dataclasses.asdict(plan(
+            session.editor, incoming_of(session.editor, request),
+            numbers_in(session.editor, request.numbers, request.filter), request.mode, _PREVIEWS)))
+
+    def take(request: IncomingRequest) -> Response:
+        return edit(find, request, lambda editor: take_in(
+            editor, incoming_of(editor, request), numbers_in(editor, request.numbers, request.filter), request.mode))
+
+    for name, act in (("incoming/files", files), ("incoming/look", look), ("incoming", take)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+
+
+def _register_history(router: APIRouter, find: Find) -> None:
+    def history(request: HistoryRequest) -> Response:
+        return told(find, request, lambda session: edits(session, request.skip))
+
+    def changes(request: HistoryRequest) -> Response:
+        return told(find, request, lambda session: {
+            "changes": [changes_of(session, number) for number in request.numbers[:_HISTORY_PAGE]]})
+
+    def look(request: ReturnRequest) -> Response:
+        return told(find, request,
+                    lambda session: dataclasses.asdict(way_to(session.editor, request.edit, _PREVIEWS)))
+
+    def go(request: ReturnRequest) -> Response:
+        return edit(find, request, lambda editor: go_to(editor, request.edit, request.seen, request.leave))
+
+    for name, act in (("history", history), ("history/changes", changes), ("history/look", look),
+                      ("history/go", go)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+
+
+def edits(session: Session, skip: int) -> dict[str, Any]:
+    """A page of the edits, newest first, but for the newest ``skip``; ``undone`` ones can be redone."""
+    found = session.editor.history()
+    items = [{**dataclasses.asdict(batch), "undone": place >= found.position}
+             for place, batch in enumerate(found.batches)]
+    return {"edits": items[::-1][skip:skip + _HISTORY_PAGE], "total": len(items), "seen": state_of(found),
+            **answers.state(session)}
+
+
+def changes_of(session: Session, number: int) -> dict[str, Any]:
+    """What one edit has changed, with an image that it was about; ``problem`` says why that is not known any more."""
+    editor = session.editor
+    try:
+        found = session.changes.get(number)
+        if found is None:
+            found = session.changes[number] = changes_of_edit(editor, number)
+    except TrainLoraError as problem:
+        return {"number": number, "problem": str(problem), "changes": None, "cell": None}
+    entry = editor.index.of_path(found.picture)
+    return {"number": number, "problem": "", "changes": dataclasses.asdict(found),
+            "cell": None if entry is None else answers.cell(entry)}
+
+
+def incoming_of(editor: CaptionEditor, request: IncomingRequest) -> Incoming:
+    """The captions that the page asks for. Raises ``DatasetError`` if they cannot be read."""
+    if request.source == "names":
+        numbers = numbers_in(editor, request.numbers, request.filter)
+        return from_names(editor, name_rule_of(request.rule), numbers)
+    if request.source != "metadata":
+        raise DatasetError(f"{request.source[:80]!r} is no source of captions. Choose names or metadata.")
+    if request.file:
+        return from_metadata(editor, _read(editor, request.file), request.part)
+    if not request.text.strip():
+        raise DatasetError("No metadata is given. Choose the JSON file.")
+    return from_metadata(editor, request.text, request.part)
+
+
+def metadata_files(editor: CaptionEditor) -> list[str]:
+    """The JSON files that lie in the dataset's own folder, by name."""
+    found = sorted(path.name for path in editor.folder.glob("*.json") if not path.name.startswith("."))
+    return found[:_MOST_FILES]
+
+
+def _read(editor: CaptionEditor, name: str) -> str:
+    if name not in metadata_files(editor):
+        raise DatasetError(f"There is no JSON file {name[:200]!r} in the dataset's folder.")
+    try:
+        with open_inside(editor.folder, name) as file:
+            data = file.read(MOST_CHARACTERS + 1)
+    except OSError as problem:
+        raise DatasetError(f"{name} cannot be read: {reason(problem)}.") from problem
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise DatasetError(f"{name} is not UTF-8: {problem.reason} at byte {problem.start + 1}.") from problem
