@@ -17,7 +17,8 @@ from .sets import make_set, save_picture, texts
 ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", "apply", "preview", "text", "undo",
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
-          "paths", "rename-tag", "incoming", "incoming/files", "incoming/look", "history/changes", "history/look", "history/go"]
+          "paths", "rename-tag", "incoming", "incoming/files", "incoming/look", "history/changes", "history/look",
+          "history/go"]
 
 
 def test_opening_tells_what_there_is(dataset: Dataset):
