@@ -324,3 +324,14 @@ def test_every_part_of_prose_is_a_chip_so_that_none_is_lost_by_moving_one(datase
     found = dataset.get("picture", numbers=[number])
     assert [item["tag"] for item in found["tag_list"]] == ["penny", "a girl walks over a wide field."]
     assert found["prose"]
+
+
+def test_a_picture_tells_its_chunks(dataset: Dataset):
+    tags = ", ".join(f"quizzical thing {number}" for number in range(40))
+    number, = dataset.numbers("b.png")
+    dataset.get("text", number=number, before="penny, hat", text=tags)
+    found = dataset.get("picture", numbers=[number])
+    assert found["trained_tokens"] > 75 and found["chunk_ends"][0]["tokens"] == 75 and found["line"] == tags
+    assert [tag["begins"] < tag["ends"] for tag in found["tag_list"]] == [True] * 40
+    framed = dataset.get("picture", numbers=[number], prefix="one two,")
+    assert framed["trained_tokens"] == found["trained_tokens"] + 3

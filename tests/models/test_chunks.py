@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_lora_train.captions.chunks import CaptionTokens, Framing
+from lib_lora_train.captions.chunks import CaptionTokens, Framing, tag_places
 from lib_lora_train.models.tokenizer import Tokenizer
 from lib_lora_train.pictures.caption_files import split_tags
 
@@ -51,3 +51,8 @@ def test_the_keep_tokens_separator_is_no_part_of_what_is_trained(tokenizer: Toke
     plain = CaptionTokens("penny, hat, cap", ",", Framing(), tokenizer.count_tokens)
     marked = CaptionTokens("penny, hat ||| cap", ",", Framing(mark="|||"), tokenizer.count_tokens)
     assert marked.total == plain.total
+
+
+@pytest.mark.parametrize("line", ["", " a ,, b,", ",", "one", " , a", "a,b", "ä , 犬"])
+def test_tags_have_their_places_in_the_order_of_the_chips(line: str):
+    assert [line[start:end] for start, end in tag_places(line, ",")] == split_tags(line, ",")
