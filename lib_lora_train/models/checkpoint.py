@@ -11,10 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError
+from .header import refuse_what_is_no_file
 from .pickled import DAMAGE, ForbiddenName, load_weights
-
-PICKLED_ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
-ENDINGS = (".safetensors", *PICKLED_ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -35,69 +33,56 @@ class Checkpoint:
         return {key[len(prefix):]: tensor for key, tensor in self.tensors.items() if key.startswith(prefix)}
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, what: str = "checkpoint") -> Checkpoint:
     """Open ``path``; the tensors stay on disk until they are read (old .ckpt files are read at once).
 
-    Raises ``CheckpointError`` if it is missing, damaged, no checkpoint, or a pickle that wants to run code.
+    ``what`` it should be, a checkpoint or a LoRA, is named where it cannot be read. Raises ``CheckpointError`` if it is
+    missing, damaged, no checkpoint, or a pickle that wants to run code.
     """
-    refuse_what_is_no_file(path)
+    refuse_what_is_no_file(path, what)
     if path.suffix.lower() == ".safetensors":
-        return _read_safetensors(path)
-    return _read_pickle(path)
+        return _read_safetensors(path, what)
+    return _read_pickle(path, what)
 
 
-def refuse_what_is_no_file(path: Path) -> None:
-    """Raises ``CheckpointError`` for what cannot be a checkpoint: a folder, an empty file, a web page, a pointer."""
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder. Choose the checkpoint file itself: one .safetensors or .ckpt "
-                              "file in the original layout.")
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint {path}. Choose one that exists.")
-    if path.suffix.lower() not in ENDINGS:
-        raise CheckpointError(f"{path} is not a checkpoint: its name ends with {path.suffix!r}. "
-                              "Choose a .safetensors or .ckpt file.")
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(64)
-    except OSError as problem:
-        raise CheckpointError(f"The checkpoint {path} cannot be read: {problem.strerror}.") from problem
-    if not beginning:
-        raise CheckpointError(f"The checkpoint {path} is empty (0 bytes). Download it again.")
-    if beginning.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path} is only a Git LFS pointer, not the checkpoint itself. Download the file it "
-                              "stands for.")
-    if beginning.lstrip()[:1] == b"<":
-        raise CheckpointError(f"{path} is a web page that was saved under the name of a checkpoint. "
-                              "Download it again, with a login if the site asks for one.")
-
-
-def _read_safetensors(path: Path) -> Checkpoint:
+def _read_safetensors(path: Path, what: str) -> Checkpoint:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as problem:
-        raise CheckpointError(f"The checkpoint {path} is damaged or truncated ({_line(problem)}). "
+        raise CheckpointError(f"The {what} {path} is damaged or truncated ({_line(problem)}). "
                               "Download or copy it again.") from problem
     if not tensors:
-        raise CheckpointError(f"The checkpoint {path} holds no weights. Choose another file.")
+        raise CheckpointError(f"The {what} {path} holds no weights. Choose another file.")
     return Checkpoint(path, tensors, metadata)
 
 
-def _read_pickle(path: Path) -> Checkpoint:
+def _read_pickle(path: Path, what: str) -> Checkpoint:
     try:
         content = load_weights(path)
     except ForbiddenName as problem:
         raise CheckpointError(
-            f"The checkpoint {path} holds more than weights: unpacking it would run code from the file ({problem}). "
+            f"The {what} {path} holds more than weights: unpacking it would run code from the file ({problem}). "
             "Choose a .safetensors version, or one from a source you trust.") from problem
     except DAMAGE as problem:
-        raise CheckpointError(f"The checkpoint {path} is damaged or no checkpoint at all ({_line(problem)}). "
+        raise CheckpointError(f"The {what} {path} is damaged or no {what} at all ({_line(problem)}). "
                               "Download or copy it again, or choose another.") from problem
     tensors = _tensors_of(content)
     if not tensors:
-        raise CheckpointError(f"{path} holds no weights by name, so it is not a checkpoint. Choose another file.")
+        found = f"is {kind}, not a {what}" if (kind := _other_pickle(content)) else \
+            f"holds no weights by name, so it is not a {what}"
+        raise CheckpointError(f"{path} {found}. Choose another file.")
     return Checkpoint(path, tensors, {})
+
+
+def _other_pickle(content: Any) -> str:
+    """What the webui's older kinds of files are by their entries; empty if it is none of them."""
+    if not isinstance(content, Mapping):
+        return ""
+    if "string_to_param" in content:
+        return "a textual inversion embedding"
+    return "a hypernetwork" if any(isinstance(key, int) for key in content) else ""
 
 
 def _tensors_of(content: Any) -> dict[str, Tensor]:

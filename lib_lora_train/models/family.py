@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ END_TOKEN = 49407
 Shapes = Mapping[str, tuple[int, ...]]
 
 _USE_ANOTHER = "Choose an SD 1.x, SD 2.x or SDXL checkpoint, such as SD 1.5 or NAI, in the original layout."
+_CHECKPOINT_MARKS = (UNET, "joint_blocks.", "double_blocks.", "transformer_blocks.", "unet.")
 _CROSS_ATTENTION = "transformer_blocks.0.attn2.to_k.weight"
 
 
@@ -115,6 +117,19 @@ def is_vae(shapes: Shapes) -> bool:
 def is_diffusers_vae(shapes: Shapes) -> bool:
     """Whether the file is an autoencoder under diffusers' names, which the webui does not load."""
     return "decoder.conv_norm_out.weight" in shapes
+
+
+def what_it_is(shapes: Shapes) -> str:
+    """What kind of model file has tensors of ``shapes``, as ``a VAE``; empty if that is not known."""
+    if is_vae(shapes) or is_diffusers_vae(shapes):
+        return "a VAE"
+    if _family_by_text_encoder(shapes) or any(_has(shapes, mark) for mark in _CHECKPOINT_MARKS):
+        return "a checkpoint"
+    if shapes and all(key.partition(".")[0].isdecimal() for key in shapes):
+        return "a hypernetwork"
+    found = _other_file(shapes) or _other_layout(shapes) or ""
+    named = re.match(r"is (an? [^,.]+?)(?: alone)?[,.]", found)
+    return named[1] if named else ""
 
 
 def _family_by_text_encoder(shapes: Shapes) -> Family | None:

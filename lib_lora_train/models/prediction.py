@@ -37,6 +37,20 @@ def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
     return (SD2_V if family is SD2 and told is not None and told.kind == VELOCITY else family), told
 
 
+def surely_differ(one: tuple[Family, Prediction | None], other: tuple[Family, Prediction | None]) -> bool:
+    """Whether two answers of ``told_base`` are of different families; plain SD 2.x is only certain where something
+    says so."""
+    if {one[0].name, other[0].name} == {SD2.name, SD2_V.name}:
+        return one[1] is not None and other[1] is not None
+    return one[0].name != other[0].name
+
+
+def two_families(org: str, org_family: Family, tuned: str, tuned_family: Family) -> str:
+    """The sentence about two checkpoints that surely differ."""
+    return (f"{org} is {org_family.name} and {tuned} is {tuned_family.name}. A LoRA is the difference of two "
+            "checkpoints of one family: choose the base that the tuned one was made from.")
+
+
 def told_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:
     """What the YAML beside the checkpoint ``path``, a mark among the ``names`` of its tensors, or its metadata say.
 

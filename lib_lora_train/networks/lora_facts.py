@@ -14,6 +14,7 @@ from ..errors import CheckpointError
 from ..files.json_file import DamagedFileError, parse
 from ..files.reading import reason
 from ..files.safetensors_header import SafetensorsHeader, read_safetensors_header
+from ..models.family import what_it_is
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -148,11 +149,26 @@ def read_facts(path: Path) -> LoraFacts:
 
     Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
     """
-    header, alphas = _read_header(path)
-    shapes = header.shapes
-    if not looks_like_lora(shapes):
-        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
-    return facts_of(shapes, alphas, header.metadata)
+    header = read_lora_header(path)
+    try:
+        numbers = header.numbers([key for key in header.tensors if key.endswith(".alpha")])
+    except (OSError, DamagedFileError) as problem:
+        raise CheckpointError(_damaged(path, problem)) from problem
+    alphas = {key.removesuffix(".alpha"): alpha for key, alpha in numbers.items()}
+    return facts_of(header.shapes, alphas, header.metadata)
+
+
+def read_lora_header(path: Path) -> SafetensorsHeader:
+    """The header of the .safetensors file ``path``. Raises ``CheckpointError`` if it is missing, damaged or no LoRA."""
+    try:
+        header = read_safetensors_header(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
+    except (OSError, DamagedFileError) as problem:
+        raise CheckpointError(_damaged(path, problem)) from problem
+    if not looks_like_lora(header.shapes):
+        raise CheckpointError(not_a_lora(path, header.shapes))
+    return header
 
 
 def looks_like_lora(keys: Iterable[str]) -> bool:
@@ -160,6 +176,13 @@ def looks_like_lora(keys: Iterable[str]) -> bool:
     names = {*_UP_AND_DOWN, *_LOHA, *_LOKR, "on_input", *_NOT_TRAINED_HERE} - {"diff", "diff_b"}
     return any(key.startswith(("lora_unet_", "lora_te")) or key.endswith(tuple(f".{name}" for name in names))
                for key in keys)
+
+
+def not_a_lora(path: Path, shapes: Shapes) -> str:
+    """The sentence for a file with tensors of ``shapes`` that is no LoRA, with what it is if that can be told."""
+    found = what_it_is(shapes)
+    reason = f", but {found}" if found else ": it has no tensors such as …lora_down.weight"
+    return f"{path} is not a LoRA{reason}. Choose a LoRA file."
 
 
 def in_words(facts: LoraFacts) -> str:
@@ -182,17 +205,9 @@ def from_json(text: str | None) -> Any:
         return None
 
 
-def _read_header(path: Path) -> tuple[SafetensorsHeader, dict[str, float]]:
-    """The header of a .safetensors file and the alphas by layer."""
-    try:
-        header = read_safetensors_header(path)
-        alphas = header.numbers([key for key in header.tensors if key.endswith(".alpha")])
-    except FileNotFoundError:
-        raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists.") from None
-    except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"{path} is damaged or not a .safetensors file ({reason(problem)}). Download or copy it "
-                              "again, or choose another.") from problem
-    return header, {key.removesuffix(".alpha"): alpha for key, alpha in alphas.items()}
+def _damaged(path: Path, problem: Exception) -> str:
+    return (f"{path} is damaged or no .safetensors file ({reason(problem)}). Download or copy it again, or choose "
+            "another.")
 
 
 def _size_of(layer: str, tensors: Shapes, alpha: float | None) -> LayerSize:

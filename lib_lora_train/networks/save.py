@@ -20,7 +20,7 @@ from ..files.safetensors_header import tensor_data_start
 from ..files.writing import cannot_write
 from ..models.checkpoint import read_checkpoint
 from ..models.hashes import old_tensor_data_hash, tensor_data_sha256
-from .lora_facts import LoraFacts, facts_of, looks_like_lora
+from .lora_facts import LoraFacts, facts_of, looks_like_lora, not_a_lora
 from .network import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "float": torch.float32}
@@ -70,6 +70,11 @@ class LoraFile:
         """What the file says of itself."""
         return self.facts.metadata
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor by its name."""
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
     def of_layer(self, key: str) -> dict[str, Tensor]:
         """The tensors of one layer by the end of their name, such as ``lora_down.weight``."""
         return self._by_layer[key]
@@ -90,9 +95,9 @@ def load_network_file(path: Path) -> LoraFile:
     """
     if not path.exists():
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists, or put it back.")
-    file = read_checkpoint(path)
+    file = read_checkpoint(path, "LoRA")
     if not looks_like_lora(file.shapes):
-        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
+        raise CheckpointError(not_a_lora(path, file.shapes))
     alphas = {key.removesuffix(".alpha"): _alpha(path, key, tensor) for key, tensor in file.tensors.items()
               if key.endswith(".alpha")}
     return LoraFile(path, file.tensors, facts_of(file.shapes, alphas, file.metadata))

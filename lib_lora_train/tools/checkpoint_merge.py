@@ -17,9 +17,10 @@ from ..errors import CheckpointError
 from ..models.family import UNET, VAE, Family
 from ..models.hashes import file_sha256
 from ..models.prediction import told_base
+from ..networks.lora_family import check_fits
 from ..networks.save import DTYPES
 from .change import Change, change_of, misfit
-from .lora_source import Lora, embeddings_left_out, other_family, read_loras
+from .lora_source import Lora, embeddings_left_out, read_loras
 from .output import check_room, output_path
 from .places import Place, Places
 from .stream import Entry, Source, open_source, total_bytes, write_stream
@@ -92,7 +93,7 @@ def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> 
     places = Places(source.shapes, family)
     plan: dict[str, list[_Step]] = {}
     for lora in loras:
-        _check_family(lora, source, family)
+        check_fits(lora.path.name, lora.file.shapes, lora.file.metadata, source.path.name, family)
         steps, missing = _steps(lora, places)
         _check_fit(lora, steps, missing, source, work)
         without_bias = []
@@ -108,13 +109,6 @@ def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> 
             work.tell.warning(f"{lora.path.name} adds to the bias of {len(without_bias)} layers that have none of "
                               f"their own in {source.path.name}, such as {without_bias[0]}; those are skipped.")
     return plan
-
-
-def _check_family(lora: Lora, source: Source, family: Family) -> None:
-    other = other_family(lora.file, family)
-    if other:
-        raise CheckpointError(f"{lora.path.name} is for {other}, and {source.path.name} is {family.name}. Choose a "
-                              "LoRA of the checkpoint's family.")
 
 
 def _steps(lora: Lora, places: Places) -> tuple[list[_Step], list[str]]:

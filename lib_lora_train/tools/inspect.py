@@ -18,11 +18,10 @@ from ..config.text_yaml import write_yaml
 from ..errors import CheckpointError, ConfigError
 from ..files.json_file import DamagedFileError, read_object
 from ..models.checkpoint import Checkpoint, read_checkpoint
-from ..networks.lora_facts import LoraFacts, facts_of, from_json, in_words, looks_like_lora
-from ..networks.save import LoraFile
+from ..networks.lora_facts import LoraFacts, facts_of, from_json, in_words, looks_like_lora, not_a_lora
+from ..networks.lora_family import family_of_lora, foreign_model
 from .change import PLAIN, Tensors, change_of, kind_of, needs_base, rank_of, scale_of
 from .curve import ranks_in_words
-from .lora_source import family_of_lora
 from .summand import is_vector, matrix_shape
 
 _NAMES = {"lora.up.weight": "lora_up.weight", "lora.down.weight": "lora_down.weight", "up.weight": "lora_up.weight",
@@ -41,10 +40,10 @@ def inspect(path: Path) -> dict[str, Any]:
     Norms are Frobenius norms of what each block changes at strength 1, without DoRA's turning; ``None`` where that
     depends on the base model. Raises ``CheckpointError`` if the file is missing, damaged or no LoRA.
     """
-    file = read_checkpoint(path)
+    file = read_checkpoint(path, "LoRA")
     layers = _layers(file)
     if not looks_like_lora(file.shapes) and not any(map(kind_of, layers.values())):
-        raise CheckpointError(f"{path} is not a LoRA: it has no tensors such as …lora_down.weight. Choose a LoRA file.")
+        raise CheckpointError(not_a_lora(path, file.shapes))
     facts = facts_of(file.shapes, _alphas(file), file.metadata)
     broken = [name for name, tensor in file.tensors.items()
               if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
@@ -136,11 +135,11 @@ def _words(file: Checkpoint) -> dict[str, Any]:
 
 
 def _base(file: Checkpoint, facts: LoraFacts) -> dict[str, Any]:
-    family = family_of_lora(LoraFile(file.path, file.tensors, facts))
+    family = family_of_lora(file.shapes, file.metadata)
     said = {"name": file.metadata.get("ss_sd_model_name"), "hash": file.metadata.get("ss_new_sd_model_hash"),
             "old_hash": file.metadata.get("ss_sd_model_hash"), "version": file.metadata.get("ss_base_model_version"),
             "title": file.metadata.get("modelspec.title"), "date": file.metadata.get("modelspec.date")}
-    return {"family": family.name if family is not None else None,
+    return {"family": family.name if family is not None else foreign_model(file.shapes) or None,
             "base_model": {key: value for key, value in said.items() if value and value != "None"}}
 
 

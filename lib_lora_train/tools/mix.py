@@ -15,10 +15,11 @@ from ..config.groups.tools import MixJob
 from ..errors import CheckpointError
 from ..models.family import Family
 from ..models.hashes import file_sha256
+from ..networks.lora_family import one_family
 from ..networks.save import DTYPES
 from .curve import Curve, LayerCurve, ranks_in_words
 from .kept import Kept, keep_factors, keep_ranks
-from .lora_source import Lora, check_same_family, embeddings_left_out, read_loras
+from .lora_source import Lora, embeddings_left_out, read_loras
 from .output import device_of, lora_metadata, output_path, save_lora
 from .places import layer_name
 from .summand import Base, Summand, is_vector, key_strength, matrix_shape, open_base, summand
@@ -45,7 +46,7 @@ def mix(job: MixJob, work: Work) -> Path | None:
     path = None if job.only_curve else output_path(job.output_name, job.output_dir, Path(job.loras[0]))
     device = device_of(job.device)
     loras = read_loras(job.loras, job.strengths, job.block_presets)
-    family = check_same_family([lora.file for lora in loras])
+    family = one_family([(lora.path.name, lora.file.shapes, lora.file.metadata) for lora in loras])
     base = open_base(job.checkpoint, loras)
     sums = _sums(loras)
     _check_shapes(sums)

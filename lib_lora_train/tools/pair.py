@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..models.build import ShapeProblem, build_text_encoder, build_unet
-from ..models.family import SD2, SD2_V, UNET, Family
+from ..models.family import UNET, Family
 from ..models.load import text_state
-from ..models.prediction import Prediction, told_base
+from ..models.prediction import surely_differ, told_base, two_families
 from ..networks.keys import UNET_PREFIX, key_table, text_encoder_prefixes
 from ..networks.targets import text_encoder_targets, unet_targets
 from .places import Place, Places
@@ -69,10 +69,8 @@ def open_pair(org: Path, tuned: Path) -> Pair:
     sources = [open_source(path) for path in (org, tuned)]
     told = [told_base(source.path, source.shapes, source.metadata) for source in sources]
     families = [family for family, _ in told]
-    if _differ(told[0], told[1]):
-        raise CheckpointError(f"{org.name} is {families[0].name} and {tuned.name} is {families[1].name}. A LoRA is the "
-                              "difference of two checkpoints of one family: choose the base that the tuned one was "
-                              "made from.")
+    if surely_differ(told[0], told[1]):
+        raise CheckpointError(two_families(org.name, families[0], tuned.name, families[1]))
     pair = Pair(sources[0], sources[1], families[1] if told[1][1] is not None else families[0])
     _check_shapes(pair)
     return pair
@@ -110,12 +108,6 @@ def _parts(shapes: Shapes, family: Family) -> Iterator[tuple[str, nn.Module]]:
         raise CheckpointError(f"The checkpoint cannot be used: {problem}. It may be damaged or of another kind. "
                               "Download it again or choose another.") from problem
     yield from zip(text_encoder_prefixes(len(encoders)), encoders, strict=True)
-
-
-def _differ(one: tuple[Family, Prediction | None], other: tuple[Family, Prediction | None]) -> bool:
-    if {one[0].name, other[0].name} == {SD2.name, SD2_V.name}:  # plain SD 2.x is only certain where something says so
-        return one[1] is not None and other[1] is not None
-    return one[0].name != other[0].name
 
 
 def _check_shapes(pair: Pair) -> None:

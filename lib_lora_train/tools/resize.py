@@ -9,15 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..blocks.lora_strength import Strength
 from ..config.groups.network import C3LIER, DYLORA, LIERLA
 from ..config.groups.tools import ResizeJob
 from ..errors import CheckpointError
 from ..models.hashes import file_sha256
+from ..networks.lora_family import family_of_lora
 from ..networks.save import DTYPES, LoraFile
 from .change import PLAIN, kind_of
 from .curve import Curve, LayerCurve, ranks_in_words
 from .kept import Kept, keep_factors, keep_ranks
-from .lora_source import Lora, Strength, embeddings_left_out, family_of_lora, read_lora
+from .lora_source import Lora, embeddings_left_out, read_lora
 from .output import device_of, lora_metadata, output_path, save_lora
 from .summand import Base, is_vector, open_base, summand
 from .svd import RankRule, decompose, decompose_product
@@ -130,7 +132,7 @@ def _metadata(job: ResizeJob, file: LoraFile, curves: Sequence[LayerCurve]) -> M
     plain = [layer.rank for layer in curves if not file.facts.layers[layer.layer].spatial]
     kept = {key: value for key, value in file.metadata.items() if key.startswith(_KEPT_METADATA)}
     comment = f"Resized from {file.path.name} to {ranks_in_words([layer.rank for layer in curves])}."
-    made = lora_metadata(job.output_name, family_of_lora(file), C3LIER if spatial else LIERLA,
+    made = lora_metadata(job.output_name, family_of_lora(file.shapes, file.metadata), C3LIER if spatial else LIERLA,
                          (max(plain or spatial, default=1), max(spatial, default=None)),
                          {"resized_from": file.path.name, "resized_from_sha256": file_sha256(file.path)})
     return made | kept | {"ss_training_comment": f"{kept.get('ss_training_comment', '')} {comment}".strip()}

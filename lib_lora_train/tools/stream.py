@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, RunError
-from ..files.json_file import DamagedFileError
-from ..files.safetensors_header import SafetensorsHeader, read_safetensors_header
+from ..files.safetensors_header import SafetensorsHeader
 from ..files.writing import writing
-from ..models.checkpoint import PICKLED_ENDINGS, read_checkpoint, refuse_what_is_no_file
+from ..models.checkpoint import read_checkpoint
+from ..models.header import PICKLED_ENDINGS, read_checkpoint_header
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -61,19 +61,12 @@ def open_source(path: Path) -> Source:
     """
     if path.suffix.lower() in PICKLED_ENDINGS:
         return _PickledSource(path)
-    refuse_what_is_no_file(path)
-    try:
-        header = read_safetensors_header(path)
-    except (OSError, DamagedFileError) as problem:
-        raise CheckpointError(f"The checkpoint {path} is damaged or truncated: {problem}. Download or copy it "
-                              "again.") from problem
+    header = read_checkpoint_header(path)
     unknown = next((f"{name} is {tensor.dtype}" for name, tensor in header.tensors.items()
                     if tensor.dtype not in _DTYPES), None)
     if unknown:
         raise CheckpointError(f"{path} holds numbers of a kind that cannot be read here: {unknown}. Choose a version "
                               "in fp16, bf16 or float.")
-    if not header.tensors:
-        raise CheckpointError(f"The checkpoint {path} holds no weights. Choose another file.")
     return _MappedSource(header)
 
 

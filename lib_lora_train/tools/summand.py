@@ -12,8 +12,9 @@ from torch import Tensor
 from ..errors import CheckpointError
 from ..models.prediction import told_base
 from ..networks.keys import is_unet_key
+from ..networks.lora_family import check_fits
 from .change import PLAIN, Tensors, change_of, kind_of, misfit, needs_base, scale_of
-from .lora_source import Lora, other_family
+from .lora_source import Lora
 from .places import Places
 from .stream import Source, open_source
 
@@ -50,10 +51,7 @@ def open_base(checkpoint: str, loras: Sequence[Lora]) -> Base | None:
     source = open_source(Path(checkpoint))
     family, _ = told_base(source.path, source.shapes, source.metadata)
     for lora in loras:
-        other = other_family(lora.file, family)
-        if other:
-            raise CheckpointError(f"{lora.path.name} is for {other}, and {source.path.name} is {family.name}. "
-                                  "Choose the checkpoint that the LoRA was trained on.")
+        check_fits(lora.path.name, lora.file.shapes, lora.file.metadata, source.path.name, family)
     base = Base(source, Places(source.shapes, family))
     for lora in loras:
         wrong = [key for key, tensors in lora.layers.items()

@@ -21,8 +21,9 @@ SDXL = {_UNET + "input_blocks.0.0.weight": (320, 4, 3, 3),
         "conditioner.embedders.1.model.token_embedding.weight": (49408, 1280)}
 
 
-def write_header(path: Path, shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str] | None = None) -> Path:
-    """A .safetensors file of half-precision tensors with ``shapes``, its data left out."""
+def write_header(path: Path, shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str] | None = None, *,
+                 whole: bool = False) -> Path:
+    """A .safetensors file of half-precision tensors with ``shapes``, its data left out, or zeros if it is ``whole``."""
     header: dict[str, object] = {"__metadata__": dict(metadata or {})}
     place = 0
     for name, shape in shapes.items():
@@ -31,4 +32,7 @@ def write_header(path: Path, shapes: Mapping[str, tuple[int, ...]], metadata: Ma
         place = end
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text)
+    if whole:
+        with path.open("r+b") as file:
+            file.truncate(8 + len(text) + place)
     return path

@@ -85,7 +85,7 @@ export class ToolForm extends TagForm {
 
     /** @param {string} sentence @returns {string} with the form's words for the settings */
     inWords(sentence) {
-        let words = sentence.replace(/^The form: /, "").replace(/ Write [a-z_]+=…/, "");
+        let words = sentence.replace(/^The form: /, "").replace(/ Write [a-z_]+=…/, "").replace(/^[a-z_]+: /, "");
         for (const {name, label} of this.settings.values()) {
             if (name.includes("_")) words = words.replaceAll(new RegExp(`\\b${name}\\b`, "g"), label);
             else if (words.startsWith(`${name} `)) words = label + words.slice(name.length);

@@ -17,6 +17,7 @@ from ..lora_files import lora_file
 from ..services import Services
 from ..testing.block_weights import presets_file
 from ..train.job_request import listed, taken_names
+from .file_checks import file_problems
 
 _CHECKPOINTS = ("org", "tuned", "checkpoint")
 _REFUSED = "refused"  # in place of a path that may not be used, so that it does not count as missing too
@@ -51,7 +52,7 @@ def complete_tool_job(services: Services, command: str, values: Mapping[str, Any
         job = tool_job_from(command, filled, source="The form")
     except ConfigError as problem:
         raise ConfigError([*unknown, *problems, *problem.problems]) from problem
-    problems += _name_problems(services, command, job)
+    problems += _name_problems(services, command, job) + file_problems(job)
     if unknown or problems:
         raise ConfigError([*unknown, *problems])
     return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from tests.standin.checkpoint_file import SD1, write_header
 from tests.standin.lora_file import write_lora
 from tests.ui.conftest import painted, wait_until
 from tests.ui.test_nonsense import NONSENSE
@@ -65,7 +66,7 @@ def test_tuned_base_and_base_with_the_lora(make_tab, tmp_path, webui_scripts):
     folder.mkdir(parents=True)
     checkpoints = (folder / "mini.safetensors", folder / "tuned.safetensors")
     for path in checkpoints:
-        path.touch()
+        write_header(path, SD1, whole=True)
     tab = make_tab(checkpoints=checkpoints)
     run = start(tab, "extract", org=str(checkpoints[0]), tuned=str(checkpoints[1]), network_dim=4, output_name="new")
     tab.wait_for(run, "finished")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from lib_lora_train.config.setting import fields_of
 from lib_lora_train.config.text_yaml import read_yaml
 from lib_lora_train.config.tool_jobs import TOOL_JOBS
+from tests.networks.foreign_files import FOREIGN, NO_LORA, OTHER_NAMES
+from tests.standin.checkpoint_file import SD1, SD2, SDXL, write_header
 from tests.standin.lora_file import write_lora
 from tests.ui.conftest import wait_until
 from tests.ui.test_nonsense import NONSENSE
@@ -22,7 +25,7 @@ def loras(tab):
 
 @pytest.fixture
 def checkpoint(tab):
-    return str(tab.services.host.checkpoints()[0].path)
+    return str(write_header(tab.services.host.checkpoints()[0].path, SD1, whole=True))
 
 
 def start(tab, command, **job):
@@ -161,3 +164,74 @@ def test_a_waiting_tool_keeps_its_name(make_tab):
     write_lora(tab.services.host.lora_dir / "a.safetensors", {})
     start(tab, "resize", lora="a", network_dim=4, output_name="small")
     assert "'small-v2' is free" in json.dumps(refused(tab, "resize", lora="a", network_dim=2, output_name="small"))
+
+
+XL_LAYER = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+
+
+@pytest.fixture
+def files(tab, loras, checkpoint):
+    """A LoRA of SDXL and checkpoints of SD 1.x, SD 2.x and SDXL, the first of which is the webui's own."""
+    lora_dir, checkpoints = tab.services.host.lora_dir, Path(checkpoint).parent
+    write_header(lora_dir / "xl.safetensors", {f"{XL_LAYER}.lora_down.weight": (4, 2048),
+                                               f"{XL_LAYER}.lora_up.weight": (640, 4)}, whole=True)
+    write_header(lora_dir / "cut.safetensors", {f"{XL_LAYER}.lora_down.weight": (4, 2048)})
+    (lora_dir / "empty.safetensors").write_bytes(b"")
+    write_header(checkpoints / "xl.safetensors", SDXL, whole=True)
+    write_header(checkpoints / "two.safetensors", SD2, whole=True)
+    write_header(checkpoints / "cut.safetensors", SD1)
+    write_header(checkpoints / "vae.safetensors", {"decoder.norm_out.weight": (8,)}, whole=True)
+    write_header(checkpoints / "lora.safetensors", {f"{XL_LAYER}.lora_down.weight": (4, 2048)}, whole=True)
+    tab.services.host.refresh_checkpoints()
+    return checkpoints
+
+
+@pytest.mark.parametrize("strength, words", [
+    ("1:lbw=NOWHERE", "There is no"), ("1:lbw=1,2,3", "1:lbw=1,2,3"), ("strong", "cannot be read"),
+    ("9e9", "out of range"),
+    ("te=x", "cannot be read"), ("1:step=2-5", "need sampling steps"), ("1:1:dyn=x", "cannot be read"),
+    ("1:lbw=1,1,1,1,1,1,1,1,1,1,1,y", "lbw")])
+@pytest.mark.parametrize("command", ["merge", "mix"])
+def test_a_strength_that_no_prompt_could_have_is_said_under_its_field(tab, loras, checkpoint, command, strength, words):
+    job = {"loras": ["a", "below/b"], "strengths": ["0.8", strength], "output_name": "x"}
+    problems = refused(tab, command, **job, **({"checkpoint": checkpoint} if command == "merge" else {}))
+    assert problems[0].startswith("strengths: ") and words in problems[0], problems
+    assert repr(strength) in problems[0] and " b " in problems[0]
+
+
+@pytest.mark.parametrize("command, job, words", [
+    ("merge", {"loras": ["a", "xl"], "checkpoint": "mini"}, ["loras: xl.safetensors is for SDXL", "SD 1.x"]),
+    ("merge", {"loras": ["a"], "checkpoint": "xl"}, ["loras: a.safetensors is for SD 1.x", "SDXL"]),
+    ("merge", {"loras": ["a"], "checkpoint": "vae"}, ["checkpoint: ", "is a VAE alone"]),
+    ("merge", {"loras": ["a"], "checkpoint": "lora"}, ["checkpoint: ", "is a LoRA, not a checkpoint"]),
+    ("merge", {"loras": ["a", "cut"], "checkpoint": "cut"}, ["loras: ", "cut.safetensors is damaged", "checkpoint: "]),
+    ("mix", {"loras": ["a", "xl"]}, ["loras: a.safetensors is for SD 1.x, xl.safetensors for SDXL"]),
+    ("mix", {"loras": ["a", "empty"]}, ["loras: ", "empty.safetensors is damaged"]),
+    ("mix", {"loras": ["a", "below/b"], "checkpoint": "two"}, ["a.safetensors is for SD 1.x", "SD 2.x"]),
+    ("resize", {"lora": "cut", "network_dim": 2}, ["lora: ", "cut.safetensors is damaged"]),
+    ("resize", {"lora": "xl", "network_dim": 2, "checkpoint": "mini"}, ["lora: xl.safetensors is for SDXL"]),
+    ("extract", {"org": "mini", "tuned": "xl", "network_dim": 4}, ["tuned: mini.safetensors is SD 1.x and xl"]),
+    ("extract", {"org": "two", "tuned": "cut", "network_dim": 4}, ["tuned: ", "damaged or truncated"]),
+    ("extract", {"org": "lora", "tuned": "vae", "network_dim": 4}, ["org: ", "is a LoRA", "tuned: ", "is a VAE"]),
+    ("inspect", {"lora": "empty"}, ["lora: ", "damaged"])])
+def test_families_and_damage_are_said_before_the_run(tab, files, command, job, words):
+    named = {key: str(files / f"{value}.safetensors") for key, value in job.items()
+             if key in ("checkpoint", "org", "tuned")}
+    if command != "inspect":
+        named["output_name"] = "new"
+    said = " | ".join(refused(tab, command, **{**job, **named}))
+    assert all(word in said for word in words), said
+    assert tab.get("runs").json() == []
+
+
+@pytest.mark.parametrize("name", [*FOREIGN, *OTHER_NAMES, *NO_LORA])
+def test_what_is_no_lora_for_stable_diffusion_is_said_before_the_run(tab, name):
+    shapes, words = FOREIGN.get(name) or NO_LORA.get(name) or (OTHER_NAMES.get(name), "names of another program")
+    write_header(tab.services.host.lora_dir / "x.safetensors", shapes, whole=True)
+    said = refused(tab, "resize", lora="x", network_dim=2, output_name="new")
+    assert said[0].startswith("lora: ") and words in said[0], said
+
+
+def test_files_of_old_kinds_are_left_to_the_worker(tab):
+    (tab.services.host.lora_dir / "old.pt").write_bytes(b"PK")
+    assert start(tab, "resize", lora="old.pt", network_dim=2, output_name="new")
