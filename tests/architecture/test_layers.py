@@ -35,7 +35,8 @@ ALLOWED = {
                   "networks", "tools", "training"},
     "host": {"config", "runs", "blocks", "files", "models.checksum"},
     "ui": {"config", "runs", "blocks", "files", "pictures", "captions", "batches", "advice", "environment",
-           "networks.lora_facts", "models.family", "models.prediction", "host.interface"},
+           "networks.lora_facts", "networks.lora_family", "models.family", "models.header", "models.prediction",
+           "host.interface"},
     "cli": {"environment", "config", "runs", "blocks", "files", "pictures", "captions", "batches", "tagging", "models",
             "networks", "tools", "training", "diagnosis", "advice"},
 }
@@ -43,7 +44,8 @@ STANDARD_ONLY = {"errors", "environment", "files"}
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "lycoris", "onnxruntime", "safetensors"}
 TORCH_FREE_ROOMS = {"errors", "files", "environment", "config", "blocks", "runs", "advice", "pictures", "captions",
                     "host", "ui"}
-TORCH_FREE_FILES = {"networks.metadata", "networks.lora_facts", "models.family", "models.prediction",
+TORCH_FREE_FILES = {"networks.metadata", "networks.lora_facts", "networks.lora_family", "models.family",
+                    "models.header", "models.prediction",
                     "models.tokenizer", "batches.plan", "batches.overview", "batches.captions",
                     "batches.regularization", "batches.summary"}
 MOST_FILES_IN_A_ROOM, MOST_LINES = 20, 400
