@@ -21,6 +21,7 @@ from .lent import LentWeights
 from .open_clip import from_open_clip
 from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
 from .probe import probed_prediction
+from .stored_weights import compute_in, names_in_blocks
 
 # Buffers that some files carry though they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
@@ -74,24 +75,26 @@ class BaseModel:
 
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str,
-              lent: LentWeights | None = None, aligned: bool = False) -> BaseModel:
+              lent: LentWeights | None = None, aligned: bool = False, as_kept: bool = False) -> BaseModel:
     """Load ``checkpoint``, and ``vae`` in place of its own VAE, as ``dtype`` on ``device``.
 
     Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
     converted one by one. With ``aligned``, unaligned tensors in the file are copied too: the CPU computes other
     last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay on their
-    own device, where the rest then goes too. Raises ``CheckpointError`` naming the file and the way out, ``NotLent`` if
+    own device, where the rest then goes too. With ``as_kept`` (for the CPU) the weights in the blocks of UNet and text
+    encoders stay as the file or the webui keeps them and are converted at each use, where that saves memory. Raises ``CheckpointError`` naming the file and the way out, ``NotLent`` if
     the lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
     told = told_prediction(file.path, file.tensors.keys(), file.metadata)
     vae_file = read_vae(vae) if vae else file
-    loading = _Loading(dtype, torch.device(device), aligned)
+    loading = _Loading(dtype, torch.device(device), aligned, as_kept=as_kept)
     if lent is not None:
         vae_file = lent.over(vae_file, ("vae",), dtype)
         file = lent.over(file, ("unet", "text_encoder"), dtype)
-        loading = _Loading(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent)
+        loading = _Loading(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent,
+                           as_kept)
     text_encoders = tuple(_load_text_encoder(file, kind, loading) for kind in family.text_encoders)
     base = BaseModel(
         unet=_load_unet(file, family, loading, int(text_encoders[-1].config.projection_dim)),
@@ -134,6 +137,14 @@ class _Loading:
     device: torch.device
     aligned: bool = False
     lent: LentWeights | None = None
+    as_kept: bool = False
+
+    def keeps(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` is converted at each use: a copy of its own would take more memory than it."""
+        if not self.as_kept or not tensor.is_floating_point() or tensor.dtype == self.dtype:
+            return False
+        shared = self.lent is not None and self.lent.stays(tensor)
+        return shared or tensor.element_size() < self.dtype.itemsize
 
     def put(self, tensor: Tensor) -> Tensor:
         if self.lent is not None and self.lent.keeps_dtype(tensor, self.dtype):
@@ -205,8 +216,13 @@ def _fill(network: _Network, state: Mapping[str, Tensor], loading: _Loading, fil
         shown = "; ".join(problems[:_SHOWN]) + ("; …" if len(problems) > _SHOWN else "")
         raise CheckpointError(f"The {name} in {file.path} does not fit {len(problems)} of its tensors: {shown}. "
                               "The file may be damaged or of another kind. Download it again or choose another.")
-    network.load_state_dict({key: loading.put(state[key]) for key in wanted}, assign=True)
-    return network.requires_grad_(False).eval()
+    in_blocks = names_in_blocks(network) if loading.as_kept and name != "VAE" else set()
+    network.load_state_dict({key: state[key] if key in in_blocks and loading.keeps(state[key])
+                             else loading.put(state[key]) for key in wanted}, assign=True)
+    network.requires_grad_(False).eval()
+    if in_blocks:
+        compute_in(network, loading.dtype)
+    return network
 
 
 def _unusable(file: Checkpoint, problem: ValueError) -> CheckpointError:

@@ -43,14 +43,16 @@ class Packed(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """A weight as it is."""
+    """A weight as it is, or in another floating-point format than its layer computes in."""
 
     tensor: Tensor
+    computed: torch.dtype | None = None
+    """What its layer computes in; ``None`` for the tensor's own format."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """The tensor's."""
-        return self.tensor.dtype
+        """What its layer computes in."""
+        return self.computed or self.tensor.dtype
 
     @property
     def bytes(self) -> int:
@@ -58,12 +60,12 @@ class Plain:
         return self.tensor.numel() * self.tensor.element_size()
 
     def whole(self) -> Tensor:
-        """The tensor itself."""
-        return self.tensor
+        """The tensor itself, converted if its layer computes in another format."""
+        return self.tensor.to(self.dtype)
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Plain:
         """See ``Packed``."""
-        return Plain(change(self.tensor))
+        return replace(self, tensor=change(self.tensor))
 
 
 @dataclass(frozen=True)

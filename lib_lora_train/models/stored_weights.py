@@ -7,6 +7,8 @@ layers' weights are whole at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,9 +22,12 @@ from .quantized import PACKERS, Packed, Plain
 __all__ = [
     "StoredConv2d",
     "StoredLinear",
+    "compute_in",
+    "computing_in",
     "full_norms",
     "input_norms",
     "keep_on_cpu",
+    "names_in_blocks",
     "store_weights",
     "stored_layers",
 ]
@@ -67,6 +72,11 @@ class _StoredLayer:
         self.stored.move(fn)
         return super()._apply(fn, recurse)  # type: ignore[misc]
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        if isinstance(self.stored.packed, Plain):
+            destination[f"{prefix}weight"] = self.stored.packed.tensor
+
 
 class StoredLinear(_StoredLayer, nn.Linear):  # type: ignore[misc,override]
     """A Linear layer that computes with a stored weight, in that weight's dtype."""
@@ -102,8 +112,45 @@ def store_weights(network: nn.Module, how: str) -> None:
             layer.__dict__["stored"] = StoredWeight(Plain(weight.detach()))
         stored = _stored(layer)
         if how != "full" and isinstance(stored.packed, Plain):
-            stored.full_norms = input_norms(stored.packed.tensor)
-            stored.packed = PACKERS[how](stored.packed.tensor)
+            whole = stored.packed.whole()
+            stored.full_norms = input_norms(whole)
+            stored.packed = PACKERS[how](whole)
+
+
+def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
+    """Let every layer of ``network`` compute in ``dtype``, however its weight is kept; do this before it is packed.
+
+    Weights of the layers inside blocks stay as they are and are converted at each use, so that nothing is in memory
+    twice. The others are small, and are converted for good.
+    """
+    store_weights(network, "full")
+    for layer in stored_layers(network):
+        stored = _stored(layer)
+        if isinstance(stored.packed, Plain):
+            stored.packed = replace(stored.packed, computed=dtype)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+@contextmanager
+def computing_in(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Inside, ``network`` computes in ``dtype``, as ``compute_in`` has it; afterwards all is as it was before."""
+    store_weights(network, "full")
+    packed = [(stored, stored.packed) for stored in map(_stored, stored_layers(network))]
+    rest = [(parameter, parameter.data) for parameter in network.parameters()]
+    try:
+        compute_in(network, dtype)
+        yield
+    finally:
+        for stored, before in packed:
+            stored.packed = before
+        for parameter, data in rest:
+            parameter.data = data
+
+
+def names_in_blocks(network: nn.Module) -> set[str]:
+    """The names of the weights of ``network`` that ``store_weights`` stores."""
+    return {f"{name}.weight" for name, module in network.named_modules() if _is_in_block(name, module)}
 
 
 def input_norms(weight: Tensor) -> Tensor:
@@ -173,9 +220,13 @@ def _as_computed(layer: StoredLinear | StoredConv2d, x: Tensor) -> tuple[Tensor,
 def _layers_in_blocks(network: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
     """Linear layers and convolutions inside some list of blocks."""
     for name, module in network.named_modules():
-        in_block = any(part.isdigit() or part == "mid_block" for part in name.split("."))
-        if in_block and isinstance(module, (nn.Linear, nn.Conv2d)):
+        if _is_in_block(name, module) and isinstance(module, (nn.Linear, nn.Conv2d)):
             yield module
+
+
+def _is_in_block(name: str, module: nn.Module) -> bool:
+    in_block = any(part.isdigit() or part == "mid_block" for part in name.split("."))
+    return in_block and isinstance(module, (nn.Linear, nn.Conv2d))
 
 
 def _stored(layer: nn.Module) -> StoredWeight:

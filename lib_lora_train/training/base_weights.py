@@ -7,24 +7,24 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from accelerate import Accelerator
+from torch import nn
 
 from ..config.job import Job
 from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
 from ..models.load import BaseModel, load_base
 from ..runs.folder import RunFolder
 from ..runs.lend_ticket import COPY, FILE, LENT, PENDING, LendTicket, read_ticket, take_handles
+from .agreement import TOLERANCE, difference_to_float32
 from .encoding import StoppedEarly
 from .holding import Boundary
-from .precision import weight_dtype
+from .precision import Computing
 from .reporting.report import Reporter
 
 _POLL_SECONDS = 0.02
 _TELL_SECONDS = 1.0
 
 
-def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: Boundary,
-                 reporter: Reporter) -> BaseModel:
+def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter) -> BaseModel:
     """The base model of ``job``, in the webui's memory if that is lent to ``run``, else from the file.
 
     A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does,
@@ -32,9 +32,9 @@ def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: B
     """
     ticket = read_ticket(run.path) if job.training.webui_model == FILE else _settled_ticket(run, reporter)
     if ticket is None:
-        return _load(job, accelerator, None, aligned=False)
+        return _load(job, computing, None, aligned=False)
     if job.training.webui_model == FILE:
-        return _load(job, accelerator, None, aligned=True)
+        return _load(job, computing, None, aligned=True)
     reason = ticket.reason
     if ticket.way != FILE:
         handles = take_handles(run.path)
@@ -42,13 +42,13 @@ def load_weights(job: Job, run: RunFolder, accelerator: Accelerator, boundary: B
         try:
             if handles is None:
                 raise NotLent("they were lent when this run started, but not since")
-            base = _load(job, accelerator, open_lent(ticket, handles, accelerator.device), aligned=True)
+            base = _load(job, computing, open_lent(ticket, handles, computing.device), aligned=True)
             _tell_lent(base, boundary, reporter)
             return base
         except NotLent as problem:
             reason = str(problem)
     _tell(reporter, FILE, f"The model is read from the file, because {reason}.", 0)
-    return _load(job, accelerator, None, aligned=True)
+    return _load(job, computing, None, aligned=True)
 
 
 def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
@@ -66,11 +66,42 @@ def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
     return ticket
 
 
-def _load(job: Job, accelerator: Accelerator, lent: LentWeights | None, *, aligned: bool) -> BaseModel:
+def proven(job: Job, base: BaseModel, computing: Computing, boundary: Boundary,
+           reporter: Reporter) -> tuple[Computing, BaseModel]:
+    """``computing`` and ``base`` if a step in bf16 agrees with float32, else both without mixed precision.
+
+    A ``precision`` event says which, and how far bf16 was off. Raises as ``load_base``.
+    """
+    boundary.wait()
+    off = difference_to_float32(base)
+    agrees = off <= TOLERANCE
+    if agrees:
+        text = (f"Trains in bf16: this processor has it in hardware, and a step on fixed noise agrees with full "
+                f"precision to {off:.1%}.")
+        reporter.say(text)
+    else:
+        text = (f"Trains in full precision, which takes about twice as long: in bf16, a step on fixed noise was "
+                f"{off:.0%} off, and at most {TOLERANCE:.0%} is rounding. To train in bf16 all the same, set "
+                "training.mixed_precision to bf16.")
+        reporter.warning(text)
+        computing = computing.in_full_precision()
+        lent = base.lent
+        base = _load(job, computing, lent, aligned=True)
+        if lent is not None and lent.shared_bytes(_networks(base)):
+            boundary.watch(lent)
+    reporter.event("precision", {"precision": computing.precision, "difference": off, "text": text})
+    return computing, base
+
+
+def _networks(base: BaseModel) -> tuple[nn.Module, ...]:
+    return (base.unet, *base.text_encoders, base.vae)
+
+
+def _load(job: Job, computing: Computing, lent: LentWeights | None, *, aligned: bool) -> BaseModel:
     """``aligned`` is for runs of a webui, so that each way to its weights gives the same LoRA, bit for bit."""
     return load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None,
-                     dtype=weight_dtype(accelerator.mixed_precision), device="cpu", lent=lent,
-                     aligned=aligned and accelerator.device.type == "cpu")
+                     dtype=computing.weight_dtype, device="cpu", lent=lent,
+                     aligned=aligned and computing.device.type == "cpu", as_kept=computing.device.type == "cpu")
 
 
 def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
@@ -79,7 +110,7 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
         raise TypeError("nothing is lent to this model")
     if set(PART_NAMES) <= set(lent.refused):
         raise NotLent(_reasons(lent.refused))
-    shared = lent.shared_bytes((base.unet, *base.text_encoders, base.vae))
+    shared = lent.shared_bytes(_networks(base))
     besides = f" {_reasons(lent.refused).capitalize()}." if lent.refused else ""
     if shared:
         boundary.watch(lent)

@@ -36,7 +36,7 @@ from ..runs.events import read_events
 from ..runs.folder import RunFolder
 from ..runs.names import lora_names, next_free_name
 from .base_model import fitted_base, with_fitted_lists, with_known_captions
-from .base_weights import load_weights
+from .base_weights import load_weights, proven
 from .encoding import encode, latents_of, progress_until_stop, unchanged
 from .holding import Boundary
 from .memory import checkpoint_gradients, dry_step, limit_gpu, prove, store_base
@@ -46,7 +46,7 @@ from .optimizers.create import RatedParameters, make_optimizer
 from .optimizers.fused import FusedSteps
 from .optimizers.plain import Descent, PlainSteps
 from .optimizers.schedules import make_schedule
-from .precision import make_accelerator
+from .precision import resolve_computing
 from .reporting.outputs import Outputs, check_output_folder
 from .reporting.report import Reporter
 from .state import Progress, load_state
@@ -82,9 +82,12 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     job = with_free_name(job, run, reporter)
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
-    accelerator = make_accelerator(job.training)
-    boundary = Boundary(run, reporter, accelerator.device)
-    loaded = load_weights(job, run, accelerator, boundary, reporter)
+    computing = resolve_computing(job.training)
+    boundary = Boundary(run, reporter, computing.device)
+    loaded = load_weights(job, run, computing, boundary, reporter)
+    if computing.unproven:
+        computing, loaded = proven(job, loaded, computing, boundary, reporter)
+    accelerator = computing.accelerator()
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)
     hashes = _hashes_in_background(base)
