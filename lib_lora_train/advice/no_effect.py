@@ -238,8 +238,6 @@ def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:
     if around.device == "cpu":
         for name in ("weights_on_cpu", "fit_in_gb"):
             yield from idle(job, f"training.{name}", "the run is on the CPU and uses no GPU memory")
-        if training.mixed_precision == "no":
-            yield from idle(job, "training.mixed_precision", "auto means the same on the CPU")
     if around.webui is False:
         yield from idle(job, "training.webui_model", "no webui started this run")
     elif training.webui_model in ("lent", "copy"):

@@ -37,6 +37,11 @@ class TrainingPlan:
             found[fit.bucket].append(index)
         return {bucket: tuple(found[bucket]) for bucket in sorted(found)}
 
+    @property
+    def smallest_side(self) -> int:
+        """The shortest side of any bucket, in pixels."""
+        return min(min(bucket.width, bucket.height) for bucket in self.by_bucket)
+
     @cached_property
     def batches_per_epoch(self) -> int:
         """Each bucket's looks at pictures (repeats counted) over the batch size, the last batch of each not filled."""

@@ -82,8 +82,8 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     converted one by one. With ``aligned``, unaligned tensors in the file are copied too: the CPU computes other
     last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay on their
     own device, where the rest then goes too. With ``as_kept`` (for the CPU) the weights in the blocks of UNet and text
-    encoders stay as the file or the webui keeps them and are converted at each use, where that saves memory. Raises ``CheckpointError`` naming the file and the way out, ``NotLent`` if
-    the lent tensors are not those of the files.
+    encoders stay as the file or the webui keeps them and are converted at each use, where that saves memory. Raises
+    ``CheckpointError`` naming the file and the way out, ``NotLent`` if the lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)

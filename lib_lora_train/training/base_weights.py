@@ -10,11 +10,11 @@ from pathlib import Path
 from torch import nn
 
 from ..config.job import Job
+from ..models.agreement import TOLERANCE, difference_to_float32
 from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
 from ..models.load import BaseModel, load_base
 from ..runs.folder import RunFolder
 from ..runs.lend_ticket import COPY, FILE, LENT, PENDING, LendTicket, read_ticket, take_handles
-from .agreement import TOLERANCE, difference_to_float32
 from .encoding import StoppedEarly
 from .holding import Boundary
 from .precision import Computing
@@ -66,7 +66,7 @@ def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
     return ticket
 
 
-def proven(job: Job, base: BaseModel, computing: Computing, boundary: Boundary,
+def proven(job: Job, run: RunFolder, base: BaseModel, computing: Computing, boundary: Boundary,
            reporter: Reporter) -> tuple[Computing, BaseModel]:
     """``computing`` and ``base`` if a step in bf16 agrees with float32, else both without mixed precision.
 
@@ -86,7 +86,7 @@ def proven(job: Job, base: BaseModel, computing: Computing, boundary: Boundary,
         reporter.warning(text)
         computing = computing.in_full_precision()
         lent = base.lent
-        base = _load(job, computing, lent, aligned=True)
+        base = _load(job, computing, lent, aligned=read_ticket(run.path) is not None)
         if lent is not None and lent.shared_bytes(_networks(base)):
             boundary.watch(lent)
     reporter.event("precision", {"precision": computing.precision, "difference": off, "text": text})

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 
 from ..config.groups.training import TrainingSettings
 from ..errors import ConfigError
-from .processor import computes_bf16
 
+_SMALLEST_IN_BF16 = 64
+"""In pixels. Below, the UNet's last downsampling sees a single latent, and oneDNN (3.x, as in PyTorch 2.13) leaves part
+of the gradient of a bf16 convolution with stride 2 unset there, which now and then is NaN."""
 NONE, FP16, BF16 = "no", "fp16", "bf16"
 _DTYPES = {NONE: torch.float32, FP16: torch.float16, BF16: torch.bfloat16}
+_CPU_INFO = Path("/proc/cpuinfo")
+# As PyTorch, Linux and macOS name them. On Arm the feature is called just that.
+_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
+_BF16_ON_ARM = frozenset({"bf16"})
+_TORCH_ASKS = {"avx512_bf16": "_is_avx512_bf16_supported", "amx_bf16": "_is_amx_tile_supported"}
+_ARM = ("aarch64", "arm64")
+_SYSCTL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -68,9 +82,65 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     return wanted
 
 
-def resolve_computing(settings: TrainingSettings) -> Computing:
-    """The device and precision that ``settings`` ask for. Raises ``ConfigError`` if they cannot be had."""
+def resolve_computing(settings: TrainingSettings, smallest_side: int) -> Computing:
+    """The device and precision that ``settings`` ask for, for images of at least ``smallest_side`` pixels a side.
+
+    Raises ``ConfigError`` if they cannot be had.
+    """
     device = resolve_device(settings.device)
-    precision = resolve_precision(settings.mixed_precision, device)
-    chosen = settings.mixed_precision == "auto" and device.type == "cpu" and precision != NONE
-    return Computing(device, precision, unproven=chosen)
+    computing = Computing(device, resolve_precision(settings.mixed_precision, device))
+    if settings.mixed_precision != "auto" or device.type != "cpu" or computing.precision == NONE:
+        return computing
+    if smallest_side < _SMALLEST_IN_BF16:
+        return computing.in_full_precision()
+    return replace(computing, unproven=True)
+
+
+def computes_bf16() -> bool:
+    """Whether this CPU multiplies matrices of bf16 in hardware: AVX512-BF16, AMX or Arm's BF16.
+
+    Elsewhere bf16 works too, but is emulated and slower than float32.
+    """
+    return has_bf16(processor_flags(), platform.machine())
+
+
+def has_bf16(flags: frozenset[str], machine: str) -> bool:
+    """Whether a processor with ``flags``, on a machine of the kind that ``platform.machine()`` names, has bf16."""
+    wanted = _BF16_ON_ARM if machine.lower() in _ARM else _BF16
+    return bool(wanted & flags)
+
+
+def processor_flags() -> frozenset[str]:
+    """The names of the processor's features, from PyTorch if it lists them, else from the system; may be empty."""
+    found = _flags_of_torch()
+    if not found and _CPU_INFO.is_file():
+        found = flags_in(_CPU_INFO.read_text(encoding="utf-8", errors="replace"))
+    if not found and sys.platform == "darwin":
+        found = _flags_of_macos()
+    return found
+
+
+def flags_in(cpu_info: str) -> frozenset[str]:
+    """The features that the first processor has in the text of /proc/cpuinfo ("flags" on x86, "Features" on Arm)."""
+    for line in cpu_info.splitlines():
+        name, _, values = line.partition(":")
+        if name.strip().lower() in ("flags", "features"):
+            return frozenset(values.split())
+    return frozenset()
+
+
+def _flags_of_torch() -> frozenset[str]:
+    listed = getattr(torch.cpu, "get_capabilities", None)  # since PyTorch 2.10
+    capabilities: Mapping[str, object] = listed() if listed is not None else {}
+    if capabilities:
+        return frozenset(name for name, value in capabilities.items() if value is True)
+    return frozenset(flag for flag, name in _TORCH_ASKS.items() if getattr(torch.cpu, name, lambda: False)())
+
+
+def _flags_of_macos() -> frozenset[str]:
+    try:
+        answer = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True,
+                                timeout=_SYSCTL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset({"bf16"}) if answer.stdout.strip() == "1" else frozenset()

@@ -82,11 +82,11 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     job = with_free_name(job, run, reporter)
 
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
-    computing = resolve_computing(job.training)
+    computing = resolve_computing(job.training, plan.smallest_side)
     boundary = Boundary(run, reporter, computing.device)
     loaded = load_weights(job, run, computing, boundary, reporter)
     if computing.unproven:
-        computing, loaded = proven(job, loaded, computing, boundary, reporter)
+        computing, loaded = proven(job, run, loaded, computing, boundary, reporter)
     accelerator = computing.accelerator()
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)

@@ -74,10 +74,21 @@ def test_half_precision_is_lent_too_and_computes_as_the_file_does(start_webui, c
     from_file = train_apart(**base)
     as_stored = train_apart(before=start_webui(half, "float16").lends(), **base)
     widened = train_apart(before=start_webui(half).lends(), **base)
-    assert way_of(as_stored)["way"] == "copy", way_of(as_stored)["text"]  # since float32 is computed in
+    assert way_of(as_stored)["way"] == "lent", way_of(as_stored)["text"]  # and widened in each layer
     assert way_of(widened)["way"] == "lent", way_of(widened)["text"]
     assert same(weights_of(as_stored), weights_of(from_file))
     assert same(weights_of(widened), weights_of(from_file))
+
+
+def test_float32_is_lent_to_a_run_in_bf16_which_rounds_it_in_each_layer(start_webui, checkpoint, train_apart):
+    in_bf16 = {"training": {"mixed_precision": "bf16", "max_train_epochs": 1}}
+    from_file = train_apart(**in_bf16)
+    webui = start_webui(checkpoint)
+    plain = webui("digest")
+    lent = train_apart(before=webui.lends(), **in_bf16)
+    assert way_of(lent)["way"] == "lent", way_of(lent)["text"]
+    assert webui("digest") == plain
+    assert same(weights_of(lent), weights_of(from_file))
 
 
 def disturb(webui: Lender, other: Path) -> Callable[[Watcher], None]:

@@ -23,7 +23,8 @@ class TrainingSettings:
         1, "Batches that are added up before the weights are updated; works like a larger batch without its memory.",
         label="Gradient accumulation", section="Optimizer", minimum=1, maximum=1024)
     mixed_precision: str = setting(
-        "auto", "Number format of the computation. auto: bf16 or fp16 on a GPU that supports it, off on the CPU.",
+        "auto", "Number format of the computation. auto: bf16 or fp16 on a GPU that supports it; on a CPU, bf16 if the "
+        "processor has it in hardware and a test step agrees with full precision, else off.",
         label="Mixed precision", choices=("auto", "no", "fp16", "bf16"))
     gradient_checkpointing: bool = setting(
         False, "Saves memory by computing parts twice; about 20 to 30 % slower.",

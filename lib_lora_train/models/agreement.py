@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..models.family import END_TOKEN
-from ..models.load import BaseModel
-from ..models.stored_weights import computing_in
-from ..pictures.buckets import Frame
+from .family import END_TOKEN
+from .load import BaseModel
+from .stored_weights import computing_in
 
 TOLERANCE = 0.15
 """The most that bf16 may be off, relative to float32, in the prediction and in the gradients.
@@ -21,7 +20,7 @@ bf16 keeps 8 bits, so that each operation is off by up to 2⁻⁹. Some 300 foll
 way back, and as their errors are independent, about √600 · 2⁻⁹ = 5 % come together. Three times that is no rounding
 any more, and a kernel that computes something else is off by 100 %.
 """
-_SIDE = 8
+_PIXELS = 64
 _TOKENS = 77
 _TIMESTEP = 500
 _SEED = 20
@@ -57,7 +56,7 @@ def difference_to_float32(base: BaseModel) -> float:
 
 def _step(base: BaseModel) -> _Step:
     generator = torch.Generator().manual_seed(_SEED)
-    latents = torch.randn((1, 4, _SIDE, _SIDE), generator=generator).requires_grad_()
+    latents = torch.randn((1, 4, _PIXELS // 8, _PIXELS // 8), generator=generator).requires_grad_()
     target = torch.randn(latents.shape, generator=generator)
     tokens = torch.randint(0, END_TOKEN - 1, (1, _TOKENS), generator=generator)
     tokens[0, -1] = END_TOKEN
@@ -66,8 +65,8 @@ def _step(base: BaseModel) -> _Step:
         hidden = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
         told = None
         if base.family.sizes_are_told:
-            frame = Frame.whole(_SIDE * 8, _SIDE * 8)
-            told = {"text_embeds": outputs[-1].text_embeds, "time_ids": torch.tensor([frame], dtype=torch.float32)}
+            sizes = torch.tensor([[_PIXELS, _PIXELS, 0, 0, _PIXELS, _PIXELS]], dtype=torch.float32)
+            told = {"text_embeds": outputs[-1].text_embeds, "time_ids": sizes}
         dtype = base.unet.dtype
         prediction = base.unet(latents.to(dtype), torch.tensor([_TIMESTEP]), hidden.to(dtype), added_cond_kwargs=told,
                                return_dict=False)[0].float()
