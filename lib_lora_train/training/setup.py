@@ -85,8 +85,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     computing = resolve_computing(job.training, plan.smallest_side)
     boundary = Boundary(run, reporter, computing.device)
     loaded = load_weights(job, run, computing, boundary, reporter)
-    if computing.unproven:
-        computing, loaded = proven(job, run, loaded, computing, boundary, reporter)
+    computing, loaded = proven(job, run, loaded, computing, boundary, reporter)
     accelerator = computing.accelerator()
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)

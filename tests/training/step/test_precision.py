@@ -18,7 +18,7 @@ from lib_lora_train.training import precision
 from lib_lora_train.training.precision import flags_in, has_bf16, resolve_computing
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
 
-MINI = Path(__file__).parents[2] / "demo" / "mini_sd15.safetensors"
+MINI = Path(__file__).parents[3] / "demo" / "mini_sd15.safetensors"
 AT_64 = {"min_bucket_reso": 64, "bucket_reso_steps": 64}
 
 
