@@ -85,7 +85,6 @@ class Browser {
         fill(this.way, button("Start", {kind: "quiet", small: true, icon: "folder", click: () => this.go("")}),
             places.way.map(({name, path}) => [icon("right"),
                 button(name, {kind: "quiet", small: true, click: () => this.go(path)})]));
-        this.way.scrollLeft = this.way.scrollWidth;
         setText(this.about, places.note || this.words(itself, total));
         fill(this.list, entries.map((entry, index) => this.row(entry, index)));
         if (!entries.length) fill(this.list, h("li", {class: "tl-hit-none"}, this.search.value ? "Nothing here has that name."
@@ -99,6 +98,7 @@ class Browser {
         places.cut ? h("span", {class: "tl-note"}, "Only the first 50,000 names of this folder are read.") : null);
         this.choose.disabled = !folder;
         this.search.hidden = !folder;
+        this.way.scrollLeft = this.way.scrollWidth;
         setLabel(this.choose, itself && itself.images ? `Choose this folder (${format.plural(itself.images, "image")})`
             : "Choose this folder");
         if (!searching) this.focusRow(0);
