@@ -57,6 +57,27 @@ def test_a_file_that_cannot_be_read_is_a_sentence_in_the_window(webui, open_tab,
     expect(page.locator("#tl_import_problem")).to_contain_text(words)
 
 
+def test_a_configuration_and_its_dataset_configuration_together(webui, open_tab):
+    config = b"network_dim = 12\nlearning_rate = 0.0003\nmax_train_epochs = 3\n"
+    dataset = '[[datasets]]\nresolution = 640\n[[datasets.subsets]]\nimage_dir = "/nowhere"\nkeep_tokens = 2\n'
+    page = open_tab(webui)
+    page.locator("#tl_import_open").click()
+    page.locator("#tl_import_file").set_input_files([
+        {"name": "data.toml", "mimeType": "", "buffer": b"\xff\xfe" + dataset.encode("utf-16-le")},
+        {"name": "config.toml", "mimeType": "", "buffer": config}])
+    expect(page.locator("#tl_import_summary")).to_contain_text("with data.toml")
+    page.locator("#tl_import").get_by_role("button", name="Back").click()
+    expect(page.locator("#tl_import textarea")).to_have_count(2)
+    page.locator("#tl_import textarea").nth(1).fill("")
+    page.locator("#tl_import_more").click()
+    page.locator("#tl_import textarea").nth(2).fill(config.decode().replace("12", "20"))
+    page.locator("#tl_import_read").click()
+    page.locator("#tl_import_use").click()
+    evaluates(page, form_value("network.network_dim"), 20)
+    evaluates(page, form_value("dataset.resolution"), "640")
+    evaluates(page, form_value("dataset.keep_tokens"), 2)
+
+
 def test_the_file_of_a_lora_and_one_that_windows_saved(webui, open_tab):
     metadata = {"ss_network_dim": "48", "ss_network_alpha": "24", "ss_num_epochs": "3"}
     header = json.dumps({"__metadata__": metadata}).encode()

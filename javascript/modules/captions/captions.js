@@ -99,7 +99,7 @@ class CaptionsTab {
         const tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"}, this.tabs);
         return h("div", {class: "tl-captoolbar"}, tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
             makeButton("History", {small: true, kind: "quiet", id: "tl_history_open", click: () => captionHistory(this.set)}),
-            makeButton("Import captions", {small: true, kind: "quiet", id: "tl_import_open", click: () => importCaptions(this.set)}),
+            makeButton("Import captions", {small: true, kind: "quiet", id: "tl_captions_import_open", click: () => importCaptions(this.set)}),
             makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +48,31 @@ class LocalPlaces:
             return place.read_text(encoding="utf-8-sig")
         except (OSError, ValueError):
             return None
+
+
+class Together:
+    """Files that were given together, by name: what one of them names is read from the others, and nowhere else."""
+
+    def __init__(self, others: Mapping[str, str], places: Places) -> None:
+        """``others`` are the texts of the files beside the one that is read."""
+        self._others = dict(others)
+        self._places = places
+
+    def find(self, kind: str, path: str) -> tuple[str | None, str]:
+        """As the places of this machine have it."""
+        return self._places.find(kind, path)
+
+    def read(self, path: str) -> str | None:
+        """The text of the file of that name, in upper or lower case; of the only other one if none has it."""
+        wanted = file_name(path).casefold()
+        name = next((name for name in self._others if name.casefold() == wanted), None)
+        if name is None and len(self._others) == 1:
+            name = next(iter(self._others))
+        return self._others.pop(name) if name is not None else self._places.read(path)
+
+    def unread(self) -> list[str]:
+        """The names of the files that nothing has asked for."""
+        return list(self._others)
 
 
 def is_empty(folder: str) -> bool:

@@ -21,7 +21,7 @@ from .kohya_gui import gui_sections, is_kohya, take_dataset_file, take_kohya
 from .lora_metadata import take_metadata
 from .one_trainer import is_one_trainer, take_one_trainer
 from .option_table import KNOWN, TRAIN_COMMAND_OPTIONS
-from .places import Places
+from .places import Places, Together
 from .report import Imported
 from .sd_dataset import is_dataset_config, take_dataset_config
 from .sd_scripts import take_options
@@ -36,6 +36,7 @@ FORMATS = ("a command line or script of sd-scripts, a TOML of sd-scripts or of L
            "kohya_ss or OneTrainer, a job of this program (YAML), or a LoRA file (.safetensors)")
 _MOST_OF_SCRIPT = 200_000
 _FEWEST_KNOWN = 2
+_FEWEST_TOGETHER = 2
 
 
 def read_settings_file(path: Path, places: Places) -> Imported:
@@ -92,17 +93,64 @@ def read_settings(text: str, places: Places) -> Imported:
         raise ConfigError(too_long(len(text)))
     if not text.strip():
         raise ConfigError(f"There is nothing to read. Give {FORMATS}.")
-    stripped = text.lstrip("\ufeff \t\r\n")
     taking = Taking(places)
+    source = _take_any(text, taking)
+    if isinstance(places, Together):
+        source = _take_unread(source, places, taking)
+    return finish(source, taking)
+
+
+def read_together(files: Mapping[str, str], places: Places) -> Imported:
+    """The settings in ``files`` (texts by name) that belong together: a script or configuration, and what it names.
+
+    A dataset configuration is read whether it is named or not. Raises ``ConfigError`` that names the file.
+    """
+    given = {name: text for name, text in files.items() if text.strip()}
+    if len(given) < _FEWEST_TOGETHER:
+        return read_settings(next(iter(given.values()), ""), places)
+    mains = [name for name, text in given.items() if not _is_dataset(name, text)]
+    scripts = [name for name in mains if looks_like_command(given[name]) and not _is_toml(given[name])]
+    main = next(iter([*scripts, *mains, *given]))
+    others = {name: text for name, text in given.items() if name != main}
+    try:
+        return read_settings(given[main], Together(others, places))
+    except ConfigError as problem:
+        raise ConfigError([f"{main}: {sentence}" for sentence in problem.problems]) from problem
+
+
+def _take_any(text: str, taking: Taking) -> str:
+    stripped = text.lstrip("\ufeff \t\r\n")
     if stripped.startswith("{"):
-        return finish(_take_json(stripped, taking), taking)
+        return _take_json(stripped, taking)
     if looks_like_command(text) and not _is_toml(text):
-        return finish(_take_script(text, taking), taking)
+        return _take_script(text, taking)
     if _looks_like_toml(text):
-        return finish(_take_toml(text, taking), taking)
+        return _take_toml(text, taking)
     if _looks_like_yaml(text):
-        return finish(_take_yaml(text, taking), taking)
+        return _take_yaml(text, taking)
     raise ConfigError(f"The format of these settings is unknown. Give {FORMATS}.")
+
+
+def _take_unread(source: str, together: Together, taking: Taking) -> str:
+    """Answer for the files that the main one does not name."""
+    for name in together.unread():
+        text = together.read(name) or ""
+        if _is_dataset(name, text):
+            take_dataset_config(read_toml(text), taking, defaults=False)
+            source += f", with {name}"
+        else:
+            taking.drop(Option(name, ""), "No other file names it. Import it on its own, or correct the name.")
+    return source
+
+
+def _is_dataset(name: str, text: str) -> bool:
+    """Whether it is a dataset configuration. Raises ``ConfigError`` if it is meant to be one and is damaged."""
+    if "[[datasets" not in text.replace(" ", ""):
+        return False
+    try:
+        return is_dataset_config(read_toml(text))
+    except ConfigError as problem:
+        raise ConfigError(f"{name}: {problem}") from problem
 
 
 def too_long(count: int) -> str:

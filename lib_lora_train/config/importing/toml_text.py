@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from typing import Any
 
 from ...errors import ConfigError
 
 _MOST_DOTS = 100
+_PATH = re.compile(r"=\s*\"[A-Za-z]:\\[^\\]")
 
 
 def read_toml(text: str) -> dict[str, Any]:
@@ -17,9 +19,10 @@ def read_toml(text: str) -> dict[str, Any]:
         raise ConfigError("The TOML is nested too deep to be read.")
     reader: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
     try:
-        return dict(reader.loads(text))
+        return dict(reader.loads(text.removeprefix("\ufeff")))
     except reader.TOMLDecodeError as problem:
+        path = " Write a path of Windows with / or in single quotes." if _PATH.search(text) else ""
         raise ConfigError(f"The TOML cannot be read: {problem}. Fix that line, or save the file again in its "
-                          "own program.") from problem
+                          f"own program.{path}") from problem
     except RecursionError:
         raise ConfigError("The TOML is nested too deep to be read.") from None

@@ -12,7 +12,7 @@ from ...advice.size import read_shapes
 from ...config.change import changed
 from ...config.exporting.formats import export_text
 from ...config.exporting.sd_scripts import family_of_shapes
-from ...config.importing.read import read_metadata, read_settings
+from ...config.importing.read import read_metadata, read_settings, read_together
 from ...errors import ConfigError
 from ...networks.lora_facts import read_facts
 from ..lora_files import lora_file
@@ -22,12 +22,15 @@ from .job_request import complete_job
 from .preset_store import PresetStore
 
 _MOST_METADATA = 5_000_000
+_MOST_FILES = 20
 
 
 class ImportRequest(BaseModel):
-    """One of three: the text of a script or file, the metadata of a LoRA file, or the name of a LoRA of the webui."""
+    """One of four: the text of a script or file, several texts by file name that belong together, the metadata of a
+    LoRA file, or the name of a LoRA of the webui."""
 
     text: str = ""
+    files: dict[str, str] | None = None
     metadata: dict[str, str] | None = None
     lora: str = ""
 
@@ -102,6 +105,10 @@ def import_settings(services: Services, request: ImportRequest) -> dict[str, Any
         if sum(map(len, request.metadata.values())) > _MOST_METADATA:
             raise ConfigError("The metadata of the LoRA file is too long to be read.")
         return read_metadata(request.metadata, {}, places, "The LoRA file").as_json()
+    if request.files is not None:
+        if len(request.files) > _MOST_FILES:
+            raise ConfigError(f"These are {len(request.files)} files. Give up to {_MOST_FILES} that belong together.")
+        return read_together(request.files, places).as_json()
     return read_settings(request.text, places).as_json()
 
 

@@ -68,7 +68,7 @@ def test_captions_come_from_file_names(editor, folder):
             (folder / f"2_penny/{number:02}{ending}").rename(folder / f"2_penny/{name}{ending}")
     (folder / "2_penny/red_scarf_08.txt").unlink()
     page = editor()
-    page.click("#tl_import_open")
+    page.click("#tl_captions_import_open")
     page.locator("#tl_import_words", has_text="1 caption would be written").wait_for()
     page.select_option("#tl_import_mode", "append")
     page.locator("#tl_import_words", has_text="nothing found for 39 images").wait_for()
@@ -89,7 +89,7 @@ def test_captions_come_from_metadata(editor, folder, tmp_path, uploaded: bool):
     place.write_text(json.dumps({"C:\\old\\2_penny\\06.png": {"tags": "penny, six", "train_resolution": [512, 512]},
                                  "07": {"caption": "seven"}, "other": {"tags": "x"}}))
     page = editor()
-    page.click("#tl_import_open")
+    page.click("#tl_captions_import_open")
     page.locator('#tl_import_captions [data-choice="metadata"]').click()
     if uploaded:
         page.locator("#tl_import_words", has_text="Choose the JSON file").wait_for()
@@ -127,7 +127,7 @@ def test_windows_fit_and_everything_can_be_reached_by_keys(editor, theme: str, w
     wait_for_count(page, "40 images")
     page.locator(GRID).press("Control+a")
     page.locator("#tl_common_tags").wait_for()
-    for opener in ("#tl_import_open", "#tl_history_open"):
+    for opener in ("#tl_captions_import_open", "#tl_history_open"):
         page.locator(f"{PANEL} {opener}").press("Enter")
         box = page.locator(".tl-dialog[open]").bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -84,7 +84,8 @@ def test_a_paste_of_ten_megabytes_is_refused_with_a_sentence(tab):
 
 @pytest.mark.parametrize("value", NONSENSE)
 def test_nonsense_is_no_server_error(tab, value):
-    for route, body in (("import", {"text": value}), ("import", {"metadata": value}), ("import", {"lora": value}),
+    for route, body in (("import", {"text": value}), ("import", {"files": {"a": value, "b": value}}),
+                        ("import", {"files": value}), ("import", {"metadata": value}), ("import", {"lora": value}),
                         ("import", {"text": json.dumps({"LoRA_type": "Standard", "network_dim": value}, default=str)}),
                         ("export", {"job": value, "wanted": "toml"}), ("export", {"job": tab.job(), "wanted": value}),
                         ("export", {"job": {"network": {"network_dim": value}}, "wanted": "yaml"}),

@@ -29,41 +29,67 @@ export function openImport(used, lora = "") {
     window.addEventListener("dragover", (event) => event.preventDefault());
     window.addEventListener("drop", (event) => {
         event.preventDefault();
-        const file = event.dataTransfer && event.dataTransfer.files[0];
-        if (file) readFile(file);
+        if (event.dataTransfer) readFiles([...event.dataTransfer.files]);
     });
     const text = h("textarea", {class: "tl-input tl-textarea", rows: "12", spellcheck: "false", id: "tl_import_text",
         "aria-label": "Settings as text", placeholder: "Paste a script, a command line, TOML, JSON or YAML here"});
-    const chosen = h("input", {type: "file", hidden: true, id: "tl_import_file", on: {change: () => {
-        const file = chosen.files && chosen.files[0];
-        if (file) readFile(file);
-    }}});
+    /** @type {{name: string, box: HTMLTextAreaElement}[]} the texts that belong together, the first of them `text` */
+    let parts = [{name: "text 1", box: text}];
+    const chosen = h("input", {type: "file", hidden: true, multiple: true, id: "tl_import_file", on: {change: () =>
+        readFiles([...chosen.files || []])}});
     const problem = h("p", {class: "tl-field-problem", role: "alert", id: "tl_import_problem"});
-    const read = button("Read", {kind: "primary", id: "tl_import_read", click: () => ask({text: text.value})});
+    const read = button("Read", {kind: "primary", id: "tl_import_read", click: () => ask(given())});
 
     function showInput() {
         fill(body, h("p", {}, "From kohya_ss, sd-scripts, OneTrainer, LoRA_Easy_Training_Scripts, or a LoRA file. Paste " +
-            "the text, or drop the file here. Nothing in a script is run."), text, chosen, problem);
-        fill(foot, button("Choose a file", {icon: "file", click: () => chosen.click()}), read);
+            "the text, or drop the file here; files that belong together, such as a configuration and its dataset " +
+            "configuration, all at once. Nothing in a script is run."), parts.map(({name, box}) => parts.length > 1 ?
+            h("label", {class: "tl-field"}, h("span", {class: "tl-label"}, name), box) : box), chosen, problem);
+        fill(foot, button("Add another text", {icon: "plus", id: "tl_import_more", click: () => {
+            add(`text ${parts.length + 1}`, "");
+            showInput();
+            parts[parts.length - 1].box.focus();
+        }}), button("Choose files", {icon: "file", click: () => chosen.click()}), read);
         text.focus();
     }
 
-    /** @param {File} file */
-    async function readFile(file) {
-        showInput();
-        chosen.value = "";
+    /** @param {string} name @param {string} content */
+    function add(name, content) {
+        const box = h("textarea", {class: "tl-input tl-textarea", rows: "6", spellcheck: "false", "aria-label": name});
+        box.value = content;
+        parts.push({name, box});
+    }
+
+    /** @returns {{text: string}|{files: Record<string, string>}} */
+    function given() {
+        const filled = parts.filter(({box}) => box.value.trim());
+        return filled.length > 1 ? {files: Object.fromEntries(filled.map(({name, box}) => [name, box.value]))} :
+            {text: filled.length ? filled[0].box.value : ""};
+    }
+
+    /** @param {File[]} files */
+    async function readFiles(files) {
+        if (!files.length) return;
         try {
-            if (/\.safetensors$/i.test(file.name)) await ask({metadata: await metadataOf(file)});
-            else {
-                text.value = await textOf(file);
-                await ask({text: text.value});
+            if (files.length === 1 && /\.safetensors$/i.test(files[0].name)) {
+                showInput();
+                await ask({metadata: await metadataOf(files[0])});
+            } else {
+                const texts = await Promise.all(files.map((file) => textOf(file)));
+                text.value = texts[0];
+                parts = [{name: files[0].name, box: text}];
+                files.slice(1).forEach((file, index) => add(file.name, texts[index + 1]));
+                showInput();
+                await ask(given());
             }
+            chosen.value = "";
         } catch (error) {
+            chosen.value = "";
             setText(problem, failureOf(error).message);
         }
     }
 
-    /** @param {{text: string}|{metadata: Record<string, string>}|{lora: string}} wanted */
+    /** @param {{text: string}|{files: Record<string, string>}|{metadata: Record<string, string>}|{lora: string}} wanted */
     async function ask(wanted) {
         setText(problem, "");
         read.disabled = true;
