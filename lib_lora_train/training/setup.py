@@ -240,7 +240,8 @@ def make_learner(model: TrainedModel, job: Job, scheduled_steps: int,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)
               for group in model.network.parameter_groups()]
-    optimizer = make_optimizer(groups, job.optimizer, warn, job.scheduler)
+    model.network.to(model.device)
+    optimizer = make_optimizer(groups, job.optimizer, warn, job.scheduler, joins=not job.training.fused_backward_pass)
     schedule = make_schedule(optimizer, job.scheduler, scheduled_steps)
     prepared = model.accelerator.prepare_optimizer(optimizer)
     descent: Descent

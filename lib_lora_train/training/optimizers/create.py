@@ -17,7 +17,12 @@ from ...config.groups.scheduler import SchedulerSettings
 from ...config.optimizer_args import arguments_of
 from ...config.optimizer_facts import OPTIMIZERS
 from ...errors import ConfigError
+from .flat import FlatAveraging, FlatOptimizer
+from .kernels import has_fused_kernel
 
+_JOINED: dict[str, tuple[str, ...]] = {"Lion": (), "DAdaptAdam": (), "DAdaptLion": (), "AdamWScheduleFree": (),
+                                       "Prodigy": ("s", "p0")}
+"""Optimizers without fused kernels whose tensors can be put end to end, with the states that are vectors."""
 _BITSANDBYTES_ON_CPU = (0, 50)
 """From this version on bitsandbytes trains without a GPU."""
 
@@ -36,10 +41,11 @@ class RatedParameters:
 
 
 def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings, warn: Callable[[str], None],
-                   scheduler: SchedulerSettings | None = None) -> torch.optim.Optimizer:
+                   scheduler: SchedulerSettings | None = None, *, joins: bool = True) -> torch.optim.Optimizer:
     """The optimizer over ``groups``; groups with a rate of 0 are skipped. ``scheduler`` is the one that will run on it.
 
-    Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
+    Make it on the device that is trained on: which kernels it uses depends on that. Without ``joins`` each parameter
+    can be stepped alone. Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
     Raises ``ConfigError`` if the optimizer does not know an argument, or needs a package or a GPU that is not there.
     """
     kept = [group for group in groups if group.learning_rate > 0 and group.parameters]
@@ -53,12 +59,16 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
     try:
         if name == "AdaFactor":
             return _make_adafactor(rows, arguments)
+        arguments = {**_kernels(name, kept[0].parameters[0].device.type, arguments), **arguments}
         optimizer = _optimizer_class(name, kept)(rows, lr=kept[0].learning_rate, **arguments)
     except (TypeError, ValueError, AssertionError) as problem:
         raise ConfigError(f"optimizer.optimizer_args {' '.join(settings.optimizer_args)!r} cannot be used with "
                           f"{name}: {problem}") from problem
     if hasattr(optimizer, "train"):
         optimizer.train()  # schedule-free optimizers are made for evaluation
+    if joins and name in _JOINED:
+        kind = FlatAveraging if hasattr(optimizer, "train") else FlatOptimizer
+        return kind(optimizer, _JOINED[name])
     return optimizer
 
 
@@ -119,6 +129,19 @@ def _make_adafactor(rows: list[dict[str, Any]], arguments: dict[str, Any]) -> to
     return optimizer
 
 
+def _kernels(name: str, device: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that choose the fastest way to compute the same, unless one of those ``given`` does."""
+    if given.keys() & {"fused", "foreach", "capturable", "differentiable"}:
+        return {}
+    if name == "AdamW":
+        return {"fused": True} if has_fused_kernel(device) else {}
+    if name == "SGDNesterov":
+        return {"fused": True} if has_fused_kernel(device, torch.optim.SGD) else {}
+    if name == "AdamWScheduleFree" and device == "cpu":
+        return {"foreach": False}  # tensor by tensor, each stays in the processor's cache: a quarter faster
+    return {}
+
+
 def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
     if OPTIMIZERS[name].eight_bit:
         return _eight_bit_class(name, groups[0].parameters[0].device)
@@ -135,13 +158,14 @@ def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
     if name in ("DAdaptAdam", "DAdaptLion"):
         import dadaptation
         return getattr(dadaptation, name)
-    from prodigyopt import Prodigy
+    from .prodigy import Prodigy
     return Prodigy
 
 
-def _sgd_nesterov(rows: list[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
-                  ) -> torch.optim.Optimizer:
-    return torch.optim.SGD(rows, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+def _sgd_nesterov(rows: list[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0,
+                  fused: bool | None = None) -> torch.optim.Optimizer:
+    return torch.optim.SGD(rows, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True,
+                           **({"fused": True} if fused else {}))  # PyTorch 2.1 does not know it
 
 
 def _eight_bit_class(name: str, device: torch.device) -> Any:
