@@ -86,8 +86,7 @@ class Trained:
         return sorted(path.name for path in self.loras.glob("*.safetensors"))
 
 
-@pytest.fixture
-def values(checkpoint: Path, pictures: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
+def small_job(checkpoint: Path, pictures: Path, loras: Path) -> dict[str, dict[str, Any]]:
     """A small job: 5 pictures of 64 pixels in 3 buckets, 2 epochs."""
     return {"base": {"checkpoint": str(checkpoint)},
             "dataset": {"train_data_dir": str(pictures), "resolution": "64", "min_bucket_reso": 32,
@@ -95,27 +94,46 @@ def values(checkpoint: Path, pictures: Path, tmp_path: Path) -> dict[str, dict[s
             "network": {"network_dim": 4, "network_alpha": 2},
             "optimizer": {"optimizer_type": "AdamW", "learning_rate": 1e-3},
             "training": {"max_train_epochs": 2, "device": "cpu"},
-            "save": {"output_name": "penny", "output_dir": str(tmp_path / "loras")}}
+            "save": {"output_name": "penny", "output_dir": str(loras)}}
+
+
+@pytest.fixture
+def values(checkpoint: Path, pictures: Path, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """The small job."""
+    return small_job(checkpoint, pictures, tmp_path / "loras")
 
 
 Train = Callable[..., Trained]
 
 
+def trained_in(folder: Path, values: dict[str, dict[str, Any]], before: Callable[[RunFolder], None] | None = None,
+               reporter_type: type[Reporter] = Reporter, **changes: dict[str, Any]) -> Trained:
+    """Train in this process; ``changes`` are settings by group, ``before`` is given the run folder first."""
+    job: Job = job_from({group: {**values.get(group, {}), **changes.get(group, {})}
+                         for group in {*values, *changes}})
+    run = create_run(folder, job.save.output_name, job_to_yaml(job))
+    if before is not None:
+        before(run)
+    with EventWriter(run.events_file) as events:
+        completed = run_training(job, run, reporter_type(events, terminal=False))
+    return Trained(run, read_events(run.events_file)[0], Path(job.save.output_dir), completed)
+
+
 @pytest.fixture
 def train(values: dict[str, dict[str, Any]], tmp_path: Path) -> Train:
-    """Train in this process; ``changes`` are settings by group, ``before`` is given the run folder first."""
-    def trained(before: Callable[[RunFolder], None] | None = None, reporter_type: type[Reporter] = Reporter,
-                **changes: dict[str, Any]) -> Trained:
-        job: Job = job_from({group: {**values.get(group, {}), **changes.get(group, {})}
-                             for group in {*values, *changes}})
-        run = create_run(tmp_path / "runs", job.save.output_name, job_to_yaml(job))
-        if before is not None:
-            before(run)
-        with EventWriter(run.events_file) as events:
-            completed = run_training(job, run, reporter_type(events, terminal=False))
-        return Trained(run, read_events(run.events_file)[0], Path(job.save.output_dir), completed)
+    """``trained_in`` a folder of the test's own, with the small job."""
+    return lambda *arguments, **changes: trained_in(tmp_path / "runs", values, *arguments, **changes)
 
-    return trained
+
+@pytest.fixture(scope="session")
+def undisturbed(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The small job with nothing special about it, to compare others with; saved as float32."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = trained_in(folder / "runs", small_job(checkpoint, draw_pictures(folder / "pictures"), folder / "loras"),
+                      save={"save_precision": "float"})
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert done.completed, done.of("error")
+    return done
 
 
 def bare_learner(weight: float) -> Any:

@@ -30,6 +30,7 @@ from lib_lora_train.training.optimizers.create import RatedParameters, make_opti
 from lib_lora_train.training.optimizers.fused import FusedSteps
 from lib_lora_train.training.reporting.report import Reporter
 from tests.models.weight_bytes import weight_bytes
+from tests.training.conftest import Trained
 
 CPU = torch.device("cpu")
 GPU_IS_FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -38,6 +39,10 @@ GPU_IS_FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate
 def trained_weights(train, **changes) -> dict[str, torch.Tensor]:
     trained = train(**changes)
     assert trained.completed, trained.of("error")
+    return weights_of(trained)
+
+
+def weights_of(trained: Trained) -> dict[str, torch.Tensor]:
     return load_file(trained.of("saved")[-1]["path"])
 
 
@@ -50,14 +55,14 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
 FLOAT = {"save": {"save_precision": "float"}}
 
 
-def test_weights_that_are_stored_as_they_are_change_nothing(train) -> None:
-    plain = trained_weights(train, **FLOAT)
+def test_weights_that_are_stored_as_they_are_change_nothing(train, undisturbed) -> None:
+    plain = weights_of(undisturbed)
     stored = trained_weights(train, training={"fit_in_gb": 500.0}, **FLOAT)
     assert distance(plain, stored) < 1e-3
 
 
-def test_fp8_and_nf4_learn_nearly_the_same(train) -> None:
-    plain = trained_weights(train, **FLOAT)
+def test_fp8_and_nf4_learn_nearly_the_same(train, undisturbed) -> None:
+    plain = weights_of(undisturbed)
     fp8 = distance(plain, trained_weights(train, training={"base_weights": "fp8"}, **FLOAT))
     nf4 = distance(plain, trained_weights(train, training={"base_weights": "nf4"}, **FLOAT))
     assert 0 < fp8 < nf4 < 0.1
@@ -70,9 +75,9 @@ def test_checkpointing_and_stored_weights_go_together(train) -> None:
     assert distance(without, with_it) < 1e-3
 
 
-def test_outer_blocks_alone_can_be_computed_twice(train, checkpoint: Path) -> None:
+def test_outer_blocks_alone_can_be_computed_twice(train, checkpoint: Path, undisturbed) -> None:
     switches = {"gradient_checkpointing": True, "checkpointing_blocks": "outer"}
-    assert distance(trained_weights(train, **FLOAT), trained_weights(train, training=switches, **FLOAT)) < 1e-3
+    assert distance(weights_of(undisturbed), trained_weights(train, training=switches, **FLOAT)) < 1e-3
     model = model_for(checkpoint, TrainingSettings())
     checkpoint_gradients(model, "outer")
     unet = model.base.unet

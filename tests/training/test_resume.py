@@ -133,26 +133,25 @@ def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
     assert set(after) - set(before) == {"penny-v2-step00000010.safetensors", "penny-v2.safetensors"}
 
 
-@pytest.mark.parametrize("stop_at", [3, 6, 9, 4])
-def test_a_schedule_free_run_that_is_stopped_and_resumed_ends_in_the_same_bits(stop_at, values, tmp_path):
-    whole, parts = (new_run(values, tmp_path / name, SCHEDULE_FREE) for name in ("whole", "parts"))
-    for run in (whole, parts):
-        if run is parts:
-            with_settings(run, type("Stopping", (_Stopping,), {"run": run, "at": stop_at}), TWELVE_STEPS)
-            run.control.withdraw("stop")
-        with_settings(run, Reporter, TWELVE_STEPS)
-    assert made(tmp_path / "parts")["penny.safetensors"] == made(tmp_path / "whole")["penny.safetensors"]
+def test_a_schedule_free_run_that_is_stopped_and_resumed_ends_in_the_same_bits(values, tmp_path):
+    with_settings(new_run(values, tmp_path / "whole", SCHEDULE_FREE), Reporter, TWELVE_STEPS)
+    for stop_at in (3, 6, 9, 4):
+        parts = new_run(values, tmp_path / str(stop_at), SCHEDULE_FREE)
+        with_settings(parts, type("Stopping", (_Stopping,), {"run": parts, "at": stop_at}), TWELVE_STEPS)
+        parts.control.withdraw("stop")
+        with_settings(parts, Reporter, TWELVE_STEPS)
+        assert made(tmp_path / str(stop_at))["penny.safetensors"] == made(tmp_path / "whole")["penny.safetensors"], \
+            stop_at
 
 
-@pytest.mark.parametrize("watching", [
-    ["save.save_every_n_steps=1"], ["save.save_every_n_epochs=1"],
-    ["sample.sample_prompts=[penny]", "sample.sample_every_n_epochs=1", "sample.sample_steps=1",
-     "sample.sample_at_first=true"]], ids=["steps saved", "epochs saved", "samples"])
-def test_saves_and_samples_leave_no_trace_in_a_schedule_free_run(watching, values, tmp_path):
+def test_saves_and_samples_leave_no_trace_in_a_schedule_free_run(values, tmp_path):
     bare = [*FEW_STEPS, "save.save_every_n_steps=null", "save.save_every_n_epochs=null"]
-    for name, settings in (("alone", bare), ("watched", [*bare, *watching])):
-        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter, settings)
-    assert tensors_of(tmp_path / "watched") == tensors_of(tmp_path / "alone")
+    watching = {"steps saved": ["save.save_every_n_steps=1"], "epochs saved": ["save.save_every_n_epochs=1"],
+                "samples": ["sample.sample_prompts=[penny]", "sample.sample_every_n_epochs=1",
+                            "sample.sample_steps=1", "sample.sample_at_first=true"]}
+    for name, settings in {"alone": [], **watching}.items():
+        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter, [*bare, *settings])
+        assert tensors_of(tmp_path / name) == tensors_of(tmp_path / "alone"), name
 
 
 def test_validation_leaves_no_trace_in_a_schedule_free_run(values, tmp_path):

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors import safe_open
 
@@ -106,18 +105,16 @@ def test_one_part_alone_can_be_trained(train, only, prefix):
     assert (rates["lr_unet"] is None) == (only == "network_train_text_encoder_only")
 
 
-def test_checkpointing_computes_the_same(train):
-    plain, careful = train(), train(training={"gradient_checkpointing": True})
-    losses = [[event["loss"] for event in run.of("step")] for run in (plain, careful)]
+def test_checkpointing_computes_the_same(train, undisturbed):
+    careful = train(training={"gradient_checkpointing": True})
+    losses = [[event["loss"] for event in run.of("step")] for run in (undisturbed, careful)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
-def test_bf16_is_close_to_full_precision(train):
-    plain = train()
-    AcceleratorState._reset_state(reset_partial_state=True)
+def test_bf16_is_close_to_full_precision(train, undisturbed):
     half = train(training={"mixed_precision": "bf16"})
     assert half.completed
-    losses = [[event["loss"] for event in run.of("step")] for run in (plain, half)]
+    losses = [[event["loss"] for event in run.of("step")] for run in (undisturbed, half)]
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
@@ -155,10 +152,9 @@ def controlling() -> Iterator[type[_Controlling]]:
     yield type("Controlling", (_Controlling,), {})
 
 
-def test_a_pause_holds_at_the_next_step_and_changes_nothing(train, controlling, tmp_path):
-    undisturbed = train(save={"output_dir": str(tmp_path / "a" / "loras")})
+def test_a_pause_holds_at_the_next_step_and_changes_nothing(train, controlling, undisturbed):
     paused = train(before=lambda run: setattr(controlling, "run", run), reporter_type=controlling,
-                   save={"output_dir": str(tmp_path / "b" / "loras")})
+                   save={"save_precision": "float"})
     kinds = [event["event"] for event in paused.events if event["event"] in ("step", "held", "resumed")]
     assert kinds[:4] == ["step", "held", "resumed", "step"]
     assert {event["who"] for event in paused.of("held") + paused.of("resumed")} == {"user"}
@@ -187,14 +183,13 @@ class _MakingRoom(Reporter):
             threading.Timer(0.5, self.run.control.holds.withdraw, [self.hold]).start()
 
 
-def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train, tmp_path, monkeypatch):
-    undisturbed = train(save={"output_dir": str(tmp_path / "a" / "loras")})
+def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train, undisturbed, monkeypatch):
     move = TrainedModel.move
     monkeypatch.setattr(_MakingRoom, "moves", [])
     monkeypatch.setattr(TrainedModel, "move", lambda model, device: _MakingRoom.moves.append(device) or
                         move(model, device))
     disturbed = train(before=lambda run: setattr(_MakingRoom, "run", run), reporter_type=_MakingRoom,
-                      save={"output_dir": str(tmp_path / "b" / "loras")})
+                      save={"save_precision": "float"})
     assert disturbed.completed, last(disturbed)
     kinds = [event["event"] for event in disturbed.events if event["event"] in ("step", "held", "resumed")]
     assert kinds[:4] == ["step", "held", "resumed", "step"]
