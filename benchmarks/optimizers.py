@@ -13,7 +13,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
 from lib_lora_train.errors import ConfigError
 from lib_lora_train.networks.create import Network, create_network
-from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
+from lib_lora_train.training.optimizers.create import JOINED, RatedParameters, make_optimizer
 
 
 def full_size(device: torch.device, dtype: torch.dtype) -> tuple[UNet2DConditionModel, CLIPTextModel, Network]:
@@ -82,11 +82,11 @@ def pass_of(unet: nn.Module, encoder: nn.Module, network: Network, size: int, de
     return forward_and_backward
 
 
-def optimizer_on(name: str, network: Network) -> torch.optim.Optimizer:
-    """``name`` with its usual rate, as a run makes it."""
+def optimizer_on(name: str, network: Network, *, joins: bool) -> torch.optim.Optimizer:
+    """``name`` with its usual rate, as a run makes it; without ``joins`` each tensor is stepped alone."""
     groups = [RatedParameters(group.part, list(group.parameters), OPTIMIZERS[name].usual_rate)
               for group in network.parameter_groups()]
-    return make_optimizer(groups, OptimizerSettings(optimizer_type=name), print)
+    return make_optimizer(groups, OptimizerSettings(optimizer_type=name), print, joins=joins)
 
 
 def seconds_of(optimizer: torch.optim.Optimizer, run_pass: Callable[[], None], repeats: int,
@@ -94,6 +94,14 @@ def seconds_of(optimizer: torch.optim.Optimizer, run_pass: Callable[[], None], r
     """Medians of the pass and of the optimizer's step after it; the first round makes its state and does not count."""
     times = [(timed(run_pass, device), timed(optimizer.step, device)) for _ in range(repeats + 1)][1:]
     return statistics.median(rest for rest, _ in times), statistics.median(own for _, own in times)
+
+
+def cases(names: Sequence[str], device: torch.device) -> Iterator[tuple[str, bool]]:
+    """Each optimizer as a run has it, and on a GPU also with each tensor alone where a run puts them end to end."""
+    for name in names:
+        yield name, True
+        if device.type != "cpu" and name in JOINED:
+            yield name, False
 
 
 def main() -> None:
@@ -113,13 +121,14 @@ def main() -> None:
           f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"{'':18} {'optimizer':>12} {'all else':>10}  share of a step")
     start = [parameter.detach().clone() for parameter in network.parameters()]
-    for name in given.only:
+    for name, joins in cases(given.only, device):
         try:
-            rest, own = seconds_of(optimizer_on(name, network), run_pass, given.repeats, device)
+            rest, own = seconds_of(optimizer_on(name, network, joins=joins), run_pass, given.repeats, device)
         except ConfigError as problem:
             print(f"{name:18} {problem}")
             continue
-        print(f"{name:18} {1000 * own:9.1f} ms {rest:8.3f} s  {100 * own / (rest + own):5.1f} %", flush=True)
+        print(f"{name:18} {1000 * own:9.1f} ms {rest:8.3f} s  {100 * own / (rest + own):5.1f} %"
+              f"{'' if joins else '  each tensor alone'}", flush=True)
         with torch.no_grad():
             for parameter, begin in zip(network.parameters(), start, strict=True):
                 parameter.copy_(begin)

@@ -20,8 +20,8 @@ from ...errors import ConfigError
 from .flat import FlatAveraging, FlatOptimizer
 from .kernels import has_fused_kernel
 
-_JOINED: dict[str, tuple[str, ...]] = {"Lion": (), "DAdaptAdam": (), "DAdaptLion": (), "AdamWScheduleFree": (),
-                                       "Prodigy": ("s", "p0")}
+JOINED: dict[str, tuple[str, ...]] = {"Lion": (), "DAdaptAdam": (), "DAdaptLion": (), "AdamWScheduleFree": (),
+                                      "Prodigy": ("s", "p0")}
 """Optimizers without fused kernels whose tensors can be put end to end, with the states that are vectors."""
 _BITSANDBYTES_ON_CPU = (0, 50)
 """From this version on bitsandbytes trains without a GPU."""
@@ -66,9 +66,9 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
                           f"{name}: {problem}") from problem
     if hasattr(optimizer, "train"):
         optimizer.train()  # schedule-free optimizers are made for evaluation
-    if joins and name in _JOINED:
+    if joins and name in JOINED:
         kind = FlatAveraging if hasattr(optimizer, "train") else FlatOptimizer
-        return kind(optimizer, _JOINED[name])
+        return kind(optimizer, JOINED[name])
     return optimizer
 
 

@@ -1,11 +1,18 @@
-"""Which of PyTorch's optimizers have a kernel that computes a whole step in one pass, and where."""
+"""PyTorch's kernels that compute a whole step of an optimizer in one pass: where they are, and how they are used."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
+from torch.optim.adamw import adamw
+
+_LONG_AGO = 1e9
+"""After so many steps AdamW's kernel corrects no bias any more."""
 
 
 @lru_cache
@@ -16,3 +23,39 @@ def has_fused_kernel(device: str, kind: type[torch.optim.Optimizer] = torch.opti
     except (RuntimeError, TypeError):
         return False
     return True
+
+
+def adam_step(parameters: Sequence[Parameter], moments: tuple[list[Tensor], list[Tensor]], betas: tuple[float, float],
+              rate: float, eps: float, gradient_scale: float) -> None:
+    """Adam's step for the gradients times ``gradient_scale``, without bias correction, in one pass.
+
+    ``moments`` are those of each parameter: exp_avg and exp_avg_sq.
+    """
+    device = parameters[0].device
+    adamw(list(parameters), [parameter.grad for parameter in parameters], *moments, [],
+          [torch.full((), _LONG_AGO, device=device)] * len(parameters), fused=True, foreach=False,
+          grad_scale=torch.full((), 1 / gradient_scale, device=device), amsgrad=False,
+          beta1=betas[0], beta2=betas[1], lr=rate, weight_decay=0.0, eps=eps, maximize=False)
+
+
+def steps_as_adam(groups: Sequence[dict[str, Any]]) -> bool:
+    """Whether every parameter of an optimizer that is Adam at heart can be stepped by ``adam_step``.
+
+    Weight decay has to be decoupled, there has to be momentum, and all groups have the same rate, which is not 0.
+    """
+    rate = groups[0]["lr"]
+    plain = all(group["decouple"] and not group["fsdp_in_use"] and group["lr"] == rate > 0 for group in groups)
+    kinds = {(parameter.device.type, parameter.dtype) for group in groups for parameter in group["params"]}
+    return plain and groups[0]["betas"][0] > 0 and all(dtype == torch.float32 and has_fused_kernel(device)
+                                                       for device, dtype in kinds)
+
+
+def learned_of(group: dict[str, Any]) -> list[Parameter]:
+    """The parameters of ``group`` that have a gradient."""
+    return [parameter for parameter in group["params"] if parameter.grad is not None]
+
+
+def read_together(sums: Sequence[tuple[Tensor, ...]]) -> list[list[float]]:
+    """Single values of many tensors as columns of numbers; the host waits for the device once."""
+    columns: list[list[float]] = torch.stack([torch.stack(column) for column in zip(*sums, strict=True)]).tolist()
+    return columns

@@ -10,12 +10,8 @@ import prodigyopt
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim.adamw import adamw
 
-from .kernels import has_fused_kernel
-
-_LONG_AGO = 1e9
-"""After so many steps AdamW's kernel corrects no bias any more; Prodigy has that correction in its rate."""
+from .kernels import adam_step, learned_of, read_together, steps_as_adam
 
 
 class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
@@ -40,31 +36,24 @@ class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
         d, k, rate = first["d"], first["k"], first["lr"]
         correction = (1 - beta2 ** (k + 1)) ** 0.5 / (1 - beta1 ** (k + 1)) if first["use_bias_correction"] else 1.0
         step_size = d * rate * correction
-        learned = [(group, parameter) for group in self.param_groups for parameter in group["params"]
-                   if parameter.grad is not None]
-        weights = [d / group["d0"] * (d if group["safeguard_warmup"] else step_size) for group, _ in learned]
-        factors = [d / group["d0"] * step_size for group, _ in learned]
-        sums = [self._sums(parameter, beta3, weight) for (_, parameter), weight in zip(learned, weights, strict=True)]
-        if not sums:
+        learned = [(group, parameter) for group in self.param_groups for parameter in learned_of(group)]
+        if not learned:
             return loss
-        dots, lengths = torch.stack([torch.stack(column) for column in zip(*sums, strict=True)]).tolist()
-        numerator = first["d_numerator"] * beta3 + sum(map(float.__mul__, factors, dots))
+        weights = [d / group["d0"] * (d if group["safeguard_warmup"] else step_size) for group, _ in learned]
+        dots, lengths = read_together([self._sums(parameter, beta3, weight)
+                                       for (_, parameter), weight in zip(learned, weights, strict=True)])
+        numerator = first["d_numerator"] * beta3 + sum(
+            d / group["d0"] * step_size * dot for (group, _), dot in zip(learned, dots, strict=True))
         if sum(lengths) == 0:
             return loss
         found = _found(first, numerator, sum(lengths))
         for group in self.param_groups:
             group.update(found, k=group["k"] + 1)
-            _adam(group, self.state, (beta1, beta2), step_size, d)
+            self._move(group, (beta1, beta2), step_size, d)
         return loss
 
     def _is_adam(self) -> bool:
-        first = self.param_groups[0]
-        plain = all(group["decouple"] and group["slice_p"] == 1 and not group["fsdp_in_use"] and
-                    group["lr"] == first["lr"] > 0 for group in self.param_groups)
-        kinds = {(parameter.device.type, parameter.dtype) for group in self.param_groups
-                 for parameter in group["params"]}
-        return plain and first["betas"][0] > 0 and all(
-            dtype == torch.float32 and has_fused_kernel(device) for device, dtype in kinds)
+        return steps_as_adam(self.param_groups) and all(group["slice_p"] == 1 for group in self.param_groups)
 
     def _sums(self, parameter: Parameter, beta3: float, weight: float) -> tuple[Tensor, Tensor]:
         """<g, p0 - p> and, after it has taken in ``weight`` · g, |s|."""
@@ -82,6 +71,18 @@ class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
         s = state["s"].mul_(beta3).add_(flat, alpha=weight)
         return way, s.abs().sum()
 
+    def _move(self, group: dict[str, Any], betas: tuple[float, float], step_size: float, d: float) -> None:
+        """Weight decay and Adam's step for the gradients times ``d``."""
+        parameters = learned_of(group)
+        states = [self.state[parameter] for parameter in parameters]
+        for parameter, state in zip(parameters, states, strict=True):
+            state["step"] += 1
+            if group["weight_decay"]:
+                parameter.add_(parameter, alpha=-group["weight_decay"] * step_size)
+        if parameters:
+            moments = [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states]
+            adam_step(parameters, moments, betas, step_size, group["d"] * group["eps"], gradient_scale=d)
+
 
 def _found(group: dict[str, Any], numerator: float, denominator: float) -> dict[str, float]:
     """The new d, and what it was found from: as ``group`` of the library keeps them."""
@@ -90,22 +91,3 @@ def _found(group: dict[str, Any], numerator: float, denominator: float) -> dict[
     d_max = max(group["d_max"], d_hat)
     return {"d_numerator": numerator, "d_denom": denominator, "d": min(d_max, d * group["growth_rate"]),
             "d_max": d_max, "d_hat": d_hat}
-
-
-def _adam(group: dict[str, Any], states: dict[Any, dict[str, Any]], betas: tuple[float, float], step_size: float,
-          scale: float) -> None:
-    """Weight decay and Adam's step for the gradients of ``group`` times ``scale``, without bias correction."""
-    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-    if not parameters:
-        return
-    own = [states[parameter] for parameter in parameters]
-    for parameter, state in zip(parameters, own, strict=True):
-        state["step"] += 1
-        if group["weight_decay"]:
-            parameter.add_(parameter, alpha=-group["weight_decay"] * step_size)
-    device = parameters[0].device
-    adamw(parameters, [parameter.grad for parameter in parameters], [state["exp_avg"] for state in own],
-          [state["exp_avg_sq"] for state in own], [], [torch.full((), _LONG_AGO, device=device)] * len(parameters),
-          fused=True, foreach=False, grad_scale=torch.full((), 1 / scale, device=device), amsgrad=False,
-          beta1=betas[0], beta2=betas[1], lr=step_size, weight_decay=0.0, eps=group["d"] * group["eps"],
-          maximize=False)

@@ -40,7 +40,7 @@ LIBRARY: dict[str, Make] = {
 
 def joined(name: str, own: Optimizer) -> FlatOptimizer:
     kind = FlatAveraging if name == "AdamWScheduleFree" else FlatOptimizer
-    return kind(own, create._JOINED[name], on_cpu=True)
+    return kind(own, create.JOINED[name], on_cpu=True)
 
 
 class Task:
@@ -269,7 +269,7 @@ def test_fused_kernels_are_used_where_pytorch_has_them(name, arguments, wanted):
 
 def test_an_older_pytorch_without_fused_kernels_trains_with_its_own(monkeypatch):
     monkeypatch.setattr(create, "has_fused_kernel", lambda *kind: False)
-    monkeypatch.setattr("lib_lora_train.training.optimizers.prodigy.has_fused_kernel", lambda device: False)
+    monkeypatch.setattr("lib_lora_train.training.optimizers.kernels.has_fused_kernel", lambda device: False)
     for name in ("AdamW", "SGDNesterov"):
         settings = OptimizerSettings(optimizer_type=name)
         optimizer = make_optimizer([RatedParameters("unet", [Parameter(torch.ones(3))], 1e-3)], settings, pytest.fail)
