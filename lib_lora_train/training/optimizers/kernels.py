@@ -32,7 +32,7 @@ def adam_step(parameters: Sequence[Parameter], moments: tuple[list[Tensor], list
     ``moments`` are those of each parameter: exp_avg and exp_avg_sq.
     """
     device = parameters[0].device
-    adamw(list(parameters), [parameter.grad for parameter in parameters], *moments, [],
+    adamw(list(parameters), [parameter.grad for parameter in parameters if parameter.grad is not None], *moments, [],
           [torch.full((), _LONG_AGO, device=device)] * len(parameters), fused=True, foreach=False,
           grad_scale=torch.full((), 1 / gradient_scale, device=device), amsgrad=False,
           beta1=betas[0], beta2=betas[1], lr=rate, weight_decay=0.0, eps=eps, maximize=False)
