@@ -125,7 +125,7 @@ def _work(run: RunFolder, reporter: Reporter) -> Work:
         write_result(run, values)
         reporter.event("result", {"path": RESULT_FILE})
 
-    return Work(reporter, lambda: run.control.asked("stop"), result)
+    return Work(reporter, lambda: run.control.asked("stop"), result, run.path)
 
 
 def write_result(run: RunFolder, values: Mapping[str, Any]) -> None:

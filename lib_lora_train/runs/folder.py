@@ -5,6 +5,7 @@
     process.json    the worker's process  samples/ state/ tensorboard/
     worker.lock     held by the worker for as long as it lives
     command         tag, bake, extract …, where the run is no training
+    factors.*       what a curve was calculated from, for the extraction that follows
     result.json     what a tool found: size and error for each rank, or what is in a LoRA file
     changes.yaml    overrides of job.yaml since the run was continued with more epochs or another rate
     strip.json      the test strip that the webui draws, and strip/ with its pictures

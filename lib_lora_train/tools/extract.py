@@ -12,11 +12,12 @@ from torch import Tensor
 
 from ..config.groups.network import C3LIER, LIERLA
 from ..config.groups.tools import ExtractJob
-from ..errors import CheckpointError
+from ..errors import CheckpointError, WriteError
 from ..models.hashes import file_sha256, old_short_hash
 from ..networks.keys import UNET_PREFIX
 from ..networks.save import DTYPES
 from .curve import Curve, LayerCurve, ranks_in_words
+from .factors import find_indexes, key_of, open_factors, open_writer
 from .kept import keep_ranks
 from .output import check_room, device_of, lora_metadata, output_path, save_lora
 from .pair import Pair, Target, open_pair, targets_of
@@ -55,17 +56,19 @@ def extract(job: ExtractJob, work: Work) -> Path | None:
     if path is not None and not rules.linear.by_energy:
         check_room(path, _expected_bytes(targets, rules))
     targets = _changed_parts(pair, targets, job.min_diff, work)
+    vectors = _Vectors(job, targets, work)
     work.tell.phase("extract", f"Extracting a LoRA from {len(targets)} layers", len(targets))
     tensors: dict[str, Tensor] = {}
     layers: list[LayerCurve] = []
     attentions = _changed_attentions(pair, targets)
-    for number, target in enumerate(targets, 1):
-        difference = _difference(pair, target, always=target.place.attention in attentions)
-        if difference is not None:
-            layers.append(_take(target, difference.to(device), rules, tensors))
-        if number % _LAYERS_BETWEEN_TRIMS == 0:
-            give_memory_back()
-        work.step(number, len(targets))
+    with vectors:
+        for number, target in enumerate(targets, 1):
+            difference = _difference(pair, target, always=target.place.attention in attentions)
+            if difference is not None:
+                layers.append(_take(target, difference.to(device), rules, vectors, tensors))
+            if number % _LAYERS_BETWEEN_TRIMS == 0:
+                give_memory_back()
+            work.step(number, len(targets))
     _report(job, network_type, layers, len(targets), work)
     if path is None:
         return None
@@ -73,21 +76,72 @@ def extract(job: ExtractJob, work: Work) -> Path | None:
     return path
 
 
-def _take(target: Target, difference: Tensor, rules: _Rules, tensors: dict[str, Tensor]) -> LayerCurve:
+class _Vectors:
+    """Singular vectors that an earlier curve of the same files has kept, or that this curve keeps for the LoRA."""
+
+    def __init__(self, job: ExtractJob, targets: Sequence[Target], work: Work) -> None:
+        self._work, self._earlier, self._writer = work, None, None
+        runs = work.folder.parent if work.folder is not None else None
+        if runs is None or not ((job.only_curve and job.exact) or find_indexes(runs)):
+            return
+        work.tell.phase("compare", "Comparing the files with those of earlier curves")
+        key = key_of(file_sha256(Path(job.org)), file_sha256(Path(job.tuned)))
+        self._earlier = open_factors(runs, key)
+        if self._earlier is not None:
+            work.tell.say(f"Singular values that the run {self._earlier.run} has calculated are used again.")
+        elif job.only_curve and job.exact:
+            sides = [min(target.place.shape[0], math.prod(target.place.shape[1:])) for target in targets]
+            self._writer = open_writer(work.folder, key, sides)
+
+    def of(self, target: Target, difference: Tensor, rule: RankRule, *, exact: bool) -> Decomposed:
+        """The decomposition of a layer's ``difference`` with the vectors that ``rule`` keeps."""
+        found = self._earlier.of(target.key, difference, rule.rank) if self._earlier is not None else None
+        if found is not None:
+            return found
+        if not exact and not rule.by_energy and rule.most is not None and 2 * rule.most <= min(difference.shape):
+            return decompose_partly(difference, rule.most)
+        kept = self._writer.ranks if self._writer is not None else 1
+        parts = decompose(difference, lambda values: max(kept, rule.rank(values)))
+        self._keep(target.key, parts)
+        return parts
+
+    def _keep(self, key: str, parts: Decomposed) -> None:
+        if self._writer is not None:
+            try:
+                self._writer.keep(key, parts)
+            except WriteError as problem:
+                self._give_up(problem)
+
+    def __enter__(self) -> None:
+        """Layers follow."""
+
+    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
+        """What was kept of a curve that was stopped is removed."""
+        if self._writer is not None and kind is not None:
+            self._writer.give_up()
+        elif self._writer is not None:
+            try:
+                self._writer.close()
+            except WriteError as problem:
+                self._give_up(problem)
+
+    def _give_up(self, problem: WriteError) -> None:
+        self._work.tell.warning(f"Saving will calculate the singular values again: {problem}")
+        if self._writer is not None:
+            self._writer.give_up()
+            self._writer = None
+
+
+def _take(target: Target, difference: Tensor, rules: _Rules, vectors: _Vectors,
+          tensors: dict[str, Tensor]) -> LayerCurve:
     """Put the layer's factors into ``tensors``."""
     job = rules.job
-    parts = _decomposed(difference, rules.of(target), exact=job.exact)
+    parts = vectors.of(target, difference, rules.of(target), exact=job.exact)
     kept = keep_ranks(target.key, difference, parts, rules.of(target).rank(parts.values),
                       precision=job.save_precision, kernel=target.kernel, quantile=job.clamp_quantile)
     if not job.only_curve:
         tensors |= kept.tensors
     return kept.curve
-
-
-def _decomposed(difference: Tensor, rule: RankRule, *, exact: bool) -> Decomposed:
-    if exact or rule.by_energy or rule.most is None or 2 * rule.most > min(difference.shape):
-        return decompose(difference)
-    return decompose_partly(difference, rule.most)
 
 
 def _changed_attentions(pair: Pair, targets: Sequence[Target]) -> set[str]:

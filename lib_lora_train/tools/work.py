@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -38,6 +39,8 @@ class Work:
     tell: Teller
     stopped: Callable[[], bool]
     result: Callable[[Mapping[str, Any]], None]
+    folder: Path | None = None
+    """The run's folder, ``None`` where there is none."""
 
     def step(self, done: int, total: int) -> None:
         """``done`` of ``total`` layers are done. Raises ``Stopped`` if the user has asked for that."""
