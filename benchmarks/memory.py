@@ -90,7 +90,7 @@ def one(checkpoint: Path, switch: str, steps: int, size: int, device_name: str) 
     model = TrainedModel(base, network, Tokenizer(find_vocabulary()),
                          Accelerator(mixed_precision="bf16", cpu=device.type == "cpu"), noise_schedule("epsilon"),
                          clip_skip=1, max_token_length=75, trains_text_encoder=True)
-    model.move(device)
+    model.bring()
     if settings.gradient_checkpointing:
         checkpoint_gradients(model)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)

@@ -57,11 +57,16 @@ class Layers(Protocol):
 
 
 class Borrower:
-    """A run that reads lent weights, and how it is made to stand still."""
+    """A run that reads lent weights, and how it is made to stand still.
 
-    def __init__(self, run: RunFolder, layers: Layers) -> None:
+    ``shares_work`` says that the webui makes its pictures with the lent tensors themselves, so that the run has to
+    stand still for each. Else they are made with copies on a GPU, and nothing is ever written to the lent tensors.
+    """
+
+    def __init__(self, run: RunFolder, layers: Layers, *, shares_work: bool = True) -> None:
         self.run = run
         self.layers = layers
+        self.shares_work = shares_work
         self._hold: Hold | None = None
 
     def hold(self, reason: Reason) -> Callable[[], bool]:
@@ -137,7 +142,7 @@ class Guard:
     def begin(self, reason: Reason) -> None:
         """The webui's lock was taken for ``reason``: let every borrower stand still. Never raises."""
         self._present = reason
-        borrowers = list(self._borrowers)
+        borrowers = [borrower for borrower in self._borrowers if borrower.shares_work]
         if not borrowers:
             return
         try:
@@ -175,14 +180,14 @@ class Guard:
     def change(self, original: Callable[[Any], None], layer: Any, changes: bool) -> None:
         """Carry out ``original``, which puts LoRAs into ``layer``, so that no borrower reads them."""
         with self._changing:
-            lent = [borrower.layers for borrower in self._borrowers if changes and borrower.layers.is_lent(layer)]
-            if not self._held:
-                for layers in lent:
-                    layers.take_own(layer)
+            lent = [borrower for borrower in self._borrowers if changes and borrower.layers.is_lent(layer)]
+            held = [borrower.layers for borrower in lent if self._held and borrower.shares_work]
+            for borrower in lent:
+                if borrower.layers not in held:
+                    borrower.layers.take_own(layer)
             original(layer)
-            if self._held:
-                for layers in lent:
-                    layers.note_change(layer)
+            for layers in held:
+                layers.note_change(layer)
 
 
 def guard_of(lock: Any) -> Guard:

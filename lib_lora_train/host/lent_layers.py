@@ -6,11 +6,14 @@ and ``network_bias_backup``; it puts that back when the layer is next used with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ..models.checksum import same, spots
+from .sharing import shared_copy
 
 _PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.embedders.")
 _WRAPPER = "wrapped"
@@ -65,11 +68,9 @@ class LentLayers:
                 self._lent[place].copy_(backup)
         for layer in self._loras.values():
             if self.is_lent(layer):
-                layer.network_current_names = ()  # type: ignore[assignment]  # the extension's own mark for "base"
+                self._mark_as_base(layer)
         self._altered.clear()
         self._loras.clear()
-        if any(tensor.is_cuda for tensor in self._lent.values()):
-            torch.cuda.synchronize()
 
     def take_own(self, module: nn.Module) -> None:
         """Give ``module`` memory of its own with the base values, before something is written into it."""
@@ -91,6 +92,10 @@ class LentLayers:
         for module in self._modules.values():
             self.take_own(module)
 
+    def before_load(self, module: nn.Module) -> None:
+        """A checkpoint or VAE is about to be loaded into ``module``: it goes into memory of the module's own."""
+        self.take_own(module)
+
     def close(self) -> None:
         """Forget the lent tensors; the worker needs them no longer."""
         for hook in self._hooks:
@@ -100,6 +105,14 @@ class LentLayers:
         self._loras.clear()
         self._modules.clear()
         self.by_key.clear()
+
+    def _mark_as_base(self, layer: nn.Module) -> None:
+        """Let the Lora extension know that no LoRA is in ``layer``, whose weights are the base's again."""
+        layer.network_current_names = ()  # type: ignore[assignment]
+        owner = layer.out_proj if isinstance(layer, nn.MultiheadAttention) else layer
+        if getattr(owner, "bias", None) is not None and (id(owner), "bias") not in self._lent \
+                and getattr(layer, "network_bias_backup", None) is None and (id(owner), "weight") in self._lent:
+            owner.bias = None  # type: ignore[assignment]  # it came with the LoRA
 
     def _restore_all(self) -> None:
         for module in self._model.modules():
@@ -112,6 +125,74 @@ class LentLayers:
         parameter = getattr(module, field, None)
         return lent is not None and parameter is not None and parameter.data_ptr() == lent.data_ptr() and \
             parameter.device == lent.device
+
+
+class MemoryLayers(LentLayers):
+    """Lent tensors in shared main memory, of which the model's parameters are copies while it is on a GPU.
+
+    A LoRA is put into the GPU's copies only, so that nobody ever writes to the lent tensors.
+    """
+
+    def copy_to_main_memory(self) -> None:
+        """Copy what is on a GPU, with the base values, into shared memory; the model still is on the GPU then."""
+        places = {id(tensor): place for place, tensor in self._lent.items()}
+        for key, tensor in self.by_key.items():
+            self.by_key[key] = self._lent[places[id(tensor)]] = shared_copy(tensor)
+
+    def leave_gpu(self, stays: Set[int] = frozenset()) -> None:
+        """Point the model's parameters at the lent tensors. The copies that they were are dropped, nothing is copied.
+
+        Parameters whose ids are in ``stays`` are left as they are, and so are those that something other than a LoRA
+        has changed: they are the webui's own from now on.
+        """
+        for place in self._changed():
+            del self._lent[place]
+        for (module, field), tensor in self._places():
+            parameter = getattr(module, field)
+            if id(parameter) not in stays:
+                parameter.data = tensor
+        for layer in self._model.modules():
+            if getattr(layer, "network_current_names", ()) and self.is_lent(layer):
+                self._mark_as_base(layer)
+
+    def before_load(self, module: nn.Module) -> None:
+        """What is loaded into ``module`` is no copy of a lent tensor any more."""
+        super().before_load(module)
+        for field, _ in module.named_parameters(recurse=False):
+            self._lent.pop((id(module), field), None)
+
+    def _changed(self) -> set[tuple[int, str]]:
+        """The places of parameters that are not the lent tensors, nor these with a LoRA in them; by a few values."""
+        layers = [layer for layer in self._model.modules() if getattr(layer, "network_current_names", ())]
+        with_lora = {(id(module), field): backup for layer in layers for module, field, backup in _backups(layer)}
+        changed, compared = set[tuple[int, str]](), []
+        for (module, field), tensor in self._places():
+            place = (id(module), field)
+            parameter = with_lora.get(place, getattr(module, field, None))
+            if parameter is None or parameter.is_meta or parameter.shape != tensor.shape or \
+                    parameter.dtype != tensor.dtype:
+                changed.add(place)
+            elif not self._shares(module, field):
+                compared.append((place, spots(parameter)))
+        changed |= {place for place, values in _in_main_memory(compared) if not same(values, spots(self._lent[place]))}
+        for layer in layers:  # whose LoRA can be taken out of all of it, or of nothing
+            places = {(id(module), field) for module, field in _fields(layer)}
+            changed |= places & self._lent.keys() if places & changed else set()
+        return changed
+
+    def _places(self) -> Iterator[tuple[tuple[nn.Module, str], Tensor]]:
+        for (module_id, field), tensor in list(self._lent.items()):
+            yield (self._modules[module_id], field), tensor
+
+
+def _in_main_memory(found: Sequence[tuple[tuple[int, str], Tensor]]) -> Iterator[tuple[tuple[int, str], Tensor]]:
+    """The tensors of ``found``, which are small and one-dimensional, brought from a GPU together."""
+    groups: dict[tuple[torch.device, torch.dtype], list[tuple[tuple[int, str], Tensor]]] = {}
+    for place, values in found:
+        groups.setdefault((values.device, values.dtype), []).append((place, values))
+    for group in groups.values():
+        together = torch.cat([values for _, values in group]).cpu()
+        yield from zip((place for place, _ in group), together.split([len(values) for _, values in group]), strict=True)
 
 
 def _fields(layer: nn.Module) -> Iterator[tuple[nn.Module, str]]:
@@ -135,5 +216,4 @@ def _backups(layer: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
 
 
 def _before_load(module: nn.Module, layers: LentLayers) -> Any:
-    """A checkpoint or VAE that is loaded is written into the module's own memory, not into the worker's weights."""
-    return module._register_load_state_dict_pre_hook(lambda *_: layers.take_own(module))
+    return module._register_load_state_dict_pre_hook(lambda *_: layers.before_load(module))

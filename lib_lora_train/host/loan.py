@@ -13,11 +13,11 @@ from ..config.load import load_job
 from ..errors import TrainLoraError
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
-from ..runs.lend_ticket import FILE, LENT, PENDING, LendTicket, write_ticket
+from ..runs.lend_ticket import COPY, FILE, LENT, LENT_MEMORY, PENDING, LendTicket, write_ticket
 from ..runs.process import live_pid
 from ..runs.process_mark import this_process
 from .guard import Borrower, guard_of, plain_lock, watch_networks
-from .lendable import Unlendable, lendable_model, refuse_small_memory, way_of, withheld_parts
+from .lendable import Unlendable, kept_on_gpu, lendable_model, refuse_small_memory, way_of, withheld_parts
 
 _POLL_SECONDS = 0.3
 _VAE_KEYS = ("first_stage_model.",)
@@ -26,20 +26,24 @@ _VAE_KEYS = ("first_stage_model.",)
 class ModelLoan(threading.Thread):
     """Offers the model to ``run`` once no picture is being made, and guards it until ``give_back``.
 
-    ``device`` is where both the webui's model and the run are. ``changed`` is called when there is news. ``networks``
-    finds the built-in Lora extension, if there is one.
+    ``device`` is where both the webui's model and the run are; on a GPU the model is lent when it leaves for
+    ``memory``. ``changed`` is called when there is news. ``networks`` finds the built-in Lora extension, if there is
+    one.
     """
 
-    def __init__(self, run: RunFolder, device: str, networks: Callable[[], Any], changed: Callable[[], None]) -> None:
+    def __init__(self, run: RunFolder, device: str, networks: Callable[[], Any], changed: Callable[[], None],
+                 memory: MainMemory) -> None:
         super().__init__(name="train-lora-loan", daemon=True)
         self._run, self._device = run, device
-        self._networks, self._changed = networks, changed
+        self._networks, self._changed, self._memory = networks, changed, memory
         self._borrower: Borrower | None = None
+        self._offered = False
+        self._leave: Callable[[], None] | None = None
         self._settled, self._ended = threading.Event(), threading.Event()
         self._way = FILE
         self._events_read = run.events_file.stat().st_size if run.events_file.exists() else 0
         if self._try(self._decide):
-            if device == "cpu" and self._announce():
+            if (device == "cpu" or self._wanted == LENT_MEMORY) and self._announce():
                 self._settled.set()  # the worker takes seconds to get ready, in which the model is lent
             self.start()
         else:
@@ -56,7 +60,7 @@ class ModelLoan(threading.Thread):
     @property
     def covers_gpu(self) -> bool:
         """Whether the run works beside the webui's model, so that this has to stay where it is."""
-        return self._way != FILE
+        return self._way in (LENT, COPY)
 
     def give_back(self) -> None:
         """The run has ended; returns at once."""
@@ -64,6 +68,32 @@ class ModelLoan(threading.Thread):
 
     def run(self) -> None:
         """Offer, then watch what the run makes of it."""
+        if self._wanted == LENT_MEMORY:
+            self._settled.set()  # the model is lent when the run has the GPU, for which it has to be ready to start
+            self._memory.join(self)
+        else:
+            self._lend_between_pictures()
+        self._changed()
+        try:
+            self._watch()
+        finally:
+            self._memory.part(self)
+            self._stop_guarding()
+
+    def leave_gpu(self) -> None:
+        """The webui's models are leaving the GPU, or have left it: lend what leaves, or drop its copy again.
+
+        Called with the webui's lock held by whoever frees the GPU.
+        """
+        if self._ended.is_set():
+            return
+        if not self._offered:
+            self._offered = True
+            self._try(self._lend)
+        if self._leave is not None:
+            self._leave()
+
+    def _lend_between_pictures(self) -> None:
         guard_of(call_queue.queue_lock)  # before the wait, so that pictures asked for meanwhile are guarded too
         acquire, release = plain_lock(call_queue.queue_lock)
         acquire()
@@ -73,11 +103,6 @@ class ModelLoan(threading.Thread):
         finally:
             release()
             self._settled.set()
-            self._changed()
-        try:
-            self._watch()
-        finally:
-            self._stop_guarding()
 
     def _try(self, act: Callable[[], None]) -> bool:
         """Whether ``act`` could be done; if not, the run says why and reads the file."""
@@ -111,24 +136,28 @@ class ModelLoan(threading.Thread):
     def _lend(self) -> None:
         import torch
 
-        from .lent_layers import LentLayers
+        from .lent_layers import LentLayers, MemoryLayers
         from .sharing import shared_handles, unshared_bytes
 
         model = lendable_model(self._job, self._device)
         withheld = withheld_parts(self._job)
-        layers = LentLayers(model, _VAE_KEYS if "vae" in withheld else ())
-        self._borrower = Borrower(self._run, layers)
+        on_cpu = self._device == "cpu"
+        layers = (LentLayers if on_cpu else MemoryLayers)(model, _VAE_KEYS if "vae" in withheld else ())
+        self._borrower = Borrower(self._run, layers, shares_work=on_cpu)
         refuse_small_memory(unshared_bytes(layers.by_key.values()))
+        if isinstance(layers, MemoryLayers):
+            layers.copy_to_main_memory()
         handles = shared_handles(layers.by_key)
         guard = guard_of(call_queue.queue_lock)
         networks = self._networks()
         if hasattr(networks, "network_apply_weights"):
             watch_networks(networks, guard)
         guard.add(self._borrower)
-        place = str(next(iter(layers.by_key.values())).device)
-        ticket = LendTicket(self._wanted, this_process(), "", place, torch.__version__, withheld)
+        ticket = LendTicket(self._wanted, this_process(), "", torch.__version__, withheld)
         write_ticket(self._run.path, ticket, handles)
         self._way = self._wanted
+        if isinstance(layers, MemoryLayers) and self._wanted == LENT_MEMORY:
+            self._leave = lambda: layers.leave_gpu(kept_on_gpu(model))
 
     def _refuse(self, reason: str) -> None:
         self._stop_guarding()
@@ -145,15 +174,52 @@ class ModelLoan(threading.Thread):
                 continue
             events, self._events_read = read_events(self._run.events_file, self._events_read)
             for event in events:
-                if event["event"] == "weights" and event.get("way") != LENT:
+                if event["event"] == "weights" and event.get("way") not in (LENT, LENT_MEMORY):
                     self._way = str(event.get("way"))
                     self._stop_guarding()
                     self._changed()
 
     def _stop_guarding(self) -> None:
-        borrower, self._borrower = self._borrower, None
-        if borrower is not None:
-            if self._way == LENT and live_pid(self._run) is not None:  # the tab is closed, the run continues
+        with self._memory.changing:
+            borrower, self._borrower, self._leave = self._borrower, None, None
+            if borrower is None:
+                return
+            if self._way in (LENT, LENT_MEMORY) and live_pid(self._run) is not None:  # the tab is closed, the run runs
                 borrower.layers.take_everything()
             guard_of(call_queue.queue_lock).remove(borrower)
             borrower.layers.close()
+
+
+class MainMemory:
+    """Where the webui's models are while a run has the GPU, and the loans that share them there.
+
+    ``changing`` is held while models move, or what they share changes.
+    """
+
+    def __init__(self) -> None:
+        self.changing = threading.RLock()
+        self._loans: list[ModelLoan] = []
+        self._in_use = False
+
+    def join(self, loan: ModelLoan) -> None:
+        """Let ``loan`` know when models leave the GPU: at once, if they have left it."""
+        with self.changing:
+            self._loans.append(loan)
+            if self._in_use:
+                loan.leave_gpu()
+
+    def part(self, loan: ModelLoan) -> None:
+        """``loan`` is over, or never joined."""
+        with self.changing:
+            if loan in self._loans:
+                self._loans.remove(loan)
+
+    def leave_gpu(self) -> None:
+        """The models leave the GPU: what is lent is dropped there, the rest is left for the webui to move."""
+        self._in_use = True
+        for loan in list(self._loans):
+            loan.leave_gpu()
+
+    def return_to_gpu(self) -> None:
+        """The models are about to be moved back."""
+        self._in_use = False

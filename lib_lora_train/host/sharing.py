@@ -20,8 +20,26 @@ _THREADS = 4
 
 
 def unshared_bytes(tensors: Iterable[Tensor]) -> int:
-    """How much memory will be moved into shared memory when ``tensors`` are shared; none for those of a GPU."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not tensor.is_shared())
+    """How much shared memory will be taken when ``tensors`` are shared: all of them but those that are there."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not _is_shared(tensor))
+
+
+def shared_copy(tensor: Tensor) -> Tensor:
+    """``tensor`` in shared main memory: itself if it is there, else a copy, in one transfer from wherever it is.
+
+    Raises ``RuntimeError`` if that cannot be done.
+    """
+    if _is_shared(tensor):
+        return tensor
+    with _sharing_by_name():
+        values = 1 + sum((size - 1) * stride for size, stride in zip(tensor.size(), tensor.stride(), strict=True))
+        storage = torch.UntypedStorage._new_shared(values * tensor.element_size())
+    copy = torch.empty(0, dtype=tensor.dtype).set_(storage, 0, tensor.size(), tensor.stride())
+    return copy.copy_(tensor)
+
+
+def _is_shared(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.is_shared()
 
 
 def shared_handles(tensors: Mapping[str, Tensor]) -> bytes:

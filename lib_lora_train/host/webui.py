@@ -16,7 +16,7 @@ from .addresses import host_endings, host_names
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
 from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile, PlotDrawer
-from .loan import ModelLoan
+from .loan import MainMemory, ModelLoan
 from .parts import part
 
 _MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
@@ -33,6 +33,7 @@ class Webui:
 
     def __init__(self) -> None:
         self._moved: list[Any] = []
+        self._main_memory = MainMemory()
         self._guard = guard_of(call_queue.queue_lock)
         self._take_lock, self._give_lock = plain_lock(call_queue.queue_lock)
 
@@ -144,7 +145,7 @@ class Webui:
         """Offer the loaded model to a training run; any other kind of run has no use for it."""
         if run.command != TRAIN:
             return None
-        return ModelLoan(run, self.device(), lambda: sys.modules.get("networks"), changed)
+        return ModelLoan(run, self.device(), lambda: sys.modules.get("networks"), changed, self._main_memory)
 
     def hold_generation(self) -> None:
         """Take the lock that every generation and every change of model waits for."""
@@ -155,26 +156,30 @@ class Webui:
         self._give_lock()
 
     def free_gpu(self) -> None:
-        """Move every loaded model, and the interrogator, off the GPU."""
-        with sd_models.model_data.lock:  # held while the first model loads; moving it then would break the load
-            loaded = [model for model in sd_models.model_data.loaded_sd_models if _on_gpu(model)]
-        if not loaded:
-            return
-        for model in loaded:
-            if not any(model is moved for moved in self._moved):
-                self._moved.append(model)
-            sd_models.send_model_to_cpu(model)
-        shared.interrogator.unload()
-        devices.torch_gc()
+        """Move every loaded model, and the interrogator, off the GPU; what is lent only loses its copy there."""
+        with self._main_memory.changing:
+            with sd_models.model_data.lock:  # held while the first model loads; moving it then would break the load
+                loaded = [model for model in sd_models.model_data.loaded_sd_models if _on_gpu(model)]
+            self._main_memory.leave_gpu()
+            if not loaded:
+                return
+            for model in loaded:
+                if not any(model is moved for moved in self._moved):
+                    self._moved.append(model)
+                sd_models.send_model_to_cpu(model)
+            shared.interrogator.unload()
+            devices.torch_gc()
 
     def restore_gpu(self) -> None:
         """Move back those of the moved models that are still loaded."""
-        loaded = sd_models.model_data.loaded_sd_models
-        while self._moved:
-            model = self._moved[-1]
-            if any(model is candidate for candidate in loaded):
-                sd_models.send_model_to_device(model)
-            self._moved.pop()
+        with self._main_memory.changing:
+            self._main_memory.return_to_gpu()
+            loaded = sd_models.model_data.loaded_sd_models
+            while self._moved:
+                model = self._moved[-1]
+                if any(model is candidate for candidate in loaded):
+                    sd_models.send_model_to_device(model)
+                self._moved.pop()
 
 
 def _on_gpu(model: Any) -> bool:

@@ -36,3 +36,8 @@ def spots(tensor: Tensor) -> Tensor:
         return flat.clone()
     places = torch.linspace(0, flat.numel() - 1, SPOTS, dtype=torch.float64).long()
     return flat[places.to(flat.device)]
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether both hold the same values, NaN being the same as NaN."""
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing import reductions
 
-from ..runs.lend_ticket import COPY, LendTicket
-from ..runs.process_mark import ProcessMark
+from ..runs.lend_ticket import COPY, LENT_MEMORY, LendTicket
 from .checkpoint import Checkpoint, read_checkpoint
-from .checksum import checksum, spots
+from .checksum import checksum, same, spots
 from .family import UNET, VAE
 from .pickled import DAMAGE, BoundedUnpickler
 
@@ -29,26 +28,41 @@ _PARTS = {UNET: "unet", VAE: "vae"}
 _TEXT = "text_encoder"
 PART_NAMES = {"unet": "the UNet", _TEXT: "the text encoder", "vae": "the VAE"}
 _HALF = (torch.float16, torch.bfloat16)
-_REBUILDERS = ("rebuild_tensor", "rebuild_typed_storage", "rebuild_storage_filename", "rebuild_storage_empty",
-               "rebuild_cuda_tensor")
+_REBUILDERS = ("rebuild_tensor", "rebuild_typed_storage", "rebuild_storage_filename", "rebuild_storage_empty")
 
 
 class NotLent(Exception):
     """The lent weights cannot be used; the message is a clause that follows "because"."""
 
 
+@dataclass(frozen=True)
+class Home:
+    """A frozen weight in main memory that the webui shares; what lies on a GPU is a copy of it, of the run's dtype."""
+
+    tensor: Tensor
+    dtype: torch.dtype
+
+    def copy_on(self, device: torch.device) -> Tensor:
+        """A copy on ``device``: one transfer, in the webui's dtype, and converted there."""
+        return self.tensor.to(device, copy=True).to(self.dtype)
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` is the shared memory itself."""
+        return tensor.data_ptr() == self.tensor.data_ptr() and tensor.device == self.tensor.device
+
+
 @dataclass
 class LentWeights:
     """The lent tensors by the checkpoint's keys, and what became of them.
 
-    ``copied`` says that nothing may stay in the webui's memory. ``refused`` gives a reason for each part that is read
-    from its file. ``lender`` is the webui's process.
+    ``device`` is where the run computes. ``copied`` says that nothing may stay in the webui's memory, ``uploaded`` that
+    what computes is a copy of it on a GPU. ``refused`` gives a reason for each part that is read from its file.
     """
 
     tensors: Mapping[str, Tensor]
     device: torch.device
-    lender: ProcessMark
     copied: bool = False
+    uploaded: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     _spots: dict[str, Tensor] = field(default_factory=dict)
     _files: dict[str, Path] = field(default_factory=dict)
@@ -83,12 +97,9 @@ class LentWeights:
         """Whether ``tensor`` is in memory that the webui shares."""
         return tensor.untyped_storage().data_ptr() in self._addresses
 
-    def keeps_dtype(self, tensor: Tensor, dtype: torch.dtype) -> bool:
-        """Whether ``tensor`` is used as it is stored where ``dtype`` is computed in.
-
-        On a GPU autocast converts at each use; on the CPU nothing may differ from the way over the file.
-        """
-        return self.device.type != "cpu" and dtype in _HALF and self.stays(tensor)
+    def keeps_dtype(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` stays in the dtype that the webui has it in: only its copy on the GPU gets the run's."""
+        return self.uploaded and self.stays(tensor)
 
     def shared_bytes(self, networks: Iterable[nn.Module]) -> int:
         """How much of ``networks`` lies in the webui's memory; from now on ``altered`` watches over that."""
@@ -100,7 +111,7 @@ class LentWeights:
 
     def altered(self) -> list[str]:
         """The keys of shared tensors that are not what they were, by a look at a few places of each."""
-        return [key for key, before in self._spots.items() if not _same(spots(self.tensors[key]), before)]
+        return [key for key, before in self._spots.items() if not same(spots(self.tensors[key]), before)]
 
     def put_back(self) -> None:
         """Write the file's values into the shared tensors, for a lender that can no longer do it.
@@ -114,7 +125,7 @@ class LentWeights:
                     self.tensors[full_key].copy_(own)
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        return tensor.contiguous() if not self.copied else tensor.clone() if tensor.is_cpu else tensor.cpu()
+        return tensor.clone() if self.copied else tensor if self.uploaded else tensor.contiguous()
 
 
 def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentWeights:
@@ -124,11 +135,6 @@ def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentW
     """
     if ticket.torch != torch.__version__:
         raise NotLent(f"the webui runs torch {ticket.torch} and the worker {torch.__version__}")
-    lent_on = torch.device(ticket.device)
-    if (lent_on.type, lent_on.index or 0) != (device.type, device.index or 0):
-        raise NotLent(f"the webui's model is on {lent_on} and the run on {device}")
-    if device.type == "cuda" and not ticket.lender.alive:
-        raise NotLent("the webui that lent them has ended")
     try:
         content = _Unpickler(io.BytesIO(handles)).load()
         tensors = {str(key): tensor.detach() for key, tensor in content["tensors"].items()}
@@ -137,7 +143,8 @@ def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentW
         raise NotLent(f"the webui's memory could not be opened ({_line(problem)})") from problem
     if wrong:
         raise NotLent(f"{len(wrong)} lent tensors, such as {wrong[0]}, are not what the webui sent")
-    return LentWeights(tensors, lent_on, ticket.lender, copied=ticket.way == COPY, refused=dict(ticket.withheld))
+    return LentWeights(tensors, device, copied=ticket.way == COPY, uploaded=ticket.way == LENT_MEMORY,
+                       refused=dict(ticket.withheld))
 
 
 def part_of(key: str) -> str:
@@ -154,12 +161,8 @@ def _rounding(file: torch.dtype, lent: torch.dtype, computed: torch.dtype, *, on
 
 
 def _compare(key: str, own: Tensor, lent: Tensor) -> None:
-    if not _same(spots(own).to(lent.dtype), spots(lent).cpu()):
+    if not same(spots(own).to(lent.dtype), spots(lent).cpu()):
         raise NotLent(f"the webui's model has been changed since it was loaded from the file ({key} differs)")
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from ..errors import CheckpointError
 from .build import ShapeProblem, TextEncoder, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
 from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, is_diffusers_vae, is_lora, is_vae, tell_family
+from .homes import Homes
 from .lent import LentWeights
 from .open_clip import from_open_clip
 from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
@@ -55,11 +56,24 @@ class BaseModel:
     """The VAE file used in place of the one in the checkpoint."""
     lent: LentWeights | None = None
     """The weights lent by the webui, if the networks use them."""
+    homes: Homes = field(default_factory=Homes)
+    """Weights that stay in the webui's memory for good; the device that computes only has a copy."""
 
-    def move(self, network: nn.Module, device: torch.device | str) -> None:
-        """Move one of the networks, unless it is in the webui's memory, where it stays."""
-        if self.lent is None or not any(self.lent.stays(tensor) for tensor in network.parameters()):
+    def bring(self, network: nn.Module, device: torch.device) -> None:
+        """Bring one of the networks to ``device``, unless it computes in the webui's memory, where it stays."""
+        if not self._stays(network):
+            self.homes.bring(network, device)
             network.to(device)
+
+    def put_away(self, network: nn.Module) -> None:
+        """Take one of the networks off the device that computes; of lent weights, only the copy is dropped."""
+        if not self._stays(network):
+            self.homes.put_away(network)
+            network.to("cpu")
+
+    def _stays(self, network: nn.Module) -> bool:
+        lent = self.lent
+        return lent is not None and not lent.uploaded and any(lent.stays(tensor) for tensor in network.parameters())
 
     @property
     def text_encoder(self) -> TextEncoder:
@@ -80,10 +94,10 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
 
     Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
     converted one by one. With ``aligned``, unaligned tensors in the file are copied too: the CPU computes other
-    last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay on their
-    own device, where the rest then goes too. With ``as_kept`` (for the CPU) the weights in the blocks of UNet and text
-    encoders stay as the file or the webui keeps them and are converted at each use, where that saves memory. Raises
-    ``CheckpointError`` naming the file and the way out, ``NotLent`` if the lent tensors are not those of the files.
+    last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay where they
+    are. With ``as_kept`` (for the CPU) the weights in the blocks of UNet and text encoders stay as the file or the
+    webui keeps them and are converted at each use, where that saves memory. Raises ``CheckpointError`` naming the file
+    and the way out, ``NotLent`` if the lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
@@ -93,8 +107,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     if lent is not None:
         vae_file = lent.over(vae_file, ("vae",), dtype)
         file = lent.over(file, ("unet", "text_encoder"), dtype)
-        loading = _Loading(dtype, torch.device(device) if lent.copied else lent.device, aligned, lent,
-                           as_kept)
+        loading = _Loading(dtype, torch.device(device), aligned, lent, as_kept and not lent.uploaded)
     text_encoders = tuple(_load_text_encoder(file, kind, loading) for kind in family.text_encoders)
     base = BaseModel(
         unet=_load_unet(file, family, loading, int(text_encoders[-1].config.projection_dim)),
@@ -108,6 +121,8 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
         vae_file=vae,
         lent=lent,
     )
+    if lent is not None and lent.uploaded:
+        base.homes.note((base.unet, *text_encoders, base.vae), lent, dtype)
     if told is None and family is SD2:
         told = probed_prediction(base.unet)
     return base if told is None else base.predicting(told)
@@ -147,7 +162,7 @@ class _Loading:
         return shared or tensor.element_size() < self.dtype.itemsize
 
     def put(self, tensor: Tensor) -> Tensor:
-        if self.lent is not None and self.lent.keeps_dtype(tensor, self.dtype):
+        if self.lent is not None and self.lent.keeps_dtype(tensor):
             return tensor
         put = tensor.to(device=self.device, dtype=self.dtype)
         return put.clone() if self.aligned and put.data_ptr() % _ALIGNED_BYTES else put

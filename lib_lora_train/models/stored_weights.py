@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
+from .lent import Home
 from .prefetch import Prefetcher
 from .quantized import PACKERS, Packed, Plain
 
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 
+FULL = "full"
+
+
 class StoredWeight:
     """One layer's weight: packed, and on the device that computes or, with a ``prefetcher``, in main memory."""
 
@@ -41,6 +45,9 @@ class StoredWeight:
         self.full_norms: Tensor | None = None
         """``input_norms`` of the weight before it was packed in fewer bits; ``None`` if it is as it was."""
         self.prefetcher: Prefetcher | None = None
+        self.home: Home | None = None
+        """Where the webui shares the weight; what is packed then is made from that, on the device that computes."""
+        self._how = FULL
 
     @property
     def away(self) -> bool:
@@ -51,6 +58,30 @@ class StoredWeight:
         """The weight as its layer computes with it: a new tensor, unless it is stored plainly where it is used."""
         packed = self.packed if self.prefetcher is None else self.prefetcher.fetch(self.packed)
         return packed.whole()
+
+    def pack(self, how: str) -> None:
+        """Keep it as ``how`` says from now on; one that is at home, when it is brought to the device."""
+        if how == FULL or not isinstance(self.packed, Plain):
+            return
+        whole = self.packed.whole()
+        self.full_norms, self._how = input_norms(whole), how
+        if not self._is_at_home:
+            self.packed = PACKERS[how](whole)
+
+    def bring(self, device: torch.device) -> None:
+        """Pack a copy of what is at home, on ``device``. What is packed already stays as it is."""
+        if self._is_at_home and self.home is not None:
+            weight = self.home.copy_on(device)
+            self.packed = Plain(weight) if self._how == FULL else PACKERS[self._how](weight)
+
+    def put_away(self) -> None:
+        """Drop the copy of what has a home, unless it is kept in main memory anyway."""
+        if self.home is not None and not self.away:
+            self.packed = Plain(self.home.tensor, self.home.dtype)
+
+    @property
+    def _is_at_home(self) -> bool:
+        return self.home is not None and isinstance(self.packed, Plain) and self.home.holds(self.packed.tensor)
 
     def move(self, change: Callable[[Tensor], Tensor]) -> None:
         """Apply ``change`` (to another device) to the stored tensors; an offloaded weight stays in main memory."""
@@ -110,11 +141,7 @@ def store_weights(network: nn.Module, how: str) -> None:
             assert weight is not None
             layer.__class__ = StoredLinear if isinstance(layer, nn.Linear) else StoredConv2d
             layer.__dict__["stored"] = StoredWeight(Plain(weight.detach()))
-        stored = _stored(layer)
-        if how != "full" and isinstance(stored.packed, Plain):
-            whole = stored.packed.whole()
-            stored.full_norms = input_norms(whole)
-            stored.packed = PACKERS[how](whole)
+        _stored(layer).pack(how)
 
 
 def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
@@ -123,7 +150,7 @@ def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
     Weights of the layers inside blocks stay as they are and are converted at each use, so that nothing is in memory
     twice. The others are small, and are converted for good.
     """
-    store_weights(network, "full")
+    store_weights(network, FULL)
     for layer in stored_layers(network):
         stored = _stored(layer)
         if isinstance(stored.packed, Plain):
@@ -135,7 +162,7 @@ def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
 @contextmanager
 def computing_in(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """Inside, ``network`` computes in ``dtype``, as ``compute_in`` has it; afterwards all is as it was before."""
-    store_weights(network, "full")
+    store_weights(network, FULL)
     packed = [(stored, stored.packed) for stored in map(_stored, stored_layers(network))]
     rest = [(parameter, parameter.data) for parameter in network.parameters()]
     try:
@@ -178,6 +205,7 @@ def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefe
         owed += share * stored.packed.bytes
         if owed >= stored.packed.bytes:
             owed -= stored.packed.bytes
+            stored.bring(torch.device("cpu"))
             stored.prefetcher = prefetcher
             stored.packed = stored.packed.changed(_into_main_memory(device))
     return prefetcher

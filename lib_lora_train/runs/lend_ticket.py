@@ -17,8 +17,9 @@ from .process_mark import ProcessMark, mark_from
 TICKET_FILE = "lend.json"
 HANDLES_FILE = "lend.handles"
 
-LENT, COPY, FILE = "lent", "copy", "file"
-"""The ways to the base weights: on the webui's own memory, on a copy of it, from the file."""
+LENT, LENT_MEMORY, COPY, FILE = "lent", "lent_memory", "copy", "file"
+"""The ways to the base weights: computing on the webui's own memory (CPU), uploading to a GPU from main memory that
+both share, on a copy, from the file."""
 PENDING = "pending"
 """The webui is about to lend its model, as soon as it has time for that."""
 
@@ -27,15 +28,14 @@ PENDING = "pending"
 class LendTicket:
     """The webui's offer to one run.
 
-    ``way`` is ``lent`` or ``copy``, ``pending`` until that is so, or ``file`` if nothing is lent; then ``reason`` says
-    why, as a clause that follows "because". ``withheld`` gives such a reason for each part (``vae``) that alone is not
-    lent. ``device`` and ``torch`` are where the tensors are and the version that made the handles.
+    ``way`` is ``lent``, ``lent_memory`` or ``copy``, ``pending`` until that is so, or ``file`` if nothing is lent; then
+    ``reason`` says why, as a clause that follows "because". ``withheld`` gives such a reason for each part (``vae``)
+    that alone is not lent. The tensors are in main memory; ``torch`` is the version that made the handles.
     """
 
     way: str
     lender: ProcessMark
     reason: str = ""
-    device: str = ""
     torch: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
 

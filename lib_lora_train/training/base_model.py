@@ -64,7 +64,7 @@ def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingP
     lengths = sorted({model.length_of(caption) for caption in captions})
     reporter.phase("captions", "Encoding the captions", total=len(set(captions)) * len(lengths))
     for text_encoder in model.base.text_encoders:
-        model.base.move(text_encoder, model.device)
+        model.base.bring(text_encoder, model.device)
 
     def encode(texts: Sequence[str], length: int) -> TextStates:
         with torch.no_grad(), model.accelerator.autocast():

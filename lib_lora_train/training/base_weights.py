@@ -14,7 +14,7 @@ from ..models.agreement import TOLERANCE, difference_to_float32
 from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
 from ..models.load import BaseModel, load_base
 from ..runs.folder import RunFolder
-from ..runs.lend_ticket import COPY, FILE, LENT, PENDING, LendTicket, read_ticket, take_handles
+from ..runs.lend_ticket import COPY, FILE, LENT, LENT_MEMORY, PENDING, LendTicket, read_ticket, take_handles
 from .encoding import StoppedEarly
 from .holding import Boundary
 from .precision import Computing
@@ -117,8 +117,9 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
     besides = f" {_reasons(lent.refused).capitalize()}." if lent.refused else ""
     if shared:
         boundary.watch(lent)
-        saved = f"The webui's loaded model, shared with it, which saves {_size(shared)} of memory."
-        _tell(reporter, LENT, f"{saved}{besides}", shared)
+        how = "uploaded from the main memory that it shares" if lent.uploaded else "shared with it"
+        saved = f"The webui's loaded model, {how}, which saves {_size(shared)} of memory."
+        _tell(reporter, LENT_MEMORY if lent.uploaded else LENT, f"{saved}{besides}", shared)
     else:
         _tell(reporter, COPY, f"A copy of the webui's loaded model, made without reading the file.{besides}", 0)
 

@@ -79,6 +79,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
            progress: Callable[[int, int], None]) -> LatentStore:
     """Latents of a plan's pictures, encoded once; the VAE is on the accelerator for as long as that takes."""
     vae = model.base.vae
+    model.base.bring(vae, model.device)  # only there it has the dtype that it encodes in
     identity, cache_folder = "", None
     if settings.cache_latents_to_disk:
         cache_folder = cache_folder_of(Path(settings.train_data_dir))
@@ -91,7 +92,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
         if empty:
             reporter.warning(f"Nothing is learned from images that are wholly transparent: {names_of(empty)}.")
     if model.device.type != "cpu":
-        model.base.move(vae, "cpu")
+        model.base.put_away(vae)
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
     return store
@@ -102,7 +103,7 @@ def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encode
     vae, device = model.base.vae, model.device
 
     def encode_pixels(pixels: Tensor) -> Posterior:
-        model.base.move(vae, device)
+        model.base.bring(vae, device)
         with torch.no_grad():
             spread = vae.encode(pixels.to(device, vae.dtype), return_dict=False)[0]
         return Posterior(spread.mean, spread.std)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
+from torch import Tensor
 
 from ..errors import RunError
 from ..models.lent import LentWeights
 from ..runs.folder import RunFolder
 from ..runs.standing import Leave, Standing
 from .reporting.report import Reporter
+from .step import Learner
 
-_LENDER_SECONDS = 1.0
+_KEPT_SHARE = 0.1
+"""What is learned stays on the GPU while the webui has it, if it takes no more of its memory than this."""
 
 
 class Boundary:
@@ -27,7 +30,6 @@ class Boundary:
         self._standing = Standing(run.control, reporter)
         self._on_cpu = device.type == "cpu"
         self._lent: LentWeights | None = None
-        self._lender_seen = 0.0
 
     def watch(self, lent: LentWeights) -> None:
         """Verify after each hold from now on that ``lent`` is unchanged."""
@@ -36,13 +38,12 @@ class Boundary:
     def wait(self, leave: Leave | None = None) -> bool:
         """Stand still for as long as the run is held; returns whether it was. ``leave`` moves the run off the GPU.
 
-        Raises ``RunError`` if the lent weights came back changed, or are gone with the webui.
+        Raises ``RunError`` if the lent weights came back changed.
         """
-        self._look_for_lender()
         granted = self._standing.wait(leave or (nullcontext if self._on_cpu else None), _give_memory_back)
         if not granted:
             return False
-        if self._lent is not None and any(hold.orphaned for hold in granted):
+        if self._lent is not None and not self._lent.uploaded and any(hold.orphaned for hold in granted):
             self._lent.put_back()  # a webui that died in the middle of a picture leaves its LoRA in the weights
         self._refuse_what_was_altered()
         return True
@@ -55,15 +56,52 @@ class Boundary:
                 "another extension does that. No step was made on them. Resume the run from its last state, with "
                 "training.webui_model set to copy or file.")
 
-    def _look_for_lender(self) -> None:
-        """Memory of a GPU goes with the process that it belongs to; that of the CPU stays while it is mapped."""
-        now = time.monotonic()
-        if self._lent is None or self._lent.device.type == "cpu" or now - self._lender_seen < _LENDER_SECONDS:
-            return
-        self._lender_seen = now
-        if not self._lent.lender.alive:
-            raise RunError("The webui has ended, and with it the memory of the GPU that it lent to this run. The run "
-                           "continues from its last state when it is started again.")
+
+@contextmanager
+def off_the_gpu(learner: Learner) -> Iterator[None]:
+    """Leave the GPU to others in here.
+
+    The base leaves it, and with it the network and what the optimizer remembers of it, unless these are small.
+    """
+    model = learner.model
+    model.put_away()
+    bring_back = (lambda: None) if _stays(learner) else _put_away_learned(learner)
+    _give_memory_back()
+    yield
+    model.bring()
+    bring_back()
+
+
+def _stays(learner: Learner) -> bool:
+    device = learner.model.device
+    if device.type != "cuda":
+        return True
+    learned = sum(tensor.numel() * tensor.element_size() for tensor in
+                  (*learner.model.network.parameters(), *(state[name] for state, name in _remembered(learner))))
+    return learned <= _KEPT_SHARE * torch.cuda.get_device_properties(device).total_memory
+
+
+def _put_away_learned(learner: Learner) -> Callable[[], None]:
+    """Move to main memory what is learned and remembered; what is returned brings it back."""
+    remembered = list(_remembered(learner))
+    learner.model.network.to("cpu")
+    for state, name in remembered:
+        state[name] = state[name].to("cpu")
+
+    def bring_back() -> None:
+        learner.model.network.to(learner.model.device)
+        for state, name in remembered:
+            state[name] = state[name].to(learner.model.device)
+
+    return bring_back
+
+
+def _remembered(learner: Learner) -> Iterator[tuple[dict[str, Tensor], str]]:
+    """What the optimizer remembers on the run's device, by the state of each parameter and the name in it."""
+    for state in learner.optimizer.state.values():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.device == learner.model.device:
+                yield state, name
 
 
 def _give_memory_back() -> None:

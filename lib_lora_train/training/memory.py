@@ -16,7 +16,7 @@ from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import RunError
 from ..models.load import BaseModel
-from ..models.stored_weights import keep_on_cpu, store_weights, stored_layers
+from ..models.stored_weights import FULL, keep_on_cpu, store_weights, stored_layers
 from ..pictures.buckets import Frame
 from .model import TrainedModel, set_training
 from .reporting.report import Reporter
@@ -28,7 +28,7 @@ _NEARLY_FULL = 0.02
 def wants_stored_weights(settings: TrainingSettings, device: torch.device) -> bool:
     """Whether the base weights are stored packed or offloaded, or may have to be to fit on a GPU."""
     to_fit = settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
-    return settings.base_weights != "full" or (to_fit and device.type != "cpu")
+    return settings.base_weights != FULL or (to_fit and device.type != "cpu")
 
 
 def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device) -> None:
@@ -36,6 +36,8 @@ def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device
     if not wants_stored_weights(settings, device):
         return
     for network in frozen_networks(base):
+        store_weights(network, FULL)
+        base.homes.hand_over(network)
         store_weights(network, settings.base_weights)
         if settings.weights_on_cpu and device.type != "cpu":
             keep_on_cpu(network, settings.weights_on_cpu / 100, device)
@@ -148,7 +150,7 @@ def _save_more(model: TrainedModel, job: Job) -> tuple[Job, str] | None:
         return changed(job, whole), "gradient checkpointing is on, which is a quarter slower,"
     if next(stored_layers(model.base.unet), None) is None:
         return None
-    if training.base_weights == "full":
+    if training.base_weights == FULL:
         for network in frozen_networks(model.base):
             store_weights(network, "fp8")
         return changed(job, {"training.base_weights": "fp8"}), "the base weights are kept in fp8"

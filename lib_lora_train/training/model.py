@@ -92,13 +92,13 @@ class TrainedModel:
         finally:
             set_training(self.network, on=before)
 
-    def move(self, device: torch.device) -> None:
-        """Move everything that a step needs; on the CPU the accelerator's memory is given back."""
-        self.base.move(self.base.unet, device)
-        for text_encoder in self.base.text_encoders:
-            self.base.move(text_encoder, device)
-        self.network.to(device)
-        if device.type == "cpu":
-            self.base.move(self.base.vae, device)  # it comes back when a picture is encoded or decoded
-        if device.type == "cpu" and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def bring(self) -> None:
+        """Bring everything that a step needs to the device that computes."""
+        for part in (self.base.unet, *self.base.text_encoders):
+            self.base.bring(part, self.device)
+        self.network.to(self.device)
+
+    def put_away(self) -> None:
+        """Take the base off the device that computes; the VAE comes back when an image is encoded or decoded."""
+        for part in (self.base.unet, *self.base.text_encoders, self.base.vae):
+            self.base.put_away(part)

@@ -6,8 +6,6 @@ import dataclasses
 import math
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,6 +19,7 @@ from ..networks.norms import change_norms
 from ..runs.folder import STRIP_FILE, RunFolder
 from .divergence import LossWatch, what_to_try
 from .encoding import StoppedEarly
+from .holding import off_the_gpu
 from .memory import note_memory
 from .optimizers.create import averaged_weights, effective_rate
 from .reporting.outputs import SavePoint
@@ -210,7 +209,7 @@ class TrainingRun:
         The state is saved if the run cannot continue then.
         """
         try:
-            held = self._p.boundary.wait(self._off_the_gpu)
+            held = self._p.boundary.wait(lambda: off_the_gpu(self._p.learner))
         except RunError:
             if self.steps_done:
                 self._save_state()
@@ -218,12 +217,6 @@ class TrainingRun:
         if held:
             self._clock.resume()
         return not self._control.asked("stop")
-
-    @contextmanager
-    def _off_the_gpu(self) -> Iterator[None]:
-        self._model.move(torch.device("cpu"))
-        yield
-        self._model.move(self._model.device)
 
     def _save_between_epochs(self, epoch: int, *, is_last: bool) -> None:
         every = self._job.save.save_every_n_steps

@@ -120,7 +120,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
         validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
                       for indices in held_out.batches_in_order()]
     outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
-    model.move(accelerator.device)
+    model.bring()
     if accelerator.device.type == "cuda":
         reporter.phase("memory", "Testing whether a step fits into GPU memory")
         job = prove(model, job, lambda: dry_step(learner, plan, job), reporter, memory_advice)

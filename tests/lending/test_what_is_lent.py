@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -53,11 +52,7 @@ def refusal(values: dict, device: str = "cpu", **training: str) -> str:
 def test_what_cannot_be_lent_is_refused_with_the_reason(model, values, monkeypatch):
     assert refusal(values) == ""
     assert "webui_model" in refusal(values, webui_model="file")
-    assert "a way of its own" in refusal(values, base_weights="fp8")
     assert "on cuda:0 and the run on cpu" in refusal(values, device="cuda:0")
-    model.lowvram = True
-    assert "--medvram" in refusal(values)
-    model.lowvram = False
     monkeypatch.setattr(devices, "fp8", True)
     assert "fp8" in refusal(values)
     monkeypatch.setattr(devices, "fp8", False)
@@ -72,13 +67,19 @@ def test_a_model_that_was_unloaded_is_not_lent(model, values):
     assert "unloaded" in refusal(values)
 
 
-def test_a_gpu_is_shared_only_when_asked_for_and_never_on_windows(model, values, monkeypatch):
-    values = {**values, "training": {"device": "cuda:0"}}
-    assert "set training.webui_model to lent" in refusal(values, device="cuda:0")
-    assert "is on cpu" in refusal(values, device="cuda:0", webui_model="lent")
-    monkeypatch.setattr(lendable.sys, "platform", "win32")
-    monkeypatch.setattr(WebuiModel, "parameters", lambda self: iter([SimpleNamespace(device="cuda:0")]))
-    assert "Windows" in refusal(values, device="cuda:0", webui_model="lent")
+@pytest.mark.parametrize("training", [
+    {"base_weights": "fp8"}, {"base_weights": "nf4"}, {"fit_in_gb": 6.0}, {"weights_on_cpu": 50}])
+@pytest.mark.parametrize(("device", "way"), [("cpu", "lent"), ("cuda:0", "lent_memory")])
+def test_weights_are_quantized_and_swapped_from_what_is_lent(model, values, training, device, way):
+    job = job_from({**values, "training": {**values["training"], "device": device, **training}})
+    assert lendable.way_of(job, device) == way
+
+
+@pytest.mark.parametrize(("wanted", "way"), [("auto", "lent_memory"), ("lent", "lent_memory"), ("copy", "copy")])
+def test_on_a_gpu_lending_goes_through_main_memory(values, wanted, way):
+    job = job_from({**values, "training": {"device": "auto", "webui_model": wanted}})
+    for device in ("cuda", "cuda:1", "mps", "xpu"):
+        assert lendable.way_of(job, device) == way
 
 
 @pytest.mark.parametrize(("loaded", "wanted", "kept"), [
@@ -117,7 +118,7 @@ def test_every_weight_of_the_checkpoint_is_found_in_the_webuis_model(model, chec
 
 
 def lent(model: WebuiModel, **changes: object) -> LentWeights:
-    return LentWeights(dict(LentLayers(model).by_key), CPU, this_process(), **changes)
+    return LentWeights(dict(LentLayers(model).by_key), CPU, **changes)
 
 
 def test_a_model_that_was_changed_in_memory_is_not_taken_for_its_file(model, checkpoint):
@@ -142,7 +143,7 @@ def test_weights_that_the_webui_has_rounded_are_read_from_the_file_where_that_wo
 
 
 def handed_over(model: WebuiModel, checkpoint: Path, **changes: object) -> LendTicket:
-    fields = {"way": "lent", "lender": this_process(), "device": "cpu", "torch": torch.__version__, **changes}
+    fields = {"way": "lent", "lender": this_process(), "torch": torch.__version__, **changes}
     return LendTicket(**fields)
 
 
@@ -152,8 +153,6 @@ def test_handles_that_cannot_be_trusted_are_not_opened(model, checkpoint):
     handles = shared_handles(LentLayers(model).by_key)
     with pytest.raises(NotLent, match="torch 2.0.0"):
         open_lent(handed_over(model, checkpoint, torch="2.0.0"), handles, CPU)
-    with pytest.raises(NotLent, match="on cuda:0 and the run on cpu"):
-        open_lent(handed_over(model, checkpoint, device="cuda:0"), handles, CPU)
     with pytest.raises(NotLent, match="could not be opened"):
         open_lent(handed_over(model, checkpoint), b"cos\nsystem\n(S'true'\ntR.", CPU)
     with torch.no_grad():

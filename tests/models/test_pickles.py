@@ -86,7 +86,7 @@ def as_state(path: Path) -> None:
 
 
 def as_handles(path: Path) -> None:
-    open_lent(LendTicket(LENT, this_process(), device="cpu", torch=torch.__version__), path.read_bytes(),
+    open_lent(LendTicket(LENT, this_process(), torch=torch.__version__), path.read_bytes(),
               torch.device("cpu"))
 
 

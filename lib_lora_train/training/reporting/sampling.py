@@ -61,12 +61,12 @@ def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -
 
 @contextmanager
 def _vae_at_hand(model: TrainedModel) -> Iterator[None]:
-    model.base.move(model.base.vae, model.device)
+    model.base.bring(model.base.vae, model.device)
     try:
         yield
     finally:
         if model.device.type != "cpu":
-            model.base.move(model.base.vae, "cpu")
+            model.base.put_away(model.base.vae)
 
 
 def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:

@@ -5,7 +5,7 @@ import threading
 import types
 from pathlib import Path
 
-from modules import devices, sd_models_config
+from modules import devices, lowvram, sd_models_config
 
 checkpoints_list = {}
 checkpoint_aliases = {}
@@ -68,9 +68,12 @@ checkpoints_loaded = collections.OrderedDict()
 
 
 def send_model_to_cpu(m):
-    if m is not None:
+    if m is not None and m.lowvram:
+        lowvram.send_everything_to_cpu()
+    elif m is not None:
         m.to(devices.cpu)
 
 
 def send_model_to_device(m):
-    m.to(devices.device)
+    if not m.lowvram:
+        m.to(devices.device)
