@@ -240,13 +240,6 @@ def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:
             yield from idle(job, f"training.{name}", "the run is on the CPU and uses no GPU memory")
     if around.webui is False:
         yield from idle(job, "training.webui_model", "no webui started this run")
-    elif training.webui_model in ("lent", "copy"):
-        own = [name for name, used in (("base_weights", training.base_weights != "full"),
-                                       ("weights_on_cpu", training.weights_on_cpu > 0 and around.device != "cpu"),
-                                       ("fit_in_gb", training.fit_in_gb is not None and around.device != "cpu"))
-               if used]
-        if own:
-            yield from idle(job, "training.webui_model", f"with {' and '.join(own)} the file is read")
 
 
 def _of_saves(job: Job, around: Surroundings) -> Iterator[Note]:

@@ -17,8 +17,8 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by it
     sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
     memory    peak_bytes, device_bytes          the most GPU memory in use so far, of how much there is
     warning   text
-    weights   way, text, bytes                 how the base weights were got (lent, copy, file), as a sentence, and how
-              many bytes are shared with the webui
+    weights   way, text, bytes                 how the base weights were got (see lend_ticket) as a sentence, how many
+              bytes are shared with the webui
     held      who, why, token, gave_gpu        the run stands still as the request token asks, see runs.hold; gave_gpu
                                                says whether it has left the GPU. One for each request
     resumed   who, why, token, seconds         the request was withdrawn after so long; the run continues when all are.

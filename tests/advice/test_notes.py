@@ -91,6 +91,9 @@ def test_what_does_nothing_is_named(key, words, changes):
     ("optimizer.text_encoder_lr2", {"optimizer__text_encoder_lr2": 0.5, "optimizer__optimizer_type": "AdamW"}),
     ("sample.sample_by", {"sample__sample_by": "webui", "sample__sample_prompts": ["penny"]}),
     ("training.webui_model", {"training__webui_model": "copy"}),
+    ("training.webui_model", {"training__webui_model": "lent", "training__base_weights": "fp8"}),
+    ("training.webui_model", {"training__webui_model": "lent", "training__fit_in_gb": 6}),
+    ("training.webui_model", {"training__webui_model": "copy", "training__weights_on_cpu": 50}),
     ("scheduler.lr_scheduler_timescale", {"scheduler__lr_scheduler_timescale": 9,
                                           "scheduler__lr_scheduler": "inverse_sqrt"}),
 ])

@@ -24,14 +24,10 @@ _MADE_ELSEWHERE = (_TO, _COPY)
 
 @dataclass
 class SimulatedGpu:
-    """``uploaded`` and ``downloaded`` are the bytes of each transfer, in order; 0-dimensional tensors are not counted.
-
-    ``largest`` is the most memory that was in use there at once, in bytes.
-    """
+    """``uploaded`` and ``downloaded`` are the bytes of each transfer, in order, of 0-dimensional tensors none."""
 
     uploaded: list[int] = field(default_factory=list)
     downloaded: list[int] = field(default_factory=list)
-    largest: int = 0
     _there: dict[int, tuple[StorageWeakRef, int]] = field(default_factory=dict)
 
     @property
@@ -41,7 +37,7 @@ class SimulatedGpu:
 
     def forget(self) -> None:
         """Count from here on."""
-        self.uploaded, self.downloaded, self.largest = [], [], self.used
+        self.uploaded, self.downloaded = [], []
 
     def has(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` lies on the GPU."""
@@ -53,7 +49,6 @@ class SimulatedGpu:
         """``tensor``, which was allocated on the GPU just now."""
         storage = tensor.untyped_storage()
         self._there[storage.data_ptr()] = (StorageWeakRef(storage), storage.nbytes())
-        self.largest = max(self.largest, self.used)
         return tensor
 
     def to(self, tensor: Tensor, *words: Any, copy: bool = False, **named: Any) -> Tensor:

@@ -66,13 +66,12 @@ class TrainingSettings:
         label="Seed", section="Schedule", minimum=0, maximum=4294967295,
         advice="If nothing else helps, another seed sometimes does.")
     webui_model: str = setting(
-        "auto", "How a run that the webui starts gets the model. lent: it trains on the webui's own copy, which is in "
-        "memory once, and waits while you make an image. copy: it takes a copy of that, and both work at once. file: "
-        "it reads the file, and the webui's model leaves the GPU until the run ends. auto: lent where that is tried, "
-        "on the CPU, else file.",
+        "auto", "How a run that the webui starts gets the model. lent and auto: from the webui's own, which is in "
+        "main memory once and is uploaded to the GPU by whoever has its turn; the run waits while you make an image. "
+        "copy: it takes a copy of that, and both work at once. file: it reads the file.",
         label="The webui's model", choices=("auto", "lent", "copy", "file"),
         advice="copy needs the memory for two models. Where lending cannot be done the file is read, and the run says "
-               "why, as it does with base_weights, weights_on_cpu and fit_in_gb.")
+               "why.")
     device: str = setting(
         "auto", "Where to train: auto, cuda, cuda:1, mps or cpu.",
         label="Device", view="hidden")
