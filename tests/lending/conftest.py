@@ -37,6 +37,8 @@ for finder in sys.meta_path:
     if isinstance(finder, WorkerPathFinder):  # it finds the worker's own packages only
         finder.own_folders.append(str(STANDIN))
 
+from .gpu_webui import on_gpu  # noqa: E402, F401  # a fixture
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 
