@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import evaluates, field, fill_in, go_to_tab, ready
+from .conftest import evaluates, field, fill_in, go_to_tab, ready, wait_for_state
 
 
 @pytest.fixture
@@ -23,8 +23,9 @@ def sets(tmp_path):
     return folder
 
 
-def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, sets):
-    page = open_tab(webui)
+@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
+def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, sets, theme, width):
+    page = open_tab(webui, theme=theme, width=width)
     page.fill("#tl_dataset_folder", str(sets))
     page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
     window = page.locator(".tl-places-dialog")
@@ -42,6 +43,14 @@ def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, se
     page.locator(".tl-stat", has_text="2").first.wait_for()  # it is loaded without another click
     ready(page)
     expect(field(page, "activation_tag")).to_have_value("pennyfox")
+
+
+def test_a_chosen_set_is_shown_among_its_neighbours(webui, open_tab, sets):
+    page = open_tab(webui)
+    page.fill("#tl_dataset_folder", str(sets / "penny"))
+    page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
+    expect(page.locator(".tl-place[aria-current]")).to_contain_text("penny")
+    expect(page.locator(".tl-place")).to_have_count(4)
 
 
 def test_the_browser_works_by_keyboard(webui, open_tab, sets):
@@ -208,3 +217,4 @@ def test_the_run_uses_the_trigger_word_of_the_folder(webui, open_tab, sets):
                               answer.request.method == "POST") as sent:
         page.click("#tl_train")
     assert sent.value.request.post_data_json["job"]["dataset"]["activation_tag"] == "pony"
+    wait_for_state(page, "Finished")

@@ -111,6 +111,10 @@ def test_a_plot_of_eighteen_blocks_wraps_and_nothing_of_it_is_clipped(open_test,
     page.locator(".tl-best").wait_for()
     assert page.evaluate(OUTSIDE, ".tl-plot-cell") == 0
     assert page.evaluate(OUTSIDE, ".tl-effect svg") == 0
+    generate, plot, weights = (page.locator(f"#tl-panel-test {one}").first.bounding_box() for one in (
+        ".tl-button:has-text('Generate')", ".tl-plot-cell", ".tl-lbw-slider"))
+    if width == 800:  # the plot is right under the button that makes it
+        assert generate["y"] < plot["y"] < weights["y"]
     page.locator("#tl-panel-test").get_by_role("button", name="Full view").click()
     cells = page.locator("dialog .tl-plot-cell")
     expect(cells).to_have_count(18)

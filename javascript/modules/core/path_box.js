@@ -138,7 +138,16 @@ export function pathBox(input, kind, options = {}) {
         wanted = true;
         ask();
     });
-    input.addEventListener("blur", hide);
+    input.addEventListener("blur", () => {
+        hide();
+        showEnd();
+    });
+    /** The end of a long path says more than its beginning. */
+    const showEnd = () => {
+        input.title = input.value;
+        if (document.activeElement !== input) input.scrollLeft = input.scrollWidth;
+    };
+    new IntersectionObserver(showEnd).observe(input);
     input.addEventListener("click", () => {
         if (!input.value.trim() && list.hidden) fetchList(true);
     });

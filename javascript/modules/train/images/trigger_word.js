@@ -29,7 +29,7 @@ async function keep() {
     if (!waiting.is || !known || folder !== form.text(FOLDER).trim()) return;
     const word = form.text(WORD).trim();
     waiting = {is: false, old: false};
-    if (word === known.word && known.source === "you") return;
+    if (word === known.word) return;
     const given = known.others.find((one) => one.word === word);
     const before = known.source && known.source !== "you" ? [{word: known.word, source: known.source, text: known.text}] : [];
     known = {...known, word, source: "you", text: word ? "Set by you for this folder." : "You left it empty for this folder.",
