@@ -42,12 +42,13 @@ def steps_as_adam(groups: Sequence[dict[str, Any]]) -> bool:
     """Whether every parameter of an optimizer that is Adam at heart can be stepped by ``adam_step``.
 
     Weight decay has to be decoupled, there has to be momentum, and all groups have the same rate, which is not 0.
+    Apple's kernel cannot scale gradients.
     """
     rate = groups[0]["lr"]
     plain = all(group["decouple"] and not group["fsdp_in_use"] and group["lr"] == rate > 0 for group in groups)
     kinds = {(parameter.device.type, parameter.dtype) for group in groups for parameter in group["params"]}
-    return plain and groups[0]["betas"][0] > 0 and all(dtype == torch.float32 and has_fused_kernel(device)
-                                                       for device, dtype in kinds)
+    return plain and groups[0]["betas"][0] > 0 and all(
+        dtype == torch.float32 and device in ("cpu", "cuda") and has_fused_kernel(device) for device, dtype in kinds)
 
 
 def learned_of(group: dict[str, Any]) -> list[Parameter]:
