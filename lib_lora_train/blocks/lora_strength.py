@@ -12,6 +12,7 @@ from .of_file import BlockSet
 from .prompt_weights import BlockSpec, read_arguments
 
 _MOST = 1e4
+_IN_A_PROMPT = " It works with all blocks instead."
 _FATAL = ("cannot be used", "There is no", "is left out", "is no number")
 
 
@@ -47,7 +48,8 @@ def read_strength(name: str, text: str, presets: Mapping[str, Entries], blocks: 
     if read.spec is not None and read.spec.stepped:
         wrong.append("start=, stop= and step= need sampling steps, which a merge has not.")
     if wrong:
-        raise ConfigError([f"The strength {text!r} of {name} cannot be used. {problem}" for problem in wrong])
+        raise ConfigError([f"The strength {text!r} of {name} cannot be used. {problem.replace(_IN_A_PROMPT, '')}"
+                           for problem in wrong])
     return _numbers(name, text, read.plain[1:], read.spec)
 
 

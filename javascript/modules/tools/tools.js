@@ -21,7 +21,7 @@ const ABOUT = {
     merge: "A copy of a checkpoint with LoRAs in it for good, exactly as the prompt would apply them.",
     mix: "Several LoRAs as one file, by the sum of what they change.",
     resize: "A LoRA at a smaller rank, or another kind of LoRA as a plain one.",
-    inspect: "What a LoRA is and how it was trained, and its card in the webui.",
+    inspect: "What a LoRA is and how it was trained. Its card in the webui and the texts in the file can be edited.",
 };
 const INSPECT = "inspect";
 const WITH_CURVE = ["extract", "mix", "resize"];

@@ -85,7 +85,7 @@ class ExtractJob:
                                     advice="sd-scripts has 0.99. Clamping makes the LoRA less exact.")
     min_diff: float = setting(0.0001, "A text encoder whose weights differ by no more than this counts as unchanged "
                                       "and is skipped.", label="Minimal difference", minimum=0, maximum=100)
-    exact: bool = setting(True, "Calculates every singular value. Off, only as many as the rank needs: many times "
+    exact: bool = setting(True, "Calculates every singular value. Off, only as many as the rank needs: three times "
                                 "faster on the CPU, nearly as exact.", label="Exact SVD")
     device: str = _device()
     output_name: str = setting("", "Name of the LoRA: the file name without its extension.", label="LoRA name",

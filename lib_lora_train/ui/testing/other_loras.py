@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from ...config.text_yaml import write_yaml
 from ...errors import CheckpointError
 from ...runs.events import EventWriter
-from ...runs.folder import TEST, RunFolder, create_run, open_run
+from ...runs.folder import TEST, TRAIN, RunFolder, create_run, open_run
 from ...runs.job import settings_of
 from ..lora_files import activation_tag, lora_file, lora_info
 from ..services import Services
@@ -61,7 +61,7 @@ def subject_of(services: Services, name: str) -> RunFolder:
 
 def trigger_of(services: Services, run: RunFolder) -> str:
     """The trigger words of the LoRA that ``run`` has made, or that its folder was made for; empty if none are known."""
-    if run.command == TEST:
+    if run.command != TRAIN:
         for event in services.index.of(run).saved:
             with suppress(CheckpointError):  # gone or damaged, which drawing reports
                 return activation_tag(Path(event["path"]))

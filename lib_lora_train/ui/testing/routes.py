@@ -22,7 +22,7 @@ from ...runs.job import settings_of
 from ...runs.names import lora_names, next_free_name
 from ...runs.queue import enqueue
 from ..prediction import prediction_notice
-from ..runs.prompts import keep_prompts, prompts_of, with_trigger
+from ..runs.prompts import keep_prompts, lines_of, prompts_of, with_trigger
 from ..services import Services
 from .block_weights import (
     WeightsRequest,
@@ -141,7 +141,8 @@ def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, 
     files = [{"name": name, "epoch": saved[name].get("epoch"), "path": saved[name]["path"],
               "blocks": names_of_blocks(Path(saved[name]["path"]))}
              for name in sorted(saved, key=epoch_order)]
-    return {"files": files, "tag": trigger_of(services, run), "prompts": prompts_of(run),
+    tag = trigger_of(services, run)
+    return {"files": files, "tag": tag, "prompts": prompts_of(run) or lines_of([tag]),
             "width": width, "height": height, "clip_skip": job.base.clip_skip, "samplers": desk.samplers,
             "negative": job.sample.negative_prompt, "seed": job.sample.sample_seed,
             "steps": job.sample.sample_steps,

@@ -128,6 +128,18 @@ def test_a_plot_of_any_lora_has_its_trigger_word(tab, webui_scripts):
         assert tab.get(f"runs/{run}/test").json()["tag"] == ("penny" if name == "a" else "")
 
 
+def test_a_lora_that_a_tool_has_made_has_the_trigger_word_of_its_card(tab):
+    write_lora(tab.services.host.lora_dir / "a.safetensors", {})
+    job = {"lora": "a", "network_dim": 2, "output_name": "new"}
+    run = tab.post("tools", {"command": "resize", "job": job}).json()["id"]
+    tab.wait_for(run, "finished")
+    write_lora(tab.services.host.lora_dir / "new.safetensors", {})  # the scripted worker writes no tensors
+    assert tab.post("tools/card", {"name": "new", "changes": {"activation_text": "penny"}}).status_code == 200
+    opened = tab.post("lora/test", {"name": "new"}).json()["id"]
+    facts = tab.get(f"runs/{opened}/test").json()
+    assert (facts["tag"], facts["prompts"]) == ("penny", ["penny"])
+
+
 @pytest.mark.parametrize("value", NONSENSE)
 def test_nonsense_is_no_server_error(tab, value):
     for route, body in (("", {"name": value, "text": "x"}), ("", {"name": "x", "text": value}),

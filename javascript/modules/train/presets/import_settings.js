@@ -34,7 +34,7 @@ export function openImport(used, lora = "") {
     const text = h("textarea", {class: "tl-input tl-textarea", rows: "12", spellcheck: "false", id: "tl_import_text",
         "aria-label": "Settings as text", placeholder: "Paste a script, a command line, TOML, JSON or YAML here"});
     /** @type {{name: string, box: HTMLTextAreaElement}[]} the texts that belong together, the first of them `text` */
-    let parts = [{name: "text 1", box: text}];
+    let parts = [{name: "Text 1", box: text}];
     const chosen = h("input", {type: "file", hidden: true, multiple: true, id: "tl_import_file", on: {change: () =>
         readFiles([...chosen.files || []])}});
     const problem = h("p", {class: "tl-field-problem", role: "alert", id: "tl_import_problem"});
@@ -46,7 +46,7 @@ export function openImport(used, lora = "") {
             "configuration, all at once. Nothing in a script is run."), parts.map(({name, box}) => parts.length > 1 ?
             h("label", {class: "tl-field"}, h("span", {class: "tl-label"}, name), box) : box), chosen, problem);
         fill(foot, button("Add another text", {icon: "plus", id: "tl_import_more", click: () => {
-            add(`text ${parts.length + 1}`, "");
+            add(`Text ${parts.length + 1}`, "");
             showInput();
             parts[parts.length - 1].box.focus();
         }}), button("Choose files", {icon: "file", click: () => chosen.click()}), read);
