@@ -39,9 +39,21 @@ class CaptionTokens:
                                     if part))
 
     def of_tags(self) -> list[tuple[int, int]]:
-        """For each tag, in their order, the number of tokens before it and up to its end."""
-        return [(self._count(self._trained(start)), self._count(self._trained(end)))
-                for start, end in tag_places(self._line, self._separator)]
+        """For each tag, in their order, the number of tokens before it and up to its end.
+
+        No token reaches over a blank, so that tokens are added up from one tag to the next where a blank is between.
+        """
+        places = tag_places(self._line, self._separator)
+        found: list[tuple[int, int]] = []
+        begins, before = 0, 0
+        for start, end in places:
+            if before and self._line[start - 1].isspace():
+                begins += self._count(self._without_mark(self._line[before:start]))
+            else:
+                begins = self._count(self._trained(start))
+            found.append((begins, begins + self._count(self._without_mark(self._line[start:end]))))
+            before = start
+        return found
 
     def chunk_ends(self) -> list[ChunkEnd]:
         """Where in the line each chunk ends that another one follows."""
@@ -70,10 +82,12 @@ class CaptionTokens:
 
     def _trained(self, end: int) -> str:
         """The caption's beginning up to the character ``end``, as training has it."""
-        line = self._line[:end]
-        if self._framing.mark:
-            line = line.replace(self._framing.mark, f"{self._separator.strip()} ")
+        line = self._without_mark(self._line[:end])
         return " ".join(part for part in (self._framing.prefix.strip(), line) if part)
+
+    def _without_mark(self, text: str) -> str:
+        mark = self._framing.mark
+        return text.replace(mark, f"{self._separator.strip()} ") if mark else text
 
 
 def tag_places(line: str, separator: str) -> list[tuple[int, int]]:

@@ -110,7 +110,7 @@ def test_a_tag_is_renamed_across_the_set_whatever_is_shown_and_undone(dataset: D
     assert dataset.get("rename-tag", tag="boots", name="red boots") == {
         "having": 1, "existing": 1, "both": 1, "sentences": 0}
     done = dataset.apply("rename", tags=["hat"], replacement="cap")
-    assert done["label"] == "Renamed hat to cap in 2 captions"
+    assert done["label"] == "Renamed hat to cap in 2 captions" and done["left"] == []
     assert texts(dataset.folder)["b.txt"] == "penny, cap"
     dataset.get("undo")
     assert texts(dataset.folder) == before

@@ -276,7 +276,7 @@ class CaptionEditor:
         prose = sum(caption.prose for caption in captions)
         left = [f"{count_of(damaged, 'caption')} in another encoding than UTF-8 left alone."] if damaged else []
         left += [f"{count_of(unread, 'caption')} that cannot be read left alone."] if unread else []
-        if prose and not operation.include_prose and operation.kind not in ("regex_caption", "join_lines"):
+        if prose and not operation.include_prose and operation.kind not in ("regex_caption", "join_lines", "rename"):
             left.append(f"{count_of(prose, 'prose caption')} left alone.")
         return left
 

@@ -31,6 +31,7 @@ export function renameTag(set, tag, renamed) {
         box.element, sentencesLine, isTrigger ? h("label", {class: "tl-tick"}, trigger,
             "It is the trigger word: change that too") : null, list],
     [button("Cancel", {click: () => window.close()}), goButton]);
+    window.id = "tl_rename";
     let question = 0;
 
     const operation = () => ({kind: "rename", tags: [tag], replacement: box.input.value.trim(),
