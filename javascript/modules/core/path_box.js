@@ -145,7 +145,9 @@ export function pathBox(input, kind, options = {}) {
     /** The end of a long path says more than its beginning. */
     const showEnd = () => {
         input.title = input.value;
-        if (document.activeElement !== input) input.scrollLeft = input.scrollWidth;
+        requestAnimationFrame(() => {  // the browser itself goes to the beginning when the focus leaves
+            if (document.activeElement !== input) input.scrollLeft = input.scrollWidth;
+        });
     };
     new IntersectionObserver(showEnd).observe(input);
     input.addEventListener("click", () => {
