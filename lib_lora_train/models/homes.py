@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from .lent import Home, LentWeights
+from .lent import Home
 from .stored_weights import StoredWeight, stored_layers
 
 
@@ -21,15 +21,15 @@ class Homes:
     def __init__(self) -> None:
         self._homes: WeakKeyDictionary[nn.Module, dict[str, Home]] = WeakKeyDictionary()
 
-    def note(self, networks: Iterable[nn.Module], lent: LentWeights, dtype: torch.dtype) -> None:
-        """From now on each parameter of ``networks`` that lies in ``lent`` has its home there.
+    def note(self, networks: Iterable[nn.Module], dtype: torch.dtype) -> None:
+        """From now on each parameter of ``networks`` has its home where it is now; ``dtype`` is that of the copies.
 
-        ``dtype`` is that of the copies.
+        The few that are not lent, as what has to be laid out anew, have theirs in this process's own memory.
         """
         for network in networks:
             for module in network.modules():
                 homes = {name: Home(parameter.data, dtype) for name, parameter in
-                         module.named_parameters(recurse=False) if lent.stays(parameter)}
+                         module.named_parameters(recurse=False)}
                 if homes:
                     self._homes[module] = homes
 

@@ -37,7 +37,7 @@ class NotLent(Exception):
 
 @dataclass(frozen=True)
 class Home:
-    """A frozen weight in main memory that the webui shares; what lies on a GPU is a copy of it, of the run's dtype."""
+    """A frozen weight in main memory, mostly shared by the webui; a GPU has a copy of it, of the run's dtype."""
 
     tensor: Tensor
     dtype: torch.dtype

@@ -122,7 +122,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
         lent=lent,
     )
     if lent is not None and lent.uploaded:
-        base.homes.note((base.unet, *text_encoders, base.vae), lent, dtype)
+        base.homes.note((base.unet, *text_encoders, base.vae), dtype)
     if told is None and family is SD2:
         told = probed_prediction(base.unet)
     return base if told is None else base.predicting(told)

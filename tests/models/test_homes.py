@@ -15,6 +15,7 @@ from lib_lora_train.models.stored_weights import keep_on_cpu, store_weights, sto
 from tests.standin.simulated_gpu import GPU, SimulatedGpu, plugged_in
 
 from .tiny_checkpoint import UNET, Tiny, make_tiny
+from .tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
 
 PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
 
@@ -109,6 +110,30 @@ def test_each_turn_uploads_the_lent_bytes_once_and_downloads_none(lend, gpu, sto
         assert only_lent(base)
 
 
+@pytest.mark.parametrize("family", ["SD 2.x", "SDXL", "SSD-1B"])
+def test_every_family_leaves_and_returns(gpu, tmp_path, family):
+    """OpenCLIP's text encoders are cut out of larger tensors, of which each piece has its home."""
+    states = {"SD 2.x": sd2_state, "SDXL": sdxl_state, "SSD-1B": lambda: sdxl_state(shape=SSD_SHAPE)}
+    state = states[family]()
+    tensors = {key: tensor.clone().share_memory_() for key, tensor in state.items() if tensor.is_floating_point()}
+    base = load_base(save_state(state, tmp_path / "base.safetensors"), None, dtype=torch.float32, device="cpu",
+                     lent=LentWeights(tensors, GPU, uploaded=True))
+    before = [values_of(network) for network in networks(base)]
+    whole = sum(parameter.nbytes for network in networks(base) for parameter in network.parameters())
+    for _ in range(2):
+        gpu.forget()
+        for network in networks(base):
+            base.bring(network, GPU)
+        assert whole <= sum(gpu.uploaded) <= whole + BUFFERS * len(base.text_encoders)
+        after = [values_of(network) for network in networks(base)]
+        assert all(torch.equal(one[key], other[key]) for one, other in zip(before, after, strict=True) for key in one)
+        gpu.forget()
+        for network in networks(base):
+            base.put_away(network)
+        assert sum(gpu.downloaded) <= BUFFERS * len(base.text_encoders)
+        assert not any(gpu.has(parameter) for network in networks(base) for parameter in network.parameters())
+
+
 @pytest.mark.parametrize("how", ["fp8", "nf4"])
 def test_what_is_packed_is_made_from_the_lent_weights_each_time(lend, gpu, how):
     base = lend()
@@ -172,14 +197,18 @@ def test_a_network_that_was_widened_since_is_no_copy_and_is_moved(lend, gpu):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_part_that_is_not_lent_is_moved_as_always(lend, gpu):
-    base = lend()
-    assert base.lent is not None
-    own = base.vae.encoder.conv_in
-    own.weight.data = own.weight.data.clone()
-    base.homes.note([base.vae], base.lent, torch.float32)
-    base.bring(base.vae, GPU)
-    assert own.weight.device == GPU
-    gpu.forget()
-    base.put_away(base.vae)
-    assert gpu.downloaded == [own.weight.nbytes]
+def test_a_part_that_is_not_lent_is_dropped_too(tiny, checkpoint, gpu):
+    """Its home is the memory that it was read into."""
+    tensors = {key: tensor.clone().share_memory_() for key, tensor in tiny.state.items() if key.startswith(UNET)}
+    base = load_base(checkpoint, None, dtype=torch.float16, device="cpu", lent=LentWeights(
+        tensors, GPU, uploaded=True, refused={"vae": "another is loaded", "text_encoder": "another is loaded"}))
+    before: dict[str, Tensor] = {}
+    for _ in range(2):
+        base.bring(base.vae, GPU)
+        assert all(parameter.device == GPU for parameter in base.vae.parameters())
+        found = values_of(base.vae)
+        before = before or found
+        assert all(torch.equal(before[name], found[name]) for name in before)
+        gpu.forget()
+        base.put_away(base.vae)
+        assert gpu.downloaded == []
