@@ -116,3 +116,23 @@ def test_in_a_run_folder_it_leaves_its_result_there(tmp_path):
     assert main(["inspect", str(run.job_file)]) == 0
     assert json.loads(run.result_file.read_text())["layers"] == 3
     assert [event["event"] for event in read_events(run.events_file)[0]] == ["phase", "result", "finished"]
+
+
+@pytest.mark.parametrize("content, words", [
+    ({"string_to_token": {"*": 265}, "string_to_param": {"*": torch.zeros(2, 768)}, "name": "x"},
+     "is a textual inversion embedding, not a LoRA"),
+    ({768: [{"linear.0.weight": torch.zeros(2, 2)}], "step": 5}, "is a hypernetwork, not a LoRA"),
+    ({"decoder.norm_out.weight": torch.zeros(2), "encoder.conv_in.weight": torch.zeros(2)}, "not a LoRA, but a VAE"),
+    ({"step": 5}, "holds no weights by name, so it is not a LoRA"), ([1, 2], "so it is not a LoRA")])
+def test_old_kinds_of_files_are_named(tmp_path, content, words):
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=words):
+        inspect(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x.pt"])
+@pytest.mark.parametrize("content", [b"", b"<html>login</html>", b"version https://git-lfs.github.com/spec", b"\0" * 9])
+def test_damaged_files_are_said_to_be_no_usable_lora(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match="LoRA"):
+        inspect(tmp_path / name)
