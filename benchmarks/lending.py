@@ -28,6 +28,7 @@ from lib_lora_train.environment import ensure_worker_interpreter, worker_command
 
 ensure_worker_interpreter(program=Path(__file__))  # what follows needs the worker's packages
 
+from benchmarks.weights import SD15, write_random
 from lib_lora_train.config.load import job_from, job_to_yaml
 from lib_lora_train.runs.control import RunControl
 from lib_lora_train.runs.events import read_events
@@ -53,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        checkpoint = make_full(folder / "full.safetensors") if options.full else options.checkpoint.absolute()
+        checkpoint = write_random(SD15, folder / "full.safetensors") if options.full else options.checkpoint.absolute()
         found: dict[str, list[Measured]] = {"file": [], "lent": []}
         for number in range(options.rounds):
             for way, measured in found.items():
@@ -131,27 +132,6 @@ def webui_environ() -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, sys.path)))}
-
-
-def make_full(path: Path) -> Path:
-    """A checkpoint with the shapes of SD 1.5 and random weights."""
-    import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from safetensors.torch import save_file
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    from tests.make_mini.compvis_layout import unet_state, vae_state
-
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8).half()
-    state = {f"model.diffusion_model.{key}": tensor for key, tensor in unet_state(unet).items()}
-    vae = AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
-                        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4).half()
-    state |= {f"first_stage_model.{key}": tensor for key, tensor in vae_state(vae).items()}
-    text = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12)).half()
-    state |= {f"cond_stage_model.transformer.{key}": tensor for key, tensor in text.state_dict().items()}
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
-    return path
 
 
 if __name__ == "__main__":

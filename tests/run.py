@@ -33,7 +33,7 @@ from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
-                "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending")
+                "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending", "benchmarks")
 TRAINING_TESTS = ("training",)
 SWEEP = ("training/test_no_silent_setting.py",)
 FAMILIES = ("training/test_family_table.py", "training/test_family_blocks.py")

@@ -1,0 +1,1 @@
+"""The same job in two programs, measured in turns."""
