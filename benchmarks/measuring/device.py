@@ -72,7 +72,8 @@ def _products(device: torch.device, side: int, dtype: torch.dtype) -> float:
         torch.mm(one, other, out=out)
 
     first = seconds_of(multiply, device)  # not counted: libraries are loaded and kernels chosen
-    times, until = [], time.perf_counter() + max(_CEILING_SECONDS, 2 * first)
+    times: list[float] = []
+    until = time.perf_counter() + max(_CEILING_SECONDS, 2 * first)
     while time.perf_counter() < until or len(times) < 3:
         times.append(seconds_of(multiply, device))
     return 2 * side ** 3 / statistics.median(times)
