@@ -39,6 +39,7 @@ from benchmarks.measuring.cases import CACHED, FP8, NF4, SMALLEST, Bench, Case, 
 from benchmarks.measuring.correctness import against_float32
 from benchmarks.measuring.device import clear, describe, matmul_ceiling
 from benchmarks.measuring.optimizers import optimizer_seconds
+from benchmarks.measuring.turns import turns
 from benchmarks.weights import KINDS, SD15, SDXL, write_random
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
 from lib_lora_train.errors import TrainLoraError
@@ -125,6 +126,7 @@ def parts_of(bench: Bench, *, mini: bool) -> Iterator[Part]:
     yield case(Case("sdxl b1", SDXL), 20)
     yield case(Case("sd15 b8", SD15, 8), 14)
     yield case(Case("sdxl b1, all that save memory", SDXL, settings=SMALLEST), 25)
+    yield Part("turns of the lent model, sd15", 25, lambda: turns(bench.checkpoints[SD15], bench.device))
     yield Part("correctness, sd15", 30, lambda: against_float32(bench, SD15))
     yield case(Case("sdxl b1, base_weights fp8", SDXL, settings=FP8), 22)
     yield case(Case("sdxl b1, weights_on_cpu 100", SDXL, settings={"training": {"weights_on_cpu": 100}}), 30)
@@ -135,6 +137,7 @@ def parts_of(bench: Bench, *, mini: bool) -> Iterator[Part]:
     yield Part("optimizers, sd15", 40, lambda: optimizer_seconds(bench, SD15, list(OPTIMIZERS)[:2] if mini else None))
     if mini:
         return  # from here on it is the same code with other weights
+    yield Part("turns of the lent model, sdxl", 45, lambda: turns(bench.checkpoints[SDXL], bench.device))
     yield Part("correctness, sdxl", 60, lambda: against_float32(bench, SDXL))
     above = {"all that save memory", "base_weights fp8", "base_weights nf4", "weights_on_cpu 100",
              "cache_text_encoder_outputs"}

@@ -146,6 +146,7 @@ def _take_turns(webui: Any, checkpoint: Path, folder: Path, steps: Steps) -> dic
     handles = take_handles(run.path)
     if ticket is None or ticket.way == FILE or handles is None:
         loan.give_back()
+        loan.join(_WAIT_SECONDS)
         return {"way": FILE, "why": "" if ticket is None else ticket.reason, "steps": steps.taken}
     base = load_base(checkpoint, None, dtype=torch.float16, device="cpu",
                      lent=open_lent(ticket, handles, steps.gpu))
@@ -159,6 +160,7 @@ def _take_turns(webui: Any, checkpoint: Path, folder: Path, steps: Steps) -> dic
     _free(base, networks)
     webui.restore_gpu()
     loan.give_back()
+    loan.join(_WAIT_SECONDS)
     size = sum(parameter.nbytes for one in networks for parameter in one.parameters())
     return {"way": ticket.way, "worker_model_bytes": size, "steps": steps.taken}
 

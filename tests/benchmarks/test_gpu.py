@@ -14,6 +14,7 @@ from benchmarks import gpu
 from benchmarks.gpu import Figures, Part, ceiling_shares, measure, prices
 from benchmarks.measuring.cases import Bench
 from benchmarks.measuring.correctness import against_float32
+from benchmarks.measuring.turns import Transfers
 from benchmarks.weights import SD15, SDXL, shapes_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def test_every_part_runs_but_what_a_cpu_cannot_do(figures):
     failed = {name: why for name, why in figures["left_out"].items() if not name.endswith(NOT_ON_A_CPU)}
     assert failed == {}
     assert {"matmul ceiling", "sd15 b1", "sd15 b8", "sdxl b1", "sdxl b1, base_weights nf4", "correctness, sd15",
-            "optimizers, sd15"} <= set(figures["parts"])
+            "turns of the lent model, sd15", "optimizers, sd15"} <= set(figures["parts"])
     assert "fp16" in figures["left_out"]["sd15 b1, mixed_precision fp16"]
 
 
@@ -59,6 +60,16 @@ def test_a_gradient_in_half_precision_points_where_that_in_float32_does():
     found = against_float32(bench, SD15, ["bf16"])["bf16"]
     assert 0 < found["gradient_error"] < 0.1 and found["gradient_cosine"] > 0.99
     assert 0 < found["prediction_error"] < 0.03 and 0 < found["loss_error"] < 0.01
+
+
+def test_each_turn_moves_the_base_up_once_and_nothing_down(figures):
+    found = figures["parts"]["turns of the lent model, sd15"]
+    steps, size = found["steps"], found["worker_model_bytes"]
+    assert found["simulated"]
+    assert steps["the worker frees the GPU"]["bytes_down"] < 1000  # the text encoder's numbers of places
+    assert size <= steps["the worker uploads"]["bytes_up"] < size + 1000
+    assert steps["the webui leaves the GPU"]["bytes_down"] < size / 10
+    assert size <= steps["the webui uploads"]["bytes_up"] <= 1.1 * found["webui_model_bytes"]
 
 
 def test_every_optimizer_says_its_share_or_why_not(figures):
@@ -105,6 +116,13 @@ def test_the_price_of_a_switch_is_against_the_case_without_it_and_the_share_agai
     assert prices(parts) == {"sd15 b1, fp8": {"time": 1.5, "memory": 0.5}}
     assert ceiling_shares(parts) == {"sd15 b1": 0.4, "sd15 b1, fp8": 0.5}
     assert ceiling_shares({"sd15 b1": parts["sd15 b1"]}) == {}
+
+
+def test_transfers_are_told_by_where_tensors_come_from():
+    with Transfers() as transfers:
+        away = torch.ones(8, 4).to("meta")  # another device than the CPU, and there on every machine
+        torch.ones(3) + 1
+    assert (away.device.type, transfers.up, transfers.down) == ("meta", 8 * 4 * 4, 0)
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
