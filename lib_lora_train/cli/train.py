@@ -94,6 +94,10 @@ def run_of(job_file: Path) -> RunFolder | None:
 
 def carry_out(job: Job, run: RunFolder) -> int:
     """Train in ``run``; Ctrl+C and a friendly kill ask for a stop, which saves what there is."""
+    from ..environment.light_imports import import_compiler_beside, import_lightly
+
+    import_lightly()
+    import_compiler_beside()
     from ..training.reporting.report import Reporter
     from ..training.run import run_training
 

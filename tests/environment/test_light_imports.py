@@ -1,0 +1,45 @@
+"""A run imports what it uses, and not what its libraries would import beside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+UNUSED = ("bitsandbytes", "lycoris", "torch._dynamo", "torch._inductor", "torch.distributed.tensor",
+          "torch.distributed.fsdp", "networkx", "scipy", "pandas", "onnxruntime", "cv2", "torchvision", "peft",
+          "transformers.models.auto.auto_factory", "transformers.models.bert.modeling_bert", "diffusers.pipelines", "prodigyopt",
+          "dadaptation", "schedulefree", "lion_pytorch")
+START = """
+from lib_lora_train.environment.light_imports import import_lightly
+import_lightly()
+import lib_lora_train.training.run
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+"""
+
+
+def python(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_nothing_is_imported_that_a_run_does_not_use():
+    loaded = set(python(START + "import sys\nprint(*sys.modules)"))
+    assert {"diffusers", "transformers", "lib_lora_train.models.load"} <= loaded
+    assert [name for name in UNUSED if name in loaded] == []
+
+
+@pytest.mark.parametrize("later", [
+    "import torch._dynamo; print(torch._dynamo.allow_in_graph.__module__)",
+    "import torch.distributed.tensor as parallel; print(parallel.Replicate.__module__)",
+    "from diffusers.utils import is_transformers_available as there; print('yes.really' if there() else 'no')"])
+def test_what_was_kept_back_can_be_imported_later(later):
+    (module,) = python(START + later)
+    assert "." in module  # the class or function of the library, and no placeholder
+
+
+def test_libraries_that_are_loaded_already_stay_as_they_are():
+    code = "import sys, torch._dynamo, diffusers, transformers\nbefore = sys.modules['torch._dynamo']\n" + START
+    assert python(code + "print(before is sys.modules['torch._dynamo'])") == ["True"]
