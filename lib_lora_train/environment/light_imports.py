@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 _COMPILER = "torch._dynamo"
 _PARALLEL = ("torch.distributed.tensor", "torch.distributed.tensor.parallel")
@@ -71,7 +71,7 @@ def _replaced(names: Sequence[str]) -> Iterator[None]:
 
 
 class _Placeholder(ModuleType):
-    __path__: list[str] = []
+    __path__: ClassVar[list[str]] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -9,8 +9,8 @@ import pytest
 
 UNUSED = ("bitsandbytes", "lycoris", "torch._dynamo", "torch._inductor", "torch.distributed.tensor",
           "torch.distributed.fsdp", "networkx", "scipy", "pandas", "onnxruntime", "cv2", "torchvision", "peft",
-          "transformers.models.auto.auto_factory", "transformers.models.bert.modeling_bert", "diffusers.pipelines", "prodigyopt",
-          "dadaptation", "schedulefree", "lion_pytorch")
+          "transformers.models.auto.auto_factory", "transformers.models.bert.modeling_bert", "diffusers.pipelines",
+          "prodigyopt", "dadaptation", "schedulefree", "lion_pytorch")
 START = """
 from lib_lora_train.environment.light_imports import import_lightly
 import_lightly()
