@@ -26,6 +26,8 @@ from .usage import options_of
 if TYPE_CHECKING:
     from ..training.reporting.report import Reporter
 
+_PROOFS = "bf16_agrees.json"
+
 
 def train_command(arguments: list[str]) -> int:
     """Train; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
@@ -109,7 +111,8 @@ def carry_out(job: Job, run: RunFolder) -> int:
         fitted, switched = fit(shapes or {}, job) if _on_gpu(job) else (job, [])
         if _on_gpu(job):
             tell_memory(shapes, job, fitted, switched, reporter)
-        return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted)) else 1
+        return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted),
+                                 environment.environment_root() / _PROOFS) else 1
 
 
 def _on_gpu(job: Job) -> bool:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 _COMPILER = "torch._dynamo"
 _PARALLEL = ("torch.distributed.tensor", "torch.distributed.tensor.parallel")
@@ -71,7 +71,11 @@ def _replaced(names: Sequence[str]) -> Iterator[None]:
 
 
 class _Placeholder(ModuleType):
-    __path__: ClassVar[list[str]] = []
+    """A package in which every name is an empty class."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

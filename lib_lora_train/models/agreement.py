@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..files.atomic import write_atomically
+from ..files.json_file import DamagedFileError, read_object
 from .family import END_TOKEN
 from .load import BaseModel
 from .stored_weights import computing_in
@@ -20,6 +27,7 @@ bf16 keeps 8 bits, so that each operation is off by up to 2⁻⁹. Some 300 foll
 way back, and as their errors are independent, about √600 · 2⁻⁹ = 5 % come together. Three times that is no rounding
 any more, and a kernel that computes something else is off by 100 %.
 """
+_MOST_REMEMBERED = 100
 _PIXELS = 64
 _TOKENS = 77
 _TIMESTEP = 500
@@ -73,6 +81,44 @@ def _step(base: BaseModel) -> _Step:
         loss = (prediction - target).square().mean()
         gradients = torch.autograd.grad(loss, (latents, *embedded))
     return _Step(float(loss.detach()), (prediction.detach(), *(gradient.float() for gradient in gradients)))
+
+
+class Remembered:
+    """The differences of checkpoints that have agreed on this machine, in a file: the step need not be tried again.
+
+    They hold for the same file, VAE aside, on the same processor and version of PyTorch. What has disagreed is tried
+    each time.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        """``file`` is made when something is remembered; without one nothing is."""
+        self._file = file
+
+    def of(self, checkpoint: Path) -> float | None:
+        """The difference that was found before; ``None`` if nothing is remembered, or the file was damaged."""
+        found = self._read().get(_key_of(checkpoint))
+        return float(found) if isinstance(found, (int, float)) and 0 <= found <= TOLERANCE else None
+
+    def remember(self, checkpoint: Path, difference: float) -> None:
+        """Keep ``difference``. A file that cannot be written costs the step again, and nothing else."""
+        if self._file is None:
+            return
+        values = list({**self._read(), _key_of(checkpoint): difference}.items())[-_MOST_REMEMBERED:]
+        with suppress(OSError):
+            write_atomically(self._file, json.dumps(dict(values), indent=1), durable=False)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return {} if self._file is None else read_object(self._file)
+        except (OSError, DamagedFileError):
+            return {}
+
+
+def _key_of(checkpoint: Path) -> str:
+    about = checkpoint.stat()
+    parts = (torch.__version__, platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability(),
+             str(checkpoint.resolve()), about.st_size, about.st_mtime_ns)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from ..config.job import Job
-from ..models.agreement import TOLERANCE, difference_to_float32
+from ..models.agreement import TOLERANCE, Remembered, difference_to_float32
 from ..models.lent import PART_NAMES, LentWeights, NotLent, open_lent
 from ..models.load import BaseModel, load_base
 from ..runs.folder import RunFolder
@@ -67,7 +67,7 @@ def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
 
 
 def proven(job: Job, run: RunFolder, base: BaseModel, computing: Computing, boundary: Boundary,
-           reporter: Reporter) -> tuple[Computing, BaseModel]:
+           reporter: Reporter, remembered: Remembered) -> tuple[Computing, BaseModel]:
     """``computing`` and ``base`` if a step in bf16 agrees with float32, else both without mixed precision.
 
     A ``precision`` event says which, and how far bf16 was off. Both are as they are if nothing has to be proven.
@@ -76,11 +76,13 @@ def proven(job: Job, run: RunFolder, base: BaseModel, computing: Computing, boun
     if not computing.unproven:
         return computing, base
     boundary.wait()
-    off = difference_to_float32(base)
-    agrees = off <= TOLERANCE
-    if agrees:
-        text = (f"Trains in bf16: this processor has it in hardware, and a step on fixed noise agrees with full "
-                f"precision to {off:.1%}.")
+    known = remembered.of(base.checkpoint)
+    off = difference_to_float32(base) if known is None else known
+    if off <= TOLERANCE:
+        if known is None:
+            remembered.remember(base.checkpoint, off)
+        text = (f"Trains in bf16: this processor has it in hardware, and a step on fixed noise "
+                f"{'agrees' if known is None else 'agreed before'} with full precision to {off:.1%}.")
         reporter.say(text)
     else:
         text = (f"Trains in full precision, which takes about twice as long: in bf16, a step on fixed noise was "

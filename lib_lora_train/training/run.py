@@ -38,17 +38,19 @@ _STATE_EVERY_SECONDS = 300.0
 """So much is lost at most when the power fails, beside what follows the last saved file."""
 
 
-def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> bool:
+def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "",
+                 proofs: Path | None = None) -> bool:
     """Train as ``job`` says and tell ``reporter`` how it went; the last event is finished, stopped or error.
 
-    ``memory_advice`` is what to change if memory runs out.
+    ``memory_advice`` is what to change if memory runs out; ``proofs`` the file that remembers which checkpoints have
+    agreed in bf16, if there is one.
 
     Returns whether the run came to its end or was stopped in good order. Never raises for what went wrong in the
     run itself: the error is an event, with the traceback as its detail if it was not foreseen.
     """
     started = time.monotonic()
     try:
-        training = TrainingRun(prepare(job, run, reporter, memory_advice), run, reporter)
+        training = TrainingRun(prepare(job, run, reporter, memory_advice, proofs), run, reporter)
         curves = TensorboardLog(run.path / "tensorboard", training.steps_done, reporter.warning)
         reporter.listen(curves.take)
         try:

@@ -21,6 +21,7 @@ from ..batches.summary import summarize
 from ..config.groups.dataset import DatasetSettings
 from ..config.job import Job
 from ..config.optimizer_args import has_one_rate
+from ..models.agreement import Remembered
 from ..models.hashes import ModelHashes, hashes_of
 from ..models.load import BaseModel
 from ..models.noise import noise_schedule
@@ -67,10 +68,11 @@ class Prepared:
     boundary: Boundary
 
 
-def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "") -> Prepared:
+def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "",
+            proofs: Path | None = None) -> Prepared:
     """Read the pictures and the model, encode the latents, and build network and optimizer.
 
-    ``memory_advice`` is called if the job is too big for the GPU.
+    ``memory_advice`` is called if the job is too big for the GPU. ``proofs`` is the file in which ``Remembered`` is.
     Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
     ``StoppedEarly`` if a stop is asked for.
     """
@@ -85,7 +87,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     computing = resolve_computing(job.training, plan.smallest_side)
     boundary = Boundary(run, reporter, computing.device)
     loaded = load_weights(job, run, computing, boundary, reporter)
-    computing, loaded = proven(job, run, loaded, computing, boundary, reporter)
+    computing, loaded = proven(job, run, loaded, computing, boundary, reporter, Remembered(proofs))
     accelerator = computing.accelerator()
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)

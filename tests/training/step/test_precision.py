@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.models import stored_weights
-from lib_lora_train.models.agreement import TOLERANCE, difference_to_float32
+from lib_lora_train.models.agreement import TOLERANCE, Remembered, difference_to_float32
 from lib_lora_train.models.load import BaseModel, load_base
-from lib_lora_train.training import precision
+from lib_lora_train.training import base_weights, precision, setup
 from lib_lora_train.training.precision import flags_in, has_bf16, resolve_computing
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
 
@@ -115,6 +115,34 @@ def test_a_run_whose_first_step_disagrees_trains_in_full_precision_and_says_so(t
     assert fallen_back.of("precision")[0]["precision"] == "no"
     one, other = (load_file(run.loras / "penny.safetensors") for run in (fallen_back, plain))
     assert all(torch.equal(one[key], other[key]) for key in other)
+
+
+def test_what_has_agreed_is_remembered_for_this_file_and_version_of_torch(checkpoint, tmp_path, monkeypatch):
+    file = tmp_path / "proofs.json"
+    assert Remembered(file).of(checkpoint) is None
+    Remembered(file).remember(checkpoint, 0.01)
+    assert Remembered(file).of(checkpoint) == 0.01
+    assert Remembered(file).of(MINI) is None
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    assert Remembered(file).of(checkpoint) is None
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"x": "y"}'])
+def test_a_damaged_memory_only_costs_the_step_again(checkpoint, tmp_path, content):
+    file = tmp_path / "proofs.json"
+    file.write_text(content)
+    assert Remembered(file).of(checkpoint) is None
+    Remembered(file).remember(checkpoint, 0.02)
+    assert Remembered(file).of(checkpoint) == 0.02
+
+
+def test_a_run_does_not_try_again_what_has_agreed(train, with_bf16, tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(base_weights, "difference_to_float32", lambda base: tried.append(base) or 0.01)
+    monkeypatch.setattr(setup, "Remembered", lambda file: Remembered(tmp_path / "proofs.json"))
+    texts = [train(dataset=AT_64, training={"max_train_epochs": 1}).of("precision")[0]["text"] for _ in range(2)]
+    assert len(tried) == 1
+    assert "agrees with" in texts[0] and "agreed before with" in texts[1]
 
 
 @pytest.mark.parametrize("kept", [torch.float16, torch.bfloat16])
