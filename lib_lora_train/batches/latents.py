@@ -122,6 +122,15 @@ class LatentStore:
             masks.append(mask.flip(-1) if mirrored and mask is not None else mask)
         return Looks(torch.stack(latents), stacked_masks(masks, latents))
 
+    def take(self, other: LatentStore) -> None:
+        """Remember all that ``other`` holds."""
+        self._held |= other._held
+        self.encoded += other.encoded
+        self.from_disk += other.from_disk
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._held
+
     def keep(self, index: int, parts: dict[str, Tensor] | Path) -> None:
         """Remember unscaled latents with their mask, or the cache file they stand in."""
         self._held[index] = parts
@@ -176,8 +185,10 @@ def cache_folder_of(dataset_folder: Path) -> Path:
 
 def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | None = None,
                progress: Callable[[int, int], None] | None = None, vae_batch_size: int = 1,
-               wanted: Wanted = LATENT_ALONE) -> LatentStore:
+               wanted: Wanted = LATENT_ALONE, pictures: Sequence[int] | None = None) -> LatentStore:
     """Encode every picture of ``plan`` once, decoding ahead in threads; known ones come from ``cache_folder``.
+
+    ``pictures`` are the indices of those that are wanted, if not all are.
 
     What is kept is one sample of the encoder's distribution. Its noise follows from the picture's bytes, so the same
     picture has the same latent in every run, whatever else is in the set; the spread is so small beside the picture
@@ -188,7 +199,7 @@ def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | Non
     store = LatentStore(encoder.scale_factor)
     damaged: list[PictureError] = []
     waiting: list[_Loaded] = []
-    order = [index for indices in plan.by_bucket.values() for index in indices]
+    order = [index for indices in plan.by_bucket.values() for index in indices] if pictures is None else pictures
     for done, loaded in enumerate(_load_ahead(plan, order, encoder.identity, cache_folder, wanted), start=1):
         if isinstance(loaded, PictureError):
             damaged.append(loaded)

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..batches.first_use_latents import FirstUseLatents
 from ..batches.fresh_latents import FreshLatents
 from ..batches.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
 from ..batches.plan import TrainingPlan
 from ..config.groups.dataset import DatasetSettings
 from ..models.hashes import file_sha256
 from ..pictures.augment import changes_pixels
+from ..pictures.images import check_pictures, damaged_pictures_error
 from ..pictures.problems import names_of
 from ..runs.control import RunControl
 from .holding import Boundary
@@ -49,6 +51,8 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
     Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if face crops are on but cannot be made.
     """
     changing = changes_pixels(settings)
+    if not changing and encodes_at_first_use(settings, model.device):
+        return _at_first_use(plan, model, settings, reporter, progress)
     if not changing:
         return encode(plan, model, settings, reporter, "Encoding the images", progress)
     reporter.warning(f"With {' and '.join(changing)}, images change every time and cannot be cached: each step "
@@ -60,6 +64,25 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
         reporter.phase("faces", "Detecting faces", total=len(plan.pictures))
         _tell_faces(len(plan.pictures), fresh.without_face(progress), reporter)
     return fresh
+
+
+def encodes_at_first_use(settings: DatasetSettings, device: torch.device) -> bool:
+    """Whether pictures are encoded when they are first trained on, and not all before the first step.
+
+    On a GPU the VAE would have to stay there. Latents for the disk, and masks, of which the empty ones are reported
+    before the first step, are made at once.
+    """
+    return device.type == "cpu" and not settings.cache_latents_to_disk and not settings.alpha_mask
+
+
+def _at_first_use(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
+                  progress: Callable[[int, int], None]) -> FirstUseLatents:
+    reporter.phase("latents", "Checking the images", total=len(plan.pictures))
+    damaged = check_pictures([picture.path for picture in plan.pictures], progress)
+    if damaged:
+        raise damaged_pictures_error(damaged)
+    reporter.say("Each image is encoded when it is first trained on, so steps of the first epoch take longer.")
+    return FirstUseLatents(plan, encoder_of(model, reporter, ""), Wanted(settings.flip_aug))
 
 
 def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:

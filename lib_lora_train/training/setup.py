@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelerate import Accelerator
 from diffusers import DDPMScheduler
 
 from ..advice.optimizer_guards import with_d_coef
@@ -47,7 +48,7 @@ from .optimizers.create import RatedParameters, make_optimizer
 from .optimizers.fused import FusedSteps
 from .optimizers.plain import Descent, PlainSteps
 from .optimizers.schedules import make_schedule
-from .precision import resolve_computing
+from .precision import Computing, resolve_computing
 from .reporting.outputs import Outputs, check_output_folder
 from .reporting.report import Reporter
 from .state import Progress, load_state
@@ -86,9 +87,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     reporter.phase("model", f"Loading {Path(job.base.checkpoint).name}")
     computing = resolve_computing(job.training, plan.smallest_side)
     boundary = Boundary(run, reporter, computing.device)
-    loaded = load_weights(job, run, computing, boundary, reporter)
-    computing, loaded = proven(job, run, loaded, computing, boundary, reporter, Remembered(proofs))
-    accelerator = computing.accelerator()
+    loaded, accelerator = _loaded(job, run, computing, boundary, reporter, proofs)
     base = fitted_base(job, loaded, reporter)
     asked, job = job, with_fitted_lists(job, base)
     hashes = _hashes_in_background(base)
@@ -129,6 +128,14 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     progress = load_state(run.state, learner, job, begins, plan.fingerprint, reporter.warning) or Progress()
     _report_start(job, plan, model, progress, reporter)
     return Prepared(job, plan, latents, learner, outputs, validation, progress, boundary)
+
+
+def _loaded(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter,
+            proofs: Path | None) -> tuple[BaseModel, Accelerator]:
+    """The base model, and accelerate's handle for the precision that it turned out to be computed in."""
+    base = load_weights(job, run, computing, boundary, reporter)
+    computing, base = proven(job, run, base, computing, boundary, reporter, Remembered(proofs))
+    return base, computing.accelerator()
 
 
 def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
