@@ -1,1 +1,1 @@
-"""The tab in the webui: its routes, and what stands behind them. Its looks are in javascript/ and style.css."""
+"""The tab in the webui: its routes and the code behind them. The front end is in javascript/ and style.css."""

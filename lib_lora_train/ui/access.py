@@ -13,11 +13,11 @@ from ..files.reading import reason
 from ..host.interface import Host
 
 _FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir")
-"""The settings of a dataset that name a folder."""
+"""The dataset settings that name a folder."""
 
 
 def dataset_folder(host: Host, text: str) -> Path:
-    """The folder that ``text`` names, links resolved. Raises ``DatasetError`` if it may not be used or is none."""
+    """Return the folder ``text`` with links resolved. Raises ``DatasetError`` if it is not a folder or not allowed."""
     if not text.strip().strip('"'):
         raise DatasetError("No folder is given. Type the path of the folder with your images.")
     try:
@@ -36,6 +36,6 @@ def dataset_folder(host: Host, text: str) -> Path:
 
 
 def folders_of(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The dataset ``settings`` with each folder in them checked. Raises ``DatasetError`` as ``dataset_folder`` does."""
+    """Return the dataset ``settings`` with each folder checked. Raises ``DatasetError`` as ``dataset_folder`` does."""
     return {name: str(dataset_folder(host, str(value))) if name in _FOLDERS and value else value
             for name, value in settings.items()}

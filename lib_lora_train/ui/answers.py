@@ -1,4 +1,4 @@
-"""How routes answer: JSON that can carry any file name, and errors as sentences."""
+"""Responses of the routes: JSON that can carry any file name, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .callers import Guard, with_limited_body
 
 
 class EscapedJson(JSONResponse):
-    """JSON in ASCII: a name on disk that is not UTF-8 can be told and sent back, which other encoders refuse."""
+    """JSON in ASCII: file names that are not valid UTF-8 survive the round trip, which other encoders refuse."""
 
     def render(self, content: Any) -> bytes:
-        """``content`` as JSON."""
+        """Return ``content`` as JSON."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def guarded_route(guard: Guard) -> type[APIRoute]:
-    """The class of routes that ask ``guard`` before they read a request's body."""
+    """Return a route class that calls ``guard`` before it reads the request's body."""
     return type("GuardedRoute", (SentenceRoute,), {"guard": staticmethod(guard)})
 
 
@@ -38,7 +38,7 @@ class SentenceRoute(APIRoute):
     guard: Guard
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's handler, with errors turned into answers."""
+        """Return the route's handler with errors turned into responses."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -64,7 +64,7 @@ class SentenceRoute(APIRoute):
                     return _bug(request, error)
                 logging.getLogger(__name__).warning("%s %s failed", request.method, request.url.path, exc_info=True)
                 return EscapedJson({"error": sentence, "problems": [sentence]}, 400)
-            except Exception as error:  # noqa: BLE001 - a bug of ours: the page shows it, the log has it too
+            except Exception as error:  # noqa: BLE001 - a bug of ours: shown on the page and logged
                 return _bug(request, error)
 
         return answer

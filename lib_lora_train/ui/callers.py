@@ -1,4 +1,4 @@
-"""Who may call the tab's routes: asked of the head of a request, before its body is read."""
+"""Who may call the tab's routes, decided from the headers of a request before its body is read."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ..host.interface import AccessRules, Host
 
 HEADER = "X-Train-Lora"
 MOST_BODY_BYTES = 8 << 20
-"""A request to change the captions of a hundred thousand images has less than one megabyte."""
+"""The size limit of a request body. Changing the captions of 100,000 images takes less than one megabyte."""
 
 Guard = Callable[[Request], Awaitable[None]]
-"""Lets a request pass, or raises ``HTTPException``."""
+"""Lets a request pass or raises ``HTTPException``."""
 
 
 def guard_of(host: Host, app: FastAPI) -> Guard:
-    """The guard that every route gets: the webui's own login, its rules on remote access, and where a page is from.
+    """Return the guard for every route: the webui's login, its rules on remote access, and the origin of the page.
 
-    Gradio's ``/login_check`` stands for its login; without one, ``--api-auth`` is asked for where it is set.
-    Raises ``RuntimeError`` if ``app`` has no ``/login_check``, since then nothing could be protected.
+    Gradio's ``/login_check`` is used as the login check; without a login, ``--api-auth`` is required where it is set.
+    Raises ``RuntimeError`` if ``app`` has no ``/login_check``, since nothing could be protected then.
     """
     login_check = next((route for route in app.routes if getattr(route, "path", "") == "/login_check"), None)
     if login_check is None:
@@ -51,7 +51,7 @@ def guard_of(host: Host, app: FastAPI) -> Guard:
 
 
 def with_limited_body(request: Request) -> Request:
-    """``request``, of whose body ``MOST_BODY_BYTES`` are read at most, even where its head does not say how long it is.
+    """Return ``request`` with its body limited to ``MOST_BODY_BYTES``, even if no length is declared.
 
     Reading more raises ``HTTPException``.
     """
@@ -74,10 +74,10 @@ def _too_large() -> HTTPException:
 
 
 def _foreign(request: Request, rules: AccessRules, has_login: bool) -> str:
-    """Why a request is taken for one of another page in the same browser; empty if it is not.
+    """Why a request counts as cross-site; empty if it does not.
 
-    A foreign name in ``Host`` is a page that has made its own name mean this machine (DNS rebinding). Such a page does
-    not have the login, so that with one any name will do, as behind a proxy.
+    A foreign name in ``Host`` means DNS rebinding: a page has made its own name resolve to this machine. Such a page
+    is not logged in, so with a login any name is accepted, e.g. behind a proxy.
     """
     site = request.headers.get("sec-fetch-site", "")
     if site not in ("", "same-origin", "none"):
@@ -93,9 +93,9 @@ def _foreign(request: Request, rules: AccessRules, has_login: bool) -> str:
 
 
 def is_ours(host: str, rules: AccessRules) -> bool:
-    """Whether ``host``, the header with or without a port, is a name of this webui: a number, localhost, or one known.
+    """Whether ``host``, the header with or without a port, names this webui: an IP address, localhost or a known name.
 
-    A number is safe: the browser itself has gone there, whatever a name server says.
+    An IP address is safe: the browser connected to it directly, whatever DNS says.
     """
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", host)
     if match is None:
@@ -112,7 +112,7 @@ def is_ours(host: str, rules: AccessRules) -> bool:
 
 
 async def _check_login(request: Request, route: Route) -> None:
-    """Ask gradio's own route, as if the page had called it; none of the request's body is handed on."""
+    """Call gradio's login check as the page would; the request's body is not passed on."""
     status: list[int] = []
 
     async def nothing() -> Message:
@@ -124,7 +124,7 @@ async def _check_login(request: Request, route: Route) -> None:
 
     scope: dict[str, Any] = {**request.scope, "method": "GET", "path": route.path, "query_string": b"",
                              "path_params": {}, "route": route, "endpoint": route.endpoint}
-    await route.app(scope, nothing, keep)  # a gradio that raises 401 does so through here
+    await route.app(scope, nothing, keep)  # some versions of gradio raise their 401 from here
     if status != [200]:
         raise HTTPException(status[0] if status else 401, "Log in to the webui first.")
 

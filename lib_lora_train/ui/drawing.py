@@ -1,7 +1,7 @@
-"""The one thread that has the webui draw for the tab: plots, regularization pictures, and test strips.
+"""The single thread that generates images with the webui: plots, regularization images and test strips.
 
-What was asked for waits in one queue. Each drawing has its turn for one piece, a picture or a whole plot, so that a
-long series keeps nothing else waiting; between two turns the background has one, which is how strips are drawn.
+Tasks wait in one queue. Each turn runs one piece of a task, an image or a whole plot, so a long task does not block the
+others. Background tasks (the strips) get a turn in between.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..host.interface import NOT_DRAWN_HERE, PlotDrawer
 
 _TRY_AGAIN_SECONDS = 30.0
 QUEUED, DRAWING, WAITING = "queued", "drawing", "waiting"
-"""Where a drawing is: in the queue, being drawn, or at its turn while the webui draws something else."""
+"""State of a task: queued, generating, or waiting for the webui to finish other work."""
 
 
 class Drawing(Protocol):
-    """Something to be drawn, piece by piece.
+    """A generation task that runs piece by piece.
 
-    ``kind`` is plot, regularization or strip, ``title`` says what it is, ``run`` whose it is, empty for nobody's.
+    ``kind`` is plot, regularization or strip, ``title`` a description, ``run`` the run it belongs to, empty if none.
     """
 
     kind: str
@@ -36,31 +36,31 @@ class Drawing(Protocol):
 
     @property
     def done(self) -> int:
-        """How many pictures there are."""
+        """The number of images generated."""
         ...
 
     @property
     def total(self) -> int:
-        """How many there will be."""
+        """The total number of images."""
         ...
 
     def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
-        """Draw the next piece and call ``drawn`` after each picture; returns whether there is another piece.
+        """Generate the next piece, calling ``drawn`` after each image; returns whether another piece follows.
 
-        Whatever it raises ends the drawing.
+        Any exception ends the task.
         """
         ...
 
     def end(self, problem: str, *, cancelled: bool) -> None:
-        """It is drawn no further: it is complete, or there is a ``problem``, a sentence, or it was ``cancelled``."""
+        """Called at the end: complete if ``problem`` (a sentence) is empty and the task was not ``cancelled``."""
         ...
 
 
 class Background(Protocol):
-    """What is drawn when there is time for it."""
+    """Low-priority tasks, generated when there is time."""
 
     def next_drawing(self) -> tuple[Drawing | None, float | None]:
-        """What to draw now; else how many seconds until the next question, ``None`` for until there is news."""
+        """Return the next task; if none, the seconds until the next call, ``None`` to wait for ``wake``."""
         ...
 
 
@@ -79,7 +79,7 @@ class _Entry:
         self.last = now
 
     def facts(self) -> dict[str, Any]:
-        """As the page shows it. Waits for the webui are in a few of the paces only, so the median has none."""
+        """The state for the page. The median pace ignores waits for the webui, which affect only a few images."""
         drawing, drawer = self.drawing, self.drawer
         within = drawer.share_of_picture() if drawer is not None else None
         state = QUEUED if drawer is None else WAITING if within is None else DRAWING
@@ -91,7 +91,7 @@ class _Entry:
 
 
 class DrawingService(threading.Thread):
-    """Draws what is submitted, in turns, and the background between them."""
+    """Runs the submitted tasks in turns, and background tasks in between."""
 
     def __init__(self, new_drawer: Callable[[], PlotDrawer | None]) -> None:
         super().__init__(name="train-lora-drawing", daemon=True)
@@ -104,11 +104,11 @@ class DrawingService(threading.Thread):
         self._wake, self._closing = threading.Event(), threading.Event()
 
     def draw_between(self, background: Background) -> None:
-        """Ask ``background`` for something to draw whenever there is time."""
+        """Set the source of background tasks."""
         self._background = background
 
     def submit(self, drawing: Drawing) -> str:
-        """Draw ``drawing`` when its turn comes; its id in the queue. Raises ``RunError`` where nothing can be drawn."""
+        """Queue ``drawing`` and return its id. Raises ``RunError`` if this webui cannot generate images for the tab."""
         if self.new_drawer() is None:
             raise RunError(NOT_DRAWN_HERE)
         entry = _Entry(drawing)
@@ -118,19 +118,19 @@ class DrawingService(threading.Thread):
         return entry.id
 
     def queue(self) -> list[dict[str, Any]]:
-        """What is drawn and what waits, in the order of their turns."""
+        """Return the running and waiting tasks in order."""
         with self._changing:
             entries = [*([self._now] if self._now is not None else []), *self._queue]
         return [entry.facts() for entry in entries]
 
     def facts_of(self, drawing: Drawing) -> dict[str, Any] | None:
-        """The facts of one drawing; ``None`` once it has ended."""
+        """Return the state of one task; ``None`` once it has ended."""
         with self._changing:
             found = next((entry for entry in (self._now, *self._queue) if entry and entry.drawing is drawing), None)
         return found.facts() if found is not None else None
 
     def cancel(self, concerns: Callable[[Drawing, str], bool]) -> int:
-        """Draw no further what ``concerns`` says of it and its id; how many that were."""
+        """Cancel every task for which ``concerns`` returns true, given the task and its id; returns their number."""
         with self._changing:
             queued = [entry for entry in self._queue if concerns(entry.drawing, entry.id)]
             for entry in queued:
@@ -148,34 +148,34 @@ class DrawingService(threading.Thread):
         return len(queued) + queued_too
 
     def wake(self) -> None:
-        """Look whether there is something to draw."""
+        """Check for new work now."""
         self._wake.set()
 
     def close(self) -> None:
-        """Draw no more."""
+        """Cancel everything and end the thread."""
         self._closing.set()
         self.cancel(lambda drawing, entry_id: True)
         self.wake()
 
     @property
     def closing(self) -> bool:
-        """Whether the thread was told to end."""
+        """Whether the thread is closing."""
         return self._closing.is_set()
 
     def run(self) -> None:
-        """Draw whatever there is, until closed."""
+        """Run tasks until closed."""
         while not self._closing.is_set():
             self._wake.clear()
             try:
                 rest = self._draw_next()
-            except Exception:  # the background's own, such as a disk that is too full even for its reason
+            except Exception:  # from the background source, e.g. a disk too full to save even the error
                 logging.getLogger(__name__).exception("Images cannot be drawn; it is tried again")
                 rest = _TRY_AGAIN_SECONDS
             if rest != 0:
                 self._wake.wait(rest)
 
     def _draw_next(self) -> float | None:
-        """One turn; how long to rest after it, ``None`` for until there is news."""
+        """Run one turn; returns the seconds to wait after it, ``None`` to wait for ``wake``."""
         rest: float | None = None
         self._backgrounds_turn = not self._backgrounds_turn
         if not self._backgrounds_turn and self._take_queued():
@@ -205,7 +205,7 @@ class DrawingService(threading.Thread):
                 more = entry.drawing.draw(drawer, entry.picture_drawn)
         except TrainLoraError as said:
             problem = str(said)
-        except Exception as bug:  # ours or the webui's: it is shown where the pictures would be
+        except Exception as bug:  # ours or the webui's: shown where the images would be
             logging.getLogger(__name__).exception("%s could not be drawn", entry.drawing.title)
             problem = f"The webui could not generate it: {type(bug).__name__}: {bug}. Its console says more."
         with self._changing:

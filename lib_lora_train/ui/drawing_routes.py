@@ -1,4 +1,4 @@
-"""Routes of what the webui draws for the tab."""
+"""Routes of the image generation queue."""
 
 from __future__ import annotations
 

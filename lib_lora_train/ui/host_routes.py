@@ -44,7 +44,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def busy(services: Services) -> dict[str, Any] | None:
-    """Which run the webui's GPU is lent to, with a sentence for the user; ``None`` if pictures can be made."""
+    """Return the run that holds the webui's GPU, with a sentence for the user; ``None`` if images can be generated."""
     leased = services.supervisor.leased()
     if not leased:
         return None

@@ -1,4 +1,4 @@
-"""The LoRA files in the webui's folder: their names, and what each says of itself."""
+"""The LoRA files in the webui's folder: names and metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FAMILIES = {"sd_v1": "SD 1.x", "sd_v2": "SD 2.x", "sd_v2_v": "SD 2.x", "sdxl_ba
 
 
 def lora_names_in(folder: Path) -> list[str]:
-    """Every .safetensors file in ``folder`` and below, the newest first: its path from there, without the ending."""
+    """Return the paths of all .safetensors files below ``folder``, relative and without suffix, newest first."""
     found: list[tuple[float, str]] = []
     for entry in files_below(folder):
         path = Path(entry.path)
@@ -31,16 +31,16 @@ def lora_names_in(folder: Path) -> list[str]:
 
 
 def lora_file(folder: Path, name: str, key: str = "network.network_weights") -> Path:
-    """The file of ``folder`` that ``name`` means: its path from there, with or without ending, or the whole path.
+    """Return the file of ``folder`` named ``name``: a relative path with or without suffix, or the full path.
 
-    ``key`` is the setting that names it. Raises ``CheckpointError`` if there is none, or it lies elsewhere.
+    ``key`` is the setting that names it. Raises ``CheckpointError`` if there is none or it is outside ``folder``.
     """
     cleaned = name.strip().strip('"')
     try:
         given = folder / cleaned if cleaned else None
         ways = [] if given is None else [given, given.with_name(given.name + _ENDING)]
         path = next((way for way in ways if is_named_inside(folder, way) and way.is_file()), None)
-    except (OSError, ValueError):  # too long, or a zero byte
+    except (OSError, ValueError):  # too long, or contains a null byte
         path = None
     if path is None:
         raise CheckpointError(f"{key} is {name[:200]!r}, but there is no such LoRA in {folder}. "
@@ -49,9 +49,9 @@ def lora_file(folder: Path, name: str, key: str = "network.network_weights") -> 
 
 
 def lora_info(path: Path, folder: Path) -> dict[str, Any]:
-    """What the LoRA file ``path`` is and says of its training, for the form.
+    """Return type and training metadata of the LoRA file ``path`` for the form.
 
-    Raises ``CheckpointError`` if it is damaged, no LoRA, or no .safetensors file.
+    Raises ``CheckpointError`` if it is damaged, not a LoRA, or not a .safetensors file.
     """
     if path.suffix.lower() != _ENDING:
         raise CheckpointError(f"{path.name} is an old kind of file that is only looked into when training starts. "
@@ -70,20 +70,20 @@ def lora_info(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def activation_tag(path: Path) -> str:
-    """The trigger word of the LoRA file ``path``, empty if nothing names one. Raises ``CheckpointError`` if damaged."""
+    """Return the trigger word of the LoRA file ``path``, empty if unknown. Raises ``CheckpointError`` if damaged."""
     return _activation_tag(path, read_facts(path)) if path.suffix.lower() == _ENDING else ""
 
 
 def why_not_trained(path: Path) -> str | None:
-    """Why the LoRA file ``path`` cannot be trained further, as the end of a sentence; ``None`` if it can.
+    """Return why training cannot continue from the LoRA file ``path``, as the end of a sentence; ``None`` if it can.
 
-    Files of old kinds are only looked into when training starts. Raises ``CheckpointError`` as ``lora_info`` does.
+    Legacy files (.ckpt, .pt) are only checked when training starts. Raises ``CheckpointError`` as ``lora_info`` does.
     """
     return read_facts(path).problem if path.suffix.lower() == _ENDING else None
 
 
 def is_for_sdxl(path: Path) -> bool | None:
-    """Whether the LoRA file ``path`` is for SDXL rather than SD 1.x or 2.x; ``None`` if its keys do not tell."""
+    """Whether the LoRA file ``path`` is for SDXL rather than SD 1.x or 2.x; ``None`` if its keys do not show it."""
     if path.suffix.lower() != _ENDING:
         return None
     keys = read_facts(path).layers
@@ -93,7 +93,7 @@ def is_for_sdxl(path: Path) -> bool | None:
 
 
 def _family(facts: LoraFacts) -> str:
-    """Which models it is for, by its keys first; empty if nothing tells."""
+    """The model family, from the keys first; empty if unknown."""
     if any(key.startswith(_ONLY_IN_SDXL) for key in facts.layers):
         return "SDXL"
     version = facts.metadata.get("ss_base_model_version", "")
@@ -101,7 +101,7 @@ def _family(facts: LoraFacts) -> str:
 
 
 def _activation_tag(path: Path, facts: LoraFacts) -> str:
-    """What the webui's card says, else what the file says."""
+    """The value from the webui's card, otherwise from the file."""
     try:
         card = read_object(path.with_suffix(".json"))
     except (OSError, DamagedFileError):

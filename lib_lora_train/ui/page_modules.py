@@ -1,4 +1,4 @@
-"""The page's JavaScript modules: served under a path that changes with them, so that no browser keeps an old one."""
+"""The page's JavaScript modules, served under a versioned path so that no browser caches an outdated one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 
 @functools.cache
 def modules_version() -> str:
-    """A name for what the modules hold, the same for as long as this process lives."""
+    """Return a version derived from the modules' content, constant for the life of the process."""
     digest = hashlib.sha256()
     for file in sorted(MODULES.rglob("*.js")):
         digest.update(file.relative_to(MODULES).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
@@ -27,7 +27,7 @@ def modules_version() -> str:
 
 
 def main_module() -> str:
-    """Where the page finds the first module, relative to the webui's own address."""
+    """Return the URL of the first module, relative to the webui's address."""
     return f"./train-lora/js/{modules_version()}/{MAIN}"
 
 

@@ -1,4 +1,4 @@
-"""Where a path that is typed in the tab may lead, by the kind of path: what is listed, and what can be chosen."""
+"""Where a path typed in the tab may lead, by kind of path: what is listed and what can be chosen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..host.interface import Host
 from ..pictures.browse import Entry, Page, count_images, page_of
 
 COMPLETIONS = 12
-"""How many folders or files are proposed while one types."""
+"""The most folders or files suggested while typing."""
 
 _LORA_ENDINGS = (".safetensors", ".ckpt", ".pt")
 _MOST_LEVELS_UP = 200
@@ -23,9 +23,9 @@ _MOST_LEVELS_UP = 200
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of path: below which folders it may lie (``None``: anywhere), and how files of it end (none: a folder).
+    """One kind of path: the allowed roots (``None``: anywhere) and the file suffixes (none: a folder).
 
-    With ``by_name`` links may lead out of the roots, as users link LoRA folders to another disk.
+    With ``by_name`` links may lead out of the roots, since users link LoRA folders to another disk.
     """
 
     roots: tuple[Path, ...] | None
@@ -33,7 +33,7 @@ class Kind:
     by_name: bool = False
 
     def allows(self, path: str | Path) -> bool:
-        """Whether ``path`` lies in one of the roots."""
+        """Whether ``path`` is in one of the roots."""
         if self.roots is None:
             return True
         if self.by_name:
@@ -42,7 +42,7 @@ class Kind:
 
 
 def kind_of(host: Host, name: str) -> Kind:
-    """The kind ``name`` in this webui. Raises ``DatasetError`` if there is none, or nothing of it may be chosen."""
+    """Return the kind ``name`` in this webui. Raises ``DatasetError`` if it does not exist or allows no choice."""
     folders = host.access().folders
     if name == IMAGES:
         return Kind(folders)
@@ -61,16 +61,16 @@ def kind_of(host: Host, name: str) -> Kind:
 
 
 def beginnings(kind: Kind) -> list[Path]:
-    """Where one can begin to look: the roots, or the user's own folder and the drives of this machine."""
+    """Return the starting points: the roots, or the user's home folder and the drives of this machine."""
     if kind.roots is not None:
         return list(kind.roots)
     return [*home(), *(Path(drive) for drive in drives() if Path(drive) not in home())]
 
 
 def place(kind: Kind, text: str) -> tuple[Path, str]:
-    """The folder that ``text`` means, or the nearest one above it that exists, and then a sentence that says so.
+    """Return the folder ``text``, or its nearest existing parent and a sentence that says so.
 
-    A file stands for the folder that it is in. Raises ``DatasetError`` if it may not be looked into.
+    A file stands for its folder. Raises ``DatasetError`` if the folder may not be listed.
     """
     given = _cleaned(kind, text)
     for path in [given, *given.parents][:_MOST_LEVELS_UP]:
@@ -84,12 +84,12 @@ def place(kind: Kind, text: str) -> tuple[Path, str]:
 
 
 def above(kind: Kind, folder: Path) -> Path | None:
-    """The folder that ``folder`` is in, ``None`` at the top or where that may not be seen."""
+    """Return the parent of ``folder``, ``None`` at the top or if it may not be listed."""
     return folder.parent if folder.parent != folder and kind.allows(folder.parent) else None
 
 
 def way(kind: Kind, folder: Path) -> list[Path]:
-    """``folder`` and those above it that may be seen, the highest first."""
+    """Return ``folder`` and its parents that may be listed, topmost first."""
     found: list[Path] = []
     step: Path | None = folder
     while step is not None and len(found) < _MOST_LEVELS_UP:
@@ -99,15 +99,15 @@ def way(kind: Kind, folder: Path) -> list[Path]:
 
 
 def completed(kind: Kind, text: str) -> tuple[list[Entry], bool]:
-    """The folders and files that begin like ``text``, and whether there are more than are told.
+    """Return the folders and files that start with ``text``, and whether there are more than returned.
 
-    Nothing is proposed for a folder that does not exist or cannot be read. Raises ``DatasetError`` as ``place``.
+    There are none for a folder that does not exist or cannot be read. Raises ``DatasetError`` as ``place`` does.
     """
     cleaned = text.strip().strip('"')
     cut = max(cleaned.rfind(slash) for slash in {"/", os.sep}) + 1
     parent, part = cleaned[:cut], cleaned[cut:]
     if is_on_another_machine(cleaned):
-        local_path(cleaned)  # says so
+        local_path(cleaned)  # raises with the reason
     if not parent:
         if not kind.by_name:
             return [], False
@@ -126,14 +126,14 @@ def completed(kind: Kind, text: str) -> tuple[list[Entry], bool]:
 
 
 def known(kind: Kind, folder: Path) -> Entry:
-    """``folder`` itself, with its images counted."""
+    """Return ``folder`` itself with its number of images."""
     itself = Entry(folder.name or str(folder), str(folder), True)
     count_images([itself], kind.allows)
     return itself
 
 
 def listed(kind: Kind, folder: Path, start: int, part: str, hidden: bool) -> tuple[Page, Entry]:
-    """A page of ``folder``, with images counted where folders are chosen, and what is known of ``folder`` itself."""
+    """Return a page of ``folder``, with image counts where folders are chosen, and the facts about ``folder``."""
     page = page_of(folder, endings=kind.endings, start=start, part=part, hidden=hidden, allowed=kind.allows)
     itself = Entry(folder.name or str(folder), str(folder), True)
     if not kind.endings:
@@ -142,7 +142,7 @@ def listed(kind: Kind, folder: Path, start: int, part: str, hidden: bool) -> tup
 
 
 def home() -> list[Path]:
-    """The user's own folder, if it is known."""
+    """Return the user's home folder, if known."""
     try:
         return [Path.home()]
     except RuntimeError:
@@ -150,7 +150,7 @@ def home() -> list[Path]:
 
 
 def _cleaned(kind: Kind, text: str) -> Path:
-    """What ``text`` names; where links are followed by their name, a path from the root will do too."""
+    """Return what ``text`` names; where links may lead out, a path relative to the root also works."""
     if kind.by_name and kind.roots:
         relative = text.strip().strip('"')
         if not is_on_another_machine(relative) and not Path(relative).is_absolute() and "\0" not in relative:

@@ -1,4 +1,4 @@
-"""Routes of the folder browser and of the completion of paths."""
+"""Routes of the folder browser and of path completion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALL = 128
 
 
 class PlacesRequest(BaseModel):
-    """Which kind of path, the folder or an empty text for where to begin, and which part of it is wanted."""
+    """The kind of path, the folder (empty for the starting points), and the requested part of the list."""
 
     kind: str
     path: str = ""
@@ -30,7 +30,7 @@ class PlacesRequest(BaseModel):
 
 
 class CompleteRequest(BaseModel):
-    """Which kind of path, and how it begins."""
+    """The kind of path and its beginning."""
 
     kind: str
     text: str
@@ -55,9 +55,9 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def look_around(services: Services, request: PlacesRequest) -> dict[str, Any]:
-    """A page of a folder, or where one can begin if none is given and there are several beginnings.
+    """Return a page of a folder, or the starting points if none is given and there are several.
 
-    Raises ``DatasetError`` if it cannot be read or may not be looked into.
+    Raises ``DatasetError`` if the folder cannot be read or may not be listed.
     """
     kind = kind_of(services.host, request.kind)
     first = beginnings(kind)
@@ -76,7 +76,7 @@ def look_around(services: Services, request: PlacesRequest) -> dict[str, Any]:
 
 
 def beginning_entries(services: Services, name: str, kind: Kind) -> list[Entry]:
-    """Where one can begin, as entries: for image folders those used last, with their images, then the roots."""
+    """Return the starting points as entries: for image folders the recent ones with their images, then the roots."""
     found = []
     for folder in services.trigger_words.recent() if name == IMAGES else ():
         try:
@@ -84,12 +84,12 @@ def beginning_entries(services: Services, name: str, kind: Kind) -> list[Entry]:
             if not note:
                 found.append(known(kind, path))
         except TrainLoraError:
-            continue  # gone, or out of sight by now
+            continue  # gone, or no longer listed
     return [*found, *(Entry(_name(services.host, path), str(path), True) for path in beginnings(kind))]
 
 
 def _told(host: Host, name: str, entry: Entry) -> dict[str, Any]:
-    """``entry`` as the page has it: ``value`` is what is typed for it, and thumbnails are addresses."""
+    """Return ``entry`` for the page: ``value`` is the text to type for it, thumbnails are URLs."""
     path = Path(entry.path)
     value = entry.path
     if not entry.folder and path.is_relative_to(host.lora_dir):

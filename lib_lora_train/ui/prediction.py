@@ -1,4 +1,4 @@
-"""v-prediction checkpoints that the webui draws as if they predicted noise: the notice, and the YAML that ends it."""
+"""v-prediction checkpoints that the webui samples as epsilon prediction: the warning and the YAML that fixes it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SCALING = "model.params.denoiser_config.params.scaling_config.target"
 _WEIGHTING = "model.params.denoiser_config.params.weighting_config.target"
 _OF_VELOCITY = {_SCALING: "sgm.modules.diffusionmodules.denoiser_scaling.VScaling",
                 _WEIGHTING: "sgm.modules.diffusionmodules.denoiser_weighting.VWeighting"}
-"""What replaces EpsScaling and EpsWeighting in the YAML of an SDXL that predicts velocity."""
+"""Replaces EpsScaling and EpsWeighting in the YAML of an SDXL v-prediction model."""
 
 
 class YamlRequest(BaseModel):
-    """A checkpoint of the webui's list; ``v_prediction`` if the user, not the file, says that it predicts velocity."""
+    """A checkpoint of the webui's list; ``v_prediction`` if the user, not the file, says v-prediction."""
 
     checkpoint: str
     v_prediction: bool = False
@@ -48,10 +48,10 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dict[str, Any] | None:
-    """What to say beside images that ``host`` draws with ``checkpoint``; ``None`` if it draws it as it is.
+    """Return the warning for images that ``host`` generates with ``checkpoint``; ``None`` if the settings match.
 
-    ``said``: the user says that it predicts velocity. ``{"text", "yaml", "checkpoint", "said"}``, where ``yaml`` is the
-    name of the file that a click writes, empty if there is none to write.
+    ``said``: the user has set v-prediction. ``{"text", "yaml", "checkpoint", "said"}``, where ``yaml`` is the name of
+    the file that one click writes, empty if there is none.
     """
     if checkpoint is None:
         return None
@@ -67,10 +67,10 @@ def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dic
 
 
 def write_yaml_beside(host: Host, checkpoint: Path, *, said: bool) -> dict[str, Any]:
-    """Write the model's YAML, set to v-prediction, beside ``checkpoint``: ``{"text", "yaml"}``.
+    """Write the model's YAML, set to v-prediction, beside ``checkpoint``; returns ``{"text", "yaml"}``.
 
     Raises ``RunError`` if that would overwrite a file or be wrong, ``CheckpointError`` if it is not a base model,
-    ``WriteError`` if the folder cannot be written.
+    ``WriteError`` if the folder is not writable.
     """
     path = checkpoint.with_suffix(".yaml")
     if _stands(path):
@@ -97,7 +97,7 @@ def write_yaml_beside(host: Host, checkpoint: Path, *, said: bool) -> dict[str, 
 
 
 def velocity_yaml(template: Path) -> str:
-    """The YAML ``template`` of the webui, whatever it predicts, set to v-prediction."""
+    """Return the webui's YAML ``template`` set to v-prediction, whatever it was."""
     config: Any = OmegaConf.create(template.read_text(encoding="utf-8"))
     if OmegaConf.select(config, _SCALING) is not None:
         for key, target in _OF_VELOCITY.items():
@@ -119,14 +119,14 @@ def _stands(path: Path) -> bool:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write ``text`` into a file that is not there yet; what was begun is removed if it cannot be finished."""
+    """Write ``text`` to a new file; a partial file is removed on failure."""
     try:
         with writing(path), path.open("x", encoding="utf-8", newline="\n") as file:
             try:
                 file.write(text)
                 file.flush()
             except OSError:
-                with contextlib.suppress(OSError):  # the error that is on its way says more
+                with contextlib.suppress(OSError):  # the original error says more
                     path.unlink()
                 raise
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""What routes are sent, as JSON."""
+"""Requests to the routes, as JSON."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .runs.strip_settings import Txt2img
 
 
 class JobRequest(BaseModel):
-    """The form: settings by group and name; what is not given takes its default.
+    """The form: settings by group and name; missing settings take their defaults.
 
-    ``difficulty`` is the guide's letter for how hard it is to learn what is trained, empty if nobody has said.
-    ``txt2img`` holds the values of txt2img's form, for samples that the webui generates.
+    ``difficulty`` is the guide's letter for how hard the subject is to learn, empty if unknown. ``txt2img`` holds the
+    values of the txt2img form, for samples that the webui generates.
     """
 
     job: dict[str, Any]
@@ -22,14 +22,14 @@ class JobRequest(BaseModel):
 
 
 class LookRequest(BaseModel):
-    """A dataset folder, and the dataset settings that decide how it is read."""
+    """A dataset folder and the dataset settings that decide how it is read."""
 
     folder: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class ControlRequest(BaseModel):
-    """``pause``, ``resume``, ``stop``, or ``withdraw`` for a run that waits in the queue."""
+    """``pause``, ``resume``, ``stop``, or ``withdraw`` for a queued run."""
 
     action: str
 
@@ -41,7 +41,7 @@ class FileRequest(BaseModel):
 
 
 class ContinueRequest(BaseModel):
-    """``resume`` or ``more``, how many epochs more, and what the learning rates are multiplied with."""
+    """``resume`` or ``more``, the number of additional epochs, and the factor for the learning rates."""
 
     how: str = "resume"
     epochs: int = 0

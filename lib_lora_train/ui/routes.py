@@ -40,11 +40,11 @@ def register_routes(app: FastAPI, services: Services) -> None:
                        default_response_class=EscapedJson, tags=["Train LoRA"], dependency_overrides_provider=app)
     for module in _MODULES:
         module.register(router, services)
-    app.router.routes.extend(router.routes)  # include_router would make each of them once more
+    app.router.routes.extend(router.routes)  # include_router would build each route again
 
 
 def register_problem(app: FastAPI, problem: Exception) -> None:
-    """Answer every request of the tab with a sentence about ``problem``, for which the routes could not be added."""
+    """Answer every request of the tab with ``problem``, the reason why the routes could not be added."""
     text = (f"Train LoRA could not be started in this webui ({type(problem).__name__}: {problem}). "
             "The webui's console says more.")
     app.add_api_route(f"{PREFIX}/{{path:path}}", lambda path: EscapedJson({"error": text, "problems": [text]}, 400),

@@ -1,4 +1,4 @@
-"""What the routes of the caption editor answer, as JSON."""
+"""Responses of the caption editor's routes, as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .editors import ReopenError, Session
 from .requests import SessionRequest, ViewRequest
 
 Find = Callable[[SessionRequest], Session]
-"""Finds the session that a request names. Raises ``ReopenError`` if it is over."""
+"""Finds the session of a request. Raises ``ReopenError`` if it has expired."""
 
 _SORTS: dict[str, Callable[[Entry], Any]] = {
     "tags": lambda entry: len(entry.caption.tags),
@@ -34,10 +34,10 @@ _SORTS: dict[str, Callable[[Entry], Any]] = {
 
 
 def told(find: Find, request: SessionRequest, look: Callable[[Session], dict[str, Any]]) -> Response:
-    """The answer of ``look``; errors that the page acts on have a status of their own.
+    """The response of ``look``; errors that the page acts on have their own status.
 
-    409: files were changed meanwhile, ``problems`` names them. 410: open the dataset again. 422: the filter is not
-    understood, at ``start`` to ``end``.
+    409: files have changed meanwhile, listed in ``problems``. 410: the dataset must be reopened. 422: the filter is
+    invalid from ``start`` to ``end``.
     """
     try:
         return EscapedJson(look(find(request)))
@@ -51,7 +51,7 @@ def told(find: Find, request: SessionRequest, look: Callable[[Session], dict[str
 
 
 def edit(find: Find, request: SessionRequest, act: Callable[[CaptionEditor], Outcome]) -> Response:
-    """The answer of an edit; the journal is settled soon after."""
+    """The response to an edit; the journal is settled soon after."""
     def through(session: Session) -> dict[str, Any]:
         try:
             done = act(session.editor)
@@ -64,7 +64,7 @@ def edit(find: Find, request: SessionRequest, act: Callable[[CaptionEditor], Out
 
 
 def opened(session: Session) -> dict[str, Any]:
-    """What the page needs to begin."""
+    """The state the page starts from."""
     editor = session.editor
     folders = Counter(entry.folder for entry in editor.index.entries.values())
     return {"folder": str(editor.folder), "session": session.id, "messages": editor.messages,
@@ -74,7 +74,7 @@ def opened(session: Session) -> dict[str, Any]:
 
 
 def state(session: Session) -> dict[str, Any]:
-    """What every answer carries, so that the page knows when it is out of date."""
+    """The fields of every response, which tell the page when it is out of date."""
     history = session.editor.history()
     done, undone = history.batches[:history.position], history.batches[history.position:]
     return {"revision": session.editor.revision, "sizes_ready": session.sizes_ready,
@@ -83,15 +83,15 @@ def state(session: Session) -> dict[str, Any]:
 
 
 def outcome(session: Session, done: Outcome) -> dict[str, Any]:
-    """What an edit did."""
+    """The result of an edit."""
     return {"label": done.label, "changed": list(done.changed), "left": list(done.left), **state(session)}
 
 
 def view(session: Session, request: ViewRequest) -> dict[str, Any]:
-    """The numbers of the pictures that are shown, the tags among them, and which selected ones are ``gone``.
+    """The numbers of the images shown, their tags, and the selected images that are ``gone``.
 
-    A filter that is not understood, as while it is typed, is answered with the ``problem`` and its place in it. A tag
-    that no caption has is a ``hint`` with its place.
+    A filter that is invalid, e.g. half-typed, gives the ``problem`` and its position. A tag that no caption has gives a
+    ``hint`` with its position.
     """
     editor = session.editor
     try:
@@ -115,13 +115,13 @@ def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:
 
 
 def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
-    """What the grid shows of pictures; those that are gone are skipped."""
+    """The grid's facts about images; images that are gone are skipped."""
     with editor.lock:
         return [cell(entry) for number in numbers if (entry := editor.index.entries.get(number)) is not None]
 
 
 def cell(entry: Entry) -> dict[str, Any]:
-    """One picture in the grid. ``version`` changes with the file."""
+    """One image in the grid. ``version`` changes with the file."""
     return {"number": entry.id, "path": entry.path, "name": entry.name, "folder": entry.folder, "width": entry.width,
             "height": entry.height, "version": f"{entry.file.modified_ns:x}-{entry.file.size:x}",
             "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
@@ -129,7 +129,7 @@ def cell(entry: Entry) -> dict[str, Any]:
 
 
 def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
-    """All there is to know of one picture; ``framing`` is what training adds. Raises ``DatasetError`` if it is gone."""
+    """All facts about one image; ``framing`` is added in training. Raises ``DatasetError`` if the image is gone."""
     editor = session.editor
     with editor.lock:
         entry = editor.entry(number)

@@ -1,4 +1,4 @@
-"""Completing tags as one types: from the dataset's own, then from the taggers' lists."""
+"""Tag completion while typing: first the dataset's own tags, then those of the taggers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNT_COLUMNS = ("count", "post_count")
 
 
 class TaggerTags:
-    """The tags that the taggers on this machine know, most frequent first. Read once, when first asked for."""
+    """The tags of the taggers on this machine, most frequent first. Read once, on first use."""
 
     def __init__(self, taggers: Path) -> None:
         self._taggers = taggers
@@ -30,7 +30,7 @@ class TaggerTags:
         self._tags: list[str] = []
 
     def tags(self) -> list[str]:
-        """All of them; none if there is no tagger here."""
+        """Return all tags; empty if there is no tagger."""
         files = [files.tags for files in taggers_in(self._taggers)]
         state = tuple((str(file), file.stat().st_mtime_ns) for file in files)
         with self._lock:
@@ -40,7 +40,7 @@ class TaggerTags:
 
 
 def completions(text: str, index: EditorIndex, tagger_tags: Iterable[str]) -> list[dict[str, Any]]:
-    """Tags that ``text`` may be the beginning of: the dataset's with their ``count``, then the tagger's without."""
+    """Completions of ``text``: the dataset's tags with their ``count``, then the tagger's without."""
     wanted = plain(text)
     if not wanted:
         return []
@@ -59,7 +59,7 @@ def completions(text: str, index: EditorIndex, tagger_tags: Iterable[str]) -> li
 
 
 def _distance(tag: str, wanted: str) -> int:
-    """0: it begins with it, 1: one of its words does, 2: it is somewhere in it."""
+    """Rank of a match: 0 at the start of the tag, 1 at the start of one of its words, 2 anywhere in it."""
     if tag.startswith(wanted):
         return 0
     return 1 if f" {wanted}" in tag else 2
@@ -77,7 +77,7 @@ def _merged(files: Iterable[Path]) -> list[str]:
 
 
 def _listed(file: Path) -> Iterable[tuple[str, int]]:
-    """Tags of a tagger's list with how often they were seen; in a plain list, all of them once."""
+    """The tags of a tagger's list with their frequencies; in a plain list every frequency is 1."""
     lines = read_text(file).splitlines()
     if file.suffix == ".txt":
         yield from ((plain(line), 1) for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""The datasets that are open in the caption editor, and the background work done for them."""
+"""The datasets open in the caption editor, and their background work."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SETTLE_SECONDS = 4.0
 
 
 class ReopenError(DatasetError):
-    """The page speaks of a session that is over; its numbers of pictures no longer mean anything."""
+    """The page refers to a session that has expired; its image numbers are no longer valid."""
 
 
 @dataclass
 class Examination:
-    """The doctor at work, or what it has found."""
+    """A check by the doctor, running or finished."""
 
     done: int = 0
     total: int = 0
@@ -41,7 +41,7 @@ class Examination:
 
     @property
     def running(self) -> bool:
-        """Whether it is still looking."""
+        """Whether the check is still running."""
         return self.thread is not None and self.thread.is_alive() and self.report is None and not self.problem
 
 
@@ -49,8 +49,8 @@ class Examination:
 class Session:
     """One open dataset. The page gets ``id`` and sends it with every request.
 
-    ``doubts`` are the doubtful tags that the page was shown last, by their keys; ``changes`` what edits of the history
-    have changed, by their numbers.
+    ``doubts`` are the doubtful tags last shown to the page, by key; ``changes`` are the changes of the history's edits,
+    by number.
     """
 
     editor: CaptionEditor
@@ -62,7 +62,7 @@ class Session:
     _timer: threading.Timer | None = None
 
     def read_sizes_soon(self) -> None:
-        """Read the pictures' headers in the background, where they are not known."""
+        """Read the headers of images that are not known yet, in the background."""
         if any(not entry.width for entry in list(self.editor.index.entries.values())):
             self.sizes_ready = False
             _in_background(self._read_sizes)
@@ -70,7 +70,7 @@ class Session:
             self.sizes_ready = True
 
     def settle_soon(self) -> None:
-        """Have the journal settled when nothing was edited for a few seconds."""
+        """Settle the journal once nothing has been edited for a few seconds."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.settle))
@@ -78,7 +78,7 @@ class Session:
         self._timer.start()
 
     def examine(self, settings: DatasetSettings, max_tokens: int) -> None:
-        """Let the doctor look in the background; one look at a time."""
+        """Run the doctor in the background; one check at a time."""
         if self.examination.running:
             return
         examination = self.examination = Examination()
@@ -92,7 +92,7 @@ class Session:
                 examination.report = examine(self.editor, settings, max_tokens, progress)
             except TrainLoraError as problem:
                 examination.problem = str(problem)
-            except Exception as problem:  # a bug of ours: the page must not wait for ever
+            except Exception as problem:  # a bug of ours: the page must not wait forever
                 logging.getLogger(__name__).exception("the doctor failed on %s", self.editor.folder)
                 examination.problem = f"Something went wrong here that should not: {problem!r}"
 
@@ -104,7 +104,7 @@ class Session:
 
 
 class CaptionEditors:
-    """The open datasets, the last few of them. Safe to use from several threads."""
+    """The most recently opened datasets. Thread-safe."""
 
     def __init__(self, cache: Path, taggers: Path) -> None:
         self.tagger_tags = TaggerTags(taggers)
@@ -115,7 +115,7 @@ class CaptionEditors:
         self._tokens: TokenCounter | None = None
 
     def open(self, folder: Path, settings: DatasetSettings) -> Session:
-        """The session of ``folder``, a new one if there is none that reads captions the same way.
+        """Return the session of ``folder``, a new one if none reads captions the same way.
 
         Raises ``DatasetError`` if the folder cannot be read or written.
         """
@@ -140,7 +140,7 @@ class CaptionEditors:
             return session
 
     def session(self, folder: Path, session: str) -> Session:
-        """The open session of this id. Raises ``ReopenError`` if it is over."""
+        """Return the open session with this id. Raises ``ReopenError`` if it has expired."""
         with self._lock:
             found = self._open.get(folder)
         if found is None or found.id != session:
@@ -168,7 +168,7 @@ def _in_background(act: Callable[[], None]) -> threading.Thread:
 
 
 def _logged(act: Callable[[], None]) -> None:
-    """In the background nobody catches an error: it goes to the log; the next edit or opening meets it again."""
+    """Log an error that nobody would catch in the background; the next edit or opening runs into it again."""
     try:
         act()
     except (TrainLoraError, OSError) as problem:

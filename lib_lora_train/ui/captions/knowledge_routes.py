@@ -1,4 +1,4 @@
-"""Routes of what the editor knows about tags: consolidate, doubtful tags, trigger word, on and off, the doctor."""
+"""Routes for what the editor knows about tags: consolidation, doubtful tags, trigger word, switchable tags, doctor."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _register_doubts(router: APIRouter, find: Find) -> None:
 
 
 def consolidations(editor: CaptionEditor, activation_tag: str) -> dict[str, Any]:
-    """The suggestions, each with some of its pictures before and after."""
+    """Return the suggestions, each with some of its images before and after."""
     with editor.lock:
         found = suggestions(editor.index, activation_tag)
         return {"total": len(found), "suggestions": [_suggestion(editor, item) for item in found[:_SUGGESTIONS_SHOWN]]}
@@ -100,7 +100,7 @@ def _suggestion(editor: CaptionEditor, item: Suggestion) -> dict[str, Any]:
 
 
 def accept_consolidations(editor: CaptionEditor, chosen: list[dict[str, Any]]) -> Outcome:
-    """Carry out suggestions as one step of undo; prose is left alone. Raises ``DatasetError``."""
+    """Apply suggestions as one undo step; prose is left alone. Raises ``DatasetError``."""
     with editor.lock:
         tags: dict[int, list[str]] = {}
         for item in chosen:
@@ -118,7 +118,7 @@ def accept_consolidations(editor: CaptionEditor, chosen: list[dict[str, Any]]) -
 
 
 def doubtful_tags(session: Session) -> dict[str, Any]:
-    """The doubtful tags with their pictures, and whether there is anything of a tagger to go by."""
+    """Return the doubtful tags with their images, and whether there is tagger output to judge by."""
     editor = session.editor
     with editor.lock:
         confidences = editor.confidences()
@@ -137,7 +137,7 @@ def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
 
 
 def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
-    """Fix doubtful tags as one step of undo. Raises ``DatasetError`` if there are none."""
+    """Fix doubtful tags as one undo step. Raises ``DatasetError`` if there are none."""
     if not chosen:
         raise DatasetError("That tag is no longer among the doubtful ones. Open the list again.")
     with editor.lock:
@@ -156,7 +156,7 @@ def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
 
 
 def examination(session: Session) -> dict[str, Any]:
-    """How far the doctor is, and what it has found."""
+    """Return the doctor's progress and findings."""
     found = session.examination
     status = "running" if found.running else "ready" if found.report else "failed" if found.problem else "none"
     return {"state": status, "done": found.done, "total": found.total, "problem": found.problem,
@@ -165,7 +165,7 @@ def examination(session: Session) -> dict[str, Any]:
 
 
 def _report(editor: CaptionEditor, report: Report) -> dict[str, Any]:
-    """The report with the pictures it names; those that are gone since are skipped."""
+    """Return the report with the images it names; images that are gone are skipped."""
     plain_report = dataclasses.asdict(report)
     numbers = {number for finding in report.findings for number in finding.numbers}
     numbers |= {crop.number for crop in report.crops}

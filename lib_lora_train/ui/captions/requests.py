@@ -1,4 +1,4 @@
-"""What the routes of the caption editor are sent, as JSON."""
+"""Requests to the caption editor's routes, as JSON."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ...errors import ConfigError, DatasetError
 
 
 class OpenRequest(BaseModel):
-    """A dataset folder, and the dataset settings that decide how it is read."""
+    """A dataset folder and the dataset settings that decide how it is read."""
 
     folder: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class SessionRequest(BaseModel):
-    """An open dataset. Every request below is about one."""
+    """An open dataset; base of all requests below."""
 
     folder: str
     session: str
 
 
 class ViewRequest(SessionRequest):
-    """Which pictures are shown: all that ``filter`` means, in the order ``sort``; and which tags are listed.
+    """The images shown, filtered by ``filter`` and sorted by ``sort``, and which tags are listed.
 
-    ``selected`` are pictures that the page has selected, shown or not.
+    ``selected`` are the images selected on the page, shown or not.
     """
 
     filter: str = ""
@@ -44,21 +44,21 @@ class ViewRequest(SessionRequest):
 
 
 class NumbersRequest(SessionRequest):
-    """Pictures: those of ``numbers``, or all that match ``filter`` if none are given."""
+    """The images ``numbers``, or all that match ``filter`` if there are none."""
 
     numbers: list[int] | None = None
     filter: str = ""
 
 
 class OperationRequest(NumbersRequest):
-    """An ``Operation`` on the captions of pictures; ``operation`` has its fields."""
+    """An ``Operation`` on the captions of images; ``operation`` holds its fields."""
 
     operation: dict[str, Any]
     activation_tag: str = ""
 
 
 class TextRequest(SessionRequest):
-    """A caption as the page has it now: as ``text``, or as ``tags``. ``before`` is what the page was shown."""
+    """A caption as edited on the page, as ``text`` or as ``tags``. ``before`` is the caption the page was shown."""
 
     number: int
     before: str
@@ -67,59 +67,59 @@ class TextRequest(SessionRequest):
 
 
 class StepRequest(SessionRequest):
-    """Undo or redo; ``leave`` are files that somebody else has changed and that stay as they are."""
+    """Undo or redo; ``leave`` are files changed by another program that stay unchanged."""
 
     leave: list[str] = Field(default_factory=list)
 
 
 class FolderRequest(NumbersRequest):
-    """Pictures that go to ``target``, a folder of the dataset."""
+    """Images to move to ``target``, a folder of the dataset."""
 
     target: str
 
 
 class RenameRequest(SessionRequest):
-    """A folder of the dataset that is to be called ``name``."""
+    """A folder of the dataset and its new ``name``."""
 
     of: str
     name: str
 
 
 class TagRequest(SessionRequest):
-    """A tag, or a part of one."""
+    """A tag, or part of one."""
 
     tag: str = ""
 
 
 class RenameTagRequest(TagRequest):
-    """A tag that is to be called ``name``."""
+    """A tag and its new ``name``."""
 
     name: str = ""
 
 
 class PictureRequest(NumbersRequest):
-    """One image, and what the form adds to its caption in training: prefix, suffix, and the keep-tokens separator."""
+    """An image, and what the form adds to its caption in training: prefix, suffix and keep-tokens separator."""
 
     prefix: str = ""
     suffix: str = ""
     mark: str = ""
 
     def framing(self) -> Framing:
-        """What is put around the caption."""
+        """The prefix, suffix and separator."""
         return Framing(self.prefix, self.suffix, self.mark)
 
 
 class HistoryRequest(SessionRequest):
-    """The history but for its newest ``skip`` edits; or what the edits ``numbers`` have changed."""
+    """The history without its newest ``skip`` edits, or the changes made by the edits ``numbers``."""
 
     skip: int = Field(default=0, ge=0)
     numbers: list[int] = Field(default_factory=list)
 
 
 class ReturnRequest(SessionRequest):
-    """Back to before the edit ``edit``, or on to after it if it was undone.
+    """Go back to before the edit ``edit``, or forward to after it if it was undone.
 
-    ``seen`` is the history's state that the page was shown; ``leave`` are files that stay as they are.
+    ``seen`` is the history's state that the page was shown; ``leave`` are files that stay unchanged.
     """
 
     edit: int
@@ -128,10 +128,10 @@ class ReturnRequest(SessionRequest):
 
 
 class IncomingRequest(NumbersRequest):
-    """Captions from elsewhere: from file names (``source`` is ``names``) by ``rule``, or from ``metadata``.
+    """Captions from file names (``source`` is ``names``) by ``rule``, or from ``metadata``.
 
-    The metadata is the ``text`` of a JSON file, or the ``file`` of that name in the dataset's folder. ``part`` says
-    what of it counts, ``mode`` what happens to captions that are there.
+    The metadata is the ``text`` of a JSON file, or the ``file`` of that name in the dataset's folder. ``part`` selects
+    what is used of it, ``mode`` what happens to existing captions.
     """
 
     source: str = "names"
@@ -143,20 +143,20 @@ class IncomingRequest(NumbersRequest):
 
 
 class ConsolidateRequest(SessionRequest):
-    """Suggestions that are accepted: ``[{"keep": tag, "drop": [tags]}]``."""
+    """The accepted suggestions: ``[{"keep": tag, "drop": [tags]}]``."""
 
     chosen: list[dict[str, Any]]
 
 
 class DoubtRequest(SessionRequest):
-    """Doubtful tags by their keys; ``keep`` says that they are right, else they are fixed."""
+    """Doubtful tags by key; with ``keep`` they are marked as right, otherwise fixed."""
 
     keys: list[str]
     keep: bool = False
 
 
 class DoctorRequest(SessionRequest):
-    """Begin to look, with the settings of the training to come; or only say how far it is."""
+    """Start a check with the settings of the coming training, or only report progress."""
 
     begin: bool = False
     stop: bool = False
@@ -165,7 +165,7 @@ class DoctorRequest(SessionRequest):
 
 
 def operation_of(values: dict[str, Any]) -> Operation:
-    """The operation that the page describes. Raises ``DatasetError`` if there is no such one."""
+    """Return the operation that the page describes. Raises ``DatasetError`` if it does not exist."""
     known = {field.name: field for field in dataclasses.fields(Operation)}
     unknown = sorted(set(values) - set(known))
     if unknown or "kind" not in values:
@@ -179,7 +179,7 @@ def operation_of(values: dict[str, Any]) -> Operation:
 
 
 def name_rule_of(values: dict[str, Any]) -> NameRule:
-    """The rule that the page describes. Raises ``DatasetError`` if it is not understood."""
+    """Return the rule that the page describes. Raises ``DatasetError`` if it is invalid."""
     types = {"separators": str, "counters": bool, "underscores": bool}
     if any(name not in types or not isinstance(value, types[name]) for name, value in values.items()):
         raise DatasetError(f"The rule {str(values)[:200]} is not understood.")
@@ -187,7 +187,7 @@ def name_rule_of(values: dict[str, Any]) -> NameRule:
 
 
 def dataset_settings(values: dict[str, Any]) -> DatasetSettings:
-    """The dataset settings of the form; the folder is given by itself. Raises ``ConfigError``."""
+    """Return the form's dataset settings without the folder, which is sent separately. Raises ``ConfigError``."""
     job, problems = read_job({"dataset": {**values, "train_data_dir": ""}}, source="The form")
     problems = [problem for problem in problems if "train_data_dir" not in problem]
     if problems:

@@ -1,4 +1,4 @@
-"""Routes of the caption editor: open a dataset, look at it, and edit it."""
+"""Routes of the caption editor: open, show and edit a dataset."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _PAGE = 400
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add everything under ``/captions``."""
+    """Add all routes under ``/captions``."""
     editors = CaptionEditors(services.cache_dir / "captions", taggers_dir(services))
     find = _finder(services, editors)
     _register_looking(router, services, editors, find)
@@ -118,14 +118,14 @@ def _register_looking(router: APIRouter, services: Services, editors: CaptionEdi
 
 
 class _Newest:
-    """Of the previews of one session only the newest is at work: the page shows no other."""
+    """Only the newest preview of a session runs, since the page shows no other."""
 
     def __init__(self) -> None:
         self._at_work: dict[str, Cancel] = {}
 
     @contextmanager
     def of(self, session: str) -> Iterator[Cancel]:
-        """What may end the preview inside; an older one of the session is ended now."""
+        """Yield the ``Cancel`` of a new preview and cancel the session's older one."""
         mine, older = Cancel(), self._at_work.get(session)
         self._at_work[session] = mine
         if older is not None:
@@ -142,7 +142,7 @@ def _register_editing(router: APIRouter, find: Find) -> None:
     patterns = ThreadPoolExecutor(_PATTERNS_AT_ONCE, thread_name_prefix="train-lora-pattern")
 
     async def in_a_thread(request: OperationRequest, act: Callable[[], Response]) -> Response:
-        """A pattern may take seconds, so it waits in threads of its own, not in those that all requests share."""
+        """Run ``act`` in a thread; a regex may take seconds, so it gets one that other requests do not share."""
         if str(request.operation.get("kind")).startswith("regex"):
             return await asyncio.get_running_loop().run_in_executor(patterns, act)
         return await run_in_threadpool(act)
@@ -202,7 +202,7 @@ def _register_pictures(router: APIRouter, find: Find) -> None:
 
 
 def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:
-    """Write what the page has, if the caption is still what the page was shown. Raises ``ConflictError``."""
+    """Write the page's caption if the file still has what the page was shown. Raises ``ConflictError``."""
     entry = editor.entry(request.number)
     now = entry.caption.text or ""
     if now.replace("\r\n", "\n") != request.before.replace("\r\n", "\n"):
@@ -217,7 +217,7 @@ def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:
 
 
 def _named(request: NumbersRequest) -> list[int]:
-    """Only what is named one by one may be moved or deleted, never whatever a filter happens to mean by now."""
+    """Only images named one by one may be moved or deleted, never the current matches of a filter."""
     if not request.numbers:
         raise DatasetError("No image is chosen.")
     return request.numbers

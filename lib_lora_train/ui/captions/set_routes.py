@@ -1,4 +1,4 @@
-"""Routes for many captions at once: what images have in common, renaming a tag, captions from elsewhere, history."""
+"""Routes for many captions at once: common tags, renaming a tag, imported captions, history."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _register_history(router: APIRouter, find: Find) -> None:
 
 
 def edits(session: Session, skip: int) -> dict[str, Any]:
-    """A page of the edits, newest first, but for the newest ``skip``; ``undone`` ones can be redone."""
+    """Return a page of edits, newest first, without the newest ``skip``; ``undone`` edits can be redone."""
     found = session.editor.history()
     items = [{**dataclasses.asdict(batch), "undone": place >= found.position}
              for place, batch in enumerate(found.batches)]
@@ -111,7 +111,7 @@ def edits(session: Session, skip: int) -> dict[str, Any]:
 
 
 def changes_of(session: Session, number: int) -> dict[str, Any]:
-    """What one edit has changed, with an image that it was about; ``problem`` says why that is not known any more."""
+    """Return the changes of one edit, with one of its images; ``problem`` says why they are no longer known."""
     editor = session.editor
     try:
         found = session.changes.get(number)
@@ -125,7 +125,7 @@ def changes_of(session: Session, number: int) -> dict[str, Any]:
 
 
 def incoming_of(editor: CaptionEditor, request: IncomingRequest) -> Incoming:
-    """The captions that the page asks for. Raises ``DatasetError`` if they cannot be read."""
+    """Return the requested captions. Raises ``DatasetError`` if they cannot be read."""
     if request.source == "names":
         numbers = numbers_in(editor, request.numbers, request.filter)
         return from_names(editor, name_rule_of(request.rule), numbers)
@@ -139,7 +139,7 @@ def incoming_of(editor: CaptionEditor, request: IncomingRequest) -> Incoming:
 
 
 def metadata_files(editor: CaptionEditor) -> list[str]:
-    """The JSON files that lie in the dataset's own folder, by name."""
+    """Return the names of the JSON files in the dataset's top folder."""
     found = sorted(path.name for path in editor.folder.glob("*.json") if not path.name.startswith("."))
     return found[:_MOST_FILES]
 

@@ -1,4 +1,4 @@
-"""From what the tagging panel sends to a job that can be run."""
+"""Builds a tagging job from the panel's values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..services import Services
 
 
 def taggers_dir(services: Services) -> Path:
-    """Where the webui's taggers are kept."""
+    """The webui's folder of taggers."""
     return services.host.models_dir / "TrainLora" / "taggers"
 
 
 def complete_tag_job(services: Services, values: Mapping[str, Any]) -> TagJob:
-    """The checked job of the panel's ``values``; the taggers' folder is always the webui's own.
+    """Return the checked job of the panel's ``values``; the tagger folder is always the webui's own.
 
-    Raises ``ConfigError`` that lists every problem, among them a tagger that is neither here nor to be fetched.
+    Raises ``ConfigError`` that lists every problem, including a tagger that is neither installed nor downloadable.
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
     dataset, tagger = filled.setdefault("dataset", {}), filled.setdefault("tagger", {})
@@ -50,7 +50,7 @@ def complete_tag_job(services: Services, values: Mapping[str, Any]) -> TagJob:
 
 
 def device_of(services: Services, provider: str) -> str:
-    """The device that a run on ``provider`` has to wait for: the CPU, or the GPU that the webui lends."""
+    """The device that a run on ``provider`` waits for: the CPU, or the GPU that the webui lends."""
     if provider == "cpu" or (provider == "auto" and not _has_gpu_build()):
         return "cpu"
     device = services.host.device()
@@ -82,5 +82,5 @@ def _has_gpu_build() -> bool:
             if environment.check(group).ready:
                 return True
         except WorkerEnvironmentError:
-            continue  # there is no build of it for this machine
+            continue  # no build for this machine
     return False

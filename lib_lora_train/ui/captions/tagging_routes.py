@@ -1,4 +1,4 @@
-"""Routes of the tagging panel: which taggers there are, and runs with them."""
+"""Routes of the tagging panel: list the taggers and run them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tagging_job import complete_tag_job, device_of, taggers_dir
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/tagging`` and what is below it; watching and stopping is done through ``/runs/<id>``."""
+    """Add ``/tagging`` and its subroutes; runs are watched and stopped through ``/runs/<id>``."""
 
     def tagging() -> dict[str, Any]:
         return {**schema_of(groups_of(TagJob)), "taggers_dir": str(taggers_dir(services)),
@@ -39,7 +39,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def known_and_found(folder: Path) -> list[dict[str, Any]]:
-    """Every tagger that can be chosen: the known ones, here or not, then others that lie in ``folder``."""
+    """Return every available tagger: the known ones, downloaded or not, then others found in ``folder``."""
     here = {files.name for files in taggers_in(folder)}
     known = [{"name": tagger.name, "about": tagger.about, "repository": tagger.repository, "here": tagger.name in here,
               "balanced_threshold": tagger.balanced_threshold} for tagger in KNOWN_TAGGERS]
@@ -49,7 +49,7 @@ def known_and_found(folder: Path) -> list[dict[str, Any]]:
 
 
 def latest_run(services: Services) -> dict[str, Any] | None:
-    """The tagging run that is running, queued or was interrupted last, for a page that was just opened."""
+    """Return the tagging run that is running, queued or last interrupted, for a newly opened page."""
     for run in services.index.all():
         if run.command == TAG:
             waits = run.state == "waiting" and run.device is not None
@@ -58,7 +58,7 @@ def latest_run(services: Services) -> dict[str, Any] | None:
 
 
 def start_tagging(services: Services, values: dict[str, Any]) -> RunFolder:
-    """Queue the tagging of the panel's ``values``.
+    """Queue a tagging run with the panel's ``values``.
 
     Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
     """
@@ -72,12 +72,12 @@ def start_tagging(services: Services, values: dict[str, Any]) -> RunFolder:
 
 
 def resume_tagging(services: Services, run_id: str) -> RunFolder:
-    """Resume an interrupted tagging run where it was. Raises ``RunError`` if it was not interrupted."""
+    """Resume an interrupted tagging run. Raises ``RunError`` if it was not interrupted."""
     run = open_run(services.runs_dir, run_id)
     state = services.index.of(run).state
     if run.command != TAG or state != "lost":
         raise RunError(f"The run {run_id} is {state}; only an interrupted tagging run can be resumed.")
-    run.process_file.unlink(missing_ok=True)  # from now on it waits, and is lost no more
+    run.process_file.unlink(missing_ok=True)  # the run now counts as queued, no longer as interrupted
     enqueue(run, claimed_device(run) or "cpu")
     services.supervisor.wake()
     return run
