@@ -1,1 +1,1 @@
-"""Captions: the editor, its filter, and what is known about tags. Free of torch."""
+"""Captions: the editor, its filter, and checks of tags. Free of torch."""

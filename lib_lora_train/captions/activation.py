@@ -1,4 +1,4 @@
-"""The trigger word, and elements that a LoRA should be able to show and to leave out."""
+"""Checks of the trigger word, and of elements that should be controllable by their tag."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class OnOff:
-    """How many pictures have an element and how many do not, and what to make of it."""
+    """The number of images with and without an element, and advice."""
 
     tag: str
     on: int
@@ -22,14 +22,14 @@ class OnOff:
 
 
 def not_first(index: EditorIndex, tag: str) -> list[int]:
-    """The pictures whose caption does not begin with the trigger word; prose has to contain it at least."""
+    """The images whose caption does not begin with the trigger word; prose only has to contain it."""
     key = plain(tag)
     return [number for number, entry in index.entries.items()
             if key and not entry.caption.problem and not _begins_with(entry.caption, key, tag)]
 
 
 def on_and_off(index: EditorIndex, tag: str) -> OnOff:
-    """Count an element. The rule is that what is to be controlled must be shown with its tag, and be absent without."""
+    """Count the images with and without ``tag``; an element is only controllable if the set has enough of both."""
     key = plain(tag)
     counted = index.all & ~index.without_caption
     on = (index.bits_of(key) & counted).bit_count()

@@ -1,4 +1,4 @@
-"""Where CLIP's chunks of 75 tokens end in a caption: which tags and words the marks fall between, or into."""
+"""Where CLIP's chunks of 75 tokens end in a caption, between words or inside one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..models.tokenizer import WINDOW
 
 @dataclass(frozen=True)
 class Framing:
-    """What training puts around a caption, and the separator of keep tokens, which is no part of it."""
+    """The prefix and suffix that training adds to a caption, and the keep-tokens separator, which is not trained."""
 
     prefix: str = ""
     suffix: str = ""
@@ -19,7 +19,7 @@ class Framing:
 
 @dataclass(frozen=True)
 class ChunkEnd:
-    """After ``tokens`` tokens a chunk ends at the character ``at`` of the line; ``cut`` if inside the word there."""
+    """The end of a chunk, after ``tokens`` tokens, at the character ``at`` of the line; ``cut`` if inside a word."""
 
     tokens: int
     at: int
@@ -27,21 +27,21 @@ class ChunkEnd:
 
 
 class CaptionTokens:
-    """The tokens of a caption as it is trained in its written order."""
+    """The tokens of a caption as trained without shuffling."""
 
     def __init__(self, line: str, separator: str, framing: Framing, count: Callable[[str], int]) -> None:
         self._line, self._separator, self._framing, self._count = line, separator, framing, count
 
     @property
     def total(self) -> int:
-        """The tokens of the whole caption, with what training adds."""
+        """The number of tokens of the whole caption, including prefix and suffix."""
         return self._count(" ".join(part for part in (self._trained(len(self._line)), self._framing.suffix.strip())
                                     if part))
 
     def of_tags(self) -> list[tuple[int, int]]:
-        """For each tag, in their order, the number of tokens before it and up to its end.
+        """For each tag in order, the number of tokens before it and up to its end.
 
-        No token reaches over a blank, so that tokens are added up from one tag to the next where a blank is between.
+        No token spans a blank, so counts are summed from tag to tag where a blank separates them.
         """
         places = tag_places(self._line, self._separator)
         found: list[tuple[int, int]] = []
@@ -56,7 +56,7 @@ class CaptionTokens:
         return found
 
     def chunk_ends(self) -> list[ChunkEnd]:
-        """Where in the line each chunk ends that another one follows."""
+        """The end of every chunk but the last."""
         total = self.total
         if total <= WINDOW:
             return []
@@ -70,7 +70,7 @@ class CaptionTokens:
         return ends
 
     def _first_beyond(self, words: list[tuple[int, int]], tokens: int) -> int | None:
-        """The first word with tokens behind the mark; the number of tokens never falls as words are added."""
+        """The first word that extends beyond ``tokens``, by bisection: more words never have fewer tokens."""
         low, high = 0, len(words)
         while low < high:
             middle = (low + high) // 2
@@ -81,7 +81,7 @@ class CaptionTokens:
         return low if low < len(words) else None
 
     def _trained(self, end: int) -> str:
-        """The caption's beginning up to the character ``end``, as training has it."""
+        """The first ``end`` characters of the caption as trained, including the prefix."""
         line = self._without_mark(self._line[:end])
         return " ".join(part for part in (self._framing.prefix.strip(), line) if part)
 
@@ -91,7 +91,7 @@ class CaptionTokens:
 
 
 def tag_places(line: str, separator: str) -> list[tuple[int, int]]:
-    """Where each tag of ``line`` begins and ends, without the blanks around it; in the order of ``split_tags``."""
+    """The start and end of each tag of ``line``, without surrounding blanks, in the order of ``split_tags``."""
     places = []
     start = 0
     for raw in line.split(separator):

@@ -1,6 +1,6 @@
-"""How sure the tagger was: read from ``.lora_train/confidences.json``, which a tagging run writes.
+"""The tagger's confidences, read from ``.lora_train/confidences.json``, which a tagging run writes.
 
-The file is ``{relative path of the picture: {tag: confidence from 0 to 1}}``.
+The format is ``{relative path of the image: {tag: confidence from 0 to 1}}``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .tags import plain
 
 FILE_NAME = "confidences.json"
 MOST_BYTES = 1 << 30
-"""Ten thousand images with a thousand tags each."""
+"""Enough for ten thousand images with a thousand tags each."""
 
 _NOTHING = array("I"), array("f")
 
 
 class Confidences:
-    """The confidences of all pictures, packed: a tag's number and its confidence take eight bytes."""
+    """The confidences of all images, packed: eight bytes for each tag of an image."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -38,7 +38,7 @@ class Confidences:
         return path in self._pictures
 
     def add(self, path: str, confidences: dict[str, float]) -> None:
-        """Take in what the tagger says of the picture ``path``."""
+        """Add the confidences of the image ``path``."""
         numbers, values = array("I"), array("f")
         for tag, confidence in confidences.items():
             number = self._numbers.get(tag)
@@ -51,25 +51,25 @@ class Confidences:
         self._pictures[path] = numbers, values
 
     def of(self, path: str) -> dict[str, float]:
-        """By ``plain`` tag; empty if the picture was never tagged."""
+        """The confidences by ``plain`` tag; empty if the image was never tagged."""
         numbers, values = self._pictures.get(path, _NOTHING)
         return {self._keys[number]: value for number, value in zip(numbers, values, strict=True)}
 
     def as_written(self, path: str) -> Iterator[tuple[str, float]]:
-        """The tags as the tagger writes them, with their confidences."""
+        """The tags in the tagger's spelling, with their confidences."""
         numbers, values = self._pictures.get(path, _NOTHING)
         return ((self._tags[number], value) for number, value in zip(numbers, values, strict=True))
 
 
 def confidences_file(folder: Path) -> Path:
-    """Where a dataset's confidences are kept."""
+    """The path of a dataset's confidences."""
     return folder / HIDDEN_FOLDER / FILE_NAME
 
 
 def read_confidences(folder: Path) -> Confidences:
-    """The confidences of the dataset ``folder``; empty if no tagging run left any.
+    """The confidences of the dataset ``folder``; empty if no tagging run has written any.
 
-    Raises ``DatasetError`` if the file cannot be used; a link is not followed.
+    Raises ``DatasetError`` if the file is unreadable, damaged or reached through a link.
     """
     file = confidences_file(folder)
     found = Confidences()

@@ -1,8 +1,8 @@
-"""Tags that say one thing several times: "boots, red footwear, red boots" becomes "red boots".
+"""Merging of redundant tags: "boots, red footwear, red boots" becomes "red boots".
 
-The tag that says most stands for the others: one contains another ("boots" in "red boots"), or names the same thing
-by a general word with the same colour ("red footwear"). Only pictures that have the telling tag, or whose tags add up
-to it ("boots, red footwear"), are changed: boots alone may be black.
+The most specific tag replaces the others: those that it contains ("boots" in "red boots"), and those that name the
+same thing by a more general word with the same colour ("red footwear"). Only images that have the specific tag, or
+whose tags imply it ("boots, red footwear"), are changed: boots alone may be black.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .words import COLOURS, NEGATIONS, is_kind_of
 _LEAST_PICTURES = 2
 _LEAST_SHARE = 0.25
 _MOST_OF_A_WORD = 100
-"""So many tags with a word in common are compared, the most frequent; thousands of them are not tags."""
+"""The most tags with a word in common that are compared, most frequent first; beyond that the text is hardly tags."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Let ``keep`` stand for ``drop`` in ``pictures``; ``adds_up`` are those of them that do not have ``keep`` yet."""
+    """Replace the tags ``drop`` with ``keep`` in ``pictures``, of which those in ``adds_up`` do not have it yet."""
 
     keep: str
     drop: tuple[str, ...]
@@ -31,7 +31,7 @@ class Suggestion:
 
 
 def suggestions(index: EditorIndex, activation_tag: str = "") -> list[Suggestion]:
-    """What can be consolidated, most pictures first. Tags that stand together in less than two pictures are left."""
+    """The possible merges, most images first. Tags that occur together in fewer than two images are skipped."""
     keys = [key for key in index.known_tags()
             if index.count_of(key) >= _LEAST_PICTURES and key != plain(activation_tag)]
     by_word: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def suggestions(index: EditorIndex, activation_tag: str = "") -> list[Suggestion
 
 
 def consolidated(tags: Sequence[str], suggestion: Suggestion) -> list[str]:
-    """A picture's tags with the suggestion carried out: ``keep`` stands where the first of them stood."""
+    """An image's tags after applying the suggestion: ``keep`` takes the place of the first tag it replaces."""
     drop, keep = {plain(tag) for tag in suggestion.drop}, plain(suggestion.keep)
     after: list[str] = []
     written = next((tag for tag in tags if plain(tag) == keep), suggestion.keep)
@@ -72,7 +72,7 @@ def _candidates(keep: str, by_word: dict[str, list[str]]) -> list[str]:
 
 
 def _stands_for(keep: str, other: str) -> bool:
-    """Whether ``keep`` says all that ``other`` does about the same thing."""
+    """Whether ``keep`` implies ``other``."""
     words, others = keep.split(" "), other.split(" ")
     if len(words) < 2 or NEGATIONS & {*words, *others}:
         return False
@@ -85,13 +85,13 @@ def _stands_for(keep: str, other: str) -> bool:
 
 
 def _together(index: EditorIndex, keep: str, other: str) -> bool:
-    """Whether the two stand in the same pictures often enough to mean the same thing there."""
+    """Whether the two tags occur together often enough to mean the same thing."""
     both = (index.bits_of(keep) & index.bits_of(other)).bit_count()
     return both >= _LEAST_PICTURES and both >= _LEAST_SHARE * index.count_of(keep)
 
 
 def suggestion_of(index: EditorIndex, keep: str, drop: Sequence[str]) -> Suggestion:
-    """Which pictures change if ``keep`` stands for ``drop``; both as ``plain`` gives them."""
+    """The suggestion to replace ``drop`` with ``keep``, all as ``plain`` tags, with the images that it changes."""
     any_dropped = 0
     for key in drop:
         any_dropped |= index.bits_of(key)
@@ -103,7 +103,7 @@ def suggestion_of(index: EditorIndex, keep: str, drop: Sequence[str]) -> Suggest
 
 
 def _adding_up(index: EditorIndex, keep: str, drop: Sequence[str]) -> int:
-    """Pictures without ``keep`` whose tags amount to it: the thing itself, and its general word with the colour."""
+    """Images whose tags imply ``keep``: they have the plain thing, and its general word with the colour."""
     thing = keep.split(" ")[-1]
     found = 0
     for general in drop:
@@ -114,7 +114,7 @@ def _adding_up(index: EditorIndex, keep: str, drop: Sequence[str]) -> int:
 
 
 def _best_only(found: list[Suggestion]) -> list[Suggestion]:
-    """Leave out a suggestion all of whose pictures are better served by one with more words ("very long hair")."""
+    """Drop a suggestion if a more specific one covers all its images ("very long hair" beats "long hair")."""
     dropping: dict[str, list[int]] = {}
     pictures = [bits_of_numbers(one.pictures) for one in found]
     for place, one in enumerate(found):

@@ -1,4 +1,4 @@
-"""Tags that may be wrong: against nearly all other pictures, against each other, or against the tagger."""
+"""Tags that may be wrong: unlike nearly all other images, contradictory, or at odds with the tagger."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _MOST_A_KIND = 2000
 
 @dataclass(frozen=True)
 class Doubt:
-    """One tag of one picture that may be wrong.
+    """One tag of one image that may be wrong.
 
-    ``kind``: ``rare`` (nearly all others have ``instead``), ``clash`` (``instead`` stands beside it and excludes it),
-    ``unsure`` (the tagger gives it a low ``confidence``) or ``missing`` (the tagger is sure, but it is not there).
+    ``kind``: ``rare`` (nearly all other images have ``instead``), ``clash`` (the image also has ``instead``, which
+    excludes it), ``unsure`` (the tagger's ``confidence`` is low) or ``missing`` (the tagger is confident, but the
+    caption does not have it).
     """
 
     kind: str
@@ -45,7 +46,7 @@ class Doubt:
 
     @property
     def key(self) -> str:
-        """What "keep" remembers."""
+        """The key under which ``keep`` stores it."""
         return f"{self.kind}\n{self.picture}\n{plain(self.tag)}"
 
     def why(self) -> str:
@@ -61,7 +62,7 @@ class Doubt:
 
 
 def doubts(index: EditorIndex, confidences: Confidences, kept: frozenset[str]) -> list[Doubt]:
-    """All doubtful tags but those in ``kept``, the surest kinds of mistake first; of each kind 2,000 at most."""
+    """All doubtful tags except those in ``kept``, the likeliest kinds of mistake first; at most 2,000 of each kind."""
     found = []
     for kind in (_rare(index), _clashes(index), _unsure(index, confidences), _missing(index, confidences)):
         some = [doubt for doubt in kind if doubt.key not in kept]
@@ -70,7 +71,7 @@ def doubts(index: EditorIndex, confidences: Confidences, kept: frozenset[str]) -
 
 
 def read_kept(folder: Path) -> frozenset[str]:
-    """What the user has said is right. Raises ``DatasetError`` if the file is damaged."""
+    """The keys of the tags that the user confirmed. Raises ``DatasetError`` if the file is damaged."""
     file = own_folder(folder, HIDDEN_FOLDER) / KEPT_FILE
     if file.is_symlink():
         raise DatasetError(f"{file} is a link, which is not followed. Remove it.")
@@ -84,7 +85,7 @@ def read_kept(folder: Path) -> frozenset[str]:
 
 
 def keep(folder: Path, keys: Iterable[str]) -> None:
-    """Remember that these tags are right. Raises ``DatasetError``."""
+    """Store these tags as confirmed. Raises ``DatasetError`` if they cannot be saved."""
     known = read_kept(folder)
     file = own_folder(folder, HIDDEN_FOLDER) / KEPT_FILE
     try:
@@ -94,7 +95,7 @@ def keep(folder: Path, keys: Iterable[str]) -> None:
 
 
 def fixed(tags: list[str], doubt: Doubt) -> list[str]:
-    """A picture's tags with the doubt fixed: the rare tag becomes the usual one, the wrong goes, the missing comes."""
+    """An image's tags with the doubt fixed: a rare tag is replaced, a wrong one removed, a missing one added."""
     key = plain(doubt.tag)
     if doubt.kind == "missing":
         return tags if key in map(plain, tags) else [*tags, doubt.tag]
@@ -104,7 +105,7 @@ def fixed(tags: list[str], doubt: Doubt) -> list[str]:
 
 
 def _rare(index: EditorIndex) -> list[Doubt]:
-    """A colour or length that few pictures have where nearly all have another, such as brown hair among blonde."""
+    """A colour or length that few images have where nearly all have another, such as brown hair among blonde."""
     found = []
     for values in _slots(index).values():
         usual = max(values, key=lambda key: (index.count_of(key), key))
@@ -123,7 +124,7 @@ def _rare(index: EditorIndex) -> list[Doubt]:
 
 
 def _slots(index: EditorIndex) -> dict[tuple[str, str], list[str]]:
-    """Tags that differ in nothing but the colour or the length, by what they are of."""
+    """Tags that differ only in colour or length, grouped by the thing they describe."""
     slots: dict[tuple[str, str], list[str]] = {}
     for key in index.known_tags():
         words = key.split(" ")
@@ -155,7 +156,7 @@ def _clashes(index: EditorIndex) -> list[Doubt]:
 
 
 def _belong_together(one: str, other: str) -> bool:
-    """``2girls`` and ``multiple girls`` say the same."""
+    """Whether the tags are compatible, as ``2girls`` and ``multiple girls`` are."""
     plural = {one.lstrip("0123456789"), other.lstrip("0123456789")}
     return any(word in plural and f"multiple {word}" in (one, other) for word in ("girls", "boys"))
 
@@ -171,7 +172,7 @@ def _unsure(index: EditorIndex, confidences: Confidences) -> list[Doubt]:
 
 
 def _missing(index: EditorIndex, confidences: Confidences) -> list[Doubt]:
-    """Left out are tags that no caption has (taken out on purpose) and those that another tag of the picture says."""
+    """Skips tags that no caption has (removed on purpose) and those that another tag of the image implies."""
     found = []
     keys = PlainTags()
     for entry in _tagged_entries(index, confidences):
@@ -190,7 +191,7 @@ def _tagged_entries(index: EditorIndex, confidences: Confidences) -> list[Entry]
 
 
 def _is_said(key: str, present: frozenset[str]) -> bool:
-    """Whether a more telling tag is there, as ``red boots`` for ``boots`` or ``red footwear``."""
+    """Whether a more specific tag is present, such as ``red boots`` for ``boots`` or ``red footwear``."""
     words = key.split(" ")
     for other in present:
         others = other.split(" ")

@@ -1,4 +1,4 @@
-"""Captions out of file names: ``0012_red boots, hat_(2).png`` becomes ``red boots, hat``."""
+"""Captions from file names: ``0012_red boots, hat_(2).png`` becomes ``red boots, hat``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NOTHING_BUT_COUNTERS = re.compile(
 
 @dataclass(frozen=True)
 class NameRule:
-    """How a file name becomes a caption.
+    """How to make a caption from a file name.
 
-    ``separators``, divided by blanks, are what stands between two tags in the name; a dash with blanks around it always
-    does. ``counters`` strips running numbers, hashes and names that a camera gave; ``underscores`` makes single
-    underscores spaces.
+    ``separators`` is a list, separated by blanks, of the strings that separate tags in the name; a dash between blanks
+    always does. ``counters`` strips running numbers, hashes and camera names; ``underscores`` turns single underscores
+    into spaces.
     """
 
     separators: str = SEPARATORS
@@ -33,7 +33,7 @@ class NameRule:
 
 
 def caption_of_name(name: str, rule: NameRule, separator: str) -> str:
-    """The caption that the file ``name`` stands for, tags joined by ``separator``; empty if it has no words."""
+    """The caption made from the file ``name``, tags joined by ``separator``; empty if the name has no words."""
     text = PurePosixPath(name).stem
     if rule.counters:
         text = _without_counters(text)

@@ -1,13 +1,13 @@
-"""The filter of the caption editor: from text to a tree, with errors that point at the place.
+"""The caption editor's filter language: parses text into a tree; errors carry the position.
 
-    red boots AND NOT (solo OR *hair)        tags; capitals for AND, OR, NOT; a comma is AND; * and ? as wildcards
-    "saber (fate)"                           a tag exactly as it is, whatever signs it has
-    text:"sitting on"   nocaption   prose    the caption's words, no caption, sentences instead of tags
+    red boots AND NOT (solo OR *hair)        tags; AND, OR, NOT in capitals; a comma is AND; * and ? are wildcards
+    "saber (fate)"                           a literal tag, whatever characters it has
+    text:"sitting on"   nocaption   prose    the caption's text, no caption, sentences instead of tags
     size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75  chars!=0
     bucket:512x768   folder:saber   name:IMG   path:"set 2/IMG"   name:IMG*
 
-``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` count those of the caption.
-``folder``, ``name`` and ``path`` match any part; with a wildcard, the whole. What taggui's filters have is understood:
+``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` are the caption's counts.
+``folder``, ``name`` and ``path`` match any part, or the whole if they have a wildcard. taggui's syntax is accepted:
 ``tag:``, ``caption:``, a colon before the comparison (``tags:>5``), ``==``, single quotes after a colon.
 """
 
@@ -43,7 +43,7 @@ MOST_DEPTH = 50
 
 
 class FilterError(DatasetError):
-    """The filter is not understood; the trouble is at ``start`` to ``end`` of its text."""
+    """A syntax error in the filter, at the characters ``start`` to ``end`` of its text."""
 
     def __init__(self, message: str, start: int, end: int) -> None:
         self.start, self.end = start, max(end, start + 1)
@@ -52,7 +52,7 @@ class FilterError(DatasetError):
 
 @dataclass(frozen=True)
 class TagIs:
-    """The caption has the tag; with wildcards unless ``exact``. It stands at ``start`` to ``end`` of the filter."""
+    """The caption has the tag, with wildcards unless ``exact``; ``start`` and ``end`` are its place in the filter."""
 
     pattern: str
     exact: bool = False
@@ -62,7 +62,7 @@ class TagIs:
 
 @dataclass(frozen=True)
 class Contains:
-    """The caption's text, or the picture's ``folder``, ``name`` or ``path``, matches."""
+    """The caption's text, or the image's ``folder``, ``name`` or ``path``, matches."""
 
     field: str
     pattern: str
@@ -70,30 +70,30 @@ class Contains:
 
 @dataclass(frozen=True)
 class NoCaption:
-    """There is no caption, or nothing in it."""
+    """The caption is missing or empty."""
 
 
 @dataclass(frozen=True)
 class Prose:
-    """The caption is a description in sentences."""
+    """The caption is prose."""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """A number of the picture compared with ``value``."""
+    """A measure of the image compared with ``value``."""
 
     field: str
     sign: str
     value: float
 
     def holds(self, found: float) -> bool:
-        """Whether ``found`` fits."""
+        """Whether ``found`` fulfils the comparison."""
         return _COMPARISONS[self.sign](found, self.value)
 
 
 @dataclass(frozen=True)
 class InBucket:
-    """The picture is trained at exactly this size."""
+    """The image falls into the bucket of this size."""
 
     width: int
     height: int
@@ -101,21 +101,21 @@ class InBucket:
 
 @dataclass(frozen=True)
 class Not:
-    """Everything but ``inner``."""
+    """Everything that does not match ``inner``."""
 
     inner: Filter
 
 
 @dataclass(frozen=True)
 class And:
-    """What fits all ``parts``."""
+    """Whatever matches all ``parts``."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """What fits one of ``parts`` or more."""
+    """Whatever matches at least one of ``parts``."""
 
     parts: tuple[Filter, ...]
 
@@ -149,7 +149,7 @@ def parse(text: str) -> Filter | None:
 
 
 class _Parser:
-    """Recursive descent, one method a level of binding: OR, AND, NOT, a single condition."""
+    """Recursive descent with one method for each level of precedence: OR, AND, NOT, a single condition."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
@@ -245,7 +245,7 @@ class _Parser:
         return Compare(name, sign, number)
 
     def _value(self) -> str:
-        """What follows a field: a quoted text, or the words up to the next operator or bracket."""
+        """The value of a field: a quoted text, or the words up to the next operator or bracket."""
         token = self.peek()
         if token is not None and token.kind == "quoted":
             self._place += 1
@@ -317,7 +317,7 @@ class _Parser:
 
 
 def _check_no_field(words: str, start: int, end: int) -> None:
-    """Refuse what is written like a comparison or like a field with a typing mistake; tags may have colons."""
+    """Refuse words that resemble a comparison or a misspelled field; tags may have colons. Raises ``FilterError``."""
     found = _UNKNOWN_FIELD.search(words)
     if found is None:
         return

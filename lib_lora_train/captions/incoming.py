@@ -1,4 +1,4 @@
-"""Captions that come from elsewhere, file names or metadata, put into the set: what would change, and the edit."""
+"""Import of captions from file names or metadata: the preview and the edit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMPTY, REPLACE, APPEND, PREPEND = MODES = ("empty", "replace", "append", "prepen
 
 @dataclass(frozen=True)
 class Incoming:
-    """Captions by the numbers of their images. ``unmatched`` are entries or names, each with why it gives none."""
+    """Captions to import, by image number; ``unmatched`` are entries or names without one, each with the reason."""
 
     captions: Mapping[int, str]
     unmatched: tuple[tuple[str, str], ...]
@@ -27,10 +27,10 @@ class Incoming:
 
 @dataclass(frozen=True)
 class IncomingPlan:
-    """What incoming captions would do to the images chosen.
+    """The effect of an import on the selected images.
 
-    ``captions`` change, ``kept`` have a caption and stay, ``same`` say it already, ``without`` get nothing,
-    ``unreadable`` are left alone, and ``outside`` captions are for images that are not chosen.
+    ``captions`` change, ``kept`` keep the caption they have, ``same`` have the text already, ``without`` get none,
+    ``unreadable`` are skipped, and ``outside`` captions belong to images that are not selected.
     """
 
     captions: int
@@ -45,7 +45,7 @@ class IncomingPlan:
 
 
 def from_names(editor: CaptionEditor, rule: NameRule, numbers: Iterable[int]) -> Incoming:
-    """What the file names of the images ``numbers`` say."""
+    """The captions in the file names of the images ``numbers``."""
     captions: dict[int, str] = {}
     unmatched = []
     with editor.lock:
@@ -60,7 +60,7 @@ def from_names(editor: CaptionEditor, rule: NameRule, numbers: Iterable[int]) ->
 
 
 def from_metadata(editor: CaptionEditor, text: str, part: str) -> Incoming:
-    """What sd-scripts' metadata ``text`` says of the dataset's images. Raises ``DatasetError`` if it is none."""
+    """The captions in sd-scripts' metadata ``text``. Raises ``DatasetError`` if it is not such metadata."""
     with editor.lock:
         numbers = {entry.path: number for number, entry in editor.index.entries.items()}
         matched = captions_in_metadata(text, numbers, editor.folder.as_posix(), part,
@@ -70,7 +70,7 @@ def from_metadata(editor: CaptionEditor, text: str, part: str) -> Incoming:
 
 
 def plan(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], mode: str, most: int) -> IncomingPlan:
-    """What ``take_in`` would do, with up to ``most`` previews and entries without an image."""
+    """The effect of ``take_in``, with up to ``most`` previews and unmatched entries."""
     with editor.lock:
         chosen = list(numbers)
         texts, kept, same = _new_texts(editor, incoming, chosen, mode)
@@ -84,7 +84,7 @@ def plan(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], mode
 
 
 def take_in(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], mode: str) -> Outcome:
-    """Put the captions into the images ``numbers`` as one step of undo. Raises as ``CaptionEditor.set_texts``."""
+    """Give the captions to the images ``numbers``, as one undo step. Raises as ``CaptionEditor.set_texts``."""
     with editor.lock:
         texts, kept, _ = _new_texts(editor, incoming, numbers, mode)
         done = editor.set_texts(texts, f"Took {count_of(len(texts), 'caption')} from {incoming.what} ({mode})")
@@ -97,7 +97,7 @@ def take_in(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], m
 
 
 def combined(text: str, new: str, mode: str, separator: str) -> str:
-    """The caption file's text after ``new`` came in; what stands there already is not written twice."""
+    """The caption file's text after importing ``new``; tags that it has already are not added again."""
     cut = used_line(text)
     if not cut.line.strip() or mode == REPLACE:
         return new
@@ -118,7 +118,7 @@ def combined(text: str, new: str, mode: str, separator: str) -> str:
 
 def _new_texts(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int],
                mode: str) -> tuple[dict[int, str], int, int]:
-    """The texts that change, one for each caption file; how many are kept as they are, and how many are so already."""
+    """The new texts, one for each caption file that changes; the number kept, and the number already the same."""
     if mode not in MODES:
         raise DatasetError(f"{mode!r} is no way to put captions in. Choose one of: {', '.join(MODES)}.")
     texts: dict[int, str] = {}

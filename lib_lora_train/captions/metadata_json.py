@@ -1,8 +1,8 @@
-"""Captions out of the metadata JSON of sd-scripts' finetune tools, and the images that its entries are for.
+"""Captions from the metadata JSON of sd-scripts' finetune tools, matched to the dataset's images.
 
 ``merge_captions_to_metadata.py`` and ``merge_dd_tags_to_metadata.py`` write ``{image: {"caption": …, "tags": …}}``; an
-image is named by its full path (``--full_path``) or by its name without ending. ``prepare_buckets_latents.py`` adds
-``train_resolution``, which is no caption.
+image is named by its full path (``--full_path``) or by its name without extension. ``prepare_buckets_latents.py`` adds
+``train_resolution``, which is ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_CHARACTERS = 256 << 20
 
 @dataclass(frozen=True)
 class Matched:
-    """Captions by the relative paths of their images, and the entries that no image was found for, with the reason."""
+    """Captions by the relative path of their image, and the entries without a matching image, with the reason."""
 
     captions: Mapping[str, str]
     unmatched: tuple[tuple[str, str], ...]
@@ -29,8 +29,8 @@ class Matched:
 def captions_in_metadata(text: str, paths: Iterable[str], folder: str, part: str, separator: str) -> Matched:
     """The captions of the metadata ``text`` for the images ``paths`` (relative) of the dataset ``folder``.
 
-    ``part`` is one of ``PARTS``. An image's path counts before its bare name. Raises ``DatasetError`` if it is no such
-    JSON.
+    ``part`` is one of ``PARTS``. A match by path takes precedence over one by bare name. Raises ``DatasetError`` if
+    ``text`` is not such metadata.
     """
     if part not in PARTS:
         raise DatasetError(f"{part!r} is no part of the metadata. Choose one of: {', '.join(PARTS)}.")
@@ -63,7 +63,7 @@ def captions_in_metadata(text: str, paths: Iterable[str], folder: str, part: str
 
 
 class _Images:
-    """The images of a dataset by their paths, with and without ending, and by their bare names."""
+    """The images of a dataset by path and by bare name, each with and without extension."""
 
     def __init__(self, paths: Iterable[str], folder: str) -> None:
         self._folder = folder.rstrip("/").casefold()
@@ -80,7 +80,7 @@ class _Images:
                 self._names.setdefault(short, []).append(path)
 
     def by_path(self, key: str) -> str | None:
-        """The image whose path ``key`` is: full, relative to the dataset, or full on another machine."""
+        """The image with the path ``key``: absolute, relative to the dataset, or absolute on another machine."""
         text = key.replace("\\", "/").strip().casefold()
         relative = text.removeprefix(f"{self._folder}/").removeprefix("./")
         for exact in (relative, *_ends(relative)):
@@ -94,13 +94,13 @@ class _Images:
         return None
 
     def by_stem(self, key: str) -> list[str]:
-        """The images with the bare name of ``key``, which may have an ending."""
+        """The images with the bare name of ``key``, with or without extension."""
         name = key.replace("\\", "/").strip().casefold().rpartition("/")[2]
         return self._names.get(name) or self._names.get(name.rpartition(".")[0], [])
 
 
 def _ends(path: str) -> list[str]:
-    """``b/c.png`` and so on of ``a/b/c.png``, the longest first; not the bare name, which may be another image's."""
+    """The suffixes of a path, longest first, such as ``b/c.png`` of ``a/b/c.png``; without the ambiguous bare name."""
     parts = path.split("/")
     return ["/".join(parts[start:]) for start in range(1, len(parts) - 1)]
 
@@ -120,7 +120,7 @@ def _entries(text: str) -> dict[str, Any]:
 
 
 def _caption_of(entry: Mapping[str, Any], part: str, separator: str) -> str:
-    """The caption in one line: caption, then tags, as sd-scripts trains them."""
+    """The caption as one line: caption, then tags, as sd-scripts trains them."""
     caption, tags = (entry.get(name) if part in ("both", name) else None for name in ("caption", "tags"))
     sign = separator.strip()
     lines = caption if isinstance(caption, list) else [caption]

@@ -1,8 +1,8 @@
-"""Wildcards and regular expressions over many texts, without a pattern ever hanging the program.
+"""Wildcards and regular expressions over many texts, safe against patterns that never finish.
 
 A regular expression may take exponential time ("catastrophic backtracking") and Python cannot interrupt it, so
-substitutions run in a process of their own (``substitution.py``), which is ended when its time is up. Even to compile
-one may take minutes, so nothing of a user's pattern is done here.
+substitutions run in a separate process (``substitution.py``), which is killed on timeout. Even compiling a pattern may
+take minutes, so that happens there, too.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _PROGRAM = Path(__file__).with_name("substitution.py")
 
 
 def wildcard_matcher(pattern: str) -> Callable[[str], bool]:
-    """A test whether a text is ``pattern``, in which ``*`` stands for any signs and ``?`` for one.
+    """A predicate for texts that match ``pattern`` as a whole; ``*`` matches any characters, ``?`` exactly one.
 
-    It takes time proportional to the length of the text times that of the pattern at most.
+    Takes time proportional to the length of the text times that of the pattern at most.
     """
     if "*" not in pattern and "?" not in pattern:
         return pattern.__eq__
@@ -48,7 +48,7 @@ def star_matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _in_order(text: str, start: str, middle: Sequence[str], end: str) -> bool:
-    """Whether ``middle`` are found one after the other between ``start`` and ``end``."""
+    """Whether the pieces of ``middle`` occur in order between ``start`` and ``end``."""
     place, last = len(start), len(text) - len(end)
     for piece in middle:
         found = text.find(piece, place, last)
@@ -59,7 +59,7 @@ def _in_order(text: str, start: str, middle: Sequence[str], end: str) -> bool:
 
 
 def _fits(text: str, pattern: str) -> bool:
-    """Greedy matching that only ever goes back to the last ``*``."""
+    """Whether ``text`` matches, by greedy matching that backtracks to the last ``*`` only."""
     place = mark = 0
     star = -1
     at = 0
@@ -79,23 +79,23 @@ def _fits(text: str, pattern: str) -> bool:
 
 
 def whole_words(tag: str) -> re.Pattern[str]:
-    """Finds ``tag`` in prose as whole words, in any case, with whatever blanks or underscores between them.
+    """A pattern that finds ``tag`` in prose as whole words, ignoring case, with any blanks or underscores between them.
 
-    It takes time proportional to the length of the text times the number of words.
+    Takes time proportional to the length of the text times the number of words.
     """
     words = r"[\s_]+".join(re.escape(word) for word in tag.replace("_", " ").split())
     return re.compile(rf"(?<!\w){words}(?!\w)" if words else "(?!)", re.IGNORECASE)
 
 
 class SupersededError(DatasetError):
-    """Nobody waits for the answer now."""
+    """A newer request has made this one obsolete."""
 
     def __init__(self) -> None:
         super().__init__("A newer preview has taken the place of this one.")
 
 
 class Cancel:
-    """Ends a substitution from another thread, whether it has begun or not. One for each."""
+    """Cancels one substitution from another thread, even before it has started."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,14 +103,14 @@ class Cancel:
         self.done = False
 
     def now(self) -> None:
-        """End it; it raises ``SupersededError``."""
+        """Cancel the substitution, which then raises ``SupersededError``."""
         with self._lock:
             self.done = True
             if self._process is not None:
                 self._process.kill()
 
     def take(self, process: subprocess.Popen[str] | None) -> None:
-        """``process`` is what there is to end from now on. Raises ``SupersededError`` if that was asked for before."""
+        """Set the process to kill on cancellation. Raises ``SupersededError`` if already cancelled."""
         with self._lock:
             self._process = process
             if self.done:
@@ -122,10 +122,10 @@ class Cancel:
 def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case: bool = False,
                limit_seconds: float = LIMIT_SECONDS, most_signs: int = MOST_SIGNS,
                cancel: Cancel | None = None) -> list[str]:
-    """``re.sub`` on every text, in a process of its own that ends itself when its time is up or this one has died.
+    """``re.sub`` on every text, in a separate process that exits on timeout or when this process dies.
 
-    Raises ``DatasetError`` if the pattern is wrong, takes longer than the limit, or makes a text of more than
-    ``most_signs``; ``SupersededError`` once ``cancel`` says so.
+    Raises ``DatasetError`` if the pattern is invalid, takes longer than the limit, or makes a text longer than
+    ``most_signs`` characters; ``SupersededError`` if cancelled through ``cancel``.
     """
     for name, value in (("pattern", pattern), ("replacement", replacement)):
         if len(value) > _LONGEST_PATTERN:
@@ -149,7 +149,7 @@ def substitute(pattern: str, replacement: str, texts: Sequence[str], ignore_case
 
 
 def _carried_out(order: str, limit_seconds: float, cancel: Cancel) -> str:
-    """What the process says to ``order``. Raises as ``subprocess.run``, and ``SupersededError``."""
+    """The process's answer to the request ``order``. Raises as ``subprocess.run``, and ``SupersededError``."""
     cancel.take(None)
     command = [sys.executable, "-I", "-S", str(_PROGRAM)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -1,7 +1,7 @@
-"""The program of the process that runs a user's regular expression; it imports nothing but the standard library.
+"""The subprocess that runs a user's regular expression; imports the standard library only.
 
-It reads an order as JSON and answers ``{"texts": […]}``, or ``{"problem": kind, "about": {…}}``. A pattern can hold
-Python's lock for ever, so the end is left to the system: a timer of C's, and on Linux a signal when the parent dies.
+Reads a request as JSON and answers ``{"texts": […]}`` or ``{"problem": kind, "about": {…}}``. A pattern can hold the
+GIL forever, so the timeout is enforced outside Python: by a timer in C, and on Linux by a signal when the parent dies.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def end_in_time(parent: int, seconds: float) -> None:
-    """Let this process end after ``seconds``, and when ``parent`` dies, whatever it is doing."""
+    """Terminate this process after ``seconds`` or when ``parent`` dies, even while it holds the GIL."""
     faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it could be asked
+        if os.getppid() != parent:  # the parent died before the signal was set
             os._exit(1)
 
 
 class _TooLongError(Exception):
-    """A text would become longer than is allowed."""
+    """A text would become longer than the limit."""
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """What the parent gets."""
+    """The answer to the request ``order``."""
     try:
         pattern = re.compile(order["pattern"], order["flags"])
     except re.error as problem:
@@ -64,7 +64,7 @@ def _substituted(pattern: re.Pattern[str], replacement: str, text: str, most: in
 
 
 def _counted(pattern: re.Pattern[str], replacement: str, text: str, most: int) -> str:
-    """As ``sub``, but it stops as soon as there is too much."""
+    """As ``sub``, but stops as soon as the result exceeds the limit."""
     size = 0
 
     def expanded(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tags of a caption: taking them apart, telling them from prose, and comparing them as a person would."""
+"""Tags of a caption: telling them from prose, and comparing them regardless of spelling."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _MOST_WORDS_A_TAG = 3.0
 
 
 def is_prose(line: str, separator: str = ",") -> bool:
-    """Whether a caption is a description in sentences rather than a list of tags.
+    """Whether a caption is prose rather than a list of tags.
 
-    It is if it has a sentence's end after four words or more, if a part has more words than any tag, or if its parts
-    have more than three words each on average. ``Laetitia walking on a flower field`` is, ``Laetitia, 1girl`` isn't.
+    It is if a sentence ends after four words or more, if a part has more than five words, or if its parts have more
+    than three words on average. ``Laetitia walking on a flower field`` is prose, ``Laetitia, 1girl`` isn't.
     """
     return is_prose_of(line, [len(part.split()) for part in split_tags(line, separator)])
 
 
 def is_prose_of(line: str, words: Sequence[int]) -> bool:
-    """As ``is_prose``; ``words`` are the numbers of words of the line's parts."""
+    """As ``is_prose``, given the number of words of each part of the line."""
     if not words:
         return False
     if max(words) > _LONGEST_TAG_WORDS or sum(words) > _MOST_WORDS_A_TAG * len(words):
@@ -33,13 +33,13 @@ def is_prose_of(line: str, words: Sequence[int]) -> bool:
 
 
 def plain(tag: str) -> str:
-    """A tag as it is compared: lower case, underscores as spaces, ``\\(`` as ``(``, single spaces."""
+    """A tag normalized for comparison: lower case, underscores as spaces, ``\\(`` as ``(``, single spaces."""
     words = tag.replace("\\(", "(").replace("\\)", ")").replace("_", " ").lower().split()
     return " ".join(words) or tag.lower().strip()
 
 
 class PlainTags(dict[str, str]):
-    """``plain`` of tags, each worked out once: look them up as in a dictionary."""
+    """A dictionary that maps tags to ``plain`` tags and computes each once."""
 
     def __missing__(self, tag: str) -> str:
         key = self[tag] = plain(tag)
@@ -47,7 +47,7 @@ class PlainTags(dict[str, str]):
 
 
 def unique(tags: Iterable[str]) -> list[str]:
-    """The tags with every repetition after the first left out."""
+    """The tags without duplicates, in order."""
     seen: set[str] = set()
     kept = []
     for tag in tags:

@@ -1,4 +1,4 @@
-"""How many tokens a caption has: counted where CLIP's vocabulary is installed, and estimated elsewhere."""
+"""The number of tokens in a caption: exact where CLIP's vocabulary is installed, otherwise an estimate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LETTERS_A_TOKEN = 6
 
 
 class TokenCounter:
-    """Counts tokens; ``exact`` says whether with CLIP's tokenizer or by estimate."""
+    """Counts tokens; ``exact`` if with CLIP's tokenizer, else by estimate."""
 
     def __init__(self, tokenizer: Tokenizer | None) -> None:
         self.exact = tokenizer is not None
@@ -19,14 +19,14 @@ class TokenCounter:
 
     @classmethod
     def of_this_machine(cls) -> TokenCounter:
-        """With the tokenizer, if the packages that it needs are installed here (the webui brings them)."""
+        """A counter with the tokenizer, if the packages that it needs are installed (the webui brings them)."""
         try:
             return cls(Tokenizer.load())
         except WorkerEnvironmentError:
             return cls(None)
 
     def count(self, text: str) -> int:
-        """The tokens of ``text``, the start and end tokens not counted."""
+        """The number of tokens of ``text``, without start and end tokens."""
         if self._tokenizer is not None:
             return self._tokenizer.count_tokens(text)
         return sum(_estimate(part) for part in parts_of(" ".join(text.lower().split())))

@@ -1,4 +1,4 @@
-"""What the checks know of words in tags: colours, lengths, kinds of clothes, and what excludes what."""
+"""Word lists for the tag checks: colours, lengths, kinds of clothes, and mutually exclusive tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {
     "headdress": _words("veil headdress headpiece"),
     "animal": _words("cat dog fox rabbit bird wolf bear horse animal"),
 }
-"""A general word, and the words for what it can be."""
+"""General words, each with the specific words that it covers."""
 
 NEGATIONS = _words("no without missing removed empty bad un fake")
 
@@ -39,9 +39,9 @@ EXCLUSIVE = (
     frozenset({"from above", "from below"}),
     frozenset({"monochrome", "colorful"}),
 )
-"""Of each group a picture has one at most."""
+"""Groups of mutually exclusive tags."""
 
 
 def is_kind_of(general: str, special: str) -> bool:
-    """Whether ``special`` names a thing of the kind ``general``, as ``boots`` are ``footwear``."""
+    """Whether ``special`` is a kind of ``general``, as ``boots`` are ``footwear``."""
     return general in KINDS and special in KINDS[general] and special != general
