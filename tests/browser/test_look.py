@@ -95,6 +95,8 @@ def test_every_control_has_a_name_and_is_reached_by_key(webui, open_tab):
     evaluates(page, "nameless()", [])
     page.locator("#tl_dataset_folder").focus()
     page.keyboard.press("Tab")
+    evaluates(page, "document.activeElement.title", "Browse for the folder with your images")
+    page.keyboard.press("Tab")
     evaluates(page, "document.activeElement.id", "tl_dataset_look")
 
 
