@@ -1,1 +1,1 @@
-"""Typed job settings: what can be set, its range, default, help, and how a job file is read."""
+"""Typed job settings: names, ranges, defaults, help texts, and loading of job files."""

@@ -1,4 +1,4 @@
-"""A bake job: a finished LoRA file, and the block weights that a copy of it is to have for good."""
+"""A bake job: writes a copy of a LoRA file with block weights applied permanently."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .load import read_file
 
 @dataclass(frozen=True)
 class BakeJob:
-    """``lora`` is the file; ``blocks`` a number for each of its blocks, or 12, 17, 20 or 26 of them, with commas.
+    """``lora`` is the file; ``blocks`` is a list of 12, 17, 20 or 26 weights, or of one weight for each block of the
+    file, separated by commas.
 
-    ``output_name`` is without ending.
+    ``output_name`` has no extension.
     """
 
     lora: str
@@ -25,9 +26,10 @@ class BakeJob:
     output_name: str
 
     def fitted(self, blocks: BlockSet) -> Fitted:
-        """The weight of each of the file's ``blocks``, and what was done if the list was written for another file.
+        """The weight of each of the file's ``blocks``, and how the list was adapted if it was written for another
+        file.
 
-        Raises ``ConfigError`` with a sentence if it is not a list.
+        Raises ``ConfigError`` if it is not a valid list.
         """
         try:
             entries = parse_entries(self.blocks, (len(blocks.names),))
@@ -40,7 +42,7 @@ class BakeJob:
 
 
 def load_bake_job(path: Path) -> BakeJob:
-    """Read the bake job file ``path``. Raises ``ConfigError`` if it cannot be used."""
+    """Read the bake job file ``path``. Raises ``ConfigError`` if it is invalid."""
     values: Any = read_file(path)
     names = ("lora", "blocks", "output_name")
     missing = [name for name in names if not isinstance(values, dict) or not str(values.get(name) or "").strip()]

@@ -1,4 +1,4 @@
-"""The settings that hold a number for each block, and the model whose blocks these are."""
+"""The settings that hold one number per block, checked against the blocks of the base model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ BLOCK_LISTS = ("block_lr_weight", "block_dims", "block_alphas")
 
 
 def list_problems(network: NetworkSettings, blocks: BlockSet) -> list[str]:
-    """The lists that are none for a model with ``blocks``, each with the list as it would be for that model."""
+    """A sentence for each list that does not fit a model with ``blocks``, including the equivalent list for that
+    model.
+    """
     return [f"network.{name} is {getattr(network, name)!r}. {problem}"
             for name in BLOCK_LISTS if (problem := list_problem(getattr(network, name), blocks.full))]
 
 
 def with_lists_for(network: NetworkSettings, blocks: BlockSet) -> NetworkSettings:
-    """``network`` with presets of SD 1.x as the numbers that they are for a model with ``blocks``."""
+    """``network`` with SD 1.x presets replaced by the equivalent numbers for a model with ``blocks``."""
     return dataclasses.replace(network, block_lr_weight=for_blocks(network.block_lr_weight, blocks),
                                block_dims=for_blocks(network.block_dims, blocks),
                                block_alphas=for_blocks(network.block_alphas, blocks))

@@ -1,4 +1,4 @@
-"""Jobs are frozen; here is another with some settings changed."""
+"""Jobs are frozen; this module makes modified copies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .job import Job
 
 
 def changed(job: Job, changes: Mapping[str, object]) -> Job:
-    """``job`` with settings, named as ``group.setting``, changed. Raises ``TypeError`` if there is no such setting."""
+    """A copy of ``job`` with ``changes`` (``group.setting`` to value). Raises ``TypeError`` for an unknown setting."""
     for key, value in changes.items():
         group, name = key.split(".")
         part = dataclasses.replace(getattr(job, group), **{name: value})

@@ -1,4 +1,4 @@
-"""Checks that span several settings. Ranges of a single one stand in its schema."""
+"""Checks that span several settings. The range of a single setting is in its schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
 
 
 def problems_of(job: Job) -> list[str]:
-    """Every contradiction between settings, one sentence each; empty if the job can be run."""
+    """Every conflict between settings, one sentence each; empty if the job can run."""
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
     problems += _loss_problems(job) + _optimizer_problems(job) + _rate_problems(job) + _fused_problems(job)
@@ -30,7 +30,7 @@ def problems_of(job: Job) -> list[str]:
 
 
 def name_problems(name: str) -> list[str]:
-    """Why ``name`` cannot be the name of a LoRA file that a prompt can call; empty if it can."""
+    """Why ``name`` is not a usable LoRA file name for prompts; empty if it is."""
     if not name.strip():
         return ["save.output_name is empty. Give the LoRA a name, such as penny."]
     bad = sorted({character for character in name if character in FORBIDDEN_IN_NAMES or ord(character) < 32})
@@ -47,7 +47,9 @@ def name_problems(name: str) -> list[str]:
 
 
 def title_problem(title: str, what: str, longest_bytes: int = 80) -> str:
-    """Why ``title`` cannot be the name of ``what`` (a preset …), which is a file of that name; empty if it can."""
+    """Why ``title`` is not a valid name for ``what`` (such as a preset), which is stored under that name; empty if it
+    is.
+    """
     wrong = any(sign in FORBIDDEN_IN_NAMES or not sign.isprintable() for sign in title)
     if wrong or not title.strip() or title.startswith(".") or title.endswith(".") \
             or len(title.encode("utf-8", "replace")) > longest_bytes \
@@ -148,12 +150,12 @@ def _loss_problems(job: Job) -> list[str]:
 
 
 def _known_caption_problems(job: Job) -> list[str]:
-    """What keeps captions from being encoded once before the first step."""
+    """Settings that prevent caching the text encoder outputs before the first step."""
     return _why_captions_change(job) if job.training.cache_text_encoder_outputs else []
 
 
 def captions_can_be_kept(job: Job) -> bool:
-    """Whether ``training.cache_text_encoder_outputs`` goes with the other settings."""
+    """Whether ``training.cache_text_encoder_outputs`` is compatible with the other settings."""
     return not _why_captions_change(job)
 
 
@@ -172,7 +174,7 @@ def _why_captions_change(job: Job) -> list[str]:
 
 
 def _fused_problems(job: Job) -> list[str]:
-    """What needs all gradients at once does not work with freeing each at once."""
+    """Settings that need all gradients at once and so conflict with the fused backward pass."""
     if not job.training.fused_backward_pass:
         return []
     name, against = "training.fused_backward_pass", []
@@ -204,7 +206,7 @@ def _optimizer_problems(job: Job) -> list[str]:
 
 
 def _rate_problems(job: Job) -> list[str]:
-    """A rate of 1 is right for adaptive optimizers, and stays behind when another is chosen."""
+    """Learning rates of 1, which suit adaptive optimizers only and are easily left behind after switching."""
     optimizer = job.optimizer
     if finds_own_rate(optimizer) or optimizer.optimizer_type.startswith("SGD"):
         return []
@@ -212,7 +214,7 @@ def _rate_problems(job: Job) -> list[str]:
              "text_encoder_lr": optimizer.text_encoder_lr, "text_encoder_lr2": optimizer.text_encoder_lr2}
     used = {name: rate for name, rate in rates.items() if rate is not None}
     if {"unet_lr", "text_encoder_lr"} <= set(used):
-        del used["learning_rate"]  # both parts have a rate of their own
+        del used["learning_rate"]  # both parts have their own rate
     return [f"optimizer.{name} is {rate:g}, which turns a LoRA to noise with {optimizer.optimizer_type}. Use about "
             "0.0001, or an optimizer that finds the rate by itself, such as Prodigy."
             for name, rate in used.items() if rate > _HIGHEST_FIXED_RATE]

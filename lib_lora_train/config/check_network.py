@@ -1,4 +1,4 @@
-"""Settings of the network that contradict each other, or that would do nothing."""
+"""Network settings that contradict each other or have no effect."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "block_dims": tuple(name for name in NETWORK_TYPES if name != IA3),
     "block_alphas": tuple(name for name in NETWORK_TYPES if name != IA3),
 }
-"""The network types that a setting does something for; others do it for all."""
+"""Settings that apply to these network types only; all others apply to every type."""
 
 
 def without_use(network_type: str) -> dict[str, str]:
-    """The settings of ``network`` that ``network_type`` has no use for, each with the types that have, in words."""
+    """The settings of ``network`` that ``network_type`` does not use, each with the types that do, in words."""
     return {name: _either(kinds) for name, kinds in _ONLY_FOR.items() if network_type not in kinds}
 
 
 def network_problems(network: NetworkSettings, optimizer: OptimizerSettings) -> list[str]:
-    """Every contradiction between the settings of the network, and with the optimizer, one sentence each."""
+    """Every conflict between the network settings, and with the optimizer, one sentence each."""
     problems = [f"network.{name} is {getattr(network, name)}, but {network.network_type} does not use it. Leave it "
                 f"{_as_it_was(name)}, or choose {users}."
                 for name, users in without_use(network.network_type).items()
@@ -67,7 +67,7 @@ def _block_list_problems(network: NetworkSettings) -> list[str]:
 
 
 def _size_problems(network: NetworkSettings) -> list[str]:
-    """Alphas above their dim, and dims that DyLoRA cannot divide; a LoRA file to continue from has its own."""
+    """Alphas above their dim, and dims that DyLoRA cannot divide. Skipped when continuing from a LoRA file."""
     if network.network_type == IA3 or network.network_weights:
         return []
     if network.alpha > network.network_dim:

@@ -1,4 +1,4 @@
-"""What single concept folders have of their own, as the job file says it: ``10_penny: keep_tokens=2 flip_aug=true``."""
+"""Settings of single concept folders, written in the job file as ``10_penny: keep_tokens=2 flip_aug=true``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SWITCHES = {"true": True, "on": True, "yes": True, "false": False, "off": False
 
 @dataclass(frozen=True)
 class ConceptSettings:
-    """What one folder has of its own; ``None`` is as for all."""
+    """Overrides for one folder; ``None`` keeps the job's setting."""
 
     dataset_repeats: int | None = None
     keep_tokens: int | None = None
@@ -24,7 +24,7 @@ AS_FOR_ALL = ConceptSettings()
 
 
 def read_concepts(lines: Sequence[str]) -> dict[str, ConceptSettings]:
-    """The settings of each folder, by its name. Raises ``ValueError`` with a sentence about the first wrong line."""
+    """The settings of each folder, by its name. Raises ``ValueError`` for the first invalid line."""
     found: dict[str, ConceptSettings] = {}
     for line in lines:
         folder, colon, rest = line.rpartition(":")

@@ -1,4 +1,4 @@
-"""One value, as it came from a file, the command line or the form, as the kind of value that its setting holds."""
+"""Converts values from a file, the command line or the form to the type of their setting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false",
 
 
 def converted(type_name: str, value: Any) -> Any:
-    """``value`` as the type of a setting, such as ``int`` or ``Optional[List[str]]``.
+    """``value`` converted to the type of a setting, such as ``int`` or ``Optional[List[str]]``.
 
-    Raises ``ValueError`` if it cannot be that.
+    Raises ``ValueError`` if it cannot be converted.
     """
     optional, inner = _inner(type_name)
     if optional and (value is None or (isinstance(value, Unquoted) and value in _NOTHING)):
@@ -39,7 +39,7 @@ def converted(type_name: str, value: Any) -> Any:
 
 
 def type_words(type_name: str) -> str:
-    """What a setting of this type holds, in words."""
+    """The values that a setting of this type takes, in words."""
     optional, inner = _inner(type_name)
     return _WORDS.get(inner, inner) + (", or empty" if optional else "")
 

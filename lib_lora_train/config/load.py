@@ -25,9 +25,9 @@ def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = N
              complete: Callable[[dict[str, Any]], None] | None = None) -> Job:
     """Read the job file ``path``; each of ``overrides`` is ``group.name=value`` and wins over the file.
 
-    ``changes``, if it is there, is a partial job file that is laid over ``path`` first. ``complete`` may put
-    values into those of the job before it is checked.
-    Raises ``ConfigError`` that lists every problem: unknown keys, wrong types, values out of range.
+    ``changes`` is an optional partial job file that is applied to ``path`` first. ``complete`` may add values to the
+    job before it is checked. Raises ``ConfigError`` that lists every problem: unknown keys, wrong types, values out of
+    range.
     """
     values = load_values(path, overrides if changes is None else (), Job)
     if changes is not None:
@@ -57,7 +57,7 @@ def load_values(path: Path, overrides: Sequence[str], kind: type) -> dict[str, A
 
 
 def read_file(path: Path) -> Any:
-    """What the YAML file ``path`` holds, texts as they are typed (``text_yaml``).
+    """The content of the YAML file ``path``, with texts kept as typed (``text_yaml``).
 
     Raises ``ConfigError`` if it cannot be read.
     """
@@ -73,7 +73,7 @@ def read_file(path: Path) -> Any:
 
 
 def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Nested job ``values`` with the settings of ``changes`` in their place; neither is changed."""
+    """A copy of the nested job ``values`` with the settings of ``changes`` applied."""
     groups = dict(values)
     for group, content in changes.items():
         below = groups.get(group)
@@ -82,7 +82,7 @@ def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, A
 
 
 def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
-    """A checked ``Job`` from nested plain values; what is not given takes its default.
+    """A checked ``Job`` from nested plain values; missing settings take their defaults.
 
     Raises ``ConfigError`` that lists every problem at once.
     """
@@ -94,7 +94,7 @@ def job_from(values: Mapping[str, Any], *, source: str = "The job") -> Job:
 
 
 def read_job(values: Mapping[str, Any], *, source: str = "The job") -> tuple[Job, list[str]]:
-    """A job from nested plain values without the checks that span settings, and what could not be read."""
+    """A job from nested plain values, without the checks that span settings, and a list of problems."""
     return read_settings(Job, values, source=source)
 
 
@@ -118,7 +118,7 @@ def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str
 
 
 def read_flat(kind: type[JobKind], values: Mapping[str, Any], *, source: str) -> tuple[JobKind, list[str]]:
-    """A job of ``kind``, whose settings stand in no groups, from plain values, and what could not be read."""
+    """A job of ``kind``, which has no groups, from plain values, and a list of problems."""
     known = {field.name: field for field in fields_of("", kind)}
     taken: dict[str, Any] = {}
     problems = [problem for name, value in values.items() for problem in _take(taken, known, "", name, value, source)]

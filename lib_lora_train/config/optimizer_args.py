@@ -1,4 +1,4 @@
-"""What an optimizer is really made with: its own defaults, what other settings ask for, and the arguments given."""
+"""The arguments an optimizer is created with: its defaults, those implied by other settings, and those given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
-    """``["decouple=True", "betas=0.9,0.999"]`` as values. Raises ``ConfigError`` for one that is not name=value."""
+    """Parse ``["decouple=True", "betas=0.9,0.999"]``. Raises ``ConfigError`` for an argument that is not name=value."""
     parsed: dict[str, Any] = {}
     for argument in arguments:
         name, equals, text = argument.strip().strip('"').partition("=")
@@ -36,10 +36,10 @@ def _value(text: str) -> Any:
 
 
 def arguments_of(optimizer: OptimizerSettings, scheduler: SchedulerSettings | None = None) -> dict[str, Any]:
-    """Every argument of the optimizer but the rate; ``optimizer_args`` win over all others.
+    """All optimizer arguments except the rate; ``optimizer_args`` override all others.
 
-    Prodigy: ``d_coef``, and ``safeguard_warmup`` where the schedule has a warmup (its README asks for it). AdaFactor
-    with ``relative_step=False`` uses the rate as it is: ``scale_parameter`` and ``warmup_init`` are off unless given.
+    Prodigy: ``d_coef``, and ``safeguard_warmup`` if the schedule has a warmup (as its README recommends). AdaFactor
+    with ``relative_step=False`` uses the given rate: ``scale_parameter`` and ``warmup_init`` are off unless given.
     Raises ``ConfigError`` if ``optimizer_args`` cannot be read.
     """
     given = parse_arguments(optimizer.optimizer_args)
@@ -55,28 +55,28 @@ def arguments_of(optimizer: OptimizerSettings, scheduler: SchedulerSettings | No
 
 
 def sets_own_rate(optimizer: OptimizerSettings) -> bool:
-    """Whether the optimizer has its own schedule and uses no rate that is given, as AdaFactor does."""
+    """Whether the optimizer has its own schedule and ignores the given rate, as AdaFactor can."""
     return OPTIMIZERS[optimizer.optimizer_type].own_schedule and bool(_readable(optimizer).get("relative_step"))
 
 
 def has_one_rate(optimizer: OptimizerSettings) -> bool:
-    """Whether the optimizer trains everything at one rate; the rates of blocks are in their alphas then."""
+    """Whether the optimizer trains everything at one rate; block rates then go into the alphas."""
     return OPTIMIZERS[optimizer.optimizer_type].one_rate or sets_own_rate(optimizer)
 
 
 def finds_own_rate(optimizer: OptimizerSettings) -> bool:
-    """Whether the optimizer is adaptive as it is set: the rate given is a factor on the one it finds, or not used."""
+    """Whether the optimizer is adaptive with these settings: the given rate is a factor on its own, or unused."""
     facts = OPTIMIZERS[optimizer.optimizer_type]
     return sets_own_rate(optimizer) if facts.own_schedule else facts.adaptive
 
 
 def scales_by_size(optimizer: OptimizerSettings) -> bool:
-    """Whether AdaFactor multiplies the rate of each tensor with the size of its values."""
+    """Whether AdaFactor scales the rate of each tensor by the magnitude of its values."""
     return OPTIMIZERS[optimizer.optimizer_type].own_schedule and bool(_readable(optimizer).get("scale_parameter"))
 
 
 def _readable(optimizer: OptimizerSettings) -> dict[str, Any]:
-    """The arguments, without those given if they cannot be read, which ``problems_of`` reports."""
+    """The arguments; without the given ones if those are invalid, which ``problems_of`` reports."""
     try:
         return arguments_of(optimizer)
     except ConfigError:

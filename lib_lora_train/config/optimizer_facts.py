@@ -1,4 +1,4 @@
-"""What is known of each optimizer: the arguments the guide requires, what it can do, and its full-precision twin."""
+"""Facts about each optimizer: the arguments the guide requires, its abilities, and its full-precision twin."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class OptimizerFacts:
-    """``adaptive``: it finds the learning rate by itself, and the rate given is a factor on that.
+    """``adaptive``: finds the learning rate by itself; the given rate is a factor on it.
 
-    ``one_rate``: it cannot train UNet and text encoder at different rates. ``twin``: the same method without 8 bit.
-    ``arguments``: the guide's required arguments (section Optimizers), else the library's own where none are named.
-    ``state_bytes``: what it remembers of each trained value on the GPU, in bytes. ``per_parameter``: a step of one
-    parameter does not depend on the others, so that each can be taken alone. ``own_schedule``: with ``relative_step``
-    it has its own schedule, and uses no rate that is given. ``rate_of_adamw``: its usual rate as a share of
-    AdamW's; a third for Lion, as its paper advises (3 to 10 times smaller, arXiv:2302.06675).
+    ``one_rate``: cannot train UNet and text encoder at different rates. ``twin``: the same method without 8-bit
+    states. ``arguments``: the guide's required arguments (section Optimizers), or the library's where it names none.
+    ``state_bytes``: bytes of state on the GPU per trained value. ``per_parameter``: the step of a parameter does not
+    depend on the others, so each can be stepped alone. ``own_schedule``: with ``relative_step`` it has its own
+    schedule and ignores the given rate. ``rate_of_adamw``: its usual rate as a share of AdamW's; a third for Lion, as
+    its paper advises (3 to 10 times smaller, arXiv:2302.06675).
     """
 
     note: str
@@ -31,12 +31,12 @@ class OptimizerFacts:
 
     @property
     def usual_rate(self) -> float:
-        """The learning rate to begin with: 1 where it is a factor, else its share of AdamW's 1e-4."""
+        """The learning rate to start with: 1 where it is a factor, else its share of AdamW's 1e-4."""
         return 1.0 if self.adaptive else 1e-4 * self.rate_of_adamw
 
     @property
     def eight_bit(self) -> bool:
-        """Whether its states are kept in 8 bit, by bitsandbytes."""
+        """Whether its states are stored in 8 bit, by bitsandbytes."""
         return self.twin is not None
 
 
@@ -75,5 +75,5 @@ OPTIMIZERS: dict[str, OptimizerFacts] = {
 
 
 def needs_bitsandbytes(optimizer_type: str) -> bool:
-    """Whether the package bitsandbytes, which is installed when first chosen, is needed."""
+    """Whether the optimizer needs bitsandbytes, which is installed when first chosen."""
     return OPTIMIZERS[optimizer_type].eight_bit

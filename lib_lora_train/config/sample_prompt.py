@@ -1,4 +1,4 @@
-"""A sample prompt with options at its end, as sd-scripts writes them: ``penny --n blurry --w 512 --h 768 --s 20``."""
+"""Parses sample prompts with options in sd-scripts' format: ``penny --n blurry --w 512 --h 768 --s 20``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST_SCALE, _MOST_SCALE = 1.0, 30.0
 
 @dataclass(frozen=True)
 class SamplePrompt:
-    """The prompt's text and what it asks for itself; ``None`` is as the settings of the samples say.
+    """The prompt's text and its own options; ``None`` uses the sample settings.
 
     ``width`` and ``height`` are in pixels.
     """
@@ -27,8 +27,8 @@ class SamplePrompt:
 
 
 def read_prompt(line: str) -> SamplePrompt:
-    """``line`` with its options taken off: ``--n`` negative prompt, ``--w`` width, ``--h`` height, ``--d`` seed,
-    ``--s`` steps, ``--l`` CFG scale (sd-scripts, ``line_to_prompt_dict``). Raises ``ValueError`` with a sentence.
+    """Parse ``line``: ``--n`` negative prompt, ``--w`` width, ``--h`` height, ``--d`` seed, ``--s`` steps, ``--l`` CFG
+    scale (sd-scripts, ``line_to_prompt_dict``). Raises ``ValueError`` for invalid options.
     """
     text, *options = _OPTION.split(" " + line)
     given: dict[str, str | int | float] = {}
@@ -39,7 +39,7 @@ def read_prompt(line: str) -> SamplePrompt:
 
 
 def prompt_text(line: str) -> str:
-    """``line`` without its options, whether these can be read or not."""
+    """``line`` without its options, valid or not."""
     return _OPTION.split(" " + line)[0].strip()
 
 

@@ -1,6 +1,6 @@
 """One field, one place: everything about a setting is in its dataclass field.
 
-The form, the command line, the table in docs/settings.md and the checks are all made from this.
+The form, the command line, the table in docs/settings.md and the checks are generated from it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 _KEY = "setting"
 
 IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER = "images", "lora", "lora-folder", "checkpoint-folder", "tagger"
-"""What a path is the path of: a folder of images, a LoRA or a folder of them, a folder of checkpoints, an ONNX file."""
+"""Kinds of paths: a folder of images, a LoRA or a folder of them, a folder of checkpoints, an ONNX file."""
 PATH_KINDS = (IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of one setting beside its type and default.
+    """The metadata of one setting, in addition to its type and default.
 
-    ``choices`` limits a text to the values named; ``minimum`` and ``maximum`` are inclusive.
-    ``view`` says where the form shows it: ``main`` in sight, ``more`` folded away, ``hidden`` not at all
-    (set by the program, or a path that has its own control). ``section`` is the part of the form that it is in,
-    where that is not the one of its group. ``path`` is one of ``PATH_KINDS`` where the setting is a path.
+    ``choices`` lists the allowed texts; ``minimum`` and ``maximum`` are inclusive. ``view`` is its place in the form:
+    ``main`` is always visible, ``more`` is collapsed, ``hidden`` is not shown (set by the program, or a path with its
+    own control). ``section`` is its part of the form, if not that of its group. ``path`` is one of ``PATH_KINDS`` for
+    a path.
     """
 
     help: str
@@ -50,7 +50,7 @@ def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit:
             minimum: float | None = None, maximum: float | None = None,
             choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "",
             section: str = "", path: str = "") -> Any:
-    """A dataclass field that carries its ``Setting``; a list default is copied for each instance."""
+    """A dataclass field with its ``Setting``; a list default is copied for each instance."""
     metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts, section,
                               path)}
     if isinstance(default, list):
@@ -59,19 +59,19 @@ def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit:
 
 
 def same_as(group_type: type, name: str) -> Any:
-    """The dataclass field ``name`` of another group once more, for a second kind of job that has the same setting."""
+    """A copy of the dataclass field ``name`` of another group, for a job type that shares the setting."""
     field = next(field for field in dataclasses.fields(group_type) if field.name == name)
     return dataclasses.field(default=field.default, metadata=field.metadata)
 
 
 def groups_of(job_type: type) -> dict[str, type]:
-    """The groups of settings of a job's dataclass, by name."""
+    """The groups of a job's dataclass, by name."""
     return {group.name: group.default_factory for group in dataclasses.fields(job_type)}  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
 class SettingField:
-    """A setting together with the group and field it belongs to."""
+    """A setting with its group and field name."""
 
     group: str
     name: str
@@ -81,17 +81,17 @@ class SettingField:
 
     @property
     def key(self) -> str:
-        """``group.name``, as it is written in messages and overrides; of a job without groups the name alone."""
+        """``group.name``, as used in messages and overrides; the name alone for jobs without groups."""
         return f"{self.group}.{self.name}" if self.group else self.name
 
     @property
     def label(self) -> str:
-        """The words that stand beside the control."""
+        """The label of the control."""
         return self.info.label or self.name.replace("_", " ").capitalize()
 
     @property
     def sd_scripts_name(self) -> str:
-        """The option's name in sd-scripts; the same as ours unless the setting says otherwise."""
+        """The option's name in sd-scripts; the same as ours unless specified."""
         return self.info.sd_scripts or self.name
 
 
@@ -109,7 +109,7 @@ def fields_of(group: str, group_type: type) -> Iterator[SettingField]:
 
 
 def problem_with(field: SettingField, value: Any) -> str | None:
-    """A sentence that says why ``value`` is out of the setting's range, or ``None`` if it is fine."""
+    """A sentence that says why ``value`` is out of the setting's range, or ``None`` if it is valid."""
     if value is None or isinstance(value, bool):
         return None
     info = field.info

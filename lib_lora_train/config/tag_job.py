@@ -41,7 +41,7 @@ def tag_job_from(values: Mapping[str, Any], *, source: str = "The tag job") -> T
 
 
 def tag_problems_of(job: TagJob) -> list[str]:
-    """Every contradiction between settings, one sentence each; empty if the job can be run."""
+    """Every conflict between settings, one sentence each; empty if the job can run."""
     dataset, tags = job.dataset, job.tags
     problems = []
     if not dataset.train_data_dir.strip():

@@ -1,4 +1,4 @@
-"""The taggers that are known by name, and where their files are or belong."""
+"""The known taggers, and where their files are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import TaggerError
 
 WD14, DEEPDANBOORU = "wd14", "deepdanbooru"
 DANBOORU_CATEGORIES, E621_CATEGORIES = "danbooru", "e621"
-_TAG_FILES = {  # which list of tags means which interface and numbering of categories; the first that is there counts
+_TAG_FILES = {  # which tag list implies which interface and category numbering; the first one found counts
     "selected_tags.csv": (WD14, DANBOORU_CATEGORIES),
     "tags-selected.csv": (WD14, E621_CATEGORIES),
     "deepdanbooru_tags.csv": (DEEPDANBOORU, DANBOORU_CATEGORIES),
@@ -22,7 +22,7 @@ _TAG_FILES = {  # which list of tags means which interface and numbering of cate
 class KnownTagger:
     """A tagger on huggingface.co.
 
-    ``balanced_threshold`` is where precision equals recall, as its card says, where it says so. ``about`` is a clause.
+    ``balanced_threshold`` is where precision equals recall, if its model card gives it. ``about`` is a clause.
     """
 
     name: str
@@ -31,18 +31,18 @@ class KnownTagger:
     balanced_threshold: float | None = None
     model_file: str = "model.onnx"
     tags_file: str = "selected_tags.csv"
-    in_own_folder: bool = False  # the repository keeps its files in a folder named as the tagger
+    in_own_folder: bool = False  # the repository keeps its files in a folder named after the tagger
 
     @property
     def repository_files(self) -> tuple[str, str]:
-        """The model and the list of tags, as they are called in the repository."""
+        """The file names of the model and the tag list in the repository."""
         before = f"{self.name}/" if self.in_own_folder else ""
         return f"{before}{self.model_file}", f"{before}{self.tags_file}"
 
 
 @dataclass(frozen=True)
 class TaggerFiles:
-    """A tagger on this machine: its model, its list of tags, and how it wants to be talked to."""
+    """A tagger on this machine: its model, its tag list, and its interface."""
 
     name: str
     model: Path
@@ -74,14 +74,14 @@ KNOWN_TAGGERS = (
 
 
 def known_tagger(model: str) -> KnownTagger | None:
-    """The tagger called ``model``, by its name or that of its repository."""
+    """The tagger called ``model``, by its own name or its repository's."""
     return next((tagger for tagger in KNOWN_TAGGERS if model in (tagger.name, tagger.repository)), None)
 
 
 def find_tagger(models_dir: Path, model: str) -> TaggerFiles | None:
     """The files of ``model``: the path of an ONNX file or its folder, or the name of a folder in ``models_dir``.
 
-    ``None`` if there are none, or only some of them. Raises ``TaggerError`` if ``model`` is a path without a tagger.
+    ``None`` if any are missing. Raises ``TaggerError`` if ``model`` is a path without a tagger.
     """
     known = known_tagger(model)
     if known is None and ("/" in model or "\\" in model or model.endswith((".onnx", ".pt"))):
@@ -101,7 +101,7 @@ def taggers_in(models_dir: Path) -> Iterator[TaggerFiles]:
 
 
 def where_it_belongs(models_dir: Path, model: str) -> str:
-    """A sentence that says what is missing and where to put it by hand."""
+    """A sentence that says which files are missing and where to put them."""
     known = known_tagger(model)
     if known is None:
         names = ", ".join(tagger.name for tagger in KNOWN_TAGGERS)

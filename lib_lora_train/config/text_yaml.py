@@ -1,6 +1,6 @@
-"""YAML in which text stays as it is typed: what a scalar means is decided by the setting that takes it, not by YAML.
+"""YAML with scalars kept as typed: their meaning is decided by the setting, not by YAML.
 
-``no`` is a word where a text is wanted and false where a switch is; ``???`` and ``${x}`` mean nothing special.
+``no`` is a word for a text setting and false for a switch; ``???`` and ``${x}`` mean nothing special.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from typing import Any
 import yaml
 
 MOST_CHARACTERS = 1_000_000
-MOST_NODES = 50_000  # aliases count as what they stand for
+MOST_NODES = 50_000  # aliases count at their expanded size
 MOST_DEPTH = 50
 _QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Unquoted(str):
-    """A scalar without quotes: a text, a number, true or false, or nothing, as the setting has it."""
+    """A scalar without quotes: a text, number, boolean or null, depending on the setting."""
 
 
 class WrittenMapping(dict[Hashable, Any]):
-    """A mapping; ``text`` is how it is written in the file, for a setting that wants a text such as {red|blue}."""
+    """A mapping; ``text`` is its source, for a text setting such as {red|blue}."""
 
     text = ""
 
 
 class WrittenList(list[Any]):
-    """A list; ``text`` is how it is written in the file, for a setting that wants a text such as [artist]."""
+    """A list; ``text`` is its source, for a text setting such as [artist]."""
 
     text = ""
 
 
 class _Loader(yaml.SafeLoader):
-    """Builds ``str``, ``Unquoted``, ``WrittenMapping`` and ``WrittenList``, and nothing else."""
+    """Builds only ``str``, ``Unquoted``, ``WrittenMapping`` and ``WrittenList``."""
 
     def build(self, node: yaml.Node) -> Any:
         if isinstance(node, yaml.ScalarNode):
@@ -56,9 +56,9 @@ def _written(node: yaml.Node) -> str:
 
 
 def check_yaml(text: str) -> None:
-    """Refuse what would take too much memory or time: long, deep, or grown by aliases, also to themselves.
+    """Reject YAML that would take too much memory or time: long, deep, or expanded by (recursive) aliases.
 
-    Every YAML of others goes through this before it is built. Raises ``yaml.YAMLError`` that says what is wrong.
+    All YAML from outside is checked before it is built. Raises ``yaml.YAMLError``.
     """
     if len(text) > MOST_CHARACTERS:
         raise yaml.YAMLError(f"it is longer than {MOST_CHARACTERS:,} characters")
@@ -90,7 +90,7 @@ def check_yaml(text: str) -> None:
 
 
 def read_yaml(text: str) -> Any:
-    """``text`` as mappings, lists and texts; ``None`` if it holds nothing. Raises ``yaml.YAMLError``."""
+    """``text`` as mappings, lists and texts; ``None`` if it is empty. Raises ``yaml.YAMLError``."""
     check_yaml(text)
     loader = _Loader(text)
     try:
@@ -101,12 +101,14 @@ def read_yaml(text: str) -> Any:
 
 
 def is_mapping(text: str) -> bool:
-    """Whether ``text`` is one mapping. Quicker than to read it. Raises ``yaml.YAMLError``."""
+    """Whether ``text`` is a single mapping; faster than reading it. Raises ``yaml.YAMLError``."""
     return _maps(_nodes(text))
 
 
 def is_grouped(text: str) -> bool:
-    """Whether ``text`` is groups of settings, a mapping of mappings. Quicker than to read it. Raises as above."""
+    """Whether ``text`` is a mapping of mappings (groups of settings); faster than reading it. Raises
+    ``yaml.YAMLError``.
+    """
     root = _nodes(text)
     return root is not None and _maps(root) and bool(root.value) and all(_maps(group) for _, group in root.value)
 
@@ -118,17 +120,17 @@ def _nodes(text: str) -> yaml.Node | None:
 
 
 def _maps(node: yaml.Node | None) -> bool:
-    """Whether ``node`` is a mapping and nothing else, such as an object of Python."""
+    """Whether ``node`` is a plain mapping, not for example a Python object."""
     return isinstance(node, yaml.MappingNode) and node.tag == yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG
 
 
 def write_yaml(values: Any) -> str:
-    """``values`` of plain kinds as YAML that ``read_yaml``, and any other reader of YAML, takes back as they are."""
+    """``values`` of plain types as YAML that ``read_yaml`` and any other YAML reader restore unchanged."""
     return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1000)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts a text in quotes wherever a reader of YAML 1.1 or 1.2 may take it for a number."""
+    """Quotes every text that a YAML 1.1 or 1.2 reader may take for a number."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -147,7 +149,7 @@ _Dumper.add_multi_representer(str, _text_node)
 
 
 def read_typed(text: str) -> str:
-    """What stands after the ``=`` of ``group.name=value``: the text itself, less quotes that enclose all of it."""
+    """The text after the ``=`` of ``group.name=value``, without enclosing quotes."""
     for quote in ('"', "'"):
         if len(text) > 1 and text[0] == text[-1] == quote:
             try:
@@ -160,14 +162,14 @@ def read_typed(text: str) -> str:
 
 
 def read_list(text: str) -> list[str]:
-    """The texts of ``[a, "b, c"]`` as typed after ``group.name=``; a text without brackets is the only one."""
+    """The texts of ``[a, "b, c"]`` after ``group.name=``; a text without brackets is a single item."""
     inner = text.strip()
     if not (inner.startswith("[") and inner.endswith("]")):
         return [text] if inner else []
     try:
         items = read_yaml(inner)
     except yaml.YAMLError:
-        items = None  # a text has signs of YAML in it, such as {red|blue}
+        items = None  # the text contains YAML characters, such as {red|blue}
     if isinstance(items, list) and all(isinstance(item, str) for item in items):
         return [str(item) for item in items]
     return [item.strip() for row in csv.reader([inner[1:-1]], skipinitialspace=True) for item in row]

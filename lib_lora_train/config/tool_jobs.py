@@ -21,14 +21,14 @@ _METHODS = ("sv_ratio", "sv_fro", "sv_cumulative")
 ToolJob = ExtractJob | MergeJob | MixJob | ResizeJob | InspectJob
 TOOL_JOBS: dict[str, type] = {"extract": ExtractJob, "merge": MergeJob, "mix": MixJob, "resize": ResizeJob,
                               "inspect": InspectJob}
-"""The job of each tool, by its command."""
+"""The job type of each tool, by command."""
 _NEEDED = {"extract": ("org", "tuned"), "merge": ("checkpoint", "loras"), "mix": ("loras",), "resize": ("lora",),
            "inspect": ("lora",)}
 _PATHS = ("org", "tuned", "checkpoint", "lora", "output_dir", "block_presets")
 
 
 def load_tool_job(command: str, path: Path | None, pairs: Sequence[str]) -> ToolJob:
-    """The job of ``command`` from the YAML file ``path``, if one is given, and ``key=value`` pairs, which win.
+    """The job of ``command`` from the optional YAML file ``path`` and ``key=value`` pairs, which win.
 
     Raises ``ConfigError`` that lists every problem.
     """
@@ -45,7 +45,7 @@ def load_tool_job(command: str, path: Path | None, pairs: Sequence[str]) -> Tool
 
 
 def tool_job_from(command: str, values: Mapping[str, Any], *, source: str = "The job") -> ToolJob:
-    """A checked job of ``command`` from plain values, every path in it absolute.
+    """A checked job of ``command`` from plain values, with absolute paths.
 
     Raises ``ConfigError`` that lists every problem.
     """
@@ -65,7 +65,7 @@ def tool_job_yaml(job: ToolJob) -> str:
 
 
 def _take_method(values: dict[str, Any]) -> list[str]:
-    """Put sd-scripts' ``dynamic_method`` and ``dynamic_param`` in place of the setting that they stand for."""
+    """Replace sd-scripts' ``dynamic_method`` and ``dynamic_param`` with the setting they stand for."""
     method, number = values.pop("dynamic_method", None), values.pop("dynamic_param", None)
     if method in (None, ""):
         return []

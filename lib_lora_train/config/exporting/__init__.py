@@ -1,1 +1,1 @@
-"""A job as settings for other programs, and as a file for others."""
+"""Exports a job as settings for other programs, or as a file to share."""

@@ -1,4 +1,4 @@
-"""A job as text in the formats that others read."""
+"""Exports a job as text in the supported formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDINGS = {COMMAND: ".sh", POWERSHELL: ".ps1", TOML: ".toml", YAML: ".yaml"}
 
 @dataclass(frozen=True)
 class ExportedText:
-    """``text`` in a file named ``file_name``, and what it cannot say, in sentences."""
+    """``text`` for a file named ``file_name``, and sentences about settings that the format cannot express."""
 
     text: str
     file_name: str
@@ -28,8 +28,10 @@ class ExportedText:
 
 
 def export_text(job: Job, wanted: str, family: str = SD1) -> ExportedText:
-    """``job`` in the format ``wanted``, one of ``FORMATS``. Raises ``ValueError`` for another one, or where the
-    job's resolution or block lists cannot be read."""
+    """``job`` in the format ``wanted``, one of ``FORMATS``.
+
+    Raises ``ValueError`` for an unknown format, or if the job's resolution or block lists are invalid.
+    """
     if wanted not in FORMATS:
         raise ValueError(f"There is no format {wanted!r}. There are: {', '.join(FORMATS)}.")
     name = f"{job.save.output_name or 'job'}{_ENDINGS[wanted]}"
@@ -42,7 +44,7 @@ def export_text(job: Job, wanted: str, family: str = SD1) -> ExportedText:
 
 
 def preset_text(values: Mapping[str, Mapping[str, Any]]) -> str:
-    """A preset as a file that others can import: the settings that it sets, as YAML."""
+    """A preset as an importable YAML file with the settings it sets."""
     known = {setting.key for setting in all_settings()}
     kept = {group: {name: value for name, value in settings.items() if f"{group}.{name}" in known}
             for group, settings in values.items()}

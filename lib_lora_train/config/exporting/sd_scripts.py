@@ -1,4 +1,4 @@
-"""A job as options of sd-scripts, and what they cannot say."""
+"""Exports a job as sd-scripts options, with notes on settings that have no equivalent."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ _OTHERWISE = names("""
 
 @dataclass
 class Exported:
-    """``options`` by their names in sd-scripts; ``notes`` are sentences on what they cannot say; ``prompts`` are the
-    lines of a file of sample prompts, which is named ``prompts_file``."""
+    """``options`` by their sd-scripts names; ``notes`` are sentences about settings without an equivalent; ``prompts``
+    are the lines of the sample prompt file ``prompts_file``.
+    """
 
     script: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -54,8 +55,9 @@ class Exported:
 
 
 def family_of_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
-    """The family of a checkpoint with tensors of ``shapes``, by the width of the text that its UNet takes; ``sd1`` if
-    that is not there."""
+    """The family of a checkpoint with tensors of ``shapes``, from the width of its cross-attention; ``sd1`` if
+    unknown.
+    """
     widths = {tuple(shape)[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight") and len(shape) == 2}
     return SDXL if _SDXL_WIDTH in widths else SD2 if _SD2_WIDTH in widths else SD1
 
@@ -143,7 +145,7 @@ def _add_network(job: Job, family: str, found: Exported) -> None:
 
 
 def _add_blocks(network: NetworkSettings, family: str, arguments: dict[str, Any], found: Exported) -> None:
-    """Lists of numbers for networks.lora: 25 blocks, for SDXL 23 with the embedding and three middle layers."""
+    """Block lists for networks.lora: 25 blocks; for SDXL 23, including the embedding and three middle layers."""
     lists = {name: read_blocks(getattr(network, name)) for name in ("block_lr_weight", "block_dims", "block_alphas")}
     for name, values in lists.items():
         if values is None:
@@ -248,7 +250,7 @@ def _left_out(job: Job) -> Iterator[str]:
 
 
 def covered() -> Mapping[str, str]:
-    """How each setting goes out: by the same name, in a way of its own, or not at all."""
+    """How each setting is exported: under the same name, with special handling, or not at all."""
     ways = dict.fromkeys(KEY_OF.values(), "same name")
     return {**ways, **dict.fromkeys(_OTHERWISE, "way of its own"), **dict.fromkeys(_OWN, "left out")}
 

@@ -8,7 +8,7 @@ from typing import Optional
 from ..setting import setting
 
 SDXL_BASES = ("SDXL", "Pony", "Illustrious", "NoobAI", "NoobAI v-pred")
-"""What an SDXL checkpoint can be made from."""
+"""The bases that an SDXL checkpoint can be derived from."""
 
 
 @dataclass(frozen=True)

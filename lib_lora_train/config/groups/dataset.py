@@ -1,4 +1,4 @@
-"""The pictures, their captions, and how they are put into batches."""
+"""Settings of the dataset: images, captions, and how they are batched."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ..concepts import ConceptSettings, read_concepts
 from ..setting import IMAGES, setting
 
 CAPTION_ENDINGS = (".txt", ".caption", ".tags")
-"""The endings of caption files, the only files of a dataset that are written."""
+"""Extensions of caption files, the only files of a dataset that are ever written."""
 _SHORTEST_SHARE, _LONGEST_SHARE = 5 / 8, 2
-"""Sides of buckets as shares of the resolution: 320 and 1024 at 512, which is usual for SD 1.x."""
+"""Bucket sides as shares of the resolution: 320 and 1024 at 512, which is usual for SD 1.x."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class DatasetSettings:
 
     @property
     def face_range(self) -> Optional[tuple[float, float]]:
-        """``face_crop_aug_range`` as (least, most), None if it is empty. Raises ``ValueError`` if it cannot be read."""
+        """``face_crop_aug_range`` as (min, max); None if it is empty. Raises ``ValueError`` if it is invalid."""
         if not self.face_crop_aug_range.strip():
             return None
         numbers = [float(part) for part in self.face_crop_aug_range.split(",")]
@@ -172,9 +172,9 @@ class DatasetSettings:
 
     @property
     def bucket_sides(self) -> tuple[int, int]:
-        """Shortest and longest side of a bucket in pixels; a side that is not given follows from the resolution.
+        """Shortest and longest side of a bucket in pixels; defaults follow from the resolution.
 
-        Raises ``ValueError`` if ``resolution`` cannot be read.
+        Raises ``ValueError`` if ``resolution`` is invalid.
         """
         width, height = self.size
         shortest = self.min_bucket_reso or max(self.bucket_reso_steps,
@@ -183,12 +183,12 @@ class DatasetSettings:
 
     @property
     def by_folder(self) -> dict[str, ConceptSettings]:
-        """``concept_settings`` by the folder's name. Raises ``ValueError`` if they cannot be read."""
+        """``concept_settings`` by folder name. Raises ``ValueError`` if they are invalid."""
         return read_concepts(self.concept_settings)
 
     @property
     def size(self) -> tuple[int, int]:
-        """``resolution`` as (width, height) in pixels. Raises ``ValueError`` if it cannot be read."""
+        """``resolution`` as (width, height) in pixels. Raises ``ValueError`` if it is invalid."""
         parts = self.resolution.lower().replace(",", "x").replace(" ", "").split("x")
         numbers = [int(part) for part in parts]
         if len(numbers) == 1:

@@ -1,4 +1,4 @@
-"""What the network is pushed towards, and the noise it is shown."""
+"""Settings of the loss and the noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained: the LoRA network."""
+"""Settings of the network that is trained."""
 
 from __future__ import annotations
 
@@ -130,14 +130,13 @@ class NetworkSettings:
 
     @property
     def block_rates(self) -> Optional[Dict[str, float]]:
-        """Learning rate factor by block; ``None`` if all are alike."""
+        """Learning rate factor of each block; ``None`` if all are the same."""
         return read_blocks(self.block_lr_weight)
 
     def size_of(self, block: Optional[str], *, spatial: bool) -> Optional[Tuple[int, float]]:
         """Dim and alpha of a layer in ``block``, 3x3 convolution or not; ``None`` if the block is not trained.
 
-        A 3x3 convolution has conv_dim where that is given. An alpha that is not given has the same share of its dim
-        as network_alpha has of network_dim.
+        A 3x3 convolution uses conv_dim if it is set. A missing alpha keeps the ratio of network_alpha to network_dim.
         """
         rates, dims, alphas = (read_blocks(text) for text in (self.block_lr_weight, self.block_dims,
                                                               self.block_alphas))

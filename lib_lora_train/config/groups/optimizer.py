@@ -1,4 +1,4 @@
-"""How the weights are moved."""
+"""Settings of the optimizer and the learning rates."""
 
 from __future__ import annotations
 

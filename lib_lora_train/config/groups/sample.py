@@ -1,4 +1,4 @@
-"""Sample pictures made while training."""
+"""Settings of the sample images generated during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and when LoRA files are written."""
+"""Settings of saved LoRA files: name, folder and interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the learning rate changes during the run."""
+"""Settings of the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SchedulerSettings:
 
     @property
     def has_warmup(self) -> bool:
-        """Whether the rate rises from zero at first."""
+        """Whether the schedule starts with a warmup."""
         return self.lr_warmup_steps > 0
 
     def warmup_steps(self, total_steps: int) -> int:
@@ -50,7 +50,7 @@ class SchedulerSettings:
         return _steps(self.lr_warmup_steps, total_steps)
 
     def decay_steps(self, total_steps: int) -> int:
-        """``lr_decay_steps`` in steps; never so many that they run into the warmup."""
+        """``lr_decay_steps`` in steps, limited so that the decay does not overlap the warmup."""
         return max(0, min(_steps(self.lr_decay_steps, total_steps), total_steps - self.warmup_steps(total_steps)))
 
 

@@ -1,4 +1,4 @@
-"""The settings of the tools: extract, merge, mix, resize, inspect. They stand in no groups."""
+"""Settings of the tools: extract, merge, mix, resize, inspect. They have no groups."""
 
 from __future__ import annotations
 

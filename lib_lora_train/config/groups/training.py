@@ -1,4 +1,4 @@
-"""How long and in what precision is trained."""
+"""Settings of training length, precision and memory."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Settings of other tools, read as a job: one file for each format, and a report that answers for every option."""
+"""Imports settings of other tools as a job: one module per format, and a report that covers every option."""

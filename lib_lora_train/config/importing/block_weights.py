@@ -1,4 +1,4 @@
-"""Per-block rates, dims and alphas of sd-scripts' networks as the block lists here."""
+"""Converts per-block rates, dims and alphas of sd-scripts networks to block lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SDXL_NUMBERS, _SDXL_MIDDLE = 23, 3  # sd-scripts counts the embedding, three mi
 
 
 def take_block_lists(arguments: Mapping[str, Option], taking: Taking, sdxl: bool) -> frozenset[str]:
-    """Answer for the arguments that hold a number for each block; returns their names."""
+    """Convert the arguments that hold one number per block; returns their names."""
     _take_rates(arguments, taking, sdxl)
     for name, size in _SIZES.items():
         _take_sizes(arguments.get(name), f"network.{name}", taking.values.get(f"network.{size}"), taking)
@@ -56,7 +56,7 @@ def _cut(rates: Sequence[float], threshold: float) -> list[float]:
 
 
 def _rates(option: Option | None, count: int) -> list[float]:
-    """``count`` rates from numbers or a curve's name such as ``sine+.25``; 1 where there are too few."""
+    """``count`` rates from numbers or a curve such as ``sine+.25``; missing ones are 1."""
     text = "" if option is None else str(option.value).strip()
     name, _, base = text.partition("+")
     if name in _CURVES:

@@ -1,4 +1,4 @@
-"""A TOML of LoRA_Easy_Training_Scripts: sections of arguments for sd-scripts, and a list of subsets."""
+"""Imports a TOML of LoRA_Easy_Training_Scripts: sections of sd-scripts arguments and a list of subsets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DATASET_NAMES = {"batch_size": "train_batch_size"}
 
 
 def is_easy_scripts(tables: Mapping[str, Any]) -> bool:
-    """Whether ``tables`` are those of the program."""
+    """Whether ``tables`` come from LoRA_Easy_Training_Scripts."""
     return any(isinstance(tables.get(section), Mapping) and ({"args", "dataset_args"} & set(tables[section]))
                for section in _SECTIONS) or (isinstance(tables.get("subsets"), list) and bool(
                    set(_SECTIONS) & set(tables)))
 
 
 def take_easy_scripts(tables: Mapping[str, Any], taking: Taking) -> None:
-    """Answer for everything in the TOML."""
+    """Import everything in the TOML."""
     options: Options = {}
     dataset: dict[str, Any] = {}
     for section, content in tables.items():
@@ -52,7 +52,7 @@ def take_easy_scripts(tables: Mapping[str, Any], taking: Taking) -> None:
 
 
 def _read_network(options: Options) -> None:
-    """The algorithm is among the arguments; without one it is sd-scripts' own module."""
+    """The algorithm is one of the arguments; without it the network is sd-scripts' own module."""
     arguments = options.get("network_args")
     given = dict(arguments.value) if arguments is not None and isinstance(arguments.value, Mapping) else {}
     if "network_module" not in options:
@@ -61,7 +61,7 @@ def _read_network(options: Options) -> None:
 
 
 def _read_own_options(options: Options, taking: Taking) -> None:
-    """Options that the program works out before it starts sd-scripts."""
+    """Options that the program resolves before it starts sd-scripts."""
     ratio = options.pop("warmup_ratio", None)
     if ratio is not None:
         options["lr_warmup_steps"] = Option("warmup_ratio", ratio.value)

@@ -1,4 +1,4 @@
-"""A configuration saved by the kohya_ss GUI, as the options that it starts sd-scripts with."""
+"""Imports a configuration of the kohya_ss GUI as the options with which it starts sd-scripts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _GUI_DEFAULTS = {"caption_extension": ".txt", "enable_bucket": True, "min_bucket
                  "epoch": 1, "optimizer": "AdamW8bit", "learning_rate": 1e-4, "lr_scheduler": "cosine",
                  "network_dim": 8, "network_alpha": 1, "mixed_precision": "fp16", "save_precision": "fp16",
                  "save_every_n_epochs": 1, "max_resolution": "512,512", "bucket_no_upscale": True}
-"""What the GUI's page stands at, where an older configuration does not have the field."""
+"""Defaults of the GUI's form, for fields that older configurations do not have."""
 _CONV = ("conv_dim", "conv_alpha")
 
 
@@ -61,7 +61,7 @@ def is_kohya(values: Mapping[str, Any]) -> bool:
 
 
 def take_kohya(values: Mapping[str, Any], taking: Taking) -> None:
-    """Answer for everything in a configuration of the GUI. Raises ``ConfigError`` if it is for other models."""
+    """Import everything in a GUI configuration. Raises ``ConfigError`` if it is for an unsupported model type."""
     other = next((name for name in values if name.endswith("_checkbox") and name.startswith(_OF_OTHER_MODELS) and
                   not Option(name, values[name]).is_off), None)
     if other:
@@ -92,7 +92,7 @@ def take_kohya(values: Mapping[str, Any], taking: Taking) -> None:
 
 
 def gui_sections(tables: Mapping[str, Any], taking: Taking) -> dict[str, Any]:
-    """The GUI's own TOML has a section for each part of its page; those that are not about training are left."""
+    """Flatten the GUI's own TOML, which has a section for each part of its form; drops those unrelated to training."""
     if not all(isinstance(tables.get(section), Mapping) for section in ("basic", "advanced")):
         return dict(tables)
     for section in _SECTIONS_ASIDE:
@@ -122,7 +122,7 @@ def _add_network(values: Mapping[str, Any], options: Options, taking: Taking) ->
 
 
 def _add_noise(values: Mapping[str, Any], options: Options, taking: Taking) -> None:
-    """The GUI passes on one kind of noise only."""
+    """The GUI passes on only one kind of noise."""
     kind = values.get("noise_offset_type")
     if kind is None:
         return
@@ -136,7 +136,7 @@ def _add_noise(values: Mapping[str, Any], options: Options, taking: Taking) -> N
 
 
 def _add_schedule(values: Mapping[str, Any], options: Options, taking: Taking) -> None:
-    """The warmup is in per cent of the run; the cycles are the epochs where they are empty."""
+    """The warmup is a percentage of the run; empty cycles mean the number of epochs."""
     steps, share = _number(values.get("lr_warmup_steps")), _number(values.get("lr_warmup"))
     if steps:
         options["lr_warmup_steps"] = Option("lr_warmup_steps", steps)
@@ -158,7 +158,7 @@ def _number(value: Any) -> float:
 
 
 def _add_rates(values: Mapping[str, Any], options: Options) -> None:
-    """A rate of 0 for one part only means that the other part is trained alone."""
+    """A rate of 0 for one part means that only the other part is trained."""
     unet, text = _number(values.get("unet_lr")), _number(values.get("text_encoder_lr"))
     if unet and not text and "text_encoder_lr" in values:
         options["network_train_unet_only"] = Option("text_encoder_lr", True)
@@ -181,7 +181,7 @@ def _take_dataset_file(values: Mapping[str, Any], taking: Taking) -> None:
 
 
 def take_dataset_file(option: Option, taking: Taking) -> None:
-    """Read the dataset configuration that an option names, if it is there."""
+    """Read the dataset configuration that an option names, if it exists."""
     name = str(option.value or "").strip()
     if not name:
         taking.not_needed(option, "It is empty.")

@@ -1,4 +1,4 @@
-"""What a LoRA file says of its training: the ``ss_`` keys of sd-scripts, or the whole job in files made here."""
+"""Imports the training settings stored in a LoRA file: sd-scripts' ``ss_`` keys, or the whole job in our own files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FACT = "It is a fact about that training, not a setting."
 
 
 def take_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Any], taking: Taking) -> None:
-    """Answer for every key of ``metadata``; ``tensors`` are the network settings that the file's tensors show."""
+    """Import every key of ``metadata``; ``tensors`` are the network settings derived from the file's tensors."""
     job = _json(metadata.get("train_lora_job"))
     if isinstance(job, Mapping):
         _take_job(job, taking)
@@ -50,7 +50,7 @@ def take_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Any], takin
 
 
 def _take_job(job: Mapping[str, Any], taking: Taking) -> None:
-    """The job as it was, but for its folders, which the file does not hold."""
+    """The original job without its folders, which the file does not store."""
     for group, settings in job.items():
         for name, value in settings.items() if isinstance(settings, Mapping) else ():
             key, option = f"{group}.{name}", Option(f"{group}.{name}", value)
@@ -89,7 +89,7 @@ def _take_ss(metadata: Mapping[str, str], taking: Taking) -> None:
 
 
 def _read_texts(options: Options) -> None:
-    """Metadata holds texts: lists, sizes and optimizers as Python writes them."""
+    """Parse metadata values, which are texts: lists, sizes and optimizers in Python's notation."""
     arguments = options.get("network_args")
     if arguments is not None:
         options["network_args"] = Option(arguments.shown, _json(arguments.value) or {})
@@ -111,13 +111,13 @@ def _read_texts(options: Options) -> None:
 
 
 def _split_arguments(text: str) -> list[str]:
-    """``a=1,betas=(0.9, 0.99)`` at the commas outside of brackets, each part with its name."""
+    """Split ``a=1,betas=(0.9, 0.99)`` at commas outside brackets, each part with its name."""
     parts = re.split(r",(?=\s*[A-Za-z_]\w*=)", text)
     return [part.strip().replace(" ", "") for part in parts if part.strip()]
 
 
 def _take_datasets(option: Option, taking: Taking) -> None:
-    """Files trained with a dataset configuration hold its settings as a list."""
+    """The dataset settings, which runs with a dataset configuration store as a list."""
     datasets = _json(option.value)
     if not isinstance(datasets, Sequence) or not datasets or not isinstance(datasets[0], Mapping):
         taking.not_needed(option, _FACT)
@@ -147,7 +147,7 @@ def _say_folders(option: Option, taking: Taking) -> None:
 
 
 def _find_named(kind: str, key: str, option: Option, taking: Taking) -> None:
-    """A file that the metadata gives by its name alone."""
+    """Find a file for which the metadata stores only the name."""
     if option.is_off:
         taking.not_needed(option, "It is empty.")
         return

@@ -1,4 +1,4 @@
-"""A configuration of OneTrainer (JSON): the settings that both programs have."""
+"""Imports a OneTrainer configuration (JSON): the settings that both programs share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Handler = Callable[[Mapping[str, Any], Option, Taking], None]
 
 
 def is_one_trainer(values: Mapping[str, Any]) -> bool:
-    """Whether ``values`` are a configuration of OneTrainer."""
+    """Whether ``values`` are a OneTrainer configuration."""
     return sum(name in values for name in _SIGNS) >= 2
 
 
 def take_one_trainer(values: Mapping[str, Any], taking: Taking) -> None:
-    """Answer for everything in the configuration. Raises ``ConfigError`` if it is for another kind of model."""
+    """Import everything in the configuration. Raises ``ConfigError`` if it is for an unsupported model type."""
     model = str(values.get("model_type") or "STABLE_DIFFUSION_15")
     if not model.startswith(("STABLE_DIFFUSION_1", "STABLE_DIFFUSION_2", "STABLE_DIFFUSION_XL")):
         raise ConfigError(f"The configuration is for {model}. Here SD 1.x, SD 2.x and SDXL are trained.")
@@ -55,7 +55,7 @@ def take_one_trainer(values: Mapping[str, Any], taking: Taking) -> None:
 
 
 def _fill_defaults(values: Mapping[str, Any], taking: Taking) -> None:
-    """OneTrainer's own defaults, where they differ and its configuration leaves them out, as its presets do."""
+    """Fill in OneTrainer's defaults that differ from ours and are missing, as in its presets."""
     for name, default in (("learning_rate", 3e-6), ("epochs", 100), ("learning_rate_warmup_steps", 200.0),
                           ("lora_rank", 16), ("lora_alpha", 1.0)):
         key = DIRECT[name]
@@ -90,7 +90,7 @@ def _take_model_type(values: Mapping[str, Any], option: Option, taking: Taking) 
 
 
 def _take_network(values: Mapping[str, Any], option: Option, taking: Taking) -> None:
-    """The type, and the layers: attention and feed-forward alone are LoRA-LierLa, everything is LoCon."""
+    """Network type and layers: attention and feed-forward only is LoRA-LierLa, everything is LoCon."""
     if "network.network_type" in taking.values:
         taking.note(option, "It is part of the network type.")
         return
@@ -104,7 +104,7 @@ def _take_network(values: Mapping[str, Any], option: Option, taking: Taking) -> 
 
 
 def _as(name: str) -> Handler:
-    """Read as the option ``name`` of sd-scripts."""
+    """Import as the sd-scripts option ``name``."""
     def take(values: Mapping[str, Any], option: Option, taking: Taking) -> None:
         take_option(name, option, taking)
     return take
@@ -179,7 +179,7 @@ def _take_output_type(values: Mapping[str, Any], option: Option, taking: Taking)
 
 
 def _take_part(values: Mapping[str, Any], option: Option, taking: Taking) -> None:
-    """UNet and text encoders: whether and how fast each is trained, and how its frozen weights are stored."""
+    """UNet and text encoders: whether each is trained, its rate, and the dtype of its frozen weights."""
     part = option.value if isinstance(option.value, Mapping) else {}
     if option.shown == "vae":
         if part.get("model_name"):

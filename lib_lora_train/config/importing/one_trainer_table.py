@@ -1,4 +1,4 @@
-"""OneTrainer's settings: those that are the same here, those that are not needed, and those that cannot be had."""
+"""OneTrainer's settings: shared ones, ones not needed here, and unsupported ones."""
 
 from __future__ import annotations
 

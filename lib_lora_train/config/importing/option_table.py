@@ -1,6 +1,7 @@
-"""The options of sd-scripts' LoRA scripts: which are switches or lists, which are settings here, which are not and why.
+"""The options of sd-scripts' LoRA scripts: switches, lists, options with a setting here, and those without, with
+reasons.
 
-Names as in the parsers of train_network.py and sdxl_train_network.py and of the programs that start them.
+Names follow the parsers of train_network.py, sdxl_train_network.py and the programs that start them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SAME_NAMES = names("""
     network_train_unet_only network_train_text_encoder_only training_comment scale_weight_norms
     scale_v_pred_loss_like_noise_pred debiased_estimation_loss min_snr_gamma min_bucket_reso max_bucket_reso
     """)
-"""Options that are settings of the same name and meaning."""
+"""Options with a setting of the same name and meaning."""
 
 KEY_OF = {field.name: field.key for field in all_settings() if field.name in SAME_NAMES}
 
@@ -57,11 +58,11 @@ EMPTY_IS = {"min_timestep": 0, "max_timestep": 1000, "lr_scheduler_min_lr_ratio"
             "keep_tokens": 0, "max_grad_norm": 1.0, "prior_loss_weight": 1.0, "gradient_accumulation_steps": 1,
             "train_batch_size": 1, "token_warmup_min": 1, "huber_c": 0.1, "huber_scale": 1.0, "output_name": "",
             "huber_schedule": "snr", "loss_type": "l2", "caption_separator": ",", "bucket_reso_steps": 64}
-"""What an option means in sd-scripts where it is given as nothing, for settings that cannot be empty."""
+"""The meaning of an empty option in sd-scripts, for settings that cannot be empty."""
 
 ZERO_IS_EMPTY = frozenset(("min_snr_gamma", "scale_weight_norms", "save_every_n_epochs", "save_every_n_steps",
                            "sample_every_n_epochs"))
-"""Options for which sd-scripts takes 0 as not given."""
+"""Options for which sd-scripts treats 0 as unset."""
 
 _ACCELERATE = "It is for accelerate, which starts sd-scripts; training here starts by itself."
 _MEMORY = "Memory is saved by other means here: base_weights, gradient_checkpointing, fit_in_gb."
@@ -139,7 +140,7 @@ LEFT_OUT: dict[str, str] = {
     "lr_scheduler_args": "Arguments of custom schedulers are not available here.",
     "noise_offset_type": "The kind of noise follows from noise_offset and multires_noise_iterations.",
 }
-"""Options that do something in sd-scripts and cannot be had here."""
+"""Options that have an effect in sd-scripts but are not supported here."""
 
 OTHER_MODELS = names("""
     clip_l clip_g t5xxl ae model_type t5xxl_max_token_length apply_t5_attn_mask guidance_scale timestep_sampling
@@ -158,13 +159,13 @@ OWN_WAY = names("""
     use_8bit_adam use_lion_optimizer optimizer_args lr_scheduler lr_scheduler_type text_encoder_lr learning_rate_te
     learning_rate_te1 learning_rate_te2 dataset_config config_file metadata_trigger_phrase
     """)
-"""Options that are read together with others, or in a way of their own."""
+"""Options that are combined with others or need special handling."""
 
 KNOWN = frozenset((*OWN_WAY, *KEY_OF, *NOT_NEEDED, *LEFT_OUT, *OTHER_MODELS))
-"""Every option that has an answer of its own."""
+"""Every option with an explicit entry."""
 
 TRAIN_COMMAND_OPTIONS = names("""
     pretrained_model_name_or_path train_data_dir reg_data_dir output_dir resolution network_module network_dim
     network_alpha network_args dataset_config config_file max_train_steps max_train_epochs learning_rate
     """)
-"""Options by which a training command is recognized."""
+"""Options that identify a training command."""

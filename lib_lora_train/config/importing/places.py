@@ -1,4 +1,4 @@
-"""Where paths that a source names are looked for."""
+"""Resolves the paths that an imported source names."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _MOST_BYTES = 1_000_000
 
 
 class Places(Protocol):
-    """What is there on this machine, as the command line or the webui sees it."""
+    """The files available to an import from the command line or the webui."""
 
     def find(self, kind: str, path: str) -> tuple[str | None, str]:
-        """The path to use for ``path`` of the source, ``None`` if there is none, and a sentence about it, if any."""
+        """The local path for the source's ``path``, ``None`` if there is none, and a sentence about it, if needed."""
         ...
 
     def read(self, path: str) -> str | None:
-        """The text of a file that the source names; ``None`` if it is not there or may not be read."""
+        """The text of a file that the source names; ``None`` if it is missing or not allowed."""
         ...
 
 
 class LocalPlaces:
-    """The files of this machine; a relative path is meant from ``folder``, that of the file imported."""
+    """The files of this machine; relative paths are resolved against ``folder``, that of the imported file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def find(self, kind: str, path: str) -> tuple[str | None, str]:
-        """``path`` if it exists, as the kind of thing that it should be; an output folder is made when it is used."""
+        """``path`` if it exists and is of the expected kind; an output folder is created when it is used."""
         try:
             place = self._folder / Path(path).expanduser()
             fits = place.is_dir() if kind in (FOLDER, OUTPUT) else place.is_file()
@@ -40,7 +40,7 @@ class LocalPlaces:
         return str(place), ""
 
     def read(self, path: str) -> str | None:
-        """The text of the file ``path``, if it is there and not long."""
+        """The text of the file ``path``; ``None`` if it is missing or too long."""
         try:
             place = self._folder / path
             if not place.is_file() or place.stat().st_size > _MOST_BYTES:
@@ -51,19 +51,19 @@ class LocalPlaces:
 
 
 class Together:
-    """Files that were given together, by name: what one of them names is read from the others, and nowhere else."""
+    """Files imported together, by name: files that one of them names are read from the others only."""
 
     def __init__(self, others: Mapping[str, str], places: Places) -> None:
-        """``others`` are the texts of the files beside the one that is read."""
+        """``others`` are the texts of the other files."""
         self._others = dict(others)
         self._places = places
 
     def find(self, kind: str, path: str) -> tuple[str | None, str]:
-        """As the places of this machine have it."""
+        """As ``Places.find``, on this machine."""
         return self._places.find(kind, path)
 
     def read(self, path: str) -> str | None:
-        """The text of the file of that name, in upper or lower case; of the only other one if none has it."""
+        """The text of the file of that name, ignoring case; of the only other file if none matches."""
         wanted = file_name(path).casefold()
         name = next((name for name in self._others if name.casefold() == wanted), None)
         if name is None and len(self._others) == 1:
@@ -71,12 +71,12 @@ class Together:
         return self._others.pop(name) if name is not None else self._places.read(path)
 
     def unread(self) -> list[str]:
-        """The names of the files that nothing has asked for."""
+        """The names of the files that were not read."""
         return list(self._others)
 
 
 def is_empty(folder: str) -> bool:
-    """Whether there is nothing at all in ``folder``."""
+    """Whether ``folder`` is empty."""
     try:
         return next(Path(folder).iterdir(), None) is None
     except OSError:
@@ -84,10 +84,10 @@ def is_empty(folder: str) -> bool:
 
 
 def missing(kind: str, path: str) -> str:
-    """That the source's ``path`` is not on this machine, and what to do."""
+    """A sentence that the source's ``path`` is not on this machine, and what to do."""
     return f"There is no {kind} {path[:300]} on this machine. Choose the one to use here."
 
 
 def file_name(path: str) -> str:
-    """The last part of a path of Windows or of another system."""
+    """The last part of a Windows or POSIX path."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""Sample prompts as sd-scripts reads them: one a line, ``#`` for comments, options at the end of a line."""
+"""Imports sample prompts in sd-scripts' format: one per line, ``#`` for comments, options at the end of a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_PROMPTS = 100
 
 
 def read_prompts(taking: Taking, option: Option, text: str) -> None:
-    """Take the prompts of ``text``; options of a line that are not read here are taken off it and named."""
+    """Import the prompts of ``text``; unsupported options are removed and reported."""
     lines, notes = [], []
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):

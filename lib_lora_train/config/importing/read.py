@@ -1,4 +1,4 @@
-"""Reads settings of any known format, which is detected from the content."""
+"""Imports settings of any known format, which is detected from the content."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FEWEST_TOGETHER = 2
 
 
 def read_settings_file(path: Path, places: Places) -> Imported:
-    """The settings in the file ``path``. Raises ``ConfigError`` with a sentence if there are none to read."""
+    """The settings in the file ``path``. Raises ``ConfigError`` if there are none."""
     if path.suffix.lower() == ".safetensors":
         return read_lora_metadata(path, {}, places)
     try:
@@ -53,7 +53,7 @@ def read_settings_file(path: Path, places: Places) -> Imported:
 
 
 def decoded(data: bytes, name: str) -> str:
-    """``data`` as text. Raises ``ConfigError`` if it is none."""
+    """``data`` decoded as text. Raises ``ConfigError`` if it is not text."""
     for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
         try:
             text = data.decode(encoding)
@@ -65,7 +65,7 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def read_lora_metadata(path: Path, tensors: Mapping[str, Any], places: Places) -> Imported:
-    """As ``read_metadata``, from the LoRA file ``path``. Raises ``ConfigError`` also if it is damaged."""
+    """As ``read_metadata``, from the LoRA file ``path``. Raises ``ConfigError`` also if the file is damaged."""
     try:
         metadata = read_safetensors_header(path).metadata
     except FileNotFoundError:
@@ -76,9 +76,9 @@ def read_lora_metadata(path: Path, tensors: Mapping[str, Any], places: Places) -
 
 
 def read_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Any], places: Places, name: str) -> Imported:
-    """The settings that a LoRA file says it was trained with; ``tensors`` are those that its tensors show.
+    """The training settings stored in a LoRA file; ``tensors`` are those derived from its tensors.
 
-    ``name`` is the file's. Raises ``ConfigError`` if it says nothing.
+    ``name`` is the file's name. Raises ``ConfigError`` if it stores none.
     """
     if not metadata and not tensors:
         raise ConfigError(f"{name} says nothing about how it was trained.")
@@ -88,7 +88,7 @@ def read_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Any], place
 
 
 def read_settings(text: str, places: Places) -> Imported:
-    """The settings in ``text``. Raises ``ConfigError`` with a sentence if they cannot be read."""
+    """The settings in ``text``. Raises ``ConfigError`` if they cannot be read."""
     if len(text) > MOST_CHARACTERS:
         raise ConfigError(too_long(len(text)))
     if not text.strip():
@@ -101,7 +101,8 @@ def read_settings(text: str, places: Places) -> Imported:
 
 
 def read_together(files: Mapping[str, str], places: Places) -> Imported:
-    """The settings in ``files`` (texts by name) that belong together: a script or configuration, and what it names.
+    """The settings in ``files`` (texts by name) that belong together: a script or configuration, and the files it
+    names.
 
     A dataset configuration is read whether it is named or not. Raises ``ConfigError`` that names the file.
     """
@@ -132,7 +133,7 @@ def _take_any(text: str, taking: Taking) -> str:
 
 
 def _take_unread(source: str, together: Together, taking: Taking) -> str:
-    """Answer for the files that the main one does not name."""
+    """Handle the files that the main one does not name."""
     for name in together.unread():
         text = together.read(name) or ""
         if _is_dataset(name, text):
@@ -144,7 +145,7 @@ def _take_unread(source: str, together: Together, taking: Taking) -> str:
 
 
 def _is_dataset(name: str, text: str) -> bool:
-    """Whether it is a dataset configuration. Raises ``ConfigError`` if it is meant to be one and is damaged."""
+    """Whether the file is a dataset configuration. Raises ``ConfigError`` if it is a damaged one."""
     if "[[datasets" not in text.replace(" ", ""):
         return False
     try:
@@ -154,7 +155,7 @@ def _is_dataset(name: str, text: str) -> bool:
 
 
 def too_long(count: int) -> str:
-    """That a text is too long to be settings."""
+    """The error message for a text that is too long to be settings."""
     return f"The text is {count:,} characters long, which is too long for settings. Up to {MOST_CHARACTERS:,} are read."
 
 
@@ -171,7 +172,7 @@ def _take_script(text: str, taking: Taking) -> str:
 
 
 def _add_config_file(options: Options, taking: Taking) -> None:
-    """The options of a ``--config_file``; those of the command line go before them."""
+    """Add the options of a ``--config_file``; those on the command line take precedence."""
     option = options.pop("config_file", None)
     if option is None:
         return
@@ -234,7 +235,7 @@ def _take_toml(text: str, taking: Taking) -> str:
 
 
 def _flat(tables: Mapping[str, Any]) -> Options:
-    """sd-scripts does not look at the names of sections."""
+    """Flatten the sections, whose names sd-scripts ignores."""
     options: Options = {}
     for name, value in tables.items():
         if isinstance(value, Mapping):
@@ -285,7 +286,7 @@ def _looks_like_toml(text: str) -> bool:
 
 
 def _is_toml(text: str) -> bool:
-    """Whether ``text``, which has options of a command in it, is a TOML that only speaks of them."""
+    """Whether ``text``, which contains command options, is a TOML that merely mentions them."""
     try:
         return bool(read_toml(text))
     except ConfigError:

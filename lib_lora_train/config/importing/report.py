@@ -1,4 +1,4 @@
-"""What an import found: the values of a job, and an answer for every option of the source."""
+"""The result of an import: the values of a job, and an entry for every option of the source."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _LONGEST_SHOWN = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one option. ``settings`` is what it set here, by key; ``given`` is false for an option that the
-    source leaves out and whose default there differs from the one here."""
+    """The outcome of one option. ``settings`` is what it set here, by key; ``given`` is false for an option missing
+    from the source whose default there differs from ours.
+    """
 
     option: str
     value: str
@@ -25,31 +26,32 @@ class Answer:
     given: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """As the page reads it."""
+        """For the page."""
         return {"option": self.option, "value": self.value, "answer": self.answer, "settings": dict(self.settings),
                 "reason": self.reason, "given": self.given}
 
 
 @dataclass(frozen=True)
 class Imported:
-    """``values`` is group → setting → value; ``source`` names the format; ``problems`` is what still keeps the job
-    from running, one sentence each."""
+    """``values`` is group → setting → value; ``source`` names the format; ``problems`` is what still prevents the job
+    from running, one sentence each.
+    """
 
     source: str
     values: Mapping[str, Mapping[str, Any]]
     answers: Sequence[Answer]
     problems: Sequence[str] = ()
     partial: bool = False
-    """Whether it is laid over the settings there are, as a preset is, and says nothing about the others."""
+    """Whether it only overrides some of the current settings, as a preset does."""
 
     def as_json(self) -> dict[str, Any]:
-        """As the page reads it."""
+        """For the page."""
         return {"source": self.source, "values": self.values, "partial": self.partial,
                 "answers": [answer.as_json() for answer in self.answers]}
 
 
 def report_text(imported: Imported) -> str:
-    """The report as lines of text, grouped by answer."""
+    """The report as lines of text, grouped by outcome."""
     lines = [f"Read as {imported.source}."]
     for kind in ANSWERS:
         of_kind = [answer for answer in imported.answers if answer.answer == kind]
@@ -63,7 +65,7 @@ def report_text(imported: Imported) -> str:
 
 
 def shown(value: Any) -> str:
-    """``value`` as a report shows it."""
+    """``value`` formatted for the report."""
     if value is None or value == "":
         return "empty"
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""``--dataset_config`` of sd-scripts: datasets with subsets, each with settings of its own.
+"""Imports ``--dataset_config`` of sd-scripts: datasets with subsets, each with its own settings.
 
-Here a job has one folder; the folders in it can have repeats, keep tokens and flips of their own.
+A job here has one folder; its subfolders can have their own repeats, keep tokens and flips.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Subset = dict[str, Any]
 
 
 def is_dataset_config(tables: Mapping[str, Any]) -> bool:
-    """Whether ``tables`` are those of a dataset configuration."""
+    """Whether ``tables`` are a dataset configuration."""
     datasets = tables.get("datasets")
     return isinstance(datasets, list) and all(isinstance(dataset, Mapping) for dataset in datasets)
 
 
 def take_dataset_config(tables: Mapping[str, Any], taking: Taking, *, defaults: bool = True) -> None:
-    """Answer for everything in a dataset configuration."""
+    """Import everything in a dataset configuration."""
     general = _table(tables.get("general"))
     datasets = [_table(dataset) for dataset in tables.get("datasets", [])]
     first = {**general, **_plain(datasets[0] if datasets else {})}
@@ -54,7 +54,7 @@ def take_dataset_config(tables: Mapping[str, Any], taking: Taking, *, defaults: 
 
 
 def take_subsets(subsets: Sequence[Subset], dataset: Mapping[str, Any], taking: Taking, *, defaults: bool) -> None:
-    """Take the folders of ``subsets`` with their settings, and the settings of ``dataset`` that hold for all."""
+    """Import the folders of ``subsets`` with their settings, and the shared settings of ``dataset``."""
     trained = [subset for subset in subsets if not subset.get("is_reg")]
     regularization = [subset for subset in subsets if subset.get("is_reg")]
     used = _take_folders(trained, taking)
@@ -70,7 +70,7 @@ def take_subsets(subsets: Sequence[Subset], dataset: Mapping[str, Any], taking: 
 
 
 def _take_folders(subsets: Sequence[Subset], taking: Taking) -> list[Subset]:
-    """Set the folder, and what single folders have of their own; returns the subsets that are trained on."""
+    """Set the folder and per-folder settings; returns the subsets that are trained on."""
     if not subsets:
         return []
     folders = [str(subset.get("image_dir") or "") for subset in subsets]
@@ -111,7 +111,7 @@ def _why_parent(used: Sequence[Subset], parent: str) -> str:
 
 
 def _take_own(used: Sequence[Subset], taking: Taking) -> None:
-    """A line of ``concept_settings`` for each folder that differs from the others."""
+    """Add a line to ``concept_settings`` for each folder that differs from the others."""
     differing = [name for name in _OF_FOLDERS if len({repr(subset.get(name)) for subset in used}) > 1 or
                  (name == "num_repeats" and any(name in subset for subset in used))]
     lines = []
@@ -137,7 +137,7 @@ def _take_regularization(subsets: Sequence[Subset], taking: Taking) -> None:
 
 
 def _shared_options(used: Sequence[Subset], dataset: Mapping[str, Any], taking: Taking) -> Options:
-    """The settings that hold for all; where subsets differ, the value that most of them have."""
+    """The shared settings; where subsets differ, the most common value."""
     options = {name: Option(name, value) for name, value in dataset.items()}
     several = len(used) > 1
     for name in dict.fromkeys(name for subset in used for name in subset):

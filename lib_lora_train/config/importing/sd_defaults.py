@@ -1,4 +1,4 @@
-"""What sd-scripts does where an option is not given, as far as this program would do something else."""
+"""Defaults of sd-scripts that differ from ours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DATASET_NAMES = ("shuffle_caption", "keep_tokens", "caption_extension", "enable_
 
 
 def fill_defaults(options: Options, taking: Taking) -> None:
-    """Set the defaults of sd-scripts for every option of the table that ``options`` leaves out."""
+    """Set sd-scripts' default for every option of the table that ``options`` leaves out."""
     for name, (key, value, why) in _DEFAULTS.items():
         if name not in options and key not in taking.values and not (
                 name == "lr_decay_steps" and taking.values.get("scheduler.lr_scheduler") != "warmup_stable_decay"):
@@ -43,7 +43,7 @@ def fill_defaults(options: Options, taking: Taking) -> None:
 
 
 def fill_dataset_defaults(given: frozenset[str], taking: Taking) -> None:
-    """The same for a dataset configuration, which holds options of the dataset only."""
+    """The same for a dataset configuration, which holds dataset options only."""
     for name in DATASET_NAMES:
         key, value, why = _DEFAULTS[name]
         if name not in given and key not in taking.values:

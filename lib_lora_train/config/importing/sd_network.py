@@ -1,4 +1,4 @@
-"""``network_module`` and its arguments as a network type here, with its sizes and block lists."""
+"""Converts ``network_module`` and its arguments to a network type, sizes and block lists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LORAPLUS = ("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encod
 
 
 def take(options: Options, taking: Taking, sdxl: bool) -> frozenset[str]:
-    """Answer for the options of the network; returns their names."""
+    """Import the network options; returns their names."""
     arguments = _arguments(options.get("network_args"), taking)
     given = {name: argument.value for name, argument in arguments.items()}
     kind = _take_kind(options, given, taking)
@@ -44,7 +44,7 @@ def take(options: Options, taking: Taking, sdxl: bool) -> frozenset[str]:
 
 
 def _arguments(option: Option | None, taking: Taking) -> dict[str, Option]:
-    """The arguments by name; what is not name=value is answered for."""
+    """The arguments by name; those that are not name=value are reported."""
     if option is None:
         return {}
     value: Any = option.value
@@ -110,7 +110,7 @@ def _take_sizes(options: Options, kind: str, taking: Taking) -> None:
 
 
 def _take_conv(kind: str, arguments: Mapping[str, Option], taking: Taking) -> None:
-    """LyCORIS takes 0 and nothing as network_dim and network_alpha; networks.lora takes an alpha not given as 1."""
+    """LyCORIS treats 0 and missing as network_dim and network_alpha; networks.lora treats a missing alpha as 1."""
     dim, alpha = arguments.get("conv_dim"), arguments.get("conv_alpha")
     if kind in (LIERLA, IA3):
         for option in (dim, alpha):
@@ -153,7 +153,7 @@ def _take_argument(name: str, argument: Option, kind: str, taking: Taking) -> No
 
 
 def _take_loraplus(arguments: Mapping[str, Option], taking: Taking) -> None:
-    """One ratio for both parts here: the UNet's where they differ."""
+    """A single ratio for both parts; the UNet's where they differ."""
     given = [arguments[name] for name in _LORAPLUS if name in arguments]
     used = [option for option in given if not option.is_off]
     if not used:

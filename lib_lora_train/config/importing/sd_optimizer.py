@@ -1,5 +1,6 @@
-"""Optimizer, learning rates and schedule of sd-scripts as they are here, with the arguments that its libraries default
-to: those of this program are the guide's, which are others."""
+"""Imports optimizer, learning rates and schedule of sd-scripts. Arguments that its libraries default to are written
+out, since this program defaults to the guide's.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _LIBRARY: dict[str, dict[str, Any]] = {
     "Lion8bit": {"weight_decay": 0.0},
     "Prodigy": {"weight_decay": 0.0, "use_bias_correction": False, "safeguard_warmup": False, "d_coef": 1.0},
     "AdaFactor": {"relative_step": True, "scale_parameter": True, "warmup_init": False}}
-"""What the libraries use where an argument is not given, as far as it is another value than here."""
+"""Library defaults of arguments, where they differ from ours."""
 _SCHEDULERS = {"piecewise_constant": "constant", "adafactor": "constant", "rex": "cosine",
                "cosineannealinglr": "cosine", "cosineannealingwarmrestarts": "cosine_with_restarts",
                "cosineannealingwarmuprestarts": "cosine_with_restarts", "rawr": "cosine_with_restarts",
@@ -39,7 +40,7 @@ _DEFAULT_RATE = 2e-6
 
 
 def take(options: Options, taking: Taking) -> frozenset[str]:
-    """Answer for the options of optimizer and schedule; returns their names."""
+    """Import the optimizer and schedule options; returns their names."""
     name = _take_type(options, taking)
     steps = options.get("lr_warmup_steps")
     take_arguments(name, options.get("optimizer_args"), taking, warmup=steps is not None and not steps.is_off)
@@ -49,7 +50,7 @@ def take(options: Options, taking: Taking) -> frozenset[str]:
 
 
 def optimizer_named(text: str) -> tuple[str, str]:
-    """The optimizer here for the name ``text`` of another tool, and why it is another one, if it is."""
+    """Our optimizer for another tool's name ``text``, and the reason if it is a different one."""
     wanted = text.rsplit(".", 1)[-1].strip().lower().replace("_", "")
     if wanted in _NAMES:
         return _NAMES[wanted], ""
@@ -85,7 +86,7 @@ def _take_type(options: Options, taking: Taking) -> str:
 
 
 def take_arguments(name: str, option: Option | None, taking: Taking, *, warmup: bool = False) -> None:
-    """Take the optimizer's arguments, and add those that its library would use and this program would not."""
+    """Import the optimizer's arguments, and add library defaults that differ from ours."""
     given: dict[str, str] = {}
     if option is not None and not option.is_off:
         value = option.value
@@ -103,8 +104,7 @@ def take_arguments(name: str, option: Option | None, taking: Taking, *, warmup: 
 
 
 def _take_arguments(name: str, option: Option | None, given: Mapping[str, str], warmup: bool, taking: Taking) -> None:
-    """Those that change nothing here are not written down; those that the library uses and this program does not are
-    added."""
+    """Skip arguments that match our defaults; add library defaults that do not."""
     kept = dict(given)
     for key in given:
         without = {other: text for other, text in kept.items() if other != key}
@@ -131,7 +131,7 @@ def _take_arguments(name: str, option: Option | None, given: Mapping[str, str], 
 
 
 def _effective(name: str, arguments: Mapping[str, str], warmup: bool) -> dict[str, Any]:
-    """What the optimizer would be made with here."""
+    """The arguments with which the optimizer would be created here."""
     written = [f"{key}={text}" for key, text in arguments.items()]
     return arguments_of(OptimizerSettings(optimizer_type=name, optimizer_args=written),
                         SchedulerSettings(lr_warmup_steps=1.0 if warmup else 0.0))
@@ -159,7 +159,7 @@ def _take_rates(options: Options, taking: Taking) -> None:
 
 
 def take_scheduler(options: Options, taking: Taking) -> None:
-    """Take ``lr_scheduler``; ``lr_scheduler_type``, a custom class, overrides it."""
+    """Import ``lr_scheduler``; ``lr_scheduler_type``, a custom class, overrides it."""
     plain, custom = options.get("lr_scheduler"), options.get("lr_scheduler_type")
     if custom is not None and not custom.is_off:
         name = str(custom.value).rsplit(".", 1)[-1]

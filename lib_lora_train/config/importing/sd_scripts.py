@@ -1,4 +1,4 @@
-"""The options of sd-scripts' LoRA scripts as settings of a job: what a command line and a configuration file share."""
+"""Imports the options of sd-scripts' LoRA scripts, from a command line or a configuration file."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ _CAPTION_ENDINGS = (".txt", ".caption", ".tags")
 
 
 def take_options(options: Options, taking: Taking, *, sdxl: bool = False, defaults: bool = True) -> None:
-    """Answer for each of ``options``, by its name in sd-scripts; with ``defaults``, set what sd-scripts does where an
-    option is not given and this program does something else."""
+    """Import each of ``options``, by its sd-scripts name; ``defaults`` also sets sd-scripts' defaults that differ from
+    ours for missing options.
+    """
     handled = sd_network.take(options, taking, sdxl) | sd_optimizer.take(options, taking) | _take_length(options,
                                                                                                       taking)
     for name, option in options.items():
@@ -41,7 +42,7 @@ def take_options(options: Options, taking: Taking, *, sdxl: bool = False, defaul
 
 
 def take_option(name: str, option: Option, taking: Taking, sdxl: bool = False) -> None:
-    """Answer for an option that stands for itself."""
+    """Import an option that does not depend on others."""
     if name in _HANDLERS:
         _HANDLERS[name](taking, option)
     elif name in KEY_OF:
@@ -67,7 +68,7 @@ def _take_same(name: str, option: Option, taking: Taking) -> None:
 
 
 def _take_length(options: Options, taking: Taking) -> frozenset[str]:
-    """Epochs win over steps, as in sd-scripts; 1600 steps if neither is given."""
+    """Epochs override steps, as in sd-scripts; 1600 steps if neither is given."""
     steps, epochs = options.get("max_train_steps"), options.get("max_train_epochs")
     if epochs is None or epochs.is_off:
         gui = options.get("epoch")

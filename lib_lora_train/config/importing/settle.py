@@ -1,5 +1,6 @@
-"""Settings that another tool allows together and that contradict each other here: one of them gives way, and the
-report says which and why."""
+"""Resolves conflicts between settings that another tool allows together: one is changed, and the report says which and
+why.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ OWN_JOB = "a job of this program"
 
 
 def finish(source: str, taking: Taking) -> Imported:
-    """The import of all that was taken: contradictions settled, and what is still missing as problems."""
+    """The finished import: conflicts resolved, and what is still missing listed as problems."""
     _say_what_was_set_again(taking)
     for _ in range(_ROUNDS):
         job, _unread = read_job(taking.nested())
@@ -38,7 +39,7 @@ def finish(source: str, taking: Taking) -> Imported:
 
 
 def _say_what_was_set_again(taking: Taking) -> None:
-    """An answer whose setting has another value by now says so; a default that was replaced is no answer."""
+    """Update the entries whose setting was overridden later; drop defaults that were replaced."""
     kept = []
     for answer in taking.answers:
         later = {key: taking.values.get(key) for key, value in answer.settings.items()
@@ -54,7 +55,7 @@ def _say_what_was_set_again(taking: Taking) -> None:
 
 
 def _change(values: dict[str, Any], why: str, taking: Taking) -> None:
-    """Set ``values``, and say so in the answers of the options that they came from."""
+    """Set ``values``, and note it in the entries of the options that they came from."""
     taking.values |= values
     left = dict(values)
     for place, answer in enumerate(taking.answers):

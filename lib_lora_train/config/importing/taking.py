@@ -1,4 +1,4 @@
-"""Takes options into a job one by one, and notes what became of each."""
+"""Imports options into a job one by one, and records the outcome of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECRET = re.compile(r"huggingface_token|hf_token|api_key|password|secrets")
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the source: its name there and its value, as text or of the format's own type."""
+    """An option of the source: its original name and its value, as text or of the format's own type."""
 
     shown: str
     value: Any
@@ -30,7 +30,7 @@ class Option:
 
     @property
     def is_off(self) -> bool:
-        """Whether the value is that of an option that is not used."""
+        """Whether the value means that the option is off."""
         return self.value in (None, "", False, 0, [], {}) or str(self.value).strip().lower() in (
             "false", "none", "0", "0.0", "no")
 
@@ -39,7 +39,7 @@ Options = dict[str, Option]
 
 
 class Taking:
-    """The values taken so far, by key, and the answers."""
+    """The values imported so far, by key, and the report entries."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
@@ -47,10 +47,9 @@ class Taking:
         self.answers: list[Answer] = []
 
     def take(self, option: Option, values: Mapping[str, Any], why: str = "", note: str = "") -> None:
-        """Set the settings ``values``; ``why`` says what is different from the source, empty if nothing is.
+        """Set ``values``; ``why`` says how they differ from the source, empty if they do not.
 
-        ``note`` says more about what is the same. A number out of range becomes the nearest that is in it; what the
-        setting cannot hold is dropped; the answer says so.
+        ``note`` adds details. Numbers out of range are clamped, invalid values dropped; the entry says so.
         """
         settings, wrong = {}, []
         for key, value in values.items():
@@ -65,24 +64,24 @@ class Taking:
         self._answer(option, CHANGED if reason else TAKEN, settings, reason or note)
 
     def note(self, option: Option, what: str) -> None:
-        """``option`` was taken as a whole; ``what`` says how."""
+        """Record that ``option`` was imported as a whole; ``what`` says how."""
         self._answer(option, TAKEN, {}, what)
 
     def take_default(self, name: str, key: str, value: Any, why: str) -> None:
-        """Set ``key`` to what the source does where it leaves the option ``name`` out."""
+        """Set ``key`` to the source's default for the missing option ``name``."""
         self.values[key] = value
         self.answers.append(Answer(name, "", TAKEN, {key: value}, why, given=False))
 
     def drop(self, option: Option, why: str) -> None:
-        """Leave ``option`` out although it would do something."""
+        """Skip ``option`` although it would have an effect."""
         self._answer(option, CHANGED, {}, f"Left out. {why}")
 
     def not_needed(self, option: Option, why: str) -> None:
-        """Leave ``option`` out because nothing is lost."""
+        """Skip ``option`` because it is not needed."""
         self._answer(option, NOT_NEEDED, {}, why)
 
     def not_known(self, option: Option, known: Iterable[str] = ()) -> None:
-        """Leave ``option`` out because nothing is known of it."""
+        """Skip ``option`` because it is unknown."""
         few = sum(answer.answer == NOT_KNOWN for answer in self.answers) < _MOST_GUESSES
         close = difflib.get_close_matches(option.shown.lstrip("-")[:60], list(known), n=1) if few else []
         self._answer(option, NOT_KNOWN, {}, f"There is no such option. Did you mean {close[0]}?" if close else
@@ -103,7 +102,7 @@ class Taking:
 
 
 def as_switch(value: Any) -> bool:
-    """A switch as other tools write it: true, "True", 1. Raises ``ValueError``."""
+    """A switch in the notation of other tools: true, "True", 1. Raises ``ValueError``."""
     if isinstance(value, bool):
         return value
     try:
@@ -113,7 +112,7 @@ def as_switch(value: Any) -> bool:
 
 
 def _read(key: str, value: Any) -> tuple[Any, str]:
-    """``value`` as the setting ``key`` holds it, and a sentence if it is another one then, or none."""
+    """``value`` converted for the setting ``key``, and a sentence if it had to be changed."""
     setting = _SETTINGS[key]
     optional = setting.type_name.startswith("Optional[")
     try:
@@ -138,7 +137,7 @@ def _read(key: str, value: Any) -> tuple[Any, str]:
 
 
 def _whole(value: Any) -> Any:
-    """64.0 and "64.0" are 64; anything else is left for the setting to judge."""
+    """Convert 64.0 and "64.0" to 64; leave anything else to the setting."""
     number = float(value)
     if not number.is_integer():
         raise ValueError(value)

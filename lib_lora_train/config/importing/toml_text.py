@@ -1,4 +1,4 @@
-"""TOML as other tools write it. Python 3.10 has no reader of its own, but pip has one in it."""
+"""Reads TOML. Python 3.10 has no TOML reader, but pip bundles one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PATH = re.compile(r"=\s*\"[A-Za-z]:\\[^\\]")
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """The tables of ``text``. Raises ``ConfigError`` that names the line if it is no TOML."""
+    """The tables of ``text``. Raises ``ConfigError`` that names the line if it is not valid TOML."""
     if any(line.partition("=")[0].count(".") > _MOST_DOTS for line in text.splitlines()):
         raise ConfigError("The TOML is nested too deep to be read.")
     reader: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")

@@ -1,1 +1,1 @@
-"""Scripts that start a training: read as text, never run."""
+"""Scripts that start a training run: parsed as text, never executed."""

@@ -1,4 +1,4 @@
-"""Numbers worked out from a text such as ``0.0001 * 2``, with nothing but plus, minus, times and divided by."""
+"""Evaluates arithmetic such as ``0.0001 * 2``, with +, -, * and / only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 200
 
 
 def worked_out(text: str, *, whole: bool = False) -> str | None:
-    """``text`` as a number in digits, ``None`` if it is not a sum of numbers; ``whole`` divides as bash does."""
+    """``text`` evaluated, in digits; ``None`` if it is not arithmetic. ``whole`` divides integers as bash does."""
     if len(text) > _LONGEST:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The training command of a script or a pasted command line, as options."""
+"""Parses the training command of a script or a pasted command line into options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACCELERATE = "It is for accelerate, which starts sd-scripts; training here star
 
 
 def looks_like_command(text: str) -> bool:
-    """Whether there is a training command of sd-scripts in ``text``."""
+    """Whether ``text`` contains an sd-scripts training command."""
     code = re.sub(r"^\s*(#|rem\s|::).*$", "", text, flags=re.MULTILINE | re.IGNORECASE)
     return any(re.search(rf"--{name}\b", code) for name in TRAIN_COMMAND_OPTIONS)
 
@@ -28,8 +28,8 @@ def looks_like_command(text: str) -> bool:
 def read_script(text: str, taking: Taking) -> tuple[Options, bool]:
     """The options of the training command in ``text``, and whether it is for SDXL.
 
-    Answers for what is not an option of sd-scripts. Raises ``ConfigError`` if there is no training command, or it
-    trains another kind of model.
+    Reports anything that is not an sd-scripts option. Raises ``ConfigError`` if there is no training command, or it
+    trains an unsupported model.
     """
     followed = follow(text)
     commands = _training_commands(followed)
@@ -45,7 +45,7 @@ def read_script(text: str, taking: Taking) -> tuple[Options, bool]:
 
 
 def read_options(text: str, taking: Taking) -> Options:
-    """The options that ``text`` consists of, such as the GUI's additional parameters."""
+    """The options in ``text``, such as the GUI's additional parameters."""
     followed = follow(text)
     return _options([word for command in followed.commands for word in command], taking)
 
@@ -85,7 +85,7 @@ def _read_command(command: list[Text], taking: Taking) -> tuple[Options, bool]:
 
 
 def _options(words: Sequence[Text], taking: Taking) -> Options:
-    """The options among ``words``; the last of two of the same name counts, as in sd-scripts."""
+    """The options among ``words``; the last of two with the same name wins, as in sd-scripts."""
     options: Options = {}
     place = 0
     while place < len(words):
@@ -124,7 +124,7 @@ def _keep(name: str, written: str, values: Sequence[Text], options: Options, tak
 
 
 def _full_name(written: str) -> str:
-    """The option that ``written`` begins, if there is one only, as sd-scripts' parser reads it."""
+    """The only option that begins with ``written``, if unique, as in sd-scripts' parser."""
     name = written.replace("-", "_")
     if name in KNOWN:
         return name

@@ -1,4 +1,4 @@
-"""Whether a condition of a script holds, where its own variables decide it."""
+"""Evaluates conditions that depend only on the script's own variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FALSE_WORDS = frozenset(("", "0", "false"))
 
 
 def holds(words: Sequence[Word], variables: Variables, dialect: Dialect) -> bool | None:
-    """Whether the condition after ``if`` holds; ``None`` if that cannot be worked out."""
+    """Whether the condition after ``if`` holds; ``None`` if it cannot be determined."""
     kept = [word for word in words if not (len(word.parts) == 1 and word.plain in _BRACKETS)]
     texts = [variables.expand(_bare(word)) for word in kept]
     flat = [_joined(one) for one in texts]
@@ -29,7 +29,7 @@ def holds(words: Sequence[Word], variables: Variables, dialect: Dialect) -> bool
 
 
 Token = tuple[str, bool]
-"""A word, and whether it is a pattern with a star."""
+"""A word, and whether it is a wildcard pattern."""
 
 
 def _any_of(tokens: Sequence[Token], dialect: Dialect) -> bool | None:
@@ -94,7 +94,7 @@ def _joined(texts: Sequence[Text]) -> Text:
 
 
 def _bare(word: Word) -> Word:
-    """The word without the brackets of a PowerShell condition around it."""
+    """The word without the surrounding brackets of a PowerShell condition."""
     parts = [(kind, text) for kind, text in word.parts]
     if parts and parts[0][0] == "text":
         parts[0] = ("text", parts[0][1].lstrip("("))

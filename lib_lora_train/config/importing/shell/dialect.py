@@ -1,4 +1,4 @@
-"""The three shells that scripts are written for, and how they join lines, quote and name variables."""
+"""The three supported shells, and how they continue lines, quote and name variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dialect:
-    """``escape`` takes the next sign as it is; before the end of a line it joins the next one to it."""
+    """``escape`` makes the next character literal; at the end of a line it continues the line."""
 
     name: str
     escape: str
@@ -16,7 +16,7 @@ class Dialect:
 
 
 JOINED = "\v"
-"""Stands where two lines were joined, so that lines can still be counted."""
+"""Marks a joined line, so that line numbers stay correct."""
 
 BASH = Dialect("bash", "\\")
 POWERSHELL = Dialect("PowerShell", "`")
@@ -29,12 +29,12 @@ _BASH = re.compile(r"^#!.*sh|\\[ \t]*$|^\s*(?:export|local|declare)\s", re.MULTI
 
 
 def dialect_of(text: str) -> Dialect:
-    """The shell that ``text`` is written for, by the signs that only it has; bash if nothing tells."""
+    """The shell that ``text`` is written for, detected from its syntax; bash if undecided."""
     counts = {dialect: len(sign.findall(text)) for dialect, sign in (
         (BASH, _BASH), (POWERSHELL, _POWERSHELL), (BATCH, _BATCH))}
     return max(counts, key=lambda dialect: counts[dialect])
 
 
 def joined(text: str, dialect: Dialect) -> str:
-    """``text`` with lines joined where the shell would join them, also where spaces stand after the sign."""
+    """``text`` with continued lines joined, also where spaces follow the continuation character."""
     return re.sub(re.escape(dialect.escape) + r"[ \t]*(?:\n|\Z)", f" {JOINED}", text.replace("\r\n", "\n"))

@@ -1,6 +1,6 @@
-"""Follows a script line by line as far as text can be followed: assignments, lists, sums and plain conditions.
+"""Follows a script line by line as far as possible: assignments, lists, arithmetic and plain conditions.
 
-Nothing is run, no file is read and no variable of the system is looked up.
+Nothing is executed, no file is read and no environment variable is used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_STATEMENTS = 20_000
 
 @dataclass
 class Branch:
-    """A chain of if and else; ``active`` is the branch taken, ``None`` if its condition is unknown."""
+    """An if/else chain; ``active`` is the branch taken, ``None`` if its condition is unknown."""
 
     active: bool | None
     taken: bool | None
@@ -31,8 +31,9 @@ class Branch:
 
 @dataclass
 class Followed:
-    """``commands`` are the words of every statement that is carried out; ``undecided`` are words of those that depend
-    on a condition that is not known."""
+    """``commands`` are the words of every executed statement; ``undecided`` those of statements that depend on an
+    unknown condition.
+    """
 
     commands: list[list[Text]] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Followed:
 
 
 def follow(text: str) -> Followed:
-    """The commands of the script ``text``. Raises ``ConfigError`` for a quote that never ends."""
+    """The commands of the script ``text``. Raises ``ConfigError`` for an unclosed quote."""
     return _Follower(dialect_of(text)).run(text)
 
 
@@ -49,7 +50,7 @@ class _Follower:
         self._dialect, self._variables, self._found = dialect, Variables(dialect), Followed()
         self._open: list[Branch | None] = []
         self._closed: Branch | None = None
-        self._list: tuple[str, bool] | None = None  # an array whose closing bracket is still to come
+        self._list: tuple[str, bool] | None = None  # an array whose closing bracket is on a later line
 
     def run(self, text: str) -> Followed:
         for statement in Scanner(joined(text, self._dialect), self._dialect).statements()[:_MOST_STATEMENTS]:
@@ -177,7 +178,7 @@ class _Follower:
         return True
 
     def _expression(self, words: list[Word]) -> list[Text]:
-        """The right side of a PowerShell assignment: a text, a sum, or texts put together with plus."""
+        """The right side of a PowerShell assignment: a text, arithmetic, or texts joined with plus."""
         if not words:
             return [Text("")]
         expanded = [_one(self._variables.expand(word))[0] for word in words]

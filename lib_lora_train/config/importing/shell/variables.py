@@ -1,4 +1,4 @@
-"""The variables of a script and the words that they are put into. Variables of the system are never read."""
+"""The variables of a script and their expansion. Environment variables are never read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MOST_CHARACTERS, _MOST_WORDS = 100_000, 10_000
 
 @dataclass(frozen=True)
 class Text:
-    """A word with its variables put in; ``unset`` are those that the script does not set."""
+    """A word after expansion; ``unset`` are the variables that the script does not set."""
 
     text: str
     unset: tuple[str, ...] = ()
 
 
 class Variables:
-    """What a script has set so far; a list is a variable with several words."""
+    """The variables set so far; a list is a variable with several words."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -31,7 +31,7 @@ class Variables:
             self._known = {"true": [Text("True")], "false": [Text("")], "null": [Text("")]}
 
     def set(self, name: str, texts: list[Text], *, append: bool = False) -> None:
-        """Give ``name`` its words; ``append`` adds them to those it has."""
+        """Assign words to ``name``; ``append`` adds them to the current ones."""
         key = self._key(name)
         self._known[key] = ([*self._known.get(key, []), *texts] if append else list(texts))[:_MOST_WORDS]
 
@@ -40,7 +40,7 @@ class Variables:
         return [values[0].text for values in self._known.values() if len(values) == 1]
 
     def expand(self, word: Word) -> list[Text]:
-        """``word`` with variables in it: several words for a list that stands alone, none for an empty one."""
+        """``word`` after expansion: several words for a list that stands alone, none for an empty one."""
         parts = [part for part in word.parts if part != ("text", "")]
         if len(parts) == 1 and parts[0][0] == "variable":
             found = self._known.get(self._key(parts[0][1]))
@@ -55,7 +55,7 @@ class Variables:
         return [Text("".join(pieces)[:_MOST_CHARACTERS], tuple(dict.fromkeys(unset)))]
 
     def expand_all(self, words: list[Word]) -> list[Text]:
-        """Every word of ``words`` expanded, in a row."""
+        """All of ``words`` expanded, in order."""
         return [text for word in words for text in self.expand(word)][:_MOST_WORDS]
 
     def _part(self, kind: str, text: str) -> Text:
@@ -70,7 +70,7 @@ class Variables:
         return self._worked_out(text)
 
     def _worked_out(self, expression: str) -> Text:
-        """``((a * 2))``, ``($a * 2)`` or ``{a:-2}`` as a number or text, if that is all that it is."""
+        """``((a * 2))``, ``($a * 2)`` or ``{a:-2}`` as a number or text, if it is nothing more."""
         if expression.startswith("{") and ":-" in expression:
             name, _, default = expression[1:-1].partition(":-")
             return self._part("variable", name) if self._key(name) in self._known else Text(default.strip("\"'"))
@@ -95,7 +95,6 @@ class Variables:
 
 
 def _split_options(texts: list[Text]) -> list[Text]:
-    """bash cuts a variable without quotes at its spaces; done for those that hold options, since paths may have some.
-    """
+    """Split at spaces as bash does for unquoted variables; only for options, since paths may contain spaces."""
     return [Text(part, one.unset) for one in texts
             for part in (one.text.split() if one.text.lstrip().startswith("--") else [one.text])]

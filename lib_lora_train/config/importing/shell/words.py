@@ -1,4 +1,4 @@
-"""A script as statements, each a list of words; a word is a list of parts, so that variables can be put in later."""
+"""Splits a script into statements, each a list of words; a word is a list of parts for later expansion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .dialect import BASH, BATCH, JOINED, POWERSHELL, Dialect
 
 _ENDS = frozenset("\n;")
 _LONGEST_SUBSTITUTION = 2000
-_MOST_UNCLOSED = 100  # a script has none; looking for the end of each would take minutes
+_MOST_UNCLOSED = 100  # no real script has more; searching for the end of each would take minutes
 _SPACES = frozenset(" \t\r\f" + JOINED)
 _MARKS = frozenset("{}|&")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -18,13 +18,13 @@ _CLOSING = {"(": ")", "{": "}"}
 
 @dataclass
 class Word:
-    """``parts`` are (kind, text): "text", "variable" by its name, or "run" for what only the shell could work out."""
+    """``parts`` are (kind, text): "text", "variable" with its name, or "run" for a command substitution."""
 
     parts: list[tuple[str, str]] = field(default_factory=list)
     quoted: bool = False
 
     def add(self, kind: str, text: str) -> None:
-        """Append a part; text after text is one part."""
+        """Append a part; adjacent texts are merged."""
         if kind == "text" and self.parts and self.parts[-1][0] == "text":
             self.parts[-1] = ("text", self.parts[-1][1] + text)
         else:
@@ -32,7 +32,7 @@ class Word:
 
     @property
     def plain(self) -> str:
-        """The word as it is written, variables by their names."""
+        """The word as written, with variables by name."""
         return "".join(text if kind == "text" else f"${text}" for kind, text in self.parts)
 
 
@@ -43,11 +43,11 @@ class Statement:
     line: int
     words: list[Word]
     mark: str = ""
-    """The sign that ended it."""
+    """The character that ended it."""
 
 
 class Scanner:
-    """Cuts a script into statements. Raises ``ConfigError`` for a quote that never ends."""
+    """Splits a script into statements. Raises ``ConfigError`` for an unclosed quote."""
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         self._text, self._dialect, self._place, self._line = text, dialect, 0, 1
@@ -57,7 +57,7 @@ class Scanner:
         self._unclosed = 0
 
     def statements(self) -> list[Statement]:
-        """Every statement of the script that has words, and braces with none."""
+        """Every statement that has words, and braces without any."""
         while self._place < len(self._text):
             self._step()
         self._end_statement("")
@@ -120,7 +120,7 @@ class Scanner:
                           "paste the whole script.")
 
     def _variable(self, word: Word) -> bool:
-        """Take a variable or a substitution at this place, if there is one."""
+        """Consume a variable or a substitution at the current position, if there is one."""
         text, place = self._text, self._place
         if self._dialect is BATCH:
             end = text.find("%", place + 1) if text[place] == "%" else -1
@@ -179,7 +179,7 @@ class Scanner:
         return -1
 
     def _in_test(self) -> bool:
-        """Whether this is a condition, where | and & put parts together."""
+        """Whether the scanner is inside a condition, where | and & join parts."""
         return bool(self._current.words) and self._current.words[0].plain.lower() in ("if", "elif", "elseif", "[[")
 
     def _at_word(self) -> Word:
