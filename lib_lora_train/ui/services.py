@@ -1,4 +1,4 @@
-"""What the routes work with, put together once for each start of the webui's UI."""
+"""The objects that the routes work with, built once for each start of the webui's UI."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class WorkerEnvironment(Protocol):
         ...
 
     def install(self) -> None:
-        """Begin to install what is missing, in the background; nothing happens if that is going on."""
+        """Install what is missing in the background; does nothing while an installation is running."""
         ...
 
     def command(self, arguments: Sequence[str]) -> tuple[Sequence[str], Mapping[str, str]]:
-        """The command line and environment variables of ``python -m lib_lora_train`` with ``arguments``.
+        """Return the command line and environment variables of ``python -m lib_lora_train`` with ``arguments``.
 
         Raises ``WorkerEnvironmentError`` if the environment is not ready.
         """
@@ -47,7 +47,7 @@ class WorkerEnvironment(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """The host, the folders, and what runs in the background."""
+    """The host, the folders and the background threads."""
 
     host: Host
     environment: WorkerEnvironment
@@ -64,18 +64,21 @@ class Services:
 
     @property
     def alive(self) -> bool:
-        """Whether its threads are there and were not told to end."""
+        """Whether its threads exist and are not closing."""
         return all(thread.is_alive() and not thread.closing for thread in (self.supervisor, self.drawings))
 
 
 _REGISTRY: dict[Path, Services] = {}
-"""The services of each runs folder. A reload of the webui's UI executes the scripts again, but modules stay loaded:
-what draws or watches in the background is found here and not made a second time."""
+"""The services of each runs folder.
+
+A reload of the webui's UI executes the scripts again, but modules stay loaded, so background threads are found here and
+not started twice.
+"""
 _REGISTERING = threading.Lock()
 
 
 def build_services(host: Host, environment: WorkerEnvironment) -> Services:
-    """The services of the webui that ``host`` stands for; those from before a reload of its UI are kept."""
+    """Return the services for the webui ``host``, reusing those from before a UI reload."""
     data = host.data_dir / DATA_FOLDER
     runs_dir = data / "runs"
     with _REGISTERING:

@@ -1,4 +1,4 @@
-"""The tab itself: one empty element that javascript/ fills from the routes."""
+"""The tab: one empty element that javascript/ fills from the routes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ _HAND_OVER = """(...values) => {{
 
 
 def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = ()) -> gr.Blocks:
-    """The tab; with a ``problem``, a tab that shows it instead. Runs on gradio 3.41 and 4.40 alike.
+    """Return the tab, or a tab that shows ``problem``. Works with gradio 3.41 and 4.40.
 
-    ``limits`` are sentences about what does not work in this webui; empty ones are ignored.
-
-    ``txt2img`` are the controls of txt2img by name. A hidden button hands their values to the page: only
-    gradio knows all of it, and nothing of it passes the server until the page sends it.
+    ``limits`` are sentences about what does not work in this webui; empty ones are ignored. ``txt2img`` are the
+    controls of txt2img by name. A hidden button passes their values to the page, since only gradio knows them all; the
+    server sees none of them until the page sends them.
     """
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"

@@ -1,4 +1,4 @@
-"""The worker's environment as the tab shows it: how it stands, and installing it in the background."""
+"""The state of the worker's environment for the tab, and its installation in the background."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class InstalledEnvironment:
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
 
     def state(self) -> dict[str, Any]:
-        """How it stands now, with what the installation in this process has said."""
+        """Return the current state, with the messages of an installation in this process."""
         found = environment.check()
         going_on = self._installing is not None and self._installing.is_alive()
         status = "installing" if going_on and not found.ready else found.status
@@ -31,7 +31,7 @@ class InstalledEnvironment:
         return {"state": status, "text": text, "lines": list(self._lines)}
 
     def install(self) -> None:
-        """Begin to install or repair, unless that is going on."""
+        """Start an installation or repair, unless one is running."""
         with self._lock:
             if self._installing is not None and self._installing.is_alive():
                 return
@@ -40,7 +40,7 @@ class InstalledEnvironment:
             self._installing.start()
 
     def command(self, arguments: Sequence[str]) -> tuple[Sequence[str], Mapping[str, str]]:
-        """The worker's command line and environment variables; raises ``WorkerEnvironmentError`` if not ready."""
+        """Return the worker's command line and environment. Raises ``WorkerEnvironmentError`` if not ready."""
         found = environment.check()
         if not found.ready:
             raise WorkerEnvironmentError(found.reason)

@@ -17,7 +17,7 @@ from ..train.job_request import device_of, taken_names
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/runs/ID/continue``, and ``/runs/ID/continue/check``, which only says what it would do."""
+    """Add ``/runs/ID/continue``, and its dry run ``/runs/ID/continue/check``."""
 
     def check(run_id: str, request: ContinueRequest) -> dict[str, Any]:
         return _as_json(_planned(services, open_run(services.runs_dir, run_id), request))
@@ -31,7 +31,10 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def continue_run(services: Services, run: RunFolder, request: ContinueRequest) -> Continuation:
-    """Queue ``run`` again. Raises ``RunError`` if it cannot continue, ``WorkerEnvironmentError`` if none can start."""
+    """Queue ``run`` again.
+
+    Raises ``RunError`` if it cannot continue, ``WorkerEnvironmentError`` if the worker could not run.
+    """
     planned = _planned(services, run, request)
     services.environment.command(["train"])
     keep_changes(run, planned.changes)

@@ -1,4 +1,4 @@
-"""Routes that keep the list of runs in order: name, star, note, deletion to the trash, and its restoring."""
+"""Routes that manage the list of runs: name, star, note, moving to the trash and restoring."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LORA_ENDING = ".safetensors"
 
 
 class NoteRequest(BaseModel):
-    """What is to be another; ``None`` leaves it as it is."""
+    """The changed fields; ``None`` leaves a field unchanged."""
 
     name: str | None = None
     starred: bool | None = None
@@ -33,7 +33,7 @@ class NoteRequest(BaseModel):
 
 
 class DeleteRequest(BaseModel):
-    """Whether the LoRA files of the run go too."""
+    """Whether the run's LoRA files are deleted too."""
 
     files: bool
 
@@ -45,7 +45,7 @@ class EntryRequest(BaseModel):
 
 
 class OpenRequest(BaseModel):
-    """``run`` for the folder of the run, ``files`` for that of its LoRA files."""
+    """The folder to open: ``run`` for that of the run, ``files`` for that of its LoRA files."""
 
     what: str
 
@@ -95,10 +95,12 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
-    """Write what ``request`` says on ``run``; a damaged note is replaced. Raises ``RunError`` if it is too long."""
+    """Write the changes of ``request`` to the note of ``run``; a damaged one is replaced. Raises ``RunError`` if too
+    long.
+    """
     try:
         before = read_note(run)
-    except DamagedFileError:  # the page has said so, with this way out
+    except DamagedFileError:  # the page has shown the damage and offered this fix
         before = RunNote()
     note = RunNote(before.name if request.name is None else request.name,
                    before.starred if request.starred is None else request.starred,
@@ -108,9 +110,9 @@ def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
 
 
 def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
-    """What deleting ``run`` would move: the size of its folder, and its LoRA files.
+    """Return what deleting ``run`` would move: the size of its folder, and its LoRA files.
 
-    ``elsewhere`` are files outside the webui's LoRA folder, which stay; ``refused`` says why nothing can be deleted.
+    ``elsewhere`` are files outside the webui's LoRA folder, which stay; ``refused`` says why the run cannot be deleted.
     """
     files = [{"path": str(path), "name": path.name, "bytes": sum(_size(part) for part in with_sidecars(path))}
              for path in lora_files(services, run)]
@@ -121,7 +123,7 @@ def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
 
 
 def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> TrashEntry:
-    """Move ``run`` to the trash, its LoRA files too if ``with_files``; the entry. Raises ``RunError``."""
+    """Move ``run`` to the trash, with its LoRA files if ``with_files``; returns the entry. Raises ``RunError``."""
     _check_idle(services, run)
     entry = move_to_trash(run, services.index.of(run).name, lora_files(services, run) if with_files else [],
                           whole_run=True)
@@ -130,7 +132,7 @@ def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> Trash
 
 
 def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
-    """Move all LoRA files of ``run`` but ``kept`` to the trash; the entry. Raises ``RunError``."""
+    """Move all LoRA files of ``run`` except ``kept`` to the trash; returns the entry. Raises ``RunError``."""
     _check_idle(services, run)
     files = lora_files(services, run)
     if Path(kept) not in files:
@@ -144,7 +146,7 @@ def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
 
 
 def lora_files(services: Services, run: RunFolder) -> list[Path]:
-    """The LoRA files that ``run`` has saved and that are still there, of the webui's LoRA folder only."""
+    """Return the existing LoRA files saved by ``run`` that are in the webui's LoRA folder."""
     return [path for path in _saved(services, run) if _is_lora_place(services, path)]
 
 
@@ -154,7 +156,7 @@ def _saved(services: Services, run: RunFolder) -> list[Path]:
 
 
 def _is_lora_place(services: Services, path: Path) -> bool:
-    """Whether ``path`` is named as a LoRA file, or one beside it, of the webui's LoRA folder."""
+    """Whether ``path`` is, by its name, a LoRA file or a sidecar of one in the webui's LoRA folder."""
     return path.name.lower().endswith((LORA_ENDING, *BESIDE)) and is_named_inside(services.host.lora_dir, path)
 
 
@@ -165,7 +167,7 @@ def _check_idle(services: Services, run: RunFolder) -> None:
 
 
 def _refusal(services: Services, run: RunFolder) -> str:
-    """Why nothing of ``run`` can be deleted now; empty if it can."""
+    """Why ``run`` cannot be deleted now; empty if it can."""
     summary = services.index.of(run)
     if summary.state in AT_WORK:
         return f"The run {summary.name} is {summary.state}. Stop it first, then delete."

@@ -1,4 +1,4 @@
-"""Opening a folder on the user's own screen: only for a browser on the same machine."""
+"""Opening a folder on the user's screen, only for a browser on the same machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 
 
 def is_local(request: Request) -> bool:
-    """Whether ``request`` is from a browser on this machine: its address, the name it used, and no proxy between."""
+    """Whether ``request`` comes from a browser on this machine, by address and host name and without a proxy."""
     client = request.client.host if request.client is not None else ""
     name = request.url.hostname or ""
     if any(header in request.headers for header in _FORWARDED):
@@ -26,7 +26,7 @@ def is_local(request: Request) -> bool:
 
 
 def show_folder(folder: Path) -> None:
-    """Open ``folder`` in the system's file manager. Raises ``RunError`` if it is gone or there is no file manager."""
+    """Open ``folder`` in the system's file manager. Raises ``RunError`` if the folder or a file manager is missing."""
     if not folder.is_dir():
         raise RunError(f"The folder {folder} no longer exists.")
     if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""The prompts that a run is tested with: the user's own, kept with the run, else those of its samples."""
+"""The test prompts of a run: the user's own, stored with the run, otherwise those of its samples."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ...runs.folder import RunFolder
 from ...runs.job import settings_of
 
 TRIGGER = "{trigger}"
-"""What stands in a prompt for the trigger words of whatever LoRA is tested with it."""
+"""Placeholder in a prompt for the trigger words of the tested LoRA."""
 _FILE = "test_prompts.txt"
 _NO_TRIGGER = re.compile(r"\{trigger\}\s*,?\s*")
 
 
 def prompts_of(run: RunFolder) -> list[str]:
-    """One prompt each; the trigger word if there is nothing else, and no prompt if there is no tag.
+    """Return the test prompts; without any, the trigger word, if there is one.
 
-    Raises ``RunError`` if the user's own cannot be read, ``ConfigError`` if the job cannot.
+    Raises ``RunError`` if the user's prompts cannot be read, ``ConfigError`` if the job cannot.
     """
     file = run.path / _FILE
     try:
@@ -36,17 +36,17 @@ def prompts_of(run: RunFolder) -> list[str]:
 
 
 def keep_prompts(run: RunFolder, text: str) -> None:
-    """Keep what the user typed, a prompt a line."""
+    """Store the user's prompts, one per line."""
     write_atomically(run.path / _FILE, text)
 
 
 def lines_of(texts: Iterable[object]) -> list[str]:
-    """Each text on one line, those left out that say nothing."""
+    """Return each text on one line, without empty ones."""
     return [line for text in texts if (line := " ".join(str(text).split()))]
 
 
 def with_trigger(prompts: Iterable[str], trigger: str) -> list[str]:
-    """``prompts`` with the words ``trigger`` in the place of ``{trigger}``; without them its comma goes too."""
+    """Return ``prompts`` with ``trigger`` for ``{trigger}``; an empty one is removed together with its comma."""
     if trigger.strip():
         return [prompt.replace(TRIGGER, trigger.strip()) for prompt in prompts]
     return lines_of(_NO_TRIGGER.sub("", prompt) for prompt in prompts)

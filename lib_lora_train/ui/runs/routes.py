@@ -1,4 +1,4 @@
-"""Routes about runs: start, watch, control, and what they made."""
+"""Routes about runs: start, watch and control them, and show their output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", "
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/runs`` and what is below it."""
+    """Add ``/runs`` and its subroutes."""
 
     def runs() -> list[dict[str, Any]]:
         return [_summary(run) for run in services.index.all()]
@@ -42,7 +42,7 @@ def register(router: APIRouter, services: Services) -> None:
         return {"id": run.id, "name": name}
 
     def run(run_id: str, since: int = 0) -> Response:
-        # as it is: FastAPI's own encoder takes seconds for the events of a long run
+        # plain response: FastAPI's own encoder takes seconds for the events of a long run
         return EscapedJson(_details(services, open_run(services.runs_dir, run_id), since))
 
     def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
@@ -65,11 +65,10 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | None = None) -> tuple[RunFolder, str]:
-    """Queue the job of the form's ``values``; the run and the name its LoRA will have.
+    """Queue the job of the form's ``values``; returns the run and the name of its LoRA.
 
-    Where the webui is to draw its samples, it does as ``txt2img`` says.
-
-    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+    If the webui generates the samples, it uses the settings of ``txt2img``. Raises ``ConfigError`` with every problem,
+    and ``WorkerEnvironmentError`` if the worker could not run.
     """
     job, problems = complete_job(services, values)
     if problems:
@@ -87,10 +86,7 @@ def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | Non
 
 
 def control_run(services: Services, run: RunFolder, action: str) -> None:
-    """Pause, resume or stop ``run``, or take it out of the queue and only that.
-
-    Raises ``RunError`` if that cannot be done now.
-    """
+    """Pause, resume or stop ``run``, or only withdraw it from the queue. Raises ``RunError`` if not possible now."""
     if action not in (*ACTIONS, "resume", WITHDRAW):
         raise RunError(f"{action!r} is nothing a run can do. It can pause, resume, stop and {WITHDRAW} from the queue.")
     if action in ("stop", WITHDRAW) and withdraw(run):
@@ -110,9 +106,9 @@ def control_run(services: Services, run: RunFolder, action: str) -> None:
 
 
 def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any]:
-    """What txt2img needs to try the file ``path`` that ``run`` saved: prompt, size and CLIP skip as trained.
+    """Return the txt2img values to try the file ``path`` saved by ``run``: prompt, size and CLIP skip as trained.
 
-    Raises ``RunError`` if the run has not saved such a file or it is gone.
+    Raises ``RunError`` if the run has not saved such a file or the file is gone.
     """
     saved = [event["path"] for event in services.index.of(run).saved]
     if path not in saved:
@@ -134,7 +130,7 @@ def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any
 def _details(services: Services, run: RunFolder, since: int) -> dict[str, Any]:
     summary = services.index.of(run)
     state = _summary(summary)
-    # after the state, so that a page that stops asking once the run has ended has every event
+    # after the state, so that a page that stops polling at the end of the run has every event
     events, offset = read_events(run.events_file, max(0, since))
     answer = {**state, "events": events, "offset": offset, "control": _asked_of(run)}
     if not since or any(event["event"] == "queued" for event in events):
@@ -148,7 +144,7 @@ def _summary(summary: RunSummary) -> dict[str, Any]:
 
 
 def _asked_of(run: RunFolder) -> list[str]:
-    """What the worker was asked to do and has not done yet."""
+    """Return the requests that the worker has not carried out yet."""
     return [action for action in ACTIONS if run.control.asked(action)]
 
 

@@ -1,4 +1,4 @@
-"""The desk that has the webui draw test strips: each saved file of a run, while the next one is trained."""
+"""Schedules the test strips that the webui generates: each saved file of a run, while training continues."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ..pictures import keep_picture
 from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, read_strip, saved_files, write_strip
 
 _LOOK_SECONDS = 3.0
-"""How often it is looked whether what a strip waits for has come about: its run's turn, or its checkpoint."""
+"""Polling interval while a strip waits for its run or its checkpoint."""
 _STRETCH_SECONDS = 30.0
-"""Longest stretch of generating older files during a run; the run then gets as much time for itself."""
+"""Longest stretch of generating older files during a run; afterwards the run gets as much time for itself."""
 _REASON = Reason(STRIP, "an image of the test strip")
 _INTERRUPTED = "The image was interrupted in the webui, so the strip was stopped."
 
 
 class StripDesk:
-    """Gives the drawing service one picture at a time, of the newest file first; all it knows is in the folders."""
+    """Background task source: one image at a time, newest file first. All state is in the run folders."""
 
     def __init__(self, host: Host, index: RunIndex, drawings: DrawingService) -> None:
         self.index = index
@@ -44,7 +44,7 @@ class StripDesk:
         drawings.draw_between(self)
 
     def change(self, run: RunFolder, strip: Strip) -> None:
-        """Draw the strip of ``run`` like this from now on."""
+        """Change the strip of ``run``."""
         with self._changing:
             write_strip(run, strip)
             self._unkept.pop(run.id, None)
@@ -55,7 +55,7 @@ class StripDesk:
         self._drawings.wake()
 
     def next_drawing(self) -> tuple[_Picture | None, float | None]:
-        """See ``Background``. Of older files so many are drawn at a stretch; then their run has as long for itself."""
+        """See ``Background``. During a run, images of older files pause after each stretch."""
         cell = self._next()
         if cell is None:
             return None, _LOOK_SECONDS if self._waiting else None
@@ -66,7 +66,7 @@ class StripDesk:
         return self._now, 0.0
 
     def facts(self, run: RunFolder, strip: Strip | None) -> dict[str, Any]:
-        """The ``strip`` of ``run`` as the page shows it; see ``routes_strip``."""
+        """Return the ``strip`` of ``run`` for the page; see ``strip_routes``."""
         strip = self._known(run, strip)
         if strip is None:
             return {"on": False, "prompts": [], "error": "", "columns": [], "missing": 0, "seconds_left": None,
@@ -98,7 +98,7 @@ class StripDesk:
                 "share": facts["share"] if not facts["done"] else 1.0, "waiting": facts["state"] != DRAWING}
 
     def _waits_for(self, strip: Strip) -> str:
-        """Why nothing is drawn though something is missing; empty if it is drawn."""
+        """Why no image is generated although some are missing; empty if one is."""
         loaded = self._host.checkpoint()
         if loaded is not None and str(loaded.path) == strip.checkpoint:
             return ""
@@ -107,7 +107,7 @@ class StripDesk:
                 "when that checkpoint is loaded again.")
 
     def _next(self) -> Cell | None:
-        """The picture to generate now: those of the current run first, then those of newer runs."""
+        """Return the next image: those of the current run first, then those of newer runs."""
         found, self._waiting = [], False
         for file in sorted(self.index.runs.glob(f"*/{STRIP_FILE}"), reverse=True):
             run = RunFolder(file.parent)
@@ -123,9 +123,9 @@ class StripDesk:
         return min(found, key=lambda item: item[0])[1] if found else None
 
     def draw(self, cell: Cell, drawer: PlotDrawer) -> bool:
-        """Have ``cell`` drawn and keep it; whether there was a picture, or none is needed."""
+        """Generate the image of ``cell`` and store it; returns whether there is one, or none is needed."""
         if read_strip(cell.run) != cell.strip:
-            return True  # it was changed since the picture was chosen
+            return True  # the strip has changed since the image was chosen
         began = time.monotonic()
         prompt, settings = cell.plan(families_of(self.index.of(cell.run).saved))
         drawn: list[Image.Image] = []
@@ -138,7 +138,7 @@ class StripDesk:
         return bool(drawn)
 
     def end(self, cell: Cell, problem: str, *, cancelled: bool) -> None:
-        """What became of ``cell``: a problem is kept with the strip; whoever cancels a picture switches that off."""
+        """Handle the end of ``cell``: a problem is stored with the strip; cancelling by the user turns it off."""
         if problem:
             self._fail(cell, problem)
         elif cancelled and not self._drawings.closing:
@@ -154,26 +154,26 @@ class StripDesk:
     def _keep(self, cell: Cell, picture: Image.Image) -> None:
         keep_picture(cell.path, picture)
         if cell.file is not None and cell.index == 0 and not cell.file.with_suffix(".png").exists():
-            keep_picture(cell.file.with_suffix(".png"), picture)  # what the webui shows on the LoRA's card
+            keep_picture(cell.file.with_suffix(".png"), picture)  # the preview on the LoRA's card
 
     def _fail(self, cell: Cell, sentence: str) -> None:
-        """Draw no more of this strip until the user says so, unless it has been changed meanwhile."""
+        """Stop this strip until the user restarts it, unless it has been changed meanwhile."""
         with self._changing:
             if read_strip(cell.run) == cell.strip:
                 failed = dataclasses.replace(cell.strip, error=sentence)
                 try:
                     write_strip(cell.run, failed)
-                except WriteError:  # the same disk; it is known for as long as the webui runs
+                except WriteError:  # same disk; kept in memory until the webui ends
                     self._unkept[cell.run.id] = failed
 
     def _known(self, run: RunFolder, strip: Strip | None) -> Strip | None:
-        """``strip``, with the error that could not even be written."""
+        """Return ``strip`` with its error, if that could not be written."""
         failed = self._unkept.get(run.id)
         return failed if failed is not None and strip == dataclasses.replace(failed, error="") else strip
 
 
 class _Picture:
-    """One picture of a strip, as the drawing service has it."""
+    """The generation task of one image of a strip."""
 
     kind, total = STRIP, 1
 
@@ -183,17 +183,17 @@ class _Picture:
         self.title = f"Test strip: {cell.file.stem if cell.file is not None else 'without the LoRA'}"
         self.done = 0
         self.called_off = False
-        """Whether it was cancelled because its strip was changed."""
+        """Whether it was cancelled because its strip changed."""
 
     def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
-        """See ``Drawing``: one piece."""
+        """See ``Drawing``: a single piece."""
         if self._desk.draw(self.cell, drawer):
             self.done = 1
             drawn()
         return False
 
     def end(self, problem: str, *, cancelled: bool) -> None:
-        """See ``Drawing``. Without a picture or a reason it was interrupted in the webui."""
+        """See ``Drawing``. Without an image or a reason it was interrupted in the webui."""
         if not problem and not cancelled and not self.done:
             problem = _INTERRUPTED
         self._desk.end(self.cell, problem, cancelled=cancelled and not self.called_off)

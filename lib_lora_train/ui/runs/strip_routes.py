@@ -24,7 +24,7 @@ from .strip_store import Strip, read_strip
 
 
 class StripRequest(BaseModel):
-    """Whether the strip is drawn, and what is to be another: its prompts, or its settings by what txt2img says now."""
+    """Whether the strip is on, and its new prompts or its new settings from txt2img, if any."""
 
     on: bool
     prompts: list[str] | None = None
@@ -47,11 +47,11 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def strip_facts(services: Services, run: RunFolder) -> dict[str, Any]:
-    """The strip as the page shows it.
+    """Return the strip for the page.
 
-    ``columns`` are the saved files, none first, each with its ``pictures`` by prompt, ``None`` where one is missing;
-    ``drawing`` is the picture that is being made; ``about`` says how they are drawn, ``waits_for`` why none is now,
-    ``prediction`` why they look fried, if they do.
+    ``columns`` are the saved files, starting with none, each with its ``pictures`` by prompt, ``None`` where missing;
+    ``drawing`` is the image being generated; ``about`` lists the settings, ``waits_for`` says why nothing is generated
+    now, ``prediction`` why the images may look burnt.
     """
     strip = read_strip(run)
     facts = services.strips.facts(run, strip)
@@ -61,7 +61,7 @@ def strip_facts(services: Services, run: RunFolder) -> dict[str, Any]:
 
 
 def _prediction(services: Services, run: RunFolder, strip: Strip | None) -> dict[str, Any] | None:
-    """The notice on v-prediction for images of ``run``, which the webui draws with the strip's checkpoint."""
+    """Return the v-prediction warning for images of ``run``, which are generated with the strip's checkpoint."""
     if services.index.of(run).state == DAMAGED:
         return None
     base = settings_of(run).base
@@ -71,7 +71,7 @@ def _prediction(services: Services, run: RunFolder, strip: Strip | None) -> dict
 
 
 def change_strip(services: Services, run: RunFolder, request: StripRequest) -> None:
-    """Switch the strip on or off, or have it drawn in another way. Raises ``RunError`` if it cannot be drawn."""
+    """Switch the strip on or off, or change its settings. Raises ``RunError`` if it cannot be generated."""
     before = read_strip(run)
     if not request.on:
         if before is not None:
@@ -83,9 +83,9 @@ def change_strip(services: Services, run: RunFolder, request: StripRequest) -> N
 
 def new_strip(services: Services, job: Job, prompts: list[str] | tuple[str, ...], txt2img: Txt2img | None,
               before: Strip | None = None) -> Strip:
-    """A strip that is on, with the settings of ``before`` where ``txt2img`` says none.
+    """Return a strip that is on, with the settings of ``before`` if ``txt2img`` is ``None``.
 
-    Raises ``RunError`` if it cannot be drawn here, or there is nothing to draw.
+    Raises ``RunError`` if it cannot be generated here, or there is no prompt.
     """
     checkpoint = services.host.checkpoint()
     lines = tuple(lines_of(with_trigger(prompts, job.dataset.activation_tag)))

@@ -1,4 +1,4 @@
-"""How the pictures of a strip are drawn: as txt2img is set, in the size and with the CLIP skip of the run otherwise."""
+"""The settings of a strip's images: those of txt2img, otherwise the run's size and CLIP skip."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Txt2img(BaseModel):
 
 
 def picture_settings(txt2img: Txt2img | None, job: Job) -> PictureSettings:
-    """The settings that ``txt2img`` says, those of ``job``'s samples where it says nothing.
+    """Return the settings of ``txt2img``, completed from ``job``'s samples.
 
-    A seed of -1 becomes one by chance: all pictures of a strip have the same.
+    A seed of -1 is replaced by a random one, since all images of a strip share their seed.
     """
     form, sample = txt2img or Txt2img(), job.sample
     width, height = job.dataset.size
@@ -66,7 +66,7 @@ def _second_pass(form: Txt2img) -> Hires:
 
 
 def in_words(picture: PictureSettings) -> str:
-    """The settings on one line."""
+    """Return the settings on one line."""
     words = [picture.sampler or "the first sampler", picture.scheduler if picture.scheduler != "Automatic" else "",
              f"{picture.steps} steps", f"CFG {picture.cfg_scale:g}", f"{picture.width} × {picture.height}",
              _hires_in_words(picture), f"CLIP skip {picture.clip_skip}", f"seed {picture.seed}",

@@ -1,4 +1,4 @@
-"""Block weights of a run's LoRA files: their blocks, presets for them, and the lists that prompts and runs take."""
+"""Block weights of a run's LoRA files: their blocks, presets for them, and the lists for prompts and runs."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ..services import Services
 
 _HOLDS = {"BASE": "text encoder", "IN": "composition, silhouette, posture", "M00": "the middle",
           "OUT": "colour, shadow, texture, details"}
-_EYES = "; OUT04 to OUT06 eyes and face"  # known of SD 1.x only
+_EYES = "; OUT04 to OUT06 eyes and face"  # known for SD 1.x only
 
 
 class WeightsRequest(BaseModel):
-    """A LoRA file that the run has saved, by name, and a weight for each of its blocks."""
+    """A LoRA file saved by the run, by name, and a weight for each of its blocks."""
 
     file: str
     weights: dict[str, float] = Field(default_factory=dict)
 
 
 def saved_file(services: Services, run: RunFolder, name: str) -> Path:
-    """The file ``name`` that ``run`` has saved. Raises ``RunError`` if it has none, or it is gone."""
+    """Return the file ``name`` saved by ``run``. Raises ``RunError`` if there is none or it is gone."""
     paths = {Path(event["path"]).stem: Path(event["path"]) for event in services.index.of(run).saved}
     path = paths.get(name)
     if path is None or not path.is_file():
@@ -43,7 +43,7 @@ def saved_file(services: Services, run: RunFolder, name: str) -> Path:
 
 
 def blocks_of_saved(services: Services, run: RunFolder, name: str) -> BlockSet:
-    """The blocks of a file of ``run``. Raises ``RunError`` if it is gone or has none."""
+    """Return the blocks of a file of ``run``. Raises ``RunError`` if it is gone or has none."""
     try:
         blocks = blocks_of_file(saved_file(services, run, name))
     except CheckpointError as problem:
@@ -54,7 +54,7 @@ def blocks_of_saved(services: Services, run: RunFolder, name: str) -> BlockSet:
 
 
 def names_of_blocks(path: Path) -> list[str]:
-    """The blocks of a file for the page; none where it cannot be read, which is said once they are asked for."""
+    """Return the names of the file's blocks; empty if it cannot be read, which is reported on use."""
     try:
         return list(blocks_of_file(path).names)
     except CheckpointError:
@@ -62,7 +62,7 @@ def names_of_blocks(path: Path) -> list[str]:
 
 
 def file_weights(services: Services, run: RunFolder, file: str, preset: str, x: float) -> dict[str, Any]:
-    """The blocks of ``file``, and the weight of each: 1, or what ``preset`` says with ``x`` in place of X."""
+    """Return the blocks of ``file`` and their weights: 1, or those of ``preset`` with ``x`` for X."""
     blocks = blocks_of_saved(services, run, file)
     weights, sentence = dict.fromkeys(FULL_SD1, 1.0), ""
     if preset:
@@ -77,7 +77,7 @@ def file_weights(services: Services, run: RunFolder, file: str, preset: str, x: 
 
 
 def weight_lists(services: Services, run: RunFolder, request: WeightsRequest) -> dict[str, Any]:
-    """``list`` for prompts and baking, ``train`` for the next run's rates, and ``sentences`` about the latter."""
+    """Return ``list`` for prompts and baking, ``train`` for the next run's learning rates, and ``sentences``."""
     blocks = blocks_of_saved(services, run, request.file)
     weights = dict.fromkeys(FULL_SD1, 1.0) | {name: value for name, value in request.weights.items()
                                               if name in blocks.names}
@@ -86,12 +86,12 @@ def weight_lists(services: Services, run: RunFolder, request: WeightsRequest) ->
 
 
 def presets_file(services: Services) -> Path:
-    """Where the user's presets are."""
+    """Return the file of the user's presets."""
     return services.host.data_dir / DATA_FOLDER / FILE_NAME
 
 
 def presets_answer(text: str) -> dict[str, Any]:
-    """``text`` with its presets by name: weights for each of the 26 blocks, ``None`` where X stands; what is none."""
+    """Return ``text``, its presets by name (a weight for each of the 26 blocks, ``None`` for X), and its problems."""
     presets, problems = parse_presets(text)
     weights = {name: [None if math.isnan(weight) else weight
                       for weight in fit(numbers_of(entries, math.nan)).weights.values()]
@@ -100,7 +100,7 @@ def presets_answer(text: str) -> dict[str, Any]:
 
 
 def write_presets(services: Services, text: str) -> dict[str, Any]:
-    """Keep the presets, if every line is one. Raises ``ConfigError`` with each line that is none."""
+    """Store the presets. Raises ``ConfigError`` that lists every invalid line."""
     problems = parse_presets(text)[1]
     if problems:
         raise ConfigError(problems)

@@ -1,4 +1,4 @@
-"""Any LoRA of the webui's folder opened in Test: a folder as of a run, for its plots, prompts and baked copies."""
+"""Testing any LoRA of the webui's folder: a folder like that of a run, for its plots, prompts and baked copies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAKING = threading.Lock()
 
 
 class LoraRequest(BaseModel):
-    """A LoRA by its path below the webui's folder, without the ending."""
+    """A LoRA by its path in the webui's folder, without suffix."""
 
     name: str
 
@@ -37,9 +37,10 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def subject_of(services: Services, name: str) -> RunFolder:
-    """The run that saved the LoRA ``name``, else the folder that was made for testing it, made now if it is missing.
+    """Return the run that saved the LoRA ``name``, otherwise its test folder, created if missing.
 
-    Raises ``CheckpointError`` if there is no such file or it is not a LoRA, ``RunError`` if the folder cannot be made.
+    Raises ``CheckpointError`` if there is no such file or it is not a LoRA, ``RunError`` if the folder cannot be
+    created.
     """
     path = lora_file(services.host.lora_dir, name)
     with _MAKING:
@@ -60,9 +61,9 @@ def subject_of(services: Services, name: str) -> RunFolder:
 
 
 def trigger_of(services: Services, run: RunFolder) -> str:
-    """The trigger words of the LoRA that ``run`` has made, or that its folder was made for; empty if none are known."""
+    """Return the trigger words of the LoRA that ``run`` made or its folder was created for; empty if unknown."""
     if run.command != TRAIN:
         for event in services.index.of(run).saved:
-            with suppress(CheckpointError):  # gone or damaged, which drawing reports
+            with suppress(CheckpointError):  # gone or damaged; reported when generating
                 return activation_tag(Path(event["path"]))
     return settings_of(run).dataset.activation_tag.strip()

@@ -1,4 +1,4 @@
-"""How long the webui needs for a picture of a plot, from the plots that were drawn before."""
+"""Estimates the webui's time per plot image from earlier plots."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MOST_READ = 40
 
 
 def pace_of(plot: dict[str, Any]) -> dict[str, float] | None:
-    """What was measured in ``plot``: seconds for a picture, its sampling steps and pixels; ``None`` if nothing was.
+    """Return the measurements of ``plot``: seconds per image, sampling steps and pixels; ``None`` if there are none.
 
-    A plot over several checkpoints says nothing, since it loads them in between.
+    Plots over several checkpoints are not used, since their times include loading.
     """
     seconds, steps = plot.get("seconds_each"), plot.get("steps")
     pixels = _product(plot.get("width"), plot.get("height"))
@@ -24,7 +24,7 @@ def pace_of(plot: dict[str, Any]) -> dict[str, float] | None:
 
 
 def earlier_pace(runs: Path, checkpoint: str) -> dict[str, float] | None:
-    """The pace of the newest plot of any run that was measured with ``checkpoint``; ``None`` if there is none."""
+    """Return the pace of the newest measured plot of any run with ``checkpoint``; ``None`` if there is none."""
     files = sorted(runs.glob(f"*/{PLOTS}/*/{PLOT_FILE}"), key=lambda file: file.parent.name, reverse=True)
     for file in files[:_MOST_READ]:
         plot = read_plot(file)

@@ -1,4 +1,4 @@
-"""Plots as they are kept in the folder of their run: ``plots/PLOT/plot.json`` beside the pictures."""
+"""Plots stored in their run's folder: ``plots/PLOT/plot.json`` and the images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FACTS: dict[str, type | tuple[type, ...]] = {
 
 
 def read_plot(file: Path) -> dict[str, Any]:
-    """A plot as it was kept; one whose file is damaged has failed, and its error says why."""
+    """Return a stored plot; if its file is damaged, a failed plot whose error says why."""
     side = {"title": "", "values": [], "headings": []}
     try:
         plot = read_object(file, _MOST_BYTES)

@@ -1,4 +1,4 @@
-"""What a plot of the Test tab is made of: its columns, its rows, and the plan that the webui draws."""
+"""The parts of a plot of the Test tab: its columns, its rows, and the plan for the webui."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ ROWS = {"prompts": "Prompt S/R", "strengths": STRENGTH, "checkpoints": "Checkpoi
         "presets": PRESET}
 MOST_PICTURES = 400
 SEEDS = 2**32 - 1
-"""How many seeds the webui knows."""
+"""The largest seed of the webui."""
 
 
 class PlotRequest(BaseModel):
-    """A plot as it is asked for. ``files`` are the names of LoRA files, ``None`` among them for none.
+    """A requested plot. ``files`` are names of LoRA files, ``None`` for an image without any.
 
-    ``columns`` are strengths, blocks of the file or how many seeds, by ``kind``; ``rows`` says what ``row_values`` are.
+    ``columns`` are strengths, blocks of the file or the number of seeds, by ``kind``; ``rows`` is the type of
+    ``row_values``.
     """
 
     kind: str
@@ -43,19 +44,19 @@ class PlotRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Side:
-    """Columns or rows: the webui's axis, and what stands above or beside each."""
+    """The columns or rows: the webui's axis and the heading of each."""
 
     title: str
     axis: PlotAxis
     headings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is kept beside the pictures."""
+        """Return the form stored beside the images."""
         return {"title": self.title, "values": list(self.axis.values), "headings": list(self.headings)}
 
 
 def plan_of(request: PlotRequest) -> tuple[PlotPlan, Side, Side]:
-    """The plan, and its columns and rows. Raises ``RunError`` with a sentence if something is missing."""
+    """Return the plan, its columns and its rows. Raises ``RunError`` with a sentence if something is missing."""
     prompts = tuple(prompt for text in request.prompts if (prompt := " ".join(text.split())))
     if request.kind not in KINDS:
         raise RunError(f"There is no plot {request.kind!r}. There are: {', '.join(KINDS)}.")
@@ -85,7 +86,7 @@ def _columns(request: PlotRequest, seed: int) -> Side:
         blocks = request.columns
         if not blocks:
             raise RunError(f"{request.files[-1]} has no blocks to leave out.")
-        # the first leaves every block as it is, for the others to be compared with
+        # the first one changes no block, as the reference
         return Side("Left out", PlotAxis(BLOCK, (f"{blocks[0]}:1", *(f"{block}:0" for block in blocks))),
                     ("All blocks", *(f"Without {block}" for block in blocks)))
     count = min(20, max(1, int(_numbers(request.columns or ["5"])[0])))
@@ -132,5 +133,5 @@ def _epoch(file: str) -> str:
 
 
 def eights(pixels: int) -> int:
-    """``pixels`` as the webui can draw them: a multiple of 8, 64 or more."""
+    """Return ``pixels`` rounded to a size the webui can generate: a multiple of 8, at least 64."""
     return max(64, pixels // 8 * 8)

@@ -22,7 +22,7 @@ class NameRequest(BaseModel):
 
 
 class SaveRequest(NameRequest):
-    """Prompts, one a line, that are kept under a name."""
+    """Prompts, one per line, and the name to save them under."""
 
     text: str
     replace: bool = False
@@ -35,14 +35,14 @@ class RenameRequest(NameRequest):
 
 
 class ImportRequest(BaseModel):
-    """Sets as text, and the name of the prompts before the first heading."""
+    """Sets as text, and the name for the prompts before the first heading."""
 
     text: str
     name: str = ""
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/prompt-sets`` and what is below it."""
+    """Add ``/prompt-sets`` and its subroutes."""
     sets, writing = PromptSets(services.runs_dir.parent / _FOLDER), threading.Lock()
 
     def everything() -> dict[str, Any]:

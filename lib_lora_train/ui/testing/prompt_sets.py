@@ -1,9 +1,9 @@
-"""The library of test prompts: named sets, each a text file with a prompt a line, for any LoRA.
+"""The library of test prompts: named sets for any LoRA, each a text file with one prompt per line.
 
-    test_prompts/NAME.txt            a set
-    test_prompts/removed/NAME TIME.txt   what was deleted or written over, so that no set is ever lost
+    test_prompts/NAME.txt                a set
+    test_prompts/removed/NAME TIME.txt   a deleted or overwritten set
 
-``{trigger}`` in a prompt stands for the trigger words of the LoRA that is tested.
+``{trigger}`` in a prompt is replaced by the trigger words of the tested LoRA.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ _RECOMMENDED = (f"{TRIGGER}", f"{TRIGGER}, upper body, looking at viewer, plain 
                 f"{TRIGGER}, full body, walking in a park, sunny day", f"{TRIGGER}, red dress, sitting in a cafe",
                 f"{TRIGGER}, winter coat, snow, night, street lights", f"{TRIGGER}, smiling, close-up, from side",
                 "portrait of a man, studio light")
-"""Other framing, clothes, places and expressions, and one without the subject, which should not change."""
+"""Different framing, clothes, places and expressions, and one without the subject, which should not change."""
 _ENDING, _REMOVED, _HEADING = ".txt", "removed", "# "
 _MOST_SETS, _MOST_PROMPTS, _LONGEST_PROMPT = 200, 200, 2000
 _MOST_BYTES = 1 << 20
 
 
 class PromptSets:
-    """The sets in ``folder``, which is made when the first one is saved."""
+    """The sets in ``folder``, which is created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def all(self) -> list[dict[str, Any]]:
-        """``{name, prompts, problem, fixed}`` of each set, by name, the recommended one first."""
+        """Return ``{name, prompts, problem, fixed}`` of each set, sorted by name, the recommended one first."""
         paths = sorted(self._folder.glob(f"*{_ENDING}"), key=lambda path: path.name.casefold())
         own = [self._entry(path) for path in paths[:_MOST_SETS] if not path.name.startswith(".")]
         return [{"name": RECOMMENDED, "prompts": list(_RECOMMENDED), "problem": "", "fixed": True}, *own]
 
     def save(self, name: str, text: str, *, replace: bool) -> None:
-        """Keep the prompts in ``text``, one a line, under ``name``.
+        """Save the prompts in ``text``, one per line, as ``name``.
 
-        With ``replace`` a set of that name goes to the removed ones. Raises ``ConfigError`` if the name or the prompts
-        cannot be used, or the name is taken; ``WriteError``.
+        With ``replace`` an existing set of that name is moved to the removed ones. Raises ``ConfigError`` if the name
+        or the prompts are invalid or the name is taken, and ``WriteError``.
         """
         path, prompts = self._path(name), _checked(lines_of(text.splitlines()))
         taken = self._taken(name)
@@ -61,7 +61,7 @@ class PromptSets:
         write_atomically(taken or path, "\n".join(prompts) + "\n")
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a set another name. Raises ``ConfigError`` if there is none, or the new name cannot be used."""
+        """Rename a set. Raises ``ConfigError`` if it does not exist or the new name is invalid or taken."""
         old, new = self._existing(name), self._path(new_name)
         taken = self._taken(new_name)
         if taken is not None and taken != old:
@@ -70,13 +70,13 @@ class PromptSets:
             old.rename(new)
 
     def remove(self, name: str) -> None:
-        """Put a set among the removed ones. Raises ``ConfigError`` if there is none, ``WriteError``."""
+        """Move a set to the removed ones. Raises ``ConfigError`` if it does not exist, and ``WriteError``."""
         self._set_aside(self._existing(name), keep=False)
 
     def take(self, text: str, name: str) -> list[str]:
-        """Save the sets in ``text``, each under its heading ``# Name`` or all under ``name``; the names they got.
+        """Save the sets in ``text``, each under its heading ``# Name`` or all under ``name``; returns their names.
 
-        A name that is taken gets a number. Raises ``ConfigError`` before anything is saved if one cannot be used.
+        A taken name gets a number. Raises ``ConfigError`` before anything is saved if a set is invalid.
         """
         found = {title: _checked(prompts) for title, prompts in _sections(text, name).items()}
         if not found:
@@ -94,7 +94,7 @@ class PromptSets:
         return names
 
     def text(self, name: str = "") -> str:
-        """The set ``name``, or every own set, as ``take`` reads it. Raises ``ConfigError`` if there is none."""
+        """Return the set ``name`` or all user sets, in the format of ``take``. Raises ``ConfigError`` if there is none."""
         sets = [one for one in self.all() if (one["name"] == name if name else not one["fixed"])]
         if not sets:
             raise ConfigError(f"There is no set {name!r}." if name else "There are no sets of your own yet.")
@@ -135,7 +135,7 @@ class PromptSets:
             folder.mkdir(parents=True, exist_ok=True)
 
     def _set_aside(self, path: Path, *, keep: bool) -> None:
-        """Among the removed ones, under a name with the time; with ``keep`` as a copy."""
+        """Move to the removed sets under a name with the time; with ``keep``, copy."""
         folder = self._folder / _REMOVED
         self._make_folder(folder)
         stem = f"{path.stem} {time.strftime('%Y-%m-%d %H.%M.%S')}"
@@ -164,7 +164,7 @@ def _escaped(prompt: str) -> str:
 
 
 def _checked(prompts: Sequence[str]) -> list[str]:
-    """Raises ``ConfigError`` if there are none, too many, or one is too long."""
+    """Return ``prompts``. Raises ``ConfigError`` if there are none, too many, or one is too long."""
     if not prompts:
         raise ConfigError("The set has no prompts. Write one a line.")
     if len(prompts) > _MOST_PROMPTS:

@@ -1,4 +1,4 @@
-"""Routes of the Test tab: what a run can be tested with, plots, their reading, test prompts and block presets."""
+"""Routes of the Test tab: the tests of a run, plots and their interpretation, test prompts and block presets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from .plots import PlotDesk
 
 
 class MarkRequest(BaseModel):
-    """The picture of a plot that looks best."""
+    """The best image of a plot."""
 
     plot: str
     column: int
@@ -49,20 +49,20 @@ class MarkRequest(BaseModel):
 
 
 class BakeRequest(BaseModel):
-    """A LoRA file that the run has saved, by name, and the weights that a copy of it is to have."""
+    """A LoRA file saved by the run, by name, and the weights to bake into a copy of it."""
 
     file: str
     blocks: str
 
 
 class TextRequest(BaseModel):
-    """Lines as they were typed."""
+    """Lines as typed."""
 
     text: str
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/runs/ID/test`` and what is below it, ``/plots/stop`` and ``/block-presets``."""
+    """Add ``/runs/ID/test`` and its subroutes, ``/plots/stop`` and ``/block-presets``."""
     desk = services.plots
 
     def facts(run_id: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def _with_blocks(services: Services, run: RunFolder, request: PlotRequest) -> PlotRequest:
-    """``request`` with every block of its file, if it leaves out blocks and does not say which."""
+    """Return ``request`` with every block of its file if it tests blocks and names none."""
     files = [file for file in request.files if file != WITHOUT]
     if request.kind != "blocks" or not files:
         return request
@@ -133,7 +133,7 @@ def _with_blocks(services: Services, run: RunFolder, request: PlotRequest) -> Pl
 
 
 def test_facts(services: Services, desk: PlotDesk, run: RunFolder) -> dict[str, Any]:
-    """What ``run`` can be tested with: its files, prompts and sizes, and what the webui has to offer."""
+    """Return the data for testing ``run``: its files, prompts and sizes, and the webui's options."""
     job = settings_of(run)
     width, height = job.dataset.size
     saved = {Path(event["path"]).stem: event for event in services.index.of(run).saved
@@ -158,7 +158,7 @@ def _checkpoint_title(services: Services) -> str:
 
 
 def _prediction(services: Services, job: Job) -> dict[str, Any] | None:
-    """The notice on v-prediction for plots, which are drawn with the webui's checkpoint."""
+    """Return the v-prediction warning for plots, which are generated with the webui's checkpoint."""
     checkpoint = services.host.checkpoint()
     return prediction_notice(services.host, checkpoint.path if checkpoint else None,
                              said=job.base.v_parameterization and checkpoint is not None
@@ -166,7 +166,7 @@ def _prediction(services: Services, job: Job) -> dict[str, Any] | None:
 
 
 def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[str, Any]:
-    """The marked plot and, of a strength grid, what its best picture says about the next run."""
+    """Return the marked plot and, for a strength grid, the advice for the next run."""
     answer: dict[str, Any] = {"plot": plot, "changes": {}, "sentences": []}
     column, row = plot["best"]
     if run.command != TRAIN:
@@ -184,7 +184,7 @@ def read_mark(services: Services, run: RunFolder, plot: dict[str, Any]) -> dict[
 
 
 def _epoch_advice(services: Services, run: RunFolder, file: str) -> StrengthAdvice:
-    """What the next run can take from the best ``file`` of an epoch plot; nothing if that is the picture without."""
+    """Return advice for the next run from an epoch plot's best ``file``; none if that is the image without a LoRA."""
     job = settings_of(run)
     saved = next((event for event in services.index.of(run).saved if Path(event["path"]).stem == file), None)
     if saved is None:
@@ -195,7 +195,7 @@ def _epoch_advice(services: Services, run: RunFolder, file: str) -> StrengthAdvi
 
 
 def start_baking(services: Services, run: RunFolder, request: BakeRequest) -> tuple[RunFolder, str]:
-    """Begin to bake weights into a copy of a file of ``run``: that run of its own, and the name of the copy.
+    """Start baking weights into a copy of a file of ``run``; returns the baking run and the name of the copy.
 
     Raises ``RunError`` if the run has no such file, ``ConfigError`` if the weights are not a list.
     """
