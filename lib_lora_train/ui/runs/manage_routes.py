@@ -95,9 +95,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
-    """Write the changes of ``request`` to the note of ``run``; a damaged one is replaced. Raises ``RunError`` if too
-    long.
-    """
+    """Write ``request`` to the note of ``run``, replacing a damaged one. Raises ``RunError`` if it is too long."""
     try:
         before = read_note(run)
     except DamagedFileError:  # the page has shown the damage and offered this fix

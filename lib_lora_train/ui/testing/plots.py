@@ -44,9 +44,7 @@ class PlotDesk:
         return drawer.samplers() if drawer else []
 
     def start(self, run: RunFolder, request: PlotRequest, checkpoint: str) -> dict[str, Any]:
-        """Queue a plot with the webui's ``checkpoint``; returns the plot as stored. Raises ``RunError`` if not
-        possible.
-        """
+        """Queue a plot with the webui's ``checkpoint`` and return it as stored. Raises ``RunError`` if impossible."""
         if self._drawings.new_drawer() is None:
             raise RunError("Only AUTOMATIC1111's webui can generate plots from this tab.")
         plan, columns, rows = plan_of(request)
@@ -93,7 +91,7 @@ class PlotDesk:
 
     def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
         """Return every plot of ``run``, newest first."""
-        drawn = {plot.facts["id"] for plot in list(self._open)}  # before the files, which hold more once a plot has ended
+        drawn = {plot.facts["id"] for plot in list(self._open)}  # before the files, which say more after the end
         plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{PLOT_FILE}"), reverse=True)]
         for plot in plots:
             if plot["state"] == "drawing" and plot["id"] not in drawn:

@@ -94,7 +94,7 @@ class PromptSets:
         return names
 
     def text(self, name: str = "") -> str:
-        """Return the set ``name`` or all user sets, in the format of ``take``. Raises ``ConfigError`` if there is none."""
+        """Return the set ``name`` or all user sets, as ``take`` reads them. Raises ``ConfigError`` if there is none."""
         sets = [one for one in self.all() if (one["name"] == name if name else not one["fixed"])]
         if not sets:
             raise ConfigError(f"There is no set {name!r}." if name else "There are no sets of your own yet.")

@@ -1,1 +1,1 @@
-"""The Tools sub-tab: LoRAs made without training, what is in a LoRA file, and its card in the webui."""
+"""The Tools sub-tab: making LoRAs without training, inspecting LoRA files, and editing their cards in the webui."""

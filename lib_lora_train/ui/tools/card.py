@@ -1,6 +1,6 @@
-"""The card that the webui shows for a LoRA: the ``.json`` and the preview beside its file.
+"""The webui's card of a LoRA: the ``.json`` and the preview beside its file.
 
-Other programs write there too. Only what the user has changed is written, and all else stays as it is.
+Other programs write to them too, so only the user's changes are written.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..pictures import keep_picture
 
 NAMES = {"activation_text": "activation text", "preferred_weight": "preferred weight",
          "negative_text": "negative text", "sd_version": "sd version", "notes": "notes", "description": "description"}
-"""The webui's own fields, by the names that the page has for them."""
+"""The webui's own fields, by the page's names."""
 VERSIONS = ("Unknown", "SD1", "SD2", "SDXL")
-"""What the webui's own editor offers."""
+"""The choices in the webui's own editor."""
 MOST_WEIGHT = 10.0
 LONGEST_TEXT = 20_000
 PREVIEW_PIXELS = 1024
@@ -36,7 +36,7 @@ _PREVIEW_ENDINGS = tuple(f"{between}.{ending}" for ending in ("png", "jpg", "jpe
 
 
 def card_of(lora: Path) -> dict[str, Any]:
-    """The card's ``values``, ``kept`` (what others wrote there), ``preview`` (whether there is one) and ``problem``."""
+    """Return the card's ``values``, ``kept`` (entries of other programs), ``preview`` (exists) and ``problem``."""
     try:
         content, problem = _read(lora), ""
     except CheckpointError as error:
@@ -47,10 +47,10 @@ def card_of(lora: Path) -> dict[str, Any]:
 
 
 def change_card(lora: Path, changes: Mapping[str, Any]) -> None:
-    """Write ``changes`` (a value for each name of ``NAMES``) into the card; every other key stays.
+    """Write ``changes`` (a value for each name of ``NAMES``) to the card; every other key stays.
 
-    Raises ``ConfigError`` that lists every value that cannot be used, ``CheckpointError`` if the file there cannot be
-    read and so would be lost, ``WriteError`` if it cannot be written.
+    Raises ``ConfigError`` that lists every invalid value, ``CheckpointError`` if the existing file cannot be read and
+    would be lost, ``WriteError`` if it cannot be written.
     """
     problems = [text for name, value in changes.items() if (text := _problem(name, value))]
     if problems:
@@ -62,14 +62,14 @@ def change_card(lora: Path, changes: Mapping[str, Any]) -> None:
 
 
 def preview_of(lora: Path) -> Path | None:
-    """The picture that the webui shows for the LoRA, if there is one."""
+    """Return the preview image that the webui shows for the LoRA, if any."""
     return next((path for path in _previews(lora) if path.is_file()), None)
 
 
 def keep_preview(lora: Path, encoded: str) -> list[str]:
-    """Make the picture ``encoded`` (base64) the preview; the names under which earlier ones are kept.
+    """Make the image ``encoded`` (base64) the preview; returns the new names of earlier previews.
 
-    It is made smaller than ``PREVIEW_PIXELS``. Raises ``ConfigError`` if it is not a picture, ``WriteError``.
+    It is scaled down to ``PREVIEW_PIXELS``. Raises ``ConfigError`` if it is not an image, and ``WriteError``.
     """
     try:
         content = base64.b64decode(encoded.rpartition(",")[2], validate=True)
@@ -102,7 +102,7 @@ def _previews(lora: Path) -> list[Path]:
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename an earlier preview to a name that the webui does not look for, and that is free."""
+    """Rename an earlier preview to a free name that the webui ignores."""
     for number in range(1, 1000):
         other = path.with_name(f"{path.name}.before" + (f"-{number}" if number > 1 else ""))
         if not other.exists():

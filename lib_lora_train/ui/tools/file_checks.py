@@ -1,6 +1,6 @@
-"""What the headers of a tool's files say before it starts: damage, other families, strengths that cannot be used.
+"""Checks the headers of a tool's input files before it starts: damage, other families, invalid strengths.
 
-The worker checks all of it again, and what only the tensors show. Files of old kinds (.ckpt, .pt) are left to it.
+The worker repeats these checks and adds those that need the tensors. Legacy files (.ckpt, .pt) are left to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Told = tuple[Family, Prediction | None]
 
 
 def file_problems(job: ToolJob) -> list[str]:
-    """Everything that the headers of the files of ``job`` say against it, each sentence beginning with its setting."""
+    """Return every problem found in the headers of the files of ``job``, each starting with the setting's key."""
     problems: list[str] = []
     if isinstance(job, ExtractJob):
         org, tuned = _told("org", job.org, problems), _told("tuned", job.tuned, problems)
@@ -33,7 +33,7 @@ def file_problems(job: ToolJob) -> list[str]:
             problems.append(f"tuned: {two_families(Path(job.org).name, org[0], Path(job.tuned).name, tuned[0])}")
         return problems
     if isinstance(job, InspectJob):
-        _lora("lora", job.lora, problems)  # names of other programs can be looked into
+        _lora("lora", job.lora, problems)  # files of other programs can be inspected too
         return problems
     names = job.loras if isinstance(job, (MergeJob, MixJob)) else [job.lora]
     key = "lora" if isinstance(job, ResizeJob) else "loras"
@@ -59,7 +59,7 @@ def _family_problems(key: str, headers: list[SafetensorsHeader], checkpoint: str
 
 
 def _strength_problems(job: MergeJob | MixJob, headers: list[SafetensorsHeader | None]) -> list[str]:
-    """In the grammar of prompts, with the blocks that each file has."""
+    """Check strengths in the prompt grammar against the blocks of each file."""
     try:
         text = read_text(Path(job.block_presets)) if job.block_presets else DEFAULT_TEXT
         presets = parse_presets(text)[0]
@@ -76,7 +76,7 @@ def _strength_problems(job: MergeJob | MixJob, headers: list[SafetensorsHeader |
 
 
 def _told(key: str, path: str, problems: list[str]) -> _Told | None:
-    """The family of the checkpoint ``path``; ``None`` where it cannot be told, which may be a problem."""
+    """Return the family of the checkpoint ``path``; ``None`` if not detected, which may add a problem."""
     if Path(path).suffix.lower() != _READ_HERE:
         return None
     try:

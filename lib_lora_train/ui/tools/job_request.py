@@ -1,4 +1,4 @@
-"""From what a tool's form sends to a job that can be run: only files of the webui, and a name that is free."""
+"""Builds a tool's job from its form: only files of the webui, and a free output name."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..train.job_request import listed, taken_names
 from .file_checks import file_problems
 
 _CHECKPOINTS = ("org", "tuned", "checkpoint")
-_REFUSED = "refused"  # in place of a path that may not be used, so that it does not count as missing too
+_REFUSED = "refused"  # replaces a forbidden path, so that it is not reported as missing too
 _LONGEST_SHOWN = 200
 
 
 def complete_tool_job(services: Services, command: str, values: Mapping[str, Any]) -> ToolJob:
-    """The checked job of the form's ``values``; a LoRA is named by its path in the webui's folder.
+    """Return the checked job of the form's ``values``; LoRAs are named by their path in the webui's folder.
 
-    Raises ``RunError`` if there is no tool ``command``, ``ConfigError`` that lists every problem, among them files that
-    are not the webui's and a name that is taken.
+    Raises ``RunError`` if there is no tool ``command``, ``ConfigError`` that lists every problem, including files
+    outside the webui's folders and a name that is taken.
     """
     if command not in TOOL_JOBS:
         raise RunError(f"There is no tool {command[:_LONGEST_SHOWN]!r}. There are: {', '.join(TOOL_JOBS)}.")
@@ -59,7 +59,7 @@ def complete_tool_job(services: Services, command: str, values: Mapping[str, Any
 
 
 def _take(filled: dict[str, Any], name: str, allowed: Callable[[Any, str], str], problems: list[str]) -> None:
-    """Put what ``allowed`` makes of the path ``name`` in its place, or say why it cannot be used."""
+    """Replace the path ``name`` by the result of ``allowed``, or report why it cannot be used."""
     value = filled.get(name)
     if not isinstance(value, str) or not value.strip():
         if value is not None and not isinstance(value, str):
@@ -76,7 +76,7 @@ def _take(filled: dict[str, Any], name: str, allowed: Callable[[Any, str], str],
 def _take_loras(host: Host, filled: dict[str, Any], problems: list[str]) -> None:
     names = filled.get("loras")
     if not isinstance(names, list):
-        return  # missing, or of another type, which the job says
+        return  # missing, or of another type, which the job's checks report
     taken = []
     for number, name in enumerate(names, 1):
         given = {"loras": name}
@@ -89,12 +89,12 @@ def _take_loras(host: Host, filled: dict[str, Any], problems: list[str]) -> None
 
 
 def _output_dir(host: Host, command: str, given: str, key: str) -> str:
-    """A LoRA belongs into the webui's folder for LoRAs, a checkpoint into one that has checkpoints already."""
+    """Return the folder for the output: the webui's LoRA folder, or for a checkpoint one that has checkpoints."""
     folders = {file.path.parent for file in host.checkpoints()} if command == MERGE else {host.lora_dir}
     try:
         path = local_path(given)
         belongs = any(is_inside(folder, path) for folder in folders)
-    except (DatasetError, OSError, ValueError):  # on another machine, too long, or a zero byte
+    except (DatasetError, OSError, ValueError):  # on another machine, too long, or a null byte
         belongs = False
     if not belongs:
         raise ConfigError(f"{key} is {given[:_LONGEST_SHOWN]!r}, but the webui reads its "
@@ -106,7 +106,7 @@ def _output_dir(host: Host, command: str, given: str, key: str) -> str:
 def _fill_device(host: Host, filled: dict[str, Any], has_device: bool) -> None:
     device = host.device()
     if has_device and filled.get("device") in (None, "", "auto"):
-        filled["device"] = device if device.startswith("cuda:") else "auto"  # as --device-id says
+        filled["device"] = device if device.startswith("cuda:") else "auto"  # from --device-id
 
 
 def _name_problems(services: Services, command: str, job: ToolJob) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a LoRA file says of itself, and changing that: the texts of ``modelspec.*`` and any other entry."""
+"""Reading and changing the metadata of a LoRA file: the ``modelspec.*`` texts and any other entry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...files.safetensors_metadata import change_metadata
 FIELDS = {"title": "modelspec.title", "description": "modelspec.description", "author": "modelspec.author",
           "tags": "modelspec.tags", "trigger_phrase": "modelspec.trigger_phrase",
           "training_comment": "ss_training_comment"}
-"""The entries that have a box of their own, by the names that the page has for them."""
+"""The entries with a field of their own, by the page's names."""
 LONGEST_TEXT = 20_000
 LONGEST_KEY = 200
 MOST_ENTRIES = 500
@@ -24,7 +24,7 @@ _SHOWN = 100
 
 
 def metadata_of(lora: Path) -> dict[str, Any]:
-    """``values`` of ``FIELDS``, every ``entry`` besides (key, value, why it is ``fixed``), and a ``problem``."""
+    """Return ``values`` of ``FIELDS``, every other ``entry`` (key, value, why it is ``fixed``), and a ``problem``."""
     empty: dict[str, Any] = {"values": dict.fromkeys(FIELDS, ""), "entries": [], "problem": ""}
     try:
         metadata = _read(lora)
@@ -41,10 +41,10 @@ def metadata_of(lora: Path) -> dict[str, Any]:
 
 
 def change_file(lora: Path, changes: Mapping[str, Any]) -> None:
-    """Set each entry of ``changes``, by its key or the page's name for it; an empty text or ``None`` removes it.
+    """Set each entry of ``changes``, by key or by the page's name; an empty text or ``None`` removes it.
 
-    Raises ``ConfigError`` that lists every value that cannot be used, ``CheckpointError`` or ``WriteError`` with the
-    file as it was.
+    Raises ``ConfigError`` that lists every invalid value, ``CheckpointError`` or ``WriteError`` with the file
+    unchanged.
     """
     metadata = _read(lora)
     keys = {str(name): FIELDS.get(str(name), str(name)) for name in changes}
@@ -96,13 +96,13 @@ def _problem(name: str, key: str, value: Any, metadata: Mapping[str, str]) -> st
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
+    except UnicodeEncodeError:  # half of a surrogate pair, which cannot be stored
         return False
     return True
 
 
 def _is_json(text: str) -> bool:
-    """Whether it is a JSON object or list; plain numbers and words are just texts."""
+    """Whether ``text`` is a JSON object or list; plain numbers and words do not count."""
     if not text.lstrip().startswith(("{", "[")):
         return False
     try:

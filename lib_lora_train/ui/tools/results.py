@@ -1,4 +1,4 @@
-"""What a tool found, as the page shows it."""
+"""A tool's results for the page."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _CURVE: dict[str, type | tuple[type, ...]] = {"curve": list, "error": (int, floa
 
 
 def result_of(run: RunFolder) -> dict[str, Any]:
-    """``sentences``, and ``curve`` (rank, bytes, error), ``error`` and ``bytes``, or what ``inspect`` ``found``.
+    """Return ``sentences``, and ``curve`` (rank, bytes, error), ``error`` and ``bytes``, or ``found`` of ``inspect``.
 
-    What the tool has not found, or not yet, is ``None``. Raises ``RunError`` if the run is none of a tool or its result
-    cannot be read.
+    Missing results are ``None``. Raises ``RunError`` if the run is not one of a tool or its result cannot be read.
     """
     answer: dict[str, Any] = {"sentences": [], "curve": [], "error": None, "bytes": None, "found": None}
     if run.command not in TOOLS:

@@ -1,4 +1,4 @@
-"""Routes of the Tools sub-tab; runs of tools are watched and stopped through ``/runs/<id>``."""
+"""Routes of the Tools sub-tab; tool runs are watched and stopped through ``/runs/<id>``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".we
 
 
 class ToolRequest(BaseModel):
-    """A tool and the settings of its form; what is not given takes its default."""
+    """A tool and the settings of its form; missing settings take their defaults."""
 
     command: str
     job: dict[str, Any]
@@ -44,25 +44,25 @@ class LoraRequest(BaseModel):
 
 
 class CardRequest(LoraRequest):
-    """What is changed of a LoRA's card in the webui."""
+    """Changes to a LoRA's card in the webui."""
 
     changes: dict[str, Any] = Field(default_factory=dict)
 
 
 class MetadataRequest(LoraRequest):
-    """What is changed of the entries in a LoRA file itself; ``None`` or an empty text removes one."""
+    """Changes to the metadata of a LoRA file; ``None`` or an empty text removes an entry."""
 
     changes: dict[str, str | None] = Field(default_factory=dict)
 
 
 class PreviewRequest(LoraRequest):
-    """A picture for a LoRA's card: a file as base64, with or without ``data:…,`` before it."""
+    """An image for a LoRA's card: a file as base64, with or without the prefix ``data:…,``."""
 
     picture: str
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/tools`` and what is below it."""
+    """Add ``/tools`` and its subroutes."""
 
     def tools() -> dict[str, Any]:
         return {**schema_of(TOOL_JOBS), "versions": VERSIONS}
@@ -89,8 +89,8 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def _register_file(router: APIRouter, services: Services) -> None:
-    """Add the routes about one LoRA file: its card, its metadata, its preview, and trying it."""
-    writing = threading.Lock()  # a card is read, changed and written by one request at a time
+    """Add the routes about one LoRA file: its card, metadata and preview, and trying it in txt2img."""
+    writing = threading.Lock()  # only one request at a time reads, changes and writes a card
 
     def lora(name: str) -> Path:
         return lora_file(services.host.lora_dir, name, "lora")
@@ -133,7 +133,7 @@ def _register_file(router: APIRouter, services: Services) -> None:
 
 
 def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunFolder:
-    """Queue the form's ``values`` for ``command``.
+    """Queue the tool ``command`` with the form's ``values``.
 
     Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
     """
@@ -148,7 +148,7 @@ def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunF
 
 
 def _name_of(job: ToolJob) -> str:
-    """The name of the file that is made, or where none is, of the one that is looked at."""
+    """Return the name of the output file or, without one, of the inspected file."""
     if isinstance(job, InspectJob) or not job.output_name:
         if isinstance(job, (MergeJob, MixJob)):
             return Path(job.loras[0]).stem
@@ -157,12 +157,12 @@ def _name_of(job: ToolJob) -> str:
 
 
 def txt2img_with(services: Services, path: Path) -> dict[str, Any]:
-    """What txt2img needs to try the LoRA ``path``; size and CLIP skip stay as they are."""
+    """Return the txt2img values to try the LoRA ``path``; size and CLIP skip stay unchanged."""
     services.host.refresh_loras()
     card = card_of(path)["values"]
     try:
         tag = card["activation_text"] or activation_tag(path)
-    except CheckpointError:  # an old kind of file
+    except CheckpointError:  # a legacy file
         tag = ""
     weight = card["preferred_weight"] if card["preferred_weight"] not in ("", "0") else "1"
     clip_skip = services.host.clip_skip()

@@ -1,4 +1,4 @@
-"""Routes about settings to start from, by family."""
+"""Routes for starting settings by family: presets, difficulties and block lists."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def block_lists() -> dict[str, Any]:
-    """The names of each family's blocks, and the common lists as they are for it."""
+    """Return the block names of each family, and the common block lists for it."""
     return {"families": {"sd1": _family_lists(SD1_BLOCKS), "sdxl": _family_lists(SDXL_BLOCKS)},
             "types_with_attention_only": (LIERLA, IA3)}
 
@@ -51,8 +51,7 @@ def _family_lists(blocks: BlockSet) -> dict[str, Any]:
 
 
 def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]:
-    """``category`` with its ``suggested_rank`` and, if ``looks_per_epoch`` is not 0, the ``values`` that its length is.
-    """
+    """Return ``category`` with ``suggested_rank`` and, if ``looks_per_epoch`` > 0, the ``values`` of its length."""
     values: dict[str, Any] = {}
     if looks_per_epoch > 0:
         epochs = propose_length(looks_per_epoch, 1, category.looks).epochs
@@ -62,10 +61,10 @@ def difficulty_for(category: Difficulty, looks_per_epoch: int) -> dict[str, Any]
 
 
 def preset_for(preset: Preset, looks_per_epoch: int, family: FamilyAdvice = SD1) -> dict[str, Any]:
-    """``{name, title, text, values, reasons}`` of ``preset``, ``reasons`` being ``{setting's key: sentence}``.
+    """Return ``{name, title, text, values, reasons}`` of ``preset``; ``reasons`` is ``{setting's key: sentence}``.
 
-    ``looks_per_epoch`` is the sum of pictures x repeats; with it the values also have the epochs, and how many lie
-    between two saved files.
+    ``looks_per_epoch`` is the sum of images x repeats; if it is known, the values include the number of epochs and the
+    save interval.
     """
     preset = for_family(preset, family)
     values: dict[str, dict[str, Any]] = {group: dict(content) for group, content in preset.values.items()}

@@ -1,4 +1,4 @@
-"""What augmentation does to the user's own pictures."""
+"""Previews of augmentation on the user's own images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_SIDE = 384
 
 
 class AugmentRequest(BaseModel):
-    """A picture of a dataset folder, the dataset settings, and a number that other looks follow from."""
+    """An image of a dataset folder, the dataset settings, and a seed for the random augmentation."""
 
     folder: str
     path: str
@@ -32,7 +32,7 @@ class AugmentRequest(BaseModel):
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/augment/preview``: ``{pictures: [data URI]}``, first unchanged, then as it may be seen in training."""
+    """Add ``/augment/preview``: ``{pictures: [data URI]}``, first unchanged, then as seen in training."""
 
     def preview(request: AugmentRequest) -> dict[str, Any]:
         folder = dataset_folder(services.host, request.folder)
@@ -49,7 +49,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """``picture`` as a small JPEG that a page can show without asking again."""
+    """Return ``picture`` as the data URI of a small JPEG."""
     small = picture.copy()
     small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BICUBIC)
     content = io.BytesIO()

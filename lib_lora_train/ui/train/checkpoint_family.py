@@ -1,4 +1,4 @@
-"""What family a checkpoint is of, from its header alone, and what that means for the form."""
+"""Detects the family of a checkpoint from its header, and what follows from it for the form."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ...models.prediction import VELOCITY, told_base
 
 @dataclass(frozen=True)
 class FamilyFacts:
-    """``name`` is empty if it is not told, ``problem`` if the checkpoint can be trained on.
+    """The family of a checkpoint: ``name`` is empty if not detected, ``problem`` if training on it is possible.
 
-    ``defaults`` are settings (``group.name``) that have another default for it; ``unused`` says of settings that do
-    nothing for it why.
+    ``defaults`` are settings (``group.name``) with another default for this family; ``unused`` gives the reason for
+    each setting that has no effect on it.
     """
 
     name: str = ""
@@ -33,19 +33,19 @@ class FamilyFacts:
     base: str = ""
     """The base within SDXL whose settings are used; empty if none was chosen or detected."""
     detected: str = ""
-    """The base that the file's name or metadata names."""
+    """The base named by the file's name or metadata."""
     notes: tuple[str, ...] = ()
-    """What users of it do, in sentences."""
+    """Common practice with this base, in sentences."""
 
     def as_json(self) -> dict[str, Any]:
-        """As the page reads it."""
+        """Return the facts as JSON for the page."""
         return {**asdict(self), "defaults": dict(self.defaults or {}), "unused": dict(self.unused or {})}
 
 
 def facts_of(checkpoint: Path, chosen: str = "") -> FamilyFacts:
-    """What is known of ``checkpoint``; nothing of .ckpt files, which would have to be read whole.
+    """Return the facts about ``checkpoint``; empty for .ckpt files, which would have to be read completely.
 
-    ``chosen`` is the base within SDXL that the user has chosen, empty if it is to be detected.
+    ``chosen`` is the user's choice of the base within SDXL, empty to detect it.
     """
     header = read_header(checkpoint)
     if header is None:
@@ -64,20 +64,20 @@ def facts_of(checkpoint: Path, chosen: str = "") -> FamilyFacts:
 
 
 def advice_of(job: Job) -> FamilyAdvice:
-    """The row of the table of families that the checkpoint of ``job`` belongs to; SD 1.x if that is not known."""
+    """Return the row of the family table for the checkpoint of ``job``; SD 1.x if unknown."""
     facts = facts_of(Path(job.base.checkpoint), job.base.sdxl_base or "")
     return advice_for(facts.name, facts.base)
 
 
 def surroundings(job: Job, host: Host, shapes: Mapping[str, Sequence[int]], plan: PlanFacts | None) -> Surroundings:
-    """What is known around a ``job`` of the form in the webui ``host``; ``shapes`` are the checkpoint's."""
+    """Return the context of the form's ``job`` in the webui ``host``; ``shapes`` are the checkpoint's."""
     on = job.training.device if job.training.device != "auto" else host.device()
     checkpoint = Path(job.base.checkpoint)
     header = read_header(checkpoint) if shapes else None
     try:
         family, told = told_base(checkpoint, *header) if header else (None, None)
     except CheckpointError:
-        family, told = None, None  # the form says what is wrong with it
+        family, told = None, None  # reported by the form
     if family is None:
         return Surroundings(on.partition(":")[0], True, shapes=shapes, plan=plan)
     return Surroundings(on.partition(":")[0], True, family.name, len(family.text_encoders), family.follows_clip_skip,
@@ -87,7 +87,7 @@ def surroundings(job: Job, host: Host, shapes: Mapping[str, Sequence[int]], plan
 
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
-    """Put the family's defaults into a job's ``values`` where they say nothing."""
+    """Put the family's defaults into a job's ``values`` where they are missing."""
     fill_in(values, facts_of(checkpoint, chosen_base(values)).defaults or {})
 
 

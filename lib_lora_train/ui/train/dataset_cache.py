@@ -1,4 +1,4 @@
-"""What was found in dataset folders, kept until something in them changes, so that totals follow as one types."""
+"""Surveys of dataset folders, cached until a file changes, so that totals update while typing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ State = tuple[tuple[str, int, int], ...]
 
 
 class DatasetCache:
-    """Surveys of datasets. Safe to use from several threads."""
+    """Cache of dataset surveys. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[State, Dataset]] = OrderedDict()
 
     def survey(self, settings: DatasetSettings) -> Dataset:
-        """As ``dataset.scan.survey``, and quick if no file in the folder has changed. Raises as it does."""
+        """Return what ``dataset.scan.survey`` returns; fast if no file in the folder has changed. Raises as it does."""
         wanted = DatasetSettings(**{name: getattr(settings, name) for name in SCAN_SETTINGS})
         key = repr(wanted)
         state = folder_state(Path(settings.train_data_dir))
@@ -44,7 +44,7 @@ class DatasetCache:
 
 
 def folder_state(folder: Path) -> State:
-    """Name, time of change and size of everything in ``folder`` and in its folders; empty if it cannot be read."""
+    """Return name, modification time and size of everything below ``folder``; empty if it cannot be read."""
     entries: list[tuple[str, int, int]] = []
     for place in (str(folder), *_folders_in(folder)):
         try:
@@ -59,7 +59,7 @@ def folder_state(folder: Path) -> State:
 def _state_of(entry: os.DirEntry[str]) -> tuple[int, int]:
     try:
         state = entry.stat()
-    except OSError:  # a link that leads nowhere, or in a circle
+    except OSError:  # a broken or circular link
         return 0, 0
     return state.st_mtime_ns, state.st_size
 

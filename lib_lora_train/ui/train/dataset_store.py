@@ -1,7 +1,7 @@
-"""What is known of dataset folders, in a file of the extension: which were used last, and their trigger words.
+"""Remembers dataset folders in a file of the extension: the recent ones and their trigger words.
 
-Nothing of it lies among the images. A folder that was renamed or moved on its disk is recognized by the number that its
-file system gave it and by the names of its images.
+Nothing is written to the image folders. A folder that was renamed or moved on its disk is recognized by its inode
+number and the names of its images.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True)
 class KnownFolder:
-    """A dataset folder: its trigger word, ``None`` if the user has said none, and how it is recognized elsewhere.
+    """A dataset folder with its trigger word, ``None`` if the user has not set one, and what identifies it.
 
-    ``was`` are paths that it had before, ``images`` a few names of its images, ``used`` is in seconds since the epoch.
+    ``was`` are its former paths, ``images`` some of its image names, ``used`` is in seconds since the epoch.
     """
 
     folder: str
@@ -45,7 +45,7 @@ class KnownFolder:
 
 
 class DatasetStore:
-    """The folders in ``file``, which is made when the first one is used. Safe to use from several threads."""
+    """The folders in ``file``, which is created on first use. Thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -53,9 +53,9 @@ class DatasetStore:
         self.problem = ""
 
     def use(self, folder: Path, images: Sequence[str]) -> KnownFolder:
-        """What is known of ``folder``, which is in use now; ``images`` are names of images in it.
+        """Return the entry of ``folder`` and mark it as used; ``images`` are names of its images.
 
-        It is also found under the path that it had before. Raises ``WriteError``.
+        A moved folder is found by its former path. Raises ``WriteError``.
         """
         with self._lock:
             known = self._read()
@@ -70,15 +70,15 @@ class DatasetStore:
             return now
 
     def known(self, folder: Path) -> KnownFolder:
-        """What is known of ``folder`` without keeping anything."""
+        """Return the entry of ``folder`` without storing anything."""
         with self._lock, contextlib.suppress(OSError):
             return _same(self._read(), folder) or KnownFolder(str(folder))
         return KnownFolder(str(folder))
 
     def set_word(self, folder: Path, word: str) -> None:
-        """Keep ``word`` as the trigger word of ``folder``; an empty one means that it has none.
+        """Store ``word`` as the trigger word of ``folder``; an empty one means that it has none.
 
-        Raises ``DatasetError`` if it is too long or has several lines, ``WriteError``.
+        Raises ``DatasetError`` if it is too long or has several lines, and ``WriteError``.
         """
         word = word.strip()
         if len(word) > LONGEST_WORD or not word.isprintable():
@@ -89,7 +89,7 @@ class DatasetStore:
             self._write([replace(found, word=word), *(one for one in known if one is not found)])
 
     def recent(self) -> list[str]:
-        """The folders that were used last, the newest first."""
+        """Return the most recently used folders, newest first."""
         with self._lock:
             return [known.folder for known in self._read()[:_RECENT]]
 
@@ -107,7 +107,7 @@ class DatasetStore:
             return []
 
     def _put_aside(self, problem: DamagedFileError) -> None:
-        """A damaged file is kept under another name, and the page says so."""
+        """Keep a damaged file under another name and set ``problem``."""
         aside = self._file.with_name(f"{self._file.stem}.damaged.json")
         with writing(aside):
             if self._file.is_dir():
@@ -117,7 +117,7 @@ class DatasetStore:
                         f"{reason(problem)}. It is kept as {aside.name}. Set the trigger words again.")
 
     def _write(self, folders: list[KnownFolder]) -> None:
-        """The newest first; where there are too many, those without a word go first."""
+        """Write the newest first; above the limit, entries without a word are dropped first."""
         while len(folders) > _MOST_FOLDERS:
             last = next((one for one in reversed(folders) if one.word is None), folders[-1])
             folders.remove(last)
@@ -136,7 +136,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def same_folder(one: str, other: str) -> bool:
-    """Whether two paths are the same text, where the system does not care for the case without regard to it."""
+    """Whether two paths are equal as text, ignoring case where the system does."""
     return os.path.normcase(one) == os.path.normcase(other)
 
 
@@ -145,7 +145,7 @@ def _same(known: list[KnownFolder], folder: Path) -> KnownFolder | None:
 
 
 def _moved(known: list[KnownFolder], folder: Path, images: set[str]) -> KnownFolder | None:
-    """The folder that was elsewhere: of the same number, gone from there, and with half of its images or more."""
+    """Return the former entry of a moved folder: same inode number, old path gone, at least half of its images."""
     here = _number(folder)
     for one in known:
         alike = len(images.intersection(one.images)) >= _ALIKE * len(one.images) > 0
@@ -155,7 +155,7 @@ def _moved(known: list[KnownFolder], folder: Path, images: set[str]) -> KnownFol
 
 
 def _number(folder: Path) -> int:
-    """The number that the file system gave the folder; 0 if it has none."""
+    """Return the folder's inode number; 0 if it has none."""
     try:
         return folder.stat().st_ino
     except OSError:

@@ -1,4 +1,4 @@
-"""The form of the Train tab, as JSON made from the settings' own fields."""
+"""The form of the Train tab as JSON, generated from the settings' fields."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network"
 
 
 def form_schema() -> dict[str, Any]:
-    """Every group and setting of a training job, as ``schema_of`` gives them, and the optimizers' usual rates."""
+    """Return every group and setting of a training job as ``schema_of`` does, and the optimizers' usual rates."""
     optimizers = {name: {"rate": facts.usual_rate, "adaptive": facts.adaptive} for name, facts in OPTIMIZERS.items()}
     return {**schema_of(GROUPS), "optimizers": optimizers, "options": _without_setting()}
 
 
 def _without_setting() -> dict[str, str]:
-    """sd-scripts' options that are not settings here, with the reason; the search over the form finds them."""
+    """Return sd-scripts' options without a setting here, with the reason; the form's search finds them."""
     own = {field.name for field in all_settings()}
     return {name: why for name, why in sorted({**NOT_NEEDED, **LEFT_OUT}.items()) if name not in own}
 
 
 def schema_of(groups: Mapping[str, type]) -> dict[str, Any]:
-    """Every group and setting of a kind of job: ``{"groups": [{"name", "text", "settings": [...]}]}``."""
+    """Return every group and setting of a kind of job: ``{"groups": [{"name", "text", "settings": [...]}]}``."""
     return {"groups": [{"name": group, "text": (group_type.__doc__ or "").strip(),
                         "settings": [_control(field) for field in fields_of(group, group_type)]}
                        for group, group_type in groups.items()]}

@@ -1,4 +1,4 @@
-"""Where the paths of imported settings are looked for: the webui's own lists and the folders that the tab may use."""
+"""Resolves paths of imported settings: in the webui's own lists and the folders that the tab may use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..lora_files import lora_file
 
 
 class WebuiPlaces:
-    """What the webui has. A file is also found by its name alone; no file that the settings name is read."""
+    """The webui's files. A file is also found by its name alone; files named in the settings are not read."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     def find(self, kind: str, path: str) -> tuple[str | None, str]:
-        """The path to use for ``path`` of the source, ``None`` if there is none, and a sentence about it, if any."""
+        """Return the path to use for the source's ``path``, ``None`` if there is none, and a sentence about it."""
         if kind in (CHECKPOINT, VAE):
             files = self._host.checkpoints() if kind == CHECKPOINT else self._host.vaes()
             return _named([file.path for file in files], kind, path)
@@ -33,7 +33,7 @@ class WebuiPlaces:
         return self._output(path) if kind == OUTPUT else (None, missing(kind, path))
 
     def read(self, path: str) -> str | None:
-        """Nothing: a text that is pasted must not make the webui read other files."""
+        """Return ``None``: pasted text must not make the webui read other files."""
         return None
 
     def _lora(self, path: str) -> tuple[str | None, str]:

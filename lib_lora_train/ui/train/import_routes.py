@@ -1,4 +1,4 @@
-"""Routes that bring settings in and out: import, export, and own presets."""
+"""Routes for import, export and the user's presets."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ _MOST_FILES = 20
 
 
 class ImportRequest(BaseModel):
-    """One of four: the text of a script or file, several texts by file name that belong together, the metadata of a
-    LoRA file, or the name of a LoRA of the webui."""
+    """The input of an import, one of four.
+
+    The text of a script or file, several texts by file name that belong together, the metadata of a LoRA file, or the
+    name of one of the webui's LoRAs.
+    """
 
     text: str = ""
     files: dict[str, str] | None = None
@@ -43,7 +46,7 @@ class ExportRequest(BaseModel):
 
 
 class PresetRequest(BaseModel):
-    """A preset's name, and the form's settings to keep under it."""
+    """A preset's name, and the form's settings to save under it."""
 
     name: str
     values: dict[str, Any] = {}
@@ -51,7 +54,7 @@ class PresetRequest(BaseModel):
 
 
 class RenameRequest(BaseModel):
-    """A preset's name and the one it is to have."""
+    """A preset's name and its new name."""
 
     name: str
     new_name: str
@@ -95,7 +98,7 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def import_settings(services: Services, request: ImportRequest) -> dict[str, Any]:
-    """What can be taken, and the answer to every option. Raises ``ConfigError`` if it cannot be read."""
+    """Return the imported settings and the outcome for every option. Raises ``ConfigError`` if unreadable."""
     places = WebuiPlaces(services.host)
     if request.lora:
         path = lora_file(services.host.lora_dir, request.lora)
@@ -113,7 +116,7 @@ def import_settings(services: Services, request: ImportRequest) -> dict[str, Any
 
 
 def export_job(services: Services, request: ExportRequest) -> dict[str, Any]:
-    """The form's job as text in another format. Raises ``ConfigError`` if the form cannot be read."""
+    """Return the form's job as text in another format. Raises ``ConfigError`` if the form is invalid."""
     job, _ = complete_job(services, request.job)
     save = request.job.get("save")
     name = str(save.get("output_name") or "") if isinstance(save, dict) else ""

@@ -1,4 +1,4 @@
-"""From what the form sends to a job that can be run: what is left open is filled in from the webui."""
+"""Builds a training job from the form; settings left open are filled in from the webui."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .checkpoint_family import fill_defaults
 
 
 def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, list[str]]:
-    """The job of the form's ``values`` and everything that is wrong with it, one sentence each.
+    """Return the job of the form's ``values`` and a list of every problem with it, one sentence each.
 
-    Left out, ``base.checkpoint``, ``base.vae`` and ``base.clip_skip`` are the webui's current ones (the VAE only with
+    If missing, ``base.checkpoint``, ``base.vae`` and ``base.clip_skip`` are the webui's current ones (the VAE only with
     the current checkpoint; an empty text means the checkpoint's own), ``save.output_dir`` is its LoRA folder, and
-    ``save.output_name`` becomes the next free name. What has another default for the checkpoint's family has that.
-    A path that may not be used is not in the job.
+    ``save.output_name`` becomes the next free name. Defaults of the checkpoint's family apply. A path that may not be
+    used is removed from the job.
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
     base, save = filled.setdefault("base", {}), filled.setdefault("save", {})
@@ -62,7 +62,7 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
 
 
 def _base_problems(job: Job) -> list[str]:
-    """What the checkpoint refuses, in the words of the run: block lists and LoRA files of another family."""
+    """Return the problems with the checkpoint, worded as in a run: block lists and LoRA files of another family."""
     shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
     if not shapes:
         return []
@@ -76,7 +76,7 @@ def _base_problems(job: Job) -> list[str]:
 
 
 def _refusals(fills: Mapping[str, Callable[[], None]]) -> dict[str, str]:
-    """Carries out ``fills``; what was refused, by the setting's key."""
+    """Run ``fills`` and return the problems by the setting's key."""
     refused = {}
     for key, fill in fills.items():
         try:
@@ -104,7 +104,7 @@ def _fill_vae(host: Host, base: dict[str, Any]) -> None:
 
 
 def listed(path: Any, known: list[ModelFile], key: str, what: str) -> str:
-    """``path`` if it is one of the webui's ``known`` files. Raises ``ConfigError`` if it is not."""
+    """Return ``path`` if it is one of the webui's ``known`` files. Raises ``ConfigError`` if it is not."""
     for file in known:
         if str(file.path) == path:
             return str(file.path)
@@ -116,7 +116,7 @@ def _fill_output_dir(host: Host, save: dict[str, Any]) -> None:
     given, lora_dir = str(save.pop("output_dir", None) or host.lora_dir), host.lora_dir
     try:
         belongs = Path(given) == lora_dir or is_inside(lora_dir, local_path(given))
-    except (DatasetError, OSError, ValueError):  # on another machine, too long, or a zero byte
+    except (DatasetError, OSError, ValueError):  # on another machine, too long, or a null byte
         belongs = False
     if not belongs:
         raise ConfigError(f"save.output_dir is {given[:200]!r}, but the webui reads LoRA files from {lora_dir}. "
@@ -149,7 +149,7 @@ def _fill_device(host: Host, filled: dict[str, Any]) -> None:
 
 
 def device_of(services: Services, wanted: str) -> str:
-    """The device that a run with ``training.device`` ``wanted`` is queued for."""
+    """Return the device that a run with ``training.device`` ``wanted`` is queued for."""
     if wanted != "auto":
         return "cuda:0" if wanted == "cuda" else wanted
     device = services.host.device()
@@ -157,7 +157,7 @@ def device_of(services: Services, wanted: str) -> str:
 
 
 def taken_names(services: Services) -> set[str]:
-    """The names of every LoRA in the webui's folder, and of every queued or running run."""
+    """Return the names of all LoRAs in the webui's folder and of all queued and running runs."""
     active = [run.id for run in services.index.all() if run.alive or run.state == "waiting"]
     promised = {_output_name(open_run(services.runs_dir, run_id)) for run_id in active}
     return lora_names(services.host.lora_dir) | promised

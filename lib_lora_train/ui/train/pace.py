@@ -1,4 +1,4 @@
-"""How long a run will take, going by how long the steps of earlier runs took on this machine."""
+"""Estimates the duration of a run from the steps of earlier runs on this machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ...runs.summary import RunSummary
 from ..services import Services
 
 _LOOKED_BACK = 10
-_CHECKPOINTING_TAKES = 1.3  # each block is computed once more on the way back
+_CHECKPOINTING_TAKES = 1.3  # each block is computed once more in the backward pass
 
 
 def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
-    """Seconds for ``steps`` of ``job``, without samples and saving; ``None`` before a run on its checkpoint.
+    """Return the seconds for ``steps`` of ``job``, without samples and saving; ``None`` if its checkpoint is new.
 
-    The newest run on the same checkpoint and device counts; its steps are scaled by the pixels of a step.
+    Uses the newest run on the same checkpoint and device; its step time is scaled by the pixels per step.
     """
     for run in services.index.all()[:_LOOKED_BACK]:
         if run.command == "train" and run.usual_seconds_per_step:
@@ -29,7 +29,7 @@ def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
 def _job_of(services: Services, run: RunSummary) -> Job | None:
     try:
         return load_job(open_run(services.runs_dir, run.id).job_file)
-    except (TrainLoraError, OSError):  # an old run whose folder or settings are gone says nothing
+    except (TrainLoraError, OSError):  # an old run whose folder or settings are gone
         return None
 
 
@@ -38,7 +38,7 @@ def _alike(one: Job, other: Job) -> bool:
 
 
 def _work(job: Job) -> float:
-    """Pixels that a step computes with, and what computing twice adds."""
+    """Return the pixels of a step, with the overhead of checkpointing."""
     width, height = job.dataset.size
     looks = job.dataset.train_batch_size * job.training.gradient_accumulation_steps
     return width * height * looks * (_CHECKPOINTING_TAKES if job.training.gradient_checkpointing else 1.0)

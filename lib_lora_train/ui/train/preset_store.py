@@ -22,24 +22,26 @@ _MOST_PRESETS, _MOST_BYTES = 500, 200_000
 NOT_KEPT = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
                       "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings",
                       "network.network_weights", "save.output_name", "save.output_dir", "training.device"))
-"""Settings that belong to one set or one machine, and not into a preset."""
+"""Settings specific to one dataset or machine, which are not saved in presets."""
 
 
 class PresetStore:
-    """The presets in ``folder``, which is made when the first one is saved."""
+    """The presets in ``folder``, which is created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def all(self) -> list[dict[str, Any]]:
-        """``{name, values}`` of each preset, by name; a file that cannot be read is skipped."""
+        """Return ``{name, values}`` of each preset, sorted by name; unreadable files are skipped."""
         paths = sorted((Path(entry.path) for entry in files_below(self._folder)), key=lambda path: path.name.casefold())
         return [{"name": path.stem, "values": values} for path in paths[:_MOST_PRESETS]
                 if path.suffix == ENDING and path.parent == self._folder and (values := _values(path)) is not None]
 
     def save(self, name: str, values: Mapping[str, Any], *, replace: bool) -> None:
-        """Keep ``values`` under ``name``. Raises ``ConfigError`` if the name or the values cannot be used, or there is
-        a preset of that name and ``replace`` is false."""
+        """Save ``values`` as ``name``.
+
+        Raises ``ConfigError`` if the name or the values are invalid, or the name is taken and ``replace`` is false.
+        """
         path = self._path(name)
         if not replace and self._taken(name):
             raise ConfigError(f"There is a preset {name!r} already. Choose another name, or replace it.")
@@ -54,7 +56,7 @@ class PresetStore:
         self._write(path, preset_text(kept))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give the preset ``name`` another name. Raises ``ConfigError`` as ``save`` does, or if there is none."""
+        """Rename the preset ``name``. Raises ``ConfigError`` as ``save`` does, or if there is none."""
         old, new = self._existing(name), self._path(new_name)
         if old.name != new.name and self._taken(new_name) and name.casefold() != new_name.strip().casefold():
             raise ConfigError(f"There is a preset {new_name!r} already. Choose another name.")
@@ -72,7 +74,7 @@ class PresetStore:
             raise ConfigError(cannot_write(path, problem)) from problem
 
     def text(self, name: str) -> str:
-        """The preset as a file that others can import. Raises ``ConfigError`` if there is none."""
+        """Return the preset as a file for import. Raises ``ConfigError`` if there is none."""
         values = _values(self._existing(name))
         if values is None:
             raise ConfigError(f"The preset {name!r} is damaged. Save it again.")
@@ -102,7 +104,7 @@ class PresetStore:
 
 
 def _values(path: Path) -> dict[str, dict[str, Any]] | None:
-    """The settings of a preset that this version knows; ``None`` if the file is damaged."""
+    """Return the settings of a preset that this version supports; ``None`` if the file is damaged."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None

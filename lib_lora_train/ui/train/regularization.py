@@ -1,7 +1,7 @@
-"""Regularization pictures made by the webui: one for each training picture, as the guide's "hard route" has it.
+"""Regularization images made by the webui: one for each training image, as in the guide's "hard route".
 
-The model that is trained draws each caption with DDIM, at the training's resolution and seed. The pictures get the
-names of the training pictures, in the folder ``reg`` among them, so that each is seen as often as its own.
+The base model generates each caption with DDIM at the training's resolution and seed. The images get the names of the
+training images, in the folder ``reg`` among them, so that each is seen as often as its counterpart.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ FOLDER = "reg"
 
 def start_regularization(services: Services, desk: RegularizationDesk, values: dict[str, Any],
                          with_tag: bool) -> dict[str, Any]:
-    """Draw what is missing for the dataset of the form's ``values``.
+    """Generate the missing images for the dataset of the form's ``values``.
 
-    Raises ``DatasetError``, ``ConfigError`` or ``RunError`` with a sentence if it cannot be done.
+    Raises ``DatasetError``, ``ConfigError`` or ``RunError`` with a sentence if it is not possible.
     """
     base = values.get("base")
     if isinstance(base, dict) or base is None:
@@ -53,7 +53,7 @@ def _check_checkpoint(services: Services, job: Job) -> None:
 
 
 def pictures_to_draw(services: Services, folder: Path, job: Job, with_tag: bool) -> list[tuple[Path, str]]:
-    """Where each regularization picture belongs that is not there yet, and its prompt.
+    """Return path and prompt of each missing regularization image.
 
     Raises ``TrainLoraError`` if the folder cannot be read.
     """
@@ -73,7 +73,7 @@ def pictures_to_draw(services: Services, folder: Path, job: Job, with_tag: bool)
 
 
 def prompt_of(picture: Picture, job: Job, with_tag: bool) -> str:
-    """The picture's caption; without the trigger word it shows the class, not what is learned."""
+    """Return the image's caption; without the trigger word it shows the class, not the subject."""
     separator = job.dataset.caption_separator
     tags = [tag.strip() for tag in picture.caption.split(separator.strip() or ",")]
     left_out = "" if with_tag else job.dataset.activation_tag.strip().lower()

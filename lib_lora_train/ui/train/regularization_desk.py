@@ -1,4 +1,4 @@
-"""The desk that has the webui draw regularization pictures, one folder at a time."""
+"""Queues the regularization images that the webui generates, one folder at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IDLE = {"state": "idle", "done": 0, "total": 0, "folder": "", "error": ""}
 
 
 class RegularizationDesk:
-    """Hands one folder's regularization pictures at a time to the drawing service."""
+    """Submits the regularization images of one folder at a time to the drawing service."""
 
     def __init__(self, drawings: DrawingService) -> None:
         self._drawings = drawings
@@ -33,13 +33,13 @@ class RegularizationDesk:
         self._last: _Pictures | None = None
 
     def state(self) -> dict[str, Any]:
-        """``state`` is idle, drawing, finished, stopped or failed; ``done`` of ``total`` pictures; their ``folder``."""
+        """Return ``state`` (idle, drawing, finished, stopped, failed), ``done`` of ``total`` images, ``folder``."""
         return self._last.state() if self._last is not None else dict(_IDLE)
 
     def start(self, folder: Path, pictures: list[tuple[Path, str]], job: Job) -> dict[str, Any]:
-        """Draw ``pictures``, each a file of ``folder`` to be written and its prompt, when their turn comes.
+        """Queue ``pictures``, each an output file in ``folder`` and its prompt.
 
-        Raises ``RunError`` if that cannot be done now.
+        Raises ``RunError`` if that is not possible now.
         """
         with self._lock:
             if self.state()["state"] == "drawing":
@@ -50,7 +50,7 @@ class RegularizationDesk:
         return asked.state()
 
     def stop(self) -> None:
-        """Leave out what is not drawn yet."""
+        """Cancel the remaining images."""
         self._drawings.cancel(lambda drawing, _: drawing is self._last)
 
 
@@ -82,7 +82,7 @@ class _Pictures:
             drawn()
 
         drawer.draw_series(SeriesPlan((prompt,), self._settings), keep)
-        return before < self.done < self.total  # it draws none when it was interrupted in the webui
+        return before < self.done < self.total  # no progress means it was interrupted in the webui
 
     def end(self, problem: str, *, cancelled: bool) -> None:
         self._error = problem

@@ -1,4 +1,4 @@
-"""Routes of the regularization pictures that the webui draws."""
+"""Routes for the regularization images that the webui generates."""
 
 from __future__ import annotations
 

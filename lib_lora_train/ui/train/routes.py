@@ -1,4 +1,4 @@
-"""Routes of the Train tab: what is in the dataset's folder, and what the settings add up to."""
+"""Routes of the Train tab: the content of the dataset folder and the totals of the settings."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
-    """What ``overview.look`` says of the folder, each thumbnail with its ``url``, and its ``trigger_word``.
+    """Return ``overview.look`` of the folder, each thumbnail with its ``url``, and its ``trigger_word``.
 
-    Raises ``DatasetError`` if there is nothing to see, ``ConfigError`` if the settings cannot be used.
+    Raises ``DatasetError`` if there are no images, ``ConfigError`` if the settings are invalid.
     """
     folder = dataset_folder(services.host, request.folder)
     values = {**folders_of(services.host, request.settings), "train_data_dir": str(folder)}
@@ -84,7 +84,7 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
 
 
 def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:
-    """Where a picture of a dataset is served small; the address changes when the picture does."""
+    """Return the URL of a dataset image's thumbnail; it changes with the image."""
     try:
         changed = (folder / relative).stat().st_mtime_ns
     except OSError:
@@ -94,9 +94,9 @@ def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> st
 
 
 def check_job(services: Services, values: dict[str, Any], difficulty: str = "") -> dict[str, Any]:
-    """What the form's ``values`` add up to, and every problem with them; a total that is not known is ``None``.
+    """Return the totals of the form's ``values`` and every problem with them; unknown totals are ``None``.
 
-    ``difficulty`` is the letter for what is learned, empty if it is not known.
+    ``difficulty`` is the guide's letter for the subject, empty if unknown.
     """
     job, problems = complete_job(services, values)
     shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
@@ -131,14 +131,14 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
             job, advice_of(job), shapes)
     prediction = prediction_notice(services.host, Path(job.base.checkpoint), said=job.base.v_parameterization)
     if prediction is not None:
-        around = dataclasses.replace(around, reads_v_prediction=())  # the notice says it
+        around = dataclasses.replace(around, reads_v_prediction=())  # covered by the warning
     notes = [{"key": note.key, "text": note.text} for note in (*notes_on(asked, around), *known)]
     return {**answer, "notes": notes, "idle": not_applicable(asked, around), "problems": problems,
             "prediction": prediction}
 
 
 def _block_lists(job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
-    """Each list of a number for each block: the ``text`` that was sent, and its ``values``, ``None`` if it is none."""
+    """Return for each list of block values the given ``text`` and its ``values``, ``None`` if invalid."""
     blocks = SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS
     lists = with_lists_for(job.network, blocks)
     found = {}
@@ -147,7 +147,7 @@ def _block_lists(job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, dic
         try:
             values = None if list_problem(text, blocks.full) else read_blocks(getattr(lists, name))
         except ValueError:
-            values = None  # the problems say what is wrong with it
+            values = None  # reported with the problems
         found[f"network.{name}"] = {"text": text, "values": values}
     return found
 
@@ -161,7 +161,7 @@ def _dataset(services: Services, job: Job) -> Dataset:
 
 
 def _readable(job: Job) -> Job:
-    """``job`` if its settings let a folder be read at all; raises ``ConfigError`` if not."""
+    """Return ``job`` if its settings suffice to read a folder. Raises ``ConfigError`` if not."""
     problems = [problem for problem in problems_of(job) if problem.startswith(_NEEDED_TO_READ)]
     if problems:
         raise ConfigError(problems)
@@ -183,12 +183,12 @@ def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:
 
 
 def _memory(services: Services, job: Job, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any] | None:
-    """What takes how much memory, after the switches that ``fit_in_gb`` turns on; ``None`` if it is not known."""
+    """Return the memory use by part, with the switches that ``fit_in_gb`` turns on; ``None`` if unknown."""
     if any(problem.startswith(_NEEDED_TO_READ) for problem in problems_of(job)):
         return None
     on_gpu = services.host.device() != "cpu" and job.training.device != "cpu"
     if not on_gpu and job.training.mixed_precision == "auto":
-        job = changed(job, {"training.mixed_precision": "no"})  # what the worker chooses on the CPU
+        job = changed(job, {"training.mixed_precision": "no"})  # the worker's choice on the CPU
     fitted, switched = fit(shapes, job) if on_gpu else (job, [])
     estimate = estimate_memory(shapes, fitted)
     if estimate is None:

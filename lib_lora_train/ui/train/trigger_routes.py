@@ -1,4 +1,4 @@
-"""The route that keeps the trigger word of a dataset folder."""
+"""The route that sets the trigger word of a dataset folder."""
 
 from __future__ import annotations
 

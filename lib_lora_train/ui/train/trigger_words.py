@@ -1,4 +1,4 @@
-"""The trigger word of a dataset folder: what the user said, else what runs, captions or the folder's name say."""
+"""The trigger word of a dataset folder: set by the user, otherwise taken from runs, captions or the folder's name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_TAG_OF_ONE = 3
 
 @dataclass(frozen=True)
 class TriggerWord:
-    """A word, where it comes from (``you``, ``run``, ``captions`` or ``folder``), and that as a sentence."""
+    """A word, its source (``you``, ``run``, ``captions`` or ``folder``), and a sentence about the source."""
 
     word: str
     source: str
@@ -30,7 +30,7 @@ class TriggerWord:
 
 
 class TriggerWords:
-    """The trigger words of all folders. Safe to use from several threads."""
+    """The trigger words of all folders. Thread-safe."""
 
     def __init__(self, store: DatasetStore, runs: Path) -> None:
         self._store = store
@@ -41,10 +41,10 @@ class TriggerWords:
         self.set_word = store.set_word
 
     def of(self, folder: Path, guesses: Mapping[str, Any], images: Sequence[str]) -> dict[str, Any]:
-        """``{word, source, text, others, problem}`` for ``folder``, which is in use now.
+        """Return ``{word, source, text, others, problem}`` for ``folder`` and mark it as used.
 
-        ``guesses`` are those of ``overview.trigger_guesses``, ``images`` are names of images in it. ``others`` are
-        words that can be taken instead. ``problem`` is a sentence where nothing can be kept.
+        ``guesses`` are those of ``overview.trigger_guesses``, ``images`` are names of its images. ``others`` are
+        alternatives. ``problem`` is a sentence if nothing can be stored.
         """
         try:
             known, problem = self._store.use(folder, images), self._store.problem
@@ -64,7 +64,10 @@ class TriggerWords:
         return {**asdict(chosen), "others": [asdict(one) for one in others], "problem": problem}
 
     def _found(self, known: KnownFolder, guesses: Mapping[str, Any]) -> list[TriggerWord | None]:
-        """The best first: the captions agree on a word, and no caption begins with a run's, which is outdated then."""
+        """Return the candidates, best first.
+
+        A run's word is outdated, and comes second, if no caption starts with it and the captions agree on another.
+        """
         captions, folder = _of_captions(guesses), _of_folder(guesses)
         run = self._of_run(known)
         first = {tag.casefold() for tag, _ in guesses["first_tags"]}
@@ -72,7 +75,7 @@ class TriggerWords:
         return [captions, run, folder] if outdated else [run, captions, folder]
 
     def _of_run(self, known: KnownFolder) -> TriggerWord | None:
-        """The word of the newest training run on the folder, whatever it was called then."""
+        """Return the word of the newest training run on the folder, under any of its names."""
         for run in itertools.islice((run for run in all_runs(self._runs) if run.command == TRAIN), _MOST_RUNS):
             folder, word, name = self._job_of(run.id, run.job_file)
             if word and any(same_folder(folder, one) for one in (known.folder, *known.was)):
@@ -80,13 +83,13 @@ class TriggerWords:
         return None
 
     def _job_of(self, run_id: str, file: Path) -> tuple[str, str, str]:
-        """Folder, trigger word and LoRA name of a run's job, which is read once; empty where it cannot be."""
+        """Return folder, trigger word and LoRA name of a run's job, read once; empty if unreadable."""
         with self._lock:
             if run_id not in self._of_runs:
                 try:
                     job = read_file(file)
                 except (TrainLoraError, OSError):
-                    job = {}  # a damaged run says so in the list of runs
+                    job = {}  # a damaged run is reported in the list of runs
                 dataset, save = _group(job, "dataset"), _group(job, "save")
                 self._of_runs[run_id] = (str(dataset.get("train_data_dir") or ""),
                                          str(dataset.get("activation_tag") or "").strip(),
@@ -116,7 +119,7 @@ def _of_folder(guesses: Mapping[str, Any]) -> TriggerWord | None:
 
 
 def _only_offered(folder: Path, guesses: Mapping[str, Any]) -> list[TriggerWord]:
-    """Words that are too doubtful to be taken unasked: the folder's own name, and the first of several words."""
+    """Return words too uncertain to be used unasked: the folder's own name, and the first of several words."""
     if guesses["concept"]:
         first = guesses["concept"].split()[0]
         return [TriggerWord(first, FOLDER, f"First word of the folder {guesses['concept_folder']}.")]
