@@ -1,1 +1,1 @@
-"""The doctor: checks of a whole dataset before training."""
+"""The doctor: checks of a dataset before training."""

@@ -1,4 +1,4 @@
-"""The doctor on several concepts: how often each is seen, and the repeats that would balance them."""
+"""The doctor's check of several concepts: how often each is seen, and repeats that balance them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNEVEN = 1.5
 
 
 def about_balance(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
-    """Whether one concept is seen much more often than another, with the repeats that even it out."""
+    """Findings on concepts that are seen much more often than others, with repeats that balance them."""
     concepts = [concept for concept in (dataset.concepts if dataset is not None else ()) if concept.pictures]
     if len(concepts) < 2:
         return []
@@ -29,7 +29,7 @@ def about_balance(editor: CaptionEditor, dataset: Dataset | None) -> list[Findin
 
 
 def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
-    """Repeats that let each concept be seen about as often as the one with most pictures at one repeat."""
+    """Repeats with which every concept is seen about as often as the largest one with 1 repeat."""
     most = max(concept.pictures for concept in concepts)
     return {concept: max(1, round(most / concept.pictures)) for concept in concepts}
 

@@ -1,4 +1,4 @@
-"""The doctor on captions: missing, unreadable, too long, more than one line, the trigger word, repeated tags."""
+"""The doctor's check of captions: missing, unreadable, too long, several lines, trigger word, repeated tags."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..tags import plain
 from .report import Finding, Fix, picture_finding
 
 LONGEST = 225
-"""Tokens that the training can look at."""
+"""The most tokens that training supports."""
 
 
 def about_captions(editor: CaptionEditor, activation_tag: str, max_tokens: int,
                    trained: Sequence[int]) -> list[Finding]:
-    """Everything about captions; ``max_tokens`` is how many the training looks at."""
+    """All findings on captions; ``max_tokens`` is the training's token limit."""
     entries = [editor.index.entries[number] for number in trained]
     return [*_missing(entries, activation_tag), *_unreadable(editor), *_several_lines(entries),
             *_too_long(editor, entries, max_tokens), *_activation(editor, activation_tag, trained), *_repeated(entries)]

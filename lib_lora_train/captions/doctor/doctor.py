@@ -1,4 +1,4 @@
-"""The doctor: what is wrong with a dataset before it is trained on, in words and pictures, each with its fix."""
+"""The doctor: examines a dataset before training and reports problems with their fixes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .shapes import Crop, ShapeCount, about_shapes, crops, shapes
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, the worst first; how the pictures fall into buckets; and what is cut off of each picture."""
+    """All findings, worst first; the images by bucket; and the crop of each image."""
 
     pictures: int
     findings: tuple[Finding, ...]
@@ -37,7 +37,7 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
 
     ``settings`` and ``max_tokens`` are those of the training to come.
 
-    Takes about ten milliseconds a picture the first time, which the cache remembers. Raises ``DatasetError``.
+    Takes about ten milliseconds an image the first time; results are cached. Raises ``DatasetError``.
     """
     editor.refresh()
     editor.read_sizes()
@@ -58,7 +58,7 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
 
 
 def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:
-    """What the training would make of the folder, or why it would refuse it."""
+    """The dataset as training would read it, or the reason why training would refuse it."""
     try:
         return survey(dataclasses.replace(settings, train_data_dir=str(editor.folder))), ""
     except DatasetError as problem:
@@ -66,7 +66,7 @@ def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Datas
 
 
 def _trained(editor: CaptionEditor, dataset: Dataset | None) -> Sequence[Entry]:
-    """The pictures that are trained on; all if the training would refuse the folder as it is."""
+    """The images that are trained on; all of them if training would refuse the folder."""
     with editor.lock:
         if dataset is None:
             return [editor.index.entries[number] for number in editor.order()]

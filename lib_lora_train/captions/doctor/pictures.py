@@ -1,4 +1,4 @@
-"""The doctor on pictures: left out, damaged, alike, too small, blurred, endings in capitals."""
+"""The doctor's check of images: skipped, damaged, near-duplicate, too small, blurred, upper-case extensions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .report import Finding, Fix, Group, picture_finding
 BLURRED_BELOW = 0.08
 ENLARGED_MUCH = 1.5
 _LEAST_SHARE_OF_SIZE = 0.5
-"""Half the size that a model was made for is the least it can be trained at: 256 px for SD 1.x, 512 px for SDXL."""
+"""The smallest usable share of a model's native resolution: 256 px for SD 1.x, 512 px for SDXL."""
 _PLAIN_BITS = 4
 
 
 def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketRule, entries: Sequence[Entry],
                    trained: Sequence[Entry]) -> list[Finding]:
-    """Everything about pictures as such: all ``entries`` of the editor, of which ``trained`` are trained on."""
+    """All findings on images: ``entries`` are all images of the editor, ``trained`` those that are trained on."""
     return [*_left_out(editor, dataset), *_damaged(editor, entries), *_duplicates(editor, trained),
             *_small(trained, rule), *_blurred(editor, trained), *_capital_endings(entries)]
 
@@ -70,7 +70,7 @@ def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
 
 
 def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
-    """Plain pictures (no bit set, or nearly none) look alike by their hash without being so; they are not compared."""
+    """Skips images with nearly uniform hashes (almost all bits equal), which match without being alike."""
     measured = [(entry, marks) for entry in entries
                 if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
                 and _PLAIN_BITS <= marks.difference_hash.bit_count() <= 64 - _PLAIN_BITS]
@@ -111,7 +111,7 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
 
 
 def _side_of(entries: Sequence[Entry]) -> int:
-    """The side in pixels of a square as large as the middle one of ``entries``, in steps of 64."""
+    """The side in pixels of a square with the median area of ``entries``, rounded down to a multiple of 64."""
     side = statistics.median(math.sqrt(entry.width * entry.height) for entry in entries)
     return 64 * int(side // 64)
 

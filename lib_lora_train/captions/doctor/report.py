@@ -1,4 +1,4 @@
-"""What the doctor says: findings with their fixes."""
+"""The doctor's report: findings with their fixes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LEVELS = ("error", "warning", "note", "good")
 
 @dataclass(frozen=True)
 class Fix:
-    """A way to put something right: a button with ``label``.
+    """A fix for a finding, shown as a button with ``label``.
 
-    ``action`` is what it does, with ``values``: ``apply`` (an ``Operation``), ``delete``, ``lower-case``, ``utf-8``
+    ``action``, with the parameters ``values``: ``apply`` (an ``Operation``), ``delete``, ``lower-case`` or ``utf-8``
     (on ``numbers``), ``rename-folder``, ``settings`` (of the training), ``tag`` (open the tagger) or ``show``.
     """
 
@@ -25,7 +25,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that belong together in a finding, such as near-duplicates, with fixes of their own."""
+    """A group of images within a finding, such as near-duplicates, with its own fixes."""
 
     text: str
     numbers: tuple[int, ...]
@@ -34,9 +34,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed: ``title`` and ``text`` are sentences, ``numbers`` the pictures it is about.
+    """A finding: ``title`` and ``text`` for the user, ``numbers`` of the affected images.
 
-    ``files`` are names with reasons, for what is not a picture of the editor's.
+    ``files`` are names with reasons, for files that are not images of the editor.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Finding:
 
 def picture_finding(name: str, level: str, title: str, text: str, numbers: Sequence[int],
                     *fixes: Fix) -> list[Finding]:
-    """A finding if there are pictures for it, else nothing; a fix without pictures of its own is for all of them."""
+    """A list of one finding, or empty if ``numbers`` is; fixes without images of their own apply to all."""
     if not numbers:
         return []
     every = tuple(numbers)

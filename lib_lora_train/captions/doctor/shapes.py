@@ -1,4 +1,4 @@
-"""The doctor on shapes: how pictures fall into buckets, and what is cut off of them."""
+"""The doctor's check of shapes: distribution over buckets, and what is cropped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVEN = 3.0
 
 @dataclass(frozen=True)
 class ShapeCount:
-    """A bucket with the pictures in it."""
+    """A bucket with the images in it."""
 
     width: int
     height: int
@@ -30,7 +30,7 @@ class ShapeCount:
 
 @dataclass(frozen=True)
 class Crop:
-    """What is trained on of a picture: ``kept`` is left, top, right, bottom as shares (0 to 1) of its sides."""
+    """The crop of an image: ``kept`` is left, top, right, bottom as fractions (0 to 1) of its sides."""
 
     number: int
     width: int
@@ -41,7 +41,7 @@ class Crop:
 
 
 def shapes(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tuple[ShapeCount, ...]:
-    """The buckets that are used, fullest first."""
+    """The non-empty buckets, fullest first."""
     found: dict[Bucket, list[int]] = {}
     for number in trained:
         entry = editor.index.entries[number]
@@ -52,7 +52,7 @@ def shapes(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> t
 
 
 def crops(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tuple[Crop, ...]:
-    """The crop of each picture, those that lose most first; 300 at most."""
+    """The crops that lose most, at most 300, in descending order of the loss."""
     found = []
     for number in trained:
         entry = editor.index.entries[number]
@@ -70,7 +70,7 @@ def crops(editor: CaptionEditor, rule: BucketRule, trained: Sequence[int]) -> tu
 
 def about_shapes(editor: CaptionEditor, rule: BucketRule, settings: DatasetSettings,
                  trained: Sequence[int]) -> list[Finding]:
-    """Advice on buckets: most pictures in one bucket, or buckets about evenly filled; and what loses much."""
+    """Findings on buckets (best: most images in one bucket, or buckets evenly filled), and on images that lose much."""
     return [*_spread(shapes(editor, rule, trained), settings), *_cut(crops(editor, rule, trained))]
 
 

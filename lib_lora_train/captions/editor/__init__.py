@@ -1,1 +1,1 @@
-"""The caption editor of one dataset: files, index, operations and queries."""
+"""The caption editor of a dataset: index, operations, queries and history."""

@@ -1,4 +1,4 @@
-"""The caption editor of one dataset: its index kept in step with the files, edits through the undo journal."""
+"""The caption editor of a dataset: keeps the index in sync with the files and edits through the undo journal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST_LIKELY = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an edit did: a sentence, the numbers of the pictures whose captions changed, and what was left alone."""
+    """The result of an edit: its label, the numbers of the images with changed captions, and what was skipped."""
 
     label: str
     changed: tuple[int, ...]
@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Preview:
-    """A caption before and after an operation that was not carried out."""
+    """A caption before and after an operation that has not been applied."""
 
     number: int
     before: str
@@ -54,16 +54,16 @@ class Preview:
 
 
 class CaptionEditor:
-    """One dataset, open for editing. Safe for several threads.
+    """A dataset open for editing. Thread-safe.
 
-    ``revision`` grows with every change of the index; a page that has an older one is out of date.
+    ``revision`` increases with every change of the index; a page with an older one is out of date.
     """
 
     def __init__(self, folder: Path, settings: DatasetSettings, cache: Path, tokens: TokenCounter) -> None:
-        """Finish what an earlier session left half done, and read everything but the pictures' sizes.
+        """Finish interrupted edits of an earlier session, and read everything but the image sizes.
 
-        ``folder`` is resolved; ``cache`` is a folder for what can be made again. Where no undo journal can be kept,
-        the captions can be read but not edited, and ``messages`` says why.
+        ``folder`` must be resolved; ``cache`` may be deleted at any time. Without a writable undo journal the captions
+        are read-only, and ``messages`` has the reason.
         Raises ``DatasetError`` if the folder cannot be read.
         """
         self.folder = folder
@@ -86,7 +86,7 @@ class CaptionEditor:
 
     @property
     def journal(self) -> Journal:
-        """The undo journal, with nothing left half done. Raises ``DatasetError`` where none can be kept."""
+        """The undo journal, recovered on first use. Raises ``DatasetError`` if it cannot be written."""
         if self._journal is None:
             journal = Journal(self.folder)
             self.messages += sentences(journal.recover())
@@ -94,12 +94,12 @@ class CaptionEditor:
         return self._journal
 
     def settle(self) -> None:
-        """Wait until the disk has all edits. Raises ``DatasetError`` if the journal cannot be written."""
+        """Wait until all edits are on disk. Raises ``DatasetError`` if the journal cannot be written."""
         if self._journal is not None:
             self._journal.settle()
 
     def refresh(self) -> bool:
-        """Take in what other programs have changed since; whether there was anything. Raises ``DatasetError``."""
+        """Read changes made by other programs; returns whether there were any. Raises ``DatasetError``."""
         with self.lock:
             listing = list_folder(self.folder, self.settings.caption_extension)
             self.left_out = listing.left_out
@@ -111,7 +111,7 @@ class CaptionEditor:
             return changed
 
     def read_sizes(self) -> None:
-        """Read the pictures' headers and count tokens, which takes seconds at first, so that filters are quick."""
+        """Read image headers and count tokens, so that filters are fast; takes seconds the first time."""
         with self.lock:
             files = [entry.file for entry in self.index.entries.values()]
         self.facts.read_headers(files)
@@ -124,11 +124,11 @@ class CaptionEditor:
             tokens_of(caption, self.tokens.count)
 
     def order(self) -> Sequence[int]:
-        """The numbers of all pictures, by folder and name."""
+        """The numbers of all images, by folder and name."""
         return self._order
 
     def filtered(self, text: str) -> int:
-        """The set of pictures that the filter ``text`` means. Raises ``FilterError``."""
+        """The set of images that match the filter ``text``. Raises ``FilterError``."""
         tree = parse(text)
         with self.lock:
             if tree is None:
@@ -137,14 +137,14 @@ class CaptionEditor:
             return pictures_of(tree, self.index, measures)
 
     def entry(self, number: int) -> Entry:
-        """The picture of this number. Raises ``DatasetError`` if it is gone."""
+        """The image with this number. Raises ``DatasetError`` if it no longer exists."""
         entry = self.index.entries.get(number)
         if entry is None:
             raise DatasetError("That image is no longer there. The list was read again.")
         return entry
 
     def confidences(self) -> Confidences:
-        """What the last tagging run left; read again when the file has changed. Raises ``DatasetError``."""
+        """The confidences of the last tagging run, cached until the file changes. Raises ``DatasetError``."""
         file = confidences_file(self.folder)
         stamp = Stamp.of(file.stat()) if file.is_file() else None
         with self.lock:
@@ -154,12 +154,12 @@ class CaptionEditor:
 
     def preview(self, operation: Operation, numbers: Iterable[int], activation_tag: str,
                 cancel: Cancel | None = None) -> list[Preview]:
-        """What ``operation`` would change. Raises ``DatasetError`` if it cannot be done, or ``cancel`` says so."""
+        """The captions that ``operation`` would change. Raises ``DatasetError`` if it is invalid or cancelled."""
         planned = self._planned(operation, numbers, activation_tag, cancel)
         return [Preview(caption.users[0], before, after) for caption, before, after in planned if after != before]
 
     def apply(self, operation: Operation, numbers: Iterable[int], activation_tag: str) -> Outcome:
-        """Carry out ``operation`` on the captions of the pictures ``numbers``; one step of undo.
+        """Apply ``operation`` to the captions of the images ``numbers``, as one undo step.
 
         Raises ``ConflictError`` or ``DatasetError`` with nothing written.
         """
@@ -175,7 +175,7 @@ class CaptionEditor:
             return self._write_texts(describe(operation, len(new)), new, left)
 
     def set_texts(self, texts: Mapping[int, str], label: str = "") -> Outcome:
-        """Give pictures new captions; one step of undo. Raises as ``apply``."""
+        """Set the captions of images, by number, as one undo step. Raises as ``apply``."""
         with self.lock:
             new: dict[str, str] = {}
             for number, text in texts.items():
@@ -190,7 +190,7 @@ class CaptionEditor:
             return self._write_texts(name, new, ())
 
     def save_as_utf8(self, numbers: Iterable[int]) -> Outcome:
-        """Write captions that are in another encoding as UTF-8; one step of undo. Raises as ``apply``."""
+        """Convert captions in other encodings to UTF-8, as one undo step. Raises as ``apply``."""
         with self.lock:
             captions = [caption for caption in self._captions(numbers) if caption.problem and caption.data is not None]
             changes = [Write(caption.path, caption.data, as_utf8(caption.data or b"", caption.path))
@@ -198,7 +198,7 @@ class CaptionEditor:
             return self.carry_out(f"Saved {count_of(len(changes), 'caption')} as UTF-8", changes)
 
     def carry_out(self, label: str, changes: Sequence[Change], left: Sequence[str] = ()) -> Outcome:
-        """Make ``changes`` as one step of undo. Raises ``ConflictError`` (after reading anew) or ``DatasetError``."""
+        """Apply ``changes`` as one undo step. Raises ``ConflictError`` (after a refresh) or ``DatasetError``."""
         with self.lock:
             if not changes:
                 return Outcome("Nothing had to be changed.", (), tuple(left))
@@ -207,21 +207,21 @@ class CaptionEditor:
             return self._through(lambda: self.journal.do(label, changes, stamps), left)
 
     def undo(self, leave: Sequence[str] = ()) -> Outcome:
-        """Take back the last edit, but for the files ``leave``. Raises as ``carry_out``."""
+        """Undo the last edit, except for the files ``leave``. Raises as ``carry_out``."""
         with self.lock:
             return self._through(lambda: self.journal.undo(self._known, leave), ())
 
     def redo(self, leave: Sequence[str] = ()) -> Outcome:
-        """Do again what was undone last, but for the files ``leave``. Raises as ``carry_out``."""
+        """Redo the edit that was undone last, except for the files ``leave``. Raises as ``carry_out``."""
         with self.lock:
             return self._through(lambda: self.journal.redo(self._known, leave), ())
 
     def history(self) -> History:
-        """What can be undone and redone. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
+        """The edits to undo and redo. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
         return History((), 0) if self._journal is None else self._journal.history()
 
     def picture(self, relative: str) -> BinaryIO:
-        """A picture of this dataset, open for reading. Raises ``DatasetError`` if it is none, or lies outside."""
+        """An image of this dataset, open for reading. Raises ``DatasetError`` if it is not in the dataset."""
         if self.index.of_path(relative) is None:
             raise DatasetError(f"{relative[:200]!r} is not an image of this dataset.")
         return open_inside(self.folder, relative)
@@ -247,7 +247,7 @@ class CaptionEditor:
         return caption.stamp if caption is not None and caption.data == content else None
 
     def _captions(self, numbers: Iterable[int]) -> list[Caption]:
-        """The different captions of the pictures ``numbers``; of those that are gone, none."""
+        """The distinct captions of the images ``numbers``; skips images that no longer exist."""
         entries = (self.index.entries.get(number) for number in numbers)
         return list({entry.caption.path: entry.caption for entry in entries if entry is not None}.values())
 
@@ -257,7 +257,7 @@ class CaptionEditor:
     def _planned(self, operation: Operation, numbers: Iterable[int],
                  activation_tag: str,
                  cancel: Cancel | None = None) -> list[tuple[Caption, str, str]]:
-        """Captions with their texts before and after; the lock is free while the new ones are worked out."""
+        """Captions with their texts before and after, computed without holding the lock."""
         with self.lock:
             captions = self._editable(numbers)
             texts = [caption.text or "" for caption in captions]
@@ -341,7 +341,7 @@ class CaptionEditor:
             except OSError as problem:
                 self.index.set_blocked(caption, stamp, f"{caption.path} cannot be read: {problem.strerror}.")
                 return True
-            except DatasetError as problem:  # it has become a link that leads out
+            except DatasetError as problem:  # it has become a link out of the folder
                 self.index.set_blocked(caption, stamp, str(problem))
                 return True
         changed = data != caption.data
@@ -350,21 +350,21 @@ class CaptionEditor:
 
 
 def numbers_in(editor: CaptionEditor, numbers: Sequence[int] | None, filter_text: str) -> list[int]:
-    """The pictures that an action is for: those named, or all that the filter means."""
+    """The images that an action applies to: those in ``numbers``, or all that match the filter."""
     if numbers is not None:
         return list(numbers)
     return editor.index.members(editor.filtered(filter_text), editor.order())
 
 
 def tags_of_picture(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
-    """All parts of a caption with how many pictures have each and how sure the tagger was (``None``: not known)."""
+    """All parts of a caption, each with its image count and the tagger's confidence (``None`` if unknown)."""
     sure = editor.confidences().of(entry.path)
     return [{"tag": tag, "count": editor.index.count_of(plain(tag)), "confidence": sure.get(plain(tag))}
             for tag in split_tags(entry.caption.line, editor.settings.caption_separator)]
 
 
 def likely_tags(editor: CaptionEditor, entry: Entry) -> list[dict[str, object]]:
-    """Tags that the tagger is sure of and the caption does not have, the by confidence."""
+    """Tags that the tagger is confident of and the caption lacks, by descending confidence."""
     found = [(value, tag) for tag, value in editor.confidences().as_written(entry.path)
              if value >= _LIKELY and plain(tag) not in entry.caption.keys]
     found.sort(key=lambda item: (-item[0], item[1]))

@@ -1,4 +1,4 @@
-"""What each edit of the history has changed, and the way back to any of them."""
+"""The edit history: what each edit changed, and undo or redo to any point."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MOST_TAGS = 6
 
 @dataclass(frozen=True)
 class EditChanges:
-    """What one edit has changed: tags that came and went with the number of captions, most frequent first.
+    """The changes of one edit: added and removed tags with the number of captions, most frequent first.
 
-    ``more`` of them are not listed. ``reordered`` captions have the same tags in another order, ``sentences`` are
-    prose, ``moved`` counts files, and ``picture`` is the relative path of an image that it was about, if there is one.
+    ``more`` is the number of tags not listed; ``reordered`` counts captions with the same tags in another order,
+    ``sentences`` prose captions and ``moved`` files. ``picture`` is the relative path of one affected image, if any.
     """
 
     added: tuple[tuple[str, int], ...] = ()
@@ -37,9 +37,9 @@ class EditChanges:
 
 @dataclass(frozen=True)
 class WayBack:
-    """What going to a point of the history would do. ``seen`` is the history's state now.
+    """A preview of going to a point of the history. ``seen`` is the current state of the history.
 
-    ``edits`` are undone, or redone if not ``back``; ``captions`` differ afterwards, ``moved`` files have other places.
+    ``edits`` is the number of edits undone, or redone if not ``back``; ``captions`` would change, ``moved`` files move.
     """
 
     seen: str
@@ -51,7 +51,7 @@ class WayBack:
 
 
 def changes_of_edit(editor: CaptionEditor, number: int) -> EditChanges:
-    """What the edit ``number`` has changed. Raises ``DatasetError`` if the journal does not have it any more."""
+    """The changes of the edit ``number``. Raises ``DatasetError`` if the journal no longer has it."""
     changes = editor.journal.changes(number)
     separator, keys = editor.settings.caption_separator, PlainTags()
     added: Counter[str] = Counter()
@@ -80,7 +80,7 @@ def changes_of_edit(editor: CaptionEditor, number: int) -> EditChanges:
 
 
 def way_to(editor: CaptionEditor, number: int, most_previews: int) -> WayBack:
-    """What ``go_to`` would do. Raises ``DatasetError`` if that edit is not in the history."""
+    """A preview of ``go_to``. Raises ``DatasetError`` if that edit is not in the history."""
     with editor.lock:
         history = editor.history()
         back, batches = _batches_to(history, number)
@@ -98,10 +98,10 @@ def way_to(editor: CaptionEditor, number: int, most_previews: int) -> WayBack:
 
 
 def go_to(editor: CaptionEditor, number: int, seen: str, leave: Sequence[str] = ()) -> Outcome:
-    """Undo the edit ``number`` and all after it; or, if it was undone, redo all up to it. Files ``leave`` stay.
+    """Undo the edit ``number`` and all after it; or, if it was undone, redo all up to it. Skips the files ``leave``.
 
-    Raises ``DatasetError`` if the history is not as ``seen`` any more, and ``ConflictError`` if captions were changed
-    by others since, with nothing undone.
+    Raises ``DatasetError`` if the history has changed since ``seen``, and ``ConflictError`` if another program changed
+    captions since; then nothing is undone.
     """
     with editor.lock:
         history = editor.history()
@@ -129,13 +129,13 @@ def go_to(editor: CaptionEditor, number: int, seen: str, leave: Sequence[str] = 
 
 
 def state_of(history: History) -> str:
-    """Tells one state of the history from another."""
+    """A key that identifies the state of the history."""
     newest = history.batches[-1].number if history.batches else 0
     return f"{newest}:{history.position}"
 
 
 def _batches_to(history: History, number: int) -> tuple[bool, list[BatchInfo]]:
-    """Whether the edit is undone, else redone; and the edits on the way to it, in the order they are."""
+    """Whether to undo (else redo), and the edits up to ``number`` in the order to process them."""
     place = next((place for place, batch in enumerate(history.batches) if batch.number == number), None)
     if place is None:
         raise DatasetError("That edit is not in the history any more. Open it again.")
@@ -146,7 +146,7 @@ def _batches_to(history: History, number: int) -> tuple[bool, list[BatchInfo]]:
 
 def _files_between(editor: CaptionEditor, batches: Iterable[BatchInfo],
                    back: bool) -> tuple[dict[str, tuple[bytes | None, bytes | None]], int]:
-    """Each written file's content now and afterwards, and how many files are moved."""
+    """The content of each written file now and afterwards, and the number of moved files."""
     files: dict[str, tuple[bytes | None, bytes | None]] = {}
     moved = 0
     for batch in batches:
@@ -160,7 +160,7 @@ def _files_between(editor: CaptionEditor, batches: Iterable[BatchInfo],
 
 
 def _refuse_changed(editor: CaptionEditor, batches: Iterable[BatchInfo], back: bool, leave: Sequence[str]) -> None:
-    """Raise ``ConflictError`` if a file is not what the newest edit has left; with moves, each step looks by itself."""
+    """Raise ``ConflictError`` if a file has changed since the newest edit; with moves, each step checks its own."""
     files, moved = _files_between(editor, batches, back)
     if moved:
         return

@@ -1,6 +1,6 @@
-"""The caption editor's index: pictures and captions in memory, and for every tag the set of captions that have it.
+"""The caption editor's index: images and captions in memory, and for every tag the set of images that have it.
 
-Sets are whole numbers used as bits, one bit a picture: AND, OR and NOT of ten thousand pictures take a microsecond.
+Sets are integers used as bit sets, one bit per image: AND, OR and NOT of ten thousand images take a microsecond.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _LONGEST_PROSE_TAG = 3
 
 @dataclass(slots=True)
 class Caption:
-    """A caption file as it was read. ``text`` is ``None`` without a file, or if it cannot be read (``problem``).
+    """A caption file's content. ``text`` is ``None`` if there is no file, or if it cannot be read (``problem``).
 
-    ``tokens`` is -1 until somebody has counted them.
+    ``tokens`` is -1 until they have been counted; ``users`` are the numbers of its images.
     """
 
     path: str
@@ -43,13 +43,13 @@ class Caption:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no caption, or nothing but separators in it."""
+        """Whether the caption is missing or has nothing but separators in it."""
         return not self.problem and self.says_nothing
 
 
 @dataclass(slots=True)
 class Entry:
-    """A picture. ``width`` and ``height`` are 0 until its header is read, and stay so if it is damaged."""
+    """An image. ``width`` and ``height`` are 0 until its header is read, or if it is damaged."""
 
     id: int
     file: PictureFile
@@ -59,12 +59,12 @@ class Entry:
 
     @property
     def path(self) -> str:
-        """Relative to the dataset's folder, with ``/``."""
+        """The path relative to the dataset's folder, with ``/``."""
         return self.file.path
 
     @property
     def folder(self) -> str:
-        """Its folder, relative; empty for the dataset's own."""
+        """The relative path of its folder; empty for the dataset's folder."""
         return self.file.path.rpartition("/")[0]
 
     @property
@@ -74,7 +74,7 @@ class Entry:
 
 
 class EditorIndex:
-    """All pictures of a dataset. A picture keeps its number as long as the index lives; numbers are not used again."""
+    """All images of a dataset. An image's number never changes while the index exists, and is never reused."""
 
     def __init__(self, separator: str) -> None:
         self.separator = separator
@@ -92,7 +92,7 @@ class EditorIndex:
         self._plain = PlainTags()
 
     def add(self, file: PictureFile) -> Entry:
-        """Take in a picture; its caption counts as missing until ``set_caption``."""
+        """Add an image; its caption counts as missing until ``set_caption``."""
         caption = self.captions.get(file.caption)
         if caption is None:
             caption = self.captions[file.caption] = Caption(file.caption)
@@ -108,7 +108,7 @@ class EditorIndex:
         return entry
 
     def remove(self, entry: Entry) -> None:
-        """Forget a picture, and its caption if no other picture has it."""
+        """Remove an image, and its caption if no other image uses it."""
         bit = 1 << entry.id
         self._mark(entry.caption, entry.caption.keys, bit, False)
         self.without_caption &= ~bit
@@ -121,12 +121,12 @@ class EditorIndex:
             self.captions.pop(entry.caption.path, None)
 
     def of_path(self, path: str) -> Entry | None:
-        """The picture ``path``, or ``None``."""
+        """The image ``path``, or ``None``."""
         number = self._by_path.get(path)
         return None if number is None else self.entries[number]
 
     def set_caption(self, caption: Caption, data: bytes | None, stamp: Stamp | None) -> None:
-        """Let a caption be what its file holds now."""
+        """Update a caption from its file's current content."""
         bits = sum(1 << user for user in caption.users)
         before = caption.keys
         caption.data, caption.stamp = data, stamp
@@ -146,31 +146,31 @@ class EditorIndex:
         self._mark_kind(caption, bits)
 
     def set_blocked(self, caption: Caption, stamp: Stamp | None, problem: str) -> None:
-        """Let a caption count as one that is there but cannot be used."""
+        """Mark a caption as existing but unusable."""
         self.set_caption(caption, None, stamp)
         caption.problem = problem
         self._mark_kind(caption, sum(1 << user for user in caption.users))
 
     def bits_of(self, key: str) -> int:
-        """The pictures that have the tag ``key`` (as ``plain`` gives it)."""
+        """The set of images with the ``plain`` tag ``key``."""
         return self._bits.get(key, 0)
 
     def count_of(self, key: str) -> int:
-        """How many pictures have the tag ``key``."""
+        """The number of images with the tag ``key``."""
         return self._bits.get(key, 0).bit_count()
 
     def display(self, key: str) -> str:
-        """The tag ``key`` as it is written in the captions."""
+        """The tag ``key`` as spelled in the captions."""
         return self._display.get(key, key)
 
     def known_tags(self) -> list[str]:
-        """Every tag that some picture has, as ``plain`` gives it."""
+        """All ``plain`` tags that any image has."""
         return list(self._bits)
 
     def tag_counts(self, among: int | None = None, most: int | None = None, part: str = "") -> list[tuple[str, int]]:
-        """Tags with the number of pictures (of the set ``among``) that have them, most frequent first.
+        """Tags with the number of images (of the set ``among``) that have them, most frequent first.
 
-        ``part`` keeps only tags that contain it; ``most`` is how many are wanted.
+        Only tags that contain ``part``; at most ``most`` of them.
         """
         wanted = plain(part) if part.strip() else ""
         counts = ((count, key) for key, bits in self._bits.items() if wanted in key
@@ -179,13 +179,13 @@ class EditorIndex:
         return [(self.display(key), count) for count, key in order]
 
     def members(self, bits: int, order: Sequence[int] | None = None) -> list[int]:
-        """The numbers of the pictures in a set, in the order given or their own."""
+        """The numbers of the images in a set, in the given order or in index order."""
         flags = bits.to_bytes(self._next // 8 + 1, "little")
         return [number for number in (self.entries if order is None else order)
                 if flags[number >> 3] >> (number & 7) & 1]
 
     def by_path(self) -> list[int]:
-        """All numbers, sorted by folder and name."""
+        """The numbers of all images, sorted by folder and name."""
         keys = {number: (natural_key(entry.folder), natural_key(entry.name)) for number, entry in self.entries.items()}
         return sorted(keys, key=keys.__getitem__)
 
@@ -207,7 +207,7 @@ class EditorIndex:
         self.prose = self.prose | bits if caption.prose else self.prose & ~bits
 
     def _analyse(self, caption: Caption) -> None:
-        """Find out whether a caption is prose and what its tags are: of prose only short parts before sentences."""
+        """Determine whether a caption is prose, and its tags; in prose, only short parts that end no sentence."""
         caption.says_nothing = not (caption.text or "").replace(self.separator, " ").strip()
         line = caption.line
         parts = [self._part(raw) for raw in line.split(self.separator)]
@@ -219,7 +219,7 @@ class EditorIndex:
             caption.tags = tuple(tag for tag, _ in parts)
 
     def _part(self, raw: str) -> tuple[str, int]:
-        """The tag that stands between two separators, one object for all captions, and its number of words."""
+        """The tag in the text between two separators, as one string shared by all captions, and its word count."""
         part = self._parts.get(raw)
         if part is None:
             tag = self._strings.setdefault(raw.strip(), raw.strip())
@@ -232,7 +232,7 @@ def _rarest_last(item: tuple[int, str]) -> tuple[int, str]:
 
 
 def bits_of_numbers(numbers: Iterable[int]) -> int:
-    """The set of pictures with these numbers."""
+    """The set of images with these numbers."""
     flags = bytearray()
     for number in numbers:
         if number >> 3 >= len(flags):

@@ -1,6 +1,6 @@
-"""What can be done to captions: each operation takes one caption's text and gives the new one.
+"""Operations on captions: each maps a caption's text to a new one.
 
-Operations on tags leave prose alone unless asked to include it; then they work on whole words.
+Tag operations skip prose unless ``include_prose`` is set; then they work on whole words.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _LONGEST_TAG = 1000
 class Operation:
     """An operation on captions.
 
-    ``add``: ``tags`` at ``place`` (``after``: behind the tag ``after``, where there is one). ``remove``: ``tags``.
-    ``replace``: every one of ``tags`` by ``replacement``, once (this merges tags, too). In both ``*`` is a wildcard,
-    unless ``exact``. ``rename``: the one tag is called ``replacement``, as a part of prose too.
-    ``dedupe``; ``sort`` by ``order``. ``regex_tag`` and ``regex_caption``: ``pattern`` becomes ``replacement`` in each
-    tag or in the whole text. ``join_lines``: all lines become the first, which alone is trained on. ``cut``: the last
-    tags go until ``limit`` tokens are left.
+    ``add``: insert ``tags`` at ``place`` (``after``: after the tag ``after``, if present). ``remove``: remove ``tags``.
+    ``replace``: replace all of ``tags`` with one ``replacement``, which also merges tags. In both, ``*`` is a wildcard
+    unless ``exact``. ``rename``: rename the single tag to ``replacement``, also where it is a part of prose.
+    ``dedupe``: remove duplicates. ``sort``: sort by ``order``. ``regex_tag`` and ``regex_caption``: substitute
+    ``replacement`` for ``pattern`` in each tag or in the whole text. ``join_lines``: join all lines into the first, the
+    only one that is trained on. ``cut``: remove tags from the end until at most ``limit`` tokens are left.
     """
 
     kind: str
@@ -48,10 +48,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What operations need to know beside the caption: how tags are written, the trigger word, and tag statistics.
+    """The context of an operation: separator, trigger word, and tag statistics.
 
-    ``counts`` gives how many captions of the dataset have a ``plain`` tag, ``tokens`` how many tokens a text has.
-    ``cancel`` ends a pattern at work.
+    ``counts`` maps a ``plain`` tag to the number of captions with it, ``tokens`` a text to its number of tokens.
+    ``cancel`` cancels a running pattern.
     """
 
     separator: str = ","
@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def check_operation(operation: Operation) -> None:
-    """Raise ``DatasetError`` that says what is missing or wrong, so that nothing is half done."""
+    """Raise ``DatasetError`` if ``operation`` is incomplete or invalid, before anything is changed."""
     kind = operation.kind
     if kind not in KINDS:
         raise DatasetError(f"{kind!r} is nothing that can be done to captions. Choose one of: {', '.join(KINDS)}.")
@@ -87,10 +87,10 @@ def check_operation(operation: Operation) -> None:
 
 def edited(texts: Sequence[str], operation: Operation, around: Surroundings,
            confidences: Sequence[Mapping[str, float]] | None = None) -> list[str]:
-    """The texts after ``operation``; one that it does not concern comes back exactly as it was.
+    """The texts after ``operation``; unaffected ones are returned unchanged.
 
     ``confidences``, one mapping of ``plain`` tags for each text, are used by ``sort`` only.
-    Raises ``DatasetError`` if the operation is not complete or its pattern takes too long.
+    Raises ``DatasetError`` if the operation is incomplete or its pattern takes too long.
     """
     check_operation(operation)
     if operation.kind == "regex_caption":
@@ -119,7 +119,7 @@ def _with_tags(text: str, operation: Operation, around: Surroundings, edit: TagE
 
 
 def _editor_of(operation: Operation, around: Surroundings) -> TagEdit:
-    """The function that makes a caption's new tags of its old ones."""
+    """The function that computes a caption's new tags from its old ones."""
     keys = PlainTags()
     tags = unique(tag.strip() for tag in operation.tags if tag.strip())
     if operation.kind == "add":
@@ -145,7 +145,7 @@ def _any_of(patterns: Sequence[str], exact: bool) -> Callable[[str], bool]:
 
 def _added(before: list[str], tags: Sequence[str], operation: Operation, activation: str,
            keys: PlainTags) -> list[str]:
-    """A tag that is there already only moves, and only to the first place. The trigger word keeps the very first."""
+    """Add ``tags``. An existing tag is moved if the place is ``first``, else left; the trigger word stays in front."""
     new = {keys[tag] for tag in tags}
     if operation.place == "first":
         rest = [tag for tag in before if keys[tag] not in new]
@@ -172,7 +172,7 @@ def _replaced(before: list[str], fits: Callable[[str], bool], new: Sequence[str]
 
 
 def _all_renamed(texts: Sequence[str], operation: Operation, around: Surroundings) -> list[str]:
-    """The texts with one tag called otherwise; where the new name stands already, the two become one."""
+    """The texts with one tag renamed; where the new name exists already, the two are merged."""
     old, new, sign = operation.tags[0].strip(), operation.replacement.strip(), around.separator.strip()
     if sign and sign in new:
         raise DatasetError(f"A tag's name cannot contain {sign!r}, which separates tags. To make several tags "
@@ -193,7 +193,7 @@ def _all_renamed(texts: Sequence[str], operation: Operation, around: Surrounding
 
 
 def _renamed_part(line: str, key: str, new: str, separator: str) -> str:
-    """Prose in which the part ``key`` between two separators is called ``new``; its other words stay as they are."""
+    """Prose with the part ``key`` between two separators renamed to ``new`` and everything else unchanged."""
     parts = line.split(separator)
     keys = [plain(part) for part in parts]
     if key not in keys:
@@ -208,7 +208,7 @@ def _renamed_part(line: str, key: str, new: str, separator: str) -> str:
 
 def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[str, float],
             keys: PlainTags) -> list[str]:
-    """The trigger word comes first in every order; what has no confidence comes after what has."""
+    """The trigger word is first in every order; tags without a confidence are last."""
     activation = plain(around.activation_tag)
     ranks: dict[str, Callable[[str], tuple[float, str]]] = {
         "alphabet": lambda key: (0.0, key),
@@ -221,7 +221,7 @@ def _sorted(before: list[str], order: str, around: Surroundings, sure: Mapping[s
 
 
 def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
-    """The most tags from the first that have ``limit`` tokens at most; more tags never have fewer tokens."""
+    """The longest prefix of tags with at most ``limit`` tokens, by bisection: more tags never have fewer tokens."""
     if around.tokens(join_tags(before, around.separator)) <= limit:
         return before
     fitting, too_many = 1, len(before)
@@ -235,7 +235,7 @@ def _cut(before: list[str], limit: int, around: Surroundings) -> list[str]:
 
 
 def _each_tag_substituted(texts: Sequence[str], operation: Operation, around: Surroundings) -> list[str]:
-    """Every different tag is substituted once."""
+    """Substitute in each distinct tag once."""
     separator = around.separator
     cuts = [used_line(text) for text in texts]
     tags = [[] if is_prose(cut.line, separator) and not operation.include_prose else split_tags(cut.line, separator)
@@ -254,7 +254,7 @@ def _each_tag_substituted(texts: Sequence[str], operation: Operation, around: Su
 
 
 def _edited_prose(line: str, operation: Operation, around: Surroundings) -> str:
-    """``add`` puts tags before or behind the text; ``remove`` and ``replace`` work on whole words."""
+    """The prose after ``operation``: ``add`` puts tags before or after it, ``remove`` and ``replace`` match words."""
     if operation.kind == "add":
         wanted = [tag for tag in operation.tags if not whole_words(tag).search(line)]
         if operation.place == "after":
@@ -277,11 +277,11 @@ def _edited_prose(line: str, operation: Operation, around: Surroundings) -> str:
 
 
 def _tidied(line: str, separator: str) -> str:
-    """Without the gaps that a removed word leaves."""
+    """``line`` without the gaps left by removed words."""
     sign = separator.strip()
     line = re.sub(r"[ \t]{2,}", " ", line)
     ends = rf"{re.escape(sign)}|[.!?]" if sign else "[.!?]"
-    line = re.sub(rf"(?<!\s)\s+(?={ends})", "", line)  # begins at the first of several blanks only, so it is linear
+    line = re.sub(rf"(?<!\s)\s+(?={ends})", "", line)  # matches from the first of several blanks only: linear time
     if sign:
         parts = line.split(sign)
         line = sign.join([part for part in parts[:-1] if part.strip()] + parts[-1:])
@@ -299,7 +299,7 @@ def _joined_lines(text: str, separator: str) -> str:
 
 
 def describe(operation: Operation, captions: int) -> str:
-    """The operation in words, for the history: ``Added red boots to 12 captions``."""
+    """The operation's label in the history: ``Added red boots to 12 captions``."""
     tags = ", ".join(operation.tags)
     tags = tags if len(tags) <= 60 else f"{tags[:57]}…"
     of = count_of(captions, "caption")

@@ -1,4 +1,4 @@
-"""Moving, copying and deleting pictures together with their captions; every one is a step of undo."""
+"""Moving, copying and deleting images together with their captions, each as one undo step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COPIES = "copies"
 
 
 def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
-    """Move pictures into the trash folder, each with its caption unless another picture uses that.
+    """Move images into the trash folder, each with its caption unless another image uses that.
 
     Raises ``ConflictError`` or ``DatasetError`` with nothing moved.
     """
@@ -48,9 +48,9 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
 
 
 def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Move pictures with their captions to ``folder`` of the dataset; a name that is taken there gets a number.
+    """Move images with their captions to ``folder`` of the dataset; a name that is taken there gets a number.
 
-    A caption that another picture uses too is copied. Raises as ``delete_pictures``.
+    A caption that another image also uses is copied. Raises as ``delete_pictures``.
     """
     with editor.lock:
         target = _target_folder(editor, folder)
@@ -73,7 +73,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
 
 
 def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Copy pictures with their captions to ``folder`` of the dataset. Raises as ``delete_pictures``."""
+    """Copy images with their captions to ``folder`` of the dataset. Raises as ``delete_pictures``."""
     with editor.lock:
         target = _target_folder(editor, folder)
         entries = _entries(editor, numbers)
@@ -90,7 +90,7 @@ def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
 
 
 def lower_case_endings(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
-    """Write the endings of pictures in small letters, as other trainers need it. Raises as ``delete_pictures``."""
+    """Make the file extensions of images lower case, as other trainers require. Raises as ``delete_pictures``."""
     with editor.lock:
         entries = [entry for entry in _entries(editor, numbers) if _lowered(entry.path) != entry.path]
         moves = [Move(entry.path, _lowered(entry.path)) for entry in entries]
@@ -98,7 +98,7 @@ def lower_case_endings(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome
 
 
 def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
-    """Give a folder that holds pictures another name, such as other repeats. Raises as ``delete_pictures``."""
+    """Rename a folder that contains images, for example to change its repeats. Raises as ``delete_pictures``."""
     with editor.lock:
         path = inside(editor.folder, folder)
         if not path.is_dir() or not any(f"{entry.folder}/".startswith(f"{folder}/")
@@ -115,7 +115,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
 
 
 class _Names:
-    """Names for pictures in a folder that neither a picture nor a caption there has."""
+    """Allocates names that no image or caption in a folder has."""
 
     def __init__(self, editor: CaptionEditor, folder: str) -> None:
         place = editor.folder / folder
@@ -123,7 +123,7 @@ class _Names:
         self._extension = editor.settings.caption_extension
 
     def free(self, entry: Entry) -> str:
-        """The picture's name without its ending, with a number if it is taken; it counts as taken from now on."""
+        """Reserve and return the image's stem, with a number if it is taken."""
         stem, ending = Path(entry.name).stem, Path(entry.name).suffix
         longest = LONGEST_NAME_BYTES - max(len(ending.encode()), len(self._extension.encode()))
         candidate, number = stem, 2
@@ -134,7 +134,7 @@ class _Names:
 
 
 def _cut(text: str, most_bytes: int) -> str:
-    """The beginning of ``text`` that has at most ``most_bytes`` as a file name."""
+    """``text`` truncated to at most ``most_bytes`` as a file name."""
     data = os.fsencode(text)
     return text if len(data) <= most_bytes else data[:most_bytes].decode("utf-8", "ignore")
 
@@ -144,14 +144,14 @@ def _entries(editor: CaptionEditor, numbers: Iterable[int]) -> Sequence[Entry]:
 
 
 def _refuse_reserved(folder: str) -> None:
-    """Refuse names for new folders that Windows keeps for devices, since datasets travel. Raises ``DatasetError``."""
+    """Refuse new folder names that Windows reserves, since datasets are shared. Raises ``DatasetError``."""
     for part in folder.split("/"):
         if part.split(".")[0].strip().lower() in RESERVED_ON_WINDOWS or part != part.rstrip(". "):
             raise DatasetError(f"A folder named {part[:200]!r} cannot be used on Windows. Give it another name.")
 
 
 def _target_folder(editor: CaptionEditor, folder: str) -> str:
-    """``folder`` relative to the dataset, checked. Raises ``DatasetError``."""
+    """Validate ``folder`` and return it relative to the dataset. Raises ``DatasetError``."""
     cleaned = folder.strip().replace("\\", "/").rstrip("/")
     if not folder.strip() or cleaned == ".":
         return ""
@@ -166,7 +166,7 @@ def _target_folder(editor: CaptionEditor, folder: str) -> str:
 
 
 def _copied(editor: CaptionEditor, relative: str) -> str:
-    """A copy of a file, kept by the editor until it is moved to its place; the copy's relative name."""
+    """Copy a file into the editor's hidden folder, to be moved from there; returns the copy's relative path."""
     place = own_folder(editor.folder, HIDDEN_FOLDER, _COPIES)
     folder = _free_folder(place)
     copy = place / folder / Path(relative).name

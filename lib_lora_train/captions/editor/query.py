@@ -1,4 +1,4 @@
-"""Which pictures of the editor's index a filter means."""
+"""Evaluation of filters on the editor's index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .index import Caption, EditorIndex, Entry, bits_of_numbers
 
 @dataclass(frozen=True)
 class Measures:
-    """What a filter may ask for beside captions: training sizes, tokens of a caption, the dataset's folder."""
+    """What a filter needs besides the index: the bucket rule, a token counter and the dataset's folder."""
 
     buckets: BucketRule
     tokens: Callable[[str], int]
@@ -23,7 +23,7 @@ class Measures:
 
 
 def pictures_of(tree: Filter, index: EditorIndex, measures: Measures) -> int:
-    """The set of pictures that ``tree`` means."""
+    """The set of images that match ``tree``."""
     if isinstance(tree, Not):
         return index.all & ~pictures_of(tree.inner, index, measures)
     if isinstance(tree, And):
@@ -47,7 +47,7 @@ def pictures_of(tree: Filter, index: EditorIndex, measures: Measures) -> int:
 
 
 def tagged(index: EditorIndex, pattern: str, exact: bool = False) -> int:
-    """The pictures that have a tag like ``pattern``, in which ``*`` and ``?`` are wildcards unless ``exact``."""
+    """The images with a tag that matches ``pattern``, in which ``*`` and ``?`` are wildcards unless ``exact``."""
     key = plain(pattern)
     if exact or not ("*" in key or "?" in key):
         return index.bits_of(key)
@@ -59,7 +59,7 @@ def tagged(index: EditorIndex, pattern: str, exact: bool = False) -> int:
 
 
 def unknown_tags(tree: Filter, index: EditorIndex) -> Iterator[TagIs]:
-    """The tags in ``tree`` that no picture has, in their order."""
+    """The tags in ``tree`` that no image has, in order."""
     if isinstance(tree, TagIs) and not tagged(index, tree.pattern, tree.exact):
         yield tree
     for part in tree.parts if isinstance(tree, And | Or) else (tree.inner,) if isinstance(tree, Not) else ():
@@ -67,7 +67,7 @@ def unknown_tags(tree: Filter, index: EditorIndex) -> Iterator[TagIs]:
 
 
 def about_unknown(tag: TagIs) -> str:
-    """What to say of a tag of a filter that no picture has; operators of other programs are the usual reason."""
+    """The message about a tag that no image has, with a hint if it resembles another program's operator or a field."""
     words = f'No caption has the tag "{tag.pattern}".'
     if tag.exact:
         return words
@@ -81,7 +81,7 @@ _LIKE_A_FIELD = re.compile(r"\w{2,}:\S")
 
 
 def _contains(tree: Contains, dataset: str) -> Callable[[Entry], bool]:
-    """Any part matches. A name or a path with wildcards matches as a whole, with or without the file's ending."""
+    """A test for any part of the text; with wildcards, for the whole name or path, with or without extension."""
     wanted = tree.pattern.lower()
     wild = "*" in wanted or "?" in wanted
     if tree.field == "text":
@@ -121,7 +121,7 @@ def _measured(tree: Compare | InBucket, measures: Measures) -> Callable[[Entry],
 
 
 def tokens_of(caption: Caption, count: Callable[[str], int]) -> int:
-    """How many tokens a caption has; counted once for each state of the caption."""
+    """The number of tokens of a caption, cached until the caption changes."""
     if caption.tokens < 0:
         caption.tokens = count(caption.line)
     return caption.tokens

@@ -1,4 +1,4 @@
-"""What several images have in common, what is copied from them, and what renaming a tag would do."""
+"""Operations on a selection: common tags, copying tags, and the effect of renaming a tag."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MOST_SOME = 100
 
 @dataclass(frozen=True)
 class CommonTags:
-    """The tags of several images: those of all, in the order of the first caption, and those of some with counts.
+    """The tags of several images: ``common`` to all, in the order of the first caption, and of ``some`` with counts.
 
-    ``images`` are counted without those in ``sentences`` and ``unreadable``; ``more`` tags of some are not listed.
+    ``images`` does not count ``sentences`` (prose captions) and ``unreadable``; ``more`` tags of some are not listed.
     """
 
     images: int
@@ -30,7 +30,7 @@ class CommonTags:
 
 @dataclass(frozen=True)
 class CopiedTags:
-    """Tags to be pasted, without repetitions; ``sentences`` are captions of which only tags in front are copied."""
+    """Tags to paste, without duplicates; ``sentences`` counts prose captions, of which only leading tags are copied."""
 
     tags: tuple[str, ...]
     images: int
@@ -39,7 +39,7 @@ class CopiedTags:
 
 @dataclass(frozen=True)
 class RenameFacts:
-    """How many images have a tag, how many the new name, how many both, and how many name it in a sentence."""
+    """The number of images with the tag, with the new name, with both, and with the tag in a sentence."""
 
     having: int
     existing: int
@@ -48,7 +48,7 @@ class RenameFacts:
 
 
 def common_tags(editor: CaptionEditor, numbers: Iterable[int]) -> CommonTags:
-    """What the captions of the images ``numbers`` have in common; images that are gone do not count."""
+    """The common tags of the images ``numbers``; ignores images that no longer exist."""
     with editor.lock:
         index = editor.index
         entries = _entries(editor, numbers)
@@ -65,7 +65,7 @@ def common_tags(editor: CaptionEditor, numbers: Iterable[int]) -> CommonTags:
 
 
 def copied_tags(editor: CaptionEditor, numbers: Iterable[int]) -> CopiedTags:
-    """The tags of the images ``numbers`` in their order, image after image as the editor lists them."""
+    """The tags of the images ``numbers`` in caption order, image by image in the editor's order."""
     with editor.lock:
         wanted = bits_of_numbers(entry.id for entry in _entries(editor, numbers))
         entries = [editor.index.entries[number] for number in editor.index.members(wanted, editor.order())]
@@ -74,7 +74,7 @@ def copied_tags(editor: CaptionEditor, numbers: Iterable[int]) -> CopiedTags:
 
 
 def rename_facts(editor: CaptionEditor, tag: str, name: str) -> RenameFacts:
-    """What renaming ``tag`` to ``name`` across the set would do; the same tag in another spelling exists nowhere."""
+    """The effect of renaming ``tag`` to ``name`` across the set; ``existing`` is 0 if only the spelling differs."""
     with editor.lock:
         index = editor.index
         old, new = plain(tag), plain(name)

@@ -1,1 +1,1 @@
-"""The undo journal: edits that are wholly done or not at all, across crashes and sessions."""
+"""The undo journal: atomic edits, across crashes and sessions."""

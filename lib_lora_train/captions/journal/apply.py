@@ -1,4 +1,4 @@
-"""Carrying out changes to files: all of a batch or none of it, and only on files that are still what was read."""
+"""Applying a batch of changes to files: all or none, and only if the files have not changed since they were read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROOM = "Free some space on the disk, or make the folder writable, and try again
 
 
 class ConflictError(DatasetError):
-    """Files are no longer what was read; nothing was changed. ``paths`` are relative to the dataset's folder."""
+    """Files have changed since they were read; nothing was written. ``paths`` are relative to the dataset's folder."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
@@ -32,13 +32,13 @@ class ConflictError(DatasetError):
 
 
 class HalfDoneError(DatasetError):
-    """An edit stopped half-way and could not be taken back; recovering the journal finishes it."""
+    """An edit stopped half-way and could not be rolled back; recovery of the journal finishes it."""
 
 
 def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, Stamp]) -> list[str]:
-    """The relative names of the files that are not what ``changes`` begin with.
+    """The relative paths of the files that no longer match the old content of ``changes``.
 
-    A file that still bears its stamp is not read again; ``stamps`` are of files known to have the content ``old``.
+    ``stamps`` are those of files known to have the content ``old``; a file with the same stamp is not read again.
     Raises ``DatasetError`` if a change is not allowed.
     """
     wrong = []
@@ -59,9 +59,9 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
 
 
 def is_allowed(change: Change, confined: Confined) -> bool:
-    """Whether ``change`` is one of the editor's: it writes captions, and moves pictures, captions and folders.
+    """Whether the editor may make ``change``: write a caption, or move an image, a caption or a folder.
 
-    A file keeps its ending, so that no picture becomes a script, whatever it holds.
+    A file keeps its extension, so that no image can become a script.
     """
     if isinstance(change, Write):
         return change.path.lower().endswith(CAPTION_ENDINGS)
@@ -73,7 +73,7 @@ def is_allowed(change: Change, confined: Confined) -> bool:
 
 
 def _is_same(move: Move, source: os.stat_result, target: os.stat_result) -> bool:
-    """Whether both names mean one file; ``A.PNG`` and ``a.png`` can do so."""
+    """Whether both names refer to one file, as ``A.PNG`` and ``a.png`` may."""
     return move.source.lower() == move.target.lower() and os.path.samestat(source, target)
 
 
@@ -87,9 +87,9 @@ def _is_still(confined: Confined, path: str, content: bytes | None, stamp: Stamp
 
 
 def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, ready: Callable[[], None]) -> None:
-    """Make all ``changes``, calling ``ready`` when everything is staged and before the first file is touched.
+    """Apply all ``changes``, calling ``ready`` when everything is staged and before the first file is touched.
 
-    Raises ``DatasetError`` if that cannot be done, with the files as they were; ``HalfDoneError`` if not even that.
+    Raises ``DatasetError`` on failure with all files unchanged, ``HalfDoneError`` if they could not be restored.
     """
     try:
         targets = [_target_of(change, confined) for change in changes]
@@ -118,7 +118,7 @@ def carry_out(changes: Sequence[Change], confined: Confined, area: SwapArea, rea
 
 @dataclass(frozen=True)
 class _Target:
-    """The file that a change is about, relative: the one that is written, with its permissions, or the new name."""
+    """The relative path that a change writes, with its permissions, or to which it moves a file."""
 
     path: str
     mode: int | None
@@ -166,7 +166,7 @@ def _make(change: Change, target: str, staged: Spot | None, confined: Confined, 
 
 
 def move_file(move: Move, confined: Confined) -> None:
-    """Carry out ``move``, making the folders it needs. Raises ``OSError``, also if there is another file already."""
+    """Apply ``move``, creating missing folders. Raises ``OSError``, also if the target exists."""
     confined.make_folder_of(move.target)
     source, target = confined.at(move.source), confined.at(move.target)
     old, new = source.state(), target.state()
@@ -176,7 +176,7 @@ def move_file(move: Move, confined: Confined) -> None:
 
 
 def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) -> None:
-    """Undo the first ``changes`` of a batch that could not be finished."""
+    """Roll back ``changes``, the ones already applied of a batch that failed."""
     try:
         for change in reversed(changes):
             back = change.back()
@@ -189,13 +189,13 @@ def _take_back(changes: Sequence[Change], confined: Confined, area: SwapArea) ->
 
 
 def stamps_of(changes: Sequence[Change], confined: Confined) -> dict[str, Stamp | None]:
-    """The stamps of the files that ``changes`` have written; ``None`` for those that are gone."""
+    """The stamps of the files that ``changes`` wrote; ``None`` for deleted ones."""
     found: dict[str, Stamp | None] = {}
     for change in changes:
         if isinstance(change, Write):
             try:
                 _, state = confined.look(change.path)
             except OSError:
-                state = None  # what nobody can look at is read anew when it can be
+                state = None  # no stamp: the file is read again once it is accessible
             found[change.path] = None if state is None else Stamp.of(state)
     return found

@@ -1,9 +1,8 @@
-"""What the undo journal keeps on disk: edits as batches of changes, and where in their history the dataset stands.
+"""The undo journal's file format: edits as batches of changes, and the dataset's position in their history.
 
-``.lora_train/journal/state.json`` names the batches in order, how many of them are in force (``position``), and which
-were carried out so lately that a crash may have left them half done (``unsettled``). ``<number>.batch`` holds a
-batch's changes: JSON, compressed, with a file's bytes as text (UTF-8; others as escaped surrogates, so that all come
-back).
+``.lora_train/journal/state.json`` lists the batches in order, how many of them are applied (``position``), and which
+are so recent that a crash may have left them half done (``unsettled``). ``<number>.batch`` has a batch's changes as
+compressed JSON; file contents are UTF-8 text, with other bytes as surrogate escapes, so that they round-trip.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ Item = TypeVar("Item")
 
 
 class DamagedError(DatasetError):
-    """A part of the undo journal is missing or is not what this program writes; the captions are not concerned."""
+    """A part of the undo journal is missing or damaged; the captions are not affected."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """A file's content before and after; ``None`` means that there is no file. ``path`` is relative, with ``/``."""
+    """A file's content before and after; ``None`` means no file. ``path`` is relative, with ``/``."""
 
     path: str
     old: bytes | None
@@ -51,7 +50,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Move:
-    """A file or folder that gets another name, where there is nothing yet."""
+    """The move of a file or folder to a path that does not exist yet."""
 
     source: str
     target: str
@@ -66,7 +65,7 @@ Change = Write | Move
 
 @dataclass(frozen=True)
 class BatchInfo:
-    """One edit in the history: what was done, when (seconds since the epoch), and to how many files."""
+    """One edit in the history: its label, time (seconds since the epoch), and number of files."""
 
     number: int
     label: str
@@ -76,10 +75,10 @@ class BatchInfo:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """An edit that was carried out, or taken back (``back``), but may not be on the disk's own memory yet.
+    """An edit that was applied, or undone (``back``), but may not be on disk yet.
 
-    ``boot`` tells one start of the machine from the next; it is empty where that cannot be told. ``leave`` are the
-    files of the batch that were left as they were.
+    ``boot`` identifies the boot of the machine, empty if unknown; ``leave`` are the files of the batch that were
+    skipped.
     """
 
     number: int
@@ -91,7 +90,7 @@ class Unsettled:
 
 @dataclass(frozen=True)
 class JournalState:
-    """The history; ``position`` batches are in force, those after it can be redone."""
+    """The history; the first ``position`` batches are applied, the others can be redone."""
 
     batches: tuple[BatchInfo, ...] = ()
     position: int = 0
@@ -102,7 +101,7 @@ class JournalState:
 def read_state(folder: Path) -> JournalState:
     """The state in ``folder``; an empty one if there is none yet.
 
-    Raises ``DamagedError`` if it cannot be used, ``DatasetError`` if the system does not let it be read just now.
+    Raises ``DamagedError`` if it is damaged, ``DatasetError`` if it cannot be read at the moment.
     """
     file = folder / STATE_FILE
     try:
@@ -121,12 +120,12 @@ def write_state(folder: Path, state: JournalState) -> None:
 
 
 def batch_file(folder: Path, number: int) -> Path:
-    """Where the changes of batch ``number`` are."""
+    """The path of batch ``number``."""
     return folder / f"{number:06d}.batch"
 
 
 def write_batch(folder: Path, number: int, changes: Iterable[Change]) -> None:
-    """Keep a batch's changes, durably. Raises ``OSError`` if the disk is full, ``DatasetError`` if it is too large."""
+    """Save a batch durably. Raises ``OSError`` if the disk is full, ``DatasetError`` if it is too large."""
     text = json.dumps([_as_list(change) for change in changes])
     if len(text) > _MOST_BATCH_BYTES:
         raise DatasetError(f"This edit changes {len(text) >> 20} MB of text; one step of undo holds "
@@ -135,7 +134,7 @@ def write_batch(folder: Path, number: int, changes: Iterable[Change]) -> None:
 
 
 def read_batch(folder: Path, number: int) -> list[Change]:
-    """A batch's changes. Raises ``DamagedError`` if they are gone or damaged, ``DatasetError`` as ``read_state``."""
+    """A batch's changes. Raises ``DamagedError`` if missing or damaged, ``DatasetError`` as ``read_state``."""
     file = batch_file(folder, number)
     try:
         unpacking = zlib.decompressobj()
@@ -148,12 +147,12 @@ def read_batch(folder: Path, number: int) -> list[Change]:
 
 
 def number_of(file: Path) -> int | None:
-    """The number of a batch's file; ``None`` if it is no such file."""
+    """The number of a batch file; ``None`` if ``file`` is not one."""
     return int(file.stem) if file.suffix == ".batch" and file.stem.isascii() and file.stem.isdecimal() else None
 
 
 def _content(folder: Path, name: str, most_bytes: int) -> bytes:
-    """A plain file's content. Raises ``OSError``, and ``ValueError`` if it is too large."""
+    """A regular file's content. Raises ``OSError``, and ``ValueError`` if it is too large."""
     spot = open_spot(folder, name)
     with open_file(spot.name, spot.parent) as file:
         size = os.fstat(file.fileno()).st_size
@@ -163,7 +162,7 @@ def _content(folder: Path, name: str, most_bytes: int) -> bytes:
 
 
 def _damage(problem: Exception, what: str) -> DatasetError:
-    """The error to raise; only what will be no better tomorrow is damage."""
+    """The error to raise: ``DamagedError`` only for permanent problems."""
     if not isinstance(problem, OSError):
         return DamagedError(f"{what} ({str(problem)[:100] or type(problem).__name__}).")
     if problem.errno in (errno.ENOENT, *NO_PLAIN_FILE):
@@ -172,7 +171,7 @@ def _damage(problem: Exception, what: str) -> DatasetError:
 
 
 def _state(found: dict[str, Any]) -> JournalState:
-    """The state that was read. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if it is not one of ours."""
+    """Validate a parsed state. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
     if _whole(found, "version") != _VERSION:
         raise ValueError(f"its version is {found['version']}, this one reads version {_VERSION}")
     state = JournalState(_listed(found["batches"], _batch), _whole(found, "position"), _whole(found, "next_number"),

@@ -1,11 +1,11 @@
-"""The undo journal of a dataset: edits that are wholly done or not at all, across crashes and sessions.
+"""The undo journal of a dataset: atomic edits, across crashes and sessions.
 
-Order of an edit: its changes are kept durably, new contents are staged, the history says durably that the edit is in
-force, then the files are put in place. A crash before the third leaves everything old; after it, the next
-``Journal.recover``, or the next edit, finishes the edit. Until the system has written all of it to the disk
-(``settle``), an edit counts as unsettled, so that not even a power cut loses a word.
+Steps of an edit: save its changes durably, stage the new contents, record durably in the history that the edit is
+applied, then move the files into place. A crash before the third step leaves everything unchanged; after it, the next
+``Journal.recover``, or the next edit, finishes the edit. An edit stays unsettled until the system has written all of
+it to disk (``settle``), so that even a power cut loses nothing.
 
-The captions are the truth: a part of the journal that cannot be read is set aside, and what can be undone is the less.
+The captions take precedence: an unreadable part of the journal is set aside, and its edits can no longer be undone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MOST_UNSETTLED = 32
 _LONGEST_LABEL = 300
 
 KnownStamp = Callable[[str, "bytes | None"], "Stamp | None"]
-"""Gives a file's stamp if the file is known to have the content named; then it is not read again."""
+"""Returns a file's stamp if the file is known to have the given content, so that it need not be read again."""
 
 
 def _nothing_known(path: str, content: bytes | None) -> Stamp | None:
@@ -57,9 +57,9 @@ def _nothing_known(path: str, content: bytes | None) -> Stamp | None:
 
 @dataclass(frozen=True)
 class Applied:
-    """An edit that was carried out: its label, what it changed, and the stamps of the files that were written.
+    """An applied edit: its label, its changes, and the stamps of the written files.
 
-    ``said`` are sentences on what had to be finished or set aside before.
+    ``said`` are messages on what had to be finished or set aside before.
     """
 
     label: str
@@ -70,27 +70,27 @@ class Applied:
 
 @dataclass(frozen=True)
 class History:
-    """The edits, oldest first; the first ``position`` are in force, the others can be redone."""
+    """The edits, oldest first; the first ``position`` are applied, the others can be redone."""
 
     batches: tuple[BatchInfo, ...]
     position: int
 
 
 class Journal:
-    """The journal of one dataset folder. Safe for several threads and programs: one edit at a time."""
+    """The journal of one dataset folder. Safe across threads and processes: one edit at a time."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` is resolved. Raises ``DatasetError`` if nothing can be written beside the pictures."""
+        """``folder`` must be resolved. Raises ``DatasetError`` if it is not writable."""
         self.folder = folder
         self._hidden = own_folder(folder, HIDDEN_FOLDER)
         self._journal = self._hidden / "journal"
         self._spares = self._hidden / "spare"
-        self._mark = self._journal / "unfinished"  # there while an edit is made, and after one that was interrupted
+        self._mark = self._journal / "unfinished"  # exists during an edit, and after an interrupted one
         self._said: list[str] = []
         self._prepare()
 
     def recover(self) -> Recovered:
-        """Finish what a crash left half done, and set aside what is damaged.
+        """Finish interrupted edits, and set damaged parts of the journal aside.
 
         Raises ``DatasetError`` only if the journal cannot be written, or another program holds it.
         """
@@ -103,10 +103,10 @@ class Journal:
             return replace(found, damaged=(*self._told(), *found.damaged))
 
     def do(self, label: str, changes: Sequence[Change], stamps: Mapping[str, Stamp]) -> Applied:
-        """Carry out ``changes`` and remember them under ``label``; edits that were undone can no longer be redone.
+        """Apply ``changes`` and record them as ``label``; undone edits can no longer be redone.
 
-        ``stamps`` are of the files known to have the content that ``changes`` begin with.
-        Raises ``ConflictError`` or ``DatasetError`` with every file as it was.
+        ``stamps`` are those of files known to have the old content of ``changes``.
+        Raises ``ConflictError`` or ``DatasetError`` with all files unchanged.
         """
         with self._alone() as state:
             self._refuse_conflicts(changes, stamps)
@@ -117,12 +117,12 @@ class Journal:
                 kept = self._within_limits((*state.batches[:state.position], info))
             after = replace(state, batches=kept, position=len(kept), next_number=number + 1)
             applied = self._carry_out(state, after, Unsettled(number, False, time.time(), boot_id()), info, changes)
-            with contextlib.suppress(OSError):  # the edit is made; what is left over now is removed the next time
+            with contextlib.suppress(OSError):  # the edit is done; leftovers are removed the next time
                 self._remove_unknown()
             return applied
 
     def undo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
-        """Take back the last edit in force, but for the files ``leave``. Raises as ``do``."""
+        """Undo the last applied edit, except for the files ``leave``. Raises as ``do``."""
         with self._alone() as state:
             if not state.position:
                 raise DatasetError("There is nothing to undo.")
@@ -130,7 +130,7 @@ class Journal:
             return self._step(state, after, state.batches[after.position], True, leave, known)
 
     def redo(self, known: KnownStamp = _nothing_known, leave: Sequence[str] = ()) -> Applied:
-        """Do again what was last undone, but for the files ``leave``. Raises as ``do``."""
+        """Redo the edit that was undone last, except for the files ``leave``. Raises as ``do``."""
         with self._alone() as state:
             if state.position == len(state.batches):
                 raise DatasetError("There is nothing to redo.")
@@ -138,7 +138,7 @@ class Journal:
             return self._step(state, after, state.batches[state.position], False, leave, known)
 
     def history(self) -> History:
-        """What can be undone and redone. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
+        """The edits to undo and redo. Raises ``DatasetError`` if a damaged journal cannot be set aside."""
         try:
             state = read_state(self._journal)
         except DamagedError:
@@ -147,11 +147,11 @@ class Journal:
         return History(state.batches, state.position)
 
     def changes(self, number: int) -> list[Change]:
-        """What the edit ``number`` has changed. Raises ``DatasetError`` if that cannot be read."""
+        """The changes of the edit ``number``. Raises ``DatasetError`` if they cannot be read."""
         return read_batch(self._journal, number)
 
     def settle(self) -> None:
-        """Wait until the disk has all that was edited so far. May take seconds; edits remain possible meanwhile.
+        """Wait until all edits so far are on disk. May take seconds; edits remain possible meanwhile.
 
         Raises ``DatasetError`` if the journal cannot be written.
         """
@@ -167,14 +167,14 @@ class Journal:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Hold the lock. Raises ``DatasetError`` as ``only_one``, and for what the system refuses."""
+        """Hold the lock. Raises ``DatasetError`` as ``only_one``, and for file system errors."""
         self._prepare()
         with only_one(self._journal / "lock"), _nothing_changed():
             yield
 
     @contextmanager
     def _alone(self) -> Iterator[JournalState]:
-        """The state, for an edit that nobody else gets into; what an earlier one left half done is finished first."""
+        """Hold the lock for an edit and yield the state; an interrupted edit is finished first."""
         with self._turn():
             if os.path.lexists(self._mark):
                 self._clear_staged()
@@ -188,11 +188,11 @@ class Journal:
             except DatasetError:
                 self._mark.unlink()
                 raise
-            with contextlib.suppress(OSError):  # the edit is made; a mark that stays only has it looked at once more
+            with contextlib.suppress(OSError):  # the edit is done; a remaining mark only causes another check
                 self._mark.unlink()
 
     def _prepare(self) -> None:
-        """Make the journal's folders; anything else in their place is set aside. Raises ``DatasetError``."""
+        """Create the journal's folders; anything else at those paths is set aside. Raises ``DatasetError``."""
         own_folder(self.folder, HIDDEN_FOLDER)
         for place in (self._journal, self._spares):
             if place.is_symlink() or (place.exists() and not place.is_dir()):
@@ -203,7 +203,7 @@ class Journal:
                 self._set_aside(f"{file} was not a plain file.", [file])
 
     def _sound_state(self) -> JournalState:
-        """The state; a damaged one is set aside with all its batches, and a new one begun."""
+        """The state; a damaged one is set aside with all batches, and replaced by an empty one."""
         try:
             return read_state(self._journal)
         except DamagedError as problem:
@@ -216,12 +216,12 @@ class Journal:
         self._said.append(f"{what} It is kept in {place}." if place else what)
 
     def _told(self) -> tuple[str, ...]:
-        """What was set aside or finished since the last time somebody asked."""
+        """Return and clear the messages on what was set aside or finished."""
         said, self._said = tuple(self._said), []
         return said
 
     def _finish(self) -> Recovered:
-        """Finish what the unsettled edits left half done, as far as the journal can be read."""
+        """Finish the unsettled edits, as far as the journal is readable."""
         state = self._sound_state()
         batches: dict[int, list[Change]] = {}
         for edit in state.unsettled:
@@ -248,12 +248,11 @@ class Journal:
         return found
 
     def _clear_staged(self) -> None:
-        """Remove what an edit, an undo or a redo had staged beside the captions, if it was interrupted before it began.
-        """
+        """Remove the staged files of an edit, undo or redo that was interrupted before it was recorded."""
         state = self._sound_state()
         near = state.batches[max(state.position - 1, 0):state.position + 1]
         for number in (*(batch.number for batch in near), state.next_number):
-            with contextlib.suppress(DamagedError):  # there is none, or it is dealt with when it is needed
+            with contextlib.suppress(DamagedError):  # missing, or handled when it is needed
                 batch = read_batch(self._journal, number)
                 remove_temporaries([change.path for change in batch if isinstance(change, Write)],
                                    Confined(self.folder))
@@ -275,7 +274,7 @@ class Journal:
         return self._carry_out(state, after, edit, info, changes)
 
     def _changes_of(self, state: JournalState, info: BatchInfo) -> list[Change]:
-        """The changes of a batch; a damaged one is set aside and is in the history no more."""
+        """The changes of a batch; a damaged one is set aside and removed from the history."""
         try:
             return read_batch(self._journal, info.number)
         except DamagedError as problem:
@@ -288,7 +287,7 @@ class Journal:
 
     def _carry_out(self, before: JournalState, after: JournalState, edit: Unsettled, info: BatchInfo,
                    changes: Sequence[Change]) -> Applied:
-        """Make the changes and let the history go from ``before`` to ``after``; moves are never left unsettled."""
+        """Apply the changes and advance the history from ``before`` to ``after``; moves are settled immediately."""
         moves = any(isinstance(change, Move) for change in changes)
         with _nothing_changed():
             if before.unsettled and (moves or len(before.unsettled) >= _MOST_UNSETTLED):
@@ -312,7 +311,7 @@ class Journal:
         return Applied(info.label, tuple(changes), stamps_of(changes, confined), self._told())
 
     def _go_back(self, before: JournalState) -> None:
-        """Let the history be ``before`` again, after an edit that was taken back."""
+        """Restore the history to ``before``, after an edit was rolled back."""
         try:
             if read_state(self._journal) != before:
                 write_state(self._journal, before)
@@ -330,10 +329,10 @@ class Journal:
     def _write_back(self) -> None:
         if hasattr(os, "sync"):
             os.sync()
-        # Windows writes its metadata in order, and ``finish`` knows a content that was cut by its beginning
+        # Windows writes its metadata in order, and ``finish`` recognizes truncated content by its beginning
 
     def _within_limits(self, batches: tuple[BatchInfo, ...]) -> tuple[BatchInfo, ...]:
-        """The newest batches that fit the limits; the newest is always kept."""
+        """The newest batches within the limits, always including the newest."""
         first, size = len(batches) - 1, self._size_of(batches[-1])
         while first > 0 and len(batches) - first < MOST_BATCHES:
             size += self._size_of(batches[first - 1])
@@ -349,9 +348,9 @@ class Journal:
             return 0
 
     def _remove_unknown(self) -> None:
-        """Remove batches that neither the history nor an unsettled edit names, and what was never put in place.
+        """Remove batches that neither the history nor an unsettled edit refers to, and leftover temporary files.
 
-        Batches that are newer than the history belong to another one, as after a backup of a part: they are set aside.
+        Batches newer than the history belong to another one (after a partial restore, for example) and are set aside.
         """
         state = read_state(self._journal)
         known = {batch.number for batch in state.batches} | {edit.number for edit in state.unsettled}
@@ -372,7 +371,7 @@ def _cannot_keep(journal: Path, problem: OSError) -> str:
 
 @contextmanager
 def _nothing_changed() -> Iterator[None]:
-    """What the system refuses before a file is touched, as a sentence."""
+    """Turn ``OSError`` into a ``DatasetError`` which says that nothing was changed."""
     try:
         yield
     except OSError as problem:

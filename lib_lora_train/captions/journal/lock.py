@@ -1,4 +1,4 @@
-"""One program at a time changes a dataset's captions: the tab and a tagging run may meet."""
+"""A lock that lets one program at a time change a dataset's captions: the tab or a tagging run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 10.0
 
 @contextlib.contextmanager
 def only_one(file: Path) -> Iterator[None]:
-    """Hold the lock ``file``; the system gives it back if this process dies.
+    """Hold the lock ``file``; the system releases it if this process dies.
 
     Raises ``DatasetError`` if another program holds it for longer than ten seconds, or it cannot be opened.
     """
@@ -33,7 +33,7 @@ def only_one(file: Path) -> Iterator[None]:
 
 
 def is_plain(file: Path) -> bool:
-    """Whether ``file`` is a plain file, no link, pipe or folder, or is not there yet."""
+    """Whether ``file`` is a regular file (no link, pipe or folder) or does not exist."""
     try:
         return stat.S_ISREG(file.lstat().st_mode)
     except FileNotFoundError:

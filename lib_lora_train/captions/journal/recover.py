@@ -1,4 +1,4 @@
-"""After a crash: what an edit left half done is finished, and nothing that somebody else wrote since is touched."""
+"""Crash recovery: finishes interrupted edits without touching what other programs wrote since."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SET_ASIDE = "damaged"
 
 @dataclass(frozen=True)
 class Recovered:
-    """What was done: files ``finished``, and those ``left`` alone because somebody else has written them since.
+    """The result of a recovery: files ``finished``, and files ``left`` alone because another program changed them.
 
-    ``failed`` could not be finished, each with the reason; ``damaged`` are sentences on what was set aside.
+    ``failed`` files could not be finished, each with the reason; ``damaged`` are messages on what was set aside.
     """
 
     finished: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Recovered:
 
 @dataclass
 class _Wanted:
-    """What a file may have been meanwhile (``known``), what it has to be, and until when we wrote it."""
+    """The contents that unfinished edits gave a file (``known``), its final content, and the time of the last edit."""
 
     known: list[bytes | None] = field(default_factory=list)
     content: bytes | None = None
@@ -46,7 +46,7 @@ class _Wanted:
 
 
 def boot_id() -> str:
-    """Tells one start of the machine from the next; empty where the system does not say."""
+    """An identifier of the current boot; empty if the system provides none."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -55,9 +55,9 @@ def boot_id() -> str:
 
 def finish(edits: Sequence[tuple[Unsettled, Sequence[Change]]], confined: Confined, area: SwapArea,
            hidden: Path) -> Recovered:
-    """Carry out what is left of the unsettled ``edits``, in their order; a file that cannot be finished stays.
+    """Complete the unsettled ``edits`` in order; a file that cannot be completed stays unchanged.
 
-    Content that a power cut seems to have damaged is kept in a folder of ``hidden`` before it is replaced.
+    Content apparently damaged by a power cut is saved in a folder of ``hidden`` before it is replaced.
     """
     wanted: dict[str, _Wanted] = {}
     finished: list[str] = []
@@ -89,7 +89,7 @@ def finish(edits: Sequence[tuple[Unsettled, Sequence[Change]]], confined: Confin
 
 
 def leaving(changes: Sequence[Change], edit: Unsettled) -> list[Change]:
-    """The changes of a batch as ``edit`` makes them: forth or back, but for the files that it leaves."""
+    """The changes that ``edit`` makes of a batch: forward or inverted, without the files that it leaves."""
     turned = [change.back() for change in reversed(changes)] if edit.back else list(changes)
     left = set(edit.leave)
     return [change for change in turned if (change.source if isinstance(change, Move) else change.path) not in left]
@@ -114,7 +114,7 @@ def _finish_move(change: Move, confined: Confined) -> list[str]:
 
 
 def _finish_write(path: str, file: _Wanted, confined: Confined, area: SwapArea, hidden: Path) -> bool | None:
-    """Whether the file was brought to its content; ``False`` if it is somebody else's now, ``None`` if all was well."""
+    """Whether the file was completed; ``False`` if another program changed it, ``None`` if nothing was missing."""
     real, state = confined.look(path)
     found = None if state is None else confined.read(real)
     if found == file.content:
@@ -138,7 +138,7 @@ def _keep_copy(hidden: Path, path: str, content: bytes) -> None:
 
 
 def _is_our_damage(state: os.stat_result | None, found: bytes | None, file: _Wanted) -> bool:
-    """Whether a power cut took the content that we had written; a killed process alone cannot do that."""
+    """Whether a power cut damaged the content that we wrote; a killed process alone cannot do that."""
     if state is None or found is None or not file.other_boot:
         return False
     if not found.strip(b"\0") or any(known is not None and known.startswith(found) for known in file.known):
@@ -147,9 +147,9 @@ def _is_our_damage(state: os.stat_result | None, found: bytes | None, file: _Wan
 
 
 def remove_temporaries(paths: Iterable[str], confined: Confined) -> None:
-    """Remove new contents that never came to their place, beside the files ``paths``."""
+    """Remove staged temporary files next to the files ``paths``."""
     for beside in {path.rpartition("/")[0]: path for path in paths}.values():
-        with contextlib.suppress(OSError, DatasetError):  # a folder that is gone has nothing to remove
+        with contextlib.suppress(OSError, DatasetError):  # a missing folder has nothing to remove
             spot = confined.at(confined.look(beside)[0])
             with os.scandir(os.path.dirname(spot.path) if spot.parent is None else spot.parent) as entries:
                 names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
@@ -158,7 +158,7 @@ def remove_temporaries(paths: Iterable[str], confined: Confined) -> None:
 
 
 def set_aside(hidden: Path, files: Iterable[Path]) -> Path | None:
-    """Move ``files`` of the journal to a folder of their own in ``hidden``; ``None`` if there are none of them.
+    """Move ``files`` of the journal to a new folder in ``hidden`` and return it; ``None`` if none of them exists.
 
     Raises ``DatasetError`` or ``OSError`` if they cannot be moved.
     """
@@ -173,7 +173,7 @@ def set_aside(hidden: Path, files: Iterable[Path]) -> Path | None:
 
 
 def _free(path: Path) -> Path:
-    """``path``, or with a number behind it the first that is free."""
+    """``path``, with a number appended if it is taken."""
     number, free = 1, path
     while os.path.lexists(free):
         number += 1
@@ -182,7 +182,7 @@ def _free(path: Path) -> Path:
 
 
 def sentences(found: Recovered) -> list[str]:
-    """What the user should know of a recovery."""
+    """Messages to the user about a recovery."""
     told = list(found.damaged)
     if found.finished:
         told.append(f"The last edit was interrupted; it is finished now ({count_of(len(found.finished), 'file')}).")
