@@ -1,1 +1,1 @@
-"""Files: the one way to write one whole, and to keep to a folder. Standard library only."""
+"""Atomic writing, locking, confining paths to a folder, and safetensors headers. Standard library only."""

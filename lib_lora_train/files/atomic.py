@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old content or the new, never a part."""
+"""Atomic file writes: a reader sees the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .writing import writing
 
 
 def write_atomically(path: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write ``content`` (text as UTF-8) beside ``path`` and rename it into place.
+    """Write ``content`` (text as UTF-8) to a temporary file beside ``path`` and rename it to ``path``.
 
-    ``durable`` waits until the disk has it; what can be made again need not. Raises ``WriteError``, which is an
-    ``OSError`` and says which file and what to do, with ``path`` unchanged.
+    ``durable`` waits for fsync, which reproducible content does not need. Raises ``WriteError``, an ``OSError`` that
+    says which file and what to do, with ``path`` unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     write_whole(path, lambda file: file.write(data), len(data), durable=durable)
@@ -24,10 +24,10 @@ def write_atomically(path: Path, content: bytes | str, *, durable: bool = True) 
 
 def write_whole(path: Path, fill: Callable[[BinaryIO], object], needed_bytes: int = 0, *, durable: bool = True,
                 check: Callable[[Path], None] | None = None) -> None:
-    """As ``write_atomically``, for content that ``fill`` writes into the file that is open.
+    """As ``write_atomically``, for content that ``fill`` writes to the open file.
 
-    ``needed_bytes`` is its size, 0 where that is not known. ``check`` is given the new file before it takes the name,
-    and raises if it is not as it should be.
+    ``needed_bytes`` is its size, 0 if unknown. ``check`` gets the new file before the rename and raises if it is
+    invalid.
     """
     temporary = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -41,15 +41,15 @@ def write_whole(path: Path, fill: Callable[[BinaryIO], object], needed_bytes: in
                 check(temporary)
             temporary.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):  # the error that is on its way says more
+        with contextlib.suppress(OSError):  # the original error says more
             temporary.unlink()
         raise
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a program that was killed while it wrote ``path`` has left beside it. Only for files of one writer.
+    """Remove temporary files of ``path`` left by a killed program.
 
-    Raises ``OSError``.
+    Only for files with a single writer. Raises ``OSError``.
     """
     with contextlib.suppress(FileNotFoundError), os.scandir(path.parent) as entries:
         for entry in entries:
@@ -58,5 +58,5 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _beginning(path: Path) -> str:
-    """How temporary names for ``path`` begin: so short in UTF-8 that they fit wherever its own name does."""
+    """Return the prefix of temporary names for ``path``, short enough in UTF-8 to fit wherever its own name does."""
     return f".{os.fsencode(path.name)[:100].decode('utf-8', 'ignore')}."

@@ -1,7 +1,7 @@
-"""Which files lie inside a folder, decided in one place, and how they are opened without leaving it.
+"""Checks that files are inside a folder, and opens them without leaving it.
 
-A name is checked with its links resolved, and then used through the open folder that holds it, where the system can do
-that (openat and O_NOFOLLOW: Linux, macOS). A link that somebody puts there in between is refused, not followed.
+A name is checked with its links resolved and then used relative to the open folder that holds it, where the system can
+do that (openat and O_NOFOLLOW: Linux, macOS). A link placed there in between is refused, not followed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ..errors import DatasetError
 from .writing import cannot_write
 
 HIDDEN_FOLDER = ".lora_train"
-"""What the editor and the tagger keep beside the pictures: the undo journal and the confidences."""
+"""Files of the editor and the tagger beside the images: undo journal and tag confidences."""
 
 TRASH_FOLDER = ".lora_train_trash"
-"""Where deleted pictures go, with their captions."""
+"""Where deleted images and their captions go."""
 
 RESERVED_ON_WINDOWS = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)),
                                  *(f"lpt{n}" for n in range(10))})
-"""File names, whatever their ending, that mean a device there."""
+"""File names that are devices on Windows, with any suffix."""
 
 MOST_LEVELS = 64
-"""How many folders may lie inside each other."""
+"""The maximum depth of folders."""
 
 _OWN_FOLDERS = (HIDDEN_FOLDER, TRASH_FOLDER)
 LONGEST_NAME_BYTES = 255
-"""What file systems allow for one name; NTFS counts characters, which are fewer."""
+"""The limit of file systems for one name; NTFS counts characters, which are fewer."""
 
 _MOST_OPEN = 64
 _BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and {os.open, os.stat, os.rename} <= set(
@@ -39,10 +39,10 @@ _BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and {o
 
 
 def local_path(text: str) -> Path:
-    """The path that a user typed, without quotation marks and with ``~`` expanded; no disk is asked for anything.
+    """Return the path that a user typed, without quotation marks and with ``~`` expanded; accesses no disk.
 
-    Raises ``DatasetError`` if it is not a full path or on another machine (``\\\\server\\share``): to ask for a file
-    there sends the user's Windows password hash to whoever answers.
+    Raises ``DatasetError`` if it is not a full path or on another machine (``\\\\server\\share``): opening a file there
+    would send the user's Windows password hash to that server.
     """
     cleaned = text.strip().strip('"')
     if is_on_another_machine(cleaned):
@@ -50,7 +50,7 @@ def local_path(text: str) -> Path:
                            "the path with the letter.")
     try:
         path = Path(cleaned).expanduser()
-    except (RuntimeError, ValueError) as problem:  # ~ of a user that does not exist, or a zero byte
+    except (RuntimeError, ValueError) as problem:  # ~ of an unknown user, or a null byte
         raise DatasetError(f"{cleaned[:200]!r} cannot be a path: {problem}.") from problem
     if not path.is_absolute() or "\0" in cleaned:
         raise DatasetError(f"{cleaned[:200]!r} is not a full path. Begin with the drive or with /.")
@@ -58,29 +58,29 @@ def local_path(text: str) -> Path:
 
 
 def is_on_another_machine(text: str) -> bool:
-    """Whether the path ``text`` begins as those of Windows to another machine do (``\\\\server\\share``)."""
+    """Whether the path ``text`` is a Windows path to another machine (``\\\\server\\share``)."""
     return text[:2] in ("\\\\", "//", "\\/", "/\\")
 
 
 def is_inside(folder: Path | str, path: Path | str) -> bool:
-    """Whether ``path`` is ``folder`` or inside it, with the links of both resolved; neither need exist."""
+    """Whether ``path`` is ``folder`` or inside it, with links resolved in both; neither needs to exist."""
     root, found = (os.path.normcase(os.path.realpath(one)) for one in (folder, path))
     return found == root or found.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def is_named_inside(folder: Path, path: Path) -> bool:
-    """Whether ``path`` is inside ``folder`` by its name alone: links in it may lead elsewhere. Does not touch the disk.
+    """Whether ``path`` is inside ``folder`` by name only: links in it may lead elsewhere.
 
-    For folders such as the webui's for LoRAs, in which users put links to files on another disk.
+    Does not access the disk. For folders such as the webui's LoRA folder, where users link files on another disk.
     """
     return ".." not in path.parts and path.is_relative_to(folder)
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """The file or folder ``relative`` of ``folder`` with every link resolved; it need not exist.
+    """Return the file or folder ``relative`` of ``folder`` with every link resolved; it need not exist.
 
-    ``folder`` has to be resolved already. Raises ``DatasetError`` if ``relative`` is absolute, climbs out by ``..``,
-    leads out through a link, or is one of the program's own folders.
+    ``folder`` must be resolved already. Raises ``DatasetError`` if ``relative`` is absolute, leaves the folder by
+    ``..`` or a link, or is one of the program's own folders.
     """
     path = Path(_resolved(str(folder), relative))
     if path == folder:
@@ -91,8 +91,10 @@ def inside(folder: Path, relative: str) -> Path:
 
 
 def open_inside(folder: Path, relative: str) -> BinaryIO:
-    """The file ``relative`` of ``folder``, open for reading. Raises ``DatasetError`` as ``inside`` does, or if there
-    is no such file, or it cannot be read."""
+    """Open the file ``relative`` of ``folder`` for reading.
+
+    Raises ``DatasetError`` as ``inside`` does, or if the file does not exist or cannot be read.
+    """
     inside(folder, relative)
     try:
         return Confined(folder).open(relative)
@@ -101,9 +103,9 @@ def open_inside(folder: Path, relative: str) -> BinaryIO:
 
 
 def open_file(path: Path | str, parent: int | None = None) -> BinaryIO:
-    """``path``, open for reading; in the open folder ``parent`` a link is not followed.
+    """Open ``path`` for reading; in the open folder ``parent`` a link is not followed.
 
-    Raises ``OSError``, also if it is not a file but a pipe or a device, which might never end.
+    Raises ``OSError``, also for a pipe or a device, which might never end.
     """
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | (0 if parent is None else os.O_NOFOLLOW), dir_fd=parent)
@@ -114,7 +116,7 @@ def open_file(path: Path | str, parent: int | None = None) -> BinaryIO:
 
 
 class _OpenFolder:
-    """A folder's descriptor, closed when nobody holds it."""
+    """A folder's descriptor, closed when no longer referenced."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -124,7 +126,7 @@ class _OpenFolder:
 
 
 class Spot:
-    """A name in a folder: ``name`` is looked up in the open folder ``parent``, or is a whole path if that is None."""
+    """A name in a folder: ``name`` is relative to the open folder ``parent``, or a full path if that is ``None``."""
 
     def __init__(self, folder: str, name: str, opened: _OpenFolder | None) -> None:
         self.path = f"{folder}{os.sep}{name}"
@@ -133,28 +135,28 @@ class Spot:
 
     @property
     def parent(self) -> int | None:
-        """The descriptor of the open folder, for the ``dir_fd`` of functions of ``os``."""
+        """The descriptor of the open folder, for the ``dir_fd`` argument of ``os`` functions."""
         return None if self._opened is None else self._opened.descriptor
 
     def state(self) -> os.stat_result | None:
-        """The state of what has the name, a link itself and not its target; ``None`` if nothing has it."""
+        """The state of the file, of a link itself and not its target; ``None`` if it does not exist."""
         try:
             return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def beside(self, name: str) -> Spot:
-        """Another name in the same folder."""
+        """Return another name in the same folder."""
         return Spot(self.path.rpartition(os.sep)[0], name, self._opened)
 
 
 def open_spot(folder: Path | str, name: str) -> Spot:
-    """``name`` in ``folder``, which must not be a link. Raises ``OSError``."""
+    """Return ``name`` in ``folder``, which must not be a link. Raises ``OSError``."""
     return Spot(str(folder), name, _open_folder(str(folder)))
 
 
 class Confined:
-    """The files of one folder by their relative names, with ``/``; links may lead elsewhere in it, but not out."""
+    """The files of one folder by relative names with ``/``; links may lead elsewhere in it, but not out."""
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is resolved."""
@@ -163,21 +165,20 @@ class Confined:
         self._opened: OrderedDict[str, _OpenFolder] = OrderedDict()
 
     def at(self, relative: str) -> Spot:
-        """The place of ``relative``; a link at the end stays one.
+        """Return the spot of ``relative``; a link at the end is not resolved.
 
-        Raises ``DatasetError`` if it is not inside, ``OSError`` if the folder that it is in cannot be opened, or is a
-        link by now.
+        Raises ``DatasetError`` if it is not inside, ``OSError`` if its folder cannot be opened or has become a link.
         """
         parent, name = self._split(relative)
         return Spot(parent, name, self._open(parent))
 
     def real(self, relative: str) -> str:
-        """The relative name of the file that ``relative`` means, links resolved. Raises ``DatasetError``."""
+        """Return the relative name of the file that ``relative`` resolves to. Raises ``DatasetError``."""
         path = _resolved(self._folder, relative)
         return path[len(self._folder.rstrip(os.sep)) + 1:].replace(os.sep, "/")
 
     def look(self, relative: str) -> tuple[str, os.stat_result | None]:
-        """The relative name of the file that ``relative`` means and its state, ``None`` if it does not exist.
+        """Return the resolved relative name of ``relative`` and its state, ``None`` if it does not exist.
 
         Raises ``DatasetError`` if it is not inside, ``OSError`` as ``at`` does.
         """
@@ -191,24 +192,24 @@ class Confined:
         return relative, state
 
     def state(self, relative: str) -> os.stat_result | None:
-        """The state of ``relative``, a link itself and not its target; ``None`` if it does not exist."""
+        """Return the state of ``relative``, of a link itself and not its target; ``None`` if it does not exist."""
         try:
             return self.at(relative).state()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def open(self, relative: str) -> BinaryIO:
-        """The file ``relative``, open for reading. Raises ``DatasetError`` or ``OSError``."""
+        """Open the file ``relative`` for reading. Raises ``DatasetError`` or ``OSError``."""
         spot = self.at(self.real(relative))
         return open_file(spot.name, spot.parent)
 
     def read(self, relative: str) -> bytes:
-        """The whole file ``relative``. Raises ``DatasetError`` or ``OSError``."""
+        """Return the content of the file ``relative``. Raises ``DatasetError`` or ``OSError``."""
         with self.open(relative) as file:
             return file.read()
 
     def make_folder_of(self, relative: str) -> None:
-        """Make the folder that ``relative`` is in, and those above it. Raises ``DatasetError`` or ``OSError``."""
+        """Create the parent folders of ``relative``. Raises ``DatasetError`` or ``OSError``."""
         parts = relative.split("/")[:-1]
         for count in range(1, len(parts) + 1):
             spot = self.at("/".join(parts[:count]))
@@ -216,12 +217,12 @@ class Confined:
                 os.mkdir(spot.name, dir_fd=spot.parent)
 
     def _split(self, relative: str) -> tuple[str, str]:
-        """The resolved folder that ``relative`` is in, and its name there."""
+        """Return the resolved parent folder of ``relative`` and its name there."""
         parent, _, name = relative.rpartition("/")
         _check_name(relative, self._folder)
         if parent not in self._parents:
             found = _resolved(self._folder, parent) if parent else self._folder
-            if not os.path.isdir(found):  # it may be made soon, as something else
+            if not os.path.isdir(found):  # may be created soon, as something else
                 return found, name
             self._parents[parent] = found
         return self._parents[parent], name
@@ -239,9 +240,9 @@ class Confined:
 
 
 def own_folder(folder: Path, *names: str) -> Path:
-    """The folder ``names`` below ``folder``, made if it is missing.
+    """Return the folder ``names`` below ``folder``, created if missing.
 
-    Raises ``DatasetError`` if one of them is a link or a file, or cannot be made.
+    Raises ``DatasetError`` if one of them is a link or a file, or cannot be created.
     """
     path = folder
     for name in names:
@@ -257,7 +258,7 @@ def own_folder(folder: Path, *names: str) -> Path:
 
 
 def _open_folder(folder: str, *inner: str) -> _OpenFolder | None:
-    """The folder ``inner`` below ``folder``, opened name by name, so that no link is followed. Raises ``OSError``."""
+    """Open the folder ``inner`` below ``folder`` name by name, following no link. Raises ``OSError``."""
     if not _BY_DESCRIPTOR:
         return None
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -268,7 +269,7 @@ def _open_folder(folder: str, *inner: str) -> _OpenFolder | None:
 
 
 def _resolved(folder: str, relative: str) -> str:
-    """The path of ``relative`` with links resolved. Raises ``DatasetError`` if that is not inside ``folder``."""
+    """Return the path of ``relative`` with links resolved. Raises ``DatasetError`` if it is not inside ``folder``."""
     _check_name(relative, folder)
     path = os.path.realpath(os.path.join(folder, relative))
     if not os.path.normcase(path + os.sep).startswith(os.path.normcase(folder.rstrip(os.sep) + os.sep)):
@@ -278,7 +279,7 @@ def _resolved(folder: str, relative: str) -> str:
 
 
 def _check_name(relative: str, folder: str) -> None:
-    """Refuse what is not a plain relative name, before any disk is asked. Raises ``DatasetError``."""
+    """Check that ``relative`` is a plain relative name, without accessing the disk. Raises ``DatasetError``."""
     parts = relative.split("/")
     if relative in ("", ".") or "\0" in relative or parts[-1] in ("", ".", ".."):
         raise DatasetError(f"{relative[:200]!r} is not the name of a file in {folder}.")
@@ -291,7 +292,7 @@ def _check_name(relative: str, folder: str) -> None:
 
 
 def _is_odd_on_windows(relative: str) -> bool:
-    """A drive or a stream, the other slash, a device, or an end that Windows leaves out."""
+    """Whether it has a drive, a stream, a backslash, a device name, or a trailing character that Windows drops."""
     return ":" in relative or "\\" in relative or any(
         part.split(".")[0].strip().lower() in RESERVED_ON_WINDOWS or part != part.rstrip(". ")
         for part in relative.split("/"))

@@ -1,4 +1,4 @@
-"""Where a walk over the folders of this machine begins: the drives of Windows, or the root."""
+"""The top folders of this machine: the drives on Windows, otherwise the root."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import string
 import sys
 
 SYSTEM_FOLDERS = frozenset({"/dev", "/proc", "/run", "/sys"})
-"""Folders of Linux that hold no files of anybody; they are not listed."""
+"""Linux system folders without user files, which are not listed."""
 
 _HIDDEN_OR_SYSTEM = 0x2 | 0x4
-"""FILE_ATTRIBUTE_HIDDEN and FILE_ATTRIBUTE_SYSTEM of Windows."""
+"""FILE_ATTRIBUTE_HIDDEN and FILE_ATTRIBUTE_SYSTEM on Windows."""
 
 
 def drives() -> list[str]:
-    """The drives that Windows knows, such as ``C:\\``; elsewhere ``/`` alone. No drive is asked for anything."""
+    """Return the drives on Windows, such as ``C:\\``; elsewhere only ``/``. Accesses no drive."""
     if os.name != "nt":
         return ["/"]
     mask = _drive_mask()
@@ -22,7 +22,7 @@ def drives() -> list[str]:
 
 
 def is_hidden(entry: os.DirEntry[str]) -> bool:
-    """Whether the system's own file manager would leave ``entry`` out. Raises ``OSError``."""
+    """Whether the system's file manager would hide ``entry``. Raises ``OSError``."""
     if entry.name.startswith(".") or entry.path in SYSTEM_FOLDERS:
         return True
     attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0) if os.name == "nt" else 0
@@ -30,7 +30,7 @@ def is_hidden(entry: os.DirEntry[str]) -> bool:
 
 
 def _drive_mask() -> int:
-    """One bit for each letter, from A; ``os.listdrives`` is there from Python 3.12 on only."""
+    """Return one bit for each drive letter, from A; ``os.listdrives`` exists only since Python 3.12."""
     if sys.platform != "win32":
         return 0
     import ctypes

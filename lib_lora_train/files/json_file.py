@@ -1,4 +1,4 @@
-"""Small JSON files that others may have damaged: read whole or not at all, each value of the type it should have."""
+"""Small JSON files that may be damaged: read completely or not at all, with checked types."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MISSING: Any = object()
 
 
 class DamagedFileError(ValueError):
-    """What a file says is not what is written into such a file; the message says where, without the file's name."""
+    """The content of a file is invalid; the message says where, without the file's name."""
 
 
 def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
-    """The JSON object in ``path``.
+    """Return the JSON object in ``path``.
 
-    Raises ``FileNotFoundError`` if there is no file, another ``OSError`` if the system does not let it be read now, and
+    Raises ``FileNotFoundError`` if there is no file, another ``OSError`` if it cannot be read now, and
     ``DamagedFileError`` if it holds anything else, or is a folder or a pipe.
     """
     try:
@@ -40,7 +40,7 @@ def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def parse(data: bytes | str) -> Any:
-    """The JSON value ``data``. NaN, infinity and deep nesting are refused. Raises ``DamagedFileError``."""
+    """Return the JSON value ``data``. NaN, infinity and deep nesting are refused. Raises ``DamagedFileError``."""
     try:
         value = json.loads(data, parse_constant=_refuse)
     except DamagedFileError:
@@ -53,7 +53,7 @@ def parse(data: bytes | str) -> Any:
 
 
 def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
-    """The finite number ``name``, or ``default`` where it is missing or null. Raises ``DamagedFileError``."""
+    """Return the finite number ``name``, or ``default`` if it is missing or null. Raises ``DamagedFileError``."""
     value = values.get(name)
     if value is None and default is not _MISSING:
         return default
@@ -63,7 +63,7 @@ def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any
 
 
 def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
-    """The text ``name``, or ``default`` where it is missing or null. Raises ``DamagedFileError``."""
+    """Return the text ``name``, or ``default`` if it is missing or null. Raises ``DamagedFileError``."""
     value = values.get(name)
     if value is None and default is not _MISSING:
         return default
@@ -73,7 +73,7 @@ def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:
 
 
 def flag(values: Mapping[str, Any], name: str) -> bool:
-    """The switch ``name``. Raises ``DamagedFileError``."""
+    """Return the boolean ``name``. Raises ``DamagedFileError``."""
     value = values.get(name)
     if not isinstance(value, bool):
         raise DamagedFileError(f"“{name}” is {_kind(value)} instead of true or false")

@@ -1,4 +1,4 @@
-"""Locks between processes that end with the process that holds them, however it ends."""
+"""Locks between processes, released when the holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ else:
     import fcntl
 
 _POLL_SECONDS = 0.05
-_LOCKED_BYTE = 1 << 20  # far behind the pid, which others must be able to read on Windows too
+_LOCKED_BYTE = 1 << 20  # far behind the pid, which must stay readable to others on Windows
 
 
 class LockHeldError(Exception):
-    """Another process holds the lock; its ``pid`` is 0 if it has not written it yet."""
+    """Another process holds the lock; ``pid`` is 0 if it has not written it yet."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -27,7 +27,7 @@ class LockHeldError(Exception):
 
 
 def lock_holder(file: Path) -> int | None:
-    """Return the pid of the process that holds the lock ``file``, or None if nobody does or it cannot be opened."""
+    """Return the pid of the process that holds the lock ``file``; None if nobody does or it cannot be opened."""
     try:
         descriptor = os.open(file, os.O_RDWR)
     except OSError:
@@ -43,7 +43,7 @@ def lock_holder(file: Path) -> int | None:
 @contextlib.contextmanager
 def process_lock(file: Path, limit_seconds: float = 0.0,
                  on_wait: Callable[[int], None] = lambda pid: None) -> Iterator[None]:
-    """Hold the lock ``file`` (made if missing, never deleted); it contains its holder's pid.
+    """Hold the lock ``file``, which is created if missing, never deleted, and contains its holder's pid.
 
     While another process holds it, ``on_wait`` is called once with its pid. Raises ``LockHeldError`` after
     ``limit_seconds``, and ``OSError`` if ``file`` is a link or cannot be opened.
@@ -68,14 +68,14 @@ def process_lock(file: Path, limit_seconds: float = 0.0,
 
 
 def mark_in_use(file: Path) -> None:
-    """Keep ``file`` open and share-locked for as long as this process lives, so that ``is_in_use`` sees it."""
+    """Keep ``file`` open and share-locked for the life of this process, so that ``is_in_use`` sees it."""
     descriptor = os.open(file, os.O_RDONLY)
-    if sys.platform != "win32":  # there, an open file alone keeps its folder from being renamed
+    if sys.platform != "win32":  # on Windows an open file is enough to keep its folder from being renamed
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def is_in_use(file: Path) -> bool:
-    """Whether another process has marked ``file``; on Windows always False, renaming the folder fails there instead."""
+    """Whether another process has marked ``file``; always False on Windows, where renaming the folder fails instead."""
     if sys.platform == "win32":
         return False
     descriptor = os.open(file, os.O_RDONLY)

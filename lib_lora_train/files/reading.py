@@ -1,4 +1,4 @@
-"""Reading a file that somebody else may have put there: a plain file of a bounded size, and nothing that never ends."""
+"""Reading files of unknown origin: only regular files of a limited size, nothing that never ends."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ..errors import WriteError
 from .confine import open_file
 
 MOST_BYTES = 64 << 20
-"""No text that is read here has a hundredth of it."""
+"""More than a hundred times the size of any text read here."""
 
 NO_PLAIN_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENOTDIR})
-"""How the system refuses to open a folder, a link to itself or a device as a file: it will be no better tomorrow."""
+"""Errors on opening a folder, a link to itself or a device as a file: retrying does not help."""
 
 
 def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """The whole file ``path``.
+    """Return the content of ``path``.
 
-    Raises ``OSError``, also if it is a pipe or a device, and ``ValueError`` if it has more than ``most_bytes``.
+    Raises ``OSError``, also for a pipe or a device, and ``ValueError`` if it has more than ``most_bytes``.
     """
     with open_file(path) as file:
         data = file.read(most_bytes + 1)
@@ -28,9 +28,9 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, *, replace: bool = False, most_bytes: int = MOST_BYTES) -> str:
-    """The text in ``path``, UTF-8 with or without a byte order mark, its line ends as ``\\n``.
+    """Return the text in ``path``, UTF-8 with or without a byte order mark, with ``\\n`` line ends.
 
-    With ``replace`` what is no UTF-8 becomes a mark. Raises as ``read_file`` does, ``UnicodeDecodeError`` being a
+    With ``replace`` invalid bytes become U+FFFD. Raises as ``read_file`` does; ``UnicodeDecodeError`` is a
     ``ValueError``.
     """
     text = read_file(path, most_bytes).decode("utf-8-sig", "replace" if replace else "strict")
@@ -38,7 +38,7 @@ def read_text(path: Path, *, replace: bool = False, most_bytes: int = MOST_BYTES
 
 
 def reason(problem: Exception) -> str:
-    """Why a file could not be read, as the end of a sentence, without the system's number for it."""
+    """Return why a file could not be read, as the end of a sentence, without the errno."""
     by_system = isinstance(problem, OSError) and not isinstance(problem, WriteError)
     said = str(getattr(problem, "strerror", None) or problem) if by_system else str(problem)
     return " ".join(said.split())[:300].rstrip(".") or type(problem).__name__

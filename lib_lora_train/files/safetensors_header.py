@@ -1,4 +1,4 @@
-"""The one reader of safetensors headers: what a file holds, without torch and without reading its tensors.
+"""The one reader of safetensors headers: the content of a file, without torch and without reading tensors.
 
 Format: 8 bytes with the header's length, the header as JSON, the tensors. Source: huggingface/safetensors, README.
 """
@@ -17,8 +17,8 @@ from typing import Any
 from .confine import open_file
 from .json_file import DamagedFileError, parse
 
-MOST_HEADER_BYTES = 32_000_000  # the library reads three times as much; read as JSON it takes many times its size
-MOST_TENSORS = 100_000  # SDXL has 2,500, a LoRA of every layer of it 6,000
+MOST_HEADER_BYTES = 32_000_000  # a third of the library's limit; parsed JSON takes many times its size
+MOST_TENSORS = 100_000  # SDXL has 2,500, a LoRA of all its layers 6,000
 _MOST_AXES = 8
 _LENGTH_BYTES = 8
 METADATA = "__metadata__"
@@ -29,7 +29,7 @@ _NUMBERS = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i", "I1
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """``shape`` and ``dtype`` of one tensor, and the bytes ``begin`` to ``end`` of the file that hold it."""
+    """``shape`` and ``dtype`` of one tensor, and its byte range ``begin`` to ``end`` in the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -39,7 +39,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class SafetensorsHeader:
-    """The tensors of a file by name, in the order of the header, and its metadata."""
+    """The tensors of a file by name, in header order, and its metadata."""
 
     path: Path
     tensors: Mapping[str, StoredTensor]
@@ -47,13 +47,13 @@ class SafetensorsHeader:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor by its name."""
+        """The shape of every tensor by name."""
         return {name: tensor.shape for name, tensor in self.tensors.items()}
 
     def numbers(self, names: list[str]) -> dict[str, float]:
-        """The values of tensors that are one finite number each.
+        """Return the values of tensors that are one finite number each.
 
-        Raises ``OSError``, and ``DamagedFileError`` if one of them is more than that, or NaN or infinite.
+        Raises ``OSError``, and ``DamagedFileError`` if one of them has more elements, or is NaN or infinite.
         """
         found: dict[str, float] = {}
         with open_file(self.path) as file:
@@ -70,10 +70,10 @@ class SafetensorsHeader:
 
 
 def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHeader:
-    """The header of ``path``, every offset of it checked against the file.
+    """Return the header of ``path`` with every offset checked against the file.
 
-    Without ``whole`` the tensors may be missing behind it, so that sizes can be told from a part of a file.
-    Raises ``OSError``, and ``DamagedFileError`` with a clause that says what is wrong.
+    With ``whole`` false the tensors may be missing, so that sizes can be read from a part of a file. Raises
+    ``OSError``, and ``DamagedFileError`` with a clause that says what is wrong.
     """
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -98,7 +98,7 @@ def read_safetensors_header(path: Path, *, whole: bool = True) -> SafetensorsHea
 
 
 def tensor_data_start(data: bytes) -> int:
-    """Where the tensors of ``data``, a whole safetensors file, begin: behind the header and its length."""
+    """Return where the tensors of ``data``, a whole safetensors file, begin: after the header and its length."""
     return _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
 
 
@@ -117,7 +117,7 @@ def _tensor(name: str, entry: Any, start: int, size: int | None) -> StoredTensor
             or (size is not None and start + offsets[1] > size):
         raise DamagedFileError(f"{_short(name)} lies at {_short(str(offsets))}, which is not in the file")
     held, needed = offsets[1] - offsets[0], math.prod(shape) * _BYTES_OF_DTYPE.get(dtype, 0)
-    if dtype in _BYTES_OF_DTYPE and held and held != needed:  # none at all: a description only
+    if dtype in _BYTES_OF_DTYPE and held and held != needed:  # no bytes at all: a description only
         raise DamagedFileError(f"{_short(name)} has {held:,} bytes, and its shape needs {needed:,}")
     return StoredTensor(dtype, tuple(shape), start + offsets[0], start + offsets[1])
 

@@ -1,4 +1,4 @@
-"""Changing what a safetensors file says of itself: only the header is written anew, the tensors stay bit for bit."""
+"""Changing the metadata of a safetensors file: the header is rewritten, the tensors stay bit for bit."""
 
 from __future__ import annotations
 
@@ -22,21 +22,19 @@ from .safetensors_header import METADATA, MOST_HEADER_BYTES, read_safetensors_he
 _CHUNK_BYTES = 1 << 20
 _ALIGNMENT_BYTES = 8
 _LENGTH_BYTES = 8
-_NEWER_NS = 2_000_000_000  # FAT keeps times in steps of two seconds
+_NEWER_NS = 2_000_000_000  # FAT stores times in steps of two seconds
 
 
 def change_metadata(path: Path, changes: Mapping[str, str | None]) -> None:
-    """Set each key of ``changes`` in the metadata of ``path``, or remove it where the value is ``None``.
+    """Set each key of ``changes`` in the metadata of ``path``, or remove it if the value is ``None``.
 
-    The new file is written beside the old one, read again and compared (every tensor's name, type, shape and bytes),
-    and takes the old one's place in one step, so that at any time there is one whole file of that name. Hashes of the
-    tensors, such as ``sshs_model_hash``, stay right. The webui reads metadata anew where a file is newer, so the time
-    of the file always moves on.
-
+    The new file is written beside the old one, read back, compared (every tensor's name, type, shape and bytes), and
+    renamed over it, so a complete file of that name exists at any time. Hashes of the tensors, such as
+    ``sshs_model_hash``, stay valid. The webui reloads metadata when a file is newer, so its time always increases.
     Raises ``CheckpointError`` if the file is damaged or changes meanwhile, ``WriteError`` if it cannot be written; the
-    file is then as it was.
+    file is then unchanged.
     """
-    real = Path(os.path.realpath(path))  # a link stays one
+    real = Path(os.path.realpath(path))  # a link stays a link
     before = _state(real)
     header, start = _header(real)
     metadata = header.get(METADATA) or {}
@@ -60,15 +58,15 @@ def change_metadata(path: Path, changes: Mapping[str, str | None]) -> None:
             raise CheckpointError(f"{path.name} was changed by another program meanwhile, so it was left as it is. "
                                   "Try again.")
 
-    with contextlib.suppress(OSError):  # what a killed program left there is in nobody's way
+    with contextlib.suppress(OSError):  # a leftover of a killed program does no harm
         remove_leftovers(real)
     write_whole(real, fill, before.st_size - start + len(content), check=check)
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header of ``path`` as it stands there, and where the tensors begin. Raises ``CheckpointError``."""
+    """Return the header of ``path`` as parsed JSON, and where the tensors begin. Raises ``CheckpointError``."""
     try:
-        read_safetensors_header(path)  # every offset is checked
+        read_safetensors_header(path)  # checks every offset
         with open_file(path) as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             header: dict[str, Any] = json.loads(file.read(length), object_pairs_hook=_unique)
@@ -92,7 +90,7 @@ def _packed(header: Mapping[str, Any]) -> bytes:
 
 
 def _check_same_tensors(old: Path, new: Path, digest: bytes, start: int) -> None:
-    """Raises ``CheckpointError`` if ``new``, whose tensors begin at ``start``, does not hold the tensors of ``old``."""
+    """Raise ``CheckpointError`` if ``new``, whose tensors begin at ``start``, does not hold the tensors of ``old``."""
     try:
         one, other = (read_safetensors_header(path).tensors for path in (old, new))
     except (OSError, DamagedFileError):
@@ -107,7 +105,7 @@ def _check_same_tensors(old: Path, new: Path, digest: bytes, start: int) -> None
 
 
 def _tensor_digest(path: Path, start: int, take: Callable[[bytes], object]) -> bytes:
-    """SHA-256 of everything behind the header, each piece of which is given to ``take``. Raises ``CheckpointError``."""
+    """Return the SHA-256 of everything after the header, passing each piece to ``take``. Raises ``CheckpointError``."""
     digest = hashlib.sha256()
     with open_file(path) as file:
         file.seek(start)

@@ -1,9 +1,9 @@
-"""Putting many small files in place of others, each at once and whole, quickly.
+"""Replacing many small files fast, each atomically.
 
-``os.replace`` alone is right but slow on ext4: replacing a file frees the old one's blocks, and giving up ten thousand
-of them (with online discard: telling the disk so) takes 5 to 30 seconds; renaming a file whose blocks are not yet
-allocated makes the kernel write it out at once. So the replaced file is kept under another name and is written over for
-the next edit, and blocks are allocated before the rename. Elsewhere than on Linux ``os.replace`` is used as it is.
+``os.replace`` alone is correct but slow on ext4: replacing a file frees the old one's blocks, and freeing ten thousand
+of them (with online discard: reporting them to the disk) takes 5 to 30 seconds; renaming a file whose blocks are not
+yet allocated makes the kernel write it out at once. So the replaced file is kept under another name and overwritten by
+the next edit, and blocks are allocated before the rename. Plain ``os.replace`` is used except on Linux.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .confine import Spot, open_spot
 TEMPORARY_PREFIX = ".lora_train-new-"
 _MOST_SPARES = 40_000
 _REUSED_AFTER_SECONDS = 3.0
-"""A reader that opened a caption before it was replaced has long finished when its old file is written over."""
+"""Age at which a replaced file is overwritten: readers that opened it before have finished long ago."""
 
 _KEEPS_SPARES = hasattr(os, "posix_fallocate")
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells a file's state without reading it; a change of its content changes at least one of the four."""
+    """Identifies a file's state without reading it; changing the content changes at least one of the four."""
 
     modified_ns: int
     changed_ns: int
@@ -38,15 +38,15 @@ class Stamp:
 
     @classmethod
     def of(cls, state: os.stat_result) -> Stamp:
-        """The stamp of ``os.stat``'s answer."""
+        """Return the stamp of an ``os.stat`` result."""
         return cls(state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
 
 
 class SwapArea:
-    """A folder for new files before they are put in place, and for old ones after; not for two threads at once.
+    """A folder for new files before they are put in place and for old ones afterwards; not thread-safe.
 
-    Files are staged first, all of them: a full disk is noticed while nothing is changed yet. No link is followed, in
-    the folder or on the way to a target.
+    All files are staged first, so a full disk is noticed before anything has changed. No link is followed, in the
+    folder or on the way to a target.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,19 +59,19 @@ class SwapArea:
         self._next = max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
     def stage(self, target: Spot, data: bytes, mode: int | None) -> Spot:
-        """Write ``data`` to a file that can be put in the place of ``target``; where it is. Raises ``OSError``.
+        """Write ``data`` to a file that can replace ``target``, and return its spot. Raises ``OSError``.
 
-        ``mode`` are the permissions it gets, ``None`` the usual ones of a new file.
+        ``mode`` are its permissions, ``None`` for the defaults of a new file.
         """
         if not _KEEPS_SPARES or self._device_of(target) != self._device:
             return _write_new(target.beside(f"{TEMPORARY_PREFIX}{os.getpid()}-{self._number()}"), data, mode)
         return self._write_over_spare(data, mode) or _write_new(self._area.beside(str(self._number())), data, mode)
 
     def put_in_place(self, staged: Spot, target: Spot) -> None:
-        """Let ``target`` be ``staged``: a reader sees the old file or the new. Raises ``OSError``."""
+        """Replace ``target`` by ``staged`` atomically. Raises ``OSError``."""
         if _KEEPS_SPARES and staged.parent == self._area.parent and len(self._spares) < _MOST_SPARES:
             name = str(self._number())
-            with contextlib.suppress(OSError):  # no file yet, or a disk without hard links: nothing is spared then
+            with contextlib.suppress(OSError):  # no file yet, or a disk without hard links: no spare then
                 os.link(target.name, name, src_dir_fd=target.parent, dst_dir_fd=self._area.parent,
                         follow_symlinks=False)
                 self._spares.append(name)
@@ -87,7 +87,7 @@ class SwapArea:
             os.unlink(target.name, dir_fd=target.parent)
 
     def withdraw(self, staged: Spot) -> None:
-        """Give up a staged file that was not put in place; one that cannot be removed is left for the next recovery."""
+        """Delete a staged file that was not put in place; if that fails, it is left for the next recovery."""
         with contextlib.suppress(OSError):
             os.unlink(staged.name, dir_fd=staged.parent)
 
@@ -99,7 +99,7 @@ class SwapArea:
         return self._next
 
     def _write_over_spare(self, data: bytes, mode: int | None) -> Spot | None:
-        """Use the oldest spare; ``None`` if there is none that nobody else can see."""
+        """Overwrite the oldest spare and return it; ``None`` if there is none that nobody else can see."""
         while self._spares:
             spare = self._area.beside(self._spares[0])
             try:
@@ -131,7 +131,7 @@ def _write_new(place: Spot, data: bytes, mode: int | None) -> Spot:
             _allocate(file, len(data))
         _fill(file, data, mode, os.fstat(file))
     except OSError:
-        with contextlib.suppress(OSError):  # the error that is on its way says more
+        with contextlib.suppress(OSError):  # the original error says more
             os.unlink(place.name, dir_fd=place.parent)
         raise
     finally:

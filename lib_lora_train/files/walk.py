@@ -1,4 +1,4 @@
-"""Walking over folders that may hold anything: links in a circle, thousands of levels, pipes, what cannot be read."""
+"""Walking folders with arbitrary content: circular links, thousands of levels, pipes, unreadable files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .confine import MOST_LEVELS
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or a link to one; a link that leads to itself is none."""
+    """Whether it is a folder or a link to one; a link to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -18,7 +18,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a file or a link to one; a link that leads to itself is none, nor is a pipe or a device."""
+    """Whether it is a file or a link to one; a link to itself, a pipe or a device is not."""
     try:
         return entry.is_file()
     except OSError:
@@ -26,15 +26,15 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def why_no_file(entry: os.DirEntry[str]) -> str:
-    """Why what is neither a folder nor a file cannot be used, as a clause behind its name."""
+    """Return why an entry that is neither a folder nor a file cannot be used, as a clause to follow its name."""
     return "it is a link that leads nowhere" if entry.is_symlink() else "it is a pipe or a device, not a file"
 
 
 def files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Every file in ``folder`` and the folders in it, through links too.
+    """Yield every file below ``folder``, following links.
 
-    A folder is read once, whatever links lead to it, and no deeper than ``MOST_LEVELS``. What cannot be read is left
-    out.
+    A folder is read once, whatever links lead to it, and not deeper than ``MOST_LEVELS``. What cannot be read is
+    skipped.
     """
     waiting, seen = [(str(folder), 0)], set[tuple[int, int]]()
     while waiting:

@@ -1,4 +1,4 @@
-"""What to say when a file cannot be written: which file, why, and the way out."""
+"""Messages for files that cannot be written: which file, why, and what to do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DENIED = (errno.EACCES, errno.EPERM)
 _SHOWN_NAME = 80
 DISK_PROBLEMS = frozenset({*_FULL, *_DENIED, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.EMFILE,
                            errno.ENFILE})
-"""What a disk or the system may refuse at any time; none of them is a fault of the program."""
+"""Errors that a disk or the system may cause at any time; none of them is a bug."""
 
 
 @contextlib.contextmanager
 def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
-    """Whatever the system refuses inside, to make, write, rename or remove ``path``, is raised as ``WriteError``.
+    """Raise ``OSError`` from creating, writing, renaming or removing ``path`` inside as ``WriteError``.
 
-    ``needed_bytes`` is what is being written, where that is known; a full disk is reported with it.
+    ``needed_bytes`` is the size being written, if known; it is reported if the disk is full.
     """
     try:
         yield
@@ -39,7 +39,7 @@ def writing(path: Path, needed_bytes: int = 0) -> Iterator[None]:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """``path``, made if it is missing, open to append. Raises ``OSError``, also if it is not a regular file."""
+    """Open ``path`` for appending, created if missing. Raises ``OSError``, also if it is not a regular file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -49,7 +49,7 @@ def open_to_append(path: Path) -> BinaryIO:
 
 
 def cannot_use(path: Path | str, problem: OSError) -> str:
-    """As ``cannot_write``, where it is not known whether ``path`` was to be read or written."""
+    """As ``cannot_write``, if it is unknown whether ``path`` was being read or written."""
     if problem.errno in (*_DENIED, errno.EIO, errno.EMFILE, errno.ENFILE):
         return (f"{path} could not be used ({problem.strerror}). Make sure that you may read and write it and its "
                 "folder, and that no other program has it open, then try again.")
@@ -57,21 +57,21 @@ def cannot_use(path: Path | str, problem: OSError) -> str:
 
 
 def refused(problem: OSError, path: Path | str) -> str | None:
-    """The sentence for what the disk or the system refused; ``None`` if ``problem`` is a fault of the program.
+    """Return the message for an error of the disk or the system; ``None`` if ``problem`` is a bug.
 
-    ``path`` is named where ``problem`` does not say which file it is about.
+    ``path`` is named if ``problem`` does not say which file it is about.
     """
     return cannot_use(problem.filename or path, problem) if problem.errno in DISK_PROBLEMS else None
 
 
 def why_it_ended(problem: Exception, path: Path) -> str:
-    """The sentence for a run that ended by ``problem``, which nobody foresaw; ``path`` as for ``refused``."""
+    """Return the message for a run ended by the unexpected ``problem``; ``path`` as for ``refused``."""
     refusal = refused(problem, path) if isinstance(problem, OSError) else None
     return refusal or f"The run ended because of an error in the program: {problem}"
 
 
 def cannot_write(path: Path | str, problem: OSError, needed_bytes: int = 0) -> str:
-    """A sentence that names the file ``path``, why it was not written, and the way out."""
+    """Return a message that names the file ``path``, why it was not written, and what to do."""
     code, name = problem.errno, Path(path).name
     needed_bytes = needed_bytes or getattr(problem, "needed_bytes", 0)
     if code == errno.ENOSPC:
@@ -94,7 +94,7 @@ def cannot_write(path: Path | str, problem: OSError, needed_bytes: int = 0) -> s
 
 
 def _figures(path: Path, needed_bytes: int) -> str:
-    """How much is needed and how much is free, as the end of a sentence; empty where that would explain nothing."""
+    """Return the needed and the free space, as the end of a sentence; empty if it would explain nothing."""
     folder = next((place for place in path.absolute().parents if place.is_dir()), None)
     try:
         free = shutil.disk_usage(folder).free if folder is not None else needed_bytes

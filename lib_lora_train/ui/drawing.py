@@ -104,7 +104,7 @@ class DrawingService(threading.Thread):
         self._wake, self._closing = threading.Event(), threading.Event()
 
     def draw_between(self, background: Background) -> None:
-        """Set the source of background tasks."""
+        """Use ``background`` as the source of background tasks."""
         self._background = background
 
     def submit(self, drawing: Drawing) -> str:
