@@ -22,7 +22,7 @@ from lib_lora_train.errors import TrainLoraError
 
 
 def main(arguments: list[str]) -> int:
-    """Do what ``arguments`` ask for and say in one line how it went; 1 if something was asked for and failed."""
+    """Run the action in ``arguments`` and print its outcome in one line; returns 1 if a requested action failed."""
     if "--skip-install" in [*arguments, *os.environ.get("COMMANDLINE_ARGS", "").split()]:
         print("Train LoRA: installing is skipped, as --skip-install says.")
         return 0
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         outcome, failed = _do(arguments), False
     except TrainLoraError as problem:
         outcome, failed = str(problem), True
-    except Exception as problem:  # noqa: BLE001  the webui must start whatever this is
+    except Exception as problem:  # noqa: BLE001  the webui must start in any case
         sys.excepthook(type(problem), problem, problem.__traceback__)
         outcome, failed = f"the worker's environment could not be made: {problem!r}. Please report this.", True
     print(f"Train LoRA: {outcome}")
@@ -52,7 +52,7 @@ def _do(arguments: list[str]) -> str:
 
 
 def _install_unless_failed() -> None:
-    """At the webui's start: a try that failed is not repeated, so that no start after it takes long."""
+    """Install at the webui's start, unless it failed before, so that a failure does not slow down every start."""
     status = environment.check().status
     if status == "ready":
         environment.remove_superseded()
@@ -65,7 +65,7 @@ def _show(sentence: str) -> None:
 
 
 def _show_nothing(sentence: str) -> None:
-    """The webui shows what this program printed only when it has ended."""
+    """Print nothing: the webui shows this program's output only after it has ended."""
 
 
 if __name__ == "__main__":

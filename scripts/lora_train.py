@@ -15,7 +15,7 @@ try:
     from lib_lora_train.ui.services import build_services
     from lib_lora_train.ui.tab import ELEMENT, TITLE, build_tab
     from lib_lora_train.ui.worker_environment import InstalledEnvironment
-except Exception:  # noqa: BLE001  # whatever it is, the webui has to start, and the tab says what it was
+except Exception:  # noqa: BLE001  # the webui has to start in any case, and the tab shows the error
     PROBLEM = traceback.format_exc()
 
 HOOKS, HOOKS_PROBLEM = None, ""
@@ -29,14 +29,14 @@ except Exception as error:  # noqa: BLE001  # training works without them
 
 
 def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
-    """The tab, or one that says why there is none."""
+    """Return the tab, or one that shows why it is missing."""
     problem = PROBLEM
     if not problem:
         try:
             host = host_of_this_process()
             limits = [*host.limits(), HOOKS.problem if HOOKS else HOOKS_PROBLEM]
             return [(build_tab(txt2img=host.txt2img_form(), limits=limits), TITLE, ELEMENT)]
-        except Exception:  # noqa: BLE001  # without a tab nobody would know of it
+        except Exception:  # noqa: BLE001  # without a tab nobody would notice
             problem = traceback.format_exc()
     sys.stderr.write(f"Train LoRA could not be loaded:\n{problem}\n")
     with gr.Blocks(analytics_enabled=False) as tab:
@@ -45,12 +45,12 @@ def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
 
 
 def on_app_started(demo: gr.Blocks | None, app: FastAPI) -> None:
-    """Serve the tab; without a page (``--nowebui``) nothing would call the routes."""
+    """Add the routes; without a page (``--nowebui``) nothing would call them."""
     if PROBLEM or demo is None:
         return
     try:
         register_routes(app, build_services(host_of_this_process(), InstalledEnvironment()))
-    except Exception as problem:  # noqa: BLE001  # the tab is there already, and shows it
+    except Exception as problem:  # noqa: BLE001  # the tab exists already and shows it
         traceback.print_exc()
         register_problem(app, problem)
 

@@ -9,7 +9,7 @@ from ..errors import ConfigError
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run the command that ``arguments`` begin with; returns the exit status.
+    """Run the command at the start of ``arguments``; returns the exit status.
 
     Raises ``ConfigError`` if there is no such command.
     """
@@ -67,7 +67,7 @@ def _settings(arguments: list[str]) -> int:
 def _install(arguments: list[str]) -> int:
     from .usage import options_of
     options_of("install", arguments)
-    print("The worker's environment is ready.")  # it was made before any command runs
+    print("The worker's environment is ready.")  # installed before any command runs
     return 0
 
 

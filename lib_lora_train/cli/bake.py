@@ -1,4 +1,4 @@
-"""``bake``: writes a copy of a LoRA file with block weights applied, as a bake job says."""
+"""``bake``: writes a copy of a LoRA file with block weights applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .usage import options_of
 
 
 def bake_command(arguments: list[str]) -> int:
-    """Bake; returns 0 if the copy is there, 1 if it failed."""
+    """Bake; returns 0 on success, 1 on failure."""
     options = options_of("bake", arguments)
     run = run_of(options.job)
     try:
@@ -51,10 +51,10 @@ def _in_run(job: BakeJob, run: RunFolder) -> int:
 
 
 def bake_file(job: BakeJob, say: Callable[[str], None]) -> Path:
-    """Write the copy beside the original, with its ``.json``; the copy's path.
+    """Write the copy and its ``.json`` beside the original; returns the copy's path.
 
-    ``say`` gets what was changed in a list that was written for another file. Raises ``CheckpointError``,
-    ``ConfigError`` or ``RunError`` if it cannot be made.
+    ``say`` gets a message if a list made for another file was adapted. Raises ``CheckpointError``, ``ConfigError`` or
+    ``RunError`` on failure.
     """
     from ..networks.save import load_network_file, write_tensors
     from ..tools.bake import bake, baked_metadata

@@ -1,4 +1,4 @@
-"""``train --check``: what a job would do, and what is worth knowing of it, without training."""
+"""``train --check``: reports what a job would do, without training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..training.setup import held_out_plan
 
 
 def check(job: Job) -> int:
-    """Print the steps, what is skipped, and every note; returns 0. Raises a ``TrainLoraError`` as the run would."""
+    """Print the steps, what is skipped, and every note; returns 0. Raises ``TrainLoraError`` as the run would."""
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
     print(f"{len(dataset.pictures)} images, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")

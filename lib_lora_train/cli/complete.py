@@ -1,4 +1,4 @@
-"""What a job file leaves out is taken from its checkpoint's family, as the form does."""
+"""Completes a job file with the defaults of its checkpoint's family, as the form does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..models.prediction import VELOCITY, told_base
 
 
 def complete(values: dict[str, Any]) -> None:
-    """Put the defaults of the checkpoint's family into a job's nested ``values`` where they say nothing; print them.
+    """Fill in missing ``values`` of a job with the defaults of the checkpoint's family, and print them.
 
-    Nothing is put in for .ckpt files, or for a checkpoint that cannot be read: the run says what is wrong with it.
+    Nothing is added for .ckpt files or unreadable checkpoints; the run reports what is wrong with those.
     """
     base = values.get("base")
     name = base.get("checkpoint") if isinstance(base, dict) else None

@@ -1,4 +1,4 @@
-"""``demo``: trains a small LoRA on the pictures in demo/ with the mini checkpoint, and generates samples."""
+"""``demo``: trains a small LoRA on the images in demo/ with the mini checkpoint, and generates samples."""
 
 from __future__ import annotations
 

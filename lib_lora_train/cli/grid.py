@@ -1,4 +1,4 @@
-"""A run's samples as one picture: a row for each prompt, a column for each save."""
+"""A run's samples as one image: a row for each prompt, a column for each save."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAPER, _INK = (250, 250, 249), (40, 40, 44)
 
 
 def draw_grid(run: RunFolder, target: Path) -> Path:
-    """Draw ``run``'s samples to the PNG ``target``. Raises ``ValueError`` if the run drew none."""
+    """Write ``run``'s samples as a grid to the PNG ``target``. Raises ``ValueError`` if the run has none."""
     samples = [event for event in read_events(run.events_file)[0] if event["event"] == "sample"]
     if not samples:
         raise ValueError(f"The run {run.id} has no samples.")

@@ -1,4 +1,4 @@
-"""``inspect``: what is in a LoRA file."""
+"""``inspect``: shows the content of a LoRA file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .usage import options_of
 
 
 def inspect_command(arguments: list[str]) -> int:
-    """Print what is in a LoRA file, or write it into the run folder of the job.
+    """Print the content of a LoRA file, or write it into the run folder of the job.
 
     Raises ``TrainLoraError`` if the file cannot be used.
     """

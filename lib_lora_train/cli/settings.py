@@ -1,4 +1,4 @@
-"""``settings``: a job file with every setting explained, to start from."""
+"""``settings``: prints a job file with every setting explained, as a starting point."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def settings_command(arguments: list[str]) -> int:
 
 
 def explained(field: SettingField) -> str:
-    """One setting as YAML, with its help, range and advice as comments above it."""
+    """Return one setting as YAML, with its help, range and advice as comments above it."""
     info = field.info
     lines = textwrap.wrap(f"{info.help} {info.advice}".strip(), 106)
     if info.choices:
@@ -45,7 +45,7 @@ def explained(field: SettingField) -> str:
 
 
 def markdown_table(groups: Mapping[str, type] = GROUPS) -> str:
-    """Every setting with its default, its name in sd-scripts and the advice, as a Markdown table."""
+    """Return a Markdown table of every setting with its default, its name in sd-scripts and the advice."""
     rows = ["| setting | default | in sd-scripts | what it does, and advice |", "|---|---|---|---|"]
     for field in (field for group, group_type in groups.items() for field in fields_of(group, group_type)):
         default = "" if field.default in (None, "", []) else f"`{field.default}`"
@@ -57,5 +57,5 @@ def markdown_table(groups: Mapping[str, type] = GROUPS) -> str:
 
 
 def _in_cell(text: str) -> str:
-    """``text`` as it has to be written in a Markdown table to be read as it is."""
+    """Escape ``text`` for a cell of a Markdown table."""
     return re.sub(r"([|*<\\])", r"\\\1", text)

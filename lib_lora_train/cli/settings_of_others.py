@@ -1,4 +1,4 @@
-"""``import`` and ``export``: settings of other programs as a job, and a job as settings for others."""
+"""``import`` and ``export``: converts settings from and to other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .usage import options_of
 
 
 def import_command(arguments: list[str]) -> int:
-    """Print the job on standard output and the report on standard error; returns 0."""
+    """Print the job to standard output and the report to standard error; returns 0."""
     found = _read(options_of("import", arguments).file)
     print(report_text(found), file=sys.stderr)
     print(write_yaml(found.values), end="")
@@ -35,7 +35,7 @@ def import_command(arguments: list[str]) -> int:
 
 
 def export_command(arguments: list[str]) -> int:
-    """Print the job in the format asked for, and what it cannot say on standard error; returns 0."""
+    """Print the job in the requested format, and to standard error what it cannot express; returns 0."""
     options = options_of("export", arguments)
     job = load_job(options.job, options.settings, None, complete)
     try:

@@ -1,4 +1,4 @@
-"""``tag``: captions the pictures of a folder with a tagger, as a tag job says."""
+"""``tag``: captions the images of a folder with a tagger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
 
 
 def tag_command(arguments: list[str]) -> int:
-    """Tag; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
+    """Tag; returns 0 if the run finished or was stopped properly, 1 if it failed."""
     options = options_of("tag", arguments)
     run = run_of(options.job)
     try:
@@ -43,9 +43,9 @@ def tag_command(arguments: list[str]) -> int:
 
 
 def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
-    """Tag in ``run``; Ctrl+C and a friendly kill ask for a stop, after which what is done is written.
+    """Tag in ``run``; SIGINT and SIGTERM request a stop, after which the finished captions are written.
 
-    Returns the exit status, or ``None`` if packages were added that only a new process can see.
+    Returns the exit status, or ``None`` if packages were installed that need a new process.
     """
     stop_on_signals(run)
     with EventWriter(run.events_file) as events:
@@ -65,7 +65,7 @@ def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
 
 
 def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> None:
-    """A mode that touches captions holds for one run only: it is never taken from a job file, nor fired twice."""
+    """Allow a mode that changes captions for one run only: not from a job file, and not twice."""
     if run is not None:
         if any(event["event"] in ("finished", "stopped") for event in read_events(run.events_file)[0]):
             raise RunError(f"The run {run.id} is over: its captions are written, and may have been edited since. "
@@ -78,7 +78,7 @@ def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> No
 
 
 def _add_packages(provider: str, reporter: Reporter) -> bool:
-    """Install the build of onnxruntime that ``provider`` needs, if it is missing; whether that was done."""
+    """Install the build of onnxruntime for ``provider`` if missing; returns whether it was installed."""
     group = _PACKAGES.get(provider)
     if group is None:
         return False
@@ -94,7 +94,7 @@ def _add_packages(provider: str, reporter: Reporter) -> bool:
 
 
 def _start_again(run: RunFolder) -> int:
-    """Run this program anew, so that it finds the packages that have just been added."""
+    """Restart this program, so that it finds the packages just installed."""
     command = environment.worker_command([TAG, str(run.job_file)])
     if sys.platform == "win32":
         return subprocess.run(command, check=False, env=environment.worker_environ()).returncode

@@ -1,4 +1,4 @@
-"""``extract``, ``merge``, ``mix``, ``resize``: a tool at work in a run folder, as its job says."""
+"""``extract``, ``merge``, ``mix``, ``resize``: runs a tool in a run folder."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .usage import options_of
 if TYPE_CHECKING:
     from ..tools.work import Work
 
-_STOPPED = 130  # what a shell calls a command that was ended by Ctrl+C
+_STOPPED = 130  # the shell's exit status after Ctrl+C
 
 
 def tool_command(command: str, arguments: list[str]) -> int:
-    """Carry out ``command``; 0 if it is done, its file being the last line on standard output, 130 if it was stopped.
+    """Run ``command``; returns 0 on success, with the output file as last line on standard output, or 130 if stopped.
 
-    Raises ``TrainLoraError`` if it failed; the run's log says so too.
+    Raises ``TrainLoraError`` on failure, which is also written to the run's log.
     """
     options = options_of(command, arguments)
     job, run = job_and_run(command, options)
@@ -43,9 +43,9 @@ def tool_command(command: str, arguments: list[str]) -> int:
 
 
 def job_and_run(command: str, options: Namespace) -> tuple[ToolJob, RunFolder | None]:
-    """The job that ``options`` ask for, and the run folder of its file, if it has one.
+    """Return the job for ``options``, and the run folder of its file, if it has one.
 
-    Raises ``ConfigError`` if it cannot be used, which the run's log says too.
+    Raises ``ConfigError`` if the job is invalid, which is also written to the run's log.
     """
     run = None if options.job is None else run_of(options.job)
     try:
@@ -71,7 +71,7 @@ def _in_run(job: ToolJob, run: RunFolder) -> int:
             reporter.event("stopped", {"steps": 0, "seconds": time.monotonic() - started})
             reporter.say("Stopped. Nothing was saved.")
             return _STOPPED
-        except Exception as problem:  # whatever it is, the run's log has to say that the run is over
+        except Exception as problem:  # whatever it is, the run's log must record the end of the run
             reporter.close()
             told = _in_words(problem)
             reporter.event("error", {"text": str(told), "detail": type(problem).__name__})
@@ -86,7 +86,7 @@ def _in_run(job: ToolJob, run: RunFolder) -> int:
 
 
 def _in_words(problem: Exception) -> TrainLoraError:
-    """``problem`` as a sentence."""
+    """Return ``problem`` as an error with a sentence for the user."""
     if isinstance(problem, TrainLoraError):
         return problem
     if isinstance(problem, MemoryError) or "out of memory" in str(problem).lower() \
@@ -99,7 +99,7 @@ def _in_words(problem: Exception) -> TrainLoraError:
 
 
 def carry_out_tool(job: ToolJob, work: Work) -> Path | None:
-    """Do what ``job`` says; the file made, or ``None`` where only the curve was asked for.
+    """Run ``job``; returns the output file, or ``None`` if only the curve was requested.
 
     Raises ``TrainLoraError``, or ``Stopped``.
     """
@@ -129,5 +129,5 @@ def _work(run: RunFolder, reporter: Reporter) -> Work:
 
 
 def write_result(run: RunFolder, values: Mapping[str, Any]) -> None:
-    """Write what a tool found into the run folder. Raises ``WriteError``."""
+    """Write a tool's results into the run folder. Raises ``WriteError``."""
     write_atomically(run.result_file, json.dumps(values, ensure_ascii=False, indent=1))

@@ -1,4 +1,4 @@
-"""``train``: trains a LoRA as a job file says."""
+"""``train``: trains a LoRA from a job file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PROOFS = "bf16_agrees.json"
 
 
 def train_command(arguments: list[str]) -> int:
-    """Train; returns 0 if the run finished or was stopped in good order, 1 if it failed."""
+    """Train; returns 0 if the run finished or was stopped properly, 1 if it failed."""
     options = options_of("train", arguments)
     run = run_of(options.job)
     try:
@@ -51,9 +51,9 @@ def train_command(arguments: list[str]) -> int:
 
 
 def add_packages(job: Job, run: RunFolder) -> bool:
-    """Install what this job alone needs; ``True`` if this process has to start again to see it.
+    """Install the optional packages of this job; returns whether the process must restart to use them.
 
-    Raises ``WorkerEnvironmentError`` if it cannot be installed.
+    Raises ``WorkerEnvironmentError`` if they cannot be installed.
     """
     from ..training.reporting.report import Reporter
 
@@ -73,7 +73,7 @@ def add_packages(job: Job, run: RunFolder) -> bool:
 
 
 def packages_of(job: Job) -> dict[str, str]:
-    """The optional groups of packages that ``job`` needs, each with what needs it."""
+    """Return the optional package groups that ``job`` needs, each with the setting that needs it."""
     groups = {}
     if needs_bitsandbytes(job.optimizer.optimizer_type):
         groups["bitsandbytes"] = job.optimizer.optimizer_type
@@ -83,19 +83,19 @@ def packages_of(job: Job) -> dict[str, str]:
 
 
 def start_again(arguments: list[str]) -> NoReturn:
-    """Begin this command anew in the worker's environment as it is now; does not return."""
+    """Restart this command in the updated worker environment; does not return."""
     command = environment.worker_command(["train", *arguments])
     sys.exit(subprocess.run(command, env=environment.worker_environ(), check=False).returncode)
 
 
 def run_of(job_file: Path) -> RunFolder | None:
-    """The run folder that ``job_file`` is in, if any."""
+    """Return the run folder that contains ``job_file``, if any."""
     folder = job_file.resolve().parent
     return RunFolder(folder) if job_file.name == JOB_FILE and (folder / "control").is_dir() else None
 
 
 def carry_out(job: Job, run: RunFolder) -> int:
-    """Train in ``run``; Ctrl+C and a friendly kill ask for a stop, which saves what there is."""
+    """Train in ``run``; SIGINT and SIGTERM request a stop, which saves the current state."""
     from ..environment.light_imports import import_compiler_beside, import_lightly
 
     import_lightly()
@@ -116,7 +116,7 @@ def carry_out(job: Job, run: RunFolder) -> int:
 
 
 def _on_gpu(job: Job) -> bool:
-    """Whether ``job`` asks for a limit of memory that its device has; a device that is not there is reported later."""
+    """Whether ``job`` sets a memory limit and trains on a GPU; a missing device is reported later."""
     from ..training.precision import resolve_device
 
     try:
@@ -127,7 +127,7 @@ def _on_gpu(job: Job) -> bool:
 
 def tell_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, switched: list[str],
                 reporter: Reporter) -> None:
-    """Say what was switched so that ``job`` fits into its ``fit_in_gb``, and how much is expected to be needed."""
+    """Report what was switched so that ``job`` fits into its ``fit_in_gb``, and the expected memory use."""
     limit, estimate = job.training.fit_in_gb, estimate_memory(shapes or {}, fitted)
     if limit is None:
         return
@@ -140,7 +140,7 @@ def tell_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, swit
 
 
 def stop_on_signals(run: RunFolder) -> None:
-    """Let Ctrl+C and a friendly kill ask ``run`` to stop, which it does in good order."""
+    """Let SIGINT, SIGTERM and SIGBREAK request a regular stop of ``run``."""
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         run.control.request("stop")
@@ -151,7 +151,7 @@ def stop_on_signals(run: RunFolder) -> None:
 
 
 def note_error(run: RunFolder, problem: ConfigError) -> None:
-    """Let the run's log say why it could not begin; a worker that is at it already writes its own."""
+    """Log why the run could not start; a worker that is already running logs its own errors."""
     if live_pid(run) not in (None, os.getpid()):
         return
     with EventWriter(run.events_file) as events:

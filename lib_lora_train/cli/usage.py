@@ -1,4 +1,4 @@
-"""What can be written on the command line. Standard library only: help and mistakes need no environment."""
+"""The syntax of the command line. Standard library only: help and usage errors need no environment."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TOOL_WORDS = {
     "resize": ("Changes the rank of a LoRA.",
                "lora=FILE network_dim=16 output_name=NAME [JOB.yaml] [--runs RUNS]"),
     "inspect": ("Says what is in a LoRA file.", "[--json] FILE")}
-"""What each tool does, and how it is called."""
+"""What each tool does, and its usage."""
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Print the help that ``arguments`` ask for, or say what is wrong with them, and exit then; else return.
+    """Print help or a usage error and exit if ``arguments`` call for it; otherwise return.
 
     Raises ``ConfigError`` if there is no such command.
     """
@@ -34,7 +34,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 def options_of(command: str, arguments: Sequence[str]) -> Namespace:
-    """The options of ``command``, written in any order. Raises ``ConfigError`` if there is no such command."""
+    """Return the options of ``command``, in any order. Raises ``ConfigError`` if there is no such command."""
     if command not in PARSERS:
         raise ConfigError(f"There is no command {command!r}. There are: {', '.join(PARSERS)}.")
     parser = PARSERS[command]()
@@ -47,7 +47,7 @@ def options_of(command: str, arguments: Sequence[str]) -> Namespace:
 
 
 def _job_and_settings(words: Sequence[str], parser: ArgumentParser) -> tuple[Path, list[str]]:
-    """The job file among ``words``, and the settings, which are the words with an equals sign."""
+    """Return the job file among ``words``, and the settings, which are the words with an equals sign."""
     files = [word for word in words if "=" not in word or Path(word).is_file()]
     if len(files) != 1:
         named = f"{len(files)} are named: {' '.join(files)}" if files else "none is named"
@@ -56,7 +56,7 @@ def _job_and_settings(words: Sequence[str], parser: ArgumentParser) -> tuple[Pat
 
 
 def _tool_job_and_settings(command: str, words: Sequence[str], parser: ArgumentParser) -> tuple[Path | None, list[str]]:
-    """The job file among ``words``, if there is one, and the settings; ``inspect`` takes the LoRA file as it is."""
+    """Return the job file among ``words``, if any, and the settings; ``inspect`` also accepts the LoRA file itself."""
     files = [word for word in words if "=" not in word or Path(word).is_file()]
     settings = [word for word in words if word not in files]
     if len(files) > 1:

@@ -1,4 +1,4 @@
-"""Makes, checks and repairs the worker's environment, and starts Python in it. Standard library only."""
+"""Installs, checks and repairs the worker's environment, and starts Python in it. Standard library only."""
 
 from __future__ import annotations
 

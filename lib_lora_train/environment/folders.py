@@ -1,16 +1,16 @@
-"""Where the worker's packages lie, and in what state they are.
+"""Locations and state of the worker's packages.
 
-Under one root there is a folder for each group of pins, named after the Python version and a hash of the pins, so
-that other pins or another Python never change a folder that a running worker may be reading from::
+One root has a folder for each group of pins, named after the Python version and a hash of the pins, so that other pins
+or another Python never change a folder that a running worker may be using::
 
     worker_env/
-        base-cp310-1f0c3a9b/           complete.json is written last; without it the folder counts for nothing
+        base-cp310-1f0c3a9b/           complete.json is written last; without it the folder is ignored
         bitsandbytes-cp310-77ab20d1/
-        base-cp310-1f0c3a9b.4711.new/  being filled by process 4711, or left over from it
-        base.failure.json              why the last try failed, until one succeeds
-        install.log                    everything pip said in the last try
-        install.lock                   held by the process that is installing
-        python/                        the virtual environment, where no webui lends its Python
+        base-cp310-1f0c3a9b.4711.new/  being installed by process 4711, or left over from it
+        base.failure.json              why the last attempt failed, until one succeeds
+        install.log                    pip's output in the last attempt
+        install.lock                   locked by the installing process
+        python/                        the virtual environment used without a webui
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Status = Literal["ready", "missing", "installing", "half-done", "outdated"]
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """How one group of the worker's packages stands; ``reason`` is a sentence that can be shown as it is."""
+    """The state of one group of the worker's packages; ``reason`` is a sentence for the user."""
 
     status: Status
     reason: str
@@ -58,7 +58,7 @@ class EnvironmentState:
 
 
 def environment_root() -> Path:
-    """Return the folder of all packages: where ``LORA_TRAIN_ENV`` points, else the extension's ``worker_env``."""
+    """Return the root folder of all packages: ``LORA_TRAIN_ENV`` if set, otherwise the extension's ``worker_env``."""
     given = os.environ.get(ROOT_VARIABLE)
     return Path(given).expanduser().absolute() if given else EXTENSION_FOLDER / "worker_env"
 
@@ -74,28 +74,28 @@ def pins_of(group: str) -> tuple[str, ...]:
 
 
 def group_folder(group: str, requirements: Sequence[str]) -> Path:
-    """Return the folder in which ``requirements`` of ``group`` belong for this Python on this kind of machine."""
+    """Return the folder for ``requirements`` of ``group`` with this Python on this kind of machine."""
     content = "\n".join([*requirements, python_tag(), sysconfig.get_platform()])
     return environment_root() / f"{group}-{python_tag()}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def log_file() -> Path:
-    """Return the file that keeps what pip said in the last try."""
+    """Return the log file of pip's output in the last attempt."""
     return environment_root() / "install.log"
 
 
 def lock_file() -> Path:
-    """Return the file that the installing process holds locked."""
+    """Return the file locked by the installing process."""
     return environment_root() / "install.lock"
 
 
 def failure_file(group: str) -> Path:
-    """Return the file that says why the last try to install ``group`` failed."""
+    """Return the file that records why the last attempt to install ``group`` failed."""
     return environment_root() / f"{group}.failure.json"
 
 
 def check(group: str = BASE) -> EnvironmentState:
-    """Return how ``group`` stands for the running Python, from file names and one small file, in milliseconds.
+    """Return the state of ``group`` for the running Python, from file names and one small file, in milliseconds.
 
     Raises ``WorkerEnvironmentError`` if there is no build of an optional group for this machine.
     """
@@ -105,14 +105,14 @@ def check(group: str = BASE) -> EnvironmentState:
 
 
 def write_stamp(folder: Path, final_name: str, requirements: Sequence[str]) -> None:
-    """Declare ``folder`` complete; the last thing done to it before it gets ``final_name``."""
+    """Mark ``folder`` as complete, as the last step before it is renamed to ``final_name``."""
     stamp = {"folder": final_name, "platform": sysconfig.get_platform(), "requirements": list(requirements),
              "content": sorted(entry.name for entry in folder.iterdir())}
     write_atomically(folder / STAMP_NAME, json.dumps(stamp, indent=1))
 
 
 def read_stamp(folder: Path) -> dict[str, Any] | None:
-    """Return what ``write_stamp`` wrote, or None if there is none that can be read."""
+    """Return what ``write_stamp`` wrote, or None if it is missing or unreadable."""
     try:
         return read_object(folder / STAMP_NAME)
     except (OSError, DamagedFileError):
@@ -120,7 +120,7 @@ def read_stamp(folder: Path) -> dict[str, Any] | None:
 
 
 def superseded_folders(group: str, current: Path) -> Iterator[Path]:
-    """Yield the complete folders of ``group`` for this Python and machine whose pins are no longer wanted."""
+    """Yield the complete folders of ``group`` for this Python and machine with outdated pins."""
     for folder in _folders_of(group):
         stamp = read_stamp(folder)
         if folder != current and stamp is not None and stamp.get("platform") == sysconfig.get_platform():
@@ -128,13 +128,13 @@ def superseded_folders(group: str, current: Path) -> Iterator[Path]:
 
 
 def was_chosen(group: str) -> bool:
-    """Whether ``group`` has ever been installed for this Python on this kind of machine, if only with other pins."""
+    """Whether ``group`` has ever been installed for this Python on this kind of machine, with any pins."""
     stamps = (read_stamp(folder) for folder in _folders_of(group))
     return any(stamp is not None and stamp.get("platform") == sysconfig.get_platform() for stamp in stamps)
 
 
 def leftover_folders(group: str) -> list[Path]:
-    """Return what interrupted tries to install ``group`` left lying about."""
+    """Return the folders left by interrupted attempts to install ``group``."""
     root = environment_root()
     return [folder for suffix in (NEW_SUFFIX, OLD_SUFFIX) for folder in root.glob(f"{group}-cp*{suffix}")]
 
@@ -164,14 +164,14 @@ def _what_is_wrong(group: str, folder: Path, missing: list[str] | None) -> tuple
 
 
 def _missing_content(folder: Path) -> list[str] | None:
-    """What the stamp names and the folder lacks; None if there is no folder or no stamp of its own in it."""
+    """Return what the stamp lists and the folder lacks; None if there is no folder."""
     stamp = read_stamp(folder)
     if stamp is None:
         return [STAMP_NAME] if folder.is_dir() else None
     present = {entry.name for entry in folder.iterdir()}
     content = stamp.get("content")
     if not isinstance(content, list):
-        return [STAMP_NAME]  # damaged: what belongs here is not known
+        return [STAMP_NAME]  # damaged: the expected content is unknown
     return [str(name) for name in content if not isinstance(name, str) or name not in present]
 
 

@@ -1,4 +1,4 @@
-"""Which files may be installed for a pin: the SHA-256 of every wheel, kept beside the pinned list."""
+"""The files allowed for each pin: the SHA-256 of every wheel, stored beside the pinned list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILE = re.compile(r"^\s+([0-9a-f]{64})  (\S+)$")
 def read_hashes(file: Path = HASHES_FILE) -> dict[str, dict[str, str]]:
     """Return the wheels of each pin (``name==version``): their SHA-256 by file name.
 
-    Raises ``WorkerEnvironmentError`` if the list is missing or a line of it is not understood.
+    Raises ``WorkerEnvironmentError`` if the list is missing or has an invalid line.
     """
     found: dict[str, dict[str, str]] = {}
     pin = ""
@@ -43,7 +43,7 @@ def read_hashes(file: Path = HASHES_FILE) -> dict[str, dict[str, str]]:
 def hashed_requirements(pins: Sequence[str], file: Path = HASHES_FILE) -> str:
     """Return ``pins`` as a requirements file for ``pip install --require-hashes``.
 
-    Raises ``WorkerEnvironmentError`` as ``read_hashes`` does, and if the hashes of a pin are not known.
+    Raises ``WorkerEnvironmentError`` as ``read_hashes`` does, and if the hashes of a pin are unknown.
     """
     hashes = read_hashes(file)
     for pin in pins:

@@ -1,4 +1,4 @@
-"""Filling the folders with pip, beside their place and renamed into it at the end."""
+"""Installing package folders with pip: into a temporary folder that is renamed at the end."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ _WAIT_LIMIT_SECONDS = 30 * 60.0
 _NO_WAIT_SECONDS = 1.0
 _RENAME_TRIES = 20
 _RENAME_PAUSE_SECONDS = 0.25
-_NOT_WANTED = ("bin", "Scripts", "test")  # commands for another Python; a name of the standard library's
+_NOT_WANTED = ("bin", "Scripts", "test")  # commands for another Python; the name of a standard library module
 
 
 def install(progress: Progress, *, wait: bool = True) -> None:
-    """Make the worker's packages ready for the running Python; nothing happens if they are.
+    """Install the worker's packages for the running Python, unless they are ready.
 
-    ``progress`` is given sentences. While another process installs, this one waits for it, or gives up at once if
-    ``wait`` is False. Raises ``WorkerEnvironmentError`` if it cannot be done; what was there before stays as it was.
+    ``progress`` gets sentences. While another process installs, this one waits for it, or fails at once if ``wait`` is
+    False. Raises ``WorkerEnvironmentError`` on failure, with the previous installation unchanged.
     """
     _install_group(BASE, progress, wait=wait)
 
 
 def repair(progress: Progress) -> None:
-    """Install again whatever is missing, damaged, half-done or outdated, optional groups that were chosen included.
+    """Reinstall whatever is missing, damaged, incomplete or outdated, including chosen optional groups.
 
     Raises as ``install`` does.
     """
@@ -64,7 +64,7 @@ def repair(progress: Progress) -> None:
 
 
 def add_optional(group: str, progress: Progress) -> None:
-    """Make ``group`` (one of ``OPTIONAL_GROUPS``) ready in a folder of its own; nothing happens if it is.
+    """Install ``group`` (one of ``OPTIONAL_GROUPS``) into its own folder, unless it is ready.
 
     Raises ``WorkerEnvironmentError`` as ``install`` does, and if there is no build of it for this machine.
     """
@@ -75,17 +75,17 @@ def add_optional(group: str, progress: Progress) -> None:
 
 
 def remove_superseded(group: str = BASE) -> None:
-    """Delete folders of ``group`` with pins of an earlier version, unless a worker still runs on them."""
+    """Delete folders of ``group`` with the pins of an earlier version, unless a worker still uses them."""
     for folder in superseded_folders(group, group_folder(group, pins_of(group))):
         _delete_unless_in_use(folder)
 
 
 @contextlib.contextmanager
 def sole_installer(progress: Progress, *, wait: bool = True) -> Iterator[None]:
-    """Be the only process that installs under the root folder, which is made if it is missing.
+    """Hold the installation lock of the root folder, which is created if missing.
 
-    While another process installs, ``progress`` is called and this one waits, or gives up at once if ``wait`` is False.
-    Raises ``WorkerEnvironmentError`` then, and for whatever the file system refuses inside the block.
+    While another process installs, ``progress`` is called and this one waits, or fails at once if ``wait`` is False.
+    Raises ``WorkerEnvironmentError`` in that case and for file system errors inside the block.
     """
     root = environment_root()
     try:
@@ -121,7 +121,7 @@ def _install_locked(group: str, progress: Progress) -> None:
         cause = cannot_write(problem.filename or folder, problem) if isinstance(problem, OSError) else str(problem)
         reason = (f"The worker's packages ({group}) could not be installed: {cause.rstrip('.')}. "
                   f"All that pip said is in {log_file()}. {WAY_OUT}")
-        with contextlib.suppress(OSError):  # what has failed is said all the same, only not again at the next start
+        with contextlib.suppress(OSError):  # the failure is reported anyway, only not again at the next start
             write_atomically(failure_file(group), json.dumps({"folder": folder.name, "reason": reason}))
         raise WorkerEnvironmentError(reason) from problem
     failure_file(group).unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def _fill(group: str, folder: Path, requirements: Sequence[str], progress: Progr
 
 
 def _rename(source: Path, target: Path) -> None:
-    """Rename a folder; on Windows a virus scanner may hold files of a new one for a moment."""
+    """Rename a folder; on Windows a virus scanner may briefly hold files of a new one."""
     for _ in range(_RENAME_TRIES - 1):
         try:
             source.rename(target)
@@ -167,5 +167,5 @@ def _delete_unless_in_use(folder: Path) -> None:
             return
         folder.rename(doomed)
     except OSError:
-        return  # a worker has its files open, or nobody may write here; it is tried again at the next start
+        return  # a worker has its files open, or the folder is read-only; tried again at the next start
     shutil.rmtree(doomed, ignore_errors=True)

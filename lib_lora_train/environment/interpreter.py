@@ -1,4 +1,4 @@
-"""Which Python runs the worker, with what command, and how the worker process gets its imports in order."""
+"""Selects the Python of the worker, builds its command line, and sets up the imports of the worker process."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ LAUNCHER = Path(__file__).with_name("launch_worker.py")
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 1)
 _STARTED_AGAIN = "LORA_TRAIN_STARTED_AGAIN"
-# A run downloads nothing but a tagger that the user asked for, and sends nothing to anyone.
+# A run downloads only a tagger that the user asked for, and sends nothing to anyone.
 _LIBRARY_SETTINGS = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 def worker_command(arguments: Sequence[str]) -> list[str]:
     """Return the command that runs ``python -m lib_lora_train`` with ``arguments`` from any working folder.
 
-    The Python is the running one if it has torch, else that of the worker's own virtual environment. It starts a file
+    It uses the running Python if that has torch, otherwise the worker's own virtual environment. It starts a file
     rather than a module because the Python of portable webuis ignores PYTHONPATH and the working folder.
     """
     flags = ["-s"] if sys.flags.no_user_site else []
@@ -48,19 +48,19 @@ def worker_command(arguments: Sequence[str]) -> list[str]:
 def worker_environ() -> dict[str, str]:
     """Return the environment variables for ``worker_command``.
 
-    They are this process's own, without what ``accelerate launch`` set for the webui, and with text files and output
-    in UTF-8, each line of output written at once, and Hugging Face's libraries offline.
+    These are the current ones without those that ``accelerate launch`` set for the webui, plus UTF-8 for text files and
+    output, unbuffered output, and offline mode of the Hugging Face libraries.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCELERATE_")}
     return {**kept, **_LIBRARY_SETTINGS, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def ensure_worker_interpreter(progress: Progress | None = None, program: Path = LAUNCHER) -> None:
-    """Make sure that this process can import all that the worker needs; called before anything is imported.
+    """Make sure that this process can import the worker's packages; to be called before any other import.
 
-    Without torch in this Python, a virtual environment with it is made if there is none yet, and this call does not
-    return: ``program`` starts again in it with the same arguments. Missing packages are installed. ``progress`` is
-    given sentences, which otherwise go to the terminal. Raises ``WorkerEnvironmentError`` if it cannot be done.
+    If this Python has no torch, a virtual environment with torch is created if necessary, and this call does not
+    return: ``program`` restarts in it with the same arguments. Missing packages are installed. ``progress`` gets
+    sentences, which otherwise go to the terminal. Raises ``WorkerEnvironmentError`` on failure.
     """
     progress = progress or _tell
     if sys.version_info < OLDEST_PYTHON:
@@ -78,7 +78,7 @@ def ensure_worker_interpreter(progress: Progress | None = None, program: Path = 
 
 
 def enter() -> None:
-    """Give this process the worker's imports: its own packages first, torch and numpy from the interpreter.
+    """Set up the worker's imports in this process: its own packages first, torch and numpy from the interpreter.
 
     Raises ``WorkerEnvironmentError`` if the packages are not ready or torch is missing or too old.
     """
@@ -100,20 +100,20 @@ def enter() -> None:
 
 
 def ready_optional_folders() -> list[Path]:
-    """Return the folders of the optional groups that were chosen and are ready for this Python and torch."""
+    """Return the folders of the chosen optional groups that are ready for this Python and torch."""
     states = [check(group) for group in OPTIONAL_GROUPS if was_chosen(group)]
     return [state.folder for state in states if state.ready]
 
 
 def own_environment() -> Path:
-    """Return the folder of the virtual environment that serves where no webui lends its Python."""
+    """Return the folder of the virtual environment used without a webui."""
     return environment_root() / "python"
 
 
 def make_virtual_environment(folder: Path, progress: Progress) -> Path:
-    """Make a virtual environment with torch and numpy in ``folder``, unless it is there, and return its Python.
+    """Create a virtual environment with torch and numpy in ``folder`` if missing, and return its Python.
 
-    Raises ``WorkerEnvironmentError`` if it cannot be made.
+    Raises ``WorkerEnvironmentError`` if it cannot be created.
     """
     with sole_installer(progress):
         if not _is_complete(folder):
@@ -156,10 +156,10 @@ def _make_complete(folder: Path, progress: Progress) -> None:
 
 
 def _install_torch(python: str, requirements: Sequence[str], progress: Progress) -> None:
-    """Take the CPU build where pip is set to a place that has it, else the usual one, which is for CUDA on Linux.
+    """Install the CPU build if pip's index offers it, otherwise the default build, which is for CUDA on Linux.
 
-    pip itself would prefer the usual one, since only an index tells it hashes before a download. Raises
-    ``WorkerEnvironmentError`` if pip could not look, or not install what it found.
+    pip itself would prefer the default build, since only a real index lists hashes before a download. Raises
+    ``WorkerEnvironmentError`` if pip could not reach the index or install the package.
     """
     cpu = [f"{pin}+cpu" if pin.startswith("torch==") else pin for pin in requirements]
     try:
@@ -171,7 +171,7 @@ def _install_torch(python: str, requirements: Sequence[str], progress: Progress)
 
 
 def needs_libraries(torch: TorchBuild) -> bool:
-    """Whether this build of torch looks for CUDA's libraries in packages of their own."""
+    """Whether this build of torch needs CUDA's libraries from separate packages."""
     return sys.platform == "linux" and torch.cuda is not None
 
 
@@ -188,7 +188,7 @@ def _worker_python() -> Path:
 
 
 def _start_again(program: Path) -> None:
-    """Run ``program`` with the virtual environment's Python instead, keeping the pid where the system can."""
+    """Run ``program`` with the virtual environment's Python, keeping the pid where the system allows."""
     command = [str(python_of(own_environment())), str(program), *sys.argv[1:]]
     environ = {**worker_environ(), _STARTED_AGAIN: "1"}
     sys.stdout.flush()

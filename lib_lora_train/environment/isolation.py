@@ -1,8 +1,8 @@
-"""What the worker process can import: its own packages, and of the interpreter's only torch and what belongs to it.
+"""Limits the imports of the worker process: its own packages, and from the interpreter only torch and its requirements.
 
-The webui's site-packages hold other versions of diffusers' and transformers' optional companions (peft, xformers,
-torchvision, bitsandbytes, …), which these look for and import if they are there. Whether training works would then
-hang on what else was installed into the webui, so the worker does not see them.
+The webui's site-packages hold other versions of optional dependencies of diffusers and transformers (peft, xformers,
+torchvision, bitsandbytes, …), which these import if they find them. Training would then depend on what else was
+installed into the webui, so these packages are hidden from the worker.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from types import ModuleType
 
 from ..errors import WorkerEnvironmentError
 
-# Beside torch and numpy themselves: what torch uses without naming it as a requirement.
+# Beside torch and numpy: what torch uses without declaring it as a requirement.
 _SHARED_ROOTS = ("torch", "numpy", "setuptools", "triton", "triton-windows", "pytorch-triton-rocm")
-# pip holds the only reader of TOML that Python 3.10 has.
+# pip has the only TOML parser of Python 3.10.
 _SHARED_MODULES = frozenset({"_distutils_hack", "pkg_resources", "pip"})
 _REQUIREMENT_NAME = re.compile(r"^[\w.-]+")
 
 
 class WorkerPathFinder:
-    """Finds what ``PathFinder`` does, but outside of ``own_folders`` only the standard library and what is shared.
+    """Works like ``PathFinder``, but outside ``own_folders`` finds only the standard library and shared packages.
 
-    ``sys.path`` stays as it is, since torch looks along it for its libraries.
+    ``sys.path`` stays unchanged, since torch searches it for its libraries.
     """
 
     def __init__(self, own_folders: Sequence[str], shared_distributions: Iterable[str],
@@ -38,13 +38,13 @@ class WorkerPathFinder:
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module as an entry of ``sys.meta_path`` does; ``path`` is its package's, None at the top level."""
+        """Find a module, as a ``sys.meta_path`` finder does; ``path`` is its package's, None at the top level."""
         if path is None and not self._is_shared(fullname):
             path = self._own_path()
         return PathFinder.find_spec(fullname, path, target)
 
     def find_distributions(self, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:
-        """Find packages by their metadata, as ``importlib.metadata`` asks, by the same rule as modules."""
+        """Find packages by their metadata for ``importlib.metadata``, with the same filter as for modules."""
         context = context or DistributionFinder.Context()
         if "path" in vars(context):
             yield from PathFinder.find_distributions(context)
@@ -56,11 +56,11 @@ class WorkerPathFinder:
                 yield distribution
 
     def invalidate_caches(self) -> None:
-        """Forget what was seen in folders, as ``importlib.invalidate_caches`` asks."""
+        """Clear cached folder listings for ``importlib.invalidate_caches``."""
         PathFinder.invalidate_caches()
 
     def _own_path(self) -> list[str]:
-        """The own folders, after those of packages in them that stand on ``sys.path``, as OpenCV's while it loads."""
+        """Return the own folders, preceded by folders inside them on ``sys.path``, as OpenCV adds while loading."""
         return [*(entry for entry in sys.path if str(Path(entry).parent) in self.own_folders), *self.own_folders]
 
     def _is_shared(self, fullname: str) -> bool:
@@ -69,9 +69,9 @@ class WorkerPathFinder:
 
 
 def isolate(own_folders: Sequence[Path]) -> None:
-    """Put ``own_folders`` first on ``sys.path`` and hide the rest but for torch, numpy and what they require.
+    """Put ``own_folders`` first on ``sys.path`` and hide all other packages but torch, numpy and their requirements.
 
-    Raises ``WorkerEnvironmentError`` if the interpreter has no record of its torch or numpy.
+    Raises ``WorkerEnvironmentError`` if the interpreter has no metadata of its torch or numpy.
     """
     if any(isinstance(finder, WorkerPathFinder) for finder in sys.meta_path):
         return
@@ -84,7 +84,7 @@ def isolate(own_folders: Sequence[Path]) -> None:
 
 
 def _torch_and_its_requirements() -> tuple[set[str], set[str]]:
-    """Names of the packages, and of the modules in them, that come from the interpreter."""
+    """Return the names of the packages, and of their modules, that are shared from the interpreter."""
     distributions: set[str] = set()
     modules: set[str] = set(_SHARED_MODULES)
     pending = list(_SHARED_ROOTS)
@@ -114,7 +114,7 @@ def _top_level_modules(distribution: Distribution) -> set[str]:
 
 
 def _forget_preloaded_namespaces(finder: WorkerPathFinder) -> None:
-    """Drop namespace packages that .pth files made at start: an old protobuf ties ``google`` to its own folder so."""
+    """Drop namespace packages preloaded by .pth files; an old protobuf binds ``google`` to its own folder this way."""
     for name, module in list(sys.modules.items()):
         is_namespace = hasattr(module, "__path__") and getattr(module, "__file__", None) is None
         if is_namespace and name.partition(".")[0] not in finder.shared_modules:

@@ -1,7 +1,7 @@
-"""Loads the worker's libraries without what they would load beside: compilers, quantizers, and other models.
+"""Loads the worker's libraries without unneeded dependencies: compilers, quantizers and other models.
 
-diffusers and transformers import whatever optional companion is installed, and parts of torch that a run never calls;
-together that takes longer than what is used. What is kept from them here can still be imported afterwards.
+diffusers and transformers import every optional dependency that is installed, and parts of torch that a run never
+calls; that takes longer than loading what is needed. Everything skipped here can still be imported later.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _COMPANIONS = ("_bitsandbytes_available", "_transformers_available")
 
 
 def import_lightly() -> None:
-    """Import diffusers' models and transformers' CLIP; call it before anything else imports them.
+    """Import diffusers' models and transformers' CLIP; to be called before anything else imports them.
 
-    Where a library is loaded already, or another version keeps these things elsewhere, this costs time and no more.
+    If a library is loaded already, or another version has a different layout, this only costs time.
     """
     if "diffusers" not in sys.modules:
         flags = importlib.import_module("diffusers.utils.import_utils")
@@ -38,16 +38,16 @@ def import_lightly() -> None:
 
 
 def import_compiler_beside() -> None:
-    """Begin to import torch's compiler in a thread: optimizers load it at their first call, though nothing is compiled.
+    """Import torch's compiler in a thread: optimizers load it at their first call, though nothing is compiled.
 
-    Until then a run mostly reads files and computes, which leaves Python to this thread.
+    Until then a run mostly reads files and computes, which leaves the GIL to this thread.
     """
     threading.Thread(target=importlib.import_module, args=(_COMPILER,), name="compiler", daemon=True).start()
 
 
 @contextmanager
 def _hidden(names: Sequence[str]) -> Iterator[None]:
-    """Inside, an import of ``names`` that are not loaded yet fails, as if they were not installed."""
+    """Within the context, importing ``names`` that are not loaded yet fails, as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -59,7 +59,7 @@ def _hidden(names: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _replaced(names: Sequence[str]) -> Iterator[None]:
-    """Inside, ``names`` that are not loaded yet are modules in which every name is an empty class."""
+    """Within the context, ``names`` that are not loaded yet are modules in which every name is an empty class."""
     replaced = [name for name in names if name not in sys.modules]
     for name in replaced:
         sys.modules[name] = _Placeholder(name)
@@ -85,7 +85,7 @@ class _Placeholder(ModuleType):
 
 @contextmanager
 def _switched_off(module: ModuleType, names: Sequence[str]) -> Iterator[None]:
-    """Inside, the flags ``names`` of ``module`` that are there are ``False``."""
+    """Within the context, the existing flags ``names`` of ``module`` are ``False``."""
     before = {name: getattr(module, name) for name in names if hasattr(module, name)}
     try:
         for name in before:

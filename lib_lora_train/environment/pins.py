@@ -1,4 +1,4 @@
-"""The pinned list of what the worker runs on, and which part of it this machine needs."""
+"""The pinned list of the worker's packages, and the part of it that this machine needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OS_NAMES = {"win32": "windows", "darwin": "macos"}
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """Torch as the interpreter has it: its ``version`` (2, 1) and the major version of CUDA it is built for, if any."""
+    """The interpreter's torch: its ``version`` (2, 1) and the major version of CUDA it is built for, if any."""
 
     version: tuple[int, int]
     cuda: int | None
@@ -39,7 +39,7 @@ class _Group:
 def requirements_of(group: str, torch: TorchBuild | None = None, pins_file: Path = PINS_FILE) -> tuple[str, ...]:
     """Return the pins (``name==version``) of ``group`` that fit this machine and ``torch``.
 
-    ``torch`` is asked for only by groups with a condition on it. Raises ``WorkerEnvironmentError`` if there is no such
+    ``torch`` is only needed for groups with a condition on it. Raises ``WorkerEnvironmentError`` if there is no such
     group, or none that fits.
     """
     candidates = [each for each in _read_groups(pins_file) if each.name == group]
@@ -54,9 +54,9 @@ def requirements_of(group: str, torch: TorchBuild | None = None, pins_file: Path
 
 
 def installed_torch() -> TorchBuild | None:
-    """Return what torch this interpreter has, without importing it, or None if it has none.
+    """Return this interpreter's torch without importing it, or None if it has none.
 
-    Raises ``WorkerEnvironmentError`` if there is a torch whose version cannot be read.
+    Raises ``WorkerEnvironmentError`` if its version cannot be read.
     """
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.origin:

@@ -1,4 +1,4 @@
-"""Running pip: only wheels, only files with a known hash, and never longer than the process that asked for it."""
+"""Running pip: only wheels, only files with a known hash, and never outliving the parent process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Progress = Callable[[str], None]
 
 
 class NotOfferedError(WorkerEnvironmentError):
-    """Where pip looks there is no file for a pin, or only another one than was checked."""
+    """pip's index has no file for a pin, or only one with another hash."""
 
 
 WITH_PARENT = Path(__file__).with_name("with_parent.py")
@@ -38,11 +38,10 @@ _GOT = re.compile(r"^Got +([0-9a-f]{64})$")
 
 
 def install_pins(python: str, pins: Sequence[str], progress: Progress, target: Path | None = None) -> None:
-    """Install exactly ``pins`` into ``target``, or into the Python ``python`` itself, without what they require.
+    """Install exactly ``pins``, without their dependencies, into ``target`` or into the Python ``python`` itself.
 
-    ``progress`` is given a sentence for each package; all that pip says goes to the log file. Raises
-    ``WorkerEnvironmentError`` with pip's last words if it fails, and with file and hashes if a file is not the one
-    that is listed.
+    ``progress`` gets a sentence for each package; pip's output goes to the log file. Raises ``WorkerEnvironmentError``
+    with pip's last lines on failure, and with file and hashes if a hash does not match.
     """
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
@@ -51,14 +50,14 @@ def install_pins(python: str, pins: Sequence[str], progress: Progress, target: P
                    "--only-binary", ":all:", "--require-hashes", "--find-links", str(WHEELS_FOLDER), "-r", str(wanted)]
         if target is not None:
             command += ["--no-compile", "--target", str(target)]
-        index = os.environ.get("INDEX_URL")  # the webui's own setting for its pip
+        index = os.environ.get("INDEX_URL")  # the webui's own setting for pip
         if index:
             command += ["--index-url", index]
         _run(python, command, progress, len(pins))
 
 
 def start_with_parent(python: str, module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Start ``python -m module`` so that it ends with this process; its output is one stream of text.
+    """Start ``python -m module`` so that it ends with this process; stdout and stderr are one text stream.
 
     Its standard input has to stay open until it is done.
     """
@@ -85,15 +84,15 @@ def _run(python: str, arguments: Sequence[str], progress: Progress, count: int) 
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process of ``start_with_parent``, if it still runs, and close the pipes to it."""
+    """End a process of ``start_with_parent`` if it is still running, and close its pipes."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()  # the closed input ends it
+            pipe.close()  # closing its input ends it
     process.wait()
 
 
 def _environ() -> dict[str, str]:
-    """The environment for pip: a user's own pip settings hold, but for those that would put packages elsewhere."""
+    """Return the environment for pip: the user's pip settings, except those that would install elsewhere."""
     settings = {name: value for name, value in os.environ.items()
                 if name not in ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_NO_BINARY", "PIP_REQUIREMENT")}
     return {**settings, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONDONTWRITEBYTECODE": "1",
@@ -110,7 +109,7 @@ def _kept(process: subprocess.Popen[str], write: Callable[[str], int],
 
 
 def _sentences(lines: Iterator[str], count: int) -> Iterator[str]:
-    """Turn pip's lines into sentences with the number of the package that it is at."""
+    """Turn pip's output into sentences with the number of the current package."""
     number, package = 0, ""
     for line in lines:
         collecting, downloading = _COLLECTING.match(line), _DOWNLOADING.match(line)
@@ -125,7 +124,7 @@ def _sentences(lines: Iterator[str], count: int) -> Iterator[str]:
 
 
 def _wrong_hash(last_words: Sequence[str]) -> str | None:
-    """The sentence for a file whose hash is not listed, from pip's words; ``None`` if it failed for another reason."""
+    """Return the message for a file with an unlisted hash, from pip's output; ``None`` if pip failed otherwise."""
     begin = next((place for place, line in enumerate(last_words) if _MISMATCH in line), None)
     if begin is None:
         return None
@@ -141,7 +140,7 @@ def _wrong_hash(last_words: Sequence[str]) -> str | None:
 
 
 def _is_not_offered(last_words: Sequence[str]) -> bool:
-    """Whether pip looked and found nothing; without a network, or on a full disk, it did not get to look."""
+    """Whether pip searched and found nothing; without a network or with a full disk it never searched."""
     return any(_NOT_FOUND in line for line in last_words) and not any(_NOT_REACHED.search(line) for line in last_words)
 
 
