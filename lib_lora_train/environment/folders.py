@@ -69,7 +69,7 @@ def python_tag() -> str:
 
 
 def pins_of(group: str) -> tuple[str, ...]:
-    """Return the pins of ``group`` on this machine; the base group asks for no torch."""
+    """Return the pins of ``group`` on this machine; the base group does not depend on torch."""
     return requirements_of(group, None if group == BASE else installed_torch())
 
 

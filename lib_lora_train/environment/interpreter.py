@@ -156,10 +156,10 @@ def _make_complete(folder: Path, progress: Progress) -> None:
 
 
 def _install_torch(python: str, requirements: Sequence[str], progress: Progress) -> None:
-    """Install the CPU build if pip's index offers it, otherwise the default build, which is for CUDA on Linux.
+    """Install the CPU build if a source set for pip has it, otherwise the default build, which is for CUDA on Linux.
 
-    pip itself would prefer the default build, since only a real index lists hashes before a download. Raises
-    ``WorkerEnvironmentError`` if pip could not reach the index or install the package.
+    pip itself would prefer the default build, since only an index lists hashes before a download. Raises
+    ``WorkerEnvironmentError`` if pip could not search or not install what it found.
     """
     cpu = [f"{pin}+cpu" if pin.startswith("torch==") else pin for pin in requirements]
     try:
