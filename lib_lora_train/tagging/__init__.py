@@ -1,1 +1,1 @@
-"""Taggers: ONNX models that say what is in a picture. Runs in the worker only."""
+"""Taggers: ONNX models that tag images. Runs in the worker only."""

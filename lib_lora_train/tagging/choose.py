@@ -1,4 +1,4 @@
-"""From a tagger's confidences to the tags of one picture."""
+"""Selection of an image's tags from a tagger's confidences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tag_list import TagList
 
 MCUT_LEAST_FOR_NAMES = 0.15
 CONFIDENCE_FLOOR = 0.1
-"""Confidences below this are not kept; ten thousand tags a picture would be too much."""
+"""Lower confidences are not saved, since a tagger has ten thousand tags for every image."""
 
 _FACES = frozenset(("0_0", "(o)_(o)", "+_+", "+_-", "._.", "<o>_<o>", "<|>_<|>", "=_=", ">_<", "3_3", "6_9", ">_o",
                     "@_@", "^_^", "o_o", "u_u", "x_x", "|_|", "||_||"))
@@ -23,9 +23,9 @@ _FACES = frozenset(("0_0", "(o)_(o)", "+_+", "+_-", "._.", "<o>_<o>", "<|>_<|>",
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a picture gets: ``tags`` as they are written, and the confidences of all that is at all likely.
+    """The ``tags`` for an image's caption, and the confidences of all tags above ``CONFIDENCE_FLOOR``.
 
-    ``confidences`` go by the tags' spelling without escaped brackets.
+    The keys of ``confidences`` are tags without escaped brackets.
     """
 
     tags: tuple[str, ...]
@@ -33,7 +33,7 @@ class Chosen:
 
 
 class TagChooser:
-    """Applies one set of rules to the outputs of one tagger."""
+    """Applies the tag rules to a tagger's outputs."""
 
     def __init__(self, tag_list: TagList, rules: TagRuleSettings) -> None:
         self._list = tag_list
@@ -43,7 +43,7 @@ class TagChooser:
         self._left_out = {place for place, tag in enumerate(tag_list.tags) if unwanted(plain(tag))}
 
     def choose(self, confidences: NDArray[np.float32]) -> Chosen:
-        """The tags for ``confidences``, float32 (tags,): names first, then the others, the by confidence of each."""
+        """The tags for ``confidences``, float32 (tags,): names first, then general tags, each by confidence."""
         rules = self._rules
         named = self._above(confidences, self._list.named, rules.character_threshold, rules.character_mcut,
                             MCUT_LEAST_FOR_NAMES)
@@ -76,9 +76,9 @@ class TagChooser:
 
 
 def mcut_threshold(confidences: NDArray[np.float32]) -> float:
-    """The middle of the widest gap between two neighbours of the sorted ``confidences`` (Largeron et al. 2012).
+    """MCut: the middle of the widest gap between neighbours of the sorted ``confidences`` (Largeron et al. 2012).
 
-    Float32 (n,); with fewer than two there is no gap, and the threshold is 0.
+    ``confidences`` is float32 (n,); with fewer than two, the threshold is 0.
     """
     if len(confidences) < 2:
         return 0.0
@@ -88,16 +88,16 @@ def mcut_threshold(confidences: NDArray[np.float32]) -> float:
 
 
 def spelled(tag: str, replace_underscore: bool) -> str:
-    """``red_boots`` as ``red boots``; faces such as ``^_^`` keep their underscore."""
+    """``red_boots`` as ``red boots``; emoticons such as ``^_^`` keep their underscore."""
     return tag.replace("_", " ") if replace_underscore and tag not in _FACES else tag
 
 
 def unwanted_tags(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Fits the plain spelling of every tag that one of ``patterns`` means, in which ``*`` stands for any signs."""
+    """A predicate for ``plain`` tags that match any of ``patterns``, in which ``*`` is a wildcard."""
     matchers = [star_matcher(plain(pattern)) for pattern in patterns]
     return lambda tag: any(fits(tag) for fits in matchers)
 
 
 def _surest(places: list[int], confidences: NDArray[np.float32]) -> list[int]:
-    """``places`` by falling confidence; equally sure ones stay in the tagger's own order."""
+    """``places`` by descending confidence; ties keep the tagger's order."""
     return sorted(places, key=lambda place: -confidences[place])

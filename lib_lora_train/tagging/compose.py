@@ -10,10 +10,10 @@ from ..pictures.caption_files import join_tags, split_tags, used_line
 
 
 def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:
-    """The whole text of the caption file after a run in ``mode``; ``text`` is what it is now, empty if there is none.
+    """The new text of a caption file after a run in ``mode``; ``text`` is the current one, empty if there is no file.
 
-    ``first`` are the tags that begin every caption. Lines after the one that is trained with stay as they are, unless
-    the caption is overwritten. What is there already is not written twice, however it is spelled.
+    ``first`` are the tags that begin every caption. Lines after the trained one are kept, unless the caption is
+    overwritten. Tags that are present in any spelling are not added again.
     """
     if mode == LOOK_ONLY or (mode == IF_EMPTY and text.strip()):
         return text
@@ -43,7 +43,7 @@ def _begins_with(line: str, first: Sequence[str], separator: str) -> bool:
 
 
 def _without(line: str, first: Sequence[str], separator: str) -> str:
-    """``line`` without the tags ``first``, which will stand before it; sentences are not taken apart."""
+    """``line`` without the tags ``first``, which will be put in front; prose is returned unchanged."""
     moved = {plain(tag) for tag in first}
     if not moved or is_prose(line, separator):
         return line

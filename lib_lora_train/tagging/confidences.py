@@ -1,4 +1,4 @@
-"""Keeping the tagger's confidences beside the pictures, where the editor and the checks read them."""
+"""Saves the tagger's confidences in the dataset's folder for the editor and the checks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..files.writing import cannot_write
 
 
 def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> None:
-    """Put the confidences of the pictures in ``found`` in place of older ones; those of other pictures stay.
+    """Save the confidences in ``found``, replacing older ones of the same images and keeping those of others.
 
-    ``found`` is ``{picture's path relative to folder: {tag: confidence}}``. A tag that the tagger knows and that is not
-    there for a picture has less than ``CONFIDENCE_FLOOR``. Raises ``DatasetError`` if they cannot be written.
+    ``found`` is ``{image path relative to folder: {tag: confidence}}``, without tags below ``CONFIDENCE_FLOOR``.
+    Raises ``DatasetError`` if they cannot be written.
     """
     file = own_folder(folder, HIDDEN_FOLDER) / FILE_NAME
     known = {key: tags for key, tags in _already_there(file).items() if (folder / key).is_file()}
@@ -32,7 +32,7 @@ def keep_confidences(folder: Path, found: Mapping[str, Mapping[str, float]]) -> 
 
 
 def _already_there(file: Path) -> dict[str, Any]:
-    """The confidences of earlier runs; none if they are damaged, since a run renews what it can."""
+    """The confidences of earlier runs; empty if the file is damaged, since this run replaces it."""
     try:
         found = parse(read_file(file, MOST_BYTES))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Fetching a known tagger from huggingface.co: only when asked, with progress, going on where it broke off."""
+"""Download of a known tagger from huggingface.co: on request only, with progress and resumable."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.3
 _TIMEOUT_SECONDS = 20.0
 _PIECE_BYTES = 1 << 20
-"""The client's own 10 MB are lost each time a connection breaks, and show no progress on a slow one."""
+"""The client's default of 10 MB is lost with each broken connection, and shows no progress on a slow one."""
 
 
 class _Fetching(threading.Thread):
-    """Fetches one file; a thread of its own, so that a stop need not wait for the network."""
+    """Downloads one file in a thread, so that a stop need not wait for the network."""
 
     def __init__(self, repository: str, file: str, root: Path, revision: str | None) -> None:
         super().__init__(name="tagger-download", daemon=True)
@@ -37,27 +37,27 @@ class _Fetching(threading.Thread):
         constants.DOWNLOAD_CHUNK_SIZE = _PIECE_BYTES
         try:
             hf_hub_download(self._repository, self._file, revision=self._revision, local_dir=self._root)
-        except Exception as problem:  # noqa: BLE001 - the thread that waits raises it
+        except Exception as problem:  # noqa: BLE001 - raised again by the waiting thread
             self.problem = problem
 
 
 def allow_downloads() -> None:
-    """Let the hub's client use the network; it reads this when it is first imported, and a worker starts offline."""
+    """Let huggingface_hub use the network. Call before its first import, since the worker starts offline."""
     os.environ["HF_HUB_OFFLINE"] = "0"
 
 
 def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable[[str, int, int], None],
                     stopped: Callable[[], bool], note: Callable[[str], None]) -> bool:
-    """Fetch the files of ``tagger`` that are missing; ``False`` if ``stopped`` said so before all were there.
+    """Download the missing files of ``tagger``; returns ``False`` if ``stopped()`` before all were complete.
 
-    ``progress(file, done, total)`` is given bytes, ``note`` a sentence if there was nothing to compare the files
-    with. What was fetched is kept and taken up again the next time.
-    All files are of one revision, and each is the one that the hub announced and an earlier download noted. Raises
-    ``TaggerError`` if one differs, or with where to put the files by hand if they cannot be had.
+    ``progress(file, done, total)`` takes bytes; ``note`` takes a message if there were no hashes to compare with.
+    Partial downloads are kept and resumed the next time.
+    All files are from one revision, and match the hashes that the hub announces and an earlier download recorded.
+    Raises ``TaggerError`` if one differs, or, if the download fails, with instructions for a manual one.
     """
     root, folder = models_dir if tagger.in_own_folder else models_dir / tagger.name, models_dir / tagger.name
     noted = before = read_provenance(folder, tagger.repository)
-    for file in reversed(tagger.repository_files):  # the small one first: if it cannot be had, neither can the other
+    for file in reversed(tagger.repository_files):  # the small one first, to fail early
         if (root / file).is_file():
             continue
         try:
@@ -85,14 +85,14 @@ def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable
 
 
 def _offered(repository: str, file: str, revision: str | None) -> HfFileMetadata:
-    """What the hub has under that name: its commit, size, and the ETag, which is the SHA-256 of files in LFS."""
+    """The hub's metadata of a file: commit, size, and ETag, which is the SHA-256 of files in LFS."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     return get_hf_file_metadata(hf_hub_url(repository, file, revision=revision), timeout=_TIMEOUT_SECONDS)
 
 
 def _fetched(root: Path, file: str) -> int:
-    """Bytes of ``file`` that are here; the client keeps what is not complete under ``.cache``."""
+    """The number of downloaded bytes of ``file``; the client keeps partial files under ``.cache``."""
     if (root / file).is_file():
         return (root / file).stat().st_size
     parts = (root / ".cache" / "huggingface" / "download").rglob(f"*{Path(file).stem}*.incomplete")
@@ -120,7 +120,7 @@ def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path)
 
 
 def _root_of(problem: BaseException) -> str:
-    """The kind of the first error in a chain, since the last one repeats all that was tried."""
+    """A description of the first error in a chain, since the last one repeats every attempt."""
     while problem.__cause__ is not None or problem.__context__ is not None:
         problem = problem.__cause__ or problem.__context__ or problem
     return problem.strerror if isinstance(problem, OSError) and problem.strerror else type(problem).__name__

@@ -1,4 +1,4 @@
-"""Pictures as taggers were trained to see them. Each function gives float32 (side, side, 3)."""
+"""Preprocessing of images as in the taggers' training. Each function returns float32 (side, side, 3)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _WHITE = (255, 255, 255)
 
 
 def for_wd14(picture: Image.Image, side: int) -> NDArray[np.float32]:
-    """BGR, 0 to 255: the picture centred on a white square, then scaled with a bicubic filter.
+    """BGR, 0 to 255: the image centred on a white square, then scaled with a bicubic filter.
 
-    As SmilingWolf's own program does it (huggingface.co/spaces/SmilingWolf/wd-tagger). ``picture`` is RGB.
+    As in SmilingWolf's reference code (huggingface.co/spaces/SmilingWolf/wd-tagger). ``picture`` is RGB.
     """
     width, height = picture.size
     longest = max(width, height)
-    if longest * longest > MOST_PIXELS:  # the square would be many times the picture
+    if longest * longest > MOST_PIXELS:  # the square would be many times the size of the image
         picture = picture.resize((max(1, width * side // longest), max(1, height * side // longest)),
                                  Image.Resampling.BICUBIC)
         (width, height), longest = picture.size, side
@@ -32,10 +32,10 @@ def for_wd14(picture: Image.Image, side: int) -> NDArray[np.float32]:
 
 
 def for_deepdanbooru(picture: Image.Image, side: int) -> NDArray[np.float32]:
-    """RGB, 0 to 1: the picture scaled to fit, centred, its outermost pixels drawn out to the square's edges.
+    """RGB, 0 to 1: the image scaled to fit and centred, with its edge pixels repeated to fill the square.
 
-    As DeepDanbooru's own ``load_image_for_evaluate`` does it: areas are averaged when it shrinks. Black or white bars
-    would be seen as letterboxing. ``picture`` is RGB.
+    As in DeepDanbooru's ``load_image_for_evaluate``: downscaling averages areas. Black or white bars would be tagged as
+    letterboxing. ``picture`` is RGB.
     """
     scale = side / max(picture.size)
     width, height = (max(1, round(length * scale)) for length in picture.size)

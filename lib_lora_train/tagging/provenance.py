@@ -1,7 +1,7 @@
-"""Which revision of a tagger was fetched, and the SHA-256 of its files, so that a later one cannot differ unseen.
+"""The revision of a downloaded tagger and the SHA-256 of its files, so that a later download cannot differ unnoticed.
 
-The hashes of the known taggers could not be looked up when their list was written. So the first download notes what
-the hub gave, ``download.json`` beside the model; every later one has to give the same.
+The list of known taggers has no hashes. So the first download records them (trust on first use) in ``download.json``
+next to the model; every later download has to match.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_RECORD_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Provenance:
-    """``revision`` is the commit of all files, where the hub says it; ``sha256`` is by file name."""
+    """The origin of a tagger: ``revision`` is the commit, if known; ``sha256`` is by file name."""
 
     repository: str
     revision: str | None = None
@@ -33,9 +33,9 @@ class Provenance:
 
 
 def read_provenance(folder: Path, repository: str) -> Provenance:
-    """What an earlier download of ``repository`` into ``folder`` noted; nothing if there was none.
+    """The record of an earlier download of ``repository`` into ``folder``; empty if there was none.
 
-    Raises ``TaggerError`` if the note is damaged.
+    Raises ``TaggerError`` if the record is damaged.
     """
     file = folder / RECORD_FILE
     try:
@@ -54,10 +54,10 @@ def read_provenance(folder: Path, repository: str) -> Provenance:
 
 def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revision: str | None,
                    announced: str | None) -> Provenance:
-    """Check ``path``, the ``file`` that was just fetched, and note it in ``folder``.
+    """Check ``path``, the downloaded ``file``, and record it in ``folder``.
 
-    ``announced`` is the ETag that the hub gave for it, a SHA-256 for files in LFS. Raises ``TaggerError`` with both
-    hashes if the file is another than noted or announced; it is deleted then.
+    ``announced`` is its ETag from the hub, a SHA-256 for files in LFS. If the file matches neither record nor hub, it
+    is deleted and ``TaggerError`` raised with both hashes.
     """
     got = _sha256_of(path)
     expected = noted.sha256.get(file)
@@ -78,7 +78,7 @@ def check_and_note(noted: Provenance, folder: Path, path: Path, file: str, revis
 
 
 def trusted(noted: Provenance, folder: Path) -> str:
-    """What the user should know of a first download, for which there was nothing to compare with."""
+    """The message to the user about a first download, for which there were no hashes to compare with."""
     of = f", revision {noted.revision[:12]}" if noted.revision else ""
     return (f"{folder.name} was downloaded from huggingface.co/{noted.repository}{of} for the first time. The "
             "SHA-256 of its files was not known, so they are trusted as downloaded. It is recorded in "

@@ -1,4 +1,4 @@
-"""On what a tagger runs: the execution providers of onnxruntime."""
+"""Choice of onnxruntime's execution provider for a tagger."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HOW_TO_GET = {
 
 @dataclass(frozen=True)
 class ProviderChoice:
-    """The providers to try in turn, the CPU last; ``fallback`` says what was wanted and cannot be had, if anything."""
+    """The providers to try in order, the CPU last; ``fallback`` is a message if the requested one is unavailable."""
 
     providers: tuple[str, ...]
     fallback: str | None = None
 
 
 def choose_providers(wanted: str, available: Sequence[str]) -> ProviderChoice:
-    """The providers for the setting ``wanted`` among those that this onnxruntime has (``available``)."""
+    """The providers for the setting ``wanted`` among those that this onnxruntime has, ``available``."""
     if wanted == "auto":
         found = [name for names in _BY_CHOICE.values() for name in names if name in available]
         return ProviderChoice(tuple(found) or (CPU,))
@@ -44,5 +44,5 @@ def choose_providers(wanted: str, available: Sequence[str]) -> ProviderChoice:
 
 
 def in_words(provider: str) -> str:
-    """``the GPU (CUDA)`` for ``CUDAExecutionProvider``."""
+    """The provider's name for messages: ``the GPU (CUDA)`` for ``CUDAExecutionProvider``."""
     return _WORDS.get(provider, provider)

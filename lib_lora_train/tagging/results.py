@@ -1,6 +1,6 @@
-"""The tagger's results so far, kept in the run's folder: an interrupted run resumes where it was.
+"""The tagger's results so far, saved in the run's folder, so that an interrupted run can resume.
 
-One JSON line a picture, flushed after each batch. Captions are written from it at the end, in one edit.
+One JSON line per image, flushed after each batch. At the end, all captions are written from it in one edit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Result:
-    """The tags of one picture, and the content of its caption file before it was tagged (``None``: no file)."""
+    """The tags of one image, and the content of its caption file before tagging (``None``: no file)."""
 
     key: str
     caption_key: str
@@ -34,10 +34,10 @@ class Result:
 
 
 class ResultFile:
-    """The results of one run. ``results`` go by the pictures' names and are there again after a crash."""
+    """The results of one run, by image, kept across crashes."""
 
     def __init__(self, path: Path, folder: Path) -> None:
-        """Read what is in ``path``; results for pictures that have changed since are forgotten."""
+        """Read the results in ``path``, dropping those of images that have changed since."""
         self.results: dict[str, Result] = {}
         self._path = path
         with writing(path):
@@ -49,7 +49,7 @@ class ResultFile:
             self._file.write("\n")  # the last run was killed in the middle of a line
 
     def add(self, results: Iterable[Result]) -> None:
-        """Keep what was found for a batch. Raises ``WriteError``."""
+        """Save the results of a batch. Raises ``WriteError``."""
         with writing(self._path):
             for result in results:
                 self.results[result.key] = result
@@ -65,12 +65,12 @@ class ResultFile:
             with writing(self._path):
                 self._file.close()
         else:
-            with contextlib.suppress(OSError):  # the error that is on its way says more
+            with contextlib.suppress(OSError):  # must not replace the error being raised
                 self._file.close()
 
 
 def _plain(result: Result, folder: Path) -> dict[str, Any]:
-    before = None if result.before is None else result.before.decode("latin-1")  # any byte comes back
+    before = None if result.before is None else result.before.decode("latin-1")  # round-trips any byte
     return {"picture": result.key, "stamp": _stamp(folder / result.key), "caption": result.caption_key,
             "before": before, "tags": result.chosen.tags, "confidences": result.chosen.confidences}
 
@@ -89,7 +89,7 @@ def _read(path: Path, folder: Path) -> Iterable[Result]:
 
 
 def _stamp(picture: Path) -> list[int]:
-    """Tells a changed picture; a picture that is gone has no size and no time."""
+    """Size and modification time, to detect a changed image; zeros for a missing one."""
     try:
         state = os.stat(picture)  # noqa: PTH116 - ten thousand times
     except OSError:

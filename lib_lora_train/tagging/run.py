@@ -1,4 +1,4 @@
-"""A tagging run, from the folder to its captions."""
+"""A tagging run, from folder to captions."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ from .writing import CaptionWriter, Written
 
 
 class Report(Protocol):
-    """What a run tells of itself."""
+    """Receives the progress of a run."""
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
-        """A new phase begins."""
+        """Start a new phase."""
 
     def progress(self, done: int, total: int) -> None:
-        """So much of the phase is done."""
+        """Report the progress of the phase."""
 
     def say(self, text: str) -> None:
-        """A line in the terminal and the log."""
+        """Print a line to the terminal and the log."""
 
     def warning(self, text: str) -> None:
-        """Something the user should know; the run continues."""
+        """Report a warning; the run continues."""
 
     @property
     def still_seconds(self) -> float:
-        """How long the run has stood still in all."""
+        """The total time that the run was paused."""
 
     def close(self) -> None:
-        """Nothing more will be told."""
+        """End the report."""
 
 
 def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], stand_still: Callable[[], object],
                 report: Report) -> bool:
-    """Tag as ``job`` says and report to ``report``; the last event is finished, stopped or error.
+    """Run the tagging ``job`` and report to ``report``; the last event is finished, stopped or error.
 
-    ``results_file`` keeps what was found, so that a run can be resumed. ``asked`` says whether a ``stop`` is requested;
-    ``stand_still`` waits while a pause is.
+    ``results_file`` stores the results, so that a run can be resumed. ``asked("stop")`` returns whether a stop is
+    requested; ``stand_still`` blocks while a pause is.
 
     ``finished`` and ``stopped`` carry ``pictures`` (tagged), ``had_captions``, ``failed``, ``written``, ``unchanged``,
-    ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns whether the run came to its end or was
-    stopped in good order. Never raises for what went wrong in the run itself: that is an event.
+    ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns ``False`` if the run failed. Errors of the
+    run are reported as an event, never raised.
     """
     began = time.monotonic()
     run = TaggingRun(job, results_file, asked, stand_still, report)
@@ -69,7 +69,7 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], s
         report.event("error", {"text": str(problem), "detail": ""})
         report.say(f"\n{problem}")
         return False
-    except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
+    except Exception as problem:  # noqa: BLE001 - the last event has to be written in any case
         text = why_it_ended(problem, results_file)
         report.event("error", {"text": text, "detail": traceback.format_exc()})
         report.say(f"\n{text}\n{traceback.format_exc()}")
@@ -85,7 +85,7 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], s
 
 
 class TaggingRun:
-    """The steps of one run, and what they have come to."""
+    """The steps of one run, and its counts."""
 
     def __init__(self, job: TagJob, results_file: Path, asked: Callable[[str], bool],
                  stand_still: Callable[[], object], report: Report) -> None:
@@ -96,7 +96,7 @@ class TaggingRun:
         self._tagger_name = self._provider = ""
 
     def execute(self) -> bool:
-        """Find the tagger, look at the pictures, write the captions; ``False`` if it was stopped before the end."""
+        """Load the tagger, tag the images, write the captions; ``False`` if stopped before the end."""
         job, report = self._job, self._report
         report.phase("look", "Looking for images")
         folder, items = list_items(job.dataset, report.warning)
@@ -119,14 +119,14 @@ class TaggingRun:
         return completed
 
     def counts(self) -> dict[str, Any]:
-        """What the run has done, as its last event tells it."""
+        """The counts of the run, for its last event."""
         return {"pictures": self._pictures, "had_captions": self._had_captions, "failed": self._failed,
                 "written": self._written.written, "unchanged": self._written.unchanged,
                 "changed_meanwhile": self._written.changed_meanwhile, "mode": self._job.write.mode,
                 "model": self._tagger_name, "provider": self._provider}
 
     def in_words(self, completed: bool) -> str:
-        """The same as a sentence."""
+        """The counts as a sentence."""
         parts = [f"{count_of(self._pictures, 'image')} tagged",
                  f"{count_of(self._written.written, 'caption')} written"]
         if self._had_captions:
@@ -136,7 +136,7 @@ class TaggingRun:
         return ("Finished: " if completed else "Stopped: ") + ", ".join(parts) + "."
 
     def _files(self) -> TaggerFiles | None:
-        """The tagger's files, fetched if that was asked for; ``None`` if the run was stopped meanwhile."""
+        """The tagger's files, downloaded if allowed; ``None`` if the run was stopped meanwhile."""
         settings, report = self._job.tagger, self._report
         models_dir = Path(settings.models_dir or "models/TrainLora/taggers").expanduser().absolute()
         found, known = find_tagger(models_dir, settings.model), known_tagger(settings.model)
@@ -161,7 +161,7 @@ class TaggingRun:
         return found
 
     def _tag(self, tagger: Tagger, items: Sequence[Item], kept: ResultFile) -> bool:
-        """Look at the pictures that ``kept`` does not have yet; ``False`` if a stop was asked for before the end."""
+        """Tag the images without a result in ``kept``; ``False`` if stopped before the end."""
         chooser = TagChooser(tagger.tag_list, self._job.tags)
         waiting = [item for item in items if item.key not in kept.results]
         done = len(items) - len(waiting)
@@ -196,6 +196,6 @@ class TaggingRun:
                 self._had_captions += 1
 
     def _may_continue(self) -> bool:
-        """``False`` if a stop is asked for; waits while a pause is asked for."""
+        """Block while paused; ``False`` if a stop is requested."""
         self._stand_still()
         return not self._asked("stop")

@@ -1,4 +1,4 @@
-"""A tagger that is ready to look at pictures: its ONNX model in a session, with what its interface asks for."""
+"""A loaded tagger: an ONNX session with the preprocessing of its interface."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PREPARE: dict[str, Callable[[Image.Image, int], NDArray[np.float32]]] = {
 
 
 class Tagger:
-    """One tagger. ``batch_size`` is how many pictures it is given at once; ``provider`` is what it really runs on."""
+    """A tagger. ``batch_size`` is the most images per call; ``provider`` is the one in use."""
 
     def __init__(self, files: TaggerFiles, settings: TaggerSettings, warn: Callable[[str], None]) -> None:
-        """Load the model; ``warn`` gets a sentence about a provider that was requested and cannot be used.
+        """Load the model; ``warn`` takes a message if the requested provider cannot be used.
 
-        Raises ``TaggerError`` if the file is damaged, has another interface, or does not fit its list of tags.
+        Raises ``TaggerError`` if the file is damaged, has another interface, or does not match its list of tags.
         """
         self.name = files.name
         self.tag_list: TagList = read_tag_list(files)
@@ -43,17 +43,17 @@ class Tagger:
 
     @property
     def runs_on(self) -> str:
-        """``the CPU``, ``the GPU (CUDA)`` …"""
+        """The provider for messages: ``the CPU``, ``the GPU (CUDA)`` …"""
         return in_words(self.provider)
 
     def prepare(self, picture: Image.Image) -> NDArray[np.float32]:
-        """An RGB picture as this tagger takes it: float32 (side, side, 3). Safe in any thread."""
+        """Preprocess an RGB image for this tagger: float32 (side, side, 3). Thread-safe."""
         return self._prepare(picture, self.side)
 
     def confidences(self, pictures: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Float32 (pictures, tags), each 0 to 1, for at most ``batch_size`` prepared pictures.
+        """Confidences from 0 to 1, float32 (pictures, tags), for at most ``batch_size`` preprocessed images.
 
-        Raises ``TaggerError`` if the provider gives up, as when the GPU's memory is full.
+        Raises ``TaggerError`` if the provider fails, for example when out of GPU memory.
         """
         batch = np.stack(pictures)
         missing = (self._fixed_batch or len(batch)) - len(batch)
@@ -85,11 +85,11 @@ def _session(model: Path, wanted: str, warn: Callable[[str], None]) -> onnxrunti
 
 
 def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession | None:
-    """A session on ``provider``; ``None``, with a warning, if it does not start there and another can be tried."""
+    """A session on ``provider``; ``None``, with a warning, if it does not start and another can be tried."""
     options = onnxruntime.SessionOptions()
-    # Else its threads wait busily for work, on the cores that decode the next pictures.
+    # Otherwise its threads busy-wait on the cores that decode the next images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == "DmlExecutionProvider":  # it asks for both
+    if provider == "DmlExecutionProvider":  # DirectML requires both
         options.enable_mem_pattern = False
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     providers = [provider] if provider == CPU else [provider, CPU]
@@ -109,7 +109,7 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> on
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises; its errors have no common base but ``Exception``."""
+    """The exceptions of onnxruntime, which have no common base class but ``Exception``."""
     state = onnxruntime.capi.onnxruntime_pybind11_state
     names = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded",
              "NoModel", "NoSuchFile", "NotImplemented", "RuntimeException")
@@ -117,7 +117,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _read_input(node: Any, model: Path) -> tuple[int, int | None]:
-    """The side of the pictures in pixels, and the batch size if it is fixed."""
+    """The image side in pixels, and the batch size if it is fixed."""
     shape, kind = list(node.shape), node.type
     fits = len(shape) == 4 and shape[3] == 3 and isinstance(shape[1], int) and shape[1] == shape[2]
     if not fits or kind != "tensor(float)":

@@ -1,4 +1,4 @@
-"""The list of tags that belongs to a tagger: row by row the names of its outputs."""
+"""The tag list of a tagger: the names of its outputs, row by row."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..errors import TaggerError
 from ..files.reading import read_text, reason
 
 _GENERAL, _NAME, _RATING, _UNUSED = "general", "name", "rating", "unused"
-# Danbooru: 0 general, 1 artist, 3 series, 4 character, 5 about the file (resolution …), 9 rating (WD14's own).
+# Danbooru: 0 general, 1 artist, 3 series, 4 character, 5 meta (resolution …), 9 rating (WD14 only).
 _DANBOORU: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _UNUSED, 9: _RATING}
-# e621: 0 general, 1 artist, 3 series, 4 character, 5 species, 6 invalid, 7 about the file, 8 what cannot be seen.
+# e621: 0 general, 1 artist, 3 series, 4 character, 5 species, 6 invalid, 7 meta, 8 lore.
 _E621: Mapping[int, str] = {0: _GENERAL, 1: _NAME, 3: _NAME, 4: _NAME, 5: _GENERAL, 6: _UNUSED, 7: _UNUSED, 8: _UNUSED}
 _RATING_PREFIX = "rating:"
 _LONGEST_TAG = 1000
@@ -26,9 +26,9 @@ _LONGEST_TAG = 1000
 
 @dataclass(frozen=True)
 class TagList:
-    """The tags of a tagger as it writes them (``red_boots``), and which outputs are of which kind.
+    """The tags of a tagger in its spelling (``red_boots``), and the kinds of its outputs.
 
-    ``general``, ``named`` (characters, series, artists) and ``ratings`` are int64 arrays of places in ``tags``.
+    ``general``, ``named`` (characters, series, artists) and ``ratings`` are int64 arrays of indices into ``tags``.
     """
 
     tags: tuple[str, ...]
@@ -38,7 +38,7 @@ class TagList:
 
 
 def read_tag_list(files: TaggerFiles) -> TagList:
-    """Read the list beside the model. Raises ``TaggerError`` that names the line if it cannot be understood."""
+    """Read the list next to the model. Raises ``TaggerError`` with the line if it is invalid."""
     try:
         text = read_text(files.tags)
     except (OSError, ValueError) as problem:
@@ -78,7 +78,7 @@ def _rows_of(reader: csv.DictReader[str], path: Path, kinds: Mapping[int, str]) 
 
 
 def _plain_rows(text: str, path: Path) -> list[tuple[str, str]]:
-    """A DeepDanbooru project's ``tags.txt``, one tag a line; ``tags-character.txt`` beside it says which are names."""
+    """A DeepDanbooru project's ``tags.txt``, one tag per line; ``tags-character.txt`` next to it lists the names."""
     names = path.with_name("tags-character.txt")
     try:
         named = set(read_text(names).split()) if names.is_file() else set()

@@ -1,4 +1,4 @@
-"""What a tagging run has to do: which pictures, with which captions, and how they come to the tagger in batches."""
+"""The input of a tagging run: its images and captions, loaded ahead and grouped into batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Prepare = Callable[..., NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Item:
-    """One picture; ``key`` and ``caption_key`` are relative to the dataset's folder, with ``/``."""
+    """One image; ``key`` and ``caption_key`` are relative to the dataset's folder, with ``/``."""
 
     path: Path
     key: str
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Looked:
-    """A picture that was opened: ``pixels`` as the tagger takes them, or why there are none.
+    """A loaded image: ``pixels`` preprocessed for the tagger, or the ``problem``; neither if it was skipped.
 
     ``caption`` is the caption file's content just before, ``None`` if there is no file.
     """
@@ -49,9 +49,9 @@ class Looked:
 
 
 def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tuple[Path, list[Item]]:
-    """The dataset's folder with links resolved, and its pictures; ``warn`` gets what is skipped and why.
+    """The dataset's folder with links resolved, and its images; ``warn`` takes messages on what is skipped and why.
 
-    Raises ``DatasetError`` if the folder is missing or has no pictures, or none of those chosen.
+    Raises ``DatasetError`` if the folder is missing or has no images, or none of those chosen.
     """
     folder = Path(os.path.realpath(Path(settings.train_data_dir).expanduser()))
     found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=settings.caption_extension,
@@ -84,15 +84,15 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
 
 
 def has_words(content: bytes | None) -> bool:
-    """Whether a caption file says anything at all, in whatever encoding."""
+    """Whether a caption file has any text, in any encoding."""
     return content is not None and bool(content.strip(b" \t\r\n\0\xef\xbb\xbf\xfe\xff"))
 
 
 def looked_at(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
               threads: int = 0) -> Generator[Looked, None, None]:
-    """The pictures of ``items`` in their order, opened by threads that are up to ``ahead`` pictures before the taker.
+    """Load the images of ``items`` in order, in threads that read up to ``ahead`` images in advance.
 
-    With ``if-empty``, pictures that have a caption by now are not opened.
+    With ``if-empty``, images that have a caption by now are not loaded.
     """
     workers = threads or decoding_threads()
     waiting: deque[Future[Looked]] = deque()
@@ -126,7 +126,7 @@ def _look(item: Item, prepare: Prepare, mode: str) -> Looked:
 
 
 def in_batches(looked: Iterator[Looked], size: int) -> Iterator[tuple[list[Looked], list[Looked]]]:
-    """Up to ``size`` pictures to be tagged at once, each time with those that were passed by since the last."""
+    """Batches of up to ``size`` images to tag, each with the images skipped since the last batch."""
     batch: list[Looked] = []
     passed: list[Looked] = []
     for one in looked:

@@ -1,4 +1,4 @@
-"""Putting the tags into the captions: one edit in the undo journal, only where a caption is still what was read."""
+"""Writing the tags into the captions: one edit in the undo journal, skipping captions that changed since."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Written:
-    """How many captions were written, were right already, and were left because somebody changed them meanwhile."""
+    """The number of captions written, already right, and skipped because another program changed them meanwhile."""
 
     written: int = 0
     unchanged: int = 0
@@ -35,7 +35,7 @@ class CaptionWriter:
     """Writes captions into one dataset."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
-        """Finish what an earlier edit left half done. Raises ``DatasetError`` if nothing can be written there."""
+        """Finish an interrupted earlier edit. Raises ``DatasetError`` if the folder is not writable."""
         self._folder = folder
         self._warn = warn
         self._journal = Journal(folder)
@@ -43,9 +43,9 @@ class CaptionWriter:
             warn(sentence)
 
     def write(self, results: Iterable[Result], job: TagJob, tagger: str) -> Written:
-        """Write the captions of ``results`` in the job's mode, all of them or, if the disk is full, none.
+        """Write the captions of ``results`` in the job's mode: all of them or, on failure, none.
 
-        Raises ``DatasetError`` if they cannot be written; every caption is then as it was.
+        Raises ``DatasetError`` if they cannot be written; all captions are then unchanged.
         """
         planned = self._planned(results, job)
         changes = [change for change in planned if change.old != change.new]
@@ -66,7 +66,7 @@ class CaptionWriter:
                     self._journal.do(label, changes, {})
                 break
             except ConflictError:
-                continue  # somebody was quicker just now; it is left like the others
+                continue  # another program just changed one; the next try skips it
         self._journal.settle()
         if left:
             self._warn(f"{count_of(len(left), 'caption')} were changed by another program while the tagger was "
@@ -98,7 +98,7 @@ def _change(result: Result, job: TagJob) -> Write:
 
 
 def _blank_or_old(before: bytes | None) -> str:
-    """The text that is written over; only whether it is blank counts."""
+    """The text to overwrite, of which only its being blank matters."""
     return (before or b"").decode("utf-8", "replace") if has_words(before) else ""
 
 
