@@ -1,4 +1,4 @@
-"""From the indices of a batch to what a training step takes."""
+"""Loading of a batch for a training step."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .plan import TrainingPlan
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one bucket: scaled latents (B, 4, h, w), float32 on the CPU, and a caption for each.
+    """Images of one bucket: scaled latents (B, 4, h, w), float32 on the CPU, and a caption for each.
 
-    ``masks`` (B, 1, h, w) are 0 where a picture is not learned from; None if all of them is. ``frames`` say what each
-    picture was cut from.
+    ``masks`` (B, 1, h, w) are 0 where the loss is masked out; None without masks. ``frames`` are SDXL's size
+    conditioning.
     """
 
     latents: Tensor
@@ -32,9 +32,9 @@ class Batch:
 
 def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource, settings: DatasetSettings,
                position: BatchPosition | None) -> Batch:
-    """The batch of the pictures ``indices``, which share a bucket.
+    """The batch of the images ``indices``, which share a bucket.
 
-    From ``position`` alone follows everything that is drawn; with None nothing is drawn, as validation wants it.
+    All randomness follows from ``position``; with None there is none, as for validation.
     """
     pictures = tuple(plan.pictures[index] for index in indices)
     looks = latents.looks(indices, None if position is None else look_rng(position))

@@ -1,7 +1,7 @@
-"""The caption a picture is trained with: drawn anew for each look, always the same at the same position in a run.
+"""The caption that an image is trained with: randomized each time, and reproducible from the position in the run.
 
-What is done and in which order is as in sd-scripts: prefix and suffix, caption dropout, wildcards, then the tags are
-parted into kept and free ones; the free ones are cut short while the warmup lasts, shuffled, and dropped.
+The order is that of sd-scripts: prefix and suffix, caption dropout, wildcards; then the tags are split into kept and
+free ones, and the free ones are truncated during token warmup, shuffled, and dropped (tag dropout).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WILDCARD = re.compile(r"\{([^{}|]*\|[^{}]*)\}")
 
 
 class BatchPosition(NamedTuple):
-    """Where in a run a batch is seen. ``batch`` is its number in the epoch (epochs count from 1).
+    """The position of a batch in a run. ``batch`` is its number in the epoch; epochs count from 1.
 
     ``step`` is the number of optimizer steps done before it, of ``total_steps``.
     """
@@ -33,17 +33,17 @@ class BatchPosition(NamedTuple):
 
 
 def caption_rng(position: BatchPosition) -> random.Random:
-    """The random stream for the captions of one batch: from its position alone, so a resumed run has the same."""
+    """The random stream for the captions of one batch, from its position alone, so that a resumed run has the same."""
     return random.Random(f"captions:{position.seed}:{position.epoch}:{position.batch}")
 
 
 def look_rng(position: BatchPosition) -> random.Random:
-    """The same for what is done to the pictures, so that captions and pictures do not change each other's draws."""
+    """The random stream for image augmentation, independent of that for captions."""
     return random.Random(f"looks:{position.seed}:{position.epoch}:{position.batch}")
 
 
 def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
-    """The caption with nothing left out, moved or drawn; of wildcards the first word."""
+    """The caption without shuffling, dropout or warmup; wildcards take their first word."""
     caption = _framed(picture, picture.caption, settings)
     if settings.enable_wildcard:
         caption = _without_wildcards(caption, None)
@@ -51,7 +51,7 @@ def plain_caption(picture: Picture, settings: DatasetSettings) -> str:
 
 
 def train_caption(picture: Picture, settings: DatasetSettings, rng: random.Random, position: BatchPosition) -> str:
-    """The caption for one look at ``picture``, drawn from ``rng``."""
+    """A randomized caption of ``picture`` from ``rng``."""
     if _is_dropped(settings, rng, position):
         return ""
     line = picture.caption
@@ -80,21 +80,21 @@ def _is_dropped(settings: DatasetSettings, rng: random.Random, position: BatchPo
 
 
 def _framed(picture: Picture, line: str, settings: DatasetSettings) -> str:
-    """``line`` between prefix and suffix, which often hold the trigger word: not for regularization pictures."""
+    """``line`` with prefix and suffix, except for regularization images, since these often hold the trigger word."""
     if picture.regularization:
         return line
     return " ".join(part for part in (settings.caption_prefix.strip(), line, settings.caption_suffix.strip()) if part)
 
 
 def _without_wildcards(caption: str, rng: random.Random | None) -> str:
-    """``caption`` with one of the words in each ``{a|b}``, inner ones first; the first word if ``rng`` is None."""
+    """``caption`` with one word of each ``{a|b}``, inner ones first; the first word if ``rng`` is None."""
     begin = 0
     while match := _WILDCARD.search(caption, begin):
         words = match[1].split("|")
         chosen = words[0] if rng is None else rng.choice(words)
         caption = caption[:match.start()] + chosen.strip() + caption[match.end():]
         outer = caption.rfind("{", 0, match.start())
-        begin = match.start() if outer < 0 else outer  # nothing before it can be one by now
+        begin = match.start() if outer < 0 else outer  # no wildcard is left before it
     return caption
 
 
@@ -104,7 +104,7 @@ def _has_mark(caption: str, settings: DatasetSettings) -> bool:
 
 def _parts(caption: str, picture: Picture,
            settings: DatasetSettings) -> tuple[list[str], list[str], list[str]]:
-    """The tags that keep their place in front, those that are free, and those that keep their place at the end."""
+    """The tags kept in front, the free tags, and the tags kept at the end."""
     if _has_mark(caption, settings):
         front, free, end = [*caption.split(settings.keep_tokens_separator, 2), ""][:3]
         return (split_tags(front, settings.caption_separator), split_tags(free, settings.caption_separator),
@@ -115,7 +115,7 @@ def _parts(caption: str, picture: Picture,
 
 
 def _allowed_tags(count: int, settings: DatasetSettings, position: BatchPosition) -> int:
-    """How many of ``count`` free tags the warmup lets through: from ``token_warmup_min`` on, evenly, to all."""
+    """How many of ``count`` free tags the token warmup allows: a linear ramp from ``token_warmup_min`` to all."""
     length = settings.token_warmup_step
     if length < 1:
         length = math.floor(length * position.total_steps)

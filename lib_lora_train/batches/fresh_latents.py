@@ -1,4 +1,4 @@
-"""Pictures that are changed at each look and therefore encoded each time."""
+"""Latents of images that are augmented each time they are seen, and therefore encoded each time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .plan import TrainingPlan
 
 
 class _Look(NamedTuple):
-    """One picture (3, H, W) as it is seen this time, its mask, the seed of its noise, and left and top of the cut."""
+    """One augmented image (3, H, W), its mask, the seed of its noise, and left and top of the crop."""
 
     pixels: Tensor
     mask: Tensor | None
@@ -31,10 +31,10 @@ class _Look(NamedTuple):
 
 
 class FreshLatents:
-    """Latents of a plan's pictures, each look drawn, decoded and encoded when it is asked for."""
+    """Latents of a plan's images, decoded, augmented and encoded on each request."""
 
     def __init__(self, plan: TrainingPlan, encoder: Encoder, settings: DatasetSettings) -> None:
-        """Raises ``ConfigError`` if faces are wanted and cannot be looked for."""
+        """Raises ``ConfigError`` if face crops are requested and no face detector is available."""
         self._plan = plan
         self._encoder = encoder
         self._settings = settings
@@ -42,13 +42,13 @@ class FreshLatents:
         self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="looks")
 
     def check(self, progress: Callable[[int, int], None]) -> None:
-        """Decode every picture once. Raises ``DatasetError`` that names those that are damaged."""
+        """Decode every image once. Raises ``DatasetError`` that names the damaged ones."""
         damaged = check_pictures([picture.path for picture in self._plan.pictures], progress)
         if damaged:
             raise damaged_pictures_error(damaged)
 
     def without_face(self, progress: Callable[[int, int], None]) -> list[Path]:
-        """The pictures in which no face is found, which are not cut around one; needs a ``face_crop_aug_range``."""
+        """The images without a detected face, which get no face crop; requires ``face_crop_aug_range``."""
         assert self._faces is not None
         missing = []
         for done, picture in enumerate(self._plan.pictures, start=1):
@@ -59,7 +59,7 @@ class FreshLatents:
         return missing
 
     def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
-        """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""
+        """The latents of ``indices``, which share a bucket, augmented from ``rng``, or unchanged with None."""
         streams = [None if rng is None else random.Random(rng.getrandbits(64)) for _ in indices]
         loaded = list(self._pool.map(self._look, indices, streams))
         pixels = torch.stack([look.pixels for look in loaded])

@@ -1,4 +1,4 @@
-"""Pictures as the VAE sees them: encoded once, kept in memory or on disk, never served for another picture."""
+"""Cached latents: images encoded once by the VAE and kept in memory or on disk, keyed by content."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from ..pictures.scan import Picture
 from .plan import TrainingPlan
 
 _FORMAT = 1
-"""Counted up when the way from picture to latent changes, so that no latent of the old way is used."""
+"""Increment when the computation of latents changes, to invalidate the disk cache."""
 
 
 _OPAQUE = torch.ones(1)
 
 
 class Posterior(NamedTuple):
-    """What the VAE's encoder says: mean and standard deviation, each (B, 4, h, w), before the scale factor."""
+    """The VAE encoder's output: mean and standard deviation, each (B, 4, h, w), before the scale factor."""
 
     mean: Tensor
     std: Tensor
 
 
 Encode = Callable[[Tensor], Posterior]
-"""From pictures (B, 3, H, W), float32 on the CPU, -1 to 1, to what the encoder says, on any device."""
+"""Encodes images (B, 3, H, W), float32 on the CPU, -1 to 1; the result may be on any device."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """The VAE as the latents need it.
+    """The VAE encoder.
 
-    ``identity`` changes whenever the weights or the precision do (it is part of the disk cache's key).
-    ``scale_factor`` is 0.18215 for SD 1.x and 2.x, 0.13025 for SDXL. ``encode_in_float32`` is tried once where
-    ``encode`` gives NaN.
+    ``identity`` changes whenever the weights or the precision do; it is part of the disk cache's key.
+    ``scale_factor`` is 0.18215 for SD 1.x and 2.x, 0.13025 for SDXL. ``encode_in_float32`` is tried once if ``encode``
+    gives NaN.
     """
 
     encode: Encode
@@ -70,9 +70,9 @@ class Encoder:
 
 
 class Looks(NamedTuple):
-    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where a picture is not learned from; None if all is.
+    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where the loss is masked out; None without masks.
 
-    ``corners`` are the left and top, in the scaled picture, of what is seen of each; None if it is the middle.
+    ``corners`` are left and top of each crop in the scaled image; None for centre crops.
     """
 
     latents: Tensor
@@ -81,18 +81,18 @@ class Looks(NamedTuple):
 
 
 class LatentSource(Protocol):
-    """Where the latents of a batch come from."""
+    """A source of latents for batches."""
 
     def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
-        """One look at each of ``indices``, which share a bucket; drawn from ``rng``, or unchanged with None."""
+        """The latents of ``indices``, which share a bucket, augmented from ``rng``, or unchanged with None."""
         ...
 
 
 class LatentStore:
-    """Scaled latents of a plan's pictures by index, in memory or read from the disk cache as they are needed.
+    """Scaled latents of a plan's images by index, in memory or read from the disk cache on demand.
 
-    What is held of a picture: ``latent`` (4, h, w), and, where they are wanted, ``flipped``, the latent of the
-    mirrored picture, and ``mask`` (1, h, w).
+    The parts of an image: ``latent`` (4, h, w), and, if requested, ``flipped``, the latent of the mirrored image, and
+    ``mask`` (1, h, w).
     """
 
     def __init__(self, scale_factor: float) -> None:
@@ -109,9 +109,9 @@ class LatentStore:
         return self._parts(index)["latent"] * self._scale_factor
 
     def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
-        """One look at each of ``indices``, which share a bucket; with ``rng``, each is mirrored half of the time.
+        """The latents of ``indices``, which share a bucket; with ``rng``, each is mirrored with probability 0.5.
 
-        Only pictures of which the mirrored latent is held are mirrored.
+        Only images with a stored mirrored latent are mirrored.
         """
         latents, masks = [], []
         for index in indices:
@@ -123,7 +123,7 @@ class LatentStore:
         return Looks(torch.stack(latents), stacked_masks(masks, latents))
 
     def take(self, other: LatentStore) -> None:
-        """Remember all that ``other`` holds."""
+        """Add all latents of ``other``."""
         self._held |= other._held
         self.encoded += other.encoded
         self.from_disk += other.from_disk
@@ -132,11 +132,11 @@ class LatentStore:
         return index in self._held
 
     def keep(self, index: int, parts: dict[str, Tensor] | Path) -> None:
-        """Remember unscaled latents with their mask, or the cache file they stand in."""
+        """Store unscaled latents with their mask, or the path of their cache file."""
         self._held[index] = parts
 
     def without_any_opaque_pixel(self) -> list[int]:
-        """The pictures of which nothing at all would be learned."""
+        """The images that are completely masked out."""
         return [index for index in sorted(self._held) if not self._parts(index).get("mask", _OPAQUE).any()]
 
     def _parts(self, index: int) -> dict[str, Tensor]:
@@ -160,18 +160,18 @@ class _Loaded(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What is made beside the latent: that of the mirrored picture, and the mask of one that has an alpha channel."""
+    """What to compute besides the latent: that of the mirrored image, and the mask from an alpha channel."""
 
     flipped: bool = False
     mask: bool = False
 
     def parts_of(self, picture: Picture) -> tuple[str, ...]:
-        """The names of all that is held of ``picture``."""
+        """The names of the stored parts of ``picture``."""
         names = {"latent": True, "flipped": self.flips(picture), "mask": self.mask and picture.has_alpha}
         return tuple(name for name, is_wanted in names.items() if is_wanted)
 
     def flips(self, picture: Picture) -> bool:
-        """Whether the latent of the mirrored picture is wanted too: as for all, unless the folder says otherwise."""
+        """Whether the mirrored latent is needed, too: the folder's own setting, or the one for all."""
         return picture.is_mirrored(self.flipped)
 
 
@@ -179,22 +179,22 @@ LATENT_ALONE = Wanted()
 
 
 def cache_folder_of(dataset_folder: Path) -> Path:
-    """Where the latents of a dataset are kept on disk: a hidden folder in it."""
+    """The folder of a dataset's disk cache, hidden inside it."""
     return dataset_folder / CACHE_FOLDER
 
 
 def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | None = None,
                progress: Callable[[int, int], None] | None = None, vae_batch_size: int = 1,
                wanted: Wanted = LATENT_ALONE, pictures: Sequence[int] | None = None) -> LatentStore:
-    """Encode every picture of ``plan`` once, decoding ahead in threads; known ones come from ``cache_folder``.
+    """Encode every image of ``plan`` once, decoding ahead in threads, or load it from ``cache_folder``.
 
-    ``pictures`` are the indices of those that are wanted, if not all are.
+    ``pictures`` limits this to the images with these indices.
 
-    What is kept is one sample of the encoder's distribution. Its noise follows from the picture's bytes, so the same
-    picture has the same latent in every run, whatever else is in the set; the spread is so small beside the picture
-    that drawing anew each epoch would not show, and would double what has to be kept.
-    ``progress(done, total)`` is called in the calling thread; what it raises ends the work.
-    Raises ``DatasetError`` that names every picture that cannot be decoded, ``CheckpointError`` if the VAE gives NaN.
+    Stores one sample of the encoder's distribution. Its noise is seeded with a hash of the file, so that an image has
+    the same latent in every run, whatever else is in the set; the standard deviation is so small that sampling again
+    each epoch would make no difference, and would double the memory.
+    ``progress(done, total)`` is called in the calling thread; its exceptions end the work.
+    Raises ``DatasetError`` that names every image that cannot be decoded, ``CheckpointError`` if the VAE gives NaN.
     """
     store = LatentStore(encoder.scale_factor)
     damaged: list[PictureError] = []
@@ -207,7 +207,7 @@ def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | Non
             assert cache_folder is not None
             store.keep(loaded.picture, _cache_file(cache_folder, loaded.key))
             store.from_disk += 1
-        elif not damaged:  # after the first damaged picture only the names of the others are wanted
+        elif not damaged:  # after the first damaged image, only check the others
             if waiting and plan.fits[waiting[0].picture].bucket != plan.fits[loaded.picture].bucket:
                 waiting = _encode_batch(plan, waiting, encoder, store, cache_folder, wanted)
             waiting.append(loaded)
@@ -224,7 +224,7 @@ def encode_all(plan: TrainingPlan, encoder: Encoder, *, cache_folder: Path | Non
 
 def _load_ahead(plan: TrainingPlan, order: Sequence[int], identity: str,
                 cache_folder: Path | None, wanted: Wanted) -> Iterator[_Loaded | PictureError]:
-    """Load pictures in threads, a few ahead of the one that is asked for."""
+    """Load images in order, in threads that read a few in advance."""
     threads = decoding_threads()
     pool = ThreadPoolExecutor(threads)
     pending: deque[Future[_Loaded | PictureError]] = deque()
@@ -264,20 +264,20 @@ def _load(plan: TrainingPlan, index: int, identity: str, cache_folder: Path | No
 
 
 def pixels_of(picture: Image.Image) -> Tensor:
-    """An RGB picture as (3, H, W), float32, -1 to 1."""
+    """An RGB image as (3, H, W), float32, -1 to 1."""
     pixels = np.asarray(picture, dtype=np.float32) / 127.5 - 1
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def mask_of(alpha: np.ndarray[Any, Any]) -> Tensor:
-    """The mean of each 8x8 pixels of ``alpha`` (H, W), 0 to 255, as (1, h, w), 0 to 1."""
+    """The mean of each 8x8 block of ``alpha`` (H, W), 0 to 255, as (1, h, w), 0 to 1."""
     height, width = alpha.shape
     means = alpha.astype(np.float32).reshape(height // 8, 8, width // 8, 8).mean(axis=(1, 3)) / 255
     return torch.from_numpy(means)[None]
 
 
 def stacked_masks(masks: Sequence[Tensor | None], latents: Sequence[Tensor]) -> Tensor | None:
-    """The masks of a batch, (B, 1, h, w); ones for a picture without; None if none has any."""
+    """The masks of a batch, (B, 1, h, w), with ones for images without a mask; None if no image has one."""
     if all(mask is None for mask in masks):
         return None
     return torch.stack([torch.ones_like(latent[:1]) if mask is None else mask
@@ -286,7 +286,7 @@ def stacked_masks(masks: Sequence[Tensor | None], latents: Sequence[Tensor]) -> 
 
 def _encode_batch(plan: TrainingPlan, batch: Sequence[_Loaded], encoder: Encoder, store: LatentStore,
                   cache_folder: Path | None, wanted: Wanted) -> list[_Loaded]:
-    """Encode and keep ``batch``; returns the new, empty, list of what waits."""
+    """Encode and store ``batch``; returns an empty list for the next one."""
     pixels = torch.stack([loaded.pixels for loaded in batch if loaded.pixels is not None])
     paths = [plan.pictures[loaded.picture].path for loaded in batch]
     posterior = finite_posterior(paths, pixels, encoder)
@@ -305,7 +305,7 @@ def _encode_batch(plan: TrainingPlan, batch: Sequence[_Loaded], encoder: Encoder
 
 
 def finite_posterior(paths: Sequence[Path], pixels: Tensor, encoder: Encoder) -> Posterior:
-    """What the VAE says of ``pixels`` (B, 3, H, W), on the CPU, float32. Raises ``CheckpointError`` if it is NaN."""
+    """The posterior of ``pixels`` (B, 3, H, W), float32 on the CPU. Raises ``CheckpointError`` if it is not finite."""
     for encode in (encoder.encode, encoder.encode_in_float32):
         mean, std = (part.detach().to("cpu", torch.float32) for part in encode(pixels))
         if torch.isfinite(mean).all() and torch.isfinite(std).all():
@@ -326,7 +326,7 @@ def _cache_file(folder: Path, key: str) -> Path:
 
 
 def _is_cached(file: Path, bucket: Bucket, names: Sequence[str]) -> bool:
-    """Whether ``file`` has all of ``names``, whole and of the right size; damaged entries are encoded again."""
+    """Whether ``file`` has exactly ``names``, finite and of the right size; damaged entries are encoded again."""
     try:
         parts = load_file(file) if file.is_file() else {}
     except (OSError, SafetensorError):

@@ -1,4 +1,4 @@
-"""A first look at a folder, as plain values for the tab: what is there, how it is bucketed, and what is wrong."""
+"""The overview of a dataset folder for the tab: contents, buckets and problems, as JSON values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .plan import fits_of
 from .regularization import balanced
 
 THUMBNAILS = 60
-"""How many pictures are shown at first."""
+"""The number of images in the overview."""
 
 _MOST_FIRST = 30
 _QUALITY = re.compile(r"score \d( up)?|(source|rating)[ :]\w+|safe|sensitive|general|questionable|explicit|"
                       r"(very |incredibly )?(absurdres|highres|aesthetic)|masterpiece|"
                       r"(best|high|highest|great|good|normal|low|worst|amazing) quality|\d+k|newest|recent|year \d+")
-"""Tags that stand before what a caption is about, as Pony, Illustrious and NoobAI have them."""
+"""Quality and rating tags that precede the content in captions for Pony, Illustrious and NoobAI."""
 _COUNT = re.compile(r"\d+\+?(girl|boy|other)s?|multiple (girls|boys|others)|solo|no humans|man|woman|girl|boy|person|"
                     r"male|female|photo|illustration|anime|realistic")
 _BEGIN_OF_SENTENCES = frozenset((
@@ -38,13 +38,13 @@ _ENLARGED_MUCH = 2.0
 
 
 def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
-    """What ``folder`` holds, as JSON can carry it. Paths in it are relative to ``folder``, with ``/``.
+    """The overview of ``folder`` as a JSON object. Paths in it are relative to ``folder``, with ``/``.
 
     ``folder, pictures, captions, left_out [{path, reason, pictures}], concepts [{name, folder, repeats, pictures}],
     buckets [{width, height, count}], looks_per_epoch, problems [{level, text, files}], thumbnails [{path, width,
-    height, caption, caption_source, bucket, crop}], trigger_guesses``; counts are of pictures, ``crop`` is what is
-    trained on, in pixels of the picture: [left, top, right, bottom].
-    Raises ``DatasetError`` if there is no picture, ``ValueError`` if the resolution cannot be read.
+    height, caption, caption_source, bucket, crop}], trigger_guesses``; counts are of images, ``crop`` is the trained
+    part in pixels of the image: [left, top, right, bottom].
+    Raises ``DatasetError`` if there is no image, ``ValueError`` if the resolution is invalid.
     """
     dataset = survey(dataclasses.replace(settings, train_data_dir=str(folder)))
     fits = fits_of(settings, dataset.pictures)
@@ -73,11 +73,10 @@ def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
 
 
 def trigger_guesses(dataset: Dataset, settings: DatasetSettings) -> dict[str, Any]:
-    """What may be the trigger word: ``first_tags`` [[tag, captions]] with the most frequent first, ``files`` (captions
-    in all), ``unit`` (tag or word), ``concept`` and ``concept_folder`` where there is one concept only, ``concepts``.
+    """Candidates for the trigger word: ``first_tags`` [[tag, captions]], most frequent first, ``files`` (the number of
+    captions), ``unit`` (tag or word), ``concept`` and ``concept_folder`` if there is only one concept, ``concepts``.
 
-    Tags for quality and rating are passed over. A count of people is never one; nor is the first word of prose that
-    begins as any sentence may.
+    Skips quality and rating tags, tags for the number of people, and common first words of sentences.
     """
     captions = [picture.caption for picture in dataset.pictures if picture.caption_source == "file"]
     prose = bool(captions) and 2 * sum(is_prose(line, settings.caption_separator) for line in captions) > len(captions)
@@ -91,7 +90,7 @@ def trigger_guesses(dataset: Dataset, settings: DatasetSettings) -> dict[str, An
 
 
 def _first_tag(line: str, separator: str) -> str:
-    """The first tag that is not about quality or rating; empty if that is a count of people."""
+    """The first tag that is no quality or rating tag; empty if it is a tag for the number of people."""
     tag = next((tag for tag in split_tags(line, separator) if not _QUALITY.fullmatch(plain(tag))), "")
     return "" if _COUNT.fullmatch(plain(tag)) else tag
 
@@ -129,7 +128,7 @@ def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Buck
 
 
 def _about_regularization(dataset: Dataset) -> list[Problem]:
-    """How many regularization pictures are used, and how often, to balance the others."""
+    """A note on how many regularization images are used, and how often they are seen."""
     if not dataset.regularization:
         return []
     used = balanced(dataset.pictures, dataset.regularization)
@@ -139,7 +138,7 @@ def _about_regularization(dataset: Dataset) -> list[Problem]:
 
 
 def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:
-    """Whether the trigger word stands first where it should."""
+    """A warning about captions that do not begin with the trigger word."""
     tag = settings.activation_tag.strip()
     if not tag:
         return []

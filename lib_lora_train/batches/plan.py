@@ -1,4 +1,4 @@
-"""Which pictures make up each batch and step, and how many steps a run has."""
+"""The training plan: the images of each batch, and the number of steps and epochs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .regularization import balanced
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Pictures in buckets. ``fits[i]`` belongs to ``pictures[i]``; everything else speaks of pictures by index."""
+    """Images in buckets. ``fits[i]`` belongs to ``pictures[i]``; everything else refers to images by index."""
 
     pictures: tuple[Picture, ...]
     fits: tuple[Fit, ...]
@@ -31,7 +31,7 @@ class TrainingPlan:
 
     @cached_property
     def by_bucket(self) -> dict[Bucket, tuple[int, ...]]:
-        """Indices of the pictures in each bucket, buckets and indices in order."""
+        """Indices of the images in each bucket, with buckets and indices sorted."""
         found = defaultdict(list)
         for index, fit in enumerate(self.fits):
             found[fit.bucket].append(index)
@@ -44,23 +44,23 @@ class TrainingPlan:
 
     @cached_property
     def batches_per_epoch(self) -> int:
-        """Each bucket's looks at pictures (repeats counted) over the batch size, the last batch of each not filled."""
+        """The sum over buckets of images times repeats over the batch size, rounded up for each bucket."""
         return sum(math.ceil(sum(self.pictures[index].repeats for index in indices) / self.batch_size)
                    for indices in self.by_bucket.values())
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches over gradient accumulation; the last step of an epoch may add up fewer."""
+        """Batches over gradient accumulation; the last step of an epoch may accumulate fewer."""
         return math.ceil(self.batches_per_epoch / self.accumulation)
 
     @property
     def training_looks_per_epoch(self) -> int:
-        """How many training pictures an epoch shows, repeats counted, regularization pictures not."""
+        """The training images of an epoch times repeats, without regularization images."""
         return sum(picture.repeats for picture in self.pictures if not picture.regularization)
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run: ``max_train_steps`` if it is given, or else those of all epochs."""
+        """The steps of the run: ``max_train_steps`` if given, otherwise those of all epochs."""
         if self.max_steps is not None:
             return self.max_steps
         assert self.max_epochs is not None
@@ -68,20 +68,20 @@ class TrainingPlan:
 
     @property
     def epochs(self) -> int:
-        """Epochs that are begun; the last may be cut short by ``max_train_steps``."""
+        """The number of epochs, the last of which ``max_train_steps`` may cut short."""
         return math.ceil(self.total_steps / self.steps_per_epoch)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Another one for other pictures, captions, repeats or buckets: a run cannot resume exactly with it."""
+        """A hash of images, captions, repeats and buckets; a run resumes exactly only if it has not changed."""
         parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit)
                  for picture, fit in zip(self.pictures, self.fits, strict=True)]
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
     def epoch_batches(self, seed: int, epoch: int) -> list[list[int]]:
-        """The indices in each batch of an epoch: shuffled within each bucket, cut, then shuffled across buckets.
+        """The indices in each batch of an epoch: shuffled within each bucket, split, then shuffled across buckets.
 
-        Follows from ``seed + epoch`` and the plan alone.
+        Depends only on ``seed + epoch`` and the plan.
         """
         rng = random.Random(seed + epoch)
         size = self.batch_size
@@ -94,16 +94,16 @@ class TrainingPlan:
         return batches
 
     def batches_in_order(self) -> list[list[int]]:
-        """Every picture once, without repeats or shuffling, in batches of one bucket; for validation."""
+        """Every image once, without repeats or shuffling, in batches of one bucket; for validation."""
         size = self.batch_size
         return [list(indices[start:start + size]) for indices in self.by_bucket.values()
                 for start in range(0, len(indices), size)]
 
 
 def plan_of(settings: DatasetSettings, dataset: Dataset, training: TrainingSettings) -> TrainingPlan:
-    """Put the pictures that are trained on into buckets: those not held out, and regularization pictures to match.
+    """The plan for the training images (without held-out ones) and the regularization images that balance them.
 
-    Raises ``ConfigError`` if ``training`` says neither epochs nor steps, ``ValueError`` if the resolution is no size.
+    Raises ``ConfigError`` if ``training`` has neither epochs nor steps, ``ValueError`` if the resolution is invalid.
     """
     if training.max_train_epochs is None and training.max_train_steps is None:
         raise ConfigError("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
@@ -115,10 +115,10 @@ def plan_of(settings: DatasetSettings, dataset: Dataset, training: TrainingSetti
 
 
 def held_out_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Picture, ...]:
-    """The pictures of ``dataset`` that ``validation_split`` keeps from training: at least one, never all.
+    """The images of ``dataset`` that ``validation_split`` holds out: at least one, never all.
 
-    Which ones follows from their folders' and own names and ``validation_seed``, so that a new picture in the
-    folder moves few others from one side to the other.
+    Chosen by a hash of folder and file name and ``validation_seed``, so that adding an image hardly changes the choice
+    among the others.
     """
     if not settings.validation_split or len(dataset.pictures) < 2:
         return ()
@@ -134,12 +134,12 @@ def held_out_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Pict
 
 def validation_plan_of(settings: DatasetSettings, pictures: Sequence[Picture],
                        training: TrainingSettings) -> TrainingPlan:
-    """A plan of held-out ``pictures``, for ``batches_in_order``; nothing of them is held out or balanced again."""
+    """A plan of the held-out ``pictures`` for ``batches_in_order``, without further holding out or balancing."""
     return TrainingPlan(tuple(pictures), fits_of(settings, pictures), settings.train_batch_size,
                         training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
 
 
 def fits_of(settings: DatasetSettings, pictures: Sequence[Picture]) -> tuple[Fit, ...]:
-    """How each picture is scaled and cropped."""
+    """The scaling and crop of each image."""
     rule = BucketRule.of(settings)
     return tuple(rule.fit(picture.width, picture.height) for picture in pictures)

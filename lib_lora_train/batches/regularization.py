@@ -1,4 +1,4 @@
-"""How often each regularization picture is seen, so that they balance the pictures that are trained on."""
+"""Repeats of regularization images, so that they balance the training images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..pictures.scan import Picture
 
 
 def balanced(trained: Sequence[Picture], found: Sequence[Picture]) -> tuple[Picture, ...]:
-    """As many looks at pictures of ``found``, or few more, as there are at those of ``trained``.
+    """Choose images of ``found`` and their repeats so that they are seen about as often as those of ``trained``.
 
-    A picture that has the name of a trained one comes first and is seen as often as that one. Then, as in
-    sd-scripts, pictures are taken in order with their own repeats until there are enough looks; what is left over is
-    not used. If all are too few, each is seen once more, one after the other, until there are enough.
+    Images with the name of a training image come first, with the repeats of that one. Then, as in sd-scripts, images
+    are taken in order with their own repeats until the total suffices; the rest is not used. If there are too few,
+    repeats are increased by one, image by image, until the total suffices.
     """
     if not found:
         return ()
@@ -31,7 +31,7 @@ def balanced(trained: Sequence[Picture], found: Sequence[Picture]) -> tuple[Pict
 
 
 def _matches_first(trained: Sequence[Picture], found: Sequence[Picture]) -> list[Picture]:
-    """``found`` with the partners of trained pictures in front, in the trained ones' order and with their repeats."""
+    """``found`` with the namesakes of training images in front, in their order and with their repeats."""
     by_name: dict[tuple[str, str], int] = {}
     for number, picture in enumerate(found):
         by_name.setdefault((picture.concept, picture.path.stem), number)

@@ -1,4 +1,4 @@
-"""What a finished LoRA's metadata says about the pictures it was trained on."""
+"""The summary of a dataset for the metadata of a LoRA file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .plan import TrainingPlan
 
 @dataclass(frozen=True)
 class FolderSummary:
-    """One folder of pictures: its name without the path, its repeats, and how many pictures it holds."""
+    """A folder of images: its name without the path, its repeats, and its number of images."""
 
     name: str
     repeats: int
@@ -23,7 +23,7 @@ class FolderSummary:
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """One bucket: its size in pixels, and how many pictures, counted with repeats, are in it."""
+    """A bucket: its size in pixels, and its number of images times repeats."""
 
     width: int
     height: int
@@ -32,10 +32,10 @@ class BucketSummary:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """``tag_frequency``: folder → tag in lower case → number of its pictures that have the tag, most frequent first.
+    """The summary. ``tag_frequency``: folder → lower-case tag → number of images with the tag, most frequent first.
 
-    ``regularization_folders`` have the repeats of their names; ``regularization_looks`` is how many looks at such
-    pictures an epoch really has.
+    ``regularization_folders`` have the repeats of their names; ``regularization_looks`` is the actual number of
+    regularization images seen per epoch.
     """
 
     folders: tuple[FolderSummary, ...]
@@ -47,7 +47,7 @@ class DatasetSummary:
 
 
 def summarize(dataset: Dataset, plan: TrainingPlan, settings: DatasetSettings) -> DatasetSummary:
-    """Count the tags, folders and buckets of what is trained on."""
+    """Count the tags, folders and buckets of the training images."""
     trained = [picture for picture in plan.pictures if not picture.regularization]
     of_class = [picture for picture in plan.pictures if picture.regularization]
     counts: dict[str, Counter[str]] = {concept.folder.name: Counter() for concept in dataset.concepts}
