@@ -1,4 +1,4 @@
-"""Pictures changed a little at each look: mirrored, in other colours, or cut out elsewhere. Free of torch."""
+"""Image augmentation: mirroring, colour, random crops and face crops. Free of torch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PREVIEWS = 7
 
 @dataclass(frozen=True)
 class Cut:
-    """Cuts a picture, or its mask, which has the same size, to its bucket's size.
+    """Crops an image, or its mask of the same size, to its bucket's size.
 
-    ``left``, ``top`` and ``right`` are what is cut off of the scaled picture, in pixels.
+    ``left``, ``top`` and ``right`` are the margins cut off of the scaled image, in pixels.
     """
 
     apply: Callable[[Image.Image], Image.Image]
@@ -36,22 +36,22 @@ class Cut:
     right: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        """What is kept of ``image``."""
+        """The crop of ``image``."""
         return self.apply(image)
 
     def corner(self, *, mirrored: bool) -> tuple[int, int]:
-        """Left and top of what is kept, of the scaled picture or of its mirror image."""
+        """Left and top of the crop in the scaled image, or in its mirror image."""
         return self.right if mirrored else self.left, self.top
 
 
 def changes_pixels(settings: DatasetSettings) -> list[str]:
-    """The settings that change pictures in ways that cannot be encoded once and kept; mirroring is not of them."""
+    """The active augmentations that prevent caching of latents; mirroring is not one of them."""
     return [name for name in ("color_aug", "random_crop", "face_crop_aug_range") if getattr(settings, name)]
 
 
 def draw_cut(picture: Image.Image, fit: Fit, settings: DatasetSettings, faces: Sequence[Face],
              rng: random.Random) -> Cut:
-    """Where ``picture`` is cut out at this look: around a face, at a random place, or in the middle."""
+    """A random crop of ``picture`` according to ``settings``: around a face, anywhere, or the centre."""
     if settings.face_range is not None and faces:
         box = _face_box(picture.size, fit, rng.choice(faces), rng.uniform(*settings.face_range))
         scale = fit.bucket.width / (box[2] - box[0])
@@ -69,7 +69,7 @@ def draw_cut(picture: Image.Image, fit: Fit, settings: DatasetSettings, faces: S
 
 
 def draw_colours(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """One look in three another hue, by up to 16 degrees, or another gamma, 0.95 to 1.05, as sd-scripts has it."""
+    """With probability 0.33, shift the hue by up to 16 degrees or apply a gamma of 0.95 to 1.05, as in sd-scripts."""
     if rng.random() >= _COLOUR_SHARE:
         return picture
     if rng.random() < 0.5:
@@ -79,7 +79,7 @@ def draw_colours(picture: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def turned_hue(picture: Image.Image, degrees: float) -> Image.Image:
-    """``picture`` (RGB) with each hue turned; greys stay as they are."""
+    """``picture`` (RGB) with all hues rotated; greys are unchanged."""
     hsv = np.array(picture.convert("HSV"))
     hsv[..., 0] = (hsv[..., 0].astype(np.int16) + round(degrees / 360 * 256)) % 256
     return Image.fromarray(hsv, "HSV").convert("RGB")
@@ -87,7 +87,7 @@ def turned_hue(picture: Image.Image, degrees: float) -> Image.Image:
 
 def draw_look(picture: Image.Image, cut: Cut, settings: DatasetSettings,
               rng: random.Random) -> tuple[Image.Image, bool]:
-    """``picture`` as it is seen this time, and whether it is mirrored (then its mask has to be too)."""
+    """``picture`` cropped and augmented, and whether it was mirrored (then its mask must be mirrored, too)."""
     seen = cut(picture)
     if settings.color_aug:
         seen = draw_colours(seen, rng)
@@ -97,12 +97,12 @@ def draw_look(picture: Image.Image, cut: Cut, settings: DatasetSettings,
 
 def preview_augmentation(path: Path, settings: DatasetSettings, seed: int,
                          file: BinaryIO | None = None) -> list[Image.Image]:
-    """The picture as it is trained on unchanged, and then some looks at it, drawn from ``seed``.
+    """The image without augmentation, followed by some augmented versions from ``seed``.
 
-    ``file`` is ``path`` if it was opened before.
+    ``file`` is ``path``, if already open.
 
-    Raises ``PictureError`` if it cannot be decoded, ``ConfigError`` if faces are wanted and cannot be looked for,
-    ``ValueError`` if the resolution or the face range cannot be read.
+    Raises ``PictureError`` if it cannot be decoded, ``ConfigError`` if face crops are requested and no face detector
+    is available, ``ValueError`` if the resolution or the face range is invalid.
     """
     with decoded(path, file) as picture:
         fit = BucketRule.of(settings).fit(*picture.size)
@@ -115,7 +115,7 @@ def preview_augmentation(path: Path, settings: DatasetSettings, seed: int,
 
 
 def _face_box(size: tuple[int, int], fit: Fit, face: Face, factor: float) -> tuple[float, float, float, float]:
-    """A window of the bucket's shape around ``face`` whose shorter side is ``factor`` faces, inside the picture."""
+    """A window inside the image around ``face``, of the bucket's shape, its shorter side ``factor`` times the face."""
     shorter = min(fit.bucket.width, fit.bucket.height)
     scale = face.side * factor / shorter
     scale = min(scale, size[0] / fit.bucket.width, size[1] / fit.bucket.height)

@@ -1,4 +1,4 @@
-"""Size of an AVIF picture from its boxes alone, for a Pillow that cannot read AVIF (as the webui's may not).
+"""The size of an AVIF image from its boxes alone, for a Pillow without AVIF, such as the webui's may be.
 
 Follows ISO/IEC 14496-12 (boxes) and ISO/IEC 23008-12 (image items and their properties).
 """
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _HEADER_BYTES = 1 << 20
-"""How much of a file is read; the ``meta`` box stands at the start and is a few kB."""
+"""How much of a file is read; the ``meta`` box is at the start and takes a few kB."""
 
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
 class AvifHeader(NamedTuple):
-    """Upright size in pixels, and whether there is an alpha plane or more than one picture."""
+    """Upright size in pixels, and whether there is an alpha plane or an animation."""
 
     width: int
     height: int
@@ -39,9 +39,9 @@ def read_avif_header(file: BinaryIO) -> AvifHeader:
 
 
 def read_largest_size(file: BinaryIO) -> tuple[int, int]:
-    """The most pixels that any part of the file says it has, as width and height; (0, 0) if it says nothing.
+    """Width and height of the largest item in the file, (0, 0) if it declares none.
 
-    A decoder makes room for tiles, thumbnails and the alpha plane by their own sizes.
+    A decoder allocates tiles, thumbnails and the alpha plane by their own sizes.
     """
     data = file.read(_HEADER_BYTES)
     sizes = [(0, 0)]
@@ -97,7 +97,7 @@ def _primary_item(body: bytes) -> int:
 
 
 def _associations(body: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Each item of an ``ipma`` box with the numbers, from 1, of its properties."""
+    """Each item of an ``ipma`` box with the 1-based indices of its properties."""
     version, wide_indices = body[0], body[3] & 1
     count, = struct.unpack(">I", body[4:8])
     place = 8

@@ -1,4 +1,4 @@
-"""What is in a folder, for choosing one: its folders, each with its images counted, and the files of some endings."""
+"""Folder listings for the file browser: subfolders with image counts, and files with given extensions."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ..files.walk import is_file, is_folder
 from .folders import is_picture_name, split_folder_name
 
 PAGE = 60
-"""How many entries are told at once."""
+"""Entries per page."""
 THUMBNAILS = 4
-"""How many images of a folder are shown."""
+"""Thumbnails per folder."""
 MOST_ENTRIES = 50_000
-"""How many names of one folder are read; no one looks through more."""
+"""The most names read from one folder."""
 _MOST_COUNTED = 20_000
 _SECONDS_OF_COUNTING = 1.5
 
 
 @dataclass
 class Entry:
-    """A folder or file. ``images`` and ``captions`` are counted in a folder and in its ``<repeats>_<concept>`` folders.
+    """A folder or file. ``images`` and ``captions`` are counts for the folder with its ``<repeats>_<concept>`` folders.
 
-    They are ``None`` where nobody has counted; ``more`` says that there are more than that. ``thumbnails`` are images
-    by their path from the folder. ``problem`` says why it cannot be opened.
+    They are ``None`` if not counted; with ``more``, there are more than that. ``thumbnails`` are image paths relative
+    to the folder. ``problem`` is the reason why it cannot be read.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass
 class Page:
-    """The entries from ``start`` on, of ``total``; ``cut`` if the folder has more names than are read."""
+    """The entries from ``start`` on, of ``total``; ``cut`` if the folder has more names than ``MOST_ENTRIES``."""
 
     entries: list[Entry]
     start: int
@@ -58,11 +58,11 @@ class Page:
 
 def page_of(folder: Path, *, endings: Sequence[str] = (), start: int = 0, part: str = "", hidden: bool = False,
             allowed: Callable[[str], bool] = lambda path: True, prefix: bool = False, most: int = PAGE) -> Page:
-    """A page of what is in ``folder``: folders first, then files that end with one of ``endings``, by name.
+    """A page of the entries of ``folder``: folders first, then files with one of ``endings``, sorted by name.
 
-    ``part`` is in the name of each, or begins it if ``prefix``, whatever the case. ``hidden`` adds hidden ones. Only
-    what is ``allowed`` by its path is told. Links count as what they lead to; one that leads nowhere or in a circle is
-    left out. Raises ``DatasetError`` if ``folder`` cannot be read.
+    Only names that contain ``part``, or begin with it if ``prefix``, ignoring case, and paths that are ``allowed``;
+    ``hidden`` includes hidden ones. Links are followed; broken and circular ones are skipped. Raises ``DatasetError``
+    if ``folder`` cannot be read.
     """
     wanted = part.casefold()
 
@@ -86,9 +86,9 @@ def page_of(folder: Path, *, endings: Sequence[str] = (), start: int = 0, part: 
 
 def count_images(entries: Sequence[Entry], allowed: Callable[[str], bool] = lambda path: True,
                  seconds: float = _SECONDS_OF_COUNTING) -> None:
-    """Fill in images, captions, thumbnails and problem of each folder of ``entries``, as far as ``seconds`` reach.
+    """Fill in images, captions, thumbnails and problem of each folder in ``entries``, for at most ``seconds``.
 
-    A link is followed only where its path is ``allowed``.
+    A link is followed only if its path is ``allowed``.
     """
     deadline = time.monotonic() + seconds
     for entry in entries:
@@ -124,7 +124,7 @@ def _count(entry: Entry, allowed: Callable[[str], bool]) -> None:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts ``2_cat`` before ``10_cat``, whatever the case."""
+    """A sort key that puts ``2_cat`` before ``10_cat``, ignoring case."""
     return [(int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part)
             for part in re.split(r"([0-9]+)", name.casefold()) if part]
 

@@ -1,6 +1,6 @@
-"""Aspect ratio buckets: which training size a picture gets, and what is cut off.
+"""Aspect ratio buckets: the training size of an image, and its crop.
 
-The rules are those of sd-scripts, so that a set trained there falls into the same buckets here.
+The rules are those of sd-scripts, so that a set has the same buckets there and here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Bucket:
 class Frame(NamedTuple):
     """SDXL's size conditioning of an image (Podell et al. 2023, section 2.2), in pixels, in the order of the paper.
 
-    The size before scaling; what was cut off at top and left after scaling; the size that is trained on.
+    The original size; top and left of the crop in the scaled image; the trained size.
     """
 
     original_height: int
@@ -35,13 +35,13 @@ class Frame(NamedTuple):
 
     @classmethod
     def whole(cls, width: int, height: int) -> Frame:
-        """A picture of that size of which nothing is cut off, which is what the webui asks for."""
+        """The frame of an uncropped image of that size, as the webui uses for generation."""
         return cls(height, width, 0, 0, height, width)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How one picture becomes its bucket's size: scaled to ``resized``, then its centre cut out."""
+    """How an image is fitted to its bucket: scaled to ``resized``, then cropped to the centre."""
 
     bucket: Bucket
     resized_width: int
@@ -49,26 +49,26 @@ class Fit:
 
     @property
     def crop(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of what is kept, in pixels of the scaled picture."""
+        """Left, top, right and bottom of the centre crop, in pixels of the scaled image."""
         left = (self.resized_width - self.bucket.width) // 2
         top = (self.resized_height - self.bucket.height) // 2
         return left, top, left + self.bucket.width, top + self.bucket.height
 
     @property
     def share_cut_off(self) -> float:
-        """The share of the picture's area, 0 to 1, that is not trained on."""
+        """The fraction of the image's area, 0 to 1, that is cropped away."""
         return 1 - self.bucket.width * self.bucket.height / (self.resized_width * self.resized_height)
 
     def frame(self, width: int, height: int, corner: tuple[int, int] | None = None) -> Frame:
-        """The frame of an original picture of ``width`` x ``height``.
+        """The frame of an original image of ``width`` x ``height``.
 
-        ``corner`` is the left and top of what is kept of the scaled picture, where that is not its middle.
+        ``corner`` is left and top of the crop in the scaled image, if it is not the centre crop.
         """
         left, top = corner or self.crop[:2]
         return Frame(height, width, top, left, self.bucket.height, self.bucket.width)
 
     def kept_of(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """``crop`` in pixels of the original picture, which is ``width`` x ``height``; for a preview."""
+        """``crop`` in pixels of the original image of ``width`` x ``height``, for a preview."""
         left, top, right, bottom = self.crop
         across, down = width / self.resized_width, height / self.resized_height
         return left * across, top * down, right * across, bottom * down
@@ -76,7 +76,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class BucketRule:
-    """What the settings say about sizes. ``sizes`` are the ready-made buckets; none when pictures are not enlarged."""
+    """The bucketing rule of the settings. ``sizes`` are the predefined buckets; empty with ``bucket_no_upscale``."""
 
     width: int
     height: int
@@ -88,7 +88,7 @@ class BucketRule:
 
     @classmethod
     def of(cls, settings: DatasetSettings) -> BucketRule:
-        """The rule of ``settings``. Raises ``ValueError`` if ``settings.resolution`` cannot be read."""
+        """The rule of ``settings``. Raises ``ValueError`` if ``settings.resolution`` is invalid."""
         width, height = settings.size
         step = settings.bucket_reso_steps
         sizes: tuple[Bucket, ...] = ()
@@ -100,24 +100,24 @@ class BucketRule:
                    max(step, _floor(settings.bucket_sides[1], step)))
 
     def fit(self, width: int, height: int) -> Fit:
-        """How a picture of ``width`` x ``height`` pixels is trained on."""
+        """The fit of an image of ``width`` x ``height`` pixels."""
         if self.enabled and self.no_upscale:
             return self._fit_without_enlarging(width, height)
         return _cover(width, height, self._nearest(width, height))
 
     def _nearest(self, width: int, height: int) -> Bucket:
-        """The bucket of exactly this size, or else that of the nearest ratio; of two equally near the narrower."""
+        """The bucket of exactly this size, or else that of the nearest aspect ratio; the narrower one of a tie."""
         exact = Bucket(width, height)
         if exact in self.sizes:
             return exact
         return min(self.sizes, key=lambda size: abs(size.width / size.height - width / height))
 
     def _fit_without_enlarging(self, width: int, height: int) -> Fit:
-        """Shrunk to the training area if it is larger; the bucket is what is left with both sides cut to the step.
+        """Downscale to the training area if the image is larger, then crop both sides to multiples of the step.
 
-        A picture with a side shorter than one step is enlarged to one step, since nothing smaller can be trained. Of
-        any panorama the middle is kept: no side is longer than ``longest`` (sd-scripts has no such limit here), and
-        the bucket is no larger than the training area.
+        An image with a side shorter than one step is upscaled to one step, the smallest trainable size. Panoramas are
+        cropped to the centre: no side is longer than ``longest`` (sd-scripts has no such limit here), and the bucket
+        is no larger than the training area.
         """
         if width * height > self.width * self.height:
             width, height = self._shrunk(width, height)
@@ -128,7 +128,7 @@ class BucketRule:
         return Fit(Bucket(*(min(_floor(side, self.step), limit) for side in (width, height))), width, height)
 
     def _shrunk(self, width: int, height: int) -> tuple[int, int]:
-        """The size at the training area with one side a multiple of the step: the side that keeps the ratio better."""
+        """The size at the training area with one side a multiple of the step, whichever keeps the ratio better."""
         ratio = width / height
         by_width = _floor(_round(math.sqrt(self.width * self.height * ratio)), self.step)
         by_height = _floor(_round(math.sqrt(self.width * self.height / ratio)), self.step)
@@ -146,7 +146,7 @@ class BucketRule:
 def bucket_sizes(area: int, shortest: int, longest: int, step: int) -> tuple[Bucket, ...]:
     """All buckets of about ``area`` pixels with sides from ``shortest`` to ``longest``, multiples of ``step``, sorted.
 
-    ``shortest`` is raised and ``longest`` lowered to a multiple of ``step``, since a VAE cannot take other sizes.
+    ``shortest`` is rounded up and ``longest`` down to a multiple of ``step``, since the VAE takes no other sizes.
     """
     shortest, longest = max(step, -(-shortest // step) * step), max(step, _floor(longest, step))
     square = max(step, _floor(math.isqrt(area), step))
@@ -159,7 +159,7 @@ def bucket_sizes(area: int, shortest: int, longest: int, step: int) -> tuple[Buc
 
 
 def _cover(width: int, height: int, bucket: Bucket) -> Fit:
-    """Scale so that no side is shorter than the bucket's."""
+    """The fit that scales the image to cover ``bucket``."""
     if width / height > bucket.width / bucket.height:
         return Fit(bucket, max(bucket.width, _round(width * bucket.height / height)), bucket.height)
     return Fit(bucket, bucket.width, max(bucket.height, _round(height * bucket.width / width)))

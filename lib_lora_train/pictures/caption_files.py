@@ -1,6 +1,6 @@
-"""Caption files: their bytes, their text, the line that is trained on and its tags.
+"""Caption files: bytes, text, the trained line and its tags.
 
-What is not edited keeps its every byte.
+Edits preserve every byte outside the edited part.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from ..errors import DatasetError
 from ..files.confine import open_file
 
 MOST_CAPTION_BYTES = 1 << 16
-"""A text encoder reads some 200 words. What is a hundred times as long is no caption, and would hold everything up."""
+"""Text encoders read some 200 words; a file a hundred times as long is no caption, and would slow everything down."""
 _BOM = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class NotTextError(DatasetError):
-    """A caption file is not UTF-8; ``guess`` is the encoding that it may be in."""
+    """A caption file is not UTF-8; ``guess`` is its probable encoding."""
 
     def __init__(self, name: str, found: str, guess: str) -> None:
-        """``found`` says of the file ``name`` what is wrong with it."""
+        """``found`` describes the problem of the file ``name``."""
         self.guess = guess
         super().__init__(f"The caption file {name} is {found}. Open it in an editor and save it again as UTF-8, or use "
                          "the doctor in the Captions tab.")
@@ -31,25 +31,25 @@ class NotTextError(DatasetError):
 
 @dataclass(frozen=True)
 class CaptionLine:
-    """A caption's text cut in three: training uses ``line``, the first line that says something."""
+    """A caption's text in three parts; training uses ``line``, the first non-blank line."""
 
     before: str
     line: str
     after: str
 
     def with_line(self, line: str) -> str:
-        """The whole text with another line in the place of ``line``."""
+        """The whole text with ``line`` replaced."""
         return self.before + line + self.after
 
 
 def too_large(name: str, size_bytes: int) -> str:
-    """Why a caption of that size is not used, and what to do."""
+    """The message about a caption file that is too large."""
     return (f"{name} has {size_bytes / 1024:,.1f} KB of text; a caption may have {MOST_CAPTION_BYTES // 1024} KB. "
             "Shorten it in a text editor, or move the file away.")
 
 
 def read_caption(path: Path) -> str:
-    """The whole text of a caption file, which is UTF-8 with or without a byte order mark.
+    """The whole text of a caption file, UTF-8 with or without a byte order mark.
 
     Raises ``NotTextError``, or ``DatasetError`` that names the file and its size if it is too large.
     """
@@ -65,9 +65,9 @@ def read_caption(path: Path) -> str:
 
 
 def text_of(data: bytes, name: str) -> str:
-    """The text of a caption file's bytes, without a byte order mark, line ends as they are.
+    """The text of a caption file's bytes, without byte order mark, line endings unchanged.
 
-    Raises ``NotTextError``, which says where, if they are not UTF-8.
+    Raises ``NotTextError`` with the position if they are not UTF-8.
     """
     if data[:2] in _UTF16_MARKS or b"\x00" in data:
         raise NotTextError(name, "UTF-16 or no text at all", "UTF-16")
@@ -81,9 +81,9 @@ def text_of(data: bytes, name: str) -> str:
 
 
 def bytes_of(text: str, before: bytes | None) -> bytes:
-    """``text`` as the file's new bytes; ``before`` are its old ones, whose mark and line ends are kept.
+    """``text`` as the file's new bytes, with the byte order mark and line endings of the old ones, ``before``.
 
-    ``text`` may have the browser's line ends; they become those of ``before`` where that has one kind only.
+    ``text`` may have the browser's line endings; they are converted to those of ``before`` if these are uniform.
     """
     old = before or b""
     if b"\r\n" in old and old.count(b"\r\n") == old.count(b"\n"):
@@ -92,7 +92,7 @@ def bytes_of(text: str, before: bytes | None) -> bytes:
 
 
 def as_utf8(data: bytes, name: str) -> bytes:
-    """The bytes of a file that is not UTF-8, as UTF-8. Raises ``DatasetError`` if it is not a text at all."""
+    """Convert a file's bytes from another encoding to UTF-8. Raises ``DatasetError`` if they are not text."""
     try:
         return text_of(data, name).encode("utf-8")
     except NotTextError as problem:
@@ -109,7 +109,7 @@ def as_utf8(data: bytes, name: str) -> bytes:
 
 
 def used_line(text: str) -> CaptionLine:
-    """Cut ``text`` around the first line that says something; ``before`` and ``after`` hold blanks and other lines."""
+    """Split ``text`` around its first non-blank line; ``before`` and ``after`` hold whitespace and other lines."""
     start = len(text) - len(text.lstrip())
     lines = text[start:].splitlines()
     end = start + len(lines[0].rstrip()) if lines else start
@@ -117,15 +117,15 @@ def used_line(text: str) -> CaptionLine:
 
 
 def caption_lines(text: str) -> list[str]:
-    """The lines that say something, stripped. Training uses the first, as other trainers do."""
+    """The non-blank lines, stripped. Training uses the first, as other trainers do."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def split_tags(caption: str, separator: str) -> list[str]:
-    """The tags of a caption, stripped, empty ones dropped."""
+    """The non-empty tags of a caption, stripped."""
     return [tag.strip() for tag in caption.split(separator) if tag.strip()]
 
 
 def join_tags(tags: Sequence[str], separator: str) -> str:
-    """One caption of ``tags``: the separator is followed by one space."""
+    """Join ``tags`` to a caption, with the separator followed by one space."""
     return f"{separator.strip()} ".join(tags)

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same, by their difference hashes and colours."""
+"""Detection of near-duplicate images by difference hash and colours."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLOSE_BITS = 8
-"""Of 64. Rescaled and recompressed copies of 80 drawings differed in 4 at most."""
+"""Of 64. Rescaled and recompressed copies of 80 drawings differed in at most 4."""
 
 CLOSE_COLOURS = 4.0
-"""Mean difference of 8 x 8 RGB pixels, 0 to 255. The same copies differed by 2 at most, other drawings of nearly the
-same outline by 7 at least."""
+"""Mean difference of 8 x 8 RGB pixels, 0 to 255. The same copies differed by at most 2, different drawings of nearly
+the same outline by at least 7."""
 
 _COLOUR_BYTES = 8 * 8 * 3
 
@@ -20,10 +20,10 @@ _ROWS = 256
 
 
 def groups_of_near_duplicates(hashes: Sequence[int], colours: Sequence[bytes]) -> list[list[int]]:
-    """Groups of places in ``hashes`` (64 bits) and ``colours`` (192 bytes) that hang together by small steps.
+    """Groups of indices into ``hashes`` (64 bits) and ``colours`` (192 bytes), linked by pairs of near-duplicates.
 
-    Hashes of all pairs are compared, ten thousand in about a second; colours where the hashes are close, since things
-    on a plain ground can have the same outline.
+    Compares the hashes of all pairs, in about a second for ten thousand images, and the colours of close ones, since
+    different objects on a plain background can have the same outline.
     """
     values = np.array(hashes, dtype=np.uint64)
     pixels = np.frombuffer(b"".join(colours), dtype=np.uint8).reshape(-1, _COLOUR_BYTES).astype(np.int16)
@@ -42,7 +42,7 @@ def groups_of_near_duplicates(hashes: Sequence[int], colours: Sequence[bytes]) -
 
 
 def _bit_counts(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """How many bits are set in each value, by adding neighbouring groups of bits in parallel."""
+    """The number of set bits in each value, by parallel addition of neighbouring groups of bits."""
     one, two, four = (np.uint64(mask) for mask in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F))
     values = values - ((values >> np.uint64(1)) & one)
     values = (values & two) + ((values >> np.uint64(2)) & two)

@@ -1,4 +1,4 @@
-"""Faces in pictures, found by OpenCV's cascade where this Python has OpenCV."""
+"""Face detection with OpenCV's cascade, where OpenCV is installed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..errors import ConfigError
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST_SIDE = 800
-"""Faces are looked for in a copy of this size, since a face that fills a picture shows in a small one too."""
+"""Faces are detected in a copy of this size; faces large enough for a crop are visible in it."""
 
 _SMALLEST_SHARE = 1 / 16
 
 
 class Face(NamedTuple):
-    """A square around a face: centre and side in pixels of the picture."""
+    """A square around a face: centre and side in pixels of the image."""
 
     x: float
     y: float
@@ -27,9 +27,9 @@ class Face(NamedTuple):
 
 
 class FaceDetector:
-    """Finds faces and remembers them by file. Raises ``ConfigError`` when made where OpenCV or its cascade is missing.
+    """Detects faces and caches them by file. Thread-safe.
 
-    Safe to use from several threads.
+    The constructor raises ``ConfigError`` if OpenCV or its cascade is missing.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class FaceDetector:
         self._known: dict[Path, tuple[Face, ...]] = {}
 
     def find(self, path: Path, picture: Image.Image) -> tuple[Face, ...]:
-        """The faces of ``picture``, which is the decoded file ``path``, the largest first; empty if there is none."""
+        """The faces in ``picture``, the decoded file ``path``, largest first."""
         with self._lock:
             if path not in self._known:
                 self._known[path] = self._search(picture)

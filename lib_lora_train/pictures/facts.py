@@ -1,6 +1,6 @@
-"""What is known of pictures without opening them again: sizes from their headers, and marks from their pixels.
+"""Cached facts about images: sizes from their headers, and marks (hash, colours, sharpness) from their pixels.
 
-Kept in a file of the cache, by the picture's time and size, so that a large dataset is measured once.
+Stored in a cache file by modification time and size, so that a large dataset is measured only once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _GONE = "it cannot be opened, or is a link that leads out of the dataset's folde
 
 @dataclass(frozen=True)
 class Header:
-    """A picture's size in pixels, upright; both 0 if it cannot be used, for the ``reason``."""
+    """An image's upright size in pixels; both 0 if it cannot be used, with the ``reason``."""
 
     width: int
     height: int
@@ -47,10 +47,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the pixels tell: ``difference_hash`` and ``colours`` for likeness, ``sharpness`` (see ``sharpness_of``).
+    """Measurements of the pixels: ``difference_hash`` and ``colours`` for similarity, ``sharpness`` (``sharpness_of``).
 
-    ``colours`` are the 8 x 8 x 3 bytes of the picture at that size, in hexadecimal. ``reason`` says why a picture
-    cannot be decoded; it has no marks then.
+    ``colours`` are the 8 x 8 x 3 bytes of the image at that size, in hexadecimal. An image that cannot be decoded has
+    a ``reason`` and no measurements.
     """
 
     difference_hash: int
@@ -60,7 +60,7 @@ class Marks:
 
 
 class PictureFacts:
-    """Headers and marks of one dataset's pictures. One thread may read while others ask."""
+    """Headers and marks of a dataset's images. One thread may measure while others query."""
 
     def __init__(self, folder: Path, cache_file: Path) -> None:
         self._folder = folder
@@ -70,17 +70,17 @@ class PictureFacts:
         self._load()
 
     def header(self, file: PictureFile) -> Header | None:
-        """The size of a picture, ``None`` if it was not read in its present state yet."""
+        """The size of an image; ``None`` if its current version has not been read."""
         state, header = self._headers.get(file.path, (None, None))
         return header if state == (file.modified_ns, file.size) else None
 
     def marks(self, file: PictureFile) -> Marks | None:
-        """The marks of a picture, ``None`` if it was not measured in its present state yet."""
+        """The marks of an image; ``None`` if its current version has not been measured."""
         state, marks = self._marks.get(file.path, (None, None))
         return marks if state == (file.modified_ns, file.size) else None
 
     def read_headers(self, files: Sequence[PictureFile]) -> int:
-        """Read the sizes that are not known yet; how many that were."""
+        """Read the sizes that are not cached; returns how many."""
         missing = [file for file in files if self.header(file) is None]
         for file in missing:
             self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder, file.path)
@@ -89,7 +89,7 @@ class PictureFacts:
         return len(missing)
 
     def measure(self, files: Sequence[PictureFile], progress: Callable[[int, int], bool]) -> None:
-        """Find the marks that are not known yet; ``progress(done, total)`` returns whether to continue."""
+        """Measure the images that are not cached; ``progress(done, total)`` returns whether to continue."""
         missing = [file for file in files if self.marks(file) is None]
         threads = decoding_threads()
         with ThreadPoolExecutor(threads) as pool:
@@ -112,7 +112,7 @@ class PictureFacts:
             headers = {path: _typed(item, _HEADER) for path, item in found["headers"].items()}
             marks = {path: _typed(item, _MARKS) for path, item in found["marks"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return  # a cache: what is missing or damaged is measured again
+            return  # missing or damaged entries are measured again
         self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in headers.items()}
         self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in marks.items()}
 
@@ -129,7 +129,7 @@ class PictureFacts:
 
 
 def _typed(item: Any, kinds: tuple[tuple[type, ...], ...]) -> list[Any]:
-    """``item`` if it is a list of these types and no number in it is negative. Raises ``ValueError``."""
+    """``item``, if it is a list of these types without negative numbers. Raises ``ValueError``."""
     if not isinstance(item, list) or len(item) != len(kinds) or not all(
             isinstance(value, kind) and not isinstance(value, bool)
             and (not isinstance(value, (int, float)) or 0 <= value < 1 << 64)
@@ -161,9 +161,9 @@ def _measured(folder: Path, relative: str) -> Marks:
 
 
 def difference_hash(picture: Image.Image) -> int:
-    """64 bits, each telling whether a spot is brighter than the one to its right, on a grid of 9 x 8.
+    """A 64-bit hash: whether each pixel is brighter than its right neighbour, on a grid of 9 x 8.
 
-    Pictures that look alike differ in few bits, whatever their size (N. Krawetz, "Kind of Like That", 2013).
+    Similar images differ in few bits, whatever their size (N. Krawetz, "Kind of Like That", 2013).
     """
     small = picture.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
     grey = np.asarray(small, dtype=np.int16)
@@ -172,15 +172,15 @@ def difference_hash(picture: Image.Image) -> int:
 
 
 def colours_of(picture: Image.Image) -> bytes:
-    """The picture in 8 x 8 RGB pixels, row by row."""
+    """The image scaled to 8 x 8 RGB pixels, row by row."""
     return picture.convert("RGB").resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX).tobytes()
 
 
 def sharpness_of(picture: Image.Image) -> float:
-    """How fine the finest edges are: the steepest steps between neighbours, relative to the range of brightness.
+    """The sharpness of the sharpest edges: the steepest steps between neighbours, relative to the brightness range.
 
-    1 for a step from the darkest to the brightest in one pixel; a picture that was enlarged or is out of focus has
-    none steeper than about 0.1. Plain areas don't count against a picture. Measured at 512 pixels at most.
+    1 for a step from the darkest to the brightest in one pixel; an image that was enlarged or is out of focus has none
+    steeper than about 0.1. Plain areas do not lower the value. Measured at 512 pixels at most.
     """
     grey = picture.convert("L")
     grey.thumbnail((_SHARPNESS_SIDE, _SHARPNESS_SIDE), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Which folders of a dataset are trained on, and how often their pictures are repeated."""
+"""The folder layout of a dataset: concept folders with repeats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REGULARIZATION_FOLDER = "reg"
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is not trained on; ``pictures`` is how many pictures that costs."""
+    """A file or folder that is skipped; ``pictures`` is the number of images lost."""
 
     path: Path
     reason: str
@@ -28,7 +28,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class ConceptFolder:
-    """A folder whose pictures are trained on. ``concept`` is empty if the folder's name does not give one."""
+    """A folder of training images. ``concept`` is empty if the folder's name has none."""
 
     path: Path
     concept: str
@@ -38,7 +38,7 @@ class ConceptFolder:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders that are trained on, what is skipped, and what the user should know of that."""
+    """The concept folders, what is skipped, and notes for the user."""
 
     concepts: tuple[ConceptFolder, ...]
     left_out: tuple[LeftOut, ...]
@@ -46,7 +46,7 @@ class Layout:
 
 
 def split_folder_name(name: str) -> tuple[int, str] | None:
-    """``10_red_penny`` as (10, "red penny"), as sd-scripts reads it; None if it begins with no number above 0."""
+    """``10_red_penny`` as (10, "red penny"), as in sd-scripts; None if it does not begin with a number above 0."""
     number, _, rest = name.partition("_")
     if not number.isascii() or not number.isdigit() or int(number) < 1:
         return None
@@ -54,10 +54,10 @@ def split_folder_name(name: str) -> tuple[int, str] | None:
 
 
 def find_layout(folder: Path, repeats: int) -> Layout:
-    """Find the concept folders in ``folder``, or take it as a single one that is repeated ``repeats`` times.
+    """Find the concept folders in ``folder``, or use it as a single one with ``repeats`` repeats.
 
-    Raises ``DatasetError`` if it is missing or has no pictures where they are looked for, and then says where
-    pictures were found.
+    Raises ``DatasetError`` if it is missing or has no images in the expected places, with a hint if there are some
+    elsewhere.
     """
     _check_exists(folder)
     own_pictures = count_pictures(folder)
@@ -89,7 +89,7 @@ def find_layout(folder: Path, repeats: int) -> Layout:
 
 
 def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
-    """A warning for each folder that is named like a year, or otherwise asks for hundreds of repeats."""
+    """A warning for each folder name with hundreds of repeats, such as a year."""
     found = []
     for concept in concepts:
         if concept.repeats < _MANY_REPEATS or not concept.repeats_from_name:
@@ -104,19 +104,19 @@ def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in ``folder``, hidden ones not counted."""
+    """The folders in ``folder``, without hidden ones."""
     with os.scandir(folder) as entries:
         return [Path(entry.path) for entry in entries if is_folder(entry) and not entry.name.startswith(".")]
 
 
 def count_pictures(folder: Path) -> int:
-    """How many files in ``folder`` itself have a picture's ending and are not hidden. Raises ``OSError``."""
+    """The number of image files directly in ``folder``, without hidden ones. Raises ``OSError``."""
     with os.scandir(folder) as entries:
         return sum(is_picture_name(entry.name) and is_file(entry) for entry in entries)
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file of this name is taken for a picture, whatever the case of its ending."""
+    """Whether a file name has an image extension, in any case, and is not hidden."""
     return not name.startswith(".") and name.lower().endswith(PICTURE_ENDINGS)
 
 
@@ -147,7 +147,7 @@ def _deeper(concepts: list[ConceptFolder]) -> list[LeftOut]:
 
 
 def _pictures_below(folder: Path) -> int:
-    """Pictures in ``folder`` and the folders in it, as far as they can be read: it is skipped anyway."""
+    """The number of images in ``folder`` and its subfolders, ignoring unreadable ones, since it is skipped anyway."""
     total = 0
     with contextlib.suppress(OSError):
         total = count_pictures(folder)
@@ -158,7 +158,7 @@ def _pictures_below(folder: Path) -> int:
 
 
 def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
-    """Why there is nothing to train on, and where the pictures seem to be."""
+    """The message that there is nothing to train on, with a hint where the images seem to be."""
     for inside in sorted(subfolders(folder)):
         below = _numbered_with_pictures(inside)
         if below:
@@ -179,6 +179,6 @@ def _nothing_here(folder: Path, left_out: list[LeftOut]) -> str:
 
 
 def _numbered_with_pictures(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):  # a folder that cannot be read cannot be proposed
+    with contextlib.suppress(OSError):  # an unreadable folder cannot be suggested
         return [path for path in sorted(subfolders(folder)) if split_folder_name(path.name) and count_pictures(path)]
     return []

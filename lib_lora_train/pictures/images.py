@@ -1,4 +1,4 @@
-"""Opening pictures of every kind as upright RGB, and reading their size without decoding them."""
+"""Decoding of images as upright RGB, and reading of their sizes without decoding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .limits import BUDGET, check_file, check_scans, check_size
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
 SMALLEST_SIDE = 8
-"""A picture with a shorter side has not one latent pixel."""
+"""The side of one latent pixel; a smaller image has no latent."""
 
 _FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "AVIF"}
 _ORIENTATION = 0x0112
@@ -34,7 +34,7 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 
 class PictureError(DatasetError):
-    """One picture cannot be used; ``reason`` is a clause that can follow the file's name."""
+    """An image cannot be used; ``reason`` is a clause that can follow the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class PictureError(DatasetError):
 
 
 class PictureHeader(NamedTuple):
-    """Size in pixels as the picture is seen, after its EXIF rotation, and whether it may be see-through."""
+    """Size in pixels after EXIF rotation, and whether the image may have transparency."""
 
     width: int
     height: int
@@ -51,7 +51,7 @@ class PictureHeader(NamedTuple):
 
 
 def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
-    """Read a picture's size without decoding it; ``file`` is ``path`` if it was opened before.
+    """Read an image's size without decoding it; ``file`` is ``path``, if already open.
 
     Raises ``PictureError`` if it cannot be trained on.
     """
@@ -76,11 +76,11 @@ def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
 
 
 def open_picture(path: Path, content: bytes | BinaryIO | None = None, at_least: int = 0) -> Image.Image:
-    """Decode a picture as RGB, 8 bits a channel, upright by its EXIF rotation, transparency laid over white.
+    """Decode an image as RGB, 8 bits per channel, with EXIF rotation applied and transparency composited over white.
 
-    ``content`` is the file if it was opened or read before. With ``at_least``, a JPEG may come smaller, with no side
-    shorter than so many pixels unless it is so itself, which is several times quicker. Raises ``PictureError`` if the
-    picture is truncated, damaged or of a kind that is not trained on.
+    ``content`` is the file, if already open or read. With ``at_least``, a JPEG may be decoded at a reduced size, with
+    sides of at least that many pixels, which is several times faster. Raises ``PictureError`` if the image is
+    truncated, damaged or of an unsupported kind.
     """
     with decoded(path, content, at_least) as picture:
         return picture
@@ -88,9 +88,9 @@ def open_picture(path: Path, content: bytes | BinaryIO | None = None, at_least: 
 
 @contextmanager
 def decoded(path: Path, content: bytes | BinaryIO | None = None, at_least: int = 0) -> Iterator[Image.Image]:
-    """As ``open_picture``; where many are decoded at once, others wait until the block is left.
+    """As ``open_picture``, but holds the pixel budget until the block is left, so that other decoders wait.
 
-    What is large should be made small inside the block: then so many pixels are held in memory, and no more.
+    Reduce large images inside the block, to limit the pixels in memory to the budget.
     """
     with _upright(path, content, at_least) as picture:
         yield _over_white(picture)
@@ -98,17 +98,17 @@ def decoded(path: Path, content: bytes | BinaryIO | None = None, at_least: int =
 
 @contextmanager
 def decoded_with_mask(path: Path, content: bytes | None = None) -> Iterator[tuple[Image.Image, Image.Image | None]]:
-    """As ``decoded``, with the alpha channel (mode L, 255 is opaque) of a picture that has one."""
+    """As ``decoded``, with the alpha channel (mode L, 255 is opaque) if the image has one."""
     with _upright(path, content) as picture:
         yield _over_white(picture), picture.getchannel("A") if picture.mode == "RGBA" else None
 
 
 @contextmanager
 def _upright(path: Path, content: bytes | BinaryIO | None, at_least: int = 0) -> Iterator[Image.Image]:
-    """RGB or RGBA."""
+    """The decoded image as RGB or RGBA, upright."""
     with _open(path, content) as picture, BUDGET.of(picture.width * picture.height):
         try:
-            orientation = _orientation(picture)  # before decoding, so that it is what ``read_header`` saw
+            orientation = _orientation(picture)  # before decoding, for the same result as in ``read_header``
             if picture.format in ("JPEG", "MPO"):
                 _refuse_many_scans(path, picture)
                 if at_least:
@@ -124,7 +124,7 @@ def _upright(path: Path, content: bytes | BinaryIO | None, at_least: int = 0) ->
 
 
 def read_picture_file(path: Path) -> bytes:
-    """The whole file, if it is not too large for a picture. Raises ``PictureError``."""
+    """The whole file, if it is not too large. Raises ``PictureError``."""
     try:
         with open_file(path) as file:
             check_file(file)
@@ -136,7 +136,7 @@ def read_picture_file(path: Path) -> bytes:
 
 
 def fit_to_bucket(picture: Image.Image, fit: Fit) -> Image.Image:
-    """Scale so that the bucket is covered (Lanczos, which averages when it shrinks) and cut out its centre."""
+    """Scale to cover the bucket (Lanczos, with antialiasing) and crop to the centre."""
     if picture.size != (fit.resized_width, fit.resized_height):
         picture = picture.resize((fit.resized_width, fit.resized_height), Image.Resampling.LANCZOS)
     return picture if picture.size == (fit.bucket.width, fit.bucket.height) else picture.crop(fit.crop)
@@ -144,7 +144,7 @@ def fit_to_bucket(picture: Image.Image, fit: Fit) -> Image.Image:
 
 def check_pictures(paths: Sequence[Path], progress: Callable[[int, int], None] | None = None,
                    threads: int | None = None) -> list[PictureError]:
-    """Decode every picture fully and return what is wrong, one error a damaged picture, in the order of ``paths``.
+    """Decode every image fully and return an error for each damaged one, in the order of ``paths``.
 
     ``progress(done, total)`` is called in the calling thread.
     """
@@ -159,7 +159,7 @@ def check_pictures(paths: Sequence[Path], progress: Callable[[int, int], None] |
 
 
 def damaged_pictures_error(problems: Iterable[PictureError]) -> DatasetError:
-    """One error that names every damaged picture."""
+    """A single error that lists all damaged images."""
     lines = [f"{problem.path}: {problem.reason}" for problem in problems]
     pictures = "1 image" if len(lines) == 1 else f"{len(lines)} images"
     return DatasetError(f"{pictures} cannot be decoded. Save {'it' if len(lines) == 1 else 'them'} again from the "
@@ -167,7 +167,7 @@ def damaged_pictures_error(problems: Iterable[PictureError]) -> DatasetError:
 
 
 def decoding_threads() -> int:
-    """Decoders beside the thread that uses the pictures: Pillow lets others run while it decodes."""
+    """The number of decoding threads; Pillow releases the GIL while decoding."""
     return max(2, min(8, cpu_count() or 1))
 
 
@@ -187,7 +187,7 @@ def _source(path: Path, content: bytes | BinaryIO | None) -> BinaryIO:
 
 @contextmanager
 def _open(path: Path, content: bytes | BinaryIO | None = None) -> Iterator[Image.Image]:
-    """The picture, checked and not decoded. Raises ``PictureError``."""
+    """The image, checked but not decoded. Raises ``PictureError``."""
     if path.suffix.lower() == ".avif" and not _avif_is_readable():
         raise PictureError(path, "this Python's Pillow cannot read AVIF; the training itself can")
     try:
@@ -256,10 +256,10 @@ def _header_of(picture: Image.Image) -> PictureHeader:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """EXIF orientation, 1 if there is none or the metadata is damaged (then viewers show it unturned as well).
+    """The EXIF orientation, 1 if there is none or the metadata is damaged (viewers do not rotate it then, either).
 
-    The base class's method is called on purpose: PNG's own decodes the whole picture to look for EXIF behind it.
-    There it is not looked for.
+    Deliberately calls the base class's method: PNG's decodes the whole image to find EXIF after the pixels, which is
+    ignored here.
     """
     try:
         found = Image.Image.getexif(picture).get(_ORIENTATION, 1)
@@ -273,10 +273,10 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """RGB, or RGBA if there is transparency. Decodes the picture."""
+    """Decode the image as RGB, or as RGBA if it has transparency."""
     picture.load()
     if hasattr(picture, "_decoder"):
-        picture._decoder = None  # WebP's holds the picture twice more, until the last of these copies is gone
+        picture._decoder = None  # WebP's decoder would keep two more copies of the image
     if picture.mode.startswith("I"):
         return _scaled_from_sixteen_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
@@ -285,7 +285,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _scaled_from_sixteen_bits(picture: Image.Image) -> Image.Image:
-    """16 bits of grey; Pillow's own conversion would cut off, not scale."""
+    """Convert 16-bit grey; Pillow's conversion would clip instead of scale."""
     levels = np.asarray(picture)
     eight_bit = np.empty(levels.shape, np.uint8)
     for rows in _bands(picture.size):
@@ -309,7 +309,7 @@ def _over_white(picture: Image.Image) -> Image.Image:
 
 
 def _bands(size: tuple[int, int]) -> list[slice]:
-    """The rows of a picture, some at a time, so that what is computed takes little memory beside the picture."""
+    """The rows of an image in bands, to limit the memory of intermediate results."""
     width, height = size
     rows = max(1, _BAND_PIXELS // max(1, width))
     return [slice(top, min(height, top + rows)) for top in range(0, height, rows)]

@@ -1,7 +1,7 @@
-"""What a picture may cost: pixels and bytes, told from its head before a decoder sees it, and how many at once.
+"""Limits on pixels and bytes of images, checked from the header before decoding, and on concurrent decoding.
 
-The webui's X/Y/Z script switches Pillow's own limit off for the whole process, and WebP and AVIF decoders make room for
-the whole picture when a file is opened; so sizes are looked up here first.
+The webui's X/Y/Z script disables Pillow's own limit for the whole process, and WebP and AVIF decoders allocate the
+whole image when a file is opened; so sizes are checked here first.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import BinaryIO
 from .avif import read_largest_size
 
 MOST_PIXELS = 89_478_485
-"""About 9,459 x 9,459, where Pillow begins to warn. Up to 12 bytes a pixel are used until a picture is upright RGB."""
+"""About 9,459 x 9,459, where Pillow begins to warn. Decoding to upright RGB takes up to 12 bytes per pixel."""
 
 MOST_RATIO = 64
-"""How many times as long as wide: what is cut out of a strip is scaled up first, to so many times its bucket."""
+"""The most extreme aspect ratio: before cropping, a strip is scaled up to as many times its bucket."""
 
 MOST_FILE_BYTES = 500 << 20
 MOST_SCANS = 100
-"""Passes over a progressive JPEG; each takes as long as decoding all of it. Usual files have about ten."""
+"""Scans of a progressive JPEG; each takes as long as decoding the whole image. Usual files have about ten."""
 
 OTHER_KINDS = (
     (b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"8BPS", "PSD"), (b"\0\0\1\0", "ICO"),
     (b"\0\0\0\x0cjP", "JPEG 2000"), (b"\xffO\xffQ", "JPEG 2000"), (b"%PDF", "PDF"), (b"%!PS", "PostScript"),
     (b"\xff\x0a", "JPEG XL"), (b"\0\0\0\x0cJXL ", "JPEG XL"), (b"gimp", "XCF"), (b"DDS ", "DDS"), (b"qoif", "QOI"),
     (b"icns", "ICNS"), (b"<svg", "SVG"), (b"<?xml", "SVG"), (b"PK\3\4", "ZIP"))
-"""How files of kinds that are not trained on begin."""
+"""The magic bytes of unsupported file types."""
 
 
 def check_file(file: BinaryIO) -> None:
-    """Refuse, before anything is decoded, what is too large. Raises ``ValueError`` with the reason as a clause."""
+    """Refuse a too large or unsupported file, without decoding. Raises ``ValueError``, the reason as a clause."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size > MOST_FILE_BYTES:
@@ -54,7 +54,7 @@ def check_file(file: BinaryIO) -> None:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a picture of too many pixels, or far too long a one. Raises ``ValueError`` with the reason as a clause."""
+    """Refuse too many pixels or an extreme aspect ratio. Raises ``ValueError`` with the reason as a clause."""
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has more pixels than can be opened safely ({width}x{height}, {MOST_PIXELS // 1_000_000} "
                          "million are the limit); save a smaller copy")
@@ -64,14 +64,14 @@ def check_size(width: int, height: int) -> None:
 
 
 def check_scans(content: bytes) -> None:
-    """Refuse a JPEG of very many passes. Raises ``ValueError`` with the reason as a clause."""
+    """Refuse a JPEG with too many scans. Raises ``ValueError`` with the reason as a clause."""
     scans = content.count(b"\xff\xda")
     if scans > MOST_SCANS:
         raise ValueError(f"it is a JPEG in {scans} passes, which takes minutes to decode; save it again")
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height of the canvas, from the first chunk (RFC 9649); 0 if the head is cut short or damaged."""
+    """Width and height of the canvas, from the first chunk (RFC 9649); 0 if the header is truncated or damaged."""
     kind, body = head[12:16], head[20:]
     if kind == b"VP8X" and len(body) >= 10:
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
@@ -85,7 +85,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 class PixelBudget:
-    """Lets so many pixels be decoded at once in this process; further pictures wait for their turn."""
+    """Limits the number of pixels decoded concurrently in this process; further images wait."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -94,7 +94,7 @@ class PixelBudget:
 
     @contextmanager
     def of(self, pixels: int) -> Iterator[None]:
-        """Hold ``pixels`` of the budget; a picture of more than all of it is alone. Not to be nested."""
+        """Hold ``pixels`` of the budget; an image that exceeds it runs alone. Must not be nested."""
         needed = min(pixels, self._most)
         with self._changed:
             self._changed.wait_for(lambda: self._used + needed <= self._most)
@@ -108,4 +108,4 @@ class PixelBudget:
 
 
 BUDGET = PixelBudget(MOST_PIXELS)
-"""One for all: thumbnails, the doctor, previews, and in the worker what is encoded and tagged."""
+"""Shared by thumbnails, the doctor and previews; in the worker, by encoding and tagging."""

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture. ``path`` and ``caption``, where its caption is or would be, are relative to the folder, with ``/``."""
+    """An image. ``path`` and ``caption``, which need not exist, are relative to the folder, with ``/``."""
 
     path: str
     modified_ns: int
@@ -29,7 +29,7 @@ class PictureFile:
 
 @dataclass
 class Listing:
-    """The pictures by folder and name, the stamps of the caption files that exist, and what is skipped.
+    """The images by folder and name, the stamps of existing caption files, and what is skipped.
 
     ``blocked`` are caption files that must not be touched, with the reason as a sentence.
     """
@@ -41,9 +41,9 @@ class Listing:
 
 
 def list_folder(folder: Path, caption_extension: str) -> Listing:
-    """Every picture in ``folder`` and the folders below it, hidden ones and the top ``reg`` folder left out.
+    """All images in ``folder`` and its subfolders, except hidden ones and the top-level ``reg`` folder.
 
-    ``folder`` is resolved; links that lead out of it are not followed. Raises ``DatasetError`` if it cannot be read.
+    ``folder`` must be resolved; links out of it are not followed. Raises ``DatasetError`` if it cannot be read.
     """
     listing = Listing()
     for relative, entries in _walk(str(folder), listing):
@@ -52,7 +52,7 @@ def list_folder(folder: Path, caption_extension: str) -> Listing:
 
 
 def _walk(root: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Each folder with what is in it, by name and from the top."""
+    """Each folder with its entries, top-down and sorted by name."""
     waiting = [""]
     while waiting:
         relative = waiting.pop()
@@ -117,5 +117,5 @@ def _add_what_is_no_file(entries: list[os.DirEntry[str]], listing: Listing) -> N
 
 
 def natural_key(name: str) -> str:
-    """Sorts ``2.png`` before ``10.png``."""
+    """A sort key that puts ``2.png`` before ``10.png``."""
     return _NUMBER.sub(lambda number: number[0].zfill(20), name.lower())

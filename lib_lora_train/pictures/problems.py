@@ -1,4 +1,4 @@
-"""What was noticed about a dataset, as sentences for the user."""
+"""Problems of a dataset, as sentences for the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LEVELS = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. ``error``: cannot be trained on; ``warning``: better look at it; ``note``: good to know."""
+    """A problem. ``error``: cannot be trained on; ``warning``: should be checked; ``note``: for information."""
 
     level: str
     text: str
@@ -22,11 +22,11 @@ class Problem:
 
 
 def count_of(number: int, thing: str) -> str:
-    """``1 picture``, ``2 pictures``."""
+    """``1 image``, ``2 images``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def names_of(files: tuple[Path, ...] | list[Path], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of further ones."""
     shown = ", ".join(file.name for file in files[:most])
     return shown if len(files) <= most else f"{shown} and {len(files) - most} more"

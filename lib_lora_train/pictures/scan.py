@@ -1,4 +1,4 @@
-"""What there is to train on: the pictures of a folder with their captions, and what is skipped and why."""
+"""Scan of a dataset: the images of a folder with their captions, and what is skipped and why."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .images import PictureError, PictureHeader, decoding_threads, read_header
 from .problems import Problem, count_of, names_of
 
 _COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", ".toml", ".md")
-"""Files that stand beside pictures by right and are not worth a word."""
+"""Files that usually accompany images and are skipped silently."""
 
 _OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".ico", ".tga",
                    ".jfif", ".jp2", ".apng")
 
 _PORTION = 64
-"""Headers read by a thread at a time; one alone is too quick to be worth handing over."""
+"""Headers read per task of a thread; a single one is too fast to be worth the overhead."""
 
 
 SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
                  "caption_separator", "use_folder_name", "enable_wildcard", "concept_settings")
-"""The settings that decide what a scan finds; the others come in later."""
+"""The settings that affect a scan."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is trained on. Sizes are in pixels, after EXIF rotation.
+    """A training image. Sizes are in pixels, after EXIF rotation.
 
-    ``caption`` is one line. ``caption_source`` says where it comes from: ``file``, ``folder`` (the concept's name),
-    ``activation_tag``, or ``none`` (then it is empty). ``caption_path`` is where the caption file is or would be.
-    ``caption_lines`` are all lines of the file, for wildcards. ``regularization`` pictures show the class, not what
-    is to be learned. ``own`` is what the folder has of its own.
+    ``caption`` is one line. ``caption_source`` is ``file``, ``folder`` (the concept's name), ``activation_tag``, or
+    ``none`` (then the caption is empty). ``caption_path`` is the caption file, which may not exist. ``caption_lines``
+    are all lines of the file, for wildcards. ``regularization`` images show the class, not the concept. ``own`` are
+    the folder's own settings.
     """
 
     path: Path
@@ -58,17 +58,17 @@ class Picture:
     own: ConceptSettings = AS_FOR_ALL
 
     def keep_tokens(self, settings: DatasetSettings) -> int:
-        """How many tags keep their place in front: the folder's own number, or that for all."""
+        """The number of tags kept in front: the folder's own setting, or the one for all."""
         return settings.keep_tokens if self.own.keep_tokens is None else self.own.keep_tokens
 
     def is_mirrored(self, for_all: bool) -> bool:
-        """Whether half of the looks are mirrored: as the folder says, or as for all."""
+        """Whether it is mirrored half of the time: the folder's own setting, or the one for all."""
         return for_all if self.own.flip_aug is None else self.own.flip_aug
 
 
 @dataclass(frozen=True)
 class Concept:
-    """One folder of pictures; ``name`` is empty if the folder's name gives none."""
+    """A folder of images; ``name`` is empty if the folder's name has no concept."""
 
     folder: Path
     name: str
@@ -78,10 +78,10 @@ class Concept:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All that a folder holds. ``pictures`` are sorted by folder and name.
+    """A scanned dataset. ``pictures`` are sorted by folder and name.
 
-    ``regularization`` are the pictures of the regularization folder, with the repeats that its folders say;
-    ``left_out`` and ``problems`` are about both folders.
+    ``regularization`` are the images of the regularization folder, with the repeats of its folder names; ``left_out``
+    and ``problems`` cover both folders.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ class Dataset:
 
 
 def scan_dataset(settings: DatasetSettings) -> Dataset:
-    """Everything ``settings.train_data_dir`` holds; pictures are not decoded, only their headers are read.
+    """Scan ``settings.train_data_dir``; reads only the headers of images.
 
     Raises ``DatasetError`` if the folder is missing or has no pictures, a caption file is not UTF-8, or there is
     nothing that could be used as a caption.
@@ -107,7 +107,7 @@ def scan_dataset(settings: DatasetSettings) -> Dataset:
 
 
 def survey(settings: DatasetSettings) -> Dataset:
-    """As ``scan_dataset``, but problems with single files are returned in ``problems`` instead of raised."""
+    """As ``scan_dataset``, but returns problems with single files in ``problems`` instead of raising."""
     found = _pictures_of(Path(settings.train_data_dir), settings, settings.dataset_repeats)
     problems = [*found.problems, *_missing_captions(found.pictures, settings)]
     if not settings.reg_data_dir:
@@ -128,7 +128,7 @@ def survey(settings: DatasetSettings) -> Dataset:
 
 
 def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Dataset:
-    """The pictures of one folder of folders. Raises ``DatasetError`` if there are none."""
+    """The images of one dataset or regularization folder. Raises ``DatasetError`` if there are none."""
     layout = find_layout(folder, repeats)
     pictures: list[Picture] = []
     left_out = list(layout.left_out)
@@ -156,7 +156,7 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
 
 
 def with_own_repeats(concept: ConceptFolder, own: Mapping[str, ConceptSettings]) -> ConceptFolder:
-    """``concept`` with the repeats that ``own`` has for it, if any."""
+    """``concept`` with its repeats from ``own``, if set there."""
     repeats = own.get(concept.path.name, AS_FOR_ALL).dataset_repeats
     return concept if repeats is None else dataclasses.replace(concept, repeats=repeats)
 
@@ -168,7 +168,7 @@ def _unknown_folders(own: Mapping[str, ConceptSettings], layout: Layout) -> list
 
 
 def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The pictures of ``folder`` by their names, sorted, and the files that are none."""
+    """The images in ``folder``, sorted by name, and the files that are not images."""
     pictures, left_out, others = [], [], defaultdict(list)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):

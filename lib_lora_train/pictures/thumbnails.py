@@ -1,4 +1,4 @@
-"""Small copies of pictures, kept on disk: made once for each state of a picture's file."""
+"""Thumbnails, cached on disk by path, modification time and size of the image."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _QUALITY = 82
 
 
 def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
-    """A WebP of ``picture``, upright, in ``cache``, that fits a square of ``size`` pixels or the next of ``SIZES``.
+    """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``.
 
     ``file`` is ``picture``, open for reading.
 
-    Raises ``PictureError`` if the picture cannot be decoded, ``WriteError`` if ``cache`` cannot be written.
+    Raises ``PictureError`` if the image cannot be decoded, ``WriteError`` if ``cache`` cannot be written.
     """
     side = next((known for known in SIZES if known >= size), SIZES[-1])
     state = os.fstat(file.fileno())
@@ -39,7 +39,7 @@ def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
 
 
 def remove_old_thumbnails(cache: Path) -> None:
-    """Delete what was made more than a month ago; it is made again when it is needed."""
+    """Delete thumbnails older than a month; they are created again on demand."""
     for file in cache.glob("*.webp"):
         if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
             file.unlink(missing_ok=True)
