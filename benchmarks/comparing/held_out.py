@@ -58,6 +58,6 @@ def _loss(job: Job, pictures: Path, file: Path | None, reporter: Reporter) -> fl
                          noise_schedule(base.prediction_type), job.base.clip_skip, job.base.max_token_length,
                          trains_text_encoder=False)
     latents = encode(plan, model, settings, reporter, "Encoding the held-out images", lambda done, total: None)
-    model.move(accelerator.device)
+    model.bring()
     batches = [load_batch(plan, indices, latents, settings, None) for indices in plan.batches_in_order()]
     return validation_loss(model, batches, _SEED)
