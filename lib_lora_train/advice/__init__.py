@@ -1,1 +1,1 @@
-"""What can be said before training: schedules, sizes, and what the settings will do."""
+"""Advice before training: schedules, sizes, and the effects of settings."""

@@ -1,4 +1,4 @@
-"""Which settings do nothing with the choices made so far: the form folds those away, each with its reason."""
+"""Settings that have no effect with the current choices: the form hides them, each with its reason."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NO_EFFECT = " has no effect: "
 
 
 def not_applicable(job: Job, around: Surroundings) -> dict[str, str]:
-    """Why each setting that is at its default would do nothing if it were changed: ``group.name`` to what can follow
-    "Has no effect: ".
+    """Why each setting still at its default would have no effect if changed: ``group.name`` to the text after "Has no
+    effect: ".
 
-    Every setting is changed in turn and the notes are asked, so that a new setting or note needs no second table here.
-    Settings that were changed are skipped: they have their notes. What depends on the images is skipped too, so
-    that settings do not come and go while a folder fills. Nothing is said while a setting cannot be read.
+    Every setting is changed in turn and the notes are evaluated, so that a new setting or note needs no second table
+    here. Changed settings are skipped, since they have their own notes. Settings that depend on the images are skipped
+    too, so that they do not appear and disappear while a folder fills. Empty while any setting is invalid.
     """
     if not can_be_read(job):
         return {}
@@ -44,12 +44,12 @@ def not_applicable(job: Job, around: Surroundings) -> dict[str, str]:
 
 
 def _why_nothing(job: Job, field: SettingField, around: Surroundings) -> str:
-    """Why no other value does anything, empty if one does."""
+    """Why no other value has an effect; empty if one does."""
     reason = ""
     for value in _others(field):
         changed = _with(job, field, value)
         if field.info.choices == () and _is_text(field) and any(field.key in text for text in problems_of(changed)):
-            return ""  # a text made up here cannot be read, which says nothing of those that can
+            return ""  # an invented text may be invalid, which proves nothing about valid ones
         notes = (*no_effect_notes(changed, around), *image_notes(changed, around))
         whys = [note.text.partition(_NO_EFFECT)[2] for note in notes
                 if note.key == field.key and _NO_EFFECT in note.text]
@@ -73,7 +73,7 @@ def _with(job: Job, field: SettingField, value: Any) -> Job:
 
 
 def _others(field: SettingField) -> Iterator[Any]:
-    """Values that the setting may have beside its default."""
+    """Other values that the setting may have besides its default."""
     info, kind, default = field.info, _plain_type(field), field.default
     if info.choices:
         yield from (choice for choice in info.choices if choice != default)

@@ -1,4 +1,4 @@
-"""What is done with lists of a number for each block, where the list itself does not say it."""
+"""Notes on block lists, where their treatment is not obvious from the list."""
 
 from __future__ import annotations
 

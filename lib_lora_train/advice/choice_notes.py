@@ -1,4 +1,4 @@
-"""Notes shown beside a field about its current value: the optimizer, the size of a rank, what slows training."""
+"""Notes shown beside a field about its current value: the optimizer, the file size per rank, what slows training."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _MB = 1_000_000
 
 
 def choice_notes(job: Job, family: FamilyAdvice, shapes: Mapping[str, Sequence[int]]) -> Iterator[Note]:
-    """Notes on the optimizer and its memory, the file's size for each rank, and what slows learning and what for.
+    """Notes on the optimizer and its memory, the file size per rank, and settings that slow learning, with their
+    benefit.
 
-    ``shapes`` are the checkpoint's tensors, empty if they are not known.
+    ``shapes`` are the checkpoint's tensors, empty if unknown.
     """
     facts = OPTIMIZERS[job.optimizer.optimizer_type]
     yield Note("optimizer.optimizer_type", f"{job.optimizer.optimizer_type}: {facts.note}. Memory: {facts.memory}.")
@@ -32,9 +33,9 @@ def choice_notes(job: Job, family: FamilyAdvice, shapes: Mapping[str, Sequence[i
 
 
 def bytes_of_a_rank(job: Job, shapes: Mapping[str, Sequence[int]]) -> float | None:
-    """How much the file grows with each rank from half to the whole of ``network_dim``, counted on the checkpoint.
+    """File size per rank, averaged from half of ``network_dim`` to all of it, computed for the checkpoint.
 
-    ``None`` where that is not known, or does not follow the rank.
+    ``None`` if it is unknown or does not depend on the rank.
     """
     dim = job.network.network_dim
     if dim < 2 or job.network.block_dims or job.network.network_weights:

@@ -1,8 +1,8 @@
-"""What slows learning down, and by how much.
+"""Which settings slow learning, and by how much.
 
 After the guide's "Learn dampening": a table of arrows, each a noticeable small decrease against its base settings.
-Dampening is not a fault: the more steps fit in before the LoRA is burned, the more is made of the pictures. Alpha is
-the simplest brake, since it does nothing else.
+Dampening is not a fault: the more steps fit in before the LoRA is burned, the more it learns from the images. Alpha is
+the simplest brake, since it has no other effect.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from .families import SD1, FamilyAdvice
 
 BASE_DIM, BASE_GAMMA = 64, 5.0
-"""``BASE_DIM`` is that of SD 1.x; other families have one that holds as much."""
+"""``BASE_DIM`` is for SD 1.x; other families use the rank of equal capacity."""
 _SHARE_OF_AN_ARROW = 0.03
 _FEW_ARROWS, _MANY_ARROWS = 2.0, 8.0
 
 
 @dataclass(frozen=True)
 class Brake:
-    """One setting's share. ``arrows`` below 0 means faster learning than with the base settings.
+    """The contribution of one setting. ``arrows`` below 0 means faster learning than with the base settings.
 
-    ``effect`` ends the sentence "It slows learning and …".
+    ``effect`` completes the sentence "It slows learning and …".
     """
 
     setting: str
@@ -32,7 +32,7 @@ class Brake:
 
 @dataclass(frozen=True)
 class Dampening:
-    """All brakes that are not at rest, strongest first, and a sentence on what to do about them."""
+    """All brakes with a non-zero contribution, strongest first, and advice about them."""
 
     brakes: tuple[Brake, ...]
     arrows: float
@@ -44,7 +44,7 @@ class Dampening:
         return _advice(self.arrows, self.adaptive)
 
     def without(self, setting: str) -> Dampening:
-        """The same without the share of ``setting``."""
+        """The same without the contribution of ``setting``."""
         rest = tuple(brake for brake in self.brakes if brake.setting != setting)
         return Dampening(rest, sum(brake.arrows for brake in rest), self.adaptive)
 
@@ -54,12 +54,12 @@ def dampening(*, width: int, height: int, network_dim: int, alpha: float, adapti
     """Count arrows from the family's usual size and rank.
 
     For SD 1.x: 3 for each 64 px of resolution above 512, 3 for each 0.1 of noise offset, 1 for each 16 of
-    ``network_dim`` below 64, 2 for each 16 of ``alpha`` below ``network_dim``, 1 for each 1 of gamma above 5. For other
-    families the same shares of their own size and rank.
+    ``network_dim`` below 64, 2 for each 16 of ``alpha`` below ``network_dim``, 1 for each 1 of gamma above 5. For
+    other families the same shares of their own size and rank.
 
-    ``width`` and ``height`` are the training size in pixels; of an oblong one the square of its area is counted.
-    ``adaptive`` says whether the optimizer finds its rate by itself. Only then is gamma counted, as the guide saw it
-    (section "Prodigy"); with a fixed rate the weights of the loss fall with a lower gamma, not a higher one.
+    ``width`` and ``height`` are the training size in pixels; non-square sizes count as the square of equal area.
+    ``adaptive`` says whether the optimizer finds its rate by itself. Only then is gamma counted, as the guide observed
+    (section "Prodigy"); with a fixed rate the loss weights fall with a lower gamma, not a higher one.
     """
     usual_dim = family.rank(BASE_DIM)
     brakes = [
@@ -88,8 +88,8 @@ def _advice(arrows: float, adaptive: bool) -> str:
 
 
 def looks_with_dampening(looks: int, arrows: float) -> int:
-    """How many images a run should show that would show ``looks`` without dampening.
+    """How many images a run needs to see with dampening to match ``looks`` without it.
 
-    A noise offset of 0.1, three arrows, is made up for by one or two epochs of the usual 10 to 20: 3 % an arrow.
+    A noise offset of 0.1, three arrows, is compensated by one or two epochs of the usual 10 to 20: 3 % per arrow.
     """
     return math.ceil(looks * (1 + _SHARE_OF_AN_ARROW * max(0.0, arrows)))

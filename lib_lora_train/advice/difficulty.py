@@ -1,4 +1,4 @@
-"""How hard a character is to learn, and which rank and network it asks for.
+"""How hard a character is to learn, and the rank and network type it needs.
 
 After the guide's "Character difficulty", "Female bias" and "Character difficulty and settings".
 """
@@ -12,7 +12,7 @@ from .families import FamilyAdvice
 
 @dataclass(frozen=True)
 class Difficulty:
-    """One category. ``lowest_rank`` and ``highest_rank`` bound ``network_dim``; ``networks`` begins with the best."""
+    """One category. ``lowest_rank`` and ``highest_rank`` bound ``network_dim``; ``networks`` is ordered best first."""
 
     letter: str
     description: str
@@ -20,7 +20,7 @@ class Difficulty:
     highest_rank: int
     networks: tuple[str, ...]
     looks: int
-    """Pictures to show in all, repeats counted."""
+    """Images seen in total, including repeats."""
 
     @property
     def suggested_rank(self) -> int:
@@ -28,7 +28,7 @@ class Difficulty:
         return max(4, (self.lowest_rank + self.highest_rank) // 2 // 4 * 4)
 
     def on(self, family: FamilyAdvice) -> Difficulty:
-        """The category with the ranks that hold it on ``family``."""
+        """The category with the equivalent ranks for ``family``."""
         lowest, highest = family.ranks(self.lowest_rank, self.highest_rank)
         return replace(self, lowest_rank=lowest, highest_rank=highest)
 
@@ -55,7 +55,7 @@ MALE_CHARACTERS = ("Most models know women better than men. Treat a male charact
 
 
 def difficulty(letter: str) -> Difficulty:
-    """The category ``letter``, A to I in either case. Raises ``KeyError`` if there is none."""
+    """The category ``letter``, A to I in upper or lower case. Raises ``KeyError`` if there is none."""
     for candidate in DIFFICULTIES:
         if candidate.letter == letter.upper():
             return candidate
@@ -63,7 +63,7 @@ def difficulty(letter: str) -> Difficulty:
 
 
 def rank_advice(category: Difficulty, network_dim: int, network_type: str) -> list[str]:
-    """What speaks against this rank or kind of network for this category, a sentence each."""
+    """Objections to this rank or network type for this category, one sentence each."""
     advice = []
     letter, low, high = category.letter, category.lowest_rank, category.highest_rank
     ranks = f"{low}" if low == high else f"{low} to {high}"

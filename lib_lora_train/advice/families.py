@@ -22,9 +22,9 @@ from ..config.groups.base import SDXL_BASES
 
 @dataclass(frozen=True)
 class FamilyAdvice:
-    """What goes with one family, or with one base within SDXL.
+    """Usual values for one family, or for one base within SDXL.
 
-    ``resolution`` is in pixels. ``wider`` says that a rank holds more than on SD 1.x, as with SDXL. The rates are for
+    ``resolution`` is in pixels. ``wider`` means that a rank holds more than on SD 1.x, as with SDXL. The rates are for
     AdamW with an alpha of half the rank. ``notes`` are sentences for the form.
     """
 
@@ -35,15 +35,15 @@ class FamilyAdvice:
     text_encoder_lr: float = 5e-5
     cfg_scale: float = 7.0
     velocity: bool = False
-    """Whether the base predicts velocity, with zero terminal SNR, whatever its file says."""
+    """Whether the base uses v-prediction with zero terminal SNR, even if its file is not marked as such."""
     notes: tuple[str, ...] = ()
 
     def rank(self, on_sd1: int) -> int:
-        """The rank that holds what ``on_sd1`` holds on SD 1.x; a multiple of 4 where it is another."""
+        """The rank with the capacity that ``on_sd1`` has on SD 1.x; a multiple of 4 where it differs."""
         return max(4, 4 * round(on_sd1 * 3 / 32)) if self.wider else on_sd1
 
     def ranks(self, lowest: int, highest: int) -> tuple[int, int]:
-        """A range of ranks of SD 1.x on this family: 64 is 16 to 32 on SDXL."""
+        """A range of SD 1.x ranks converted to this family: 64 is 16 to 32 on SDXL."""
         return (max(4, lowest // 4), max(4, highest // 2)) if self.wider else (lowest, highest)
 
 
@@ -65,7 +65,7 @@ NOOBAI_V = replace(NOOBAI, name="NoobAI v-pred", velocity=True)
 
 FAMILIES: dict[str, FamilyAdvice] = {one.name: one for one in (
     SD1, SD2, SD2_V, SDXL, SSD, PONY, ILLUSTRIOUS, NOOBAI, NOOBAI_V)}
-"""By the name of the family or base."""
+"""By family or base name."""
 
 _NAMED = ((NOOBAI, "noob"), (PONY, "pony"), (ILLUSTRIOUS, "illustrious"))
 _NAME_KEYS = ("modelspec.title", "ss_output_name", "ss_sd_model_name")
@@ -73,16 +73,16 @@ _VELOCITY = re.compile(r"v[-_ ]?pred", re.IGNORECASE)
 
 
 def advice_for(family: str, base: str = "") -> FamilyAdvice:
-    """The row of a family named as in ``models.family``, or of ``base`` within SDXL; SD 1.x if neither is known."""
+    """The row for a family named as in ``models.family``, or for ``base`` within SDXL; SD 1.x if neither is known."""
     if family == SDXL.name and base in SDXL_BASES:
         return FAMILIES[base]
     return FAMILIES.get(family, SD1)
 
 
 def detected_base(family: str, file_name: str, metadata: Mapping[str, str]) -> str:
-    """Which base an SDXL checkpoint is, by the name of its file or its metadata; empty if that is not sure.
+    """The base of an SDXL checkpoint, from its file name or metadata; empty if uncertain.
 
-    NoobAI was trained from Illustrious, so a name with both is NoobAI; one with Pony and another is a mix.
+    NoobAI was trained from Illustrious, so a name with both is NoobAI; Pony with another one is a mix.
     """
     if family != SDXL.name:
         return ""
@@ -96,5 +96,5 @@ def detected_base(family: str, file_name: str, metadata: Mapping[str, str]) -> s
 
 
 def named_velocity(base: str, file_name: str) -> bool:
-    """Whether the name of a NoobAI checkpoint says that it predicts velocity."""
+    """Whether the name of a NoobAI checkpoint says that it is a v-prediction model."""
     return base == NOOBAI.name and bool(_VELOCITY.search(file_name))

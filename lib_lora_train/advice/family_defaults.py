@@ -1,4 +1,4 @@
-"""What a job takes where it says nothing, by the family of its checkpoint and the base within it."""
+"""Defaults of a job by the family of its checkpoint and the base within it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .families import NOOBAI, NOOBAI_V, SD1, FamilyAdvice, advice_for, detected_
 
 @dataclass(frozen=True)
 class BaseChoice:
-    """``advice`` is the row that counts; ``detected`` is empty where neither name nor metadata says the base."""
+    """``advice`` is the row that applies; ``detected`` is empty if neither name nor metadata identifies the base."""
 
     advice: FamilyAdvice
     detected: str
     overruled: str = ""
-    """Why the base that was chosen is not used, in a sentence."""
+    """Why the chosen base is not used, in a sentence."""
 
 
 def choose_base(family: str, file_name: str, metadata: Mapping[str, str], velocity: bool | None,
                 chosen: str = "") -> BaseChoice:
-    """The base of a checkpoint: ``chosen``, or else the one that is detected.
+    """The base of a checkpoint: ``chosen``, or else the detected one.
 
-    ``velocity`` is what the file says that it predicts, ``None`` if it says nothing. What it says goes before the
-    choice between NoobAI and NoobAI v-pred, since training goes by it too.
+    ``velocity`` is the prediction type marked in the file, ``None`` if there is no mark. The mark decides between
+    NoobAI and NoobAI v-pred, since training follows it too.
     """
     detected = detected_base(family, file_name, metadata)
     if detected == NOOBAI.name and (named_velocity(detected, file_name) if velocity is None else velocity):
@@ -40,7 +40,7 @@ def choose_base(family: str, file_name: str, metadata: Mapping[str, str], veloci
 
 
 def family_defaults(family: str, advice: FamilyAdvice, follows_clip_skip: bool) -> dict[str, Any]:
-    """Settings (``group.name``) whose default is another than the schema's, which is that of SD 1.x."""
+    """Settings (``group.name``) whose default differs from the schema's, which is for SD 1.x."""
     defaults: dict[str, Any] = {}
     if advice.resolution != SD1.resolution:
         defaults["dataset.resolution"] = str(advice.resolution)
@@ -54,7 +54,7 @@ def family_defaults(family: str, advice: FamilyAdvice, follows_clip_skip: bool) 
 
 
 def fill_in(values: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Put ``defaults`` into a job's nested ``values`` where they say nothing; returns those that were put in."""
+    """Add ``defaults`` to a job's nested ``values`` where they are missing; returns those added."""
     filled: dict[str, Any] = {}
     for key, default in defaults.items():
         group, name = key.split(".")
@@ -65,6 +65,6 @@ def fill_in(values: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, An
 
 
 def chosen_base(values: Mapping[str, Any]) -> str:
-    """``base.sdxl_base`` of a job's nested ``values``; empty if it is not given."""
+    """``base.sdxl_base`` of a job's nested ``values``; empty if it is missing."""
     base = values.get("base")
     return str(base.get("sdxl_base") or "") if isinstance(base, Mapping) else ""

@@ -1,7 +1,7 @@
-"""How much GPU memory a run needs, and which switches make it fit, from the checkpoint's header alone.
+"""Estimates the GPU memory of a run, and which switches make it fit, from the checkpoint's header alone.
 
-What activations take was counted on the full-size models by ``benchmarks/activations.py``; everything else follows
-from shapes. A GPU's driver and libraries take some too, which is a round figure here.
+Activations were measured on the full-size models by ``benchmarks/activations.py``; everything else follows from
+shapes. The memory of the GPU's driver and libraries is a rough constant.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .size import is_sdxl, trained_values
 
 GB = 2 ** 30
 _LIBRARIES = int(0.7 * GB)
-"""CUDA's context, kernels and scratch memory of convolutions."""
+"""CUDA context, kernels and workspace of convolutions."""
 _UNET, _TEXT = "model.diffusion_model.", ("cond_stage_model.", "conditioner.embedders.")
 _WIDTH = _UNET + "input_blocks.0.0.weight"
 _IN_BLOCKS = tuple(_UNET + part for part in ("input_blocks.", "middle_block.", "output_blocks."))
@@ -29,7 +29,7 @@ _BITS = {"full": 16, "fp8": 8, "nf4": 4.5}
 
 @dataclass(frozen=True)
 class _Activations:
-    """Bytes for each latent pixel of each picture of a batch, and for one window of text; with checkpointing.
+    """Bytes per latent pixel of each image in a batch, and per text window; with checkpointing.
 
     ``outer``: with checkpointing of the outer blocks only.
     """
@@ -48,7 +48,7 @@ _ACTIVATIONS = {"SD1": _Activations(309_220, 186_892, 75_469, 29_000_000, 3_000_
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes of GPU memory by what takes them. A part may be 0."""
+    """GPU memory in bytes by use. Some may be 0."""
 
     unet: int
     text_encoder: int
@@ -58,13 +58,13 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.unet + self.text_encoder + self.network + self.activations + self.libraries
 
 
 @dataclass(frozen=True)
 class Saving:
-    """One switch: the settings it changes, its words, and what it would save, in bytes."""
+    """One switch: the settings it changes, its description, and the estimated saving in bytes."""
 
     changes: Mapping[str, object]
     words: str
@@ -72,7 +72,7 @@ class Saving:
 
 
 def estimate_memory(shapes: Mapping[str, Sequence[int]], job: Job) -> MemoryEstimate | None:
-    """What ``job`` needs on a GPU at its peak, while it trains; ``None`` if the checkpoint is not a known kind."""
+    """Peak GPU memory of ``job`` during training; ``None`` if the checkpoint is of an unknown kind."""
     if _WIDTH not in shapes:
         return None
     training = job.training
@@ -87,7 +87,7 @@ def estimate_memory(shapes: Mapping[str, Sequence[int]], job: Job) -> MemoryEsti
 
 
 def savings(shapes: Mapping[str, Sequence[int]], job: Job) -> list[Saving]:
-    """The switches that are still off, the cheapest first, with what each alone would save."""
+    """The switches that are still off, cheapest first, each with its saving when used alone."""
     now = estimate_memory(shapes, job)
     if now is None:
         return []
@@ -101,10 +101,10 @@ def savings(shapes: Mapping[str, Sequence[int]], job: Job) -> list[Saving]:
 
 
 def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
-    """``job`` with as few switches as make it fit into ``training.fit_in_gb``, and what was switched, in words.
+    """``job`` with as few switches as needed to fit into ``training.fit_in_gb``, and a description of the changes.
 
-    The switches are tried in the order of their price in speed and quality, and one on top of the other. What nothing
-    helps is left as small as it gets; the words then say so. Without a limit nothing is changed.
+    Switches are tried cumulatively, in order of their cost in speed and quality. If it still does not fit, the job
+    stays at its smallest and the description says so. Without a limit nothing is changed.
     """
     limit = job.training.fit_in_gb
     estimate = estimate_memory(shapes, job)
@@ -124,7 +124,7 @@ def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
 
 
 def out_of_memory_advice(shapes: Mapping[str, Sequence[int]] | None, job: Job) -> str:
-    """Three settings that would save the most, for someone whose GPU is full."""
+    """The three settings that would save the most, for an out-of-memory error."""
     best = sorted(savings(shapes, job), key=lambda saving: -saving.bytes)[:3] if shapes else []
     if not best:
         return "Lower dataset.resolution, dataset.train_batch_size or network.network_dim."
@@ -137,7 +137,7 @@ def in_gb(size: int) -> str:
 
 
 def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
-    """What can still be switched without changing what is learned, the cheapest first."""
+    """Switches that do not change what is learned, cheapest first."""
     training = job.training
     steps: list[tuple[dict[str, object], str]] = []
     if not training.cache_text_encoder_outputs and captions_can_be_kept(job):
@@ -157,7 +157,7 @@ def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
 
 
 def _saves(shapes: Mapping[str, Sequence[int]], job: Job, now: MemoryEstimate, changes: Mapping[str, object]) -> bool:
-    """Whether a switch is worth its price: it saves 1 % of the whole at least."""
+    """Whether a switch is worth its cost: it saves at least 1 % of the total."""
     after = estimate_memory(shapes, changed(job, changes))
     return after is not None and now.total - after.total > _WORTH_IT * now.total
 
@@ -187,7 +187,7 @@ def _values(shapes: Mapping[str, Sequence[int]], prefixes: tuple[str, ...]) -> i
 
 
 def _network_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
-    """Weights and gradients in float32, and what the optimizer remembers."""
+    """Weights and gradients in float32, and optimizer states."""
     trained = trained_values(shapes, job.network)
     gradients = 0 if job.training.fused_backward_pass else 4
     return int(trained * (4 + gradients + OPTIMIZERS[job.optimizer.optimizer_type].state_bytes))

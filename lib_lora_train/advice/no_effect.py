@@ -1,4 +1,4 @@
-"""Settings that were changed and do nothing: why, one sentence each."""
+"""Changed settings that have no effect: why, one sentence each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def default_of(key: str) -> Any:
 
 
 def in_words(value: object) -> str:
-    """``value`` as it is said in a sentence."""
+    """``value`` formatted for a sentence."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return "nothing" if value in (None, "", []) else str(value)
@@ -189,7 +189,7 @@ def _of_loss(job: Job, around: Surroundings) -> Iterator[Note]:
 
 
 def _of_min_snr(job: Job, around: Surroundings) -> Iterator[Note]:
-    """That every timestep in the range has a signal-to-noise ratio below gamma, which cuts off what is above it."""
+    """A note if every timestep in the range has a signal-to-noise ratio below gamma, so that nothing is clipped."""
     loss = job.loss
     velocity = around.velocity or job.base.v_parameterization
     to_pure_noise = loss.zero_terminal_snr or (velocity and ZERO_SNR_MARK in around.shapes)
@@ -208,10 +208,10 @@ def _of_min_snr(job: Job, around: Surroundings) -> Iterator[Note]:
 
 
 def signal_to_noise(timestep: int, *, to_pure_noise: bool = False) -> float:
-    """The signal-to-noise ratio at ``timestep`` of the 1000 that every family is trained with.
+    """The signal-to-noise ratio at ``timestep`` of 1000, as in the training of every family.
 
-    The schedule of Stable Diffusion: square roots of beta evenly from 0.00085 to 0.012. ``to_pure_noise``: rescaled to
-    zero terminal SNR (Lin et al. 2024, algorithm 1).
+    The schedule of Stable Diffusion: square roots of beta evenly spaced from 0.00085 to 0.012. ``to_pure_noise``:
+    rescaled to zero terminal SNR (Lin et al. 2024, algorithm 1).
     """
     first, last = math.sqrt(0.00085), math.sqrt(0.012)
     kept, roots = 1.0, []

@@ -1,4 +1,4 @@
-"""Settings of images, buckets and captions that were changed and do nothing: why, one sentence each."""
+"""Changed settings of images, buckets and captions that have no effect: why, one sentence each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _of_captions(job: Job) -> Iterator[Note]:
 
 
 def moves_tags(dataset: DatasetSettings) -> bool:
-    """Whether captions are taken apart into tags."""
+    """Whether captions are split into tags."""
     return bool(dataset.shuffle_caption or dataset.caption_tag_dropout_rate or dataset.token_warmup_step)
 
 
@@ -78,7 +78,7 @@ def _of_these_images(job: Job, plan: PlanFacts) -> Iterator[Note]:
 
 
 def _of_sizes(job: Job, plan: PlanFacts) -> Iterator[Note]:
-    """Bucket settings with which every image has the size that it has with their default."""
+    """Bucket settings that give every image the same size as their default."""
     dataset = job.dataset
     if not dataset.enable_bucket:
         names: tuple[str, ...] = ("enable_bucket",)
@@ -116,13 +116,13 @@ def _of_these_captions(job: Job, plan: PlanFacts) -> Iterator[Note]:
 
 
 def _of_free_tags(job: Job, plan: PlanFacts) -> Iterator[Note]:
-    """What is done to tags, where no caption has tags enough for it."""
+    """Tag settings without effect because no caption has enough tags."""
     dataset = job.dataset
     counts = [(len(_tags(line, dataset.caption_separator)),
                dataset.keep_tokens if image.own.keep_tokens is None else image.own.keep_tokens)
               for image in plan.images for line in (image.caption_lines or (image.caption,))]
     if dataset.keep_tokens_separator or dataset.caption_prefix or dataset.caption_suffix:
-        return  # they add tags or part them in another way
+        return  # they add tags or split them differently
     most, free = max(count for count, _ in counts), max(count - kept for count, kept in counts)
     if most <= 1 and moves_tags(dataset):
         yield from idle(job, "dataset.caption_separator", "no caption has more than one tag")

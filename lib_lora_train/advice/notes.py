@@ -1,6 +1,6 @@
-"""What is worth knowing of a job before it runs: settings that have no effect, and ones that do not go together.
+"""Notes on a job before it runs: settings that have no effect, and settings that conflict.
 
-One list for all: ``--check``, the start of a run, and the form, which shows each note beside its setting.
+A single list for ``--check``, the start of a run, and the form, which shows each note beside its setting.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["Note", "Surroundings", "notes_on"]
 
 
 def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = None) -> list[Note]:
-    """Every note on ``job``; none if there are settings that cannot be read, which ``problems_of`` names.
+    """Every note on ``job``; none if any setting is invalid, which ``problems_of`` reports.
 
-    ``network``: the type and sizes of the LoRA file to continue from, where they are known.
+    ``network``: the type and sizes of the LoRA file to continue from, if known.
     """
     if not can_be_read(job):
         return []
@@ -33,7 +33,7 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
 
 
 def can_be_read(job: Job) -> bool:
-    """Whether sizes, folders and block lists of ``job`` can be read; if not, ``problems_of`` says what is wrong."""
+    """Whether sizes, folders and block lists of ``job`` are valid; if not, ``problems_of`` says why."""
     try:
         job.dataset.size, job.dataset.by_folder, job.network.size_of(None, spatial=False)
     except ValueError:

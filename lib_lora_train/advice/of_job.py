@@ -1,4 +1,4 @@
-"""What is worth saying about a job as a whole: its length, what brakes it, and whether the network fits."""
+"""Advice on a job as a whole: its length, its dampening, and whether the network suits the subject."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _BRAKES_WORTH_A_WORD = 2.0
 
 def advice_on(job: Job, looks_per_epoch: int, steps_per_epoch: int, total_steps: int, letter: str,
               family: FamilyAdvice = SD1) -> list[str]:
-    """Sentences, the most important first; settings are called by their names.
+    """Sentences, the most important first, with settings by name.
 
-    ``looks_per_epoch`` is the sum of training pictures x repeats. ``letter`` is the category of what is learned,
-    empty if it is not known; its ranks are read for ``family``.
+    ``looks_per_epoch`` is the sum of training images x repeats. ``letter`` is the difficulty category, empty if
+    unknown; its ranks are converted for ``family``.
     """
     found = []
     known = letter.upper() in [one.letter for one in DIFFICULTIES]
@@ -30,12 +30,12 @@ def advice_on(job: Job, looks_per_epoch: int, steps_per_epoch: int, total_steps:
     if category is not None:
         found += rank_advice(category, job.network.network_dim, job.network.network_type)
         if category.lowest_rank <= job.network.network_dim <= category.highest_rank:
-            brakes = brakes.without("network.network_dim")  # it is the rank to choose
+            brakes = brakes.without("network.network_dim")  # this is the rank to choose
     return found + _about_brakes(brakes, looks)
 
 
 def dampening_of(job: Job, family: FamilyAdvice) -> Dampening:
-    """What slows learning down in ``job``."""
+    """The dampening of ``job``."""
     width, height = job.dataset.size
     network = job.network
     return dampening(
@@ -45,7 +45,7 @@ def dampening_of(job: Job, family: FamilyAdvice) -> Dampening:
 
 
 def _about_brakes(brakes: Dampening, looks: int) -> list[str]:
-    """Nothing if the run is long enough to make up for it already."""
+    """Empty if the run is already long enough to compensate."""
     if brakes.arrows <= _BRAKES_WORTH_A_WORD or looks >= looks_with_dampening(WANTED_LOOKS, brakes.arrows):
         return []
     most = [f"{brake.setting.split('.')[1]} ({brake.effect})" for brake in brakes.brakes if brake.arrows > 0]

@@ -1,4 +1,4 @@
-"""Combinations of optimizer, rate, schedule and network that run, and teach little or too much."""
+"""Combinations of optimizer, rate, schedule and network that run but learn too little or too much."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DEFAULT_NORM = OptimizerSettings().max_grad_norm
 
 
 def proposed_d_coef(network: NetworkSettings) -> tuple[float, str]:
-    """Prodigy's ``d_coef`` for a type and rank of network, and what it is for, in words.
+    """Prodigy's ``d_coef`` for a network type and rank, and the reason in words.
 
-    0.5 to 2 for most; up to 10 where a network learns little of each step: (IA)^3 (8 to 10), LoKR, ranks up to 8.
+    0.5 to 2 for most; up to 10 where a network learns little per step: (IA)^3 (8 to 10), LoKR, ranks up to 8.
     """
     if network.network_type == IA3:
         return _IA3, IA3
@@ -37,7 +37,7 @@ def proposed_d_coef(network: NetworkSettings) -> tuple[float, str]:
 
 
 def with_d_coef(job: Job) -> Job:
-    """``job`` with ``optimizer.d_coef`` as proposed, where Prodigy is used and it is not given."""
+    """``job`` with the proposed ``optimizer.d_coef``, if Prodigy is used and it is not set."""
     if job.optimizer.optimizer_type != "Prodigy" or _given_d_coef(job) is not None:
         return job
     d_coef = proposed_d_coef(job.network)[0]
@@ -45,11 +45,11 @@ def with_d_coef(job: Job) -> Job:
 
 
 def guard_notes(job: Job) -> Iterator[Note]:
-    """What is worth knowing of the optimizer as it is set, one sentence each."""
+    """Notes on the current optimizer settings, one sentence each."""
     try:
         arguments_of(job.optimizer)
     except ConfigError:
-        return  # problems_of names what cannot be read
+        return  # problems_of reports what is invalid
     yield from _about_factor(job)
     yield from _about_d_coef(job)
     yield from _about_schedule(job)

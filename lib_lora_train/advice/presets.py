@@ -1,4 +1,4 @@
-"""Settings to start from, each with its reasons: partial jobs that are laid over the defaults.
+"""Presets to start from, with reasons: partial jobs that are applied to the defaults.
 
 After the guide's "Starting settings", "The Easy settings", "Min. SNR Gamma" and "Learn dampening".
 """
@@ -17,7 +17,8 @@ from .steps import WANTED_LOOKS
 class Preset:
     """``values`` is group → setting → value; ``reasons`` is ``group.setting`` → why, for those that need one.
 
-    ``looks`` is how many pictures the run should show, repeats counted; epochs follow from it and the set's size.
+    ``looks`` is how many images the run should see, including repeats; the number of epochs follows from it and the
+    dataset size.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Preset:
     reasons: Mapping[str, str]
     looks: int = WANTED_LOOKS
     on_top: bool = False
-    """Whether it is applied on top of another preset, whose length stays."""
+    """Whether it is applied on top of another preset, whose length it keeps."""
 
 
 _ADAPTIVE = {"optimizer_type": "Prodigy", "learning_rate": 1.0, "unet_lr": None, "text_encoder_lr": None}
@@ -95,7 +96,7 @@ CONCEPT = Preset(
 
 _IN_LITTLE_MEMORY = {"optimizer_type": "AdamW8bit", "learning_rate": 5e-5, "unet_lr": 5e-5, "text_encoder_lr": 2.5e-5}
 _ALPHA_OF_THE_RANK = {"network_alpha": 0.0, "conv_alpha": None}
-"""Whatever the rank is; half the rates of the other presets, whose alpha is half the rank, then learn as fast."""
+"""Alpha equals the rank; with half the rates of the other presets, whose alpha is half the rank, it learns as fast."""
 
 EIGHT_GB = Preset(
     "8-gb", "8 GB GPU",
@@ -149,7 +150,7 @@ def _times(rate: float, factor: float) -> float:
 
 
 def _reasons(chosen: Preset, family: FamilyAdvice, values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The reasons that name sizes or rates of SD 1.x, said for ``family``."""
+    """The reasons that mention sizes or rates of SD 1.x, adapted to ``family``."""
     reasons = dict(chosen.reasons)
     if family.wider:
         on_sd1 = chosen.values.get("network", {}).get("network_dim")

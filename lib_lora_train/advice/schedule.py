@@ -1,4 +1,4 @@
-"""The learning rate over a run, to be drawn before it starts; without torch."""
+"""The learning rate over a run, for plotting before it starts; without torch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TIMESCALE_WITHOUT_WARMUP = 10_000
 
 
 def rate_factor(settings: SchedulerSettings, step: int, total_steps: int) -> float:
-    """What the learning rate is multiplied with in ``step`` (from 0) of ``total_steps``.
+    """The learning rate factor in ``step`` (from 0) of ``total_steps``.
 
-    A linear rise over the warmup, then the curve that the schedule is named after: those of transformers' functions of
-    the same names, of which ``get_scheduler`` drops the timescale of inverse_sqrt.
+    A linear warmup, then the curve that the schedule is named after: those of transformers' functions of the same
+    names, of which ``get_scheduler`` drops the timescale of inverse_sqrt.
     """
     warmup = settings.warmup_steps(total_steps)
     if step < warmup:
@@ -44,7 +44,7 @@ def rate_factor(settings: SchedulerSettings, step: int, total_steps: int) -> flo
 
 
 def schedule_points(settings: SchedulerSettings, total_steps: int, points: int = 200) -> Iterator[tuple[int, float]]:
-    """At most ``points`` pairs of step and factor, first and last step among them, enough for a smooth line."""
+    """At most ``points`` pairs of step and factor, including the first and last step, enough for a smooth line."""
     count = min(points, total_steps)
     for index in range(count):
         step = round(index * (total_steps - 1) / max(1, count - 1))
@@ -68,8 +68,8 @@ def _stable_then_decay(settings: SchedulerSettings, step: int, total_steps: int)
 class DrawnRates:
     """``points`` are (step, rate of the UNet, rate of the text encoder); ``None`` for a part that is not trained.
 
-    ``text`` says what the rates are multiplied with where that is only known in the run. No points: they are all of
-    that kind.
+    ``text`` describes what the rates are multiplied with if that is known only during the run. No points if that holds
+    for all rates.
     """
 
     points: tuple[tuple[int, float | None, float | None], ...]
@@ -77,7 +77,7 @@ class DrawnRates:
 
 
 def drawn_rates(job: Job, total_steps: int) -> DrawnRates:
-    """The rates that ``job`` will be trained with, as far as they follow from its settings."""
+    """The rates that ``job`` will be trained with, as far as its settings determine them."""
     optimizer = job.optimizer
     if sets_own_rate(optimizer):
         return DrawnRates((), f"{optimizer.optimizer_type} sets the rate by itself, from the step and the size of the "
@@ -94,7 +94,7 @@ def drawn_rates(job: Job, total_steps: int) -> DrawnRates:
 def trained_rates(job: Job) -> tuple[float | None, float | None]:
     """The rates of UNet and first text encoder before the schedule; ``None`` for a part that is not trained.
 
-    A part whose rate is 0 is not trained. Optimizers with one rate use the UNet's for both.
+    A part with rate 0 is not trained. Optimizers with one rate use the UNet's for both.
     """
     unet: float | None = job.optimizer.unet_rate or None
     text_encoder: float | None = job.optimizer.text_encoder_rate or None

@@ -1,4 +1,4 @@
-"""How big a LoRA file will be, from the checkpoint's header alone."""
+"""The size of a LoRA file, computed from the checkpoint's header alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..files.safetensors_header import read_safetensors_header
 _BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 _ALPHA_BYTES = 4
 _ON_INPUT_BYTES = 8
-_HEADER_BYTES_PER_TENSOR = 62  # beside its name: dtype, shape and offsets
+_HEADER_BYTES_PER_TENSOR = 62  # besides its name: dtype, shape and offsets
 _METADATA_BYTES = 6_000
 _UNET = re.compile(r"^model\.diffusion_model\.(?:(input|output)_blocks\.(\d+)|middle_block)\.\d+\.(?:(.+)\.)?weight$")
 _TEXT = re.compile(r"^(?:cond_stage_model|conditioner\.embedders\.0)\.transformer\.(?:text_model\.)?encoder\.layers\."
@@ -33,15 +33,15 @@ _IA3_INPUT = ("ff.net.2", "mlp.fc2", "mlp.c_proj.weight")
 _SIDES = {"input": ("IN", len("lora_unet_down_blocks_0_attentions_0_")),
           "output": ("OUT", len("lora_unet_up_blocks_0_attentions_0_"))}
 _MIDDLE_NAME_CHARACTERS = len("lora_unet_mid_block_attentions_0_")
-_LONGER_THAN_SDXL = len("model.diffusion_model..weight") - len("lora_unet_")  # SDXL's keys are the original's names
+_LONGER_THAN_SDXL = len("model.diffusion_model..weight") - len("lora_unet_")  # SDXL's keys use the original names
 _TEXT_NAME_CHARACTERS = len("lora_te_text_model_encoder_layers_00_")
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer of the checkpoint that some type of network changes. ``group`` is attention, convolution, first or text.
+    """A layer of the checkpoint that some network type changes. ``group`` is attention, convolution, first or text.
 
-    ``name`` is its end in the checkpoint, ``name_characters`` how long its key in a LoRA file is.
+    ``name`` is the end of its name in the checkpoint, ``name_characters`` the length of its key in a LoRA file.
     """
 
     group: str
@@ -54,7 +54,7 @@ class _Layer:
 
 
 def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
-    """Names and shapes of the tensors in a .safetensors file; ``None`` if it is no such file."""
+    """Names and shapes of the tensors in a .safetensors file; ``None`` if it is not one."""
     header = read_header(checkpoint)
     return None if header is None else header[0]
 
@@ -75,9 +75,9 @@ def is_sdxl(shapes: Mapping[str, Sequence[int]]) -> bool:
 
 
 def lora_file_bytes(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings, precision: str) -> int | None:
-    """The size of the file of a network as in ``settings``, trained on a checkpoint with ``shapes``.
+    """The file size of a network with ``settings``, trained on a checkpoint with ``shapes``.
 
-    ``None`` if the checkpoint has no layers that it would train.
+    ``None`` if no layer of the checkpoint would be trained.
     """
     total = 0
     for layer in _layers(shapes):
@@ -91,30 +91,30 @@ def lora_file_bytes(shapes: Mapping[str, Sequence[int]], settings: NetworkSettin
 
 
 def trained_values(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> int:
-    """How many numbers a network as in ``settings`` has on a checkpoint with ``shapes``."""
+    """The number of values of a network with ``settings`` on a checkpoint with ``shapes``."""
     return sum(sum(_tensors(settings, layer)[0].values()) for layer in _layers(shapes) if _has(settings, layer))
 
 
 def lokr_layers(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> Iterator[dict[str, int]]:
-    """The tensors of each layer of a LoKR, by how many numbers they have: ``_a`` and ``_b`` where a factor is split."""
+    """The tensors of each LoKR layer with their number of values: ``_a`` and ``_b`` for a split factor."""
     yield from (_tensors(settings, layer)[0] for layer in _layers(shapes) if _has(settings, layer))
 
 
 def blocks_of_network(shapes: Mapping[str, Sequence[int]], settings: NetworkSettings) -> list[str]:
-    """The blocks that a network of that type has on a checkpoint with ``shapes``, whatever the block lists say."""
+    """The blocks of a network of that type on a checkpoint with ``shapes``, ignoring the block lists."""
     every = dataclasses.replace(settings, block_lr_weight="", block_dims="", block_alphas="")
     found = {layer.block for layer in _layers(shapes) if _has(every, layer)}
     return [name for name in FULL_SD1 if name in found]
 
 
 def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
-    """The size of a file with the tensors of another one, whose ``shapes`` these are."""
+    """The size of a file with the same tensors as another one, whose ``shapes`` are given."""
     return _METADATA_BYTES + sum(math.prod(shape) * _BYTES[precision] + len(name) + _HEADER_BYTES_PER_TENSOR
                                  for name, shape in shapes.items())
 
 
 def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
-    # SD 2.x reads the text encoder's last layer but one, so its last is not even loaded
+    # SD 2.x uses the text encoder's penultimate layer, so its last is not even loaded
     unused = max((int(match[2]) for key in shapes if (match := _OPEN_CLIP.match(key))), default=0)
     original_names = is_sdxl(shapes)
     for key, shape in shapes.items():
@@ -132,13 +132,13 @@ def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
             yield _Layer("text", "BASE", match[1], shape[0], shape[1], 1, _TEXT_NAME_CHARACTERS + len(match[1]))
         elif (match := _OPEN_CLIP.match(key)) and not (match[1] == "cond_stage_model" and int(match[2]) == unused):
             parts = ("q_proj", "k_proj", "v_proj") if match[3] == "attn.in_proj_weight" else (match[3],)
-            for name in parts:  # query, key and value lie in one tensor there
+            for name in parts:  # query, key and value are stored in one tensor there
                 yield _Layer("text", "BASE", name, shape[0] // len(parts), shape[1], 1,
                              _TEXT_NAME_CHARACTERS + len("1self_attn_q_proj"))
 
 
 def _group_of(block: str, name: str) -> tuple[str, str]:
-    """Which group a UNet layer belongs to, empty for none, and the end of its key in a LoRA file."""
+    """The group of a UNet layer, empty for none, and the end of its key in a LoRA file."""
     if (block, name) == ("IN00", ""):
         return "first", ""
     if _ATTENTION.match(name):
@@ -149,7 +149,7 @@ def _group_of(block: str, name: str) -> tuple[str, str]:
 
 
 def _has(settings: NetworkSettings, layer: _Layer) -> bool:
-    """Whether a network as in ``settings`` is on ``layer``."""
+    """Whether a network with ``settings`` trains ``layer``."""
     if settings.network_train_unet_only if layer.group == "text" else settings.network_train_text_encoder_only:
         return False
     if settings.size_of(layer.block, spatial=layer.kernel > 1) is None:
@@ -162,7 +162,7 @@ def _has(settings: NetworkSettings, layer: _Layer) -> bool:
 
 
 def _tensors(settings: NetworkSettings, layer: _Layer) -> tuple[dict[str, int], int]:
-    """How many numbers each tensor of one layer has, and the bytes that are the same in every precision."""
+    """The number of values of each tensor of one layer, and the bytes that do not depend on the precision."""
     if settings.network_type == IA3:
         return {".weight": layer.into if layer.name.endswith(_IA3_INPUT) else layer.out}, _ON_INPUT_BYTES
     size = settings.size_of(layer.block, spatial=layer.kernel > 1)
@@ -181,7 +181,7 @@ def _tensors(settings: NetworkSettings, layer: _Layer) -> tuple[dict[str, int], 
 
 
 def _lokr_tensors(settings: NetworkSettings, layer: _Layer, dim: int) -> dict[str, int]:
-    """Two factors, each whole or, where the rank is less than half its longer side, a product of two matrices."""
+    """Two factors, each whole or, if the rank is less than half its longer side, a product of two matrices."""
     (small_out, large_out), (small_into, large_into) = (_split(side, settings.lokr_factor)
                                                         for side in (layer.out, layer.into))
     tensors = {".lokr_w1": small_out * small_into}
@@ -193,7 +193,7 @@ def _lokr_tensors(settings: NetworkSettings, layer: _Layer, dim: int) -> dict[st
 
 
 def _split(side: int, factor: int) -> tuple[int, int]:
-    """Two numbers whose product is ``side``, the lower first: ``factor`` if it divides, else as near to it as can be.
+    """Split ``side`` into two factors, the lower first: ``factor`` if it divides, else as close to it as possible.
 
     LyCORIS' rule: a factor of -1 splits as evenly as possible.
     """

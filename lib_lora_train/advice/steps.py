@@ -1,8 +1,8 @@
 """How long to train.
 
-After the guide's "Number of steps/epochs" and "Starting settings". The guide counts a step for every look at a
-picture; an optimizer step looks at ``batch size x gradient accumulation`` pictures at once, so both are told apart
-here: *looks* and *steps*.
+After the guide's "Number of steps/epochs" and "Starting settings". The guide counts a step for every image seen; an
+optimizer step sees ``batch size x gradient accumulation`` images at once, so both are distinguished here: *looks*
+(images seen) and *steps*.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass
 
 WANTED_LOOKS = 1000
-"""What it usually takes for training to stick."""
+"""Images seen that it usually takes for training to stick."""
 
 LEAST_LOOKS = 800
-"""The bare minimum, for what the model half knows already."""
+"""The bare minimum, for subjects that the model half knows already."""
 
 LOOKS_FROM_SCRATCH = 1500
-"""For a creature or thing that the model has never seen."""
+"""For a creature or object that the model has never seen."""
 
 _MOST_FILES = 12
 _EPOCHS_BETWEEN_FILES = 4
@@ -25,7 +25,7 @@ _EPOCHS_BETWEEN_FILES = 4
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run is. ``looks`` counts training pictures only; ``steps`` are optimizer steps, all included."""
+    """The length of a run. ``looks`` counts training images only; ``steps`` are all optimizer steps."""
 
     epochs: int
     looks: int
@@ -35,9 +35,9 @@ class Length:
 def propose_length(looks_per_epoch: int, steps_per_epoch: int, wanted_looks: int = WANTED_LOOKS) -> Length:
     """The fewest epochs that give at least ``wanted_looks``.
 
-    ``looks_per_epoch`` is the sum of pictures x repeats. ``steps_per_epoch`` comes from the training plan, so that
-    batches, gradient accumulation and regularization pictures, which double it, are in it already.
-    Raises ``ValueError`` if there are no pictures.
+    ``looks_per_epoch`` is the sum of images x repeats. ``steps_per_epoch`` comes from the training plan and so already
+    includes batch size, gradient accumulation and regularization images, which double it. Raises ``ValueError`` if
+    there are no images.
     """
     if looks_per_epoch < 1 or steps_per_epoch < 1:
         raise ValueError(f"{looks_per_epoch} images and {steps_per_epoch} steps an epoch cannot be trained on")
@@ -46,7 +46,7 @@ def propose_length(looks_per_epoch: int, steps_per_epoch: int, wanted_looks: int
 
 
 def steps_hint(looks_per_epoch: int, steps_per_epoch: int) -> str:
-    """One sentence on how many epochs a set of this size wants."""
+    """One sentence on how many epochs a dataset of this size needs."""
     usual = propose_length(looks_per_epoch, steps_per_epoch)
     scratch = propose_length(looks_per_epoch, steps_per_epoch, LOOKS_FROM_SCRATCH)
     text = (f"The usual length, about {_round(usual.looks)} images seen, is {_epochs(usual.epochs)} of "
@@ -57,7 +57,7 @@ def steps_hint(looks_per_epoch: int, steps_per_epoch: int) -> str:
 
 
 def length_problem(looks_per_epoch: int, looks: int) -> str | None:
-    """Why a run of ``looks`` in all is likely too short, or None."""
+    """Why a run with ``looks`` images seen is likely too short, or None."""
     if looks >= LEAST_LOOKS:
         return None
     wanted = math.ceil(WANTED_LOOKS / looks_per_epoch)
@@ -66,7 +66,7 @@ def length_problem(looks_per_epoch: int, looks: int) -> str | None:
 
 
 def propose_save_every(epochs: int) -> int:
-    """Epochs between saved files: each one of a short run, every fourth of a longer, never more than a dozen files."""
+    """Epochs between saved files: every epoch of a short run, every fourth of a longer one, at most a dozen files."""
     if epochs <= _MOST_FILES:
         return 1
     return max(_EPOCHS_BETWEEN_FILES, math.ceil(epochs / _MOST_FILES))
@@ -81,5 +81,5 @@ def _steps(number: int) -> str:
 
 
 def _round(looks: int) -> int:
-    """To two digits or so, since nobody needs more."""
+    """Round to about two digits; more would be false precision."""
     return round(looks, -2) if looks >= 1000 else round(looks, -1)

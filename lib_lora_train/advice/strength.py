@@ -1,8 +1,8 @@
-"""What the strengths, or the epoch, that a LoRA looks best at say about how it was trained.
+"""Derives training advice from the strengths, or the epoch, at which a LoRA looks best.
 
-After the guide (sections "Strength" and "If you have the additional-networks extension"): a LoRA should work at 1.
-If the UNet is best at 0.5, halve its learning rate; if the text encoder is best at 2, double its own. Having to lower
-it means overfit or poorly trained, having to raise it means there is room for more training.
+After the guide (sections "Strength" and "If you have the additional-networks extension"): a LoRA should work at 1. If
+the UNet is best at 0.5, halve its learning rate; if the text encoder is best at 2, double its own. Having to lower it
+means overfit or poorly trained, having to raise it means there is room for more training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..config.groups.scheduler import SchedulerSettings
 from ..config.optimizer_args import finds_own_rate
 
 _CONSTANT = ("constant", "constant_with_warmup")
-_FLEXIBLE = 0.8  # a faithful LoRA is often lowered so far for more freedom, which is not a fault
+_FLEXIBLE = 0.8  # a faithful LoRA is often lowered this far for more freedom, which is not a fault
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class StrengthAdvice:
 
 def strength_advice(unet: float, text_encoder: float, optimizer: OptimizerSettings, epochs: int | None,
                     best_epochs: int | None = None) -> StrengthAdvice:
-    """Read the strengths that the best picture was made with.
+    """Advice from the strengths of the best image.
 
-    ``epochs`` is how many the run made, ``best_epochs`` how many the tried file was trained for, if it is not the
-    last. Where the optimizer finds its rate by itself, the number of epochs is changed in place of the rates.
+    ``epochs`` is the length of the run, ``best_epochs`` the epochs of the tried file, if it is not the last. If the
+    optimizer finds its rate by itself, the number of epochs is changed instead of the rates.
     """
     sentences = [_reading("UNet", unet), _reading("text encoder", text_encoder)]
     if unet == 1 and text_encoder == 1:
@@ -79,9 +79,9 @@ def _epochs(unet: float, epochs: int | None) -> tuple[dict[str, Any], str]:
 
 def epoch_advice(epoch: int | None, steps: int | None, epochs: int | None,
                  scheduler: SchedulerSettings) -> StrengthAdvice:
-    """Settings of a next run that stops where the best file was saved: after ``epoch``, or after ``steps``.
+    """Settings for a next run that stops where the best file was saved: after ``epoch``, or after ``steps``.
 
-    ``steps`` is given for a file that was saved between two epochs, ``epochs`` is how many the run made.
+    ``steps`` is given for a file saved between two epochs, ``epochs`` is the length of the run.
     """
     changes: dict[str, int | None]
     if steps is not None:

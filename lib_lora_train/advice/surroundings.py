@@ -1,4 +1,4 @@
-"""What is known around a job: its machine, its base model, and what its images add up to."""
+"""The context of a job: its machine, its base model, and facts about its images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from ..config.groups.dataset import DatasetSettings
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence about the setting ``key`` (``group.name``), or about settings of which it is the one to change."""
+    """A sentence about the setting ``key`` (``group.name``), or about several settings, ``key`` being the one to
+    change.
+    """
 
     key: str
     text: str
 
 
 class PlannedImage(Protocol):
-    """What is asked of an image that is trained on."""
+    """The attributes required of an image that is trained on."""
 
     @property
     def caption(self) -> str:
@@ -29,23 +31,23 @@ class PlannedImage(Protocol):
         """All lines."""
     @property
     def concept(self) -> str:
-        """The name that its folder has behind a number of repeats; empty if it has none."""
+        """The name after the repeats in its folder's name; empty if there is none."""
     @property
     def has_alpha(self) -> bool:
         """Whether it has transparency."""
     @property
     def regularization(self) -> bool:
-        """Whether it shows the class only."""
+        """Whether it is a regularization image."""
     @property
     def repeats(self) -> int:
-        """How often it is seen in an epoch."""
+        """Repeats per epoch."""
     @property
     def own(self) -> ConceptSettings:
-        """What its folder has of its own."""
+        """The overrides of its folder."""
 
 
 class PlannedFit(Protocol):
-    """How an image becomes its bucket's size."""
+    """How an image is fitted to its bucket's size."""
 
     @property
     def share_cut_off(self) -> float:
@@ -53,17 +55,17 @@ class PlannedFit(Protocol):
 
 
 class Plan(Protocol):
-    """What is asked of a training plan."""
+    """The attributes required of a training plan."""
 
     @property
     def pictures(self) -> Sequence[PlannedImage]:
         """Every image that is trained on."""
     @property
     def fits(self) -> Sequence[PlannedFit]:
-        """How each becomes its bucket's size."""
+        """How each is fitted to its bucket's size."""
     @property
     def by_bucket(self) -> Mapping[Any, Sequence[int]]:
-        """The images of each bucket by their index."""
+        """Indexes of the images of each bucket."""
     @property
     def batches_per_epoch(self) -> int:
         """Batches in an epoch."""
@@ -72,16 +74,15 @@ class Plan(Protocol):
         """Optimizer steps of the whole run."""
     @property
     def epochs(self) -> int:
-        """Epochs that are begun."""
+        """Epochs that are started."""
 
 
 @dataclass(frozen=True)
 class PlanFacts:
-    """What the images of a job add up to.
+    """Facts about the images of a job.
 
-    ``fullest_bucket`` counts images with repeats; ``cuts``: whether anything of an image is cut off;
-    ``longest_caption`` is in tokens, ``None`` if nobody counted. ``sizes_with`` gives the images' sizes with other
-    settings.
+    ``fullest_bucket`` counts images with repeats; ``cuts``: whether anything is cropped; ``longest_caption`` is in
+    tokens, ``None`` if not counted. ``sizes_with`` returns the images' sizes with other settings.
     """
 
     images: Sequence[PlannedImage]
@@ -97,11 +98,11 @@ class PlanFacts:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is known of a job's machine, base model and images. ``None`` or empty: not known, so nothing is said of it.
+    """The known facts about a job's machine, base model and images. Notes skip what is ``None`` or empty (unknown).
 
-    ``device`` is ``cpu``, ``cuda`` or ``mps``. ``webui``: whether a webui started the run. ``family`` is its name,
-    ``velocity`` whether the base model is known to predict it. ``shapes`` are those of the checkpoint's tensors,
-    ``yaml_beside`` whether a YAML stands beside it.
+    ``device`` is ``cpu``, ``cuda`` or ``mps``. ``webui``: whether a webui started the run. ``family`` is the family's
+    name, ``velocity`` whether the base model is known to use v-prediction. ``shapes`` are those of the checkpoint's
+    tensors, ``yaml_beside`` whether a YAML exists beside it.
     """
 
     device: str | None = None
@@ -114,14 +115,14 @@ class Surroundings:
     plan: PlanFacts | None = None
     yaml_beside: bool | None = None
     reads_v_prediction: Sequence[str] = ("yaml",)
-    """Where the webui reads v-prediction from (``Host.reads_v_prediction``); without one, as webui 1.10.1 does."""
+    """How the webui detects v-prediction (``Host.reads_v_prediction``); without one, as webui 1.10.1 does."""
     drawn_as: str = ""
-    """What the webui draws the checkpoint as, ``eps`` or ``v``; empty if it is not loaded."""
+    """The prediction type with which the webui runs the checkpoint, ``eps`` or ``v``; empty if it is not loaded."""
 
 
 def plan_facts(plan: Plan, held_out: int, sizes_with: Callable[[DatasetSettings], object],
                longest_caption: int | None = None) -> PlanFacts:
-    """The facts of ``plan``; ``held_out`` images are kept from training to measure the loss."""
+    """The facts of ``plan``; ``held_out`` images are reserved for validation."""
     fullest = max(sum(plan.pictures[index].repeats for index in indices) for indices in plan.by_bucket.values())
     return PlanFacts(plan.pictures, held_out, plan.batches_per_epoch, plan.total_steps, plan.epochs, fullest,
                      any(fit.share_cut_off > 0 for fit in plan.fits), sizes_with, longest_caption)

@@ -1,8 +1,8 @@
-"""v-prediction models that a webui draws as if they predicted noise, so that its images look fried.
+"""Detects v-prediction models that a webui runs as noise prediction, so that its images look fried.
 
-AUTOMATIC1111's webui 1.10.1 (``sd_models_config.py``) reads v-prediction of SD 1.x and SDXL only from a YAML beside the
-checkpoint; of SD 2.x it finds out by running the UNet once. Forge (``backend/loader.py``) reads the YAML, and of SDXL
-the tensor ``v_pred`` as well; reForge and Forge Classic (``ldm_patched/modules/supported_models.py``) the tensor only.
+AUTOMATIC1111's webui 1.10.1 (``sd_models_config.py``) detects v-prediction of SD 1.x and SDXL only from a YAML beside
+the checkpoint; for SD 2.x it runs the UNet once. Forge (``backend/loader.py``) reads the YAML, and for SDXL the tensor
+``v_pred`` as well; reForge and Forge Classic (``ldm_patched/modules/supported_models.py``) the tensor only.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .surroundings import Note, Surroundings
 
 KEY = "base.v_parameterization"
 MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
-"""Tensors that trainers put into SDXL checkpoints that predict velocity, and that were trained to pure noise."""
+"""Marker tensors of SDXL checkpoints trained with v-prediction, and with zero terminal SNR."""
 _SD2 = "SD 2"
 _OF_SDXL = ("SDXL", "SSD-1B")
 _FRIED = "it draws the model as one that predicts noise, so its images, test plots and strips look fried"
 
 
 def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
-    """A note if images in the webui will look fried since it takes the base model for one that predicts noise."""
+    """A note if the webui's images will look fried because it treats the base model as noise prediction."""
     if around.velocity or job.base.v_parameterization:
         problem = prediction_problem(Path(job.base.checkpoint).name, around)
         if problem:
@@ -31,7 +31,7 @@ def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
 
 
 def prediction_problem(name: str, around: Surroundings) -> str:
-    """Why the webui draws the v-prediction checkpoint ``name`` as one that predicts noise; empty if it does not."""
+    """Why the webui runs the v-prediction checkpoint ``name`` as noise prediction; empty if it does not."""
     sources = around.reads_v_prediction
     if around.yaml_beside is None or around.drawn_as == "v" or not sources:
         return ""
@@ -48,17 +48,17 @@ def prediction_problem(name: str, around: Surroundings) -> str:
 
 
 def is_read(around: Surroundings) -> bool:
-    """Whether the webui finds out that the checkpoint predicts velocity when it loads it."""
+    """Whether the webui detects v-prediction when it loads the checkpoint."""
     sources = around.reads_v_prediction
     if "mark" in sources and MARK in around.shapes and around.family in _OF_SDXL:
         return True
     if "yaml" in sources and around.yaml_beside:
-        return bool(around.velocity)  # the YAML is what it was read from
+        return bool(around.velocity)  # v-prediction was read from the YAML
     return around.family.startswith(_SD2) and around.drawn_as != "eps"
 
 
 def way_out(name: str, around: Surroundings) -> str:
-    """What to do about it, in a sentence."""
+    """The fix, in a sentence."""
     if is_read(around):
         return ("Load the checkpoint again: choose another one at the top of the page, then this one. If this notice "
                 "stays, restart the webui.")
@@ -71,7 +71,7 @@ def way_out(name: str, around: Surroundings) -> str:
 
 
 def zero_snr_advice(around: Surroundings) -> str:
-    """What else images of the checkpoint need in the webui, if it is marked as trained to pure noise."""
+    """What else the checkpoint needs in the webui, if it is marked as trained with zero terminal SNR."""
     if ZERO_SNR_MARK not in around.shapes:
         return ""
     return ("It was also trained with zero terminal SNR: in the webui's settings, set “Noise schedule for sampling” "

@@ -1,1 +1,1 @@
-"""Blocks: their names, lists and presets, and what a prompt says of them. Free of torch."""
+"""Blocks: names, lists, presets, and the block weights in prompts. Free of torch."""

@@ -1,4 +1,4 @@
-"""Reading and writing a list of a number for each block: ``1,0.5,X``."""
+"""Parses and writes lists of one number per block: ``1,0.5,X``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ENTRY = re.compile(rf"[+-]?{_NUMBER}|X(?:[+-]{_NUMBER})?")
 def parse_entries(text: str, counts: Sequence[int] = ()) -> Entries:
     """The entries of a list such as ``1,0.5,X``: numbers, or ``X``, ``X+0.2`` and ``X-0.2``.
 
-    ``counts`` are lengths that are taken beside the usual 12, 17, 20, 25 and 26. Raises ``ValueError`` with a sentence
-    if it is not a list.
+    ``counts`` are accepted lengths besides the usual 12, 17, 20, 25 and 26. Raises ``ValueError`` if the list is
+    invalid.
     """
     entries = tuple(entry.strip().upper() for entry in text.split(","))
     if len(entries) not in (*LISTS, len(WITHOUT_BASE), *counts):
@@ -29,17 +29,17 @@ def parse_entries(text: str, counts: Sequence[int] = ()) -> Entries:
 
 
 def is_number(text: str) -> bool:
-    """Whether ``text`` is one number, as it is written in a list."""
+    """Whether ``text`` is a single number in list notation."""
     return re.fullmatch(rf"[+-]?{_NUMBER}", text.strip().upper()) is not None
 
 
 def has_x(entries: Entries) -> bool:
-    """Whether some block's number is left to ``x=``."""
+    """Whether any entry depends on ``x=``."""
     return any(entry.startswith("X") for entry in entries)
 
 
 def numbers_of(entries: Entries, x: float) -> tuple[float, ...]:
-    """``entries`` as numbers, with ``x`` in place of X."""
+    """``entries`` as numbers, with ``x`` substituted for X."""
     return tuple(x + float(entry[1:] or 0) if entry.startswith("X") else float(entry) for entry in entries)
 
 

@@ -1,4 +1,4 @@
-"""Giving each block of a LoRA file its number from a list, also where the list was written for another file."""
+"""Assigns the numbers of a list to the blocks of a LoRA file, also if the list was written for another family."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Fitted:
-    """``weights`` has a number for each of the 26 blocks; ``sentence`` says what was done if the list did not fit."""
+    """``weights`` has a number for each of the 26 blocks; ``sentence`` says how the list was adapted, if it was."""
 
     weights: dict[str, float]
     sentence: str = ""
 
 
 def fit(numbers: Sequence[float], blocks: BlockSet | None = None) -> Fitted:
-    """The weight of each block from a list of ``numbers``, for a file with ``blocks`` (``None``: not known).
+    """The weight of each block from a list of ``numbers``, for a file with ``blocks`` (``None``: unknown).
 
-    A list of the other family's length is translated: each block takes the number of the one as deep in the other
-    UNet. Blocks that a short list has no place for are 0, as in lora-block-weight, unless its blocks of the UNet are
-    all 1: then they are 1 too.
+    A list of the other family's length is translated: each block takes the number of the block at the same relative
+    depth in the other UNet. Blocks missing from a short list are 0, as in lora-block-weight, unless all its UNet
+    blocks are 1: then they are 1 too.
     """
     count = len(numbers)
     known = LISTS | {len(WITHOUT_BASE): WITHOUT_BASE}
@@ -53,10 +53,11 @@ _FULL_COUNTS = tuple(count for count, names in LISTS.items() if names not in (SH
 
 
 def translated(named: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """The numbers of one family's list for ``names``, blocks of the other: each takes that of the nearest by depth.
+    """Translate one family's list to ``names``, blocks of the other: each takes the number of the nearest block by
+    depth.
 
-    Depth is counted between the first and the last block with attention, of which SD 1.x has six down and nine up,
-    SDXL four and six. Blocks with attention take the numbers of blocks with attention.
+    Depth is measured between the first and the last block with attention; SD 1.x has six down and nine up, SDXL four
+    and six. Blocks with attention take the numbers of blocks with attention.
     """
     to_sdxl = set(names) <= set(LISTS[20]) and not set(named) <= set(LISTS[20])
     from_short, to_short = (SHORT_SD1, SHORT_SDXL) if to_sdxl else (SHORT_SDXL, SHORT_SD1)
@@ -78,7 +79,7 @@ def _side(block: str) -> str:
 
 
 def _depth(block: str, short: Sequence[str]) -> float:
-    """0 at the first block of its side in ``short`` and before, 1 at the last and behind."""
+    """Relative depth: 0 up to the first block of its side in ``short``, 1 from the last on."""
     number, side = int(block[-2:]), _side(block)
     places = [int(name[-2:]) for name in short if _side(name) == side]
     if number <= places[0] or number >= places[-1]:

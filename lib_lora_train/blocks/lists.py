@@ -1,4 +1,4 @@
-"""Lists of a number for each block, as per-block training has them: a preset's name, or numbers."""
+"""Block lists of per-block training: a preset's name, or numbers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .presets import PRESETS
 
 
 def read_blocks(text: str) -> dict[str, float] | None:
-    """A number from 0 up for each of the 26 blocks from a preset's name, or from a list of 12, 17, 20 or 26 numbers.
+    """A number ≥ 0 for each of the 26 blocks, from a preset's name or a list of 12, 17, 20 or 26 numbers.
 
-    A list may have a name before it, as in ``OUTS:1,0,…``, so that a block-weight test's can be pasted; a number below
-    0 is read as 0, since no block is trained backwards. ``None`` if ``text`` is empty. Raises ``ValueError`` with a
-    sentence that says what is wrong with it.
+    A list may start with a name, as in ``OUTS:1,0,…``, so that lists of a block-weight test can be pasted; negative
+    numbers are read as 0, since no block is trained backwards. ``None`` if ``text`` is empty. Raises ``ValueError`` if
+    it is invalid.
     """
     text = text.strip()
     if not text:
@@ -27,8 +27,7 @@ def read_blocks(text: str) -> dict[str, float] | None:
 
 
 def named_numbers(text: str) -> dict[str, float]:
-    """The numbers that stand in the list ``text`` by block, those below 0 too; empty for a preset and where it is none.
-    """
+    """The numbers of the list ``text`` by block, including negative ones; empty for a preset or an invalid list."""
     try:
         numbers = () if text.strip() in PRESETS else _numbers(text)
     except ValueError:
@@ -37,7 +36,7 @@ def named_numbers(text: str) -> dict[str, float]:
 
 
 def for_blocks(text: str, blocks: BlockSet) -> str:
-    """The list ``text`` for a model with ``blocks``: a preset of SD 1.x as the numbers that it is in SDXL."""
+    """The list ``text`` for a model with ``blocks``: SD 1.x presets become the equivalent numbers for SDXL."""
     values = PRESETS.get(text.strip())
     if values is None or not blocks.sdxl:
         return text
@@ -45,9 +44,9 @@ def for_blocks(text: str, blocks: BlockSet) -> str:
 
 
 def list_problem(text: str, blocks: Sequence[str]) -> str | None:
-    """Why the list ``text`` is not one for a model that has ``blocks`` (20 for SDXL, 26 for others), or ``None``.
+    """Why the list ``text`` does not fit a model with ``blocks`` (20 for SDXL, 26 for others), or ``None``.
 
-    A preset is for all of them. The sentence has the list as it would be for that model.
+    Presets fit all models. The sentence includes the equivalent list for that model.
     """
     is_sdxl = len(blocks) == len(FULL_SDXL)
     short, full = (SHORT_SDXL, FULL_SDXL) if is_sdxl else (SHORT_SD1, FULL_SD1)
@@ -60,9 +59,9 @@ def list_problem(text: str, blocks: Sequence[str]) -> str | None:
 
 
 def training_list(weights: Mapping[str, float], blocks: BlockSet) -> tuple[str, list[str]]:
-    """The rates with which the ``weights`` tried on a file with ``blocks`` are trained, and sentences about them.
+    """Training rates equivalent to the ``weights`` tried on a file with ``blocks``, and sentences about them.
 
-    A block that the file does not have is not trained, as it was not; empty where every block of the family is at 1.
+    A block that the file does not have is not trained, as before; empty if every block of the family is at 1.
     """
     missing = [name for name in blocks.listed if name not in blocks.names]
     tried = {name: 0.0 if name in missing else weights.get(name, 1.0) for name in blocks.listed}
@@ -75,7 +74,7 @@ def training_list(weights: Mapping[str, float], blocks: BlockSet) -> tuple[str, 
 
 
 def rate_sentences(text: str) -> list[str]:
-    """What a list of rates does with numbers below 0 and above 1, one sentence each."""
+    """How a list of rates treats numbers below 0 and above 1, one sentence each."""
     numbers = named_numbers(text)
     below = [name for name, value in numbers.items() if value < 0]
     above = [f"{name} at {value:g}" for name, value in numbers.items() if value > 1]

@@ -1,4 +1,4 @@
-"""How strong a LoRA is where no prompt is drawn, as in a merge: what a prompt has behind its name, and no steps."""
+"""The strength of a LoRA outside of prompts, as in a merge: the arguments of a prompt's ``<lora:…>`` without steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FATAL = ("cannot be used", "There is no", "is left out", "is no number")
 
 @dataclass(frozen=True)
 class Strength:
-    """What a prompt says of a LoRA: strengths of text encoder and UNet, block weights, and where it is cut off."""
+    """The strength of a LoRA: of text encoder and UNet, block weights, and the rank it is truncated to."""
 
     text_encoder: float = 1.0
     unet: float = 1.0
@@ -26,21 +26,21 @@ class Strength:
     dyn: int | None = None
 
     def of(self, key: str, *, text_encoder: bool) -> float:
-        """What the change of the layer ``key`` is multiplied with."""
+        """The factor for the change of the layer ``key``."""
         strength = self.text_encoder if text_encoder else self.unet
         return strength if self.spec is None else strength * self.spec.of("BASE" if text_encoder else block_of(key))
 
     @property
     def in_words(self) -> str:
-        """For the recipe, as a prompt has it."""
+        """For the recipe, in prompt syntax."""
         blocks = f":lbw={self.spec.text()}" if self.spec is not None else ""
         return f"{self.text_encoder:g}:{self.unet:g}{f':dyn={self.dyn}' if self.dyn else ''}{blocks}"
 
 
 def read_strength(name: str, text: str, presets: Mapping[str, Entries], blocks: BlockSet) -> Strength:
-    """The strength ``text``, such as ``0.8:0.6:lbw=OUTALL``, of the LoRA file ``name`` that has ``blocks``.
+    """Parse the strength ``text``, such as ``0.8:0.6:lbw=OUTALL``, of the LoRA file ``name`` with ``blocks``.
 
-    Raises ``ConfigError`` with a sentence for each thing that cannot be used.
+    Raises ``ConfigError`` with a sentence for each invalid part.
     """
     items = [item for item in text.split(":") if item.strip()]
     read = read_arguments([name.replace(":", " "), *items], presets, blocks)
@@ -54,7 +54,7 @@ def read_strength(name: str, text: str, presets: Mapping[str, Entries], blocks: 
 
 
 def _numbers(name: str, text: str, items: Sequence[str], spec: BlockSpec | None) -> Strength:
-    """Positional numbers and ``te=``, ``unet=``, ``dyn=`` as the webui reads them."""
+    """Positional numbers and ``te=``, ``unet=``, ``dyn=``, interpreted as in the webui."""
     positional = [item for item in items if "=" not in item]
     named = dict(item.split("=", 1) for item in items if "=" in item)
     try:

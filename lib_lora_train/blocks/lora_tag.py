@@ -1,4 +1,4 @@
-"""Changing the ``<lora:…>`` of a prompt: another epoch, another strength, other block weights."""
+"""Edits the ``<lora:…>`` of a prompt: another epoch, strength or block weights."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _OF_BLOCKS = (*LIST_NAMES, "x")
 
 
 def family_of(name: str) -> str:
-    """The name that all files of a run share: ``penny`` for ``penny-000004`` and ``penny-step00001000``."""
+    """The name shared by all files of a run: ``penny`` for ``penny-000004`` and ``penny-step00001000``."""
     return _EPOCH.sub("", name)
 
 
 def epoch_order(name: str) -> tuple[int, str]:
-    """Sorts the files of a run: by epoch, by step, the last file at the end."""
+    """Sort key for the files of a run: by epoch, by step, the final file last."""
     match = _EPOCH.search(name)
     return (2, "") if match is None else (1 if match[1].startswith("step") else 0, match[1])
 
 
 def has_lora(prompt: str) -> bool:
-    """Whether a LoRA is called in ``prompt``."""
+    """Whether ``prompt`` contains a LoRA."""
     return _TAG.search(prompt) is not None
 
 
 def with_file(prompt: str, families: Collection[str], name: str | None) -> str:
-    """``prompt`` with ``name`` in place of the file of the same ``families`` that it calls, or behind all if none is.
+    """``prompt`` with its LoRA of the same ``families`` replaced by ``name``, which is appended if there is none.
 
-    Without a ``name`` the call goes, and every other letter stays.
+    Without a ``name`` the LoRA is removed, and the rest of the text is unchanged.
     """
     found = False
 
@@ -51,7 +51,7 @@ def with_file(prompt: str, families: Collection[str], name: str | None) -> str:
 
 
 def with_strength(prompt: str, unet: float | None = None, text_encoder: float | None = None) -> str:
-    """``prompt`` with other strengths for the first LoRA that it calls; ``None`` leaves that part as it is."""
+    """``prompt`` with other strengths for its first LoRA; ``None`` keeps that part's strength."""
     def change(items: Sequence[str]) -> Sequence[str]:
         numbers, named, rest = _strengths(items[1:])
         te_now = _number(named.get("te", numbers[0] if numbers else "1"))
@@ -66,7 +66,7 @@ def with_strength(prompt: str, unet: float | None = None, text_encoder: float | 
 
 
 def with_blocks(prompt: str, blocks: str) -> str:
-    """``prompt`` with ``blocks`` (a preset's name or a list) for the first LoRA that it calls; empty for none."""
+    """``prompt`` with ``blocks`` (a preset's name or a list) for its first LoRA; empty removes them."""
     def change(items: Sequence[str]) -> list[str]:
         kept = [item for item in items[1:]
                 if item.partition("=")[0] not in LIST_NAMES and ("=" in item or _number(item) is not None)]
@@ -77,9 +77,9 @@ def with_blocks(prompt: str, blocks: str) -> str:
 
 def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Entries],
                blocks: BlockSet | None = None) -> str:
-    """``prompt`` with ``weight`` for one ``block`` of the first LoRA that it calls; the others keep theirs.
+    """``prompt`` with ``weight`` for one ``block`` of its first LoRA; the others keep theirs.
 
-    ``blocks`` are those of the LoRA's file, whose family's list is written; the 26 of SD 1.x if they are not known.
+    ``blocks`` are those of the LoRA's file, which determine the list that is written; the 26 of SD 1.x if unknown.
     """
     names = FULL_SD1 if blocks is None else blocks.listed
 
@@ -93,13 +93,13 @@ def with_block(prompt: str, block: str, weight: float, presets: Mapping[str, Ent
 
 
 def first_lora(prompt: str) -> str | None:
-    """The name of the first LoRA that ``prompt`` calls."""
+    """The name of the first LoRA in ``prompt``."""
     match = _TAG.search(prompt)
     return match[2].split(":")[0].strip() if match else None
 
 
 def _strengths(items: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
-    """Positional numbers, ``te=`` and ``unet=``, and all the rest, the older ``OUTX:0.5`` with its number included."""
+    """Positional numbers, ``te=`` and ``unet=``, and everything else, with the older ``OUTX:0.5`` kept in one piece."""
     numbers: list[str] = []
     named: dict[str, str] = {}
     rest: list[str] = []

@@ -1,7 +1,7 @@
-"""The blocks of a model, as block weights, per-block training and plots name them. Free of torch.
+"""Block names, as used by block weights, per-block training and plots. Free of torch.
 
-``BASE`` is the text encoder, ``IN00`` to ``IN11`` go down, ``M00`` is the middle, ``OUT00`` to ``OUT11`` go up, as
-in the original UNet's ``input_blocks``, ``middle_block`` and ``output_blocks``; SDXL has nine on each side.
+``BASE`` is the text encoder, ``IN00`` to ``IN11`` go down, ``M00`` is the middle, ``OUT00`` to ``OUT11`` go up, as in
+the original UNet's ``input_blocks``, ``middle_block`` and ``output_blocks``; SDXL has nine on each side.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import re
 from functools import lru_cache
 
 FULL_SD1 = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
-"""All 26 blocks, the list for networks that also hold convolutions. Every other list is a part of it."""
+"""All 26 blocks, the list for networks with convolutions. Every other list is a subset of it."""
 SHORT_SD1 = ("BASE", *(f"IN{n:02d}" for n in (1, 2, 4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(3, 12)))
-"""The 17 blocks that have attention, the list for LoRA-LierLa."""
+"""The 17 blocks with attention, the list for LoRA-LierLa."""
 FULL_SDXL = ("BASE", *(f"IN{n:02d}" for n in range(9)), "M00", *(f"OUT{n:02d}" for n in range(9)))
 """The 20 blocks of SDXL."""
 SHORT_SDXL = ("BASE", *(f"IN{n:02d}" for n in (4, 5, 7, 8)), "M00", *(f"OUT{n:02d}" for n in range(6)))
-"""The 12 blocks of SDXL that have attention."""
+"""The 12 blocks of SDXL with attention."""
 WITHOUT_BASE = FULL_SD1[1:]
-"""A long list may leave ``BASE`` out, which then stays at 1."""
+"""A full list may omit ``BASE``, which then stays at 1."""
 
 LISTS = {len(names): names for names in (SHORT_SDXL, SHORT_SD1, FULL_SDXL, FULL_SD1)}
 
-_LAYERS = 3  # of one level, down (two layers and what halves the size) and up
+_LAYERS = 3  # of one level: down (two layers and the downsampler) and up
 _UNET = r"(?:base_model_model_)?(?:(?:lora_|oft_)?unet_|model_diffusion_model_|diffusion_model_)?"
 _TEXT = re.compile(r"(?:base_model_model_)?(?:(?:lora_|oft_)?te\d?_|text_encoders?_|text_model_|clip_[lg]_|"
                    r"cond_stage_model_|conditioner_|(?:\d_)?transformer_text_model_|(?:\d_)?model_transformer_|1_model_)")
@@ -39,9 +39,9 @@ _TENSOR = re.compile(r"\.(lora_\w+(?:\.default)?(?:\.weight)?|lora\.(?:up|down)\
 def block_of(key: str) -> str | None:
     """The block of a layer or tensor of a LoRA, such as ``lora_unet_mid_block_attentions_0_proj_in``.
 
-    Takes the names of kohya's tools, LyCORIS, diffusers and PEFT (with dots), and those that the webui gives layers.
-    Whether blocks are counted as in the original or by levels as in diffusers, for each family the block is the same.
-    ``None`` for the few layers that belong to no block: time embedding and output convolution.
+    Accepts the names of kohya's tools, LyCORIS, diffusers and PEFT (with dots), and the webui's layer names. Original
+    and diffusers numbering give the same block, for each family. ``None`` for the few layers that belong to no block:
+    time embedding and output convolution.
     """
     name = key.replace(".", "_") + "_"
     if _TEXT.match(name):
@@ -62,7 +62,7 @@ def block_of(key: str) -> str | None:
 
 
 def layer_and_tensor(key: str) -> tuple[str, str]:
-    """``x.to_q.lora_A.weight`` as ``("x.to_q", "lora_A.weight")``; kohya's layers end at their first dot."""
+    """Split ``x.to_q.lora_A.weight`` into ``("x.to_q", "lora_A.weight")``; kohya's layers end at their first dot."""
     if key.startswith(("lora_", "oft_")):
         layer, _, tensor = key.partition(".")
         return layer, tensor

@@ -1,4 +1,4 @@
-"""Which blocks a LoRA file has, from the names of its layers. Free of torch."""
+"""Finds the blocks of a LoRA file from its layer names. Free of torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ATTENTION_OF_SDXL = frozenset(SHORT_SDXL) - frozenset(SHORT_SD1)
 
 @dataclass(frozen=True)
 class BlockSet:
-    """The blocks of a LoRA file or a model: ``names`` in the order of lists; ``sdxl`` says whose lists fit it.
+    """The blocks of a LoRA file or a model: ``names`` in list order; ``sdxl`` selects the family's lists.
 
     SD 1.x and 2.x share their blocks, and so do SDXL and SSD-1B.
     """
@@ -45,12 +45,12 @@ class BlockSet:
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """The shorter of the family's lists that has all of ``names``: what is written for it."""
+        """The shortest of the family's lists that contains all of ``names``; used to write a list for the file."""
         return self.short if set(self.names) <= set(self.short) else self.full
 
     @property
     def lists(self) -> dict[int, tuple[str, ...]]:
-        """Which blocks a list of so many numbers is for, if it is meant for this family or for this very file."""
+        """The blocks of a list by its length, if it is meant for this family or this very file."""
         family = {len(self.short): self.short, len(self.full): self.full}
         if not self.sdxl:
             family[len(WITHOUT_BASE)] = WITHOUT_BASE
@@ -58,7 +58,7 @@ class BlockSet:
 
     @property
     def family(self) -> str:
-        """Its family in words."""
+        """The family in words."""
         return "SDXL" if self.sdxl else "SD 1.x and 2.x"
 
 
@@ -67,7 +67,7 @@ SDXL_BLOCKS = BlockSet(FULL_SDXL, sdxl=True)
 
 
 def blocks_of_keys(keys: Iterable[str], metadata: Mapping[str, str] | None = None) -> BlockSet:
-    """The blocks that layers or tensors named ``keys`` are in; ``metadata`` decides what the names leave open."""
+    """The blocks of the layers or tensors ``keys``; ``metadata`` resolves ambiguous names."""
     names = [key.replace(".", "_") + "_" for key in keys]
     found = {name: block for name in names if (block := block_of(name))}
     blocks = set(found.values())
@@ -75,7 +75,7 @@ def blocks_of_keys(keys: Iterable[str], metadata: Mapping[str, str] | None = Non
 
 
 def blocks_of_file(path: Path) -> BlockSet:
-    """The blocks of the LoRA file ``path``, whose header alone is read.
+    """The blocks of the LoRA file ``path``; reads only its header.
 
     Raises ``CheckpointError`` if it is missing, damaged or not a .safetensors file.
     """
@@ -90,7 +90,7 @@ def blocks_of_file(path: Path) -> BlockSet:
 
 
 def _is_sdxl(names: list[str], found: Mapping[str, str], metadata: Mapping[str, str]) -> bool:
-    """What is sure decides before what is usual."""
+    """Certain evidence takes precedence over likely evidence."""
     attention = {block for name, block in found.items() if block != "BASE" and _ATTENTION.search(name)}
     if _ONLY_SD1 & set(found.values()) or _ATTENTION_OF_SD1 & attention:
         return False

@@ -1,7 +1,7 @@
-"""Lists of block weights that have a name: the common ones, and those of the user's file.
+"""Named lists of block weights: built-in presets, and those of the user's file.
 
-A preset is a line ``NAME:1,0,X,…`` as in lora-block-weight, so that its lists can be pasted. ``X`` is filled in by
-the prompt's ``x=``; ``X+0.2`` and ``X-0.2`` go with it. A line that begins with ``#`` is a note.
+A preset is a line ``NAME:1,0,X,…`` as in lora-block-weight, so that its lists can be pasted. ``X`` is set by the
+prompt's ``x=``; ``X+0.2`` and ``X-0.2`` are relative to it. A line that begins with ``#`` is a comment.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _NAME = re.compile(r"[^:=,<>#\s]+")
 
 
 def parse_presets(text: str) -> tuple[dict[str, Entries], list[str]]:
-    """Every preset of ``text`` by name, and a sentence for each line that is none."""
+    """Every preset of ``text`` by name, and a sentence for each invalid line."""
     presets: dict[str, Entries] = {}
     problems: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -85,7 +85,7 @@ def parse_presets(text: str) -> tuple[dict[str, Entries], list[str]]:
 
 
 def read_text(file: Path) -> str:
-    """The user's presets from ``file``; the default presets if there is none. Raises ``ConfigError``."""
+    """The user's presets from ``file``; the default presets if it does not exist. Raises ``ConfigError``."""
     try:
         return reading.read_text(file, replace=True, most_bytes=_MOST_BYTES)
     except FileNotFoundError:

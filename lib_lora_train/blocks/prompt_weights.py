@@ -1,4 +1,4 @@
-"""What a prompt says of a LoRA's blocks: ``<lora:penny:1:1:lbw=OUTX:x=0.5:step=5-15>``."""
+"""Parses the block weights of a LoRA in a prompt: ``<lora:penny:1:1:lbw=OUTX:x=0.5:step=5-15>``."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .names import FULL_SD1
 from .of_file import BlockSet
 
 LIST_NAMES = ("lbw", "lwb", "w")
-"""lora-block-weight's two names for it, and the one that the guide has."""
+"""lora-block-weight's two names for the argument, and the guide's."""
 STEP_NAMES = ("start", "stop", "step")
 _RANGE = re.compile(r"(\d*)\s*-\s*(\d*)")
 
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """Weights and steps of one LoRA.
+    """Block weights and sampling steps of one LoRA.
 
-    ``weights`` has one number for each of the 26 blocks of ``FULL_SD1``. The LoRA works in the sampling steps from
-    ``start`` (counted from 0: so many steps go without it) up to, but without, ``stop``; ``None`` is the last.
+    ``weights`` has one number for each of the 26 blocks of ``FULL_SD1``. The LoRA is active from sampling step
+    ``start`` (counted from 0) up to, but excluding, ``stop``; ``None`` is the end.
     """
 
     weights: tuple[float, ...] = (1.0,) * len(FULL_SD1)
@@ -30,31 +30,31 @@ class BlockSpec:
     stop: int | None = None
 
     def of(self, block: str | None) -> float:
-        """The weight of ``block``; 1 for the few layers that are in none."""
+        """The weight of ``block``; 1 for the few layers outside any block."""
         return 1.0 if block is None else self.weights[FULL_SD1.index(block)]
 
     @property
     def stepped(self) -> bool:
-        """Whether it does not work in every step."""
+        """Whether it is inactive in some steps."""
         return self.start > 0 or self.stop is not None
 
     def works_at(self, step: int) -> bool:
-        """Whether the LoRA works in ``step``, counted from 0."""
+        """Whether the LoRA is active in ``step``, counted from 0."""
         return step >= self.start and (self.stop is None or step < self.stop)
 
     def text(self, names: Sequence[str] = FULL_SD1) -> str:
-        """All that it says of the blocks ``names``, in the spelling of prompts."""
+        """Everything about the blocks ``names``, in prompt syntax."""
         steps = f":step={self.start}-{'' if self.stop is None else self.stop}" if self.stepped else ""
         return listed(dict(zip(FULL_SD1, self.weights, strict=True)), names) + steps
 
 
 @dataclass(frozen=True)
 class LoraArguments:
-    """The parts of one ``<lora:…>``, told apart.
+    """The parsed arguments of one ``<lora:…>``.
 
-    ``spec`` is ``None`` where nothing is said of blocks or steps. ``plain`` is what the webui itself understands.
-    ``preset`` is the name of the preset, if one was named. ``numbers`` is the list as it was given, with X filled in,
-    empty for none; until the file's blocks are known, ``spec`` has it by the names of the family that it is long for.
+    ``spec`` is ``None`` if neither blocks nor steps are given. ``plain`` is the part that the webui itself
+    understands. ``preset`` is the name of the preset, if any. ``numbers`` is the list with X filled in, empty for
+    none; until the file's blocks are known, ``spec`` assigns it to the blocks of the family with that list length.
     """
 
     spec: BlockSpec | None
@@ -64,7 +64,7 @@ class LoraArguments:
     numbers: tuple[float, ...] = ()
 
     def for_file(self, blocks: BlockSet) -> LoraArguments:
-        """The same for a file that has ``blocks``; what had to be done to the list is among the problems."""
+        """The same for a file with ``blocks``; adaptations of the list are added to the problems."""
         if self.spec is None or not self.numbers:
             return self
         fitted = fit(self.numbers, blocks)
@@ -75,10 +75,10 @@ class LoraArguments:
 
 def read_arguments(items: Sequence[str], presets: Mapping[str, Entries],
                    blocks: BlockSet | None = None) -> LoraArguments:
-    """Tell the parts of ``<lora:items[0]:items[1]:…>`` apart; ``blocks`` are those of its file, if they are known.
+    """Parse ``<lora:items[0]:items[1]:…>``; ``blocks`` are those of its file, if known.
 
-    Besides the named spelling there is that of older versions, ``<lora:penny:1:OUTX:0.5>``. Whatever cannot be used
-    is skipped, and a sentence in ``problems`` says so.
+    The syntax of older versions, ``<lora:penny:1:OUTX:0.5>``, is accepted too. Invalid parts are skipped and reported
+    in ``problems``.
     """
     named, plain = _split(items, presets)
     if not any(name in named for name in (*LIST_NAMES, *STEP_NAMES, "lbwe")):
@@ -98,7 +98,7 @@ def read_arguments(items: Sequence[str], presets: Mapping[str, Entries],
 
 
 def _split(items: Sequence[str], presets: Mapping[str, Entries]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What is named ``name=value``, and the items that the webui understands."""
+    """The ``name=value`` arguments, and the items that the webui understands."""
     named: dict[str, str] = {}
     plain: list[str] = list(items[:1])
     older = False
@@ -119,7 +119,7 @@ def _split(items: Sequence[str], presets: Mapping[str, Entries]) -> tuple[dict[s
 
 def _numbers(given: str | None, named: Mapping[str, str], presets: Mapping[str, Entries], problems: list[str],
              counts: Sequence[int]) -> tuple[float, ...]:
-    """The list that is ``given``, with X filled in; empty if there is none, or it cannot be used."""
+    """The list in ``given``, with X filled in; empty if it is missing or invalid."""
     if given is None:
         return ()
     try:
@@ -176,7 +176,7 @@ def _steps(named: Mapping[str, str], problems: list[str]) -> tuple[int, int | No
 
 
 def _preset_name(text: str, presets: Mapping[str, Entries]) -> str | None:
-    """The preset that ``text`` names; upper and lower case count only where both exist."""
+    """The preset that ``text`` names; case matters only where both spellings exist."""
     if text in presets:
         return text
     same = [name for name in presets if name.lower() == text.lower()]

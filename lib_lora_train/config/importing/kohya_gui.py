@@ -92,7 +92,7 @@ def take_kohya(values: Mapping[str, Any], taking: Taking) -> None:
 
 
 def gui_sections(tables: Mapping[str, Any], taking: Taking) -> dict[str, Any]:
-    """Flatten the GUI's own TOML, which has a section for each part of its form; drops those unrelated to training."""
+    """The GUI's own TOML, which has a section per part of its form, without the sections unrelated to training."""
     if not all(isinstance(tables.get(section), Mapping) for section in ("basic", "advanced")):
         return dict(tables)
     for section in _SECTIONS_ASIDE:
