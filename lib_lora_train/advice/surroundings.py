@@ -12,9 +12,7 @@ from ..config.groups.dataset import DatasetSettings
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence about the setting ``key`` (``group.name``), or about several settings, ``key`` being the one to
-    change.
-    """
+    """A sentence about the setting ``key`` (``group.name``), or about several, ``key`` being the one to change."""
 
     key: str
     text: str

@@ -12,9 +12,7 @@ BLOCK_LISTS = ("block_lr_weight", "block_dims", "block_alphas")
 
 
 def list_problems(network: NetworkSettings, blocks: BlockSet) -> list[str]:
-    """A sentence for each list that does not fit a model with ``blocks``, including the equivalent list for that
-    model.
-    """
+    """A sentence for each list that does not fit a model with ``blocks``, with the equivalent list for that model."""
     return [f"network.{name} is {getattr(network, name)!r}. {problem}"
             for name in BLOCK_LISTS if (problem := list_problem(getattr(network, name), blocks.full))]
 

@@ -47,9 +47,7 @@ def name_problems(name: str) -> list[str]:
 
 
 def title_problem(title: str, what: str, longest_bytes: int = 80) -> str:
-    """Why ``title`` is not a valid name for ``what`` (such as a preset), which is stored under that name; empty if it
-    is.
-    """
+    """Why ``title`` is not a valid file name for ``what`` (such as a preset); empty if it is."""
     wrong = any(sign in FORBIDDEN_IN_NAMES or not sign.isprintable() for sign in title)
     if wrong or not title.strip() or title.startswith(".") or title.endswith(".") \
             or len(title.encode("utf-8", "replace")) > longest_bytes \

@@ -106,9 +106,7 @@ def is_mapping(text: str) -> bool:
 
 
 def is_grouped(text: str) -> bool:
-    """Whether ``text`` is a mapping of mappings (groups of settings); faster than reading it. Raises
-    ``yaml.YAMLError``.
-    """
+    """Whether ``text`` is a mapping of mappings (groups); faster than reading it. Raises ``yaml.YAMLError``."""
     root = _nodes(text)
     return root is not None and _maps(root) and bool(root.value) and all(_maps(group) for _, group in root.value)
 

@@ -1,4 +1,4 @@
-"""Making networks: a module of the kind that the settings name on each of the layers that they name."""
+"""Creates networks: a module of the configured type on each of the selected layers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ __all__ = ["LoraModule", "Network", "ParameterGroup", "create_network"]
 def create_network(settings: NetworkSettings, unet: nn.Module | None,
                    text_encoders: nn.Module | Sequence[nn.Module] | None, seed: int, *,
                    scaled_alphas: bool = False) -> Network:
-    """A new network on ``unet`` and ``text_encoders`` (None is left alone, as are parts the settings exclude).
+    """A new network on ``unet`` and ``text_encoders`` (None is skipped, as are parts the settings exclude).
 
-    Each module begins from a random stream of its own, made of ``seed`` and its key: the same seed gives the same
-    weights whatever else is trained and whatever torch's global state is. Freezes the base model. With
-    ``scaled_alphas`` the rates of blocks are in their alphas, for an optimizer that knows only one rate.
-    Raises ``RunError`` if nothing would be trained.
+    Each module has its own random stream, derived from ``seed`` and its key: the same seed gives the same weights
+    whatever else is trained and whatever torch's global state is. Freezes the base model. ``scaled_alphas`` moves
+    block rates into the alphas, for an optimizer with a single rate. Raises ``RunError`` if nothing would be trained.
     """
     encoders = [text_encoders] if isinstance(text_encoders, nn.Module) else list(text_encoders or ())
     for part in (unet, *encoders):
@@ -53,14 +52,14 @@ def create_network(settings: NetworkSettings, unet: nn.Module | None,
 
 
 def rates_of(settings: NetworkSettings, by_block: Mapping[str, float] | None) -> Rates:
-    """What the settings say of rates inside the network, with the factors of each block ``by_block``."""
+    """The learning rate factors within the network, with those of each block ``by_block``."""
     return Rates(by_block, settings.loraplus_lr_ratio or 1.0)
 
 
 def scale_alphas(modules: Mapping[str, NetworkModule], rates: Mapping[str, float], *, keep_change: bool) -> None:
     """Scale the alpha of each of ``modules`` by the rate of its block; see ``ScaledModule.scale_alpha``.
 
-    Raises ``RunError`` if one has no alpha that counts.
+    Raises ``RunError`` for a module without an effective alpha.
     """
     for key, module in modules.items():
         factor = rates.get(block_of(key) or "", 1.0)
@@ -75,7 +74,7 @@ def scale_alphas(modules: Mapping[str, NetworkModule], rates: Mapping[str, float
 
 
 def options_of(settings: NetworkSettings) -> ModuleOptions:
-    """What the settings say to every module."""
+    """The module options from the settings."""
     return ModuleOptions(dropout=settings.network_dropout, rank_dropout=settings.rank_dropout,
                          module_dropout=settings.module_dropout, dora=settings.dora_wd, rs_lora=settings.rs_lora,
                          lokr_factor=settings.lokr_factor, decompose_both=settings.decompose_both,
@@ -109,7 +108,7 @@ def _module(settings: NetworkSettings, key: str, layer: Layer, path: str,
     if settings.network_type == DYLORA:
         return DyLoraModule(layer, dim, alpha, generator, options)
     if settings.network_type in (LOHA, LOKR):
-        from .lycoris import LohaModule, LokrModule  # a second to import, for these only
+        from .lycoris import LohaModule, LokrModule  # takes a second to import, only for these types
         return (LohaModule if settings.network_type == LOHA else LokrModule)(layer, dim, alpha, generator, options)
     return LoraModule(layer, dim, alpha, generator, options)
 

@@ -1,4 +1,4 @@
-"""A network that begins as a LoRA file left off: the same layers, kinds, ranks and alphas, and the same values."""
+"""Creates a network from a LoRA file to continue training: same layers, types, ranks, alphas and values."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _FAMILIES = {family.model_version: family.name for family in (SD1, SD2, SD2_V, S
 def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module,
                       text_encoders: nn.Module | Sequence[nn.Module], checkpoint: Path, *,
                       scaled_alphas: bool = False) -> Network:
-    """A network on ``unet`` and ``text_encoders`` that equals ``file``; it has no layers but the file's.
+    """A network on ``unet`` and ``text_encoders`` that equals ``file``; it has only the file's layers.
 
-    Of ``settings`` only dropout, rates and which parts are trained count: what is not trained stays in the network
-    as it is. With ``scaled_alphas`` the rates of blocks are in their alphas, beside what is in the file's already.
-    Freezes the base model. Raises ``CheckpointError`` if the file is of a kind that is not trained here or
-    was made for another model than ``checkpoint``, naming the keys; ``RunError`` if nothing would be trained.
+    Of ``settings`` only dropout, rates and the choice of trained parts apply: untrained parts stay in the network
+    unchanged. ``scaled_alphas`` moves block rates into the alphas, on top of any that the file's alphas already
+    contain. Freezes the base model. Raises ``CheckpointError`` if the file is of an unsupported kind or was made for
+    another model than ``checkpoint``, naming the keys; ``RunError`` if nothing would be trained.
     """
     if file.facts.problem:
         raise CheckpointError(f"{file.path} cannot be trained further: it {file.facts.problem}. Choose another LoRA.")
@@ -79,7 +79,7 @@ def network_from_file(file: LoraFile, settings: NetworkSettings, unet: nn.Module
 
 
 def scaled_rates(metadata: Mapping[str, str]) -> dict[str, float] | None:
-    """The rates of blocks that are in the alphas of a file already; ``None`` if there are none."""
+    """The block rates that a file's alphas already contain; ``None`` if there are none."""
     job = from_json(metadata.get("train_lora_job"))
     if not isinstance(job, dict) or not all(isinstance(job.get(group), dict) for group in ("network", "optimizer")):
         return None
@@ -94,14 +94,14 @@ def scaled_rates(metadata: Mapping[str, str]) -> dict[str, float] | None:
 
 
 def _rates_beside(there: Mapping[str, float] | None, wanted: Mapping[str, float] | None) -> Mapping[str, float] | None:
-    """The rates that are left to be given where those ``there`` are in the alphas already."""
+    """The block rates still to be applied, given those ``there`` already in the alphas."""
     if there is None:
         return wanted
     return {block: (1.0 if wanted is None else wanted[block]) / (rate or 1.0) for block, rate in there.items()}
 
 
 def settings_like(facts: LoraFacts, settings: NetworkSettings) -> NetworkSettings:
-    """``settings`` with the kind and sizes of the file in place of those given."""
+    """``settings`` with the network type and sizes of the file."""
     return dataclasses.replace(settings, **facts.settings)
 
 
@@ -112,10 +112,10 @@ def _layers(prefix: str, root: nn.Module) -> dict[str, Layer]:
 
 
 def _module_like(file: LoraFile, key: str, layer: Layer, settings: NetworkSettings) -> NetworkModule | None:
-    """A module on ``layer`` of the kind and size that ``file`` has there; ``None`` if the layer cannot have such."""
+    """A module on ``layer`` of the kind and size in ``file``; ``None`` if the layer does not support it."""
     tensors, size, kind = file.of_layer(key), file.facts.layers[key], file.facts.network_type
     options = dataclasses.replace(options_of(settings), dora="dora_scale" in tensors, rs_lora=False)
-    generator = torch.Generator().manual_seed(0)  # every value that is drawn is replaced by the file's
+    generator = torch.Generator().manual_seed(0)  # every random initial value is replaced by the file's
     if kind == IA3:
         from .lycoris import Ia3Module
         return Ia3Module(layer, bool(tensors["on_input"]), options) if isinstance(layer, nn.Linear) else None
@@ -133,7 +133,7 @@ def _module_like(file: LoraFile, key: str, layer: Layer, settings: NetworkSettin
 
 def _lokr_like(tensors: Mapping[str, Tensor], layer: Layer, dim: int, alpha: float,
                options: ModuleOptions) -> NetworkModule | None:
-    """A LoKr module whose factors are split as in ``tensors``; ``None`` if the layer cannot be split like that."""
+    """A LoKr module whose factors are split as in ``tensors``; ``None`` if the layer cannot be split that way."""
     from lycoris.functional.general import factorization
 
     from .lycoris import LokrModule
@@ -145,7 +145,7 @@ def _lokr_like(tensors: Mapping[str, Tensor], layer: Layer, dim: int, alpha: flo
                    if (factorization(out, factor)[0], factorization(into, factor)[0]) == tuple(small)), None)
     if factor is None:
         return None
-    if "lokr_w2" in tensors:  # whole: any rank from half its longer side up makes it so
+    if "lokr_w2" in tensors:  # whole: any rank from half its longer side up does that
         dim = max(dim, math.ceil(max(tensors["lokr_w2"].shape[:2]) / 2))
     options = dataclasses.replace(options, lokr_factor=factor, decompose_both=decomposed)
     return LokrModule(layer, dim, alpha, torch.Generator().manual_seed(0), options)
@@ -163,13 +163,13 @@ def _shape_problems(key: str, module: NetworkModule | None, tensors: Mapping[str
 
 
 def _same_shape(name: str, tensor: Tensor, own: Tensor) -> bool:
-    if name == "dora_scale":  # (out, 1) is another method than (1, in), also where both are as long
+    if name == "dora_scale":  # (out, 1) is a different method from (1, in), even if both have the same length
         return tensor.shape == own.shape
     return tensor.squeeze().shape == own.squeeze().shape
 
 
 def _with_alpha(module: NetworkModule, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a layer as the module has them: alpha always there and without axes."""
+    """A layer's tensors in the module's format: alpha always present and a scalar."""
     own = module.state_dict()
     alpha = {"alpha": own["alpha"]} if "alpha" in own else {}
     return alpha | {name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()}

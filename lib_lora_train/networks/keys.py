@@ -1,7 +1,7 @@
 """Names of LoRA modules in files: the path of a layer, joined by underscores.
 
-SD 1.x and 2.x are named by diffusers' and transformers' paths. SDXL's UNet is named as the original numbers it, and
-its two text encoders are told apart; so every tool writes and reads them.
+SD 1.x and 2.x use the paths of diffusers and transformers. SDXL's UNet uses the original numbering, and its two text
+encoders have separate prefixes; all tools follow this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 UNET_PREFIX = "lora_unet"
 TEXT_ENCODER_PREFIX = "lora_te"
 TEXT_ENCODER_PREFIXES = ("lora_te1", "lora_te2")
-"""The prefixes where there are two text encoders."""
+"""The prefixes for models with two text encoders."""
 
 _TOLD_OF_SIZES = "add_embedding.linear_1"
 _TOP = {"conv_in": "input_blocks.0.0", "conv_out": "out.2", "time_embedding.linear_1": "time_embed.0",
@@ -30,23 +30,23 @@ def lora_key(prefix: str, module_path: str) -> str:
 
 
 def key_table(prefix: str, module_paths: Iterable[str]) -> dict[str, str]:
-    """LoRA key of each module path; needed to go back, since an underscore may have been a dot or not.
+    """LoRA key of each module path; needed for the reverse mapping, since an underscore is ambiguous.
 
-    ``module_paths`` are those of a whole UNet or text encoder, since they tell whether it is SDXL's.
+    ``module_paths`` are those of a whole UNet or text encoder, from which SDXL is detected.
     """
-    paths = dict.fromkeys(module_paths)  # a set would forget their order
+    paths = dict.fromkeys(module_paths)  # a set would lose their order
     if prefix == UNET_PREFIX and _TOLD_OF_SIZES in paths:
         return {lora_key(prefix, name): path for path in paths if (name := original_path(path, paths))}
     return {lora_key(prefix, path): path for path in paths}
 
 
 def text_encoder_prefixes(count: int) -> tuple[str, ...]:
-    """What the keys of each of ``count`` text encoders begin with."""
+    """The key prefix of each of ``count`` text encoders."""
     return (TEXT_ENCODER_PREFIX,) if count == 1 else TEXT_ENCODER_PREFIXES[:count]
 
 
 def part_of(key: str) -> str:
-    """``unet``, ``text_encoder`` or, of SDXL's second one, ``text_encoder_2``."""
+    """``unet``, ``text_encoder`` or, for SDXL's second one, ``text_encoder_2``."""
     if is_unet_key(key):
         return "unet"
     return "text_encoder_2" if key.startswith(TEXT_ENCODER_PREFIXES[1] + "_") else "text_encoder"
@@ -58,9 +58,9 @@ def is_unet_key(key: str) -> bool:
 
 
 def original_path(path: str, paths: Collection[str]) -> str | None:
-    """Where the original UNet has the layer that diffusers calls ``path``; ``None`` for what is no layer there.
+    """The original UNet's path of the layer that diffusers calls ``path``; ``None`` if it is not a layer there.
 
-    ``paths`` are all of the UNet's, which say how many layers a level has and where there is attention.
+    ``paths`` are all of the UNet's, which determine the layers per level and the attention levels.
     """
     if path in _TOP:
         return _TOP[path]

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685), on Linear and convolution alike (LoCon), and DyLoRA on top of it."""
+"""LoRA (Hu et al. 2021, arXiv:2106.09685) on Linear and convolution layers (LoCon), and DyLoRA on top of it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .module import Layer, ModuleOptions, ScaledModule
 class LoraModule(ScaledModule):
     """A low-rank addition to one Linear or Conv2d layer.
 
-    ``down`` begins uniform in ±1/sqrt(fan in), as kaiming_uniform with a = sqrt(5) does; ``up`` begins at zero, so
-    at first nothing changes.
+    ``down`` is initialized uniformly in ±1/sqrt(fan in), like kaiming_uniform with a = sqrt(5); ``up`` starts at zero,
+    so that the initial change is zero.
     """
 
     def __init__(self, layer: Layer, dim: int, alpha: float, generator: torch.Generator,
                  options: ModuleOptions | None = None) -> None:
         super().__init__(layer, dim, alpha, options or ModuleOptions())
         if isinstance(layer, nn.Conv2d):
-            # skip_init, since torch's own initialisation would draw from the global random state
+            # skip_init, since torch's own initialization would use the global random state
             self.lora_down = skip_init(nn.Conv2d, layer.in_channels, dim, layer.kernel_size, bias=False)
             self.lora_up = skip_init(nn.Conv2d, dim, layer.out_channels, 1, bias=False)
         else:
@@ -53,7 +53,7 @@ class LoraModule(ScaledModule):
         return (self.scale * (up.flatten(1) @ down.flatten(1))).view(self.weight_shape)
 
     def addition(self, x: Tensor, strength: float) -> Tensor:
-        """``strength`` · scale · up(down(x)), without ever making the whole ΔW unless DoRA needs it."""
+        """``strength`` · scale · up(down(x)), without forming the whole ΔW unless DoRA needs it."""
         if self.options.dora:
             return super().addition(x, strength)
         down, up = (factor.to(x.dtype) for factor in self.factors)
@@ -61,9 +61,9 @@ class LoraModule(ScaledModule):
 
 
 def low_rank(layer: Layer, x: Tensor, down: Tensor, up: Tensor, options: ModuleOptions, training: bool) -> Tensor:
-    """up(down(x)). In training, dropout sets single values between the two to 0, rank_dropout whole ranks of a picture.
+    """up(down(x)). In training, dropout zeroes single values between the two, rank_dropout whole ranks per image.
 
-    What is kept is scaled up, so that the mean stays.
+    The rest is scaled up to preserve the mean.
     """
     if isinstance(layer, nn.Conv2d):
         inner = functional.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
@@ -80,11 +80,11 @@ def low_rank(layer: Layer, x: Tensor, down: Tensor, up: Tensor, options: ModuleO
 
 
 class DyLoraModule(ScaledModule):
-    """DyLoRA (Valipour et al. 2023, arXiv:2210.07558): a LoRA that works at every rank it can be cut to.
+    """DyLoRA (Valipour et al. 2023, arXiv:2210.07558): a LoRA that works at every rank it can be truncated to.
 
-    Each time in training a rank is drawn, a multiple of ``unit``; the ranks above it are not used and only the last
-    unit of those kept is trained. Outside of training all ranks count. The scale is alpha / dim at every rank, as it
-    is where the webui cuts a LoRA down by ``<lora:name:1:1:dyn=…>``. The file is that of a plain LoRA.
+    Each training step samples a rank, a multiple of ``unit``; higher ranks are not used and only the last unit of the
+    others is trained. Outside training all ranks are used. The scale is alpha / dim at every rank, as when the webui
+    truncates a LoRA with ``<lora:name:1:1:dyn=…>``. The file has the format of a plain LoRA.
     """
 
     def __init__(self, layer: Layer, dim: int, alpha: float, generator: torch.Generator,
@@ -99,7 +99,7 @@ class DyLoraModule(ScaledModule):
 
     @property
     def downs(self) -> tuple[nn.Parameter, ...]:
-        """``down`` in units: each (unit, everything that enters)."""
+        """``down`` in units: each (unit, in features)."""
         return tuple(self.get_parameter(f"down_{number}") for number in range(self.dim // self.unit))
 
     @property
@@ -114,7 +114,7 @@ class DyLoraModule(ScaledModule):
 
     @property
     def degree(self) -> int:
-        """Two: ``up`` and ``down``, however many units they are in."""
+        """Two: ``up`` and ``down``, regardless of the number of units."""
         return 2
 
     @property
@@ -128,7 +128,7 @@ class DyLoraModule(ScaledModule):
         return (self.scale * change).view(self.weight_shape)
 
     def addition(self, x: Tensor, strength: float) -> Tensor:
-        """``strength`` · scale · up(down(x)) up to a rank that is drawn, or to the last one outside of training."""
+        """``strength`` · scale · up(down(x)) up to a sampled rank, or to the last one outside training."""
         downs, ups = list[Tensor](self.downs), list[Tensor](self.ups)
         if self.training:
             last = int(torch.randint(len(downs), ()))

@@ -1,4 +1,4 @@
-"""What a LoRA file is, told from its header alone: kind, ranks, alphas and metadata. Free of torch."""
+"""Facts about a LoRA file, from its header alone: kind, ranks, alphas and metadata. Free of torch."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _NOT_TRAINED_HERE = {
     "diff": "whole weight differences", "diff_b": "differences of biases", "w_norm": "norm layers",
     "b_norm": "norm layers", "a1.weight": "GLoRA", "lora_A.weight": "the names of PEFT",
     "lora.up.weight": "the names of diffusers"}
-# LoHa and LoKr flatten kernels, so their names have to tell 3x3 convolutions; the second half is SDXL's spelling
+# LoHa and LoKr flatten kernels, so 3x3 convolutions are recognized by name; the second half is SDXL's naming
 _SPATIAL = re.compile(r"_(?:conv|conv1|conv2|conv_in|input_blocks_0_0|in_layers_2|out_layers_3|op)$")
 _RANK_AXIS = {"lora_down.weight": 0, "hada_w1_b": 0, "lokr_w2_b": 0, "lokr_w1_b": 0}
 
 
 @dataclass(frozen=True)
 class LayerSize:
-    """Rank and alpha of one layer; both ``None`` where the kind of network has none. ``spatial`` is a 3x3 kernel."""
+    """Rank and alpha of one layer; both ``None`` for network types without them. ``spatial``: a 3x3 kernel."""
 
     dim: int | None
     alpha: float | None
@@ -45,10 +45,11 @@ class LayerSize:
 
 @dataclass(frozen=True)
 class LoraFacts:
-    """A LoRA file's kind and sizes, as its tensors show them, and its metadata.
+    """The kind and sizes of a LoRA file, from its tensors, and its metadata.
 
-    ``dim``, ``alpha``, ``conv_dim`` and ``conv_alpha`` are those of most layers, 3x3 convolutions apart; ``None``
-    where there are none. ``problem`` says why it cannot be trained further, as the end of a sentence about the file.
+    ``dim``, ``alpha``, ``conv_dim`` and ``conv_alpha`` are those of most layers, separately for 3x3 convolutions;
+    ``None`` if there are none. ``problem`` says why training cannot be continued, as the end of a sentence about the
+    file.
     """
 
     network_type: str
@@ -79,26 +80,26 @@ class LoraFacts:
 
     @property
     def dims(self) -> list[int]:
-        """Every rank that occurs, 3x3 convolutions apart, lowest first."""
+        """Every rank in the file, except those of 3x3 convolutions, ascending."""
         return sorted({layer.dim for layer in self.layers.values() if layer.dim is not None and not layer.spatial})
 
     @property
     def unet_layers(self) -> int:
-        """How many layers of the UNet it changes."""
+        """The number of UNet layers it changes."""
         return sum(key.startswith("lora_unet_") for key in self.layers)
 
     @property
     def text_encoder_layers(self) -> int:
-        """How many layers of text encoders it changes."""
+        """The number of text encoder layers it changes."""
         return sum(key.startswith("lora_te") for key in self.layers)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The network settings that make a network of this kind and size."""
+        """The network settings for a network of this kind and size."""
         values: dict[str, Any] = {"network_type": self.network_type, "dora_wd": self.dora, "rs_lora": False}
         if self.network_type == IA3 or self.dim is None or self.alpha is None:
             return values
-        # an alpha above the rank is how rs-LoRA is saved
+        # rs-LoRA is saved with an alpha above the rank
         rs_lora = self.alpha > self.dim
         values |= {"network_dim": self.dim, "network_alpha": _without_rs(self.alpha, self.dim, rs_lora),
                    "rs_lora": rs_lora, "conv_dim": None, "conv_alpha": None}
@@ -119,15 +120,15 @@ class LoraFacts:
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        """``ss_network_args`` of the metadata: the network's settings under sd-scripts' and LyCORIS' names."""
+        """``ss_network_args`` of the metadata: the network's settings by sd-scripts' and LyCORIS' names."""
         found = from_json(self.metadata.get("ss_network_args"))
         return found if isinstance(found, dict) else {}
 
 
 def facts_of(shapes: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str]) -> LoraFacts:
-    """What a file with tensors of ``shapes`` is; ``alphas`` by layer, one that is missing equals the rank.
+    """The facts about a file with tensors of ``shapes``; ``alphas`` by layer, a missing one equals the rank.
 
-    The tensors decide; the metadata tells apart only what looks the same, such as LoRA and DyLoRA.
+    The tensors decide; the metadata only distinguishes kinds with the same tensors, such as LoRA and DyLoRA.
     """
     parts: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, shape in shapes.items():
@@ -145,9 +146,9 @@ def facts_of(shapes: Shapes, alphas: Mapping[str, float], metadata: Mapping[str,
 
 
 def read_facts(path: Path) -> LoraFacts:
-    """``facts_of`` the .safetensors file ``path``, of which only the header and the alphas are read.
+    """``facts_of`` the .safetensors file ``path``; reads only the header and the alphas.
 
-    Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
+    Raises ``CheckpointError`` if it is missing, damaged or not a LoRA.
     """
     header = read_lora_header(path)
     try:
@@ -159,7 +160,7 @@ def read_facts(path: Path) -> LoraFacts:
 
 
 def read_lora_header(path: Path) -> SafetensorsHeader:
-    """The header of the .safetensors file ``path``. Raises ``CheckpointError`` if it is missing, damaged or no LoRA."""
+    """The header of the LoRA file ``path``. Raises ``CheckpointError`` if it is missing, damaged or not a LoRA."""
     try:
         header = read_safetensors_header(path)
     except FileNotFoundError:
@@ -179,7 +180,7 @@ def looks_like_lora(keys: Iterable[str]) -> bool:
 
 
 def not_a_lora(path: Path, shapes: Shapes) -> str:
-    """The sentence for a file with tensors of ``shapes`` that is no LoRA, with what it is if that can be told."""
+    """The error message for a file with tensors of ``shapes`` that is not a LoRA, naming its actual type if known."""
     found = what_it_is(shapes)
     reason = f", but {found}" if found else ": it has no tensors such as …lora_down.weight"
     return f"{path} is not a LoRA{reason}. Choose a LoRA file."
@@ -198,7 +199,7 @@ def in_words(facts: LoraFacts) -> str:
 
 
 def from_json(text: str | None) -> Any:
-    """A value of the metadata that is JSON; ``None`` if it is missing or is not."""
+    """A JSON value of the metadata; ``None`` if it is missing or not JSON."""
     try:
         return parse(text or "")
     except DamagedFileError:
@@ -214,7 +215,7 @@ def _size_of(layer: str, tensors: Shapes, alpha: float | None) -> LayerSize:
     rank = next((tensors[name][axis] for name, axis in _RANK_AXIS.items() if name in tensors), None)
     spatial = bool(_SPATIAL.search(layer))
     if rank is None and "lokr_w2" in tensors:
-        # both factors whole: LyCORIS saves the rank asked for as alpha
+        # both factors whole: LyCORIS saves the requested rank as alpha
         rank = int(alpha) if alpha else max(tensors["lokr_w2"][:2])
     if rank is None:
         return LayerSize(None, None, spatial)
@@ -246,7 +247,7 @@ def _why_not(shapes: Shapes, kinds: set[str | None]) -> str | None:
 
 
 def _plain_kind(facts: LoraFacts) -> str:
-    """LierLa, C3Lier, LoCon or DyLoRA, whose tensors are named alike."""
+    """LierLa, C3Lier, LoCon or DyLoRA, whose tensors have the same names."""
     algorithm = str(facts.network_arguments.get("algo", "")).lower()
     if algorithm == "dylora" or facts.metadata.get("ss_network_module") == "networks.dylora":
         return DYLORA
@@ -257,11 +258,11 @@ def _plain_kind(facts: LoraFacts) -> str:
 
 def _without_rs(alpha: float, dim: int, rs_lora: bool) -> float:
     value = min(alpha / dim ** 0.5, float(dim)) if rs_lora else alpha
-    return float(f"{value:.6g}")  # 0.3 is 0.30000001 in a file
+    return float(f"{value:.6g}")  # 0.3 is stored as 0.30000001
 
 
 def _usual(values: Iterable[Any]) -> Any:
-    """The value that occurs most often, the higher one of equals; ``None`` if there is none."""
+    """The most common value, the higher one on a tie; ``None`` if there is none."""
     counted = Counter(value for value in values if value is not None)
     return max(counted, key=lambda value: (counted[value], value)) if counted else None
 
@@ -274,7 +275,7 @@ def _whole_number(value: Any, fallback: int) -> int:
 
 
 def frequent_tags(facts: LoraFacts, most: int) -> Sequence[str]:
-    """The tags that its captions had most often, by ``ss_tag_frequency``, at most ``most``."""
+    """The most frequent caption tags, by ``ss_tag_frequency``, at most ``most``."""
     counted: Counter[str] = Counter()
     folders = from_json(facts.metadata.get("ss_tag_frequency"))
     for tags in folders.values() if isinstance(folders, dict) else ():

@@ -1,4 +1,4 @@
-"""Which family of base models a LoRA file is for, told from its header alone. Free of torch."""
+"""The base model family of a LoRA file, detected from its header alone. Free of torch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BY_WIDTH: dict[int | None, Family] = {768: SD1, 1024: SD2}
 _READS_TEXT = ("attn2_to_k", "self_attn_q_proj")
 _FOREIGN = {"joint_blocks": "SD 3.x", "joint_transformer_blocks": "SD 3.x", "single_blocks": "Flux",
             "double_blocks": "Flux", "single_transformer_blocks": "Flux", "lora_prior_unet": "Stable Cascade"}
-"""Parts of names that only these have; others are told by having no block of Stable Diffusion's UNet."""
+"""Name parts unique to these models; others are recognized by having no block of Stable Diffusion's UNet."""
 _IN_NO_BLOCK = ("time_emb", "label_emb", "conv_out", "add_embedding", "out_2", "out_0", "bundle_emb")
 _NAMES = ("lora_", "oft_", "bundle_emb")
 _SHOWN = 3
 
 
 def family_of_lora(shapes: Shapes, metadata: Mapping[str, str]) -> Family | None:
-    """The family of the base model, as the metadata or else the tensors have it; ``None`` if neither does."""
+    """The family of the base model, from the metadata or else the tensors; ``None`` if neither shows it."""
     version = metadata.get("ss_base_model_version", "")
     architecture = metadata.get("modelspec.architecture", "").removesuffix("/lora")
     said = _BY_VERSION.get(version) or _BY_ARCHITECTURE.get(architecture)
@@ -40,7 +40,7 @@ def family_of_lora(shapes: Shapes, metadata: Mapping[str, str]) -> Family | None
 
 
 def other_family(shapes: Shapes, metadata: Mapping[str, str], family: Family) -> str | None:
-    """What the LoRA is for, in words, if that is surely not ``family``; else ``None``."""
+    """What the LoRA is for, in words, if it is certainly not ``family``; else ``None``."""
     made_for = family_of_lora(shapes, metadata)
     if made_for is not None:
         return None if same_kind_of_base(made_for, family) else made_for.name
@@ -49,7 +49,7 @@ def other_family(shapes: Shapes, metadata: Mapping[str, str], family: Family) ->
 
 
 def check_fits(name: str, shapes: Shapes, metadata: Mapping[str, str], checkpoint: str, family: Family) -> None:
-    """Raises ``CheckpointError`` if the LoRA ``name`` is surely for another family than ``checkpoint``'s."""
+    """Raises ``CheckpointError`` if the LoRA ``name`` is certainly for another family than that of ``checkpoint``."""
     other = other_family(shapes, metadata, family)
     if other:
         raise CheckpointError(f"{name} is for {other}, and {checkpoint} is {family.name}. Choose a LoRA and a "
@@ -57,7 +57,7 @@ def check_fits(name: str, shapes: Shapes, metadata: Mapping[str, str], checkpoin
 
 
 def same_kind_of_base(one: Family, other: Family) -> bool:
-    """Whether LoRAs of both fit the same layers; SD 2.x and its 768-v do."""
+    """Whether LoRAs of both fit the same layers, as with SD 2.x and its 768-v."""
     return one.architecture.replace("768-v", "512") == other.architecture.replace("768-v", "512")
 
 
@@ -74,8 +74,7 @@ def one_family(files: Sequence[tuple[str, Shapes, Mapping[str, str]]]) -> Family
 
 
 def refuse_names(path: object, shapes: Shapes) -> None:
-    """Raises ``CheckpointError`` if the LoRA ``path`` is for a model of another kind, or has another program's names.
-    """
+    """Raises ``CheckpointError`` if the LoRA ``path`` is for an unsupported model, or uses another program's names."""
     foreign = foreign_model(shapes)
     if foreign:
         raise CheckpointError(f"{path} is a LoRA for {foreign}. Only LoRAs for SD 1.x, SD 2.x and SDXL can be used "
@@ -87,7 +86,7 @@ def refuse_names(path: object, shapes: Shapes) -> None:
 
 
 def foreign_model(names: Iterable[str]) -> str:
-    """The model that a LoRA with tensors of these ``names`` is for if it is none of Stable Diffusion; else empty."""
+    """The model of a LoRA with tensors of these ``names`` if it is not a Stable Diffusion model; else empty."""
     layers = _layers(names)
     for layer in layers:
         flat = layer.replace(".", "_")
@@ -101,7 +100,7 @@ def foreign_model(names: Iterable[str]) -> str:
 
 
 def _layers(names: Iterable[str]) -> list[str]:
-    """The layers of kohya's names, the whole name of others."""
+    """The layer part of kohya's names, the whole name of others."""
     return sorted({name.partition(".")[0] if name.startswith(_NAMES) else name for name in names})
 
 

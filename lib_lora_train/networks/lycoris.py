@@ -1,7 +1,7 @@
-"""LoHa, LoKr and (IA)^3 (Yeh et al. 2023, arXiv:2309.14859): tensors and ΔW by lycoris-lora, the rest as everywhere.
+"""LoHa, LoKr and (IA)^3 (Yeh et al. 2023, arXiv:2309.14859): tensors and ΔW from lycoris-lora, the rest is shared.
 
 Its own forward is not used: it adds ΔW to the weight in the dtype of the base model, where half precision rounds most
-of a young ΔW away, and it knows no dropout.
+of a small ΔW away, and it has no dropout.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LohaModule(ScaledModule):
 class LokrModule(ScaledModule):
     """ΔW = scale · w1 ⊗ w2, each factor whole or a product of two matrices of rank ``dim``.
 
-    Where both are whole there is no rank, and the scale is 1 whatever alpha is, as it is in the webui.
+    If both are whole there is no rank, and the scale is 1 whatever alpha is, as in the webui.
     """
 
     def __init__(self, layer: Layer, dim: int, alpha: float, generator: torch.Generator,
@@ -63,11 +63,11 @@ class LokrModule(ScaledModule):
 
     @property
     def has_alpha(self) -> bool:
-        """Whether an alpha scales ΔW: not where both factors are whole."""
+        """Whether an alpha scales ΔW: not if both factors are whole."""
         return not self._whole
 
     def take_alpha(self) -> None:
-        """Scale by the alpha that is there now; by 1 where nothing has a rank."""
+        """Apply the current alpha; the scale is 1 if nothing has a rank."""
         if self._whole:
             self.scale = 1.0
             self.alpha.fill_(self.dim)
@@ -97,20 +97,20 @@ class Ia3Module(NetworkModule):
         return _shared(self._inner[0])
 
     def low_rank_change(self) -> Tensor:
-        """W with each row, or each column, times its number: float32."""
+        """W with each row, or each column, scaled by its value: float32."""
         return self._inner[0].make_weight(diff=True).float()
 
 
 @contextmanager
 def _seeded(generator: torch.Generator) -> Iterator[None]:
-    """The global random state, which lycoris-lora begins its tensors from, follows ``generator`` for a while."""
+    """Seed the global random state, which lycoris-lora initializes from, by ``generator`` within the context."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(generator.initial_seed())
         yield
 
 
 def _take_parameters(module: nn.Module, inner: LycorisBaseModule) -> None:
-    """Let ``module`` own the parameters of ``inner``: the same objects, so that both see what is learned."""
+    """Register the parameters of ``inner`` in ``module``: the same objects, so that both see updates."""
     for name, parameter in inner.named_parameters(recurse=False):
         module.register_parameter(name, parameter)
 

@@ -1,4 +1,4 @@
-"""The metadata that names a file's network, under sd-scripts' keys."""
+"""Metadata about a file's network, under sd-scripts' keys."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from ..config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, NetworkSettings
 
-# What sd-scripts calls the module of each network type; the webui shows it as "Kohya module"
+# sd-scripts' module for each network type; the webui shows it as "Kohya module"
 _NETWORK_MODULES = {LIERLA: "networks.lora", C3LIER: "networks.lora"}
 _LYCORIS_MODULE = "lycoris.kohya"
 _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "dylora"}
 
 
 def network_metadata(network: NetworkSettings) -> dict[str, str]:
-    """The ``ss_network_`` keys of a file with such a network."""
+    """The ``ss_network_`` keys of a file with ``network``."""
     return as_texts({
         "ss_network_module": _NETWORK_MODULES.get(network.network_type, _LYCORIS_MODULE),
         "ss_network_args": _network_arguments(network) or None,
@@ -27,7 +27,7 @@ def network_metadata(network: NetworkSettings) -> dict[str, str]:
 
 
 def _network_arguments(network: NetworkSettings) -> dict[str, Any]:
-    """What differs from a plain LoRA, under the names of sd-scripts' and LyCORIS' network_args."""
+    """Differences from a plain LoRA, under the names of sd-scripts' and LyCORIS' network_args."""
     arguments = {"algo": _ALGORITHMS.get(network.network_type), "conv_dim": network.conv_dim,
                  "conv_alpha": network.conv_alpha, "dora_wd": network.dora_wd, "rs_lora": network.rs_lora,
                  "rank_dropout": network.rank_dropout, "module_dropout": network.module_dropout,
@@ -41,6 +41,6 @@ def _network_arguments(network: NetworkSettings) -> dict[str, Any]:
 
 
 def as_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata values as safetensors holds them, strings: mappings as JSON, without those that are ``None``."""
+    """Metadata values as strings, as safetensors requires: mappings as JSON, ``None`` omitted."""
     return {key: json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
             for key, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What every kind of network adds to one layer of the base model: y = W x + b + multiplier · ΔW x."""
+"""The addition of any network type to one layer of the base model: y = W x + b + multiplier · ΔW x."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Layer = nn.Linear | nn.Conv2d
 
 @dataclass(frozen=True)
 class ModuleOptions:
-    """What modules of every kind may be told; the settings of the same names say what each does."""
+    """Options of all module types; see the settings of the same names."""
 
     dropout: float = 0.0
     rank_dropout: float = 0.0
@@ -31,11 +31,11 @@ class ModuleOptions:
 class NetworkModule(nn.Module):
     """An addition to one Linear or Conv2d layer, whose weight is neither changed nor owned.
 
-    A kind of network says with ``low_rank_change`` what ΔW is. Its tensors are float32 and are computed with in the
-    dtype of the layer's input, or of autocast where that is on. With ``dora_scale`` (DoRA, Liu et al. 2024,
-    arXiv:2402.09353, with the norm over each input, as the webui applies it) the layer's weight becomes
-    (W + ΔW) · dora_scale / ‖W + ΔW‖. Of a base weight that is kept in fp8 or nf4, ‖W + ΔW‖ is corrected by
-    ‖full W‖ / ‖W‖, so that ``dora_scale`` is about the full weights, to which the file is applied.
+    Subclasses define ΔW with ``low_rank_change``. Parameters are float32; the computation uses the dtype of the
+    layer's input, or of autocast if enabled. With ``dora_scale`` (DoRA, Liu et al. 2024, arXiv:2402.09353, with the
+    norm over each input, as the webui applies it) the layer's weight becomes (W + ΔW) · dora_scale / ‖W + ΔW‖. For a
+    base weight stored in fp8 or nf4, ‖W + ΔW‖ is corrected by ‖full W‖ / ‖W‖, so that ``dora_scale`` refers to the
+    full weights, to which the file is applied.
     """
 
     norm_correction: Tensor
@@ -46,7 +46,7 @@ class NetworkModule(nn.Module):
             raise ValueError(f"a convolution in {layer.groups} groups has no LoRA")
         self.options = options
         self.multiplier = 1.0
-        self._layer = (layer,)  # in a tuple, so that it is not taken for a part of the network
+        self._layer = (layer,)  # in a tuple, so that it is not registered as a submodule
         self._forward_before = layer.forward
         self.weight_shape = layer.weight.shape
         if options.dora:
@@ -59,22 +59,22 @@ class NetworkModule(nn.Module):
 
     @property
     def layer(self) -> Layer:
-        """The layer that is added to."""
+        """The base layer."""
         return self._layer[0]
 
     @property
     def is_trained(self) -> bool:
-        """Whether any of its parameters is trained; those of a network from a file may be kept as they are."""
+        """Whether any parameter is trained; parts of a network from a file may be frozen."""
         return any(parameter.requires_grad for parameter in self.parameters())
 
     @property
     def factors(self) -> Sequence[nn.Parameter]:
-        """The tensors whose product ΔW is: each times c makes ΔW c to the power of their number times as large."""
+        """The factors of ΔW: scaling each by c scales ΔW by c to the power of their number."""
         raise NotImplementedError
 
     @property
     def degree(self) -> int:
-        """How many factors each number of ΔW is a product of."""
+        """The number of factors that each value of ΔW is a product of."""
         return len(self.factors)
 
     @property
@@ -84,7 +84,7 @@ class NetworkModule(nn.Module):
 
     @property
     def up_parameters(self) -> Sequence[nn.Parameter]:
-        """The matrices that begin at zero, which LoRA+ trains at a higher rate; empty where it is not defined."""
+        """The matrices initialized to zero, which LoRA+ trains at a higher rate; empty where that is undefined."""
         return ()
 
     def low_rank_change(self) -> Tensor:
@@ -92,11 +92,11 @@ class NetworkModule(nn.Module):
         raise NotImplementedError
 
     def attach(self) -> None:
-        """Let the layer compute with this addition."""
+        """Make the layer compute with this addition."""
         self.layer.forward = self.forward  # type: ignore[method-assign,assignment]
 
     def detach(self) -> None:
-        """Give the layer its own forward back."""
+        """Restore the layer's own forward."""
         self.layer.forward = self._forward_before  # type: ignore[method-assign]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,14 +107,14 @@ class NetworkModule(nn.Module):
         return output + self.addition(x, self.multiplier).to(output.dtype)
 
     def addition(self, x: Tensor, strength: float) -> Tensor:
-        """``strength`` · ΔW x, by way of the whole ΔW."""
+        """``strength`` · ΔW x, computed with the whole ΔW."""
         with torch.autocast(x.device.type, enabled=False):
             change = self._with_dora(self._with_rows_dropped(self.low_rank_change()))
         return apply_weight(self.layer, x, change.to(x.dtype)) * strength
 
     @torch.no_grad()
     def weight_change(self) -> Tensor:
-        """What this addition, at multiplier 1, adds to the layer's weight: float32, the weight's shape."""
+        """The change of the layer's weight at multiplier 1: float32, the weight's shape."""
         return self._with_dora(self.low_rank_change())
 
     @torch.no_grad()
@@ -140,13 +140,13 @@ class NetworkModule(nn.Module):
             return change
         weight = self.layer.weight.detach().float()
         ratio = self.dora_scale / (input_norms(weight + change) * self.norm_correction)
-        return weight * (ratio - 1) + change * ratio  # exactly zero as long as nothing is learned
+        return weight * (ratio - 1) + change * ratio  # exactly zero while nothing is learned
 
 
 class ScaledModule(NetworkModule):
-    """A module of rank ``dim`` whose ΔW is scaled by alpha / dim, or alpha / sqrt(dim) as rs-LoRA has it.
+    """A module of rank ``dim`` whose ΔW is scaled by alpha / dim, or alpha / sqrt(dim) for rs-LoRA.
 
-    Kalajdzievski 2023, arXiv:2312.03732. The file's alpha always is the one that is divided by dim.
+    Kalajdzievski 2023, arXiv:2312.03732. The alpha saved in the file is always relative to dim.
     """
 
     alpha: Tensor
@@ -154,7 +154,7 @@ class ScaledModule(NetworkModule):
     def __init__(self, layer: Layer, dim: int, alpha: float, options: ModuleOptions) -> None:
         super().__init__(layer, options)
         self.dim = dim
-        self.scale = 1.0  # a plain number, since reading the buffer on a GPU would wait for it
+        self.scale = 1.0  # a plain number, since reading the buffer on a GPU would synchronize
         self.register_buffer("alpha", torch.tensor(float(alpha) * (dim ** 0.5 if options.rs_lora else 1)))
         self.take_alpha()
         self.register_load_state_dict_post_hook(_after_loading)
@@ -165,17 +165,17 @@ class ScaledModule(NetworkModule):
         return True
 
     def take_alpha(self) -> None:
-        """Scale by the alpha that is there now."""
+        """Apply the current alpha."""
         self.scale = float(self.alpha) / self.dim
 
     @torch.no_grad()
     def scale_alpha(self, factor: float, *, keep_change: bool = False) -> None:
-        """Let what one step of an optimizer does to ΔW be ``factor`` times as much, by way of alpha.
+        """Multiply the effect of an optimizer step on ΔW by ``factor``, through alpha.
 
-        Optimizers that divide by the size of the gradient (Adam and what is made of it) take steps of the same size
-        whatever ΔW is scaled with. While ΔW is 0, or may change, alpha times ``factor`` is enough. To ``keep_change``,
-        all ``n`` factors are divided by ``factor`` and alpha is multiplied with its ``n``-th power: of the derivative
-        by each factor then ``factor`` is left.
+        Optimizers that normalize by the size of the gradient (Adam and its variants) take steps of the same size
+        however ΔW is scaled. While ΔW is 0, or may change, alpha times ``factor`` is enough. To ``keep_change``, all
+        ``n`` factors are divided by ``factor`` and alpha is multiplied by its ``n``-th power, which leaves the
+        derivative by each factor multiplied by ``factor``.
         """
         if keep_change:
             for parameter in self.factors:
@@ -185,7 +185,7 @@ class ScaledModule(NetworkModule):
 
 
 def apply_weight(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
-    """``x`` through a layer like ``layer`` that has ``weight`` and no bias."""
+    """Apply a layer like ``layer``, but with ``weight`` and no bias, to ``x``."""
     if isinstance(layer, nn.Conv2d):
         return functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
     return functional.linear(x, weight)

@@ -16,7 +16,7 @@ from .module import NetworkModule
 class ParameterGroup:
     """Parameters that share a learning rate: those of ``unet``, ``text_encoder`` or SDXL's ``text_encoder_2``.
 
-    ``rate_factor`` is what the part's rate is multiplied with. ``block`` is named where blocks have their own.
+    ``rate_factor`` multiplies the part's rate. ``block`` is set if blocks have their own rates.
     """
 
     part: str
@@ -27,7 +27,7 @@ class ParameterGroup:
 
 @dataclass(frozen=True)
 class Rates:
-    """Factors on the learning rate: of each block (``None``: all alike), and of the up matrices (LoRA+)."""
+    """Learning rate factors: of each block (``None``: all the same), and of the up matrices (LoRA+)."""
 
     by_block: Mapping[str, float] | None = None
     up_ratio: float = 1.0
@@ -36,8 +36,8 @@ class Rates:
 class Network(nn.Module):
     """All modules, by their key in the file; ``state_dict()`` is what is saved.
 
-    Making a network attaches it: from then on the base model computes with it. The base weights are not touched.
-    It drops nothing until ``train()`` says that it is trained, so that pictures are drawn as the file will draw them.
+    Creating a network attaches it: the base model then computes with it. The base weights are not touched. Dropout is
+    off until ``train()``, so that samples match the saved file.
     """
 
     def __init__(self, unet_modules: Mapping[str, NetworkModule], text_encoder_modules: Mapping[str, NetworkModule],
@@ -72,16 +72,16 @@ class Network(nn.Module):
         return (self.lora(key) for key in (*self.text_encoder_keys, *self.unet_keys))
 
     def train(self, mode: bool = True) -> Network:
-        """Begin or end training; modules that are kept as they are never drop anything."""
+        """Start or end training mode; frozen modules never use dropout."""
         super().train(mode)
         for module in self.loras():
             module.train(mode and module.is_trained)
         return self
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The parameters that are trained, text encoder first; parts without parameters to train are absent.
+        """The trained parameters, text encoder first; parts without trained parameters are absent.
 
-        One group for each part; with rates by block one for each block; with LoRA+ each of them in two.
+        One group per part; with block rates one per block; with LoRA+ each is split in two.
         """
         groups: dict[tuple[str, str | None, float], list[nn.Parameter]] = {}
         for key, module in {**self.text_encoder_modules, **self.unet_modules}.items():
@@ -102,14 +102,14 @@ class Network(nn.Module):
         return any(module.is_trained for module in self.text_encoder_modules.values())
 
     def apply_max_norm(self, limit: float) -> None:
-        """Scale every trained module down whose ΔW has a Frobenius norm above ``limit``: max-norm regularization."""
+        """Scale down every trained module whose ΔW has a Frobenius norm above ``limit``: max-norm regularization."""
         for module in self.loras():
             if module.is_trained:
                 module.limit_norm(limit)
 
     @property
     def multiplier(self) -> float:
-        """How strongly the base model is changed; 1 while training, 0 for the base model alone."""
+        """The strength of the network; 1 while training, 0 for the base model alone."""
         return next((module.multiplier for module in self.loras()), 1.0)
 
     @multiplier.setter
@@ -118,11 +118,11 @@ class Network(nn.Module):
             module.multiplier = float(value)
 
     def attach(self) -> None:
-        """Let the base model compute with the network."""
+        """Make the base model compute with the network."""
         for module in self.loras():
             module.attach()
 
     def detach(self) -> None:
-        """Give the base model back as it was."""
+        """Restore the base model."""
         for module in self.loras():
             module.detach()

@@ -1,4 +1,4 @@
-"""How far a network has moved from the base model: the Frobenius norm of each layer's change."""
+"""The distance of a network from the base model: the Frobenius norm of each layer's change."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .network import Network
 
 @dataclass(frozen=True)
 class ChangeNorms:
-    """Norms over all layers of a part and of a block together: the root of the sum of their squares.
+    """Norms over all layers of a part or a block: the root of the sum of their squares.
 
-    ``None`` for a part that is not trained. Layers that belong to no block are in the part's norm only.
+    ``None`` for a part that is not trained. Layers outside any block count only in the part's norm.
     """
 
     unet: float | None
@@ -29,7 +29,7 @@ class ChangeNorms:
 
 @torch.no_grad()
 def change_norms(network: Network) -> ChangeNorms:
-    """The norms of the changes of ``network`` as they are now."""
+    """The current norms of the changes of ``network``."""
     keys = [*network.text_encoder_keys, *network.unet_keys]
     squares = dict(zip(keys, torch.stack([_square(network.lora(key)) for key in keys]).tolist(), strict=True))
     by_block: dict[str, float] = defaultdict(float)
@@ -46,7 +46,7 @@ def _norm(squares: dict[str, float], keys: tuple[str, ...]) -> float | None:
 
 
 def _square(module: NetworkModule) -> Tensor:
-    """‖ΔW‖²; of a product up·down as the trace of (upᵀup)(down downᵀ), without ever making ΔW."""
+    """‖ΔW‖²; for a product up·down the trace of (upᵀup)(down downᵀ), without forming ΔW."""
     if isinstance(module, LoraModule) and not module.options.dora:
         down, up = (factor.detach().float().flatten(1) for factor in module.factors)
         return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0) * module.scale ** 2

@@ -1,4 +1,4 @@
-"""Writing LoRA files whole or not at all, and reading them again."""
+"""Atomic writing of LoRA files, and reading."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _ALIGNMENT_BYTES = 8
 def save_network(path: Path, network: Network, precision: str, metadata: Mapping[str, str]) -> None:
     """Write the network's tensors as ``precision`` (fp16, bf16 or float) with ``metadata`` and their hashes.
 
-    The file appears whole and durable under its name or not at all; the same tensors and metadata give the same
-    bytes. Raises ``RunError`` if a file of that name exists, the disk is full or the folder cannot be written.
+    Writing is atomic and durable; the same tensors and metadata give the same bytes. Raises ``RunError`` if a file of
+    that name exists, the disk is full or the folder is not writable.
     """
     tensors = {key: tensor.detach().to("cpu", _saved_dtype(key, tensor, precision)).contiguous()
                for key, tensor in network.state_dict().items()}
@@ -39,7 +39,7 @@ def save_network(path: Path, network: Network, precision: str, metadata: Mapping
 
 
 def _saved_dtype(key: str, tensor: Tensor, precision: str) -> torch.dtype:
-    # alpha scales everything and costs 4 bytes, so it is never rounded; on_input of (IA)^3 is a yes or no
+    # alpha scales everything and costs 4 bytes, so it is never rounded; on_input of (IA)^3 is a flag
     return tensor.dtype if key.endswith((".alpha", ".on_input")) else DTYPES[precision]
 
 
@@ -59,7 +59,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A LoRA file of any kind that was read: its tensors, and what they and the metadata say of it."""
+    """A LoRA file of any kind: its tensors, and facts from them and the metadata."""
 
     path: Path
     tensors: Mapping[str, Tensor]
@@ -67,16 +67,16 @@ class LoraFile:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the file says of itself."""
+        """The file's metadata."""
         return self.facts.metadata
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor by its name."""
+        """Shape of every tensor by name."""
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
     def of_layer(self, key: str) -> dict[str, Tensor]:
-        """The tensors of one layer by the end of their name, such as ``lora_down.weight``."""
+        """The tensors of one layer by name suffix, such as ``lora_down.weight``."""
         return self._by_layer[key]
 
     @cached_property
@@ -89,9 +89,9 @@ class LoraFile:
 
 
 def load_network_file(path: Path) -> LoraFile:
-    """Read a LoRA file of any kind. A layer without alpha has the alpha that equals its rank, as everywhere.
+    """Read a LoRA file of any kind. A missing alpha equals the layer's rank, as is usual.
 
-    Raises ``CheckpointError`` if it is missing, damaged or no LoRA.
+    Raises ``CheckpointError`` if it is missing, damaged or not a LoRA.
     """
     if not path.exists():
         raise CheckpointError(f"There is no LoRA file {path}. Choose one that exists, or put it back.")
@@ -112,9 +112,9 @@ def _alpha(path: Path, key: str, tensor: Tensor) -> float:
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """``data``, a .safetensors file, with another header: ``metadata`` in it, sorted by key.
+    """``data``, a .safetensors file, with ``metadata`` in its header, sorted by key.
 
-    The library writes them in random order, so the same run would give another file every time.
+    The library writes keys in random order, so that the same run would give a different file each time.
     """
     end = tensor_data_start(data)
     header = json.loads(data[8:end])
@@ -138,7 +138,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 def _make_rename_durable(folder: Path) -> None:
     if os.name == "nt":
-        return  # Windows cannot open a folder; its rename is journalled
+        return  # Windows cannot open a folder; its rename is journaled
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

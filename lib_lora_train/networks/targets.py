@@ -1,4 +1,4 @@
-"""Which layers of the base model each type of network is on."""
+"""The layers of the base model that each network type trains."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ UNET_CONVOLUTIONS = ("ResnetBlock2D", "Downsample2D", "Upsample2D")
 TEXT_ENCODER_LAYERS = ("CLIPAttention", "CLIPSdpaAttention", "CLIPFlashAttention2", "CLIPMLP")
 _IA3_ENDINGS = (".to_k", ".to_v", ".ff.net.2", ".k_proj", ".v_proj", ".mlp.fc2")
 IA3_ON_INPUT = (".ff.net.2", ".mlp.fc2")
-"""The layers that (IA)^3 scales the input of, Liu et al. 2022 (arXiv:2205.05638) section 3.3; of others the output."""
+"""The layers whose input (IA)^3 scales, Liu et al. 2022 (arXiv:2205.05638) section 3.3; for others it is the output."""
 
 
 def unet_targets(root: nn.Module, network_type: str) -> Iterator[tuple[str, nn.Module]]:
     """Path and layer of everything that ``network_type`` trains in a UNet.
 
-    LoRA-LierLa has the Linear layers and 1x1 convolutions of the attention blocks, (IA)^3 some of those;
-    LoRA-C3Lier has the layers of residual blocks and samplers too, LyCORIS the first convolution as well.
+    LoRA-LierLa has the Linear layers and 1x1 convolutions of the attention blocks, (IA)^3 a subset; LoRA-C3Lier also
+    has the layers of residual blocks and samplers, LyCORIS the first convolution as well.
     """
     if network_type in (LIERLA, IA3):
         yield from _chosen(_layers_in(root, UNET_ATTENTION, only_pointwise=True), network_type)
@@ -42,7 +42,7 @@ def _chosen(layers: Iterator[tuple[str, nn.Module]], network_type: str) -> Itera
 
 def _layers_in(root: nn.Module, containers: Collection[str], *,
                only_pointwise: bool) -> Iterator[tuple[str, nn.Module]]:
-    """Every Linear and convolution inside a module whose class is named in ``containers``, each once."""
+    """Every Linear and convolution layer inside modules whose class is in ``containers``, each once."""
     seen: set[str] = set()
     for outer, container in root.named_modules():
         if type(container).__name__ not in containers:

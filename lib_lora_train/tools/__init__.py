@@ -1,1 +1,1 @@
-"""Tools that make a LoRA or checkpoint without training."""
+"""Tools that create a LoRA or checkpoint without training."""

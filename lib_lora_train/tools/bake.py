@@ -1,5 +1,6 @@
-"""Baking block weights into a copy of a LoRA file of any kind: used at strength 1, it changes layers as the original
-does with those weights."""
+"""Bakes block weights into a copy of a LoRA file of any kind: at strength 1, it changes layers as the original does
+with those weights.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from ..blocks.of_file import blocks_of_keys
 from ..errors import CheckpointError
 from ..networks.save import LoraFile
 
-# Of each kind, tensors of which exactly one is a factor of each term of the change
+# For each kind, tensors of which exactly one is a factor of each term of the change
 _FACTORS = (("lora_up.weight",), ("lora_B.weight",), ("lora.up.weight",), ("up.weight",), ("hada_w1_a",),
             ("lokr_w1",), ("lokr_w1_a",), ("diff", "diff_b"), ("w_norm", "b_norm"), ("a1.weight", "b2.weight"))
 _IA3 = "on_input"
@@ -22,10 +23,10 @@ _NOT_LINEAR = {"dora_scale": "DoRA", "lora_magnitude_vector": "DoRA", "lora_magn
 
 
 def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """``file``'s tensors with ``weights`` applied; layers of weight 0 are skipped, those in no block stay.
+    """``file``'s tensors with ``weights`` applied; layers of weight 0 are dropped, those in no block are unchanged.
 
-    Raises ``CheckpointError`` if a layer cannot be made weaker or stronger: DoRA and OFT turn weights instead of
-    adding to them; with weights of 0 and 1 they can be baked too.
+    Raises ``CheckpointError`` if a layer cannot be scaled: DoRA and OFT transform weights instead of adding to them;
+    they can only be baked with weights of 0 and 1.
     """
     layers: dict[str, dict[str, Tensor]] = {}
     for name, tensor in file.tensors.items():
@@ -45,7 +46,7 @@ def bake(file: LoraFile, weights: Mapping[str, float]) -> dict[str, Tensor]:
 
 
 def baked_metadata(file: LoraFile, weights: Mapping[str, float], name: str) -> dict[str, str]:
-    """What the copy says of itself: all that the original does, its new name, and what was baked in."""
+    """The metadata of the copy: the original's, its new name, and what was baked in."""
     metadata = {key: value for key, value in file.metadata.items() if not key.startswith(("sshs_", "modelspec.hash"))}
     said = listed(weights, blocks_of_keys(file.tensors, file.metadata).full)
     metadata |= {"ss_output_name": name, "modelspec.title": name, "train_lora_baked_from": file.path.name,

@@ -1,4 +1,4 @@
-"""What one layer of a LoRA file of any kind adds to a weight, with the arithmetic and the dtypes of the webui.
+"""The change that one layer of a LoRA file of any kind makes to a weight, with the webui's arithmetic and dtypes.
 
 Source: AUTOMATIC1111's built-in Lora extension 1.10, network.py and network_*.py, which this follows step by step:
 factors of a plain LoRA are multiplied in float32, those of other kinds as they are stored.
@@ -29,24 +29,24 @@ _ON_BASE = (IA3, GLORA, OFT)
 
 @dataclass(frozen=True)
 class Change:
-    """What is added to a layer's weight, in the weight's shape, and to its bias, if anything is."""
+    """The change of a layer's weight, in the weight's shape, and of its bias, if any."""
 
     weight: Tensor
     bias: Tensor | None = None
 
 
 def kind_of(tensors: Tensors) -> str | None:
-    """The kind of one layer; ``None`` if the webui does not know it."""
+    """The kind of a layer; ``None`` if the webui does not know it."""
     return next((kind for kind, names in _NEEDED if all(name in tensors for name in names)), None)
 
 
 def needs_base(tensors: Tensors) -> bool:
-    """Whether what the layer adds depends on the weight that it is added to."""
+    """Whether the change of the layer depends on the base weight."""
     return kind_of(tensors) in _ON_BASE or "dora_scale" in tensors
 
 
 def rank_of(tensors: Tensors) -> int | None:
-    """The rank that alpha is divided by; ``None`` where the kind has none."""
+    """The rank that alpha is divided by; ``None`` for kinds without one."""
     for name in ("lora_down.weight", "lora_A.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"):
         if name in tensors:
             return int(tensors[name].shape[0])
@@ -54,7 +54,7 @@ def rank_of(tensors: Tensors) -> int | None:
 
 
 def scale_of(tensors: Tensors) -> float:
-    """What the product of the factors is multiplied with."""
+    """The factor on the product of the matrices."""
     if "scale" in tensors:
         return float(tensors["scale"])
     rank = rank_of(tensors)
@@ -63,10 +63,10 @@ def scale_of(tensors: Tensors) -> float:
 
 @torch.no_grad()
 def change_of(tensors: Tensors, weight: Tensor, strength: float = 1.0, dyn: int | None = None) -> Change:
-    """What the layer adds to ``weight`` at ``strength``; ``dyn`` cuts a plain LoRA off at that rank.
+    """The change of ``weight`` at ``strength``; ``dyn`` truncates a plain LoRA to that rank.
 
-    ``weight`` gives the shape, and for some kinds the values (``needs_base``). Raises ``ValueError`` if the kind is not
-    known, ``RuntimeError`` if the shapes do not fit.
+    ``weight`` gives the shape, and for some kinds the values (``needs_base``). Raises ``ValueError`` for an unknown
+    kind, ``RuntimeError`` if the shapes do not fit.
     """
     kind = kind_of(tensors)
     if kind is None:
@@ -92,7 +92,7 @@ def change_of(tensors: Tensors, weight: Tensor, strength: float = 1.0, dyn: int 
 
 
 def misfit(tensors: Tensors, shape: tuple[int, ...]) -> str | None:
-    """Why the layer does not fit a weight of ``shape``, in words; ``None`` if it does. Nothing is calculated."""
+    """Why the layer does not fit a weight of ``shape``, in words; ``None`` if it does. Computes nothing."""
     kept = ("alpha", "scale", "on_input")
     shapes = {name: tensor if name in kept else torch.empty_like(tensor, device="meta")
               for name, tensor in tensors.items()}
@@ -153,7 +153,7 @@ def _lokr(tensors: Tensors, weight: Tensor) -> Tensor:
 
 
 def _turned(tensors: Tensors, weight: Tensor) -> Tensor:
-    """The weight, turned by OFT or BOFT; newer files hold what the rotations are made of, older ones themselves."""
+    """The weight rotated by OFT or BOFT; newer files store the rotations' parameters, older ones the rotations."""
     out = len(weight)
     if "oft_blocks" not in tensors:
         blocks = tensors["oft_diag"]
@@ -182,7 +182,7 @@ def _in_blocks(blocks: Tensor, weight: Tensor, count: int) -> Tensor:
 
 
 def _butterfly(blocks: Tensor, weight: Tensor) -> Tensor:
-    """BOFT, Liu et al. 2023 (arXiv:2311.06243): each factor turns rows that are 2ⁱ · half a block apart."""
+    """BOFT, Liu et al. 2023 (arXiv:2311.06243): each factor rotates rows that are 2ⁱ · half a block apart."""
     rows = torch.arange(len(weight))
     size = blocks.shape[2]
     turned = weight

@@ -1,4 +1,4 @@
-"""LoRAs merged into a copy of a checkpoint, so that it gives what the webui gives with them in the prompt."""
+"""Merges LoRAs into a copy of a checkpoint, so that it generates what the webui does with them in the prompt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IN_UNET_BLOCK = ("blocks_", "middle_block", "mid_block")
 
 @dataclass(frozen=True)
 class _Step:
-    """What one layer of one LoRA does to one layer of the checkpoint."""
+    """The effect of one layer of one LoRA on one layer of the checkpoint."""
 
     lora: Lora
     key: str
@@ -48,7 +48,7 @@ class _Step:
         except RuntimeError as problem:
             if "not implemented for 'Half'" not in str(problem):
                 raise
-        # torch before 2.2 has no product of halves on the CPU: as a GPU does it, in float32 and rounded
+        # torch before 2.2 cannot multiply halves on the CPU: like a GPU, multiply in float32 and round
         made = change_of({name: tensor.float() for name, tensor in tensors.items()}, weight, factor, strength.dyn)
         return Change(made.weight.half(), made.bias)
 
@@ -59,9 +59,9 @@ Plan = Mapping[str, Sequence[_Step]]
 
 @torch.no_grad()
 def merge(job: MergeJob, work: Work) -> Path:
-    """Merge as ``job`` says; the new checkpoint's path.
+    """Merge according to ``job``; returns the path of the new checkpoint.
 
-    Raises ``CheckpointError``, ``ConfigError`` or ``RunError`` in sentences before the work starts; ``Stopped``.
+    Raises ``CheckpointError``, ``ConfigError`` or ``RunError`` before the work starts; ``Stopped``.
     """
     checkpoint = Path(job.checkpoint)
     path = output_path(job.output_name, job.output_dir, checkpoint)
@@ -84,12 +84,12 @@ def merge(job: MergeJob, work: Work) -> Path:
     write_stream(path, entries, metadata, work.step)
     beside = checkpoint.with_suffix(".yaml")
     if beside.is_file() and not path.with_suffix(".yaml").exists():
-        shutil.copyfile(beside, path.with_suffix(".yaml"))  # how the webui knows what kind of model it is
+        shutil.copyfile(beside, path.with_suffix(".yaml"))  # from this the webui detects the model type
     return path
 
 
 def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> Plan:
-    """What is to be done. Raises ``CheckpointError`` if a LoRA is for another family or does not fit."""
+    """Plan the merge. Raises ``CheckpointError`` if a LoRA is for another family or does not fit."""
     places = Places(source.shapes, family)
     plan: dict[str, list[_Step]] = {}
     for lora in loras:
@@ -133,7 +133,7 @@ def _check_fit(lora: Lora, steps: Sequence[_Step], missing: Sequence[str], sourc
 
 
 def _without_half_attention(lora: Lora, steps: Sequence[_Step], work: Work) -> list[_Step]:
-    """``steps`` less those of OpenCLIP attention of which not all four matrices are there: the webui skips them."""
+    """``steps`` without those of incomplete OpenCLIP attention (fewer than four matrices), which the webui skips."""
     counts: dict[str, int] = {}
     for step in steps:
         if step.place.attention:
@@ -146,7 +146,7 @@ def _without_half_attention(lora: Lora, steps: Sequence[_Step], work: Work) -> l
 
 
 def _entries(source: Source, family: Family, plan: Plan, dtype: torch.dtype | None) -> dict[str, Entry]:
-    """Every tensor of the new file, the widest numbers first, as the format wants it."""
+    """Every tensor of the new file, the widest dtypes first, as the format requires."""
     weights = (UNET, VAE, *(kind.prefix for kind in family.text_encoders))
 
     def saved_as(name: str) -> torch.dtype:
@@ -161,7 +161,7 @@ def _entries(source: Source, family: Family, plan: Plan, dtype: torch.dtype | No
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes one tensor of the new file when it is called."""
+    """Computes one tensor of the new file when called."""
 
     source: Source
     name: str
@@ -199,7 +199,7 @@ class _Maker:
 
 
 def _metadata(job: MergeJob, source: Source, loras: Sequence[Lora]) -> dict[str, str]:
-    """What the new file says of itself: what the checkpoint did, the recipe, and the hashes of all files in it."""
+    """The metadata of the new file: the checkpoint's own, the recipe, and the hashes of all files in it."""
     kept = {key: value for key, value in source.metadata.items() if not key.startswith(("modelspec.hash", "sshs_"))}
     recipe = {"type": "train-lora", "checkpoint": source.path.name, "checkpoint_sha256": file_sha256(source.path),
               "loras": [{"name": lora.path.name, "sha256": file_sha256(lora.path), "strength": lora.strength.in_words}

@@ -15,7 +15,7 @@ _PER_LAYER_BYTES = 300  # names, shapes and offsets in the header, and alpha
 
 @dataclass(frozen=True)
 class LayerCurve:
-    """What is known of one layer: its singular values, (out, in·k·k), the chosen rank and the error left.
+    """One layer: its singular values, (out, in·k·k), the chosen rank and the remaining error.
 
     ``rest`` is ‖ΔW‖² less the squares of ``values``; ``lost`` is ‖ΔW − saved ΔW‖².
     """
@@ -37,7 +37,7 @@ class LayerCurve:
         return self.tail(0)
 
     def bytes(self, rank: int, width: int) -> int:
-        """Size in the file with ``rank`` ranks of numbers of ``width`` bytes."""
+        """Size in the file at ``rank``, with numbers of ``width`` bytes."""
         return min(rank, *self.shape) * sum(self.shape) * width + _PER_LAYER_BYTES
 
 
@@ -55,7 +55,7 @@ class Curve:
 
     @property
     def bytes(self) -> int:
-        """About the size of the file."""
+        """The approximate file size."""
         return sum(layer.bytes(layer.rank, self.width) for layer in self.layers)
 
     @property
@@ -63,7 +63,7 @@ class Curve:
         return sum(layer.square for layer in self.layers)
 
     def points(self) -> list[dict[str, float]]:
-        """Rank, bytes and error if every layer had that rank, as far as the singular values are known."""
+        """Rank, bytes and error with that rank for every layer, as far as the singular values are known."""
         known = max((len(layer.values) for layer in self.layers), default=0)
         ranks = sorted({*(rank for rank in _RANKS if rank < known), known, *(layer.rank for layer in self.layers)})
         return [self._point(rank) for rank in ranks if rank]
@@ -81,7 +81,7 @@ class Curve:
         return "\n".join(lines)
 
     def as_result(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Everything as plain values."""
         return {"error": self.error, "bytes": self.bytes, "curve": self.points(), "table": self.table(),
                 "layers": [{"layer": layer.layer, "rank": layer.rank, "norm": math.sqrt(layer.square),
                             "error": _share(layer.lost, layer.square)} for layer in self.layers]}

@@ -1,4 +1,4 @@
-"""The difference of two checkpoints as a LoRA, layer by layer from their files."""
+"""Extracts the difference of two checkpoints as a LoRA, layer by layer from their files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LAYERS_BETWEEN_TRIMS = 8
 
 @dataclass(frozen=True)
 class _Rules:
-    """How many ranks a layer keeps, 3x3 convolutions apart, and what else is done to it."""
+    """The ranks kept per layer, separately for 3x3 convolutions, and the other processing options."""
 
     linear: RankRule
     spatial: RankRule
@@ -42,9 +42,9 @@ class _Rules:
 
 @torch.no_grad()
 def extract(job: ExtractJob, work: Work) -> Path | None:
-    """Extract as ``job`` says; the LoRA's path, or ``None`` where only the curve was asked for.
+    """Extract according to ``job``; returns the LoRA's path, or ``None`` if only the curve was requested.
 
-    Raises ``CheckpointError`` or ``RunError`` in sentences, before the work starts where that can be; ``Stopped``.
+    Raises ``CheckpointError`` or ``RunError``, before the work starts if possible; ``Stopped``.
     """
     path = None if job.only_curve else output_path(job.output_name, job.output_dir, Path(job.tuned))
     device = device_of(job.device)
@@ -77,7 +77,7 @@ def extract(job: ExtractJob, work: Work) -> Path | None:
 
 
 class _Vectors:
-    """Singular vectors that an earlier curve of the same files has kept, or that this curve keeps for the LoRA."""
+    """Singular vectors saved by an earlier curve of the same files, or to be saved by this curve for the LoRA."""
 
     def __init__(self, job: ExtractJob, targets: Sequence[Target], work: Work) -> None:
         self._work, self._earlier, self._writer = work, None, None
@@ -113,10 +113,10 @@ class _Vectors:
                 self._give_up(problem)
 
     def __enter__(self) -> None:
-        """Layers follow."""
+        """Start of the layers."""
 
     def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
-        """What was kept of a curve that was stopped is removed."""
+        """Delete the vectors of a curve that was stopped."""
         if self._writer is not None and kind is not None:
             self._writer.give_up()
         elif self._writer is not None:
@@ -134,7 +134,7 @@ class _Vectors:
 
 def _take(target: Target, difference: Tensor, rules: _Rules, vectors: _Vectors,
           tensors: dict[str, Tensor]) -> LayerCurve:
-    """Put the layer's factors into ``tensors``."""
+    """Add the layer's factors to ``tensors``."""
     job = rules.job
     parts = vectors.of(target, difference, rules.of(target), exact=job.exact)
     kept = keep_ranks(target.key, difference, parts, rules.of(target).rank(parts.values),
@@ -145,13 +145,13 @@ def _take(target: Target, difference: Tensor, rules: _Rules, vectors: _Vectors,
 
 
 def _changed_attentions(pair: Pair, targets: Sequence[Target]) -> set[str]:
-    """The OpenCLIP attention layers that differ: the webui wants all four of their matrices in a file, or uses none."""
+    """The OpenCLIP attention layers that differ: the webui needs all four matrices in the file, or uses none."""
     return {target.place.attention for target in targets
             if target.place.attention and _most(*pair.weights(target.place))}
 
 
 def _difference(pair: Pair, target: Target, *, always: bool) -> Tensor | None:
-    """ΔW (out, in·k·k) in float32; ``None`` if the layer is the same in both, unless it is needed ``always``."""
+    """ΔW (out, in·k·k) in float32; ``None`` if the layers are equal, unless it is needed ``always``."""
     tuned, org = pair.weights(target.place)
     if not always and _most(tuned, org) == 0:
         return None
@@ -159,13 +159,13 @@ def _difference(pair: Pair, target: Target, *, always: bool) -> Tensor | None:
 
 
 def _most(tuned: Tensor, org: Tensor) -> float:
-    """The largest difference; a checkpoint that was only saved in fewer bits has none."""
+    """The largest difference; 0 if a checkpoint was only saved in lower precision."""
     coarser = min((tuned.dtype, org.dtype), key=lambda dtype: torch.finfo(dtype).bits)
     return float((tuned.to(coarser).float() - org.to(coarser).float()).abs().max())
 
 
 def _changed_parts(pair: Pair, targets: Sequence[Target], min_diff: float, work: Work) -> list[Target]:
-    """``targets`` without those of text encoders that are the same in both, which is said.
+    """``targets`` without text encoders that are equal in both, which is reported.
 
     Raises ``CheckpointError`` if nothing differs at all.
     """
@@ -192,7 +192,7 @@ def _expected_bytes(targets: Sequence[Target], rules: _Rules) -> int:
 
 
 def _report(job: ExtractJob, network_type: str, layers: Sequence[LayerCurve], targets: int, work: Work) -> None:
-    """Say size and error, as a curve too, before anything is saved."""
+    """Report size and error, and the curve, before anything is saved."""
     curve = Curve(layers, DTYPES[job.save_precision].itemsize)
     sentences = [f"{network_type} with {len(layers)} layers, {ranks_in_words([layer.rank for layer in layers])}: about "
                  f"{curve.bytes / 1e6:.1f} MB, error {100 * curve.error:.2f}% of the difference."]

@@ -1,9 +1,9 @@
-"""Singular vectors that a curve was made from, kept in its run's folder so that saving need not calculate them again.
+"""Singular vectors of a curve, stored in its run's folder so that saving need not compute them again.
 
-    factors.bin    of each layer the singular vectors of its shorter side, (side, ranks), float32
-    factors.json   ``key`` (which files they are of), and of each layer where they begin, their shape and the values
+    factors.bin    for each layer the singular vectors of its shorter side, (side, ranks), float32
+    factors.json   ``key`` (which files they belong to), and for each layer their offset, shape and the values
 
-One run has them at a time, at most ``MOST_BYTES``, and they go with the run's folder.
+Only one run has them at a time, at most ``MOST_BYTES``; they are deleted with the run's folder.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _ENERGY_TOLERANCE = 1e-3
 
 
 def key_of(*hashes: str) -> str:
-    """One name for files with these hashes, in this order."""
+    """A key for files with these hashes, in this order."""
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 class FactorWriter:
-    """Keeps the vectors of one layer after the other in ``folder``; ``close`` makes them usable."""
+    """Writes the vectors of the layers to ``folder``, one after the other; ``close`` makes them usable."""
 
     def __init__(self, folder: Path, key: str, sides: Sequence[int]) -> None:
-        """``sides`` are the shorter sides of all layers, from which follows how many ranks there is room for.
+        """``sides`` are the shorter sides of all layers, which determine how many ranks fit.
 
-        What earlier runs beside ``folder`` have kept is removed. Raises ``WriteError``.
+        Deletes what earlier runs beside ``folder`` have stored. Raises ``WriteError``.
         """
         self.ranks = min(_MOST_RANKS, MOST_BYTES // (_WIDTH * max(1, sum(sides))))
         self._folder, self._key = folder, key
@@ -58,7 +58,7 @@ class FactorWriter:
             self._file = (folder / _DATA).open("wb")
 
     def keep(self, layer: str, parts: Decomposed) -> None:
-        """Keep as many ranks of ``parts`` as there is room for. Raises ``WriteError``."""
+        """Store as many ranks of ``parts`` as fit. Raises ``WriteError``."""
         vectors = parts.shorter[:, :self.ranks].cpu().contiguous()
         with writing(self._folder / _DATA):
             begin = self._file.tell()
@@ -72,7 +72,7 @@ class FactorWriter:
         write_atomically(self._folder / _INDEX, json.dumps({"key": self._key, "layers": self._layers}), durable=False)
 
     def give_up(self) -> None:
-        """Remove what was kept so far."""
+        """Delete what was stored so far."""
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
@@ -80,16 +80,17 @@ class FactorWriter:
 
 
 class Factors:
-    """What a run has kept."""
+    """The vectors stored by a run."""
 
     def __init__(self, index: Path, layers: dict[str, dict[str, Any]]) -> None:
         self.run = index.parent.name
         self._data, self._layers = index.with_name(_DATA), layers
 
     def of(self, layer: str, change: Tensor, wanted: Callable[[Tensor], int]) -> Decomposed | None:
-        """The decomposition of ``change`` (out, in·k·k) with as many ranks as ``wanted`` makes of its values.
+        """The decomposition of ``change`` (out, in·k·k) with the number of ranks that ``wanted`` selects from its
+        values.
 
-        ``None`` if fewer are kept of ``layer``, or they are not those of ``change``.
+        ``None`` if fewer are stored for ``layer``, or they do not belong to ``change``.
         """
         try:
             entry = self._layers[layer]
@@ -110,12 +111,12 @@ class Factors:
 
 
 def find_indexes(runs: Path) -> list[Path]:
-    """Where runs in ``runs`` have kept something, the newest first."""
+    """The index files of runs in ``runs``, newest first."""
     return sorted(runs.glob(f"*/{_INDEX}"), reverse=True)
 
 
 def open_factors(runs: Path, key: str) -> Factors | None:
-    """What a run in ``runs`` has kept of the files that ``key`` names; ``None`` if there is none."""
+    """The stored vectors of the files that ``key`` names, from any run in ``runs``; ``None`` if there are none."""
     for index in find_indexes(runs):
         try:
             content = read_object(index, _MOST_INDEX_BYTES)
@@ -127,7 +128,7 @@ def open_factors(runs: Path, key: str) -> Factors | None:
 
 
 def open_writer(folder: Path | None, key: str, sides: Sequence[int]) -> FactorWriter | None:
-    """A writer into the run's ``folder``; ``None`` where there is no folder or it cannot be written."""
+    """A writer into the run's ``folder``; ``None`` if there is no folder or it is not writable."""
     if folder is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What is in a LoRA file, from wherever it comes: kind, ranks, alphas, norms, trained words, base model, settings."""
+"""Inspects a LoRA file of any origin: kind, ranks, alphas, norms, trained words, base model, settings."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _SHOWN = 3
 
 @torch.no_grad()
 def inspect(path: Path) -> dict[str, Any]:
-    """Everything that ``path`` says and shows, as plain values; ``sentences`` says it in words.
+    """All facts about the file ``path`` as plain values; ``sentences`` has them in words.
 
-    Norms are Frobenius norms of what each block changes at strength 1, without DoRA's turning; ``None`` where that
-    depends on the base model. Raises ``CheckpointError`` if the file is missing, damaged or no LoRA.
+    Norms are Frobenius norms of each block's change at strength 1, without DoRA; ``None`` if that depends on the base
+    model. Raises ``CheckpointError`` if the file is missing, damaged or not a LoRA.
     """
     file = read_checkpoint(path, "LoRA")
     layers = _layers(file)
@@ -119,7 +119,7 @@ def _square(tensors: Tensors, *, spatial: bool) -> float | None:
 
 
 def _words(file: Checkpoint) -> dict[str, Any]:
-    """Trigger word, from the metadata or the ``.json`` beside the file, and the tags of the captions with counts."""
+    """The trigger word, from the metadata or the ``.json`` beside the file, and the caption tags with counts."""
     counted: Counter[str] = Counter()
     folders = from_json(file.metadata.get("ss_tag_frequency"))
     for tags in folders.values() if isinstance(folders, dict) else ():
@@ -144,7 +144,7 @@ def _base(file: Checkpoint, facts: LoraFacts) -> dict[str, Any]:
 
 
 def _settings(file: Checkpoint, facts: LoraFacts) -> dict[str, Any]:
-    """The settings it was trained with as a partial job, as far as metadata and tensors tell, and where from."""
+    """The training settings as a partial job, as far as metadata and tensors reveal them, and their source."""
     tensors = facts.settings if facts.problem is None else {}
     try:
         imported = read_lora_metadata(file.path, tensors, LocalPlaces(file.path.parent))

@@ -1,4 +1,4 @@
-"""One layer of a plain LoRA: the ranks that are kept of a change, as the file has them, and what is lost."""
+"""One layer of a plain LoRA: the ranks kept of a change, as saved, and the error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .svd import Decomposed, clamped
 
 @dataclass(frozen=True)
 class Kept:
-    """The tensors of a layer under their names in the file, and its curve."""
+    """The tensors of a layer by their names in the file, and its curve."""
 
     tensors: dict[str, Tensor]
     curve: LayerCurve
@@ -22,7 +22,7 @@ class Kept:
 
 def keep_ranks(key: str, change: Tensor, parts: Decomposed, rank: int, *, precision: str, kernel: tuple[int, ...],
                quantile: float = 1.0) -> Kept:
-    """``rank`` ranks of ``change`` (out, in·k·k), which ``parts`` are made of, saved as ``precision``."""
+    """``rank`` ranks of ``change`` (out, in·k·k), whose decomposition is ``parts``, saved as ``precision``."""
     up, down = clamped(*parts.factors(rank), quantile)
     return keep_factors(key, change, parts, (up, down), precision=precision, kernel=kernel)
 
@@ -36,8 +36,8 @@ def keep_factors(key: str, change: Tensor, parts: Decomposed, factors: tuple[Ten
     lost = float((change - up.float() @ down.float()).double().square().sum())
     if kernel:
         up, down = up.reshape(*up.shape, 1, 1), down.reshape(rank, -1, *kernel)
-    name = key.replace("oft_unet_", "lora_unet_")  # sd-scripts' prefix for OFT alone
-    # copies: a part of a larger tensor would keep all of that in memory until the file is saved
+    name = key.replace("oft_unet_", "lora_unet_")  # sd-scripts' prefix, only for OFT
+    # copies: a view of a larger tensor would keep all of it in memory until the file is saved
     tensors = {f"{name}.alpha": torch.tensor(float(rank)), f"{name}.lora_down.weight": _copy(down),
                f"{name}.lora_up.weight": _copy(up)}
     shape = (change.shape[0], change.shape[1])

@@ -1,4 +1,4 @@
-"""LoRA files as the tools take them: read, checked, and with the strengths that a prompt would give them."""
+"""LoRA files as input of the tools: read, checked, and with the strengths that a prompt would give them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA file and how strong it is; ``layers`` are its tensors by layer."""
+    """A LoRA file and its strength; ``layers`` are its tensors by layer."""
 
     file: LoraFile
     strength: Strength
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The file's path."""
         return self.file.path
 
     @cached_property
@@ -40,7 +40,7 @@ class Lora:
 
 
 def embeddings_left_out(loras: Sequence[Lora]) -> str:
-    """A sentence about textual inversion embeddings that lie in the files; empty if there are none."""
+    """A sentence about textual inversion embeddings in the files; empty if there are none."""
     names = [lora.path.name for lora in loras if any(name.startswith("bundle_emb") for name in lora.file.tensors)]
     return f"{', '.join(names)} has embeddings in it, which the new file will not have." if names else ""
 
@@ -48,7 +48,7 @@ def embeddings_left_out(loras: Sequence[Lora]) -> str:
 def read_loras(paths: Sequence[str], strengths: Sequence[str], block_presets: str) -> list[Lora]:
     """The files with their strengths, every number checked.
 
-    Raises ``CheckpointError`` or ``ConfigError`` that says what cannot be used.
+    Raises ``CheckpointError`` or ``ConfigError`` for an unusable file or strength.
     """
     given = strengths or ["1"] * len(paths)
     files = [read_lora(Path(path)) for path in paths]
@@ -62,7 +62,7 @@ def read_loras(paths: Sequence[str], strengths: Sequence[str], block_presets: st
 
 
 def read_lora(path: Path) -> LoraFile:
-    """The LoRA file ``path``. Raises ``CheckpointError`` if it is damaged, holds NaN, or is of no known kind."""
+    """The LoRA file ``path``. Raises ``CheckpointError`` if it is damaged, contains NaN, or is of an unknown kind."""
     file = load_network_file(path)
     refuse_names(path, file.shapes)
     broken = [name for name, tensor in file.tensors.items()

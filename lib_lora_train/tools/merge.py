@@ -1,4 +1,4 @@
-"""Baking a network into the weights it was trained on."""
+"""Bakes a network into the weights it was trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..networks.network import Network
 
 
 def merged_weight(weight: Tensor, module: NetworkModule, multiplier: float = 1.0) -> Tensor:
-    """``weight`` + multiplier · its change, computed in float32 and given in the dtype of ``weight``."""
+    """``weight`` + multiplier · its change, computed in float32 and returned in the dtype of ``weight``."""
     change = module.weight_change().to(weight.device).view(weight.shape)
     return (weight.float() + multiplier * change).to(weight.dtype)
 
@@ -22,8 +22,7 @@ def merge_into(network: Network, state: Mapping[str, Tensor], prefix: str,
                multiplier: float = 1.0) -> dict[str, Tensor]:
     """A copy of ``state`` (a UNet's or text encoder's state dict) with the network's changes baked in.
 
-    ``prefix`` is ``lora_unet``, ``lora_te``, ``lora_te1`` or ``lora_te2``; tensors without a change are passed on, not
-    copied.
+    ``prefix`` is ``lora_unet``, ``lora_te``, ``lora_te1`` or ``lora_te2``; unchanged tensors are shared, not copied.
     Raises ``KeyError`` if a module of that part has no weight in ``state``.
     """
     paths = key_table(prefix, (key.removesuffix(".weight") for key in state if key.endswith(".weight")))
@@ -38,7 +37,7 @@ def merge_into(network: Network, state: Mapping[str, Tensor], prefix: str,
 def merge_into_module(network: Network, module: nn.Module, prefix: str, multiplier: float = 1.0) -> None:
     """Bake the network's changes into the weights of a UNet or text encoder in place.
 
-    The weights are replaced, not written to, so a mapped checkpoint file stays as it is.
+    The weights are replaced, not written to, so a memory-mapped checkpoint file stays unchanged.
     """
     state = {key: tensor for key, tensor in module.state_dict().items() if key.endswith(".weight")}
     module.load_state_dict(merge_into(network, state, prefix, multiplier), strict=False, assign=True)

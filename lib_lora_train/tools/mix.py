@@ -1,4 +1,4 @@
-"""Several LoRAs as one: the sum of what they change, exactly or at a chosen rank."""
+"""Mixes several LoRAs into one: the sum of their changes, exactly or at a chosen rank."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VECTORS = ("w_norm", "b_norm", "diff", "diff_b")
 
 @dataclass(frozen=True)
 class _Sum:
-    """One layer of the new LoRA: its key, and the LoRAs that have it with the key that each has for it."""
+    """One layer of the new LoRA: its key, and the LoRAs that contain it, each with its own key for it."""
 
     key: str
     parts: Sequence[tuple[Lora, str]]
@@ -39,9 +39,9 @@ class _Sum:
 
 @torch.no_grad()
 def mix(job: MixJob, work: Work) -> Path | None:
-    """Mix as ``job`` says; the LoRA's path, or ``None`` where only the curve was asked for.
+    """Mix according to ``job``; returns the LoRA's path, or ``None`` if only the curve was requested.
 
-    Raises ``CheckpointError``, ``ConfigError`` or ``RunError`` in sentences before the work starts; ``Stopped``.
+    Raises ``CheckpointError``, ``ConfigError`` or ``RunError`` before the work starts; ``Stopped``.
     """
     path = None if job.only_curve else output_path(job.output_name, job.output_dir, Path(job.loras[0]))
     device = device_of(job.device)
@@ -82,7 +82,7 @@ def _sums(loras: Sequence[Lora]) -> list[_Sum]:
 
 
 def _check_shapes(sums: Sequence[_Sum]) -> None:
-    """Raises ``CheckpointError`` if a layer has another shape in one LoRA than in another."""
+    """Raises ``CheckpointError`` if the shape of a layer differs between LoRAs."""
     for one in sums:
         shapes = {}
         for lora, key in one.parts:
@@ -99,7 +99,7 @@ def _check_shapes(sums: Sequence[_Sum]) -> None:
 
 
 def _mixed(one: _Sum, job: MixJob, base: Base | None, device: torch.device) -> Kept | None:
-    """The layer's sum, exact where no rank is asked for and all of it is low-rank; ``None`` if the sum is nothing."""
+    """The layer's sum, exact if no rank is requested and all of it is low-rank; ``None`` if the sum is zero."""
     summands = [_on(summand(lora, key, strength, base), device) for lora, key in one.parts
                 if (strength := key_strength(lora, key)) != 0]
     if not summands:
@@ -124,7 +124,7 @@ def _mixed(one: _Sum, job: MixJob, base: Base | None, device: torch.device) -> K
 
 
 def _numerical_rank(parts: Decomposed) -> int:
-    """How many singular values are more than rounding."""
+    """The number of singular values above rounding error."""
     return max(1, int((parts.values > parts.values[0] * 1e-6).sum()))
 
 
@@ -136,7 +136,7 @@ def _on(item: Summand, device: torch.device) -> Summand:
 
 
 def _vectors(one: _Sum) -> dict[str, Tensor]:
-    """What is added to a norm, whose numbers just add up."""
+    """The change of a norm layer, whose vectors are simply added."""
     total: dict[str, Tensor] = {}
     for lora, key in one.parts:
         for name in _VECTORS:

@@ -1,4 +1,4 @@
-"""Where a tool saves its file, what prevents that, and the file's metadata."""
+"""The output file of a tool: its path, obstacles to saving it, and its metadata."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..models.family import Family
 from ..networks.metadata import network_metadata
 from ..networks.save import write_tensors
 
-_MARGIN_BYTES = 50_000_000  # what the disk should have left afterwards
+_MARGIN_BYTES = 50_000_000  # free space to leave on the disk
 
 
 def output_path(name: str, folder: str, source: Path) -> Path:
     """The new file's path, in ``folder`` or beside ``source``.
 
-    Raises ``RunError`` if the name is taken, in upper or lower case, or the folder is none.
+    Raises ``RunError`` if the name exists, ignoring case, or ``folder`` is not a folder.
     """
     place = Path(folder) if folder else source.parent
     path = place / f"{name}.safetensors"
@@ -37,7 +37,7 @@ def output_path(name: str, folder: str, source: Path) -> Path:
 
 
 def check_room(path: Path, needed_bytes: int) -> None:
-    """Raises ``RunError`` if the disk of ``path`` has no room for a file of ``needed_bytes``."""
+    """Raises ``RunError`` if there is no disk space at ``path`` for a file of ``needed_bytes``."""
     folder = next(parent for parent in path.parents if parent.exists())
     free = shutil.disk_usage(folder).free
     if free < needed_bytes + _MARGIN_BYTES:
@@ -48,7 +48,7 @@ def check_room(path: Path, needed_bytes: int) -> None:
 def device_of(text: str) -> torch.device:
     """The device that ``text`` names; ``auto`` is the GPU if there is one.
 
-    Raises ``RunError`` if there is none such.
+    Raises ``RunError`` if it is not available.
     """
     if text.strip().lower() == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -61,8 +61,7 @@ def device_of(text: str) -> torch.device:
 
 
 def save_lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a LoRA file. Raises ``CheckpointError`` if a number in it is not finite, ``RunError`` as ``write_tensors``.
-    """
+    """Write a LoRA file. Raises ``CheckpointError`` if a value is not finite, ``RunError`` as ``write_tensors``."""
     broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()), None)
     if broken:
         raise CheckpointError(f"{path.name} was not saved: {broken} holds values too large for the number format. Use "
@@ -73,7 +72,7 @@ def save_lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, 
 
 def lora_metadata(name: str, family: Family | None, network_type: str, dims: tuple[int, int | None],
                   tool: Mapping[str, str]) -> dict[str, str]:
-    """What a LoRA that was not trained says of itself; ``dims`` are those of most layers and of 3x3 convolutions."""
+    """The metadata of a LoRA that was not trained; ``dims`` are those of most layers and of 3x3 convolutions."""
     dim, conv_dim = dims
     settings = Settings(network_type=network_type, network_dim=dim, network_alpha=float(dim),
                         conv_dim=conv_dim if network_type != LIERLA else None,

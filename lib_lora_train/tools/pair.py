@@ -1,4 +1,4 @@
-"""Two checkpoints of one family, and the layers in which they may differ."""
+"""Two checkpoints of one family, and the layers in which they can differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Target:
-    """A layer that may get a LoRA: its key in the file, its place in a checkpoint, and ``unet``, ``lora_te`` …"""
+    """A layer that can get a LoRA: its key in the file, its place in a checkpoint, its part (``unet``, ``lora_te`` …)."""
 
     key: str
     place: Place
@@ -37,20 +37,20 @@ class Target:
 
     @property
     def spatial(self) -> bool:
-        """Whether it is a convolution that sees more than one pixel."""
+        """Whether it is a convolution with a kernel larger than 1x1."""
         return any(side > 1 for side in self.kernel)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """``org``, the base, and ``tuned``, both opened, and what they are."""
+    """``org``, the base, and ``tuned``, both opened, and their family."""
 
     org: Source
     tuned: Source
     family: Family
 
     def weights(self, place: Place) -> tuple[Tensor, Tensor]:
-        """Both weights of a layer as they are stored; ``tuned`` first. Raises ``CheckpointError`` for NaN."""
+        """Both weights of a layer as stored, ``tuned`` first. Raises ``CheckpointError`` for NaN."""
         both = []
         for source in (self.tuned, self.org):
             tensor = source.read(place.weight)
@@ -63,7 +63,7 @@ class Pair:
 
 
 def open_pair(org: Path, tuned: Path) -> Pair:
-    """Both checkpoints, opened. Raises ``CheckpointError`` that names both families if they differ."""
+    """Open both checkpoints. Raises ``CheckpointError`` that names both families if they differ."""
     if org.exists() and tuned.exists() and org.samefile(tuned):
         raise CheckpointError(f"org and tuned are the same file, {org}. Choose two checkpoints.")
     sources = [open_source(path) for path in (org, tuned)]
@@ -77,7 +77,7 @@ def open_pair(org: Path, tuned: Path) -> Pair:
 
 
 def targets_of(pair: Pair, network_type: str) -> list[Target]:
-    """The layers that ``network_type`` has in this family, text encoders first, as in training."""
+    """The layers of ``network_type`` in this family, text encoders first, as in training."""
     shapes, family = pair.org.shapes, pair.family
     places = Places(shapes, family)
     parts = list(_parts(shapes, family))

@@ -1,4 +1,4 @@
-"""Where in a checkpoint the webui applies a layer of a LoRA file, from the names alone."""
+"""Finds where in a checkpoint the webui applies a layer of a LoRA file, from the names alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 _THIRDS = ("q_proj", "k_proj", "v_proj")
 _IN_RESNET = {"conv1": "in_layers_2", "conv2": "out_layers_3", "norm1": "in_layers_0", "norm2": "out_layers_0",
               "time_emb_proj": "emb_layers_1", "conv_shortcut": "skip_connection"}
-_LAYERS = 3  # of one level, down (two layers and what halves the size) and up
+_LAYERS = 3  # of one level: down (two layers and the downsampler) and up
 _LEVEL = re.compile(r"lora_unet_(down|up)_blocks_(\d+)_(attentions|resnets)_(\d+)_(.+)")
 _MIDDLE = re.compile(r"lora_unet_mid_block_(attentions|resnets)_(\d+)_(.+)")
 _SAMPLER = re.compile(r"lora_unet_(down|up)_blocks_(\d+)_(?:down|up)samplers_0_conv")
@@ -25,10 +25,11 @@ _UNET_LAYER = "diffusion_model_"
 
 @dataclass(frozen=True)
 class Place:
-    """A layer of a checkpoint: its weight's and bias's names, ``third`` being the rows of q, k or v in one matrix.
+    """A layer of a checkpoint: names of its weight and bias; ``third`` selects the rows of q, k or v in a fused
+    matrix.
 
-    ``layer`` is the webui's name for it; ``text_encoder`` says which strength counts. ``bias`` is ``None`` if the layer
-    has none.
+    ``layer`` is the webui's name for it; ``text_encoder`` selects the strength. ``bias`` is ``None`` if the layer has
+    none.
     """
 
     layer: str
@@ -39,18 +40,18 @@ class Place:
 
     @property
     def text_encoder(self) -> bool:
-        """Whether the text encoder's strength counts, as the webui decides it."""
+        """Whether the text encoder's strength applies, by the webui's rule."""
         return "transformer" in self.layer[:20]
 
     @property
     def attention(self) -> str | None:
-        """The attention layer in which it is one of four matrices that are applied together; else ``None``."""
+        """The attention layer, if it is one of four matrices that are applied together; else ``None``."""
         match = re.fullmatch(r"((?:1_)?model_transformer_resblocks_\d+_attn)_(?:[qkv]|out)_proj", self.layer)
         return match[1] if match else None
 
 
 class Places:
-    """The layers of one checkpoint by the names that the webui gives them."""
+    """The layers of one checkpoint by the webui's names."""
 
     def __init__(self, shapes: Shapes, family: Family) -> None:
         self._open_clip = len(family.text_encoders) == 1 and family.text_encoders[0].open_clip
@@ -72,7 +73,7 @@ class Places:
 
     def _add(self, layer: str, weight: str, shape: tuple[int, ...], shapes: Shapes, third: int | None = None) -> None:
         bias: str | None = weight.removesuffix("weight") + "bias"
-        if bias not in shapes or third is not None:  # the webui adds nothing to the bias of q, k and v in one matrix
+        if bias not in shapes or third is not None:  # the webui does not change the bias of fused q, k and v
             bias = None
         self._places[layer] = Place(layer, weight, bias, shape, third)
 
@@ -83,21 +84,21 @@ class Places:
             for third, end in enumerate(_THIRDS):
                 self._add(f"{attention}_{end}", name, (shape[0] // 3, *shape[1:]), shapes, third)
         elif path.endswith(".weight"):
-            if not open_clip and not path.startswith("text_model."):  # the spelling of older files
+            if not open_clip and not path.startswith("text_model."):  # names in older files
                 path = f"text_model.{path}"
             kind = "model" if open_clip else "transformer"
             self._add(f"{before}{kind}_{path.removesuffix('.weight').replace('.', '_')}", name, shape, shapes)
 
 
 def layer_name(key: str) -> str:
-    """One name for the LoRA layer ``key``, whether it is written as in diffusers or as in the original."""
+    """A single name for the LoRA layer ``key``, in diffusers or original naming."""
     return _from_diffusers(key, open_clip=False) or _names_of(key, open_clip=False)[-1]
 
 
 def _names_of(key: str, *, open_clip: bool) -> list[str]:
     """The webui's names for the LoRA layer ``key``, in the order in which it tries them.
 
-    ``open_clip`` says whether the one text encoder is OpenCLIP's (SD 2.x).
+    ``open_clip``: whether the only text encoder is OpenCLIP's (SD 2.x).
     """
     names = [_from_diffusers(key, open_clip=open_clip) or key]
     if "lora_unet" in key:

@@ -1,4 +1,4 @@
-"""A LoRA at another rank: the best approximation of each layer, or a DyLoRA cut off."""
+"""Resizes a LoRA to another rank: the best approximation of each layer, or a truncated DyLoRA."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _KEPT_METADATA = ("ss_sd_model", "ss_new_sd_model", "ss_tag_frequency", "ss_reso
 
 @torch.no_grad()
 def resize(job: ResizeJob, work: Work) -> Path | None:
-    """Resize as ``job`` says; the LoRA's path, or ``None`` where only the curve was asked for.
+    """Resize according to ``job``; returns the LoRA's path, or ``None`` if only the curve was requested.
 
-    Raises ``CheckpointError`` or ``RunError`` in sentences before the work starts; ``Stopped``.
+    Raises ``CheckpointError`` or ``RunError`` before the work starts; ``Stopped``.
     """
     path = None if job.only_curve else output_path(job.output_name, job.output_dir, Path(job.lora))
     device = device_of(job.device)
@@ -86,7 +86,7 @@ def _resized(lora: Lora, key: str, job: ResizeJob, base: Base | None, device: to
 
 
 def _check_kind(job: ResizeJob, lora: Lora) -> None:
-    """Raises ``CheckpointError`` if the file is no plain LoRA and converting it was not asked for."""
+    """Raises ``CheckpointError`` if the file is not a plain LoRA and conversion was not requested."""
     kinds = {"DoRA" if "dora_scale" in tensors else str(kind_of(tensors)) for tensors in lora.layers.values()
              if not is_vector(tensors)} - {PLAIN}
     if not lora.layers or all(is_vector(tensors) for tensors in lora.layers.values()):
@@ -97,7 +97,7 @@ def _check_kind(job: ResizeJob, lora: Lora) -> None:
 
 
 def _cuts(job: ResizeJob, file: LoraFile) -> bool:
-    """Whether a DyLoRA is cut off. Raises ``CheckpointError`` if it cannot be at the rank asked for."""
+    """Whether a DyLoRA is truncated. Raises ``CheckpointError`` if that is impossible at the requested rank."""
     facts = file.facts
     wanted = job.cut if job.cut is not None else facts.network_type == DYLORA
     if not wanted or job.network_dim is None:

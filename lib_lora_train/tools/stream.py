@@ -1,4 +1,4 @@
-"""Reading a checkpoint tensor by tensor, and writing one, with no more than a few tensors in memory."""
+"""Reads and writes checkpoints tensor by tensor, with only a few tensors in memory at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ALIGNMENT_BYTES = 8
 
 
 class Source(Protocol):
-    """The tensors of a checkpoint, each read when it is asked for and held by nobody else."""
+    """The tensors of a checkpoint, each read on demand and not cached."""
 
     @property
     def path(self) -> Path: ...
@@ -46,18 +46,18 @@ class Source(Protocol):
     def metadata(self) -> Mapping[str, str]: ...
 
     def dtype(self, name: str) -> torch.dtype:
-        """How the tensor is stored."""
+        """The stored dtype."""
         ...
 
     def read(self, name: str) -> Tensor:
-        """The tensor as it is stored. Raises ``CheckpointError`` if it cannot be read."""
+        """The tensor as stored. Raises ``CheckpointError`` if it cannot be read."""
         ...
 
 
 def open_source(path: Path) -> Source:
-    """The checkpoint ``path``: .safetensors, or what the project reads of pickles.
+    """Open the checkpoint ``path``: .safetensors, or a supported pickle.
 
-    Raises ``CheckpointError`` if it is missing, damaged or no checkpoint.
+    Raises ``CheckpointError`` if it is missing, damaged or not a checkpoint.
     """
     if path.suffix.lower() in PICKLED_ENDINGS:
         return _PickledSource(path)
@@ -71,7 +71,7 @@ def open_source(path: Path) -> Source:
 
 
 class _MappedSource:
-    """A .safetensors file. Tensors are read, not mapped, so that what was read does not count as memory in use."""
+    """A .safetensors file. Tensors are read, not memory-mapped, so that pages already read do not count as used."""
 
     def __init__(self, header: SafetensorsHeader) -> None:
         self._header = header
@@ -97,7 +97,7 @@ class _MappedSource:
 
 
 class _PickledSource:
-    """A .ckpt file, mapped, and mapped anew after each 512 MB so that what was read is let go of."""
+    """A .ckpt file, memory-mapped, and remapped every 512 MB so that pages already read are released."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -119,7 +119,7 @@ class _PickledSource:
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor to be written: its dtype and shape, and how it is made when its turn comes."""
+    """A tensor to be written: its dtype and shape, and the function that computes it when it is due."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -132,9 +132,9 @@ class Entry:
 
 
 def give_memory_back() -> None:
-    """Let the system have the memory that was used for tensors which are gone; glibc keeps it otherwise.
+    """Return the memory of freed tensors to the system; glibc keeps it otherwise.
 
-    Small results between large tensors that came and went hold on to whole regions: gigabytes over SDXL's layers.
+    Small results allocated between large temporary tensors pin whole regions: gigabytes over SDXL's layers.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
@@ -147,10 +147,10 @@ def total_bytes(entries: Mapping[str, Entry]) -> int:
 
 def write_stream(path: Path, entries: Mapping[str, Entry], metadata: Mapping[str, str],
                  step: Callable[[int, int], None]) -> None:
-    """Write a .safetensors file whose tensors are made one after the other; whole and durable, or not at all.
+    """Write a .safetensors file whose tensors are computed one after the other; atomic and durable.
 
-    ``step`` is called after each tensor with done and total. The SHA-256 of the tensors goes into the metadata
-    as ``modelspec.hash_sha256``. Raises ``WriteError`` if the disk is full, ``RunError`` if ``path`` exists.
+    ``step`` is called after each tensor with done and total. The SHA-256 of the tensors goes into the metadata as
+    ``modelspec.hash_sha256``. Raises ``WriteError`` if the disk is full, ``RunError`` if ``path`` exists.
     """
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
     digest = hashlib.sha256()

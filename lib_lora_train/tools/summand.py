@@ -23,13 +23,13 @@ _NOT_FACTORS = {"dora_scale", "lora_mid.weight", "bias"}
 
 @dataclass(frozen=True)
 class Base:
-    """The checkpoint that some kinds need, opened, and where its layers are."""
+    """The opened checkpoint that some kinds need, and the places of its layers."""
 
     source: Source
     places: Places
 
     def weight(self, key: str) -> Tensor:
-        """The weight that the LoRA layer ``key`` is on, float32. Raises ``CheckpointError`` if there is none."""
+        """The base weight of the LoRA layer ``key``, float32. Raises ``CheckpointError`` if there is none."""
         place = self.places.find(key)
         if place is None:
             raise CheckpointError(f"{self.source.path.name} has no layer {key}. Choose the checkpoint that the LoRA "
@@ -39,7 +39,7 @@ class Base:
 
 
 def open_base(checkpoint: str, loras: Sequence[Lora]) -> Base | None:
-    """The checkpoint, where one is given. Raises ``CheckpointError`` if one is needed, or it is of another family."""
+    """Open the checkpoint, if given. Raises ``CheckpointError`` if one is required, or it is of another family."""
     needing = next((lora for lora in loras for tensors in lora.layers.values() if needs_base(tensors)), None)
     if not checkpoint:
         if needing is not None:
@@ -65,7 +65,7 @@ def open_base(checkpoint: str, loras: Sequence[Lora]) -> Base | None:
 
 @dataclass(frozen=True)
 class Summand:
-    """ΔW of a layer: as two factors where it is low-rank, else whole.
+    """ΔW of a layer: two factors if it is low-rank, else the whole matrix.
 
     ``up`` is (out, r), ``down`` (r, in·k·k), ``whole`` (out, in·k·k); float32. ``kernel`` is that of a convolution,
     empty for a Linear layer.
@@ -92,19 +92,19 @@ class Summand:
 
     @property
     def low_rank(self) -> bool:
-        """Whether it is known as two factors."""
+        """Whether it is stored as two factors."""
         return self.whole is None
 
 
 def is_vector(tensors: Tensors) -> bool:
-    """Whether the layer is no matrix: what is added to a norm, of which there are no ranks."""
+    """Whether the change is a vector, as for norm layers, which has no rank."""
     return "w_norm" in tensors or ("diff" in tensors and tensors["diff"].ndim < 2)
 
 
 def matrix_shape(tensors: Tensors, *, spatial: bool) -> tuple[int, int, tuple[int, ...]]:
-    """(out, in·k·k) and the kernel of a layer's change; ``spatial`` says that a flattened one is 3x3.
+    """(out, in·k·k) and the kernel of a layer's change; ``spatial``: a flattened kernel is 3x3.
 
-    Raises ``ValueError`` if the tensors alone do not tell: those of (IA)^3 and OFT.
+    Raises ``ValueError`` if the tensors alone do not determine it: those of (IA)^3 and OFT.
     """
     kind = kind_of(tensors)
     if kind == PLAIN:
@@ -139,9 +139,9 @@ def matrix_shape(tensors: Tensors, *, spatial: bool) -> tuple[int, int, tuple[in
 
 
 def summand(lora: Lora, key: str, strength: float, base: Base | None) -> Summand:
-    """What the layer ``key`` of ``lora`` adds at ``strength``.
+    """The change of the layer ``key`` of ``lora`` at ``strength``.
 
-    Raises ``CheckpointError`` if its factors do not fit each other, or that depends on a base that is not given.
+    Raises ``CheckpointError`` if its factors do not fit together, or a required base is missing.
     """
     tensors = {name: tensor.float() if tensor.is_floating_point() else tensor
                for name, tensor in lora.layers[key].items()}

@@ -1,4 +1,4 @@
-"""Singular values of a change, and how many of them are kept."""
+"""Singular values of a change, and rules for the ranks that are kept."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 _OVERSAMPLED = 16
 _ITERATIONS = 6
-_NEGLIGIBLE = 1e-6  # of a matrix times another: what float32 leaves of an exact zero, beside the largest value
+_NEGLIGIBLE = 1e-6  # the relative size of float32 rounding errors of an exact zero in a matrix product
 
 
 @dataclass(frozen=True)
 class Decomposed:
     """ΔW (out, in·k·k) = up · diag(values) · down, largest first, float32.
 
-    ``up`` is (out, r) and ``down`` (r, in·k·k) with orthonormal columns and rows. ``rest`` is ‖ΔW − that‖², which is
-    not 0 where only some singular values were calculated.
+    ``up`` is (out, r) and ``down`` (r, in·k·k) with orthonormal columns and rows. ``rest`` is ‖ΔW − up · diag(values)
+    · down‖², non-zero if only some singular values were computed.
     """
 
     up: Tensor
@@ -26,7 +26,7 @@ class Decomposed:
     down: Tensor
     rest: float = 0.0
     reached: Tensor = field(default_factory=lambda: torch.empty(0))
-    """‖vectorᵀ · ΔW‖ of each vector of the shorter side, which is its singular value if it is right."""
+    """‖vectorᵀ · ΔW‖ for each vector of the shorter side; equals its singular value if the vector is correct."""
 
     @property
     def square(self) -> float:
@@ -45,16 +45,16 @@ class Decomposed:
     def factors(self, rank: int) -> tuple[Tensor, Tensor]:
         """``up`` (out, rank) and ``down`` (rank, in·k·k) whose product is the best approximation.
 
-        The values are in ``up``, as in sd-scripts.
+        The values are multiplied into ``up``, as in sd-scripts.
         """
         return self.up[:, :rank] * self.values[:rank], self.down[:rank]
 
 
 def decompose(change: Tensor, wanted: Callable[[Tensor], int] = len) -> Decomposed:
-    """All singular values of ``change`` (out, in·k·k), and the vectors of as many ranks as ``wanted`` makes of them.
+    """All singular values of ``change`` (out, in·k·k), and the vectors of the ranks that ``wanted`` selects from them.
 
-    By way of the eigenvalues of its Gram matrix on the shorter side, in float64: as exact as float32 needs, and on a
-    CPU several times faster than ``torch.linalg.svd`` of 1280 x 11520.
+    Uses the eigenvalues of its Gram matrix on the shorter side, in float64: as exact as float32 needs, and on a CPU
+    several times faster than ``torch.linalg.svd`` of 1280 x 11520.
     """
     wide = change.shape[0] <= change.shape[1]
     short = change.double() if wide else change.double().T
@@ -65,14 +65,14 @@ def decompose(change: Tensor, wanted: Callable[[Tensor], int] = len) -> Decompos
 
 
 def from_vectors(change: Tensor, vectors: Tensor, values: Tensor) -> Decomposed:
-    """As ``decompose``, from singular ``vectors`` of the shorter side (side, r) and all ``values`` known before."""
+    """As ``decompose``, from known singular ``vectors`` of the shorter side (side, r) and all ``values``."""
     wide = change.shape[0] <= change.shape[1]
     short, vectors = change.double() if wide else change.double().T, vectors.double()
     return _made(vectors, values, vectors.T @ short, wide=wide)
 
 
 def decompose_product(up: Tensor, down: Tensor) -> Decomposed:
-    """All singular values of ``up`` (out, r) · ``down`` (r, in·k·k), without ever making the product."""
+    """All singular values of ``up`` (out, r) · ``down`` (r, in·k·k), without forming the product."""
     left, upper = torch.linalg.qr(up.double())
     right, lower = torch.linalg.qr(down.double().T)
     inner, values, outer = torch.linalg.svd(upper @ lower.T, full_matrices=False)
@@ -91,7 +91,7 @@ def decompose_partly(change: Tensor, rank: int) -> Decomposed:
 
 
 def _made(vectors: Tensor, values: Tensor, scaled: Tensor, *, wide: bool) -> Decomposed:
-    """Put together from ``vectors`` of the shorter side and ``scaled``, the other side's times ``values``."""
+    """Assemble from ``vectors`` of the shorter side and ``scaled``, the other side's times ``values``."""
     reached = scaled.norm(dim=1)
     others = scaled / reached[:, None].clamp(min=torch.finfo(scaled.dtype).tiny)
     up, down = (vectors, others) if wide else (others.T, vectors.T)
@@ -100,9 +100,9 @@ def _made(vectors: Tensor, values: Tensor, scaled: Tensor, *, wide: bool) -> Dec
 
 @dataclass(frozen=True)
 class RankRule:
-    """How many ranks of a layer are kept: at most ``most`` (``None``: all), fewer where a rule says so.
+    """The number of ranks kept of a layer: at most ``most`` (``None``: all), fewer if another rule applies.
 
-    The rules are those of sd-scripts' resize_lora.py, whose ranks are one more than each would need.
+    The rules are those of sd-scripts' resize_lora.py, whose ranks are one above the minimum.
     """
 
     most: int | None
@@ -112,7 +112,7 @@ class RankRule:
 
     @property
     def by_energy(self) -> bool:
-        """Whether each layer gets a rank of its own."""
+        """Whether the rank is chosen per layer."""
         return not (self.sv_ratio is None and self.sv_fro is None and self.sv_cumulative is None)
 
     def rank(self, values: Tensor) -> int:
@@ -136,9 +136,10 @@ def _first_at_least(values: Tensor, share: float) -> int:
 
 
 def clamped(up: Tensor, down: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
-    """Both factors with their values limited to ± the ``quantile`` of all of them, as sd-scripts does.
+    """Both factors clamped to ± the ``quantile`` of all their values, as in sd-scripts.
 
-    ``torch.quantile`` takes at most 16 million numbers, so the value is found by ``kthvalue``, interpolated alike.
+    ``torch.quantile`` takes at most 16 million numbers, so the value is found by ``kthvalue`` with the same
+    interpolation.
     """
     if quantile >= 1:
         return up, down

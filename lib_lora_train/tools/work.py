@@ -1,4 +1,4 @@
-"""What a tool says while it works, and how it is stopped."""
+"""Progress reports of a tool, and stopping it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 
 class Stopped(Exception):
-    """The user has asked to stop; nothing was saved."""
+    """The user requested a stop; nothing was saved."""
 
 
 class Teller(Protocol):
-    """Receives what happens."""
+    """Receives reports."""
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
-        """A new phase begins; ``total`` is the number of things it will do, if that is known."""
+        """A new phase begins; ``total`` is its number of items, if known."""
         ...
 
     def progress(self, done: int, total: int) -> None:
@@ -24,7 +24,7 @@ class Teller(Protocol):
         ...
 
     def warning(self, text: str) -> None:
-        """Something the user should know of."""
+        """A warning for the user."""
         ...
 
     def say(self, text: str) -> None:
@@ -34,16 +34,16 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """One use of a tool: who receives reports, whether to stop, and where the result goes before anything is saved."""
+    """One use of a tool: the receiver of reports, the stop check, and the run's folder for intermediate results."""
 
     tell: Teller
     stopped: Callable[[], bool]
     result: Callable[[Mapping[str, Any]], None]
     folder: Path | None = None
-    """The run's folder, ``None`` where there is none."""
+    """The run's folder, ``None`` if there is none."""
 
     def step(self, done: int, total: int) -> None:
-        """``done`` of ``total`` layers are done. Raises ``Stopped`` if the user has asked for that."""
+        """Report ``done`` of ``total`` layers. Raises ``Stopped`` if the user requested it."""
         if self.stopped():
             raise Stopped
         self.tell.progress(done, total)

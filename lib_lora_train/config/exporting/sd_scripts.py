@@ -55,9 +55,7 @@ class Exported:
 
 
 def family_of_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
-    """The family of a checkpoint with tensors of ``shapes``, from the width of its cross-attention; ``sd1`` if
-    unknown.
-    """
+    """The family of a checkpoint with tensors of ``shapes``, by its cross-attention width; ``sd1`` if unknown."""
     widths = {tuple(shape)[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight") and len(shape) == 2}
     return SDXL if _SDXL_WIDTH in widths else SD2 if _SD2_WIDTH in widths else SD1
 

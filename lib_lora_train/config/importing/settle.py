@@ -1,6 +1,4 @@
-"""Resolves conflicts between settings that another tool allows together: one is changed, and the report says which and
-why.
-"""
+"""Resolves conflicts between settings that another tool allows together: one is changed, and the report says why."""
 
 from __future__ import annotations
 
