@@ -1,1 +1,1 @@
-"""The base model: reading checkpoints, telling families, tokenizer, text states, noise schedule and hashes."""
+"""The base model: checkpoints, family detection, tokenizer, text states, noise schedule and hashes."""

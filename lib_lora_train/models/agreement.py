@@ -1,4 +1,4 @@
-"""Whether a step in bf16 comes to what float32 comes to on this processor, tried on fixed noise."""
+"""Tests whether a training step in bf16 agrees with float32 on this processor, on fixed noise."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .load import BaseModel
 from .stored_weights import computing_in
 
 TOLERANCE = 0.15
-"""The most that bf16 may be off, relative to float32, in the prediction and in the gradients.
+"""The largest allowed relative error of bf16 against float32, in the prediction and the gradients.
 
-bf16 keeps 8 bits, so that each operation is off by up to 2⁻⁹. Some 300 follow each other in a UNet and as many on the
-way back, and as their errors are independent, about √600 · 2⁻⁹ = 5 % come together. Three times that is no rounding
-any more, and a kernel that computes something else is off by 100 %.
+bf16 keeps 8 bits, so that each operation has an error of up to 2⁻⁹. Some 300 follow each other in a UNet and as many
+in the backward pass; as their errors are independent, they add up to about √600 · 2⁻⁹ = 5 %. Three times that is more
+than rounding, and a kernel that computes something else is off by 100 %.
 """
 _MOST_REMEMBERED = 100
 _PIXELS = 64
@@ -36,18 +36,18 @@ _SEED = 20
 
 @dataclass(frozen=True)
 class _Step:
-    """What a step gives: the loss, and the prediction and gradients that have to agree."""
+    """The results of a step: the loss, and the prediction and gradients to compare."""
 
     loss: float
     tensors: tuple[Tensor, ...]
 
 
 def difference_to_float32(base: BaseModel) -> float:
-    """How far a step of ``base`` in bf16 is off from one in float32: the largest relative error, 0.01 for 1 %.
+    """The largest relative error of a step of ``base`` in bf16 against float32, 0.01 for 1 %.
 
-    A step is forward and backward through the text encoders and the UNet, at 64 pixels. Compared are the loss, the
-    prediction, and the gradients by the latents and by the embedded tokens, which have come through every layer.
-    ``base`` is as it was afterwards. Infinite if bf16 gives NaN.
+    A step is forward and backward through the text encoders and the UNet, at 64 pixels. It compares the loss, the
+    prediction, and the gradients of the latents and the embedded tokens, which pass through every layer. ``base`` is
+    restored afterwards. Infinite if bf16 gives NaN.
     """
     networks = (base.unet, *base.text_encoders)
     with ExitStack() as stack:
@@ -84,23 +84,23 @@ def _step(base: BaseModel) -> _Step:
 
 
 class Remembered:
-    """The differences of checkpoints that have agreed on this machine, in a file: the step need not be tried again.
+    """A file with the differences of checkpoints that agreed on this machine, so that the test is not repeated.
 
-    They hold for the same file, VAE aside, on the same processor and version of PyTorch. What has disagreed is tried
-    each time.
+    Results are valid for the same file, ignoring the VAE, on the same processor and version of PyTorch. Failures are
+    tested again each time.
     """
 
     def __init__(self, file: Path | None) -> None:
-        """``file`` is made when something is remembered; without one nothing is."""
+        """``file`` is created on the first result; without one nothing is stored."""
         self._file = file
 
     def of(self, checkpoint: Path) -> float | None:
-        """The difference that was found before; ``None`` if nothing is remembered, or the file was damaged."""
+        """The stored difference; ``None`` if there is none, or the file was damaged."""
         found = self._read().get(_key_of(checkpoint))
         return float(found) if isinstance(found, (int, float)) and 0 <= found <= TOLERANCE else None
 
     def remember(self, checkpoint: Path, difference: float) -> None:
-        """Keep ``difference``. A file that cannot be written costs the step again, and nothing else."""
+        """Store ``difference``. If the file cannot be written, the test is merely repeated next time."""
         if self._file is None:
             return
         values = list({**self._read(), _key_of(checkpoint): difference}.items())[-_MOST_REMEMBERED:]
@@ -123,7 +123,7 @@ def _key_of(checkpoint: Path) -> str:
 
 @contextmanager
 def _embeddings(base: BaseModel) -> Iterator[list[Tensor]]:
-    """The embedded tokens of each text encoder, with gradients, once they have been computed."""
+    """The embedded tokens of each text encoder, with gradients, after they are computed."""
     embedded: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Building the networks of a base model from the shapes in its checkpoint, without weights (on the meta device)."""
+"""Builds the networks of a base model from the shapes in its checkpoint, without weights (on the meta device)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ State = Mapping[str, Tensor]
 TextEncoder: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
 
 _SIZES = "label_emb.0.0.weight"
-_SIZE_NUMBERS = 6  # height and width before, top and left cut off, height and width after
-_UNET_HEAD_WIDTH = 64  # channels of a head where the family does not fix the number of heads
+_SIZE_NUMBERS = 6  # original height and width, top and left crop, target height and width
+_UNET_HEAD_WIDTH = 64  # channels per head where the family does not fix the number of heads
 
 
 class ShapeProblem(ValueError):
-    """The tensors of a network do not fit together; the message says which."""
+    """The tensors of a network do not fit together; the message names them."""
 
 
 def build_unet(state: State, family: Family, pooled_width: int = 0) -> UNet2DConditionModel:
-    """The UNet whose tensors, in the original layout and without prefix, are ``state``.
+    """The UNet with the tensors ``state``, in the original layout and without prefix.
 
-    Channels, layers, transformer depths and width of the text states are read from the shapes; what no shape
-    tells (heads, groups of the norms) comes from the family and from the original layout. ``pooled_width`` is that of
-    the text encoders' pooled output where the UNet uses it.
-    Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
+    Channels, layers, transformer depths and cross-attention width are derived from the shapes; the rest (heads, norm
+    groups) comes from the family and the original layout. ``pooled_width`` is that of the text encoders' pooled
+    output, if the UNet uses it. Raises ``ShapeProblem`` if a tensor that defines the architecture is missing.
     """
     levels = _unet_levels(state)
     layers = len(levels[0])
@@ -64,9 +63,9 @@ def build_unet(state: State, family: Family, pooled_width: int = 0) -> UNet2DCon
 
 
 def build_vae(state: State, family: Family) -> AutoencoderKL:
-    """The autoencoder whose tensors, in the original layout and without prefix, are ``state``.
+    """The autoencoder with the tensors ``state``, in the original layout and without prefix.
 
-    Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
+    Raises ``ShapeProblem`` if a tensor that defines the architecture is missing.
     """
     levels = _count(state, "encoder.down.")
     if not levels:
@@ -88,9 +87,9 @@ def build_vae(state: State, family: Family) -> AutoencoderKL:
 
 
 def build_text_encoder(state: State, kind: TextEncoderKind) -> TextEncoder:
-    """CLIP's text tower for ``state``, in transformers' names (``text_model.…``), with its projection if it has one.
+    """CLIP's text encoder for ``state``, in transformers' names (``text_model.…``), with its projection if it has one.
 
-    Raises ``ShapeProblem`` if a tensor that says how the network is built is missing.
+    Raises ``ShapeProblem`` if a tensor that defines the architecture is missing.
     """
     vocabulary, width = _shape(state, "text_model.embeddings.token_embedding.weight")
     layers = _count(state, "text_model.encoder.layers.")
@@ -116,7 +115,7 @@ def build_text_encoder(state: State, kind: TextEncoderKind) -> TextEncoder:
 
 @dataclass(frozen=True)
 class _Depths:
-    """Transformer blocks behind each residual block of each level, 0 for none."""
+    """Number of transformer blocks after each residual block of each level, 0 for none."""
 
     down: list[list[int]]
     middle: int
@@ -138,7 +137,7 @@ def _transformer_depths(state: State, levels: list[list[int]]) -> _Depths:
 
 
 def _depth_arguments(depths: _Depths) -> dict[str, Any]:
-    """The depths as diffusers takes them: one per level, or, where they differ, one per block (SSD-1B)."""
+    """The depths in diffusers' format: one per level, or, if they differ within levels, one per block (SSD-1B)."""
     rows = [*depths.down, *depths.up]
     same_back = [row[0] for row in reversed(depths.up)] == [row[0] for row in depths.down]
     if same_back and all(len(set(row)) == 1 for row in rows):
@@ -151,7 +150,7 @@ def _depth_arguments(depths: _Depths) -> dict[str, Any]:
 
 
 def _size_arguments(state: State, pooled_width: int) -> dict[str, Any]:
-    """The UNet's size conditioning beside the pooled text (Podell et al. 2023, section 2.2)."""
+    """The UNet's size conditioning in addition to the pooled text (Podell et al. 2023, section 2.2)."""
     if _SIZES not in state:
         return {}
     width = _shape(state, _SIZES)[1]
@@ -164,7 +163,7 @@ def _size_arguments(state: State, pooled_width: int) -> dict[str, Any]:
 
 
 def _unet_levels(state: State) -> list[list[int]]:
-    """Numbers of the input blocks of each level; a downsampling block ends a level."""
+    """Indexes of the input blocks of each level; a downsampling block ends a level."""
     levels: list[list[int]] = [[]]
     for number in range(1, _count(state, "input_blocks.")):
         if f"input_blocks.{number}.0.op.weight" in state:
@@ -177,7 +176,7 @@ def _unet_levels(state: State) -> list[list[int]]:
 
 
 def _count(state: State, prefix: str) -> int:
-    """One more than the highest number that follows ``prefix`` in the keys; 0 if there is none."""
+    """One more than the highest index that follows ``prefix`` in the keys; 0 if there is none."""
     pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
     numbers = [int(match.group(1)) for match in map(pattern.match, state) if match]
     return max(numbers, default=-1) + 1

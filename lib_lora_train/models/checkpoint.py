@@ -1,4 +1,4 @@
-"""Reading checkpoint files without a second copy in memory and without running code from them."""
+"""Reads checkpoint files without a second copy in memory and without running code from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pickled import DAMAGE, ForbiddenName, load_weights
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of one file, mapped from it where the format allows, and the texts in its header."""
+    """The tensors of one file, memory-mapped where the format allows, and the metadata of its header."""
 
     path: Path
     tensors: Mapping[str, Tensor]
@@ -25,19 +25,19 @@ class Checkpoint:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor by its key."""
+        """Shape of every tensor by key."""
         return {key: tuple(tensor.shape) for key, tensor in self.tensors.items()}
 
     def under(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose key begins with ``prefix``, without it."""
+        """The tensors whose key begins with ``prefix``, with the prefix removed."""
         return {key[len(prefix):]: tensor for key, tensor in self.tensors.items() if key.startswith(prefix)}
 
 
 def read_checkpoint(path: Path, what: str = "checkpoint") -> Checkpoint:
-    """Open ``path``; the tensors stay on disk until they are read (old .ckpt files are read at once).
+    """Open ``path``; the tensors stay on disk until they are used (old .ckpt files are read at once).
 
-    ``what`` it should be, a checkpoint or a LoRA, is named where it cannot be read. Raises ``CheckpointError`` if it is
-    missing, damaged, no checkpoint, or a pickle that wants to run code.
+    ``what``, a checkpoint or a LoRA, is named in error messages. Raises ``CheckpointError`` if it is missing, damaged,
+    not a checkpoint, or a pickle that tries to run code.
     """
     refuse_what_is_no_file(path, what)
     if path.suffix.lower() == ".safetensors":
@@ -77,7 +77,7 @@ def _read_pickle(path: Path, what: str) -> Checkpoint:
 
 
 def _other_pickle(content: Any) -> str:
-    """What the webui's older kinds of files are by their entries; empty if it is none of them."""
+    """The type of an older webui file, from its entries; empty if unknown."""
     if not isinstance(content, Mapping):
         return ""
     if "string_to_param" in content:

@@ -1,4 +1,4 @@
-"""Checksums of tensors, made alike by the webui that lends them and by the worker that opens them."""
+"""Checksums of tensors, computed identically by the webui that lends them and the worker that opens them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ SPOTS = 16
 
 
 def checksum(tensor: Tensor) -> tuple[int, int]:
-    """Two sums over the bits of ``tensor``, modulo 2**64: of all words, and of rows of 1 KB weighted by their places.
+    """Two sums over the bits of ``tensor``, modulo 2**64: of all words, and of rows of 1 KB weighted by their index.
 
-    For what is mixed up or torn, not against forgery. Works where the tensor is, on the CPU or a GPU, at the speed of
-    its memory.
+    Detects mixed-up or torn data, not forgery. Runs on the tensor's device, CPU or GPU, at memory speed.
     """
     raw = tensor.detach().reshape(-1).view(torch.uint8)
     if raw.data_ptr() % _WORD_BYTES:
-        raw = raw.clone()  # part of a larger tensor; a copy of it lies where words can be read
+        raw = raw.clone()  # a view of a larger tensor; its copy is aligned for reading words
     whole = raw.numel() // (_WORD_BYTES * _ROW_WORDS) * _WORD_BYTES * _ROW_WORDS
     rows = raw[:whole].view(torch.int64).view(-1, _ROW_WORDS).sum(1)
     rest = raw[whole:].long()
@@ -29,7 +28,7 @@ def checksum(tensor: Tensor) -> tuple[int, int]:
 def spots(tensor: Tensor) -> Tensor:
     """``SPOTS`` values spread evenly over ``tensor`` (all of them if it has fewer), on its device and in its dtype.
 
-    A LoRA changes every value of a layer, so that these few tell whether one is in it.
+    A LoRA changes every value of a layer, so these few show whether one is applied.
     """
     flat = tensor.detach().reshape(-1)
     if flat.numel() <= SPOTS:
@@ -39,5 +38,5 @@ def spots(tensor: Tensor) -> Tensor:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether both hold the same values, NaN being the same as NaN."""
+    """Whether both hold the same values; NaN equals NaN."""
     return bool(((one == other) | (one.isnan() & other.isnan())).all())

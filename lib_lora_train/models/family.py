@@ -1,4 +1,4 @@
-"""Telling from the names and shapes in a file which family of models it belongs to."""
+"""Detects the model family of a file from its tensor names and shapes."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ _CROSS_ATTENTION = "transformer_blocks.0.attn2.to_k.weight"
 
 @dataclass(frozen=True)
 class TextEncoderKind:
-    """One text encoder of a family: its place in the file, and what the shapes there do not show."""
+    """One text encoder of a family: its key prefix, and what its shapes do not show."""
 
     prefix: str
-    """What its keys begin with in a checkpoint."""
+    """Prefix of its keys in a checkpoint."""
     open_clip: bool
-    """Whether it is in OpenCLIP's layout, with exact GELU, rather than in transformers' with quick GELU."""
+    """Whether it uses OpenCLIP's layout, with exact GELU, rather than transformers' with quick GELU."""
     padding: int
-    """The token that fills up a window behind the end token."""
+    """The token that fills a window after the end token."""
     drops_last_layer: bool = False
-    """Whether the last layer in the file is never read, so that it is not even built."""
+    """Whether the last layer in the file is never used, so that it is not built."""
     pooled: bool = False
-    """Whether the UNet also gets its projected output at the end token."""
+    """Whether the UNet also takes its projected output at the end token."""
     head_width: int = 64
-    """Channels of one attention head."""
+    """Channels per attention head."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family of base models, and what is fixed in it rather than given by the shapes in the file."""
+    """One family of base models, and its constants that the shapes in the file do not show."""
 
     name: str
-    """As it is shown: SD 1.x."""
+    """Display name: SD 1.x."""
     unet_heads: int | None
-    """Attention heads of every UNet block; ``None`` if a head has 64 channels and their number follows."""
+    """Attention heads of every UNet block; ``None`` if heads have 64 channels each."""
     text_encoders: tuple[TextEncoderKind, ...]
     latent_scale: float
-    """What latents are multiplied with after encoding."""
+    """The factor on latents after encoding."""
     model_version: str
     """``ss_base_model_version`` of LoRA files trained on it."""
     architecture: str
     """``modelspec.architecture`` of the base model."""
     webui_version: str
-    """``SD1``, ``SD2`` or ``SDXL``, as the webui sorts LoRA files."""
+    """``SD1``, ``SD2`` or ``SDXL``, the webui's classification of LoRA files."""
     resolution: int
-    """Side in pixels of the pictures it was trained on."""
+    """Side in pixels of the images it was trained on."""
     follows_clip_skip: bool = False
-    """Whether the webui reads another layer with CLIP skip; other families have a fixed one."""
+    """Whether the webui uses another layer with CLIP skip; other families have a fixed one."""
 
     @property
     def sizes_are_told(self) -> bool:
@@ -87,7 +87,7 @@ SSD = replace(SDXL, name="SSD-1B", model_version="sdxl_ssd-1b", architecture="se
 
 
 def tell_family(path: Path, shapes: Shapes) -> Family:
-    """The family of the checkpoint ``path`` whose tensors have ``shapes``; SD 2.x is not yet told from its 768-v.
+    """The family of the checkpoint ``path`` with tensors of ``shapes``; does not distinguish SD 2.x from its 768-v.
 
     Raises ``CheckpointError`` that says what the file is instead and what to choose.
     """
@@ -109,18 +109,18 @@ def is_lora(shapes: Shapes) -> bool:
 
 
 def is_vae(shapes: Shapes) -> bool:
-    """Whether the file is an autoencoder alone, with or without the prefix it has inside a checkpoint."""
+    """Whether the file is a standalone autoencoder, with or without the prefix it has in a checkpoint."""
     return not any(key.startswith(UNET) for key in shapes) and any(
         key.removeprefix(VAE) == "decoder.norm_out.weight" for key in shapes)
 
 
 def is_diffusers_vae(shapes: Shapes) -> bool:
-    """Whether the file is an autoencoder under diffusers' names, which the webui does not load."""
+    """Whether the file is an autoencoder in diffusers' naming, which the webui does not load."""
     return "decoder.conv_norm_out.weight" in shapes
 
 
 def what_it_is(shapes: Shapes) -> str:
-    """What kind of model file has tensors of ``shapes``, as ``a VAE``; empty if that is not known."""
+    """The kind of model file with tensors of ``shapes``, such as ``a VAE``; empty if unknown."""
     if is_vae(shapes) or is_diffusers_vae(shapes):
         return "a VAE"
     if _family_by_text_encoder(shapes) or any(_has(shapes, mark) for mark in _CHECKPOINT_MARKS):
@@ -134,7 +134,7 @@ def what_it_is(shapes: Shapes) -> str:
 
 def _family_by_text_encoder(shapes: Shapes) -> Family | None:
     if _has(shapes, SDXL.text_encoders[1].prefix):
-        # as the webui tells them apart: what was cut out of SDXL to make SSD-1B begins with the middle
+        # the webui's rule: SSD-1B was cut out of SDXL, beginning with the middle block
         return SDXL if f"{UNET}middle_block.1.transformer_blocks.0.attn1.to_q.weight" in shapes else SSD
     if _has(shapes, SD2.text_encoders[0].prefix):
         return SD2
@@ -150,7 +150,7 @@ def _has_cross_attention(shapes: Shapes) -> bool:
 
 
 def _what_it_is_instead(shapes: Shapes) -> str | None:
-    """A predicate for "The file …" if it is none of the families that are trained here, else ``None``.
+    """A predicate for "The file …" if it is none of the trainable families, else ``None``.
 
     The order matters.
     """

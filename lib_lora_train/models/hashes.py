@@ -1,4 +1,4 @@
-"""Hashes that name a model file: the ones the webui shows and the ones that stand in LoRA metadata."""
+"""Hashes that identify a model file: those shown by the webui and those stored in LoRA metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OLD_LENGTH_BYTES = 0x10000
 
 @dataclass(frozen=True)
 class ModelHashes:
-    """What tells the base model's files apart; the VAE's are ``None`` if the checkpoint's own is used."""
+    """Hashes of the base model's files; the VAE's are ``None`` if the checkpoint's own is used."""
 
     checkpoint_sha256: str
     checkpoint_old: str
@@ -43,7 +43,7 @@ def file_sha256(path: Path) -> str:
 
 
 def old_short_hash(path: Path) -> str:
-    """The eight digits by which the webui named checkpoints before SHA-256, kept as ``ss_sd_model_hash``.
+    """The eight digits by which the webui identified checkpoints before SHA-256, stored as ``ss_sd_model_hash``.
 
     Raises ``CheckpointError`` if the file cannot be read.
     """
@@ -56,9 +56,9 @@ def old_short_hash(path: Path) -> str:
 
 
 def tensor_data_sha256(data: bytes) -> str:
-    """SHA-256 of the tensors of a .safetensors file, its header skipped: ``sshs_model_hash``.
+    """SHA-256 of the tensors of a .safetensors file, without its header: ``sshs_model_hash``.
 
-    The same tensors give the same hash whatever the metadata say (the webui's ``addnet_hash_safetensors``).
+    The same tensors give the same hash whatever the metadata (the webui's ``addnet_hash_safetensors``).
     """
     return hashlib.sha256(memoryview(data)[tensor_data_start(data):]).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The header of a checkpoint, and what is no model file at all. Free of torch."""
+"""The header of a checkpoint, and checks for files that are not model files. Free of torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_checkpoint_header(path: Path) -> SafetensorsHeader:
 def refuse_what_is_no_file(path: Path, what: str = "checkpoint") -> None:
     """Raises ``CheckpointError`` for what cannot be a model file: a folder, an empty file, a web page, a pointer.
 
-    ``what`` it should be is named: a checkpoint, a LoRA.
+    ``what``, a checkpoint or a LoRA, is named in the message.
     """
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder. Choose the {what} file itself: one .safetensors or .ckpt "

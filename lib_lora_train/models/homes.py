@@ -1,6 +1,6 @@
-"""Base weights that lie in main memory for good, where the webui shares them, and are only copied to a GPU.
+"""Base weights that stay in main memory, shared by the webui, and are only copied to a GPU.
 
-They are frozen, so that leaving the GPU copies nothing: each parameter is pointed at its home again.
+They are frozen, so leaving the GPU copies nothing: each parameter is pointed back at its home.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .stored_weights import StoredWeight, stored_layers
 
 
 class Homes:
-    """The homes of the parameters of some networks; empty where the weights belong to this process."""
+    """The homes of the parameters of some networks; empty if the weights belong to this process."""
 
     def __init__(self) -> None:
         self._homes: WeakKeyDictionary[nn.Module, dict[str, Home]] = WeakKeyDictionary()
 
     def note(self, networks: Iterable[nn.Module], dtype: torch.dtype) -> None:
-        """From now on each parameter of ``networks`` has its home where it is now; ``dtype`` is that of the copies.
+        """Record the current location of each parameter of ``networks`` as its home; ``dtype`` is that of the copies.
 
-        The few that are not lent, as what has to be laid out anew, have theirs in this process's own memory.
+        The few that are not lent, such as those with a changed layout, have theirs in this process's own memory.
         """
         for network in networks:
             for module in network.modules():
@@ -34,13 +34,13 @@ class Homes:
                     self._homes[module] = homes
 
     def hand_over(self, network: nn.Module) -> None:
-        """Let the weights that ``store_weights`` has stored know their homes; do this before they are packed."""
+        """Pass the homes on to the weights that ``store_weights`` has stored; call it before they are packed."""
         for layer, stored in _stored(network):
             stored.home = stored.home or self._homes.get(layer, {}).pop("weight", None)
-            stored.put_away()  # from now on it says what it is computed in
+            stored.put_away()  # now it reports the dtype it is computed in
 
     def bring(self, network: nn.Module, device: torch.device) -> None:
-        """Give ``network`` copies on ``device`` of what is at home; what is there already stays."""
+        """Replace parameters of ``network`` at home with copies on ``device``; those already there stay."""
         for parameter, home in self._parameters(network):
             if home.holds(parameter):
                 parameter.data = home.copy_on(device)
@@ -48,7 +48,7 @@ class Homes:
             stored.bring(device)
 
     def put_away(self, network: nn.Module) -> None:
-        """Drop the copies: every parameter is its home again. One of another dtype by now is no copy, and is left."""
+        """Drop the copies: every parameter is its home again. One of another dtype is not a copy and is kept."""
         for parameter, home in self._parameters(network):
             if parameter.dtype == home.dtype:
                 parameter.data = home.tensor

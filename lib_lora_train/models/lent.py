@@ -1,8 +1,8 @@
-"""Base weights in memory that the webui lends: opened, checked, and put in the place of the file's tensors.
+"""Base weights in memory lent by the webui: opened, checked, and substituted for the file's tensors.
 
-The file is still opened, which costs nothing while its tensors are not read: it tells the family and whatever the
-webui does not keep, and every lent tensor is compared with it at a few places, so that a model that was changed in
-memory is never taken for its file.
+The file is still opened, which costs nothing while its tensors are not read: it provides the family and everything the
+webui does not keep. A few values of every lent tensor are compared with it, so that a model that was changed in memory
+is never mistaken for its file.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class NotLent(Exception):
 
 @dataclass(frozen=True)
 class Home:
-    """A frozen weight in main memory, mostly shared by the webui; a GPU has a copy of it, of the run's dtype."""
+    """A frozen weight in main memory, usually shared by the webui; a GPU has a copy of it in the run's dtype."""
 
     tensor: Tensor
     dtype: torch.dtype
 
     def copy_on(self, device: torch.device) -> Tensor:
-        """A copy on ``device``: one transfer, in the webui's dtype, and converted there."""
+        """A copy on ``device``: a single transfer in the webui's dtype, converted there."""
         return self.tensor.to(device, copy=True).to(self.dtype)
 
     def holds(self, tensor: Tensor) -> bool:
@@ -53,10 +53,10 @@ class Home:
 
 @dataclass
 class LentWeights:
-    """The lent tensors by the checkpoint's keys, and what became of them.
+    """The lent tensors by the checkpoint's keys, and how they are used.
 
-    ``device`` is where the run computes. ``copied`` says that nothing may stay in the webui's memory, ``uploaded`` that
-    what computes is a copy of it on a GPU. ``refused`` gives a reason for each part that is read from its file.
+    ``device`` is where the run computes. ``copied``: nothing may stay in the webui's memory. ``uploaded``: the run
+    computes with a copy on a GPU. ``refused`` has a reason for each part that is read from its file.
     """
 
     tensors: Mapping[str, Tensor]
@@ -73,9 +73,9 @@ class LentWeights:
             self._addresses = frozenset(tensor.untyped_storage().data_ptr() for tensor in self.tensors.values())
 
     def over(self, file: Checkpoint, parts: Iterable[str], dtype: torch.dtype) -> Checkpoint:
-        """``file`` with the lent tensors in place of its own, for those of ``parts`` that compute to the same.
+        """``file`` with its tensors replaced by the lent ones, for those of ``parts`` with identical computed values.
 
-        ``dtype`` is what the worker keeps weights in. Raises ``NotLent`` if the lent weights are not the file's.
+        ``dtype`` is the worker's weight dtype. Raises ``NotLent`` if the lent weights are not the file's.
         """
         by_part: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
         for key, own in file.tensors.items():
@@ -94,15 +94,15 @@ class LentWeights:
         return Checkpoint(file.path, {**file.tensors, **used}, file.metadata)
 
     def stays(self, tensor: Tensor) -> bool:
-        """Whether ``tensor`` is in memory that the webui shares."""
+        """Whether ``tensor`` is in memory shared by the webui."""
         return tensor.untyped_storage().data_ptr() in self._addresses
 
     def keeps_dtype(self, tensor: Tensor) -> bool:
-        """Whether ``tensor`` stays in the dtype that the webui has it in: only its copy on the GPU gets the run's."""
+        """Whether ``tensor`` keeps the webui's dtype: only its copy on the GPU gets the run's."""
         return self.uploaded and self.stays(tensor)
 
     def shared_bytes(self, networks: Iterable[nn.Module]) -> int:
-        """How much of ``networks`` lies in the webui's memory; from now on ``altered`` watches over that."""
+        """The number of bytes of ``networks`` in the webui's memory; ``altered`` watches these tensors from now on."""
         shared = {tensor.data_ptr(): tensor for network in networks for tensor in network.state_dict().values()
                   if self.stays(tensor)}
         self.tensors = {key: tensor for key, tensor in self.tensors.items() if tensor.data_ptr() in shared}
@@ -110,11 +110,11 @@ class LentWeights:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
     def altered(self) -> list[str]:
-        """The keys of shared tensors that are not what they were, by a look at a few places of each."""
+        """The keys of shared tensors that have changed, by comparing a few values of each."""
         return [key for key, before in self._spots.items() if not same(spots(self.tensors[key]), before)]
 
     def put_back(self) -> None:
-        """Write the file's values into the shared tensors, for a lender that can no longer do it.
+        """Restore the file's values in the shared tensors, if the lender can no longer do it.
 
         Raises ``CheckpointError`` if a file can no longer be read.
         """
@@ -129,9 +129,9 @@ class LentWeights:
 
 
 def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentWeights:
-    """Open what ``ticket`` lends to a run on ``device`` and check each tensor against what the webui sent.
+    """Open the tensors that ``ticket`` lends to a run on ``device``, and verify their checksums.
 
-    Raises ``NotLent`` if that cannot be done or a checksum differs.
+    Raises ``NotLent`` if that fails or a checksum differs.
     """
     if ticket.torch != torch.__version__:
         raise NotLent(f"the webui runs torch {ticket.torch} and the worker {torch.__version__}")
@@ -148,14 +148,14 @@ def open_lent(ticket: LendTicket, handles: bytes, device: torch.device) -> LentW
 
 
 def part_of(key: str) -> str:
-    """``unet``, ``vae`` or ``text_encoder``, by the beginning of a checkpoint's key."""
+    """``unet``, ``vae`` or ``text_encoder``, by the prefix of a checkpoint's key."""
     return next((part for prefix, part in _PARTS.items() if key.startswith(prefix)), _TEXT)
 
 
 def _rounding(file: torch.dtype, lent: torch.dtype, computed: torch.dtype, *, on_cpu: bool) -> str:
-    """Why weights that the webui keeps as ``lent`` differ from the file's once they are ``computed``; or empty."""
+    """Why weights lent by the webui as ``lent`` differ from the file's once ``computed``; empty if they do not."""
     exact = file == lent or lent == computed or (file in _HALF and lent == torch.float32)
-    if exact or (lent in _HALF and computed in _HALF and not on_cpu):  # a GPU promises no same bits anyway
+    if exact or (lent in _HALF and computed in _HALF and not on_cpu):  # a GPU does not guarantee identical bits anyway
         return ""
     return f"the webui keeps them as {_name(lent)}, the file as {_name(file)}, and the run needs {_name(computed)}"
 
@@ -174,10 +174,10 @@ def _line(problem: Exception) -> str:
 
 
 class _Unpickler(BoundedUnpickler):
-    """Opens shared tensors and nothing else."""
+    """Opens only shared tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What the pickle's ``module.name`` stands for; raises ``UnpicklingError`` if it is not a shared tensor."""
+        """The object that the pickle's ``module.name`` refers to. Raises ``UnpicklingError`` if not a shared tensor."""
         if module == reductions.__name__ and name in _REBUILDERS:
             return getattr(reductions, name)
         owner = {"torch": torch, "torch.storage": torch.storage}.get(module)

@@ -1,4 +1,4 @@
-"""Loading a base model: checkpoint and VAE files become diffusers and transformers networks."""
+"""Loads a base model: checkpoint and VAE files become diffusers and transformers networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
 from .probe import probed_prediction
 from .stored_weights import compute_in, names_in_blocks
 
-# Buffers that some files carry though they follow from the architecture
+# Buffers stored in some files although they follow from the architecture
 _COMPUTED = ("text_model.embeddings.position_ids",)
 _TEXT_MODEL = "text_model."
 _VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -42,31 +42,31 @@ class BaseModel:
 
     unet: UNet2DConditionModel
     text_encoders: tuple[TextEncoder, ...]
-    """As many as the family has; none once they are no longer needed."""
+    """As many as the family has; none after they are no longer needed."""
     vae: AutoencoderKL
     family: Family
     prediction_type: str
     """What the UNet predicts: ``epsilon`` or ``v_prediction``."""
     prediction_told_by: str
-    """How that is known, as the end of a sentence; empty for the family's default."""
+    """How the prediction type is known, as the end of a sentence; empty for the family's default."""
     zero_terminal_snr: bool
-    """Whether the file says that its last timestep is pure noise."""
+    """Whether the file is marked as zero terminal SNR."""
     checkpoint: Path
     vae_file: Path | None
-    """The VAE file used in place of the one in the checkpoint."""
+    """The VAE file that replaces the one in the checkpoint."""
     lent: LentWeights | None = None
     """The weights lent by the webui, if the networks use them."""
     homes: Homes = field(default_factory=Homes)
-    """Weights that stay in the webui's memory for good; the device that computes only has a copy."""
+    """Weights that stay in the webui's memory; the compute device only has a copy."""
 
     def bring(self, network: nn.Module, device: torch.device) -> None:
-        """Bring one of the networks to ``device``, unless it computes in the webui's memory, where it stays."""
+        """Move one of the networks to ``device``, unless it computes in the webui's memory."""
         if not self._stays(network):
             self.homes.bring(network, device)
             network.to(device)
 
     def put_away(self, network: nn.Module) -> None:
-        """Take one of the networks off the device that computes; of lent weights, only the copy is dropped."""
+        """Move one of the networks off the compute device; of lent weights, only the copy is dropped."""
         if not self._stays(network):
             self.homes.put_away(network)
             network.to("cpu")
@@ -77,11 +77,11 @@ class BaseModel:
 
     @property
     def text_encoder(self) -> TextEncoder:
-        """The first of the text encoders, which most families have alone."""
+        """The first text encoder, the only one in most families."""
         return self.text_encoders[0]
 
     def predicting(self, prediction: Prediction) -> BaseModel:
-        """The same model, known to predict noise or velocity; SD 2.x becomes the family that goes with it."""
+        """The same model with a known prediction type; SD 2.x is replaced by the matching family."""
         family = self.family
         if family in (SD2, SD2_V):
             family = SD2_V if prediction.kind == VELOCITY else SD2
@@ -90,14 +90,14 @@ class BaseModel:
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str,
               lent: LentWeights | None = None, aligned: bool = False, as_kept: bool = False) -> BaseModel:
-    """Load ``checkpoint``, and ``vae`` in place of its own VAE, as ``dtype`` on ``device``.
+    """Load ``checkpoint`` as ``dtype`` on ``device``; ``vae`` replaces its own VAE.
 
-    Tensors that already have that dtype are used where the file is mapped, so nothing is held twice; others are
-    converted one by one. With ``aligned``, unaligned tensors in the file are copied too: the CPU computes other
-    last bits with those than with what a webui lends. ``lent`` tensors take the place of the files' and stay where they
-    are. With ``as_kept`` (for the CPU) the weights in the blocks of UNet and text encoders stay as the file or the
-    webui keeps them and are converted at each use, where that saves memory. Raises ``CheckpointError`` naming the file
-    and the way out, ``NotLent`` if the lent tensors are not those of the files.
+    Tensors that already have that dtype are memory-mapped, so nothing is held twice; others are converted one by one.
+    ``aligned`` also copies unaligned tensors of the file: on a CPU their results differ in the last bits from those of
+    tensors lent by a webui. ``lent`` tensors replace the file's and stay where they are. With ``as_kept`` (for the
+    CPU) the weights in the blocks of UNet and text encoders keep the dtype of the file or the webui and are converted
+    at each use, where that saves memory. Raises ``CheckpointError`` naming the file and the fix, ``NotLent`` if the
+    lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
     family = tell_family(checkpoint, file.shapes)
@@ -129,7 +129,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
 
 
 def read_vae(path: Path) -> Checkpoint:
-    """Open a VAE file in the original layout. Raises ``CheckpointError`` if it is something else."""
+    """Open a VAE file in the original layout. Raises ``CheckpointError`` if it is another kind of file."""
     file = read_checkpoint(path)
     shapes = file.shapes
     if is_vae(shapes) or any(key.startswith(VAE) for key in shapes):
@@ -146,7 +146,7 @@ def read_vae(path: Path) -> Checkpoint:
 
 @dataclass(frozen=True)
 class _Loading:
-    """How tensors of a file become a network's weights."""
+    """How the tensors of a file become a network's weights."""
 
     dtype: torch.dtype
     device: torch.device
@@ -155,7 +155,7 @@ class _Loading:
     as_kept: bool = False
 
     def keeps(self, tensor: Tensor) -> bool:
-        """Whether ``tensor`` is converted at each use: a copy of its own would take more memory than it."""
+        """Whether ``tensor`` is converted at each use, because a converted copy would take more memory."""
         if not self.as_kept or not tensor.is_floating_point() or tensor.dtype == self.dtype:
             return False
         shared = self.lent is not None and self.lent.stays(tensor)
@@ -177,14 +177,14 @@ def _load_unet(file: Checkpoint, family: Family, loading: _Loading, pooled_width
     config = {"layers_per_block": unet.config["layers_per_block"]}
     converted = convert_ldm_unet_checkpoint({UNET + key: tensor for key, tensor in state.items()}, config)
     if unet.config["addition_embed_type"]:
-        # told apart here, since diffusers' conversion ends in a KeyError if one of them is missing
+        # checked here, since diffusers' conversion raises KeyError if one of them is missing
         converted |= {new: state[old] for old, new in _SIZE_TENSORS.items() if old in state}
     return _fill(unet, converted, loading, file, "UNet")
 
 
 def _load_vae(file: Checkpoint, family: Family, loading: _Loading) -> AutoencoderKL:
     tensors = file.under(VAE) or file.tensors
-    # VAE files from training carry a discriminator and averaged weights as well
+    # VAE files from training also contain a discriminator and EMA weights
     state = {key: tensor for key, tensor in tensors.items() if key.startswith(_VAE_PARTS)}
     if not state:
         raise CheckpointError(f"The checkpoint {file.path} holds no VAE. Choose a VAE file beside it.")
@@ -211,17 +211,17 @@ def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loadin
 
 
 def text_state(state: dict[str, Tensor], kind: TextEncoderKind) -> dict[str, Tensor]:
-    """The file's ``state`` under transformers' names and without unused entries."""
+    """The file's ``state`` under transformers' names, without unused entries."""
     if kind.open_clip:
         return from_open_clip(state, drops_last_layer=kind.drops_last_layer, projected=kind.pooled)
-    if not any(key.startswith(_TEXT_MODEL) for key in state):  # the spelling of older files
+    if not any(key.startswith(_TEXT_MODEL) for key in state):  # names in older files
         state = {_TEXT_MODEL + key: tensor for key, tensor in state.items()}
-    # some merges carry the projection to CLIP's picture space too, which nothing here has a use for
+    # some merges also contain the projection to CLIP's image space, which is not used here
     return {key: tensor for key, tensor in state.items() if key.startswith(_TEXT_MODEL)}
 
 
 def _fill(network: _Network, state: Mapping[str, Tensor], loading: _Loading, file: Checkpoint, name: str) -> _Network:
-    """Give ``network`` (on the meta device) the tensors of ``state`` without copying them, and freeze it."""
+    """Assign the tensors of ``state`` to ``network`` (on the meta device) without copying them, and freeze it."""
     wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     problems = [f"{key} is missing" for key in wanted if key not in state]
     problems += [f"{key} has the shape {tuple(state[key].shape)} instead of {shape}"

@@ -1,4 +1,4 @@
-"""OpenCLIP's text tower under transformers' names, sharing its tensors."""
+"""Converts OpenCLIP's text encoder to transformers' names, sharing its tensors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ _LAYERS_OF_VIT_H, _WIDTH_OF_VIT_H = 24, 1024
 
 
 def from_open_clip(state: Mapping[str, Tensor], *, drops_last_layer: bool, projected: bool) -> dict[str, Tensor]:
-    """``state`` in OpenCLIP's names, without prefix, under those of transformers' CLIP.
+    """``state`` in OpenCLIP's names, without prefix, converted to those of transformers' CLIP.
 
-    The weights of query, key and value are the three parts of one matrix there, one above the other. The projection
-    multiplies from the right there, so it is transposed. With ``drops_last_layer`` the last layer is dropped, which
-    no picture is made with; files from trainers that have left it out already stay as they are. Keys that OpenCLIP
-    does not have are passed over.
+    OpenCLIP stacks the query, key and value weights in one matrix. Its projection multiplies from the right, so it is
+    transposed. ``drops_last_layer`` drops the last layer, which is not used to generate images; files of trainers that
+    already omit it are unchanged. Unknown keys are skipped.
     """
     converted = {new: state[old] for old, new in _PARTS.items() if old in state}
     if projected and "text_projection" in state:

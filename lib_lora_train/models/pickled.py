@@ -1,8 +1,8 @@
-"""Reading weights out of a torch pickle (.ckpt, .pt) while nothing in the file can run code.
+"""Reads weights from a torch pickle (.ckpt, .pt) without letting the file run code.
 
-``torch.load(weights_only=True)`` does the same, but refuses the original SD 1.x files for the training state they
-carry, and in torch 2.1 for more than that. Here such leftovers become inert objects, everything that a tensor is
-made of is let through, and any other name in the pickle is an error.
+``torch.load(weights_only=True)`` does the same, but refuses the original SD 1.x files because of the training state
+they contain, and in torch 2.1 for further reasons. Here such leftovers become inert objects, everything that makes up
+a tensor is allowed, and any other name in the pickle is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import torch
 import torch._utils as rebuild
 
-# What unpickling a file that is not a pickle, or a part of one, may end in
+# Errors raised by unpickling a truncated file or one that is not a pickle
 DAMAGE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError,
           AssertionError, ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, tarfile.TarError,
           zlib.error)
@@ -32,7 +32,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch", "Size"): torch.Size,
     ("torch.storage", "UntypedStorage"): torch.UntypedStorage,
 }
-if hasattr(rebuild, "_rebuild_tensor_v3"):  # tensors of newer dtypes; torch 2.1 has none of them
+if hasattr(rebuild, "_rebuild_tensor_v3"):  # newer dtypes; torch 2.1 has none of them
     _ALLOWED["torch._utils", "_rebuild_tensor_v3"] = rebuild._rebuild_tensor_v3
 _LEFTOVERS = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "numpy", "_codecs",
               "omegaconf", "typing", "collections", "argparse", "enum", "pathlib", "datetime")
@@ -41,11 +41,11 @@ _HARMLESS_BUILTINS = ("set", "frozenset", "list", "dict", "tuple", "int", "float
 
 
 class ForbiddenName(pickle.UnpicklingError):
-    """The pickle names something that is neither a weight nor a known leftover of training."""
+    """The pickle refers to a name that is neither a weight nor a known leftover of training."""
 
 
 class Inert:
-    """Stands in for an object that is not a weight: it takes whatever the pickle does with it and does nothing."""
+    """A placeholder for an object that is not a weight: accepts every operation of the pickle and does nothing."""
 
     def __init__(self, *ignored: Any) -> None:
         pass
@@ -57,18 +57,17 @@ class Inert:
         pass
 
     def append(self, item: Any) -> None:
-        """Take an item as a list would."""
+        """Accept an item like a list."""
 
     def extend(self, items: Any) -> None:
-        """Take items as a list would."""
+        """Accept items like a list."""
 
     def add(self, item: Any) -> None:
-        """Take an item as a set would."""
+        """Accept an item like a set."""
 
 
 class BoundedUnpickler(pickle._Unpickler):
-    """Python's own unpickler, not the one in C, which makes room for as many objects as a pickle says it remembers:
-    six bytes can ask for 64 GB."""
+    """Python's own unpickler; C's allocates the memo size that a pickle claims: six bytes can request 64 GB."""
 
     def __init__(self, file: BinaryIO, **options: Any) -> None:
         super().__init__(file, **options)  # type: ignore[arg-type]
@@ -87,7 +86,7 @@ class Unpickler(BoundedUnpickler):
     """Returns weights and inert objects only. Raises ``ForbiddenName`` for any other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What the pickle's ``module.name`` stands for."""
+        """The object that the pickle's ``module.name`` refers to."""
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
@@ -106,14 +105,14 @@ def load(file: BinaryIO, *, encoding: str = "ASCII") -> Any:
 
 
 def load_weights(path: Path) -> Any:
-    """The content of the pickle ``path``, its tensors mapped from the file if it was written since torch 1.6.
+    """The content of the pickle ``path``, with memory-mapped tensors if it was written by torch 1.6 or later.
 
-    Raises ``ForbiddenName`` if it wants anything but weights, one of ``DAMAGE`` if it cannot be read.
+    Raises ``ForbiddenName`` if it contains anything but weights, one of ``DAMAGE`` if it cannot be read.
     """
     with path.open("rb") as file:
         is_tar = tarfile.is_tarfile(file)
-    if is_tar:  # torch before 0.1.10 wrote such files, and torch still unpacks them into a folder
+    if is_tar:  # written by torch before 0.1.10; torch still unpacks such files into a folder
         raise ForbiddenName("a tar archive")
-    # weights_only has to be off for torch to take an unpickler of ours, which is the stricter one
+    # weights_only must be off to pass a custom unpickler, which is the stricter one
     return torch.load(str(path), map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=False,
                       pickle_module=sys.modules[__name__])

@@ -20,7 +20,7 @@ _IN_METADATA = {"v": VELOCITY, "v_prediction": VELOCITY, "epsilon": EPSILON, "ep
 
 @dataclass(frozen=True)
 class Prediction:
-    """``kind`` is ``epsilon`` or ``v_prediction``; ``told_by`` ends the sentence "… as … tells"."""
+    """``kind`` is ``epsilon`` or ``v_prediction``; ``told_by`` completes the sentence "… as … tells"."""
 
     kind: str
     told_by: str
@@ -38,24 +38,24 @@ def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
 
 
 def surely_differ(one: tuple[Family, Prediction | None], other: tuple[Family, Prediction | None]) -> bool:
-    """Whether two answers of ``told_base`` are of different families; plain SD 2.x is only certain where something
-    says so."""
+    """Whether two results of ``told_base`` certainly differ in family; an undeclared SD 2.x may be either kind."""
     if {one[0].name, other[0].name} == {SD2.name, SD2_V.name}:
         return one[1] is not None and other[1] is not None
     return one[0].name != other[0].name
 
 
 def two_families(org: str, org_family: Family, tuned: str, tuned_family: Family) -> str:
-    """The sentence about two checkpoints that surely differ."""
+    """The error message for two checkpoints of certainly different families."""
     return (f"{org} is {org_family.name} and {tuned} is {tuned_family.name}. A LoRA is the difference of two "
             "checkpoints of one family: choose the base that the tuned one was made from.")
 
 
 def told_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:
-    """What the YAML beside the checkpoint ``path``, a mark among the ``names`` of its tensors, or its metadata say.
+    """The prediction type from the YAML beside the checkpoint ``path``, a mark among its tensor ``names``, or its
+    metadata.
 
-    ``None`` if none of them does. The YAML comes first, since the webui follows it. Raises ``CheckpointError`` if there
-    is one that cannot be read.
+    ``None`` if none of them declares it. The YAML takes precedence, as in the webui. Raises ``CheckpointError`` if it
+    cannot be read.
     """
     said = _of_yaml(path.with_suffix(".yaml"))
     if said is not None:

@@ -14,10 +14,10 @@ _AHEAD = 2
 
 
 class Prefetcher:
-    """Weights asked for one after another, in an order that mostly is that of the last time.
+    """Weights requested one after another, usually in the same order each time.
 
-    What followed a weight when it was last asked for is copied on a second CUDA stream while this one is computed
-    with. Where the order changes (a sample in between, the way back through the layers), a weight is simply waited for.
+    The weight that followed last time is copied on a second CUDA stream while the current one is in use. If the order
+    changes (a sample in between, the backward pass), the weight is simply waited for.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -33,7 +33,7 @@ class Prefetcher:
         self._before = (self._before[1], id(packed))
         copy, arrived = self._coming.pop(id(packed), (None, None))
         if copy is None:
-            self._coming.clear()  # the order changed, and what was expected is not wanted soon
+            self._coming.clear()  # the order changed, so the expected weight is not needed soon
             copy = packed.changed(self._bring)
         elif arrived is not None:
             torch.cuda.current_stream(self._device).wait_event(arrived)
@@ -64,6 +64,6 @@ class Prefetcher:
         return tensor.to(self._device, non_blocking=True)
 
     def _keep_until_used(self, tensor: Tensor) -> Tensor:
-        """The allocator must not give this memory to the copy stream before the compute stream has read it."""
+        """Prevent the allocator from giving this memory to the copy stream before the compute stream has read it."""
         tensor.record_stream(torch.cuda.current_stream(self._device))
         return tensor

@@ -12,7 +12,7 @@ from torch import Tensor
 _FP8 = torch.float8_e4m3fn
 _FP8_LARGEST = 448.0
 _SMALLEST = 2.0 ** -15
-"""Below this a channel counts as zero; its factor still fits into float16."""
+"""Below this a channel counts as zero; its scale still fits into float16."""
 _NF4_BLOCK = 64
 
 # Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), appendix E: the quantiles of the normal distribution, asymmetric so
@@ -43,24 +43,24 @@ class Packed(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """A weight as it is, or in another floating-point format than its layer computes in."""
+    """A weight in its original format, or in a floating-point format other than the compute dtype."""
 
     tensor: Tensor
     computed: torch.dtype | None = None
-    """What its layer computes in; ``None`` for the tensor's own format."""
+    """The compute dtype; ``None`` for the tensor's own."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """What its layer computes in."""
+        """The compute dtype."""
         return self.computed or self.tensor.dtype
 
     @property
     def bytes(self) -> int:
-        """The tensor's."""
+        """The tensor's size."""
         return self.tensor.numel() * self.tensor.element_size()
 
     def whole(self) -> Tensor:
-        """The tensor itself, converted if its layer computes in another format."""
+        """The tensor itself, converted if the compute dtype differs."""
         return self.tensor.to(self.dtype)
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Plain:
@@ -70,10 +70,10 @@ class Plain:
 
 @dataclass(frozen=True)
 class Fp8:
-    """Eight bits a value (e4m3, Micikevicius et al. 2022, arXiv:2209.05433) and a factor for each output channel.
+    """Eight bits per value (e4m3, Micikevicius et al. 2022, arXiv:2209.05433) and a scale per output channel.
 
-    The factor, a power of two, brings each channel to the upper end of the format's range. Without it, as a plain cast
-    has it, most of a diffusion model's weights fall among the format's smallest numbers, where few bits are left.
+    The scale, a power of two, maps each channel to the upper end of the format's range. With a plain cast, most of a
+    diffusion model's weights would be subnormal or close to it, with few bits left.
     """
 
     values: Tensor
@@ -90,11 +90,11 @@ class Fp8:
 
     @property
     def bytes(self) -> int:
-        """One byte a value, and the factors."""
+        """One byte per value, and the scales."""
         return self.values.numel() + self.factors.numel() * self.factors.element_size()
 
     def whole(self) -> Tensor:
-        """values · factors, in ``dtype``; exact, since the factors are powers of two."""
+        """values · scales, in ``dtype``; exact, since the scales are powers of two."""
         return self.values.to(self.dtype).mul_(self.factors)
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Fp8:
@@ -104,15 +104,15 @@ class Fp8:
 
 @dataclass(frozen=True)
 class Nf4:
-    """Four bits a value: the nearest of 16 quantiles of the normal distribution, and the largest of each 64 values.
+    """Four bits per value: the nearest of 16 quantiles of the normal distribution, and the maximum of each 64 values.
 
-    Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), section 3, without the second quantization of the largest values.
+    Dettmers et al. 2023 (QLoRA, arXiv:2305.14314), section 3, without the second quantization of the maxima.
     """
 
     pairs: Tensor
-    """Two values a byte, (⌈n / 2⌉,)."""
+    """Two values per byte, (⌈n / 2⌉,)."""
     largest: Tensor
-    """Of each block, (⌈n / 64⌉,), float16 where the weight is."""
+    """The maximum of each block, (⌈n / 64⌉,), float16 if the weight is."""
     table: Tensor
     """The two values that each byte encodes: (256, 2)."""
     shape: torch.Size
@@ -132,11 +132,11 @@ class Nf4:
 
     @property
     def bytes(self) -> int:
-        """Half a byte a value, plus each block's maximum and the table."""
+        """Half a byte per value, plus each block's maximum and the table."""
         return self.pairs.numel() + sum(part.numel() * part.element_size() for part in (self.largest, self.table))
 
     def whole(self) -> Tensor:
-        """The 16 values times the largest of each block."""
+        """The 16 values times the maximum of each block."""
         values = self.table.index_select(0, self.pairs.int()).view(-1, _NF4_BLOCK)
         return (values * self.largest[:, None].to(self.dtype)).flatten()[:self.shape.numel()].view(self.shape)
 

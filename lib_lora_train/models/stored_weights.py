@@ -1,7 +1,7 @@
 """Frozen weights stored in fp8, nf4 or main memory, and restored when their layer computes.
 
-Such a layer keeps nothing of its weight for the backward pass: the weight is restored again there, so that only a few
-layers' weights are whole at a time.
+Such a layer saves nothing of its weight for the backward pass: the weight is restored again there, so that only a few
+layers have full weights at a time.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class StoredWeight:
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
         self.full_norms: Tensor | None = None
-        """``input_norms`` of the weight before it was packed in fewer bits; ``None`` if it is as it was."""
+        """``input_norms`` of the weight before quantization; ``None`` if it is not quantized."""
         self.prefetcher: Prefetcher | None = None
         self.home: Home | None = None
-        """Where the webui shares the weight; what is packed then is made from that, on the device that computes."""
+        """The weight's home if the webui shares it; the packed copy on the compute device is made from it."""
         self._how = FULL
 
     @property
@@ -55,12 +55,12 @@ class StoredWeight:
         return self.prefetcher is not None
 
     def whole(self) -> Tensor:
-        """The weight as its layer computes with it: a new tensor, unless it is stored plainly where it is used."""
+        """The weight as its layer uses it: a new tensor, unless it is stored unchanged on the compute device."""
         packed = self.packed if self.prefetcher is None else self.prefetcher.fetch(self.packed)
         return packed.whole()
 
     def pack(self, how: str) -> None:
-        """Keep it as ``how`` says from now on; one that is at home, when it is brought to the device."""
+        """Store it as ``how`` from now on; a weight at home is packed when it is brought to the device."""
         if how == FULL or not isinstance(self.packed, Plain):
             return
         whole = self.packed.whole()
@@ -69,13 +69,13 @@ class StoredWeight:
             self.packed = PACKERS[how](whole)
 
     def bring(self, device: torch.device) -> None:
-        """Pack a copy of what is at home, on ``device``. What is packed already stays as it is."""
+        """Pack a copy of the home weight on ``device``. A weight that is already packed stays unchanged."""
         if self._is_at_home and self.home is not None:
             weight = self.home.copy_on(device)
             self.packed = Plain(weight) if self._how == FULL else PACKERS[self._how](weight)
 
     def put_away(self) -> None:
-        """Drop the copy of what has a home, unless it is kept in main memory anyway."""
+        """Drop the copy of a weight with a home, unless it is kept in main memory anyway."""
         if self.home is not None and not self.away:
             self.packed = Plain(self.home.tensor, self.home.dtype)
 
@@ -90,7 +90,7 @@ class StoredWeight:
 
 
 class _StoredLayer:
-    """Common to both kinds of layer with a stored weight; ``store_weights`` sets ``stored``."""
+    """Base of both layers with a stored weight; ``store_weights`` sets ``stored``."""
 
     stored: StoredWeight
 
@@ -129,11 +129,11 @@ class StoredConv2d(_StoredLayer, nn.Conv2d):  # type: ignore[misc,override]
 
 
 def store_weights(network: nn.Module, how: str) -> None:
-    """Keep the weights of the Linear layers and convolutions inside ``network``'s blocks as ``how`` says.
+    """Store the weights of the Linear layers and convolutions inside ``network``'s blocks as ``how``.
 
-    ``how`` is ``full`` (as they are), ``fp8`` or ``nf4``; layers stored before as ``full`` can be packed later, not the
-    other way round. Layers outside of blocks (the first and last convolution, what reads the timestep) and the norms
-    are small, and stay. Do this before a LoRA network is made on ``network``.
+    ``how`` is ``full`` (unchanged), ``fp8`` or ``nf4``; layers stored as ``full`` can be packed later, but not the
+    reverse. Layers outside blocks (first and last convolution, time embedding) and the norms are small and stay
+    unchanged. Call it before a LoRA network is created on ``network``.
     """
     for layer in _layers_in_blocks(network):
         if not isinstance(layer, _StoredLayer):
@@ -145,10 +145,10 @@ def store_weights(network: nn.Module, how: str) -> None:
 
 
 def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
-    """Let every layer of ``network`` compute in ``dtype``, however its weight is kept; do this before it is packed.
+    """Make every layer of ``network`` compute in ``dtype``, however its weight is stored; call it before packing.
 
-    Weights of the layers inside blocks stay as they are and are converted at each use, so that nothing is in memory
-    twice. The others are small, and are converted for good.
+    Weights inside blocks are unchanged and converted at each use, so that nothing is in memory twice. The others are
+    small, and are converted permanently.
     """
     store_weights(network, FULL)
     for layer in stored_layers(network):
@@ -161,7 +161,7 @@ def compute_in(network: nn.Module, dtype: torch.dtype) -> None:
 
 @contextmanager
 def computing_in(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Inside, ``network`` computes in ``dtype``, as ``compute_in`` has it; afterwards all is as it was before."""
+    """Make ``network`` compute in ``dtype``, as ``compute_in`` does, within the context."""
     store_weights(network, FULL)
     packed = [(stored, stored.packed) for stored in map(_stored, stored_layers(network))]
     rest = [(parameter, parameter.data) for parameter in network.parameters()]
@@ -181,12 +181,12 @@ def names_in_blocks(network: nn.Module) -> set[str]:
 
 
 def input_norms(weight: Tensor) -> Tensor:
-    """The norm of what belongs to each input channel of ``weight`` (out, in[, k, k]): (1, in[, 1, 1]), float32."""
+    """The norm over each input channel of ``weight`` (out, in[, k, k]): (1, in[, 1, 1]), float32."""
     return weight.float().transpose(0, 1).flatten(1).norm(dim=1).view(1, -1, *[1] * (weight.ndim - 2))
 
 
 def full_norms(layer: nn.Module) -> Tensor:
-    """``input_norms`` of the full weight of ``layer``, in however few bits it is stored."""
+    """``input_norms`` of the full weight of ``layer``, also if it is quantized."""
     norms = layer.stored.full_norms if isinstance(layer, _StoredLayer) else None
     weight = layer.weight
     assert isinstance(weight, Tensor)
@@ -194,9 +194,9 @@ def full_norms(layer: nn.Module) -> Tensor:
 
 
 def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefetcher:
-    """Leave about ``share`` (0 to 1) of the bytes of the stored weights in main memory.
+    """Keep about ``share`` (0 to 1) of the bytes of the stored weights in main memory.
 
-    Layers that stay away are spread evenly, so that the next is brought while those between them compute.
+    Offloaded layers are spread evenly, so that each is copied while the layers before it compute.
     """
     prefetcher = Prefetcher(device)
     owed = 0.0
@@ -212,7 +212,7 @@ def keep_on_cpu(network: nn.Module, share: float, device: torch.device) -> Prefe
 
 
 def stored_layers(network: nn.Module) -> Iterator[nn.Module]:
-    """The layers of ``network`` whose weights are stored, in the order in which they are defined."""
+    """The layers of ``network`` with stored weights, in the order of definition."""
     return (module for module in network.modules() if isinstance(module, _StoredLayer))  # type: ignore[misc]
 
 
@@ -246,7 +246,7 @@ def _as_computed(layer: StoredLinear | StoredConv2d, x: Tensor) -> tuple[Tensor,
 
 
 def _layers_in_blocks(network: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
-    """Linear layers and convolutions inside some list of blocks."""
+    """Linear layers and convolutions inside a list of blocks."""
     for name, module in network.named_modules():
         if _is_in_block(name, module) and isinstance(module, (nn.Linear, nn.Conv2d)):
             yield module

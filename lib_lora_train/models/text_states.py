@@ -15,14 +15,14 @@ from .tokenizer import WINDOW, Tokenizer
 
 @dataclass(frozen=True)
 class TextStates:
-    """``hidden`` (B, n, C) is what cross attention reads; ``pooled`` (B, P), where there is one, a vector a caption."""
+    """``hidden`` (B, n, C) is the input of cross-attention; ``pooled`` (B, P), if present, one vector per caption."""
 
     hidden: Tensor
     pooled: Tensor | None = None
 
     def to(self, device: torch.device) -> TextStates:
         """The same states on ``device``."""
-        waits = device.type == "cpu"  # what is copied to the CPU may be read at once, so it has to be there
+        waits = device.type == "cpu"  # data copied to the CPU may be read immediately, so the copy must be complete
         return TextStates(self.hidden.to(device, non_blocking=not waits),
                           None if self.pooled is None else self.pooled.to(device, non_blocking=not waits))
 
@@ -35,15 +35,16 @@ def tokenize(tokenizer: Tokenizer, captions: Sequence[str], max_token_length: in
 
 def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokenizer: Tokenizer,
                     captions: Sequence[str], length: int, clip_skip: int) -> TextStates:
-    """States of ``captions`` over ``length`` (75, 150 or 225) tokens, read as the webui reads a prompt for ``family``.
+    """States of ``captions`` over ``length`` (75, 150 or 225) tokens, with the webui's layers for ``family``.
 
-    SD 1.x: the layer that ``clip_skip`` names. SD 2.x: the last but one with the final norm. SDXL: the last but one
-    of both encoders without it, side by side, and what the second makes of the end token of the first window.
+    SD 1.x: the layer selected by ``clip_skip``. SD 2.x: the penultimate layer with the final norm. SDXL: the
+    penultimate layers of both encoders without it, concatenated, and the second encoder's pooled output of the first
+    window.
     """
     tokens = [tokenize(tokenizer, captions, length, kind.padding).to(encoder.device, non_blocking=True)
               for kind, encoder in zip(family.text_encoders, text_encoders, strict=True)]
     if not family.sizes_are_told:
-        # the last layer of SD 2.x that the file has is never built, so its last but one is the last
+        # the last layer of SD 2.x is never built, so the penultimate one is the last
         return TextStates(encode(text_encoders[0], tokens[0], clip_skip if family.follows_clip_skip else 1,
                                  joined=family.follows_clip_skip))
     outputs = [encoder(ids.flatten(0, 1), output_hidden_states=True, return_dict=True)
@@ -55,11 +56,11 @@ def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokeni
 
 
 def encode(text_encoder: TextEncoder, tokens: Tensor, clip_skip: int, *, joined: bool = True) -> Tensor:
-    """Hidden states of ``tokens``, int64 (B, windows, 77), read ``clip_skip`` layers from the end and normalised.
+    """Hidden states of ``tokens``, int64 (B, windows, 77), ``clip_skip`` layers from the end, normalized.
 
-    Returns (B, 75·windows + 2, C): the windows are encoded on their own and joined as begin, 75 states of each,
-    end, as sd-scripts does for SD 1.x; or, if not ``joined``, (B, 77·windows, C) with every begin and end in it, as
-    the webui does. ``clip_skip`` is 1 for the last layer.
+    Returns (B, 75·windows + 2, C): the windows are encoded separately and joined as begin, 75 states of each, end, as
+    sd-scripts does for SD 1.x; or, if not ``joined``, (B, 77·windows, C) with every begin and end, as the webui does.
+    ``clip_skip`` is 1 for the last layer.
     """
     batch, windows, length = tokens.shape
     layers = text_encoder.config.num_hidden_layers
@@ -72,6 +73,6 @@ def encode(text_encoder: TextEncoder, tokens: Tensor, clip_skip: int, *, joined:
 
 
 def _join(states: Tensor) -> Tensor:
-    """(B, windows, 77, C) to (B, 75·windows + 2, C): the begin of the first window and the end of the last stay."""
+    """(B, windows, 77, C) to (B, 75·windows + 2, C): keeps the begin of the first window and the end of the last."""
     inner = states[:, :, 1:-1].flatten(1, 2)
     return torch.cat([states[:, 0, :1], inner, states[:, -1, -1:]], dim=1)

@@ -1,6 +1,6 @@
-"""CLIP's tokenizer (Radford et al. 2021), from the vocabulary inside the open_clip package. Free of torch.
+"""CLIP's tokenizer (Radford et al. 2021), from the vocabulary in the open_clip package. Free of torch.
 
-Captions are trained with it and the editor counts with it. A caption is cleaned by ftfy, split into words, numbers and
+Used for training and for the editor's token counts. A caption is cleaned by ftfy, split into words, numbers and
 punctuation, and byte-pair encoded (Sennrich et al. 2016) as in ``simple_tokenizer.py`` of openai/CLIP (MIT).
 """
 
@@ -21,7 +21,7 @@ from .family import BEGIN_TOKEN, END_TOKEN
 
 VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
 WINDOW = 75
-"""Tokens of a caption in one window of the text encoder, beside its begin and end."""
+"""Caption tokens in one window of the text encoder, without begin and end."""
 _MERGES = 49152 - 256 - 2
 _SPECIAL = {"<|startoftext|>": BEGIN_TOKEN, "<|endoftext|>": END_TOKEN}
 _PART = re.compile(
@@ -36,7 +36,7 @@ class Tokenizer:
         """Read the BPE merges of ``vocabulary``.
 
         Raises ``WorkerEnvironmentError`` if it is damaged, or if ftfy is not installed, without which Chinese or
-        Japanese may be read otherwise than by the webui.
+        Japanese text may be tokenized differently than in the webui.
         """
         try:
             from ftfy import fix_text
@@ -59,19 +59,19 @@ class Tokenizer:
         return cls(find_vocabulary(folder))
 
     def ids(self, caption: str) -> list[int]:
-        """Token ids of ``caption`` without begin and end, however many they are."""
+        """All token ids of ``caption``, without begin and end."""
         text = " ".join(self._fix_text(caption).split()).lower()
         return [number for part in parts_of(text) for number in self._ids_of_part(part)]
 
     def count_tokens(self, caption: str) -> int:
-        """How many tokens ``caption`` has, without begin and end."""
+        """The number of tokens of ``caption``, without begin and end."""
         return len(self.ids(caption))
 
     def windows(self, caption: str, max_token_length: int, padding: int = END_TOKEN) -> list[list[int]]:
-        """Ids of ``caption``, cut after ``max_token_length`` (75, 150 or 225) tokens, in windows of 77.
+        """Ids of ``caption``, truncated to ``max_token_length`` (75, 150 or 225) tokens, in windows of 77.
 
-        Every window is wrapped in begin and end, the tokens themselves are split blindly every 75, as sd-scripts does;
-        ``padding`` fills a window up behind its end.
+        Every window has a begin and an end token; tokens are split every 75 regardless of words, as in sd-scripts;
+        ``padding`` fills a window after its end.
         """
         ids = self.ids(caption)[:max_token_length]
         windows = [ids[start:start + WINDOW] for start in range(0, max_token_length, WINDOW)]
@@ -107,7 +107,7 @@ def find_vocabulary(folder: Path | None = None) -> Path:
 
 
 def parts_of(text: str) -> Iterator[str]:
-    """The words, single digits and runs of punctuation of ``text``, which are encoded one by one."""
+    """The words, single digits and runs of punctuation of ``text``, which are encoded separately."""
     for found in _PART.finditer(text):
         part = found[0]
         if part.isalpha() or not part[0].isalnum():
@@ -117,7 +117,7 @@ def parts_of(text: str) -> Iterator[str]:
 
 
 def _words_and_numbers(text: str) -> Iterator[str]:
-    """Letters stay together, numbers (½ and Ⅷ too) are split one by one."""
+    """Letters stay together, numbers (also ½ and Ⅷ) are split into single characters."""
     start = 0
     for index, letter in enumerate(text):
         if unicodedata.category(letter)[0] != "L":
@@ -130,10 +130,10 @@ def _words_and_numbers(text: str) -> Iterator[str]:
 
 
 def join_pairs(pieces: Sequence[str], ranks: Mapping[tuple[str, str], int]) -> list[str]:
-    """Join the pair of ``pieces`` that was learned first, the leftmost of several, until none can be joined.
+    """Repeatedly merge the pair of ``pieces`` with the lowest rank, leftmost first, until none is left.
 
-    A pair that a joint makes was learned later than the pair joined, so all of them can wait in one heap, and the time
-    grows hardly more than the number of pieces.
+    A merge only creates pairs of higher rank, so all pairs can wait in one heap, and the time is almost linear in the
+    number of pieces.
     """
     joined = list(pieces)
     end = len(joined)
@@ -144,7 +144,7 @@ def join_pairs(pieces: Sequence[str], ranks: Mapping[tuple[str, str], int]) -> l
         rank, place = heapq.heappop(waiting)
         other = after[place]
         if other == end or ranks.get((joined[place], joined[other])) != rank:
-            continue  # one of the two is a part of something longer by now
+            continue  # one of the two is already part of a longer piece
         joined[place], joined[other] = joined[place] + joined[other], ""
         after[place] = after[other]
         if after[place] < end:
@@ -176,7 +176,7 @@ def _read_merges(vocabulary: Path) -> list[tuple[str, str]]:
 
 
 def _byte_signs() -> dict[int, str]:
-    """A printable sign for every byte, in the order of the vocabulary."""
+    """A printable character for every byte, in the order of the vocabulary."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {**{byte: chr(byte) for byte in printable},

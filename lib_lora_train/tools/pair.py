@@ -24,7 +24,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Target:
-    """A layer that can get a LoRA: its key in the file, its place in a checkpoint, its part (``unet``, ``lora_te`` …)."""
+    """A layer that can get a LoRA: key in the file, place in a checkpoint, and part (``unet``, ``lora_te`` …)."""
 
     key: str
     place: Place

@@ -25,9 +25,9 @@ _MUCH_SMALLER = 0.6
 
 
 def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
-    """``base`` with the prediction type that ``job`` sets; its family is reported.
+    """``base`` with the prediction type of ``job``; reports its family.
 
-    Raises ``ConfigError`` if settings do not go with its family.
+    Raises ``ConfigError`` if settings do not suit its family.
     """
     if job.base.v_parameterization and base.prediction_type != VELOCITY:
         base = base.predicting(Prediction(VELOCITY, "base.v_parameterization"))
@@ -46,7 +46,7 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
 
 
 def with_fitted_lists(job: Job, base: BaseModel) -> Job:
-    """``job`` with presets of block lists as the numbers that they are for ``base``."""
+    """``job`` with the presets of block lists replaced by the equivalent numbers for ``base``."""
     return dataclasses.replace(job, network=with_lists_for(job.network, _blocks_of(base)))
 
 
@@ -56,7 +56,7 @@ def _blocks_of(base: BaseModel) -> BlockSet:
 
 def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingPlan], reporter: Reporter,
                         progress: Callable[[int, int], None]) -> TrainedModel:
-    """``model`` with every caption of ``plans`` and every sample prompt encoded, and without its text encoders."""
+    """``model`` with every caption of ``plans`` and every sample prompt encoded, and its text encoders removed."""
     captions = [plain_caption(picture, job.dataset) for plan in plans for picture in plan.pictures]
     prompts = [read_prompt(line) for line in job.sample.sample_prompts]
     captions += ["", job.sample.negative_prompt, *(prompt.text for prompt in prompts),

@@ -1,4 +1,4 @@
-"""Where a run gets its base weights: lent by the webui or read from the file; it reports which."""
+"""Gets a run's base weights, lent by the webui or read from the file, and reports which."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TELL_SECONDS = 1.0
 
 
 def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter) -> BaseModel:
-    """The base model of ``job``, in the webui's memory if that is lent to ``run``, else from the file.
+    """The base model of ``job``, in the webui's memory if it is lent to ``run``, else from the file.
 
-    A ``weights`` event says which, and why, if a webui is there. Raises ``CheckpointError`` as ``load_base`` does,
-    ``StoppedEarly`` if a stop is asked for while the webui has no time to lend its model.
+    A ``weights`` event reports which, and why, if there is a webui. Raises ``CheckpointError`` as ``load_base`` does,
+    ``StoppedEarly`` if a stop is requested while the webui is too busy to lend its model.
     """
     ticket = read_ticket(run.path) if job.training.webui_model == FILE else _settled_ticket(run, reporter)
     if ticket is None:
@@ -38,7 +38,7 @@ def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Bound
     reason = ticket.reason
     if ticket.way != FILE:
         handles = take_handles(run.path)
-        boundary.wait()  # only now: who takes the handles has to answer a hold, and who has not is not waited for
+        boundary.wait()  # only now: a run that took the handles must answer holds, others are not waited for
         try:
             if handles is None:
                 raise NotLent("they were lent when this run started, but not since")
@@ -52,7 +52,7 @@ def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Bound
 
 
 def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
-    """The webui's answer, waiting for it if there will be one; ``None`` if there is no webui."""
+    """The webui's answer, waiting for it if one is due; ``None`` if there is no webui."""
     began, told = time.monotonic(), False
     while (ticket := read_ticket(run.path)) is not None and ticket.way == PENDING:
         if run.control.asked("stop"):
@@ -70,8 +70,8 @@ def proven(job: Job, run: RunFolder, base: BaseModel, computing: Computing, boun
            reporter: Reporter, remembered: Remembered) -> tuple[Computing, BaseModel]:
     """``computing`` and ``base`` if a step in bf16 agrees with float32, else both without mixed precision.
 
-    A ``precision`` event says which, and how far bf16 was off. Both are as they are if nothing has to be proven.
-    Raises as ``load_base``.
+    A ``precision`` event reports which, and the error of bf16. Both are unchanged if there is nothing to test. Raises
+    as ``load_base``.
     """
     if not computing.unproven:
         return computing, base
@@ -103,7 +103,7 @@ def _networks(base: BaseModel) -> tuple[nn.Module, ...]:
 
 
 def _load(job: Job, computing: Computing, lent: LentWeights | None, *, aligned: bool) -> BaseModel:
-    """``aligned`` is for runs of a webui, so that each way to its weights gives the same LoRA, bit for bit."""
+    """``aligned`` is for runs started by a webui, so that all ways to its weights give the same LoRA, bit for bit."""
     return load_base(Path(job.base.checkpoint), Path(job.base.vae) if job.base.vae else None,
                      dtype=computing.weight_dtype, device="cpu", lent=lent,
                      aligned=aligned and computing.device.type == "cpu", as_kept=computing.device.type == "cpu")
@@ -127,7 +127,7 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
 
 
 def _reasons(refused: Mapping[str, str]) -> str:
-    """Why parts come from their files; a reason that all share is given once."""
+    """Why parts are read from their files; a shared reason is given once."""
     by_reason: dict[str, list[str]] = {}
     for part, reason in refused.items():
         by_reason.setdefault(reason, []).append(PART_NAMES[part])

@@ -1,4 +1,4 @@
-"""Detects diverging training, and says what to do about it."""
+"""Detects diverging training, and suggests remedies."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _GLANCE_STEPS = 3
 _EXPLODED, _SUSPICIOUS = 5.0, 3.0
 _LEAP, _GRADIENTS = 100.0, 50
 _WORSE_THAN_NOTHING = 1.0
-"""The relative error of a prediction that is zero everywhere: noise and velocity have a mean of zero."""
+"""The relative error of predicting zero: noise and velocity have a mean of zero."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """A step's figures: its mean loss, and the norm of the gradient before it was limited.
+    """The figures of a step: its mean loss, and the gradient norm before clipping.
 
-    ``relative_error`` is the mean squared error of the predictions over that of predicting zero, without weights.
+    ``relative_error`` is the mean squared error of the predictions over that of predicting zero, unweighted.
     """
 
     loss: float
@@ -35,30 +35,30 @@ class StepResult:
 
 
 class StepFigures:
-    """Gathers a step's figures where they are computed, so that the host waits once a step, when it reads them."""
+    """Collects a step's figures on the device, so that the host synchronizes only once per step, when it reads them."""
 
     def __init__(self, batches: int, device: torch.device) -> None:
-        """``batches`` is how many the step's loss is averaged over."""
+        """``batches`` is the number of batches that the step's loss is averaged over."""
         self._batches = batches
         self._loss, self._error, self._power = torch.zeros(3, device=device)
 
     def take(self, loss: Tensor, prediction: Tensor, target: Tensor) -> None:
-        """Note a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w)."""
+        """Add a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w)."""
         self._loss = self._loss + loss.detach() / self._batches
         self._error = self._error + (prediction.detach().float() - target).square().mean()
         self._power = self._power + target.square().mean()
 
     def read(self, gradient_norm: Tensor) -> StepResult:
-        """Wait for the device, and read what it has computed."""
+        """Wait for the device and read the figures."""
         figures = torch.stack([self._loss, gradient_norm.to(self._loss), self._error / self._power])
         return StepResult(*figures.tolist())
 
 
 class LossWatch:
-    """Looks at the mean loss of the last ``WINDOW_STEPS`` steps, since single steps are noisy.
+    """Watches the mean loss of the last ``WINDOW_STEPS`` steps, since single steps are noisy.
 
-    It has exploded where it is five times what it was at its best, and what the model predicts is further from what was
-    wanted than zero would be. A model that learns, however badly, never is both.
+    The loss has exploded if it is five times its best value and the prediction is further from the target than zero
+    would be. A model that learns, however badly, never meets both conditions.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class LossWatch:
         self._step = 0
 
     def take(self, step: int, result: StepResult) -> None:
-        """Note a step that was taken. Raises ``DivergedError`` if the loss has exploded."""
+        """Add a completed step. Raises ``DivergedError`` if the loss has exploded."""
         self._step = step
         self._losses.append(result.loss)
         self._errors.append(result.relative_error)
@@ -85,28 +85,28 @@ class LossWatch:
     def _take_gradient(self, norm: float) -> None:
         usual = statistics.median(self._gradients) if self._gradients else 0.0
         self._calm_steps += 1
-        if math.isfinite(norm):  # with fp16 some steps are skipped, and say nothing
+        if math.isfinite(norm):  # with fp16 some steps are skipped, and show nothing
             if 0 < _LEAP * usual < norm:
                 self._calm_steps = 0
             self._gradients.append(norm)
 
     @property
     def suspicious(self) -> bool:
-        """Whether the loss has begun to rise, or a gradient was far too large: no state to resume from."""
+        """Whether the loss has begun to rise, or a gradient was far too large: do not save a state to resume from."""
         return self._has_grown(_SUSPICIOUS, _GLANCE_STEPS) or self._calm_steps < WINDOW_STEPS
 
     @property
     def last_good_step(self) -> int:
-        """The last step after which the weights were fine, if the run ends now.
+        """The last step after which the weights were good, if the run ends now.
 
-        The loss of a step shows the weights that the step before has left.
+        The loss of a step reflects the weights after the previous step.
         """
         bad = [number for number, (loss, error) in enumerate(zip(self._losses, self._errors, strict=True))
                if loss > _SUSPICIOUS * self._best and error > _WORSE_THAN_NOTHING]
         return self._step - 1 if not bad else self._step - (len(self._losses) - bad[0]) - 1
 
     def _has_grown(self, times: float, steps: int) -> bool:
-        """Whether the mean loss of the last ``steps`` is ``times`` the best, and predicting zero would be better."""
+        """Whether the mean loss of the last ``steps`` is ``times`` the best, and worse than predicting zero."""
         losses, errors = list(self._losses)[-steps:], list(self._errors)[-steps:]
         return bool(losses) and _mean(losses) > times * self._best and _mean(errors) > _WORSE_THAN_NOTHING
 
@@ -116,9 +116,9 @@ def _mean(values: Collection[float]) -> float:
 
 
 def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
-    """Raise ``DivergedError`` if a step must not be taken.
+    """Raise ``DivergedError`` if a step must not be applied.
 
-    With ``scaled`` gradients (fp16) infinite ones are usual: the scaler leaves such a step out by itself.
+    With ``scaled`` gradients (fp16) infinite ones are normal: the scaler skips such a step by itself.
     """
     if not math.isfinite(result.loss):
         raise DivergedError(f"The loss became {result.loss} in step {step}, which was skipped.")
@@ -127,9 +127,9 @@ def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
 
 
 def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
-    """What is saved, and the remedies for these settings, in sentences.
+    """What was saved, and remedies for these settings, in sentences.
 
-    ``precision`` is what is computed in (no, fp16, bf16), ``kept_step`` that of the last good state.
+    ``precision`` is that of the computation (no, fp16, bf16), ``kept_step`` that of the last good state.
     """
     kept = ("Every file saved before is fine, but there is no training state to resume from yet."
             if kept_step is None else

@@ -1,4 +1,4 @@
-"""The pictures of a run as latents: encoded once, or, where augmentation changes them, at each use."""
+"""The images of a run as latents: encoded once or, if augmentation changes them, at each use."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .reporting.report import Reporter
 
 
 class StoppedEarly(Exception):
-    """A stop was asked for before the first step, while there is nothing to save yet."""
+    """A stop was requested before the first step, when there is nothing to save yet."""
 
 
 def progress_until_stop(control: RunControl, boundary: Boundary, reporter: Reporter) -> Callable[[int, int], None]:
-    """Reports progress, stands still while the run is held, and raises ``StoppedEarly`` once a stop is asked for."""
+    """A callback that reports progress, pauses while the run is held, and raises ``StoppedEarly`` on a stop request."""
     def progress(done: int, total: int) -> None:
         boundary.wait()
         if control.asked("stop"):
@@ -46,9 +46,9 @@ def unchanged(settings: DatasetSettings) -> DatasetSettings:
 
 def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
                progress: Callable[[int, int], None]) -> LatentSource:
-    """The latents to train on. What prevents caching them is reported as a warning.
+    """The latents to train on. Reports a warning if they cannot be cached.
 
-    Raises ``DatasetError`` that names damaged pictures, ``ConfigError`` if face crops are on but cannot be made.
+    Raises ``DatasetError`` that names damaged images, ``ConfigError`` if face crops are on but cannot be made.
     """
     changing = changes_pixels(settings)
     if not changing and encodes_at_first_use(settings, model.device):
@@ -67,10 +67,10 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
 
 
 def encodes_at_first_use(settings: DatasetSettings, device: torch.device) -> bool:
-    """Whether pictures are encoded when they are first trained on, and not all before the first step.
+    """Whether images are encoded when they are first trained on, rather than all before the first step.
 
-    On a GPU the VAE would have to stay there. Latents for the disk, and masks, of which the empty ones are reported
-    before the first step, are made at once.
+    On a GPU the VAE would have to stay there. Latents cached on disk, and masks, of which empty ones are reported
+    before the first step, are created at once.
     """
     return device.type == "cpu" and not settings.cache_latents_to_disk and not settings.alpha_mask
 
@@ -86,7 +86,7 @@ def _at_first_use(plan: TrainingPlan, model: TrainedModel, settings: DatasetSett
 
 
 def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
-    """Report how many of ``count`` images are cropped around a face; those ``without`` one are not."""
+    """Report how many of ``count`` images are cropped around a face; those ``without`` a face are not."""
     if len(without) == count:
         reporter.warning(f"dataset.face_crop_aug_range has no effect: no face was detected in any of the {count} "
                          f"images. "
@@ -100,9 +100,9 @@ def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
 
 def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter, text: str,
            progress: Callable[[int, int], None]) -> LatentStore:
-    """Latents of a plan's pictures, encoded once; the VAE is on the accelerator for as long as that takes."""
+    """Latents of a plan's images, encoded once; the VAE is on the accelerator only meanwhile."""
     vae = model.base.vae
-    model.base.bring(vae, model.device)  # only there it has the dtype that it encodes in
+    model.base.bring(vae, model.device)  # only on the accelerator it has the dtype that it encodes in
     identity, cache_folder = "", None
     if settings.cache_latents_to_disk:
         cache_folder = cache_folder_of(Path(settings.train_data_dir))
@@ -122,7 +122,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
 
 
 def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encoder:
-    """The VAE as latents need it, moved to the accelerator when it is used."""
+    """The VAE as an encoder of latents, moved to the accelerator when it is used."""
     vae, device = model.base.vae, model.device
 
     def encode_pixels(pixels: Tensor) -> Posterior:

@@ -1,4 +1,4 @@
-"""Standing still between steps, with the weights that the webui lends as they were before."""
+"""Pauses a run between steps while the webui needs the GPU or its lent weights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .reporting.report import Reporter
 from .step import Learner
 
 _KEPT_SHARE = 0.1
-"""What is learned stays on the GPU while the webui has it, if it takes no more of its memory than this."""
+"""Trained weights stay on the GPU during a hold if they take no larger share of its memory than this."""
 
 
 class Boundary:
-    """Where a run can be held: it is passed between steps and wherever else the base weights are not being read.
+    """A point where a run can be held: between steps and wherever else the base weights are not being read.
 
-    ``device`` is where the run computes. Off the GPU there is nothing to leave, so that every request is granted at
-    every boundary; a run on the GPU leaves it between steps only.
+    ``device`` is where the run computes. Off the GPU there is nothing to move, so requests are granted at every
+    boundary; a run on the GPU leaves it only between steps.
     """
 
     def __init__(self, run: RunFolder, reporter: Reporter, device: torch.device) -> None:
@@ -32,11 +32,11 @@ class Boundary:
         self._lent: LentWeights | None = None
 
     def watch(self, lent: LentWeights) -> None:
-        """Verify after each hold from now on that ``lent`` is unchanged."""
+        """Verify after each later hold that ``lent`` is unchanged."""
         self._lent = lent
 
     def wait(self, leave: Leave | None = None) -> bool:
-        """Stand still for as long as the run is held; returns whether it was. ``leave`` moves the run off the GPU.
+        """Pause while the run is held; returns whether it was. ``leave`` moves the run off the GPU.
 
         Raises ``RunError`` if the lent weights came back changed.
         """
@@ -44,7 +44,7 @@ class Boundary:
         if not granted:
             return False
         if self._lent is not None and not self._lent.uploaded and any(hold.orphaned for hold in granted):
-            self._lent.put_back()  # a webui that died in the middle of a picture leaves its LoRA in the weights
+            self._lent.put_back()  # a webui that died while generating leaves its LoRA in the weights
         self._refuse_what_was_altered()
         return True
 
@@ -59,9 +59,9 @@ class Boundary:
 
 @contextmanager
 def off_the_gpu(learner: Learner) -> Iterator[None]:
-    """Leave the GPU to others in here.
+    """Free the GPU within the context.
 
-    The base leaves it, and with it the network and what the optimizer remembers of it, unless these are small.
+    Moves the base off the GPU, as well as the network and the optimizer states unless these are small.
     """
     model = learner.model
     model.put_away()
@@ -82,7 +82,7 @@ def _stays(learner: Learner) -> bool:
 
 
 def _put_away_learned(learner: Learner) -> Callable[[], None]:
-    """Move to main memory what is learned and remembered; what is returned brings it back."""
+    """Move trained weights and optimizer states to main memory; returns a function that moves them back."""
     remembered = list(_remembered(learner))
     learner.model.network.to("cpu")
     for state, name in remembered:
@@ -97,7 +97,7 @@ def _put_away_learned(learner: Learner) -> Callable[[], None]:
 
 
 def _remembered(learner: Learner) -> Iterator[tuple[dict[str, Tensor], str]]:
-    """What the optimizer remembers on the run's device, by the state of each parameter and the name in it."""
+    """The optimizer states on the run's device: the state of each parameter and the name in it."""
     for state in learner.optimizer.state.values():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.device == learner.model.device:
@@ -105,7 +105,7 @@ def _remembered(learner: Learner) -> Iterator[tuple[dict[str, Tensor], str]]:
 
 
 def _give_memory_back() -> None:
-    """Wait until nothing reads the weights, and hand the accelerator's unused memory back."""
+    """Wait until the weights are no longer being read, and release the accelerator's cached memory."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
         torch.cuda.empty_cache()

@@ -11,16 +11,16 @@ from ..models.text_states import TextStates
 
 
 class KnownStates:
-    """States of captions over each length that a batch may ask for, on the CPU."""
+    """States of captions for each length that a batch may request, on the CPU."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, int], TextStates] = {}
 
     def keep(self, captions: Sequence[str], lengths: Sequence[int],
              encode: Callable[[Sequence[str], int], TextStates], progress: Callable[[int, int], None]) -> None:
-        """Encode every one of ``captions`` over every one of ``lengths`` (75, 150, 225) that is not known yet.
+        """Encode each of ``captions`` for each of ``lengths`` (75, 150, 225) that is still missing.
 
-        ``progress(done, total)`` is called after each; what it raises ends the work.
+        ``progress(done, total)`` is called after each; exceptions from it end the work.
         """
         wanted = [(caption, length) for caption in dict.fromkeys(captions) for length in lengths]
         cpu = torch.device("cpu")
@@ -30,7 +30,7 @@ class KnownStates:
             progress(done, len(wanted))
 
     def batch(self, captions: Sequence[str], length: int, device: torch.device) -> TextStates:
-        """States of ``captions`` over ``length`` tokens on ``device``. Raises ``KeyError`` for an unknown one."""
+        """States of ``captions`` over ``length`` tokens on ``device``. Raises ``KeyError`` if one is missing."""
         states = [self._held[caption, length] for caption in captions]
         pooled = [state.pooled for state in states if state.pooled is not None]
         hidden = torch.cat([state.hidden for state in states])

@@ -12,15 +12,15 @@ from torch import Tensor
 from ..config.groups.loss import LossSettings
 
 _SNR_CEILING = 1000.0
-"""The debiased weight stops shrinking at the least noisy timesteps."""
+"""Limits the debiased weight at the least noisy timesteps."""
 
 
 def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings,
                *, mask: Tensor | None = None, picture_weights: Tensor | None = None) -> Tensor:
-    """The error of each picture, weighted by its timestep, averaged over the batch: a scalar, float32.
+    """The error of each image, weighted by its timestep, averaged over the batch: a scalar, float32.
 
-    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``mask``: (B, 1, h, w), 0 where a picture is not
-    learned from. ``picture_weights``: (B,), such as the prior loss weight of regularization pictures.
+    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``mask``: (B, 1, h, w), 0 where an image is not
+    trained on. ``picture_weights``: (B,), such as the prior loss weight of regularization images.
     """
     errors = elementwise_loss(prediction.float(), target.float(), timesteps, schedule, settings)
     if mask is not None:

@@ -1,4 +1,4 @@
-"""Training in little memory: how the base is kept, and the trial step that proves it fits."""
+"""Training with little memory: storage of the base weights, and the trial step that proves the job fits."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NEARLY_FULL = 0.02
 
 
 def wants_stored_weights(settings: TrainingSettings, device: torch.device) -> bool:
-    """Whether the base weights are stored packed or offloaded, or may have to be to fit on a GPU."""
+    """Whether the base weights are quantized or offloaded, or may have to be to fit on a GPU."""
     to_fit = settings.weights_on_cpu > 0 or settings.fit_in_gb is not None
     return settings.base_weights != FULL or (to_fit and device.type != "cpu")
 
 
 def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device) -> None:
-    """Keep the weights of the UNet's and the text encoder's blocks as ``settings`` say; before a network is made."""
+    """Store the weights of the UNet's and text encoder's blocks per ``settings``; call before creating a network."""
     if not wants_stored_weights(settings, device):
         return
     for network in frozen_networks(base):
@@ -44,12 +44,12 @@ def store_base(base: BaseModel, settings: TrainingSettings, device: torch.device
 
 
 def frozen_networks(base: BaseModel) -> list[torch.nn.Module]:
-    """The networks that every step computes with."""
+    """The networks used in every step."""
     return [base.unet, *base.text_encoders]
 
 
 def checkpoint_gradients(model: TrainedModel, blocks: str = "all") -> None:
-    """Gradient checkpointing in the UNet's ``blocks`` and in the text encoders, where they are trained."""
+    """Enable gradient checkpointing in the UNet's ``blocks`` and in the text encoders, if they are trained."""
     checkpoint_unet(model.base.unet, blocks)
     if model.trains_text_encoder:
         for text_encoder in model.base.text_encoders:
@@ -58,9 +58,10 @@ def checkpoint_gradients(model: TrainedModel, blocks: str = "all") -> None:
 
 
 def checkpoint_unet(unet: UNet2DConditionModel, blocks: str) -> None:
-    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): activations in between are recomputed, not kept.
+    """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): intermediate activations are recomputed, not
+    stored.
 
-    ``blocks`` is ``all``, or ``outer`` for the first and last level alone, where pictures are largest.
+    ``blocks`` is ``all``, or ``outer`` for the first and last level only, where the resolution is highest.
     """
     unet.train()  # diffusers checks for training mode; there is no dropout in it
     unet.enable_gradient_checkpointing()
@@ -72,16 +73,16 @@ def checkpoint_unet(unet: UNet2DConditionModel, blocks: str) -> None:
 
 
 def limit_gpu(settings: TrainingSettings, device: torch.device) -> None:
-    """Make PyTorch run out of memory at ``fit_in_gb``, instead of taking what other programs need."""
+    """Make PyTorch run out of memory at ``fit_in_gb``, rather than take what other programs need."""
     if settings.fit_in_gb is not None and device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, settings.fit_in_gb * 2 ** 30 / total), device)
 
 
 def dry_step(learner: Learner, plan: TrainingPlan, job: Job) -> None:
-    """Forward and backward of the biggest batch there is, and as much memory as the optimizer will remember things in.
+    """Forward and backward pass of the biggest batch, plus an allocation of the size of the optimizer states.
 
-    Nothing is learned: the gradients are thrown away, and the random streams of the steps do not depend on it.
+    Nothing is learned: the gradients are discarded, and the random streams of the steps are unaffected.
     """
     model, network = learner.model, learner.model.network
     bucket = max(plan.by_bucket, key=lambda bucket: bucket.width * bucket.height)
@@ -104,16 +105,16 @@ def dry_step(learner: Learner, plan: TrainingPlan, job: Job) -> None:
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether ``problem`` is what PyTorch raises when memory is full, on a GPU or on the CPU."""
+    """Whether ``problem`` is PyTorch's out-of-memory error, on a GPU or on the CPU."""
     return isinstance(problem, torch.cuda.OutOfMemoryError) or (
         isinstance(problem, RuntimeError) and "not enough memory" in str(problem))
 
 
 def prove(model: TrainedModel, job: Job, dry_step: Callable[[], None], reporter: Reporter, advice: str) -> Job:
-    """Try ``dry_step``; as long as memory is full, save more of it, tell so, and try again. Returns the job as it is.
+    """Run ``dry_step``; while out of memory, enable another saving, report it, and retry. Returns the resulting job.
 
-    Only what does not change what is learned is switched: gradient checkpointing, then fp8 and main memory for base
-    weights where ``fit_in_gb`` allows that. Raises ``RunError`` with ``advice`` if nothing is left to switch.
+    Only changes that do not affect what is learned: gradient checkpointing, then fp8 and main memory for base weights
+    if ``fit_in_gb`` allows that. Raises ``RunError`` with ``advice`` if nothing is left to try.
     """
     while True:
         try:
@@ -132,7 +133,7 @@ def prove(model: TrainedModel, job: Job, dry_step: Callable[[], None], reporter:
 
 
 def note_memory(device: torch.device, reporter: Reporter) -> None:
-    """Tell the most memory that was in use so far, and whether Windows has begun to use main memory in its place."""
+    """Report the peak memory so far, and whether Windows has begun to use main memory instead of GPU memory."""
     if device.type != "cuda":
         return
     free, total = torch.cuda.mem_get_info(device)

@@ -1,8 +1,8 @@
 """The metadata of a trained LoRA file, under the keys that the webui and other tools read.
 
 The ``ss_`` keys are sd-scripts', the ``modelspec.`` keys are Stability AI's ModelSpec 1.0.1. Every value is a string.
-Hashes of the file's own tensors are added when it is written (``networks.save.write_tensors``). No time is in it, so
-that the same seed and settings give the same bytes.
+Hashes of the file's own tensors are added when it is written (``networks.save.write_tensors``). There are no
+timestamps, so that the same seed and settings give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LAST_BUT_ONE = 2
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """The run at the moment a file is saved; what is ``None`` is not written."""
+    """The run at the moment a file is saved; ``None`` is not written."""
 
     step: int
     epoch: int
@@ -43,8 +43,8 @@ def build_metadata(job: Job, dataset: DatasetSummary, facts: TrainingFacts,
                    file_name: str | None = None) -> dict[str, str]:
     """All metadata of the file, as strings.
 
-    ``file_name`` (without ending; the job's name if not given) becomes ``ss_output_name``, by which prompts call
-    the file: epochs of one run that share a name could not be told apart.
+    ``file_name`` (without extension; default: the job's name) becomes ``ss_output_name``, by which prompts refer to
+    the file: epochs that share a name could not be distinguished.
     """
     name = file_name or job.save.output_name
     values = {**_base(facts, job), **_run(facts, job, name), **_settings(job),
@@ -55,7 +55,7 @@ def build_metadata(job: Job, dataset: DatasetSummary, facts: TrainingFacts,
 def sidecar_json(job: Job, dataset: DatasetSummary, facts: TrainingFacts) -> str:
     """The ``.json`` beside the file, which the webui shows on the LoRA's card and may write to later.
 
-    The webui puts ``activation text`` behind ``<lora:name:1>`` in the prompt; weight 0 means its own default.
+    The webui adds ``activation text`` after ``<lora:name:1>`` in the prompt; weight 0 means its own default.
     """
     pictures = sum(folder.pictures for folder in dataset.folders)
     notes = [f"Trained on {facts.base_checkpoint.stem} with {pictures} images, {facts.step} steps, "
@@ -159,7 +159,7 @@ def _settings(job: Job) -> dict[str, Any]:
 
 
 def _without_folders(value: Any) -> Any:
-    """``value`` with every absolute path in it cut to its last part: the file is given away, the folders are not."""
+    """``value`` with every absolute path shortened to its last part: the file is shared, the folders are private."""
     if isinstance(value, Mapping):
         return {key: _without_folders(item) for key, item in value.items()}
     if isinstance(value, str) and (PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()):

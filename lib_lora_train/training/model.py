@@ -21,14 +21,14 @@ from .known_states import KnownStates
 
 
 def set_training(network: Network, *, on: bool) -> None:
-    """Switch ``network`` between training and evaluation, only where needed, since it walks over all modules."""
+    """Switch ``network`` between training and evaluation, only if needed, since it walks over all modules."""
     if network.training != on:
         network.train(on)
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Base model, network and how captions are read. ``trains_text_encoder`` says whether it needs gradients."""
+    """Base model, network and caption encoding. ``trains_text_encoder``: whether gradients reach the text encoders."""
 
     base: BaseModel
     network: Network
@@ -39,18 +39,18 @@ class TrainedModel:
     max_token_length: int
     trains_text_encoder: bool
     known_states: KnownStates | None = None
-    """Captions that were encoded before the first step, so that the text encoders are no longer needed."""
+    """Captions encoded before the first step, so that the text encoders are no longer needed."""
 
     @property
     def device(self) -> torch.device:
-        """Where the UNet computes."""
+        """The UNet's device."""
         return self.accelerator.device
 
     def text_states(self, captions: Sequence[str]) -> TextStates:
         """The text encoders' output for ``captions``: hidden states (B, 77 or more, C) and, for SDXL, pooled ones.
 
-        Only as many windows of 75 tokens are encoded as the longest caption of the batch needs, which is what the
-        webui does with a prompt of that length, and a third of the work of always encoding 225.
+        Encodes only as many windows of 75 tokens as the longest caption of the batch needs, which matches the webui's
+        handling of a prompt of that length, and is a third of the work of always encoding 225.
         """
         length = max(self.length_of(caption) for caption in captions)
         if self.known_states is not None:
@@ -60,7 +60,7 @@ class TrainedModel:
                                    self.clip_skip)
 
     def length_of(self, caption: str) -> int:
-        """How many tokens of ``caption`` are read, in whole windows: 75, 150 or 225."""
+        """The tokens of ``caption`` that are encoded, in whole windows: 75, 150 or 225."""
         windows = math.ceil(max(1, self.tokenizer.count_tokens(caption)) / WINDOW)
         return min(windows * WINDOW, self.max_token_length)
 
@@ -84,7 +84,7 @@ class TrainedModel:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Without dropout, so that the network predicts as its saved file will."""
+        """Disable dropout within the context, so that the network predicts as its saved file will."""
         before = self.network.training
         set_training(self.network, on=False)
         try:
@@ -93,12 +93,12 @@ class TrainedModel:
             set_training(self.network, on=before)
 
     def bring(self) -> None:
-        """Bring everything that a step needs to the device that computes."""
+        """Move everything that a step needs to the compute device."""
         for part in (self.base.unet, *self.base.text_encoders):
             self.base.bring(part, self.device)
         self.network.to(self.device)
 
     def put_away(self) -> None:
-        """Take the base off the device that computes; the VAE comes back when an image is encoded or decoded."""
+        """Move the base off the compute device; the VAE returns when an image is encoded or decoded."""
         for part in (self.base.unet, *self.base.text_encoders, self.base.vae):
             self.base.put_away(part)

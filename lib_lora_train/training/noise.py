@@ -26,10 +26,10 @@ class NoisyBatch:
 
 def add_noise(latents: Tensor, schedule: DDPMScheduler, settings: LossSettings,
               generator: torch.Generator, device: torch.device | str = "cpu") -> NoisyBatch:
-    """Draw noise and a timestep for each latent and mix them (Ho et al. 2020, eq. 4).
+    """Sample noise and a timestep for each latent and mix them (Ho et al. 2020, eq. 4).
 
-    ``latents``: (B, 4, h, w) float32, scaled, on the CPU. The draw is made there too, so every device trains on the
-    same; they are mixed on ``device``.
+    ``latents``: (B, 4, h, w) float32, scaled, on the CPU. Sampling is done on the CPU too, so that every device trains
+    on the same noise; mixing is done on ``device``.
     """
     noise = draw_noise(latents, settings, generator).to(device, non_blocking=True)
     timesteps = torch.randint(settings.min_timestep, settings.max_timestep, (latents.shape[0],),
@@ -53,7 +53,7 @@ def mix_noise(latents: Tensor, noise: Tensor, timesteps: Tensor, schedule: DDPMS
 
 
 def draw_noise(latents: Tensor, settings: LossSettings, generator: torch.Generator) -> Tensor:
-    """Normal noise, with an offset for each channel or coarser noise added where ``settings`` say so; (B, 4, h, w).
+    """Normal noise, plus a per-channel offset or coarser noise if ``settings`` ask for it; (B, 4, h, w).
 
     Offset noise (Guttenberg 2023): noise + o·N(B, C, 1, 1), where o grows by ``adaptive_noise_scale`` times the
     absolute mean of the latent's channel, and is never negative.
@@ -71,7 +71,7 @@ def draw_noise(latents: Tensor, settings: LossSettings, generator: torch.Generat
 
 
 def _add_coarser_noise(noise: Tensor, settings: LossSettings, generator: torch.Generator) -> Tensor:
-    """Multi-resolution noise (Whitaker 2023): adds noise at 1/rⁱ of the size, r drawn from [2, 4], times discountⁱ."""
+    """Multi-resolution noise (Whitaker 2023): adds noise at 1/rⁱ of the size, times discountⁱ; r is random in [2, 4]."""
     batch, channels, height, width = noise.shape
     for number in range(settings.multires_noise_iterations):
         ratio = (2 + 2 * float(torch.rand((), generator=generator))) ** number

@@ -18,10 +18,10 @@ from .reporting.report import Reporter
 
 def report_notes(job: Job, network: NetworkSettings, base: BaseModel, plan: PlanFacts, device: str, run: RunFolder,
                  reporter: Reporter) -> None:
-    """A warning for each note on ``job``, as it was asked for.
+    """Report a warning for each note on ``job``, in its original form.
 
-    ``network`` is what is trained, which a LoRA file may have decided. ``base`` is as it was loaded, whatever the job
-    says that it predicts. ``device`` is ``cpu``, ``cuda`` or ``mps``.
+    ``network`` is the network being trained, which may come from a LoRA file. ``base`` is as loaded, before the job's
+    own prediction type is applied. ``device`` is ``cpu``, ``cuda`` or ``mps``.
     """
     family = base.family
     around = Surroundings(device, read_ticket(run.path) is not None, family.name, len(family.text_encoders),

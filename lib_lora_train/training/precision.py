@@ -1,4 +1,4 @@
-"""Device and number formats of a run, through accelerate."""
+"""Device and precision of a run, through accelerate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from ..config.groups.training import TrainingSettings
 from ..errors import ConfigError
 
 _SMALLEST_IN_BF16 = 64
-"""In pixels. Below, the UNet's last downsampling sees a single latent, and oneDNN (3.x, as in PyTorch 2.13) leaves part
-of the gradient of a bf16 convolution with stride 2 unset there, which now and then is NaN."""
+"""In pixels. Below it, the UNet's last downsampling has a single latent as input, where oneDNN (3.x, as in PyTorch
+2.13) leaves part of the gradient of a bf16 convolution with stride 2 uninitialized, which is sometimes NaN.
+"""
 NONE, FP16, BF16 = "no", "fp16", "bf16"
 _DTYPES = {NONE: torch.float32, FP16: torch.float16, BF16: torch.bfloat16}
 _CPU_INFO = Path("/proc/cpuinfo")
-# As PyTorch, Linux and macOS name them. On Arm the feature is called just that.
+# Names in PyTorch, Linux and macOS. On Arm the feature is just "bf16".
 _BF16 = frozenset({"avx512_bf16", "amx_bf16"})
 _BF16_ON_ARM = frozenset({"bf16"})
 _TORCH_ASKS = {"avx512_bf16": "_is_avx512_bf16_supported", "amx_bf16": "_is_amx_tile_supported"}
@@ -31,9 +32,9 @@ _SYSCTL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Computing:
-    """Where a run computes and in what: ``precision`` is ``no``, ``fp16`` or ``bf16``.
+    """The device and precision of a run: ``precision`` is ``no``, ``fp16`` or ``bf16``.
 
-    ``unproven`` says that the precision was chosen by what the processor says of itself, and has to be tried.
+    ``unproven``: the precision follows the processor's reported features, and has to be tested.
     """
 
     device: torch.device
@@ -42,20 +43,20 @@ class Computing:
 
     @property
     def weight_dtype(self) -> torch.dtype:
-        """The format the frozen base weights are computed with."""
+        """The dtype that the frozen base weights are used in."""
         return _DTYPES[self.precision]
 
     def in_full_precision(self) -> Computing:
-        """The same without mixed precision."""
+        """A copy without mixed precision."""
         return replace(self, precision=NONE, unproven=False)
 
     def accelerator(self) -> Accelerator:
-        """accelerate's handle on device, autocast and gradient scaling."""
+        """accelerate's handle for device, autocast and gradient scaling."""
         return Accelerator(mixed_precision=self.precision, cpu=self.device.type == "cpu")
 
 
 def resolve_device(wanted: str) -> torch.device:
-    """The device named, or the best there is for ``auto``. Raises ``ConfigError`` if it is not there."""
+    """The named device, or the best available one for ``auto``. Raises ``ConfigError`` if it is not available."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, there in available.items() if there))
@@ -67,7 +68,7 @@ def resolve_device(wanted: str) -> torch.device:
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
-    """``no``, ``fp16`` or ``bf16``; ``auto`` takes bf16 or fp16 on a GPU, and bf16 on a CPU that has it in hardware.
+    """``no``, ``fp16`` or ``bf16``; ``auto`` is bf16 or fp16 on a GPU, and bf16 on a CPU with hardware support.
 
     Raises ``ConfigError`` for fp16 on the CPU, where PyTorch cannot train in it.
     """
@@ -83,9 +84,9 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
 
 
 def resolve_computing(settings: TrainingSettings, smallest_side: int) -> Computing:
-    """The device and precision that ``settings`` ask for, for images of at least ``smallest_side`` pixels a side.
+    """The device and precision for ``settings``, with images of at least ``smallest_side`` pixels per side.
 
-    Raises ``ConfigError`` if they cannot be had.
+    Raises ``ConfigError`` if they are not available.
     """
     device = resolve_device(settings.device)
     computing = Computing(device, resolve_precision(settings.mixed_precision, device))
@@ -97,21 +98,21 @@ def resolve_computing(settings: TrainingSettings, smallest_side: int) -> Computi
 
 
 def computes_bf16() -> bool:
-    """Whether this CPU multiplies matrices of bf16 in hardware: AVX512-BF16, AMX or Arm's BF16.
+    """Whether this CPU multiplies bf16 matrices in hardware: AVX512-BF16, AMX or Arm's BF16.
 
-    Elsewhere bf16 works too, but is emulated and slower than float32.
+    Elsewhere bf16 is emulated and slower than float32.
     """
     return has_bf16(processor_flags(), platform.machine())
 
 
 def has_bf16(flags: frozenset[str], machine: str) -> bool:
-    """Whether a processor with ``flags``, on a machine of the kind that ``platform.machine()`` names, has bf16."""
+    """Whether a processor with ``flags`` supports bf16; ``machine`` is from ``platform.machine()``."""
     wanted = _BF16_ON_ARM if machine.lower() in _ARM else _BF16
     return bool(wanted & flags)
 
 
 def processor_flags() -> frozenset[str]:
-    """The names of the processor's features, from PyTorch if it lists them, else from the system; may be empty."""
+    """The processor's feature flags, from PyTorch if it lists them, else from the system; may be empty."""
     found = _flags_of_torch()
     if not found and _CPU_INFO.is_file():
         found = flags_in(_CPU_INFO.read_text(encoding="utf-8", errors="replace"))
@@ -121,7 +122,7 @@ def processor_flags() -> frozenset[str]:
 
 
 def flags_in(cpu_info: str) -> frozenset[str]:
-    """The features that the first processor has in the text of /proc/cpuinfo ("flags" on x86, "Features" on Arm)."""
+    """The feature flags of the first processor in the text of /proc/cpuinfo ("flags" on x86, "Features" on Arm)."""
     for line in cpu_info.splitlines():
         name, _, values = line.partition(":")
         if name.strip().lower() in ("flags", "features"):

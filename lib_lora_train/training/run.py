@@ -35,18 +35,18 @@ from .validation import validation_loss
 _NORMS_EVERY_STEPS = 25
 _STEPS_UNTIL_MEMORY_IS_KNOWN = 3
 _STATE_EVERY_SECONDS = 300.0
-"""So much is lost at most when the power fails, beside what follows the last saved file."""
+"""The most that is lost in a power failure, if no file was saved since."""
 
 
 def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "",
                  proofs: Path | None = None) -> bool:
-    """Train as ``job`` says and tell ``reporter`` how it went; the last event is finished, stopped or error.
+    """Train according to ``job`` and report to ``reporter``; the last event is finished, stopped or error.
 
-    ``memory_advice`` is what to change if memory runs out; ``proofs`` the file that remembers which checkpoints have
-    agreed in bf16, if there is one.
+    ``memory_advice`` is the advice if memory runs out; ``proofs`` is the optional file of checkpoints that have agreed
+    in bf16.
 
-    Returns whether the run came to its end or was stopped in good order. Never raises for what went wrong in the
-    run itself: the error is an event, with the traceback as its detail if it was not foreseen.
+    Returns whether the run completed or was stopped properly. Never raises for errors in the run itself: the error is
+    an event, with the traceback as its detail if it was unexpected.
     """
     started = time.monotonic()
     try:
@@ -84,13 +84,13 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
 
 
 def durations(started: float, reporter: Reporter) -> dict[str, float]:
-    """The fields of the last event: ``seconds`` at work since ``started``, and ``still_seconds`` beside them."""
+    """The fields of the last event: ``seconds`` at work since ``started``, and ``still_seconds`` besides."""
     still = reporter.still_seconds
     return {"seconds": round(time.monotonic() - started - still, 1), "still_seconds": round(still, 1)}
 
 
 class TrainingRun:
-    """The loop over epochs and steps, with what happens between them."""
+    """The loop over epochs and steps, and everything between them."""
 
     def __init__(self, prepared: Prepared, run: RunFolder, reporter: Reporter) -> None:
         self._p = prepared
@@ -108,11 +108,11 @@ class TrainingRun:
 
     @property
     def steps_done(self) -> int:
-        """Optimizer steps done, those before a resume included."""
+        """Optimizer steps done, including those before a resume."""
         return self._progress.step
 
     def execute(self) -> bool:
-        """Train to the end; returns ``False`` if it was stopped before."""
+        """Train to the end; returns ``False`` if stopped."""
         epochs = self._p.plan.epochs
         if self.steps_done == 0:
             self._validate(epoch=0)
@@ -133,7 +133,7 @@ class TrainingRun:
         return True
 
     def _train_epoch(self, epoch: int) -> bool:
-        """One pass over the pictures; ``False`` if a stop was asked for before its end."""
+        """One pass over the images; ``False`` if a stop was requested before its end."""
         plan, seed = self._p.plan, self._job.training.seed
         if self._progress.epoch != epoch:
             self._progress = Progress(step=self.steps_done, epoch=epoch)
@@ -175,21 +175,21 @@ class TrainingRun:
             note_memory(self._model.device, self._reporter)
 
     def _ways_out(self) -> str:
-        """Go back to the last good state, and say what can be done from there."""
+        """Go back to the last good state, and describe the remedies from there."""
         kept = go_back_to_good_state(self._run.state, self._watch.last_good_step)
         if kept is not None:
             self._reporter.event("kept", {"step": kept})
         return what_to_try(self._job, self._model.accelerator.mixed_precision, kept)
 
     def _measure_norms(self, epoch: int) -> None:
-        """Tell how far the network has moved, once for each step that it is asked at."""
+        """Report how far the network has moved, once per step."""
         if self._norms_at != self.steps_done:
             self._norms_at = self.steps_done
             norms = dataclasses.asdict(change_norms(self._model.network))
             self._reporter.event("norms", {"step": self.steps_done, "epoch": epoch, **norms})
 
     def _save_state(self) -> None:
-        """Save the training state, unless the loss has begun to explode: nothing could be resumed from it."""
+        """Save the training state, unless the loss has begun to explode: it would be useless to resume from."""
         if self._watch.suspicious:
             return
         save_state(self._run.state, self._p.learner, self._progress, self._job, self._p.plan.fingerprint,
@@ -199,14 +199,14 @@ class TrainingRun:
         self._reporter.event("kept", {"step": self.steps_done})
 
     def _rates(self) -> dict[str, float | None]:
-        """The rates the next step is trained with, without blocks' factors; ``None`` for a part not trained."""
+        """The learning rates of the next step, without block factors; ``None`` for a part that is not trained."""
         optimizer = getattr(self._p.learner.optimizer, "optimizer", self._p.learner.optimizer)
         rates = {group["part"]: effective_rate(group, optimizer) / group["rate_factor"]
                  for group in optimizer.param_groups}
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_go_on(self) -> bool:
-        """``False`` if a stop is asked for; first stands still while that is asked for, off the GPU if need be.
+        """``False`` if a stop is requested; first pauses during a hold, off the GPU if necessary.
 
         The state is saved if the run cannot continue then.
         """
@@ -252,7 +252,7 @@ class TrainingRun:
             return self._p.outputs.save(self._model.network, point)
 
     def _draw(self, point: SavePoint) -> list[Sample]:
-        """Generate the samples; an error here is reported and costs no training."""
+        """Generate the samples; an error here is reported and does not end the training."""
         prompts = self._job.sample.sample_prompts
         drawn: list[Sample] = []
         left_to_webui = self._job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()

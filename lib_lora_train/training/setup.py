@@ -1,4 +1,4 @@
-"""Everything a run needs before its first step, in the order in which mistakes are cheapest to find."""
+"""Everything a run needs before its first step, ordered so that mistakes are found early."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from .step import Learner
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that is ready for its first step. ``job`` is the one asked for, with the name that was free."""
+    """A run that is ready for its first step. ``job`` is the requested one, with a free name."""
 
     job: Job
     plan: TrainingPlan
@@ -71,11 +71,11 @@ class Prepared:
 
 def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "",
             proofs: Path | None = None) -> Prepared:
-    """Read the pictures and the model, encode the latents, and build network and optimizer.
+    """Read the images and the model, encode the latents, and create network and optimizer.
 
-    ``memory_advice`` is called if the job is too big for the GPU. ``proofs`` is the file in which ``Remembered`` is.
-    Raises a ``TrainLoraError`` for whatever would make the run fail later, before any file is written, and
-    ``StoppedEarly`` if a stop is asked for.
+    ``memory_advice`` is called if the job does not fit on the GPU. ``proofs`` is the file of ``Remembered``. Raises a
+    ``TrainLoraError`` for anything that would make the run fail later, before any file is written, and
+    ``StoppedEarly`` if a stop is requested.
     """
     reporter.phase("dataset", "Reading the images")
     dataset = scan_dataset(job.dataset)
@@ -132,7 +132,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
 
 def _loaded(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter,
             proofs: Path | None) -> tuple[BaseModel, Accelerator]:
-    """The base model, and accelerate's handle for the precision that it turned out to be computed in."""
+    """The base model, and accelerate's handle for the precision that was finally chosen."""
     base = load_weights(job, run, computing, boundary, reporter)
     computing, base = proven(job, run, base, computing, boundary, reporter, Remembered(proofs))
     return base, computing.accelerator()
@@ -141,7 +141,7 @@ def _loaded(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, 
 def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
     """The job under a name that no LoRA in its folder has, so that none is overwritten; a new name is reported.
 
-    A resumed run keeps the name it began under, which was free then.
+    A resumed run keeps its original name, which was free then.
     """
     begun = ""
     for event in read_events(run.events_file)[0]:
@@ -156,9 +156,9 @@ def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
 
 
 def schedule_begins(run: RunFolder) -> int:
-    """The step after which the learning rate schedule begins: what is trained on top of a finished run has its own.
+    """The step after which the learning rate schedule begins: training on top of a finished run starts its own.
 
-    Else a schedule that has faded out would leave nothing to train with.
+    Otherwise a schedule that has decayed to zero would leave nothing to train with.
     """
     if not run.state_file.is_file():
         return 0
@@ -167,7 +167,7 @@ def schedule_begins(run: RunFolder) -> int:
 
 
 def held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
-    """The validation pictures in buckets, each once: a folder's, or a share of ``dataset``; ``None`` without any."""
+    """The validation images in buckets, each once: from a folder, or a share of ``dataset``; ``None`` without any."""
     if job.dataset.validation_data_dir:
         settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir, reg_data_dir=None)
         pictures = scan_dataset(settings).pictures
@@ -177,7 +177,7 @@ def held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
 
 
 def _network(job: Job, base: BaseModel, reporter: Reporter) -> tuple[Job, Network]:
-    """The network, new or as a LoRA file left off; then the job has the kind and sizes of that file."""
+    """The network, new or continued from a LoRA file; the job then has the type and sizes of that file."""
     scaled = has_one_rate(job.optimizer)
     if not job.network.network_weights:
         return job, create_network(job.network, base.unet, base.text_encoders, job.training.seed, scaled_alphas=scaled)
@@ -209,7 +209,7 @@ def _report_problems(dataset: Dataset, reporter: Reporter) -> None:
 
 def _report_long_captions(dataset: Dataset, settings: DatasetSettings, tokenizer: Tokenizer, limit: int,
                           reporter: Reporter) -> int:
-    """Warn of captions with more tokens than ``limit``; returns how many the longest has."""
+    """Warn of captions with more tokens than ``limit``; returns the token count of the longest."""
     counts = {picture: tokenizer.count_tokens(plain_caption(picture, settings))
               for picture in (*dataset.pictures, *dataset.regularization)}
     long = [picture.path.name for picture, count in counts.items() if count > limit]
@@ -221,7 +221,7 @@ def _report_long_captions(dataset: Dataset, settings: DatasetSettings, tokenizer
 
 
 def _hashes_in_background(base: BaseModel) -> Future[ModelHashes]:
-    """Start hashing the base files in the background, which takes seconds; the first save needs the hashes."""
+    """Start hashing the base files in the background; it takes seconds, and the first save needs the hashes."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="hashes")
     future = pool.submit(hashes_of, base.checkpoint, base.vae_file)
     pool.shutdown(wait=False)
@@ -233,18 +233,18 @@ def _bytes_of(network: Network, precision: str) -> int:
 
 
 def _schedule_of(base: BaseModel, job: Job) -> DDPMScheduler:
-    """The noise that the base model was trained with; a file may say that its last timestep is pure noise."""
+    """The noise schedule of the base model; a file may be marked as zero terminal SNR."""
     pure_at_end = job.loss.zero_terminal_snr or (base.zero_terminal_snr and base.prediction_type == VELOCITY)
     return noise_schedule(base.prediction_type, zero_terminal_snr=pure_at_end)
 
 
 def _noted(text: str) -> None:
-    """What ``make_optimizer`` warns of stands among the notes on the job already."""
+    """Discard the warnings of ``make_optimizer``, which are already among the notes on the job."""
 
 
 def make_learner(model: TrainedModel, job: Job, scheduled_steps: int,
                  warn: Callable[[str], None] = _noted) -> Learner:
-    """``model`` with the optimizer and the schedule of ``job``; ``warn`` is called for rates that are not used."""
+    """``model`` with the optimizer and the schedule of ``job``; ``warn`` is called for unused rates."""
     rates = {"unet": job.optimizer.unet_rate, "text_encoder": job.optimizer.text_encoder_rate,
              "text_encoder_2": job.optimizer.second_text_encoder_rate}
     groups = [RatedParameters(group.part, list(group.parameters), rates[group.part], group.rate_factor)

@@ -1,6 +1,6 @@
-"""The state that a run resumes from: network, optimizer, schedule, scaler, and position.
+"""The training state for resuming: network, optimizer, schedule, scaler, and position.
 
-Random numbers follow from the seed and the place in the run (``randomness``), so none have to be kept.
+Random numbers follow from the seed and the position in the run (``randomness``), so none are saved.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ..runs.folder import STATE_FILE
 from .step import Learner
 
 _NEXT, _BEFORE = "next.pt", "before.pt"
-# What decides which pictures, noise and weights a step sees; only a run's length and rates may change under way.
+# Settings that affect which images, noise and weights a step uses; only a run's length and rates may change.
 _MUST_STAY = ("base", "dataset", "network", "optimizer", "loss")
 _MAY_CHANGE = {"optimizer": ("learning_rate", "unet_lr", "text_encoder_lr", "text_encoder_lr2")}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Steps done in all; the epoch they end in (from 1), how many of its steps are done, and their summed loss.
+    """Total steps; the current epoch (from 1), its completed steps, and their summed loss.
 
-    ``saved`` says that the epoch is over and what was due at its end is on disk.
+    ``saved``: the epoch is over and everything due at its end is on disk.
     """
 
     step: int = 0
@@ -50,7 +50,7 @@ class Progress:
 
 def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pictures: str, *,
                before_too: bool = False) -> None:
-    """Replace the state in ``folder``, whole or not at all; with ``before_too`` the one that was there is kept beside.
+    """Replace the state in ``folder`` atomically; with ``before_too`` the previous one is kept beside it.
 
     ``pictures`` is the fingerprint of the plan. Raises ``RunError`` if it cannot be written.
     """
@@ -82,11 +82,11 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
 
 def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, pictures: str,
                warn: Callable[[str], None]) -> Progress | None:
-    """Bring ``learner`` to the state in ``folder``; ``None`` if there is none.
+    """Restore ``learner`` from the state in ``folder``; ``None`` if there is none.
 
-    The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``. ``warn`` is told
-    if ``pictures``, the fingerprint of the plan, is another than the state was made with.
-    Raises ``RunError`` if the file is damaged or belongs to other settings.
+    The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``. ``warn`` is
+    called if ``pictures``, the fingerprint of the plan, has changed since. Raises ``RunError`` if the file is damaged
+    or belongs to other settings.
     """
     path = folder / STATE_FILE
     if not path.exists() and (folder / _NEXT).exists():
@@ -117,9 +117,9 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
 
 
 def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
-    """Make the newest state not beyond ``last_good_step`` the one to resume from, and return its step.
+    """Make the newest state not beyond ``last_good_step`` the one to resume from; returns its step.
 
-    Without one there is no state, and ``None`` is returned.
+    Without one all states are removed, and ``None`` is returned.
     """
     for name in (STATE_FILE, _BEFORE):
         path = folder / name
@@ -134,7 +134,7 @@ def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with open_file(path) as file:  # no pipe, for which torch would wait
+        with open_file(path) as file:  # not a pipe, on which torch would block
             content = torch.load(file, map_location="cpu", weights_only=True)
         return _checked(content)
     except DAMAGE as problem:
@@ -168,11 +168,11 @@ def _checked(content: Any) -> dict[str, Any]:
 
 
 def _put_schedule(learner: Learner, step: int) -> None:
-    """Let the schedule stand at ``step``, and the optimizer's rates with it."""
+    """Set the schedule to ``step``, and the optimizer's rates accordingly."""
     schedule = learner.schedule
     assert isinstance(schedule, LambdaLR)
     schedule.last_epoch = step
-    schedule._step_count = step + 1  # else PyTorch warns that the optimizer was never stepped
+    schedule._step_count = step + 1  # otherwise PyTorch warns that the optimizer was never stepped
     schedule._last_lr = [rate * factor(step)
                          for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
     for group, rate in zip(learner.optimizer.param_groups, schedule._last_lr, strict=True):
@@ -180,7 +180,7 @@ def _put_schedule(learner: Learner, step: int) -> None:
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The settings that differ; one that a newer version has brought counts as unchanged."""
+    """The settings that differ; settings added by a newer version count as unchanged."""
     changed = []
     for group, values in now.items():
         old = before.get(group)

@@ -1,4 +1,4 @@
-"""One training step, as the papers have it."""
+"""One training step, following the papers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .randomness import generator_for, seed_for
 
 @dataclass(frozen=True)
 class Learner:
-    """The model and what moves it: ``descent`` takes the optimizer's steps."""
+    """The model and its optimizer: ``descent`` takes the steps."""
 
     model: TrainedModel
     optimizer: torch.optim.Optimizer
@@ -31,7 +31,7 @@ class Learner:
 
 
 def prior_weights(pictures: Sequence[Picture], weight: float, device: torch.device) -> Tensor | None:
-    """``weight`` for each regularization picture and 1 for the others, (B,); ``None`` if all are 1."""
+    """``weight`` for each regularization image and 1 for the others, (B,); ``None`` if all are 1."""
     if weight == 1 or not any(picture.regularization for picture in pictures):
         return None
     weights = torch.tensor([weight if picture.regularization else 1.0 for picture in pictures])
@@ -42,8 +42,8 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     """One optimizer step over ``batches``, whose gradients are averaged.
 
     ``step`` counts from 1. All randomness follows from the seed and ``step``. Raises ``DivergedError`` if the loss or
-    the gradient is not a number: before anything is learned, or, where gradients are learned from as they come in,
-    with a network that must not be saved. The host waits for the device once, to read the step's figures.
+    the gradient is not a number: before any update, or, with the fused backward pass, with a network that must not be
+    saved. The host synchronizes with the device once, to read the step's figures.
     """
     model, descent, seed = learner.model, learner.descent, job.training.seed
     figures = StepFigures(len(batches), model.device)

@@ -1,4 +1,4 @@
-"""How long a training step takes."""
+"""The duration of a training step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import deque
 
 _STEPS = 50
 _DISTURBED = 3.0
-"""A step that took so many times the usual was held up by something else on the machine."""
+"""A step that takes this multiple of the usual time was delayed by something else on the machine."""
 
 
 class StepClock:
-    """The mean of the last steps. What comes between steps is not part of it."""
+    """The mean duration of the last steps, without the work between steps."""
 
     def __init__(self) -> None:
         self._taken: deque[float] = deque(maxlen=_STEPS)
@@ -20,16 +20,16 @@ class StepClock:
         self._cold = False
 
     def start(self) -> None:
-        """A step begins now, after other work."""
+        """Start timing a step after other work."""
         self._began = time.monotonic()
 
     def resume(self) -> None:
-        """A step begins now, after the run stood still; it is slower than others, so it is not counted if avoidable."""
+        """Start timing a step after a hold; it is slower than others, so it is not counted if avoidable."""
         self.start()
         self._cold = True
 
     def tick(self) -> float:
-        """A step is done, and the next one begins; returns the seconds that a step takes."""
+        """End a step and start the next one; returns the seconds per step."""
         now = time.monotonic()
         if not (self._cold and self._taken):
             self._taken.append(now - self._began)

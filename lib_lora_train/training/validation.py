@@ -1,4 +1,4 @@
-"""The loss on held-out pictures with fixed noise and timesteps: the curve that means something."""
+"""The validation loss, on held-out images with fixed noise and timesteps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .noise import mix_noise
 from .randomness import generator_for
 
 TIMESTEPS = (100, 300, 500, 700, 900)
-"""Each picture is asked at each of these, from nearly clean to nearly noise."""
+"""Each image is evaluated at each of these, from nearly clean to nearly noise."""
 
 _UNWEIGHTED = LossSettings(min_snr_gamma=None)
 
@@ -26,10 +26,10 @@ def _nothing() -> None:
 @torch.no_grad()
 def validation_loss(model: TrainedModel, batches: Sequence[Batch], seed: int,
                     between: Callable[[], object] = _nothing) -> float:
-    """Mean unweighted loss over every picture of ``batches`` at every one of ``TIMESTEPS``.
+    """Mean unweighted loss over every image of ``batches`` at each of ``TIMESTEPS``.
 
-    The noise of a picture and timestep follows from ``seed`` and its place alone, so two calls differ only by
-    what the network has learned in between. ``between`` is called before each batch, when nothing is being computed.
+    The noise of an image and timestep follows only from ``seed`` and its position, so two calls differ only by what
+    the network has learned in between. ``between`` is called before each batch, when nothing is being computed.
     """
     with model.evaluating():
         return _mean_loss(model, batches, seed, between)

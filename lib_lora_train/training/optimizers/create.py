@@ -1,4 +1,4 @@
-"""Making the optimizer that the job names, from the library that has it."""
+"""Creates the optimizer of the job from the library that implements it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .kernels import has_fused_kernel
 
 JOINED: dict[str, tuple[str, ...]] = {"Lion": (), "DAdaptAdam": (), "DAdaptLion": (), "AdamWScheduleFree": (),
                                       "Prodigy": ("s", "p0")}
-"""Optimizers without fused kernels whose tensors can be put end to end, with the states that are vectors."""
+"""Optimizers without fused kernels whose tensors can be concatenated, with the states that are vectors."""
 _BITSANDBYTES_ON_CPU = (0, 50)
-"""From this version on bitsandbytes trains without a GPU."""
+"""From this version on, bitsandbytes trains without a GPU."""
 
 
 @dataclass(frozen=True)
 class RatedParameters:
     """Parameters that share a learning rate; ``part`` is ``unet`` or ``text_encoder``.
 
-    ``learning_rate`` is the part's; these are trained at ``rate_factor`` times that.
+    ``learning_rate`` is the part's; the actual rate is ``rate_factor`` times that.
     """
 
     part: str
@@ -42,11 +42,12 @@ class RatedParameters:
 
 def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSettings, warn: Callable[[str], None],
                    scheduler: SchedulerSettings | None = None, *, joins: bool = True) -> torch.optim.Optimizer:
-    """The optimizer over ``groups``; groups with a rate of 0 are skipped. ``scheduler`` is the one that will run on it.
+    """The optimizer over ``groups``; groups with a rate of 0 are skipped. ``scheduler`` is the one that will run on
+    it.
 
-    Make it on the device that is trained on: which kernels it uses depends on that. Without ``joins`` each parameter
-    can be stepped alone. Where the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called.
-    Raises ``ConfigError`` if the optimizer does not know an argument, or needs a package or a GPU that is not there.
+    Create it on the training device, which determines its kernels. Without ``joins`` each parameter can be stepped
+    alone. If the optimizer supports only one rate, the UNet's is used for all and ``warn`` is called. Raises
+    ``ConfigError`` if the optimizer does not know an argument, or needs a missing package or GPU.
     """
     kept = [group for group in groups if group.learning_rate > 0 and group.parameters]
     if not kept:
@@ -65,7 +66,7 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
         raise ConfigError(f"optimizer.optimizer_args {' '.join(settings.optimizer_args)!r} cannot be used with "
                           f"{name}: {problem}") from problem
     if hasattr(optimizer, "train"):
-        optimizer.train()  # schedule-free optimizers are made for evaluation
+        optimizer.train()  # schedule-free optimizers start in evaluation mode
     if joins and name in JOINED:
         kind = FlatAveraging if hasattr(optimizer, "train") else FlatOptimizer
         return kind(optimizer, JOINED[name])
@@ -73,9 +74,9 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
 
 
 def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> float:
-    """The rate a parameter group is really trained with: d·lr for D-Adaptation and Prodigy, else lr.
+    """The actual rate of a parameter group: d·lr for D-Adaptation and Prodigy, else lr.
 
-    AdaFactor's own rate, or its rate by the size of each tensor, is the mean over its parameters.
+    AdaFactor's own rate, or its rate scaled by parameter size, is the mean over its parameters.
     """
     if group.get("relative_step") or group.get("scale_parameter"):
         rates = [float(optimizer._get_lr(group, optimizer.state[parameter]))  # type: ignore[attr-defined]
@@ -86,12 +87,12 @@ def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> f
 
 @contextmanager
 def averaged_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """The weights to save and to draw with; schedule-free optimizers train on others (Defazio et al. 2024).
+    """The weights for saving and sampling; schedule-free optimizers train on others (Defazio et al. 2024).
 
-    Afterwards the trained weights are those from before bit for bit: the library works them out again from the average,
-    which rounds, so a copy of them is put back.
+    Afterwards the training weights are restored bit for bit: the library recomputes them from the average, which
+    rounds, so a copy of them is restored.
     """
-    own: Any = getattr(optimizer, "optimizer", optimizer)  # out of accelerate's wrapper
+    own: Any = getattr(optimizer, "optimizer", optimizer)  # unwrapped from accelerate
     if not hasattr(own, "eval"):
         yield
         return
@@ -125,12 +126,12 @@ def _make_adafactor(rows: list[dict[str, Any]], arguments: dict[str, Any]) -> to
     rates = [row.pop("lr") for row in rows]
     optimizer = Adafactor(rows, lr=None, **arguments)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate  # not used with relative_step, and None would be no rate to keep in a state
+        group["lr"] = rate  # not used with relative_step, and a state cannot store a rate of None
     return optimizer
 
 
 def _kernels(name: str, device: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that choose the fastest way to compute the same, unless one of those ``given`` does."""
+    """The arguments that select the fastest equivalent implementation, unless ``given`` selects one."""
     if given.keys() & {"fused", "foreach", "capturable", "differentiable"}:
         return {}
     if name == "AdamW":
@@ -165,7 +166,7 @@ def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
 def _sgd_nesterov(rows: list[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0,
                   fused: bool | None = None) -> torch.optim.Optimizer:
     return torch.optim.SGD(rows, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True,
-                           **({"fused": True} if fused else {}))  # PyTorch 2.1 does not know it
+                           **({"fused": True} if fused else {}))  # missing in PyTorch 2.1
 
 
 def _eight_bit_class(name: str, device: torch.device) -> Any:

@@ -1,8 +1,8 @@
-"""An optimizer's step over a few long tensors in place of hundreds of small ones.
+"""Runs an optimizer's step over a few long tensors instead of hundreds of small ones.
 
-Prodigy and D-Adaptation read a value back for each tensor, and every optimizer starts a dozen operations for each: with
-the 528 tensors of a LoRA on SD 1.x that is thousands a step. What they compute of a value needs nothing of the tensor
-around it but sums over all tensors, so tensors can be put end to end and the library's own step taken over those.
+Prodigy and D-Adaptation read a value back for each tensor, and every optimizer launches a dozen operations for each:
+with the 528 tensors of a LoRA on SD 1.x that is thousands per step. Apart from sums over all tensors, their
+computations are elementwise, so tensors can be concatenated and the library's own step applied to the result.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import Parameter
 
 _MOST_VALUES = 2 ** 24
-"""In one long tensor; the library's temporary ones are as long, 64 MB each."""
+"""In one long tensor; the library's temporary tensors are as long, 64 MB each."""
 
 
 class _Span:
-    """Parameters that lie end to end in ``flat`` during a step."""
+    """Parameters that are concatenated in ``flat`` during a step."""
 
     def __init__(self, parameters: list[Parameter]) -> None:
         self.parameters = parameters
@@ -29,7 +29,7 @@ class _Span:
         self.flat = Parameter(parameters[0].new_empty(0))
 
     def gather(self) -> None:
-        """Fill ``flat``, and its gradient with those that the parameters have, which are freed."""
+        """Fill ``flat`` and its gradient from the parameters, and free their gradients."""
         self.flat.data = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if gradients:
@@ -38,21 +38,22 @@ class _Span:
                 parameter.grad = None
 
     def scatter(self) -> None:
-        """Give the parameters their values back, and free the copies."""
+        """Copy the values back to the parameters, and free the copies."""
         parts = [parameter.detach().view(-1) for parameter in self.parameters]
         torch.split_with_sizes_copy(self.flat.detach(), self.sizes, out=parts)
         self.flat.grad = None
         self.flat.data = self.flat.new_empty(0)
 
     def joined(self, states: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        """What the library keeps of ``flat``, from what it keeps of each parameter; ``None`` if that does not fit."""
+        """The library's state for ``flat``, from its state for each parameter; ``None`` if they cannot be combined."""
         if any(state.keys() != states[0].keys() for state in states):
             return None
         whole: dict[str, Any] = {}
         for name in states[0]:
             values = [state[name] for state in states]
             if any(isinstance(value, Tensor) and value.ndim for value in values):
-                # a value for all of a tensor, as Prodigy has it where a tensor began at zero, beside whole tensors
+                # a single value per tensor, as Prodigy stores for a tensor that began at zero, mixed with whole
+                # tensors
                 whole[name] = torch.cat([value.expand(size) if value.ndim == 0 else value.reshape(-1)
                                          for value, size in zip(values, self.sizes, strict=True)])
             elif any(value != values[0] for value in values):
@@ -73,19 +74,21 @@ class _Span:
 
 
 class FlatOptimizer(torch.optim.Optimizer):
-    """One of a library's optimizers, stepping over few long tensors.
+    """A library's optimizer that steps over few long tensors.
 
     Its groups and its ``state_dict`` are those of the library's optimizer over the parameters themselves, whose files
-    it reads; a step frees the gradients. Parameters without a gradient are left alone, as the library leaves them.
-    Where not the same parameters have one in every step, or a state does not fit, each is stepped alone from there on,
-    by the library; so it is on the CPU, where each tensor fits into the processor's cache and copying it costs more.
+    it can load; a step frees the gradients. Parameters without a gradient are skipped, as in the library. If the set
+    of parameters with gradients changes between steps, or states cannot be combined, the library steps each parameter
+    alone from then on. It also does so on the CPU, where each tensor fits into the processor's cache and copying costs
+    more.
     """
 
     def __init__(self, own: torch.optim.Optimizer, one_dimensional: Sequence[str] = (), *,
                  on_cpu: bool = False) -> None:
-        """``own`` is the library's, over the parameters; ``one_dimensional`` are the states it keeps as vectors.
+        """``own`` is the library's optimizer, over the parameters; ``one_dimensional`` are the states it stores as
+        vectors.
 
-        ``on_cpu`` puts tensors end to end on the CPU too.
+        ``on_cpu`` concatenates tensors on the CPU too.
         """
         super().__init__(own.param_groups, own.defaults)
         self._own, self._one_dimensional, self._on_cpu = own, one_dimensional, on_cpu
@@ -108,7 +111,7 @@ class FlatOptimizer(torch.optim.Optimizer):
             return self._own.step(closure)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each parameter, as the library's optimizer over the parameters has it."""
+        """The state of each parameter, in the format of the library's optimizer over the parameters."""
         if self._spans is None:
             return super().state_dict()
         joined = self.state
@@ -119,7 +122,7 @@ class FlatOptimizer(torch.optim.Optimizer):
             self.state = joined
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state of this optimizer or of the library's."""
+        """Load a state of this optimizer or of the library's."""
         self._spans, self._may_join = None, True
         self.state = defaultdict(dict)
         super().load_state_dict(state_dict)
@@ -129,7 +132,7 @@ class FlatOptimizer(torch.optim.Optimizer):
         self._own.param_groups, self._own.state = self.param_groups, self.state
 
     def _join(self) -> bool:
-        """Put what has a gradient end to end, with its state; returns whether that could be done."""
+        """Concatenate the parameters that have a gradient, with their states; returns whether that was possible."""
         spans: list[list[_Span]] = []
         states: dict[Tensor, Any] = {}
         for group in self.param_groups:
@@ -155,7 +158,7 @@ class FlatOptimizer(torch.optim.Optimizer):
         return parameter.is_contiguous() and (self._on_cpu or parameter.device.type != "cpu")
 
     def _part(self) -> None:
-        """From now on each parameter is stepped alone."""
+        """Step each parameter alone from now on."""
         state = self._parted()
         self.state = defaultdict(dict, {
             parameter: {name: value.clone() if isinstance(value, Tensor) else value for name, value in own.items()}
@@ -174,7 +177,7 @@ class FlatOptimizer(torch.optim.Optimizer):
 
     @contextmanager
     def _gathered(self) -> Iterator[None]:
-        """The library's groups say what ours say and the other way round, and its tensors are filled in between."""
+        """Synchronize our groups with the library's and fill the long tensors, then copy everything back."""
         if self._spans is None:
             yield
             return
@@ -191,23 +194,23 @@ class FlatOptimizer(torch.optim.Optimizer):
 
 
 class FlatAveraging(FlatOptimizer):
-    """The same for an optimizer with weights to train and others to save, as the schedule-free ones have."""
+    """The same for optimizers with separate weights for training and saving, such as the schedule-free ones."""
 
     @torch.no_grad()
     def train(self) -> None:
-        """Put the weights to train in place."""
+        """Switch to the weights to train."""
         with self._gathered():
             self._own.train()  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def eval(self) -> None:
-        """Put the weights to save in place."""
+        """Switch to the weights to save."""
         with self._gathered():
             self._own.eval()  # type: ignore[attr-defined]
 
 
 def _runs(parameters: Sequence[Parameter]) -> Iterator[list[Parameter]]:
-    """``parameters`` in order, as many together as one long tensor holds, of one kind and on one device."""
+    """Split ``parameters``, in order, into runs of one dtype and device that fit into a long tensor."""
     run: list[Parameter] = []
     size = 0
     for parameter in parameters:

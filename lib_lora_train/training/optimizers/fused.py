@@ -1,4 +1,4 @@
-"""The fused backward pass: each parameter learns as soon as its gradient is there, and the gradient is freed.
+"""The fused backward pass: each parameter is updated as soon as its gradient is computed, and the gradient is freed.
 
 The idea is that of PyTorch's "optimizer step in backward"; sd-scripts has it as ``--fused_backward_pass``.
 """
@@ -17,10 +17,10 @@ from ...errors import ConfigError
 
 
 class FusedSteps:
-    """Lets an optimizer step for each parameter inside of backward, after which its gradient is freed."""
+    """Steps each parameter during backward, and then frees its gradient."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, *, scaled: bool) -> None:
-        """Raises ``ConfigError`` if gradients are ``scaled``, as in fp16: by how much is only known after backward."""
+        """Raises ``ConfigError`` if gradients are ``scaled``, as in fp16: the scale is only known after backward."""
         if scaled:
             raise ConfigError("training.fused_backward_pass does not work with fp16, which this GPU needs. Switch it "
                               "off.")
@@ -36,17 +36,17 @@ class FusedSteps:
         loss.backward()  # type: ignore[no-untyped-call]
 
     def step(self) -> None:
-        """Nothing is left to do after ``backward``."""
+        """Does nothing: ``backward`` has already updated the parameters."""
 
     def take_norm(self) -> Tensor:
-        """The norm of all gradients since the last time, a scalar."""
+        """The norm of all gradients since the last call, a scalar."""
         norm = torch.stack(self._squares).sum().sqrt() if self._squares else torch.zeros(())
         self._squares = []
         return norm
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Gradients that arrive here are freed without an update."""
+        """Free gradients without an update within the context."""
         self._learns = False
         try:
             yield

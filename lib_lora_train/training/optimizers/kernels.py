@@ -1,4 +1,4 @@
-"""PyTorch's kernels that compute a whole step of an optimizer in one pass: where they are, and how they are used."""
+"""PyTorch's fused optimizer kernels, which compute a whole step in one pass: availability and use."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.nn import Parameter
 from torch.optim.adamw import adamw
 
 _LONG_AGO = 1e9
-"""After so many steps AdamW's kernel corrects no bias any more."""
+"""A step number so high that AdamW's kernel applies no bias correction."""
 
 
 @lru_cache
 def has_fused_kernel(device: str, kind: type[torch.optim.Optimizer] = torch.optim.AdamW) -> bool:
-    """Whether ``kind`` has a fused kernel on devices of the type ``device``: PyTorch 2.1 has AdamW's on CUDA only."""
+    """Whether ``kind`` has a fused kernel on ``device``, a device type: PyTorch 2.1 has AdamW's on CUDA only."""
     try:
         kind([Parameter(torch.zeros(1, device=device))], lr=1.0, fused=True)  # type: ignore[call-arg]
     except (RuntimeError, TypeError):
@@ -39,10 +39,10 @@ def adam_step(parameters: Sequence[Parameter], moments: tuple[list[Tensor], list
 
 
 def steps_as_adam(groups: Sequence[dict[str, Any]]) -> bool:
-    """Whether every parameter of an optimizer that is Adam at heart can be stepped by ``adam_step``.
+    """Whether every parameter of an optimizer based on Adam can be stepped by ``adam_step``.
 
-    Weight decay has to be decoupled, there has to be momentum, and all groups have the same rate, which is not 0.
-    Apple's kernel cannot scale gradients.
+    Requires decoupled weight decay, momentum, and the same non-zero rate for all groups. Apple's kernel cannot scale
+    gradients.
     """
     rate = groups[0]["lr"]
     plain = all(group["decouple"] and not group["fsdp_in_use"] and group["lr"] == rate > 0 for group in groups)
@@ -57,6 +57,6 @@ def learned_of(group: dict[str, Any]) -> list[Parameter]:
 
 
 def read_together(sums: Sequence[tuple[Tensor, ...]]) -> list[list[float]]:
-    """Single values of many tensors as columns of numbers; the host waits for the device once."""
+    """Single values of many tensors as columns of numbers, with one device synchronization."""
     columns: list[list[float]] = torch.stack([torch.stack(column) for column in zip(*sums, strict=True)]).tolist()
     return columns

@@ -1,4 +1,4 @@
-"""SGD with Nesterov momentum whose momentum is kept in 8 bit. bitsandbytes takes the flag and ignores it."""
+"""SGD with Nesterov momentum stored in 8 bit. bitsandbytes accepts the flag and ignores it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bitsandbytes.optim import SGD8bit  # type: ignore[attr-defined,unused-ignor
 
 
 class SGDNesterov8bit(SGD8bit):  # type: ignore[misc]
-    """bitsandbytes' SGD8bit, looking ahead as Nesterov's method does (Sutskever et al. 2013, as in torch.optim.SGD).
+    """bitsandbytes' SGD8bit with Nesterov's look-ahead (Sutskever et al. 2013, as in torch.optim.SGD).
 
-    With g the gradient, v the momentum and p' = p - lr·v what SGD8bit makes, Nesterov's step p - lr·(g + μ·v) is
-    p - μ·(p - p') - lr·g. Weight decay is part of g.
+    With g the gradient, v the momentum and p' = p - lr·v the result of SGD8bit, Nesterov's step p - lr·(g + μ·v) is p
+    - μ·(p - p') - lr·g. Weight decay is part of g.
     """
 
     def __init__(self, params: Any, lr: float, momentum: float = 0.9, weight_decay: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""From a loss to learned weights: backward, clipping and stepping, for the training step one object."""
+"""Backward, clipping and stepping behind a single interface for the training step."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ class Descent(Protocol):
         """Add the gradients of ``loss``, a scalar."""
 
     def take_norm(self) -> Tensor:
-        """The norm of all gradients of this step before they were clipped, a scalar on their device."""
+        """The norm of all gradients of this step before clipping, a scalar on their device."""
 
     def step(self) -> None:
-        """Learn from the gradients, and free them."""
+        """Update the parameters, and free the gradients."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Gradients that come in here are freed, and nothing is learned from them."""
+        """Free gradients without an update within the context."""
 
 
 class PlainSteps:
-    """All gradients are gathered, clipped together, and then learned from."""
+    """Accumulates all gradients, clips them together, and then updates the parameters."""
 
     def __init__(self, accelerator: Accelerator, optimizer: torch.optim.Optimizer, parameters: list[Parameter],
                  max_grad_norm: float) -> None:
-        """``max_grad_norm`` of 0 clips nothing. ``optimizer`` is the one that ``accelerator`` has prepared.
+        """``max_grad_norm`` of 0 disables clipping. ``optimizer`` is the one prepared by ``accelerator``.
 
-        Of ``parameters``, those that ``optimizer`` does not have (their rate is 0) are neither measured nor learned.
+        ``parameters`` that are not in ``optimizer`` (their rate is 0) are neither measured nor updated.
         """
         learned = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         self._accelerator = accelerator
         self._optimizer = optimizer
         self._parameters = [parameter for parameter in parameters if id(parameter) in learned]
-        self._limit = max_grad_norm or math.inf  # which changes nothing, and gives the norm all the same
+        self._limit = max_grad_norm or math.inf  # changes nothing, but still returns the norm
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of ``loss``, scaled in fp16."""
         self._accelerator.backward(loss)
 
     def take_norm(self) -> Tensor:
-        """Clip the gradients to the limit; their norm before that."""
+        """Clip the gradients to the limit; returns their norm before that."""
         norm: Tensor = self._accelerator.clip_grad_norm_(self._parameters, self._limit)
         return norm
 
     def step(self) -> None:
-        """Learn from the gradients, and free them."""
+        """Update the parameters, and free the gradients."""
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Gradients that come in here are freed at the end, and nothing is learned from them."""
+        """Free gradients at the end of the context, without an update."""
         try:
             yield
         finally:

@@ -15,13 +15,13 @@ from .kernels import adam_step, learned_of, read_together, steps_as_adam
 
 
 class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
-    """prodigyopt's Prodigy: the same arguments, states and results, but for rounding.
+    """prodigyopt's Prodigy: same arguments and states, and the same results up to rounding.
 
-    Its moments are those of Adam for the gradient d·g, so moments and step are PyTorch's fused AdamW, which reads each
-    value once. What is left are the sums that d follows from, <g, p0 - p> and |s|, which are read back together, and
-    the weight decay: the kernel multiplies by a rounded 1 - decay, which is off by 1e-5 after a hundred steps.
-    Where the kernel computes something else (``decouple=False``, no momentum, ``slice_p``, a group with a rate of 0) or
-    is missing, the library steps.
+    Its moments are those of Adam for the gradient d·g, so moments and step use PyTorch's fused AdamW, which reads each
+    value once. What remains are the sums that determine d, <g, p0 - p> and |s|, which are read back together, and the
+    weight decay: the kernel multiplies by a rounded 1 - decay, which is off by 1e-5 after a hundred steps. If the
+    kernel is missing or computes something else (``decouple=False``, no momentum, ``slice_p``, a group with a rate of
+    0), the library's step is used.
     """
 
     @torch.no_grad()
@@ -56,7 +56,7 @@ class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
         return steps_as_adam(self.param_groups) and all(group["slice_p"] == 1 for group in self.param_groups)
 
     def _sums(self, parameter: Parameter, beta3: float, weight: float) -> tuple[Tensor, Tensor]:
-        """<g, p0 - p> and, after it has taken in ``weight`` · g, |s|."""
+        """<g, p0 - p> and, after adding ``weight`` · g to s, |s|."""
         gradient = parameter.grad
         assert gradient is not None
         state = self.state[parameter]
@@ -67,7 +67,7 @@ class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
                          exp_avg_sq=torch.zeros_like(parameter),
                          p0=values.new_zeros(()) if began_at_zero else values.clone())
         p0 = state["p0"]
-        way = torch.dot(flat, p0 - values) if p0.ndim else -torch.dot(flat, values)  # one value stands for all zeros
+        way = torch.dot(flat, p0 - values) if p0.ndim else -torch.dot(flat, values)  # one value for all zeros
         s = state["s"].mul_(beta3).add_(flat, alpha=weight)
         return way, s.abs().sum()
 
@@ -85,7 +85,7 @@ class Prodigy(prodigyopt.Prodigy):  # type: ignore[misc]
 
 
 def _found(group: dict[str, Any], numerator: float, denominator: float) -> dict[str, float]:
-    """The new d, and what it was found from: as ``group`` of the library keeps them."""
+    """The new d, and the values it was derived from, under the library's names in ``group``."""
     d_hat = group["d_coef"] * numerator / denominator
     d = max(group["d"], d_hat) if group["d"] == group["d0"] else group["d"]
     d_max = max(group["d_max"], d_hat)

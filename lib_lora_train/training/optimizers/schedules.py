@@ -1,4 +1,4 @@
-"""Learning rate schedules: what ``advice.schedule`` draws is what is trained with."""
+"""Learning rate schedules; the same curves as in ``advice.schedule``."""
 
 from __future__ import annotations
 

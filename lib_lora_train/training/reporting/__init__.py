@@ -1,1 +1,1 @@
-"""What a run reports: events, curves, samples and files."""
+"""The output of a run: events, curves, samples and files."""

@@ -1,4 +1,4 @@
-"""The files of a run: LoRA files, their sidecars, sample pictures."""
+"""The files of a run: LoRA files, their sidecars, sample images."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from .sampling import Sample
 
 @dataclass(frozen=True)
 class SavePoint:
-    """A point of a run at which files are saved or samples drawn.
+    """A point of a run at which files are saved or samples generated.
 
-    ``step`` counts the steps done, ``epoch`` (from 1) is the one they belong to, ``final`` marks the end of the run.
+    ``step`` counts the completed steps, ``epoch`` (from 1) is the one they belong to, ``final`` marks the end of the
+    run.
     """
 
     step: int
@@ -38,7 +39,7 @@ class SavePoint:
 
 
 class Outputs:
-    """Writes what a run makes, each file whole or not at all, none over another's."""
+    """Writes the files of a run, atomically and without overwriting others."""
 
     def __init__(self, job: Job, run: RunFolder, base: BaseModel, hashes: Future[ModelHashes], plan: TrainingPlan,
                  summary: DatasetSummary, reporter: Reporter) -> None:
@@ -61,8 +62,8 @@ class Outputs:
     def save(self, network: Network, point: SavePoint) -> Path:
         """Write the LoRA and its sidecar for the webui. Raises ``RunError`` if the disk is full or read-only.
 
-        A file that is there was made at the same point by this run, before it was interrupted, and stays as it is; what
-        should be beside it, and the event, are made up for.
+        An existing file was written at the same point by this run, before it was interrupted, and is kept; a missing
+        sidecar or event is added.
         """
         path = self.file_for(point)
         facts = self._facts(point)
@@ -84,7 +85,7 @@ class Outputs:
                              batches_per_epoch=self._plan.batches_per_epoch)
 
     def keep_sample(self, sample: Sample, point: SavePoint) -> Path:
-        """Put a sample into the run folder and tell of it."""
+        """Write a sample to the run folder and report it."""
         name = f"{point.step:08d}_{sample.index:02d}.png"
         path = self._run.samples / name
         with writing(path):
@@ -95,13 +96,13 @@ class Outputs:
         return path
 
     def keep_preview(self, sample: Sample, lora: Path) -> None:
-        """Put the sample beside the LoRA, where the webui looks for the picture of its card."""
+        """Write the sample beside the LoRA, where the webui looks for its card's preview image."""
         preview = lora.with_suffix(".png")
         if not preview.exists():
             self._write_beside(preview, _png(sample))
 
     def _write_beside(self, path: Path, content: bytes | str) -> None:
-        """Write what a LoRA can do without: if that fails it costs a warning, not the run."""
+        """Write an optional file: a failure is only a warning."""
         try:
             write_atomically(path, content)
         except WriteError as problem:
@@ -111,7 +112,7 @@ class Outputs:
 def check_output_folder(folder: Path, bytes_needed: int) -> None:
     """Make sure that ``bytes_needed`` can be written to ``folder``, before any work starts.
 
-    Raises ``RunError`` if it cannot be made or written, or has too little space.
+    Raises ``RunError`` if it cannot be created or written, or has too little space.
     """
     probe = folder / ".train_lora_write_test.tmp"
     try:

@@ -1,4 +1,4 @@
-"""Telling what happens: as events for whoever watches the run, and as a bar in the terminal."""
+"""Reports progress: as events for observers of the run, and as a bar in the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Reporter:
     """Writes events and drives the terminal's progress bar."""
 
     def __init__(self, events: EventWriter, *, terminal: bool = True, stream: TextIO | None = None) -> None:
-        """``stream`` is where lines go, standard output if it is not given."""
+        """``stream`` is where lines are written, standard output by default."""
         self._stream = stream
         self._events = events
         self._terminal = terminal
@@ -27,7 +27,7 @@ class Reporter:
         self._phase_started = time.monotonic()
         self._last_progress = 0.0
         self.still_seconds = 0.0
-        """How long the run has stood still in all."""
+        """How long the run has been held in total."""
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
@@ -36,11 +36,11 @@ class Reporter:
             listener(event, fields or {})
 
     def listen(self, listener: Callable[[str, Mapping[str, Any]], None]) -> None:
-        """Let ``listener`` be told of every event from here on, after it is in the log."""
+        """Call ``listener`` for every later event, after it is in the log."""
         self._listeners.append(listener)
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
-        """A new phase begins; ``total`` is the number of things it will do, if that is known."""
+        """A new phase begins; ``total`` is its number of items, if known."""
         self._close_bar()
         self._phase_started, self._last_progress = time.monotonic(), 0.0
         self.event("phase", {"name": name, "text": text})
@@ -63,14 +63,14 @@ class Reporter:
         self.event("progress", {"done": done, "total": total, "seconds_left": left})
 
     def stood_still(self, seconds: float) -> None:
-        """The run stood still for ``seconds``, which count in no rate and no estimate."""
+        """The run was held for ``seconds``, which are excluded from rates and estimates."""
         self.still_seconds += seconds
         self._phase_started += seconds
         if self._bar is not None:
             self._bar.unpause()
 
     def step(self, fields: Mapping[str, Any]) -> None:
-        """One training step is done; ``fields`` as the ``step`` event has them."""
+        """One training step is done; ``fields`` are those of the ``step`` event."""
         self.event("step", fields)
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{fields['loss']:.4f}", epoch=fields["epoch"], refresh=False)
@@ -82,7 +82,7 @@ class Reporter:
             tqdm.write(text, file=self._stream)
 
     def warning(self, text: str) -> None:
-        """Something the user should know; the run continues."""
+        """A warning for the user; the run continues."""
         self.event("warning", {"text": text})
         self.say(f"Warning: {text}")
 
@@ -92,7 +92,7 @@ class Reporter:
         self.say(f"Saved {path}")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._close_bar()
 
     def _close_bar(self) -> None:

@@ -1,4 +1,4 @@
-"""Sample pictures, drawn with the model as it stands."""
+"""Sample images, generated with the current model."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CFG_RESCALE = 0.7
 """φ of Lin et al. 2024, section 3.4."""
 
 _LATENT_STEP = 64
-"""Sides of a sample are multiples of this, since the UNet halves an eighth of them three times."""
+"""Sides of a sample are multiples of this, since the UNet downsamples latents (1/8) three times."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One drawn picture and its prompt."""
+    """A generated image and its prompt."""
 
     index: int
     prompt: str
@@ -38,7 +38,7 @@ class Sample:
 
 
 def sample_size(job: Job, prompt: SamplePrompt) -> tuple[int, int]:
-    """Width and height of a sample in pixels: as its prompt says, else as set, else the training size."""
+    """Width and height of a sample in pixels: from its prompt, else from the settings, else the training size."""
     width, height = job.dataset.size
     wanted = (prompt.width or job.sample.sample_width or width, prompt.height or job.sample.sample_height or height)
     return max(64, wanted[0] // _LATENT_STEP * _LATENT_STEP), max(64, wanted[1] // _LATENT_STEP * _LATENT_STEP)
@@ -46,9 +46,9 @@ def sample_size(job: Job, prompt: SamplePrompt) -> tuple[int, int]:
 
 @torch.no_grad()
 def draw_samples(model: TrainedModel, job: Job, between: Callable[[], object]) -> Iterator[Sample]:
-    """Draw each of the job's prompts with DPM++ 2M Karras; the same noise for a prompt every time.
+    """Generate each of the job's prompts with DPM++ 2M Karras; a prompt has the same noise every time.
 
-    ``between`` is called before each step of a picture, when nothing is being computed.
+    ``between`` is called before each step of an image, when nothing is being computed.
     """
     with model.evaluating(), _vae_at_hand(model):
         for index, line in enumerate(job.sample.sample_prompts):
@@ -70,9 +70,9 @@ def _vae_at_hand(model: TrainedModel) -> Iterator[None]:
 
 
 def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
-    """The picture that scaled latents (1, 4, h, w) stand for.
+    """Decode scaled latents (1, 4, h, w) to an image.
 
-    SDXL's own VAE overflows in half precision; where it gives NaN, it is used in float32 from then on. Raises
+    SDXL's own VAE overflows in half precision; if it gives NaN, it is used in float32 from then on. Raises
     ``RunError`` if it gives NaN in float32 too.
     """
     vae = model.base.vae
@@ -86,7 +86,7 @@ def decode_picture(model: TrainedModel, latents: Tensor) -> Image.Image:
 
 
 def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Pixels (3, H, W); in tiles if memory is too full for the whole picture."""
+    """Pixels (3, H, W); decoded in tiles if there is not enough memory for the whole image."""
     try:
         return vae.decode(latents, return_dict=False)[0][0]  # type: ignore[no-any-return]
     except torch.cuda.OutOfMemoryError:
@@ -136,7 +136,7 @@ def _rescale_of(model: TrainedModel) -> float:
 
 
 def _states(model: TrainedModel, negative: str, prompt: str) -> TextStates:
-    """States of both prompts. SDXL takes zeros for no negative prompt, as the webui gives it."""
+    """States of both prompts. SDXL uses zeros for an empty negative prompt, as in the webui."""
     states = model.text_states([negative, prompt])
     if states.pooled is None or negative:
         return states

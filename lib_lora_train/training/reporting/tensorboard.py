@@ -1,4 +1,4 @@
-"""The curves of a run as TensorBoard reads them, in the run folder's ``tensorboard``."""
+"""The curves of a run in TensorBoard format, in the run folder's ``tensorboard``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FLUSH_SECONDS = 10
 
 
 class _Records:
-    """A writer of records that keeps the disk's refusal instead of ending the library's thread.
+    """A record writer that stores a disk error instead of ending the library's thread.
 
-    Without that thread nobody empties its queue, and the training would wait for ever to put the next number in.
+    Without that thread the queue is never emptied, and training would block forever on the next value.
     """
 
     def __init__(self, writer: Any) -> None:
@@ -46,7 +46,7 @@ class TensorboardLog:
     """Writes a run's step events. A resumed run hides the steps that it repeats."""
 
     def __init__(self, folder: Path, from_step: int, warn: Callable[[str], None]) -> None:
-        """``warn`` is called once if the curves cannot be written. Raises ``WriteError`` if not even begun."""
+        """``warn`` is called once if the curves cannot be written. Raises ``WriteError`` if writing cannot begin."""
         with writing(folder):
             self._writer = SummaryWriter(str(folder), purge_step=from_step + 1 if from_step else None,
                                          flush_secs=_FLUSH_SECONDS, write_to_disk=True)
@@ -57,7 +57,7 @@ class TensorboardLog:
         self._warned = False
 
     def take(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Write the numbers of an event, if it has any to draw."""
+        """Write the numbers of an event, if it has any to plot."""
         if event == "step":
             self._step = fields["step"]
             self._write({tag: fields.get(name) for name, tag in _OF_STEPS.items()}, self._step)
@@ -71,7 +71,7 @@ class TensorboardLog:
             self._write({**parts, **blocks}, fields["step"])
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close."""
         self._writer.close()
 
     def _write(self, values: Mapping[str, float | None], step: int) -> None:
