@@ -15,13 +15,14 @@ _NGROK = (".ngrok.io", ".ngrok.app", ".ngrok.dev", ".ngrok-free.app", ".ngrok-fr
 
 
 def host_names(options: Any, share_url: str | None) -> tuple[str, ...]:
-    """Whole names, in small letters: the machine's own, ``--server-name``, the share link, ngrok's domain, and those of
-    ``--cors-allow-origins``."""
+    """Host names in lower case: the machine's own, ``--server-name``, the share link, ngrok's domain, and those of
+    ``--cors-allow-origins``.
+    """
     return tuple(dict.fromkeys(name.lower().rstrip(".") for name in _names(options, share_url) if name))
 
 
 def host_endings(options: Any) -> tuple[str, ...]:
-    """What names may end with, where ``--share`` or ``--ngrok`` makes one up at each start."""
+    """Allowed host name suffixes, if ``--share`` or ``--ngrok`` creates a new name at each start."""
     return (*(_SHARE if getattr(options, "share", False) else ()), *(_NGROK if getattr(options, "ngrok", None) else ()))
 
 
@@ -41,5 +42,5 @@ def _names(options: Any, share_url: str | None) -> Iterator[str]:
 def _name_in(url: str) -> str:
     try:
         return urlsplit(url.strip()).hostname or ""
-    except ValueError:  # brackets that are no IP address
+    except ValueError:  # brackets that do not enclose an IP address
         return ""

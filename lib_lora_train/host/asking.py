@@ -1,4 +1,4 @@
-"""Why the webui takes its lock, in the words that the page shows."""
+"""The reason why the webui takes its lock, in the words that the page shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _given: ContextVar[Reason | None] = ContextVar("train_lora_asks", default=None)
 
 @contextmanager
 def asking_for(reason: Reason) -> Iterator[None]:
-    """In this block, this thread takes the lock for ``reason``."""
+    """Within the context, this thread takes the lock for ``reason``."""
     token = _given.set(reason)
     try:
         yield
@@ -32,10 +32,11 @@ def asking_for(reason: Reason) -> Iterator[None]:
 
 
 def reason_now() -> Reason:
-    """Why this thread takes the webui's lock: as ``asking_for`` says, else by the webui's function that does it.
+    """The reason for which this thread takes the webui's lock: from ``asking_for``, else from the webui's calling
+    function.
 
-    The lock itself knows nothing of this, so look at the caller: a route of the API, or the wrapper that the
-    webui's buttons have, which keeps the button's function as ``func``.
+    The lock itself does not know the reason, so this inspects the caller: a route of the API, or the wrapper of the
+    webui's buttons, which has the button's function as ``func``.
     """
     given, frame = _given.get(), sys._getframe(1)
     if given is not None:

@@ -1,9 +1,9 @@
 """Block weights at generation: the strength of each layer of a LoRA, by block.
 
-The webui's built-in Lora extension adds ``multiplier() · change`` to each layer when it next runs, and does so anew
-when the tuple of names and strengths of the LoRAs has changed. So a strength that carries the weights of the blocks,
-and is only equal to one with the same weights, is all that is needed: every kind of network, bias and factor goes
-through ``multiplier()``, nothing is read anew, and without block weights not one number differs.
+The webui's built-in Lora extension adds ``multiplier() · change`` to each layer when it next runs, and does so again
+when the tuple of names and strengths of the LoRAs has changed. So it is enough to pass a strength that carries the
+block weights and is equal only to one with the same weights: every kind of network, bias and factor goes through
+``multiplier()``, no file is read again, and without block weights the results are identical.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..blocks.presets import DEFAULT_TEXT, parse_presets, read_text
 from ..blocks.prompt_weights import BlockSpec, LoraArguments, read_arguments
 from ..errors import ConfigError
 
-_RESOLVED = "blk="  # not part of any spelling that lora-block-weight looks for
+_RESOLVED = "blk="  # not part of any syntax that lora-block-weight looks for
 _OTHER = "lora_block_weight"
 _INFOTEXT = "Block weights"
 STANDS_DOWN = ("Block weights in the prompt are left to sd-webui-lora-block-weight, which is active. It does not know "
@@ -34,7 +34,7 @@ class BlockStrength(float):
     working: bool
 
     def __new__(cls, strength: float, spec: BlockSpec, working: bool) -> BlockStrength:
-        """``strength`` where the weights are 1; ``working`` says whether the sampling step is one of ``spec``'s."""
+        """``strength`` where the weights are 1; ``working``: whether the sampling step is one of ``spec``'s."""
         made = super().__new__(cls, strength)
         made.spec, made.working = spec, working
         return made
@@ -60,9 +60,9 @@ class BlockStrength(float):
 
 
 class BlockWeights:
-    """Puts block weights into the strengths of the LoRAs that the webui has just activated.
+    """Adds block weights to the strengths of the LoRAs that the webui has just activated.
 
-    ``networks`` is the built-in Lora extension's module; ``presets_file`` holds the user's presets.
+    ``networks`` is the built-in Lora extension's module; ``presets_file`` contains the user's presets.
     """
 
     def __init__(self, networks: Any, presets_file: Path) -> None:
@@ -72,8 +72,8 @@ class BlockWeights:
 
     def activate(self, original: Callable[[Any, Any, list[Any]], None], extra: Any, p: Any,
                  parameters: list[Any]) -> None:
-        """In place of ``ExtraNetworkLora.activate``, whose ``original`` is called with what it understands."""
-        p.extra_generation_params.pop(_INFOTEXT, None)  # an X/Y/Z plot has one dictionary for all its pictures
+        """Replaces ``ExtraNetworkLora.activate``, whose ``original`` is called with the arguments it understands."""
+        p.extra_generation_params.pop(_INFOTEXT, None)  # an X/Y/Z plot shares one dictionary among all its images
         presets = self._presets(p) if parameters else {}
         read = [read_arguments([str(item) for item in one.items], presets) for one in parameters]
         if all(arguments.spec is None for arguments in read):
@@ -91,7 +91,7 @@ class BlockWeights:
         _tell(p, parameters, read, blocks)
 
     def presets(self) -> dict[str, Entries]:
-        """The presets as they are on disk now. Raises ``ConfigError``."""
+        """The presets currently on disk. Raises ``ConfigError``."""
         return parse_presets(read_text(self._presets_file))[0]
 
     def _presets(self, p: Any) -> dict[str, Entries]:
@@ -102,7 +102,7 @@ class BlockWeights:
             return parse_presets(DEFAULT_TEXT)[0]
 
     def _blocks(self) -> dict[str, BlockSet]:
-        """The blocks of each LoRA that is loaded, by its name: those of the layers that the webui changes with it."""
+        """The blocks of each loaded LoRA, by its name: those of the layers that the webui changes with it."""
         found = {network.name: blocks_of_keys(module.sd_key for module in network.modules.values())
                  for network in self._networks.loaded_networks}
         return {name: blocks for name, blocks in found.items() if blocks.names}
@@ -121,7 +121,7 @@ class BlockWeights:
         self._said = True
 
     def before_step(self, step: int) -> None:
-        """Switch the LoRAs on or off that do not work in every sampling step; ``step`` is counted from 0."""
+        """Switch LoRAs that are active only in some sampling steps on or off; ``step`` is counted from 0."""
         for network in self._networks.loaded_networks:
             strength = network.unet_multiplier
             if isinstance(strength, BlockStrength) and strength.spec.stepped:
@@ -135,7 +135,7 @@ def layer_strength(original: Callable[[Any], float], module: Any) -> float:
 
 
 def other_is_active(p: Any) -> bool:
-    """Whether sd-webui-lora-block-weight is installed and its "Active" is ticked for the picture ``p``."""
+    """Whether sd-webui-lora-block-weight is installed and its "Active" is ticked for the image ``p``."""
     for script in getattr(p.scripts, "alwayson_scripts", ()):
         if Path(script.filename).stem == _OTHER:
             arguments = p.script_args[script.args_from:script.args_to]
@@ -153,7 +153,7 @@ def _say(p: Any, text: str) -> None:
 
 
 def _tell(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments], blocks: Mapping[str, BlockSet]) -> None:
-    """Say what could not be used, and let the picture's text and the webui's cache know what the weights were."""
+    """Report what could not be used, and add the weights to the image's infotext and the webui's cache."""
     for one, arguments in zip(parameters, read, strict=True):
         for problem in arguments.problems:
             _say(p, problem)

@@ -1,4 +1,4 @@
-"""Detects the webui by the parts it has, since forks share names, version texts and folders."""
+"""Detects the webui by its parts, since forks share names, version strings and folders."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _WEBUI_PARTS = {
     "modules.devices": ("device", "torch_gc"),
     "modules.shared": ("opts", "cmd_opts", "interrogator"),
 }
-"""What ``Webui`` uses to move and lend the model."""
+"""The parts that ``Webui`` uses to move and lend the model."""
 _MEMORY_PARTS = ("current_loaded_models", "unload_all_models", "soft_empty_cache")
 _THREAD_PARTS = {"modules_forge.main_thread": ("run_and_wait_result",)}
 _FORGE_PARTS = {"backend.memory_management": _MEMORY_PARTS,
                 "modules.sd_models.model_data": ("forge_loading_parameters",)}
 _REFORGE_PARTS = {"ldm_patched.modules.model_management": _MEMORY_PARTS}
-"""What ``Forge`` and ``ReForge`` use: Forge's thread, and the module that manages the GPU's memory."""
+"""The parts that ``Forge`` and ``ReForge`` use: Forge's thread, and the module that manages the GPU's memory."""
 
 
 def host_of_this_process() -> Host:
-    """The host that fits the webui this runs in; for an unknown mixture, one that leaves models and memory alone.
+    """The host for the webui of this process; for an unknown mix of parts, one that does not touch models and memory.
 
-    Raises ``ImportError`` if it has not even the modules ``paths`` and ``shared``.
+    Raises ``ImportError`` if even the modules ``paths`` and ``shared`` are missing.
     """
     lacks = _lacks_of_forge() if _came_from_forge() else missing_parts(_WEBUI_PARTS)
     if lacks:
@@ -45,14 +45,14 @@ def host_of_this_process() -> Host:
 
 
 def _came_from_forge() -> bool:
-    """Whether ``modules_forge`` has code; git leaves an empty folder of that name when branches are switched."""
+    """Whether ``modules_forge`` contains code; git leaves an empty folder of that name when branches are switched."""
     package = part("modules_forge")
     folders = getattr(package, "__path__", None)
     return package is not None and (folders is None or any(any(Path(folder).glob("*.py")) for folder in folders))
 
 
 def _lacks_of_forge() -> list[str]:
-    """What it lacks to be Forge or reForge; empty if it is one of them."""
+    """The parts it lacks to be Forge or reForge; empty if it is one of them."""
     lacks = missing_parts(_THREAD_PARTS)
     forge, reforge = missing_parts(_FORGE_PARTS), missing_parts(_REFORGE_PARTS)
     return [*lacks, *forge, *reforge] if forge and reforge else lacks

@@ -1,4 +1,4 @@
-"""Which blocks the LoRA files have that the webui knows by name."""
+"""The blocks of the LoRA files that the webui knows by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import CheckpointError
 
 
 class FileBlocks:
-    """Reads a file's header once for each time that it has changed. ``networks`` is the built-in Lora extension's."""
+    """Reads a file's header once per change. ``networks`` is the built-in Lora extension's module."""
 
     def __init__(self, networks: Any) -> None:
         self._networks = networks
         self._known: dict[tuple[str, int, int], BlockSet | None] = {}
 
     def of_prompt(self, prompt: str) -> BlockSet | None:
-        """The blocks of the first LoRA that ``prompt`` calls; ``None`` if there is none, or its file does not tell."""
+        """The blocks of the first LoRA in ``prompt``; ``None`` if there is none, or its file does not reveal them."""
         name = first_lora(prompt)
         if name is None:
             return None
@@ -29,7 +29,7 @@ class FileBlocks:
         return None if entry is None else self._of_file(Path(entry.filename))
 
     def to_choose(self) -> tuple[str, ...]:
-        """The blocks of the LoRA that was drawn with last, else those with attention in the loaded model's family."""
+        """The blocks of the most recently used LoRA, else those with attention in the loaded model's family."""
         for network in getattr(self._networks, "loaded_networks", ()):
             blocks = blocks_of_keys(module.sd_key for module in getattr(network, "modules", {}).values())
             if blocks.names:
@@ -40,7 +40,7 @@ class FileBlocks:
         try:
             state = path.stat()
         except OSError:
-            return None  # the webui itself says that the file is gone
+            return None  # the webui itself reports that the file is gone
         key = (str(path), state.st_mtime_ns, state.st_size)
         if key not in self._known:
             try:

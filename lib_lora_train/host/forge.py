@@ -1,4 +1,4 @@
-"""Forge and the webuis that came from it, where they differ from A1111's: they manage the GPU themselves."""
+"""Forge and its descendants, where they differ from A1111's webui: they manage the GPU themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .webui import Webui
 
 
 class _OwnMemory(Webui):
-    """A webui with Forge's thread that moves models, and a module ``memory`` that keeps account of the GPU."""
+    """A webui with Forge's thread that moves models, and a module ``memory`` that manages GPU memory."""
 
     puts_block_weights = False
     memory = ""
@@ -29,12 +29,12 @@ class _OwnMemory(Webui):
         self._memory = importlib.import_module(self.memory)
 
     def limits(self) -> tuple[str, ...]:
-        """What is left to Forge."""
+        """What does not work, since Forge manages the models itself."""
         return ("Training reads the checkpoint from its file: this webui moves and casts the loaded model in ways of "
                 "its own, so it is not shared with training.", NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE)
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Forge moves and casts weights in its own way, so nothing is lent and the run says so."""
+        """Forge moves and casts weights in its own way, so nothing is lent and the run reports it."""
         if run.command == TRAIN:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason="this webui moves its models as it needs to"))
@@ -50,18 +50,18 @@ class _OwnMemory(Webui):
             raise problems[0]
 
     def plot_drawer(self) -> None:
-        """Forge applies LoRAs in another way than our block weights support."""
+        """``None``: Forge applies LoRAs in a way that our block weights do not support."""
 
     def txt2img_form(self) -> dict[str, Any]:
-        """Nothing, since the tab generates no images here."""
+        """Empty, since the tab generates no images here."""
         return {}
 
     def drawn_prediction(self, checkpoint: Path) -> str:
-        """Not known: the model's sampling object decides, and each of these webuis has another."""
+        """Unknown: the model's sampling object decides, and each of these webuis has another."""
         return ""
 
     def restore_gpu(self) -> None:
-        """Nothing to do: what is needed is loaded at the next picture."""
+        """Does nothing: required models are loaded for the next image."""
 
     def _unload_all(self, problems: list[Any]) -> None:
         try:
@@ -72,19 +72,19 @@ class _OwnMemory(Webui):
 
 
 class Forge(_OwnMemory):
-    """Forge loads a model when it is first needed, so the choice that will be loaded counts as the current one."""
+    """Forge loads a model when it is first needed, so the selected one counts as the current one."""
 
     name = "Stable Diffusion webui Forge"
     memory = "backend.memory_management"
     reads_v_prediction: V_PREDICTION_SOURCES = ("yaml", "mark")
 
     def checkpoint(self) -> ModelFile | None:
-        """The checkpoint that the next picture is made with."""
+        """The checkpoint for the next image."""
         chosen = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         return ModelFile(chosen.title, Path(chosen.filename)) if chosen else super().checkpoint()
 
     def vae(self) -> ModelFile | None:
-        """The VAE among the "VAE / Text Encoder" files that are chosen."""
+        """The VAE among the selected "VAE / Text Encoder" files."""
         chosen = {str(Path(path).absolute()) for path in getattr(shared.opts, "forge_additional_modules", None) or []}
         for name, path in list(sd_vae.vae_dict.items()):
             if str(Path(path).absolute()) in chosen:

@@ -1,7 +1,7 @@
-"""Connects block weights and the axes of X/Y/Z plots with the webui that this runs in.
+"""Connects block weights and X/Y/Z plot axes to the webui of this process.
 
-It also takes the webui's token counters out of its queue: they only count, and each would make a training stand still,
-or wait for it to end.
+It also takes the webui's token counters out of its queue: they only count, and each would make a training run hold, or
+wait for it to end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COUNTERS = ("update_token_counter", "update_negative_prompt_token_counter")
 
 
 def connect_generation() -> GenerationHooks:
-    """Have axes and block weights work whenever the webui's UI stands. Call it while scripts are loaded."""
+    """Enable axes and block weights whenever the webui's UI is built. Call it while scripts are loaded."""
     hooks = GenerationHooks()
     script_callbacks.on_before_ui(hooks.connect)
     script_callbacks.on_cfg_denoiser(hooks.before_step)
@@ -35,7 +35,7 @@ def connect_generation() -> GenerationHooks:
 
 
 class GenerationHooks:
-    """What has been put into the webui; ``problem`` says what could not be, empty if all could."""
+    """The patches applied to the webui; ``problem`` says which failed, empty if none did."""
 
     def __init__(self) -> None:
         self.problem = ""
@@ -43,7 +43,7 @@ class GenerationHooks:
         self._patched: list[tuple[Any, str]] = []
 
     def connect(self) -> None:
-        """Patch what the page is about to be built of; if that fails, the webui starts without, and the tab says so."""
+        """Patch what the page is built from; if that fails, the webui starts without, and the tab reports it."""
         self.problem = ""
         try:
             self._connect()
@@ -72,7 +72,7 @@ class GenerationHooks:
         from modules import patches
 
         if patches.original(__name__, owner, name) is not None:
-            patches.undo(__name__, owner, name)  # scripts were loaded anew without a word to those before
+            patches.undo(__name__, owner, name)  # scripts were reloaded without notice to the previous hooks
         original: Callable[..., Any] = getattr(owner, name)
         patches.patch(__name__, owner, name, lambda *arguments: replacement(original, *arguments))
         self._patched.append((owner, name))
@@ -83,38 +83,38 @@ class GenerationHooks:
             self._weights.before_step(sampling_step(step.denoiser))
 
     def undo(self) -> None:
-        """Undo the patches before scripts are loaded again."""
+        """Undo the patches before scripts are reloaded."""
         while self._patched:
-            from modules import patches  # there, since something was patched with it
+            from modules import patches  # exists, since something was patched with it
 
             patches.undo(__name__, *self._patched.pop())
         self._weights = None
 
 
 class _LoraFolder:
-    """Stands for the built-in Lora extension's list where a webui reads LoRAs by other means."""
+    """Replaces the built-in Lora extension's list in a webui that reads LoRAs by other means."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @property
     def available_networks(self) -> dict[str, SimpleNamespace]:
-        """The files that are there now, by the names that a prompt calls."""
+        """The files that currently exist, by their names in prompts."""
         return {path.stem: SimpleNamespace(filename=str(path)) for path in self._folder.rglob("*.safetensors")}
 
 
 def _loras_of_others(host: Host) -> _LoraFolder | None:
-    """The LoRA files where something else than the built-in Lora extension reads ``<lora:…>``, else ``None``."""
+    """The LoRA files if something other than the built-in Lora extension reads ``<lora:…>``, else ``None``."""
     readers = part("modules.extra_networks.extra_network_registry") or {}
     return _LoraFolder(host.lora_dir) if "lora" in readers else None
 
 
 def queue_unless_counting(original: Callable[[Any], Any], function: Any) -> Any:
-    """In place of the page's ``wrap_queued_call``: ``function`` as it is if it only counts tokens."""
+    """Replaces the page's ``wrap_queued_call``: returns ``function`` unchanged if it only counts tokens."""
     return function if getattr(function, "__name__", "") in _COUNTERS else original(function)
 
 
 def sampling_step(denoiser: Any) -> int:
-    """The sampling step that ``denoiser`` is in, counted from 0; some samplers ask the UNet twice in a step."""
+    """The current sampling step of ``denoiser``, counted from 0; some samplers call the UNet twice per step."""
     calls_a_step = max(1, round((denoiser.total_steps or 1) / (denoiser.steps or 1)))
     return int(denoiser.step) // calls_a_step

@@ -1,4 +1,4 @@
-"""Keeps the GPU free for a worker, and gives it back to the webui whatever happens."""
+"""Keeps the GPU free for a worker, and always returns it to the webui."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RESTORE_PAUSE_SECONDS = 2.0
 
 
 class GpuOwner(Protocol):
-    """What a lease asks of the webui."""
+    """The operations of the webui that a lease needs."""
 
     def hold_generation(self) -> None:
         """Wait until nothing is being generated, then block generation."""
@@ -33,7 +33,7 @@ class GpuOwner(Protocol):
 
 
 def same_device(webui: str, run: str) -> bool:
-    """Whether a run on ``run`` needs the GPU ``webui``; an empty or ``auto`` one is the worker's own choice."""
+    """Whether a run on ``run`` needs the GPU ``webui``; for an empty one or ``auto`` the worker chooses."""
     if webui == "cpu" or run == "cpu":
         return False
     return run in ("", "auto") or _indexed(webui) == _indexed(run)
@@ -44,9 +44,9 @@ def _indexed(device: str) -> str:
 
 
 class GpuLease(threading.Thread):
-    """Holds generation and keeps the webui's models off the GPU from ``ready`` until ``give_back``.
+    """Blocks generation and keeps the webui's models off the GPU from ``ready`` until ``give_back``.
 
-    A thread of its own, since the wait for a picture that is being made can take minutes.
+    Runs in its own thread, since waiting for the current image can take minutes.
     """
 
     def __init__(self, owner: GpuOwner) -> None:
@@ -63,11 +63,11 @@ class GpuLease(threading.Thread):
 
     @property
     def problem(self) -> str:
-        """Why they could not be moved; empty if nothing went wrong."""
+        """Why they could not be moved; empty if there was no problem."""
         return self._problem
 
     def give_back(self) -> None:
-        """Let the models return and allow generation; returns at once."""
+        """Allow the models to return and generation to continue; returns at once."""
         self._ended.set()
 
     def run(self) -> None:
@@ -95,7 +95,7 @@ class GpuLease(threading.Thread):
 
     def _free_again(self) -> None:
         try:
-            self._owner.free_gpu()  # an API call can load a checkpoint without asking for the lock
+            self._owner.free_gpu()  # an API call can load a checkpoint without taking the lock
         except Exception:
             logging.getLogger(__name__).exception("A model that came back to the GPU could not be moved off it")
 

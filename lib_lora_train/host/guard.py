@@ -1,8 +1,8 @@
-"""Keeps the webui's LoRAs away from weights that a worker reads.
+"""Protects weights that a worker reads from the webui's LoRAs.
 
-Whatever takes the webui's lock, as every picture does, makes the workers stand still first, and the weights are put
-back before they continue. A LoRA that comes without the lock, or a checkpoint that is loaded, gets memory of its own.
-The lock also counts who has it or waits for it, so that a run on the webui's GPU can make room.
+Everything that takes the webui's lock, as every generation does, first makes the workers hold, and the weights are
+restored before they continue. A LoRA applied without the lock, or a checkpoint that is loaded, gets its own memory.
+The lock also tracks who has it or waits for it, so that a run on the webui's GPU can make room.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ _ORIGINAL = "train_lora_original"
 
 
 class Layers(Protocol):
-    """Lent layers, as ``LentLayers`` has them."""
+    """Lent layers, see ``LentLayers``."""
 
     def is_lent(self, layer: Any) -> bool:
-        """Whether a change of ``layer`` would reach a lent tensor."""
+        """Whether a change of ``layer`` would affect a lent tensor."""
         ...
 
     def note_change(self, layer: Any) -> None:
-        """A LoRA was put into ``layer``."""
+        """A LoRA was applied to ``layer``."""
         ...
 
     def restore(self) -> None:
-        """Bring every lent tensor to its base value."""
+        """Restore the base value of every lent tensor."""
         ...
 
     def take_own(self, module: Any) -> None:
-        """Give ``module`` memory of its own."""
+        """Give ``module`` its own memory."""
         ...
 
     def take_everything(self) -> None:
-        """Give the whole model memory of its own."""
+        """Give the whole model its own memory."""
         ...
 
     def close(self) -> None:
-        """The worker needs the lent tensors no longer."""
+        """The worker no longer needs the lent tensors."""
         ...
 
 
 class Borrower:
-    """A run that reads lent weights, and how it is made to stand still.
+    """A run that reads lent weights, and how to hold it.
 
-    ``shares_work`` says that the webui makes its pictures with the lent tensors themselves, so that the run has to
-    stand still for each. Else they are made with copies on a GPU, and nothing is ever written to the lent tensors.
+    ``shares_work``: the webui generates with the lent tensors themselves, so that the run has to hold for each image.
+    Otherwise it generates with copies on a GPU, and never writes to the lent tensors.
     """
 
     def __init__(self, run: RunFolder, layers: Layers, *, shares_work: bool = True) -> None:
@@ -70,7 +70,7 @@ class Borrower:
         self._hold: Hold | None = None
 
     def hold(self, reason: Reason) -> Callable[[], bool]:
-        """Ask the run to stand still; what is returned waits for that, and gives ``False`` if it never came."""
+        """Ask the run to hold; the returned function waits for that, and returns ``False`` if it did not happen."""
         offset = self.run.events_file.stat().st_size if self.run.events_file.exists() else 0
         self._hold = hold = self.run.control.holds.ask(reason, gives_gpu=False)
         return lambda: self._wait(hold, offset)
@@ -85,7 +85,7 @@ class Borrower:
         deadline, look_again = time.monotonic() + _ANSWER_SECONDS, 0.0
         while time.monotonic() < deadline:
             if (self.run.path / HANDLES_FILE).exists():
-                return True  # the worker has opened nothing yet, and looks for the hold before it does
+                return True  # the worker has opened nothing yet, and checks for holds before it does
             events, offset = read_events(self.run.events_file, offset)
             if any(event.get("token") == hold.token or event["event"] in ENDINGS for event in events):
                 return True
@@ -98,7 +98,7 @@ class Borrower:
 
 
 class Guard:
-    """Stands between the webui and its borrowers. One a process, kept on the webui's lock."""
+    """The mediator between the webui and its borrowers. One per process, stored on the webui's lock."""
 
     def __init__(self) -> None:
         self._borrowers: list[Borrower] = []
@@ -108,17 +108,17 @@ class Guard:
         self._present: Reason | None = None
 
     def come(self, reason: Reason) -> None:
-        """Somebody asks for the webui's lock."""
+        """Record a request for the webui's lock."""
         self._users.append(reason)
 
     def leave(self, reason: Reason | None) -> None:
-        """Whoever came with ``reason`` has given the webui's lock back, or did not get it."""
+        """Record that the request with ``reason`` has released the webui's lock, or did not get it."""
         if reason is not None:
             self._users.remove(reason)
 
     @property
     def wanted(self) -> Reason | None:
-        """What the webui's lock was taken for, or is waited for; ``None`` if it is free."""
+        """The reason for which the webui's lock is held or waited for; ``None`` if it is free."""
         users = self._users[:1]
         return users[0] if users else None
 
@@ -128,7 +128,7 @@ class Guard:
             self._borrowers.append(borrower)
 
     def remove(self, borrower: Borrower) -> None:
-        """``borrower`` reads the weights no longer."""
+        """``borrower`` no longer reads the weights."""
         with self._changing:
             if borrower in self._borrowers:
                 self._borrowers.remove(borrower)
@@ -140,7 +140,7 @@ class Guard:
         return not self._borrowers
 
     def begin(self, reason: Reason) -> None:
-        """The webui's lock was taken for ``reason``: let every borrower stand still. Never raises."""
+        """The webui's lock was taken for ``reason``: hold every borrower. Never raises."""
         self._present = reason
         borrowers = [borrower for borrower in self._borrowers if borrower.shares_work]
         if not borrowers:
@@ -150,7 +150,7 @@ class Guard:
             late = [borrower for borrower, wait in waits if not wait()]
         except Exception:
             logging.getLogger(__name__).exception("Training could not be held; the webui makes copies of its layers")
-            return  # not held: each layer that a LoRA changes gets memory of its own
+            return  # not held: each layer that a LoRA changes gets its own memory
         for borrower in late:
             logging.getLogger(__name__).warning("Training did not answer in %.0f s, so the webui takes a copy of its "
                                                 "model for itself", _ANSWER_SECONDS)
@@ -159,9 +159,9 @@ class Guard:
         self._held = True
 
     def end(self) -> Reason | None:
-        """The webui's lock is about to be given back: restore the weights and let the borrowers resume. Never raises.
+        """The webui's lock is about to be released: restore the weights and let the borrowers resume. Never raises.
 
-        Returns what it was taken for, ``None`` if that was before there was a guard.
+        Returns the reason it was taken for, ``None`` if that was before there was a guard.
         """
         reason, self._present = self._present, None
         with self._changing:
@@ -178,7 +178,7 @@ class Guard:
         return reason
 
     def change(self, original: Callable[[Any], None], layer: Any, changes: bool) -> None:
-        """Carry out ``original``, which puts LoRAs into ``layer``, so that no borrower reads them."""
+        """Call ``original``, which applies LoRAs to ``layer``, such that no borrower reads them."""
         with self._changing:
             lent = [borrower for borrower in self._borrowers if changes and borrower.layers.is_lent(layer)]
             held = [borrower.layers for borrower in lent if self._held and borrower.shares_work]
@@ -191,9 +191,9 @@ class Guard:
 
 
 def guard_of(lock: Any) -> Guard:
-    """The guard of the webui's ``lock``, made if this is the first time that something is lent.
+    """The guard of the webui's ``lock``, created when something is lent for the first time.
 
-    The lock becomes one of a class of its own kind that tells the guard. Without borrowers that only counts.
+    Replaces the lock's class with one that notifies the guard. Without borrowers that only counts.
     """
     guard = getattr(lock, _GUARD, None)
     if guard is None:
@@ -204,13 +204,13 @@ def guard_of(lock: Any) -> Guard:
 
 
 def plain_lock(lock: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Taking and giving back ``lock`` without its guard, for what is not a picture."""
+    """Functions that acquire and release ``lock`` without its guard, for uses other than generation."""
     kind = getattr(type(lock), _ORIGINAL, type(lock))
     return lambda: kind.acquire(lock), lambda: kind.release(lock)
 
 
 def watch_networks(networks: Any, guard: Guard) -> None:
-    """Have the built-in Lora extension's ``networks`` ask ``guard`` before it changes a layer."""
+    """Make the built-in Lora extension's ``networks`` call ``guard`` before it changes a layer."""
     original = networks.network_apply_weights
     if getattr(original, _ORIGINAL, None) is not None:
         return
@@ -228,7 +228,7 @@ def watch_networks(networks: Any, guard: Guard) -> None:
 
 def _guarded(kind: Any) -> Any:
     class GuardedLock(kind):  # type: ignore[misc]
-        """The webui's lock, which tells the guard when it is taken and given back."""
+        """The webui's lock, which notifies the guard when it is acquired and released."""
 
         def acquire(self, blocking: bool = True) -> Any:
             guard, reason = getattr(self, _GUARD), reason_now()

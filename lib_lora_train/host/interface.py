@@ -1,4 +1,4 @@
-"""What the tab needs from its webui. A1111, Forge and the tests' stand-in implement it."""
+"""The interface to the webui that the tab needs. Implemented for A1111, Forge and the tests' stand-in."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EPOCH, STRENGTH, UNET, TEXT, PRESET, BLOCK = (AXIS_PREFIX + name for name in (
     "Epoch", "Strength", "UNet strength", "Text encoder strength", "Block preset", "Block: value"))
 """The axes that are added to the webui's X/Y/Z plot."""
 WITHOUT = "None"
-"""The value of an axis that leaves the LoRA, or its block weights, out."""
+"""The value of an axis that omits the LoRA, or its block weights."""
 REMOTE_REFUSED = (
     "The webui can be reached from other machines (--listen, --share, --ngrok or --server-name), and training reads "
     "and writes files, so it is switched off. Start the webui with --enable-insecure-extension-access to allow it, "
     "best together with --gradio-auth.")
-"""Shown where the webui's options let nobody use the tab."""
+"""Shown if the webui's options allow nobody to use the tab."""
 NOT_DRAWN_HERE = "Only AUTOMATIC1111's webui can generate images from this tab."
-"""Shown where a host has no ``plot_drawer``."""
+"""Shown if a host has no ``plot_drawer``."""
 V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
 FOR_A_PLOT = Reason(PLOT, "a plot")
@@ -36,12 +36,12 @@ FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
 """The reason for the webui's lock when the tab generates."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
-"""Shown where the host does not support block weights."""
+"""Shown if the host does not support block weights."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checkpoint or VAE: the title that the webui shows for it, and its file."""
+    """A checkpoint or VAE: its title in the webui, and its file."""
 
     title: str
     path: Path
@@ -49,12 +49,12 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class AccessRules:
-    """Who may use the tab, as the webui's own options say.
+    """Who may use the tab, from the webui's own options.
 
-    ``refused`` is a sentence that says why nobody may, or ``None``. ``folders`` are the only folders that a dataset
-    may lie in, or ``None`` for anywhere. ``api_passwords`` maps user to password where the webui asks for them.
-    ``hosts`` are the names that the webui is reached by, beside localhost and IP addresses, ``host_endings`` those that
-    begin with anything (``.gradio.live``), ``trusted_origins`` a regular expression of the user for more of them.
+    ``refused`` is a sentence that says why nobody may, or ``None``. ``folders`` are the only folders allowed for
+    datasets, or ``None`` for any. ``api_passwords`` maps user to password if the webui requires them. ``hosts`` are
+    the host names of the webui besides localhost and IP addresses, ``host_endings`` allowed suffixes
+    (``.gradio.live``), ``trusted_origins`` a regular expression of the user for further ones.
     """
 
     refused: str | None = None
@@ -67,7 +67,7 @@ class AccessRules:
 
 @dataclass(frozen=True)
 class PlotAxis:
-    """One axis of an X/Y/Z plot: what the webui calls it, and its values as they would be typed."""
+    """One axis of an X/Y/Z plot: its name in the webui, and its values as typed."""
 
     label: str
     values: tuple[str, ...]
@@ -75,10 +75,10 @@ class PlotAxis:
 
 @dataclass(frozen=True)
 class Hires:
-    """A second pass at a larger size, as txt2img's "Hires. fix" makes it.
+    """A second pass at a larger size, as txt2img's "Hires. fix".
 
-    The size is ``scale`` times that of the picture unless ``resize_x`` or ``resize_y`` is set, in pixels. Whatever is
-    empty, or 0 for ``steps``, is as in the first pass.
+    The size is ``scale`` times that of the image unless ``resize_x`` or ``resize_y`` is set, in pixels. Empty values,
+    or 0 for ``steps``, are those of the first pass.
     """
 
     upscaler: str
@@ -98,8 +98,8 @@ class Hires:
 class PictureSettings:
     """How an image is generated, apart from its prompt.
 
-    An empty ``sampler`` is the webui's first one, an empty ``scheduler`` the one that belongs to the sampler.
-    ``styles`` are names of the webui's list.
+    An empty ``sampler`` is the webui's first one, an empty ``scheduler`` the sampler's default. ``styles`` are names
+    from the webui's list.
     """
 
     width: int
@@ -117,7 +117,7 @@ class PictureSettings:
 
 @dataclass(frozen=True)
 class PlotPlan:
-    """Pictures in rows and columns. ``x`` and ``y`` change the first LoRA in ``prompt``, or whatever else."""
+    """Images in rows and columns. ``x`` and ``y`` change the first LoRA in ``prompt``, or any other parameter."""
 
     prompt: str
     picture: PictureSettings
@@ -128,9 +128,10 @@ class PlotPlan:
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """Pictures to be made one after the other, alike but for their prompts.
+    """Images to generate one after the other, identical except for their prompts.
 
-    The webui's scripts have a part in them only ``with_scripts``, each as its form begins. ``reason`` is why.
+    The webui's scripts apply only ``with_scripts``, each with its form's initial values. ``reason`` is the reason for
+    the lock.
     """
 
     prompts: tuple[str, ...]
@@ -140,20 +141,21 @@ class SeriesPlan:
 
 
 class PlotDrawer(Protocol):
-    """The webui's own generation and X/Y/Z plot, driven from the tab: one plot or series, then it is done with."""
+    """The webui's own generation and X/Y/Z plot, driven from the tab; each is used for one plot or series."""
 
     def draw(self, plan: PlotPlan, cell: Callable[[int, int, Image.Image], None]) -> Image.Image | None:
-        """Draw ``plan``; waits until the webui is free, and saves the grid where the webui saves its own.
+        """Generate ``plan``; waits until the webui is free, and saves the grid in the webui's usual folder.
 
-        ``cell`` is given each picture, with its column and row, as soon as it is made. Returns the whole grid with its
-        headings, ``None`` if the webui made no picture. Raises ``RunError`` if it cannot be drawn here.
+        ``cell`` is called with each image, its column and row, as soon as it is generated. Returns the whole grid with
+        its headings, ``None`` if the webui generated no image. Raises ``RunError`` if it cannot be generated here.
         """
         ...
 
     def draw_series(self, plan: SeriesPlan, done: Callable[[int, Image.Image], None]) -> None:
-        """Draw ``plan``, and let others draw between its pictures; ``done`` is given each with its number.
+        """Generate ``plan``, letting other jobs run between its images; ``done`` is called with each image and its
+        number.
 
-        Raises ``RunError`` if a LoRA that a prompt calls could not be used.
+        Raises ``RunError`` if a LoRA in a prompt could not be used.
         """
         ...
 
@@ -162,11 +164,11 @@ class PlotDrawer(Protocol):
         ...
 
     def share_of_picture(self) -> float | None:
-        """How much of the present picture is done, 0 to 1; ``None`` while the webui is busy with something else."""
+        """The progress of the current image, 0 to 1; ``None`` while the webui is busy with something else."""
         ...
 
     def samplers(self) -> list[str]:
-        """The samplers that can be chosen."""
+        """The available samplers."""
         ...
 
 
@@ -177,25 +179,25 @@ class Host(Protocol):
     puts_block_weights: bool
     """Whether block weights in a prompt work."""
     reads_v_prediction: V_PREDICTION_SOURCES
-    """Where it reads from that a checkpoint predicts velocity; nothing where that is not known."""
+    """From what it detects that a checkpoint is a v-prediction model; empty if unknown."""
 
     def limits(self) -> tuple[str, ...]:
-        """What does not work in this webui, a sentence each; empty where everything does."""
+        """What does not work in this webui, one sentence each; empty if everything does."""
         ...
 
     @property
     def data_dir(self) -> Path:
-        """The folder that the webui keeps the user's data in."""
+        """The webui's folder for user data."""
         ...
 
     @property
     def lora_dir(self) -> Path:
-        """The folder that the webui reads LoRA files from."""
+        """The webui's folder for LoRA files."""
         ...
 
     @property
     def models_dir(self) -> Path:
-        """The folder that the webui keeps models of every kind in, each kind in a folder of its own."""
+        """The webui's folder for models, with a subfolder for each kind."""
         ...
 
     def access(self) -> AccessRules:
@@ -203,7 +205,7 @@ class Host(Protocol):
         ...
 
     def checkpoint(self) -> ModelFile | None:
-        """The checkpoint in use, or the one that is about to be loaded; never loads it."""
+        """The checkpoint in use, or the one about to be loaded; never loads it."""
         ...
 
     def vae(self) -> ModelFile | None:
@@ -211,69 +213,69 @@ class Host(Protocol):
         ...
 
     def checkpoints(self) -> list[ModelFile]:
-        """Every checkpoint that can be chosen."""
+        """Every available checkpoint."""
         ...
 
     def vaes(self) -> list[ModelFile]:
-        """Every VAE that can be chosen."""
+        """Every available VAE."""
         ...
 
     def model_config(self, family: str) -> Path | None:
-        """The model's YAML that the webui reads for a checkpoint of ``family`` that has none beside it.
+        """The webui's default YAML for a checkpoint of ``family`` without its own.
 
-        ``family`` is a name of ``models.family``. ``None`` where the webui reads none.
+        ``family`` is a name of ``models.family``. ``None`` if the webui reads none.
         """
         ...
 
     def drawn_prediction(self, checkpoint: Path) -> str:
-        """What the loaded model is drawn as: ``eps`` or ``v``; empty if ``checkpoint`` is not loaded."""
+        """The prediction type the loaded model is run with: ``eps`` or ``v``; empty if ``checkpoint`` is not loaded."""
         ...
 
     def clip_skip(self) -> int:
-        """The CLIP skip that pictures are made with now."""
+        """The current CLIP skip of generation."""
         ...
 
     def use_clip_skip(self, layers: int) -> None:
-        """Make pictures with this CLIP skip from now on."""
+        """Set the CLIP skip of generation."""
         ...
 
     def device(self) -> str:
-        """Where the webui's models live while pictures are made: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+        """The device of the webui's models during generation: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
         ...
 
     def refresh_loras(self) -> None:
-        """Let the webui's list of LoRAs hold the files that are in ``lora_dir`` now."""
+        """Update the webui's list of LoRAs from the files in ``lora_dir``."""
         ...
 
     def refresh_checkpoints(self) -> None:
-        """Let the webui's list of checkpoints hold the files that are in its folders now."""
+        """Update the webui's list of checkpoints from its folders."""
         ...
 
     def lend_gpu(self, device: str) -> Lease | None:
         """Begin to free ``device`` for a worker, whatever the webui is doing; ``None`` if nothing has to be freed.
 
-        An empty ``device`` means the one that the worker would choose by itself.
+        An empty ``device`` means the worker's default.
         """
         ...
 
     def txt2img_form(self) -> Mapping[str, Any]:
-        """The controls of txt2img that say how a picture is drawn, by the names that the webui's API has for them.
+        """The txt2img controls for generation settings, by their names in the webui's API.
 
-        Called while the webui's page is built; empty where pictures cannot be drawn from the tab.
+        Called while the webui's page is built; empty if the tab cannot generate images.
         """
         ...
 
     def gpu_is_wanted(self) -> Reason | None:
-        """What in the webui is using what ``lend_gpu`` holds, or waits for it; ``None`` for nothing."""
+        """The reason for which the webui uses, or waits for, what ``lend_gpu`` holds; ``None`` if it does not."""
         ...
 
     def plot_drawer(self) -> PlotDrawer | None:
-        """For one plot or series; ``None`` where the webui cannot be driven from the tab."""
+        """For one plot or series; ``None`` if the webui cannot be driven from the tab."""
         ...
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
         """Begin to offer the loaded model to ``run``, which waits for the answer; ``None`` if it need not.
 
-        ``changed`` is called when the answer is there, and when the run has made its choice.
+        ``changed`` is called when the answer is available, and when the run has made its choice.
         """
         ...

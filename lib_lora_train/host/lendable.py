@@ -22,7 +22,7 @@ class Unlendable(Exception):
 
 
 def way_of(job: Job, device: str) -> str:
-    """``lent``, ``lent_memory`` or ``copy``, for a webui on ``device``. Raises ``Unlendable`` if it is none of them."""
+    """``lent``, ``lent_memory`` or ``copy``, for a webui on ``device``. Raises ``Unlendable`` if none is possible."""
     wanted = job.training.webui_model
     if not _same_device(device, job.training.device):
         raise Unlendable(f"the webui's model is on {device} and the run on {job.training.device}")
@@ -50,7 +50,7 @@ def lendable_model(job: Job, device: str) -> Any:
 
 
 def withheld_parts(job: Job) -> dict[str, str]:
-    """Parts of the model that are not those of ``job``, with the reason for each."""
+    """Parts of the model that differ from those of ``job``, with the reason for each."""
     loaded = sd_vae.loaded_vae_file
     if (loaded and job.base.vae and _same_file(loaded, job.base.vae)) or not (loaded or job.base.vae):
         return {}
@@ -58,7 +58,7 @@ def withheld_parts(job: Job) -> dict[str, str]:
 
 
 def kept_on_gpu(model: Any) -> set[int]:
-    """The ids of parameters that stay on the GPU when everything leaves it: with --medvram, those moved in no turn."""
+    """The ids of parameters that never leave the GPU: with --medvram, those that are not swapped."""
     if not getattr(model, "lowvram", False):
         return set()
     in_turn = part("modules.lowvram.module_in_gpu")
@@ -67,7 +67,7 @@ def kept_on_gpu(model: Any) -> set[int]:
 
 
 def refuse_small_memory(needed_bytes: int) -> None:
-    """Raise ``Unlendable`` if shared memory is too small: writing past its end would kill the webui."""
+    """Raise ``Unlendable`` if shared memory is too small: writing past its end would crash the webui."""
     if not sys.platform.startswith("linux") or not _SHARED_MEMORY.is_dir():
         return
     import shutil
@@ -83,7 +83,7 @@ def _same_device(webui: str, run: str) -> bool:
         return same_device(webui, run)
     if run != "auto":
         return run == "cpu"
-    import torch  # not there in every Python that this file is read by
+    import torch  # missing in some Python versions that import this file
 
     return not (torch.cuda.is_available() or torch.backends.mps.is_available())
 

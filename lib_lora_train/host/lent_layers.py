@@ -1,7 +1,7 @@
-"""The layers of the webui's model whose tensors a worker reads: putting them back, and moving out of them.
+"""The layers of the webui's model whose tensors a worker reads: restores them, or moves the model to other memory.
 
-The built-in Lora extension adds a LoRA to the weights in place and keeps what was there in ``network_weights_backup``
-and ``network_bias_backup``; it puts that back when the layer is next used with other LoRAs, which may be never.
+The built-in Lora extension adds a LoRA to the weights in place and keeps the originals in ``network_weights_backup``
+and ``network_bias_backup``; it restores them when the layer is next used with other LoRAs, which may be never.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _WRAPPER = "wrapped"
 
 
 def checkpoint_key(name: str) -> str | None:
-    """The checkpoint's key for a parameter of the webui's model; ``None`` if it is of none of the three networks.
+    """The checkpoint's key for a parameter of the webui's model; ``None`` if it belongs to none of the three networks.
 
-    The webui wraps text encoders and their token embeddings, for textual inversion; the names then say ``wrapped``.
+    The webui wraps text encoders and their token embeddings, for textual inversion; the names then contain
+    ``wrapped``.
     """
     key = ".".join(part for part in name.split(".") if part != _WRAPPER)
     return key if key.startswith(_PREFIXES) else None
@@ -32,7 +33,7 @@ class LentLayers:
     """The lent tensors of ``model``, by the parameter that each was when it was lent."""
 
     def __init__(self, model: nn.Module, withheld: tuple[str, ...] = ()) -> None:
-        """``withheld`` are beginnings of keys that are not lent. Puts the base values back first."""
+        """``withheld`` are key prefixes that are not lent. Restores the base values first."""
         self._model = model
         self._lent: dict[tuple[int, str], Tensor] = {}
         self._altered: dict[tuple[int, str], Tensor] = {}
@@ -51,18 +52,18 @@ class LentLayers:
         self._hooks = [_before_load(module, self) for module in self._modules.values()]
 
     def is_lent(self, layer: nn.Module) -> bool:
-        """Whether any parameter that a LoRA changes in ``layer`` still is a lent tensor."""
+        """Whether any parameter that a LoRA changes in ``layer`` is still a lent tensor."""
         return any(self._shares(module, field) for module, field in _fields(layer))
 
     def note_change(self, layer: nn.Module) -> None:
-        """A LoRA was put into ``layer``, or taken out: remember what has to be put back."""
+        """Record that a LoRA was applied to ``layer``, or removed, so that it is restored later."""
         for module, field, backup in _backups(layer):
             if self._shares(module, field):
                 self._altered[id(module), field] = backup
                 self._loras[id(layer)] = layer
 
     def restore(self) -> None:
-        """Bring every lent tensor to its base value, bit for bit, whatever has become of its layer since."""
+        """Restore the base value of every lent tensor, bit for bit, whatever has happened to its layer since."""
         with torch.no_grad():
             for place, backup in self._altered.items():
                 self._lent[place].copy_(backup)
@@ -73,7 +74,7 @@ class LentLayers:
         self._loras.clear()
 
     def take_own(self, module: nn.Module) -> None:
-        """Give ``module`` memory of its own with the base values, before something is written into it."""
+        """Give ``module`` its own memory with the base values, before it is written to."""
         with torch.no_grad():
             for owner, field in {*_fields(module), *((module, name) for name, _ in
                                                      module.named_parameters(recurse=False))}:
@@ -87,17 +88,17 @@ class LentLayers:
                 parameter.data = parameter.data.clone()
 
     def take_everything(self) -> None:
-        """Give the whole model memory of its own; from now on the lent tensors are the worker's alone."""
+        """Give the whole model its own memory; from now on only the worker uses the lent tensors."""
         self.restore()
         for module in self._modules.values():
             self.take_own(module)
 
     def before_load(self, module: nn.Module) -> None:
-        """A checkpoint or VAE is about to be loaded into ``module``: it goes into memory of the module's own."""
+        """A checkpoint or VAE is about to be loaded into ``module``: give it its own memory."""
         self.take_own(module)
 
     def close(self) -> None:
-        """Forget the lent tensors; the worker needs them no longer."""
+        """Forget the lent tensors; the worker no longer needs them."""
         for hook in self._hooks:
             hook.remove()
         self._lent.clear()
@@ -107,7 +108,7 @@ class LentLayers:
         self.by_key.clear()
 
     def _mark_as_base(self, layer: nn.Module) -> None:
-        """Let the Lora extension know that no LoRA is in ``layer``, whose weights are the base's again."""
+        """Tell the Lora extension that no LoRA is applied to ``layer``, whose weights are the base's again."""
         layer.network_current_names = ()  # type: ignore[assignment]
         owner = layer.out_proj if isinstance(layer, nn.MultiheadAttention) else layer
         if getattr(owner, "bias", None) is not None and (id(owner), "bias") not in self._lent \
@@ -128,22 +129,22 @@ class LentLayers:
 
 
 class MemoryLayers(LentLayers):
-    """Lent tensors in shared main memory, of which the model's parameters are copies while it is on a GPU.
+    """Lent tensors in shared main memory; the model's parameters are copies of them while it is on a GPU.
 
-    A LoRA is put into the GPU's copies only, so that nobody ever writes to the lent tensors.
+    LoRAs are applied only to the GPU's copies, so that the lent tensors are never written to.
     """
 
     def copy_to_main_memory(self) -> None:
-        """Copy what is on a GPU, with the base values, into shared memory; the model still is on the GPU then."""
+        """Copy what is on a GPU, with the base values, to shared memory; the model stays on the GPU."""
         places = {id(tensor): place for place, tensor in self._lent.items()}
         for key, tensor in self.by_key.items():
             self.by_key[key] = self._lent[places[id(tensor)]] = shared_copy(tensor)
 
     def leave_gpu(self, stays: Set[int] = frozenset()) -> None:
-        """Point the model's parameters at the lent tensors. The copies that they were are dropped, nothing is copied.
+        """Point the model's parameters at the lent tensors. Their copies are dropped, nothing is copied.
 
-        Parameters whose ids are in ``stays`` are left as they are, and so are those that something other than a LoRA
-        has changed: they are the webui's own from now on.
+        Parameters whose ids are in ``stays`` are unchanged, and so are those modified by anything other than a LoRA:
+        from now on they are the webui's own.
         """
         for place in self._changed():
             del self._lent[place]
@@ -156,13 +157,13 @@ class MemoryLayers(LentLayers):
                 self._mark_as_base(layer)
 
     def before_load(self, module: nn.Module) -> None:
-        """What is loaded into ``module`` is no copy of a lent tensor any more."""
+        """After loading, ``module`` is no longer a copy of lent tensors."""
         super().before_load(module)
         for field, _ in module.named_parameters(recurse=False):
             self._lent.pop((id(module), field), None)
 
     def _changed(self) -> set[tuple[int, str]]:
-        """The places of parameters that are not the lent tensors, nor these with a LoRA in them; by a few values."""
+        """The places of parameters that are neither lent tensors nor these with a LoRA applied; compares a few values."""
         layers = [layer for layer in self._model.modules() if getattr(layer, "network_current_names", ())]
         with_lora = {(id(module), field): backup for layer in layers for module, field, backup in _backups(layer)}
         changed, compared = set[tuple[int, str]](), []
@@ -175,7 +176,7 @@ class MemoryLayers(LentLayers):
             elif not self._shares(module, field):
                 compared.append((place, spots(parameter)))
         changed |= {place for place, values in _in_main_memory(compared) if not same(values, spots(self._lent[place]))}
-        for layer in layers:  # whose LoRA can be taken out of all of it, or of nothing
+        for layer in layers:  # whose LoRA can only be removed from all of it or none
             places = {(id(module), field) for module, field in _fields(layer)}
             changed |= places & self._lent.keys() if places & changed else set()
         return changed
@@ -186,7 +187,7 @@ class MemoryLayers(LentLayers):
 
 
 def _in_main_memory(found: Sequence[tuple[tuple[int, str], Tensor]]) -> Iterator[tuple[tuple[int, str], Tensor]]:
-    """The tensors of ``found``, which are small and one-dimensional, brought from a GPU together."""
+    """The tensors of ``found``, which are small and one-dimensional, copied from a GPU together."""
     groups: dict[tuple[torch.device, torch.dtype], list[tuple[tuple[int, str], Tensor]]] = {}
     for place, values in found:
         groups.setdefault((values.device, values.dtype), []).append((place, values))
@@ -196,7 +197,7 @@ def _in_main_memory(found: Sequence[tuple[tuple[int, str], Tensor]]) -> Iterator
 
 
 def _fields(layer: nn.Module) -> Iterator[tuple[nn.Module, str]]:
-    """Where the Lora extension changes ``layer``."""
+    """The parameters of ``layer`` that the Lora extension changes."""
     if isinstance(layer, nn.MultiheadAttention):
         yield from ((layer, "in_proj_weight"), (layer.out_proj, "weight"), (layer.out_proj, "bias"))
     else:
@@ -204,7 +205,7 @@ def _fields(layer: nn.Module) -> Iterator[tuple[nn.Module, str]]:
 
 
 def _backups(layer: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
-    """What the Lora extension would put back into ``layer``."""
+    """The values that the Lora extension would restore in ``layer``."""
     weights = getattr(layer, "network_weights_backup", None)
     kept = [*weights] if isinstance(weights, tuple) else [weights]
     kept.append(getattr(layer, "network_bias_backup", None))

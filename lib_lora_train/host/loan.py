@@ -24,11 +24,10 @@ _VAE_KEYS = ("first_stage_model.",)
 
 
 class ModelLoan(threading.Thread):
-    """Offers the model to ``run`` once no picture is being made, and guards it until ``give_back``.
+    """Offers the model to ``run`` once nothing is being generated, and guards it until ``give_back``.
 
-    ``device`` is where both the webui's model and the run are; on a GPU the model is lent when it leaves for
-    ``memory``. ``changed`` is called when there is news. ``networks`` finds the built-in Lora extension, if there is
-    one.
+    ``device`` is that of both the webui's model and the run; on a GPU the model is lent when it moves to ``memory``.
+    ``changed`` is called on every change. ``networks`` finds the built-in Lora extension, if there is one.
     """
 
     def __init__(self, run: RunFolder, device: str, networks: Callable[[], Any], changed: Callable[[], None],
@@ -44,22 +43,22 @@ class ModelLoan(threading.Thread):
         self._events_read = run.events_file.stat().st_size if run.events_file.exists() else 0
         if self._try(self._decide):
             if (device == "cpu" or self._wanted == LENT_MEMORY) and self._announce():
-                self._settled.set()  # the worker takes seconds to get ready, in which the model is lent
+                self._settled.set()  # the worker takes seconds to get ready; meanwhile the model is lent
             self.start()
         else:
             self._settled.set()  # known at once, so that nothing has to wait for it
 
     @property
     def settled(self) -> bool:
-        """Whether the run has been told what it gets, or that it has to wait for that; before that it must not start.
+        """Whether the run has been told what it gets, or that it has to wait for that; it must not start before.
 
-        On a GPU the webui's model may have to make room first, so that a run waits for the answer without a process.
+        On a GPU the webui's model may have to make room first, so the run waits for the answer without a process.
         """
         return self._settled.is_set()
 
     @property
     def covers_gpu(self) -> bool:
-        """Whether the run works beside the webui's model, so that this has to stay where it is."""
+        """Whether the run shares the webui's model, which then has to stay where it is."""
         return self._way in (LENT, COPY)
 
     def give_back(self) -> None:
@@ -67,7 +66,7 @@ class ModelLoan(threading.Thread):
         self._ended.set()
 
     def run(self) -> None:
-        """Offer, then watch what the run makes of it."""
+        """Offer the model, then watch the run's response."""
         if self._wanted == LENT_MEMORY:
             self._settled.set()  # the model is lent when the run has the GPU, for which it has to be ready to start
             self._memory.join(self)
@@ -81,9 +80,9 @@ class ModelLoan(threading.Thread):
             self._stop_guarding()
 
     def leave_gpu(self) -> None:
-        """The webui's models are leaving the GPU, or have left it: lend what leaves, or drop its copy again.
+        """The webui's models are leaving the GPU, or have left it: lend them, or drop the GPU copies again.
 
-        Called with the webui's lock held by whoever frees the GPU.
+        Called with the webui's lock held by the thread that frees the GPU.
         """
         if self._ended.is_set():
             return
@@ -94,7 +93,7 @@ class ModelLoan(threading.Thread):
             self._leave()
 
     def _lend_between_pictures(self) -> None:
-        guard_of(call_queue.queue_lock)  # before the wait, so that pictures asked for meanwhile are guarded too
+        guard_of(call_queue.queue_lock)  # before the wait, so that images requested meanwhile are guarded too
         acquire, release = plain_lock(call_queue.queue_lock)
         acquire()
         try:
@@ -105,14 +104,14 @@ class ModelLoan(threading.Thread):
             self._settled.set()
 
     def _try(self, act: Callable[[], None]) -> bool:
-        """Whether ``act`` could be done; if not, the run says why and reads the file."""
+        """Whether ``act`` succeeded; if not, the run reports why and reads the file."""
         try:
             act()
             return True
         except Unlendable as reason:
             self._refuse(str(reason))
         except TrainLoraError as problem:
-            self._refuse(str(problem))  # the worker says more of it
+            self._refuse(str(problem))  # the worker reports it in more detail
         except ImportError as problem:
             self._refuse(f"the webui's Python cannot lend it ({problem})")
         except Exception as problem:
@@ -125,7 +124,7 @@ class ModelLoan(threading.Thread):
         self._wanted = way_of(self._job, self._device)
 
     def _announce(self) -> bool:
-        """Tell the run that there will be an answer; whether that could be done."""
+        """Tell the run that there will be an answer; returns whether that succeeded."""
         try:
             write_ticket(self._run.path, LendTicket(PENDING, this_process()))
             return True
@@ -168,7 +167,7 @@ class ModelLoan(threading.Thread):
             logging.getLogger(__name__).exception("The run could not be notified that the model is not lent to it")
 
     def _watch(self) -> None:
-        """Stop guarding as soon as the run says that it works on memory of its own."""
+        """Stop guarding as soon as the run reports that it uses its own memory."""
         while not self._ended.wait(_POLL_SECONDS):
             if self._borrower is None:
                 continue
@@ -184,16 +183,16 @@ class ModelLoan(threading.Thread):
             borrower, self._borrower, self._leave = self._borrower, None, None
             if borrower is None:
                 return
-            if self._way in (LENT, LENT_MEMORY) and live_pid(self._run) is not None:  # the tab is closed, the run runs
+            if self._way in (LENT, LENT_MEMORY) and live_pid(self._run) is not None:  # tab closed, run active
                 borrower.layers.take_everything()
             guard_of(call_queue.queue_lock).remove(borrower)
             borrower.layers.close()
 
 
 class MainMemory:
-    """Where the webui's models are while a run has the GPU, and the loans that share them there.
+    """Location of the webui's models while a run has the GPU, and the loans that share them there.
 
-    ``changing`` is held while models move, or what they share changes.
+    ``changing`` is held while models move, or while their sharing changes.
     """
 
     def __init__(self) -> None:
@@ -202,7 +201,7 @@ class MainMemory:
         self._in_use = False
 
     def join(self, loan: ModelLoan) -> None:
-        """Let ``loan`` know when models leave the GPU: at once, if they have left it."""
+        """Notify ``loan`` when models leave the GPU; at once, if they have left it."""
         with self.changing:
             self._loans.append(loan)
             if self._in_use:
@@ -215,7 +214,7 @@ class MainMemory:
                 self._loans.remove(loan)
 
     def leave_gpu(self) -> None:
-        """The models leave the GPU: what is lent is dropped there, the rest is left for the webui to move."""
+        """The models leave the GPU: lent tensors are dropped there, the webui moves the rest."""
         self._in_use = True
         for loan in list(self._loans):
             loan.leave_gpu()

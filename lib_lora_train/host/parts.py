@@ -1,4 +1,4 @@
-"""Finding parts of a webui by their dotted names, whether or not this webui has them."""
+"""Finds parts of a webui by their dotted names, if they exist."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def part(name: str) -> Any | None:
-    """The module ``name`` or the attribute of one, such as ``modules.sd_vae.vae_dict``; ``None`` if it is not there.
+    """The module ``name`` or an attribute of one, such as ``modules.sd_vae.vae_dict``; ``None`` if it does not exist.
 
-    A module that is there but cannot be imported counts as missing: half of another webui can fail in any way.
+    A module that cannot be imported counts as missing: an incomplete webui can fail in any way.
     """
     owner, _, last = name.rpartition(".")
     try:
@@ -24,7 +24,7 @@ def part(name: str) -> Any | None:
 
 
 def missing_parts(parts: Mapping[str, Sequence[str]]) -> list[str]:
-    """The dotted names that are not there, of owners and the attributes that each must have."""
+    """The missing dotted names, of owners and their required attributes."""
     missing = []
     for owner, names in parts.items():
         found = part(owner)

@@ -1,4 +1,4 @@
-"""The webui's own X/Y/Z plot, driven from the tab: the same pictures, the same grid, in the same folder."""
+"""The webui's own X/Y/Z plot, driven from the tab: same images, same grid, same folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .interface import Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
 _TITLE = "x/y/z plot"
 _JOB = "train-lora plot"
 _LORA_PROBLEMS = ("Lora not found", "Networks with errors")
-"""How the webui's comments on a picture begin where a LoRA had no part in it, or only some of it."""
-# What the script asks for behind its axes: legend, lone images, sub grids, keeping -1 for seeds, varying seeds along
-# x, y and z, margin, and lists as text
+"""Beginnings of the webui's comments on an image where a LoRA was not applied, or only partly."""
+# The script's arguments after its axes: legend, lone images, sub grids, keeping -1 for seeds, varying seeds along x, y
+# and z, margin, and lists as text
 _OPTIONS = (True, True, False, False, False, False, False, 2, False)
 
 
 class Plots:
-    """Draws one plot or series behind the webui's queue; once stopped, it draws nothing more."""
+    """Generates one plot or series in the webui's queue; once stopped, it generates nothing more."""
 
     def __init__(self) -> None:
         self._drawing = threading.Event()
@@ -52,7 +52,7 @@ class Plots:
             done(number, picture)
 
     def _draw_one(self, plan: SeriesPlan, prompt: str) -> Image.Image | None:
-        """The picture, ``None`` if it was stopped or interrupted."""
+        """The image, ``None`` if it was stopped or interrupted."""
         with asking_for(plan.reason), call_queue.queue_lock:
             if self._stopped.is_set():
                 return None
@@ -105,7 +105,7 @@ def _processing(prompt: str, picture: PictureSettings) -> Any:
         outpath_grids=shared.opts.outdir_grids or shared.opts.outdir_txt2img_grids,
         override_settings={"CLIP_stop_at_last_layers": picture.clip_skip},
         **(_second_pass(picture.hires) if picture.hires else {}))
-    p.is_api = True  # else scripts of txt2img's form would fill in its values
+    p.is_api = True  # otherwise scripts of txt2img's form would fill in its values
     return p
 
 
@@ -118,7 +118,9 @@ def _second_pass(hires: Hires) -> dict[str, Any]:
 
 
 def script_arguments(runner: Any, plan: PlotPlan) -> tuple[Any, ...]:
-    """What the webui would send from txt2img: every script as its form begins, and the plot with ``plan``'s axes."""
+    """The arguments that the webui would send from txt2img: every script with its initial values, and the plot with
+    the axes of ``plan``.
+    """
     titles = [script.title().lower() for script in runner.selectable_scripts]
     if _TITLE not in titles:
         raise RunError("The webui has no script X/Y/Z plot. It is one of its own; put scripts/xyz_grid.py back.")
@@ -131,12 +133,12 @@ def script_arguments(runner: Any, plan: PlotPlan) -> tuple[Any, ...]:
 
 
 def _as_their_forms_begin(runner: Any) -> list[Any]:
-    """What every script's own controls say when the page is new; the number of the chosen script comes before."""
+    """The initial values of every script's controls, preceded by the index of the selected script."""
     return [getattr(control, "value", None) for control in runner.inputs[1:]]
 
 
 def _axis(labels: list[str], axis: PlotAxis) -> tuple[int, str, list[str]]:
-    """Number of the axis, its values as text, and as the list that axes with choices have."""
+    """Index of the axis, its values as text, and as the list for axes with choices."""
     if axis.label not in labels:
         raise RunError(f"The webui's X/Y/Z plot has no axis {axis.label!r}. Reload the UI, so that it is added again.")
     quoted = ", ".join(f'"{value.replace(chr(34), chr(34) * 2)}"' if set(value) & set(',"\n') else value
@@ -145,7 +147,7 @@ def _axis(labels: list[str], axis: PlotAxis) -> tuple[int, str, list[str]]:
 
 
 class _Watched:
-    """The webui's scripts, with a look at each picture that is done."""
+    """The webui's scripts, with a callback for each finished image."""
 
     def __init__(self, runner: Any, columns: int, cell: Callable[[int, int, Image.Image], None]) -> None:
         self._runner, self._columns, self._cell = runner, columns, cell
@@ -154,7 +156,7 @@ class _Watched:
         return getattr(self._runner, name)
 
     def postprocess(self, p: Any, processed: Any) -> None:
-        """The plot says in the state which cell it is at: "3 out of 12"."""
+        """The plot writes the current cell to the state: "3 out of 12"."""
         self._runner.postprocess(p, processed)
         number = int(str(shared.state.job).split(" ")[0]) - 1
         if processed.images and not shared.state.interrupted:

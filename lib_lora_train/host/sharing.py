@@ -1,4 +1,4 @@
-"""Putting tensors where another process can open them by name, without a copy that stays."""
+"""Puts tensors where another process can open them by name, without a permanent copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 
-import torch.multiprocessing  # also teaches ForkingPickler how to pickle tensors
+import torch.multiprocessing  # also registers the pickling of tensors with ForkingPickler
 from torch import Tensor
 
 from ..models.checksum import checksum
@@ -16,18 +16,18 @@ from ..models.checksum import checksum
 _BY_NAME = "file_system"
 _PROTOCOL = 4
 _THREADS = 4
-"""PyTorch lets others run while it copies, and new pages of shared memory are slow to come by."""
+"""PyTorch releases the GIL while it copies, and allocating pages of shared memory is slow."""
 
 
 def unshared_bytes(tensors: Iterable[Tensor]) -> int:
-    """How much shared memory will be taken when ``tensors`` are shared: all of them but those that are there."""
+    """The shared memory needed to share ``tensors``, without those already shared."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not _is_shared(tensor))
 
 
 def shared_copy(tensor: Tensor) -> Tensor:
-    """``tensor`` in shared main memory: itself if it is there, else a copy, in one transfer from wherever it is.
+    """``tensor`` in shared main memory: itself if it is there, else a copy, made in a single transfer.
 
-    Raises ``RuntimeError`` if that cannot be done.
+    Raises ``RuntimeError`` if that fails.
     """
     if _is_shared(tensor):
         return tensor
@@ -43,10 +43,10 @@ def _is_shared(tensor: Tensor) -> bool:
 
 
 def shared_handles(tensors: Mapping[str, Tensor]) -> bytes:
-    """Share ``tensors``; what a worker needs to open them, pickled: where each lies, and its checksum.
+    """Share ``tensors``; returns pickled handles for a worker: the location of each, and its checksum.
 
-    Tensors of the CPU are moved into shared memory, a few at a time and in place: whoever holds one holds it still.
-    Raises ``RuntimeError`` if that cannot be done.
+    CPU tensors are moved to shared memory in place, a few at a time: existing references stay valid. Raises
+    ``RuntimeError`` if that fails.
     """
     handles = io.BytesIO()
     with _sharing_by_name(), ThreadPoolExecutor(_THREADS) as threads:
@@ -61,7 +61,7 @@ def _share(tensor: Tensor) -> tuple[int, int]:
 
 @contextmanager
 def _sharing_by_name() -> Iterator[None]:
-    """Shared memory has names that an unrelated process can open, instead of files that only a child inherits."""
+    """Within the context, shared memory has names that any process can open, instead of inherited file descriptors."""
     usual = torch.multiprocessing.get_sharing_strategy()
     torch.multiprocessing.set_sharing_strategy(_BY_NAME)
     try:

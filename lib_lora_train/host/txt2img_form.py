@@ -1,4 +1,4 @@
-"""The values of the webui's txt2img form, for pictures that the tab generates as txt2img would."""
+"""The values of the webui's txt2img form, for images that the tab generates as txt2img would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = ("negative_prompt", "styles", "steps", "sampler_name", "scheduler", "cf
 
 
 def txt2img_controls() -> dict[str, Any]:
-    """The form's controls by the names that the webui's API has for them, as far as the webui tells them."""
+    """The form's controls by their names in the webui's API, as far as the webui exposes them."""
     fields = infotext_utils.paste_fields.get("txt2img", {}).get("fields") or []
     known = {getattr(field, "api", None): field.component for field in fields}
     return {name: known[name] for name in _NAMES if name in known}

@@ -1,4 +1,4 @@
-"""A webui that is none of those we know: training reads files, and its models, memory and pictures are left alone."""
+"""An unknown webui: training reads files, and the webui's models, memory and generation are not touched."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _OPENED_BY = ("listen", "share", "ngrok", "server_name")
 
 
 class UnknownWebui:
-    """Reads of the webui what it has, under A1111's names, else its folders. Changes nothing in it."""
+    """Reads what the webui provides under A1111's names, else its folders. Changes nothing in it."""
 
     name = "Unknown webui"
     puts_block_weights = False
     reads_v_prediction: V_PREDICTION_SOURCES = ()
 
     def __init__(self, lacks: str) -> None:
-        """``lacks`` says why it is none of the known ones, as a clause such as "it has no modules.sd_vae"."""
+        """``lacks`` says why it is not a known one, as a clause such as "it has no modules.sd_vae"."""
         self._lacks = lacks
 
     def limits(self) -> tuple[str, ...]:
@@ -50,11 +50,11 @@ class UnknownWebui:
 
     @property
     def lora_dir(self) -> Path:
-        """The webui's ``--lora-dir``, else ``Lora`` in its folder of models."""
+        """The webui's ``--lora-dir``, else ``Lora`` in its models folder."""
         return Path(getattr(shared.cmd_opts, "lora_dir", None) or self.models_dir / "Lora").absolute()
 
     def access(self) -> AccessRules:
-        """A1111's rules; where the webui has none, nobody may use a tab that others can reach."""
+        """A1111's rules; if the webui has none, nobody may use a tab that others can reach."""
         options = shared.cmd_opts
         refused = getattr(options, "disable_extension_access", None)
         if refused is None:
@@ -65,7 +65,7 @@ class UnknownWebui:
         return AccessRules(REMOTE_REFUSED if refused else None, folders, passwords)
 
     def checkpoint(self) -> ModelFile | None:
-        """The loaded checkpoint, else the one that the settings name, else ``None``."""
+        """The loaded checkpoint, else the one in the settings, else ``None``."""
         aliases = part("modules.sd_models.checkpoint_aliases") or {}
         for info in (part("modules.sd_models.model_data.sd_model.sd_checkpoint_info"),
                      aliases.get(getattr(shared.opts, "sd_model_checkpoint", None))):
@@ -74,75 +74,75 @@ class UnknownWebui:
         return None
 
     def checkpoints(self) -> list[ModelFile]:
-        """The webui's list; without one, the files in its folder of checkpoints."""
+        """The webui's list, else the files in its checkpoint folder."""
         listed = part("modules.sd_models.checkpoints_list")
         if listed is None:
             return _files_in(self.models_dir / _CHECKPOINTS)
         return [ModelFile(info.title, Path(info.filename)) for info in list(listed.values())]
 
     def vae(self) -> ModelFile | None:
-        """The VAE file that was put into the loaded model, if the webui says so."""
+        """The VAE file loaded into the model, if the webui provides it."""
         file = part("modules.sd_vae.loaded_vae_file")
         return ModelFile(Path(file).name, Path(file)) if file else None
 
     def vaes(self) -> list[ModelFile]:
-        """The webui's list; without one, the files in its folder of VAEs."""
+        """The webui's list, else the files in its VAE folder."""
         listed = part("modules.sd_vae.vae_dict")
         if listed is None:
             return _files_in(self.models_dir / _VAES)
         return [ModelFile(name, Path(file)) for name, file in list(listed.items())]
 
     def model_config(self, family: str) -> Path | None:
-        """Whether it reads one is not known."""
+        """``None``: unknown."""
 
     def drawn_prediction(self, checkpoint: Path) -> str:
-        """Not known."""
+        """Empty: unknown."""
         return ""
 
     def clip_skip(self) -> int:
-        """The setting "Clip skip", 1 where there is none."""
+        """The setting "Clip skip", 1 if there is none."""
         return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1) or 1)
 
     def use_clip_skip(self, layers: int) -> None:
-        """Change the setting "Clip skip" where there is one."""
+        """Change the setting "Clip skip", if it exists."""
         if hasattr(shared.opts, "CLIP_stop_at_last_layers"):
             shared.opts.set("CLIP_stop_at_last_layers", layers)
 
     def device(self) -> str:
-        """The device of the webui's models; ``auto`` where it does not say."""
+        """The device of the webui's models; ``auto`` if unknown."""
         return str(part("modules.devices.device") or "auto")
 
     def refresh_loras(self) -> None:
-        """Have the built-in Lora extension read its folder again, where there is one under A1111's names."""
+        """Make the built-in Lora extension read its folder again, if it exists under A1111's names."""
         networks = sys.modules.get("networks")
         if hasattr(networks, "list_available_networks"):
             networks.list_available_networks()  # type: ignore[union-attr]
 
     def refresh_checkpoints(self) -> None:
-        """As A1111's button does, where this webui has what it calls."""
+        """As A1111's button does, if this webui has the function it calls."""
         read_again = part("modules.sd_models.list_models")
         if callable(read_again):
             read_again()
 
     def lend_gpu(self, device: str) -> Lease | None:
-        """Nothing: how this webui moves its models is not known."""
+        """``None``: how this webui moves its models is unknown."""
         return None
 
     def gpu_is_wanted(self) -> None:
-        """Never, since nothing is held."""
+        """``None``, since nothing is held."""
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Nothing is lent, and the run says so."""
+        """Nothing is lent, and the run reports it."""
         if run.command == TRAIN:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason=f"Train LoRA does not know this webui ({self._lacks})"))
         return None
 
     def plot_drawer(self) -> None:
-        """How this webui makes pictures is not known."""
+        """``None``: how this webui generates images is unknown."""
 
     def txt2img_form(self) -> dict[str, Any]:
-        """Nothing, since no pictures are drawn from the tab."""
+        """Empty, since the tab generates no images."""
         return {}
 
 

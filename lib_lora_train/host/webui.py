@@ -21,11 +21,11 @@ from .parts import part
 
 _MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
                   "SDXL": "config_sdxl", "SSD-1B": "config_sdxl"}
-"""What the webui calls the YAML of each family; an SSD-1B is built as an SDXL and pruned."""
+"""The webui's YAML of each family; an SSD-1B is built as an SDXL and pruned."""
 
 
 class Webui:
-    """The webui that this code runs in. Holds no copy of its state: each question is asked anew."""
+    """The webui of this process. Does not cache its state."""
 
     name = "Stable Diffusion webui"
     puts_block_weights = True
@@ -38,7 +38,7 @@ class Webui:
         self._take_lock, self._give_lock = plain_lock(call_queue.queue_lock)
 
     def limits(self) -> tuple[str, ...]:
-        """Nothing: everything was made for this one."""
+        """Empty: everything works."""
         return ()
 
     @property
@@ -58,7 +58,7 @@ class Webui:
         return Path(paths.models_path).absolute()
 
     def access(self) -> AccessRules:
-        """The rules that the webui has for its own extension and folder controls."""
+        """The webui's rules for its own extension and folder controls."""
         options = shared.cmd_opts
         folders = (self.data_dir,) if options.hide_ui_dir_config else None
         given = getattr(options, "api_auth", None) or ""
@@ -68,13 +68,13 @@ class Webui:
                            host_endings(options), getattr(options, "cors_allow_origins_regex", None) or "")
 
     def checkpoint(self) -> ModelFile | None:
-        """The loaded checkpoint, else the one that the settings name."""
+        """The loaded checkpoint, else the one in the settings."""
         info = getattr(sd_models.model_data.sd_model, "sd_checkpoint_info", None)
         info = info or sd_models.checkpoint_aliases.get(getattr(shared.opts, "sd_model_checkpoint", None))
         return ModelFile(info.title, Path(info.filename)) if info else None
 
     def vae(self) -> ModelFile | None:
-        """The VAE file that was put into the loaded model."""
+        """The VAE file loaded into the model."""
         file = sd_vae.loaded_vae_file
         return ModelFile(Path(file).name, Path(file)) if file else None
 
@@ -92,7 +92,7 @@ class Webui:
         return Path(file) if file and Path(file).is_file() else None
 
     def drawn_prediction(self, checkpoint: Path) -> str:
-        """The loaded model's ``parameterization``, which the samplers go by."""
+        """The loaded model's ``parameterization``, which the samplers use."""
         model = sd_models.model_data.sd_model
         info = getattr(model, "sd_checkpoint_info", None)
         if info is None or Path(info.filename) != checkpoint:
@@ -104,7 +104,7 @@ class Webui:
         return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1))
 
     def use_clip_skip(self, layers: int) -> None:
-        """Change the setting "Clip skip", as its slider does; it is not written to the webui's file of settings."""
+        """Change the setting "Clip skip", as its slider does; it is not written to the webui's settings file."""
         shared.opts.set("CLIP_stop_at_last_layers", layers)
 
     def device(self) -> str:
@@ -112,7 +112,7 @@ class Webui:
         return str(devices.device or "cpu")
 
     def refresh_loras(self) -> None:
-        """Have the built-in Lora extension read its folder anew, where it is enabled."""
+        """Make the built-in Lora extension read its folder again, if it is enabled."""
         networks = sys.modules.get("networks")
         if hasattr(networks, "list_available_networks"):
             networks.list_available_networks()  # type: ignore[union-attr]
@@ -122,7 +122,7 @@ class Webui:
         sd_models.list_models()
 
     def lend_gpu(self, device: str) -> Lease | None:
-        """Hold generation and move the models off the GPU, unless the run is elsewhere."""
+        """Block generation and move the models off the GPU, unless the run uses another device."""
         return GpuLease(self) if same_device(self.device(), device) else None
 
     def gpu_is_wanted(self) -> Reason | None:
@@ -130,33 +130,33 @@ class Webui:
         return self._guard.wanted
 
     def txt2img_form(self) -> dict[str, Any]:
-        """As the webui registers them for pasting the parameters of a picture."""
+        """The controls that the webui registers for pasting the parameters of an image."""
         from .txt2img_form import txt2img_controls  # imports the page's modules
 
         return txt2img_controls()
 
     def plot_drawer(self) -> PlotDrawer | None:
         """The built-in script "X/Y/Z plot"."""
-        from .plots import Plots  # imports the webui's generation, which is not wanted before it is used
+        from .plots import Plots  # imports the webui's generation, which is not needed earlier
 
         return Plots()
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Offer the loaded model to a training run; any other kind of run has no use for it."""
+        """Offer the loaded model to a training run; other runs do not use it."""
         if run.command != TRAIN:
             return None
         return ModelLoan(run, self.device(), lambda: sys.modules.get("networks"), changed, self._main_memory)
 
     def hold_generation(self) -> None:
-        """Take the lock that every generation and every change of model waits for."""
+        """Acquire the lock that every generation and every change of model waits for."""
         self._take_lock()
 
     def release_generation(self) -> None:
-        """Give that lock back."""
+        """Release that lock."""
         self._give_lock()
 
     def free_gpu(self) -> None:
-        """Move every loaded model, and the interrogator, off the GPU; what is lent only loses its copy there."""
+        """Move every loaded model, and the interrogator, off the GPU; lent models only lose their copy there."""
         with self._main_memory.changing:
             with sd_models.model_data.lock:  # held while the first model loads; moving it then would break the load
                 loaded = [model for model in sd_models.model_data.loaded_sd_models if _on_gpu(model)]

@@ -22,8 +22,8 @@ from ..blocks.of_file import BlockSet
 from .file_blocks import FileBlocks
 from .interface import AXIS_PREFIX, BLOCK, EPOCH, PRESET, STRENGTH, TEXT, UNET, WITHOUT
 
-_COST_OF_FILE = 0.5  # read anew; below the webui's VAE (0.7) and checkpoint (1)
-_COST_OF_TEXT = 0.3  # the prompt is encoded anew and every layer is changed
+_COST_OF_FILE = 0.5  # read again; below the webui's VAE (0.7) and checkpoint (1)
+_COST_OF_TEXT = 0.3  # the prompt is encoded again and every layer is changed
 _COST_OF_LAYERS = 0.2
 _PLOT = "xyz_grid.py"
 
@@ -36,7 +36,7 @@ def add_axes(scripts_data: Iterable[Any], networks: Any,
              presets: Callable[[], Mapping[str, Entries]] | None) -> None:
     """Add the axes to the built-in script, once. ``networks`` is the built-in Lora extension's module.
 
-    The axes of block weights are absent where there are no ``presets``, as no block weights are put into LoRAs.
+    The axes of block weights are omitted without ``presets``, when block weights are not applied to LoRAs.
     """
     plot = next((data.module for data in scripts_data if data.script_class.__module__ == _PLOT), None)
     if plot is None or any(option.label == EPOCH for option in plot.axis_options):
@@ -62,7 +62,7 @@ def add_axes(scripts_data: Iterable[Any], networks: Any,
 
 
 def apply_epoch(p: Any, name: str, names: Sequence[str]) -> None:
-    """Call the file ``name`` in the prompt in place of the others of its run; ``None`` calls none of them."""
+    """Replace other files of the run in the prompt with ``name``; ``None`` removes them."""
     families = {family_of(other) for other in names if other != WITHOUT}
     wanted = None if name == WITHOUT else name
     p.prompt = with_file(p.prompt, families if wanted is None else {family_of(wanted)}, wanted)
@@ -72,7 +72,7 @@ def apply_epoch(p: Any, name: str, names: Sequence[str]) -> None:
 
 
 def epochs_to_choose(networks: Any) -> list[str]:
-    """``None`` and every file of which there are several epochs, the run with the newest file first."""
+    """``None`` and every file with several epochs, the run with the newest file first."""
     families: dict[str, list[str]] = {}
     for name in networks.available_networks:
         families.setdefault(family_of(name), []).append(name)
@@ -82,7 +82,7 @@ def epochs_to_choose(networks: Any) -> list[str]:
 
 
 def block_and_weight(text: str) -> tuple[str, float]:
-    """``IN04:0.5`` in parts. Raises ``RuntimeError``, as the plot expects it, if it is written otherwise."""
+    """Split ``IN04:0.5``. Raises ``RuntimeError``, as the plot expects it, if it has another form."""
     block, _, weight = (part.strip() for part in text.replace("=", ":").partition(":"))
     try:
         number = float(weight)
@@ -123,7 +123,7 @@ def _confirm_presets(presets: Callable[[], Mapping[str, Entries]]) -> Confirm:
 
 
 def _confirm_blocks(files: FileBlocks) -> Confirm:
-    """Refuses what is not a block, and blocks that the LoRA in the prompt does not have."""
+    """Rejects unknown blocks, and blocks that the LoRA in the prompt does not have."""
     def confirm(p: Any, values: Sequence[str]) -> None:
         blocks = [block_and_weight(value)[0] for value in values]
         known: BlockSet | None = files.of_prompt(p.prompt)

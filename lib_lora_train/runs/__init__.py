@@ -1,1 +1,1 @@
-"""Runs: the run folder with all that is known of a run, its events, its controls, its process."""
+"""Runs: the run folder, its events, its controls, and the worker process."""

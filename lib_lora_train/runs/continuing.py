@@ -37,7 +37,8 @@ class ContinueOptions:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What will happen. ``steps`` are the remaining ones, ``seconds`` their duration at the last steps' pace.
+    """The plan for continuing a run. ``steps`` are the remaining ones, ``seconds`` their duration at the last steps'
+    pace.
 
     ``changes`` is the partial job that overrides the job file from now on.
     """
@@ -58,13 +59,13 @@ class Continuation:
 
 
 def job_of(run: RunFolder) -> Job:
-    """The job as it runs now. Raises ``ConfigError`` if its files cannot be read."""
+    """The current job of the run. Raises ``ConfigError`` if its files cannot be read."""
     return load_job(run.job_file, (), run.changes_file)
 
 
 def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOptions,
                       taken_names: Collection[str]) -> Continuation:
-    """What ``options`` lead to. Raises ``RunError`` if this run cannot do it, ``ConfigError`` as ``job_of``."""
+    """The result of ``options``. Raises ``RunError`` if this run does not allow them, ``ConfigError`` as ``job_of``."""
     _check_possible(run, summary, options)
     asked, job = load_job(run.job_file), job_of(run)
     name = summary.lora_name or job.save.output_name
@@ -73,7 +74,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOpti
         changes = read_file(run.changes_file)
     total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
     epochs = None
-    if options.how == MORE or summary.diverged:  # of a run that burned, some files may be burned too, and stay
+    if options.how == MORE or summary.diverged:  # some files of a diverged run may be bad too, and stay
         name = next_free_name(name, taken_names)
         changes["save"] = {"output_name": name}
     if options.how == MORE:
@@ -95,7 +96,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOpti
 
 
 def keep_changes(run: RunFolder, changes: dict[str, Any]) -> None:
-    """Continue ``run`` with ``changes`` over its job file, which itself stays unchanged."""
+    """Continue ``run`` with ``changes`` applied to its job file, which itself stays unchanged."""
     if changes:
         write_atomically(run.path / CHANGES_FILE, write_yaml(changes))
 

@@ -14,8 +14,8 @@ ACTIONS = (PAUSE, STOP)
 class RunControl:
     """The requests to a run. Anyone may make them; the worker reads them at each step.
 
-    A pause is the user's request to stand still, a stop the file ``stop``. Earlier versions wrote the file ``pause``
-    too; a worker of theirs that still exists can be resumed.
+    A pause is the user's hold request, a stop is the file ``stop``. Earlier versions also wrote a file ``pause``;
+    their workers, if still alive, can be resumed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class RunControl:
             self._file(action).unlink(missing_ok=True)
 
     def asked(self, action: str) -> bool:
-        """Whether ``pause`` or ``stop`` is requested now."""
+        """Whether ``pause`` or ``stop`` is currently requested."""
         return self._file(action).exists() or (action == PAUSE and bool(self.holds.of_user()))
 
     def _file(self, action: str) -> Path:

@@ -1,33 +1,33 @@
-"""The event log of a run: ``events.jsonl``, append-only, one JSON object a line, flushed.
+"""The event log of a run: ``events.jsonl``, append-only, one JSON object per line, flushed.
 
-Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and by its kind:
+Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and further fields by kind:
 
-    queued    steps, total_steps, name         an ended run was asked to continue after ``steps``
-    phase     name, text                       what begins now; name is one word, text a sentence
+    queued    steps, total_steps, name         an ended run is queued to continue after ``steps``
+    phase     name, text                       a phase begins; name is one word, text a sentence
     progress  done, total, seconds_left|null   within the phase
     started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision,
               from_step (not 0 if an interrupted or stopped run resumes)
-    step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, gradient_norm (before it is limited),
+    step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, gradient_norm (before clipping),
               seconds_per_step, seconds_left
-    norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of what the LoRA adds
+    norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of the LoRA's changes
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
-    validation  step, epoch, loss              loss on held-out pictures, fixed noise and timesteps
-    kept      step                             the state that the run can resume from is on disk
+    validation  step, epoch, loss              loss on held-out images, fixed noise and timesteps
+    kept      step                             the training state of that step is on disk
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
-    sample    path, step, epoch, prompt, index a picture; path is relative to the run folder
-    memory    peak_bytes, device_bytes          the most GPU memory in use so far, of how much there is
+    sample    path, step, epoch, prompt, index an image; path is relative to the run folder
+    memory    peak_bytes, device_bytes          peak GPU memory so far, and the total
     warning   text
-    weights   way, text, bytes                 how the base weights were got (see lend_ticket) as a sentence, how many
-              bytes are shared with the webui
-    held      who, why, token, gave_gpu        the run stands still as the request token asks, see runs.hold; gave_gpu
-                                               says whether it has left the GPU. One for each request
-    resumed   who, why, token, seconds         the request was withdrawn after so long; the run continues when all are.
-                                               Versions before had held with a token and gpu_free, went_on with seconds,
-                                               paused and resumed, the latter with nothing
-    result    path                             what a tool found, relative to the run folder, before anything is saved
+    weights   way, text, bytes                 source of the base weights (see lend_ticket), a sentence, bytes shared
+                                               with the webui
+    held      who, why, token, gave_gpu        the run is on hold by the request token, see runs.hold; gave_gpu: whether
+                                               it has left the GPU. One for each request
+    resumed   who, why, token, seconds         the request was withdrawn after seconds; the run continues when all are.
+                                               Earlier versions: held with token and gpu_free, went_on with seconds,
+                                               paused, and resumed without fields
+    result    path                             a tool's result file, relative to the run folder, before saving
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
-                                               the loss was not a number or had exploded
-    finished / stopped   steps, seconds (at work), still_seconds (standing still, not among those); of a tagging run
+                                               the loss was NaN or had exploded
+    finished / stopped   steps, seconds (at work), still_seconds (on hold, not included); of a tagging run
                          also pictures, had_captions, failed, written, unchanged, changed_meanwhile, mode, model,
                          provider
 """
@@ -64,7 +64,7 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "error": {"text": text},
     "held": {"token": text},
 }
-"""Fields that an event must have, since readers rely on them. All others may be missing or null."""
+"""Required fields of an event, which readers rely on. All others may be missing or null."""
 _NUMBERS = ("time", "step", "steps", "total_steps", "epoch", "total_epochs", "loss", "lr_unet", "lr_text_encoder",
             "gradient_norm", "seconds", "still_seconds", "seconds_left", "seconds_per_step", "from_step", "done",
             "total", "steps_per_epoch", "parameters", "peak_bytes", "device_bytes")
@@ -85,7 +85,7 @@ class EventWriter:
     def write(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append one event. NaN and infinity become ``null``, since JSON cannot express them.
 
-        Raises ``WriteError`` if the disk is full; the line is then written with the next event, if that can be.
+        Raises ``WriteError`` if the disk is full; the line is then retried with the next event.
         """
         line = {"time": round(time.time(), 3), "event": event, **_plain(fields or {})}
         with writing(self._path):
@@ -106,14 +106,14 @@ class EventWriter:
         if error is None:
             self.close()
         else:
-            with contextlib.suppress(WriteError):  # the error that is on its way says more
+            with contextlib.suppress(WriteError):  # the exception already raised says more
                 self.close()
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The complete events after byte ``offset`` and the offset to read from the next time.
+    """The complete events after byte ``offset``, and the offset for the next call.
 
-    A line that is still being written is left for the next call; a damaged line is skipped.
+    An incomplete last line is left for the next call; a damaged line is skipped.
     """
     events, offset, _ = examine_events(path, offset)
     return events, offset
@@ -122,7 +122,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int, str]:
     """As ``read_events``, with the problem of the first damaged line; empty if there is none.
 
-    A line that a crash cut short is not damage: the writer began a new line after it.
+    A line cut short by a crash is not damage: the writer started a new line after it.
     """
     try:
         with open_file(path) as file:

@@ -2,9 +2,9 @@
 
     {"token", "who", "why", "gives_gpu", "asked", "pid", "created", "boot"}
 
-There is one kind of request, whoever makes it: a pause by the user, a picture in the webui, a plot, a strip. Any number
-may be made at once; the worker stands still for as long as there is one. A request belongs to a process, and ends with
-it, unless it is the user's: that one lasts until it is withdrawn, and has no pid.
+There is one kind of request for all requesters: a pause by the user, an image in the webui, a plot, a strip. Several
+may exist at once; the worker holds while there is any. A request belongs to a process and ends with it, except the
+user's: that one has no pid and lasts until it is withdrawn.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..files.writing import writing
 from .process_mark import ProcessMark, mark_from, this_process
 
 USER, WEBUI, PLOT, STRIP, REGULARIZATION = "user", "webui", "plot", "strip", "regularization"
-"""Who asks a worker to hold."""
+"""Requesters of a hold."""
 _PREFIX, _ENDING = "hold-", ".json"
 _ATTEMPTS, _ATTEMPT_SECONDS = 20 if sys.platform == "win32" else 1, 0.01
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Reason:
-    """``who`` asks (``USER``, ``WEBUI`` …) and ``why``: what follows "Held for", such as "a picture in txt2img"."""
+    """``who`` requests (``USER``, ``WEBUI`` …); ``why`` follows "Held for", such as "a picture in txt2img"."""
 
     who: str
     why: str
@@ -42,9 +42,9 @@ class Reason:
 
 @dataclass(frozen=True)
 class Hold:
-    """One request. ``token`` tells it from every other; ``holder`` is ``None`` if it outlives the process that made it.
+    """One request. ``token`` is unique; ``holder`` is ``None`` if the request outlives the process that made it.
 
-    ``gives_gpu`` says that the worker is to leave the GPU too; ``asked`` is in seconds since the epoch.
+    ``gives_gpu``: the worker must leave the GPU too; ``asked`` is in seconds since the epoch.
     """
 
     token: str
@@ -81,24 +81,24 @@ class HoldRequests:
             _patiently(lambda: self._file(hold.token).unlink(missing_ok=True))
 
     def asked(self) -> list[Hold]:
-        """Every request that counts now, the oldest first. Requests whose requester is gone are removed."""
+        """Every valid request, oldest first. Requests whose process is gone are deleted."""
         found = []
         for file in self._files():
             try:
                 hold = _patiently(partial(_read, file))
             except OSError:
-                continue  # withdrawn just now, or no plain file
+                continue  # withdrawn just now, or not a regular file
             except DamagedFileError:
-                hold = None  # nobody of ours wrote it; left there, it would hold the run for ever
+                hold = None  # not written by us; it would hold the run forever
             if hold is not None and not hold.orphaned:
                 found.append(hold)
                 continue
-            with contextlib.suppress(OSError):  # then it is looked at again the next time
+            with contextlib.suppress(OSError):  # then it is checked again next time
                 file.unlink(missing_ok=True)
         return sorted(found, key=lambda hold: hold.asked)
 
     def of_user(self) -> list[Hold]:
-        """The user's pause, if there is one; two if two pages asked at once."""
+        """The user's pause, if there is one; two if requested from two pages at once."""
         return [hold for hold in self.asked() if hold.reason.who == USER]
 
     def _file(self, token: str) -> Path:
@@ -108,7 +108,7 @@ class HoldRequests:
         try:
             return [file for file in self._control.iterdir()
                     if file.name.startswith(_PREFIX) and file.name.endswith(_ENDING)]
-        except OSError:  # there is none, or it is no folder
+        except OSError:  # missing, or not a folder
             return []
 
 

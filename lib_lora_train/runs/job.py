@@ -16,9 +16,9 @@ from .folder import TAG, TOOLS, TRAIN, RunFolder
 
 
 def settings_of(run: RunFolder) -> Job:
-    """The settings of a training run, changes included; unreadable ones have their default.
+    """The settings of a training run, with changes applied; unreadable settings have their defaults.
 
-    Raises ``ConfigError`` if a file of the job is no YAML.
+    Raises ``ConfigError`` if a job file is not valid YAML.
     """
     values = read_file(run.job_file)
     if run.changes_file is not None:
@@ -39,7 +39,7 @@ def values_of(run: RunFolder) -> dict[str, Any]:
 
 
 class JobCheck:
-    """Whether a run's job file can be read; it is parsed again only when it has changed."""
+    """Whether a run's job file can be read; parsed again only when it has changed."""
 
     def __init__(self, run: RunFolder) -> None:
         self._file, self._grouped = run.job_file, run.command in (TRAIN, TAG)
@@ -47,7 +47,7 @@ class JobCheck:
         self._damage = ""
 
     def unchanged(self) -> bool:
-        """Whether the file is unchanged since the last ``damage``."""
+        """Whether the file is unchanged since the last call of ``damage``."""
         return self._seen is not None and self._stamp() == self._seen
 
     def damage(self) -> str:

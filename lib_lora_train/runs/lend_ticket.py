@@ -1,6 +1,6 @@
-"""The webui's message to a run about its base weights: that it lends them, or why not.
+"""The webui's message to a run about its base weights: whether it lends them, and if not, why.
 
-    lend.json       the ticket            lend.handles    where the lent tensors lie, pickled; taken once
+    lend.json       the ticket            lend.handles    pickled handles of the lent tensors; usable once
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ TICKET_FILE = "lend.json"
 HANDLES_FILE = "lend.handles"
 
 LENT, LENT_MEMORY, COPY, FILE = "lent", "lent_memory", "copy", "file"
-"""The ways to the base weights: computing on the webui's own memory (CPU), uploading to a GPU from main memory that
-both share, on a copy, from the file."""
+"""The sources of base weights: the webui's own memory (CPU), main memory shared with the webui and uploaded to a GPU,
+a copy, the file.
+"""
 PENDING = "pending"
-"""The webui is about to lend its model, as soon as it has time for that."""
+"""The webui will lend its model as soon as it has time."""
 
 
 @dataclass(frozen=True)
 class LendTicket:
     """The webui's offer to one run.
 
-    ``way`` is ``lent``, ``lent_memory`` or ``copy``, ``pending`` until that is so, or ``file`` if nothing is lent; then
-    ``reason`` says why, as a clause that follows "because". ``withheld`` gives such a reason for each part (``vae``)
-    that alone is not lent. The tensors are in main memory; ``torch`` is the version that made the handles.
+    ``way`` is ``lent``, ``lent_memory`` or ``copy``, ``pending`` until then, or ``file`` if nothing is lent; then
+    ``reason`` is a clause that follows "because". ``withheld`` has such a reason for each part (``vae``) that is not
+    lent. The tensors are in main memory; ``torch`` is the version that made the handles.
     """
 
     way: str
@@ -41,7 +42,7 @@ class LendTicket:
 
 
 def write_ticket(run: Path, ticket: LendTicket, handles: bytes | None = None) -> None:
-    """Put the ticket into the run's folder, the handles before it. Raises ``OSError`` if that cannot be written."""
+    """Write the ticket to the run's folder, after the handles. Raises ``OSError`` if writing fails."""
     (run / HANDLES_FILE).unlink(missing_ok=True)
     if handles is not None:
         write_atomically(run / HANDLES_FILE, handles)
@@ -49,7 +50,7 @@ def write_ticket(run: Path, ticket: LendTicket, handles: bytes | None = None) ->
 
 
 def read_ticket(run: Path) -> LendTicket | None:
-    """The ticket in the run's folder; ``None`` if no webui has said anything, or it is not understood."""
+    """The ticket in the run's folder; ``None`` if there is none or it is unreadable."""
     try:
         note = read_object(run / TICKET_FILE)
         return LendTicket(**{**note, "lender": mark_from(dict(note["lender"]))})
@@ -58,7 +59,7 @@ def read_ticket(run: Path) -> LendTicket | None:
 
 
 def take_handles(run: Path) -> bytes | None:
-    """The handles, which are gone afterwards: each counts as one opening of the memory that it names."""
+    """Read and delete the handles: each can be opened once."""
     try:
         handles = (run / HANDLES_FILE).read_bytes()
         (run / HANDLES_FILE).unlink()

@@ -1,4 +1,4 @@
-"""The name of a new LoRA file: never one that is taken."""
+"""Names for new LoRA files that do not exist yet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _VERSION = re.compile(r"^(.*?)-v(\d+)$")
 
 
 def lora_names(folder: Path) -> set[str]:
-    """The names, in lower case, of every LoRA in ``folder`` and below, each also without its epoch or step.
+    """The names, in lower case, of every LoRA in ``folder`` and its subfolders, each also without its epoch or step.
 
-    Below too, since a prompt names a LoRA without its folder.
+    Includes subfolders, since a prompt names a LoRA without its folder.
     """
     names: set[str] = set()
     for entry in files_below(folder):

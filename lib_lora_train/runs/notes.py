@@ -49,7 +49,7 @@ def write_note(run: RunFolder, note: RunNote) -> None:
 
 
 class NoteReader:
-    """The note on a run, read again only when its file has changed."""
+    """The note on a run; read again only when its file has changed."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run, self._file = run, run.path / NOTE_FILE

@@ -1,6 +1,6 @@
-"""Starts a worker process, and finds out whether a run's worker is alive.
+"""Starts a worker process, and detects whether a run's worker is alive.
 
-A pid alone can be taken over by another program, so when the process was created is kept with it.
+A pid can be reused by another program, so the creation time of the process is stored with it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .process_mark import ProcessMark, mark_from, mark_of, this_process
 
 
 def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Start ``command`` for ``run``, its output going to the run's log; return its pid.
+    """Start ``command`` for ``run``, with its output in the run's log; return its pid.
 
-    The worker gets its own session, so that closing the webui does not end it. Raises ``RunError`` if it
-    cannot be started or the run has a live worker already.
+    The worker gets its own session, so that closing the webui does not end it. Raises ``RunError`` if it cannot be
+    started or the run already has a live worker.
     """
     holder = live_pid(run) or lock_holder(run.lock_file)
     if holder is not None:
@@ -54,7 +54,7 @@ def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, s
 def only_worker(run: RunFolder) -> Iterator[None]:
     """Register this process as the only worker of ``run``.
 
-    Raises ``RunError`` if another process works in the folder, whoever started it.
+    Raises ``RunError`` if another process is working in the folder.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -73,12 +73,12 @@ def remember_process(run: RunFolder, pid: int | None = None) -> None:
     try:
         mark = this_process() if pid is None else mark_of(pid)
     except psutil.NoSuchProcess:
-        return  # it has ended already; its events say how
+        return  # it has already ended; its events say how
     write_atomically(run.process_file, json.dumps(mark.as_dict()))
 
 
 def noted_worker(run: RunFolder) -> ProcessMark:
-    """The run's last worker. Raises ``FileNotFoundError`` if there never was one, ``DamagedFileError``."""
+    """The run's last worker. Raises ``FileNotFoundError`` if there was none, ``DamagedFileError``."""
     return mark_from(read_object(run.process_file))
 
 
@@ -91,14 +91,14 @@ def live_pid(run: RunFolder) -> int | None:
 
 
 def pid_of(run: RunFolder, noted: ProcessMark | None) -> int | None:
-    """As ``live_pid``, for a worker whose note was read; ``None`` if it is missing or damaged: the lock says it too."""
+    """As ``live_pid``, for a worker whose record was read already; if it is missing or damaged, the lock decides."""
     if noted is None:
         return lock_holder(run.lock_file)
     return noted.pid if noted.alive else None
 
 
 def noted_at(run: RunFolder) -> float | None:
-    """When the run's last worker was recorded, in seconds since the epoch; ``None`` if there never was one."""
+    """When the run's last worker was recorded, in seconds since the epoch; ``None`` if there was none."""
     try:
         return run.process_file.stat().st_mtime
     except OSError:

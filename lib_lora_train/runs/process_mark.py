@@ -19,11 +19,10 @@ _TOLERANCE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """A process: its pid, and when it was created.
+    """A process: its pid and creation time.
 
-    ``created`` is in seconds since the machine was started where the system says so (Linux), and ``boot`` names that
-    start: a clock that is set while a run trains changes neither. Elsewhere the system keeps the time of creation
-    itself, in seconds since the epoch, and ``boot`` is empty.
+    ``created`` is in seconds since boot where the system provides that (Linux), and ``boot`` identifies the boot:
+    setting the clock changes neither. Elsewhere it is in seconds since the epoch, and ``boot`` is empty.
     """
 
     pid: int
@@ -46,7 +45,7 @@ class ProcessMark:
 
 
 def mark_from(note: Mapping[str, Any]) -> ProcessMark:
-    """The mark among the values of a JSON file. Raises ``DamagedFileError`` if they are none."""
+    """The mark among the values of a JSON file. Raises ``DamagedFileError`` if they are invalid."""
     pid = number(note, "pid")
     if not 0 < pid < 1 << 31 or pid != int(pid):
         raise DamagedFileError(f"its pid is {pid:g}")
@@ -54,12 +53,12 @@ def mark_from(note: Mapping[str, Any]) -> ProcessMark:
 
 
 def mark_of(pid: int) -> ProcessMark:
-    """The process that has ``pid`` now. Raises ``psutil.NoSuchProcess`` if there is none."""
+    """The process that currently has ``pid``. Raises ``psutil.NoSuchProcess`` if there is none."""
     if sys.platform == "linux":
         try:
             line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-            # the name, which may hold anything, is in parentheses; field 22 counts from the pid
+            # the name, which may contain anything, is in parentheses; field 22 counts from the pid
             ticks = int(line.rpartition(")")[2].split()[19])
             return ProcessMark(pid, ticks / os.sysconf("SC_CLK_TCK"), boot)
         except (FileNotFoundError, ProcessLookupError) as problem:

@@ -1,6 +1,6 @@
-"""The queue of runs: a file in the run folder says that a run is queued, and for which device.
+"""The queue of runs: a file in the run folder marks a run as queued, and names its device.
 
-    queued.json     the run waits         claimed.json    a process has taken it up and starts its worker
+    queued.json     the run is queued        claimed.json    a process has claimed it and is starting its worker
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def enqueue(run: RunFolder, device: str) -> None:
 
 
 def queued_device(run: RunFolder) -> str | None:
-    """The device of a queued run, or ``None`` if it is not queued."""
+    """The device of a queued run; ``None`` if it is not queued."""
     return _device(run.path / QUEUED_FILE)
 
 
 def claimed_device(run: RunFolder) -> str | None:
-    """The device that the queue started a run on, or ``None``."""
+    """The device that the queue started a run on; ``None`` if it did not."""
     return _device(run.path / CLAIMED_FILE)
 
 
@@ -44,34 +44,34 @@ def waiting_runs(runs: Path) -> Iterator[RunFolder]:
         try:
             found.append((read_request(file)[1], file.parent.name))
         except (OSError, DamagedFileError):
-            continue  # claimed or withdrawn just now; a damaged one is said in the run's summary
+            continue  # claimed or withdrawn just now; the run's summary reports a damaged file
     for _, name in sorted(found):
         yield RunFolder(runs / name)
 
 
 def claim(run: RunFolder) -> bool:
-    """Take ``run`` out of the queue to start it; only one process can, and ``False`` says it was another.
+    """Claim ``run`` from the queue to start it; ``False`` if another process was first.
 
     The rename is the claim, so everything that only the winner may do comes after it.
     """
     try:
-        os.utime(run.path / QUEUED_FILE)  # from now on it counts how long the start takes, not how long it waited
+        os.utime(run.path / QUEUED_FILE)  # measures the duration of the start from now on, not the wait
         (run.path / QUEUED_FILE).replace(run.path / CLAIMED_FILE)
-    except (FileNotFoundError, PermissionError):  # on Windows the latter, while another process reads the file
+    except (FileNotFoundError, PermissionError):  # the latter on Windows, while another process is reading the file
         return False
-    run.process_file.unlink(missing_ok=True)  # that of the worker before, of a run that is resumed
+    run.process_file.unlink(missing_ok=True)  # the previous worker's, if the run is resumed
     return True
 
 
 def ask_again(run: RunFolder, device: str, *, steps: int, total_steps: int | None, name: str) -> None:
-    """Ask for an ended run to be started again, continuing after ``steps`` and saving as ``name``."""
+    """Queue an ended run again, continuing after ``steps`` and saving as ``name``."""
     with EventWriter(run.events_file) as events:
         events.write("queued", {"steps": steps, "total_steps": total_steps, "name": name})
     enqueue(run, device)
 
 
 def withdraw(run: RunFolder) -> bool:
-    """Take a run out of the queue and record that it was stopped; ``False`` if it is not queued."""
+    """Remove a run from the queue and record that it was stopped; ``False`` if it is not queued."""
     try:
         (run.path / QUEUED_FILE).unlink()
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def withdraw(run: RunFolder) -> bool:
 
 
 def requeue_abandoned(runs: Path) -> None:
-    """Put back runs whose claimer died between the claim and the start of the worker."""
+    """Requeue runs whose claimer died between the claim and the start of the worker."""
     for file in runs.glob(f"*/{CLAIMED_FILE}"):
         run = RunFolder(file.parent)
         started = run.process_file.exists() or _last_event(run).get("event", "queued") != "queued"
@@ -100,9 +100,9 @@ def _last_event(run: RunFolder) -> dict[str, Any]:
 
 
 def read_request(file: Path) -> tuple[str, float]:
-    """The device in a file of the queue, and when the run was asked for, in seconds since the epoch.
+    """The device in a queue file, and the time of the request in seconds since the epoch.
 
-    Raises ``FileNotFoundError`` if there is no such file, ``DamagedFileError`` if it says something else.
+    Raises ``FileNotFoundError`` if there is no such file, ``DamagedFileError`` if it is invalid.
     """
     note = read_object(file)
     return text(note, "device"), number(note, "asked")

@@ -1,4 +1,4 @@
-"""The worker's side of holding: at a boundary of its work, for as long as a request exists."""
+"""The worker's side of holding: pauses at a boundary of its work while there are requests."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _POLL_SECONDS, _PAUSED_POLL_SECONDS = 0.02, 0.1
 
 
 class Report(Protocol):
-    """Where a worker reports."""
+    """The receiver of a worker's reports."""
 
     def event(self, event: str, fields: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log."""
         ...
 
     def stood_still(self, seconds: float) -> None:
-        """Report time without work; it counts in no rate and no estimate."""
+        """Report time spent on hold, which is excluded from rates and estimates."""
         ...
 
 
 class Standing:
-    """Answers the requests to hold: ``held`` when one is granted, ``resumed`` when it is withdrawn."""
+    """Answers hold requests: ``held`` when one is granted, ``resumed`` when it is withdrawn."""
 
     def __init__(self, control: RunControl, report: Report) -> None:
         self._control, self._report = control, report
@@ -36,9 +36,9 @@ class Standing:
     def wait(self, leave: Leave | None = None, before: Callable[[], None] = lambda: None) -> list[Hold]:
         """Hold while requested; returns the granted requests, in the order of granting.
 
-        Requests that ask for the GPU are granted only where there is a way to ``leave`` it, and end with a stop; the
-        others last until they are withdrawn, since somebody may be writing to the weights. ``before`` is called before
-        the first is granted.
+        Requests for the GPU are granted only if it can be left with ``leave``, and end with a stop; the others last
+        until they are withdrawn, since the weights may be written to meanwhile. ``before`` is called before the first
+        grant.
         """
         if not self._asked(leave):
             return []

@@ -1,12 +1,12 @@
 """A run's state, from its folder and its process: the one place that derives it.
 
     waiting       in the queue, or its worker is being started
-    running       a worker is at it
-    paused        its worker stands still until the user resumes it
-    held          its worker stands still for somebody else, such as a picture in the webui
-    finished      stopped      failed      it ended, and its last event says so
-    lost          its worker is gone and left no word, as after a power cut
-    damaged       a file that says where it stands cannot be read
+    running       its worker is active
+    paused        its worker is on hold until the user resumes it
+    held          its worker is on hold for another reason, such as an image in the webui
+    finished      stopped      failed      it has ended, according to its last event
+    lost          its worker is gone without a last event, as after a power failure
+    damaged       a file that determines the state cannot be read
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Value = TypeVar("Value")
 WAITING, RUNNING, PAUSED, HELD, FAILED, LOST, DAMAGED = (
     "waiting", "running", "paused", "held", "failed", "lost", "damaged")
 AT_WORK = (RUNNING, PAUSED, HELD)
-"""The states in which there is a worker."""
+"""The states with a worker."""
 _WORKING = ("phase", "progress", "started", "step", "queued")
-"""Events that nobody writes who stands still: after them a worker that was killed meanwhile is no longer held."""
+"""Events that are never written on hold: after them a worker that was killed meanwhile is no longer held."""
 _EARLIER = {"paused": Reason(USER, "you"), "held": Reason(WEBUI, "an image")}
-"""Holds from before requests had reasons."""
+"""Holds by versions before requests had reasons."""
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What the files beside a run's events say now, each of them read once.
+    """The content of the files beside a run's events, each read once.
 
-    Read them before the events: a worker that is there now may have been noted just now, and what one that is gone
-    has written is all there when the events are read. ``noted`` is when a worker was last noted, in seconds since the
-    epoch; ``queued`` whether the run waits for its turn; ``pid`` the worker's while it is there; ``device`` the one
-    that it waits for or was started on. ``damage`` is a clause on the first of these files that cannot be read.
+    Read them before the events: a worker that exists now may have been recorded just now, and everything a worker that
+    is gone has written is there when the events are read. ``noted`` is when a worker was last recorded, in seconds
+    since the epoch; ``queued``: whether the run is queued; ``pid``: the live worker's; ``device``: the one it is
+    queued for or was started on. ``damage`` is a clause on the first unreadable file.
     """
 
     pid: int | None
@@ -54,7 +54,7 @@ class Signs:
 
 
 def signs_of(run: RunFolder) -> Signs:
-    """Read ``run``'s files."""
+    """Read the files of ``run``."""
     damage: list[str] = []
     noted = noted_at(run)
     worker = _read(run.process_file, lambda file: noted_worker(run), damage)
@@ -65,7 +65,7 @@ def signs_of(run: RunFolder) -> Signs:
 
 
 def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value | None:
-    """What ``read`` makes of ``file``; ``None`` if there is none or it is damaged, which is added to ``damage``."""
+    """The result of ``read`` for ``file``; ``None`` if it is missing or damaged, which is added to ``damage``."""
     try:
         return read(file)
     except FileNotFoundError:
@@ -76,10 +76,10 @@ def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value
 
 
 class History:
-    """The state from a run's events, taken one after the other.
+    """The state derived from a run's events, in sequence.
 
-    ``seconds`` is how long was worked and ``still_seconds`` how long the run stood still, in all that has ended so far.
-    ``gave_gpu`` says whether it has left the GPU for those that it stands still for.
+    ``seconds`` is the time at work and ``still_seconds`` the time on hold, over all parts that have ended.
+    ``gave_gpu``: whether the run has left the GPU for its current holds.
     """
 
     def __init__(self) -> None:
@@ -113,14 +113,14 @@ class History:
 
     @property
     def held_for(self) -> str:
-        """What the run is held for by others than the user, the latest first; empty if nothing."""
+        """The reason of the latest hold that is not the user's; empty if there is none."""
         others = [reason.why for reason in self._holds.values() if reason.who != USER]
         return others[-1] if others else ""
 
     def state(self, signs: Signs) -> str:
         """The run's state from ``signs`` and the events."""
         if self._last == "queued" and signs.queued:
-            return WAITING  # even while the worker before is still closing its files
+            return WAITING  # even while the previous worker is still closing its files
         if self.ended:
             return FAILED if self._last == "error" else self._last
         if signs.pid is not None:
@@ -138,7 +138,7 @@ class History:
 
     def _resume(self, event: dict[str, Any]) -> None:
         before = bool(self._holds)
-        if event["event"] == "went_on":  # of whatever token: only one was granted at a time
+        if event["event"] == "went_on":  # with any token: only one was granted at a time
             self._holds = {token: reason for token, reason in self._holds.items() if reason.who == USER}
         else:
             self._holds.pop(str(event.get("token") or ""), None)
@@ -148,7 +148,7 @@ class History:
     def _end(self, event: dict[str, Any]) -> None:
         self._holds.clear()
         still = event.get("still_seconds")
-        if still is None:  # a version before, whose seconds have those in them
+        if still is None:  # an earlier version, whose seconds include those
             still = self._still
             self.seconds -= min(still, event.get("seconds") or 0.0)
         self.seconds += event.get("seconds") or 0.0

@@ -1,4 +1,4 @@
-"""The summary of a run, kept current by reading only new events."""
+"""The summary of a run, updated from new events only."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _LOSSES_IN_MEAN = 50
 
 @dataclass
 class RunSummary:
-    """What the list of runs shows. ``state`` is one of those in ``runs.state``; times are seconds since the epoch.
+    """The data of a run in the list of runs. ``state`` is one of those in ``runs.state``; times are seconds since the
+    epoch.
 
-    ``pid`` is the worker's for as long as the process exists, a little longer than ``alive``. ``sample`` is the last
-    sample picture, relative to the run folder. ``lora_name`` is what the files are called now, ``kept_state`` says
-    whether there is a state to resume from and ``kept_step`` of which step, ``diverged`` whether the run failed because
-    the loss did. ``held_for`` is what it stands still for, such as "a picture in txt2img", ``gave_gpu`` whether it has
-    left the GPU for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is how
-    long was worked until the last end and ``still_seconds`` how long the run stood still, not among those. ``damage``
-    says which file of the run cannot be read, and why; empty if all can. ``name`` is the user's if there is one, as are
-    ``starred`` and ``note``; ``note_problem`` says why these cannot be read.
+    ``pid`` is the worker's while the process exists, slightly longer than ``alive``. ``sample`` is the last sample
+    image, relative to the run folder. ``lora_name`` is the current name of the LoRA files, ``kept_state`` whether
+    there is a state to resume from and ``kept_step`` its step, ``diverged`` whether the run failed because the loss
+    did. ``held_for`` is the reason of a hold, such as "a picture in txt2img", ``gave_gpu`` whether it has left the GPU
+    for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is the time at work
+    until the last end, ``still_seconds`` the time on hold, not included in it. ``damage`` names the first unreadable
+    file and why; empty if all are readable. ``name`` is the user's if there is one; ``starred`` and ``note`` are the
+    user's; ``note_problem`` says why these cannot be read.
     """
 
     id: str
@@ -82,11 +83,11 @@ class RunIndex:
         self._readers: dict[str, _Reader] = {}
 
     def all(self) -> list[RunSummary]:
-        """Every run, the newest first."""
+        """Every run, newest first."""
         return [self.of(run) for run in all_runs(self.runs)]
 
     def of(self, run: RunFolder) -> RunSummary:
-        """The summary of ``run`` as it is now."""
+        """The current summary of ``run``."""
         with self._lock:
             reader = self._readers.get(run.id)
             if reader is None:
@@ -139,7 +140,7 @@ class _Reader:
         summary.damage = self._damage(signs)
         if summary.damage and not summary.alive:
             summary.state, summary.error = DAMAGED, summary.error or summary.damage
-        self._over = self._history.ended and signs.pid is None  # whoever takes the run up again writes an event first
+        self._over = self._history.ended and signs.pid is None  # a new worker of the run writes an event first
 
     def _damage(self, signs: Signs) -> str:
         events = self._run.events_file
@@ -172,7 +173,7 @@ class _Reader:
             summary.kept_step = event["step"]
         elif kind == "saved":
             others = [one for one in summary.saved if one["path"] != event["path"]]
-            summary.saved = [*others, event]  # a run that was interrupted while it saved says it again
+            summary.saved = [*others, event]  # a run that was interrupted while saving reports the file again
         elif kind == "sample":
             summary.sample = event["path"]
         elif kind in ENDINGS:
@@ -197,7 +198,7 @@ def _size(file: Path) -> int:
 
 
 def _from_id(run_id: str) -> tuple[float, str]:
-    """The time and name in ``<date-time>-<name>``; 0 and the whole id if it is not written so."""
+    """The time and name in ``<date-time>-<name>``; 0 and the whole id if it has another form."""
     try:
         return time.mktime(time.strptime(run_id[:15], "%Y%m%d-%H%M%S")), run_id[16:]
     except ValueError:

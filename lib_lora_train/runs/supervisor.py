@@ -1,6 +1,6 @@
 """The thread that starts queued runs, one at a time per device, and gets them the GPU.
 
-It holds nothing that a restart could not find again: what waits and what runs is read from the run folders.
+It has no state that a restart would lose: queued and active runs are read from the run folders.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Lease(Protocol):
         ...
 
     def give_back(self) -> None:
-        """The run needs the GPU no longer."""
+        """The run no longer needs the GPU."""
         ...
 
 
@@ -57,7 +57,7 @@ class Loan(Protocol):
 
     @property
     def covers_gpu(self) -> bool:
-        """Whether the run works beside the webui's model, so that the GPU is not to be freed."""
+        """Whether the run shares the webui's model, so that the GPU need not be freed."""
         ...
 
     def give_back(self) -> None:
@@ -66,11 +66,11 @@ class Loan(Protocol):
 
 
 class Supervisor(threading.Thread):
-    """Watches ``index``'s runs.
+    """Watches the runs of ``index``.
 
-    ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` meaning that nothing has to be
-    freed; ``lend`` offers the webui's model to a run, and is given what to call when there is an answer. ``saved`` is
-    called after LoRA files were written. Runs leave the GPU while ``wanted`` says what the webui wants it for.
+    ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` if nothing has to be freed;
+    ``lend`` offers the webui's model to a run, and takes a callback for the answer. ``saved`` is called after LoRA
+    files were written. Runs leave the GPU while ``wanted`` returns a reason why the webui needs it.
     """
 
     def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
@@ -86,7 +86,7 @@ class Supervisor(threading.Thread):
         self._loans: dict[str, Loan | None] = {}
         self._resuming: set[str] = set()
         self._turns: dict[str, Hold] = {}
-        """The webui's request to each run that stands still for it."""
+        """The webui's request to each run that is held for it."""
         self._last_wanted = -math.inf
         self._seen_saved: dict[str, int] = {}
         self._first_look = True
@@ -94,7 +94,7 @@ class Supervisor(threading.Thread):
         self._problem = ""
 
     def wake(self) -> None:
-        """Look at the runs at once, as after a run was queued or stopped."""
+        """Check the runs at once, for example after one was queued or stopped."""
         self._wake.set()
 
     def resume(self, run: RunFolder) -> None:
@@ -103,7 +103,7 @@ class Supervisor(threading.Thread):
         self.wake()
 
     def close(self) -> None:
-        """End the thread and give every lease back; runs continue."""
+        """End the thread and give all leases back; runs continue."""
         self._closing.set()
         self._wake.set()
 
@@ -113,11 +113,11 @@ class Supervisor(threading.Thread):
         return self._closing.is_set()
 
     def leased(self) -> dict[str, bool]:
-        """The devices that are being held, and whether each is free already."""
+        """The leased devices, and whether each is free already."""
         return {device: lease.ready for device, lease in list(self._leases.items())}
 
     def run(self) -> None:
-        """Look at the runs, each second while there is one, until closed."""
+        """Check the runs, every second while there is one, until closed."""
         try:
             while not self._closing.is_set():
                 self._look_safely()
@@ -135,13 +135,13 @@ class Supervisor(threading.Thread):
         try:
             self.look()
             self._problem = ""
-        except Exception as problem:  # the thread has to outlive one bad look: the webui's GPU depends on it
-            if str(problem) != self._problem:  # said once, not each second
+        except Exception as problem:  # the thread must survive an error: the webui's GPU depends on it
+            if str(problem) != self._problem:  # reported once, not every second
                 logging.getLogger(__name__).exception("Looking after the runs failed; it is tried again")
             self._problem = str(problem)
 
     def look(self) -> None:
-        """One look: tell of new files, let go of devices that are done with, start what can be started."""
+        """One pass: report new files, release devices no longer needed, start what can be started."""
         now = time.monotonic()
         wanted_by_webui = self._wanted()
         self._last_wanted = now if wanted_by_webui is not None else self._last_wanted
@@ -179,7 +179,7 @@ class Supervisor(threading.Thread):
         return loan is None or (loan.settled and not loan.covers_gpu)
 
     def _asleep(self, run: RunSummary) -> bool:
-        """Whether the user has paused ``run``, which then has given its GPU back."""
+        """Whether the user has paused ``run`` and it has released its GPU."""
         return run.state == PAUSED and run.gave_gpu and self._control(run.id).asked(PAUSE)
 
     def _end_loans(self, going_on: set[str]) -> None:
@@ -189,7 +189,7 @@ class Supervisor(threading.Thread):
                 loan.give_back()
 
     def _resume_waiting(self, runs: list[RunSummary]) -> None:
-        """Withdraw the pause of runs that should resume, where the GPU that they need is free."""
+        """Withdraw the pause of runs that should resume, if their GPU is free."""
         for run in runs:
             lease = self._leases.get(run.device or "")
             if run.id in self._resuming and (lease is None or lease.ready or lease.problem):
@@ -197,7 +197,7 @@ class Supervisor(threading.Thread):
                 self._resuming.discard(run.id)
 
     def _take_turns(self, runs: list[RunSummary], wanted: Reason | None, webuis_turn: bool) -> None:
-        """Make runs give up a GPU that the webui wants, and return to it afterwards."""
+        """Make runs release a GPU that the webui needs, and return to it afterwards."""
         for run_id in set(self._turns) - {run.id for run in runs}:
             self._end_turn(run_id)
         for run in runs:
@@ -211,7 +211,7 @@ class Supervisor(threading.Thread):
                 self._turns[run.id] = self._control(run.id).holds.ask(wanted, gives_gpu=True)
 
     def _end_turn(self, run_id: str) -> None:
-        self._control(run_id).holds.withdraw(self._turns[run_id])  # first: if that fails, it is tried again
+        self._control(run_id).holds.withdraw(self._turns[run_id])  # first: if that fails, it is retried
         del self._turns[run_id]
 
     def _control(self, run_id: str) -> RunControl:

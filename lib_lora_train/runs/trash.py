@@ -1,7 +1,7 @@
-"""The trash of the runs folder: runs and LoRA files that were deleted, until they are restored or deleted for good.
+"""The trash of the runs folder: deleted runs and LoRA files, until they are restored or deleted permanently.
 
-    .trash/ENTRY/trashed.json   what it is, since when, and where each file belongs
-    .trash/ENTRY/run/           the run folder       .trash/ENTRY/files/     its LoRA files and what lay beside them
+    .trash/ENTRY/trashed.json   its content, time, and the original path of each file
+    .trash/ENTRY/run/           the run folder       .trash/ENTRY/files/     its LoRA files and their sidecars
 
 ``trashed.json`` is written first, so that an entry can be restored whenever the moving was interrupted.
 """
@@ -29,12 +29,12 @@ TRASH = ".trash"
 _FILE, _RUN, _FILES = "trashed.json", "run", "files"
 BESIDE = (".json", ".txt", ".civitai.info", *(f"{middle}{end}" for middle in ("", ".preview")
                                                for end in (".png", ".jpg", ".jpeg", ".webp")))
-"""Endings of the files that the webui and its extensions keep beside a LoRA."""
+"""Extensions of the files that the webui and its extensions keep beside a LoRA."""
 
 
 @dataclass(frozen=True)
 class TrashedFile:
-    """A file in the trash: where it was, and its name in the entry's folder."""
+    """A file in the trash: its original path, and its name in the entry's folder."""
 
     origin: str
     stored: str
@@ -42,8 +42,9 @@ class TrashedFile:
 
 @dataclass(frozen=True)
 class TrashEntry:
-    """What one action put into the trash. ``time`` is in seconds since the epoch; ``whole_run`` says whether the run
-    folder is among it. ``problem`` is a sentence on an entry whose record cannot be read; empty for others."""
+    """The content of the trash from one action. ``time`` is in seconds since the epoch; ``whole_run``: whether the run
+    folder is included. ``problem`` is a sentence for an entry whose record cannot be read; empty for others.
+    """
 
     id: str
     run: str
@@ -55,14 +56,15 @@ class TrashEntry:
 
 
 def with_sidecars(lora: Path) -> list[Path]:
-    """``lora`` and what lies beside it under its name: the webui's card, its preview, notes of other tools."""
+    """``lora`` and its sidecars of the same name: the webui's card, its preview, notes of other tools."""
     return [lora, *(path for end in BESIDE if (path := lora.with_name(lora.stem + end)).is_file())]
 
 
 def move_to_trash(run: RunFolder, name: str, loras: Sequence[Path], *, whole_run: bool) -> TrashEntry:
-    """Move the LoRA files ``loras`` with what lies beside each, and with ``whole_run`` the run folder, to the trash.
+    """Move the LoRA files ``loras`` with their sidecars, and with ``whole_run`` the run folder, to the trash.
 
-    Raises ``WriteError`` if one cannot be moved, ``RunError`` if the run was queued meanwhile; then all is as before.
+    Raises ``WriteError`` if one cannot be moved, ``RunError`` if the run was queued meanwhile; everything is then put
+    back.
     """
     trash = run.path.parent / TRASH
     paths = [path for lora in loras for path in with_sidecars(lora)]
@@ -85,7 +87,7 @@ def move_to_trash(run: RunFolder, name: str, loras: Sequence[Path], *, whole_run
 
 
 def trash_entries(runs: Path) -> list[TrashEntry]:
-    """Everything in the trash of ``runs``, the newest first."""
+    """Everything in the trash of ``runs``, newest first."""
     trash = runs / TRASH
     if not trash.is_dir():
         return []
@@ -94,9 +96,9 @@ def trash_entries(runs: Path) -> list[TrashEntry]:
 
 
 def restore(runs: Path, entry_id: str, may_write: Callable[[Path], bool]) -> TrashEntry:
-    """Put an entry back where it was; ``may_write`` says whether a LoRA file may be put there.
+    """Restore an entry to its original place; ``may_write``: whether a LoRA file may be written to a path.
 
-    Nothing is overwritten: raises ``RunError`` if a name is taken, leads elsewhere, or the record is damaged.
+    Nothing is overwritten: raises ``RunError`` if a name exists, leads elsewhere, or the record is damaged.
     """
     entry = _entry(runs, entry_id)
     folder, target = runs / TRASH / entry.id, runs / entry.run
@@ -119,7 +121,7 @@ def restore(runs: Path, entry_id: str, may_write: Callable[[Path], bool]) -> Tra
 
 
 def delete_for_good(runs: Path, entry_id: str) -> None:
-    """Delete an entry from the disk. Raises ``RunError`` if there is none, ``WriteError``."""
+    """Delete an entry permanently. Raises ``RunError`` if there is none, ``WriteError``."""
     folder = runs / TRASH / _entry(runs, entry_id).id
     with writing(folder):
         shutil.rmtree(folder)
@@ -133,7 +135,7 @@ def _entry(runs: Path, entry_id: str) -> TrashEntry:
 
 
 def _put_back(folder: Path, entry: TrashEntry, target: Path) -> None:
-    """Move what is in the entry's ``folder`` to where it was, ``target`` for the run, and remove the entry."""
+    """Move the content of the entry's ``folder`` back, with ``target`` for the run, and remove the entry."""
     for file in entry.files:
         stored = folder / _FILES / file.stored
         if os.path.lexists(stored) and not os.path.lexists(file.origin):
@@ -148,7 +150,7 @@ def _put_back(folder: Path, entry: TrashEntry, target: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a file or folder, by a copy where the other place is on another disk. Raises ``WriteError``."""
+    """Move a file or folder, by copying if the target is on another disk. Raises ``WriteError``."""
     with writing(target):
         if not os.path.lexists(source):
             return

@@ -71,7 +71,7 @@ def draw_noise(latents: Tensor, settings: LossSettings, generator: torch.Generat
 
 
 def _add_coarser_noise(noise: Tensor, settings: LossSettings, generator: torch.Generator) -> Tensor:
-    """Multi-resolution noise (Whitaker 2023): adds noise at 1/rⁱ of the size, times discountⁱ; r is random in [2, 4]."""
+    """Multi-resolution noise (Whitaker 2023): adds noise at 1/rⁱ of the size, times discountⁱ; r is in [2, 4]."""
     batch, channels, height, width = noise.shape
     for number in range(settings.multires_noise_iterations):
         ratio = (2 + 2 * float(torch.rand((), generator=generator))) ** number
