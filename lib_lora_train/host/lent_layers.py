@@ -163,7 +163,7 @@ class MemoryLayers(LentLayers):
             self._lent.pop((id(module), field), None)
 
     def _changed(self) -> set[tuple[int, str]]:
-        """The places of parameters that are neither lent tensors nor these with a LoRA applied; compares a few values."""
+        """The places of parameters that are neither lent tensors nor these plus a LoRA; compares a few values."""
         layers = [layer for layer in self._model.modules() if getattr(layer, "network_current_names", ())]
         with_lora = {(id(module), field): backup for layer in layers for module, field, backup in _backups(layer)}
         changed, compared = set[tuple[int, str]](), []
