@@ -1,4 +1,4 @@
-/** The bar of actions on captions: what to do, with which tags, on which pictures. */
+/** The bar of caption actions: an operation, its tags, and the images to apply it to. */
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -24,13 +24,13 @@ function select(label, choices, changed = () => {}) {
 /** @type {Verb[]} */
 const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "pictures"];
 
-/** @type {Record<Exclude<Verb, "pictures">, string>} what the button says before how many captions it is about */
+/** @type {Record<Exclude<Verb, "pictures">, string>} the button's label, before the number of captions */
 const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pattern: "Use regex on", sort: "Sort",
     dedupe: "Remove duplicates in"};
 
 /**
- * @param {Verb} verb @param {string} what is to be done with pictures: move, copy or delete
- * @param {number} count of captions or pictures @returns {string} what the button says
+ * @param {Verb} verb @param {string} what the image action: move, copy or delete
+ * @param {number} count of captions or images @returns {string} the button's label
  */
 export function goWords(verb, what, count) {
     if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
@@ -62,9 +62,9 @@ export class CaptionActions {
     /** @param {import("./set.js").CaptionSet} set */
     constructor(set) {
         this.set = set;
-        /** @type {AbortController|null} the preview that was asked for last */
+        /** @type {AbortController|null} the last preview request */
         this.previewing = null;
-        /** Whether the user wants all shown although some are selected; another selection ends that. */
+        /** Whether the user chose "all shown" despite a selection; reset when the selection changes. */
         this.onAll = false;
         this.selection = "";
         /** @type {Verb} */
@@ -87,7 +87,7 @@ export class CaptionActions {
         this.what = select("What to do with the images", PICTURES, refresh);
         this.folder = textBox({class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
             "aria-label": "Folder", list: "tl_caption_folders"}, go);
-        /** @type {Record<Verb, [string, HTMLElement[]]>} its name and fields */
+        /** @type {Record<Verb, [string, HTMLElement[]]>} label and fields of each operation */
         this.verbs = {add: ["Add", [this.tags.element, this.place, this.after.element]],
             remove: ["Remove", [this.tags.element]],
             replace: ["Replace or merge", [this.tags.element, word("with"), this.replacement.element]],
@@ -125,7 +125,7 @@ export class CaptionActions {
         this.refresh();
     }
 
-    /** Acts on the selection where there is one, else on all that are shown, unless the user said otherwise. */
+    /** Whether to act on the selection, the default if there is one, instead of all images shown. */
     get selectedOnly() {
         return this.verb === "pictures" || (this.set.selected.size > 0 && !this.onAll);
     }

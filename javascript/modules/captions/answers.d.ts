@@ -1,14 +1,14 @@
-/** What the routes of the caption editor and the tagger answer. Each type names the Python that makes it. */
+/** Responses of the caption editor's and the tagger's routes. Each type names its Python source. */
 
 import type {NamedSettings} from "../core/types";
 import type {BatchInfo, ChunkEnd, Doubt, EditChanges, OnOff, Outcome, Preview, Report} from "./records";
 
-/** What nearly every answer carries: `state` in lib_lora_train/ui/captions/answers.py. */
+/** The part of nearly every response: `state` in lib_lora_train/ui/captions/answers.py. */
 export interface SetState {
     revision: number;
     sizes_ready: boolean;
     pictures: number;
-    /** What undo and redo would do, null for nothing. */
+    /** The labels of the edits to undo and redo, null if there is none. */
     undo: string|null;
     redo: string|null;
 }
@@ -18,7 +18,7 @@ export interface Opened extends SetState {
     messages: string[];
     left_out: {path: string, reason: string}[];
     folders: {path: string, pictures: number}[];
-    /** What stands between two tags. */
+    /** The caption separator. */
     separator: string;
     tokens_exact: boolean;
 }
@@ -27,22 +27,22 @@ export interface Shown extends SetState {
     tags: [string, number][];
     different_tags: number;
     without_caption: number;
-    /** Pictures of the selection that are no longer in the dataset. */
+    /** Images of the selection that are no longer in the dataset. */
     gone: number[];
     /** A tag of the filter that no caption has; null for none. */
     hint: FilterProblem|null;
 }
-/** A filter that is not understood, and the part of it that is wrong. */
+/** An error in the filter, and its position. */
 export interface FilterProblem { text: string; start: number; end: number }
 export interface Misunderstood extends SetState { problem: FilterProblem }
 
-/** A picture in the grid; `version` changes with its file. */
+/** An image in the grid; `version` changes with its file. */
 export interface Cell {
     number: number;
     path: string;
     name: string;
     folder: string;
-    /** 0 until the picture was read. */
+    /** 0 until the image's header is read. */
     width: number;
     height: number;
     version: string;
@@ -56,17 +56,17 @@ export interface PictureFacts extends Cell {
     tag_list: TagFacts[];
     likely: LikelyTag[];
     tokens: number;
-    /** The line that is trained on, its tokens with what training adds, and where chunks of 75 end in it. */
+    /** The trained line, its tokens including prefix and suffix, and where its chunks of 75 tokens end. */
     line: string;
     trained_tokens: number;
     chunk_ends: ChunkEnd[];
     shared: boolean;
     lines: number;
     bucket?: number[];
-    /** Left, top, right, bottom of what is trained on, in pixels of the picture. */
+    /** Left, top, right, bottom of the trained crop, in pixels of the image. */
     crop?: number[];
 }
-/** `begins` and `ends` are numbers of tokens of the caption as it is trained. */
+/** `begins` and `ends` are token positions in the caption as trained. */
 export interface TagFacts { tag: string; count: number; confidence: number|null; begins: number; ends: number }
 export interface LikelyTag { tag: string; confidence: number }
 export interface Completion { tag: string; count: number|null }
@@ -74,7 +74,7 @@ export interface Previews { captions: number; previews: Preview[] }
 
 /** lib_lora_train/ui/captions/set_routes.py. */
 export type Edit = BatchInfo & {undone: boolean};
-/** A page of the history; `seen` tells one state of it from another. */
+/** A page of the history; `seen` identifies the state of the history. */
 export interface EditList extends SetState { edits: Edit[]; total: number; seen: string }
 export interface ChangesOfEdit { number: number; problem: string; changes: EditChanges|null; cell: Cell|null }
 
@@ -96,7 +96,7 @@ export interface Examination extends SetState {
     stopped: boolean;
     report: ReportFacts|null;
 }
-/** `cells` by number; pictures that are gone since are skipped. */
+/** `cells` by number, without images that no longer exist. */
 export interface ReportFacts extends Report { cells: Record<number, Cell> }
 
 /** /tagging: lib_lora_train/ui/captions/tagging_routes.py. */

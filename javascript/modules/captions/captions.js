@@ -1,4 +1,4 @@
-/** The sub-tab "Captions": a folder, its pictures and tags, and everything that can be done to them. */
+/** The sub-tab "Captions": a dataset folder with its images, captions and tags, and the tools to edit them. */
 
 import {emit, failureOf, fill, h, on, setText, store} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -37,9 +37,9 @@ class CaptionsTab {
         this.panel = panel;
         /** @type {View} */
         this.view = "pictures";
-        /** Whether captions were edited since the Train tab has looked at them, and whether a folder was opened. */
+        /** Whether captions changed since the Train tab last read them, and whether opening a folder was tried. */
         this.changed = this.tried = false;
-        /** The folder that was opened, and the trigger word and revision that were checked last. */
+        /** The folder that was opened, and the trigger word and revision of the last check. */
         this.opened = this.activationKey = "";
         const setFilter = (/** @type {string} */ text) => this.setFilter(text);
         this.picture = new CaptionPicture(set, setFilter);
@@ -145,7 +145,7 @@ class CaptionsTab {
         });
     }
 
-    /** The Train tab shows captions too: it looks anew when it is turned to after an edit. */
+    /** Let the Train tab, which shows captions too, reload them when it is shown after an edit. */
     lookAgain() {
         if (this.changed && this.set.isOpen) emit("look");
         this.changed = false;
@@ -219,7 +219,7 @@ class CaptionsTab {
             operation: {kind: "add", tags: [tag], place: "first", include_prose: true}, activation_tag: tag})}));
     }
 
-    /** A filter that is one tag is an element that should be shown with and without. */
+    /** If the filter is a single tag, show how many images have it and how many do not. */
     async tellOnOff() {
         const tag = this.set.filter.trim().replace(/^"(.*)"$/, "$1");
         const one = this.set.tags.find(([name]) => tagInFilter(name) === this.set.filter.trim());
@@ -231,7 +231,7 @@ class CaptionsTab {
 
     /**
      * @param {import("./answers").FilterProblem|null} problem
-     * @param {import("./answers").FilterProblem|null} hint shown where there is no problem
+     * @param {import("./answers").FilterProblem|null} hint shown if there is no problem
      */
     showProblem(problem, hint) {
         const said = problem || hint;
@@ -251,7 +251,7 @@ class CaptionsTab {
         this.set.setFilter(text, true);
     }
 
-    /** Pictures that no filter describes are selected and brought to the front. @param {number[]} numbers */
+    /** Show images that no filter describes: select them and scroll to the first. @param {number[]} numbers */
     showNumbers(numbers) {
         this.showView("pictures");
         this.setFilter("");
@@ -260,7 +260,7 @@ class CaptionsTab {
         this.grid.element.focus({preventScroll: true});
     }
 
-    /** To the next picture shown that has no caption. */
+    /** Go to the next shown image without a caption. */
     async jump() {
         const next = await this.set.nextWithoutCaption().catch(() => null);
         if (next === null) {
@@ -271,7 +271,7 @@ class CaptionsTab {
         this.grid.reveal(next);
     }
 
-    /** The tagger's panel knows which images are selected. @param {boolean} only whether it is to tag only them */
+    /** Inform the tagger's panel of the selection. @param {boolean} only whether it should tag only these images */
     tellSelected(only) {
         const numbers = [...this.set.selected];
         const paths = async () => (await this.set.ask("paths", {numbers})).paths;
@@ -283,7 +283,7 @@ class CaptionsTab {
         this.tellSelected(true);
     }
 
-    /** What the system's clipboard holds is pasted while nothing is typed into. @param {ClipboardEvent} event */
+    /** Paste tags from the system clipboard, unless a text box has the focus. @param {ClipboardEvent} event */
     onPaste(event) {
         const {target} = event;
         const typing = target instanceof Element && target.matches("input, textarea, select, [contenteditable]");

@@ -1,4 +1,4 @@
-/** The chips of an image's tags, and the marks where CLIP's chunks of 75 tokens end, on chips and in sentences. */
+/** The tag chips of an image, and marks where CLIP's chunks of 75 tokens end, in chips and in prose. */
 
 import {h} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -9,20 +9,20 @@ export const CHUNK = 75;
 /** @typedef {import("./answers").PictureFacts} PictureFacts */
 /** @typedef {DragEvent & {currentTarget: HTMLElement}} Drag over a chip */
 /**
- * @typedef {object} Mark what the chunks mean for one tag
- * @property {number} starts the tokens that end right before it, 0 if no chunk does
- * @property {number} cut the tokens after which it is cut in two, 0 if it is not
- * @property {boolean} beyond whether nothing of it is trained
- * @property {boolean} kept whether it keeps its place when tags are shuffled
+ * @typedef {object} Mark the marks of one tag
+ * @property {number} starts the tokens after which a chunk ends right before it, 0 if none does
+ * @property {number} cut the tokens after which a chunk ends inside it, 0 if none does
+ * @property {boolean} beyond whether it is entirely beyond the token limit
+ * @property {boolean} kept whether it is one of the kept tokens, which are not shuffled
  */
 
 /**
- * @param {{begins: number, ends: number}[]} tags in tokens @param {number} limit of tokens that are trained
- * @param {number} kept tags that keep their place
+ * @param {{begins: number, ends: number}[]} tags in tokens @param {number} limit the trained tokens
+ * @param {number} kept the number of kept tags
  * @returns {Mark[]}
  */
 export function chunkMarks(tags, limit, kept = 0) {
-    let before = 0;  // the last token of the tag before; the comma behind it may be in the next chunk
+    let before = 0;  // the last token of the previous tag; the comma after it may be in the next chunk
     return tags.map(({begins, ends}, place) => {
         const chunk = Math.floor(begins / CHUNK);
         const starts = place > 0 && chunk > Math.floor(before / CHUNK) ? chunk * CHUNK : 0;
@@ -32,7 +32,7 @@ export function chunkMarks(tags, limit, kept = 0) {
     });
 }
 
-/** @param {Mark} mark @returns {HTMLElement|null} what stands before a tag, or in one that is cut */
+/** @param {Mark} mark @returns {HTMLElement|null} the mark before a tag, or in one that is cut */
 export function markElement({starts, cut}) {
     const tokens = cut || starts;
     if (!tokens) return null;
@@ -40,7 +40,7 @@ export function markElement({starts, cut}) {
         String(tokens));
 }
 
-/** @param {Mark} mark @param {number} limit @returns {string} what the chip's title adds */
+/** @param {Mark} mark @param {number} limit @returns {string} text to append to the chip's title */
 export function markWords({starts, cut, beyond, kept}, limit) {
     return [kept ? "Keeps its place when tags are shuffled." : "", starts ? `Begins a chunk, after token ${starts}.` : "",
         cut ? `Cut in two after token ${cut}.` : "", beyond ? `Not trained: it is beyond ${limit} tokens.` : ""]
@@ -49,8 +49,8 @@ export function markWords({starts, cut, beyond, kept}, limit) {
 
 /**
  * @param {PictureFacts} picture @param {number} limit @param {boolean} shuffled @param {number} kept
- * @param {boolean} exact whether the tokens were counted, not estimated
- * @returns {string} what is to be known of a caption with several chunks; empty if it has one
+ * @param {boolean} exact whether the tokens are counted, not estimated
+ * @returns {string} a note on a caption with several chunks; empty if it has one
  */
 export function chunkWords({trained_tokens: tokens, prose, tag_list: tags}, limit, shuffled, kept, exact) {
     if (tokens <= CHUNK) return "";
@@ -61,7 +61,7 @@ export function chunkWords({trained_tokens: tokens, prose, tag_list: tags}, limi
     return `CLIP reads ${CHUNK} tokens at a time; marks show where a chunk ends.${exact ? "" : " The tokens are estimated."}${beyond}${order}`;
 }
 
-/** The caption with a mark where each chunk ends. @param {PictureFacts} picture @param {number} limit @returns {HTMLElement[]} */
+/** The caption with a mark at each chunk's end. @param {PictureFacts} picture @param {number} limit @returns {HTMLElement[]} */
 export function markedText({line, chunk_ends: ends}, limit) {
     const signs = [...line];  // the server counts characters, not UTF-16 units
     /** @type {HTMLElement[]} */
@@ -80,7 +80,7 @@ export function markedText({line, chunk_ends: ends}, limit) {
     return pieces;
 }
 
-/** @param {PictureFacts} picture @param {number} limit of tokens that are trained @returns {string} size, bucket, tokens */
+/** @param {PictureFacts} picture @param {number} limit the trained tokens @returns {string} size, bucket, tokens */
 export function factsOf(picture, limit) {
     const size = picture.width ? `${picture.width} × ${picture.height}` : "";
     const bucket = picture.bucket ? `trained at ${picture.bucket[0]} × ${picture.bucket[1]}` : "";
@@ -88,7 +88,7 @@ export function factsOf(picture, limit) {
     return [size, bucket, tokens].filter(Boolean).join(" · ");
 }
 
-/** Where a tag is now that was at `place` when it was clicked. @param {string[]} tags @param {string} tag @param {number} place */
+/** The current index of a tag that was at `place` when clicked. @param {string[]} tags @param {string} tag @param {number} place */
 export function placeOf(tags, tag, place) {
     return tags[place] === tag ? place : tags.indexOf(tag);
 }
@@ -99,7 +99,7 @@ export function isAfter(event) {
     return event.clientX > box.left + box.width / 2;
 }
 
-/** @param {PictureFacts} picture @returns {import("../core/types").Finding[]} what is wrong with the caption */
+/** @param {PictureFacts} picture @returns {import("../core/types").Finding[]} the caption's problems */
 export function problemsOf(picture) {
     /** @type {import("../core/types").Finding[]} */
     const found = [];

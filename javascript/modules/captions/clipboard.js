@@ -1,4 +1,4 @@
-/** Copying tags from images and pasting them into others. */
+/** Copying tags from images to others. */
 
 import {h} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -7,7 +7,7 @@ import {captionPreview} from "./dialogs.js";
 
 const MOST_AT_ONCE = 200;
 
-/** @param {string} text @param {string} separator @returns {string[]} its tags, each once */
+/** @param {string} text @param {string} separator @returns {string[]} its tags without duplicates */
 export function tagsIn(text, separator) {
     const parts = text.split(/\r?\n/).flatMap((line) => line.split(separator.trim() || ","));
     /** @type {Map<string, string>} */
@@ -20,18 +20,18 @@ export function tagsIn(text, separator) {
 }
 
 export class CaptionClipboard {
-    /** @param {import("./set.js").CaptionSet} set @param {() => void} changed called when other tags were copied */
+    /** @param {import("./set.js").CaptionSet} set @param {() => void} changed called after copying */
     constructor(set, changed) {
         this.set = set;
         this.changed = changed;
-        /** @type {string[]} the tags that were copied here last */
+        /** @type {string[]} the tags copied last */
         this.tags = [];
-        /** The same as they were put into the system's clipboard, and whether that has them. */
+        /** Their text in the system clipboard, and whether writing it succeeded. */
         this.text = "";
         this.inSystem = false;
     }
 
-    /** Copy the tags of the selected images, in their order and each once. */
+    /** Copy the tags of the selected images, in order and without duplicates. */
     async copy() {
         const {set} = this;
         if (!set.selected.size) {
@@ -53,7 +53,7 @@ export class CaptionClipboard {
         toast("good", `Copied ${format.plural(answer.tags.length, "tag")} of ${images}.${left}`);
     }
 
-    /** Add the copied tags to the selected images. @param {string|null} [given] what the system's clipboard holds */
+    /** Add the copied tags to the selected images. @param {string|null} [given] the text in the system clipboard */
     async paste(given = null) {
         const {set} = this;
         const text = (given || "").trim();
@@ -80,21 +80,21 @@ export class CaptionClipboard {
     }
 }
 
-/** @param {string} text @returns {Promise<boolean>} whether the system's clipboard has it */
+/** @param {string} text @returns {Promise<boolean>} whether it was written to the system clipboard */
 async function writeText(text) {
     if (navigator.clipboard) {
         try {
             await navigator.clipboard.writeText(text);
             return true;
         } catch {
-            return false;  // not allowed: the tags can be pasted here all the same
+            return false;  // not allowed, but the tags can still be pasted here
         }
     }
     const active = document.activeElement;
     const box = h("textarea", {style: "position: fixed; opacity: 0", value: text, "aria-hidden": "true"});
     document.body.append(box);
     box.select();
-    const done = document.execCommand("copy");  // a page without https has nothing else
+    const done = document.execCommand("copy");  // the only way without https
     box.remove();
     if (active instanceof HTMLElement) active.focus({preventScroll: true});
     return done;

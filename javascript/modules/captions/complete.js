@@ -1,4 +1,4 @@
-/** A text box that offers tags as one types: the dataset's own, then the tagger's. Nothing is ever taken unasked. */
+/** A text box that suggests tags while typing: the dataset's, then the tagger's. Never completes on its own. */
 
 import {fill, h, later, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -21,7 +21,7 @@ export function tagInput(set, options) {
         "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
     let chosen = -1;
     let question = 0;
-    let settled = false;  // what stands in the box was taken or entered: nothing is offered until it is typed into
+    let settled = false;  // the text was completed or entered: no suggestions until the next input
     /** @type {string[]} */
     let offered = [];
 
@@ -34,7 +34,7 @@ export function tagInput(set, options) {
         return {start, end, text: input.value.slice(start, end)};
     };
 
-    /** Under the box, or above it where the window or the bar of actions ends too soon. */
+    /** Place the list below the box, or above it if the window or the action bar leaves too little room. */
     const place = () => {
         const box = input.getBoundingClientRect();
         const bar = root.querySelector(".tl-capactions");

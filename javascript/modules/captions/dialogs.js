@@ -1,4 +1,4 @@
-/** Windows of the caption editor: what an operation would change, files changed by others, and help. */
+/** Dialogs of the caption editor: preview of an operation, conflicts with other programs, and help. */
 
 import {dialog as openDialog} from "../core/dialog.js";
 import {h} from "../core/dom.js";
@@ -8,7 +8,7 @@ import {button} from "../core/parts.js";
 /** @typedef {import("./set.js").CaptionSet} CaptionSet */
 /** @typedef {import("../core/elements").Child} Child */
 
-/** @param {string} before @param {string} after @returns {HTMLElement[]} words that went and came are marked */
+/** @param {string} before @param {string} after @returns {HTMLElement[]} a diff with removed and added words marked */
 function difference(before, after) {
     const separator = before.includes(",") || after.includes(",") ? ", " : " ";
     const parts = (/** @type {string} */ text) => text.trim().split(separator === ", " ? /\s*,\s*/ : /\s+/).filter(Boolean);
@@ -61,7 +61,7 @@ export function captionConflict({verb, files, again}) {
             }})]);
 }
 
-/** @param {string} title @param {string[][]} rows what is typed, and what it does */
+/** @param {string} title @param {string[][]} rows input and effect */
 export function captionHelp(title, rows) {
     const dialog = openDialog(title, [h("dl", {class: "tl-keylist"}, rows.map(([key, words]) => [h("dt", {}, h("kbd", {}, key)),
         h("dd", {}, words)]))], [button("Close", {click: () => dialog.close()})]);

@@ -1,4 +1,4 @@
-/** The doctor: what is wrong with a dataset before it is trained on, each finding with its fix beside it. */
+/** The doctor: problems of a dataset before training, each finding with its fix. */
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -15,10 +15,10 @@ import {captionThumb} from "./knowledge.js";
 /** @type {Record<string, string>} */
 const LEVEL = {error: "error", warning: "warning", note: "info", good: "good"};
 const FEW = 12;
-/** Longer lists than this are folded. */
+/** Longer lists are collapsed. */
 const LONG = 5;
 
-/** @param {string} words of the fold @param {HTMLElement[]} rows @param {(rows: HTMLElement[]) => HTMLElement} list made of them */
+/** @param {string} words the summary @param {HTMLElement[]} rows @param {(rows: HTMLElement[]) => HTMLElement} list builds the list */
 function folded(words, rows, list) {
     return rows.length > LONG ? fold(words, list(rows)) : list(rows);
 }
@@ -108,7 +108,7 @@ export class DoctorPanel {
             this.summary(report.findings, articles), articles, this.shapes(report), this.crops(report));
     }
 
-    /** One line for each finding; a click leads to it. @param {Finding[]} found @param {HTMLElement[]} articles */
+    /** One line for each finding, linked to its article. @param {Finding[]} found @param {HTMLElement[]} articles */
     summary(found, articles) {
         if (found.length < 2) return null;
         return h("section", {class: "tl-doctor-summary", "aria-label": "Summary"}, h("h4", {}, "Summary"),
@@ -120,7 +120,7 @@ export class DoctorPanel {
             })));
     }
 
-    /** To a finding, with what is folded in it. @param {HTMLElement} article */
+    /** Scroll to a finding and expand it. @param {HTMLElement} article */
     lead(article) {
         for (const details of article.querySelectorAll("details")) details.open = true;
         article.scrollIntoView({block: "start"});
@@ -139,7 +139,7 @@ export class DoctorPanel {
                     {small: true, kind: "quiet", click: () => this.actions.show(finding.numbers)}) : null));
     }
 
-    /** @param {number[]} numbers @returns {import("./answers").Cell[]} those that are still there */
+    /** @param {number[]} numbers @returns {import("./answers").Cell[]} those that still exist */
     cells(numbers) {
         /** @type {Report["cells"]} */
         const cells = this.report ? this.report.cells : {};

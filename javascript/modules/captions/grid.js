@@ -1,18 +1,18 @@
-/** The grid of thumbnails: only what is in sight is drawn, with elements that are used again and again. */
+/** The thumbnail grid: renders only the visible part, with recycled elements. */
 
 import {h, later, setText, store} from "../core/dom.js";
 import {root} from "../core/shell.js";
 
 /** @typedef {import("./answers").Cell} Facts */
 /**
- * @typedef {object} Tile an element of the grid, used for one picture after the other
+ * @typedef {object} Tile a recycled element of the grid
  * @property {HTMLElement} element
  * @property {HTMLImageElement} image
  * @property {HTMLElement} name
  * @property {HTMLElement} note
- * @property {number|null} number of the picture that it shows
- * @property {string} src what it shows
- * @property {string} wanted what it will show when scrolling rests
+ * @property {number|null} number of the image shown
+ * @property {string} src the current source
+ * @property {string} wanted the source to load when scrolling stops
  */
 
 /** @type {Record<string, number>} */
@@ -23,7 +23,7 @@ const SPARE_ROWS = 2;
 const AT_ONCE = 4;
 
 export class CaptionGrid {
-    /** @param {import("./set.js").CaptionSet} set @param {{open: () => void, remove: () => void}} actions of the keys */
+    /** @param {import("./set.js").CaptionSet} set @param {{open: () => void, remove: () => void}} actions for keys */
     constructor(set, actions) {
         this.set = set;
         this.actions = actions;
@@ -33,11 +33,11 @@ export class CaptionGrid {
         this.element = h("div", {class: "tl-capgrid", tabindex: "0", role: "listbox", "aria-label": "Images",
             "aria-multiselectable": "true", on: {scroll: () => this.draw(), keydown: (event) => this.onKey(event)}},
         this.sheet, this.empty);
-        /** @type {Map<number, Tile>} the cell that shows a place in the list */
+        /** @type {Map<number, Tile>} the rendered cells by index in the list */
         this.drawn = new Map();
         /** @type {Tile[]} */
         this.pool = [];
-        /** @type {Set<Tile>} cells whose picture is on its way */
+        /** @type {Set<Tile>} cells whose image is loading */
         this.loading = new Set();
         this.loadSoon = later(() => this.load(), 40);
         set.when("view", () => this.relayout());
@@ -59,7 +59,7 @@ export class CaptionGrid {
         return Math.max(1, Math.floor((this.element.clientWidth - GAP) / (this.size + GAP)));
     }
 
-    /** Cells grow a little so that a row fills the width. */
+    /** The cell size, enlarged a little so that a row fills the width. */
     get cellSize() {
         return Math.floor((this.element.clientWidth - GAP) / this.columns) - GAP;
     }
@@ -160,8 +160,8 @@ export class CaptionGrid {
     }
 
     /**
-     * Pictures are asked for when scrolling rests, so that a quick look at the end loads nothing in between, and a
-     * few at a time: a browser has six connections, and what the user does must not wait for pictures.
+     * Load images when scrolling stops, so that scrolling to the end loads nothing in between, and a few at a time,
+     * since a browser has six connections and must keep some for the user's actions.
      */
     load() {
         for (const cell of this.drawn.values()) {
@@ -237,7 +237,7 @@ export class CaptionGrid {
         this.reveal(numbers[next]);
     }
 
-    /** The part of the grid that neither the window's end nor the bar of actions covers. */
+    /** The height of the grid that is neither below the window nor covered by the action bar. */
     heightInSight() {
         const box = this.element.getBoundingClientRect();
         const bar = root.querySelector(".tl-capactions")?.getBoundingClientRect();
@@ -245,7 +245,7 @@ export class CaptionGrid {
         return Math.max(this.rowHeight, Math.min(this.element.clientHeight, end - box.top));
     }
 
-    /** @param {number|null} number of the picture to bring into view, null for none */
+    /** @param {number|null} number of the image to scroll into view, null for none */
     reveal(number) {
         const place = number === null ? -1 : this.set.numbers.indexOf(number);
         if (place < 0) return;

@@ -1,23 +1,23 @@
-/** What a CaptionSet tells with `when`: the messages by name, each with what it carries. */
+/** The messages of a CaptionSet, for `when`: their names and details. */
 
 import type {FilterProblem} from "./answers";
 
 export interface SetMessages {
     /** A dataset was opened; `same` is true if it was open before. */
     opened: {same: boolean};
-    /** Other pictures or tags are shown. */
+    /** The shown images or tags have changed. */
     view: undefined;
-    /** What is known of these pictures has arrived. */
+    /** The data of these images has arrived. */
     cells: number[];
-    /** Other pictures are chosen, or another one is current. */
+    /** The selection or the current image has changed. */
     selection: undefined;
-    /** The captions of these pictures have changed. */
+    /** The captions of these images have changed. */
     edited: number[];
-    /** The filter is not understood; null when it is again. */
+    /** The filter has an error; null when it is fixed. */
     problem: FilterProblem|null;
-    /** An edit is under way, or has ended. */
+    /** An edit is in progress, or has ended. */
     busy: boolean;
     conflict: Conflict;
 }
-/** Files that were changed by others since an edit, so that it cannot be taken back with them. */
+/** Files that other programs changed since an edit, which prevent its undo or redo. */
 export interface Conflict { verb: "Undo"|"Redo"; files: string[]; again: (leave: string[]) => void }

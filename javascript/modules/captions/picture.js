@@ -1,4 +1,4 @@
-/** One picture, large, with its caption: tags as chips that can be dragged and taken away, or text. */
+/** The current image, large, with its caption as text or as tag chips that can be dragged and removed. */
 
 import {fill, h, later, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -8,7 +8,7 @@ import {form} from "../train/form.js";
 import {chunkMarks, chunkWords, factsOf, isAfter, markElement, markedText, markWords, placeOf, problemsOf} from "./chips.js";
 import {tagInput} from "./complete.js";
 
-/** Settings of the form that decide which tokens of a caption are trained. */
+/** Settings that affect which tokens of a caption are trained. */
 const FRAMING = ["dataset.caption_prefix", "dataset.caption_suffix", "dataset.keep_tokens_separator"];
 const CHUNKS = [...FRAMING, "base.max_token_length", "dataset.keep_tokens", "dataset.shuffle_caption"];
 /** @type {Record<string, number>} */
@@ -24,15 +24,15 @@ export class CaptionPicture {
     constructor(set, setFilter) {
         this.set = set;
         this.setFilter = setFilter;
-        /** @type {PictureFacts|null} with what was changed here and is being saved */
+        /** @type {PictureFacts|null} including changes that are being saved */
         this.picture = null;
         this.asText = false;
         this.saving = 0;
-        this.stale = false;  // the caption has changed since it was asked for
+        this.stale = false;  // the caption has changed since it was requested
         this.changing = false;
-        /** @type {number|undefined} the place of the chip that is being dragged */
+        /** @type {number|undefined} the index of the dragged chip */
         this.dragged = undefined;
-        /** @type {PictureFacts|null} as the server has answered */
+        /** @type {PictureFacts|null} the server's last response */
         this.shown = null;
         this.image = h("img", {class: "tl-capimage", alt: ""});
         this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
@@ -85,7 +85,7 @@ export class CaptionPicture {
         const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch(() => null);
         if (number !== this.set.current || !answer) return;
         const other = !this.picture || this.picture.number !== number;
-        if (!other && this.saving) return;  // what is being saved is shown already
+        if (!other && this.saving) return;  // already shows the changes being saved
         this.picture = answer;
         if (other) {
             this.changing = false;
@@ -97,7 +97,7 @@ export class CaptionPicture {
         this.draw(other);
     }
 
-    /** What the grid knows already is shown at once. @param {number} number */
+    /** Show what the grid already has, without waiting. @param {number} number */
     drawFirst(number) {
         const cell = this.set.cells.get(number);
         if (!cell || (this.picture && this.picture.number === number)) return;
@@ -118,7 +118,7 @@ export class CaptionPicture {
         this.frame.style.setProperty("--tl-ratio", cell.width ? String(cell.width / cell.height) : "1");
     }
 
-    /** @param {boolean} other whether it is another picture than before */
+    /** @param {boolean} other whether the image has changed */
     draw(other) {
         const {picture} = this;
         if (!picture) return;
@@ -143,7 +143,7 @@ export class CaptionPicture {
         fill(this.marked, markedText(picture, this.limit));
     }
 
-    /** @returns {number} how many tokens of a caption are trained */
+    /** @returns {number} the most tokens of a caption that are trained */
     get limit() {
         return Number(form.get("base.max_token_length")) || 75;
     }
@@ -203,7 +203,7 @@ export class CaptionPicture {
     }
 
     /**
-     * Shown at once and saved in its turn, on the tags as the edit before has left them.
+     * Show a change immediately and save it after pending edits, applied to their result.
      * @param {(tags: string[]) => string[]} change
      */
     async saveTags(change) {
@@ -223,7 +223,7 @@ export class CaptionPicture {
         this.loadSoon();
     }
 
-    /** The picture as it is in its file, as far as this page knows: changes by others are to be told. @param {number} number */
+    /** The saved caption as this page knows it, so that changes by other programs cause a conflict. @param {number} number */
     async saved(number) {
         if (this.shown && this.shown.number === number && !this.stale) return this.shown;
         return this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true});
@@ -263,7 +263,7 @@ export class CaptionPicture {
         let done = false;
         const finish = (/** @type {string} */ text) => {
             if (done) return;
-            done = true;  // taking the box away makes it lose the focus, which would end it once more
+            done = true;  // removing the box blurs it, which would finish again
             this.changing = false;
             this.drawChips();
             const tag = text.trim();
@@ -370,7 +370,7 @@ export class CaptionPicture {
         this.focus();
     }
 
-    /** Put the cursor where the caption is edited. */
+    /** Focus the caption's input. */
     focus() {
         (this.asText ? this.text : this.add.input).focus();
     }
@@ -385,13 +385,13 @@ export class CaptionPicture {
     }
 }
 
-/** What training puts around captions, as the form says. */
+/** Prefix, suffix and keep-tokens separator from the form. */
 function framing() {
     const [prefix, suffix, mark] = FRAMING.map((key) => form.text(key));
     return {prefix, suffix, mark};
 }
 
-/** Whether tags are shuffled in training, and how many keep their place; with a separator, captions say that. */
+/** Whether training shuffles tags, and how many it keeps in front; a keep-tokens separator overrides that number. */
 function shuffling() {
     const shuffled = form.get("dataset.shuffle_caption") === true;
     return {shuffled, kept: form.text("dataset.keep_tokens_separator") ? 0 : Number(form.get("dataset.keep_tokens")) || 0};

@@ -1,4 +1,4 @@
-/** What each route below /train-lora/captions/ answers; all of them are asked with a body. */
+/** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
 import type {ChangesOfEdit, Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
@@ -30,7 +30,7 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "history/look": WayBack;
 }
 
-/** Edits: each is a step of undo. */
+/** Edits, each one undo step. */
 export interface CaptionEdits {
     apply: EditOutcome;
     text: EditOutcome;

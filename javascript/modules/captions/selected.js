@@ -1,4 +1,4 @@
-/** What can be done with the selected images: copy, paste and tag; and, of several, the tags that they share. */
+/** Actions on the selected images (copy, paste, tag), and the common tags of several. */
 
 import {fill, h, later, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -14,7 +14,7 @@ export class SelectedImages {
     /**
      * @param {import("./set.js").CaptionSet} set
      * @param {import("./clipboard.js").CaptionClipboard} clipboard
-     * @param {() => void} tag shows the tagger for the selected images
+     * @param {() => void} tag opens the tagger for the selected images
      */
     constructor(set, clipboard, tag) {
         this.set = set;
@@ -45,7 +45,7 @@ export class SelectedImages {
         }
     }
 
-    /** The count at once; the tags when the server has answered. */
+    /** Show the count immediately, and the tags when the server responds. */
     changed() {
         const {selected} = this.set;
         this.element.hidden = !selected.size;

@@ -1,8 +1,8 @@
 /**
- * The dataset that is open in the caption editor, as the page knows it. Everything that is drawn follows its events:
+ * The client-side model of the dataset open in the caption editor. All views listen to its messages (messages.d.ts):
  *
- *   opened      another dataset      view    other pictures or tags are shown      cells    pictures have arrived
- *   selection   chosen or current    edited  captions have changed (numbers)       problem  the filter is not understood
+ *   opened      another dataset           view    shown images or tags changed    cells    image data arrived
+ *   selection   selection or current      edited  captions changed (numbers)      problem  error in the filter
  */
 
 import {api, failureOf, later, store, url} from "../core/dom.js";
@@ -28,15 +28,15 @@ export class CaptionSet extends EventTarget {
         super();
         this.folder = "";
         this.session = "";
-        /** @type {import("./answers").Opened|null} the answer of captions/open, with what later answers changed */
+        /** @type {import("./answers").Opened|null} the response of captions/open, updated by later ones */
         this.about = null;
-        /** @type {number[]} the pictures that are shown, in their order */
+        /** @type {number[]} the shown images, in order */
         this.numbers = [];
-        /** @type {Map<number, Cell>} what is known of pictures */
+        /** @type {Map<number, Cell>} the data of images, by number */
         this.cells = new Map();
         /** @type {Shown["tags"]} */
         this.tags = [];
-        /** @type {Pick<Shown, "different_tags"|"without_caption"|"hint">} of the pictures that are shown */
+        /** @type {Pick<Shown, "different_tags"|"without_caption"|"hint">} of the shown images */
         this.shown = {different_tags: 0, without_caption: 0, hint: null};
         this.filter = "";
         this.sort = store.get("captions.sort", "name");
@@ -50,11 +50,11 @@ export class CaptionSet extends EventTarget {
         this.wanted = new Set();
         /** @type {Set<number>} */
         this.asked = new Set();
-        /** @type {AbortController|null} the request for the view */
+        /** @type {AbortController|null} the current view request */
         this.viewing = null;
         this.sizesTimer = 0;
         this.sizesMissing = false;
-        /** @type {Promise<unknown>} the edit that is under way */
+        /** @type {Promise<unknown>} the last queued edit */
         this.turn = Promise.resolve();
         this.viewSoon = later(() => this.view(), 30);
         this.fetchSoon = later(() => this.fetch(), 25);
@@ -74,7 +74,7 @@ export class CaptionSet extends EventTarget {
         return this.session !== "";
     }
 
-    /** @returns {string} what stands between two tags */
+    /** @returns {string} the caption separator */
     get separator() {
         return this.about ? this.about.separator : ",";
     }
@@ -84,7 +84,7 @@ export class CaptionSet extends EventTarget {
         return form.text("dataset.activation_tag").trim();
     }
 
-    /** @param {string} folder @returns {Promise<void>} rejects with the server's words */
+    /** @param {string} folder @returns {Promise<void>} rejects with the server's error */
     async open(folder) {
         const settings = {...familyDefaults("dataset"), ...form.job().dataset};
         delete settings.train_data_dir;
@@ -110,7 +110,7 @@ export class CaptionSet extends EventTarget {
         this.current = null;
     }
 
-    /** Ask which pictures and tags are shown now; the answer to an older question is dropped. */
+    /** Request the shown images and tags; cancels an older request. */
     async view() {
         if (!this.isOpen) return;
         if (this.viewing) this.viewing.abort();
@@ -136,7 +136,7 @@ export class CaptionSet extends EventTarget {
         }
     }
 
-    /** Sizes are read in the background; when they are there, the pictures are asked for anew. @param {Shown} answer */
+    /** Poll until the server has read all image sizes, then reload the images. @param {Shown} answer */
     waitForSizes(answer) {
         clearTimeout(this.sizesTimer);
         if (answer.sizes_ready) {
@@ -148,29 +148,29 @@ export class CaptionSet extends EventTarget {
         this.sizesTimer = window.setTimeout(() => this.view(), 1000);
     }
 
-    /** @returns {number[]} what stays selected or current under every filter, as long as it is in the dataset */
+    /** @returns {number[]} the selected and current images, which a filter does not change */
     get kept() {
         return this.current === null ? [...this.selected] : [...new Set([...this.selected, this.current])];
     }
 
-    /** @param {number[]} gone pictures that are no longer in the dataset */
+    /** @param {number[]} gone images that are no longer in the dataset */
     dropGone(gone) {
         for (const number of gone) this.selected.delete(number);
         if (this.current !== null && gone.includes(this.current)) this.current = null;
         this.tell("selection");
     }
 
-    /** @returns {number[]} the selected pictures that are shown */
+    /** @returns {number[]} the selected images that are shown */
     get selectedShown() {
         return this.numbers.filter((number) => this.selected.has(number));
     }
 
-    /** Select all pictures shown that are not selected. */
+    /** Invert the selection among the shown images. */
     invert() {
         this.select(this.numbers.filter((number) => !this.selected.has(number)));
     }
 
-    /** @returns {Promise<number|null>} the next picture shown without a caption, from the first again after the last */
+    /** @returns {Promise<number|null>} the next shown image without a caption, wrapping around */
     async nextWithoutCaption() {
         const filter = this.filter.trim() ? `(${this.filter}) AND nocaption` : "nocaption";
         const answer = await this.ask("view", {filter, sort: this.sort, most_tags: 0});
@@ -202,7 +202,7 @@ export class CaptionSet extends EventTarget {
     }
 
     /**
-     * Let pictures be fetched; "cells" tells when they are there.
+     * Request the data of images; "cells" is sent when it arrives.
      * @param {number[]} numbers
      */
     need(numbers) {
@@ -222,7 +222,7 @@ export class CaptionSet extends EventTarget {
             for (const cell of cells) this.cells.set(cell.number, cell);
             this.tell("cells", cells.map((cell) => cell.number));
         } catch {
-            // the message is shown; what is still in sight is asked for again when something moves
+            // a toast shows the error; visible images are requested again on the next redraw
         }
         for (const number of numbers) this.asked.delete(number);
         if (this.wanted.size) this.fetch();
@@ -234,7 +234,7 @@ export class CaptionSet extends EventTarget {
         this.tell("edited", numbers);
     }
 
-    /** @param {{path: string, version: string}} cell @returns {string} the address of a picture, `size` pixels at most */
+    /** @param {{path: string, version: string}} cell @returns {string} the URL of a thumbnail of at most `size` pixels */
     image(cell, size = 256) {
         const query = new URLSearchParams({folder: this.folder, session: this.session, path: cell.path,
             size: String(size), v: cell.version});
@@ -243,7 +243,7 @@ export class CaptionSet extends EventTarget {
 
     /**
      * @template {keyof CaptionRoutes} R
-     * @param {R} route below captions/ @param {object} [body] @param {Options} [options] of `api`
+     * @param {R} route below captions/ @param {object} [body] @param {Options} [options] for `api`
      * @returns {Promise<CaptionRoutes[R]>}
      */
     async ask(route, body = {}, options = {}) {
@@ -264,7 +264,7 @@ export class CaptionSet extends EventTarget {
         }
     }
 
-    /** Takes over what every answer says of the dataset. @param {SetState} answer */
+    /** Update the dataset's state from a response. @param {SetState} answer */
     take(answer) {
         if (!this.about) return;
         this.about = {...this.about, revision: answer.revision, undo: answer.undo, redo: answer.redo,
@@ -272,12 +272,12 @@ export class CaptionSet extends EventTarget {
     }
 
     /**
-     * Carry out an edit when those before it are done, so that nothing is lost that is typed or clicked quickly.
+     * Queue an edit after pending ones, so that fast typing and clicking loses nothing.
      * @param {keyof CaptionEdits} route
-     * @param {object|(() => object|null|Promise<object|null>)} body what is sent, or a function that gives it when the
-     *     turn has come; null sends nothing
-     * @param {{quiet?: boolean}} [options] quiet: no toast when it went well
-     * @returns {Promise<EditOutcome|null>} null if it could not be done
+     * @param {object|(() => object|null|Promise<object|null>)} body the request body, or a function that returns it when
+     *     pending edits are done; null sends nothing
+     * @param {{quiet?: boolean}} [options] quiet: no toast on success
+     * @returns {Promise<EditOutcome|null>} null on failure
      */
     edit(route, body, options = {}) {
         const outcome = this.turn.then(() => this.carryOut(route, body, options));
@@ -315,8 +315,8 @@ export class CaptionSet extends EventTarget {
     }
 
     /**
-     * Files that were changed meanwhile are shown as they are now; undo can continue without them.
-     * @param {keyof CaptionEdits} route @param {unknown} error @param {unknown} given what was sent
+     * Report a failed edit. After a conflict, reload the captions and offer to undo or redo without the changed files.
+     * @param {keyof CaptionEdits} route @param {unknown} error @param {unknown} given the request body
      */
     async fail(route, error, given) {
         const {message, problems, status} = failureOf(error);
@@ -332,25 +332,25 @@ export class CaptionSet extends EventTarget {
         }
     }
 
-    /** @param {string[]} [leave] files that are left as they are */
+    /** @param {string[]} [leave] files to skip */
     undo(leave = []) {
         return this.edit("undo", () => (this.about && this.about.undo ? {leave} : null));
     }
 
-    /** @param {string[]} [leave] files that are left as they are */
+    /** @param {string[]} [leave] files to skip */
     redo(leave = []) {
         return this.edit("redo", () => (this.about && this.about.redo ? {leave} : null));
     }
 
     /**
-     * To before an edit of the history, or on to after one that was undone.
-     * @param {number} edit @param {string} seen the history's state that was shown @param {boolean} back @param {string[]} [leave]
+     * Undo up to and including an edit of the history, or redo up to one that was undone.
+     * @param {number} edit @param {string} seen the state of the history shown @param {boolean} back @param {string[]} [leave]
      */
     goTo(edit, seen, back, leave = []) {
         return this.edit("history/go", {edit, seen, back, leave});
     }
 
-    /** Look whether other programs have changed anything; `tagged`: a tagger has, its confidences at least. */
+    /** Reload if other programs changed anything; `tagged`: reload in any case, since confidences have changed. */
     async refresh({tagged = false} = {}) {
         if (!this.isOpen) return;
         try {
@@ -360,11 +360,11 @@ export class CaptionSet extends EventTarget {
             this.invalidate([...this.cells.keys()]);
             await this.view();
         } catch {
-            // the next action meets the same trouble and tells it
+            // the next action fails with the same error and shows it
         }
     }
 
-    /** @param {boolean} selectedOnly @returns {{numbers?: number[], filter?: string}} for a request: these pictures, or all that are shown */
+    /** @param {boolean} selectedOnly @returns {{numbers?: number[], filter?: string}} request fields: the selection, or all shown */
     target(selectedOnly) {
         return selectedOnly ? {numbers: [...this.selected]} : {filter: this.filter};
     }

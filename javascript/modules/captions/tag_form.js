@@ -1,6 +1,6 @@
 /**
- * The settings of tagging as they stand in its panel. What they are comes from the schema; what was changed is kept in
- * this browser, but for the way captions are written: that is back at the safe one after every run and every reload.
+ * The form of the tagging settings, built from the schema. Changed values are stored in this browser, except for the
+ * mode in which captions are written, which returns to the safe one after every run and reload.
  */
 
 import {h, setText, store, uniqueId} from "../core/dom.js";
@@ -18,8 +18,8 @@ const isNumber = (setting) => setting.type === "int" || setting.type === "float"
 export class TagForm {
     /**
      * @param {Setting[]} settings of the schema
-     * @param {string} [memory] where this browser keeps what was changed
-     * @param {string[]} [unkept] the settings that it does not keep
+     * @param {string} [memory] the storage key of changed values
+     * @param {string[]} [unkept] the settings that are not stored
      */
     constructor(settings, memory = "tagging", unkept = UNKEPT) {
         this.settings = new Map(settings.map((setting) => [setting.key, setting]));
@@ -32,16 +32,16 @@ export class TagForm {
         }
         /** @type {Map<string, {show: () => void, problem: (text: string) => void}>} */
         this.fields = new Map();
-        /** Called when a setting was changed. */
+        /** Called when a setting has changed. */
         this.changedBy = () => {};
     }
 
-    /** @param {string} key @returns {Value|undefined} undefined where there is no such setting */
+    /** @param {string} key @returns {Value|undefined} undefined if there is no such setting */
     get(key) {
         return key in this.changed ? this.changed[key] : this.settings.get(key)?.default;
     }
 
-    /** @param {string} key of a setting that is a text @returns {string} empty where there is none */
+    /** @param {string} key of a text setting @returns {string} empty if there is none */
     text(key) {
         const value = this.get(key);
         return typeof value === "string" ? value : "";
@@ -56,18 +56,18 @@ export class TagForm {
         this.changedBy();
     }
 
-    /** Puts a value into the form and its control. @param {string} key @param {Value} value */
+    /** Set a value in the form and its control. @param {string} key @param {Value} value */
     put(key, value) {
         this.set(key, value);
         this.fields.get(key)?.show();
     }
 
-    /** The safety is on again. */
+    /** Reset the write mode to the safe one. */
     makeSafe() {
         this.put(MODE, this.settings.get(MODE)?.default ?? "");
     }
 
-    /** @returns {import("../train/answers").GroupedValues} what is sent to the server */
+    /** @returns {import("../train/answers").GroupedValues} the settings for the server */
     job() {
         /** @type {import("../train/answers").GroupedValues} */
         const job = {};
@@ -78,7 +78,7 @@ export class TagForm {
         return job;
     }
 
-    /** @param {string[]} sentences shown beside the settings they name @returns {string[]} those that name none */
+    /** @param {string[]} sentences to show next to the settings they name @returns {string[]} those that name none */
     showProblems(sentences) {
         /** @type {string[]} */
         const others = [];
@@ -91,7 +91,7 @@ export class TagForm {
         return others;
     }
 
-    /** Problems name settings as the job file does; on the page they are named as in the form. @param {string} sentence */
+    /** Replace the job file's setting names in a message with the form's labels. @param {string} sentence */
     inWords(sentence) {
         let text = sentence.replace(/^The tag job: /, "");
         for (const setting of this.settings.values()) text = text.replaceAll(setting.key, setting.label);
@@ -99,7 +99,7 @@ export class TagForm {
     }
 }
 
-/** @param {Setting} setting @param {string} text @returns {Value} what the text means; the server judges it */
+/** @param {Setting} setting @param {string} text @returns {Value} the parsed value; the server validates it */
 function read(setting, text) {
     if (setting.type === "texts") {
         return text.split(/[\n,]/).map((tag) => tag.trim()).filter((tag) => tag !== "");
@@ -119,8 +119,8 @@ function write(setting, value) {
 
 /**
  * @param {TagForm} form @param {Setting} setting @param {string} id
- * @param {Record<string, string>} words for the choices
- * @param {string} empty the placeholder of an empty box
+ * @param {Record<string, string>} words labels of the choices
+ * @param {string} empty the placeholder
  * @returns {HTMLInputElement|HTMLSelectElement}
  */
 function control(form, setting, id, words, empty) {
@@ -137,7 +137,7 @@ function control(form, setting, id, words, empty) {
     return textBox(form, setting, id, empty);
 }
 
-/** @param {TagForm} form @param {Setting} setting @param {string} id @param {string} empty what stands in an empty box */
+/** @param {TagForm} form @param {Setting} setting @param {string} id @param {string} empty the placeholder */
 function textBox(form, setting, id, empty) {
     const set = (/** @type {Value} */ value) => form.set(setting.key, value);
     return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
@@ -150,8 +150,8 @@ function textBox(form, setting, id, empty) {
 /**
  * @param {TagForm} form @param {string} key
  * @param {{words?: Record<string, string>, wide?: boolean, control?: HTMLElement, empty?: string, note?: boolean}} [options]
- *     words for the choices; control is used in place of the usual one, or holds it; empty is the placeholder; with
- *     note, the setting's help is in sight
+ *     words: labels of the choices; control: replaces the usual control, or contains one; empty: the placeholder;
+ *     note: whether to show the setting's help
  * @returns {HTMLElement}
  */
 export function tagField(form, key, options = {}) {

@@ -1,11 +1,11 @@
-/** All tags of the pictures that are shown, with counts; and the filter they are put into. */
+/** The tags of the shown images with counts, which a click adds to the filter. */
 
 import {h, setText, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 
 const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|[a-z]\s*[=:<>!]/i;
 
-/** @param {string} tag @returns {string} as it is written in a filter */
+/** @param {string} tag @returns {string} the tag in filter syntax */
 function inFilter(tag) {
     return SPECIAL.test(tag) ? `"${tag.replace(/["\\]/g, "\\$&")}"` : tag;
 }
@@ -23,7 +23,7 @@ function inFilter(tag) {
 export class TagList {
     /**
      * @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter
-     * @param {(tag: string) => void} rename asks for the new name of a tag
+     * @param {(tag: string) => void} rename opens the rename dialog
      */
     constructor(set, setFilter, rename) {
         this.set = set;
@@ -94,13 +94,13 @@ export class TagList {
         else this.setFilter(this.set.filter.trim() === inFilter(tag) ? "" : inFilter(tag));
     }
 
-    /** A double click renames; the filter is as before its first click. @param {string} tag */
+    /** Rename on a double click, restoring the filter from before its first click. @param {string} tag */
     askName(tag) {
         this.setFilter(this.before);
         this.rename(tag);
     }
 
-    /** Arrows move in the list, F2 renames. @param {KeyboardEvent} event */
+    /** Arrow keys move in the list, F2 renames. @param {KeyboardEvent} event */
     onKey(event) {
         const place = this.rows.findIndex(({element}) => event.target instanceof Node && element.contains(event.target));
         const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -112,7 +112,7 @@ export class TagList {
         event.stopPropagation();
     }
 
-    /** The filter follows a tag that was renamed. @param {string} tag @param {string} name */
+    /** Update the filter after a tag was renamed. @param {string} tag @param {string} name */
     renamed(tag, name) {
         if (this.set.filter.trim() === inFilter(tag)) this.setFilter(inFilter(name));
     }

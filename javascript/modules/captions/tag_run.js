@@ -1,4 +1,4 @@
-/** A tagging run in its panel: how far it is, its buttons, and what came of it. */
+/** A tagging run in its panel: progress, buttons and result. */
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -13,7 +13,7 @@ const OPEN = ["waiting", "running", "paused"];
 const MOST_WARNINGS = 8;
 
 export class TagRun {
-    /** @param {(ended: boolean) => void} changed called when a run begins, ends or is found */
+    /** @param {(ended: boolean) => void} changed called when a run starts, ends or is found */
     constructor(changed) {
         this.changed = changed;
         this.fill = h("div", {class: "tl-bar-fill"});
@@ -39,9 +39,9 @@ export class TagRun {
         this.warnings = [];
         /** @type {EndingEvent|null} */
         this.ending = null;
-        /** @type {string[]} what was asked of the worker and has not happened yet */
+        /** @type {string[]} pending requests to the worker */
         this.asked = [];
-        /** What is shown of warnings and the end, to tell whether that has changed. */
+        /** A key of the warnings and result shown, to detect changes. */
         this.shown = "";
     }
 
@@ -101,7 +101,7 @@ export class TagRun {
         try {
             await api(`runs/${encodeURIComponent(this.id)}/control`, {body: {action}});
         } catch {
-            // the toast has said why
+            // a toast shows the error
         }
         this.poller.wake();
     }
@@ -111,7 +111,7 @@ export class TagRun {
             await api(`tagging/runs/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
             this.watch(this.id);
         } catch {
-            // the toast has said why
+            // a toast shows the error
         }
     }
 

@@ -1,4 +1,4 @@
-/** The card "Tag with a tagger" of the captions: which tagger, which tags, how captions are written, and go. */
+/** The card "Tag with a tagger" of the Captions tab: choice of tagger, tag rules, write mode, and the run. */
 
 import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -18,8 +18,8 @@ const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_undersco
     "tags.rating_tag", "tags.max_tags", "tagger.provider", "tagger.batch_size", "tagger.decoding_threads"];
 
 /**
- * @param {() => string} folder the dataset's folder in the Captions tab
- * @returns {HTMLElement} the card; it fills itself
+ * @param {() => string} folder returns the dataset's folder in the Captions tab
+ * @returns {HTMLElement} the card, filled when the server responds
  */
 export function taggingPanel(folder) {
     const body = h("div", {}, h("p", {class: "tl-note"}, "Loading …"));
@@ -35,7 +35,7 @@ class Panel {
     constructor(folder, answer) {
         this.folder = folder;
         this.starting = false;
-        /** The images that are selected in the editor, and whether only they are tagged. */
+        /** The editor's selection, and whether to tag only these images. */
         this.selected = {count: 0, paths: async () => /** @type {string[]} */ ([])};
         this.onlySelected = false;
         this.whom = ["all images", "selected"].map((words, place) => h("button", {type: "button", role: "radio",
@@ -76,7 +76,7 @@ class Panel {
         this.suggestFirst();
     }
 
-    /** @param {string} folder that taggers are kept in */
+    /** @param {string} folder of the taggers */
     build(folder) {
         const {form} = this;
         this.listTaggers();
@@ -115,7 +115,7 @@ class Panel {
         if (other) this.path.focus();
     }
 
-    /** @returns {import("./answers").Tagger|undefined} undefined for a file of the user's own */
+    /** @returns {import("./answers").Tagger|undefined} undefined for a custom file */
     chosen() {
         return this.taggers.find((tagger) => tagger.name === this.form.get("tagger.model"));
     }
@@ -151,7 +151,7 @@ class Panel {
         this.showSafety(this.form.text("write.mode"));
     }
 
-    /** @param {string} mode in which captions are written */
+    /** @param {string} mode the write mode */
     showSafety(mode) {
         const changes = !["if-empty", "look-only"].includes(mode);
         const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
@@ -199,7 +199,7 @@ class Panel {
             this.listTaggers();
             this.refresh();
         } catch {
-            // the list stays as it was
+            // keep the current list
         }
     }
 }

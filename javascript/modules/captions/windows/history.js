@@ -1,4 +1,4 @@
-/** The window with the history: what each edit has changed, on which images, and the way back to any point. */
+/** The history dialog: the changes of each edit, and undo or redo to any point. */
 
 import {dialog as openDialog} from "../../core/dialog.js";
 import {fill, h} from "../../core/dom.js";
@@ -62,7 +62,7 @@ function row(set, edit, close) {
     }};
 }
 
-/** @param {ChangesOfEdit} item @returns {import("../../core/elements").Child[]} +white −glossy, or what else it was */
+/** @param {ChangesOfEdit} item @returns {import("../../core/elements").Child[]} +white −glossy, or another summary */
 function changeWords({changes}) {
     if (!changes) return [];
     const {added, removed, more, reordered, sentences, moved} = changes;
@@ -75,7 +75,7 @@ function changeWords({changes}) {
     return [added.map(word("ins", "+")), removed.map(word("del", "−")), others ? h("span", {class: "tl-note"}, others) : null];
 }
 
-/** What going there would change, and the button that goes. @param {CaptionSet} set @param {Edit} edit @param {() => void} close */
+/** Preview going to an edit, with a button to do it. @param {CaptionSet} set @param {Edit} edit @param {() => void} close */
 async function look(set, edit, close) {
     const way = await set.ask("history/look", {edit: edit.number}).catch(() => null);
     if (!way) return;

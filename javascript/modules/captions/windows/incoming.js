@@ -1,4 +1,4 @@
-/** The window that takes captions from file names or from sd-scripts' metadata JSON, with what would change. */
+/** The dialog that imports captions from file names or from sd-scripts' metadata JSON, with a preview. */
 
 import {dialog as openDialog} from "../../core/dialog.js";
 import {failureOf, fill, h, later, setText} from "../../core/dom.js";
@@ -22,7 +22,7 @@ class ImportWindow {
     constructor(set) {
         this.set = set;
         this.source = "names";
-        /** The text of a file of this computer, and what it is called. */
+        /** Text and name of a local file. */
         this.text = this.fileName = "";
         this.question = 0;
         const changed = () => this.lookSoon();

@@ -1,4 +1,4 @@
-/** The window that renames a tag across the set, and says before what that does. */
+/** The dialog that renames a tag across the set, with a preview of the effect. */
 
 import {dialog as openDialog} from "../../core/dialog.js";
 import {fill, h, later, setText} from "../../core/dom.js";
@@ -13,7 +13,7 @@ const SHOWN = 6;
 
 /**
  * @param {import("../set.js").CaptionSet} set @param {string} tag
- * @param {(name: string) => void} renamed called when it is done
+ * @param {(name: string) => void} renamed called after renaming
  */
 export function renameTag(set, tag, renamed) {
     const go = () => rename();
