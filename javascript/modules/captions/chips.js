@@ -61,7 +61,7 @@ export function chunkWords({trained_tokens: tokens, prose, tag_list: tags}, limi
     return `CLIP reads ${CHUNK} tokens at a time; marks show where a chunk ends.${exact ? "" : " The tokens are estimated."}${beyond}${order}`;
 }
 
-/** The caption with a mark at each chunk's end. @param {PictureFacts} picture @param {number} limit @returns {HTMLElement[]} */
+/** The caption with chunk marks. @param {PictureFacts} picture @param {number} limit @returns {HTMLElement[]} */
 export function markedText({line, chunk_ends: ends}, limit) {
     const signs = [...line];  // the server counts characters, not UTF-16 units
     /** @type {HTMLElement[]} */
@@ -88,7 +88,7 @@ export function factsOf(picture, limit) {
     return [size, bucket, tokens].filter(Boolean).join(" · ");
 }
 
-/** The current index of a tag that was at `place` when clicked. @param {string[]} tags @param {string} tag @param {number} place */
+/** @param {string[]} tags @param {string} tag @param {number} place the old index @returns {number} the index now */
 export function placeOf(tags, tag, place) {
     return tags[place] === tag ? place : tags.indexOf(tag);
 }

@@ -18,7 +18,7 @@ const FEW = 12;
 /** Longer lists are collapsed. */
 const LONG = 5;
 
-/** @param {string} words the summary @param {HTMLElement[]} rows @param {(rows: HTMLElement[]) => HTMLElement} list builds the list */
+/** @param {string} words the summary @param {HTMLElement[]} rows @param {(rows: HTMLElement[]) => HTMLElement} list */
 function folded(words, rows, list) {
     return rows.length > LONG ? fold(words, list(rows)) : list(rows);
 }

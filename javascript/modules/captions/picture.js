@@ -223,7 +223,7 @@ export class CaptionPicture {
         this.loadSoon();
     }
 
-    /** The saved caption as this page knows it, so that changes by other programs cause a conflict. @param {number} number */
+    /** The saved caption as last seen, so that changes by other programs cause a conflict. @param {number} number */
     async saved(number) {
         if (this.shown && this.shown.number === number && !this.stale) return this.shown;
         return this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true});

@@ -234,7 +234,7 @@ export class CaptionSet extends EventTarget {
         this.tell("edited", numbers);
     }
 
-    /** @param {{path: string, version: string}} cell @returns {string} the URL of a thumbnail of at most `size` pixels */
+    /** @param {{path: string, version: string}} cell @returns {string} the URL of a thumbnail, at most `size` pixels */
     image(cell, size = 256) {
         const query = new URLSearchParams({folder: this.folder, session: this.session, path: cell.path,
             size: String(size), v: cell.version});
@@ -274,8 +274,8 @@ export class CaptionSet extends EventTarget {
     /**
      * Queue an edit after pending ones, so that fast typing and clicking loses nothing.
      * @param {keyof CaptionEdits} route
-     * @param {object|(() => object|null|Promise<object|null>)} body the request body, or a function that returns it when
-     *     pending edits are done; null sends nothing
+     * @param {object|(() => object|null|Promise<object|null>)} body the request body, or a function called for it after
+     *     pending edits; null sends nothing
      * @param {{quiet?: boolean}} [options] quiet: no toast on success
      * @returns {Promise<EditOutcome|null>} null on failure
      */
@@ -344,7 +344,7 @@ export class CaptionSet extends EventTarget {
 
     /**
      * Undo up to and including an edit of the history, or redo up to one that was undone.
-     * @param {number} edit @param {string} seen the state of the history shown @param {boolean} back @param {string[]} [leave]
+     * @param {number} edit @param {string} seen the state shown @param {boolean} back @param {string[]} [leave]
      */
     goTo(edit, seen, back, leave = []) {
         return this.edit("history/go", {edit, seen, back, leave});
@@ -364,7 +364,7 @@ export class CaptionSet extends EventTarget {
         }
     }
 
-    /** @param {boolean} selectedOnly @returns {{numbers?: number[], filter?: string}} request fields: the selection, or all shown */
+    /** @param {boolean} selectedOnly else all shown @returns {{numbers?: number[], filter?: string}} request fields */
     target(selectedOnly) {
         return selectedOnly ? {numbers: [...this.selected]} : {filter: this.filter};
     }

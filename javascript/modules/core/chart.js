@@ -1,4 +1,4 @@
-/** What the plots share: scales, axis numbers, paths, and smoothing. */
+/** Shared parts of the plots: scales, ticks, paths, and smoothing. */
 
 import {fill, h, svg} from "./dom.js";
 import {format} from "./format.js";
@@ -13,7 +13,7 @@ function scale(from, to, start, end) {
     return (value) => start + (end - start) * (value - from) / span;
 }
 
-/** @param {number} from @param {number} to @param {number} count about how many @returns {number[]} round values */
+/** @param {number} from @param {number} to @param {number} count approximate @returns {number[]} round values */
 function ticks(from, to, count) {
     const span = to - from;
     if (!(span > 0)) return [from];
@@ -28,7 +28,7 @@ function ticks(from, to, count) {
     return values;
 }
 
-/** @param {number[]} values @returns {(value: number) => string} with the decimals that tell them apart */
+/** @param {number[]} values @returns {(value: number) => string} a format with enough decimals to distinguish them */
 function tickText(values) {
     const step = values.length > 1 ? values[1] - values[0] : values[0] || 1;
     const decimals = Math.max(0, Math.min(8, -Math.floor(Math.log10(Math.abs(step)) + 1e-9)));
@@ -36,7 +36,7 @@ function tickText(values) {
     return (value) => value.toLocaleString("en-US", {minimumFractionDigits: exact, maximumFractionDigits: exact});
 }
 
-/** @param {[number, number][]} points @returns {string} the `d` of a line; a gap where y is NaN */
+/** @param {[number, number][]} points @returns {string} the `d` attribute of a line, with gaps where y is NaN */
 function line(points) {
     let path = "";
     let pen = false;
@@ -52,7 +52,7 @@ function line(points) {
 }
 
 /**
- * No more points than the eye can tell apart: of each pixel column the lowest and the highest.
+ * Reduce points to the visible ones: the lowest and the highest of each pixel column.
  * @param {[number, number][]} points sorted by x
  * @returns {[number, number][]}
  */
@@ -75,7 +75,7 @@ function thinned(points) {
 }
 
 /**
- * Exponential moving average, corrected for its start (as Adam's moments are).
+ * Exponential moving average with bias correction (as in Adam).
  * @param {(number|null)[]} values @param {number} weight of the past, 0 to below 1
  * @returns {number[]} NaN until the first number
  */
@@ -92,7 +92,7 @@ function smoothed(values, weight) {
 }
 
 /**
- * @param {number[]} values @param {number} share of the values that lies below the answer
+ * @param {number[]} values @param {number} share the fraction of values below the quantile
  * @returns {number} NaN without values
  */
 function quantile(values, share) {
@@ -109,7 +109,7 @@ function label(x, y, text, name = "tl-axis-text") {
 /** @typedef {[number, number|null, number|null][]} Schedule step, and the rates of the UNet and the text encoder */
 
 /**
- * A picture of the learning rate over the run, for the plan.
+ * A chart of the learning rate over the run, for the plan.
  * @returns {{element: HTMLElement, show: (schedule: Schedule, steps: number) => void}}
  */
 export function scheduleChart() {

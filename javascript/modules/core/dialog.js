@@ -1,4 +1,4 @@
-/** A window over the page. */
+/** A modal dialog. */
 
 import {h, uniqueId} from "./dom.js";
 import {button} from "./parts.js";
@@ -8,10 +8,10 @@ import {root} from "./shell.js";
 
 /**
  * @param {string} title @param {Child[]} content @param {Child[]} buttons
- * @returns {HTMLDialogElement} shown; it goes when it is closed
+ * @returns {HTMLDialogElement} the open dialog, removed when it is closed
  */
 export function dialog(title, content, buttons) {
-    const heading = uniqueId("dialog");  // no <footer> in it: the webui hides them all
+    const heading = uniqueId("dialog");  // the dialog has no <footer>, since the webui hides all of them
     /** @type {HTMLDialogElement} */
     const element = h("dialog", {class: "tl-dialog", "aria-labelledby": heading},
         h("header", {class: "tl-dialog-head"}, h("h3", {class: "tl-card-title", id: heading}, title),
@@ -27,7 +27,7 @@ export function dialog(title, content, buttons) {
     return element;
 }
 
-/** The whole table as large as the window. @param {string} title @param {HTMLElement} table */
+/** Show a table in a dialog as large as the window. @param {string} title @param {HTMLElement} table */
 export function fullView(title, table) {
     const element = dialog(title, [table], [button("Close", {click: () => element.close()})]);
     element.classList.add("tl-full-dialog");

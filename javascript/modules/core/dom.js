@@ -1,10 +1,10 @@
 /**
- * What every module needs: elements, requests, messages between modules, memory.
+ * Basics for every module: elements, requests, messages between modules, storage.
  *
- *   h(tag, attributes, ...children)   an element; svg(...) the same for drawings
- *   setText(node, text)               changes a text without touching the DOM when nothing changed
+ *   h(tag, attributes, ...children)   an element; svg(...) the same for SVG
+ *   setText(node, text)               changes a text, without touching the DOM if it is the same
  *   api(path, {method, body, quiet})  JSON from /train-lora/<path>; failures show a toast unless quiet
- *   store.get(key, fallback) / set    kept in this browser
+ *   store.get(key, fallback) / set    values stored in this browser
  *   on(name, listener) / emit(name)   messages between parts ("folder", "run-started", …)
  *   later(listener, milliseconds)     a debounced function
  */
@@ -15,12 +15,12 @@ const SVG = "http://www.w3.org/2000/svg";
 const PREFIX = "train_lora.";
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "open", "selected", "indeterminate"]);
 
-/** An error that the server has put into words. */
+/** An error with a message for the user, usually from the server. */
 export class ApiError extends Error {
     /**
      * @param {string} message a sentence for the user
-     * @param {string[]} problems further sentences
-     * @param {number} status the HTTP status, 0 when the server did not answer
+     * @param {string[]} problems further messages
+     * @param {number} status the HTTP status, 0 if the server did not respond
      */
     constructor(message, problems = [], status = 0) {
         super(message);
@@ -32,7 +32,7 @@ export class ApiError extends Error {
 /**
  * @template {HTMLElement|SVGElement} T
  * @param {T} element
- * @param {import("./elements").Attributes<T>} attributes `on` holds listeners, `data` data attributes, null leaves one out
+ * @param {import("./elements").Attributes<T>} attributes `on`: listeners, `data`: data attributes; null omits one
  */
 function setAttributes(element, {on: listeners = {}, data = {}, ...attributes}) {
     for (const [event, listener] of Object.entries(listeners)) {
@@ -93,14 +93,14 @@ export function svg(tag, attributes = {}, ...children) {
     return element;
 }
 
-/** @param {Element} element @param {...Child} children put in place of what was there */
+/** @param {Element} element @param {...Child} children its new children */
 export function fill(element, ...children) {
     element.replaceChildren();
     append(element, children);
 }
 
 /**
- * Texts that change while polling are changed inside their node: the webui watches every added or removed node.
+ * Change the text inside its node, since the webui observes every added or removed node.
  * @param {Element} element @param {string} text
  */
 export function setText(element, text) {
@@ -131,8 +131,8 @@ export async function api(path, options) {
 }
 
 /**
- * @param {unknown} caught what a request was rejected with
- * @returns {{name: string, message: string, problems: string[], status: number}} status is 0 where no answer came
+ * @param {unknown} caught the error of a request
+ * @returns {{name: string, message: string, problems: string[], status: number}} status is 0 without a response
  */
 export function failureOf(caught) {
     if (caught instanceof ApiError) return caught;
@@ -142,7 +142,7 @@ export function failureOf(caught) {
 
 /**
  * @param {string} path @param {string} method @param {Options} options
- * @returns {Promise<any>} JSON as it came; routes.d.ts says what it is, and tests/ui compare that with real answers
+ * @returns {Promise<any>} the parsed JSON; routes.d.ts has its types, which tests/ui check against real responses
  */
 async function request(path, method, options) {
     /** @type {RequestInit} */
@@ -164,7 +164,7 @@ async function request(path, method, options) {
     throw failure(response.status, answer, text);
 }
 
-/** @param {string} text @returns {any} undefined where it is no JSON */
+/** @param {string} text @returns {any} undefined if it is not JSON */
 function parsed(text) {
     try {
         return JSON.parse(text);
@@ -185,7 +185,7 @@ function failure(status, answer, text) {
     return new ApiError("Something went wrong inside the extension.", [words.slice(-1200)], status);
 }
 
-/** @param {string} path @returns {string} its address; relative, as the webui may live below a path */
+/** @param {string} path @returns {string} its URL; relative, since the webui may be served below a path */
 export function url(path) {
     return `./train-lora/${path}`;
 }
@@ -194,23 +194,23 @@ export const store = {
     /**
      * @template T
      * @param {string} key @param {T} fallback
-     * @returns {T} what this version or an older one has put there
+     * @returns {T} the value stored by this version or an older one
      */
     get(key, fallback) {
         try {
             const text = localStorage.getItem(PREFIX + key);
             return text === null ? fallback : JSON.parse(text);
         } catch {
-            return fallback;  // private windows and full storages have no memory
+            return fallback;  // storage may be unavailable in private windows, or full
         }
     },
-    /** @param {string} key @param {unknown} value undefined forgets it */
+    /** @param {string} key @param {unknown} value undefined removes it */
     set(key, value) {
         try {
             if (value === undefined) localStorage.removeItem(PREFIX + key);
             else localStorage.setItem(PREFIX + key, JSON.stringify(value));
         } catch {
-            // as above: the form then starts empty next time
+            // as above: the value is lost on reload
         }
     },
 };
@@ -230,7 +230,7 @@ export function emit(name, detail) {
 /**
  * @template {unknown[]} A
  * @param {(...args: A) => void} listener @param {number} milliseconds
- * @returns {(...args: A) => void} calls `listener` once, when it was not called again for so long
+ * @returns {(...args: A) => void} a debounced `listener`
  */
 export function later(listener, milliseconds) {
     let timer = 0;
@@ -242,7 +242,7 @@ export function later(listener, milliseconds) {
 
 let lastId = 0;
 
-/** @param {string} word @returns {string} an id that no other element has */
+/** @param {string} word @returns {string} a unique element id */
 export function uniqueId(word) {
     lastId += 1;
     return `tl-${word}-${lastId}`;

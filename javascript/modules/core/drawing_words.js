@@ -1,10 +1,10 @@
-/** How far a drawing is, in words. */
+/** The progress of a generation job, in words. */
 
 import {format} from "./format.js";
 
 /**
  * @param {Pick<import("./types").DrawingFacts, "state"|"done"|"total"|"seconds_left">} facts
- * @returns {string} "Picture 3 of 12, 1 min left"
+ * @returns {string} "Image 3 of 12, 1 min left"
  */
 export function drawingWords({state, done, total, seconds_left: seconds}) {
     if (state === "waiting" && !done) return "Waiting for the webui";

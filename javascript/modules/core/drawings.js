@@ -1,4 +1,4 @@
-/** What the webui draws for the tab, and what waits for it: plots, regularization pictures and test strips, in one list. */
+/** The queue of images that the webui generates for the tab: plots, regularization images and test strips. */
 
 import {api, fill, h, on, setText} from "./dom.js";
 import {drawingWords} from "./drawing_words.js";
@@ -15,7 +15,7 @@ let queue = [];
 const poller = poll(async () => show((await api("drawings", {quiet: true})).queue), () => (queue.length ? 1 : 5), 20);
 on("mounted", poller.wake);
 
-/** Ask now, as after something was asked for. */
+/** Poll now, for example after queueing a job. */
 export const lookAtDrawings = poller.wake;
 
 /** @param {DrawingFacts[]} now */

@@ -1,4 +1,4 @@
-/** A window that shows the folders of the server, with their images, and lets one of them be chosen. */
+/** A dialog to choose a folder or file on the server, with thumbnails. */
 
 import {dialog} from "./dialog.js";
 import {api, failureOf, fill, h, later, setText} from "./dom.js";
@@ -43,7 +43,7 @@ class Browser {
         this.begin(wish.path);
     }
 
-    /** A set that has been chosen is shown among its neighbours. @param {string} path */
+    /** Open at `path`; a folder without subfolders is shown in its parent. @param {string} path */
     async begin(path) {
         await this.go(path);
         const {shown} = this;
@@ -142,7 +142,7 @@ class Browser {
         this.wish.chosen(value);
     }
 
-    /** @param {number} index @param {boolean} [current] it is what has been chosen */
+    /** @param {number} index @param {boolean} [current] whether it is the current choice */
     focusRow(index, current = false) {
         const rows = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll(".tl-place")]);
         const row = rows[Math.max(0, Math.min(index, rows.length - 1))];
@@ -152,7 +152,7 @@ class Browser {
         row.focus();
     }
 
-    /** Arrows move, Enter opens, Backspace or the left arrow goes up. @param {KeyboardEvent} event */
+    /** Arrow keys move, Enter opens, Backspace or the left arrow goes to the parent. @param {KeyboardEvent} event */
     onKey(event) {
         const rows = [...this.list.querySelectorAll(".tl-place")];
         const at = rows.indexOf(/** @type {Element} */ (event.target));

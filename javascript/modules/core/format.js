@@ -1,4 +1,4 @@
-/** Numbers, times and sizes as a person would write them. */
+/** Human-readable numbers, times and sizes. */
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -7,7 +7,7 @@ function number(value) {
     return Math.round(value).toLocaleString("en-US");
 }
 
-/** @param {number} count @param {string} one @param {string} [many] @returns {string} "1 picture", "24 pictures" */
+/** @param {number} count @param {string} one @param {string} [many] @returns {string} "1 image", "24 images" */
 function plural(count, one, many = `${one}s`) {
     return `${number(count)} ${count === 1 ? one : many}`;
 }
@@ -24,7 +24,7 @@ function duration(seconds) {
     return `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
 
-/** @param {number|null|undefined} seconds @returns {string} "3 min 20 s left", empty if nobody knows */
+/** @param {number|null|undefined} seconds @returns {string} "3 min 20 s left", empty if unknown */
 function left(seconds) {
     if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
     return seconds < 1 ? "almost done" : `${duration(seconds)} left`;
@@ -72,7 +72,7 @@ function startOfDay(date) {
     return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 }
 
-/** @param {string} path @returns {string} the last part of a path of any system */
+/** @param {string} path of any operating system @returns {string} its last part */
 function fileName(path) {
     return path.split(/[\\/]/).filter(Boolean).pop() || path;
 }

@@ -1,10 +1,10 @@
-/** What the webui around us has and does: its checkpoint and VAE, its folders, and the training packages. */
+/** The state of the webui: checkpoint and VAE, folders, and the training packages. */
 
 import {api, emit, fill, h, on, setText} from "./dom.js";
 import {button, toast} from "./parts.js";
 import {banner as bannerPlace, poll} from "./shell.js";
 
-/** @type {import("./types").HostState|null} the answer of /train-lora/host, null until the first one */
+/** @type {import("./types").HostState|null} the response of /train-lora/host, null until the first one */
 export let host = null;
 
 /** @type {Record<string, {title: string, button: string, text: string}>} */
@@ -20,7 +20,7 @@ const BANNERS = {
         text: "This takes a few minutes. You can keep using the webui and prepare your images meanwhile."},
 };
 
-/** @type {ReturnType<typeof buildBanner>|null} the parts of the banner that is shown, null for none */
+/** @type {ReturnType<typeof buildBanner>|null} the parts of the current banner, null for none */
 let banner = null;
 
 export function environmentState() {

@@ -1,4 +1,4 @@
-/** Pictures, large, one at a time: arrows go to the ones beside, Escape goes back. */
+/** A lightbox: one enlarged image at a time; arrow keys go to its neighbours, Escape closes. */
 
 import {h, setText} from "./dom.js";
 import {button} from "./parts.js";
@@ -8,7 +8,7 @@ import {root} from "./shell.js";
  * @param {{src: string, title: string, text: string}[]} items
  * @param {number} start
  * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement}} [options]
- *     `beside` says which picture lies so many columns and rows away; without it they stand in one row
+ *     `beside` returns the index of the image at an offset in columns and rows; by default, they form one row
  */
 export function lightbox(items, start, options = {}) {
     let index = start;

@@ -1,4 +1,4 @@
-/** What modules tell each other with `emit` and `on` in dom.js: the messages by name, each with what it carries. */
+/** The messages between modules, for `emit` and `on` in dom.js: their names and details. */
 
 import type {RunModel} from "../runs/model.js";
 import type {DatasetLook, Family, Plan} from "../train/answers";
@@ -9,7 +9,7 @@ export interface Messages {
     mounted: undefined;
     host: HostState;
     runs: RunSummary[];
-    /** The runs of tools, newest first. */
+    /** The tool runs, newest first. */
     tools: RunSummary[];
     run: RunModel;
     "run-ended": RunModel;
@@ -19,23 +19,23 @@ export interface Messages {
     "shown-run": string;
     /** The keys of the settings that have changed in the form. */
     setting: {keys: string[]};
-    /** A folder that was looked at. */
+    /** The folder whose overview was requested. */
     folder: string;
-    /** The form was filled from elsewhere: a sentence about it, and what stood there before. */
+    /** The form was filled from elsewhere: a message about it, and the previous values. */
     taken: {text: string, before: Record<string, Value>};
-    /** Asks the Train tab to look into the folder again. */
+    /** Request to the Train tab to read the folder again. */
     look: undefined;
     dataset: DatasetLook|null;
     family: Family|null;
     plan: Plan;
-    /** The YAML of a v-prediction checkpoint was written, or could not be. */
+    /** Writing the YAML of a v-prediction checkpoint has succeeded or failed. */
     prediction: undefined;
-    /** What is worth knowing of single settings, by key. */
+    /** Notes on settings, by key. */
     notes: Record<string, string>;
-    /** What is wrong with single settings, by key. */
+    /** Problems of settings, by key. */
     problems: Record<string, string>;
     /** A tagging run has ended. */
     "captions-changed": {folder: string, run: string};
-    /** Other images of the caption editor are selected; `only`: the tagger is asked to tag just them. */
+    /** The caption editor's selection has changed; `only`: the tagger should tag only these images. */
     "captions-selected": {count: number, only: boolean, paths: () => Promise<string[]>};
 }

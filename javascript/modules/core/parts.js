@@ -1,4 +1,4 @@
-/** Small pieces that every sub-tab is put together from: icons, buttons, cards, messages, toasts. */
+/** UI components of all sub-tabs: icons, buttons, cards, messages, toasts. */
 
 import {h, setText, svg, uniqueId} from "./dom.js";
 import {format} from "./format.js";
@@ -7,7 +7,7 @@ import {toastShelf} from "./shell.js";
 /** @typedef {import("./elements").Child} Child */
 
 /**
- * Each icon is drawn on 16 × 16 with lines of 1.5.
+ * The paths of the icons, on a 16 × 16 grid with a stroke width of 1.5.
  * @type {Record<string, string>}
  */
 const ICONS = {
@@ -33,7 +33,7 @@ const ICONS = {
     pen: "M3 13l.6-2.9 7.3-7.3 2.3 2.3-7.3 7.3z",
 };
 
-/** @param {string} name @returns {SVGElement} hidden from screen readers: the words beside it say it */
+/** @param {string} name @returns {SVGElement} hidden from screen readers, since a label accompanies it */
 export function icon(name) {
     return svg("svg", {class: `tl-icon tl-icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true",
         focusable: "false"}, svg("path", {d: ICONS[name]}));
@@ -57,7 +57,7 @@ export function button(label, options = {}) {
     options.iconOnly ? null : h("span", {class: "tl-button-label"}, label));
 }
 
-/** @param {HTMLElement} element made by `button`, with its label in view @param {string} label */
+/** @param {HTMLElement} element made by `button`, with a visible label @param {string} label */
 export function setLabel(element, label) {
     const text = element.querySelector(".tl-button-label");
     if (text) setText(text, label);
@@ -65,7 +65,7 @@ export function setLabel(element, label) {
 
 /**
  * @param {string} title
- * @param {{aside?: Child, id?: string, step?: number}} [options] aside stands at the right of the title
+ * @param {{aside?: Child, id?: string, step?: number}} [options] aside: content to the right of the title
  * @param {...Child} children
  * @returns {HTMLElement}
  */
@@ -78,7 +78,7 @@ export function card(title, options = {}, ...children) {
         h("div", {class: "tl-card-body"}, children));
 }
 
-/** @param {string} title @param {string} text @param {...Child} children @returns {HTMLElement} says what to do */
+/** @param {string} title @param {string} text the next step @param {...Child} children @returns {HTMLElement} */
 export function emptyState(title, text, ...children) {
     return h("div", {class: "tl-empty"}, h("p", {class: "tl-empty-title"}, title), h("p", {}, text), children);
 }
@@ -131,7 +131,7 @@ export function setBadge(element, state) {
  * @param {"error"|"warning"|"info"|"good"} kind
  * @param {string} text
  * @param {{problems?: string[]}} [options]
- * @returns {() => void} takes the message away
+ * @returns {() => void} removes the toast
  */
 export function toast(kind, text, options = {}) {
     const shelf = toastShelf;

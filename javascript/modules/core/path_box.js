@@ -1,9 +1,9 @@
 /**
- * A box for a path on the server: completes folders and files as one types, and has a button that opens the browser of
- * folders. What may be chosen depends on the kind of path; the server decides what is seen.
+ * An input for a path on the server, with completion of folders and files and a button that opens the folder browser.
+ * The kind of path decides what can be chosen; the server decides what is visible.
  *
- * Keys: down and up move, Tab and Enter take what is marked (Tab also what all of the list have in common), Escape
- * closes the list.
+ * Keys: up and down move, Tab and Enter take the marked entry (Tab also the common prefix of all), Escape closes the
+ * list.
  */
 
 import {api, fill, h, later, uniqueId} from "./dom.js";
@@ -18,11 +18,11 @@ const GAP = 4;
 /** @typedef {import("./types").PlaceEntry} PlaceEntry */
 
 /**
- * @param {HTMLInputElement} input gets the completion; "input" and "change" tell what was taken
- * @param {string} kind of path, as the server names it
- * @param {{what?: string, browsed?: () => void}} [options] what is chosen, for the browser's title;
- *     browsed is called when something was chosen in the browser
- * @returns {HTMLElement} the box with its button, to be put where the input would be
+ * @param {HTMLInputElement} input gets the completion, with "input" and "change" events
+ * @param {string} kind the server's name for the kind of path
+ * @param {{what?: string, browsed?: () => void}} [options] what: the thing to choose, for the browser's title;
+ *     browsed: called after a choice in the browser
+ * @returns {HTMLElement} the input with its button, to insert where the input would be
  */
 export function pathBox(input, kind, options = {}) {
     const list = h("ul", {class: "tl-complete tl-path-list", role: "listbox", id: uniqueId("paths"), hidden: true,
@@ -58,7 +58,7 @@ export function pathBox(input, kind, options = {}) {
         input.scrollLeft = input.scrollWidth;
     };
 
-    /** A folder is opened further, a file is the end. @param {PlaceEntry} entry */
+    /** Take an entry; after a folder, completion continues inside it. @param {PlaceEntry} entry */
     const take = (entry) => {
         put(entry.folder ? withSlash(entry.value) : entry.value);
         if (!entry.folder) hide();
@@ -72,7 +72,7 @@ export function pathBox(input, kind, options = {}) {
         input.setAttribute("aria-activedescendant", list.children[place].id);
     };
 
-    /** Under the box, or above it where the window ends too soon. */
+    /** Place the list below the input, or above it if the window leaves too little room. */
     const place = () => {
         const box = input.getBoundingClientRect();
         const room = window.innerHeight - 72 - box.bottom;
@@ -82,7 +82,7 @@ export function pathBox(input, kind, options = {}) {
             bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
     };
 
-    /** @param {boolean} [always] also where nothing was typed: the sets that were used last */
+    /** @param {boolean} [always] also without input: the datasets used last */
     const fetchList = async (always = false) => {
         const mine = question += 1;
         const text = input.value;
@@ -103,7 +103,7 @@ export function pathBox(input, kind, options = {}) {
     };
     const ask = later(() => wanted && fetchList(), 100);
 
-    /** @returns {boolean} whether Tab had something to do */
+    /** @returns {boolean} whether Tab completed anything */
     const completeByTab = () => {
         if (chosen >= 0) take(offered[chosen]);
         else if (offered.length === 1) take(offered[0]);
@@ -142,10 +142,10 @@ export function pathBox(input, kind, options = {}) {
         hide();
         showEnd();
     });
-    /** The end of a long path says more than its beginning. */
+    /** Scroll to the end of a long path, its more significant part. */
     const showEnd = () => {
         input.title = input.value;
-        requestAnimationFrame(() => {  // the browser itself goes to the beginning when the focus leaves
+        requestAnimationFrame(() => {  // after the browser's own scrolling to the start on blur
             if (document.activeElement !== input) input.scrollLeft = input.scrollWidth;
         });
     };
@@ -175,7 +175,7 @@ function option(entry, take) {
         }}}, h("span", {class: "tl-path-name"}, entry.name), h("span", {class: "tl-complete-count"}, imagesOf(entry)));
 }
 
-/** @param {PlaceEntry} entry @returns {string} what is known of its images, empty where nobody counted or there are none */
+/** @param {PlaceEntry} entry @returns {string} its image count, empty if not counted or 0 */
 export function imagesOf(entry) {
     if (entry.problem) return entry.problem;
     if (!entry.folder || !entry.images) return "";

@@ -1,6 +1,6 @@
-/** Paths as texts, as they are typed. */
+/** Helpers for typed paths. */
 
-/** @param {string[]} texts @returns {string} how all of them begin, whatever the case; with the letters of the first */
+/** @param {string[]} texts @returns {string} their common prefix, ignoring case, in the case of the first */
 export function longestCommon(texts) {
     if (!texts.length) return "";
     let length = texts[0].length;

@@ -1,4 +1,4 @@
-/** The notice that the webui draws a v-prediction checkpoint as noise, with the button that writes its YAML. */
+/** The notice that the webui generates noise with a v-prediction checkpoint, with a button that writes its YAML. */
 
 import {api, emit, fill, h} from "./dom.js";
 import {button, findings, toast} from "./parts.js";
@@ -11,7 +11,7 @@ export class PredictionNotice {
         this.element = h("div", {class: "tl-prediction", hidden: true});
     }
 
-    /** @param {Notice|null|undefined} notice nothing is shown without one */
+    /** @param {Notice|null|undefined} notice hidden without one */
     show(notice) {
         const signature = notice ? JSON.stringify(notice) : "";
         if (signature === this.shown) return;
@@ -30,7 +30,7 @@ export class PredictionNotice {
                 {body: {checkpoint: notice.checkpoint, v_prediction: notice.said}});
             toast("good", answer.text);
         } catch {
-            // the toast has said why
+            // a toast shows the error
         }
         emit("prediction");
     }

@@ -1,4 +1,4 @@
-/** What each route below /train-lora/ answers. A route that is missing here answers `never`, so that it is noticed. */
+/** The responses of the routes below /train-lora/. A missing route has the type `never`, so that tsc reports it. */
 
 import type {TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
@@ -14,7 +14,7 @@ import type {Busy, Continuation, Deletion, DrawingFacts, EnvironmentState, HostS
 export interface Options {
     method?: string;
     body?: unknown;
-    /** No toast when it fails. */
+    /** No toast on failure. */
     quiet?: boolean;
     signal?: AbortSignal;
 }

@@ -1,8 +1,8 @@
-/** The root of the tab: its sub-tabs, the place for toasts, and polling that minds whether anyone is looking. */
+/** The root of the tab: its sub-tabs, the toast area, and polling that slows down while the tab is not visible. */
 
 import {ApiError, emit, fill, h, store} from "./dom.js";
 
-/** @type {HTMLElement} there once the tab is mounted, before anything is built in it */
+/** @type {HTMLElement} set when the tab is mounted, before anything is built in it */
 let tabRoot;
 /** @type {HTMLElement} as above */
 export let banner;
@@ -14,8 +14,8 @@ export let toastShelf = null;
  * @property {string} id
  * @property {string} title
  * @property {number} order from left to right
- * @property {(panel: HTMLElement) => void} build fills the panel, called once
- * @property {() => unknown} [shown] called each time the sub-tab comes into view
+ * @property {(panel: HTMLElement) => void} build fills the panel; called once
+ * @property {() => unknown} [shown] called each time the sub-tab becomes visible
  */
 
 /** @type {SubTab[]} */
@@ -99,7 +99,7 @@ function mount(root) {
 }
 
 /**
- * The webui's own shortcuts look for a Generate button in the open tab and fail where there is none.
+ * Keep key events from the webui's shortcuts, which fail in a tab without a Generate button.
  * @param {KeyboardEvent} event
  */
 function keepFromWebui(event) {
@@ -108,7 +108,7 @@ function keepFromWebui(event) {
     }
 }
 
-/** Fill the tab once gradio has drawn it, and again whenever it draws it anew. */
+/** Fill the tab once gradio has rendered it, and again whenever gradio renders it again. */
 export function mountWhenThere() {
     const root = document.getElementById("train_lora_root");
     if (!root || root === tabRoot || !tabs.length) return;
@@ -117,7 +117,7 @@ export function mountWhenThere() {
 }
 
 /**
- * Gradio may draw its components anew: what we built moves over, with all that was typed.
+ * Move our elements, including input, to the new root after gradio has rendered its components again.
  * @param {HTMLElement} root
  */
 function moveTo(root) {
@@ -126,16 +126,16 @@ function moveTo(root) {
     tabRoot = root;
 }
 
-/** @returns {boolean} whether the tab is in sight of someone */
+/** @returns {boolean} whether the tab is visible */
 export function inSight() {
     return !document.hidden && Boolean(tabRoot) && tabRoot.offsetParent !== null;
 }
 
 /**
- * Calls `ask` again and again: after `seconds`, or `away` seconds while nobody looks at the tab.
- * @param {() => Promise<unknown>} ask @param {() => number} seconds 0 rests until `wake`
+ * Call `ask` repeatedly, at intervals of `seconds`, or at least `away` seconds while the tab is not visible.
+ * @param {() => Promise<unknown>} ask @param {() => number} seconds 0 pauses until `wake`
  * @param {number} [away]
- * @returns {{wake: () => void}} asks at once
+ * @returns {{wake: () => void}} wake: asks immediately
  */
 export function poll(ask, seconds, away = 5) {
     let timer = 0;

@@ -1,9 +1,9 @@
-/** The current values of the webui's txt2img form, as gradio knows them. */
+/** The current values of the webui's txt2img form, from gradio. */
 
-const BUTTON = "train_lora_txt2img";  // gradio hands the values over when it is clicked; see ui/tab.py
+const BUTTON = "train_lora_txt2img";  // a click makes gradio send the values; see ui/tab.py
 const PATIENCE = 3000;
 
-/** @typedef {Record<string, unknown>} Txt2imgForm by the names of the webui's API, of whatever kind gradio has them */
+/** @typedef {Record<string, unknown>} Txt2imgForm values of gradio's types, by their names in the webui's API */
 
 /** @type {((form: Txt2imgForm|null) => void)[]} */
 let waiting = [];
@@ -16,14 +16,14 @@ function takeTxt2img(names, values) {
 }
 
 /**
- * An empty box is null to us, and a seed may be typed into a box for text.
+ * Turn an empty box into null; the seed's may be a text box.
  * @param {unknown} value
  */
 function cleaned(value) {
     return value === "" || value === undefined || Number.isNaN(value) ? null : value;
 }
 
-/** @returns {Promise<Txt2imgForm|null>} null where the webui does not tell it */
+/** @returns {Promise<Txt2imgForm|null>} null if the webui does not provide it */
 export function readTxt2img() {
     const button = document.getElementById(BUTTON);
     if (!button) return Promise.resolve(null);

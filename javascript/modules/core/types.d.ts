@@ -1,4 +1,4 @@
-/** What the server answers, as the page reads it. Each type names the Python that makes it. */
+/** Types of the server's responses. Each names its Python source. */
 
 import type {Continuation as WholeContinuation, RunSummary as Summary, TrashEntry} from "../runs/records";
 import type {Job} from "../train/job";
@@ -7,18 +7,18 @@ import type {Value} from "../train/values";
 /** An item of /train-lora/runs. Times are seconds since the epoch. */
 export interface RunSummary extends Omit<Summary, "saved"> { saved: SavedEvent[]; alive: boolean }
 
-/** What is known of a run; before it was asked for, that is its name only. */
+/** A run, of which only the name may be known before it is requested. */
 export type RunNews = Pick<RunSummary, "id"|"name"|"state"> & Partial<RunSummary>;
 
-/** The answer of /train-lora/runs/ID. */
+/** The response of /train-lora/runs/ID. */
 export interface RunDetails extends RunSummary {
     events: RunEvent[];
     offset: number;
     control: string[];
     log_tail: string;
-    /** Paths of saved files that are no longer there. */
+    /** Paths of saved files that no longer exist. */
     missing: string[];
-    /** The settings that the run was started with; empty where they are damaged, missing while nothing has changed. */
+    /** The settings that the run was started with; empty if damaged, missing if unchanged since the last response. */
     job?: Job;
 }
 
@@ -53,7 +53,7 @@ export interface WeightsEvent { event: "weights"; time: number; way: string; tex
 export interface HeldEvent {
     event: "held"; time: number; token: string; who?: string; why?: string; gave_gpu?: boolean;
 }
-/** Of earlier versions it has only its time. */
+/** Earlier versions wrote only the time. */
 export interface ResumedEvent {
     event: "resumed"; time: number; token?: string; who?: string; why?: string; seconds?: number;
 }
@@ -62,7 +62,7 @@ export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
 export interface EndingEvent {
     event: "finished"|"stopped"|"error"; time: number; text?: string; detail?: string; kind?: string; steps?: number;
     seconds?: number;
-    /** Of a tagging run: how many pictures were tagged, and what became of their captions. */
+    /** Of a tagging run: the counts of images and captions. */
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
     failed?: number; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
@@ -74,7 +74,7 @@ export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEven
     SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
     QueuedEvent|KeptEvent|PauseEvent;
 
-/** One entry of /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty for what belongs to none. */
+/** A job in /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty if it belongs to none. */
 export interface DrawingFacts {
     id: string;
     kind: "plot"|"regularization"|"strip"|"tool";
@@ -87,25 +87,25 @@ export interface DrawingFacts {
     seconds_left: number|null;
 }
 
-/** The answer of /train-lora/runs/ID/deletion: `what_goes` in lib_lora_train/ui/runs/manage_routes.py. */
+/** The response of /train-lora/runs/ID/deletion: `what_goes` in lib_lora_train/ui/runs/manage_routes.py. */
 export interface Deletion {
     folder: string;
     /** Of the run's folder. */
     bytes: number;
     kept_state: boolean;
     files: {path: string, name: string, bytes: number}[];
-    /** Files outside the webui's LoRA folder, which stay. */
+    /** Files outside the webui's LoRA folder, which are not deleted. */
     elsewhere: string[];
-    /** Why nothing can be deleted now; empty if it can. */
+    /** The reason why deletion is refused; empty if it is possible. */
     refused: string;
 }
-/** The answer of /train-lora/trash. */
+/** The response of /train-lora/trash. */
 export interface TrashList { entries: TrashEntry[] }
 
-/** A picture of a run; `path` is relative to the run's folder, `index` says which of the prompts it shows. */
+/** A sample image of a run; `path` is relative to the run's folder, `index` is that of its prompt. */
 export interface Sample { path: string; step: number; epoch: number; prompt: string; index: number }
 
-/** The answer of /train-lora/runs/ID/strip: lib_lora_train/ui/runs/strip.py. */
+/** The response of /train-lora/runs/ID/strip: lib_lora_train/ui/runs/strip.py. */
 export interface StripFacts {
     on: boolean;
     possible: boolean;
@@ -120,15 +120,15 @@ export interface StripFacts {
     waits_for: string;
     prediction: PredictionNotice|null;
 }
-/** Why images look fried, and the YAML that a click writes: `prediction_notice` in lib_lora_train/ui/prediction.py. */
+/** Why images look fried, and the YAML to write: `prediction_notice` in lib_lora_train/ui/prediction.py. */
 export interface PredictionNotice { text: string; yaml: string; checkpoint: string; said: boolean }
 export interface StripColumn { file: string; step: number; epoch: number; final: boolean; pictures: (string|null)[] }
 
-/** What is asked of /train-lora/runs/ID/continue, and what it would do: lib_lora_train/runs/continuing.py. */
+/** Request and preview of /train-lora/runs/ID/continue: lib_lora_train/runs/continuing.py. */
 export interface ContinueOptions { how?: string; epochs?: number; rate_factor?: number }
 export type Continuation = Omit<WholeContinuation, "changes">;
 
-/** The answer of /train-lora/runs/ID/try: `txt2img_with` in lib_lora_train/ui/runs/routes.py. */
+/** The response of /train-lora/runs/ID/try: `txt2img_with` in lib_lora_train/ui/runs/routes.py. */
 export interface TryAnswer {
     prompt: string;
     name: string;
@@ -139,7 +139,7 @@ export interface TryAnswer {
     clip_skip_before: number;
 }
 
-/** The answer of /train-lora/host: lib_lora_train/ui/host_routes.py. */
+/** The response of /train-lora/host: lib_lora_train/ui/host_routes.py. */
 export interface HostState {
     name: string;
     limits: string[];
@@ -157,13 +157,13 @@ export interface HostState {
 }
 export interface EnvironmentState { state: string; text: string; lines: string[] }
 export interface NamedFile { path: string; title: string }
-/** What the GPU is lent to: the run's id, null where that is not known, and a sentence. */
+/** The run that uses the GPU: its id, null if unknown, and a message. */
 export interface Busy { id: string|null; text: string }
 
-/** A message beside a form: level is error, warning, note or good. */
+/** A message next to a form; level is error, warning, note or good. */
 export interface Finding { level: string; text: string; files?: string[] }
 
-/** A setting as the server's schema describes it: lib_lora_train/ui/train/form.py. */
+/** A setting of the schema: lib_lora_train/ui/train/form.py. */
 export interface Setting {
     /** group.name */
     key: string;
@@ -173,7 +173,7 @@ export interface Setting {
     type: "int"|"float"|"bool"|"str"|"texts"|"numbers";
     /** Whether it may be empty. */
     optional: boolean;
-    /** Of the setting's own type. */
+    /** Of the setting's type. */
     default: Value;
     help: string;
     advice: string;
@@ -182,20 +182,20 @@ export interface Setting {
     maximum: number|null;
     choices: string[];
     view: "main"|"more"|"hidden";
-    /** The part of the form that it is in. */
+    /** Its section of the form. */
     section: string;
     sd_scripts: string;
-    /** Which kind of path it is, empty if it is none. */
+    /** The kind of path, empty if it is not a path. */
     path: string;
 }
 
-/** The answer of /train-lora/places: `look_around` in lib_lora_train/ui/places_routes.py. `folder` is empty at the start. */
+/** The response of /train-lora/places: lib_lora_train/ui/places_routes.py. `folder` is empty at first. */
 export interface Places {
     folder: string;
     above: string|null;
-    /** The folders that lead to it, the highest first. */
+    /** Its parent folders, outermost first. */
     way: {name: string, path: string}[];
-    /** What is known of the folder itself. */
+    /** The entry of the folder itself. */
     itself: PlaceEntry|null;
     note: string;
     start: number;
@@ -203,7 +203,7 @@ export interface Places {
     cut: boolean;
     entries: PlaceEntry[];
 }
-/** A folder or file; `value` is what stands for it in a box. Images are counted in folders only. */
+/** A folder or file; `value` is its text in an input. Images are counted in folders only. */
 export interface PlaceEntry {
     name: string;
     path: string;
@@ -216,10 +216,10 @@ export interface PlaceEntry {
     thumbnails: string[];
 }
 
-/** The answer of /train-lora/schema: lib_lora_train/ui/train/form.py. */
+/** The response of /train-lora/schema: lib_lora_train/ui/train/form.py. */
 export interface Schema {
     groups: NamedSettings[];
-    /** By the name of the optimizer. */
+    /** By optimizer name. */
     optimizers: Record<string, {rate: number, adaptive: boolean}>;
     /** sd-scripts' options that are not settings here, with the reason. */
     options: Record<string, string>;

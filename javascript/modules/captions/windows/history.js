@@ -75,7 +75,7 @@ function changeWords({changes}) {
     return [added.map(word("ins", "+")), removed.map(word("del", "−")), others ? h("span", {class: "tl-note"}, others) : null];
 }
 
-/** Preview going to an edit, with a button to do it. @param {CaptionSet} set @param {Edit} edit @param {() => void} close */
+/** Preview of going to an edit. @param {CaptionSet} set @param {Edit} edit @param {() => void} close */
 async function look(set, edit, close) {
     const way = await set.ask("history/look", {edit: edit.number}).catch(() => null);
     if (!way) return;
