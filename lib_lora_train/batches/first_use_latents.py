@@ -1,4 +1,4 @@
-"""Pictures that are encoded when they are first trained on, so that a run need not wait for all of them."""
+"""Latents encoded on first use, so that a run can start before all images are encoded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .plan import TrainingPlan
 
 
 class FirstUseLatents:
-    """Latents of a plan's pictures, each encoded at its first look and then kept in memory.
+    """Latents of a plan's images, each encoded on first use and then kept in memory.
 
-    They are those that ``encode_all`` would have made at once, bit for bit: each picture is encoded on its own, and its
-    noise follows from the picture alone. So a resumed run, which encodes in another order, trains on the same.
+    Bit-identical to those of ``encode_all``, since each image is encoded separately with noise seeded by its content.
+    So a resumed run, which encodes in another order, trains on the same latents.
     """
 
     def __init__(self, plan: TrainingPlan, encoder: Encoder, wanted: Wanted = LATENT_ALONE) -> None:
@@ -23,13 +23,13 @@ class FirstUseLatents:
         self._store = LatentStore(encoder.scale_factor)
 
     def __len__(self) -> int:
-        """How many pictures have been encoded so far."""
+        """The number of images encoded so far."""
         return len(self._store)
 
     def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
         """See ``LatentStore.looks``.
 
-        Raises ``DatasetError`` if a picture cannot be decoded any more, ``CheckpointError`` if the VAE gives NaN.
+        Raises ``DatasetError`` if an image can no longer be decoded, ``CheckpointError`` if the VAE gives NaN.
         """
         missing = [index for index in dict.fromkeys(indices) if index not in self._store]
         if missing:

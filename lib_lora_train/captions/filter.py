@@ -108,14 +108,14 @@ class Not:
 
 @dataclass(frozen=True)
 class And:
-    """Whatever matches all ``parts``."""
+    """Everything that matches all ``parts``."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """Whatever matches at least one of ``parts``."""
+    """Everything that matches at least one of ``parts``."""
 
     parts: tuple[Filter, ...]
 
@@ -177,7 +177,7 @@ class _Parser:
 
     def _one(self) -> Filter:
         negated = False
-        while self._take("NOT"):  # in a loop, since thousands may follow each other
+        while self._take("NOT"):  # a loop instead of recursion, since there may be thousands in a row
             negated = not negated
         condition = self._condition()
         return Not(condition) if negated else condition

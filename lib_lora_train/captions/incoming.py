@@ -84,7 +84,7 @@ def plan(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], mode
 
 
 def take_in(editor: CaptionEditor, incoming: Incoming, numbers: Iterable[int], mode: str) -> Outcome:
-    """Give the captions to the images ``numbers``, as one undo step. Raises as ``CaptionEditor.set_texts``."""
+    """Import the captions for the images ``numbers``, as one undo step. Raises as ``CaptionEditor.set_texts``."""
     with editor.lock:
         texts, kept, _ = _new_texts(editor, incoming, numbers, mode)
         done = editor.set_texts(texts, f"Took {count_of(len(texts), 'caption')} from {incoming.what} ({mode})")

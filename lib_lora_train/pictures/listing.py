@@ -105,7 +105,7 @@ def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], exten
                     f"{prefix}{caption} is a link that leads out of the dataset's folder.")
             else:
                 listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
-        except FileNotFoundError:  # deleted just now
+        except FileNotFoundError:  # deleted meanwhile
             continue
         listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
 

@@ -96,8 +96,8 @@ class Dataset:
 def scan_dataset(settings: DatasetSettings) -> Dataset:
     """Scan ``settings.train_data_dir``; reads only the headers of images.
 
-    Raises ``DatasetError`` if the folder is missing or has no pictures, a caption file is not UTF-8, or there is
-    nothing that could be used as a caption.
+    Raises ``DatasetError`` if the folder is missing or has no images, a caption file is not UTF-8, or no image has
+    a caption, concept name or trigger word.
     """
     dataset = survey(settings)
     errors = [problem.text for problem in dataset.problems if problem.level == "error"]

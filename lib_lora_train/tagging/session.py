@@ -51,7 +51,7 @@ class Tagger:
         return self._prepare(picture, self.side)
 
     def confidences(self, pictures: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Confidences from 0 to 1, float32 (pictures, tags), for at most ``batch_size`` preprocessed images.
+        """Confidences from 0 to 1, float32 (images, tags), for at most ``batch_size`` preprocessed images.
 
         Raises ``TaggerError`` if the provider fails, for example when out of GPU memory.
         """

@@ -159,7 +159,7 @@ export class CaptionPicture {
 
     drawChips() {
         const {picture} = this;
-        if (!picture || this.changing || this.dragged !== undefined) return;  // drawn when that is done
+        if (!picture || this.changing || this.dragged !== undefined) return;  // rendered when that ends
         const focused = document.activeElement && document.activeElement.closest("li");
         const held = focused ? [...this.chips.children].indexOf(focused) : -1;
         const {shuffled, kept} = shuffling();

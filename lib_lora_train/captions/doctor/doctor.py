@@ -35,9 +35,9 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
             progress: Callable[[int, int], bool]) -> Report:
     """Examine every image and caption. ``progress(done, total)`` counts decoded images and returns whether to continue.
 
-    ``settings`` and ``max_tokens`` are those of the training to come.
+    ``settings`` and ``max_tokens`` are those of the planned training.
 
-    Takes about ten milliseconds an image the first time; results are cached. Raises ``DatasetError``.
+    Takes about ten milliseconds per image the first time; results are cached. Raises ``DatasetError``.
     """
     editor.refresh()
     editor.read_sizes()

@@ -371,7 +371,7 @@ def _cannot_keep(journal: Path, problem: OSError) -> str:
 
 @contextmanager
 def _nothing_changed() -> Iterator[None]:
-    """Turn ``OSError`` into a ``DatasetError`` which says that nothing was changed."""
+    """Convert ``OSError`` to a ``DatasetError`` stating that nothing was changed."""
     try:
         yield
     except OSError as problem:
