@@ -13,7 +13,7 @@ from ..errors import ConfigError
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST_SIDE = 800
-"""Faces are detected in a copy of this size; faces large enough for a crop are visible in it."""
+"""Faces are detected in a copy of this size, since large faces remain detectable when downscaled."""
 
 _SMALLEST_SHARE = 1 / 16
 

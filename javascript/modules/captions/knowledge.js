@@ -1,4 +1,4 @@
-/** The views "Consolidate" (redundant tags) and "Doubtful" (tags that may be wrong). */
+/** The views "Consolidate" (redundant tags) and "Doubtful tags" (tags that may be wrong). */
 
 import {fill, h} from "../core/dom.js";
 import {format} from "../core/format.js";
