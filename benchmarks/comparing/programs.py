@@ -16,6 +16,7 @@ from lib_lora_train.config.job import Job, all_settings
 from lib_lora_train.config.text_yaml import read_yaml, write_yaml
 from lib_lora_train.environment import worker_environ
 from lib_lora_train.environment.folders import ROOT_VARIABLE, environment_root
+from lib_lora_train.pictures.folders import folders_to_export
 from lib_lora_train.runs.events import EVENTS_FILE, read_events
 
 Line = tuple[float, str]
@@ -83,13 +84,16 @@ def sd_scripts(place: Path, python: Path, job: Job, shapes: Shapes, tokenizers: 
     CLIP's tokenizers, so that nothing is downloaded. ``accelerate launch`` is left out: it only takes time before.
     """
     family = family_of_shapes(shapes)
-    exported = export_text(job, TOML, family)
+    exported = export_text(job, TOML, family, folders_to_export(job.dataset))
     script = "sdxl_train_network.py" if family == SDXL else "train_network.py"
     beside = {"tokenizer_cache_dir": str(tokenizers), **_FREE_OPTIONS, **options}
 
     def start(folder: Path) -> Started:
         (folder / "job.toml").write_text(exported.text, encoding="utf-8")
         given = {**beside, "output_dir": str(folder), "output_name": LORA_NAME}
+        for name, text in exported.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            given["dataset_config"] = str(folder / name)
         command = (str(python), str(place / script), f"--config_file={folder / 'job.toml'}",
                    *(f"--{name}={value}" if value else f"--{name}" for name, value in given.items()))
         return Started(command, place, peer_environ(python), folder / f"{LORA_NAME}.safetensors", steps_in_output)

@@ -114,10 +114,13 @@ def _import() -> ArgumentParser:
 def _export() -> ArgumentParser:
     parser = ArgumentParser("export", description="Prints a job as settings for another program; what cannot be "
                                                   "expressed there is reported on standard error.",
-                            usage="export [-h] [--as FORMAT] JOB.yaml [group.setting=value ...]")
+                            usage="export [-h] [--as FORMAT] [--files FOLDER] JOB.yaml [group.setting=value ...]")
     parser.add_argument("words", nargs="+", metavar="JOB.yaml", help=f"the job file. {_SETTING_WORDS}")
     parser.add_argument("--as", dest="wanted", default="sd-scripts", choices=EXPORT_FORMATS,
                         help="a command line for bash (%(default)s) or PowerShell, a --config_file, or a whole job")
+    parser.add_argument("--files", type=Path, metavar="FOLDER",
+                        help="write the dataset configuration, if one is needed, into this folder instead of printing "
+                             "it on standard error")
     return parser
 
 

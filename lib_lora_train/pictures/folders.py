@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.exporting.dataset_config import Folders, SubsetFolder
+from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
 from ..files.walk import is_file, is_folder
 from .images import PICTURE_ENDINGS
@@ -86,6 +88,19 @@ def find_layout(folder: Path, repeats: int) -> Layout:
     if own_pictures:
         return _single(folder, repeats, left_out)
     raise DatasetError(_nothing_here(folder, left_out))
+
+
+def folders_to_export(settings: DatasetSettings) -> Folders | None:
+    """The folders with images that a dataset configuration names; ``None`` if they cannot be read here."""
+    if not settings.train_data_dir:
+        return None
+    try:
+        trained = find_layout(Path(settings.train_data_dir), settings.dataset_repeats)
+        of_class = find_layout(Path(settings.reg_data_dir), 1) if settings.reg_data_dir else Layout((), ())
+    except (DatasetError, OSError):
+        return None
+    return Folders(*(tuple(SubsetFolder(concept.path, concept.repeats, concept.concept) for concept in layout.concepts)
+                     for layout in (trained, of_class)))
 
 
 def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:

@@ -106,6 +106,21 @@ def test_the_form_is_exported_in_every_format(webui, open_tab, pictures):
     assert download.value.suggested_filename == "penny.toml"
 
 
+def test_the_dataset_configuration_is_a_second_text(webui, open_tab, pictures):
+    page = open_tab(webui)
+    fill_in(page, pictures)
+    ready(page)
+    page.locator("#tl_export_open").click()
+    window = page.locator("#tl_export")
+    expect(page.locator("#tl_export_text")).to_have_value(_holds("--dataset_config=penny_dataset.toml"))
+    expect(window.get_by_role("textbox", name="penny_dataset.toml")).to_have_value(_holds("image_dir = "))
+    with page.expect_download() as download:
+        window.get_by_role("button", name="Save penny_dataset.toml").click()
+    assert download.value.suggested_filename == "penny_dataset.toml"
+    page.locator("#tl_export_format").select_option("yaml")
+    expect(window.get_by_role("textbox", name="penny_dataset.toml")).to_have_count(0)
+
+
 def test_a_preset_is_kept_used_renamed_and_deleted(webui, open_tab, pictures):
     page = open_tab(webui)
     fill_in(page, pictures, network_dim="48")

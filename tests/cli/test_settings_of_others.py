@@ -61,3 +61,27 @@ def test_a_job_for_other_programs(tmp_path, capsys, wanted, words):
     assert words in said.out
     assert "5" in said.out
     assert ("training.fit_in_gb" in said.err) == (wanted != "yaml")
+
+
+def test_the_dataset_configuration_is_printed_or_written_and_never_overwritten(tmp_path, capsys):
+    job = tmp_path / "job.yaml"
+    job.write_text("base: {checkpoint: base.safetensors}\ndataset: {train_data_dir: /elsewhere/all, "
+                   "concept_settings: ['10_red: keep_tokens=2']}\nsave: {output_name: penny, output_dir: Lora}\n")
+    assert run_command(["export", str(job)]) == 0
+    said = capsys.readouterr()
+    assert "[[datasets.subsets]]" in said.err
+    assert "[[datasets" not in said.out
+    assert run_command(["export", str(job), "--files", str(tmp_path / "out")]) == 0
+    written = tmp_path / "out" / "penny_dataset.toml"
+    assert 'image_dir = "/elsewhere/all/10_red"' in written.read_text()
+    assert str(written) in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="exists already"):
+        run_command(["export", str(job), "--files", str(tmp_path / "out")])
+    script = tmp_path / "out" / "train.sh"
+    assert run_command(["export", str(job)]) == 0
+    script.write_text(capsys.readouterr().out)
+    (tmp_path / "out" / "unwritable").write_text("a file")
+    with pytest.raises(ConfigError, match="unwritable"):
+        run_command(["export", str(job), "--files", str(tmp_path / "out" / "unwritable")])
+    assert run_command(["import", str(script)]) == 0
+    assert "/elsewhere/all" in capsys.readouterr().err

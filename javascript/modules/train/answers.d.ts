@@ -161,7 +161,7 @@ export interface ImportAnswer {
 }
 
 /** /export and /own-presets/file: lib_lora_train/ui/train/import_routes.py. */
-export interface ExportedText { text: string; file_name: string; notes: string[] }
+export interface ExportedText { text: string; file_name: string; notes: string[]; files: Record<string, string> }
 
 /** /own-presets: lib_lora_train/ui/train/preset_store.py. */
 export interface OwnPresets { presets: OwnPreset[] }

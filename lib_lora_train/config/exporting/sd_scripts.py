@@ -12,6 +12,7 @@ from ..groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, Net
 from ..importing.option_table import FLAGS, KEY_OF, names
 from ..job import Job, all_settings
 from ..optimizer_args import arguments_of
+from .dataset_config import DatasetConfig, Folders, dataset_config
 
 SD1, SD2, SDXL = "sd1", "sd2", "sdxl"
 _SD2_WIDTH, _SDXL_WIDTH = 1024, 2048
@@ -19,7 +20,6 @@ _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "
 _OWN = {
     "base.sdxl_base": "sd-scripts detects nothing of the kind; its values are in the other options.",
     "dataset.validation_data_dir": "Use is_reg and validation_split in a dataset configuration.",
-    "dataset.concept_settings": "Settings of single folders need a dataset configuration.",
     "training.checkpointing_blocks": "All blocks are checkpointed there.",
     "training.weights_on_cpu": "sd-scripts does not swap blocks of these models.",
     "training.fit_in_gb": "sd-scripts has no memory limit.",
@@ -28,23 +28,23 @@ _OWN = {
     "training.webui_model": "It only concerns the webui."}
 _OTHERWISE = names("""
     base.checkpoint base.vae base.clip_skip base.max_token_length dataset.train_data_dir dataset.reg_data_dir
-    dataset.use_folder_name dataset.resolution dataset.dataset_repeats dataset.caption_extension
-    dataset.activation_tag dataset.face_crop_aug_range dataset.validation_seed optimizer.optimizer_type
-    optimizer.text_encoder_lr optimizer.text_encoder_lr2 optimizer.d_coef optimizer.optimizer_args
-    scheduler.lr_scheduler training.max_train_epochs training.max_train_steps training.mixed_precision
-    training.base_weights training.seed save.output_dir save.save_precision sample.sample_prompts
-    sample.negative_prompt sample.sample_width sample.sample_height sample.sample_steps sample.cfg_scale
-    sample.sample_seed network.network_weights network.network_type network.network_dim network.network_alpha
-    network.conv_dim network.conv_alpha network.lokr_factor network.decompose_both network.dylora_unit
-    network.dora_wd network.rs_lora network.rank_dropout network.module_dropout network.loraplus_lr_ratio
-    network.block_lr_weight network.block_dims network.block_alphas
+    dataset.concept_settings dataset.use_folder_name dataset.resolution dataset.dataset_repeats
+    dataset.caption_extension dataset.activation_tag dataset.face_crop_aug_range dataset.validation_seed
+    optimizer.optimizer_type optimizer.text_encoder_lr optimizer.text_encoder_lr2 optimizer.d_coef
+    optimizer.optimizer_args scheduler.lr_scheduler training.max_train_epochs training.max_train_steps
+    training.mixed_precision training.base_weights training.seed save.output_dir save.save_precision
+    sample.sample_prompts sample.negative_prompt sample.sample_width sample.sample_height sample.sample_steps
+    sample.cfg_scale sample.sample_seed network.network_weights network.network_type network.network_dim
+    network.network_alpha network.conv_dim network.conv_alpha network.lokr_factor network.decompose_both
+    network.dylora_unit network.dora_wd network.rs_lora network.rank_dropout network.module_dropout
+    network.loraplus_lr_ratio network.block_lr_weight network.block_dims network.block_alphas
     """)
 
 
 @dataclass
 class Exported:
     """``options`` by their sd-scripts names; ``notes`` are sentences about settings without an equivalent; ``prompts``
-    are the lines of the sample prompt file ``prompts_file``.
+    are the lines of the sample prompt file ``prompts_file``, ``dataset`` is the content of ``dataset_file``, if needed.
     """
 
     script: str
@@ -52,6 +52,8 @@ class Exported:
     notes: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
     prompts_file: str = ""
+    dataset: DatasetConfig | None = None
+    dataset_file: str = ""
 
 
 def family_of_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
@@ -60,12 +62,17 @@ def family_of_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
     return SDXL if _SDXL_WIDTH in widths else SD2 if _SD2_WIDTH in widths else SD1
 
 
-def export_job(job: Job, family: str = SD1) -> Exported:
-    """``job`` for sd-scripts; ``family`` is that of its checkpoint: ``sd1``, ``sd2`` or ``sdxl``."""
+def export_job(job: Job, family: str = SD1, folders: Folders | None = None) -> Exported:
+    """``job`` for sd-scripts; ``family`` is that of its checkpoint: ``sd1``, ``sd2`` or ``sdxl``.
+
+    ``folders`` are those with images, ``None`` if they cannot be read. Raises ``ValueError`` if the job's resolution,
+    block lists or concept settings are invalid.
+    """
     found = Exported("sdxl_train_network.py" if family == SDXL else "train_network.py")
     if family == SD2:
         found.options["v2"] = True
     _add_base(job, family, found)
+    _add_folders(job, folders, found)
     _add_dataset(job, found)
     _add_network(job, family, found)
     _add_optimizer(job, found)
@@ -87,11 +94,23 @@ def _add_base(job: Job, family: str, found: Exported) -> None:
         options["max_token_length"] = base.max_token_length
 
 
+def _add_folders(job: Job, folders: Folders | None, found: Exported) -> None:
+    """The folders, in a dataset configuration if the command line is not enough; sd-scripts then takes them from it
+    only, and all settings that it does not have from the command line.
+    """
+    found.dataset = dataset_config(job.dataset, folders)
+    if found.dataset is not None:
+        found.dataset_file = f"{job.save.output_name or 'job'}_dataset.toml"
+        found.options["dataset_config"] = found.dataset_file
+        found.notes += found.dataset.notes
+        return
+    found.options["train_data_dir"] = job.dataset.train_data_dir
+    if job.dataset.reg_data_dir:
+        found.options["reg_data_dir"] = job.dataset.reg_data_dir
+
+
 def _add_dataset(job: Job, found: Exported) -> None:
     options, dataset = found.options, job.dataset
-    options["train_data_dir"] = dataset.train_data_dir
-    if dataset.reg_data_dir:
-        options["reg_data_dir"] = dataset.reg_data_dir
     width, height = dataset.size
     options["resolution"] = str(width) if width == height else f"{width},{height}"
     options["caption_extension"] = ".none" if dataset.use_folder_name else dataset.caption_extension
@@ -110,8 +129,9 @@ def _add_dataset(job: Job, found: Exported) -> None:
         options["cache_latents"] = True
     if dataset.dataset_repeats != 1:
         options["dataset_repeats"] = dataset.dataset_repeats
-        found.notes.append(f"dataset.dataset_repeats is {dataset.dataset_repeats}. sd-scripts reads repeats from the "
-                           "folder's name, such as 3_penny.")
+        if found.dataset is None:
+            found.notes.append(f"dataset.dataset_repeats is {dataset.dataset_repeats}. sd-scripts reads repeats from "
+                               "the folder's name, such as 3_penny.")
 
 
 def _add_network(job: Job, family: str, found: Exported) -> None:

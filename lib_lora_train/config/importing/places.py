@@ -63,11 +63,14 @@ class Together:
         return self._places.find(kind, path)
 
     def read(self, path: str) -> str | None:
-        """The text of the file of that name, ignoring case; of the only other file if none matches."""
+        """The text of the file of that name, ignoring case; of the only other file if none matches, but prompts are not
+        read from a dataset configuration.
+        """
         wanted = file_name(path).casefold()
         name = next((name for name in self._others if name.casefold() == wanted), None)
         if name is None and len(self._others) == 1:
-            name = next(iter(self._others))
+            only, text = next(iter(self._others.items()))
+            name = None if wanted.endswith(".txt") and "[[datasets" in text else only
         return self._others.pop(name) if name is not None else self._places.read(path)
 
     def unread(self) -> list[str]:

@@ -24,6 +24,7 @@ from .option_table import KNOWN, TRAIN_COMMAND_OPTIONS
 from .places import Places, Together
 from .report import Imported
 from .sd_dataset import is_dataset_config, take_dataset_config
+from .sd_defaults import fill_defaults
 from .sd_scripts import take_options
 from .settle import OWN_JOB, finish
 from .shell.command import looks_like_command, read_script
@@ -164,11 +165,17 @@ def _take_script(text: str, taking: Taking) -> str:
         raise ConfigError(f"The script is {len(text):,} characters long. Up to {_MOST_OF_SCRIPT:,} are read.")
     options, sdxl = read_script(text, taking)
     _add_config_file(options, taking)
+    _take_with_dataset(options, taking, sdxl=sdxl)
+    return f"a command line of sd-scripts ({dialect_of(text).name})"
+
+
+def _take_with_dataset(options: Options, taking: Taking, *, sdxl: bool) -> None:
+    """Import ``options`` and the dataset configuration that they name, which takes precedence, as in sd-scripts."""
     dataset = options.pop("dataset_config", None)
+    take_options(options, taking, sdxl=sdxl, defaults=False)
     if dataset is not None:
         take_dataset_file(dataset, taking)
-    take_options(options, taking, sdxl=sdxl)
-    return f"a command line of sd-scripts ({dialect_of(text).name})"
+    fill_defaults(options, taking)
 
 
 def _add_config_file(options: Options, taking: Taking) -> None:
@@ -226,11 +233,7 @@ def _take_toml(text: str, taking: Taking) -> str:
         return "a TOML of kohya_ss"
     if len(set(options) & KNOWN) < _FEWEST_KNOWN:
         raise ConfigError(f"The TOML has no settings that are known here. Give {FORMATS}.")
-    dataset = options.pop("dataset_config", None)
-    if dataset is not None:
-        take_dataset_file(dataset, taking)
-    sdxl = "sdxl" in options and not options["sdxl"].is_off
-    take_options(options, taking, sdxl=sdxl)
+    _take_with_dataset(options, taking, sdxl="sdxl" in options and not options["sdxl"].is_off)
     return "a configuration file of sd-scripts"
 
 

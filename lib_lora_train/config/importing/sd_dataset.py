@@ -57,9 +57,10 @@ def take_subsets(subsets: Sequence[Subset], dataset: Mapping[str, Any], taking: 
     """Import the folders of ``subsets`` with their settings, and the shared settings of ``dataset``."""
     trained = [subset for subset in subsets if not subset.get("is_reg")]
     regularization = [subset for subset in subsets if subset.get("is_reg")]
-    used = _take_folders(trained, taking)
+    used = [_without_class_tokens(subset, taking) for subset in _take_folders(trained, taking)]
     _take_regularization(regularization, taking)
-    options = _shared_options(used, dataset, taking)
+    own = _take_own(used, dataset, taking)
+    options = _shared_options(used, dataset, own, taking)
     for name, option in options.items():
         if name in _OWN_REASONS:
             taking.drop(option, _OWN_REASONS[name])
@@ -93,7 +94,6 @@ def _take_folders(subsets: Sequence[Subset], taking: Taking) -> list[Subset]:
         taking.drop(option, why)
     else:
         taking.take(option, {"dataset.train_data_dir": found}, _why_parent(used, parent))
-    _take_own(used, taking)
     return used
 
 
@@ -110,19 +110,67 @@ def _why_parent(used: Sequence[Subset], parent: str) -> str:
            f"1_{unnumbered[0]}." if unnumbered else why
 
 
-def _take_own(used: Sequence[Subset], taking: Taking) -> None:
-    """Add a line to ``concept_settings`` for each folder that differs from the others."""
-    differing = [name for name in _OF_FOLDERS if len({repr(subset.get(name)) for subset in used}) > 1 or
-                 (name == "num_repeats" and any(name in subset for subset in used))]
-    lines = []
-    for subset in used:
-        own = [f"{_OF_FOLDERS[name]}={str(subset[name]).lower()}" for name in differing if name in subset]
-        if own:
-            folder = file_name(str(subset["image_dir"]))
-            unnumbered = not folder.partition("_")[0].isdigit()
-            lines.append(f"{f'1_{folder}' if unnumbered else folder}: {' '.join(own)}")
-    if lines:
-        taking.take(Option(", ".join(differing), f"of {len(lines)} folders"), {"dataset.concept_settings": lines})
+def _take_own(used: Sequence[Subset], dataset: Mapping[str, Any], taking: Taking) -> frozenset[str]:
+    """Add a line to ``concept_settings`` for each folder that differs from what ``dataset`` says for all.
+
+    Returns the options that all folders are done with.
+    """
+    lines: dict[str, list[str]] = {}
+    done: set[str] = set()
+    for name in _OF_FOLDERS:
+        values = [_value_of(name, subset) for subset in used]
+        numbers = [_number_of(str(subset.get("image_dir") or "")) for subset in used]
+        if name == "num_repeats":
+            if len(used) < 2 and numbers == [None]:
+                continue
+            shared: Sequence[Any] = [number or 1 for number in numbers]
+        elif name in dataset:
+            shared = [dataset[name]] * len(used)
+        elif len(set(map(repr, values))) > 1:
+            shared = [None] * len(used)
+        else:
+            continue
+        done.add(name)
+        for subset, value, common in zip(used, values, shared, strict=True):
+            if value is not None and value != common:
+                folder = file_name(str(subset.get("image_dir") or ""))
+                named = f"1_{folder}" if len(used) > 1 and _number_of(folder) is None else folder
+                lines.setdefault(named, []).append(f"{_OF_FOLDERS[name]}={str(value).lower()}")
+    _report_own(lines, done, used, taking)
+    return frozenset(name for name in done if name == "num_repeats" or name not in dataset)
+
+
+def _report_own(lines: Mapping[str, Sequence[str]], done: set[str], used: Sequence[Subset], taking: Taking) -> None:
+    texts = [f"{folder}: {' '.join(own)}" for folder, own in lines.items()]
+    set_by_lines = [name for name in _OF_FOLDERS
+                    if any(text.startswith(f"{_OF_FOLDERS[name]}=") for own in lines.values() for text in own)]
+    if texts:
+        taking.take(Option(", ".join(set_by_lines), f"of {len(texts)} folders"), {"dataset.concept_settings": texts})
+    if "num_repeats" in done - set(set_by_lines) and any("num_repeats" in subset for subset in used):
+        taking.note(Option("num_repeats", ", ".join(str(_value_of("num_repeats", subset)) for subset in used)),
+                    "The names of the folders say the same.")
+
+
+def _value_of(name: str, subset: Subset) -> Any:
+    """The value of a folder; sd-scripts repeats images once by default, whatever the folder's name says."""
+    return subset.get(name, 1 if name == "num_repeats" else None)
+
+
+def _number_of(folder: str) -> int | None:
+    """The number of repeats in a folder's name, if any."""
+    number, line, _ = file_name(folder).partition("_")
+    return int(number) if line and number.isascii() and number.isdigit() and int(number) else None
+
+
+def _without_class_tokens(subset: Subset, taking: Taking) -> Subset:
+    """``subset`` without class tokens that its folder's name says anyway."""
+    words = subset.get("class_tokens")
+    folder = file_name(str(subset.get("image_dir") or ""))
+    if words is None or _number_of(folder) is None or \
+            str(words).replace("_", " ").strip() != folder.partition("_")[2].replace("_", " ").strip():
+        return subset
+    taking.not_needed(Option(f"class_tokens of {folder}", words), "The name of the folder says the same.")
+    return {name: value for name, value in subset.items() if name != "class_tokens"}
 
 
 def _take_regularization(subsets: Sequence[Subset], taking: Taking) -> None:
@@ -134,16 +182,24 @@ def _take_regularization(subsets: Sequence[Subset], taking: Taking) -> None:
     for other in folders[1:]:
         if len(set(folders)) > 1 and _parent(other) != folder:
             taking.drop(Option("image_dir (is_reg)", other), f"Regularization folders lie in one folder, {folder}.")
+    for subset in subsets:
+        name = file_name(str(subset.get("image_dir") or ""))
+        here, there = _number_of(name) or 1, _value_of("num_repeats", subset)
+        if there != here:
+            taking.drop(Option("num_repeats (is_reg)", there),
+                        "The names of regularization folders say how often their images are repeated here, which is "
+                        f"{here} for {name}. Rename it to repeat them {there} times.")
 
 
-def _shared_options(used: Sequence[Subset], dataset: Mapping[str, Any], taking: Taking) -> Options:
-    """The shared settings; where subsets differ, the most common value."""
+def _shared_options(used: Sequence[Subset], dataset: Mapping[str, Any], own: frozenset[str],
+                    taking: Taking) -> Options:
+    """The shared settings without ``own``, those of single folders; where subsets differ, the most common value."""
     options = {name: Option(name, value) for name, value in dataset.items()}
-    several = len(used) > 1
     for name in dict.fromkeys(name for subset in used for name in subset):
-        if name in ("image_dir", "is_reg", "name", "subsets") or (several and name in _OF_FOLDERS and (
-                name == "num_repeats" or len({repr(subset.get(name)) for subset in used}) > 1)):
+        if name in ("image_dir", "is_reg", "name", "subsets", *own):
             options.pop(name, None)
+            continue
+        if name in _OF_FOLDERS and name in dataset:
             continue
         values = [subset.get(name) for subset in used]
         common = Counter(map(repr, values)).most_common(1)[0][0]

@@ -15,6 +15,7 @@ from ...config.exporting.sd_scripts import family_of_shapes
 from ...config.importing.read import read_metadata, read_settings, read_together
 from ...errors import ConfigError
 from ...networks.lora_facts import read_facts
+from ...pictures.folders import folders_to_export
 from ..lora_files import lora_file
 from ..services import Services
 from .import_places import WebuiPlaces
@@ -80,7 +81,8 @@ def register(router: APIRouter, services: Services) -> None:
         return own()
 
     def as_file(request: PresetRequest) -> dict[str, Any]:
-        return {"text": store.text(request.name), "file_name": f"{request.name.strip()}.yaml", "notes": []}
+        return {"text": store.text(request.name), "file_name": f"{request.name.strip()}.yaml", "notes": [],
+                "files": {}}
 
     def import_(request: ImportRequest) -> dict[str, Any]:
         return import_settings(services, request)
@@ -123,7 +125,7 @@ def export_job(services: Services, request: ExportRequest) -> dict[str, Any]:
     job = changed(job, {"save.output_name": name.strip() or job.save.output_name})
     try:
         shapes = read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None
-        found = export_text(job, request.wanted, family_of_shapes(shapes or {}))
+        found = export_text(job, request.wanted, family_of_shapes(shapes or {}), folders_to_export(job.dataset))
     except ValueError as problem:
         raise ConfigError(f"The settings cannot be exported: {problem}") from problem
-    return {"text": found.text, "file_name": found.file_name, "notes": list(found.notes)}
+    return {"text": found.text, "file_name": found.file_name, "notes": list(found.notes), "files": dict(found.files)}

@@ -95,7 +95,7 @@ def test_block_lists(family, count):
 
 @pytest.mark.parametrize("values, words", [
     ({"training.fit_in_gb": 8.0}, "training.fit_in_gb"), ({"training.base_weights": "nf4"}, "nf4"),
-    ({"dataset.concept_settings": ["10_penny: keep_tokens=2"]}, "dataset configuration"),
+    ({"dataset.concept_settings": ["10_penny: keep_tokens=2"]}, "Add a subset"),
     ({"sample.sample_prompts": ["penny, standing"]}, "penny_prompts.txt"),
     ({"training.mixed_precision": "auto"}, "auto"), ({"network.dora_wd": True}, "dora_wd"),
     ({"dataset.min_bucket_reso": None}, "min_bucket_reso"), ({"optimizer.d_coef": None}, "d_coef")])

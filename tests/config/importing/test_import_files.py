@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from lib_lora_train.config.importing.read import read_together
 from lib_lora_train.config.importing.report import ANSWERS, CHANGED, NOT_KNOWN, NOT_NEEDED, TAKEN
 from lib_lora_train.config.load import read_job
 from lib_lora_train.errors import ConfigError
 
-from .reading import answer_to, read, values_of
+from .reading import Machine, answer_to, read, values_of
 
 GUI = {"LoRA_type": "LyCORIS/LoHa", "LyCORIS_preset": "full", "conv_dim": 4, "conv_alpha": 2, "network_dim": 16,
        "network_alpha": 8, "max_resolution": "512,640", "epoch": 7, "max_train_epochs": "", "max_train_steps": "",
@@ -115,7 +116,7 @@ batch_size = 4
   color_aug = true
   [[datasets.subsets]]
   image_dir = "/sets/all/5_blue"
-  num_repeats = 5
+  num_repeats = 4
   flip_aug = true
   color_aug = true
   [[datasets.subsets]]
@@ -139,7 +140,7 @@ def test_a_dataset_configuration_with_subsets_of_their_own():
     assert job.dataset.reg_data_dir == "/sets/reg"
     own = job.dataset.by_folder
     assert (own["10_red"].dataset_repeats, own["10_red"].keep_tokens) == (3, 2)
-    assert (own["5_blue"].dataset_repeats, own["5_blue"].flip_aug) == (5, True)
+    assert (own["5_blue"].dataset_repeats, own["5_blue"].flip_aug) == (4, True)
     assert (job.dataset.size, job.dataset.train_batch_size) == ((512, 768), 4)
     assert job.dataset.color_aug and job.dataset.shuffle_caption
     reasons = " ".join(answer.reason for answer in imported.answers if answer.answer == CHANGED)
@@ -156,6 +157,62 @@ def test_a_dataset_configuration_with_one_folder():
     assert (values["dataset.train_data_dir"], values["dataset.dataset_repeats"]) == ("/sets/penny", 4)
     assert values["dataset.shuffle_caption"] is False
     assert answer_to(imported, "class_tokens").answer == CHANGED
+
+
+FOLDERS = """
+[general]
+keep_tokens = 1
+[[datasets]]
+  [[datasets.subsets]]
+  image_dir = "/sets/all/10_red"
+  num_repeats = 10
+  class_tokens = "red"
+  [[datasets.subsets]]
+  image_dir = "/sets/all/5_blue"
+  keep_tokens = 3
+  class_tokens = "sky"
+  [[datasets.subsets]]
+  image_dir = "/sets/reg/2_girl"
+  is_reg = true
+  num_repeats = 4
+"""
+
+
+def test_only_what_differs_from_the_folder_names_and_the_general_settings_becomes_a_line():
+    imported = read(FOLDERS, there=["/sets/all", "/sets/reg/2_girl"])
+    values = values_of(imported)
+    assert values["dataset.concept_settings"] == ["5_blue: dataset_repeats=1 keep_tokens=3"]  # sd-scripts repeats once
+    assert values["dataset.keep_tokens"] == 1
+    assert answer_to(imported, "class_tokens of 10_red").answer == NOT_NEEDED
+    assert answer_to(imported, "class_tokens").answer == CHANGED
+    assert "2 for 2_girl" in answer_to(imported, "num_repeats (is_reg)").reason
+
+
+def test_repeats_of_a_single_numbered_folder_override_its_name():
+    text = '[[datasets]]\n[[datasets.subsets]]\nimage_dir = "/sets/10_penny"\nnum_repeats = {}\n'
+    values = values_of(read(text.format(3), there=["/sets/10_penny"]))
+    assert values["dataset.concept_settings"] == ["10_penny: dataset_repeats=3"]
+    assert "dataset.dataset_repeats" not in values
+    same = read(text.format(10), there=["/sets/10_penny"])
+    assert "dataset.concept_settings" not in values_of(same)
+    assert "names of the folders" in answer_to(same, "num_repeats").reason
+
+
+def test_a_dataset_configuration_overrides_the_command_line():
+    text = "train_network.py --dataset_config=set.toml --network_dim=8 --keep_tokens=4 --resolution=768"
+    dataset = '[[datasets]]\nresolution = 640\nenable_bucket = true\n[[datasets.subsets]]\n' \
+              'image_dir = "/sets/penny"\nkeep_tokens = 2\n'
+    values = values_of(read(text, there=["/sets/penny"], texts={"set.toml": dataset}))
+    assert (values["dataset.resolution"], values["dataset.keep_tokens"]) == ("640", 2)
+    assert values["dataset.min_bucket_reso"] == 256
+
+
+def test_missing_prompts_are_not_read_from_the_dataset_configuration():
+    files = {"text 1": "train_network.py --sample_prompts=p.txt --dataset_config=set.toml --network_dim=8",
+             "text 2": '[[datasets]]\n[[datasets.subsets]]\nimage_dir = "/sets/penny"\n'}
+    imported = read_together(files, Machine(["/sets/penny"]))
+    assert values_of(imported)["dataset.train_data_dir"] == "/sets/penny"
+    assert answer_to(imported, "sample_prompts").answer == CHANGED
 
 
 EASY = """

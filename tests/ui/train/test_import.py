@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -104,6 +105,18 @@ def test_the_form_is_exported(tab, wanted, words):
     assert words in answer["text"]
     assert answer["file_name"].startswith("penny.")
     assert any("fit_in_gb" in note for note in answer["notes"]) == (wanted != "yaml")
+
+
+def test_settings_of_folders_are_exported_and_imported_again(tab):
+    folder = tab.dataset.parent / "all"
+    for name in ("2_red", "5_blue"):
+        shutil.copytree(tab.dataset, folder / name)
+    dataset = {"train_data_dir": str(folder), "keep_tokens": 1,
+               "concept_settings": ["2_red: dataset_repeats=3 keep_tokens=2", "5_blue: flip_aug=true"]}
+    exported = tab.post("export", {"job": {**tab.job(), "dataset": dataset}, "wanted": "sd-scripts"}).json()
+    assert list(exported["files"]) == ["penny_dataset.toml"]
+    values = read(tab, files={"train.sh": exported["text"], **exported["files"]})["values"]
+    assert {name: values["dataset"][name] for name in dataset} == dataset
 
 
 def test_presets_are_kept_renamed_shared_and_deleted(tab):

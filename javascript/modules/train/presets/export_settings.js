@@ -1,4 +1,4 @@
-/** The form as settings for other programs, to be copied or saved as a file. */
+/** The form as settings for other programs, to be copied or saved as files. */
 
 import {dialog} from "../../core/dialog.js";
 import {api, fill, h} from "../../core/dom.js";
@@ -13,11 +13,12 @@ export function openExport() {
         on: {change: () => ask()}}, Object.entries(FORMATS).map(([value, words]) => h("option", {value}, words)));
     const text = h("textarea", {class: "tl-input tl-textarea", rows: "14", readonly: true, spellcheck: "false",
         id: "tl_export_text", "aria-label": "Settings as text"});
+    const files = h("div", {id: "tl_export_files"});
     const notes = h("div", {});
     let fileName = "";
     const save = button("Save as a file", {icon: "file", click: () => saveText(fileName, text.value)});
     const copy = button("Copy", {kind: "primary", click: () => copyText(text)});
-    const window = dialog("Export settings", [wanted, text, notes], [save, copy]);
+    const window = dialog("Export settings", [wanted, text, files, notes], [save, copy]);
     window.id = "tl_export";
 
     async function ask() {
@@ -26,6 +27,7 @@ export function openExport() {
             const answer = await api("export", {body: {job: form.job(), wanted: wanted.value}});
             text.value = answer.text;
             fileName = answer.file_name;
+            fill(files, Object.entries(answer.files).flatMap(([name, content]) => fileBlock(name, content)));
             fill(notes, answer.notes.length ? [h("p", {}, "Some settings cannot be exported to sd-scripts:"),
                 h("ul", {class: "tl-paths"}, answer.notes.map((note) => h("li", {}, form.inWords(note))))] : null);
             save.disabled = copy.disabled = false;
@@ -35,6 +37,16 @@ export function openExport() {
     }
 
     ask();
+}
+
+/** A second file, which the exported text names. @param {string} name @param {string} content */
+function fileBlock(name, content) {
+    const text = h("textarea", {class: "tl-input tl-textarea", rows: "8", readonly: true, spellcheck: "false",
+        "aria-label": name});
+    text.value = content;
+    return [h("p", {}, `${name} is needed too. Save it in the folder that you start sd-scripts in.`), text,
+        h("div", {class: "tl-row"}, [button(`Save ${name}`, {icon: "file", click: () => saveText(name, content)}),
+            button(`Copy ${name}`, {click: () => copyText(text)})])];
 }
 
 /** @param {string} name @param {string} text given to the browser as a download */

@@ -1,0 +1,101 @@
+"""Exports the folders of a job as the subsets of a ``--dataset_config`` of sd-scripts, where its command line, which
+reads repeats from folder names only, is not enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ..concepts import AS_FOR_ALL, ConceptSettings
+from ..groups.dataset import DatasetSettings
+
+
+@dataclass(frozen=True)
+class SubsetFolder:
+    """A folder with images: ``repeats`` as its name says, ``concept`` is the caption of images without their own."""
+
+    path: PurePath
+    repeats: int
+    concept: str = ""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders with images in ``train_data_dir`` and in ``reg_data_dir``."""
+
+    trained: tuple[SubsetFolder, ...]
+    regularization: tuple[SubsetFolder, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """A dataset configuration: shared settings, subsets, and sentences about what is missing."""
+
+    general: Mapping[str, Any]
+    subsets: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...] = ()
+
+
+def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> DatasetConfig | None:
+    """The dataset configuration of ``dataset``; ``None`` if the command line can say everything.
+
+    ``folders`` is ``None`` if the folders cannot be read; those that ``concept_settings`` names are used then. Raises
+    ``ValueError`` if ``concept_settings`` are invalid.
+    """
+    own = dataset.by_folder
+    notes = []
+    if folders is None:
+        if not own:
+            return None
+        folders = _named_folders(dataset, own)
+        notes.append("dataset.train_data_dir: the folder cannot be read here, so the dataset configuration has only "
+                     "the folders of concept_settings. Add a subset for each of the others.")
+    elif not own and not _are_flat(dataset, folders):
+        return None
+    unknown = sorted(own.keys() - {folder.path.name for folder in folders.trained})
+    notes += [f"dataset.concept_settings has a line for {name}, but there is no such folder with images in "
+              f"{dataset.train_data_dir}." for name in unknown]
+    general = {name: getattr(dataset, name) for name in ("keep_tokens", "flip_aug")
+               if any(getattr(settings, name) is not None for settings in own.values())}
+    trained = [_subset(folder, own.get(folder.path.name, AS_FOR_ALL)) for folder in folders.trained]
+    of_class = [{**_subset(folder, AS_FOR_ALL), "is_reg": True} for folder in folders.regularization]
+    return DatasetConfig(general, (*trained, *of_class), tuple(notes))
+
+
+def _subset(folder: SubsetFolder, own: ConceptSettings) -> dict[str, Any]:
+    repeats = folder.repeats if own.dataset_repeats is None else own.dataset_repeats
+    values = {"image_dir": str(folder.path), "num_repeats": repeats, "class_tokens": folder.concept or None,
+              "keep_tokens": own.keep_tokens, "flip_aug": own.flip_aug}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _are_flat(dataset: DatasetSettings, folders: Folders) -> bool:
+    """Whether images lie in a chosen folder itself. sd-scripts reads only the numbered folders in it."""
+    return any(folder.path == type(folder.path)(chosen) for chosen, found in (
+        (dataset.train_data_dir, folders.trained), (dataset.reg_data_dir or "", folders.regularization))
+        for folder in found)
+
+
+def _named_folders(dataset: DatasetSettings, own: Mapping[str, ConceptSettings]) -> Folders:
+    chosen = _path(dataset.train_data_dir)
+    trained = (SubsetFolder(chosen if name == chosen.name else chosen / name, *_number_and_concept(name))
+               for name in own)
+    return Folders(tuple(trained), tuple(_named_regularization(dataset)))
+
+
+def _named_regularization(dataset: DatasetSettings) -> Iterator[SubsetFolder]:
+    if dataset.reg_data_dir:
+        path = _path(dataset.reg_data_dir)
+        yield SubsetFolder(path, *_number_and_concept(path.name))
+
+
+def _number_and_concept(name: str) -> tuple[int, str]:
+    number, _, rest = name.partition("_")
+    return (int(number), rest.replace("_", " ").strip()) if number.isascii() and number.isdigit() else (1, "")
+
+
+def _path(text: str) -> PurePath:
+    return (PureWindowsPath if "\\" in text or text[1:2] == ":" else PurePosixPath)(text)
