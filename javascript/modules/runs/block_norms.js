@@ -1,4 +1,4 @@
-/** How far each block of the model has been moved, as a row of bars. */
+/** The weight norm of each block, as a row of bars. */
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -30,7 +30,7 @@ export class BlockNorms {
     }
 }
 
-/** @param {HTMLElement} bars an element of the class tl-norms @param {[string, number][]} norms by the block's name */
+/** @param {HTMLElement} bars an element of the class tl-norms @param {[string, number][]} norms by block name */
 export function drawNorms(bars, norms) {
     const blocks = [...norms].sort(([one], [other]) => (one < other ? -1 : 1));
     const most = Math.max(...blocks.map(([, norm]) => norm), 1e-12);
@@ -41,13 +41,13 @@ export function drawNorms(bars, norms) {
         blocks.filter(([name]) => name.startsWith(start)))));
 }
 
-/** @param {Record<string, number|null>} norms @returns {[string, number][]} those that were measured */
+/** @param {Record<string, number|null>} norms @returns {[string, number][]} the measured ones */
 function numbersOf(norms) {
     return /** @type {[string, number][]} */ (Object.entries(norms).filter(([, norm]) => norm !== null));
 }
 
 /**
- * @param {string} title @param {string} start of the blocks' names
+ * @param {string} title @param {string} start prefix of the block names
  * @param {number} most the highest norm @param {[string, number][]} blocks
  */
 function group(title, start, most, blocks) {

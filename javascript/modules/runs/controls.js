@@ -1,4 +1,4 @@
-/** Progress and the buttons of one run: used in the bar of the Train tab and wherever a run is open. */
+/** Progress and the buttons of one run: used in the bar of the Train tab and in run views. */
 
 import {h} from "../core/dom.js";
 import {button} from "../core/parts.js";
@@ -34,13 +34,13 @@ export class RunControls {
         try {
             await runs.control(run.id, action);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
         this.busy = false;
         this.show();
     }
 
-    /** @returns {boolean} whether there is a run that trains or waits */
+    /** @returns {boolean} whether there is an active or queued run */
     get live() {
         const run = this.current();
         return Boolean(run && run.open);
@@ -60,7 +60,7 @@ export class RunControls {
         this.showProgress(run && run.open ? run.progressNow().share : 0);
     }
 
-    /** @param {number|null} share of the work that is done, null when nobody knows */
+    /** @param {number|null} the completed share, null if unknown */
     showProgress(share) {
         this.bar.classList.toggle("tl-bar-unknown", share === null);
         this.bar.classList.toggle("tl-bar-idle", !this.live);

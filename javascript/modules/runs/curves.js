@@ -21,7 +21,7 @@ const SMOOTHING = 0.9;
  * @typedef {object} Line
  * @property {string} name its class
  * @property {Point[]} points step and value
- * @property {string} [key] what it is called, where there is more than one
+ * @property {string} [key] its name, if there are several
  */
 
 /** @type {Curve[]} */
@@ -43,7 +43,7 @@ const CURVES = [
 /** @param {number|null|undefined} value @returns {value is number} */
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
-/** @param {Point[]} unet @param {Point[]} text @returns {Line[]} one line where UNet and text encoder are the same */
+/** @param {Point[]} unet @param {Point[]} text @returns {Line[]} one line if UNet and text encoder are equal */
 function parts(unet, text) {
     const differ = text.some(([, value], index) => known(value) && value !== unet[index][1]);
     const both = differ && unet.some(([, value]) => known(value));
@@ -94,7 +94,7 @@ export class Curves {
         return element;
     }
 
-    /** @returns {string} the curves that are shown, to tell whether that has changed */
+    /** @returns {string} the shown curves, to detect changes */
     get chosen() {
         return [...this.open].sort().join();
     }
@@ -113,7 +113,7 @@ export class Curves {
         }
     }
 
-    /** @param {RunModel} run @param {number} index @returns {string[][]} name and value of what is shown at a step */
+    /** @param {RunModel} run @param {number} index @returns {string[][]} names and values of the curves at a step */
     readout(run, index) {
         return CURVES.filter(({id}) => this.open.has(id)).flatMap((curve) => curve.read(run, index));
     }

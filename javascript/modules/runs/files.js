@@ -1,4 +1,4 @@
-/** What a run left: its LoRA files with the way to try each, its log, and the settings it was made with. */
+/** The output of a run: its LoRA files with buttons to try them, its log, and its settings. */
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -73,7 +73,7 @@ async function tryFile(run, file) {
         const answer = await api(`runs/${encodeURIComponent(run.id)}/try`, {body: {path: file.path}});
         toTxt2img(answer);
     } catch {
-        // the toast has said why
+        // already reported by a toast
     }
 }
 
@@ -125,7 +125,7 @@ export class UsedSettings {
 
 /**
  * @param {import("../train/job").Job} job @param {import("../core/types").Setting} setting
- * @returns {import("../train/values").Value|undefined} undefined where the run has none
+ * @returns {import("../train/values").Value|undefined} undefined if the run has none
  */
 function valueIn(job, {group, name}) {
     return /** @type {import("../train/answers").GroupedValues} */ ({...job})[group]?.[name];

@@ -1,4 +1,4 @@
-/** Which runs the list shows, and which of them are folded away. */
+/** Which runs the list shows, and which are collapsed. */
 
 /** @typedef {import("../core/types").RunSummary} RunSummary */
 /** @typedef {{words: string, state: string, starred: boolean}} Filter state is a key of STATES, empty for all */
@@ -22,7 +22,7 @@ export function isShown(run, {words, state, starred}) {
 
 /**
  * @param {RunSummary} run @param {boolean} newest whether no run is newer
- * @returns {boolean} whether it ended before its first step and nothing is lost by folding it away
+ * @returns {boolean} whether it ended before its first step and can be collapsed
  */
 export function neverStarted(run, newest) {
     return !newest && ENDED_EARLY.includes(run.state) && !run.step && !run.saved.length && !run.starred && !run.note;

@@ -16,7 +16,7 @@ const HEIGHT = 264;
 /** @typedef {"smooth"|"raw"|"validation"|"saved"} LineName */
 /** @typedef {{to: number, low: number, high: number}} Domain the last step, and the range of the loss; steps begin at 0 */
 /**
- * @typedef {object} Frame what the plot is drawn with
+ * @typedef {object} Frame scales and data of the plot
  * @property {Domain} domain
  * @property {(step: number) => number} x
  * @property {(loss: number) => number} y
@@ -30,12 +30,12 @@ export class LossPlot {
         this.run = null;
         this.weight = store.get("smoothing", 0.95);
         this.drawn = "";
-        /** @type {Frame|null} null until something was drawn */
+        /** @type {Frame|null} null until first drawn */
         this.frame = null;
-        /** @type {SVGGElement|null} marks the step that is read out */
+        /** @type {SVGGElement|null} marks the step in the readout */
         this.cursor = null;
         this.waiting = false;
-        /** @type {number|null} index of the step that is read out */
+        /** @type {number|null} index of the step in the readout */
         this.at = null;
         this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
         this.curves = new Curves(() => this.drawSoon());
@@ -66,7 +66,7 @@ export class LossPlot {
     }
 
     /**
-     * Each line can be taken away and brought back; the curves below are chosen in the same row.
+     * A toggle for a line; the curves below are chosen in the same row.
      * @param {LineName} line @param {string} name of the swatch's class @param {string} text
      */
     key(line, name, text) {
@@ -149,7 +149,7 @@ export class LossPlot {
     }
 
     /**
-     * Axes move seldom: to the right in halves of the run, up and down only when the line leaves them.
+     * Keeps axes stable: extends them in halves of the run, and vertically only when the line leaves them.
      * @param {RunModel} run @param {number[]} smooth @returns {Domain}
      */
     chooseDomain(run, smooth) {
@@ -207,7 +207,7 @@ export class LossPlot {
         this.main.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     }
 
-    /** @param {PointerEvent} event @returns {number|null} of the step that lies under the pointer */
+    /** @param {PointerEvent} event @returns {number|null} of the step under the pointer */
     indexAt(event) {
         if (!this.run || !this.frame) return null;
         const {step} = this.run.steps;
@@ -224,7 +224,7 @@ export class LossPlot {
         return low > 0 && wanted - step[low - 1] < step[low] - wanted ? low - 1 : low;
     }
 
-    /** @param {number|null} index of the step to read out, null for none */
+    /** @param {number|null} index of the step for the readout, null for none */
     readAt(index) {
         const {run, frame, cursor} = this;
         this.at = run && index !== null && index < run.steps.step.length ? index : null;

@@ -1,4 +1,4 @@
-/** What can be done with a run in the list: its settings used again, name, star and note, its folder, deletion. */
+/** Actions on a run in the list: reuse its settings, edit name, star and note, open its folder, delete it. */
 
 import {dialog as openDialog} from "../core/dialog.js";
 import {api, fill, h, setText, uniqueId} from "../core/dom.js";
@@ -10,7 +10,7 @@ import {runs} from "./watch.js";
 
 /** @typedef {import("./model.js").RunModel} RunModel */
 
-/** Folders open on the machine of the webui, which the server checks as well. */
+/** Folders open on the webui's machine; the server checks this too. */
 export const ON_THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 
 export class RunActions {
@@ -55,7 +55,7 @@ export function openFolder(id, what) {
     api(`runs/${encodeURIComponent(id)}/open`, {body: {what}}).catch(() => {});
 }
 
-/** The settings of a run go into the form. @param {RunModel} run */
+/** Fills the form with the settings of a run. @param {RunModel} run */
 function useSettings(run) {
     if (!run.job) return;
     form.take(run.job, ["save.output_dir", "training.device"]);
@@ -133,7 +133,7 @@ export async function askToKeepOnly(run, kept) {
     }}) : null]);
 }
 
-/** What was deleted, to be restored or deleted for good. */
+/** The deleted runs and files, to restore or delete permanently. */
 export async function openTrash() {
     const answer = await api("trash").catch(() => null);
     if (!answer) return;
@@ -157,7 +157,7 @@ function trashRow(entry, show) {
             runs.refresh();
             show((await api("trash")).entries);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
     };
     const forget = async () => {

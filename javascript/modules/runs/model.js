@@ -1,4 +1,4 @@
-/** A run as its events tell it: read once each, kept as what the plots, the samples and the file list show. */
+/** The model of a run, built from its events, for plots, samples and the file list. */
 
 import {format} from "../core/format.js";
 import {form} from "../train/form.js";
@@ -26,19 +26,19 @@ export class RunModel {
         /** @type {import("../train/job").Job|null} the settings that the run was started with */
         this.job = null;
         this.log = "";
-        /** @type {string[]} what was asked of the worker and has not happened yet */
+        /** @type {string[]} pending requests to the worker */
         this.control = [];
-        /** @type {string[]} paths of saved files that are no longer there */
+        /** @type {string[]} paths of saved files that no longer exist */
         this.missing = [];
-        /** @type {import("../core/types").StripFacts|null} what the webui draws; see the card of the strip */
+        /** @type {import("../core/types").StripFacts|null} the state of the test strip */
         this.strip = null;
         this.phase = {name: "", text: ""};
-        /** Whether steps are being made now, rather than something before, between or after them. */
+        /** Whether the run is in a training step now, rather than before, between or after steps. */
         this.stepping = false;
         /** @type {{done: number, total: number, seconds_left: number|null}|null} */
         this.progress = null;
         /**
-         * Parallel lists, one entry a step. A loss that is not a number is null.
+         * Parallel lists, one entry per step. A NaN loss is null.
          * @type {Steps}
          */
         this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
@@ -46,14 +46,14 @@ export class RunModel {
         this.lastStep = null;
         /** @type {import("../core/types").MemoryEvent|null} */
         this.memory = null;
-        /** @type {import("../core/types").StartedEvent|null} what is known of the whole run before its first step */
+        /** @type {import("../core/types").StartedEvent|null} facts about the run, known before its first step */
         this.started = null;
         /** @type {(import("../core/types").EpochEvent & {step: number})[]} */
         this.epochs = [];
         /** @type {import("../core/types").ValidationEvent[]} */
         this.validation = [];
         /**
-         * How far the LoRA has moved: parts and blocks, measured now and then.
+         * Weight norms of parts and blocks, measured at intervals.
          * @type {import("../core/types").NormsEvent[]}
          */
         this.norms = [];
@@ -63,9 +63,9 @@ export class RunModel {
         this.samples = [];
         /** @type {string[]} */
         this.warnings = [];
-        /** @type {import("../core/types").WeightsEvent|null} how the run got its model */
+        /** @type {import("../core/types").WeightsEvent|null} the source of the base weights */
         this.weights = null;
-        /** @type {{time: number, seconds: number, why: string}|null} the last time that it stood still for others */
+        /** @type {{time: number, seconds: number, why: string}|null} the last hold for others */
         this.stoodStill = null;
         /** @type {import("../core/types").EndingEvent|null} */
         this.ending = null;
@@ -109,7 +109,7 @@ export class RunModel {
     }
 
     /**
-     * A run that is resumed from its last state makes the steps after that once more; the later ones count.
+     * A resumed run repeats the steps after its last state; the repeated ones replace the earlier.
      * @param {import("../core/types").StartedEvent} event
      */
     takeStart(event) {
@@ -123,7 +123,7 @@ export class RunModel {
         this.ending = event;
     }
 
-    /** @param {import("../core/types").ResumedEvent} event of earlier versions, it has nothing but its time */
+    /** @param {import("../core/types").ResumedEvent} event from earlier versions it only has a time */
     takeResumed({time, seconds, who, why}) {
         if (seconds !== undefined && why && who !== "user") this.stoodStill = {time, seconds, why};
     }
@@ -161,17 +161,17 @@ export class RunModel {
         this.lastStep = event;
     }
 
-    /** @returns {string} the state, with what was asked for but has not happened yet */
+    /** @returns {string} the state, including pending requests */
     get state() {
         return stateNow(this.summary.state, this.control, this.lastStep !== null);
     }
 
-    /** @returns {boolean} whether there may be news */
+    /** @returns {boolean} whether new events are possible */
     get open() {
         return OPEN.includes(this.summary.state);
     }
 
-    /** @returns {boolean} whether a worker is at it */
+    /** @returns {boolean} whether it has an active worker */
     get atWork() {
         return AT_WORK.includes(this.summary.state);
     }
@@ -186,7 +186,7 @@ export class RunModel {
         return (this.started || last || this.summary).total_epochs || asked || 0;
     }
 
-    /** @returns {{share: number|null, text: string}} for the progress bar; share is null when nobody knows */
+    /** @returns {{share: number|null, text: string}} for the progress bar; share is null if unknown */
     progressNow() {
         if (this.lastStep) {
             const text = this.stepping || this.phase.name.startsWith("train") ? this.stepText() : this.phaseText();
@@ -221,7 +221,7 @@ export class RunModel {
         return `${epochs}, ${pace}${this.memoryText()}${hold ? `, ${hold}` : ""}`;
     }
 
-    /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty where it was not measured */
+    /** @returns {string} ", 5.2 of 8 GB of GPU memory", empty if not measured */
     memoryText() {
         if (!this.memory) return "";
         const gigabytes = (/** @type {number} */ bytes) => (bytes / 2 ** 30).toFixed(1).replace(".0", "");
@@ -229,7 +229,7 @@ export class RunModel {
         return `, ${gigabytes(peak)} of ${gigabytes(whole)} GB of GPU memory`;
     }
 
-    /** @returns {string} what is going on, as a person would say it */
+    /** @returns {string} the current status as a sentence */
     sentence() {
         const name = this.summary.name;
         const soon = whenGranted(this.summary, this.phase, this.stepping);
@@ -269,7 +269,7 @@ export class RunModel {
 
 /**
  * @template T
- * @param {T[]} list @param {T} item @param {(one: T) => boolean} same whether it stands for `item`
+ * @param {T[]} list @param {T} item @param {(one: T) => boolean} same whether it is to be replaced by `item`
  */
 function replace(list, item, same) {
     const index = list.findIndex(same);

@@ -1,7 +1,7 @@
-/** A LoRA in the prompt of txt2img. */
+/** Inserts a LoRA into a txt2img prompt. */
 
 /**
- * A prompt with a LoRA and its tag in it; another file of the same run is replaced.
+ * The prompt with a LoRA and its trigger word; replaces another file of the same run.
  * @param {string} before the current prompt
  * @param {{name: string, tag: string, end?: string}} answer
  * @returns {string}

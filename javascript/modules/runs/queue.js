@@ -1,4 +1,4 @@
-/** What waits behind the run at work: "+2 queued" in the bar, and the list that it opens. */
+/** The queue behind the active run: "+2 queued" in the bar, and the list that it opens. */
 
 import {fill, h} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -6,7 +6,7 @@ import {button, setLabel, toast} from "../core/parts.js";
 import {runs} from "./watch.js";
 
 export class QueueList {
-    /** @param {() => string} current the id of the run that the bar belongs to, empty for none */
+    /** @param {() => string} current the id of the run shown in the bar, empty for none */
     constructor(current) {
         this.current = current;
         this.drawn = "";
@@ -44,6 +44,6 @@ async function remove(run, event) {
         await runs.control(run.id, "withdraw");
         toast("good", `${run.name} was removed from the queue.`);
     } catch {
-        if (pressed instanceof HTMLButtonElement) pressed.disabled = false;  // the toast has said why
+        if (pressed instanceof HTMLButtonElement) pressed.disabled = false;  // already reported by a toast
     }
 }

@@ -1,4 +1,4 @@
-/** Going on with a run that has ended: as it was, for a few more epochs, or at a lower rate. */
+/** Resumes or continues an ended run: unchanged, for a few more epochs, or at a lower rate. */
 
 import {dialog as openDialog} from "../core/dialog.js";
 import {api, failureOf, fill, h, later, on, setText, uniqueId} from "../core/dom.js";
@@ -24,7 +24,7 @@ const NUMBER_KEYS = {epochs: "Epochs", factor: "Learning rate multiplier"};
  */
 
 /**
- * What the window of each says and proposes. `epochs` is absent where the run's own end stays.
+ * Texts and proposed values of each dialog. `epochs` is null if the run's own end is kept.
  * @type {Record<"more"|"polish"|"slower", Kind>}
  */
 const KINDS = {
@@ -84,7 +84,7 @@ export class Continuation {
         try {
             await runs.continueRun(run.id, options);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
         this.busy = false;
         this.show();
@@ -132,7 +132,7 @@ function number(name, value, changed) {
             on: {input: (event) => changed(Number(event.currentTarget.value.replace(",", ".")))}})));
 }
 
-/** What will happen, asked of the server as one types. */
+/** The forecast from the server, updated while typing. */
 class Forecast {
     /** @param {string} id of the run @param {() => ContinueOptions} options @param {(ready: boolean) => void} told */
     constructor(id, options, told) {

@@ -1,4 +1,4 @@
-/** The sub-tab "Runs": everything that was ever trained here, each to be opened again. */
+/** The sub-tab "Runs": all training runs, each of which can be opened. */
 
 import {fill, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -66,7 +66,7 @@ function aboutRow(run) {
     return parts.join(" · ");
 }
 
-/** The list beside the open run: filtered, with the runs that never started folded away below. */
+/** The list beside the open run: filtered, with runs that never started collapsed below. */
 class RunList {
     constructor() {
         this.list = h("div", {class: "tl-run-list", role: "group", "aria-label": "All runs, the newest first"});
@@ -104,7 +104,7 @@ class RunList {
     }
 }
 
-/** @param {HTMLElement} list @param {RunSummary[]} runs whose rows it has */
+/** @param {HTMLElement} list @param {RunSummary[]} runs whose rows it contains */
 function place(list, runs) {
     runs.forEach((run, index) => {
         const row = rows.get(run.id) || makeRow(run);

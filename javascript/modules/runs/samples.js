@@ -1,4 +1,4 @@
-/** Pictures of a run: a row for each prompt, a column for each time they were drawn. */
+/** Sample images of a run: a row per prompt, a column per step at which they were generated. */
 
 import {fullView} from "../core/dialog.js";
 import {fill, h} from "../core/dom.js";
@@ -11,7 +11,7 @@ import {runs} from "./watch.js";
 /** @typedef {{prompt: string, byStep: Map<number, Sample>}} Row */
 
 export class SamplesGrid {
-    /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no picture */
+    /** @param {{label: string, empty: HTMLElement}} options `empty` is shown while there is no image */
     constructor(options) {
         /** @type {import("./model.js").RunModel|null} */
         this.run = null;
@@ -29,8 +29,8 @@ export class SamplesGrid {
     }
 
     /**
-     * @param {import("./model.js").RunModel} run the model to show @param {Sample[]} samples its pictures
-     * @param {string[]} prompts whose rows stand there from the start
+     * @param {import("./model.js").RunModel} run the model to show @param {Sample[]} samples its images
+     * @param {string[]} prompts that have rows from the start
      */
     show(run, samples, prompts) {
         const signature = `${run.id}/${prompts.length}/${samples.map((sample) => sample.path).join()}`;

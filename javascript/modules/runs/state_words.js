@@ -1,21 +1,21 @@
 // @ts-check
-/** Where a run stands and how long it took, in words, from what the server says of it. */
+/** The state and duration of a run in words, from the server's data. */
 
 import {format} from "../core/format.js";
 
 /** @typedef {import("../core/types").RunNews} RunNews */
 
 const SHOWN_SECONDS = 60;
-/** The states of a run that has a worker. */
+/** The states with a worker. */
 export const AT_WORK = ["running", "paused", "held"];
-/** The states of a run that may bring news. */
+/** The states in which new events are possible. */
 export const OPEN = [...AT_WORK, "waiting"];
 
 /**
- * @param {string} state of the server
- * @param {string[]} control what was asked of the worker and has not happened yet
- * @param {boolean} begun whether a step was made
- * @returns {string} the state, with what was asked for
+ * @param {string} state as sent by the server
+ * @param {string[]} control pending requests to the worker
+ * @param {boolean} begun whether there was a first step
+ * @returns {string} the state, including pending requests
  */
 export function stateNow(state, control, begun) {
     if (AT_WORK.includes(state) && control.includes("stop")) return "stopping";
@@ -25,7 +25,7 @@ export function stateNow(state, control, begun) {
 
 /**
  * @param {RunNews} summary
- * @returns {string} " in 4 min (paused 37 min)": the time trained, and beside it the time that the run stood still
+ * @returns {string} " in 4 min (paused 37 min)": the time trained, and the time on hold
  */
 export function timeTrained({seconds, still_seconds: still}) {
     if (!seconds) return "";
@@ -33,9 +33,9 @@ export function timeTrained({seconds, still_seconds: still}) {
 }
 
 /**
- * @param {{time: number, seconds: number, why: string}|null} last the last time that the run stood still for others
+ * @param {{time: number, seconds: number, why: string}|null} last the last hold for others
  * @param {{time: number}|null} step the last step
- * @returns {string} "held 6 s for a picture in txt2img", for a minute after it was
+ * @returns {string} "held 6 s for a picture in txt2img", shown for a minute afterwards
  */
 export function heldLately(last, step) {
     if (!last || !step || step.time - last.time > SHOWN_SECONDS) return "";
@@ -44,7 +44,7 @@ export function heldLately(last, step) {
 
 /**
  * @param {RunNews} summary @param {{name: string, text: string}} phase @param {boolean} stepping
- * @returns {string} when a request is granted: "as soon as this step is done"
+ * @returns {string} when a request will be granted: "as soon as this step is done"
  */
 export function whenGranted(summary, phase, stepping) {
     if (summary.state === "held") return `as soon as ${summary.held_for || "the webui"} is done`;
@@ -55,9 +55,9 @@ export function whenGranted(summary, phase, stepping) {
 }
 
 /**
- * @param {string} text of the event that says how the run got its model, written as it began
+ * @param {string} text of the event about the source of the base weights, in the present tense
  * @param {boolean} open whether the run has not ended
- * @returns {string} the same, in the past for a run that has ended
+ * @returns {string} the same, in the past tense for an ended run
  */
 export function weightsText(text, open) {
     if (open) return text;

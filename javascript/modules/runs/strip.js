@@ -12,7 +12,7 @@ import {SamplesGrid} from "./samples.js";
 /** @typedef {import("./model.js").RunModel} RunModel */
 /** @typedef {import("../core/types").StripFacts} StripFacts */
 
-/** @type {StripFacts} while nothing was asked yet */
+/** @type {StripFacts} before the first answer */
 const NOTHING = {on: false, possible: false, about: "", prompts: [], error: "", columns: [], missing: 0,
     seconds_left: null, seconds_each: null, drawing: null, waits_for: "", prediction: null};
 
@@ -70,13 +70,13 @@ export class StripCard {
         if (this.run) this.take(this.run, await api(pathOf(this.run), {quiet: true}));
     }
 
-    /** How many seconds until the next look; 0 for none while nothing is being drawn. */
+    /** Seconds until the next poll; 0 for none while nothing is being generated. */
     pause() {
         if (!this.facts.on || this.facts.error) return 0;
         return this.facts.waits_for ? 4 : this.facts.missing || this.facts.drawing ? 1 : 0;
     }
 
-    /** @param {{on: boolean, prompts?: string[]}} request @param {boolean} withForm whether txt2img's settings are sent along */
+    /** @param {{on: boolean, prompts?: string[]}} request @param {boolean} withForm send txt2img's settings */
     async change(request, withForm) {
         const {run} = this;
         if (!run) return;
@@ -85,11 +85,11 @@ export class StripCard {
             this.take(run, await api(pathOf(run), {body: {...request, txt2img}}), true);
             this.poller.wake();
         } catch {
-            this.onOff.checked = this.facts.on;  // the toast has said why
+            this.onOff.checked = this.facts.on;  // already reported by a toast
         }
     }
 
-    /** @param {RunModel} run whose strip it is @param {StripFacts} facts @param {boolean} [mine] asked for here */
+    /** @param {RunModel} run its run @param {StripFacts} facts @param {boolean} [mine] requested on this page */
     take(run, facts, mine = false) {
         if (run !== this.run) return;
         const typed = this.facts !== NOTHING && this.prompts.value !== this.facts.prompts.join("\n");
@@ -105,7 +105,7 @@ export class StripCard {
         this.grid.show(run, samplesOf(facts), facts.on ? facts.prompts : []);
     }
 
-    /** @returns {string} how the pictures are drawn, and what that costs at each save */
+    /** @returns {string} how the images are generated, and the time it takes at each save */
     aboutText() {
         const {about, seconds_each: each, prompts} = this.facts;
         if (!about) return "";
@@ -154,7 +154,7 @@ export class StripCard {
 /** @param {RunModel} run @returns {`runs/${string}/strip`} */
 const pathOf = (run) => `runs/${encodeURIComponent(run.id)}/strip`;
 
-/** @param {StripFacts} facts @returns {import("../core/types").Sample[]} the pictures that are there */
+/** @param {StripFacts} facts @returns {import("../core/types").Sample[]} the existing images */
 function samplesOf({columns, prompts}) {
     return columns.flatMap(({step, epoch, pictures}) => pictures.flatMap((path, index) =>
         (path ? [{path, step, epoch, index, prompt: prompts[index]}] : [])));

@@ -1,14 +1,14 @@
-/** Handing a LoRA over to the webui's txt2img tab. */
+/** Sends a LoRA to the webui's txt2img tab. */
 
 import {toast} from "../core/parts.js";
 import {promptWith} from "./prompt.js";
 
 /**
- * Puts the LoRA and its tag into txt2img's prompt, takes over the size it was trained with, and goes there. What
- * stands in the prompt stays; another file of the same run is replaced.
+ * Inserts the LoRA and its trigger word into txt2img's prompt, sets the size it was trained at, and switches to the
+ * tab. The prompt is kept; another file of the same run is replaced.
  * @param {{prompt: string, name: string, tag: string, width?: number, height?: number, clip_skip?: number,
- *     clip_skip_before?: number, end?: string}} answer of /train-lora/runs/ID/try; `end` follows the file's name
- *     in the prompt, such as ":1:lbw=INS"
+ * clip_skip_before?: number, end?: string}} answer of /train-lora/runs/ID/try; `end` follows the file's name in the
+ * prompt, such as ":1:lbw=INS"
  */
 export function toTxt2img(answer) {
     const prompt = /** @type {HTMLTextAreaElement|null} */ (document.querySelector("#txt2img_prompt textarea"));
@@ -43,7 +43,7 @@ function openTab() {
         one instanceof HTMLElement);
     const panels = [...document.querySelectorAll("#tabs > .tabitem")];
     const button = buttons.find((candidate) => (candidate.textContent || "").trim() === "txt2img") ||
-        buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // where its name is translated
+        buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // if its name is translated
     if (button) button.click();
     else toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
 }

@@ -20,8 +20,8 @@ import {runs} from "./watch.js";
 
 export class RunView {
     /**
-     * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run;
-     *     `controls` brings progress and buttons along
+     * @param {{empty: HTMLElement, controls?: boolean}} options `empty` is shown while there is no run; `controls`
+     * adds progress and buttons
      */
     constructor(options) {
         /** @type {import("./model.js").RunModel|null} */
@@ -80,7 +80,7 @@ export class RunView {
     /** @param {RunModel} run */
     showSamples(run) {
         const {sample_prompts: prompts = [], sample_by: by} = (run.job || {}).sample || {};
-        this.samplesCard.hidden = by === "webui" && !run.samples.length;  // the strip below has them
+        this.samplesCard.hidden = by === "webui" && !run.samples.length;  // shown in the strip below
         this.samples.show(run, run.samples, run.open ? prompts : []);
     }
 

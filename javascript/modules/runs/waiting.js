@@ -1,11 +1,11 @@
-/** Says beside a picture that waits what it waits for: the GPU is lent to a run. */
+/** Explains beside a waiting image that the GPU is lent to a run. */
 
 import {api, h, setText} from "../core/dom.js";
 
 const SECONDS = 1;
 const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--color-accent); " +
     "background: var(--block-background-fill); color: var(--body-text-color);";
-/** @type {Map<string, HTMLElement>} the notes that are shown, by tab */
+/** @type {Map<string, HTMLElement>} the shown notes, by tab */
 const notes = new Map();
 
 /** @param {string} tab txt2img or img2img @param {string} text */
@@ -35,7 +35,7 @@ async function watch(tab) {
     try {
         ({busy} = await api("busy", {quiet: true}));
     } catch {
-        // the webui is gone or does not let us ask: then there is nothing to say either
+        // the webui is gone or refuses the request: nothing to show then
     }
     if (!busy) {
         forget(tab);

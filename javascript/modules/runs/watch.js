@@ -1,4 +1,4 @@
-/** Keeps what the page shows of runs up to date: the list, and each run that is open somewhere. */
+/** Keeps the runs on the page up to date: the list, and each open run. */
 
 import {api, emit, on, url} from "../core/dom.js";
 import {toast} from "../core/parts.js";
@@ -8,18 +8,18 @@ import {OPEN} from "./state_words.js";
 
 /** @typedef {import("../core/types").RunSummary} RunSummary */
 
-/** @typedef {"pause"|"resume"|"stop"|"withdraw"} Action what a run can be asked for; withdraw takes it off the queue */
+/** @typedef {"pause"|"resume"|"stop"|"withdraw"} Action a request to a run; withdraw removes it from the queue */
 
 const TOOLS = ["extract", "merge", "mix", "resize", "inspect"];
 /** @type {Map<string, RunModel>} */
 const models = new Map();
-/** @type {Map<string, number>} how many views show a run */
+/** @type {Map<string, number>} number of views of a run */
 const watched = new Map();
-/** @type {RunSummary[]} the training runs of /train-lora/runs, newest first; tagging shows its own */
+/** @type {RunSummary[]} the training runs of /train-lora/runs, newest first; tagging runs are shown elsewhere */
 let runs = [];
 let lost = false;
 
-/** @param {string} id @returns {RunModel} the run's model, the same one for everybody */
+/** @param {string} id @returns {RunModel} the run's model, shared by all views */
 function model(id) {
     const run = models.get(id) || new RunModel(id);
     models.set(id, run);
@@ -64,7 +64,7 @@ async function askOpenRuns() {
 async function askList() {
     /** @type {RunSummary[]} */
     const all = await api("runs", {quiet: true});
-    runs = all.filter((run) => run.command === "train");  // tagging and the tools have places of their own
+    runs = all.filter((run) => run.command === "train");  // tagging and tools are shown elsewhere
     runs.forEach(noticeGoingOn);
     emit("runs", runs);
     emit("tools", all.filter((run) => TOOLS.includes(run.command)));
@@ -137,7 +137,7 @@ async function note(id, change) {
 
 /**
  * Moves a run to the trash.
- * @param {string} id @param {boolean} files whether its LoRA files go too
+ * @param {string} id @param {boolean} files whether to move its LoRA files too
  * @returns {Promise<void>}
  */
 async function remove(id, files) {
@@ -159,12 +159,12 @@ async function keepOnly(id, path) {
     await askRun(id);
 }
 
-/** @returns {RunSummary|undefined} the run at work, else the first that waits; undefined if there is none */
+/** @returns {RunSummary|undefined} the active run, else the first queued one; undefined if there is none */
 function liveRun() {
     return runs.find((run) => run.alive) || waitingRuns()[0];
 }
 
-/** @returns {RunSummary[]} the runs that wait for their turn, the oldest first */
+/** @returns {RunSummary[]} the queued runs, oldest first */
 function waitingRuns() {
     return runs.filter((run) => run.state === "waiting").reverse();
 }
@@ -179,7 +179,7 @@ const runList = {model, watch, unwatch, control, note, remove, keepOnly, continu
         listPoller.wake();
         runPoller.wake();
     },
-    /** Read a run anew, as after its files have changed. @param {string} id */
+    /** Reload a run, for example after its files have changed. @param {string} id */
     again: (id) => (watched.has(id) ? askRun(id).catch(() => {}) : undefined)};
 on("mounted", listPoller.wake);
 

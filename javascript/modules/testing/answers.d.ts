@@ -1,4 +1,4 @@
-/** What the routes of the Test tab answer. Each type names the Python that makes it; tests/ui compare the two. */
+/** Responses of the Test tab's routes. Each type names its Python source; tests/ui compare the two. */
 
 import type {PredictionNotice} from "../core/types";
 import type {Value} from "../train/values";
@@ -22,7 +22,7 @@ export interface TestFacts {
 }
 export interface TestFile { name: string; epoch: number|null; path: string; blocks: string[] }
 
-/** What is asked for: `PlotRequest` in lib_lora_train/ui/testing/plot_plans.py. */
+/** The request: `PlotRequest` in lib_lora_train/ui/testing/plot_plans.py. */
 export type PlotKind = "epochs"|"strengths"|"blocks"|"prompts";
 export type RowKind = "prompts"|"strengths"|"checkpoints"|"seeds"|"presets";
 export interface PlotRequest {
@@ -44,7 +44,7 @@ export interface PlotRequest {
 
 /** /runs/ID/plots: lib_lora_train/ui/testing/plots.py. */
 export interface PlotList { plots: Plot[]; drawing: PlotProgress|null; pace: Pace|null }
-/** What a picture took in an earlier plot with the webui's checkpoint: lib_lora_train/ui/testing/pace.py. */
+/** The time per image in an earlier plot with the webui's checkpoint: lib_lora_train/ui/testing/pace.py. */
 export interface Pace { seconds: number; steps: number; pixels: number }
 export interface PlotProgress {
     run: string;
@@ -56,17 +56,17 @@ export interface PlotProgress {
 }
 export interface Plot {
     id: string;
-    /** Empty where the plot's file is damaged. */
+    /** Empty if the plot's file is damaged. */
     kind: PlotKind|"";
     created: number;
     state: "drawing"|"finished"|"stopped"|"lost"|"failed";
     error: string;
-    /** Paths of pictures, by "column,row". */
+    /** Paths of images, by "column,row". */
     cells: Record<string, string>;
-    /** Mean difference of a pixel to the first column, by "column,row". */
+    /** Mean pixel difference from the first column, by "column,row". */
     changes: Record<string, number>;
     grid: string;
-    /** Column and row of the picture that the user has marked. */
+    /** Column and row of the image marked by the user. */
     best: number[]|null;
     columns: PlotSide;
     rows: PlotSide;
@@ -78,7 +78,7 @@ export interface Plot {
     steps: number;
     /** The webui's checkpoint; missing in plots of earlier versions. */
     checkpoint?: string;
-    /** Measured, once there are two pictures. */
+    /** Measured as soon as there are two images. */
     seconds_each?: number;
 }
 export interface PlotSide { title: string; values: string[]; headings: string[] }

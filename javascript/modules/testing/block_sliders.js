@@ -1,4 +1,4 @@
-/** Block weights as sliders over a drawing of the UNet, and the presets that prompts can name. */
+/** Block weights as sliders over a diagram of the UNet, and the presets for prompts. */
 
 import {api, failureOf, fill, h, setText, svg, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -9,7 +9,7 @@ import {testField} from "./form.js";
 
 /** @typedef {import("./answers").FileWeights} FileWeights */
 
-/** @type {import("./answers").BlockPresets|null} null until they are known */
+/** @type {import("./answers").BlockPresets|null} null until loaded */
 export let blockPresets = null;
 
 /** @param {number} value */
@@ -17,17 +17,17 @@ const written = (value) => String(Math.round(value * 100) / 100);
 
 export class BlockSliders {
     /**
-     * @param {{file: () => string, run: () => string, tryWith: (file: string, end: string) => void,
-     *     bakeInto: (file: string, blocks: string) => Promise<void>}} options the LoRA file that the weights are for,
-     *     the id of its run, and what can be done with them
+     * @param {{file: () => string, run: () => string, tryWith: (file: string, end: string) => void, bakeInto: (file:
+     * string, blocks: string) => Promise<void>}} options the LoRA file of the weights, the id of its run, and the
+     * actions
      */
     constructor(options) {
         this.options = options;
         /** @type {Record<string, number>} */
         this.weights = {};
-        /** @type {FileWeights|null} what the server says of the file: its blocks, and what each part of the UNet holds */
+        /** @type {FileWeights|null} from the server: the file's blocks, and what each part of the UNet affects */
         this.facts = null;
-        /** How often blocks were asked for, since an answer may come when another file is chosen. */
+        /** Number of requests for blocks, to ignore answers for a file chosen earlier. */
         this.asked = 0;
         /** @type {Map<string, {slider: HTMLInputElement, number: HTMLElement}>} */
         this.parts = new Map();
@@ -39,7 +39,7 @@ export class BlockSliders {
         this.text = h("textarea", {class: "tl-input tl-textarea tl-mono", rows: 10, spellcheck: "false",
             wrap: "off", "aria-label": "Block presets", id: "tl_presets_text",
             on: {input: () => { this.typed = true; }}});
-        /** Whether the text is the user's and not yet saved; nothing is put in its place then. */
+        /** Whether the text has unsaved edits by the user, which must not be replaced. */
         this.typed = false;
         this.buttons = h("div", {class: "tl-row tl-wrap", hidden: true},
             button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
@@ -76,7 +76,7 @@ export class BlockSliders {
         if (!this.typed) this.text.value = answer.text;
     }
 
-    /** Ask for the blocks of the chosen file. Its weights begin at 1; those of another epoch stay as they are. */
+    /** Loads the blocks of the chosen file. Its weights start at 1; those of another epoch are kept. */
     load() {
         const before = this.weights;
         this.facts = null;
@@ -124,7 +124,7 @@ export class BlockSliders {
             this.usePreset();
             toast("good", "The presets are saved. Prompts can use them now.");
         } catch {
-            // the toast has said which line is wrong
+            // the toast has named the invalid line
         }
     }
 
@@ -157,7 +157,7 @@ export class BlockSliders {
             "non-scaling-stroke"}));
     }
 
-    /** @param {string} name @param {string} [about] what it holds */
+    /** @param {string} name @param {string} [about] what it affects */
     block(name, about = "") {
         const id = uniqueId("block");
         const slider = h("input", {type: "range", id, class: "tl-lbw-slider", min: "-0.5", max: "1.5", step: "0.05",
@@ -185,7 +185,7 @@ export class BlockSliders {
         setText(number, written(this.weights[name]));
     }
 
-    /** The lists that the weights come to; with `null` where none can be had, which a toast has said then. */
+    /** The lists for the weights; `null` if there are none, which a toast has reported. */
     async lists() {
         const file = this.options.file();
         if (!file || !this.facts) {
@@ -205,7 +205,7 @@ export class BlockSliders {
         if (lists) this.options.tryWith(lists.file, `:1:lbw=${this.presetCall() || lists.list}`);
     }
 
-    /** @returns {string} the chosen preset as prompts name it, "OUTX:x=0.5"; empty where the weights are one's own */
+    /** @returns {string} the chosen preset in prompt syntax, "OUTX:x=0.5"; empty for custom weights */
     presetCall() {
         const name = this.preset.value;
         const numbers = blockPresets && name ? blockPresets.presets[name] : null;

@@ -1,11 +1,11 @@
-/** How long a plot will take, from what a picture took in earlier plots. */
+/** Estimates the duration of a plot from the time per image in earlier plots. */
 
 import {format} from "../core/format.js";
 
 /**
- * @param {import("./answers").Pace|null} pace null where none was measured
+ * @param {import("./answers").Pace|null} pace null if not measured
  * @param {{pictures: number, steps: number, width: number, height: number, checkpoints: number}} plot checkpoints is
- *     how many are loaded on the way, 1 where it is the webui's
+ * how many are used, 1 for only the webui's
  * @returns {string} "12 pictures, about 2 min"
  */
 export function estimateText(pace, {pictures, steps, width, height, checkpoints}) {

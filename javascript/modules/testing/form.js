@@ -1,4 +1,4 @@
-/** What is to be drawn in the Test tab: which plot, of which files, with which prompts and strengths. */
+/** The form of the Test tab: kind of plot, files, prompts and strengths. */
 
 import {fill, h, later, setText, store, uniqueId} from "../core/dom.js";
 import {button, card, fold} from "../core/parts.js";
@@ -10,7 +10,7 @@ import {PromptSetBar} from "./prompt_sets.js";
 /** @typedef {import("./answers").RowKind} RowKind */
 /** @typedef {import("./answers").TestFacts} TestFacts */
 
-/** @type {Record<PlotKind, [string, string]>} its name, and what it shows */
+/** @type {Record<PlotKind, [string, string]>} its name and description */
 const KINDS = {
     epochs: ["Epochs", "Each saved epoch beside the image without the LoRA. The likeness should grow from left " +
         "to right; keep the epoch before it turns stiff."],
@@ -44,14 +44,14 @@ function input(value, attributes = {}) {
         ...attributes});
 }
 
-/** @param {[string, string][]} choices name and words @param {string} value @param {() => void} change */
+/** @param {[string, string][]} choices value and label @param {string} value @param {() => void} change */
 function select(choices, value, change) {
     return h("select", {class: "tl-input tl-select", on: {change}, value}, choices.map(([name, words]) =>
         h("option", {value: name}, words)));
 }
 
 /**
- * A row of buttons of which several, or one, are pressed.
+ * A row of toggle buttons, of which several or one can be pressed.
  * @template {string} N
  */
 export class Chips {
@@ -66,7 +66,7 @@ export class Chips {
         this.element = h("div", {class: "tl-chips", role: "group", "aria-label": label});
     }
 
-    /** @param {[N, string][]} choices name and words @param {N[]} chosen */
+    /** @param {[N, string][]} choices value and label @param {N[]} chosen */
     show(choices, chosen) {
         this.chosen = new Set(chosen.filter((name) => choices.some(([known]) => known === name)));
         this.chips = new Map(choices.map(([name, words]) => [name, h("button", {type: "button",
@@ -98,9 +98,9 @@ export class TestForm {
         this.actions = actions;
         /** @type {{kind: PlotKind, rows: RowKind}} */
         this.kept = store.get("test", {kind: "epochs", rows: "prompts"});
-        /** @type {TestFacts|null} what the run can be tested with */
+        /** @type {TestFacts|null} the test options of the run */
         this.facts = null;
-        /** @type {import("./answers").Pace|null} what a picture took in an earlier plot */
+        /** @type {import("./answers").Pace|null} the time per image in an earlier plot */
         this.pace = null;
         /** @type {Chips<PlotKind>} */
         this.kinds = new Chips("What to generate", (names) => this.keep({kind: [...names][0]}), true);
@@ -219,7 +219,7 @@ export class TestForm {
         return this.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
     }
 
-    /** @returns {import("./answers").PlotRequest} what is sent to the server */
+    /** @returns {import("./answers").PlotRequest} the request for the server */
     request() {
         const {kind, rows} = this.kept;
         const number = (/** @type {keyof typeof this.numbers} */ name) => Number(this.numbers[name].value);
@@ -278,7 +278,7 @@ export class TestForm {
         try {
             await this.actions.draw(this.request());
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
         this.refresh();
     }

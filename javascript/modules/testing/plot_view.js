@@ -1,4 +1,4 @@
-/** A plot of the Test tab: its pictures in rows and columns, the best one marked, and what follows from it. */
+/** A plot of the Test tab: its images in rows and columns, the best one marked, and the resulting advice. */
 
 import {fullView} from "../core/dialog.js";
 import {fill, h, svg} from "../core/dom.js";
@@ -87,7 +87,7 @@ export class PlotView {
             this.show(answer.plot);
             this.showAdvice(answer);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
     }
 
@@ -130,7 +130,7 @@ export class PlotView {
     }
 }
 
-/** How much the picture changes without a block, over all prompts. @param {Plot} plot */
+/** How much the image changes without a block, over all prompts. @param {Plot} plot */
 function bars(plot) {
     const count = plot.rows.headings.length;
     const changes = plot.columns.headings.slice(1).map((heading, index) => {
@@ -159,6 +159,6 @@ function bars(plot) {
         "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, columns)));
 }
 
-/** @param {Plot} plot @returns {string} its kind and time; where its file is damaged these are not known */
+/** @param {Plot} plot @returns {string} its kind and time; unknown if its file is damaged */
 export const plotTitle = (plot) => plot.kind ? `${TITLES[plot.kind]}, ${format.when(plot.created)}` :
     `Damaged plot ${plot.id}`;

@@ -1,4 +1,4 @@
-/** The library of test prompts: named sets on the server, put into the prompts of whatever LoRA is tested. */
+/** The library of test prompts: named sets on the server, to insert into the prompts of any test. */
 
 import {dialog} from "../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../core/dom.js";
@@ -15,12 +15,12 @@ const sentences = (error) => {
 };
 
 export class PromptSetBar {
-    /** @param {{read: () => string, write: (text: string) => void}} options the box with the prompts, one a line */
+    /** @param {{read: () => string, write: (text: string) => void}} options the box with the prompts, one per line */
     constructor(options) {
         this.options = options;
         /** @type {PromptSet[]} */
         this.sets = [];
-        /** @type {string[]} what was in the box before sets were put there */
+        /** @type {string[]} previous contents of the box, for undo */
         this.before = [];
         this.select = h("select", {class: "tl-input tl-select", id: "tl_prompt_set", "aria-label": "Sets of test prompts",
             on: {focus: () => this.load()}});
@@ -56,7 +56,7 @@ export class PromptSetBar {
         this.select.value = sets.some(({name}) => name === chosen) ? chosen : "";
     }
 
-    /** @param {boolean} add behind what is there */
+    /** @param {boolean} add to the current text */
     use(add) {
         const set = this.sets.find(({name}) => name === this.select.value);
         if (!set) {
@@ -80,7 +80,7 @@ export class PromptSetBar {
         if (text !== undefined) this.options.write(text);
     }
 
-    /** The prompts of another run are in the box. */
+    /** Call when the box holds the prompts of another run. */
     forget() {
         this.before = [];
         this.undo.hidden = true;
@@ -117,7 +117,7 @@ function openSave(text, saved) {
     }
 }
 
-/** @param {PromptSet[]} sets @param {(sets: PromptSet[]) => void} changed told what there is afterwards */
+/** @param {PromptSet[]} sets @param {(sets: PromptSet[]) => void} changed called with the new list */
 function openSets(sets, changed) {
     const list = h("ul", {class: "tl-preset-list"});
     const problem = h("p", {class: "tl-field-problem", role: "alert"});
@@ -150,7 +150,7 @@ function openSets(sets, changed) {
         }
     }
 
-    /** @param {string} content @param {string} name of prompts without a heading */
+    /** @param {string} content @param {string} name for prompts without a heading */
     async function take(content, name) {
         await tell(async () => {
             const answer = await api("prompt-sets/import", {body: {text: content, name}, quiet: true});
@@ -196,7 +196,7 @@ function openSets(sets, changed) {
 }
 
 /**
- * A list of every prompt of the library, for a box that takes one.
+ * A list of every prompt of the library, for a single-prompt box.
  * @param {(prompt: string) => void} choose @returns {HTMLSelectElement}
  */
 export function promptChoice(choose) {

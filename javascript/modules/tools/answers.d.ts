@@ -1,8 +1,8 @@
-/** What the routes of the tools answer: lib_lora_train/ui/tools/. */
+/** Responses of the tools' routes: lib_lora_train/ui/tools/. */
 
 import type {DrawingFacts, NamedSettings} from "../core/types";
 
-/** The settings of each tool, a group each, and the SD versions that a card can have. */
+/** The settings of each tool, one group each, and the SD versions for cards. */
 export interface ToolSchema { groups: NamedSettings[]; versions: string[] }
 
 export interface CurvePoint { rank: number; bytes: number; error: number }
@@ -15,7 +15,7 @@ export interface ToolResult {
     found: LoraFacts|null;
 }
 
-/** What `inspect` finds in a LoRA file. */
+/** The result of `inspect`. */
 export interface LoraFacts {
     name: string;
     file: string;
@@ -49,7 +49,7 @@ export interface Card {
 }
 export type CardName = "activation_text"|"preferred_weight"|"negative_text"|"sd_version"|"notes"|"description";
 
-/** What a LoRA file says of itself: `metadata_of` in lib_lora_train/ui/tools/metadata.py. */
+/** The metadata of a LoRA file: `metadata_of` in lib_lora_train/ui/tools/metadata.py. */
 export interface FileMetadata {
     values: Record<MetadataName, string>;
     /** `fixed` says why an entry cannot be changed; empty if it can. */
@@ -58,14 +58,14 @@ export interface FileMetadata {
 }
 export type MetadataName = "title"|"description"|"author"|"tags"|"trigger_phrase"|"training_comment";
 
-/** Pictures from before and after: `pictures_of` in lib_lora_train/ui/tools/pictures.py. */
+/** Images from before and after: `pictures_of` in lib_lora_train/ui/tools/pictures.py. */
 export interface ToolPictures {
     possible: boolean;
     state: string;
     error: string;
     prompt: string;
     pictures: {heading: string, path: string}[];
-    /** Of the first and the last picture, the mean of all pixels, 0 to 255. */
+    /** Mean pixel difference of the first and the last image, 0 to 255. */
     difference: number|null;
     drawing: DrawingFacts|null;
 }

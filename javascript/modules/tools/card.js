@@ -1,4 +1,4 @@
-/** The card of a LoRA in the webui: trigger word, weight, notes and preview, changed without touching what others wrote. */
+/** The card of a LoRA in the webui: trigger word, weight, notes and preview, keeps other programs' entries. */
 
 import {api, failureOf, fill, h, setText, uniqueId, url} from "../core/dom.js";
 import {button, card, findings, toast} from "../core/parts.js";
@@ -6,7 +6,7 @@ import {button, card, findings, toast} from "../core/parts.js";
 /** @typedef {import("./answers").Card} Card */
 /** @typedef {import("./answers").CardName} CardName */
 
-/** @type {[CardName, string, string][]} name, label, and what is worth knowing */
+/** @type {[CardName, string, string][]} name, label and note */
 const FIELDS = [["activation_text", "Activation text", "the trigger words, put into the prompt with the LoRA"],
     ["preferred_weight", "Preferred weight", "empty for the webui's own"],
     ["negative_text", "Negative prompt", ""], ["notes", "Notes", ""], ["description", "Description", ""]];
@@ -65,7 +65,7 @@ export class LoraCard {
         try {
             this.fillIn(await api(`tools/card?name=${encodeURIComponent(path)}`));
         } catch {
-            this.element.hidden = true;  // the toast has said why
+            this.element.hidden = true;  // already reported by a toast
         }
     }
 

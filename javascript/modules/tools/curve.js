@@ -1,4 +1,4 @@
-/** Size and error of a LoRA by rank, as a plot in which a rank is chosen with a click. */
+/** Size and error of a LoRA by rank, as a plot; a click chooses a rank. */
 
 import {chart} from "../core/chart.js";
 import {fill, h, setText, svg} from "../core/dom.js";
@@ -10,12 +10,12 @@ const HEIGHT = 220;
 const EDGE = {left: 52, right: 68, top: 12, bottom: 40};
 
 export class RankCurve {
-    /** @param {(rank: number) => void} choose told the rank that was clicked */
+    /** @param {(rank: number) => void} choose called with the clicked rank */
     constructor(choose) {
         this.choose = choose;
         /** @type {CurvePoint[]} */
         this.points = [];
-        /** The rank that is chosen, 0 for none. */
+        /** The chosen rank, 0 for none. */
         this.rank = 0;
         this.plot = h("div", {class: "tl-curve", role: "group", "aria-label": "Size and error by rank"});
         this.words = h("p", {class: "tl-curve-words", "aria-live": "polite"});
@@ -25,7 +25,7 @@ export class RankCurve {
         new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.plot);
     }
 
-    /** @param {CurvePoint[]} points @param {number} rank that is chosen, 0 for none */
+    /** @param {CurvePoint[]} points @param {number} rank chosen, 0 for none */
     show(points, rank) {
         this.points = points.filter((point) => point.rank > 0);
         this.rank = rank;
@@ -34,7 +34,7 @@ export class RankCurve {
         this.draw();
     }
 
-    /** @param {CurvePoint|null} point that is pointed at, null for the chosen one */
+    /** @param {CurvePoint|null} point under the pointer, null for the chosen one */
     say(point) {
         const shown = point || this.points.find(({rank}) => rank === this.rank);
         setText(this.words, shown ? sentence(shown) : "Click a rank to put it into the form.");
@@ -67,8 +67,8 @@ export class RankCurve {
     }
 
     /**
-     * The place to click for a rank.
-     * @param {CurvePoint} point @param {number[]} at where the ranks are @param {number} index of this one
+     * The clickable area of a rank.
+     * @param {CurvePoint} point @param {number[]} at positions of the ranks @param {number} index of this one
      */
     column(point, at, index) {
         const half = (/** @type {number} */ other) => (at[other] === undefined ? 16 : Math.abs(at[other] - at[index]) / 2);

@@ -1,4 +1,4 @@
-/** What a LoRA file says of itself: title, author, tags, trigger phrase and every other entry, changed in the file. */
+/** The metadata of a LoRA file: title, author, tags, trigger phrase and every other entry, edited in the file. */
 
 import {api, failureOf, fill, h, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -8,7 +8,7 @@ import {button, card, findings, fold, toast} from "../core/parts.js";
 /** @typedef {import("./answers").MetadataName} MetadataName */
 /** @typedef {HTMLInputElement|HTMLTextAreaElement} Box */
 
-/** @type {[MetadataName, string, string][]} name, label, and what is worth knowing */
+/** @type {[MetadataName, string, string][]} name, label and note */
 const FIELDS = [["title", "Title", ""], ["author", "Author", ""], ["trigger_phrase", "Trigger phrase", "what to write in a prompt"],
     ["tags", "Tags", "separated by commas"], ["description", "Description", ""], ["training_comment", "Training comment", ""]];
 const TALL = ["description", "training_comment"];
@@ -18,7 +18,7 @@ export class FileMetadataCard {
         this.path = "";
         /** @type {FileMetadata|null} */
         this.metadata = null;
-        /** @type {Map<string, {box: Box, before: string, label: string}>} by the name that the server has for it */
+        /** @type {Map<string, {box: Box, before: string, label: string}>} by the server's name */
         this.boxes = new Map();
         this.fields = h("div", {class: "tl-fields"});
         this.entries = h("ul", {class: "tl-entries"});
@@ -60,7 +60,7 @@ export class FileMetadataCard {
         try {
             this.fillIn(await api(`tools/metadata?name=${encodeURIComponent(path)}`));
         } catch {
-            this.element.hidden = true;  // the toast has said why
+            this.element.hidden = true;  // already reported by a toast
         }
     }
 
@@ -140,7 +140,7 @@ export class FileMetadataCard {
         this.save.disabled = this.undo.disabled = false;
     }
 
-    /** @param {string} sentence @returns {string} with the form's words */
+    /** @param {string} sentence @returns {string} with the form's labels */
     inWords(sentence) {
         const field = FIELDS.find(([name]) => sentence.startsWith(`${name} `));
         return field ? field[1] + sentence.slice(field[0].length) : sentence;

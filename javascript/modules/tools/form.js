@@ -1,4 +1,4 @@
-/** The form of one tool, made from the settings of its job. */
+/** The form of a tool, created from the settings of its job. */
 
 import {TagForm, tagField} from "../captions/tag_form.js";
 import {fill, h, on} from "../core/dom.js";
@@ -12,7 +12,7 @@ import {LoraList} from "./lora_list.js";
 
 const CHECKPOINTS = ["org", "tuned", "checkpoint"];
 const OWN = ["only_curve", "strengths"];
-/** @type {Record<string, Record<string, string>>} the words for choices that are not words themselves */
+/** @type {Record<string, Record<string, string>>} labels for choices */
 const WORDS = {save_precision: {"": "as the checkpoint", float: "float (32 bit)"}, network_type: {"": "automatic"}};
 
 export class ToolForm extends TagForm {
@@ -54,13 +54,13 @@ export class ToolForm extends TagForm {
         return list.element;
     }
 
-    /** @param {boolean} onlyCurve @returns {Record<string, Value>} what is sent to the server */
+    /** @param {boolean} onlyCurve @returns {Record<string, Value>} the values to send to the server */
     values(onlyCurve) {
         const values = this.job()[this.command] || {};
         return onlyCurve ? {...values, only_curve: true} : values;
     }
 
-    /** @param {string[]} sentences shown under the settings that they name, or at the end of the form @returns {string[]} */
+    /** @param {string[]} sentences shown below the settings they name, or at the end @returns {string[]} */
     showProblems(sentences) {
         /** @type {Map<string, string[]>} */
         const said = new Map();
@@ -77,13 +77,13 @@ export class ToolForm extends TagForm {
         return others;
     }
 
-    /** @param {string} sentence @returns {string|null} the setting that it names first */
+    /** @param {string} sentence @returns {string|null} the first setting that it names */
     keyOf(sentence) {
         for (const [word] of sentence.matchAll(/\b[a-z_]+\b/g)) if (this.fields.has(this.key(word))) return this.key(word);
         return null;
     }
 
-    /** @param {string} sentence @returns {string} with the form's words for the settings */
+    /** @param {string} sentence @returns {string} with the form's labels for the settings */
     inWords(sentence) {
         let words = sentence.replace(/^The form: /, "").replace(/ Write [a-z_]+=…/, "").replace(/^[a-z_]+: /, "");
         for (const {name, label} of this.settings.values()) {
@@ -98,7 +98,7 @@ export class ToolForm extends TagForm {
 const asTexts = (value) => (Array.isArray(value) ? value.map(String) : []);
 
 /**
- * A box that offers every LoRA of the webui's folder.
+ * A text box that suggests every LoRA in the webui's folder.
  * @param {ToolForm} form @param {string} key
  */
 function loraBox(form, key) {

@@ -1,4 +1,4 @@
-/** What is in a LoRA file: kind, ranks, norms by block, trained words, base model, settings. */
+/** The content of a LoRA file: kind, ranks, norms by block, trained words, base model, settings. */
 
 import {api, emit, fill, h} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -62,7 +62,7 @@ function warnings(found) {
 /** @param {LoraFacts} found @returns {[string, string][]} */
 function rows(found) {
     const {base_model: base} = found;
-    /** @param {Record<string, number>} counts @returns {string} one value, or each with how many layers have it */
+    /** @param {Record<string, number>} counts @returns {string} one value, or each with its number of layers */
     const counted = (counts) => {
         const values = Object.entries(counts);
         return values.length === 1 ? values[0][0] : values.map(([value, count]) => `${value} (${format.number(count)})`).join(", ");
@@ -101,6 +101,6 @@ async function resumeFrom(path, found) {
         emit("taken", {text: `Training resumes from ${info.name}. Type, rank and alpha come from it; the file stays unchanged.`,
             before});
     } catch {
-        // the toast has said why
+        // already reported by a toast
     }
 }

@@ -1,4 +1,4 @@
-/** The LoRAs that go into one: a line each, with its strengths and block weights. */
+/** The LoRAs to merge or mix: one line each, with strengths and block weights. */
 
 import {api, fill, h, setText, uniqueId} from "../core/dom.js";
 import {button} from "../core/parts.js";
@@ -9,7 +9,7 @@ import {readStrength, writeStrength} from "./strength.js";
 
 export class LoraList {
     /**
-     * @param {string[]} names @param {string[]} strengths as behind a name in a prompt
+     * @param {string[]} names @param {string[]} strengths in prompt syntax, as after a LoRA's name
      * @param {(names: string[], strengths: string[]) => void} changed
      */
     constructor(names, strengths, changed) {
@@ -29,7 +29,7 @@ export class LoraList {
         this.draw();
     }
 
-    /** @returns {(text: string) => void} shows a sentence under the lines */
+    /** @returns {(text: string) => void} shows a sentence below the lines */
     problem() {
         const element = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.said.append(element);

@@ -1,4 +1,4 @@
-/** What a tool made or found: sentences, the curve by rank, and the file with what can be done with it. */
+/** The result of a tool: sentences, the curve by rank, and the file with its actions. */
 
 import {api, fill, h} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -11,7 +11,7 @@ import {RankCurve} from "./curve.js";
 /** @typedef {import("./answers").ToolResult} ToolResult */
 
 export class ToolOutcome {
-    /** @param {{rank: (rank: number) => void, lookInside: (path: string) => void}} options what a click does */
+    /** @param {{rank: (rank: number) => void, lookInside: (path: string) => void}} options click handlers */
     constructor(options) {
         this.options = options;
         this.sentences = h("div", {class: "tl-tool-sentences"});
@@ -49,11 +49,11 @@ export async function tryLora(lora) {
     try {
         toTxt2img(await api("tools/try", {body: {name: lora}}));
     } catch {
-        // the toast has said why
+        // already reported by a toast
     }
 }
 
-/** The webui's own function loads the checkpoint and changes the list at the top. @param {string} path */
+/** Calls the webui's own function, which loads the checkpoint and updates the list at the top. @param {string} path */
 async function selectInWebui(path) {
     await askHost();
     const file = host && host.checkpoints.find((one) => one.path === path);

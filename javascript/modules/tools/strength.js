@@ -1,4 +1,4 @@
-/** The strength of a LoRA as it is written behind its name in a prompt: `0.8`, or `te=0.5:unet=1:lbw=OUTALL`. */
+/** The strength of a LoRA in prompt syntax, as after its name: `0.8`, or `te=0.5:unet=1:lbw=OUTALL`. */
 
 /** @typedef {{unet: string, text: string, blocks: string}} Strength an empty part takes its default */
 
@@ -14,7 +14,7 @@ export function readStrength(written) {
     return found;
 }
 
-/** @param {Strength} strength @returns {string} with a point for a decimal comma */
+/** @param {Strength} strength @returns {string} with decimal commas replaced by points */
 export function writeStrength({unet, text, blocks}) {
     const [of, ofText] = [unet, text].map((number) => number.trim().replace(/^(-?\d*),(\d+)$/, "$1.$2"));
     const numbers = ofText ? `te=${ofText}:unet=${of || "1"}` : of || "1";

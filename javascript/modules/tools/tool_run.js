@@ -1,4 +1,4 @@
-/** A run of a tool: how far it is, what it says, and how it ended. */
+/** A run of a tool: progress, messages and outcome. */
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {button, findings} from "../core/parts.js";
@@ -14,7 +14,7 @@ const STATES = {starting: "Starting", running: "Working", waiting: "Waiting", fi
     stopping: "Stopping", failed: "Failed", lost: "Interrupted", damaged: "Damaged"};
 
 export class ToolRun {
-    /** @param {(run: RunModel, ended: boolean) => void} changed told when there is news, and whether the run has just ended */
+    /** @param {(run: RunModel, ended: boolean) => void} changed called on changes; `ended` if it has just ended */
     constructor(changed) {
         this.changed = changed;
         /** @type {RunModel|null} */
@@ -60,7 +60,7 @@ export class ToolRun {
         try {
             await api(`runs/${encodeURIComponent(this.run.id)}/control`, {body: {action: "stop"}});
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
         this.poller.wake();
     }

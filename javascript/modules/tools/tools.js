@@ -1,4 +1,4 @@
-/** The sub-tab "Tools": LoRAs made without training, and what is in a LoRA file. */
+/** The sub-tab "Tools": creating LoRAs without training, and inspecting LoRA files. */
 
 import {api, failureOf, fill, h, on, store} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -74,7 +74,7 @@ class ToolsTab {
             const last = store.get("tool", groups[0].name);
             this.choose(this.forms.has(last) ? last : groups[0].name);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
     }
 
@@ -153,7 +153,7 @@ class ToolsTab {
         }
     }
 
-    /** A rank that was clicked in the curve of the run that is shown. @param {number} rank */
+    /** Handles a click on a rank in the curve of the shown run. @param {number} rank */
     takeRank(rank) {
         const command = this.run.run ? this.run.run.summary.command || "" : "";
         const form = this.forms.get(command);

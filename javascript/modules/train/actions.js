@@ -1,4 +1,4 @@
-/** The bar at the foot of the Train tab: what is going on, how far it is, and the buttons. */
+/** The bar at the foot of the Train tab: status, progress and buttons. */
 
 import {api, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -14,7 +14,8 @@ import {checkJob, plan as planState, setStrict} from "./plan.js";
 /** @typedef {import("../runs/model.js").RunModel} RunModel */
 
 /**
- * @param {{run: () => RunModel|null, started: (id: string, name: string) => void}} train `run` is the run that the tab shows
+ * @param {{run: () => RunModel|null, started: (id: string, name: string) => void}} train `run` returns the run shown
+ * in the tab
  * @returns {HTMLElement}
  */
 export function actionBar(train) {
@@ -53,7 +54,7 @@ export function actionBar(train) {
             setStrict(false);
             train.started(id, name);
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
     }
 

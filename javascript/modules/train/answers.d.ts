@@ -1,4 +1,4 @@
-/** What the routes of the Train tab answer. Each type names the Python that makes it; tests/ui compare the two. */
+/** Responses of the Train tab's routes. Each type names its Python source; tests/ui compare the two. */
 
 import type {Finding, PredictionNotice} from "../core/types";
 import type {Difficulty, FamilyFacts} from "./records";
@@ -17,12 +17,12 @@ export interface DatasetLook {
     thumbnails: Thumbnail[];
     trigger_word: TriggerFacts;
 }
-/** lib_lora_train/ui/train/trigger_words.py. The source is you, run, captions or folder; empty where there is no word. */
+/** lib_lora_train/ui/train/trigger_words.py. The source is you, run, captions or folder; empty if there is no word. */
 export interface TriggerWord { word: string; source: string; text: string }
 export interface TriggerFacts extends TriggerWord {
-    /** Words that can be taken instead. */
+    /** Alternative words. */
     others: TriggerWord[];
-    /** Why nothing can be kept, empty if it can. */
+    /** Why the word cannot be saved, empty if it can. */
     problem: string;
 }
 export interface Concept { name: string; folder: string; repeats: number; pictures: number }
@@ -35,11 +35,11 @@ export interface Thumbnail {
     caption: string;
     caption_source: string;
     bucket: number[];
-    /** Left, top, right, bottom of what is trained on, in pixels of the picture. */
+    /** Left, top, right, bottom of the trained area, in pixels of the image. */
     crop: number[];
 }
 
-/** /job/check: lib_lora_train/ui/train/routes.py. A total that is not known is null. */
+/** /job/check: lib_lora_train/ui/train/routes.py. An unknown total is null. */
 export interface Plan {
     steps_per_epoch: number|null;
     total_steps: number|null;
@@ -54,24 +54,24 @@ export interface Plan {
     memory: Memory|null;
     seconds: number|null;
     notes: {key: string, text: string}[];
-    /** Settings that would do nothing if they were changed, by group.name, with the reason. */
+    /** Settings that would have no effect if changed, by group.name, with the reason. */
     idle: Record<string, string>;
-    /** Null where the server could not say. */
+    /** Null if unknown to the server. */
     blocks: BlockFamily|null;
-    /** The blocks that the network has on the checkpoint; empty where they are not known. */
+    /** The network's blocks on the checkpoint; empty if unknown. */
     network_blocks: string[];
-    /** By group.name: a list as it was sent, and what it is for the checkpoint's blocks; null where it is none. */
+    /** By group.name: a list as sent, and its numbers for the checkpoint's blocks; null if it is invalid. */
     block_lists: Record<string, {text: string, values: Record<string, number>|null}>;
     problems: string[];
     prediction: PredictionNotice|null;
 }
-/** A plan whose total is known. */
+/** A plan with a known total. */
 export type KnownPlan = Plan & {total_steps: number, steps_per_epoch: number};
 export interface Memory {
     total_bytes: number;
     parts: {name: string, bytes: number}[];
     on_gpu: boolean;
-    /** What was switched on so that it fits, in words. */
+    /** The savings that were enabled to make it fit, in words. */
     switched: string[];
     limit_bytes: number|null;
 }
@@ -83,7 +83,7 @@ export interface Family extends Omit<FamilyFacts, "defaults"|"unused"> {
     unused: Record<string, string>;
 }
 
-/** The usual rate of an optimizer, and whether that is a factor on a rate that it finds by itself. */
+/** The usual rate of an optimizer, and whether it is adaptive (the rate is a factor). */
 export type OptimizerRate = import("../core/types").Schema["optimizers"][string];
 
 /** Settings by group and name. */
@@ -127,7 +127,7 @@ export interface LoraInfo {
     steps: number|null;
     comment: string;
     settings: Record<string, Value>;
-    /** Why it cannot be trained further, as the end of a sentence. */
+    /** Why training cannot be continued from it, as the end of a sentence. */
     problem: string|null;
     metadata: Record<string, string>;
 }
@@ -145,7 +145,7 @@ export interface RegularizationState {
 export interface ImportReport {
     source: string;
     values: GroupedValues;
-    /** Whether it is laid over the form, and says nothing about other settings. */
+    /** Whether it is applied on top of the form, without other settings. */
     partial: boolean;
     answers: ImportAnswer[];
 }
@@ -156,7 +156,7 @@ export interface ImportAnswer {
     /** What it set, by group.name. */
     settings: Record<string, Value>;
     reason: string;
-    /** False for an option that the source leaves out. */
+    /** False for an option missing from the source. */
     given: boolean;
 }
 

@@ -66,7 +66,7 @@ export function baseCard() {
 }
 
 /**
- * A list whose first entry follows the webui; anything else is kept as the user's own choice.
+ * A list whose first entry follows the webui; any other entry is saved as the user's own choice.
  * @param {string} label @param {string} key of the setting @param {boolean} [wide]
  */
 function picker(label, key, wide = false) {

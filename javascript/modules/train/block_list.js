@@ -1,6 +1,6 @@
 /**
- * A number for each block of the UNet and for the text encoder: a menu of common lists, a bar for each block that can
- * be drawn with the pointer or moved with the arrow keys, and the same as text, to copy or paste.
+ * A number for each UNet block and the text encoder: a menu of common lists, a bar per block to set with the pointer
+ * or the arrow keys, and the list as text to copy or paste.
  */
 
 import {api, fill, h, on, setText} from "../core/dom.js";
@@ -16,7 +16,7 @@ const SIDES = [["BASE", "Text"], ["IN", "In"], ["M", "Mid"], ["OUT", "Out"]];
 /** @typedef {{step: number, usual: () => number, least: number, presets: boolean}} Kind */
 
 /**
- * How the numbers of each setting count: the step of a bar, and the value that "all alike" stands for.
+ * For each setting: the step of a bar, and the value of "all alike".
  * @type {Record<string, Kind>}
  */
 const KINDS = {
@@ -35,7 +35,7 @@ const number = (key, fallback) => {
     return form.get(key) !== null && Number.isFinite(value) ? value : fallback;
 };
 
-/** @type {Promise<BlockLists>|null} what /train-lora/blocks says: the names of blocks, and the common lists */
+/** @type {Promise<BlockLists>|null} answer of /train-lora/blocks: block names and common lists */
 let asked = null;
 const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error) => {
     asked = null;
@@ -44,8 +44,8 @@ const known = () => (asked = asked || api("blocks", {quiet: true}).catch((error)
 
 /**
  * @param {Numbers} values @param {string[]} names @param {FamilyBlocks} family
- * @param {Kind|null} kind null where no list's name will do
- * @returns {string} as short as it can be: a list's name, or the numbers of the family's list that has `names`
+ * @param {Kind|null} kind null if preset names are not allowed
+ * @returns {string} the shortest form: a preset's name, or the numbers of the family's list that has `names`
  */
 function write(values, names, family, kind) {
     const same = (/** @type {[string, Numbers]} */ [, list]) => names.every((name) => list[name] === values[name]);
@@ -54,7 +54,7 @@ function write(values, names, family, kind) {
     return preset ? preset[0] : list.map((name) => String(Number(values[name].toFixed(3)))).join(",");
 }
 
-/** Bars side by side, drawn over with the pointer. */
+/** A row of bars, set by dragging the pointer over them. */
 class Bars {
     /** @param {string} label @param {(block: string, value: number) => void} changed */
     constructor(label, changed) {
@@ -156,14 +156,14 @@ class Bars {
     }
 }
 
-/** @param {Event} event @returns {HTMLElement|null} the column that it happened in */
+/** @param {Event} event @returns {HTMLElement|null} the column of the event */
 function columnOf(event) {
     const column = event.target instanceof Element ? event.target.closest(".tl-block") : null;
     return column instanceof HTMLElement ? column : null;
 }
 
 /**
- * @param {import("../core/types").Setting} setting one of the settings that hold a number for each block
+ * @param {import("../core/types").Setting} setting one of the settings with a number per block
  * @returns {import("./values").Field}
  */
 function blocksField(setting) {
@@ -181,11 +181,11 @@ function blocksField(setting) {
     let blocks = null;
     /** @type {import("./answers").BlockFamily} the checkpoint's */
     let wanted = "sd1";
-    /** @type {string[]} the blocks that the network has on the checkpoint; empty until they are known */
+    /** @type {string[]} the network's blocks on the checkpoint; empty until known */
     let trained = [];
-    /** @type {Map<string, Numbers|null>} what the server says of texts, and what was drawn; null where one is no list */
+    /** @type {Map<string, Numbers|null>} parsed by the server or set with the bars; null for an invalid list */
     const meant = new Map();
-    /** @type {Numbers|null} what was shown last, which stays until the server has read what is being typed */
+    /** @type {Numbers|null} the last shown values, kept until the server has parsed the current text */
     let last = null;
     base.element.classList.add("tl-wide");
     const choice = h("div", {class: "tl-control tl-block-menu"}, menu);

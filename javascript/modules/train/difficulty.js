@@ -1,4 +1,4 @@
-/** How hard something is to learn: which rank, network and length it takes, put into the form at one choice. */
+/** How hard a subject is to learn: choosing it fills in the rank, network and length it needs. */
 
 import {api, fill, h, on, setText, store, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -10,10 +10,10 @@ import {checkJob} from "./plan.js";
 
 /** @typedef {import("./answers").DifficultyFacts} DifficultyFacts */
 
-/** The letter that was chosen, empty for none; the plan is judged by it too. */
+/** The chosen letter, empty for none; also used to check the plan. */
 export let difficulty = store.get("difficulty", "");
 
-/** @returns {HTMLElement} fills itself when the server has answered */
+/** @returns {HTMLElement} filled when the server answers */
 export function difficultyRow() {
     const id = uniqueId("difficulty");
     const select = h("select", {id, class: "tl-input tl-select", on: {change: () => choose(select.value)}});
@@ -75,7 +75,7 @@ function take(one) {
     form.take({...one.values, network: {network_dim: one.suggested_rank, ...(share <= 1 ? {network_alpha: alpha} : {})}});
 }
 
-/** @param {DifficultyFacts} one @param {string} male what is to be said of male characters */
+/** @param {DifficultyFacts} one @param {string} male the note on male characters */
 function sentence(one, male) {
     const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
     const set = `Network dim is set to ${one.suggested_rank}; ${ranks} is enough.`;

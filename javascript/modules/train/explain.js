@@ -1,7 +1,7 @@
 /**
- * What a setting does, and the advice on it: a note that stands beside the field that has the focus or that
- * the pointer rests on. It lies over the other column, so that nothing moves and no other field is covered; where there
- * is no other column, it lies above the field, and only while that has the focus.
+ * Help and advice for a setting: a note beside the field that has the focus or the pointer. It covers the other
+ * column, so that nothing moves and no field is hidden; in a single-column layout it is shown above the field, only
+ * while that has the focus.
  */
 
 import {fill, h, later} from "../core/dom.js";

@@ -1,4 +1,4 @@
-/** What the chosen checkpoint is: its family, the defaults that go with it, and the settings that do nothing for it. */
+/** The family of the chosen checkpoint, its defaults, and the settings that have no effect for it. */
 
 import {api, emit, on} from "../core/dom.js";
 import {host} from "../core/host.js";
@@ -17,14 +17,14 @@ function chosen() {
 
 async function look() {
     const path = chosen();
-    if (lastPath && path !== lastPath) form.reset("base.sdxl_base"); // it was chosen for another checkpoint
+    if (lastPath && path !== lastPath) form.reset("base.sdxl_base"); // chosen for another checkpoint
     lastPath = path;
     const base = form.text("base.sdxl_base");
     const query = path ? `path=${encodeURIComponent(path)}&base=${encodeURIComponent(base)}` : "";
     if (query === asked) return;
     asked = query;
     const found = path ? await api(`family?${query}`, {quiet: true}).catch(() => null) : null;
-    if (query !== asked) return; // another was chosen meanwhile
+    if (query !== asked) return; // another one was chosen meanwhile
     const before = familyState;
     familyState = found;
     emit("family", found);
@@ -39,7 +39,7 @@ export function familyDefaults(group) {
     return Object.fromEntries(own.map(([key, value]) => [key.slice(group.length + 1), value]));
 }
 
-/** @returns {string} the checkpoint's family and base as further parameters of a request */
+/** @returns {string} the checkpoint's family and base as query parameters */
 export function familyQuery() {
     const {name = "", base = ""} = familyState || {};
     return `&family=${encodeURIComponent(name)}&base=${encodeURIComponent(base)}`;

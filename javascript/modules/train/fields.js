@@ -1,4 +1,4 @@
-/** One control for one setting, made from what the schema says of it. */
+/** The control of a setting, created from its schema. */
 
 import {h, on, setText, uniqueId} from "../core/dom.js";
 import {button} from "../core/parts.js";
@@ -12,7 +12,7 @@ import {idle, notes} from "./plan.js";
 /** @typedef {import("./values").Field} Field */
 /** @typedef {import("./values").Control} Control */
 
-/** @type {Record<string, (setting: Setting) => Field>} fields of their own, by the key of the setting */
+/** @type {Record<string, (setting: Setting) => Field>} custom fields, by the key of the setting */
 export const fieldMakers = {};
 
 /** @param {Setting} setting */
@@ -20,7 +20,7 @@ const isNumber = (setting) => setting.type === "int" || setting.type === "float"
 /** @param {Setting} setting */
 const isList = (setting) => setting.type === "texts" || setting.type === "numbers";
 
-/** @param {Setting} setting @param {string} text @returns {Value} what the text means; the server judges it */
+/** @param {Setting} setting @param {string} text @returns {Value} the parsed text; the server validates it */
 function parse(setting, text) {
     const trimmed = text.trim();
     if (isList(setting)) {
@@ -101,7 +101,7 @@ function control(setting, id) {
     return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
 }
 
-/** A path is completed and browsed for. @param {Setting} setting @param {Control} input */
+/** Adds completion and browsing to a path. @param {Setting} setting @param {Control} input */
 function boxed(setting, input) {
     return setting.path && input instanceof HTMLInputElement ? pathBox(input, setting.path) : input;
 }
@@ -153,11 +153,11 @@ export function field(setting) {
     return {key: setting.key, element, control: input, refresh, problem: showProblem};
 }
 
-/** A text that has to be filled in anyway is not marked as changed. @param {Value|undefined} value */
+/** A required text is not marked as changed. @param {Value|undefined} value */
 const blank = (value) => value === "" || (Array.isArray(value) && !value.length);
 
 /**
- * Whether the box says the same already: "1.0" must not turn into "1" under the user's hands.
+ * Whether the box already has this value: "1.0" must not turn into "1" while the user types.
  * @param {Setting} setting @param {Control} input @param {Value|undefined} value
  */
 function same(setting, input, value) {
@@ -166,7 +166,7 @@ function same(setting, input, value) {
 }
 
 /**
- * Keeps fields in step with the form, the webui and the problems.
+ * Keeps fields in sync with the form, the webui and the problems.
  * @param {Field[]} fields
  * @param {() => void} [after]
  */

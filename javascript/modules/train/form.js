@@ -1,6 +1,6 @@
 /**
- * The settings as they stand in the form. What they are, their defaults and limits come from the schema;
- * here is only what was changed, kept in this browser.
+ * The current values of the form. Names, defaults and limits come from the schema; only changed values are stored, in
+ * this browser.
  */
 
 import {api, emit, later, store} from "../core/dom.js";
@@ -21,7 +21,7 @@ let changed = store.get("form", {});
 /** @type {Promise<void>|null} */
 let loading = null;
 
-/** Kept by the server with the folder that it belongs to, so that every browser has it. */
+/** Stored by the server for its folder, so that every browser has it. */
 const OF_FOLDER = "dataset.activation_tag";
 
 const remember = later(() => {
@@ -29,7 +29,7 @@ const remember = later(() => {
     store.set("form", word === undefined || changed["dataset.train_data_dir"] ? others : changed);
 }, 200);
 
-/** @returns {Promise<void>} resolves when the schema is there; asked for once */
+/** @returns {Promise<void>} resolves when the schema is loaded; requested once */
 function load() {
     if (!loading) {
         loading = api("schema").then((schema) => {
@@ -51,8 +51,8 @@ function load() {
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /**
- * The form's values before any change: the family's, the schema's, or the webui's.
- * @param {string} key @returns {Value|undefined} undefined until the schema is there
+ * The default of a setting: the family's, the schema's, or the webui's.
+ * @param {string} key @returns {Value|undefined} undefined until the schema is loaded
  */
 function defaultOf(key) {
     const own = family && family.defaults;
@@ -62,7 +62,7 @@ function defaultOf(key) {
     return setting ? setting.default : undefined;
 }
 
-/** @param {string} key @returns {Value|undefined} undefined until the schema is there */
+/** @param {string} key @returns {Value|undefined} undefined until the schema is loaded */
 function get(key) {
     return key in changed ? changed[key] : defaultOf(key);
 }
@@ -101,8 +101,8 @@ function reset(key) {
 }
 
 /**
- * @param {import("./job").Job|import("./answers").GroupedValues} job values that are taken over
- * @param {string[]} [but] keys left alone
+ * @param {import("./job").Job|import("./answers").GroupedValues} job values to fill in
+ * @param {string[]} [but] keys to skip
  */
 function take(job, but = []) {
     const keys = [];
@@ -119,7 +119,7 @@ function take(job, but = []) {
     emit("setting", {keys});
 }
 
-/** @returns {Record<string, Value>} everything that is not a default, to be given to `restore` later */
+/** @returns {Record<string, Value>} everything that is not a default, for `restore` */
 const snapshot = () => ({...changed});
 
 /** @param {Record<string, Value>} values of a snapshot */
@@ -130,7 +130,7 @@ function restore(values) {
     emit("setting", {keys});
 }
 
-/** @returns {import("./answers").GroupedValues} what is sent to the server: everything that is not a default */
+/** @returns {import("./answers").GroupedValues} the values to send to the server: everything that is not a default */
 function job() {
     /** @type {import("./answers").GroupedValues} */
     const job = {};
@@ -143,7 +143,7 @@ function job() {
 }
 
 /**
- * Problems name settings as the job file does; on the page they are named as in the form.
+ * Replaces the setting names of the job file in a problem with the labels of the form.
  * @param {string} sentence
  */
 function inWords(sentence) {

@@ -1,4 +1,4 @@
-/** What the run's memory is made of, as one bar, and whether it fits. */
+/** The estimated memory of the run by use, as a bar, and whether it fits. */
 
 import {fill, h} from "../core/dom.js";
 

@@ -1,4 +1,4 @@
-/** The LoRA file that training continues from, and what that file says of itself. */
+/** The LoRA file that training continues from, and facts about it. */
 
 import {api, failureOf, fill, h, later} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -21,7 +21,7 @@ function weightsField(setting) {
     input.placeholder = "empty: a new LoRA";
     input.addEventListener("change", () => look(true));
 
-    /** @param {boolean} chosen by the user just now, so that the form takes the file's sizes over */
+    /** @param {boolean} chosen by the user just now, so that the form adopts the file's sizes */
     async function look(chosen) {
         const name = String(form.get(KEY) || "").trim();
         if (!chosen && name === shown) return;

@@ -1,4 +1,4 @@
-/** What the settings add up to: steps, files, the learning rate over the run, and what is wrong with them. */
+/** The summary of the settings: steps, files, the learning rate over the run, and problems. */
 
 import {scheduleChart} from "../core/chart.js";
 import {api, emit, failureOf, fill, h, later, on, setText} from "../core/dom.js";
@@ -17,9 +17,9 @@ const FOLDER = "dataset.train_data_dir";
 
 /** @type {Plan|null} the last answer of /train-lora/job/check, null before the first */
 let planState = null;
-/** @type {Record<string, string>} what is worth knowing of single settings, by their key */
+/** @type {Record<string, string>} notes on settings, by key */
 export let notes = {};
-/** @type {Record<string, string>} why settings would do nothing if they were changed, by their key */
+/** @type {Record<string, string>} why settings would have no effect if changed, by key */
 export let idle = {};
 
 export function planCard() {
@@ -70,7 +70,7 @@ function unplaced(plan) {
         `#train_lora_root .tl-field[data-key="${form.keyOf(text)}"]`) && !aboutEmptyFolder(text)).map(form.inWords);
 }
 
-/** Notes on settings whose fields are folded away or not there. @param {Plan} plan */
+/** Notes on settings whose fields are collapsed or absent. @param {Plan} plan */
 function outOfSight(plan) {
     const shown = (/** @type {string} */ key) => {
         /** @type {HTMLElement|null} */
@@ -86,7 +86,7 @@ const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLD
 const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
     (Number(form.get("training.gradient_accumulation_steps")) || 1);
 
-/** @returns {{pictures: number, seen: number, repeats: number|null}} null when concepts differ in their repeats */
+/** @returns {{pictures: number, seen: number, repeats: number|null}} null if concepts have different repeats */
 function counted() {
     const found = dataset;
     if (!found) return {pictures: 0, seen: 0, repeats: null};
@@ -143,7 +143,7 @@ let asking = null;
 
 let newest = Promise.resolve();
 
-/** @returns {Promise<void>} done when what the form says now was judged, by this question or by a newer one */
+/** @returns {Promise<void>} resolves when the current form was checked, by this request or a newer one */
 function check() {
     newest = ask();
     return newest;
@@ -163,12 +163,12 @@ async function ask() {
     }
 }
 
-/** @type {Plan} what is known where the server could not say */
+/** @type {Plan} the plan if the server has no answer */
 const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
     advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], idle: {},
     blocks: null, network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
-/** Messages about what has not been filled in yet are not problems before Train was pressed. @param {Plan} plan */
+/** Messages about empty fields are not problems before Train was pressed. @param {Plan} plan */
 function tell(plan) {
     planState = plan;
     /** @type {Record<string, string>} */
@@ -189,7 +189,7 @@ function tell(plan) {
     emit("plan", plan);
 }
 
-on("setting", ({keys}) => {  // what was said of the value before
+on("setting", ({keys}) => {  // about the previous value
     const stale = keys.filter((key) => key in notes);
     for (const key of stale) delete notes[key];
     if (stale.length) emit("notes", notes);

@@ -1,4 +1,4 @@
-/** The card "Settings": what to start from, how hard it is, and the names; the settings themselves are in sections. */
+/** The card "Settings": presets, difficulty and names; the settings themselves are in sections. */
 
 import {h, store} from "../core/dom.js";
 import {card} from "../core/parts.js";
@@ -16,7 +16,7 @@ export function settingsCard() {
     return card("Settings", {step: 3, id: "tl_settings"}, presetRow(), difficultyRow(), fields);
 }
 
-/** @returns {HTMLElement} the search, and whether sd-scripts' names are shown */
+/** @returns {HTMLElement} the search, and the switch for sd-scripts' names */
 export function formHead() {
     const names = h("input", {type: "checkbox", role: "switch", class: "tl-switch", id: "tl_names",
         checked: store.get("names", true), on: {change: () => {
@@ -30,7 +30,7 @@ export function formHead() {
     return element;
 }
 
-/** @returns {HTMLElement} with a note where the rates follow the optimizer */
+/** @returns {HTMLElement} with a note if the rates were changed with the optimizer */
 export function optimizerCard() {
     const element = sectionCard("Optimizer");
     element.querySelector(".tl-card-body")?.prepend(rateNote());

@@ -39,7 +39,7 @@ export function showRun(id) {
     emit("shown-run", id);
 }
 
-/** Bar and panel belong to the run at work, wherever it was started; else to the first that waits, or the last shown. */
+/** Bar and panel show the active run, wherever it was started; else the first queued one, or the last shown. */
 function followLive() {
     if (!view) return;
     const live = runs.live();
@@ -68,7 +68,7 @@ function started(id, name) {
     if (narrow) root.scrollIntoView({block: "start"});
 }
 
-/** Where there is room for one of the two only, it is chosen here. */
+/** Switches between the two sides if there is only room for one. */
 function sideSwitch() {
     const sides = [["form", "Settings"], ["run", "Run"]].map(([name, title]) => h("button", {type: "button",
         role: "tab", class: "tl-side-choice", data: {side: name}, on: {click: () => showSide(name)}}, title));
@@ -111,7 +111,7 @@ function build(panel) {
     on("dataset", suggestName);
 }
 
-/** A new folder brings a name with it, as long as the user has given none. @param {import("./answers").DatasetLook|null} found */
+/** Suggests a name for a new folder, if the user has given none. @param {import("./answers").DatasetLook|null} found */
 function suggestName(found) {
     if (!found || !found.pictures) return;
     if (!form.get("save.output_name")) form.set("save.output_name", nameFrom(format.fileName(found.folder)));

@@ -1,6 +1,6 @@
-/** Values of settings, as the form holds them. */
+/** Setting values as stored in the form. */
 
-/** A box for a number may hold what was typed so far, so a number may be a text; the server judges it. */
+/** A number box may contain incomplete input, so a number may be a text; the server validates it. */
 export type Value = string|number|boolean|null|(string|number)[];
 
 /** One control for one setting. */

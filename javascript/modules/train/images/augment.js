@@ -1,4 +1,4 @@
-/** What mirroring, colours and crops do to the user's own pictures: a strip of looks beside each switch. */
+/** Previews of flips, color changes and crops on the user's own images, beside each switch. */
 
 import {api, failureOf, fill, h, later, on, setText} from "../../core/dom.js";
 import {button, setLabel} from "../../core/parts.js";
@@ -7,12 +7,12 @@ import {field as settingField, fieldMakers} from "../fields.js";
 import {form} from "../form.js";
 
 const SHOWN = 6;
-const TRIES = 3;  // looks are drawn by chance, and now and then none of them is changed
+const TRIES = 3;  // previews are random, and sometimes none of them is changed
 const FRESH = "These variations cannot be cached: each step encodes its own, which is slower.";
 const KEPT = "Both versions are cached, so this costs nothing.";
 
 /**
- * What is asked for so that one kind shows alone. `on` is what a setting that is off would be.
+ * The request that shows one augmentation alone. `on` is the value for a setting that is off.
  * @type {Record<string, {on: boolean|string, off: boolean|string, note: string}>}
  */
 const KINDS = {
@@ -86,7 +86,7 @@ class Strip {
         }
     }
 
-    /** @param {string[]} pictures their addresses, unchanged first @param {string} path */
+    /** @param {string[]} pictures their URLs, the original first @param {string} path */
     show(pictures, path) {
         const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
         fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",

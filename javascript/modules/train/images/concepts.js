@@ -1,4 +1,4 @@
-/** The folders of a dataset, each with what it may have of its own: repeats, kept tags, mirroring. */
+/** The folders of a dataset, each with its own repeats, keep tokens and flips. */
 
 import {h} from "../../core/dom.js";
 import {format} from "../../core/format.js";
@@ -8,7 +8,7 @@ const KEY = "dataset.concept_settings";
 
 /** @typedef {import("../answers").Concept} Concept */
 
-/** @returns {Map<string, Record<string, string>>} the settings of each folder, as the job's lines have them */
+/** @returns {Map<string, Record<string, string>>} the settings of each folder, from the lines of the job */
 function read() {
     const folders = new Map();
     const lines = form.get(KEY);
@@ -20,7 +20,7 @@ function read() {
     return folders;
 }
 
-/** @param {string} folder @param {string} name of the setting @param {string} value empty for as all others */
+/** @param {string} folder @param {string} name of the setting @param {string} value empty for the dataset's value */
 function write(folder, name, value) {
     const folders = read();
     /** @type {Record<string, string>} */
@@ -42,7 +42,7 @@ export function conceptTable(concepts) {
     h("p", {class: "tl-note"}, "Empty fields follow the folder's name and the settings below."));
 }
 
-/** @param {Concept} concept @param {Record<string, string>} own what it has of its own */
+/** @param {Concept} concept @param {Record<string, string>} own its own settings */
 function row({name, folder, repeats, pictures}, own) {
     const named = Number((folder.match(/^(\d+)_/) || [])[1]) || Number(form.get("dataset.dataset_repeats"));
     const title = name || folder;
@@ -54,7 +54,7 @@ function row({name, folder, repeats, pictures}, own) {
 
 /**
  * @param {string} folder @param {string} name of the setting @param {Record<string, string>} own
- * @param {number} usual what stands for nothing @param {string} label
+ * @param {number} usual the value used if it is empty @param {string} label
  */
 function box(folder, name, own, usual, label) {
     return h("input", {type: "text", inputmode: "numeric", class: "tl-input tl-tiny-input", value: own[name] || "",
@@ -71,7 +71,7 @@ function mirror(folder, own, title) {
     [["", usual], ["true", "yes"], ["false", "no"]].map(([value, text]) => h("option", {value}, text)));
 }
 
-/** @param {HTMLElement} place that is drawn anew @returns {() => void} puts the focus back where it was in the table */
+/** @param {HTMLElement} place that is rendered again @returns {() => void} restores the focus in the table */
 export function conceptFocus(place) {
     const {concept, name} = place.contains(document.activeElement) && document.activeElement instanceof HTMLElement ?
         document.activeElement.dataset : {concept: "", name: ""};

@@ -1,4 +1,4 @@
-/** The card "Pictures": a folder, and what was found in it. */
+/** The card "Images": a folder, and its content. */
 
 import {api, emit, failureOf, fill, h, later, on, setText, svg} from "../../core/dom.js";
 import {format} from "../../core/format.js";
@@ -17,7 +17,7 @@ const FEW = 12;
 /** @typedef {import("../answers").BucketCount} BucketCount */
 /** @typedef {ReturnType<typeof failureOf>} Failure */
 
-/** @type {DatasetLook|null} what the last look found, null before the first */
+/** @type {DatasetLook|null} the last answer, null before the first */
 export let dataset = null;
 
 export class DatasetCard {
@@ -53,7 +53,7 @@ export class DatasetCard {
         } else if (dataset && keys.some(changesWhatIsFound)) this.lookSoon();
     }
 
-    /** @param {boolean} asked whether the user asked, or a setting changed what would be found */
+    /** @param {boolean} asked whether the user asked, rather than a changed setting */
     async look(asked) {
         const folder = this.input.value.trim();
         setText(this.problem, "");
@@ -118,7 +118,7 @@ export class DatasetCard {
 /** @param {string} key */
 const changesWhatIsFound = (key) => key.startsWith("dataset.") && key !== "dataset.activation_tag";
 
-/** A setting that cannot be used is reported at its own field. @param {string} text */
+/** Invalid settings are reported at their own field. @param {string} text */
 const aboutOther = (text) => ![null, FOLDER].includes(form.keyOf(text));
 
 function emptyFolder() {
@@ -177,7 +177,7 @@ function shapes(buckets) {
         h("div", {class: "tl-shape-columns"}, buckets.map((bucket) => shape(bucket, most, longest))));
 }
 
-/** @param {BucketCount} bucket @param {number} most pictures in one @param {number} longest side of all */
+/** @param {BucketCount} bucket @param {number} most images in a bucket @param {number} longest side of all */
 function shape({width, height, count}, most, longest) {
     const side = 36 / longest;
     const bar = Math.max(3, 48 * count / most);

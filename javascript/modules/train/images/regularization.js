@@ -1,4 +1,4 @@
-/** Below the setting "Regularization folder": having the webui draw a picture for each training picture. */
+/** Below the setting "Regularization folder": lets the webui generate an image for each training image. */
 
 import {api, h, on, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
@@ -11,7 +11,7 @@ const KEY = "dataset.reg_data_dir";
 let drawing = false;
 /** @typedef {import("../answers").RegularizationState} State */
 
-/** @param {() => void} wake asks how far it is */
+/** @param {() => void} wake asks for the progress */
 function build(wake) {
     const words = h("p", {class: "tl-note", role: "status"});
     const bar = h("div", {class: "tl-bar-fill"});
@@ -33,7 +33,7 @@ function build(wake) {
             show(await api("regularization", {body: {job: form.job(), with_tag: tag.checked}}));
             wake();
         } catch {
-            // the toast has said why
+            // already reported by a toast
         }
         start.disabled = drawing;
     }
@@ -52,7 +52,7 @@ function build(wake) {
     return {element, show};
 }
 
-/** @param {State} state in which the drawing has ended */
+/** @param {State} state of a finished generation */
 function tellEnd(state) {
     if (state.state !== "finished") return;
     form.set(KEY, state.folder);

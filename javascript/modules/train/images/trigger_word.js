@@ -1,6 +1,6 @@
 /**
- * The trigger word of the folder: it is kept by the server with the folder, so that every browser that opens the folder
- * gets it, and each of its notes says where it comes from and what could be taken instead.
+ * The trigger word of the folder: stored by the server for the folder, so that every browser gets it. Each note shows
+ * where it comes from and the alternatives.
  */
 
 import {api, fill, h, later, on, setText} from "../../core/dom.js";
@@ -12,11 +12,11 @@ import {form} from "../form.js";
 const FOLDER = "dataset.train_data_dir";
 const WORD = "dataset.activation_tag";
 
-/** @type {TriggerFacts|null} what is known of the folder that was loaded last */
+/** @type {TriggerFacts|null} facts about the folder that was loaded last */
 let known = null;
-/** The folder of `known`, as it stands in the form. */
+/** The folder of `known`, as in the form. */
 let folder = "";
-/** A word that the user has given and that no folder has got yet; from an earlier version's browser it gives way. */
+/** A word entered by the user that is not saved for a folder yet; `old`, from an earlier version, does not override. */
 let waiting = {is: false, old: false};
 let taking = false;
 /** @type {(() => void)[]} */
@@ -24,7 +24,7 @@ const notes = [];
 
 const tell = () => notes.forEach((show) => show());
 
-/** What the form says now is kept with the folder. */
+/** Saves the current word for the folder. */
 async function keep() {
     if (!waiting.is || !known || folder !== form.text(FOLDER).trim()) return;
     const word = form.text(WORD).trim();
@@ -39,7 +39,7 @@ async function keep() {
     try {
         await api("dataset/trigger-word", {body: {folder, word}});
     } catch {
-        // the toast has said why
+        // already reported by a toast
     }
 }
 
@@ -74,7 +74,7 @@ form.load().then(() => {
     if (form.text(WORD)) waiting = {is: true, old: true};
 }, () => {});
 
-/** @returns {HTMLElement} where the word comes from, and a button for each other that the folder offers */
+/** @returns {HTMLElement} where the word comes from, and a button for each alternative */
 export function triggerNote() {
     const text = h("span", {});
     const choices = h("span", {class: "tl-trigger-others"});

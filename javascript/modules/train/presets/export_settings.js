@@ -1,4 +1,4 @@
-/** The form as settings for other programs, to be copied or saved as files. */
+/** Exports the form as settings for other programs, to copy or save. */
 
 import {dialog} from "../../core/dialog.js";
 import {api, fill, h} from "../../core/dom.js";
@@ -32,7 +32,7 @@ export function openExport() {
                 h("ul", {class: "tl-paths"}, answer.notes.map((note) => h("li", {}, form.inWords(note))))] : null);
             save.disabled = copy.disabled = false;
         } catch {
-            window.close();  // the toast has said why
+            window.close();  // already reported by a toast
         }
     }
 
@@ -49,7 +49,7 @@ function fileBlock(name, content) {
             button(`Copy ${name}`, {click: () => copyText(text)})])];
 }
 
-/** @param {string} name @param {string} text given to the browser as a download */
+/** @param {string} name @param {string} text offered as a download */
 export function saveText(name, text) {
     const url = URL.createObjectURL(new Blob([text], {type: "text/plain"}));
     const link = h("a", {href: url, download: name});
@@ -63,7 +63,7 @@ async function copyText(text) {
         await navigator.clipboard.writeText(text.value);
         toast("good", "Copied.");
     } catch {
-        text.select();  // a page without https may not write to the clipboard
+        text.select();  // without https a page may not write to the clipboard
         toast("info", "The text is selected. Press Ctrl C to copy it.");
     }
 }

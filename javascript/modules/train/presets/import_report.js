@@ -1,4 +1,4 @@
-/** The report of an import: what became of each option, as a table grouped by the four answers. */
+/** The report of an import: the outcome of each option, as a table in four groups. */
 
 import {h} from "../../core/dom.js";
 import {format} from "../../core/format.js";
@@ -7,7 +7,7 @@ import {form} from "../form.js";
 
 /** @typedef {import("../answers").ImportAnswer} ImportAnswer */
 
-/** What the user has to look at comes first. @type {{answer: ImportAnswer["answer"], title: string, about: string}[]} */
+/** What needs attention comes first. @type {{answer: ImportAnswer["answer"], title: string, about: string}[]} */
 const GROUPS = [
     {answer: "changed", title: "Changed", about: "a different value here, or left out"},
     {answer: "not known", title: "Not known", about: "no such option"},

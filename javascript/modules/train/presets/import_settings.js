@@ -1,4 +1,4 @@
-/** Settings of other programs: pasted or from a file, with a report, and then into the form. */
+/** Imports settings of other programs, pasted or from files, with a report, into the form. */
 
 import {dialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";
@@ -11,15 +11,15 @@ import {importReport} from "./import_report.js";
 const MOST_BYTES = 4_000_000;
 const MOST_OF_VALUE = 500_000;
 const MOST_HEADER_BYTES = 20_000_000;
-/** What belongs to the set of images or to this machine, and stays where the source says nothing about it. */
+/** Settings of the dataset or this machine, kept if the source does not set them. */
 const KEPT = ["base.checkpoint", "base.vae", "base.sdxl_base", "dataset.train_data_dir", "dataset.reg_data_dir",
     "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings", "save.output_name",
     "save.output_dir", "training.fit_in_gb", "training.webui_model", "training.device", "sample.sample_by"];
 
 /**
- * @param {(source: string, before: Record<string, import("../values").Value>) => void} used told when the form was
- *     filled, with what stood in it
- * @param {string} [lora] of the webui, whose settings are read at once
+ * @param {(source: string, before: Record<string, import("../values").Value>) => void} used called when the form was
+ * filled, with its previous values
+ * @param {string} [lora] of the webui, whose settings are read immediately
  */
 export function openImport(used, lora = "") {
     const body = h("div", {class: "tl-import"});
@@ -33,7 +33,7 @@ export function openImport(used, lora = "") {
     });
     const text = h("textarea", {class: "tl-input tl-textarea", rows: "12", spellcheck: "false", id: "tl_import_text",
         "aria-label": "Settings as text", placeholder: "Paste a script, a command line, TOML, JSON or YAML here"});
-    /** @type {{name: string, box: HTMLTextAreaElement}[]} the texts that belong together, the first of them `text` */
+    /** @type {{name: string, box: HTMLTextAreaElement}[]} the texts that belong together, `text` first */
     let parts = [{name: "Text 1", box: text}];
     const chosen = h("input", {type: "file", hidden: true, multiple: true, id: "tl_import_file", on: {change: () =>
         readFiles([...chosen.files || []])}});
@@ -118,7 +118,7 @@ export function openImport(used, lora = "") {
     if (lora) ask({lora});
 }
 
-/** A whole job starts from the defaults; a preset is laid over what there is. @param {ImportReport} report */
+/** A whole job starts from the defaults; a preset is applied to the current values. @param {ImportReport} report */
 function use(report) {
     if (!report.partial) {
         form.restore(Object.fromEntries(Object.entries(form.snapshot()).filter(([key]) => KEPT.includes(key))));
@@ -136,7 +136,7 @@ async function textOf(file) {
     return text;
 }
 
-/** @param {File} file a LoRA @returns {Promise<Record<string, string>>} what its header says of its training */
+/** @param {File} file a LoRA @returns {Promise<Record<string, string>>} the metadata in its header */
 async function metadataOf(file) {
     const damaged = new Error(`${file.name} is damaged or not a .safetensors file.`);
     const start = new DataView(await file.slice(0, 8).arrayBuffer());

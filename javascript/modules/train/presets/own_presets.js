@@ -1,4 +1,4 @@
-/** Own presets: kept from the form, renamed, deleted, and saved as files for others. */
+/** User presets: saved from the form, renamed, deleted, and exported as files. */
 
 import {dialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";
@@ -8,7 +8,7 @@ import {form} from "../form.js";
 
 /** @typedef {import("../answers").OwnPreset} OwnPreset */
 
-/** @param {(presets: OwnPreset[]) => void} changed told what there is afterwards */
+/** @param {(presets: OwnPreset[]) => void} changed called with the new list */
 export function openSavePreset(changed) {
     const problem = h("p", {class: "tl-field-problem", role: "alert"});
     const name = h("input", {type: "text", class: "tl-input", id: "tl_preset_name", autocomplete: "off",
@@ -40,7 +40,7 @@ export function openSavePreset(changed) {
     }
 }
 
-/** @param {OwnPreset[]} presets @param {(presets: OwnPreset[]) => void} changed told what there is afterwards */
+/** @param {OwnPreset[]} presets @param {(presets: OwnPreset[]) => void} changed called with the new list */
 export function openPresets(presets, changed) {
     const list = h("ul", {class: "tl-preset-list"});
     const problem = h("p", {class: "tl-field-problem", role: "alert"});

@@ -1,4 +1,4 @@
-/** Settings to start from: recommended presets, own presets, and settings of other programs; and why they are what they are. */
+/** Settings to start from: recommended presets with reasons, user presets, and settings of other programs. */
 
 import {api, fill, h, on} from "../../core/dom.js";
 import {button, fold} from "../../core/parts.js";
@@ -13,7 +13,7 @@ import {openPresets, openSavePreset} from "./own_presets.js";
 /** @typedef {import("../answers").OwnPreset} OwnPreset */
 /** @typedef {import("../values").Value} Value */
 
-/** @returns {HTMLElement} fills itself when the server has answered */
+/** @returns {HTMLElement} filled when the server answers */
 export function presetRow() {
     const buttons = h("div", {class: "tl-chips", role: "group", "aria-labelledby": "tl_presets_title"});
     const own = h("div", {class: "tl-chips", id: "tl_own_presets", role: "group", "aria-label": "Your presets", hidden: true});

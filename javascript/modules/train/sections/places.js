@@ -1,11 +1,11 @@
-/** What users search for that is not a setting: where it is, or why it is not needed. */
+/** Search terms that are not settings: where to find them, or why they are not needed. */
 
 /**
  * @typedef {object} Place
  * @property {string} title
- * @property {string} words what it is called elsewhere
+ * @property {string} words its names in other tools
  * @property {string} about
- * @property {string} tab the sub-tab that it is in, empty if there is nothing to go to
+ * @property {string} tab its sub-tab, empty if there is nothing to go to
  * @property {string} [selector] of the element there
  */
 

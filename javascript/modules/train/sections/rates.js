@@ -1,4 +1,4 @@
-/** Optimizers that find the rate by themselves take 1, the others about 1e-4: the rates follow the optimizer. */
+/** Sets the rates on a change of optimizer: 1 for adaptive optimizers, about 1e-4 for the others. */
 
 import {fill, h, on, setText} from "../../core/dom.js";
 import {button} from "../../core/parts.js";
@@ -8,7 +8,7 @@ const OPTIMIZER = "optimizer.optimizer_type";
 const RATE = "optimizer.learning_rate";
 const OF_PARTS = ["optimizer.unet_lr", "optimizer.text_encoder_lr", "optimizer.text_encoder_lr2"];
 
-/** @returns {HTMLElement} says what was changed, and takes it back */
+/** @returns {HTMLElement} shows what was changed, with undo */
 export function rateNote() {
     const words = h("p", {});
     const element = h("div", {class: "tl-why", hidden: true, "aria-live": "polite"});
@@ -47,7 +47,7 @@ export function rateNote() {
 }
 
 /**
- * Whether the rate in the form is one for the optimizer before.
+ * Whether the rate in the form suits the previous optimizer only.
  * @param {import("../answers").OptimizerRate} old @param {import("../answers").OptimizerRate} own
  */
 function unfit(old, own) {

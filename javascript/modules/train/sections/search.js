@@ -1,4 +1,4 @@
-/** The search over everything that can be set: by label, by sd-scripts' name, and by the words of the help. */
+/** The search for settings, by label, sd-scripts' name and help text. */
 
 import {fill, h, uniqueId} from "../../core/dom.js";
 import {showTab} from "../../core/shell.js";
@@ -10,9 +10,9 @@ import {reveal} from "./sections.js";
 /**
  * @typedef {object} Hit
  * @property {string} title
- * @property {string} about where it is, or what to know of it
+ * @property {string} about where it is, or a note
  * @property {string} name sd-scripts' name, empty if there is none
- * @property {(() => void)|null} go null where there is nothing to go to
+ * @property {(() => void)|null} go null if there is nothing to go to
  * @property {number} rank lower is better
  */
 
@@ -118,7 +118,7 @@ function hit({title, name, words: names, text, about, go, main}, words) {
     return [{title, name, about, go, rank: rank - (main ? 0.5 : 0)}];
 }
 
-/** @param {Setting} setting @returns {{about: string, go: () => void}|null} null for what has no field on the page */
+/** @param {Setting} setting @returns {{about: string, go: () => void}|null} null if it has no field on the page */
 function placeOf(setting) {
     if (!document.querySelector(`#tl-panel-train [data-key="${setting.key}"]`)) return null;
     return {about: setting.section, go: () => focus(setting.key)};

@@ -1,6 +1,6 @@
 /**
- * The settings in the parts that a job has. Of each part the settings that matter most are in view and the rest is
- * folded away; what has no effect with the current choices is hidden until asked for.
+ * The settings, by section. The most important ones are visible and the rest is collapsed; settings without effect
+ * are hidden until requested.
  */
 
 import {fill, h, on, setText} from "../../core/dom.js";
@@ -16,7 +16,7 @@ import {idle} from "../plan.js";
 /** @type {Map<string, Section>} by name */
 const sections = new Map();
 
-/** Settings that have a place of their own on the page, outside of their section. */
+/** Settings with their own place on the page, outside their section. */
 const ELSEWHERE = ["save.output_name", "dataset.activation_tag"];
 
 class Section {
@@ -68,7 +68,7 @@ class Section {
         if (this.more.querySelector(".tl-has-problem")) this.more.open = true;
     }
 
-    /** @param {Field} field brought into view with all that it is folded in */
+    /** @param {Field} field scrolled into view, with its collapsed parents opened */
     reveal(field) {
         if (this.more.contains(field.element)) this.more.open = true;
         if (field.element.hidden) {
@@ -78,7 +78,7 @@ class Section {
     }
 }
 
-/** @param {string} name @returns {HTMLElement} the settings of the section `name`, for a card that has more in it */
+/** @param {string} name @returns {HTMLElement} the settings of the section `name`, for a card with further content */
 export function sectionBody(name) {
     const settings = [...form.settings.values()].filter((setting) => setting.section === name &&
         setting.view !== "hidden" && !ELSEWHERE.includes(setting.key));
@@ -106,7 +106,7 @@ export function fieldsOf(keys) {
     return element;
 }
 
-/** @param {string} key of a setting @returns {HTMLElement|null} its field, in view; null if the page has none */
+/** @param {string} key of a setting @returns {HTMLElement|null} its field, in view; null if there is none */
 export function reveal(key) {
     for (const section of sections.values()) {
         const field = section.fields.find((one) => one.key === key);
