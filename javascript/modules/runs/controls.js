@@ -60,7 +60,7 @@ export class RunControls {
         this.showProgress(run && run.open ? run.progressNow().share : 0);
     }
 
-    /** @param {number|null} the completed share, null if unknown */
+    /** @param {number|null} share of completed work, null if unknown */
     showProgress(share) {
         this.bar.classList.toggle("tl-bar-unknown", share === null);
         this.bar.classList.toggle("tl-bar-idle", !this.live);
