@@ -55,7 +55,7 @@ class Doubt:
             return (f"{self.having} of {self.having + self.others} images {'has' if self.having == 1 else 'have'} "
                     f"{self.tag}, {self.others} have {self.instead}.")
         if self.kind == "clash":
-            return f"It stands beside {self.instead}, and an image can hardly be both."
+            return f"The caption also has {self.instead}; an image can hardly be both."
         share = f"{100 * (self.confidence or 0):.0f}%"
         return f"The tagger is only {share} sure of it." if self.kind == "unsure" else \
             f"The tagger is {share} sure of it, but the caption does not have it."

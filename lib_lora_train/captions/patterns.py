@@ -169,7 +169,7 @@ def _carried_out(order: str, limit_seconds: float, cancel: Cancel) -> str:
 
 
 _SENTENCES = {
-    "pattern": "The pattern {pattern} is not understood at sign {place}: {reason}.",
+    "pattern": "The pattern {pattern} is invalid at position {place}: {reason}.",
     "nested": "The pattern {pattern} is too deeply nested or too large.",
     "group": "The replacement uses group {group}, but the pattern has only {groups}.",
     "replacement": "The pattern {pattern} with the replacement {replacement} cannot be used: {reason}.",

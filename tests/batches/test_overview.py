@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lib_lora_train.batches.overview import guess_activation_tag, look
+from lib_lora_train.batches.overview import look
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.batches.summary import summarize
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -83,20 +83,6 @@ def test_pictures_that_share_a_caption_file_are_told(tmp_path):
     save(tmp_path / "a.png", caption="penny")
     save(tmp_path / "a.jpg")
     assert "1 caption file used by more than one image" in texts(look(tmp_path, settings(tmp_path)), "note")
-
-
-@pytest.mark.parametrize(("captions", "folder", "expected"), [
-    (["penny, a", "penny, b", "penny, c", "penny", "dog, penny"], "set", "penny"),
-    (["penny, a", "penny, b", "dog, c", "cat, d"], "set", ""),
-    (["a photo of a woman in a red coat"], "set", ""),
-    (["dog", "cat"], "3_penny", "penny"),
-    ([None, None], "3_penny", "penny"),
-])
-def test_the_activation_tag_is_guessed(tmp_path, captions, folder, expected):
-    for number, caption in enumerate(captions):
-        save(tmp_path / folder / f"{number}.png", noise(16, 16), caption=caption)
-    values = settings(tmp_path / folder)
-    assert guess_activation_tag(scan_dataset(values).pictures, values) == expected
 
 
 def test_the_summary_counts_tags_by_folder_and_pictures_by_bucket(tmp_path):

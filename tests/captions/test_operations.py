@@ -128,7 +128,7 @@ def test_a_pattern_that_would_take_for_ever_is_stopped(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("rest", "message"), [
-    ({"kind": "regex_tag", "pattern": "(", "replacement": ""}, r"not understood at sign 1"),
+    ({"kind": "regex_tag", "pattern": "(", "replacement": ""}, r"invalid at position 1"),
     ({"kind": "regex_tag", "pattern": "a", "replacement": r"\2"}, r"uses group 2, but the pattern has only 0"),
     ({"kind": "regex_tag", "pattern": "a", "replacement": r"\g<x>"}, r"cannot be used"),
     ({"kind": "regex_tag", "pattern": ""}, "No pattern"),

@@ -307,7 +307,7 @@ def describe(operation: Operation, captions: int) -> str:
     return {"add": f"Added {tags}{where} to {of}",
             "remove": f"Removed {tags} from {of}",
             "rename": f"Renamed {tags} to {operation.replacement.strip()} in {of}",
-            "replace": f"Replaced {tags} by {operation.replacement.strip() or 'nothing'} in {of}",
+            "replace": f"Replaced {tags} with {operation.replacement.strip() or 'nothing'} in {of}",
             "dedupe": f"Removed repeated tags from {of}",
             "sort": f"Sorted {of} by {operation.order}" if operation.order != "activation"
                     else f"Put the trigger word first in {of}",

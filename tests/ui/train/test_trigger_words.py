@@ -46,6 +46,8 @@ def add_run(tab, folder: Path, word: str, name: str = "penny") -> None:
     (["Laetitia walks on a flower field.", "Laetitia sits in a wooden chair by the window."], "Laetitia",
      "First word of all 2 captions."),
     (["A woman walks on a flower field.", "A woman sits in a wooden chair by the window."], "", ""),
+    (["penny, a", "penny, b", "penny, c", "penny", "dog, penny"], "penny", "First tag of 4 of 5 captions."),
+    (["penny, a", "penny, b", "dog, c", "cat, d"], "", ""), (["a photo of a woman in a red coat"], "", ""),
     (["red, a", "blue, a", "green, a"], "", "")])
 def test_it_is_the_first_tag_of_all_captions(tab, tmp_path, captions, word, text):
     found = trigger(tab, make_set(tmp_path / "x", captions))
@@ -61,6 +63,11 @@ def test_it_is_the_name_of_the_concept_folder(tab, tmp_path, name, word, others)
     found = trigger(tab, tmp_path / "sets")
     assert (found["word"], found["source"], found["text"]) == (word, "folder", f"From the folder {name}.")
     assert [one["word"] for one in found["others"]] == others
+
+
+@pytest.mark.parametrize("captions", [["dog", "cat"], [None, None]])
+def test_a_folder_named_as_a_concept_gives_its_name_where_captions_do_not_agree(tab, tmp_path, captions):
+    assert trigger(tab, make_set(tmp_path / "3_penny", captions))["word"] == "penny"
 
 
 def test_several_concepts_have_no_word_in_common(tab, tmp_path):
