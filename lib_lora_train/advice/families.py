@@ -1,4 +1,4 @@
-"""The one table of what users of each family train with: size, ranks, rates, tags. Presets and advice are made from it.
+"""The table of usual training values per family: size, ranks, rates, tags. The source of presets and advice.
 
 Sources, by base:
 

@@ -1,4 +1,4 @@
-"""Reading, checking and writing job files."""
+"""Reads, checks and writes job files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lending the webui's model to one run: from the ticket in its folder until it ends."""
+"""Lends the webui's model to one run, from the ticket in its folder until the run ends."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Webui:
         return GpuLease(self) if same_device(self.device(), device) else None
 
     def gpu_is_wanted(self) -> Reason | None:
-        """Every picture, upscaling or change of model takes the webui's lock or waits for it."""
+        """Generation, upscaling and model changes take the webui's lock or wait for it."""
         return self._guard.wanted
 
     def txt2img_form(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ FULL = "full"
 
 
 class StoredWeight:
-    """One layer's weight: packed, and on the device that computes or, with a ``prefetcher``, in main memory."""
+    """The packed weight of one layer, on the compute device or, with a ``prefetcher``, in main memory."""
 
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
@@ -110,7 +110,7 @@ class _StoredLayer:
 
 
 class StoredLinear(_StoredLayer, nn.Linear):  # type: ignore[misc,override]
-    """A Linear layer that computes with a stored weight, in that weight's dtype."""
+    """A Linear layer that computes with a stored weight, in the weight's dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x Wᵀ + b."""
@@ -119,7 +119,7 @@ class StoredLinear(_StoredLayer, nn.Linear):  # type: ignore[misc,override]
 
 
 class StoredConv2d(_StoredLayer, nn.Conv2d):  # type: ignore[misc,override]
-    """A convolution that computes with a stored weight, in that weight's dtype."""
+    """A convolution that computes with a stored weight, in the weight's dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x * W + b."""

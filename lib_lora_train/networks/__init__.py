@@ -1,1 +1,1 @@
-"""The networks that are trained: LoRA modules, key names, blocks, metadata, saving and merging."""
+"""Trainable networks: LoRA modules, key names, blocks, metadata, saving and merging."""

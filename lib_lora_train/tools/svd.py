@@ -10,7 +10,7 @@ from torch import Tensor
 
 _OVERSAMPLED = 16
 _ITERATIONS = 6
-_NEGLIGIBLE = 1e-6  # the relative size of float32 rounding errors of an exact zero in a matrix product
+_NEGLIGIBLE = 1e-6  # float32 rounding error of an exact zero in a matrix product, relative to the largest value
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
            progress: Callable[[int, int], None]) -> LatentStore:
     """Latents of a plan's images, encoded once; the VAE is on the accelerator only meanwhile."""
     vae = model.base.vae
-    model.base.bring(vae, model.device)  # only on the accelerator it has the dtype that it encodes in
+    model.base.bring(vae, model.device)  # it has its encoding dtype only on the accelerator
     identity, cache_folder = "", None
     if settings.cache_latents_to_disk:
         cache_folder = cache_folder_of(Path(settings.train_data_dir))

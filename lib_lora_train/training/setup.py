@@ -148,7 +148,7 @@ def with_free_name(job: Job, run: RunFolder, reporter: Reporter) -> Job:
         if event["event"] == "started":
             begun = event["name"]
         elif event["event"] == "finished" or event.get("kind") == "diverged":
-            begun = ""  # files of its own: those of a finished run stay, and some of a burned one are burned
+            begun = ""  # finished and diverged runs keep their files; continuing one takes a new name
     name = begun or next_free_name(job.save.output_name, lora_names(Path(job.save.output_dir)))
     if name != job.save.output_name and not begun:
         reporter.warning(f"There is a LoRA {job.save.output_name} already, so this one is called {name}.")

@@ -1,5 +1,5 @@
-"""Exports the folders of a job as the subsets of a ``--dataset_config`` of sd-scripts, where its command line, which
-reads repeats from folder names only, is not enough.
+"""Exports the folders of a job as subsets of a ``--dataset_config`` for sd-scripts, whose command line reads repeats
+from folder names only.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class DatasetConfig:
 
 
 def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> DatasetConfig | None:
-    """The dataset configuration of ``dataset``; ``None`` if the command line can say everything.
+    """The dataset configuration of ``dataset``; ``None`` if the command line can express everything.
 
-    ``folders`` is ``None`` if the folders cannot be read; those that ``concept_settings`` names are used then. Raises
+    ``folders`` is ``None`` if the folders cannot be read; those named in ``concept_settings`` are used then. Raises
     ``ValueError`` if ``concept_settings`` are invalid.
     """
     own = dataset.by_folder
@@ -73,7 +73,7 @@ def _subset(folder: SubsetFolder, own: ConceptSettings) -> dict[str, Any]:
 
 
 def _are_flat(dataset: DatasetSettings, folders: Folders) -> bool:
-    """Whether images lie in a chosen folder itself. sd-scripts reads only the numbered folders in it."""
+    """Whether a chosen folder contains images directly. sd-scripts reads only its numbered subfolders."""
     return any(folder.path == type(folder.path)(chosen) for chosen, found in (
         (dataset.train_data_dir, folders.trained), (dataset.reg_data_dir or "", folders.regularization))
         for folder in found)

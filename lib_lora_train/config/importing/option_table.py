@@ -10,7 +10,7 @@ from ..job import all_settings
 
 
 def names(text: str) -> frozenset[str]:
-    """The words of ``text``, for tables of many names."""
+    """Split ``text`` into words, for tables of many names."""
     return frozenset(text.split())
 
 

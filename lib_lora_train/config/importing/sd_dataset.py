@@ -111,9 +111,9 @@ def _why_parent(used: Sequence[Subset], parent: str) -> str:
 
 
 def _take_own(used: Sequence[Subset], dataset: Mapping[str, Any], taking: Taking) -> frozenset[str]:
-    """Add a line to ``concept_settings`` for each folder that differs from what ``dataset`` says for all.
+    """Add a line to ``concept_settings`` for each folder that differs from the settings of ``dataset``.
 
-    Returns the options that all folders are done with.
+    Returns the options that are fully handled this way.
     """
     lines: dict[str, list[str]] = {}
     done: set[str] = set()
