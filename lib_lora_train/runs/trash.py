@@ -1,7 +1,7 @@
-"""The trash of the runs folder: deleted runs and LoRA files, until they are restored or deleted permanently.
+"""The trash of the runs folder: deleted runs and the files they saved, until they are restored or deleted permanently.
 
     .trash/ENTRY/trashed.json   its content, time, and the original path of each file
-    .trash/ENTRY/run/           the run folder       .trash/ENTRY/files/     its LoRA files and their sidecars
+    .trash/ENTRY/run/           the run folder       .trash/ENTRY/files/     its saved files and their sidecars
 
 ``trashed.json`` is written first, so that an entry can be restored whenever the moving was interrupted.
 """
@@ -22,14 +22,16 @@ from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, flag, number, read_object, text
 from ..files.reading import reason
 from ..files.writing import writing
-from .folder import RunFolder
+from .folder import MERGE, RunFolder
 from .queue import QUEUED_FILE
 
 TRASH = ".trash"
 _FILE, _RUN, _FILES = "trashed.json", "run", "files"
 BESIDE = (".json", ".txt", ".civitai.info", *(f"{middle}{end}" for middle in ("", ".preview")
                                                for end in (".png", ".jpg", ".jpeg", ".webp")))
-"""Extensions of the files that the webui and its extensions keep beside a LoRA."""
+"""Extensions of the files that the webui and its extensions keep beside a model."""
+CHECKPOINT_YAML = ".yaml"
+"""A merge copies the model's YAML beside the new checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,22 @@ class TrashEntry:
     problem: str = ""
 
 
-def with_sidecars(lora: Path) -> list[Path]:
-    """``lora`` and its sidecars of the same name: the webui's card, its preview, notes of other tools."""
-    return [lora, *(path for end in BESIDE if (path := lora.with_name(lora.stem + end)).is_file())]
+def with_sidecars(run: RunFolder, saved: Path) -> list[Path]:
+    """``saved``, a file of ``run``, and its sidecars of the same name: the webui's card, its preview, notes of other
+    tools, a checkpoint's YAML.
+    """
+    endings = (*BESIDE, CHECKPOINT_YAML) if run.command == MERGE else BESIDE
+    return [saved, *(path for end in endings if (path := saved.with_name(saved.stem + end)).is_file())]
 
 
-def move_to_trash(run: RunFolder, name: str, loras: Sequence[Path], *, whole_run: bool) -> TrashEntry:
-    """Move the LoRA files ``loras`` with their sidecars, and with ``whole_run`` the run folder, to the trash.
+def move_to_trash(run: RunFolder, name: str, saved: Sequence[Path], *, whole_run: bool) -> TrashEntry:
+    """Move the files ``saved`` by ``run`` with their sidecars, and with ``whole_run`` the run folder, to the trash.
 
     Raises ``WriteError`` if one cannot be moved, ``RunError`` if the run was queued meanwhile; everything is then put
     back.
     """
     trash = run.path.parent / TRASH
-    paths = [path for lora in loras for path in with_sidecars(lora)]
+    paths = [path for file in saved for path in with_sidecars(run, file)]
     files = tuple(TrashedFile(str(path), f"{index:03d}-{path.name}"[:200]) for index, path in enumerate(paths))
     folder = _new_folder(trash, f"{time.strftime('%Y%m%d-%H%M%S')}-{run.id}"[:200])
     entry = TrashEntry(folder.name, run.id, name, time.time(), whole_run, files)
@@ -96,7 +101,7 @@ def trash_entries(runs: Path) -> list[TrashEntry]:
 
 
 def restore(runs: Path, entry_id: str, may_write: Callable[[Path], bool]) -> TrashEntry:
-    """Restore an entry to its original place; ``may_write``: whether a LoRA file may be written to a path.
+    """Restore an entry to its original place; ``may_write``: whether a saved file may be written to a path.
 
     Nothing is overwritten: raises ``RunError`` if a name exists, leads elsewhere, or the record is damaged.
     """
@@ -109,7 +114,7 @@ def restore(runs: Path, entry_id: str, may_write: Callable[[Path], bool]) -> Tra
     stored = [file for file in entry.files if (folder / _FILES / file.stored).is_file()]
     for file in stored:
         if not may_write(Path(file.origin)):
-            raise RunError(f"{file.origin[:300]} is not in a folder for LoRAs, so nothing is put there. The file is "
+            raise RunError(f"{file.origin[:300]} is not in a folder for models, so nothing is put there. The file is "
                            f"{folder / _FILES / file.stored}.")
     wanted = [Path(file.origin) for file in stored] + ([target] if (folder / _RUN).is_dir() else [])
     taken = [str(path) for path in wanted if os.path.lexists(path)]

@@ -225,3 +225,25 @@ def test_everything_can_be_read(tools, theme, width):
             fold.click()
         for check in ("faintTexts()", "overflowing()", "clippedLabels()", "nameless()"):
             assert page.evaluate(check) == [], (command, check)
+
+
+def test_a_run_and_its_file_are_deleted_and_restored(tools, webui):
+    page = tools("resize")
+    setting(page, "resize.lora").fill("old")
+    setting(page, "resize.network_dim").fill("4")
+    setting(page, "resize.output_name").fill("gone")
+    press(page, "#tl_tool_start")
+    ended(page)
+    run = page.locator("#tl_tool_run").get_attribute("data-run")
+    page.locator("#tl_tool_delete").click()
+    dialog = page.locator("dialog")
+    expect(dialog).to_contain_text("settings, results, images, log")
+    dialog.get_by_label("Delete its 1 LoRA file too").check()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(f'#tl_tool_earlier option[value="{run}"]')).to_have_count(0)
+    expect(page.locator(f'#tl_tool_run[data-run="{run}"]')).to_have_count(0)
+    assert not (webui.loras / "gone.safetensors").exists()
+    page.locator("#tl-panel-tools").get_by_role("button", name="Trash").locator("visible=true").first.click()
+    dialog.locator("li", has_text="gone").get_by_role("button", name="Restore").click()
+    expect(page.locator(f'#tl_tool_earlier option[value="{run}"]')).to_have_count(1)
+    assert (webui.loras / "gone.safetensors").is_file()

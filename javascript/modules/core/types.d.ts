@@ -94,7 +94,7 @@ export interface Deletion {
     bytes: number;
     kept_state: boolean;
     files: {path: string, name: string, bytes: number}[];
-    /** Files outside the webui's LoRA folder, which are not deleted. */
+    /** Files outside the webui's folders, which are not deleted. */
     elsewhere: string[];
     /** The reason why deletion is refused; empty if it is possible. */
     refused: string;

@@ -83,8 +83,8 @@ function askForNote(run) {
     name.select();
 }
 
-/** @param {RunModel} run */
-async function askToDelete(run) {
+/** @param {RunModel} run of training or of a tool */
+export async function askToDelete(run) {
     const goes = await api(`runs/${encodeURIComponent(run.id)}/deletion`).catch(() => null);
     if (!goes) return;
     if (goes.refused) {
@@ -97,14 +97,16 @@ async function askToDelete(run) {
     const box = h("input", {type: "checkbox", id, on: {change: () => list.classList.toggle("tl-dim", !box.checked)}});
     const list = h("ul", {class: "tl-paths tl-dim"}, goes.files.map((file) =>
         h("li", {}, `${file.name}, ${format.bytes(file.bytes)}`)));
+    const {command = "train"} = run.summary;
+    const [file, folder] = command === "merge" ? ["checkpoint", "folders"] : ["LoRA file", "LoRA folder"];
     const state = goes.kept_state ? ", and the training state from which it could be resumed" : "";
     const dialog = openDialog(`Delete ${run.summary.name}?`, [
-        h("p", {}, `This moves the run to the trash: settings, curves, samples, plots, log${state} ` +
-            `(${format.bytes(goes.bytes)}). It can be restored from there.`),
+        h("p", {}, `This moves the run to the trash: settings, ${command === "train" ? `curves, samples, plots, log${state}` :
+            "results, images, log"} (${format.bytes(goes.bytes)}). It can be restored from there.`),
         count ? [h("div", {class: "tl-row"}, box, h("label", {for: id},
-            `Delete its ${format.plural(count, "LoRA file")} too (${format.bytes(whole)})`)), list] : null,
+            `Delete its ${format.plural(count, file)} too (${format.bytes(whole)})`)), list] : null,
         goes.elsewhere.length ? h("p", {class: "tl-note"}, `${format.plural(goes.elsewhere.length, "file")} outside ` +
-            `the webui's LoRA folder stay: ${goes.elsewhere.join(", ")}`) : null],
+            `the webui's ${folder} stay: ${goes.elsewhere.join(", ")}`) : null],
     [button("Cancel", {click: () => dialog.close()}), button("Delete", {kind: "danger", icon: "trash", click: () => {
         dialog.close();
         runs.remove(run.id, box.checked).then(() => toast("good", `${run.summary.name} is in the trash.`), () => {});
@@ -147,8 +149,8 @@ export async function openTrash() {
 
 /** @param {import("./records").TrashEntry} entry @param {(entries: import("./records").TrashEntry[]) => void} show */
 function trashRow(entry, show) {
-    const loras = entry.files.filter((file) => file.origin.endsWith(".safetensors")).length;
-    const parts = [entry.whole_run ? "the run" : "", loras ? format.plural(loras, "LoRA file") : ""].filter(Boolean);
+    const saved = entry.files.filter((file) => file.origin.endsWith(".safetensors")).length;
+    const parts = [entry.whole_run ? "the run" : "", saved ? format.plural(saved, "saved file") : ""].filter(Boolean);
     const restore = async () => {
         try {
             await api("trash/restore", {body: {id: entry.id}});

@@ -137,7 +137,7 @@ async function note(id, change) {
 
 /**
  * Moves a run to the trash.
- * @param {string} id @param {boolean} files whether to move its LoRA files too
+ * @param {string} id @param {boolean} files whether to move the files that it saved too
  * @returns {Promise<void>}
  */
 async function remove(id, files) {

@@ -43,6 +43,12 @@ export class ToolRun {
         this.poller.wake();
     }
 
+    /** Show no run. */
+    clear() {
+        this.run = null;
+        delete this.element.dataset.run;
+    }
+
     async ask() {
         const {run} = this;
         if (!run) return;

@@ -4,6 +4,7 @@ import {api, failureOf, fill, h, on, store} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, emptyState} from "../core/parts.js";
 import {registerTab} from "../core/shell.js";
+import {askToDelete, openTrash} from "../runs/manage.js";
 import {BeforeAfter} from "./before_after.js";
 import {LoraCard} from "./card.js";
 import {FileMetadataCard} from "./file_metadata.js";
@@ -46,19 +47,21 @@ class ToolsTab {
         this.measure = button("Show size and error", {id: "tl_tool_curve", click: () => this.begin(true)});
         this.earlier = h("select", {class: "tl-input tl-select tl-earlier", id: "tl_tool_earlier", "aria-label": "Earlier runs",
             on: {change: () => this.open(this.earlier.value)}});
+        this.remove = button("Delete", {icon: "trash", id: "tl_tool_delete", click: () => this.run.run && askToDelete(this.run.run)});
         this.run = new ToolRun((run, ended) => this.showRun(run, ended));
         this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), lookInside: (path) => this.lookInside(path)});
         this.inside = new LoraInside();
         this.pictures = new BeforeAfter();
         this.nothing = emptyState("Nothing was made yet", "Choose a tool, fill in its form and press the button. Size, error " +
-            "and the new file appear here. No file is ever overwritten.");
+            "and the new file appear here. No file is ever overwritten.", trashButton());
         this.shown = h("section", {class: "tl-card", hidden: true}, h("div", {class: "tl-card-body"}, this.run.element,
             this.outcome.element, this.pictures.element, this.inside.element, this.run.log.element));
         this.left = h("div", {class: "tl-column"});
         panel.append(h("div", {class: "tl-columns"}, this.left, h("div", {class: "tl-column tl-runview"},
             h("div", {class: "tl-tool-earlier", hidden: true}, h("label", {class: "tl-label", for: "tl_tool_earlier"}, "Run"),
-                this.earlier), this.nothing, this.shown)));
+                this.earlier, this.remove, trashButton()), this.nothing, this.shown)));
         on("tools", (runs) => this.offer(runs));
+        on("run-deleted", (id) => this.forget(id));
         this.load();
     }
 
@@ -119,6 +122,22 @@ class ToolsTab {
         this.outcome.element.hidden = this.inside.element.hidden = true;
         this.pictures.show("");
         this.run.watch(id);
+        this.showDeletion();
+    }
+
+    showDeletion() {
+        const {run} = this.run;
+        this.remove.disabled = !run || run.open;
+        this.remove.title = run && run.open ? "Stop it first" : "Moves the run to the trash";
+    }
+
+    /** The run that is shown was deleted; the list opens the next one. @param {string} id */
+    forget(id) {
+        if (!this.run.run || this.run.run.id !== id) return;
+        this.run.clear();
+        this.shown.hidden = true;
+        this.nothing.hidden = false;
+        this.showDeletion();
     }
 
     /** @param {RunSummary[]} runs of tools */
@@ -137,6 +156,7 @@ class ToolsTab {
 
     /** @param {RunModel} run @param {boolean} ended */
     async showRun(run, ended) {
+        this.showDeletion();
         const made = run.saved.length > 0 || ended;
         if (!made && !run.phase.text) return;
         const result = await api(`tools/runs/${encodeURIComponent(run.id)}`, {quiet: !ended}).catch(() => null);
@@ -171,6 +191,10 @@ class ToolsTab {
         this.choose(INSPECT);
         this.begin(false);
     }
+}
+
+function trashButton() {
+    return button("Trash", {kind: "quiet", icon: "trash", click: openTrash});
 }
 
 registerTab({id: "tools", title: "Tools", order: 37, build: (panel) => new ToolsTab(panel)});

@@ -13,10 +13,19 @@ from ...errors import RunError
 from ...files.confine import is_named_inside
 from ...files.json_file import DamagedFileError
 from ...files.walk import files_below
-from ...runs.folder import RunFolder, open_run
+from ...runs.folder import MERGE, RunFolder, open_run
 from ...runs.notes import RunNote, read_note, write_note
 from ...runs.state import AT_WORK, WAITING
-from ...runs.trash import BESIDE, TrashEntry, delete_for_good, move_to_trash, restore, trash_entries, with_sidecars
+from ...runs.trash import (
+    BESIDE,
+    CHECKPOINT_YAML,
+    TrashEntry,
+    delete_for_good,
+    move_to_trash,
+    restore,
+    trash_entries,
+    with_sidecars,
+)
 from ..requests import FileRequest
 from ..services import Services
 from .open_folder import is_local, show_folder
@@ -33,7 +42,7 @@ class NoteRequest(BaseModel):
 
 
 class DeleteRequest(BaseModel):
-    """Whether the run's LoRA files are deleted too."""
+    """Whether the files that the run saved are deleted too."""
 
     files: bool
 
@@ -76,8 +85,9 @@ def register(router: APIRouter, services: Services) -> None:
         return {"entries": [asdict(entry) for entry in trash_entries(services.runs_dir)]}
 
     def put_back(request: EntryRequest) -> dict[str, Any]:
-        entry = restore(services.runs_dir, request.id, lambda path: _is_lora_place(services, path))
-        services.host.refresh_loras()
+        entry = restore(services.runs_dir, request.id, lambda path: _is_lora_place(services, path) or
+                        _is_checkpoint_place(services, path))
+        _refresh_lists(services)
         return asdict(entry)
 
     def remove(request: EntryRequest) -> dict[str, Any]:
@@ -108,31 +118,35 @@ def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
 
 
 def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
-    """Return what deleting ``run`` would move: the size of its folder, and its LoRA files.
+    """Return what deleting ``run`` would move: the size of its folder, and the LoRA or checkpoint files it saved.
 
-    ``elsewhere`` are files outside the webui's LoRA folder, which stay; ``refused`` says why the run cannot be deleted.
+    ``elsewhere`` are files outside the webui's folders, which stay; ``refused`` says why the run cannot be deleted.
     """
-    files = [{"path": str(path), "name": path.name, "bytes": sum(_size(part) for part in with_sidecars(path))}
-             for path in lora_files(services, run)]
-    elsewhere = [str(path) for path in _saved(services, run) if not _is_lora_place(services, path)]
+    files = [{"path": str(path), "name": path.name, "bytes": sum(_size(part) for part in with_sidecars(run, path))}
+             for path in saved_files(services, run)]
+    elsewhere = [str(path) for path in _saved(services, run) if not _is_own_place(services, run, path)]
     return {"folder": str(run.path), "bytes": sum(_size(Path(entry.path)) for entry in files_below(run.path)),
             "kept_state": services.index.of(run).kept_state, "files": files, "elsewhere": elsewhere,
             "refused": _refusal(services, run)}
 
 
 def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> TrashEntry:
-    """Move ``run`` to the trash, with its LoRA files if ``with_files``; returns the entry. Raises ``RunError``."""
+    """Move ``run`` to the trash, with the files it saved if ``with_files``; returns the entry. Raises ``RunError``."""
     _check_idle(services, run)
-    entry = move_to_trash(run, services.index.of(run).name, lora_files(services, run) if with_files else [],
-                          whole_run=True)
-    services.host.refresh_loras()
+    files = saved_files(services, run) if with_files else []
+    used = services.host.checkpoint()
+    if used is not None and used.path in files:
+        raise RunError(f"The webui uses the checkpoint {used.path.name} now. Select another one first, or delete only "
+                       "the run.")
+    entry = move_to_trash(run, services.index.of(run).name, files, whole_run=True)
+    _refresh_lists(services)
     return entry
 
 
 def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
     """Move all LoRA files of ``run`` except ``kept`` to the trash; returns the entry. Raises ``RunError``."""
     _check_idle(services, run)
-    files = lora_files(services, run)
+    files = saved_files(services, run)
     if Path(kept) not in files:
         raise RunError(f"The run {run.id} has no LoRA file {kept[:300]}, so no other is deleted.")
     others = [path for path in files if path != Path(kept)]
@@ -143,9 +157,9 @@ def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
     return entry
 
 
-def lora_files(services: Services, run: RunFolder) -> list[Path]:
-    """Return the existing LoRA files saved by ``run`` that are in the webui's LoRA folder."""
-    return [path for path in _saved(services, run) if _is_lora_place(services, path)]
+def saved_files(services: Services, run: RunFolder) -> list[Path]:
+    """Return the existing files saved by ``run``: LoRAs in the webui's LoRA folder, or the checkpoint of a merge."""
+    return [path for path in _saved(services, run) if _is_own_place(services, run, path)]
 
 
 def _saved(services: Services, run: RunFolder) -> list[Path]:
@@ -153,9 +167,25 @@ def _saved(services: Services, run: RunFolder) -> list[Path]:
     return [path for path in paths if path.suffix.lower() == LORA_ENDING and path.is_file()]
 
 
+def _is_own_place(services: Services, run: RunFolder, path: Path) -> bool:
+    return (_is_checkpoint_place if run.command == MERGE else _is_lora_place)(services, path)
+
+
 def _is_lora_place(services: Services, path: Path) -> bool:
     """Whether ``path`` is, by its name, a LoRA file or a sidecar of one in the webui's LoRA folder."""
     return path.name.lower().endswith((LORA_ENDING, *BESIDE)) and is_named_inside(services.host.lora_dir, path)
+
+
+def _is_checkpoint_place(services: Services, path: Path) -> bool:
+    """Whether ``path`` is, by its name, a checkpoint or a sidecar of one in a folder that has checkpoints."""
+    folders = {file.path.parent for file in services.host.checkpoints()}
+    return path.name.lower().endswith((LORA_ENDING, CHECKPOINT_YAML, *BESIDE)) and any(
+        is_named_inside(folder, path) for folder in folders)
+
+
+def _refresh_lists(services: Services) -> None:
+    services.host.refresh_loras()
+    services.host.refresh_checkpoints()
 
 
 def _check_idle(services: Services, run: RunFolder) -> None:
@@ -179,7 +209,7 @@ def _refusal(services: Services, run: RunFolder) -> str:
 def _folder(services: Services, run: RunFolder, what: str) -> Path:
     if what == "run":
         return run.path
-    files = lora_files(services, run)
+    files = saved_files(services, run)
     if what != "files" or not files:
         raise RunError(f"The run {run.id} has no folder {what[:80]!r} to open.")
     return files[-1].parent

@@ -235,3 +235,81 @@ def test_what_is_no_lora_for_stable_diffusion_is_said_before_the_run(tab, name):
 def test_files_of_old_kinds_are_left_to_the_worker(tab):
     (tab.services.host.lora_dir / "old.pt").write_bytes(b"PK")
     assert start(tab, "resize", lora="old.pt", network_dim=2, output_name="new")
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*"))
+            if path.is_file() and ".trash" not in path.parts}
+
+
+RUNS = {"resize": ({"lora": "a", "network_dim": 4}, ".safetensors"),
+        "mix": ({"loras": ["a", "a"]}, ".safetensors"),
+        "extract": ({"org": "CHECKPOINT", "tuned": "CHECKPOINT", "network_dim": 4}, ".safetensors"),
+        "merge": ({"checkpoint": "CHECKPOINT", "loras": ["a"]}, ".safetensors"),
+        "inspect": ({"lora": "a"}, "")}
+
+
+@pytest.mark.parametrize("with_files", [True, False])
+@pytest.mark.parametrize("command", RUNS)
+def test_a_deleted_run_of_a_tool_comes_back_with_its_file(tab, loras, checkpoint, command, with_files):
+    job, ending = RUNS[command]
+    job = {key: checkpoint if value == "CHECKPOINT" else value for key, value in job.items()}
+    run = start(tab, command, **job, **({"output_name": "made"} if ending else {}))
+    tab.wait_for(run, "finished")
+    folder = tab.services.runs_dir / run
+    (folder / "factors.bin").write_bytes(b"vectors")
+    place = Path(checkpoint).parent if command == "merge" else tab.services.host.lora_dir
+    if ending:
+        (place / "made.png").write_bytes(b"preview")
+    if command == "merge":
+        (place / "made.yaml").write_text("model: {}")
+    before = contents(tab.data)
+    told = tab.get(f"runs/{run}/deletion").json()
+    assert ([file["name"] for file in told["files"]], told["elsewhere"]) == (["made.safetensors"] if ending else [], [])
+    entry = tab.post(f"runs/{run}/delete", {"files": with_files}).json()
+    assert run not in [one["id"] for one in tab.get("runs").json()]
+    assert not folder.exists()
+    left = [path.name for path in place.glob("made.*")]
+    assert left == [] if with_files else (not ending or "made.safetensors" in left)
+    if command == "merge":
+        titles = [file["title"] for file in tab.get("host").json()["checkpoints"]]
+        assert ("made.safetensors" in titles) is not with_files
+    assert tab.post("trash/restore", {"id": entry["id"]}).status_code == 200
+    assert contents(tab.data) == before
+    assert tab.get(f"tools/runs/{run}").status_code == 200
+
+
+def test_the_checkpoint_in_use_stays(tab, loras, checkpoint, monkeypatch):
+    run = start(tab, "merge", checkpoint=checkpoint, loras=["a"], output_name="made")
+    tab.wait_for(run, "finished")
+    host = tab.services.host
+    made = wait_until(lambda: next((file for file in host.checkpoints() if file.path.stem == "made"), None))
+    monkeypatch.setattr(host, "checkpoint", lambda: made)
+    answer = tab.post(f"runs/{run}/delete", {"files": True})
+    assert (answer.status_code, "made.safetensors" in answer.json()["error"]) == (400, True)
+    assert made.path.is_file()
+    assert tab.post(f"runs/{run}/delete", {"files": False}).status_code == 200
+    assert made.path.is_file()
+
+
+def test_a_tool_at_work_is_not_deleted(make_tab):
+    tab = make_tab(variables={"STANDIN_STEP_SECONDS": "1"})
+    write_lora(tab.services.host.lora_dir / "a.safetensors", {})
+    run = start(tab, "mix", loras=["a", "a"], output_name="both")
+    tab.wait_for(run, "running")
+    assert "Stop it first" in tab.post(f"runs/{run}/delete", {"files": False}).json()["error"]
+    tab.post(f"runs/{run}/control", {"action": "stop"})
+    tab.wait_for(run, "stopped")
+    assert tab.post(f"runs/{run}/delete", {"files": True}).status_code == 200
+
+
+def test_only_a_merge_deletes_checkpoints(tab, loras, checkpoint):
+    run = start(tab, "resize", lora="a", network_dim=4, output_name="small")
+    tab.wait_for(run, "finished")
+    with (tab.services.runs_dir / run / "events.jsonl").open("a") as events:
+        events.write(json.dumps({"time": 1, "event": "saved", "path": checkpoint, "name": "x", "step": 0, "epoch": 0,
+                                 "final": True}) + "\n")
+    told = tab.get(f"runs/{run}/deletion").json()
+    assert ([file["name"] for file in told["files"]], told["elsewhere"]) == (["small.safetensors"], [checkpoint])
+    tab.post(f"runs/{run}/delete", {"files": True})
+    assert Path(checkpoint).is_file()
