@@ -53,6 +53,9 @@ def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> Dataset
         folders = _named_folders(dataset, own)
         notes.append("dataset.train_data_dir: the folder cannot be read here, so the dataset configuration has only "
                      "the folders of concept_settings. Add a subset for each of the others.")
+        if dataset.reg_data_dir:
+            notes.append("dataset.reg_data_dir: if its images are in numbered folders, replace its subset in the "
+                         "dataset configuration by one for each of them.")
     elif not own and not _are_flat(dataset, folders):
         return None
     unknown = sorted(own.keys() - {folder.path.name for folder in folders.trained})

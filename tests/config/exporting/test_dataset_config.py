@@ -105,10 +105,12 @@ def test_a_job_has_them_itself(images):
 @pytest.mark.parametrize("folder, there", [("/sets/all", "/sets/all"), ("D:\\sets\\all", "D:\\sets\\all")])
 def test_folders_of_another_machine_are_those_of_the_lines(folder, there):
     one = job(**{"dataset.train_data_dir": folder, "dataset.concept_settings": ["10_red: keep_tokens=2",
-                                                                              "5_blue: flip_aug=true"]})
+                                                                              "5_blue: flip_aug=true"],
+                 "dataset.reg_data_dir": f"{folder}_reg"})
     exported = export_text(one, TOML, SD1, folders_to_export(one.dataset))
     assert any("Add a subset for each of the others" in note for note in exported.notes)
-    assert differences(one, back(exported, [there])) == {}
+    assert any("dataset.reg_data_dir" in note for note in exported.notes)
+    assert differences(one, back(exported, [there, f"{there}_reg"])) == {}
 
 
 def test_a_line_for_a_folder_that_is_not_there_is_reported(images):
