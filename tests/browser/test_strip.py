@@ -57,7 +57,7 @@ def test_the_webui_draws_each_epoch_as_txt2img_is_set_when_train_is_pressed(make
 
 
 def test_a_strip_is_switched_on_later_changed_and_switched_off(make_webui, open_tab, pictures):
-    webui = make_webui(step_seconds=0.02, **{STEP: "0.02"})
+    webui = make_webui(step_seconds=0.02, **{STEP: "0.1"})  # slow enough for the page to show that it is at work
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="2", sample_prompts="penny smiling")
     start(page)

@@ -5,6 +5,7 @@ It is forked from a process that has gradio loaded already, which takes most of 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -91,7 +92,8 @@ class WebuiProcess:
             self.start()
         for run in self.get("runs"):
             if run["state"] in ("waiting", "running", "paused", "held"):
-                self.post(f"runs/{run['id']}/control", {"action": "stop"})
+                with contextlib.suppress(urllib.error.HTTPError):  # it may have ended since the list was read
+                    self.post(f"runs/{run['id']}/control", {"action": "stop"})
         deadline = time.monotonic() + 120
         while any(run["alive"] for run in self.get("runs")) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -184,16 +184,17 @@ class _MakingRoom(Reporter):
 
 
 def test_a_run_leaves_the_gpu_for_the_webuis_pictures_and_learns_the_same(train, undisturbed, monkeypatch):
-    move = TrainedModel.move
     monkeypatch.setattr(_MakingRoom, "moves", [])
-    monkeypatch.setattr(TrainedModel, "move", lambda model, device: _MakingRoom.moves.append(device) or
-                        move(model, device))
+    for name in ("put_away", "bring"):
+        original = getattr(TrainedModel, name)
+        monkeypatch.setattr(TrainedModel, name, lambda model, name=name, original=original:
+                            _MakingRoom.moves.append(name) or original(model))
     disturbed = train(before=lambda run: setattr(_MakingRoom, "run", run), reporter_type=_MakingRoom,
                       save={"save_precision": "float"})
     assert disturbed.completed, last(disturbed)
     kinds = [event["event"] for event in disturbed.events if event["event"] in ("step", "held", "resumed")]
     assert kinds[:4] == ["step", "held", "resumed", "step"]
-    assert len(_MakingRoom.moves) == _MakingRoom.moved_before + 2
+    assert _MakingRoom.moves[_MakingRoom.moved_before:] == ["put_away", "bring"]
     first, second = ((run.loras / "penny.safetensors").read_bytes() for run in (undisturbed, disturbed))
     assert first == second
 
