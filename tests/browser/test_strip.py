@@ -10,7 +10,7 @@ STEP = "STANDIN_PICTURE_STEP_SECONDS"
 
 
 def strip_of(page, panel="train"):
-    return page.locator(f"#tl-panel-{panel} .tl-card", has_text="Test strip")
+    return page.locator(f"#tl-panel-{panel}").get_by_role("region", name="Test strip", exact=True)
 
 
 def titles(page):
