@@ -235,6 +235,8 @@ def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:
                    f"only {around.plan.batches_per_epoch} batches, which is what a step adds up.")
     if not training.gradient_checkpointing and training.fit_in_gb is None:
         yield from idle(job, "training.checkpointing_blocks", "gradient_checkpointing is off")
+    if training.mixed_precision == around.auto_precision:
+        yield from idle(job, "training.mixed_precision", f"auto chooses {around.auto_precision} here as well")
     if around.device == "cpu":
         for name in ("weights_on_cpu", "fit_in_gb"):
             yield from idle(job, f"training.{name}", "the run is on the CPU and uses no GPU memory")

@@ -116,6 +116,8 @@ class Surroundings:
     """How the webui detects v-prediction (``Host.reads_v_prediction``); without one, as webui 1.10.1 does."""
     drawn_as: str = ""
     """The prediction type with which the webui runs the checkpoint, ``eps`` or ``v``; empty if it is not loaded."""
+    auto_precision: str = ""
+    """The precision that ``auto`` chooses for this job: ``no``, ``fp16`` or ``bf16``."""
 
 
 def plan_facts(plan: Plan, held_out: int, sizes_with: Callable[[DatasetSettings], object],

@@ -97,6 +97,14 @@ def resolve_computing(settings: TrainingSettings, smallest_side: int) -> Computi
     return replace(computing, unproven=True)
 
 
+def auto_precision(settings: TrainingSettings, smallest_side: int) -> str:
+    """The precision that ``auto`` chooses where ``settings`` train, before any test of it: ``no``, ``fp16``, ``bf16``.
+
+    Raises ``ConfigError`` as ``resolve_computing``.
+    """
+    return resolve_computing(replace(settings, mixed_precision="auto"), smallest_side).precision
+
+
 def computes_bf16() -> bool:
     """Whether this CPU multiplies bf16 matrices in hardware: AVX512-BF16, AMX or Arm's BF16.
 

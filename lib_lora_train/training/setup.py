@@ -98,7 +98,7 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     facts = plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
                        lambda settings: fits_of(settings, plan.pictures), longest)
     job, network = _network(job, base, reporter)
-    report_notes(asked, job.network, loaded, facts, accelerator.device.type, run, reporter)
+    report_notes(asked, job.network, loaded, facts, plan.smallest_side, accelerator.device.type, run, reporter)
     job = with_d_coef(job)
     check_output_folder(Path(job.save.output_dir), _bytes_of(network, job.save.save_precision))
     model = TrainedModel(base, network, tokenizer, accelerator, _schedule_of(base, job), job.base.clip_skip,

@@ -32,6 +32,7 @@ from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import write_tensors
 from lib_lora_train.pictures.scan import scan_dataset
 from lib_lora_train.training import base_weights, run
+from lib_lora_train.training.precision import auto_precision
 from lib_lora_train.training.setup import held_out_plan
 from tests.models.tiny_checkpoint import make_tiny
 
@@ -264,7 +265,8 @@ def surroundings(job: Job, seen_in: str) -> Surroundings:
     if seen_in in ("steps", "loss", "rates"):
         steps = {"steps": STEPS, "loss": 1, "rates": RATED_STEPS}[seen_in]
         facts = dataclasses.replace(facts, total_steps=steps, batches_per_epoch=steps, epochs=1)
-    return Surroundings("cpu", False, "SD 1.x", 1, True, False, read_shapes(Path(job.base.checkpoint)) or {}, facts)
+    return Surroundings("cpu", False, "SD 1.x", 1, True, False, read_shapes(Path(job.base.checkpoint)) or {}, facts,
+                        auto_precision=auto_precision(job.training, plan.smallest_side))
 
 
 def outcome(observe: Observe, job: Job) -> tuple[str, Any]:
