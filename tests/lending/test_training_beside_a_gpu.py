@@ -21,7 +21,7 @@ from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.folder import all_runs
 from lib_lora_train.runs.hold import WEBUI, Reason
-from lib_lora_train.training import base_weights, holding
+from lib_lora_train.training import base_weights, encoding, holding
 from lib_lora_train.training.holding import Boundary
 
 from .conftest import SECONDS, Lender, Trained, Watcher, same, weights_of
@@ -45,6 +45,7 @@ def beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return copy_on(home, device)
 
     monkeypatch.setattr(Boundary, "__init__", on_a_gpu)
+    monkeypatch.setattr(encoding, "encodes_at_first_use", lambda *_: False)
     def as_on_a_gpu(*words: Any, **named: Any) -> BaseModel:
         return load_base(*words, **{**named, "as_kept": False})
 
