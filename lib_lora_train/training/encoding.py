@@ -89,8 +89,7 @@ def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
     """Report how many of ``count`` images are cropped around a face; those ``without`` a face are not."""
     if len(without) == count:
         reporter.warning(f"dataset.face_crop_aug_range has no effect: no face was detected in any of the {count} "
-                         f"images. "
-                         "OpenCV finds photographed faces that look at the camera, and few drawn ones.")
+                         "images. OpenCV finds photographed faces that look at the camera, and few drawn ones.")
     elif without:
         reporter.warning(f"A face was detected in {count - len(without)} of {count} images, which are cropped around "
                          f"it. These are trained uncropped: {names_of(without)}.")

@@ -17,7 +17,7 @@ from ...captions.tags import plain
 from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
-from . import answers as answers
+from . import answers
 from .answers import Find, edit, told
 from .editors import Session
 from .requests import (
@@ -61,7 +61,7 @@ def _register_doubts(router: APIRouter, find: Find) -> None:
     def decide(request: DoubtRequest) -> Response:
         if not request.keep:
             shown = find(request).doubts
-            return edit(find, request, lambda editor: mend_doubts(
+            return edit(find, request, lambda editor: fix_doubts(
                 editor, [shown[key] for key in request.keys if key in shown]))
 
         def remember(session: Session) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _doubt(editor: CaptionEditor, doubt: Doubt) -> dict[str, Any] | None:
             "fix": {"rare": f"Replace with {doubt.instead}", "missing": "Add it"}.get(doubt.kind, "Remove it")}
 
 
-def mend_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
+def fix_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
     """Fix doubtful tags as one undo step. Raises ``DatasetError`` if there are none."""
     if not chosen:
         raise DatasetError("That tag is no longer among the doubtful ones. Open the list again.")

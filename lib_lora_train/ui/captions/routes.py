@@ -29,7 +29,7 @@ from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
 from ..answers import EscapedJson
 from ..services import THUMBNAILS, Services
-from . import answers as answers
+from . import answers
 from .answers import Find, edit, told
 from .completions import completions
 from .editors import CaptionEditors, Session

@@ -17,7 +17,7 @@ from ...errors import DatasetError, TrainLoraError
 from ...files.confine import open_inside
 from ...files.reading import reason
 from ...pictures.caption_files import join_tags
-from . import answers as answers
+from . import answers
 from .answers import Find, edit, told
 from .editors import Session
 from .requests import (

@@ -70,6 +70,13 @@ class Task:
             group["lr"] = group["lr"] if rate is None else rate
         self.optimizer.step()
 
+    @torch.no_grad()
+    def start_from(self, other: Task) -> None:
+        """Take the weights and the step of ``other``; the optimizer's state is loaded apart."""
+        for parameter, trained in zip(self.parameters, other.parameters, strict=True):
+            parameter.copy_(trained)
+        self.step_number = other.step_number
+
 
 def assert_alike(ours: Task, theirs: Task) -> None:
     """Within 1e-6, where weights are about 0.1."""
@@ -117,10 +124,7 @@ def test_a_run_can_be_resumed_from_a_state_of_either(name, first_is_ours):
     torch.save(before.optimizer.state_dict(), file)
     file.seek(0)
     after.optimizer.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        for parameter, trained in zip(after.parameters, before.parameters, strict=True):
-            parameter.copy_(trained)
-    after.step_number = before.step_number
+    after.start_from(before)
     for _ in range(20):
         after.step()
         whole.step()
@@ -238,10 +242,7 @@ def test_prodigy_resumes_from_a_state_of_the_library():
     for _ in range(20):
         theirs.step()
     ours.optimizer.load_state_dict(copy.deepcopy(theirs.optimizer.state_dict()))
-    with torch.no_grad():
-        for parameter, trained in zip(ours.parameters, theirs.parameters, strict=True):
-            parameter.copy_(trained)
-    ours.step_number = theirs.step_number
+    ours.start_from(theirs)
     for _ in range(20):
         ours.step()
         theirs.step()
