@@ -125,6 +125,26 @@ def test_moves_never_overwrite_and_are_undone(folder: Path):
     assert contents(folder) == CONTENTS
 
 
+def test_one_edit_replaces_a_file_by_another_and_is_undone_and_redone(folder: Path):
+    (folder / "a.png").write_bytes(b"old")
+    (folder / ".lora_train/copies").mkdir(parents=True)
+    (folder / ".lora_train/copies/a.png").write_bytes(b"new")
+    journal = Journal(folder)
+    away, into = Move("a.png", ".lora_train_trash/1/a.png"), Move(".lora_train/copies/a.png", "a.png")
+    with pytest.raises(ConflictError):
+        journal.do("Replaced in the wrong order", [into, away], {})
+    journal.do("Replaced", [away, into], {})
+    assert (folder / "a.png").read_bytes() == b"new" and (folder / away.target).read_bytes() == b"old"
+    journal.undo()
+    assert (folder / "a.png").read_bytes() == b"old" and (folder / into.source).read_bytes() == b"new"
+    journal.redo()
+    assert (folder / "a.png").read_bytes() == b"new"
+    (folder / away.target).rename(folder / "elsewhere.png")
+    with pytest.raises(ConflictError):
+        journal.undo()
+    assert (folder / "a.png").read_bytes() == b"new"
+
+
 def test_a_rename_that_only_changes_letter_case_works(folder: Path):
     (folder / "A.PNG").write_bytes(b"x")
     Journal(folder).do("Renamed", [Move("A.PNG", "A.png")], {})

@@ -42,6 +42,7 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
     Raises ``DatasetError`` if a change is not allowed.
     """
     wrong = []
+    vacated: set[str] = set()  # names that earlier moves of the batch free for later ones
     for change in changes:
         if not is_allowed(change, confined):
             name = change.source if isinstance(change, Move) else change.path
@@ -51,8 +52,9 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
             source, target = confined.state(change.source), confined.state(change.target)
             if source is None:
                 wrong.append(change.source)
-            elif target is not None and not _is_same(change, source, target):
+            elif target is not None and change.target not in vacated and not _is_same(change, source, target):
                 wrong.append(change.target)
+            vacated.add(change.source)
         elif not _is_still(confined, change.path, change.old, stamps.get(change.path)):
             wrong.append(change.path)
     return wrong
