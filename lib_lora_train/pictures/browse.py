@@ -16,7 +16,9 @@ from ..errors import DatasetError
 from ..files.drives import is_hidden
 from ..files.reading import reason
 from ..files.walk import is_file, is_folder
-from .folders import is_picture_name, split_folder_name
+from .folders import split_folder_name
+from .images import is_picture_name
+from .masks.find import masks_among
 
 PAGE = 60
 """Entries per page."""
@@ -102,6 +104,7 @@ def _count(entry: Entry, allowed: Callable[[str], bool]) -> None:
     try:
         inner = [entry.path]
         for place in inner:
+            here: dict[str, str] = {}
             with os.scandir(place) as found:
                 for item in found:
                     read += 1
@@ -110,11 +113,13 @@ def _count(entry: Entry, allowed: Callable[[str], bool]) -> None:
                     if item.is_symlink() and not allowed(item.path):
                         continue
                     if is_picture_name(item.name) and is_file(item):
-                        images.append(os.path.relpath(item.path, entry.path).replace(os.sep, "/"))
+                        here[item.name] = os.path.relpath(item.path, entry.path).replace(os.sep, "/")
                     elif item.name.lower().endswith(CAPTION_ENDINGS):
                         captions += 1
                     elif place == entry.path and split_folder_name(item.name) and is_folder(item):
                         inner.append(item.path)
+            masks = masks_among(here)
+            images += [path for name, path in here.items() if name not in masks]
     except OSError as problem:
         entry.problem = f"cannot be read: {reason(problem)}"
         if not images:

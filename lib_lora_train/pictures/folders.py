@@ -11,7 +11,8 @@ from ..config.exporting.dataset_config import Folders, SubsetFolder
 from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
 from ..files.walk import is_file, is_folder
-from .images import PICTURE_ENDINGS
+from .images import PICTURE_ENDINGS, is_picture_name
+from .masks.find import masks_among, masks_in
 from .problems import Problem, count_of, names_of
 
 _MANY_REPEATS = 500
@@ -119,20 +120,19 @@ def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in ``folder``, without hidden ones."""
-    with os.scandir(folder) as entries:
-        return [Path(entry.path) for entry in entries if is_folder(entry) and not entry.name.startswith(".")]
+    """The folders in ``folder``, without hidden ones and those of masks."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    masks = masks_in(folder, [entry.name for entry in entries]).folders
+    return [Path(entry.path) for entry in entries
+            if is_folder(entry) and not entry.name.startswith(".") and entry.name not in masks]
 
 
 def count_pictures(folder: Path) -> int:
-    """The number of image files directly in ``folder``, without hidden ones. Raises ``OSError``."""
+    """The number of image files directly in ``folder``, without hidden ones and masks. Raises ``OSError``."""
     with os.scandir(folder) as entries:
-        return sum(is_picture_name(entry.name) and is_file(entry) for entry in entries)
-
-
-def is_picture_name(name: str) -> bool:
-    """Whether a file name has an image extension, in any case, and is not hidden."""
-    return not name.startswith(".") and name.lower().endswith(PICTURE_ENDINGS)
+        names = [entry.name for entry in entries if is_picture_name(entry.name) and is_file(entry)]
+    return len(names) - len(masks_among(names))
 
 
 def _check_exists(folder: Path) -> None:

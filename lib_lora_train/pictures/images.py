@@ -50,6 +50,11 @@ class PictureHeader(NamedTuple):
     has_alpha: bool
 
 
+def is_picture_name(name: str) -> bool:
+    """Whether a file name has an image extension, in any case, and is not hidden."""
+    return not name.startswith(".") and name.lower().endswith(PICTURE_ENDINGS)
+
+
 def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
     """Read an image's size without decoding it; ``file`` is ``path``, if already open.
 

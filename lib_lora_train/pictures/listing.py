@@ -12,19 +12,25 @@ from ..errors import DatasetError
 from ..files.confine import MOST_LEVELS, is_inside
 from ..files.swap import Stamp
 from ..files.walk import is_file, is_folder, why_no_file
-from .folders import REGULARIZATION_FOLDER, LeftOut, is_picture_name
+from .folders import REGULARIZATION_FOLDER, LeftOut
+from .images import is_picture_name
+from .masks.find import FolderMasks, masks_in
 
 _NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """An image. ``path`` and ``caption``, which need not exist, are relative to the folder, with ``/``."""
+    """An image. ``path``, ``caption``, which need not exist, and ``mask`` are relative to the folder, with ``/``.
+
+    ``mask`` is empty if the image has none.
+    """
 
     path: str
     modified_ns: int
     size: int
     caption: str
+    mask: str = ""
 
 
 @dataclass
@@ -41,18 +47,18 @@ class Listing:
 
 
 def list_folder(folder: Path, caption_extension: str) -> Listing:
-    """All images in ``folder`` and its subfolders, except hidden ones and the top-level ``reg`` folder.
+    """All images in ``folder`` and its subfolders, except masks, hidden ones and the top-level ``reg`` folder.
 
     ``folder`` must be resolved; links out of it are not followed. Raises ``DatasetError`` if it cannot be read.
     """
     listing = Listing()
-    for relative, entries in _walk(str(folder), listing):
-        _add_pictures(str(folder), relative, entries, caption_extension, listing)
+    for relative, entries, masks in _walk(str(folder), listing):
+        _add_pictures(str(folder), relative, entries, masks, caption_extension, listing)
     return listing
 
 
-def _walk(root: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Each folder with its entries, top-down and sorted by name."""
+def _walk(root: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[str]], FolderMasks]]:
+    """Each folder with its entries and masks, top-down and sorted by name."""
     waiting = [""]
     while waiting:
         relative = waiting.pop()
@@ -64,8 +70,10 @@ def _walk(root: str, listing: Listing) -> Iterator[tuple[str, list[os.DirEntry[s
                 raise DatasetError(f"The folder {root} cannot be read: {problem.strerror}.") from problem
             listing.left_out.append(LeftOut(Path(root, relative), f"it cannot be read: {problem.strerror}"))
             continue
-        yield relative, entries
-        waiting += reversed(list(_folders_to_walk(root, relative, entries, listing)))
+        masks = masks_in(os.path.join(root, relative), [entry.name for entry in entries])
+        yield relative, entries, masks
+        walked = [entry for entry in entries if entry.name not in masks.folders]
+        waiting += reversed(list(_folders_to_walk(root, relative, walked, listing)))
 
 
 def _folders_to_walk(root: str, relative: str, entries: list[os.DirEntry[str]], listing: Listing) -> Iterator[str]:
@@ -83,13 +91,14 @@ def _folders_to_walk(root: str, relative: str, entries: list[os.DirEntry[str]], 
             yield path
 
 
-def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], extension: str, listing: Listing) -> None:
+def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], masks: FolderMasks, extension: str,
+                  listing: Listing) -> None:
     files = {entry.name: entry for entry in entries if is_file(entry)}
     _add_what_is_no_file(entries, listing)
     by_lower = {name.lower(): name for name in files}
     prefix = f"{folder}/" if folder else ""
     for name, entry in files.items():
-        if not is_picture_name(name):
+        if not is_picture_name(name) or name in masks.names:
             continue
         if entry.is_symlink() and not is_inside(root, entry.path):
             listing.left_out.append(LeftOut(Path(entry.path), "it is a link that leads out of the dataset's folder"))
@@ -107,7 +116,9 @@ def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], exten
                 listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
         except FileNotFoundError:  # deleted meanwhile
             continue
-        listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption))
+        mask = masks.of(name)
+        listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption,
+                                            "" if mask is None else prefix + mask))
 
 
 def _add_what_is_no_file(entries: list[os.DirEntry[str]], listing: Listing) -> None:

@@ -15,8 +15,9 @@ from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
 from ..files.walk import is_file, is_folder, why_no_file
 from .caption_files import caption_lines, read_caption, split_tags
-from .folders import ConceptFolder, Layout, LeftOut, find_layout, is_picture_name, many_repeats
-from .images import PictureError, PictureHeader, decoding_threads, read_header
+from .folders import ConceptFolder, Layout, LeftOut, find_layout, many_repeats
+from .images import PictureError, PictureHeader, decoding_threads, is_picture_name, read_header
+from .masks.find import FolderMasks, masks_in
 from .problems import Problem, count_of, names_of
 
 _COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", ".toml", ".md")
@@ -41,7 +42,7 @@ class Picture:
     ``caption`` is one line. ``caption_source`` is ``file``, ``folder`` (the concept's name), ``activation_tag``, or
     ``none`` (then the caption is empty). ``caption_path`` is the caption file, which may not exist. ``caption_lines``
     are all lines of the file, for wildcards. ``regularization`` images show the class, not the concept. ``own`` are
-    the folder's own settings.
+    the folder's own settings. ``mask`` is the file that says which parts are trained on.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Picture:
     caption_lines: tuple[str, ...] = ()
     regularization: bool = False
     own: ConceptSettings = AS_FOR_ALL
+    mask: Path | None = None
 
     def keep_tokens(self, settings: DatasetSettings) -> int:
         """The number of tags kept in front: the folder's own setting, or the one for all."""
@@ -138,7 +140,7 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
     concepts = []
     with ThreadPoolExecutor(decoding_threads()) as pool:
         for concept in (with_own_repeats(concept, own) for concept in layout.concepts):
-            found, unused = _list_folder(concept.path)
+            found, unused, masks = _list_folder(concept.path)
             portions = [found[start:start + _PORTION] for start in range(0, len(found), _PORTION)]
             headers = [header for portion in pool.map(_headers, portions) for header in portion]
             left_out += unused + [LeftOut(header.path, header.reason) for header in headers
@@ -146,7 +148,8 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
             usable = {path: header for path, header in zip(found, headers, strict=True)
                       if isinstance(header, PictureHeader)}
             captioned, caption_problems = _with_captions(concept, usable, settings)
-            pictures += [dataclasses.replace(picture, own=own.get(concept.path.name, picture.own))
+            pictures += [dataclasses.replace(picture, own=own.get(concept.path.name, picture.own),
+                                             mask=_mask_of(picture.path, masks))
                          for picture in captioned]
             problems += caption_problems
             concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
@@ -167,32 +170,39 @@ def _unknown_folders(own: Mapping[str, ConceptSettings], layout: Layout) -> list
             for name in unknown]
 
 
-def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The images in ``folder``, sorted by name, and the files that are not images."""
+def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut], FolderMasks]:
+    """The images in ``folder``, sorted by name, the files that are not images, and the masks."""
     pictures, left_out, others = [], [], defaultdict(list)
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if is_folder(entry):
-                continue
-            path = Path(entry.path)
-            ending = path.suffix.lower()
-            if not is_file(entry):
-                left_out.append(LeftOut(path, why_no_file(entry)))
-            elif is_picture_name(entry.name):
-                pictures.append(path)
-            elif entry.name.startswith("."):
-                left_out.append(LeftOut(path, "it is a hidden file", 0))
-            elif ending in _OTHER_PICTURES:
-                kind = ending[1:].upper()
-                left_out.append(LeftOut(path, f"{kind} files are not trained on; save it as PNG"))
-            elif ending not in _COMPANIONS:
-                others[ending].append(path)
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    masks = masks_in(folder, [entry.name for entry in entries])
+    for entry in entries:
+        if is_folder(entry) or entry.name in masks.names:
+            continue
+        path = Path(entry.path)
+        ending = path.suffix.lower()
+        if not is_file(entry):
+            left_out.append(LeftOut(path, why_no_file(entry)))
+        elif is_picture_name(entry.name):
+            pictures.append(path)
+        elif entry.name.startswith("."):
+            left_out.append(LeftOut(path, "it is a hidden file", 0))
+        elif ending in _OTHER_PICTURES:
+            kind = ending[1:].upper()
+            left_out.append(LeftOut(path, f"{kind} files are not trained on; save it as PNG"))
+        elif ending not in _COMPANIONS:
+            others[ending].append(path)
     for ending, paths in others.items():
         kind = f"{ending} files are" if ending else "files without an ending are"
         where = paths[0] if len(paths) == 1 else folder
         how_many = "" if len(paths) == 1 else f" ({len(paths)} of them)"
         left_out.append(LeftOut(where, f"{kind} not images{how_many}", 0))
-    return pictures, left_out
+    return pictures, left_out, masks
+
+
+def _mask_of(picture: Path, masks: FolderMasks) -> Path | None:
+    found = masks.of(picture.name)
+    return None if found is None else picture.parent / found
 
 
 def _headers(paths: list[Path]) -> list[PictureHeader | PictureError]:

@@ -232,6 +232,32 @@ def test_deleted_pictures_go_to_the_trash_with_their_captions_and_come_back(edit
     assert index_state(editor) == fresh_index(folder)
 
 
+def test_masks_go_with_their_images_to_the_trash_to_another_folder_and_into_copies(tmp_path: Path):
+    folder = make_set(tmp_path / "p", {"a.png": "x", "b.png": "y", "2_cat/b.png": "z"})
+    for mask in ("a-mask.png", "mask/b.png", "2_cat/a-mask.png"):  # the last one is an image, without a.png beside it
+        save_picture(folder / mask)
+    save_picture(folder / "a.jpg")
+    editor = open_editor(folder)
+    before = {name: editor.index.of_path(name).file.mask for name in names(editor, everything(editor))}
+    assert before == {"2_cat/a-mask.png": "", "2_cat/b.png": "", "a.jpg": "a-mask.png", "a.png": "a-mask.png",
+                      "b.png": "mask/b.png"}
+    content = (folder / "mask/b.png").read_bytes()
+    for change in (move_pictures, copy_pictures):
+        change(editor, numbers(editor, "a.png", "b.png"), "2_cat")
+        assert (folder / "2_cat/b-2-mask.png").read_bytes() == content and editor.entry(
+            numbers(editor, "2_cat/a-2.png")[0]).file.mask == "2_cat/a-2-mask.png"
+        assert (folder / "a-mask.png").exists(), "a.jpg still needs it"
+        assert (folder / "mask/b.png").exists() == (change is copy_pictures)
+        editor.undo()
+    delete_pictures(editor, numbers(editor, "a.jpg", "b.png"))
+    assert (folder / "a-mask.png").exists() and not (folder / "mask/b.png").exists()
+    delete_pictures(editor, numbers(editor, "a.png"))
+    assert names(editor, everything(editor)) == ["2_cat/a-mask.png", "2_cat/b.png"], "no mask becomes an image"
+    editor.undo()
+    editor.undo()
+    assert {name: editor.index.of_path(name).file.mask for name in names(editor, everything(editor))} == before
+
+
 def test_moved_pictures_never_overwrite_others(editor: CaptionEditor, folder: Path):
     save_picture(folder / "2_cat/a.png", seed=99)
     (folder / "2_cat/b.txt").write_text("a caption without an image", encoding="utf-8")

@@ -117,9 +117,7 @@ class CaptionEditor:
         self.facts.read_headers(files)
         with self.lock:
             for entry in self.index.entries.values():
-                header = self.facts.header(entry.file)
-                if header is not None:
-                    entry.width, entry.height = header.width, header.height
+                self._set_size(entry)
         for caption in list(self.index.captions.values()):
             tokens_of(caption, self.tokens.count)
 
@@ -302,6 +300,7 @@ class CaptionEditor:
                 changed = True
             elif file != entry.file:
                 entry.file, entry.width, entry.height = file, 0, 0
+                self._set_size(entry)
                 changed = True
         for path, file in found.items():
             if self.index.of_path(path) is None:
@@ -310,8 +309,11 @@ class CaptionEditor:
         return changed
 
     def _add(self, file: PictureFile) -> None:
-        entry = self.index.add(file)
-        header = self.facts.header(file)
+        self._set_size(self.index.add(file))
+
+    def _set_size(self, entry: Entry) -> None:
+        """Set the size of an image, if the current version's is cached."""
+        header = self.facts.header(entry.file)
         if header is not None:
             entry.width, entry.height = header.width, header.height
 

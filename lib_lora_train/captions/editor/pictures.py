@@ -1,4 +1,4 @@
-"""Moving, copying and deleting images together with their captions, each as one undo step."""
+"""Moving, copying and deleting images together with their captions and masks, each as one undo step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from ...files.confine import (
     own_folder,
 )
 from ...files.writing import cannot_write
-from ...pictures.folders import is_picture_name
+from ...pictures.images import is_picture_name
+from ...pictures.masks.find import MARKS
 from ...pictures.problems import count_of
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
@@ -29,7 +30,7 @@ _COPIES = "copies"
 
 
 def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
-    """Move images into the trash folder, each with its caption unless another image uses that.
+    """Move images into the trash folder, each with its caption and mask unless another image uses them.
 
     Raises ``ConflictError`` or ``DatasetError`` with nothing moved.
     """
@@ -38,29 +39,37 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
         own_folder(editor.folder, TRASH_FOLDER)
         place = _free_folder(editor.folder / TRASH_FOLDER)
         gone = {entry.id for entry in entries}
+        masks = _images_by_mask(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             moves[entry.path] = Move(entry.path, f"{TRASH_FOLDER}/{place}/{entry.path}")
             caption = entry.caption
             if caption.stamp is not None and gone.issuperset(caption.users):
                 moves[caption.path] = Move(caption.path, f"{TRASH_FOLDER}/{place}/{caption.path}")
+            mask = entry.file.mask
+            if mask and gone.issuperset(masks[mask]):
+                moves[mask] = Move(mask, f"{TRASH_FOLDER}/{place}/{mask}")
         return editor.carry_out(f"Deleted {count_of(len(entries), 'image')}", list(moves.values()))
 
 
 def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Move images with their captions to ``folder`` of the dataset; a name that is taken there gets a number.
+    """Move images with captions and masks to ``folder`` of the dataset; a name that is taken there gets a number.
 
-    A caption that another image also uses is copied. Raises as ``delete_pictures``.
+    A caption or mask that another image also uses is copied. Raises as ``delete_pictures``.
     """
     with editor.lock:
         target = _target_folder(editor, folder)
         entries = [entry for entry in _entries(editor, numbers) if entry.folder != target]
         going = {entry.id for entry in entries}
-        names = _Names(editor, target)
+        names, masks = _Names(editor, target), _images_by_mask(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             stem = names.free(entry)
             moves[entry.path] = Move(entry.path, _joined(target, stem + Path(entry.name).suffix))
+            if mask := entry.file.mask:
+                alone = mask not in moves and going.issuperset(masks[mask])
+                source = mask if alone else _copied(editor, mask)
+                moves[source] = Move(source, _mask_beside(target, stem, mask))
             if entry.caption.stamp is None:
                 continue
             first = entry.caption.path not in moves  # of several images with one caption, the others get a copy
@@ -73,7 +82,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
 
 
 def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Copy images with their captions to ``folder`` of the dataset. Raises as ``delete_pictures``."""
+    """Copy images with their captions and masks to ``folder`` of the dataset. Raises as ``delete_pictures``."""
     with editor.lock:
         target = _target_folder(editor, folder)
         entries = _entries(editor, numbers)
@@ -85,6 +94,8 @@ def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
             if entry.caption.stamp is not None:
                 caption = _copied(editor, entry.caption.path)
                 moves.append(Move(caption, _joined(target, stem + editor.settings.caption_extension)))
+            if mask := entry.file.mask:
+                moves.append(Move(_copied(editor, mask), _mask_beside(target, stem, mask)))
         label = f"Copied {count_of(len(entries), 'image')} to {target or 'the top folder'}"
         return editor.carry_out(label, moves)
 
@@ -115,7 +126,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
 
 
 class _Names:
-    """Allocates names that no image or caption in a folder has."""
+    """Allocates names that no image, caption or mask in a folder has."""
 
     def __init__(self, editor: CaptionEditor, folder: str) -> None:
         place = editor.folder / folder
@@ -125,12 +136,26 @@ class _Names:
     def free(self, entry: Entry) -> str:
         """Reserve and return the image's stem, with a number if it is taken."""
         stem, ending = Path(entry.name).stem, Path(entry.name).suffix
-        longest = LONGEST_NAME_BYTES - max(len(ending.encode()), len(self._extension.encode()))
+        endings = [ending, self._extension, _mask_beside("", "", entry.file.mask or "x.png")]
+        longest = LONGEST_NAME_BYTES - max(len(each.encode()) for each in endings)
         candidate, number = stem, 2
-        while {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()} & self._taken:
+        while {f"{candidate}{each}".lower() for each in endings} & self._taken:
             candidate, number = f"{_cut(stem, longest - len(f'-{number}'))}-{number}", number + 1
-        self._taken |= {f"{candidate}{ending}".lower(), f"{candidate}{self._extension}".lower()}
+        self._taken |= {f"{candidate}{each}".lower() for each in endings}
         return candidate
+
+
+def _images_by_mask(editor: CaptionEditor) -> dict[str, set[int]]:
+    """The numbers of the images of each mask; images whose names differ in the extension only share one."""
+    found: dict[str, set[int]] = {}
+    for entry in editor.index.entries.values():
+        found.setdefault(entry.file.mask, set()).add(entry.id)
+    return found
+
+
+def _mask_beside(folder: str, stem: str, mask: str) -> str:
+    """The path for the file ``mask`` beside its image ``stem`` in ``folder``."""
+    return _joined(folder, f"{stem}{MARKS[0]}{Path(mask).suffix}")
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -1,0 +1,1 @@
+"""Masks of images: where they are, and what they say about an image."""
