@@ -15,13 +15,13 @@ from ..files.atomic import write_atomically
 from ..files.writing import writing
 from .images import decoded
 
-SIZES = (128, 256, 512, 1024)
+SIZES = (128, 256, 512, 1024, 2048, 4096)
 _KEPT_SECONDS = 30 * 24 * 3600.0
 _QUALITY = 82
 
 
 def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
-    """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``.
+    """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``; never enlarged.
 
     ``file`` is ``picture``, open for reading.
 

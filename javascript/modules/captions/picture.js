@@ -2,11 +2,12 @@
 
 import {fill, h, later, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {lightbox} from "../core/lightbox.js";
 import {button, emptyState, findings, icon, setLabel} from "../core/parts.js";
 import {form} from "../train/form.js";
 import {chunkMarks, chunkWords, factsOf, isAfter, markElement, markedText, markWords, placeOf, problemsOf} from "./chips.js";
 import {tagInput} from "./complete.js";
+import {ShownImage} from "./image/shown.js";
+import {imageToolbar} from "./image/toolbar.js";
 
 /** Settings that affect which tokens of a caption are trained. */
 const FRAMING = ["dataset.caption_prefix", "dataset.caption_suffix", "dataset.keep_tokens_separator"];
@@ -34,11 +35,8 @@ export class CaptionPicture {
         this.dragged = undefined;
         /** @type {PictureFacts|null} the server's last response */
         this.shown = null;
-        this.image = h("img", {class: "tl-capimage", alt: ""});
-        this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
-        this.frame = h("div", {class: "tl-capframe"}, this.image, this.crop);
-        this.large = h("button", {type: "button", class: "tl-caplarge", "aria-label": "Show it larger",
-            on: {click: () => this.enlarge()}}, this.frame);
+        this.shownImage = new ShownImage(set);
+        this.tools = imageToolbar(set, () => (this.body.classList.contains("tl-pending") ? null : this.picture));
         this.name = h("p", {class: "tl-capname"}, "");
         this.facts = h("p", {class: "tl-note"}, "");
         this.problem = h("div", {});
@@ -53,7 +51,7 @@ export class CaptionPicture {
         this.chunks = h("p", {class: "tl-note", id: "tl_chunk_words"}, "");
         this.marked = h("p", {class: "tl-marked", "aria-label": "The caption with the ends of its chunks"});
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
-        this.body = h("div", {class: "tl-capbody", hidden: true}, this.large, h("div", {class: "tl-caphead"},
+        this.body = h("div", {class: "tl-capbody", hidden: true}, this.shownImage.element, this.tools, h("div", {class: "tl-caphead"},
             h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
         this.empty = emptyState("No image chosen", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
@@ -103,19 +101,9 @@ export class CaptionPicture {
         if (!cell || (this.picture && this.picture.number === number)) return;
         this.body.hidden = false;
         this.empty.hidden = true;
-        this.showImage(cell);
-        this.crop.hidden = true;
-        this.body.classList.add("tl-pending");
-    }
-
-    /** @param {Cell} cell */
-    showImage(cell) {
-        const src = this.set.image(cell, 512);
-        if (this.image.getAttribute("src") !== src) this.image.src = src;
-        this.image.alt = cell.text || cell.name;
+        this.shownImage.showFirst(cell);
         setText(this.name, cell.path);
-        this.frame.style.aspectRatio = cell.width ? `${cell.width} / ${cell.height}` : "1";
-        this.frame.style.setProperty("--tl-ratio", cell.width ? String(cell.width / cell.height) : "1");
+        this.body.classList.add("tl-pending");
     }
 
     /** @param {boolean} other whether the image has changed */
@@ -125,9 +113,9 @@ export class CaptionPicture {
         this.body.hidden = false;
         this.empty.hidden = true;
         this.body.classList.remove("tl-pending");
-        this.showImage(picture);
+        this.shownImage.show(picture);
+        setText(this.name, picture.path);
         setText(this.facts, factsOf(picture, this.limit));
-        this.drawCrop(picture);
         const found = problemsOf(picture);
         fill(this.problem, found.length ? findings(found) : null);
         this.tagPart.hidden = this.asText || Boolean(picture.problem);
@@ -146,15 +134,6 @@ export class CaptionPicture {
     /** @returns {number} the most tokens of a caption that are trained */
     get limit() {
         return Number(form.get("base.max_token_length")) || 75;
-    }
-
-    /** @param {PictureFacts} picture */
-    drawCrop({crop, width, height}) {
-        const whole = !crop || (crop[0] < 1 && crop[1] < 1 && crop[2] > width - 1 && crop[3] > height - 1);
-        this.crop.hidden = whole;
-        if (!crop || whole) return;
-        Object.assign(this.crop.style, {left: `${100 * crop[0] / width}%`, right: `${100 - 100 * crop[2] / width}%`,
-            top: `${100 * crop[1] / height}%`, bottom: `${100 - 100 * crop[3] / height}%`});
     }
 
     drawChips() {
@@ -373,15 +352,6 @@ export class CaptionPicture {
     /** Focus the caption's input. */
     focus() {
         (this.asText ? this.text : this.add.input).focus();
-    }
-
-    enlarge() {
-        const {numbers, cells} = this.set;
-        const shown = this.picture ? this.picture.number : -1;
-        const near = numbers.slice(Math.max(0, numbers.indexOf(shown) - 20)).slice(0, 41)
-            .flatMap((number) => cells.get(number) || []);
-        const items = near.map((cell) => ({src: this.set.image(cell, 1024), title: cell.path, text: cell.text || "no caption"}));
-        lightbox(items, Math.max(0, near.findIndex((cell) => cell.number === shown)), {opener: this.large});
     }
 }
 

@@ -1,0 +1,23 @@
+/** The buttons of the tools below the chosen image. */
+
+import {h} from "../../core/dom.js";
+import {button, toast} from "../../core/parts.js";
+import {TOOLS} from "./tools.js";
+
+/**
+ * @param {import("../set.js").CaptionSet} set
+ * @param {() => import("../answers").PictureFacts|null} chosen the image when a button is clicked
+ * @returns {HTMLElement}
+ */
+export function imageToolbar(set, chosen) {
+    return h("div", {class: "tl-imagetools", role: "toolbar", "aria-label": "Edit this image", hidden: !TOOLS.length},
+        TOOLS.map(({label, title, open}) => {
+            const opener = button(label, {small: true, title, click: () => {
+                const picture = chosen();
+                if (!picture) return;
+                if (picture.width) open({set, picture, opener});
+                else toast("info", "The size of this image is not known. Either it is still being read, or the file is damaged.");
+            }});
+            return opener;
+        }));
+}
