@@ -21,9 +21,9 @@ _QUALITY = 82
 
 
 def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
-    """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``; never enlarged.
+    """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``.
 
-    ``file`` is ``picture``, open for reading.
+    ``file`` is ``picture``, open for reading. A smaller image is not enlarged.
 
     Raises ``PictureError`` if the image cannot be decoded, ``WriteError`` if ``cache`` cannot be written.
     """
