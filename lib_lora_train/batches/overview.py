@@ -120,6 +120,11 @@ def _about_pictures(dataset: Dataset, fits: Sequence[Fit], buckets: Counter[Buck
     if len(buckets) > 3 and len(lone) > len(buckets) / 2:
         problems.append(Problem("note", f"{len(lone)} of {len(buckets)} buckets hold a single image. Sets do better "
                                         "when most images share a bucket or the buckets are evenly filled."))
+    weighted = [picture.path for picture in pictures if picture.weight != (picture.own.loss_weight or 1)]
+    if weighted:
+        problems.append(Problem("note", f"{count_of(len(weighted), 'image')} with a loss weight of "
+                                        f"{'its' if len(weighted) == 1 else 'their'} own: {names_of(weighted)}.",
+                                tuple(weighted)))
     shared = [path for path, count in Counter(picture.caption_path for picture in pictures).items() if count > 1]
     if shared:
         problems.append(Problem("note", f"{count_of(len(shared), 'caption file')} used by more than one image, since "

@@ -73,8 +73,9 @@ class TrainingPlan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of images, captions, repeats and buckets; a run resumes exactly only if it has not changed."""
-        parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit)
+        """A hash of images, captions, repeats, weights and buckets; a run resumes exactly only if it is the same."""
+        parts = [(picture.path.parent.name, picture.path.name, picture.repeats, picture.caption, fit,
+                  *([] if picture.weight == 1 else [picture.weight]))
                  for picture, fit in zip(self.pictures, self.fits, strict=True)]
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 EXAMPLE = "10_penny: dataset_repeats=3 keep_tokens=2 flip_aug=true"
 _NUMBERS = {"dataset_repeats": (1, 10000), "keep_tokens": (0, 255)}
+_WEIGHTS = (0.01, 100.0)
 _SWITCHES = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 
 
@@ -18,6 +19,7 @@ class ConceptSettings:
     dataset_repeats: int | None = None
     keep_tokens: int | None = None
     flip_aug: bool | None = None
+    loss_weight: float | None = None
 
 
 AS_FOR_ALL = ConceptSettings()
@@ -46,11 +48,26 @@ def _with_part(own: ConceptSettings, part: str, line: str) -> ConceptSettings:
         if text.lower() not in _SWITCHES:
             raise ValueError(f"{line!r} has flip_aug={text}. Write flip_aug=true or flip_aug=false.")
         return dataclasses.replace(own, flip_aug=_SWITCHES[text.lower()])
+    if name == "loss_weight":
+        return dataclasses.replace(own, loss_weight=_weight(text, line))
     if name not in _NUMBERS:
-        raise ValueError(f"{line!r} has {part!r}. A folder can have its own {', '.join(_NUMBERS)} and flip_aug.")
+        raise ValueError(f"{line!r} has {part!r}. A folder can have its own {', '.join(_NUMBERS)}, flip_aug and "
+                         "loss_weight.")
     lowest, highest = _NUMBERS[name]
     if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
         raise ValueError(f"{line!r} has {part!r}. It has to be a whole number from {lowest} to {highest}.")
     number = int(text)
     return (dataclasses.replace(own, keep_tokens=number) if name == "keep_tokens" else
             dataclasses.replace(own, dataset_repeats=number))
+
+
+def _weight(text: str, line: str) -> float:
+    lowest, highest = _WEIGHTS
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not lowest <= weight <= highest:
+        raise ValueError(f"{line!r} has loss_weight={text}. It has to be a number from {lowest:g} to {highest:g}, such "
+                         "as 0.5.")
+    return weight

@@ -19,6 +19,7 @@ from .folders import ConceptFolder, Layout, LeftOut, find_layout, many_repeats
 from .images import PictureError, PictureHeader, decoding_threads, is_picture_name, read_header
 from .masks.find import FolderMasks, masks_in
 from .problems import Problem, count_of, names_of
+from .weights import EVERY_IMAGE, ImageWeight, weights_in
 
 _COMPANIONS = (".txt", ".caption", ".json", ".jsonl", ".npz", ".csv", ".yaml", ".toml", ".md")
 """Files that usually accompany images and are skipped silently."""
@@ -42,7 +43,8 @@ class Picture:
     ``caption`` is one line. ``caption_source`` is ``file``, ``folder`` (the concept's name), ``activation_tag``, or
     ``none`` (then the caption is empty). ``caption_path`` is the caption file, which may not exist. ``caption_lines``
     are all lines of the file, for wildcards. ``regularization`` images show the class, not the concept. ``own`` are
-    the folder's own settings. ``mask`` is the file that says which parts are trained on.
+    the folder's own settings. ``mask`` is the file that says which parts are trained on. ``weight`` multiplies the
+    loss, ``repeats`` are those of the folder times the image's.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Picture:
     regularization: bool = False
     own: ConceptSettings = AS_FOR_ALL
     mask: Path | None = None
+    weight: float = 1.0
 
     def keep_tokens(self, settings: DatasetSettings) -> int:
         """The number of tags kept in front: the folder's own setting, or the one for all."""
@@ -148,14 +151,25 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
             usable = {path: header for path, header in zip(found, headers, strict=True)
                       if isinstance(header, PictureHeader)}
             captioned, caption_problems = _with_captions(concept, usable, settings)
-            pictures += [dataclasses.replace(picture, own=own.get(concept.path.name, picture.own),
-                                             mask=_mask_of(picture.path, masks))
-                         for picture in captioned]
-            problems += caption_problems
-            concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(captioned)))
+            weights, weight_problems = weights_in(concept.path, [path.name for path in usable])
+            weighted = [_weighted(dataclasses.replace(picture, own=own.get(concept.path.name, AS_FOR_ALL),
+                                                      mask=_mask_of(picture.path, masks)),
+                                  weights.get(picture.path.name, EVERY_IMAGE)) for picture in captioned]
+            seen = [picture for picture in weighted if picture.repeats]
+            left_out += [LeftOut(picture.path, "its weight file gives it 0 repeats") for picture in weighted
+                         if not picture.repeats]
+            pictures += seen
+            problems += caption_problems + weight_problems
+            concepts.append(Concept(concept.path, concept.concept, concept.repeats, len(seen)))
     if not pictures:
         raise DatasetError(f"No image in {folder} can be used:\n" + _reasons(left_out))
     return Dataset(folder, tuple(pictures), tuple(left_out), tuple(concepts), tuple(problems))
+
+
+def _weighted(picture: Picture, image: ImageWeight) -> Picture:
+    """``picture`` with the weight and repeats of its folder times its own."""
+    of_folder = 1.0 if picture.own.loss_weight is None else picture.own.loss_weight
+    return dataclasses.replace(picture, weight=of_folder * image.weight, repeats=picture.repeats * image.repeats)
 
 
 def with_own_repeats(concept: ConceptFolder, own: Mapping[str, ConceptSettings]) -> ConceptFolder:

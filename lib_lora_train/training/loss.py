@@ -20,7 +20,7 @@ def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: 
     """The error of each image, weighted by its timestep, averaged over the batch: a scalar, float32.
 
     ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``mask``: (B, 1, h, w), 0 where an image is not
-    trained on. ``picture_weights``: (B,), such as the prior loss weight of regularization images.
+    trained on. ``picture_weights``: (B,), those of the images and of the regularization set.
     """
     errors = elementwise_loss(prediction.float(), target.float(), timesteps, schedule, settings)
     if mask is not None:

@@ -30,12 +30,12 @@ class Learner:
     descent: Descent
 
 
-def prior_weights(pictures: Sequence[Picture], weight: float, device: torch.device) -> Tensor | None:
-    """``weight`` for each regularization image and 1 for the others, (B,); ``None`` if all are 1."""
-    if weight == 1 or not any(picture.regularization for picture in pictures):
+def loss_weights(pictures: Sequence[Picture], prior: float, device: torch.device) -> Tensor | None:
+    """The weight of each image, times ``prior`` for regularization images, (B,); ``None`` if all are 1."""
+    weights = [picture.weight * (prior if picture.regularization else 1.0) for picture in pictures]
+    if all(weight == 1 for weight in weights):
         return None
-    weights = torch.tensor([weight if picture.regularization else 1.0 for picture in pictures])
-    return weights.to(device, non_blocking=True)
+    return torch.tensor(weights).to(device, non_blocking=True)
 
 
 def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) -> StepResult:
@@ -55,7 +55,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
         prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions, batch.frames)
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
                           mask=None if batch.masks is None else batch.masks.to(model.device, non_blocking=True),
-                          picture_weights=prior_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
+                          picture_weights=loss_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
         figures.take(loss, prediction, noisy.target)
         descent.backward(loss / len(batches))
     result = figures.read(descent.take_norm())

@@ -37,6 +37,7 @@ def test_lines_are_read_as_they_are_written():
 @pytest.mark.parametrize(("line", "words"), [
     ("10_penny", "names no folder"), (": keep_tokens=1", "names no folder"), ("a: keep_tokens=x", "number from 0"),
     ("a: dataset_repeats=0", "from 1 to 10000"), ("a: flip_aug=maybe", "flip_aug=maybe"), ("a: flips=1", "'flips=1'"),
+    ("a: loss_weight=0", "number from 0.01"), ("a: loss_weight=nan", "loss_weight=nan"),
     ("2_penny: keep_tokens=1", "named twice"),
 ])
 def test_what_cannot_be_read_is_a_sentence_about_the_setting(folder, line, words):

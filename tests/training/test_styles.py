@@ -16,7 +16,7 @@ from lib_lora_train.pictures.scan import Picture
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
-from lib_lora_train.training.step import prior_weights
+from lib_lora_train.training.step import loss_weights
 from tests.training.conftest import draw_pictures
 
 DRAWN = {"caption_dropout_rate": 0.3, "caption_tag_dropout_rate": 0.3, "token_warmup_step": 4.0,
@@ -84,9 +84,11 @@ def test_a_prior_loss_weight_of_nothing_takes_regularization_out_of_the_loss(tra
 def test_each_picture_is_weighted_by_what_it_is():
     own = Picture(Path("a.png"), 64, 64, False, "", 1, "", "none", Path("a.txt"))
     of_class = dataclasses.replace(own, regularization=True)
-    assert prior_weights([own, of_class, own], 0.25, torch.device("cpu")).tolist() == [1.0, 0.25, 1.0]
-    assert prior_weights([own, of_class], 1.0, torch.device("cpu")) is None
-    assert prior_weights([own, own], 0.25, torch.device("cpu")) is None
+    assert loss_weights([own, of_class, own], 0.25, torch.device("cpu")).tolist() == [1.0, 0.25, 1.0]
+    assert loss_weights([own, of_class], 1.0, torch.device("cpu")) is None
+    assert loss_weights([own, own], 0.25, torch.device("cpu")) is None
+    half, half_of_class = (dataclasses.replace(image, weight=0.5) for image in (own, of_class))
+    assert loss_weights([own, half, half_of_class], 0.25, torch.device("cpu")).tolist() == [1.0, 0.5, 0.125]
 
 
 def test_a_stray_picture_in_the_regularization_folder_is_told(train, regularization):

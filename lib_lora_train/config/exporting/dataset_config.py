@@ -61,6 +61,8 @@ def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> Dataset
     unknown = sorted(own.keys() - {folder.path.name for folder in folders.trained})
     notes += [f"dataset.concept_settings has a line for {name}, but there is no such folder with images in "
               f"{dataset.train_data_dir}." for name in unknown]
+    notes += [f"dataset.concept_settings gives {name} the loss weight {settings.loss_weight:g}; sd-scripts has no such "
+              "setting." for name, settings in own.items() if settings.loss_weight is not None]
     general = {name: getattr(dataset, name) for name in ("keep_tokens", "flip_aug")
                if any(getattr(settings, name) is not None for settings in own.values())}
     trained = [_subset(folder, own.get(folder.path.name, AS_FOR_ALL)) for folder in folders.trained]

@@ -61,8 +61,8 @@ class DatasetSettings:
         label="Repeats", minimum=1, maximum=10000,
         advice="Prefer 1 repeat and more epochs, unless several concepts have to be balanced.")
     concept_settings: List[str] = setting(
-        [], "Settings of single folders, one folder a line: 10_penny: dataset_repeats=3 keep_tokens=2 flip_aug=true. "
-        "Anything a line leaves out follows the main settings.",
+        [], "Settings of single folders, one folder a line: 10_penny: dataset_repeats=3 keep_tokens=2 flip_aug=true "
+        "loss_weight=0.5. Anything a line leaves out follows the main settings.",
         label="Settings per folder", view="hidden",
         advice="Repeats balance concepts with different numbers of images. Flip only where left and right are "
                "alike.")

@@ -1,4 +1,4 @@
-/** The folders of a dataset, each with its own repeats, keep tokens and flips. */
+/** The folders of a dataset, each with its own repeats, keep tokens, flips and loss weight. */
 
 import {h} from "../../core/dom.js";
 import {format} from "../../core/format.js";
@@ -35,7 +35,7 @@ function write(folder, name, value) {
 export function conceptTable(concepts) {
     if (concepts.length < 2) return null;
     const own = read();
-    const titles = ["Folder", "Images", "Repeats", "Keep tokens", "Flip", "Seen per epoch"];
+    const titles = ["Folder", "Images", "Repeats", "Keep tokens", "Flip", "Loss weight", "Seen per epoch"];
     return h("div", {class: "tl-table-scroll"}, h("table", {class: "tl-table tl-concepts"},
         h("thead", {}, h("tr", {}, titles.map((title) => h("th", {scope: "col"}, title)))),
         h("tbody", {}, concepts.map((concept) => row(concept, own.get(concept.folder) || {})))),
@@ -49,7 +49,8 @@ function row({name, folder, repeats, pictures}, own) {
     return h("tr", {}, h("td", {title: folder}, title), h("td", {}, format.number(pictures)),
         h("td", {}, box(folder, "dataset_repeats", own, named, `Repeats of ${title}`)),
         h("td", {}, box(folder, "keep_tokens", own, Number(form.get("dataset.keep_tokens")), `Keep tokens of ${title}`)),
-        h("td", {}, mirror(folder, own, title)), h("td", {}, format.number(pictures * repeats)));
+        h("td", {}, mirror(folder, own, title)),
+        h("td", {}, box(folder, "loss_weight", own, 1, `Loss weight of ${title}`)), h("td", {}, format.number(pictures * repeats)));
 }
 
 /**
