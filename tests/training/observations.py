@@ -118,7 +118,7 @@ def observe_rates(job: Job) -> Any:
 def observe_steps(base: BaseModel, v_base: BaseModel) -> Observe:
     """The network's values after a step on fixed latents."""
     tokenizer = Tokenizer(find_vocabulary())
-    image = dataclasses.make_dataclass("Image", ["regularization"])
+    image = dataclasses.make_dataclass("Image", ["regularization", ("weight", float, 1.0)])
 
     def observe(job: Job) -> Any:
         model_base = v_base if job.base.v_parameterization else base
@@ -168,7 +168,7 @@ def observe_loss(job: Job) -> Any:
     learner = Learner(model, optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer),  # type: ignore[arg-type]
                       descent)
     latents = 3 * torch.randn(LATENTS, 4, 8, 8, generator=torch.Generator().manual_seed(1)) + 1
-    image = dataclasses.make_dataclass("Image", ["regularization"])
+    image = dataclasses.make_dataclass("Image", ["regularization", ("weight", float, 1.0)])
     of_class = job.dataset.reg_data_dir is not None
     images = tuple(image(of_class and number % 2 == 1) for number in range(LATENTS))
     result = train_step(learner, [Batch(latents, [""] * LATENTS, images)], job, 1)  # type: ignore[arg-type]
