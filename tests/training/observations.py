@@ -64,7 +64,7 @@ def _pooled(pixels: Tensor) -> Posterior:
 
 
 def observe_images(job: Job) -> Any:
-    """Every batch of three epochs: latents, captions, frames, masks; what is held out; what is on disk."""
+    """Every batch of three epochs: latents, captions, frames, masks, weights; what is held out; what is on disk."""
     dataset = scan_dataset(job.dataset)
     plan = plan_of(job.dataset, dataset, job.training)
     encoder, cache = Encoder(_pooled, _pooled, "pooled", 1.0), cache_folder_of(Path(job.dataset.train_data_dir))
@@ -81,7 +81,8 @@ def observe_images(job: Job) -> Any:
             position = BatchPosition(job.training.seed, epoch, number, (epoch - 1) * 10 + number, 30)
             batch = load_batch(plan, indices, latents, job.dataset, position)
             seen.append((digest(batch.latents), batch.captions, batch.frames,
-                         None if batch.masks is None else digest(batch.masks)))
+                         None if batch.masks is None else digest(batch.masks),
+                         tuple(picture.weight for picture in batch.pictures)))
     held_out = held_out_plan(job, dataset)
     kept = sorted(path.name for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else []
     for path in cache.rglob("*") if cache.is_dir() else []:
