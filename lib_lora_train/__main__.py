@@ -13,8 +13,9 @@ Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
 
   python -m lib_lora_train train JOB.yaml [group.setting=value ...]   train a LoRA as the job file says
   python -m lib_lora_train train JOB.yaml --check                     only report what the job would do
-  python -m lib_lora_train settings [tag|merge|…]                      print a job file with every setting explained
+  python -m lib_lora_train settings [tag|mask|…]                       print a job file with every setting explained
   python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
+  python -m lib_lora_train mask JOB.yaml [group.setting=value ...]    make masks for a folder of images
   python -m lib_lora_train bake JOB.yaml                              bake block weights into a copy of a LoRA file
   python -m lib_lora_train import FILE > job.yaml                     read the settings of another program
   python -m lib_lora_train export JOB.yaml --as sd-scripts            print a job as settings for another program

@@ -7,7 +7,7 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── ConfigError              a setting is unknown, of the wrong type or out of range
     ├── DatasetError             the folder, a picture or a caption cannot be used
     ├── CheckpointError          the base checkpoint, VAE or a LoRA file cannot be used
-    ├── TaggerError              a tagger's model or its list of tags cannot be used
+    ├── TaggerError              a tagger's or mask model's file, or a list of tags, cannot be used
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     ├── WriteError               a file cannot be written; an OSError as well
     └── RunError                 a run cannot start, continue, save or be found
@@ -40,7 +40,7 @@ class CheckpointError(TrainLoraError):
 
 
 class TaggerError(TrainLoraError):
-    """A tagger's model or its list of tags is missing, damaged or of a kind that is not known."""
+    """A tagger's or mask model's file, or a list of tags, is missing, damaged or of a kind that is not known."""
 
 
 class WorkerEnvironmentError(TrainLoraError):

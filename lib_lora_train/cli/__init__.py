@@ -13,7 +13,8 @@ def run_command(arguments: list[str]) -> int:
 
     Raises ``ConfigError`` if there is no such command.
     """
-    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "settings": _settings,
+    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "mask": _mask,
+                                                        "settings": _settings,
                                                         "bake": _bake, "import": _import, "export": _export,
                                                         "demo": _demo, "install": _install, "inspect": _inspect}
     for tool in ("extract", "merge", "mix", "resize"):
@@ -32,6 +33,11 @@ def _train(arguments: list[str]) -> int:
 def _tag(arguments: list[str]) -> int:
     from .tag import tag_command
     return tag_command(arguments)
+
+
+def _mask(arguments: list[str]) -> int:
+    from .mask import mask_command
+    return mask_command(arguments)
 
 
 def _bake(arguments: list[str]) -> int:

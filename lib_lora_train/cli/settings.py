@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 
 from ..config.job import GROUPS
+from ..config.mask_job import MaskJob
 from ..config.setting import SettingField, fields_of, groups_of
 from ..config.tag_job import TagJob
 from ..config.text_yaml import write_yaml
@@ -21,7 +22,7 @@ def settings_command(arguments: list[str]) -> int:
         for field in fields_of("", TOOL_JOBS[options.kind]):
             print(explained(field))
         return 0
-    groups = GROUPS if options.kind == "train" else groups_of(TagJob)
+    groups = GROUPS if options.kind == "train" else groups_of(MaskJob if options.kind == "mask" else TagJob)
     if options.markdown:
         print(markdown_table(groups))
         return 0

@@ -21,7 +21,8 @@ from ..training.reporting.report import Reporter
 from .train import note_error, run_of, stop_on_signals
 from .usage import options_of
 
-_PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
+PROVIDER_PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
+"""The optional group of packages of a provider."""
 
 
 def tag_command(arguments: list[str]) -> int:
@@ -39,7 +40,7 @@ def tag_command(arguments: list[str]) -> int:
     run = run or create_run(options.runs, name, job_to_yaml(job), TAG)
     with only_worker(run):
         status = carry_out_tagging(job, run)
-    return _start_again(run) if status is None else status
+    return start_again(run) if status is None else status
 
 
 def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
@@ -51,7 +52,7 @@ def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events)
         reporter.say(f"The run's folder is {run.path}")
-        if _add_packages(job.tagger.provider, reporter):
+        if add_package(PROVIDER_PACKAGES.get(job.tagger.provider), reporter):
             return None
         if job.tagger.download:
             from ..tagging.download import allow_downloads
@@ -77,9 +78,8 @@ def _check_safety(job: TagJob, settings: list[str], run: RunFolder | None) -> No
                           f"every run. Leave it out there, and say it for this run: write.mode={job.write.mode}")
 
 
-def _add_packages(provider: str, reporter: Reporter) -> bool:
-    """Install the build of onnxruntime for ``provider`` if missing; returns whether it was installed."""
-    group = _PACKAGES.get(provider)
+def add_package(group: str | None, reporter: Reporter) -> bool:
+    """Install the optional ``group`` of packages if it is missing; returns whether it was installed."""
     if group is None:
         return False
     try:
@@ -93,9 +93,9 @@ def _add_packages(provider: str, reporter: Reporter) -> bool:
     return True
 
 
-def _start_again(run: RunFolder) -> int:
+def start_again(run: RunFolder) -> int:
     """Restart this program, so that it finds the packages just installed."""
-    command = environment.worker_command([TAG, str(run.job_file)])
+    command = environment.worker_command([run.command, str(run.job_file)])
     if sys.platform == "win32":
         return subprocess.run(command, check=False, env=environment.worker_environ()).returncode
     os.execve(command[0], command, environment.worker_environ())

@@ -88,9 +88,19 @@ def _tag() -> ArgumentParser:
     return parser
 
 
+def _mask() -> ArgumentParser:
+    parser = ArgumentParser("mask", description="Makes masks for the images of a folder, as a mask job says.",
+                            usage="mask [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
+    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the mask job; inside a run folder, that run is "
+                                                                    f"started or resumed. {_SETTING_WORDS}")
+    _add_runs(parser)
+    return parser
+
+
 def _settings() -> ArgumentParser:
     parser = ArgumentParser("settings", description="Prints a job file with every setting explained, to start from.")
-    parser.add_argument("kind", nargs="?", choices=("train", "tag", *TOOL_WORDS), default="train", help="of which job")
+    parser.add_argument("kind", nargs="?", choices=("train", "tag", "mask", *TOOL_WORDS), default="train",
+                        help="of which job")
     parser.add_argument("--markdown", action="store_true", help="as the table in docs/settings.md")
     return parser
 
@@ -158,7 +168,7 @@ def _add_runs(parser: ArgumentParser) -> None:
 
 
 PARSERS: dict[str, Callable[[], ArgumentParser]] = {
-    "train": _train, "tag": _tag, "settings": _settings, "bake": _bake, "import": _import,
+    "train": _train, "tag": _tag, "mask": _mask, "settings": _settings, "bake": _bake, "import": _import,
     "export": _export, "demo": _demo, "install": _install,
     **{command: _tool(command) for command in TOOL_WORDS}}
 """The parser of each command."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,12 @@ class KnownTagger:
     model_file: str = "model.onnx"
     tags_file: str = "selected_tags.csv"
     in_own_folder: bool = False  # the repository keeps its files in a folder named after the tagger
+    kind: str = "tagger"
+
+    @property
+    def known_hashes(self) -> Mapping[str, str]:
+        """No hash is known in advance; the first download is noted and trusted."""
+        return {}
 
     @property
     def repository_files(self) -> tuple[str, str]:

@@ -32,8 +32,9 @@ class FaceDetector:
     The constructor raises ``ConfigError`` if OpenCV or its cascade is missing.
     """
 
-    def __init__(self) -> None:
-        self._cascade = _load_cascade()
+    def __init__(self, needed: str = "dataset.face_crop_aug_range needs", instead: str = "Or leave it empty.") -> None:
+        """``needed`` and ``instead`` are what the error says: what needs OpenCV, and what to do without it."""
+        self._cascade = _load_cascade(needed, instead)
         self._lock = threading.Lock()
         self._known: dict[Path, tuple[Face, ...]] = {}
 
@@ -55,15 +56,15 @@ class FaceDetector:
         return tuple(sorted(faces, key=lambda face: (-face.side, face.x, face.y)))
 
 
-def _load_cascade() -> Any:
+def _load_cascade(needed: str, instead: str) -> Any:
     try:
         import cv2
     except ImportError as problem:
-        raise ConfigError("dataset.face_crop_aug_range needs OpenCV to find faces, and the training's Python has none "
-                          f"({problem}). Run: python install.py --add opencv. Or leave it empty.") from problem
+        raise ConfigError(f"{needed} OpenCV to find faces, and the training's Python has none ({problem}). "
+                          f"Run: python install.py --add opencv. {instead}") from problem
     data = getattr(getattr(cv2, "data", None), "haarcascades", "")
     file = Path(data, _CASCADE)
     if not hasattr(cv2, "CascadeClassifier") or not data or not file.is_file():
-        raise ConfigError(f"dataset.face_crop_aug_range needs OpenCV's face cascade, which OpenCV {cv2.__version__} "
-                          "here does not bring. Run: python install.py --add opencv. Or leave it empty.")
+        raise ConfigError(f"{needed} OpenCV's face cascade, which OpenCV {cv2.__version__} here does not bring. "
+                          f"Run: python install.py --add opencv. {instead}")
     return cv2.CascadeClassifier(str(file))

@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[0-9]+")
 class PictureFile:
     """An image. ``path``, ``caption``, which need not exist, and ``mask`` are relative to the folder, with ``/``.
 
-    ``mask`` is empty if the image has none.
+    ``mask`` is empty if the image has none; ``mask_version`` changes with the file.
     """
 
     path: str
@@ -31,6 +31,7 @@ class PictureFile:
     size: int
     caption: str
     mask: str = ""
+    mask_version: str = ""
 
 
 @dataclass
@@ -116,9 +117,26 @@ def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], masks
                 listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
         except FileNotFoundError:  # deleted meanwhile
             continue
-        mask = masks.of(name)
+        mask, version = _mask_of(name, masks, os.path.join(root, folder))
         listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption,
-                                            "" if mask is None else prefix + mask))
+                                            mask and prefix + mask, version))
+
+
+def _mask_of(name: str, masks: FolderMasks, folder: str) -> tuple[str, str]:
+    """The mask of an image, relative to its folder, and its version; empty if there is none."""
+    mask = masks.of(name)
+    if mask is None:
+        return "", ""
+    try:
+        state = os.stat(os.path.join(folder, mask))
+    except OSError:
+        return "", ""
+    return mask, version_of(state)
+
+
+def version_of(state: os.stat_result) -> str:
+    """A text that changes when a file's content does."""
+    return f"{state.st_mtime_ns:x}-{state.st_size:x}"
 
 
 def _add_what_is_no_file(entries: list[os.DirEntry[str]], listing: Listing) -> None:

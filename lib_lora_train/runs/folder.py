@@ -4,7 +4,7 @@
     control/        pause, stop           log.txt         the worker's output
     process.json    the worker's process  samples/ state/ tensorboard/
     worker.lock     locked while the worker is alive
-    command         tag, bake, extract …, if it is not a training run
+    command         tag, mask, bake, extract …, if it is not a training run
     factors.*       singular vectors of a curve, for the extraction that follows
     result.json     the result of a tool: size and error for each rank, or the content of a LoRA file
     changes.yaml    overrides of job.yaml after continuing the run with more epochs or another rate
@@ -32,7 +32,7 @@ CHANGES_FILE = "changes.yaml"
 STATE_FILE = "last.pt"
 STRIP_FILE = "strip.json"
 RESULT_FILE = "result.json"
-TRAIN, TAG, BAKE, TEST = "train", "tag", "bake", "test"
+TRAIN, TAG, MASK, BAKE, TEST = "train", "tag", "mask", "bake", "test"
 EXTRACT, MERGE, MIX, RESIZE, INSPECT = "extract", "merge", "mix", "resize", "inspect"
 TOOLS = (EXTRACT, MERGE, MIX, RESIZE, INSPECT)
 _COMMAND_FILE = "command"
@@ -68,7 +68,7 @@ class RunFolder:
 
     @property
     def command(self) -> str:
-        """The worker's command for the run: ``train``, ``tag``, ``bake`` or one of ``TOOLS``.
+        """The worker's command for the run: ``train``, ``tag``, ``mask``, ``bake`` or one of ``TOOLS``.
 
         ``test`` marks the folder of a LoRA that was only opened in Test.
         """

@@ -8,11 +8,12 @@ from yaml import YAMLError
 
 from ..config.job import Job
 from ..config.load import job_to_dict, merged, read_file, read_flat, read_job, read_settings
+from ..config.mask_job import MaskJob
 from ..config.tag_job import TagJob
 from ..config.text_yaml import is_grouped, is_mapping
 from ..config.tool_jobs import TOOL_JOBS
 from ..files.reading import read_text, reason
-from .folder import TAG, TOOLS, TRAIN, RunFolder
+from .folder import MASK, TAG, TOOLS, TRAIN, RunFolder
 
 
 def settings_of(run: RunFolder) -> Job:
@@ -33,6 +34,8 @@ def values_of(run: RunFolder) -> dict[str, Any]:
         return job_to_dict(read_job(values)[0])
     if run.command == TAG:
         return job_to_dict(read_settings(TagJob, values, source="The tag job")[0])
+    if run.command == MASK:
+        return job_to_dict(read_settings(MaskJob, values, source="The mask job")[0])
     if run.command in TOOLS and isinstance(values, dict):
         return job_to_dict(read_flat(TOOL_JOBS[run.command], values, source="The job")[0])
     return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
@@ -42,7 +45,7 @@ class JobCheck:
     """Whether a run's job file can be read; parsed again only when it has changed."""
 
     def __init__(self, run: RunFolder) -> None:
-        self._file, self._grouped = run.job_file, run.command in (TRAIN, TAG)
+        self._file, self._grouped = run.job_file, run.command in (TRAIN, TAG, MASK)
         self._seen: tuple[int, int] | None = None
         self._damage = ""
 

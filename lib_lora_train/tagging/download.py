@@ -1,15 +1,14 @@
-"""Download of a known tagger from huggingface.co: on request only, with progress and resumable."""
+"""Download of a known tagger or mask model from huggingface.co: on request only, with progress and resumable."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..config.taggers import KnownTagger
 from ..errors import TaggerError, WriteError
 from ..files.writing import cannot_write
 from .provenance import check_and_note, read_provenance, trusted
@@ -21,6 +20,34 @@ _POLL_SECONDS = 0.3
 _TIMEOUT_SECONDS = 20.0
 _PIECE_BYTES = 1 << 20
 """The client's default of 10 MB is lost with each broken connection, and shows no progress on a slow one."""
+
+
+class Download(Protocol):
+    """What can be downloaded: a tagger, or a mask model. ``kind`` is what messages call it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, and that of its folder."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it."""
+
+    @property
+    def repository(self) -> str:
+        """Its repository on huggingface.co."""
+
+    @property
+    def repository_files(self) -> Sequence[str]:
+        """The names of its files in the repository."""
+
+    @property
+    def in_own_folder(self) -> bool:
+        """Whether the repository keeps its files in a folder of its name."""
+
+    @property
+    def known_hashes(self) -> Mapping[str, str]:
+        """The SHA-256 of its files, as far as known before the first download."""
 
 
 class _Fetching(threading.Thread):
@@ -46,7 +73,7 @@ def allow_downloads() -> None:
     os.environ["HF_HUB_OFFLINE"] = "0"
 
 
-def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable[[str, int, int], None],
+def download_tagger(tagger: Download, models_dir: Path, *, progress: Callable[[str, int, int], None],
                     stopped: Callable[[], bool], note: Callable[[str], None]) -> bool:
     """Download the missing files of ``tagger``; returns ``False`` if ``stopped()`` before all were complete.
 
@@ -73,13 +100,14 @@ def download_tagger(tagger: KnownTagger, models_dir: Path, *, progress: Callable
                 fetching.join(_POLL_SECONDS)
             if fetching.problem is not None:
                 raise fetching.problem
-            noted = check_and_note(noted, folder, root / file, file, revision, offered.etag)
+            noted = check_and_note(noted, folder, root / file, file, revision,
+                                   tagger.known_hashes.get(file, offered.etag))
             progress(file, total, total)
         except TaggerError:
             raise
         except Exception as problem:  # the hub's client, requests and the disk raise many kinds
             raise TaggerError(_explained(problem, tagger, file, folder)) from problem
-    if set(noted.sha256) - set(before.sha256):
+    if set(noted.sha256) - set(before.sha256) - set(tagger.known_hashes):
         note(trusted(noted, folder))
     return True
 
@@ -101,20 +129,20 @@ def _fetched(root: Path, file: str) -> int:
     return min(sizes)[1] if sizes else 0
 
 
-def _explained(problem: Exception, tagger: KnownTagger, file: str, folder: Path) -> str:
+def _explained(problem: Exception, tagger: Download, file: str, folder: Path) -> str:
     from huggingface_hub.utils import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     by_hand = (f"You can download {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} with "
-               f"a browser and put both into {folder}")
+               f"a browser and put {'both' if len(tagger.repository_files) > 1 else 'it'} into {folder}")
     if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
             and (type(problem).__module__ == "builtins" or isinstance(problem, WriteError)):
-        return (f"The tagger {tagger.name} was not downloaded. {cannot_write(folder / Path(file).name, problem)} "
-                "What has been downloaded is kept.")
+        return (f"The {tagger.kind} {tagger.name} was not downloaded. "
+                f"{cannot_write(folder / Path(file).name, problem)} What has been downloaded is kept.")
     if isinstance(problem, (GatedRepoError, RepositoryNotFoundError)):
         return f"huggingface.co does not provide {tagger.repository} ({problem}). {by_hand}"
     if isinstance(problem, HfHubHTTPError):
         return f"huggingface.co refused {file} of {tagger.repository}: {problem}. Try again later. {by_hand}"
-    return (f"{file} of the tagger {tagger.name} could not be downloaded: huggingface.co could not be "
+    return (f"{file} of the {tagger.kind} {tagger.name} could not be downloaded: huggingface.co could not be "
             f"reached, or the connection was lost ({_root_of(problem)}). The part that was "
             f"downloaded is kept: try again when you are online. {by_hand}")
 

@@ -17,7 +17,7 @@ from ..files.writing import why_it_ended
 from ..pictures.problems import count_of, names_of
 from .choose import TagChooser
 from .confidences import keep_confidences
-from .download import download_tagger
+from .download import Download, download_tagger
 from .results import Result, ResultFile
 from .session import Tagger
 from .work import Item, Looked, in_batches, list_items, looked_at
@@ -61,8 +61,25 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], s
     ``changed_meanwhile``, ``provider``, ``model`` and ``seconds``. Returns ``False`` if the run failed. Errors of the
     run are reported as an event, never raised.
     """
+    return reported(TaggingRun(job, results_file, asked, stand_still, report), results_file, report)
+
+
+class Run(Protocol):
+    """The steps of one run, and its counts."""
+
+    def execute(self) -> bool:
+        """Do everything; ``False`` if stopped before the end."""
+
+    def counts(self) -> dict[str, Any]:
+        """The counts of the run, for its last event."""
+
+    def in_words(self, completed: bool) -> str:
+        """The counts as a sentence."""
+
+
+def reported(run: Run, results_file: Path, report: Report) -> bool:
+    """Execute ``run``; the last event is finished, stopped or error. Returns ``False`` if it failed, never raises."""
     began = time.monotonic()
-    run = TaggingRun(job, results_file, asked, stand_still, report)
     try:
         completed = run.execute()
     except TrainLoraError as problem:
@@ -82,6 +99,19 @@ def run_tagging(job: TagJob, results_file: Path, asked: Callable[[str], bool], s
                   **run.counts()})
     report.say(run.in_words(completed))
     return True
+
+
+def downloaded(known: Download, models_dir: Path, stopped: Callable[[], bool], report: Report) -> bool:
+    """Download ``known`` with progress; ``False`` if stopped before it was complete. Raises ``TaggerError``."""
+    current = [""]
+
+    def tell(file: str, done: int, total: int) -> None:
+        if current[0] != file:
+            current[0] = file
+            report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
+        report.progress(done, total)
+
+    return download_tagger(known, models_dir, progress=tell, stopped=stopped, note=report.warning)
 
 
 class TaggingRun:
@@ -144,16 +174,7 @@ class TaggingRun:
             return found
         if known is None or not settings.download:
             raise TaggerError(where_it_belongs(models_dir, settings.model))
-        current = [""]
-
-        def tell(file: str, done: int, total: int) -> None:
-            if current[0] != file:
-                current[0] = file
-                report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
-            report.progress(done, total)
-
-        if not download_tagger(known, models_dir, progress=tell, stopped=lambda: self._asked("stop"),
-                               note=report.warning):
+        if not downloaded(known, models_dir, lambda: self._asked("stop"), report):
             return None
         found = find_tagger(models_dir, settings.model)
         if found is None:

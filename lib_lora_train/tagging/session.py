@@ -33,7 +33,7 @@ class Tagger:
         self.name = files.name
         self.tag_list: TagList = read_tag_list(files)
         self._prepare = _PREPARE[files.interface]
-        self._session = _session(files.model, settings.provider, warn)
+        self._session = open_session(files.model, settings.provider, warn)
         self.provider: str = self._session.get_providers()[0]
         self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0]
         self.side, fixed_batch = _read_input(self._input, files.model)
@@ -61,7 +61,7 @@ class Tagger:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
         try:
             found = self._session.run([self._output.name], {self._input.name: batch})[0]
-        except _errors() as problem:
+        except onnx_errors() as problem:
             raise TaggerError(f"The tagger {self.name} failed on {self.runs_on} with {len(batch)} images at once: "
                               f"{problem}. Lower tagger.batch_size, or set tagger.provider to cpu.") from problem
         found = np.asarray(found, np.float32)[:len(pictures)]
@@ -71,20 +71,26 @@ class Tagger:
         return found
 
 
-def _session(model: Path, wanted: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession:
+def open_session(model: Path, wanted: str, warn: Callable[[str], None],
+                 kind: str = "tagger") -> onnxruntime.InferenceSession:
+    """A session of the ONNX file ``model`` on the provider ``wanted`` or, with a warning, on another.
+
+    ``kind`` is what the messages call the model. Raises ``TaggerError`` if the file cannot be read.
+    """
     choice = choose_providers(wanted, onnxruntime.get_available_providers())
     if choice.fallback:
         warn(choice.fallback)
     if "CUDAExecutionProvider" in choice.providers and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # finds CUDA and cuDNN in torch's folders
     for provider in choice.providers:
-        session = _try_provider(model, provider, warn)
+        session = _try_provider(model, provider, warn, kind)
         if session is not None:
             return session
-    raise TaggerError(f"The tagger {model} could not be started on {in_words(choice.providers[-1])}.")
+    raise TaggerError(f"The {kind} {model} could not be started on {in_words(choice.providers[-1])}.")
 
 
-def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> onnxruntime.InferenceSession | None:
+def _try_provider(model: Path, provider: str, warn: Callable[[str], None],
+                  kind: str) -> onnxruntime.InferenceSession | None:
     """A session on ``provider``; ``None``, with a warning, if it does not start and another can be tried."""
     options = onnxruntime.SessionOptions()
     # Otherwise its threads busy-wait on the cores that decode the next images.
@@ -95,11 +101,11 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> on
     providers = [provider] if provider == CPU else [provider, CPU]
     try:
         session = onnxruntime.InferenceSession(str(model), options, providers=providers)
-    except _errors() as problem:
+    except onnx_errors() as problem:
         if provider == CPU:
             raise TaggerError(f"{model} cannot be read as an ONNX model ({problem}). It may be truncated: "
                               "delete it and download it again.") from problem
-        warn(f"{_capitalised(in_words(provider))} cannot be used for the tagger: {problem}")
+        warn(f"{_capitalised(in_words(provider))} cannot be used for the {kind}: {problem}")
         return None
     if session.get_providers()[0] == provider:
         return session
@@ -108,7 +114,7 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None]) -> on
     return session if session.get_providers()[0] == CPU else None
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def onnx_errors() -> tuple[type[Exception], ...]:
     """The exceptions of onnxruntime, which have no common base class but ``Exception``."""
     state = onnxruntime.capi.onnxruntime_pybind11_state
     names = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded",

@@ -62,5 +62,25 @@ def colour_model(path: Path, weights: np.ndarray, *, side: int = 32, batch: int 
     return path
 
 
+def pixel_model(path: Path, weights: Sequence[float], *, side: int | str = 64, squash: bool = True,
+                name: str = "input") -> Path:
+    """Write a mask model: for each pixel of (1, 3, side, side), sigmoid(channels · ``weights``), or no sigmoid.
+
+    ``weights`` are those of red, green and blue.
+    """
+    constant = b"".join(_number(1, size) for size in (1, 3, 1, 1)) + _number(2, FLOAT) + _bytes(8, "weights") + \
+        _bytes(9, np.asarray(weights, "<f4").tobytes())
+    sums = _node("ReduceSum", ["weighted", "axes"], "sums" if squash else "output")
+    axes = _number(1, 1) + _number(2, 7) + _bytes(8, "axes") + _bytes(9, np.array([1], "<i8").tobytes())
+    nodes = [_node("Mul", [name, "weights"], "weighted"), sums]
+    nodes += [_node("Sigmoid", ["sums"], "output")] if squash else []
+    graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, "pixels")
+    graph += _bytes(5, constant) + _bytes(5, axes)
+    graph += _bytes(11, _value(name, [1, 3, side, side])) + _bytes(12, _value("output", [1, 1, side, side]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _number(2, 13)))
+    return path
+
+
 def sigmoid(value: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-value))

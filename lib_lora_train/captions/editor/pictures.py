@@ -26,7 +26,8 @@ from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
 from .index import Entry
 
-_COPIES = "copies"
+COPIES = "copies"
+"""The subfolder of the editor's hidden folder for new files, which are moved from there into place."""
 
 
 def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
@@ -37,7 +38,7 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
     with editor.lock:
         entries = _entries(editor, numbers)
         own_folder(editor.folder, TRASH_FOLDER)
-        place = _free_folder(editor.folder / TRASH_FOLDER)
+        place = free_folder(editor.folder / TRASH_FOLDER)
         gone = {entry.id for entry in entries}
         masks = _images_by_mask(editor)
         moves: dict[str, Move] = {}
@@ -192,8 +193,8 @@ def _target_folder(editor: CaptionEditor, folder: str) -> str:
 
 def _copied(editor: CaptionEditor, relative: str) -> str:
     """Copy a file into the editor's hidden folder, to be moved from there; returns the copy's relative path."""
-    place = own_folder(editor.folder, HIDDEN_FOLDER, _COPIES)
-    folder = _free_folder(place)
+    place = own_folder(editor.folder, HIDDEN_FOLDER, COPIES)
+    folder = free_folder(place)
     copy = place / folder / Path(relative).name
     try:
         copy.parent.mkdir()
@@ -204,10 +205,11 @@ def _copied(editor: CaptionEditor, relative: str) -> str:
     except OSError as problem:
         raise DatasetError(f"{relative} cannot be copied; nothing was changed. "
                            f"{cannot_write(copy, problem)}") from problem
-    return f"{HIDDEN_FOLDER}/{_COPIES}/{folder}/{copy.name}"
+    return f"{HIDDEN_FOLDER}/{COPIES}/{folder}/{copy.name}"
 
 
-def _free_folder(parent: Path) -> str:
+def free_folder(parent: Path) -> str:
+    """A name that no entry of ``parent`` has: the time, with a number if it is taken."""
     name = time.strftime("%Y-%m-%d-%H%M%S")
     number = 1
     while (parent / name).exists():

@@ -1,0 +1,1 @@
+"""Masks for the images of a folder, made in the worker."""
