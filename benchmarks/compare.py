@@ -77,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         job = job_of(options, folder)
         ours = this_project(ROOT, job, OURS)
         peer = peer_of(options, job, folder, stack)
-        tell(f"{options.steps} steps of {Path(job.base.checkpoint).name} at {job.dataset.resolution} px, batch "
+        report(f"{options.steps} steps of {Path(job.base.checkpoint).name} at {job.dataset.resolution} px, batch "
              f"{job.dataset.train_batch_size}, rank {job.network.network_dim}, {job.optimizer.optimizer_type}, on "
              f"{resolve_device(job.training.device)}, {os.cpu_count()} cores.")
         for note in dict.fromkeys(peer.notes):
-            tell(f"Not the same: {note}")
+            report(f"Not the same: {note}")
         one, other = in_turns((ours, peer), folder, options, job)
     found = compare(one, other)
     print(table(found, peer.name, options.rounds))
@@ -158,7 +158,7 @@ def job_of(options: argparse.Namespace, folder: Path) -> Job:
     if options.checkpoint in RANDOM:
         from benchmarks.weights import write_random
 
-        tell(f"Making a checkpoint of {options.checkpoint} with random weights.")
+        report(f"Making a checkpoint of {options.checkpoint} with random weights.")
         checkpoint = write_random(options.checkpoint, folder / f"{options.checkpoint}.safetensors")
     pictures = folder / "images"
     grouped = any(path.is_dir() and path.name.partition("_")[0].isdigit() for path in options.dataset.iterdir())
@@ -259,21 +259,21 @@ def in_turns(programs: tuple[Program, Program], folder: Path, options: argparse.
                                   watched.first_step_processor_seconds, watched.step_processor_seconds,
                                   watched.peak.total, watched.peak.own, watched.peak.gpu if gpu else None))
             files.append(started.lora)
-            tell(f"Round {number}, {program.name}: first step after {found[-1].first_step_seconds:.1f} s, then "
+            report(f"Round {number}, {program.name}: first step after {found[-1].first_step_seconds:.1f} s, then "
                  f"{found[-1].step_seconds:.2f} s a step, {found[-1].memory_bytes / 2 ** 30:.2f} GB.")
     if options.held_out is None:
-        tell("The held-out loss is not measured: name images with --held-out.")
+        report("The held-out loss is not measured: name images with --held-out.")
         return measured
     from benchmarks.comparing.held_out import held_out_losses
 
     base, *losses = held_out_losses(job, options.held_out, [None, *files])
-    tell(f"Held-out loss without a LoRA: {base:.5f}.")
+    report(f"Held-out loss without a LoRA: {base:.5f}.")
     sides = tuple([replace(one, held_out_loss=loss) for one, loss in zip(side, losses[place::2], strict=True)]
                   for place, side in enumerate(measured))
     return sides[0], sides[1]
 
 
-def tell(sentence: str) -> None:
+def report(sentence: str) -> None:
     """Progress goes to standard error, so that the table can be kept."""
     print(sentence, file=sys.stderr, flush=True)
 

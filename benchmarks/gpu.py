@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = resolve(options.device)
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         checkpoints = {kind: Path(folder) / f"{kind}.safetensors" for kind in KINDS}
-        tell("Making checkpoints with random weights.")
+        report("Making checkpoints with random weights.")
         for kind, path in checkpoints.items():
             write_random(kind, path, device, mini=options.mini)
         clear(device)
@@ -154,13 +154,13 @@ def measure(parts: Sequence[Part], seconds: float, after_each: Callable[[Figures
         if part.seconds > left:
             figures.left_out[part.name] = f"It takes about {part.seconds:.0f} s, and {max(left, 0):.0f} s were left."
             continue
-        tell(f"{left:4.0f} s left: {part.name}")
+        report(f"{left:4.0f} s left: {part.name}")
         began = time.monotonic()
         try:
             figures.parts[part.name] = part.work()
         except Exception as problem:  # noqa: BLE001 - whatever fails, the figures of the others are wanted
             figures.left_out[part.name] = f"{type(problem).__name__}: {problem}".strip()
-            tell(f"     failed: {figures.left_out[part.name].splitlines()[0][:200]}")
+            report(f"     failed: {figures.left_out[part.name].splitlines()[0][:200]}")
         if part.name in figures.parts and isinstance(figures.parts[part.name], dict):
             figures.parts[part.name]["took_seconds"] = time.monotonic() - began
         after_each(figures)
@@ -201,7 +201,7 @@ def write(path: Path | None, found: dict[str, Any]) -> None:
         path.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-def tell(sentence: str) -> None:
+def report(sentence: str) -> None:
     """Progress goes to standard error."""
     print(sentence, file=sys.stderr, flush=True)
 

@@ -59,11 +59,11 @@ def main() -> None:
         for number in range(options.rounds):
             for way, measured in found.items():
                 measured.append(measure(folder / f"{way}{number}", checkpoint, way, options.precision))
-    tell("seconds to the first step", {way: [one.seconds for one in measured] for way, measured in found.items()})
-    tell("MB of both processes", {way: [one.memory / 1e6 for one in measured] for way, measured in found.items()})
+    report("seconds to the first step", {way: [one.seconds for one in measured] for way, measured in found.items()})
+    report("MB of both processes", {way: [one.memory / 1e6 for one in measured] for way, measured in found.items()})
 
 
-def tell(what: str, found: dict[str, list[float]]) -> None:
+def report(what: str, found: dict[str, list[float]]) -> None:
     """Print the medians and their ratio."""
     file, lent = statistics.median(found["file"]), statistics.median(found["lent"])
     print(f"{what}: file {file:.1f}, lent {lent:.1f}, ratio {lent / file:.2f}")

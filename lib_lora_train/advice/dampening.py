@@ -87,9 +87,9 @@ def _advice(arrows: float, adaptive: bool) -> str:
     return ("Strong dampening: train much longer or raise alpha; a higher learning rate alone may not be enough.")
 
 
-def looks_with_dampening(looks: int, arrows: float) -> int:
-    """How many images a run needs to see with dampening to match ``looks`` without it.
+def images_with_dampening(images_seen: int, arrows: float) -> int:
+    """How many images a run needs to see with dampening to match ``images_seen`` without it.
 
     A noise offset of 0.1, three arrows, is compensated by one or two epochs of the usual 10 to 20: 3 % per arrow.
     """
-    return math.ceil(looks * (1 + _SHARE_OF_AN_ARROW * max(0.0, arrows)))
+    return math.ceil(images_seen * (1 + _SHARE_OF_AN_ARROW * max(0.0, arrows)))

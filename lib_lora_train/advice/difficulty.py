@@ -19,7 +19,7 @@ class Difficulty:
     lowest_rank: int
     highest_rank: int
     networks: tuple[str, ...]
-    looks: int
+    images_seen: int
     """Images seen in total, including repeats."""
 
     @property

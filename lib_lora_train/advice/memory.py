@@ -110,17 +110,17 @@ def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
     estimate = estimate_memory(shapes, job)
     if limit is None or estimate is None:
         return job, []
-    told: dict[str, str] = {}
+    messages: dict[str, str] = {}
     while estimate.total > limit * GB:
         step = next((step for step in _ladder(job) if _saves(shapes, job, estimate, step[0])), None)
         if step is None:
-            told[""] = (f"It still needs about {in_gb(estimate.total)}: lower resolution, train_batch_size or "
+            messages[""] = (f"It still needs about {in_gb(estimate.total)}: lower resolution, train_batch_size or "
                         "network_dim.")
             break
         job = changed(job, step[0])
-        told[next(iter(step[0]))] = step[1]
+        messages[next(iter(step[0]))] = step[1]
         estimate = estimate_memory(shapes, job) or estimate
-    return job, list(told.values())
+    return job, list(messages.values())
 
 
 def out_of_memory_advice(shapes: Mapping[str, Sequence[int]] | None, job: Job) -> str:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from ..config.job import Job
 from ..config.optimizer_args import finds_own_rate
-from .dampening import Dampening, dampening, looks_with_dampening
+from .dampening import Dampening, dampening, images_with_dampening
 from .difficulty import DIFFICULTIES, difficulty, rank_advice
 from .families import SD1, FamilyAdvice
-from .steps import WANTED_LOOKS, length_problem
+from .steps import USUAL_IMAGES_SEEN, length_problem
 
 _BRAKES_WORTH_A_WORD = 2.0
 
 
-def advice_on(job: Job, looks_per_epoch: int, steps_per_epoch: int, total_steps: int, letter: str,
+def advice_on(job: Job, images_per_epoch: int, steps_per_epoch: int, total_steps: int, letter: str,
               family: FamilyAdvice = SD1) -> list[str]:
     """Sentences, the most important first, with settings by name.
 
-    ``looks_per_epoch`` is the sum of training images x repeats. ``letter`` is the difficulty category, empty if
+    ``images_per_epoch`` is the sum of training images x repeats. ``letter`` is the difficulty category, empty if
     unknown; its ranks are converted for ``family``.
     """
     found = []
     known = letter.upper() in [one.letter for one in DIFFICULTIES]
     category = difficulty(letter).on(family) if known else None
-    looks = round(looks_per_epoch * total_steps / steps_per_epoch)
-    too_short = length_problem(looks_per_epoch, looks)
+    images_seen = round(images_per_epoch * total_steps / steps_per_epoch)
+    too_short = length_problem(images_per_epoch, images_seen)
     if too_short is not None:
         found.append(too_short)
     brakes = dampening_of(job, family)
@@ -31,7 +31,7 @@ def advice_on(job: Job, looks_per_epoch: int, steps_per_epoch: int, total_steps:
         found += rank_advice(category, job.network.network_dim, job.network.network_type)
         if category.lowest_rank <= job.network.network_dim <= category.highest_rank:
             brakes = brakes.without("network.network_dim")  # this is the rank to choose
-    return found + _about_brakes(brakes, looks)
+    return found + _about_brakes(brakes, images_seen)
 
 
 def dampening_of(job: Job, family: FamilyAdvice) -> Dampening:
@@ -44,9 +44,9 @@ def dampening_of(job: Job, family: FamilyAdvice) -> Dampening:
         adaptive=finds_own_rate(job.optimizer), min_snr_gamma=job.loss.min_snr_gamma, family=family)
 
 
-def _about_brakes(brakes: Dampening, looks: int) -> list[str]:
+def _about_brakes(brakes: Dampening, images_seen: int) -> list[str]:
     """Empty if the run is already long enough to compensate."""
-    if brakes.arrows <= _BRAKES_WORTH_A_WORD or looks >= looks_with_dampening(WANTED_LOOKS, brakes.arrows):
+    if brakes.arrows <= _BRAKES_WORTH_A_WORD or images_seen >= images_with_dampening(USUAL_IMAGES_SEEN, brakes.arrows):
         return []
     most = [f"{brake.setting.split('.')[1]} ({brake.effect})" for brake in brakes.brakes if brake.arrows > 0]
     return [f"{brakes.advice} Biggest brakes on learning: {', '.join(most[:3])}."]

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .families import SD1, FamilyAdvice
-from .steps import WANTED_LOOKS
+from .steps import USUAL_IMAGES_SEEN
 
 
 @dataclass(frozen=True)
 class Preset:
     """``values`` is group → setting → value; ``reasons`` is ``group.setting`` → why, for those that need one.
 
-    ``looks`` is how many images the run should see, including repeats; the number of epochs follows from it and the
-    dataset size.
+    ``images_seen`` is how many images the run should see, including repeats; the number of epochs follows from it and
+    the dataset size.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Preset:
     text: str
     values: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, str]
-    looks: int = WANTED_LOOKS
+    images_seen: int = USUAL_IMAGES_SEEN
     on_top: bool = False
     """Whether it is applied on top of another preset, whose length it keeps."""
 
@@ -66,7 +66,7 @@ CHARACTER_BAD = Preset(
      "dataset": {"resolution": "512", **_BUCKETS}, "loss": {"min_snr_gamma": 5.0}},
     {"network.network_dim": "32 to 64: a higher rank would learn the flaws too.",
      "optimizer.text_encoder_lr": "A little lower, because there are few captions to learn from."},
-    looks=1600)
+    images_seen=1600)
 
 STYLE = Preset(
     "style", "Style, 100 images or more",
@@ -81,7 +81,7 @@ STYLE = Preset(
      "network.network_alpha": "Half of dim slows learning gently, which suits a style.",
      "loss.min_snr_gamma": "Above 5 learning is slower and smoother, which suits styles.",
      "dataset.resolution": "576 brings out the brushwork, for more time and memory."},
-    looks=3000)
+    images_seen=3000)
 
 CONCEPT = Preset(
     "concept", "Concept: a thing, garment, pose or place",

@@ -1,8 +1,8 @@
 """How long to train.
 
 After the guide's "Number of steps/epochs" and "Starting settings". The guide counts a step for every image seen; an
-optimizer step sees ``batch size x gradient accumulation`` images at once, so both are distinguished here: *looks*
-(images seen) and *steps*.
+optimizer step sees ``batch size x gradient accumulation`` images at once, so both are distinguished here: *images seen*
+and *steps*.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-WANTED_LOOKS = 1000
+USUAL_IMAGES_SEEN = 1000
 """Images seen that it usually takes for training to stick."""
 
-LEAST_LOOKS = 800
+FEWEST_IMAGES_SEEN = 800
 """The bare minimum, for subjects that the model half knows already."""
 
-LOOKS_FROM_SCRATCH = 1500
+IMAGES_SEEN_FROM_SCRATCH = 1500
 """For a creature or object that the model has never seen."""
 
 _MOST_FILES = 12
@@ -25,44 +25,44 @@ _EPOCHS_BETWEEN_FILES = 4
 
 @dataclass(frozen=True)
 class Length:
-    """The length of a run. ``looks`` counts training images only; ``steps`` are all optimizer steps."""
+    """The length of a run. ``images_seen`` counts training images only; ``steps`` are all optimizer steps."""
 
     epochs: int
-    looks: int
+    images_seen: int
     steps: int
 
 
-def propose_length(looks_per_epoch: int, steps_per_epoch: int, wanted_looks: int = WANTED_LOOKS) -> Length:
-    """The fewest epochs that give at least ``wanted_looks``.
+def propose_length(images_per_epoch: int, steps_per_epoch: int, images_wanted: int = USUAL_IMAGES_SEEN) -> Length:
+    """The fewest epochs that give at least ``images_wanted``.
 
-    ``looks_per_epoch`` is the sum of images x repeats. ``steps_per_epoch`` comes from the training plan and so already
+    ``images_per_epoch`` is the sum of images x repeats. ``steps_per_epoch`` comes from the training plan and so already
     includes batch size, gradient accumulation and regularization images, which double it. Raises ``ValueError`` if
     there are no images.
     """
-    if looks_per_epoch < 1 or steps_per_epoch < 1:
-        raise ValueError(f"{looks_per_epoch} images and {steps_per_epoch} steps an epoch cannot be trained on")
-    epochs = math.ceil(wanted_looks / looks_per_epoch)
-    return Length(epochs, epochs * looks_per_epoch, epochs * steps_per_epoch)
+    if images_per_epoch < 1 or steps_per_epoch < 1:
+        raise ValueError(f"{images_per_epoch} images and {steps_per_epoch} steps an epoch cannot be trained on")
+    epochs = math.ceil(images_wanted / images_per_epoch)
+    return Length(epochs, epochs * images_per_epoch, epochs * steps_per_epoch)
 
 
-def steps_hint(looks_per_epoch: int, steps_per_epoch: int) -> str:
+def steps_hint(images_per_epoch: int, steps_per_epoch: int) -> str:
     """One sentence on how many epochs a dataset of this size needs."""
-    usual = propose_length(looks_per_epoch, steps_per_epoch)
-    scratch = propose_length(looks_per_epoch, steps_per_epoch, LOOKS_FROM_SCRATCH)
-    text = (f"The usual length, about {_round(usual.looks)} images seen, is {_epochs(usual.epochs)} of "
+    usual = propose_length(images_per_epoch, steps_per_epoch)
+    scratch = propose_length(images_per_epoch, steps_per_epoch, IMAGES_SEEN_FROM_SCRATCH)
+    text = (f"The usual length, about {_round(usual.images_seen)} images seen, is {_epochs(usual.epochs)} of "
             f"{_steps(steps_per_epoch)}")
     if scratch.epochs == usual.epochs:
         return text + "."
     return text + f"; {_epochs(scratch.epochs)} if the model has never seen anything like it."
 
 
-def length_problem(looks_per_epoch: int, looks: int) -> str | None:
-    """Why a run with ``looks`` images seen is likely too short, or None."""
-    if looks >= LEAST_LOOKS:
+def length_problem(images_per_epoch: int, images_seen: int) -> str | None:
+    """Why a run with ``images_seen`` images seen is likely too short, or None."""
+    if images_seen >= FEWEST_IMAGES_SEEN:
         return None
-    wanted = math.ceil(WANTED_LOOKS / looks_per_epoch)
-    return (f"The run sees {looks} images in total, repeats included. Fewer than {LEAST_LOOKS} are rarely enough: "
-            f"{_epochs(wanted)} would show {wanted * looks_per_epoch}.")
+    wanted = math.ceil(USUAL_IMAGES_SEEN / images_per_epoch)
+    return (f"The run sees {images_seen} images in total, repeats included. Fewer than {FEWEST_IMAGES_SEEN} are rarely "
+            f"enough: {_epochs(wanted)} would show {wanted * images_per_epoch}.")
 
 
 def propose_save_every(epochs: int) -> int:
@@ -80,6 +80,6 @@ def _steps(number: int) -> str:
     return "1 step" if number == 1 else f"{number} steps"
 
 
-def _round(looks: int) -> int:
+def _round(images_seen: int) -> int:
     """Round to about two digits; more would be false precision."""
-    return round(looks, -2) if looks >= 1000 else round(looks, -1)
+    return round(images_seen, -2) if images_seen >= 1000 else round(images_seen, -1)

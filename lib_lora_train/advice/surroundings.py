@@ -114,7 +114,7 @@ class Surroundings:
     yaml_beside: bool | None = None
     reads_v_prediction: Sequence[str] = ("yaml",)
     """How the webui detects v-prediction (``Host.reads_v_prediction``); without one, as webui 1.10.1 does."""
-    drawn_as: str = ""
+    webui_predicts: str = ""
     """The prediction type with which the webui runs the checkpoint, ``eps`` or ``v``; empty if it is not loaded."""
     auto_precision: str = ""
     """The precision that ``auto`` chooses for this job: ``no``, ``fp16`` or ``bf16``."""

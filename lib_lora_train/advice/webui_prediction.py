@@ -33,11 +33,11 @@ def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
 def prediction_problem(name: str, around: Surroundings) -> str:
     """Why the webui runs the v-prediction checkpoint ``name`` as noise prediction; empty if it does not."""
     sources = around.reads_v_prediction
-    if around.yaml_beside is None or around.drawn_as == "v" or not sources:
+    if around.yaml_beside is None or around.webui_predicts == "v" or not sources:
         return ""
     if is_read(around):
         return (f"{name} is a v-prediction model, but the webui loaded it before it could know that: {_FRIED}."
-                if around.drawn_as == "eps" else "")
+                if around.webui_predicts == "eps" else "")
     if "yaml" not in sources:
         return f"{name} is a v-prediction model, but it has no tensor {MARK!r}, which this webui goes by: {_FRIED}."
     yaml = Path(name).with_suffix(".yaml").name
@@ -54,7 +54,7 @@ def is_read(around: Surroundings) -> bool:
         return True
     if "yaml" in sources and around.yaml_beside:
         return bool(around.velocity)  # v-prediction was read from the YAML
-    return around.family.startswith(_SD2) and around.drawn_as != "eps"
+    return around.family.startswith(_SD2) and around.webui_predicts != "eps"
 
 
 def way_out(name: str, around: Surroundings) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.buckets import Frame
 from ..pictures.scan import Picture
-from .captions import BatchPosition, caption_rng, look_rng, plain_caption, train_caption
+from .captions import BatchPosition, augmentation_rng, caption_rng, plain_caption, train_caption
 from .latents import LatentSource
 from .plan import TrainingPlan
 
@@ -37,13 +37,13 @@ def load_batch(plan: TrainingPlan, indices: Sequence[int], latents: LatentSource
     All randomness follows from ``position``; with None there is none, as for validation.
     """
     pictures = tuple(plan.pictures[index] for index in indices)
-    looks = latents.looks(indices, None if position is None else look_rng(position))
+    encoded = latents.latents_of(indices, None if position is None else augmentation_rng(position))
     if position is None:
         captions = [plain_caption(picture, settings) for picture in pictures]
     else:
         rng = caption_rng(position)
         captions = [train_caption(picture, settings, rng, position) for picture in pictures]
-    corners = looks.corners or (None,) * len(indices)
+    corners = encoded.corners or (None,) * len(indices)
     frames = tuple(plan.fits[index].frame(picture.width, picture.height, corner)
                    for index, picture, corner in zip(indices, pictures, corners, strict=True))
-    return Batch(looks.latents, captions, pictures, looks.masks, frames)
+    return Batch(encoded.latents, captions, pictures, encoded.masks, frames)

@@ -37,8 +37,9 @@ def caption_rng(position: BatchPosition) -> random.Random:
     return random.Random(f"captions:{position.seed}:{position.epoch}:{position.batch}")
 
 
-def look_rng(position: BatchPosition) -> random.Random:
+def augmentation_rng(position: BatchPosition) -> random.Random:
     """The random stream for image augmentation, independent of that for captions."""
+    # the prefix stays "looks": a run that an earlier version started must resume with the same augmentation
     return random.Random(f"looks:{position.seed}:{position.epoch}:{position.batch}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from .latents import LATENT_ALONE, Encoder, LatentStore, Looks, Wanted, encode_all
+from .latents import LATENT_ALONE, EncodedImages, Encoder, LatentStore, Wanted, encode_all
 from .plan import TrainingPlan
 
 
@@ -26,12 +26,12 @@ class FirstUseLatents:
         """The number of images encoded so far."""
         return len(self._store)
 
-    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
-        """See ``LatentStore.looks``.
+    def latents_of(self, indices: Sequence[int], rng: random.Random | None) -> EncodedImages:
+        """See ``LatentStore.latents_of``.
 
         Raises ``DatasetError`` if an image can no longer be decoded, ``CheckpointError`` if the VAE gives NaN.
         """
         missing = [index for index in dict.fromkeys(indices) if index not in self._store]
         if missing:
             self._store.take(encode_all(self._plan, self._encoder, wanted=self._wanted, pictures=missing))
-        return self._store.looks(indices, rng)
+        return self._store.latents_of(indices, rng)

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
-from ..pictures.augment import draw_cut, draw_look
+from ..pictures.augment import draw_augmented, draw_cut
 from ..pictures.faces import FaceDetector
 from ..pictures.images import check_pictures, damaged_pictures_error, decoded_with_mask, decoding_threads, fit_to_bucket
-from .latents import Encoder, Looks, finite_posterior, mask_of, pixels_of, stacked_masks
+from .latents import EncodedImages, Encoder, finite_posterior, mask_of, pixels_of, stacked_masks
 from .plan import TrainingPlan
 
 
-class _Look(NamedTuple):
+class _Augmented(NamedTuple):
     """One augmented image (3, H, W), its mask, the seed of its noise, and left and top of the crop."""
 
     pixels: Tensor
@@ -39,7 +39,7 @@ class FreshLatents:
         self._encoder = encoder
         self._settings = settings
         self._faces = FaceDetector() if settings.face_range is not None else None
-        self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="looks")
+        self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="augmentation")
 
     def check(self, progress: Callable[[int, int], None]) -> None:
         """Decode every image once. Raises ``DatasetError`` that names the damaged ones."""
@@ -58,20 +58,20 @@ class FreshLatents:
             progress(done, len(self._plan.pictures))
         return missing
 
-    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+    def latents_of(self, indices: Sequence[int], rng: random.Random | None) -> EncodedImages:
         """The latents of ``indices``, which share a bucket, augmented from ``rng``, or unchanged with None."""
         streams = [None if rng is None else random.Random(rng.getrandbits(64)) for _ in indices]
-        loaded = list(self._pool.map(self._look, indices, streams))
-        pixels = torch.stack([look.pixels for look in loaded])
+        loaded = list(self._pool.map(self._load, indices, streams))
+        pixels = torch.stack([image.pixels for image in loaded])
         posterior = finite_posterior([self._plan.pictures[index].path for index in indices], pixels, self._encoder)
         latents = []
-        for mean, std, look in zip(*posterior, loaded, strict=True):
-            noise = torch.randn(mean.shape, generator=torch.Generator("cpu").manual_seed(look.seed))
+        for mean, std, image in zip(*posterior, loaded, strict=True):
+            noise = torch.randn(mean.shape, generator=torch.Generator("cpu").manual_seed(image.seed))
             latents.append((mean + std * noise) * self._encoder.scale_factor)
-        return Looks(torch.stack(latents), stacked_masks([look.mask for look in loaded], latents),
-                     tuple(look.corner for look in loaded))
+        return EncodedImages(torch.stack(latents), stacked_masks([image.mask for image in loaded], latents),
+                             tuple(image.corner for image in loaded))
 
-    def _look(self, index: int, rng: random.Random | None) -> _Look:
+    def _load(self, index: int, rng: random.Random | None) -> _Augmented:
         picture, fit = self._plan.pictures[index], self._plan.fits[index]
         with decoded_with_mask(picture.path) as (image, alpha):
             if rng is None:
@@ -81,10 +81,10 @@ class FreshLatents:
                 faces = self._faces.find(picture.path, image) if self._faces is not None else ()
                 cut = draw_cut(image, fit, self._settings, faces, rng)
                 settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
-                seen, mirrored = draw_look(image, cut, settings, rng)
+                seen, mirrored = draw_augmented(image, cut, settings, rng)
                 mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
                 seed = rng.getrandbits(63)
             if mask is None or not self._settings.alpha_mask:
-                return _Look(pixels_of(seen), None, seed, corner)
+                return _Augmented(pixels_of(seen), None, seed, corner)
             found = mask_of(np.asarray(mask))
-            return _Look(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)
+            return _Augmented(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)

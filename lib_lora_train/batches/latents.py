@@ -69,7 +69,7 @@ class Encoder:
     scale_factor: float
 
 
-class Looks(NamedTuple):
+class EncodedImages(NamedTuple):
     """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where the loss is masked out; None without masks.
 
     ``corners`` are left and top of each crop in the scaled image; None for centre crops.
@@ -83,7 +83,7 @@ class Looks(NamedTuple):
 class LatentSource(Protocol):
     """A source of latents for batches."""
 
-    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+    def latents_of(self, indices: Sequence[int], rng: random.Random | None) -> EncodedImages:
         """The latents of ``indices``, which share a bucket, augmented from ``rng``, or unchanged with None."""
         ...
 
@@ -108,7 +108,7 @@ class LatentStore:
         """The latent (4, h, w), float32, multiplied by the scale factor."""
         return self._parts(index)["latent"] * self._scale_factor
 
-    def looks(self, indices: Sequence[int], rng: random.Random | None) -> Looks:
+    def latents_of(self, indices: Sequence[int], rng: random.Random | None) -> EncodedImages:
         """The latents of ``indices``, which share a bucket; with ``rng``, each is mirrored with probability 0.5.
 
         Only images with a stored mirrored latent are mirrored.
@@ -120,7 +120,7 @@ class LatentStore:
             latents.append(parts["flipped" if mirrored else "latent"] * self._scale_factor)
             mask = parts.get("mask")
             masks.append(mask.flip(-1) if mirrored and mask is not None else mask)
-        return Looks(torch.stack(latents), stacked_masks(masks, latents))
+        return EncodedImages(torch.stack(latents), stacked_masks(masks, latents))
 
     def take(self, other: LatentStore) -> None:
         """Add all latents of ``other``."""

@@ -37,11 +37,11 @@ _CUT_OFF_MUCH = 0.25
 _ENLARGED_MUCH = 2.0
 
 
-def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
+def overview(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
     """The overview of ``folder`` as a JSON object. Paths in it are relative to ``folder``, with ``/``.
 
     ``folder, pictures, captions, left_out [{path, reason, pictures}], concepts [{name, folder, repeats, pictures}],
-    buckets [{width, height, count}], looks_per_epoch, problems [{level, text, files}], thumbnails [{path, width,
+    buckets [{width, height, count}], images_per_epoch, problems [{level, text, files}], thumbnails [{path, width,
     height, caption, caption_source, bucket, crop}], trigger_guesses``; counts are of images, ``crop`` is the trained
     part in pixels of the image: [left, top, right, bottom].
     Raises ``DatasetError`` if there is no image, ``ValueError`` if the resolution is invalid.
@@ -62,7 +62,7 @@ def look(folder: Path, settings: DatasetSettings) -> dict[str, Any]:
                       "pictures": concept.pictures} for concept in dataset.concepts],
         "buckets": [{"width": bucket.width, "height": bucket.height, "count": count}
                     for bucket, count in sorted(buckets.items())],
-        "looks_per_epoch": sum(picture.repeats for picture in dataset.pictures),
+        "images_per_epoch": sum(picture.repeats for picture in dataset.pictures),
         "problems": [{"level": problem.level, "text": problem.text,
                       "files": [_relative(file, folder) for file in problem.files]}
                      for problem in sorted(problems, key=lambda problem: order[problem.level])],
@@ -137,9 +137,9 @@ def _about_regularization(dataset: Dataset) -> list[Problem]:
     if not dataset.regularization:
         return []
     used = balanced(dataset.pictures, dataset.regularization)
-    looks, own = (sum(picture.repeats for picture in pictures) for pictures in (used, dataset.pictures))
+    seen, own = (sum(picture.repeats for picture in pictures) for pictures in (used, dataset.pictures))
     return [Problem("note", f"{len(used)} of {count_of(len(dataset.regularization), 'regularization image')} are "
-                            f"used: {count_of(looks, 'image')} seen per epoch, next to {own} of yours.")]
+                            f"used: {count_of(seen, 'image')} seen per epoch, next to {own} of yours.")]
 
 
 def _about_tag(dataset: Dataset, settings: DatasetSettings) -> list[Problem]:

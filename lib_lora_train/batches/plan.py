@@ -54,7 +54,7 @@ class TrainingPlan:
         return math.ceil(self.batches_per_epoch / self.accumulation)
 
     @property
-    def training_looks_per_epoch(self) -> int:
+    def training_images_per_epoch(self) -> int:
         """The training images of an epoch times repeats, without regularization images."""
         return sum(picture.repeats for picture in self.pictures if not picture.regularization)
 
@@ -88,9 +88,9 @@ class TrainingPlan:
         size = self.batch_size
         batches: list[list[int]] = []
         for indices in self.by_bucket.values():
-            looks = [index for index in indices for _ in range(self.pictures[index].repeats)]
-            rng.shuffle(looks)
-            batches += [looks[start:start + size] for start in range(0, len(looks), size)]
+            repeated = [index for index in indices for _ in range(self.pictures[index].repeats)]
+            rng.shuffle(repeated)
+            batches += [repeated[start:start + size] for start in range(0, len(repeated), size)]
         rng.shuffle(batches)
         return batches
 

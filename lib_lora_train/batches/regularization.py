@@ -19,13 +19,13 @@ def balanced(trained: Sequence[Picture], found: Sequence[Picture]) -> tuple[Pict
         return ()
     wanted = sum(picture.repeats for picture in trained)
     taken: list[Picture] = []
-    looks = 0
+    images = 0
     for picture in _matches_first(trained, found):
-        if looks >= wanted:
+        if images >= wanted:
             break
         taken.append(picture)
-        looks += picture.repeats
-    rounds, more = divmod(max(0, wanted - looks), len(taken))
+        images += picture.repeats
+    rounds, more = divmod(max(0, wanted - images), len(taken))
     return tuple(dataclasses.replace(picture, repeats=picture.repeats + rounds + (number < more))
                  for number, picture in enumerate(taken))
 

@@ -34,7 +34,7 @@ class BucketSummary:
 class DatasetSummary:
     """The summary. ``tag_frequency``: folder → lower-case tag → number of images with the tag, most frequent first.
 
-    ``regularization_folders`` have the repeats of their names; ``regularization_looks`` is the actual number of
+    ``regularization_folders`` have the repeats of their names; ``regularization_images`` is the actual number of
     regularization images seen per epoch.
     """
 
@@ -42,7 +42,7 @@ class DatasetSummary:
     buckets: tuple[BucketSummary, ...]
     tag_frequency: dict[str, dict[str, int]]
     regularization_folders: tuple[FolderSummary, ...] = ()
-    regularization_looks: int = 0
+    regularization_images: int = 0
     held_out: int = 0
 
 
@@ -61,7 +61,7 @@ def summarize(dataset: Dataset, plan: TrainingPlan, settings: DatasetSettings) -
                       for bucket, indices in plan.by_bucket.items()),
         tag_frequency={folder: dict(counter.most_common()) for folder, counter in counts.items()},
         regularization_folders=_folders(dataset.regularization_concepts, of_class),
-        regularization_looks=sum(picture.repeats for picture in of_class),
+        regularization_images=sum(picture.repeats for picture in of_class),
         held_out=len(dataset.pictures) - len(trained))
 
 

@@ -13,7 +13,7 @@ from ..blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
 from ..config.block_lists import list_problems
 from ..config.job import Job
 from ..errors import CheckpointError, ConfigError
-from ..models.prediction import VELOCITY, told_base
+from ..models.prediction import VELOCITY, detect_base
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..pictures.scan import Dataset, scan_dataset
 from ..training.precision import resolve_device
@@ -53,10 +53,10 @@ def _surroundings(job: Job, plan: PlanFacts) -> Surroundings:
         return Surroundings(device, webui=False, plan=plan)
     shapes, metadata = header
     try:
-        family, told = told_base(checkpoint, shapes, metadata)
+        family, declared = detect_base(checkpoint, shapes, metadata)
     except CheckpointError as problem:
         print(problem)
         return Surroundings(device, webui=False, shapes=shapes, plan=plan)
     return Surroundings(device, False, family.name, len(family.text_encoders), family.follows_clip_skip,
-                        told is not None and told.kind == VELOCITY, shapes, plan,
+                        declared is not None and declared.kind == VELOCITY, shapes, plan,
                         checkpoint.with_suffix(".yaml").is_file())

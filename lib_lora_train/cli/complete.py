@@ -9,7 +9,7 @@ from ..advice.family_defaults import choose_base, chosen_base, family_defaults, 
 from ..advice.size import read_header
 from ..config.job import setting_named
 from ..errors import CheckpointError
-from ..models.prediction import VELOCITY, told_base
+from ..models.prediction import VELOCITY, detect_base
 
 
 def complete(values: dict[str, Any]) -> None:
@@ -24,11 +24,11 @@ def complete(values: dict[str, Any]) -> None:
         return
     checkpoint = Path(str(name))
     try:
-        family, told = told_base(checkpoint, *header)
+        family, declared = detect_base(checkpoint, *header)
     except CheckpointError:
         return
-    choice = choose_base(family.name, checkpoint.stem, header[1], None if told is None else told.kind == VELOCITY,
-                         chosen_base(values))
+    velocity = None if declared is None else declared.kind == VELOCITY
+    choice = choose_base(family.name, checkpoint.stem, header[1], velocity, chosen_base(values))
     if choice.overruled:
         print(choice.overruled)
     filled = fill_in(values, family_defaults(family.name, choice.advice, family.follows_clip_skip))

@@ -73,9 +73,9 @@ def _in_run(job: ToolJob, run: RunFolder) -> int:
             return _STOPPED
         except Exception as problem:  # whatever it is, the run's log must record the end of the run
             reporter.close()
-            told = _in_words(problem)
-            reporter.event("error", {"text": str(told), "detail": type(problem).__name__})
-            raise told from problem
+            error = _in_words(problem)
+            reporter.event("error", {"text": str(error), "detail": type(problem).__name__})
+            raise error from problem
         reporter.close()
         if path is not None:
             reporter.saved(path, step=0, epoch=0, final=True)

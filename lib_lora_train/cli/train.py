@@ -110,7 +110,7 @@ def carry_out(job: Job, run: RunFolder) -> int:
         shapes = read_shapes(Path(job.base.checkpoint))
         fitted, switched = fit(shapes or {}, job) if _on_gpu(job) else (job, [])
         if _on_gpu(job):
-            tell_memory(shapes, job, fitted, switched, reporter)
+            report_memory(shapes, job, fitted, switched, reporter)
         return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted),
                                  environment.environment_root() / _PROOFS) else 1
 
@@ -125,7 +125,7 @@ def _on_gpu(job: Job) -> bool:
         return False
 
 
-def tell_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, switched: list[str],
+def report_memory(shapes: dict[str, list[int]] | None, job: Job, fitted: Job, switched: list[str],
                 reporter: Reporter) -> None:
     """Report what was switched so that ``job`` fits into its ``fit_in_gb``, and the expected memory use."""
     limit, estimate = job.training.fit_in_gb, estimate_memory(shapes or {}, fitted)

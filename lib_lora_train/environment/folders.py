@@ -100,7 +100,7 @@ def check(group: str = BASE) -> EnvironmentState:
     Raises ``WorkerEnvironmentError`` if there is no build of an optional group for this machine.
     """
     folder = group_folder(group, pins_of(group))
-    status, reason = _look(group, folder)
+    status, reason = _inspect(group, folder)
     return EnvironmentState(status, reason, folder, log_file())
 
 
@@ -139,7 +139,7 @@ def leftover_folders(group: str) -> list[Path]:
     return [folder for suffix in (NEW_SUFFIX, OLD_SUFFIX) for folder in root.glob(f"{group}-cp*{suffix}")]
 
 
-def _look(group: str, folder: Path) -> tuple[Status, str]:
+def _inspect(group: str, folder: Path) -> tuple[Status, str]:
     missing = _missing_content(folder)
     if missing == []:
         return "ready", f"The worker's packages ({group}) are ready."

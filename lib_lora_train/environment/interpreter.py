@@ -62,7 +62,7 @@ def ensure_worker_interpreter(progress: Progress | None = None, program: Path = 
     return: ``program`` restarts in it with the same arguments. Missing packages are installed. ``progress`` gets
     sentences, which otherwise go to the terminal. Raises ``WorkerEnvironmentError`` on failure.
     """
-    progress = progress or _tell
+    progress = progress or _print
     if sys.version_info < OLDEST_PYTHON:
         raise WorkerEnvironmentError(f"This is Python {sys.version.split()[0]}, and training needs "
                                      f"{_dotted(OLDEST_PYTHON)} or newer. Start it with a newer Python.")
@@ -198,7 +198,7 @@ def _start_again(program: Path) -> None:
     os.execve(command[0], command, environ)
 
 
-def _tell(sentence: str) -> None:
+def _print(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()
 

@@ -177,7 +177,7 @@ class Confined:
         path = _resolved(self._folder, relative)
         return path[len(self._folder.rstrip(os.sep)) + 1:].replace(os.sep, "/")
 
-    def look(self, relative: str) -> tuple[str, os.stat_result | None]:
+    def resolve(self, relative: str) -> tuple[str, os.stat_result | None]:
         """Return the resolved relative name of ``relative`` and its state, ``None`` if it does not exist.
 
         Raises ``DatasetError`` if it is not inside, ``OSError`` as ``at`` does.

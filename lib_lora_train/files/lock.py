@@ -51,13 +51,13 @@ def process_lock(file: Path, limit_seconds: float = 0.0,
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         deadline = time.monotonic() + limit_seconds
-        told = False
+        reported = False
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise LockHeldError(_read_pid(descriptor))
-            if not told:
+            if not reported:
                 on_wait(_read_pid(descriptor))
-                told = True
+                reported = True
             time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)

@@ -88,7 +88,7 @@ class BlockWeights:
         read = [arguments.for_file(blocks[name]) if (name := arguments.plain[0]) in blocks else arguments
                 for arguments in read]
         self._apply(read)
-        _tell(p, parameters, read, blocks)
+        _report(p, parameters, read, blocks)
 
     def presets(self) -> dict[str, Entries]:
         """The presets currently on disk. Raises ``ConfigError``."""
@@ -152,7 +152,7 @@ def _say(p: Any, text: str) -> None:
     logging.getLogger(__name__).warning(text)
 
 
-def _tell(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments], blocks: Mapping[str, BlockSet]) -> None:
+def _report(p: Any, parameters: Sequence[Any], read: Sequence[LoraArguments], blocks: Mapping[str, BlockSet]) -> None:
     """Report what could not be used, and add the weights to the image's infotext and the webui's cache."""
     for one, arguments in zip(parameters, read, strict=True):
         for problem in arguments.problems:

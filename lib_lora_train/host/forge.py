@@ -56,7 +56,7 @@ class _OwnMemory(Webui):
         """Empty, since the tab generates no images here."""
         return {}
 
-    def drawn_prediction(self, checkpoint: Path) -> str:
+    def prediction_of(self, checkpoint: Path) -> str:
         """Unknown: the model's sampling object decides, and each of these webuis has another."""
         return ""
 

@@ -82,17 +82,17 @@ class Borrower:
             self.run.control.holds.withdraw(hold)
 
     def _wait(self, hold: Hold, offset: int) -> bool:
-        deadline, look_again = time.monotonic() + _ANSWER_SECONDS, 0.0
+        deadline, next_check = time.monotonic() + _ANSWER_SECONDS, 0.0
         while time.monotonic() < deadline:
             if (self.run.path / HANDLES_FILE).exists():
                 return True  # the worker has opened nothing yet, and checks for holds before it does
             events, offset = read_events(self.run.events_file, offset)
             if any(event.get("token") == hold.token or event["event"] in ENDINGS for event in events):
                 return True
-            if time.monotonic() > look_again:
+            if time.monotonic() > next_check:
                 if live_pid(self.run) is None:
                     return True
-                look_again = time.monotonic() + _ALIVE_EVERY_SECONDS
+                next_check = time.monotonic() + _ALIVE_EVERY_SECONDS
             time.sleep(_POLL_SECONDS)
         return False
 

@@ -227,7 +227,7 @@ class Host(Protocol):
         """
         ...
 
-    def drawn_prediction(self, checkpoint: Path) -> str:
+    def prediction_of(self, checkpoint: Path) -> str:
         """The prediction type the loaded model is run with: ``eps`` or ``v``; empty if ``checkpoint`` is not loaded."""
         ...
 

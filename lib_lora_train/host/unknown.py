@@ -95,7 +95,7 @@ class UnknownWebui:
     def model_config(self, family: str) -> Path | None:
         """``None``: unknown."""
 
-    def drawn_prediction(self, checkpoint: Path) -> str:
+    def prediction_of(self, checkpoint: Path) -> str:
         """Empty: unknown."""
         return ""
 

@@ -91,7 +91,7 @@ class Webui:
         file = part(f"modules.sd_models_config.{_MODEL_CONFIGS[family]}") if family in _MODEL_CONFIGS else None
         return Path(file) if file and Path(file).is_file() else None
 
-    def drawn_prediction(self, checkpoint: Path) -> str:
+    def prediction_of(self, checkpoint: Path) -> str:
         """The loaded model's ``parameterization``, which the samplers use."""
         model = sd_models.model_data.sd_model
         info = getattr(model, "sd_checkpoint_info", None)

@@ -71,13 +71,13 @@ def _step(base: BaseModel) -> _Step:
     with torch.enable_grad(), _embeddings(base) as embedded:
         outputs = [encoder(tokens, output_hidden_states=True, return_dict=True) for encoder in base.text_encoders]
         hidden = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
-        told = None
-        if base.family.sizes_are_told:
+        conditioning = None
+        if base.family.has_size_conditioning:
             sizes = torch.tensor([[_PIXELS, _PIXELS, 0, 0, _PIXELS, _PIXELS]], dtype=torch.float32)
-            told = {"text_embeds": outputs[-1].text_embeds, "time_ids": sizes}
+            conditioning = {"text_embeds": outputs[-1].text_embeds, "time_ids": sizes}
         dtype = base.unet.dtype
-        prediction = base.unet(latents.to(dtype), torch.tensor([_TIMESTEP]), hidden.to(dtype), added_cond_kwargs=told,
-                               return_dict=False)[0].float()
+        prediction = base.unet(latents.to(dtype), torch.tensor([_TIMESTEP]), hidden.to(dtype),
+                               added_cond_kwargs=conditioning, return_dict=False)[0].float()
         loss = (prediction - target).square().mean()
         gradients = torch.autograd.grad(loss, (latents, *embedded))
     return _Step(float(loss.detach()), (prediction.detach(), *(gradient.float() for gradient in gradients)))

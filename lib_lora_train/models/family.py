@@ -64,7 +64,7 @@ class Family:
     """Whether the webui uses another layer with CLIP skip; other families have a fixed one."""
 
     @property
-    def sizes_are_told(self) -> bool:
+    def has_size_conditioning(self) -> bool:
         """Whether the UNet is conditioned on image size and crop (Podell et al. 2023, section 2.2)."""
         return len(self.text_encoders) == 2
 
@@ -86,7 +86,7 @@ SDXL = Family("SDXL", unet_heads=None, text_encoders=(
 SSD = replace(SDXL, name="SSD-1B", model_version="sdxl_ssd-1b", architecture="segmind-ssd-1b")
 
 
-def tell_family(path: Path, shapes: Shapes) -> Family:
+def detect_family(path: Path, shapes: Shapes) -> Family:
     """The family of the checkpoint ``path`` with tensors of ``shapes``; does not distinguish SD 2.x from its 768-v.
 
     Raises ``CheckpointError`` that says what the file is instead and what to choose.
@@ -154,8 +154,8 @@ def _what_it_is_instead(shapes: Shapes) -> str | None:
 
     The order matters.
     """
-    for tell in (_other_file, _other_layout, _other_family, _unet_variant):
-        found = tell(shapes)
+    for detect in (_other_file, _other_layout, _other_family, _unet_variant):
+        found = detect(shapes)
         if found:
             return found
     return None

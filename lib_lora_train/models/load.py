@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from ..errors import CheckpointError
 from .build import ShapeProblem, TextEncoder, build_text_encoder, build_unet, build_vae
 from .checkpoint import Checkpoint, read_checkpoint
-from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, is_diffusers_vae, is_lora, is_vae, tell_family
+from .family import SD2, SD2_V, UNET, VAE, Family, TextEncoderKind, detect_family, is_diffusers_vae, is_lora, is_vae
 from .homes import Homes
 from .lent import LentWeights
 from .open_clip import from_open_clip
-from .prediction import EPSILON, VELOCITY, Prediction, told_prediction
+from .prediction import EPSILON, VELOCITY, Prediction, declared_prediction
 from .probe import probed_prediction
 from .stored_weights import compute_in, names_in_blocks
 
@@ -47,7 +47,7 @@ class BaseModel:
     family: Family
     prediction_type: str
     """What the UNet predicts: ``epsilon`` or ``v_prediction``."""
-    prediction_told_by: str
+    prediction_source: str
     """How the prediction type is known, as the end of a sentence; empty for the family's default."""
     zero_terminal_snr: bool
     """Whether the file is marked as zero terminal SNR."""
@@ -85,7 +85,7 @@ class BaseModel:
         family = self.family
         if family in (SD2, SD2_V):
             family = SD2_V if prediction.kind == VELOCITY else SD2
-        return replace(self, family=family, prediction_type=prediction.kind, prediction_told_by=prediction.told_by)
+        return replace(self, family=family, prediction_type=prediction.kind, prediction_source=prediction.source)
 
 
 def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device: torch.device | str,
@@ -100,8 +100,8 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     lent tensors are not those of the files.
     """
     file = read_checkpoint(checkpoint)
-    family = tell_family(checkpoint, file.shapes)
-    told = told_prediction(file.path, file.tensors.keys(), file.metadata)
+    family = detect_family(checkpoint, file.shapes)
+    declared = declared_prediction(file.path, file.tensors.keys(), file.metadata)
     vae_file = read_vae(vae) if vae else file
     loading = _Loading(dtype, torch.device(device), aligned, as_kept=as_kept)
     if lent is not None:
@@ -115,7 +115,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
         vae=_load_vae(vae_file, family, loading),
         family=family,
         prediction_type=EPSILON,
-        prediction_told_by="",
+        prediction_source="",
         zero_terminal_snr="ztsnr" in file.tensors,
         checkpoint=checkpoint,
         vae_file=vae,
@@ -123,9 +123,9 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
     )
     if lent is not None and lent.uploaded:
         base.homes.note((base.unet, *text_encoders, base.vae), dtype)
-    if told is None and family is SD2:
-        told = probed_prediction(base.unet)
-    return base if told is None else base.predicting(told)
+    if declared is None and family is SD2:
+        declared = probed_prediction(base.unet)
+    return base if declared is None else base.predicting(declared)
 
 
 def read_vae(path: Path) -> Checkpoint:

@@ -12,7 +12,7 @@ import yaml
 from ..config.text_yaml import check_yaml
 from ..errors import CheckpointError
 from ..files.reading import read_text, reason
-from .family import SD2, SD2_V, Family, tell_family
+from .family import SD2, SD2_V, Family, detect_family
 
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 _IN_METADATA = {"v": VELOCITY, "v_prediction": VELOCITY, "epsilon": EPSILON, "eps": EPSILON}
@@ -20,25 +20,25 @@ _IN_METADATA = {"v": VELOCITY, "v_prediction": VELOCITY, "epsilon": EPSILON, "ep
 
 @dataclass(frozen=True)
 class Prediction:
-    """``kind`` is ``epsilon`` or ``v_prediction``; ``told_by`` completes the sentence "… as … tells"."""
+    """``kind`` is ``epsilon`` or ``v_prediction``; ``source`` is what declares it, for messages."""
 
     kind: str
-    told_by: str
+    source: str
 
 
-def told_base(path: Path, shapes: Mapping[str, Sequence[int]],
+def detect_base(path: Path, shapes: Mapping[str, Sequence[int]],
               metadata: Mapping[str, str]) -> tuple[Family, Prediction | None]:
     """The family of the checkpoint ``path`` and its declared prediction type, from its header.
 
     Raises ``CheckpointError`` if it cannot be trained on.
     """
-    family = tell_family(path, {name: tuple(shape) for name, shape in shapes.items()})
-    told = told_prediction(path, shapes.keys(), metadata)
-    return (SD2_V if family is SD2 and told is not None and told.kind == VELOCITY else family), told
+    family = detect_family(path, {name: tuple(shape) for name, shape in shapes.items()})
+    declared = declared_prediction(path, shapes.keys(), metadata)
+    return (SD2_V if family is SD2 and declared is not None and declared.kind == VELOCITY else family), declared
 
 
 def surely_differ(one: tuple[Family, Prediction | None], other: tuple[Family, Prediction | None]) -> bool:
-    """Whether two results of ``told_base`` certainly differ in family; an undeclared SD 2.x may be either kind."""
+    """Whether two results of ``detect_base`` certainly differ in family; an undeclared SD 2.x may be either kind."""
     if {one[0].name, other[0].name} == {SD2.name, SD2_V.name}:
         return one[1] is not None and other[1] is not None
     return one[0].name != other[0].name
@@ -50,7 +50,7 @@ def two_families(org: str, org_family: Family, tuned: str, tuned_family: Family)
             "checkpoints of one family: choose the base that the tuned one was made from.")
 
 
-def told_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:
+def declared_prediction(path: Path, names: Collection[str], metadata: Mapping[str, str]) -> Prediction | None:
     """The prediction type from the YAML beside the checkpoint ``path``, a mark among its tensor ``names``, or its
     metadata.
 

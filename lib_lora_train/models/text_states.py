@@ -43,7 +43,7 @@ def encode_captions(family: Family, text_encoders: Sequence[TextEncoder], tokeni
     """
     tokens = [tokenize(tokenizer, captions, length, kind.padding).to(encoder.device, non_blocking=True)
               for kind, encoder in zip(family.text_encoders, text_encoders, strict=True)]
-    if not family.sizes_are_told:
+    if not family.has_size_conditioning:
         # the last layer of SD 2.x is never built, so the penultimate one is the last
         return TextStates(encode(text_encoders[0], tokens[0], clip_skip if family.follows_clip_skip else 1,
                                  joined=family.follows_clip_skip))

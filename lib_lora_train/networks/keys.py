@@ -14,9 +14,9 @@ TEXT_ENCODER_PREFIX = "lora_te"
 TEXT_ENCODER_PREFIXES = ("lora_te1", "lora_te2")
 """The prefixes for models with two text encoders."""
 
-_TOLD_OF_SIZES = "add_embedding.linear_1"
+_SIZE_CONDITIONING = "add_embedding.linear_1"
 _TOP = {"conv_in": "input_blocks.0.0", "conv_out": "out.2", "time_embedding.linear_1": "time_embed.0",
-        "time_embedding.linear_2": "time_embed.2", _TOLD_OF_SIZES: "label_emb.0.0",
+        "time_embedding.linear_2": "time_embed.2", _SIZE_CONDITIONING: "label_emb.0.0",
         "add_embedding.linear_2": "label_emb.0.2"}
 _IN_RESNET = {"conv1": "in_layers.2", "conv2": "out_layers.3", "time_emb_proj": "emb_layers.1",
               "conv_shortcut": "skip_connection"}
@@ -35,7 +35,7 @@ def key_table(prefix: str, module_paths: Iterable[str]) -> dict[str, str]:
     ``module_paths`` are those of a whole UNet or text encoder, from which SDXL is detected.
     """
     paths = dict.fromkeys(module_paths)  # a set would lose their order
-    if prefix == UNET_PREFIX and _TOLD_OF_SIZES in paths:
+    if prefix == UNET_PREFIX and _SIZE_CONDITIONING in paths:
         return {lora_key(prefix, name): path for path in paths if (name := original_path(path, paths))}
     return {lora_key(prefix, path): path for path in paths}
 

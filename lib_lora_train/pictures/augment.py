@@ -85,7 +85,7 @@ def turned_hue(picture: Image.Image, degrees: float) -> Image.Image:
     return Image.fromarray(hsv, "HSV").convert("RGB")
 
 
-def draw_look(picture: Image.Image, cut: Cut, settings: DatasetSettings,
+def draw_augmented(picture: Image.Image, cut: Cut, settings: DatasetSettings,
               rng: random.Random) -> tuple[Image.Image, bool]:
     """``picture`` cropped and augmented, and whether it was mirrored (then its mask must be mirrored, too)."""
     seen = cut(picture)
@@ -107,11 +107,11 @@ def preview_augmentation(path: Path, settings: DatasetSettings, seed: int,
     with decoded(path, file) as picture:
         fit = BucketRule.of(settings).fit(*picture.size)
         faces = FaceDetector().find(path, picture) if settings.face_range is not None else ()
-        looks = [fit_to_bucket(picture, fit)]
+        versions = [fit_to_bucket(picture, fit)]
         rng = random.Random(f"preview:{seed}")
         for _ in range(_PREVIEWS):
-            looks.append(draw_look(picture, draw_cut(picture, fit, settings, faces, rng), settings, rng)[0])
-    return looks
+            versions.append(draw_augmented(picture, draw_cut(picture, fit, settings, faces, rng), settings, rng)[0])
+    return versions
 
 
 def _face_box(size: tuple[int, int], fit: Fit, face: Face, factor: float) -> tuple[float, float, float, float]:

@@ -79,11 +79,11 @@ def page_of(folder: Path, *, endings: Sequence[str] = (), start: int = 0, part: 
         raise DatasetError(f"The folder {str(folder)[:400]} cannot be read: {reason(problem)}. Choose another one, or "
                            "give yourself the right to read it.") from problem
     kept = [(entry, is_folder(entry)) for entry in names[:MOST_ENTRIES] if fits(entry)]
-    told = [(entry, inside) for entry, inside in kept if (inside or _ends(entry, endings)) and allowed(entry.path)]
-    told.sort(key=lambda one: (not one[1], natural(one[0].name)))
-    start = max(0, min(start, len(told)))
-    entries = [Entry(entry.name, entry.path, inside) for entry, inside in told[start:start + most]]
-    return Page(entries, start, len(told), len(names) > MOST_ENTRIES)
+    listed = [(entry, inside) for entry, inside in kept if (inside or _ends(entry, endings)) and allowed(entry.path)]
+    listed.sort(key=lambda one: (not one[1], natural(one[0].name)))
+    start = max(0, min(start, len(listed)))
+    entries = [Entry(entry.name, entry.path, inside) for entry, inside in listed[start:start + most]]
+    return Page(entries, start, len(listed), len(names) > MOST_ENTRIES)
 
 
 def count_images(entries: Sequence[Entry], allowed: Callable[[str], bool] = lambda path: True,

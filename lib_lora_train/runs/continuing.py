@@ -72,7 +72,7 @@ def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOpti
     changes: dict[str, Any] = {}
     if run.changes_file is not None:
         changes = read_file(run.changes_file)
-    total, from_step = summary.total_steps, summary.kept_step if summary.kept_state else 0
+    total, from_step = summary.total_steps, summary.training_state_step if summary.has_training_state else 0
     epochs = None
     if options.how == MORE or summary.diverged:  # some files of a diverged run may be bad too, and stay
         name = next_free_name(name, taken_names)

@@ -12,7 +12,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and furth
     norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of the LoRA's changes
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
     validation  step, epoch, loss              loss on held-out images, fixed noise and timesteps
-    kept      step                             the training state of that step is on disk
+    state_saved  step                          the training state of that step is on disk; kept in earlier versions
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
     sample    path, step, epoch, prompt, index an image; path is relative to the run folder
     memory    peak_bytes, device_bytes          peak GPU memory so far, and the total
@@ -57,6 +57,7 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "started": {"name": text, "total_steps": number, "steps_per_epoch": number, "total_epochs": number},
     "step": {"step": number, "total_steps": number},
     "epoch": {"epoch": number},
+    "state_saved": {"step": number},
     "kept": {"step": number},
     "saved": {"path": text, "name": text, "step": number, "epoch": number},
     "sample": {"path": text},

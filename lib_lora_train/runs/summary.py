@@ -25,13 +25,13 @@ class RunSummary:
     epoch.
 
     ``pid`` is the worker's while the process exists, slightly longer than ``alive``. ``sample`` is the last sample
-    image, relative to the run folder. ``lora_name`` is the current name of the LoRA files, ``kept_state`` whether
-    there is a state to resume from and ``kept_step`` its step, ``diverged`` whether the run failed because the loss
-    did. ``held_for`` is the reason of a hold, such as "a picture in txt2img", ``gave_gpu`` whether it has left the GPU
-    for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is the time at work
-    until the last end, ``still_seconds`` the time on hold, not included in it. ``damage`` names the first unreadable
-    file and why; empty if all are readable. ``name`` is the user's if there is one; ``starred`` and ``note`` are the
-    user's; ``note_problem`` says why these cannot be read.
+    image, relative to the run folder. ``lora_name`` is the current name of the LoRA files, ``has_training_state``
+    whether there is a state to resume from and ``training_state_step`` its step, ``diverged`` whether the run failed
+    because the loss did. ``held_for`` is the reason of a hold, such as "a picture in txt2img", ``gave_gpu`` whether it
+    has left the GPU for that or for a pause. ``usual_seconds_per_step`` is the median over all steps. ``seconds`` is
+    the time at work until the last end, ``still_seconds`` the time on hold, not included in it. ``damage`` names the
+    first unreadable file and why; empty if all are readable. ``name`` is the user's if there is one; ``starred`` and
+    ``note`` are the user's; ``note_problem`` says why these cannot be read.
     """
 
     id: str
@@ -54,8 +54,8 @@ class RunSummary:
     error: str = ""
     ended: float | None = None
     lora_name: str = ""
-    kept_state: bool = False
-    kept_step: int = 0
+    has_training_state: bool = False
+    training_state_step: int = 0
     diverged: bool = False
     steps_per_epoch: int | None = None
     held_for: str = ""
@@ -127,7 +127,7 @@ class _Reader:
         """Update from the files beside the events."""
         summary = self._summary
         summary.pid = signs.pid
-        summary.kept_state = self._run.state_file.is_file()
+        summary.has_training_state = self._run.state_file.is_file()
         summary.device = signs.device
         summary.state = self._history.state(signs)
         summary.held_for = self._history.held_for if summary.alive else ""
@@ -169,8 +169,8 @@ class _Reader:
             summary.phase = event.get("text", "")
         elif kind == "epoch":
             summary.epoch, summary.total_epochs = event["epoch"], event.get("total_epochs")
-        elif kind == "kept":
-            summary.kept_step = event["step"]
+        elif kind in ("state_saved", "kept"):
+            summary.training_state_step = event["step"]
         elif kind == "saved":
             others = [one for one in summary.saved if one["path"] != event["path"]]
             summary.saved = [*others, event]  # a run that was interrupted while saving reports the file again

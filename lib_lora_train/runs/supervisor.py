@@ -89,7 +89,7 @@ class Supervisor(threading.Thread):
         """The webui's request to each run that is held for it."""
         self._last_wanted = -math.inf
         self._seen_saved: dict[str, int] = {}
-        self._first_look = True
+        self._first_check = True
         self._busy = True
         self._problem = ""
 
@@ -120,7 +120,7 @@ class Supervisor(threading.Thread):
         """Check the runs, every second while there is one, until closed."""
         try:
             while not self._closing.is_set():
-                self._look_safely()
+                self._check_safely()
                 self._wake.wait(_TURN_POLL_SECONDS if self._turns else
                                 _BUSY_POLL_SECONDS if self._busy else _IDLE_POLL_SECONDS)
                 self._wake.clear()
@@ -131,16 +131,16 @@ class Supervisor(threading.Thread):
             for run_id in list(self._turns):
                 self._end_turn(run_id)
 
-    def _look_safely(self) -> None:
+    def _check_safely(self) -> None:
         try:
-            self.look()
+            self.check()
             self._problem = ""
         except Exception as problem:  # the thread must survive an error: the webui's GPU depends on it
             if str(problem) != self._problem:  # reported once, not every second
                 logging.getLogger(__name__).exception("Looking after the runs failed; it is tried again")
             self._problem = str(problem)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """One pass: report new files, release devices no longer needed, start what can be started."""
         now = time.monotonic()
         wanted_by_webui = self._wanted()
@@ -148,7 +148,7 @@ class Supervisor(threading.Thread):
         webuis_turn = now - self._last_wanted < _LINGER_SECONDS
         requeue_abandoned(self.index.runs)
         runs = self.index.all()
-        self._tell_of_new_files(runs)
+        self._report_new_files(runs)
         alive = {run.id: run.device or "" for run in runs if run.pid is not None}
         wanted = self._next_by_device(set(alive.values()))
         self._busy = bool(alive or wanted)
@@ -182,8 +182,8 @@ class Supervisor(threading.Thread):
         """Whether the user has paused ``run`` and it has released its GPU."""
         return run.state == PAUSED and run.gave_gpu and self._control(run.id).asked(PAUSE)
 
-    def _end_loans(self, going_on: set[str]) -> None:
-        for run_id in set(self._loans) - going_on:
+    def _end_loans(self, running: set[str]) -> None:
+        for run_id in set(self._loans) - running:
             loan = self._loans.pop(run_id)
             if loan is not None:
                 loan.give_back()
@@ -243,13 +243,13 @@ class Supervisor(threading.Thread):
             with EventWriter(run.events_file) as events:
                 events.write("error", {"text": str(problem), "detail": type(problem).__name__})
 
-    def _tell_of_new_files(self, runs: list[RunSummary]) -> None:
+    def _report_new_files(self, runs: list[RunSummary]) -> None:
         new = []
         for run in runs:
             count = len(run.saved)
             if count > self._seen_saved.get(run.id, 0):
                 new.append(run)
             self._seen_saved[run.id] = count
-        if new and not self._first_look:
+        if new and not self._first_check:
             self._saved(new)
-        self._first_look = False
+        self._first_check = False

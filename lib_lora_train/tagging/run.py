@@ -20,7 +20,7 @@ from .confidences import keep_confidences
 from .download import Download, download_tagger
 from .results import Result, ResultFile
 from .session import Tagger
-from .work import Item, Looked, in_batches, list_items, looked_at
+from .work import Item, Prepared, in_batches, list_items, prepare_ahead
 from .writing import CaptionWriter, Written
 
 
@@ -105,13 +105,13 @@ def downloaded(known: Download, models_dir: Path, stopped: Callable[[], bool], r
     """Download ``known`` with progress; ``False`` if stopped before it was complete. Raises ``TaggerError``."""
     current = [""]
 
-    def tell(file: str, done: int, total: int) -> None:
+    def report_download(file: str, done: int, total: int) -> None:
         if current[0] != file:
             current[0] = file
             report.phase("download", f"Downloading {file} of {known.repository} ({total / 1e6:.0f} MB)", total)
         report.progress(done, total)
 
-    return download_tagger(known, models_dir, progress=tell, stopped=stopped, note=report.warning)
+    return download_tagger(known, models_dir, progress=report_download, stopped=stopped, note=report.warning)
 
 
 class TaggingRun:
@@ -128,7 +128,7 @@ class TaggingRun:
     def execute(self) -> bool:
         """Load the tagger, tag the images, write the captions; ``False`` if stopped before the end."""
         job, report = self._job, self._report
-        report.phase("look", "Looking for images")
+        report.phase("list", "Looking for images")
         folder, items = list_items(job.dataset, report.warning)
         writer = CaptionWriter(folder, report.warning)
         files = self._files()
@@ -140,7 +140,7 @@ class TaggingRun:
         with ResultFile(self._results_file, folder) as kept:
             completed = self._tag(tagger, items, kept)
             results = list(kept.results.values())
-        self._tell_of_empty(results)
+        self._report_empty(results)
         report.phase("write", "Writing captions")
         self._pictures = len(results)
         if job.write.mode != LOOK_ONLY:
@@ -188,9 +188,9 @@ class TaggingRun:
         done = len(items) - len(waiting)
         self._report.phase("tag", f"Tagging with {tagger.name} on {tagger.runs_on}", len(items))
         threads = self._job.tagger.decoding_threads
-        looked = looked_at(waiting, tagger.prepare, self._job.write.mode, 2 * tagger.batch_size, threads)
-        with closing(looked):
-            for batch, passed in in_batches(looked, tagger.batch_size):
+        prepared = prepare_ahead(waiting, tagger.prepare, self._job.write.mode, 2 * tagger.batch_size, threads)
+        with closing(prepared):
+            for batch, passed in in_batches(prepared, tagger.batch_size):
                 self._note(passed)
                 if batch:
                     found = tagger.confidences([one.pixels for one in batch if one.pixels is not None])
@@ -202,13 +202,13 @@ class TaggingRun:
                     return False
         return True
 
-    def _tell_of_empty(self, results: Sequence[Result]) -> None:
+    def _report_empty(self, results: Sequence[Result]) -> None:
         empty = [Path(result.key) for result in results if not result.chosen.tags]
         if empty:
             self._report.warning(f"The tagger found no tag in {count_of(len(empty), 'image')}: "
                                  f"{names_of(empty)}. Lower the threshold, or write the caption by hand.")
 
-    def _note(self, passed: Sequence[Looked]) -> None:
+    def _note(self, passed: Sequence[Prepared]) -> None:
         for one in passed:
             if one.problem:
                 self._failed += 1

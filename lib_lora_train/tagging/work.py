@@ -36,7 +36,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Prepared:
     """A loaded image: ``pixels`` preprocessed for the tagger, or the ``problem``; neither if it was skipped.
 
     ``caption`` is the caption file's content just before, ``None`` if there is no file.
@@ -88,18 +88,18 @@ def has_words(content: bytes | None) -> bool:
     return content is not None and bool(content.strip(b" \t\r\n\0\xef\xbb\xbf\xfe\xff"))
 
 
-def looked_at(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
-              threads: int = 0) -> Generator[Looked, None, None]:
+def prepare_ahead(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
+                  threads: int = 0) -> Generator[Prepared, None, None]:
     """Load the images of ``items`` in order, in threads that read up to ``ahead`` images in advance.
 
     With ``if-empty``, images that have a caption by now are not loaded.
     """
     workers = threads or decoding_threads()
-    waiting: deque[Future[Looked]] = deque()
+    waiting: deque[Future[Prepared]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(_look, item, prepare, mode))
+                waiting.append(pool.submit(_prepare, item, prepare, mode))
                 if len(waiting) > ahead + workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -109,27 +109,27 @@ def looked_at(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int,
                 future.cancel()
 
 
-def _look(item: Item, prepare: Prepare, mode: str) -> Looked:
+def _prepare(item: Item, prepare: Prepare, mode: str) -> Prepared:
     try:
         caption = read_file(item.caption_path, MOST_CAPTION_BYTES)
     except FileNotFoundError:
         caption = None
     except (OSError, ValueError) as problem:
-        return Looked(item, None, problem=f"its caption {item.caption_key} cannot be read: {reason(problem)}")
+        return Prepared(item, None, problem=f"its caption {item.caption_key} cannot be read: {reason(problem)}")
     if mode == IF_EMPTY and has_words(caption):
-        return Looked(item, caption)
+        return Prepared(item, caption)
     try:
         with decoded(item.path) as picture:
-            return Looked(item, caption, prepare(picture))
+            return Prepared(item, caption, prepare(picture))
     except PictureError as problem:
-        return Looked(item, caption, problem=problem.reason)
+        return Prepared(item, caption, problem=problem.reason)
 
 
-def in_batches(looked: Iterator[Looked], size: int) -> Iterator[tuple[list[Looked], list[Looked]]]:
+def in_batches(prepared: Iterator[Prepared], size: int) -> Iterator[tuple[list[Prepared], list[Prepared]]]:
     """Batches of up to ``size`` images to tag, each with the images skipped since the last batch."""
-    batch: list[Looked] = []
-    passed: list[Looked] = []
-    for one in looked:
+    batch: list[Prepared] = []
+    passed: list[Prepared] = []
+    for one in prepared:
         (batch if one.pixels is not None else passed).append(one)
         if len(batch) == size or len(passed) >= 100:
             yield batch, passed

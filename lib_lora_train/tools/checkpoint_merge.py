@@ -16,7 +16,7 @@ from ..config.groups.tools import MergeJob
 from ..errors import CheckpointError
 from ..models.family import UNET, VAE, Family
 from ..models.hashes import file_sha256
-from ..models.prediction import told_base
+from ..models.prediction import detect_base
 from ..networks.lora_family import check_fits
 from ..networks.save import DTYPES
 from .change import Change, change_of, misfit
@@ -66,20 +66,20 @@ def merge(job: MergeJob, work: Work) -> Path:
     checkpoint = Path(job.checkpoint)
     path = output_path(job.output_name, job.output_dir, checkpoint)
     source = open_source(checkpoint)
-    family, _ = told_base(source.path, source.shapes, source.metadata)
+    family, _ = detect_base(source.path, source.shapes, source.metadata)
     loras = read_loras(job.loras, job.strengths, job.block_presets)
     plan = _plan(source, family, loras, work)
     if left_out := embeddings_left_out(loras):
-        work.tell.warning(left_out)
+        work.report.warning(left_out)
     entries = _entries(source, family, plan, DTYPES[job.save_precision] if job.save_precision else None)
     check_room(path, total_bytes(entries))
     if len(entries) < len(source.shapes):
-        work.tell.say(f"{len(source.shapes) - len(entries)} averaged weights (EMA) are skipped: the webui does not "
+        work.report.say(f"{len(source.shapes) - len(entries)} averaged weights (EMA) are skipped: the webui does not "
                       "use them, and they would be those of the checkpoint without the LoRA.")
-    work.tell.phase("hash", "Reading the files' hashes")
+    work.report.phase("hash", "Reading the files' hashes")
     metadata = _metadata(job, source, loras)
     names = ", ".join(lora.path.stem for lora in loras)
-    work.tell.phase("merge", f"Merging {names} into a copy of {checkpoint.name}", len(entries))
+    work.report.phase("merge", f"Merging {names} into a copy of {checkpoint.name}", len(entries))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_stream(path, entries, metadata, work.step)
     beside = checkpoint.with_suffix(".yaml")
@@ -106,7 +106,7 @@ def _plan(source: Source, family: Family, loras: Sequence[Lora], work: Work) -> 
             else:
                 plan.setdefault(step.place.bias, []).append(step)
         if without_bias:
-            work.tell.warning(f"{lora.path.name} adds to the bias of {len(without_bias)} layers that have none of "
+            work.report.warning(f"{lora.path.name} adds to the bias of {len(without_bias)} layers that have none of "
                               f"their own in {source.path.name}, such as {without_bias[0]}; those are skipped.")
     return plan
 
@@ -128,7 +128,7 @@ def _check_fit(lora: Lora, steps: Sequence[_Step], missing: Sequence[str], sourc
         raise CheckpointError(f"{lora.path.name} does not fit {source.path.name}: {why}. Choose a LoRA of the "
                               "checkpoint's family.")
     if missing:
-        work.tell.warning(f"{len(missing)} layers of {lora.path.name} are not in {source.path.name} and are skipped, "
+        work.report.warning(f"{len(missing)} layers of {lora.path.name} are not in {source.path.name} and are skipped, "
                           f"as in the webui: {_some(list(missing))}.")
 
 
@@ -140,7 +140,7 @@ def _without_half_attention(lora: Lora, steps: Sequence[_Step], work: Work) -> l
             counts[step.place.attention] = counts.get(step.place.attention, 0) + 1
     partial = {attention for attention, count in counts.items() if count < 4}
     if partial:
-        work.tell.warning(f"{lora.path.name} has only some of the matrices of {len(partial)} attention layers of a "
+        work.report.warning(f"{lora.path.name} has only some of the matrices of {len(partial)} attention layers of a "
                           "text encoder. The webui leaves such layers out, and so does the merge.")
     return [step for step in steps if step.place.attention not in partial]
 

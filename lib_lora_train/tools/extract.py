@@ -57,7 +57,7 @@ def extract(job: ExtractJob, work: Work) -> Path | None:
         check_room(path, _expected_bytes(targets, rules))
     targets = _changed_parts(pair, targets, job.min_diff, work)
     vectors = _Vectors(job, targets, work)
-    work.tell.phase("extract", f"Extracting a LoRA from {len(targets)} layers", len(targets))
+    work.report.phase("extract", f"Extracting a LoRA from {len(targets)} layers", len(targets))
     tensors: dict[str, Tensor] = {}
     layers: list[LayerCurve] = []
     attentions = _changed_attentions(pair, targets)
@@ -84,11 +84,11 @@ class _Vectors:
         runs = work.folder.parent if work.folder is not None else None
         if runs is None or not ((job.only_curve and job.exact) or find_indexes(runs)):
             return
-        work.tell.phase("compare", "Comparing the files with those of earlier curves")
+        work.report.phase("compare", "Comparing the files with those of earlier curves")
         key = key_of(file_sha256(Path(job.org)), file_sha256(Path(job.tuned)))
         self._earlier = open_factors(runs, key)
         if self._earlier is not None:
-            work.tell.say(f"Singular values that the run {self._earlier.run} has calculated are used again.")
+            work.report.say(f"Singular values that the run {self._earlier.run} has calculated are used again.")
         elif job.only_curve and job.exact:
             sides = [min(target.place.shape[0], math.prod(target.place.shape[1:])) for target in targets]
             self._writer = open_writer(work.folder, key, sides)
@@ -126,7 +126,7 @@ class _Vectors:
                 self._give_up(problem)
 
     def _give_up(self, problem: WriteError) -> None:
-        self._work.tell.warning(f"Saving will calculate the singular values again: {problem}")
+        self._work.report.warning(f"Saving will calculate the singular values again: {problem}")
         if self._writer is not None:
             self._writer.give_up()
             self._writer = None
@@ -174,7 +174,7 @@ def _changed_parts(pair: Pair, targets: Sequence[Target], min_diff: float, work:
     for part in unchanged:
         name = {"lora_te": "The text encoder", "lora_te1": "The first text encoder"}.get(part,
                                                                                          "The second text encoder")
-        work.tell.warning(f"{name} is the same in both checkpoints, so the LoRA leaves it out.")
+        work.report.warning(f"{name} is the same in both checkpoints, so the LoRA leaves it out.")
     if len(unchanged) == len(encoders) and not _differs(pair, targets, UNET_PREFIX, 0):
         raise CheckpointError(f"{pair.tuned.path.name} does not differ from {pair.org.path.name} in any layer that a "
                               "LoRA of this type has. Choose the base that it was made from.")
@@ -199,7 +199,7 @@ def _report(job: ExtractJob, network_type: str, layers: Sequence[LayerCurve], ta
     if len(layers) < targets:
         sentences.append(f"{targets - len(layers)} layers are the same in both checkpoints and are skipped.")
     for text in (*sentences, curve.table()):
-        work.tell.say(text)
+        work.report.say(text)
     work.result({"command": "extract", "sentences": sentences, **curve.as_result()})
 
 

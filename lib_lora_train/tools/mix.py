@@ -51,8 +51,8 @@ def mix(job: MixJob, work: Work) -> Path | None:
     sums = _sums(loras)
     _check_shapes(sums)
     if left_out := embeddings_left_out(loras):
-        work.tell.warning(left_out)
-    work.tell.phase("mix", f"Adding up {len(loras)} LoRAs in {len(sums)} layers", len(sums))
+        work.report.warning(left_out)
+    work.report.phase("mix", f"Adding up {len(loras)} LoRAs in {len(sums)} layers", len(sums))
     tensors: dict[str, Tensor] = {}
     curves: list[LayerCurve] = []
     for number, one in enumerate(sums, 1):
@@ -150,13 +150,13 @@ def _report(job: MixJob, loras: Sequence[Lora], curves: Sequence[LayerCurve], wo
     biases = [lora.path.name for lora in loras if any("diff_b" in tensors and not is_vector(tensors)
                                                       for tensors in lora.layers.values())]
     for name in biases:
-        work.tell.warning(f"{name} also changes biases, which a plain LoRA cannot hold; they are skipped.")
+        work.report.warning(f"{name} also changes biases, which a plain LoRA cannot hold; they are skipped.")
     curve = Curve(curves, DTYPES[job.save_precision].itemsize)
     sentences = [f"{len(loras)} LoRAs as one with {len(curves)} layers, "
                  f"{ranks_in_words([layer.rank for layer in curves])}: about {curve.bytes / 1e6:.1f} MB. Its distance "
                  f"to the exact sum is {100 * curve.error:.3g}% of the sum."]
     for text in (*sentences, curve.table()):
-        work.tell.say(text)
+        work.report.say(text)
     work.result({"command": "mix", "sentences": sentences, **curve.as_result()})
 
 

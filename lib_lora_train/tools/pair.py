@@ -13,7 +13,7 @@ from ..errors import CheckpointError
 from ..models.build import ShapeProblem, build_text_encoder, build_unet
 from ..models.family import UNET, Family
 from ..models.load import text_state
-from ..models.prediction import surely_differ, told_base, two_families
+from ..models.prediction import detect_base, surely_differ, two_families
 from ..networks.keys import UNET_PREFIX, key_table, text_encoder_prefixes
 from ..networks.targets import text_encoder_targets, unet_targets
 from .places import Place, Places
@@ -67,11 +67,11 @@ def open_pair(org: Path, tuned: Path) -> Pair:
     if org.exists() and tuned.exists() and org.samefile(tuned):
         raise CheckpointError(f"org and tuned are the same file, {org}. Choose two checkpoints.")
     sources = [open_source(path) for path in (org, tuned)]
-    told = [told_base(source.path, source.shapes, source.metadata) for source in sources]
-    families = [family for family, _ in told]
-    if surely_differ(told[0], told[1]):
+    detected = [detect_base(source.path, source.shapes, source.metadata) for source in sources]
+    families = [family for family, _ in detected]
+    if surely_differ(detected[0], detected[1]):
         raise CheckpointError(two_families(org.name, families[0], tuned.name, families[1]))
-    pair = Pair(sources[0], sources[1], families[1] if told[1][1] is not None else families[0])
+    pair = Pair(sources[0], sources[1], families[1] if detected[1][1] is not None else families[0])
     _check_shapes(pair)
     return pair
 

@@ -45,8 +45,8 @@ def resize(job: ResizeJob, work: Work) -> Path | None:
     base = open_base(job.checkpoint, [lora])
     keys = list(lora.layers)
     if left_out := embeddings_left_out([lora]):
-        work.tell.warning(left_out)
-    work.tell.phase("resize", f"Resizing {len(keys)} layers of {lora.path.name}", len(keys))
+        work.report.warning(left_out)
+    work.report.phase("resize", f"Resizing {len(keys)} layers of {lora.path.name}", len(keys))
     tensors: dict[str, Tensor] = {}
     curves: list[LayerCurve] = []
     for number, key in enumerate(keys, 1):
@@ -116,14 +116,14 @@ def _cuts(job: ResizeJob, file: LoraFile) -> bool:
 
 def _report(job: ResizeJob, lora: Lora, curves: Sequence[LayerCurve], work: Work) -> None:
     if any("diff_b" in tensors and not is_vector(tensors) for tensors in lora.layers.values()):
-        work.tell.warning(f"{lora.path.name} changes biases too, for which a plain LoRA has no place; they are left "
+        work.report.warning(f"{lora.path.name} changes biases too, for which a plain LoRA has no place; they are left "
                           "out.")
     curve = Curve(curves, DTYPES[job.save_precision].itemsize)
     before = lora.path.stat().st_size
     sentences = [f"{ranks_in_words([layer.rank for layer in curves]).capitalize()}: about {curve.bytes / 1e6:.1f} MB "
                  f"instead of {before / 1e6:.1f} MB, error {100 * curve.error:.3g}% of what the LoRA changes."]
     for text in (*sentences, curve.table()):
-        work.tell.say(text)
+        work.report.say(text)
     work.result({"command": "resize", "sentences": sentences, "bytes_before": before, **curve.as_result()})
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..models.prediction import told_base
+from ..models.prediction import detect_base
 from ..networks.keys import is_unet_key
 from ..networks.lora_family import check_fits
 from .change import PLAIN, Tensors, change_of, kind_of, misfit, needs_base, scale_of
@@ -49,7 +49,7 @@ def open_base(checkpoint: str, loras: Sequence[Lora]) -> Base | None:
                                   "base model. Give the checkpoint it was trained on: checkpoint=….")
         return None
     source = open_source(Path(checkpoint))
-    family, _ = told_base(source.path, source.shapes, source.metadata)
+    family, _ = detect_base(source.path, source.shapes, source.metadata)
     for lora in loras:
         check_fits(lora.path.name, lora.file.shapes, lora.file.metadata, source.path.name, family)
     base = Base(source, Places(source.shapes, family))

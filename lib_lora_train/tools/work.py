@@ -12,7 +12,7 @@ class Stopped(Exception):
     """The user requested a stop; nothing was saved."""
 
 
-class Teller(Protocol):
+class Reporter(Protocol):
     """Receives reports."""
 
     def phase(self, name: str, text: str, total: int | None = None) -> None:
@@ -36,7 +36,7 @@ class Teller(Protocol):
 class Work:
     """One use of a tool: the receiver of reports, the stop check, and the run's folder for intermediate results."""
 
-    tell: Teller
+    report: Reporter
     stopped: Callable[[], bool]
     result: Callable[[Mapping[str, Any]], None]
     folder: Path | None = None
@@ -46,4 +46,4 @@ class Work:
         """Report ``done`` of ``total`` layers. Raises ``Stopped`` if the user requested it."""
         if self.stopped():
             raise Stopped
-        self.tell.progress(done, total)
+        self.report.progress(done, total)

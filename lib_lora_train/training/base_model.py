@@ -32,7 +32,7 @@ def fitted_base(job: Job, base: BaseModel, reporter: Reporter) -> BaseModel:
     if job.base.v_parameterization and base.prediction_type != VELOCITY:
         base = base.predicting(Prediction(VELOCITY, "base.v_parameterization"))
     family = base.family
-    kind = f" and predicts velocity, according to {base.prediction_told_by}" if base.prediction_type == VELOCITY else ""
+    kind = f" and predicts velocity, according to {base.prediction_source}" if base.prediction_type == VELOCITY else ""
     reporter.say(f"{base.checkpoint.name} is {family.name}{kind}.")
     problems = list_problems(job.network, _blocks_of(base))
     if problems:
@@ -51,7 +51,7 @@ def with_fitted_lists(job: Job, base: BaseModel) -> Job:
 
 
 def _blocks_of(base: BaseModel) -> BlockSet:
-    return SDXL_BLOCKS if base.family.sizes_are_told else SD1_BLOCKS
+    return SDXL_BLOCKS if base.family.has_size_conditioning else SD1_BLOCKS
 
 
 def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingPlan], reporter: Reporter,

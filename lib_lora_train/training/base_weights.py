@@ -21,7 +21,7 @@ from .precision import Computing
 from .reporting.report import Reporter
 
 _POLL_SECONDS = 0.02
-_TELL_SECONDS = 1.0
+_REPORT_AFTER_SECONDS = 1.0
 
 
 def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter) -> BaseModel:
@@ -43,25 +43,25 @@ def load_weights(job: Job, run: RunFolder, computing: Computing, boundary: Bound
             if handles is None:
                 raise NotLent("they were lent when this run started, but not since")
             base = _load(job, computing, open_lent(ticket, handles, computing.device), aligned=True)
-            _tell_lent(base, boundary, reporter)
+            _report_lent(base, boundary, reporter)
             return base
         except NotLent as problem:
             reason = str(problem)
-    _tell(reporter, FILE, f"The model is read from the file, because {reason}.", 0)
+    _report(reporter, FILE, f"The model is read from the file, because {reason}.", 0)
     return _load(job, computing, None, aligned=True)
 
 
 def _settled_ticket(run: RunFolder, reporter: Reporter) -> LendTicket | None:
     """The webui's answer, waiting for it if one is due; ``None`` if there is no webui."""
-    began, told = time.monotonic(), False
+    began, reported = time.monotonic(), False
     while (ticket := read_ticket(run.path)) is not None and ticket.way == PENDING:
         if run.control.asked("stop"):
             raise StoppedEarly
         if not ticket.lender.alive:
             return dataclasses.replace(ticket, way=FILE, reason="the webui ended before it could lend it")
-        if not told and time.monotonic() - began > _TELL_SECONDS:
+        if not reported and time.monotonic() - began > _REPORT_AFTER_SECONDS:
             reporter.phase("model", "Waiting for the webui's image, to train on the model that it holds")
-            told = True
+            reported = True
         time.sleep(_POLL_SECONDS)
     return ticket
 
@@ -109,7 +109,7 @@ def _load(job: Job, computing: Computing, lent: LentWeights | None, *, aligned: 
                      aligned=aligned and computing.device.type == "cpu", as_kept=computing.device.type == "cpu")
 
 
-def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
+def _report_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
     lent = base.lent
     if lent is None:
         raise TypeError("nothing is lent to this model")
@@ -121,9 +121,9 @@ def _tell_lent(base: BaseModel, boundary: Boundary, reporter: Reporter) -> None:
         boundary.watch(lent)
         how = "uploaded from the main memory that it shares" if lent.uploaded else "shared with it"
         saved = f"The webui's loaded model, {how}, which saves {_size(shared)} of memory."
-        _tell(reporter, LENT_MEMORY if lent.uploaded else LENT, f"{saved}{besides}", shared)
+        _report(reporter, LENT_MEMORY if lent.uploaded else LENT, f"{saved}{besides}", shared)
     else:
-        _tell(reporter, COPY, f"A copy of the webui's loaded model, made without reading the file.{besides}", 0)
+        _report(reporter, COPY, f"A copy of the webui's loaded model, made without reading the file.{besides}", 0)
 
 
 def _reasons(refused: Mapping[str, str]) -> str:
@@ -137,7 +137,7 @@ def _reasons(refused: Mapping[str, str]) -> str:
                      for reason, parts in by_reason.items())
 
 
-def _tell(reporter: Reporter, way: str, text: str, shared_bytes: int) -> None:
+def _report(reporter: Reporter, way: str, text: str, shared_bytes: int) -> None:
     reporter.event("weights", {"way": way, "text": text, "bytes": shared_bytes})
     reporter.say(text)
 

@@ -126,16 +126,16 @@ def check_numbers(step: int, result: StepResult, *, scaled: bool) -> None:
         raise DivergedError(f"The gradients became {result.gradient_norm} in step {step}, which was skipped.")
 
 
-def what_to_try(job: Job, precision: str, kept_step: int | None) -> str:
+def what_to_try(job: Job, precision: str, training_state_step: int | None) -> str:
     """What was saved, and remedies for these settings, in sentences.
 
-    ``precision`` is that of the computation (no, fp16, bf16), ``kept_step`` that of the last good state.
+    ``precision`` is that of the computation (no, fp16, bf16), ``training_state_step`` that of the last good state.
     """
     kept = ("Every file saved before is fine, but there is no training state to resume from yet."
-            if kept_step is None else
-            f"The last good state, of step {kept_step}, is kept, and every file saved before is fine.")
+            if training_state_step is None else
+            f"The last good state, of step {training_state_step}, is kept, and every file saved before is fine.")
     rate = max(job.optimizer.unet_rate, job.optimizer.text_encoder_rate)
-    begin = "Start again" if kept_step is None else "Resume from there"
+    begin = "Start again" if training_state_step is None else "Resume from there"
     ways = [f"{begin} at a lower rate: half of {rate:g} is {rate / 2:g}"]
     if not job.optimizer.max_grad_norm:
         ways.append("set max_grad_norm to 1, which tames single steps")

@@ -62,7 +62,7 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
     fresh.check(progress)
     if settings.face_range is not None:
         reporter.phase("faces", "Detecting faces", total=len(plan.pictures))
-        _tell_faces(len(plan.pictures), fresh.without_face(progress), reporter)
+        _report_faces(len(plan.pictures), fresh.without_face(progress), reporter)
     return fresh
 
 
@@ -85,7 +85,7 @@ def _at_first_use(plan: TrainingPlan, model: TrainedModel, settings: DatasetSett
     return FirstUseLatents(plan, encoder_of(model, reporter, ""), Wanted(settings.flip_aug))
 
 
-def _tell_faces(count: int, without: list[Path], reporter: Reporter) -> None:
+def _report_faces(count: int, without: list[Path], reporter: Reporter) -> None:
     """Report how many of ``count`` images are cropped around a face; those ``without`` a face are not."""
     if len(without) == count:
         reporter.warning(f"dataset.face_crop_aug_range has no effect: no face was detected in any of the {count} "

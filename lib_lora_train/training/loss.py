@@ -42,22 +42,22 @@ def elementwise_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, sche
         return difference ** 2
     if settings.loss_type == "l1":
         return difference.abs()
-    bend = huber_bend(timesteps, schedule, settings).view(-1, 1, 1, 1)
-    error = 2 * (torch.sqrt(difference ** 2 + bend ** 2) - bend)
-    return error * bend if settings.loss_type == "huber" else error
+    c = huber_threshold(timesteps, schedule, settings).view(-1, 1, 1, 1)
+    error = 2 * (torch.sqrt(difference ** 2 + c ** 2) - c)
+    return error * c if settings.loss_type == "huber" else error
 
 
-def huber_bend(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings) -> Tensor:
+def huber_threshold(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings) -> Tensor:
     """c of pseudo-Huber at each timestep; (B,). From 1 at the cleanest timestep to ``huber_c`` at the noisiest."""
     lowest = settings.huber_c
     if settings.huber_schedule == "constant":
-        bend = torch.full_like(timesteps, lowest, dtype=torch.float32)
+        c = torch.full_like(timesteps, lowest, dtype=torch.float32)
     elif settings.huber_schedule == "exponential":
-        bend = torch.exp(math.log(lowest) * timesteps / int(schedule.config["num_train_timesteps"]))
+        c = torch.exp(math.log(lowest) * timesteps / int(schedule.config["num_train_timesteps"]))
     else:
         sigma = compute_snr(schedule, timesteps).rsqrt()
-        bend = (1 - lowest) / (1 + sigma) ** 2 + lowest
-    return bend * settings.huber_scale
+        c = (1 - lowest) / (1 + sigma) ** 2 + lowest
+    return c * settings.huber_scale
 
 
 def timestep_weight(timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings) -> Tensor:

@@ -136,7 +136,7 @@ def _dataset(dataset: DatasetSummary, job: Job) -> dict[str, Any]:
         "ss_shuffle_caption": job.dataset.shuffle_caption,
         "ss_keep_tokens": job.dataset.keep_tokens,
         "ss_num_train_images": sum(folder.pictures * folder.repeats for folder in dataset.folders),
-        "ss_num_reg_images": dataset.regularization_looks,
+        "ss_num_reg_images": dataset.regularization_images,
         "ss_num_validation_images": dataset.held_out,
         "ss_dataset_dirs": {folder.name: {"n_repeats": folder.repeats, "img_count": folder.pictures}
                             for folder in dataset.folders},

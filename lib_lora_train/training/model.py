@@ -74,13 +74,13 @@ class TrainedModel:
                             frames: Sequence[Frame] = ()) -> Tensor:
         """The UNet's prediction for text states already computed; call it under autocast."""
         dtype = self.base.unet.dtype
-        told = None
+        conditioning = None
         if states.pooled is not None:
             # float32, since sizes of more than 2048 pixels are not exact in half precision
-            told = {"text_embeds": states.pooled.to(dtype),
-                    "time_ids": torch.tensor(frames, dtype=torch.float32).to(noisy_latents.device, non_blocking=True)}
-        return self.base.unet(noisy_latents.to(dtype), timesteps, states.hidden.to(dtype), added_cond_kwargs=told,
-                              return_dict=False)[0]
+            sizes = torch.tensor(frames, dtype=torch.float32).to(noisy_latents.device, non_blocking=True)
+            conditioning = {"text_embeds": states.pooled.to(dtype), "time_ids": sizes}
+        return self.base.unet(noisy_latents.to(dtype), timesteps, states.hidden.to(dtype),
+                              added_cond_kwargs=conditioning, return_dict=False)[0]
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -102,7 +102,7 @@ class TrainingRun:
         self._clock = StepClock()
         self._progress = prepared.progress
         self._state_saved = time.monotonic()
-        self._kept_step = prepared.progress.step if run.state_file.is_file() else None
+        self._training_state_step = prepared.progress.step if run.state_file.is_file() else None
         self._watch = LossWatch()
         self._norms_at = -1
 
@@ -144,7 +144,7 @@ class TrainingRun:
         self._reporter.phase("train", f"Epoch {epoch} of {plan.epochs}", total=steps - done)
         self._clock.start()
         for first in range(done * accumulation, steps * accumulation, accumulation):
-            if not self._may_go_on():
+            if not self._may_continue():
                 return False
             group = [load_batch(plan, indices, self._p.latents, self._job.dataset,
                                 BatchPosition(seed, epoch, first + number, self.steps_done, plan.total_steps))
@@ -178,7 +178,7 @@ class TrainingRun:
         """Go back to the last good state, and describe the remedies from there."""
         kept = go_back_to_good_state(self._run.state, self._watch.last_good_step)
         if kept is not None:
-            self._reporter.event("kept", {"step": kept})
+            self._reporter.event("state_saved", {"step": kept})
         return what_to_try(self._job, self._model.accelerator.mixed_precision, kept)
 
     def _measure_norms(self, epoch: int) -> None:
@@ -193,10 +193,10 @@ class TrainingRun:
         if self._watch.suspicious:
             return
         save_state(self._run.state, self._p.learner, self._progress, self._job, self._p.plan.fingerprint,
-                   before_too=self._kept_step != self.steps_done)
+                   before_too=self._training_state_step != self.steps_done)
         self._state_saved = time.monotonic()
-        self._kept_step = self.steps_done
-        self._reporter.event("kept", {"step": self.steps_done})
+        self._training_state_step = self.steps_done
+        self._reporter.event("state_saved", {"step": self.steps_done})
 
     def _rates(self) -> dict[str, float | None]:
         """The learning rates of the next step, without block factors; ``None`` for a part that is not trained."""
@@ -205,7 +205,7 @@ class TrainingRun:
                  for group in optimizer.param_groups}
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
-    def _may_go_on(self) -> bool:
+    def _may_continue(self) -> bool:
         """``False`` if a stop is requested; first pauses during a hold, off the GPU if necessary.
 
         The state is saved if the run cannot continue then.

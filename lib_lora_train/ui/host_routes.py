@@ -21,9 +21,10 @@ def register(router: APIRouter, services: Services) -> None:
     def host() -> dict[str, Any]:
         webui = services.host
         checkpoint = webui.checkpoint()
-        drawn_as = webui.drawn_prediction(checkpoint.path) if checkpoint else ""
-        return {"name": webui.name, "limits": webui.limits(), "checkpoint": _file(checkpoint), "drawn_as": drawn_as,
-                "vae": _file(webui.vae()), "checkpoints": [_file(file) for file in webui.checkpoints()],
+        prediction = webui.prediction_of(checkpoint.path) if checkpoint else ""
+        return {"name": webui.name, "limits": webui.limits(), "checkpoint": _file(checkpoint),
+                "webui_predicts": prediction, "vae": _file(webui.vae()),
+                "checkpoints": [_file(file) for file in webui.checkpoints()],
                 "vaes": [_file(file) for file in webui.vaes()],
                 "lora_dir": str(webui.lora_dir), "runs_dir": str(services.runs_dir), "clip_skip": webui.clip_skip(),
                 "device": webui.device(), "environment": services.environment.state(), "busy": busy(services)}

@@ -40,7 +40,7 @@ def register(router: APIRouter, services: Services) -> None:
     """Add ``/places`` and ``/places/complete``."""
 
     def places(request: PlacesRequest) -> dict[str, Any]:
-        return look_around(services, request)
+        return browse_places(services, request)
 
     def complete(request: CompleteRequest) -> dict[str, Any]:
         kind = kind_of(services.host, request.kind)
@@ -48,13 +48,13 @@ def register(router: APIRouter, services: Services) -> None:
             found, more = beginning_entries(services, request.kind, kind), False
         else:
             found, more = completed(kind, request.text)
-        return {"entries": [_told(services.host, request.kind, entry) for entry in found], "more": more}
+        return {"entries": [_shown(services.host, request.kind, entry) for entry in found], "more": more}
 
     router.add_api_route("/places", places, methods=["POST"])
     router.add_api_route("/places/complete", complete, methods=["POST"])
 
 
-def look_around(services: Services, request: PlacesRequest) -> dict[str, Any]:
+def browse_places(services: Services, request: PlacesRequest) -> dict[str, Any]:
     """Return a page of a folder, or the starting points if none is given and there are several.
 
     Raises ``DatasetError`` if the folder cannot be read or may not be listed.
@@ -64,15 +64,15 @@ def look_around(services: Services, request: PlacesRequest) -> dict[str, Any]:
     if not request.path.strip() and (request.kind == IMAGES or len(first) != 1):
         entries = beginning_entries(services, request.kind, kind)
         return {"folder": "", "above": None, "way": [], "itself": None, "note": "", "start": 0, "total": len(entries),
-                "cut": False, "entries": [_told(services.host, request.kind, entry) for entry in entries]}
+                "cut": False, "entries": [_shown(services.host, request.kind, entry) for entry in entries]}
     folder, note = place(kind, request.path.strip() or str(first[0]))
     page, itself = listed(kind, folder, request.start, request.part, request.hidden)
     higher = above(kind, folder)
     return {"folder": str(folder), "above": None if higher is None else str(higher),
             "way": [{"name": path.name or str(path), "path": str(path)} for path in way(kind, folder)],
-            "itself": _told(services.host, request.kind, itself), "note": note, "start": page.start,
+            "itself": _shown(services.host, request.kind, itself), "note": note, "start": page.start,
             "total": page.total, "cut": page.cut,
-            "entries": [_told(services.host, request.kind, entry) for entry in page.entries]}
+            "entries": [_shown(services.host, request.kind, entry) for entry in page.entries]}
 
 
 def beginning_entries(services: Services, name: str, kind: Kind) -> list[Entry]:
@@ -88,7 +88,7 @@ def beginning_entries(services: Services, name: str, kind: Kind) -> list[Entry]:
     return [*found, *(Entry(_name(services.host, path), str(path), True) for path in beginnings(kind))]
 
 
-def _told(host: Host, name: str, entry: Entry) -> dict[str, Any]:
+def _shown(host: Host, name: str, entry: Entry) -> dict[str, Any]:
     """Return ``entry`` for the page: ``value`` is the text to type for it, thumbnails are URLs."""
     path = Path(entry.path)
     value = entry.path

@@ -18,7 +18,7 @@ from ..config.job import Job
 from ..errors import RunError
 from ..files.writing import writing
 from ..host.interface import Host
-from ..models.prediction import VELOCITY, told_base
+from ..models.prediction import VELOCITY, detect_base
 from .services import Services
 from .train.checkpoint_family import surroundings
 from .train.job_request import listed
@@ -80,12 +80,12 @@ def write_yaml_beside(host: Host, checkpoint: Path, *, said: bool) -> dict[str, 
     if header is None:
         raise RunError(f"{checkpoint.name} is no .safetensors file that can be read, so its family is not known, and "
                        "no YAML can be written for it. Take the YAML from where the model came from.")
-    family, told = told_base(checkpoint, *header)
-    if told is None and not said:
+    family, declared = detect_base(checkpoint, *header)
+    if declared is None and not said:
         raise RunError(f"{checkpoint.name} does not say that it predicts velocity. Switch base.v_parameterization on "
                        "if it is a v-prediction model.")
-    if told is not None and told.kind != VELOCITY:
-        raise RunError(f"{checkpoint.name} predicts noise, as {told.told_by} says, so it needs no YAML for "
+    if declared is not None and declared.kind != VELOCITY:
+        raise RunError(f"{checkpoint.name} predicts noise, as {declared.source} says, so it needs no YAML for "
                        "v-prediction.")
     template = host.model_config(family.name)
     if template is None:

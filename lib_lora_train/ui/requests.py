@@ -21,7 +21,7 @@ class JobRequest(BaseModel):
     txt2img: Txt2img | None = None
 
 
-class LookRequest(BaseModel):
+class OverviewRequest(BaseModel):
     """A dataset folder and the dataset settings that decide how it is read."""
 
     folder: str

@@ -25,9 +25,9 @@ class InstalledEnvironment:
     def state(self) -> dict[str, Any]:
         """Return the current state, with the messages of an installation in this process."""
         found = environment.check()
-        going_on = self._installing is not None and self._installing.is_alive()
-        status = "installing" if going_on and not found.ready else found.status
-        text = self._lines[-1] if going_on and self._lines else found.reason
+        installing = self._installing is not None and self._installing.is_alive()
+        status = "installing" if installing and not found.ready else found.status
+        text = self._lines[-1] if installing and self._lines else found.reason
         return {"state": status, "text": text, "lines": list(self._lines)}
 
     def install(self) -> None:

@@ -27,23 +27,23 @@ from lib_lora_train.config.job import setting_named
 from lib_lora_train.config.load import job_from, job_to_dict, merged, read_job
 
 
-@pytest.mark.parametrize(("looks", "steps", "wanted", "epochs", "total"), [
+@pytest.mark.parametrize(("images_seen", "steps", "wanted", "epochs", "total"), [
     (100, 100, 1000, 10, 1000),
     (30, 30, 1000, 34, 1020),
-    (100, 50, 1000, 10, 500),      # batch size 2: as many looks, half the steps
+    (100, 50, 1000, 10, 500),      # batch size 2: as many images, half the steps
     (100, 200, 1000, 10, 2000),    # regularization doubles the steps and not the epochs
     (5000, 5000, 1000, 1, 5000),
     (50, 50, 1500, 30, 1500),
 ])
-def test_epochs_are_proposed_from_pictures_and_repeats(looks, steps, wanted, epochs, total):
-    length = propose_length(looks, steps, wanted)
-    assert (length.epochs, length.looks, length.steps) == (epochs, epochs * looks, total)
+def test_epochs_are_proposed_from_pictures_and_repeats(images_seen, steps, wanted, epochs, total):
+    length = propose_length(images_seen, steps, wanted)
+    assert (length.epochs, length.images_seen, length.steps) == (epochs, epochs * images_seen, total)
 
 
 @given(st.integers(1, 20000), st.integers(1, 5000))
-def test_the_proposal_is_the_shortest_that_reaches_the_goal(looks, wanted):
-    length = propose_length(looks, looks, wanted)
-    assert length.looks >= wanted and (length.epochs == 1 or length.looks - looks < wanted)
+def test_the_proposal_is_the_shortest_that_reaches_the_goal(images_seen, wanted):
+    length = propose_length(images_seen, images_seen, wanted)
+    assert length.images_seen >= wanted and (length.epochs == 1 or length.images_seen - images_seen < wanted)
 
 
 def test_no_pictures_have_no_length():
@@ -74,7 +74,7 @@ def test_categories_rise_in_rank_from_a_to_i():
     assert "".join(item.letter for item in DIFFICULTIES) == "ABCDEFGHI"
     for easier, harder in itertools.pairwise(DIFFICULTIES):
         assert easier.lowest_rank <= harder.lowest_rank and easier.highest_rank <= harder.highest_rank
-        assert easier.looks <= harder.looks
+        assert easier.images_seen <= harder.images_seen
     for item in DIFFICULTIES:
         assert item.lowest_rank <= item.suggested_rank <= item.highest_rank
         assert item.networks[0] == "LoRA-LierLa"
@@ -111,7 +111,7 @@ def test_arrows_are_those_of_the_guides_table(change, arrows):
     assert len(found.brakes) == (1 if arrows else 0)
 
 
-def test_brakes_add_up_and_are_told_strongest_first():
+def test_brakes_add_up_and_are_reported_strongest_first():
     found = dampening(**{**BASE, "alpha": 1.0, "width": 576, "height": 576})
     assert found.arrows == pytest.approx(3 + 2 * 63 / 16)
     assert [brake.setting for brake in found.brakes] == ["network.network_alpha", "dataset.resolution"]

@@ -69,22 +69,22 @@ def test_switches_are_tried_in_the_order_of_their_price() -> None:
     needed = [estimate(), estimate(**outer), estimate(training__gradient_checkpointing=True),
               estimate(training__gradient_checkpointing=True, training__base_weights="fp8")]
     for steps, enough in enumerate(needed):
-        fitted, told = fit(SD15, job(training__fit_in_gb=enough.total / GB + 0.001))
-        assert len(told) == max(steps - 1, min(steps, 1))  # all blocks take the place of the outer ones
+        fitted, reported = fit(SD15, job(training__fit_in_gb=enough.total / GB + 0.001))
+        assert len(reported) == max(steps - 1, min(steps, 1))  # all blocks take the place of the outer ones
         assert estimate_memory(SD15, fitted) == enough
 
 
 def test_captions_are_encoded_once_first_where_they_stay_the_same() -> None:
     free = {"network__network_train_unet_only": True, "dataset__shuffle_caption": False}
-    fitted, told = fit(SD15, job(training__fit_in_gb=estimate(**free).total / GB - 0.001, **free))
-    assert fitted.training.cache_text_encoder_outputs and len(told) == 1
+    fitted, reported = fit(SD15, job(training__fit_in_gb=estimate(**free).total / GB - 0.001, **free))
+    assert fitted.training.cache_text_encoder_outputs and len(reported) == 1
     assert estimate(training__cache_text_encoder_outputs=True, **free).text_encoder == 0
 
 
 def test_what_cannot_fit_is_said() -> None:
-    fitted, told = fit(SD15, job(training__fit_in_gb=1.0, dataset__resolution="2048"))
+    fitted, reported = fit(SD15, job(training__fit_in_gb=1.0, dataset__resolution="2048"))
     assert fitted.training.weights_on_cpu == 100
-    assert "still needs about" in told[-1] and "resolution" in told[-1]
+    assert "still needs about" in reported[-1] and "resolution" in reported[-1]
 
 
 def test_advice_names_the_three_that_save_most() -> None:
@@ -102,11 +102,11 @@ def test_savings_are_differences_of_estimates() -> None:
 
 
 def test_every_switch_of_the_ladder_is_off_in_a_job_that_fits_already() -> None:
-    fitted, told = fit(SD15, job(training__fit_in_gb=100.0))
-    assert not told and dataclasses.replace(fitted.training, fit_in_gb=None) == Job().training
+    fitted, reported = fit(SD15, job(training__fit_in_gb=100.0))
+    assert not reported and dataclasses.replace(fitted.training, fit_in_gb=None) == Job().training
 
 
 def test_outer_blocks_are_passed_over_where_they_save_nothing() -> None:
     sdxl = {**SD15, "conditioner.embedders.1.model.ln_final.weight": [1280]}
-    _, told = fit(sdxl, job(training__fit_in_gb=2.0, dataset__resolution="1024"))
-    assert "outer" not in told[0] and "checkpointing" in told[0]
+    _, reported = fit(sdxl, job(training__fit_in_gb=2.0, dataset__resolution="1024"))
+    assert "outer" not in reported[0] and "checkpointing" in reported[0]

@@ -63,6 +63,6 @@ def test_the_presets_for_little_memory_have_an_optimizer_of_eight_bits(name):
 
 def test_poor_images_ask_for_regularization_and_hard_characters_for_more_time():
     assert "regularization" in PRESET["character-bad"].text.lower()
-    assert {letter: difficulty(letter).looks > difficulty("A").looks for letter in "BCDEFGHI"} == {
+    assert {letter: difficulty(letter).images_seen > difficulty("A").images_seen for letter in "BCDEFGHI"} == {
         letter: letter >= "E" for letter in "BCDEFGHI"}
     assert "C to G" in VEHICLES

@@ -22,7 +22,7 @@ def test_latents_are_those_of_encoding_all_at_once_in_any_order(tmp_path, flippe
     for order in (batches, batches[::-1]):
         one_by_one = FirstUseLatents(plan, encoder(PoolingVae(std=0.5)), wanted)
         for indices in order:
-            ours, theirs = one_by_one.looks(indices, random.Random(3)), at_once.looks(indices, random.Random(3))
+            ours, theirs = (store.latents_of(indices, random.Random(3)) for store in (one_by_one, at_once))
             assert torch.equal(ours.latents, theirs.latents) and ours.masks is None
 
 
@@ -31,10 +31,10 @@ def test_each_picture_is_encoded_once_and_only_when_it_is_looked_at(tmp_path):
     latents = FirstUseLatents(plan, encoder(vae))
     assert (len(latents), vae.seen) == (0, [])
     indices = next(iter(plan.by_bucket.values()))
-    latents.looks([indices[0], indices[0]], None)
+    latents.latents_of([indices[0], indices[0]], None)
     assert (len(latents), len(vae.seen)) == (1, 1)
-    latents.looks(indices, None)
-    latents.looks(indices, None)
+    latents.latents_of(indices, None)
+    latents.latents_of(indices, None)
     assert (len(latents), len(vae.seen)) == (len(indices), len(indices))
 
 
@@ -43,4 +43,4 @@ def test_a_picture_that_is_gone_by_then_is_named(tmp_path):
     latents = FirstUseLatents(plan, encoder(PoolingVae()))
     plan.pictures[0].path.unlink()
     with pytest.raises(DatasetError, match=plan.pictures[0].path.name):
-        latents.looks([0], None)
+        latents.latents_of([0], None)

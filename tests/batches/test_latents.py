@@ -229,7 +229,7 @@ def test_what_the_progress_callback_raises_ends_the_work(tmp_path):
     assert len(vae.seen) == 2
 
 
-def test_a_disk_that_cannot_be_written_is_told_with_the_way_out(tmp_path):
+def test_a_disk_that_cannot_be_written_is_reported_with_the_way_out(tmp_path):
     plan = plan_for(make_set(tmp_path))
     (tmp_path / ".lora_train_cache").write_text("a file where the folder should be")
     with pytest.raises(DatasetError, match="switch off cache_latents_to_disk"):
@@ -283,8 +283,8 @@ def test_only_the_folders_that_are_mirrored_have_mirrored_latents(tmp_path, for_
     store = encode_all(plan, encoder(PoolingVae()), wanted=Wanted(flipped=for_all))
     rng = random.Random(1)
     for index, picture in enumerate(plan.pictures):
-        looks = [store.looks([index], rng).latents[0] for _ in range(50)]
-        mirrored = [look for look in looks if not torch.equal(look, store[index])]
+        latents = [store.latents_of([index], rng).latents[0] for _ in range(50)]
+        mirrored = [look for look in latents if not torch.equal(look, store[index])]
         wanted = {"1_fox": True, "1_hat": False, "1_penny": for_all}[picture.path.parent.name]
         assert bool(mirrored) == wanted
         for look in mirrored:

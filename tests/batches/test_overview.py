@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lib_lora_train.batches.overview import look
+from lib_lora_train.batches.overview import overview
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.batches.summary import summarize
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -20,14 +20,14 @@ def texts(answer, level):
     return " ".join(problem["text"] for problem in answer["problems"] if problem["level"] == level)
 
 
-def test_a_look_at_a_set_with_two_concepts(tmp_path):
+def test_the_overview_of_a_set_with_two_concepts(tmp_path):
     for number in range(3):
         save(tmp_path / "4_penny" / f"{number}.png", noise(512, 512), caption="penny, red, tag")
     save(tmp_path / "1_car" / "wide.png", noise(900, 600), caption="car")
     (tmp_path / "1_car" / "clip.gif").touch()
-    answer = look(tmp_path, settings(tmp_path, min_bucket_reso=256))
+    answer = overview(tmp_path, settings(tmp_path, min_bucket_reso=256))
     assert json.loads(json.dumps(answer)) == answer
-    assert (answer["pictures"], answer["captions"], answer["looks_per_epoch"]) == (4, 4, 13)
+    assert (answer["pictures"], answer["captions"], answer["images_per_epoch"]) == (4, 4, 13)
     assert answer["concepts"] == [{"name": "car", "folder": "1_car", "repeats": 1, "pictures": 1},
                                   {"name": "penny", "folder": "4_penny", "repeats": 4, "pictures": 3}]
     assert answer["buckets"] == [{"width": 512, "height": 512, "count": 3}, {"width": 640, "height": 384, "count": 1}]
@@ -44,7 +44,7 @@ def test_a_look_at_a_set_with_two_concepts(tmp_path):
 def test_only_the_first_sixty_are_shown(tmp_path):
     for number in range(65):
         save(tmp_path / f"{number:03d}.png", noise(16, 16), caption="penny")
-    answer = look(tmp_path, settings(tmp_path))
+    answer = overview(tmp_path, settings(tmp_path))
     assert answer["pictures"] == 65
     assert [item["path"] for item in answer["thumbnails"]] == [f"{number:03d}.png" for number in range(60)]
 
@@ -53,7 +53,7 @@ def test_errors_come_first_and_do_not_hide_the_rest(tmp_path):
     save(tmp_path / "a.png", noise(16, 900), caption="penny")
     save(tmp_path / "b.png", caption="penny")
     (tmp_path / "b.txt").write_bytes(b"caf\xe9")
-    answer = look(tmp_path, settings(tmp_path))
+    answer = overview(tmp_path, settings(tmp_path))
     assert answer["problems"][0]["level"] == "error"
     assert "b.txt is not UTF-8" in texts(answer, "error")
     assert answer["problems"][0]["files"] == ["b.txt"]
@@ -63,26 +63,26 @@ def test_errors_come_first_and_do_not_hide_the_rest(tmp_path):
 
 def test_a_missing_caption_is_an_error_only_if_nothing_can_serve(tmp_path):
     save(tmp_path / "a.png")
-    assert "No image has a caption" in texts(look(tmp_path, settings(tmp_path)), "error")
-    assert texts(look(tmp_path, settings(tmp_path, activation_tag="penny")), "error") == ""
+    assert "No image has a caption" in texts(overview(tmp_path, settings(tmp_path)), "error")
+    assert texts(overview(tmp_path, settings(tmp_path, activation_tag="penny")), "error") == ""
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(DatasetError):
-        look(tmp_path, settings(tmp_path))
+        overview(tmp_path, settings(tmp_path))
 
 
 def test_the_activation_tag_has_to_stand_first(tmp_path):
     save(tmp_path / "a.png", caption="penny, red")
     save(tmp_path / "b.png", caption="red, penny")
-    answer = look(tmp_path, settings(tmp_path, activation_tag="penny"))
+    answer = overview(tmp_path, settings(tmp_path, activation_tag="penny"))
     assert "1 caption without the trigger word 'penny' in the first place: b.png" in texts(answer, "warning")
 
 
-def test_pictures_that_share_a_caption_file_are_told(tmp_path):
+def test_pictures_that_share_a_caption_file_are_reported(tmp_path):
     save(tmp_path / "a.png", caption="penny")
     save(tmp_path / "a.jpg")
-    assert "1 caption file used by more than one image" in texts(look(tmp_path, settings(tmp_path)), "note")
+    assert "1 caption file used by more than one image" in texts(overview(tmp_path, settings(tmp_path)), "note")
 
 
 def test_the_summary_counts_tags_by_folder_and_pictures_by_bucket(tmp_path):

@@ -88,14 +88,14 @@ def test_steps_per_epoch_with_regularization(pictures, regularization, batch_siz
 def test_regularization_is_never_less_and_never_a_picture_too_many(repeats, others):
     found = dataset_of([(SQUARE, times) for times in repeats], [(SQUARE, times) for times in others])
     taken = balanced(found.pictures, found.regularization)
-    looks = [picture.repeats for picture in taken]
-    assert sum(looks) >= sum(repeats)
-    assert sum(looks) - looks[-1] < sum(repeats) or len(taken) == len(others)
+    repeated = [picture.repeats for picture in taken]
+    assert sum(repeated) >= sum(repeats)
+    assert sum(repeated) - repeated[-1] < sum(repeats) or len(taken) == len(others)
     if sum(others) >= sum(repeats):
-        assert looks == others[:len(taken)] and sum(looks[:-1]) < sum(repeats)
+        assert repeated == others[:len(taken)] and sum(repeated[:-1]) < sum(repeats)
     else:  # the guide's rule for too few: one more look for each, one after the other
-        extra = [more - own for more, own in zip(looks, others, strict=True)]
-        assert sum(looks) == sum(repeats)
+        extra = [more - own for more, own in zip(repeated, others, strict=True)]
+        assert sum(repeated) == sum(repeats)
         assert extra == sorted(extra, reverse=True) and extra[0] - extra[-1] <= 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_lora_train.batches.overview import look
+from lib_lora_train.batches.overview import overview
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.batches.summary import summarize
 from lib_lora_train.config.groups.training import TrainingSettings
@@ -52,23 +52,23 @@ def test_regularization_pictures_are_found_balanced_and_summed_up(folder):
     assert not any(picture.regularization for picture in dataset.pictures)
     assert dataset.left_out == ()
     plan = plan_of(values, dataset, TrainingSettings())
-    # b.png has a partner and is seen twice like it; 2 + 1 + 1 looks are two too few for 3 x 2
+    # b.png has a partner and is seen twice like it; 2 + 1 + 1 images seen are two too few for 3 x 2
     assert [(picture.path.name, picture.repeats) for picture in plan.pictures[3:]] == \
         [("b.png", 3), ("x.png", 2), ("y.png", 1)]
     summary = summarize(dataset, plan, values)
     assert [(item.name, item.repeats, item.pictures) for item in summary.regularization_folders] == [("1_girl", 1, 3)]
     assert [(item.name, item.repeats, item.pictures) for item in summary.folders] == [("2_penny", 2, 3)]
-    assert (summary.regularization_looks, summary.held_out) == (6, 0)
+    assert (summary.regularization_images, summary.held_out) == (6, 0)
     assert list(summary.tag_frequency) == ["2_penny"]
 
 
-def test_the_look_tells_how_the_pictures_balance(folder):
-    found = look(folder, settings(folder, reg_data_dir=str(folder / "reg")))
+def test_the_overview_shows_how_the_pictures_balance(folder):
+    found = overview(folder, settings(folder, reg_data_dir=str(folder / "reg")))
     notes = " ".join(problem["text"] for problem in found["problems"] if problem["level"] == "note")
     assert "3 of 3 regularization images are used: 6 images seen per epoch, next to 6 of yours." in notes
     values = settings(folder, reg_data_dir=str(folder / "reg"))
     plan = plan_of(values, scan_dataset(values), TrainingSettings())
-    assert (sum(picture.repeats for picture in plan.pictures), plan.training_looks_per_epoch) == (12, 6)
+    assert (sum(picture.repeats for picture in plan.pictures), plan.training_images_per_epoch) == (12, 6)
 
 
 def test_regularization_pictures_without_any_caption_never_get_the_activation_tag(folder):
@@ -79,7 +79,7 @@ def test_regularization_pictures_without_any_caption_never_get_the_activation_ta
     assert "3 regularization images without a caption or a folder named like 1_girl" in texts(dataset, "warning")
 
 
-def test_a_reg_folder_that_nobody_names_is_told(folder):
+def test_a_reg_folder_that_nobody_names_is_reported(folder):
     dataset = scan_dataset(settings(folder))
     assert [(item.path.name, item.reason) for item in dataset.left_out] == \
         [("reg", "it is only used if reg_data_dir names it")]

@@ -89,7 +89,7 @@ def test_a_program_is_timed_by_its_bar_which_ends_its_lines_with_carriage_return
     assert watched.peak.total >= watched.peak.own > 0
 
 
-def test_a_program_that_fails_is_told_with_its_last_lines(tmp_path: Path):
+def test_a_program_that_fails_is_reported_with_its_last_lines(tmp_path: Path):
     with pytest.raises(SystemExit, match=r"(?s)the stand-in failed \(exit status 1, 2 steps, no LoRA file\).*"
                                          "RuntimeError: the stand-in fails"):
         watch(started(tmp_path, "--seconds=0.1", "--fails=2"), "the stand-in")
@@ -134,7 +134,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(arguments, sentence):
         compare.main(arguments)
 
 
-def test_a_peer_without_a_python_or_with_one_that_lacks_packages_is_told(tmp_path: Path):
+def test_a_peer_without_a_python_or_with_one_that_lacks_packages_is_reported(tmp_path: Path):
     with pytest.raises(SystemExit, match="There is no Python .*venv.* Name the one that has the packages"):
         compare.peer_python(None, tmp_path)
     bare = tmp_path / "python"

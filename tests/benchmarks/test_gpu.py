@@ -118,7 +118,7 @@ def test_the_price_of_a_switch_is_against_the_case_without_it_and_the_share_agai
     assert ceiling_shares({"sd15 b1": parts["sd15 b1"]}) == {}
 
 
-def test_transfers_are_told_by_where_tensors_come_from():
+def test_transfers_are_detected_by_where_tensors_come_from():
     with Transfers() as transfers:
         away = torch.ones(8, 4).to("meta")  # another device than the CPU, and there on every machine
         torch.ones(3) + 1

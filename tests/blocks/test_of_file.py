@@ -39,7 +39,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("key", "sdxl", "block"), KEYS)
-def test_a_layer_tells_its_block_and_its_family(key, sdxl, block):
+def test_a_layer_names_its_block_and_its_family(key, sdxl, block):
     assert block_of(key) == block
     assert blocks_of_keys([key]) == BlockSet((block,), sdxl)
 
@@ -51,7 +51,7 @@ def test_a_layer_tells_its_block_and_its_family(key, sdxl, block):
     (f"unet.mid_block.{DEPTH}.lora.up.weight", f"unet.mid_block.{DEPTH}", "lora.up.weight"),
     (f"unet.mid_block.{DEPTH}_lora.up.weight", f"unet.mid_block.{DEPTH}_lora", "up.weight"),
     ("unet.conv_in.alpha", "unet.conv_in", "alpha")])
-def test_layers_with_dots_are_told_from_their_tensors(key, layer, tensor):
+def test_layers_with_dots_are_detected_from_their_tensors(key, layer, tensor):
     assert layer_and_tensor(key) == (layer, tensor)
 
 

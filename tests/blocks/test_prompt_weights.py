@@ -111,7 +111,7 @@ def test_layers_in_no_block_keep_their_strength():
 @pytest.mark.parametrize(("line", "sentence"), [
     ("1,0,1", "begins with a name"), ("MY NAME:" + ",".join(["1"] * 17), "begins with a name"),
     ("SHORT:1,1", "It has 2 numbers"), ("ALL:" + ",".join(["1"] * 17), "is defined twice")])
-def test_a_line_that_is_no_preset_is_told_and_the_others_stay(line, sentence):
+def test_a_line_that_is_no_preset_is_reported_and_the_others_stay(line, sentence):
     presets, problems = parse_presets(f"{DEFAULT_TEXT}{line}\nLAST:{','.join(['1'] * 26)}\n")
     assert sentence in problems[0] and len(problems) == 1
     assert set(presets) == {*PRESETS, "LAST"}

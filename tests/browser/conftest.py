@@ -120,7 +120,7 @@ def animated_gif() -> bytes:
 def fill_in(page: Page, folder: Path, **settings: str) -> None:
     """Point at ``folder`` and look; ``settings`` are typed into the fields of that name."""
     page.fill("#tl_dataset_folder", str(folder))
-    page.click("#tl_dataset_look")
+    page.click("#tl_dataset_load")
     page.locator(".tl-stat").first.wait_for()
     for name, value in settings.items():
         field(page, name).fill(value)

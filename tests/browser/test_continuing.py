@@ -11,7 +11,7 @@ TRAIN = "#tl-panel-train"
 
 
 def button(page, name):
-    return page.locator(f"{TRAIN} .tl-goon").get_by_role("button", name=name, exact=True)
+    return page.locator(f"{TRAIN} .tl-resume").get_by_role("button", name=name, exact=True)
 
 
 def forecast(page):
@@ -26,7 +26,7 @@ def of_run(webui):
     return run
 
 
-def test_a_stopped_run_goes_on_where_it_was_at_one_click(make_webui, open_tab, pictures):
+def test_a_stopped_run_resumes_where_it_was_at_one_click(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="50")
@@ -34,18 +34,18 @@ def test_a_stopped_run_goes_on_where_it_was_at_one_click(make_webui, open_tab, p
     wait_for_more_steps(page, 3)
     page.click("#tl_stop")
     wait_for_state(page, "Stopped")
-    held = of_run(webui)["kept_step"]
-    page.locator(f"{TRAIN} .tl-goon .tl-note", has_text=f"From step {held}, exactly").wait_for()
+    held = of_run(webui)["training_state_step"]
+    page.locator(f"{TRAIN} .tl-resume .tl-note", has_text=f"From step {held}, exactly").wait_for()
     button(page, "Resume").click()
     wait_for_state(page, "Training")
-    assert page.locator(f"{TRAIN} .tl-goon").is_hidden()
+    assert page.locator(f"{TRAIN} .tl-resume").is_hidden()
     wait_for_more_steps(page, held + 2)
     assert len(webui.get("runs")) == 1
     page.click("#tl_stop")
     wait_for_state(page, "Stopped")
 
 
-def test_steps_after_the_last_state_leave_the_plot_when_a_run_goes_on(make_webui, open_tab, pictures):
+def test_steps_after_the_last_state_leave_the_plot_when_a_run_resumes(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1, STANDIN_FAILS_AT_STEP="18")
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="3")
@@ -63,23 +63,23 @@ def test_steps_after_the_last_state_leave_the_plot_when_a_run_goes_on(make_webui
         plot.press("ArrowRight")
 
 
-def test_what_came_after_the_last_state_is_forgotten_when_a_run_goes_on(webui, open_tab):
+def test_what_came_after_the_last_state_is_forgotten_when_a_run_resumes(webui, open_tab):
     page = open_tab(webui)
     kept = page.evaluate("""() => {
         const run = new TrainLora.RunModel("20260101-000000-penny");
-        const told = (event, fields) => run.takeEvent({event, ...fields});
-        told("started", {from_step: 0, total_steps: 9, total_epochs: 3});
+        const reported = (event, fields) => run.takeEvent({event, ...fields});
+        send("started", {from_step: 0, total_steps: 9, total_epochs: 3});
         for (let step = 1; step <= 7; step += 1) {
-            told("step", {step, loss: 0.1, lr_unet: 1, lr_text_encoder: 1, gradient_norm: 1, total_steps: 9});
+            send("step", {step, loss: 0.1, lr_unet: 1, lr_text_encoder: 1, gradient_norm: 1, total_steps: 9});
             if (step % 3 === 0) {
-                told("norms", {step, unet: 1, text_encoder: 1, blocks: {}});
-                told("validation", {step, loss: 1});
-                told("epoch", {epoch: step / 3, loss: 0.1});
+                send("norms", {step, unet: 1, text_encoder: 1, blocks: {}});
+                send("validation", {step, loss: 1});
+                send("epoch", {epoch: step / 3, loss: 0.1});
             }
         }
-        told("error", {text: "", detail: ""});
-        told("queued", {steps: 4, total_steps: 9, name: "penny"});
-        told("started", {from_step: 4, total_steps: 9, total_epochs: 3});
+        send("error", {text: "", detail: ""});
+        send("queued", {steps: 4, total_steps: 9, name: "penny"});
+        send("started", {from_step: 4, total_steps: 9, total_epochs: 3});
         return [run.steps.step, run.steps.gradient.length, run.epochs.map((epoch) => epoch.step), run.norms.length,
             run.validation.length, run.lastStep.step, run.ending];
     }""")
@@ -88,7 +88,7 @@ def test_what_came_after_the_last_state_is_forgotten_when_a_run_goes_on(webui, o
 
 def test_the_gpu_memory_that_a_run_uses_stands_beside_its_pace(webui, open_tab):
     page = open_tab(webui)
-    told = page.evaluate("""() => {
+    reported = page.evaluate("""() => {
         const run = new TrainLora.RunModel("20260101-120000-penny");
         const events = [{event: "started", total_steps: 100, total_epochs: 10},
             {event: "step", step: 3, total_steps: 100, epoch: 1, loss: 0.1, seconds_per_step: 0.5, seconds_left: 40},
@@ -96,7 +96,7 @@ def test_the_gpu_memory_that_a_run_uses_stands_beside_its_pace(webui, open_tab):
         run.take({events, offset: 1, id: "20260101-120000-penny", state: "running", alive: true});
         return run.paceText();
     }""")
-    assert told == "epoch 1 of 10, 2.0 steps a second, 5.3 of 8 GB of GPU memory"
+    assert reported == "epoch 1 of 10, 2.0 steps a second, 5.3 of 8 GB of GPU memory"
 
 
 def test_a_few_more_epochs_say_what_they_will_be_before_they_begin(make_webui, open_tab, pictures):
@@ -107,11 +107,11 @@ def test_a_few_more_epochs_say_what_they_will_be_before_they_begin(make_webui, o
     wait_for_state(page, "Finished")
     button(page, "A few more epochs").click()
     dialog = page.locator(".tl-dialog")
-    told = forecast(page)
-    assert told["Saved as"] == "penny-v2"
-    assert told["Steps"] == "10 more, from 30 to 40"
-    assert told["Time"].startswith("about")
-    assert told["Learning rate"].startswith("1, a factor on the rate that Prodigy")
+    reported = forecast(page)
+    assert reported["Saved as"] == "penny-v2"
+    assert reported["Steps"] == "10 more, from 30 to 40"
+    assert reported["Time"].startswith("about")
+    assert reported["Learning rate"].startswith("1, a factor on the rate that Prodigy")
     epochs = dialog.locator("input").first
     epochs.fill("0.5")
     dialog.get_by_text("Write whole epochs").wait_for()
@@ -132,8 +132,8 @@ def test_polishing_is_proposed_with_few_epochs_at_a_tenth_of_the_rate(make_webui
     start(page)
     wait_for_state(page, "Finished")
     button(page, "Polish at a lower rate").click()
-    told = forecast(page)
-    assert told["Learning rate"].startswith("0.1,") and told["Steps"] == "20 more, from 80 to 100"
+    reported = forecast(page)
+    assert reported["Learning rate"].startswith("0.1,") and reported["Steps"] == "20 more, from 80 to 100"
     epochs, factor = page.locator(".tl-dialog input").all()
     epochs.fill("1")
     factor.fill("0,05")

@@ -37,7 +37,7 @@ def test_a_folder_shows_what_was_found_in_it(webui, open_tab, pictures):
     shows(page, "#tl_dataset", "moving.gif")
 
 
-def test_a_folder_that_is_not_there_is_told_beside_the_box(webui, open_tab, tmp_path):
+def test_a_folder_that_is_not_there_is_reported_beside_the_box(webui, open_tab, tmp_path):
     page = open_tab(webui)
     page.fill("#tl_dataset_folder", str(tmp_path / "nowhere"))
     page.keyboard.press("Enter")
@@ -77,7 +77,7 @@ def test_the_total_follows_as_one_types(webui, open_tab, pictures):
     expect(page.locator(".tl-schedule .tl-line-unet")).to_have_attribute("d", re.compile("."))
 
 
-def test_a_wrong_value_is_told_at_its_field_and_training_does_not_start(webui, open_tab, pictures):
+def test_a_wrong_value_is_reported_at_its_field_and_training_does_not_start(webui, open_tab, pictures):
     page = open_tab(webui)
     fill_in(page, pictures)
     ready(page)

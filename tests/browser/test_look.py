@@ -97,7 +97,7 @@ def test_every_control_has_a_name_and_is_reached_by_key(webui, open_tab):
     page.keyboard.press("Tab")
     evaluates(page, "document.activeElement.title", "Browse for the folder with your images")
     page.keyboard.press("Tab")
-    evaluates(page, "document.activeElement.id", "tl_dataset_look")
+    evaluates(page, "document.activeElement.id", "tl_dataset_load")
 
 
 def test_those_who_want_no_motion_get_none(webui, open_tab):

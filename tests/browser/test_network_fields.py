@@ -66,7 +66,7 @@ def test_bars_are_drawn_with_the_pointer_and_moved_by_key(page):
     expect(second).to_be_focused()
 
 
-def test_a_list_can_be_pasted_and_a_wrong_one_is_told(page):
+def test_a_list_can_be_pasted_and_a_wrong_one_is_reported(page):
     field(page, "block_lr_weight").select_option(label="Custom numbers")
     text = page.locator(f"{RATES} input")
     text.fill("OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1")
@@ -82,7 +82,7 @@ def test_dims_follow_a_list_as_shares_of_the_network_dim(page):
     eventually(page, lambda: value(page, "block_dims"), "40" + ",8" * 7 + ",40" * 9)
 
 
-def test_a_lora_to_go_on_from_says_what_it_is_and_sets_kind_and_sizes(page, webui):
+def test_a_lora_to_continue_from_says_what_it_is_and_sets_kind_and_sizes(page, webui):
     folder = Path(page.evaluate("window.TrainLora.host.lora_dir"))
     write_lora(folder / "fox.safetensors", {"ss_sd_model_name": "nai.safetensors", "ss_epoch": "8",
                "ss_tag_frequency": json.dumps({"fox": {"foxy": 9}}), "modelspec.trigger_phrase": "foxword"})

@@ -64,7 +64,7 @@ def test_pictures_become_a_lora_that_txt2img_is_given(real_webui, open_tab):
 
 
 @pytest.mark.slow
-def test_stopping_keeps_what_was_learned_until_then_and_it_goes_on_from_there(real_webui, open_tab):
+def test_stopping_keeps_what_was_learned_until_then_and_it_resumes_from_there(real_webui, open_tab):
     page = open_tab(real_webui, theme="dark")
     page.set_default_timeout(1000 * TRAINING_SECONDS)
     fill_in(page, ROOT / "demo" / "pictures", output_name="hearts", resolution="64", min_bucket_reso="64",
@@ -80,7 +80,7 @@ def test_stopping_keeps_what_was_learned_until_then_and_it_goes_on_from_there(re
     assert (real_webui.loras / f"{names.first.inner_text()}.safetensors").is_file()
 
     held = steps_drawn(page)
-    page.locator("#tl-panel-train .tl-goon").get_by_role("button", name="Resume", exact=True).click()
+    page.locator("#tl-panel-train .tl-resume").get_by_role("button", name="Resume", exact=True).click()
     wait_for_state(page, "Training")
     wait_for_more_steps(page, held)
     page.click("#tl_stop")

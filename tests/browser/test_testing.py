@@ -187,7 +187,7 @@ def test_presets_that_are_being_typed_are_kept_when_the_tab_is_shown_again(open_
     evaluates(page, "document.querySelector('#tl_presets_text').value", "MINE:1,2,3")
 
 
-def test_presets_are_edited_and_a_wrong_line_is_told(open_test):
+def test_presets_are_edited_and_a_wrong_line_is_reported(open_test):
     page = open_test()
     page.locator("#tl-panel-test summary", has_text="Edit presets").click()
     page.fill("#tl_presets_text", "MINE:1,2,3")

@@ -141,7 +141,7 @@ def test_a_tool_is_stopped(make_webui, open_tab):
     expect(page.locator("#tl_tool_run .tl-run-sentence")).to_have_text("Stopped. Nothing was saved.")
 
 
-def test_looking_inside_and_training_like_it(tools):
+def test_inspecting_and_training_like_it(tools):
     page = tools("inspect")
     setting(page, "inspect.lora").fill("old")
     press(page, "#tl_tool_start")

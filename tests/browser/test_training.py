@@ -31,7 +31,7 @@ def line_of(page):
     return page.locator("#tl-panel-train .tl-line-smooth").get_attribute("d")
 
 
-def test_the_plot_grows_while_it_trains_and_pause_go_on_and_stop_work(make_webui, open_tab, pictures):
+def test_the_plot_grows_while_it_trains_and_pause_resume_and_stop_work(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs=MANY_EPOCHS, sample_prompts=PROMPTS)
@@ -65,7 +65,7 @@ def test_the_plot_grows_while_it_trains_and_pause_go_on_and_stop_work(make_webui
     page.locator("#tl-panel-train .tl-file-name", has_text=re.compile("^penny$")).wait_for()
 
 
-def test_a_reload_and_another_browser_find_the_run_going_on(make_webui, open_tab, pictures):
+def test_a_reload_and_another_browser_find_the_live_run(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs=MANY_EPOCHS)
@@ -81,7 +81,7 @@ def test_a_reload_and_another_browser_find_the_run_going_on(make_webui, open_tab
     wait_for_state(page, "Paused")
 
 
-def test_the_run_goes_on_while_the_webui_is_gone_and_is_found_again(make_webui, open_tab, pictures):
+def test_the_run_continues_while_the_webui_is_gone_and_is_found_again(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs=MANY_EPOCHS)

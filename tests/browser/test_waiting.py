@@ -34,7 +34,7 @@ def test_a_run_on_the_webuis_gpu_steps_aside_for_a_picture_and_the_page_says_so(
     wait_for_more_steps(page, before + 1)
 
 
-def test_without_a_gpu_a_picture_is_made_while_a_run_goes_on(make_webui, open_tab, pictures):
+def test_without_a_gpu_a_picture_is_made_while_a_run_continues(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1)
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="900")

@@ -34,7 +34,7 @@ def test_what_is_not_utf8_is_refused_with_the_file_and_the_place(tmp_path, conte
     assert all(word in str(caught.value) for word in [str(path), *words])
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(DatasetError, match="cannot be read: No such file"):
         read_caption(tmp_path / "a.txt")
 

@@ -53,7 +53,7 @@ def fix(editor: CaptionEditor, found: Finding, place: int = 0) -> None:
      {"activation_tag": "penny"}),
     ("capitals", {"a.png": "penny", "b.PNG": "penny"}, {}),
 ])
-def test_findings_on_captions_and_names_are_mended(tmp_path: Path, name: str, captions: dict, settings: dict):
+def test_findings_on_captions_and_names_are_fixed(tmp_path: Path, name: str, captions: dict, settings: dict):
     editor = open_editor(make_set(tmp_path / "p", captions))
     found = finding(report(editor, **settings), name)
     assert found is not None and "a.png" not in names(editor, found.numbers)[:0]
@@ -246,14 +246,14 @@ def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
     assert finding(report(editor), "balance").level == "good"
 
 
-def test_a_second_look_decodes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_second_examination_decodes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = make_set(tmp_path / "p", {"a.png": "penny", "b.png": "penny"})
     report(open_editor(folder))
     monkeypatch.setattr("lib_lora_train.pictures.facts.decoded", lambda *_, **__: pytest.fail("again"))
     report(open_editor(folder))
 
 
-def test_looking_can_be_stopped(tmp_path: Path):
+def test_the_doctor_can_be_stopped(tmp_path: Path):
     editor = open_editor(make_set(tmp_path / "p", {f"{n}.png": "x" for n in range(40)}))
     seen = []
     examine(editor, DatasetSettings(), 225, lambda done, total: seen.append((done, total)) or False)

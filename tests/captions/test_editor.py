@@ -353,7 +353,7 @@ def test_a_tagging_run_of_another_program_is_taken_back_in_the_editor(editor: Ca
     assert texts(folder)["a.txt"] == CAPTIONS["a.png"] and not (folder / "d.txt").exists()
 
 
-def test_an_interrupted_edit_is_told_when_the_dataset_is_opened_again(folder: Path):
+def test_an_interrupted_edit_is_reported_when_the_dataset_is_opened_again(folder: Path):
     editor = open_editor(folder)
     editor.apply(Operation("add", ("solo",)), everything(editor), "")
     (folder / "a.txt").write_bytes(CAPTIONS["a.png"].encode())

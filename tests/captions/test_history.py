@@ -29,7 +29,7 @@ def three_edits(tmp_path: Path):
     return editor, states
 
 
-def test_an_edit_is_told_as_the_tags_that_came_and_went(tmp_path: Path):
+def test_an_edit_is_reported_as_the_tags_that_came_and_went(tmp_path: Path):
     editor, _ = three_edits(tmp_path)
     first, second, third = (changes_of_edit(editor, batch.number) for batch in editor.history().batches)
     assert (first.added, first.removed, first.picture) == ((("white", 2),), (), "a.png")
@@ -113,7 +113,7 @@ def test_the_history_is_paged_and_a_missing_part_is_said(dataset: Dataset):
     found, missing = dataset.get("history/changes", numbers=[newest, rest[0]["number"]])["changes"]
     assert found["changes"]["added"] == [["tag 44", 4]] and found["cell"]["path"] == "a.png"
     assert "missing" in missing["problem"] and missing["cell"] is None
-    assert dataset.ask("history/look", edit=10**9).status_code == 400
+    assert dataset.ask("history/preview", edit=10**9).status_code == 400
     assert dataset.ask("history/go", edit=newest, seen="other").status_code == 400
 
 
@@ -122,7 +122,7 @@ def test_the_way_back_goes_through_the_routes(dataset: Dataset):
     for tag in ("one", "two", "three"):
         dataset.apply("add", tags=[tag])
     edits = dataset.get("history")["edits"]
-    way = dataset.get("history/look", edit=edits[-1]["number"])
+    way = dataset.get("history/preview", edit=edits[-1]["number"])
     assert (way["edits"], way["captions"], way["back"]) == (3, 4, True)
     done = dataset.get("history/go", edit=edits[-1]["number"], seen=way["seen"])
     assert done["label"] == "Undid 3 edits" and done["undo"] is None and len(done["changed"]) == 4

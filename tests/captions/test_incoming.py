@@ -98,7 +98,7 @@ def test_metadata_in_the_folder_is_previewed_written_and_undone(dataset: Dataset
         "d": {"caption": "a caption"}, "nobody": {"tags": "x"}}))
     before = texts(dataset.folder)
     assert dataset.get("incoming/files") == {"files": ["meta_cap.json"]}
-    plan = dataset.get("incoming/look", source="metadata", file="meta_cap.json", mode="empty")
+    plan = dataset.get("incoming/plan", source="metadata", file="meta_cap.json", mode="empty")
     assert (plan["captions"], plan["kept"], plan["without"]) == (1, 1, 3)
     assert plan["unmatched"] == [["nobody", "fits no image"]]
     assert [item["after"] for item in plan["previews"]] == ["a caption"]
@@ -108,16 +108,16 @@ def test_metadata_in_the_folder_is_previewed_written_and_undone(dataset: Dataset
     assert texts(dataset.folder)["a.txt"] == "penny, red boots, boots, hat, from json"
     dataset.get("undo")
     assert texts(dataset.folder) == before
-    some = dataset.get("incoming/look", source="metadata", file="meta_cap.json", mode="replace",
+    some = dataset.get("incoming/plan", source="metadata", file="meta_cap.json", mode="replace",
                        numbers=dataset.numbers("d.png"))
     assert (some["captions"], some["outside"]) == (1, 1)
 
 
-def test_file_names_fill_only_what_is_empty_unless_told_otherwise(tab, tmp_path: Path):
+def test_file_names_fill_only_what_is_empty_unless_set_otherwise(tab, tmp_path: Path):
     dataset = Dataset(tab, make_set(tmp_path / "set", {"red_boots_01.png": None, "hat_02.png": "kept",
                                                        "003.png": None}))
     dataset.open()
-    plan = dataset.get("incoming/look")
+    plan = dataset.get("incoming/plan")
     assert (plan["captions"], plan["kept"], plan["unmatched"]) == (1, 1, [["003.png", "has no words in its name"]])
     dataset.get("incoming")
     assert texts(dataset.folder) == {"hat_02.txt": "kept", "red_boots_01.txt": "red boots"}
@@ -130,7 +130,7 @@ def test_file_names_fill_only_what_is_empty_unless_told_otherwise(tab, tmp_path:
     {"source": "metadata", "file": "missing.json"}, {"source": "metadata", "text": "{"},
     {"source": "metadata", "text": "{}", "part": "none"}, {"mode": "burn"}, {"rule": {"separators": 3}},
     {"rule": {"other": True}}])
-@pytest.mark.parametrize("route", ["incoming", "incoming/look"])
+@pytest.mark.parametrize("route", ["incoming", "incoming/plan"])
 def test_what_cannot_be_taken_in_is_refused_with_words(dataset: Dataset, route: str, body: dict):
     before = texts(dataset.folder)
     answer = dataset.ask(route, **body)
@@ -142,5 +142,5 @@ def test_json_behind_a_link_is_not_read(dataset: Dataset, tmp_path: Path):
     secret = tmp_path / "secret.json"
     secret.write_text('{"a": {"tags": "secret"}}')
     (dataset.folder / "link.json").symlink_to(secret)
-    answer = dataset.ask("incoming/look", source="metadata", file="link.json")
+    answer = dataset.ask("incoming/plan", source="metadata", file="link.json")
     assert answer.status_code == 400 and "secret" not in answer.json()["error"].replace("secret.json", "")

@@ -317,7 +317,7 @@ while done < 15:
     assert Journal(folder).history().position == 30
 
 
-def test_the_history_tells_what_was_done_and_to_how_many(folder: Path):
+def test_the_history_shows_what_was_done_and_to_how_many(folder: Path):
     journal = Journal(folder)
     journal.do("Added new", appended(folder), {})
     only = journal.history().batches[0]

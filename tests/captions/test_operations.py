@@ -161,7 +161,7 @@ def test_every_operation_has_words_for_the_history(kind: str):
     ("photo of a cat on the table", True),
     ("a cat", False), ("sks", False), ("", False),
 ])
-def test_prose_is_told_from_tags(line: str, prose: bool):
+def test_prose_is_told_apart_from_tags(line: str, prose: bool):
     assert is_prose(line) is prose
 
 

@@ -17,11 +17,11 @@ from .sets import make_set, save_picture, texts
 ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", "apply", "preview", "text", "undo",
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
-          "paths", "rename-tag", "incoming", "incoming/files", "incoming/look", "history/changes", "history/look",
+          "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
           "history/go"]
 
 
-def test_opening_tells_what_there_is(dataset: Dataset):
+def test_opening_shows_what_there_is(dataset: Dataset):
     found = dataset.open()
     assert found["pictures"] == 5 and found["undo"] is None and found["messages"] == []
     assert found["folders"] == [{"path": "", "pictures": 4}, {"path": "2_cat", "pictures": 1}]
@@ -132,7 +132,7 @@ def test_an_operation_that_makes_no_sense_is_refused_in_words(dataset: Dataset, 
     assert answer.status_code == 400 and answer.json()["error"].endswith(".")
 
 
-def test_refreshing_tells_whether_anything_changed(dataset: Dataset):
+def test_refreshing_reports_whether_anything_changed(dataset: Dataset):
     assert dataset.get("refresh")["changed"] is False
     (dataset.folder / "a.txt").write_text("other")
     assert dataset.get("refresh")["changed"] is True
@@ -178,7 +178,7 @@ def test_suggestions_are_accepted_singly_or_together(dataset: Dataset):
     assert dataset.ask("consolidate/accept", chosen=[{"keep": "x"}]).status_code == 400
 
 
-def test_doubtful_tags_are_mended_or_kept(tab, tmp_path: Path):
+def test_doubtful_tags_are_fixed_or_kept(tab, tmp_path: Path):
     captions = {f"{n}.png": "blonde hair, hat" for n in range(20)} | {"x.png": "brown hair", "y.png": "brown hair"}
     dataset = Dataset(tab, make_set(tmp_path / "set", captions))
     dataset.open()
@@ -197,7 +197,7 @@ def test_activation_tag_and_on_and_off(dataset: Dataset):
     assert dataset.get("on-off", tag="hat") | {"advice": ""} == {"tag": "hat", "on": 2, "off": 2, "advice": ""}
 
 
-def test_the_doctor_looks_in_the_background_and_reports(dataset: Dataset):
+def test_the_doctor_runs_in_the_background_and_reports(dataset: Dataset):
     assert dataset.get("doctor")["state"] == "none"
     dataset.get("doctor", begin=True, settings={"activation_tag": "penny"})
     deadline = time.monotonic() + 240
@@ -210,7 +210,7 @@ def test_the_doctor_looks_in_the_background_and_reports(dataset: Dataset):
     assert found["report"]["cells"][str(number)]["path"] == "2_cat/e.png"
 
 
-def test_a_page_of_an_older_session_is_told_to_open_again(dataset: Dataset):
+def test_a_page_of_an_older_session_has_to_open_again(dataset: Dataset):
     assert dataset.tab.post("captions/view", {"folder": str(dataset.folder), "session": "old"}).status_code == 410
 
 
@@ -327,7 +327,7 @@ def test_every_part_of_prose_is_a_chip_so_that_none_is_lost_by_moving_one(datase
     assert found["prose"]
 
 
-def test_a_picture_tells_its_chunks(dataset: Dataset):
+def test_a_picture_lists_its_chunks(dataset: Dataset):
     tags = ", ".join(f"quizzical thing {number}" for number in range(40))
     number, = dataset.numbers("b.png")
     dataset.get("text", number=number, before="penny, hat", text=tags)

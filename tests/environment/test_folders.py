@@ -81,7 +81,7 @@ def test_packages_with_other_pins_are_outdated():
     assert folders.check().status == "outdated"
 
 
-def test_the_failure_of_the_last_try_is_told_until_the_pins_change(root: Path):
+def test_the_failure_of_the_last_try_is_reported_until_the_pins_change(root: Path):
     folder = folders.group_folder("base", folders.pins_of("base"))
     folders.failure_file("base").write_text(json.dumps({"folder": folder.name, "reason": "pip ended with code 1"}))
     state = folders.check()

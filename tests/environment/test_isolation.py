@@ -63,7 +63,7 @@ def test_broken_companions_in_the_interpreter_look_as_if_they_were_not_installed
     assert "pinned" in found
 
 
-def test_own_packages_come_first_and_their_versions_are_the_ones_told(own: Path, site: Path):
+def test_own_packages_come_first_and_their_versions_are_the_ones_reported(own: Path, site: Path):
     assert see(own, site, "__import__('pinned').where") == "own"
     assert see(own, site, "importlib.metadata.version('pinned')") == "2.0"
 

@@ -156,7 +156,7 @@ def test_the_worker_starts_under_an_interpreter_that_ignores_paths(worker: Exten
     assert str(worker.root) in result.stdout, result.stderr
 
 
-def test_the_worker_starts_from_any_folder_with_the_command_and_variables_that_are_told(worker: ExtensionCopy):
+def test_the_worker_starts_from_any_folder_with_the_given_command_and_variables(worker: ExtensionCopy):
     command = worker.say("environment.worker_command(['diffusers'])")
     environ = worker.say("environment.worker_environ()", ACCELERATE_MIXED_PRECISION="fp16")
     assert isinstance(command, list) and isinstance(environ, dict)

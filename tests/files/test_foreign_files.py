@@ -18,7 +18,7 @@ from lib_lora_train.config.text_yaml import check_yaml, read_typed, read_yaml
 from lib_lora_train.errors import CheckpointError, ConfigError, TaggerError
 from lib_lora_train.files.json_file import DamagedFileError, parse
 from lib_lora_train.files.safetensors_header import read_safetensors_header
-from lib_lora_train.models.prediction import told_prediction
+from lib_lora_train.models.prediction import declared_prediction
 from lib_lora_train.networks.lora_facts import read_facts
 from lib_lora_train.tagging.tag_list import read_tag_list
 from lib_lora_train.ui.captions.completions import _merged
@@ -171,7 +171,7 @@ def test_every_reader_of_yaml_refuses_a_bomb_in_bounded_time_and_memory(tmp_path
     with pytest.raises(ConfigError, match=r"job\.yaml"):
         load_job(job)
     with pytest.raises(CheckpointError, match=r"model\.yaml"):
-        told_prediction(model, (), {})
+        declared_prediction(model, (), {})
     assert isinstance(read_typed(f"'{BOMBS[name]}'"), str)
     assert time.process_time() - began < SECONDS_AT_MOST
 

@@ -130,7 +130,7 @@ def test_the_first_load_is_waited_for(webui, monkeypatch):
     lease.join(120)
 
 
-def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_goes_on(webui, monkeypatch):
+def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_continues(webui, monkeypatch):
     monkeypatch.setattr(sd_models, "send_model_to_cpu", broken)
     lease = webui.lend_gpu("cuda:0")
     wait_until(lambda: lease.problem)
@@ -140,7 +140,7 @@ def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_goes_on(web
     assert str(loaded().where) == "cuda:0"
 
 
-def test_bringing_back_is_tried_again_and_generation_goes_on_even_if_it_never_works(webui, monkeypatch):
+def test_bringing_back_is_tried_again_and_generation_continues_even_if_it_never_works(webui, monkeypatch):
     works = sd_models.send_model_to_device
     attempts = []
 

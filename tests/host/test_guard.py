@@ -76,7 +76,7 @@ def answer_holds(run, count):
     return worker
 
 
-def test_the_lock_is_given_only_when_the_worker_stands_still_and_the_weights_are_back_when_it_goes_on(run, lent):
+def test_the_lock_is_given_only_when_the_worker_stands_still_and_the_weights_are_back_when_it_resumes(run, lent):
     worker = answer_holds(run, 2)
     for _ in range(2):
         with lent.lock:

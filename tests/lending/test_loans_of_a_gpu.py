@@ -31,7 +31,7 @@ def test_the_next_run_finds_the_model_in_shared_memory_and_nothing_is_copied(on_
     assert on_gpu.own() == set()
 
 
-def test_when_the_tab_is_closed_and_the_run_goes_on_the_webui_has_a_model_of_its_own(on_gpu, checkpoint):
+def test_when_the_tab_is_closed_and_the_run_continues_the_webui_has_a_model_of_its_own(on_gpu, checkpoint):
     loan, _, tensors = on_gpu.lend()
     loan.give_back()
     loan.join(SECONDS)
@@ -116,12 +116,12 @@ def test_another_vae_than_the_runs_is_not_shared(on_gpu, monkeypatch):
 
 def test_a_model_that_is_being_lent_is_not_moved_meanwhile(on_gpu, monkeypatch):
     """A picture that comes when the GPU has just been freed waits until the run knows where the model lies."""
-    began, go_on = threading.Event(), threading.Event()
+    began, may_end = threading.Event(), threading.Event()
     copy = MemoryLayers.copy_to_main_memory
 
     def slow(layers):
         began.set()
-        assert go_on.wait(SECONDS)
+        assert may_end.wait(SECONDS)
         copy(layers)
 
     on_gpu.webui.free_gpu()
@@ -133,7 +133,7 @@ def test_a_model_that_is_being_lent_is_not_moved_meanwhile(on_gpu, monkeypatch):
     restore.start()
     restore.join(0.1)
     assert restore.is_alive()
-    go_on.set()
+    may_end.set()
     restore.join(SECONDS)
     assert ticket(run).way == LENT_MEMORY
     assert all(parameter.device == GPU for parameter in on_gpu.model.parameters())

@@ -21,8 +21,8 @@ from .gpu_webui import SPOT_BYTES, by_key, draw, is_base, only_looked, size, tic
 def test_the_model_leaves_the_gpu_into_shared_memory_in_one_copy(on_gpu, checkpoint):
     _, run, tensors = on_gpu.lend()
     assert ticket(run).way == LENT_MEMORY
-    looked_at = sum(size for size in on_gpu.gpu.downloaded) - size(on_gpu.model)
-    assert 0 <= looked_at <= SPOT_BYTES * len(tensors)
+    prepared = sum(size for size in on_gpu.gpu.downloaded) - size(on_gpu.model)
+    assert 0 <= prepared <= SPOT_BYTES * len(tensors)
     assert on_gpu.gpu.used == 0
     assert is_base(tensors, checkpoint)
     assert on_gpu.own() == set()

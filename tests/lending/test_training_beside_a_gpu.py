@@ -181,7 +181,7 @@ def test_what_is_learned_leaves_too_where_it_is_large(start_webui, checkpoint, t
 
 
 @pytest.mark.parametrize("when", ["die on the gpu", "between"])
-def test_when_the_webui_dies_the_run_goes_on_in_the_memory_that_it_shared(
+def test_when_the_webui_dies_the_run_continues_in_the_memory_that_it_shared(
         start_webui, checkpoint, tmp_path, train_apart, when):  # noqa: F811
     webui = start_webui(checkpoint, "gpu")
 

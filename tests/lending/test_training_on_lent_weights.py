@@ -130,7 +130,7 @@ def test_ten_pictures_with_loras_and_another_checkpoint_change_nothing(start_web
     assert same(weights_of(disturbed), weights_of(undisturbed))
 
 
-def test_when_the_webui_dies_in_the_middle_of_a_picture_the_run_goes_on_with_the_right_weights(
+def test_when_the_webui_dies_in_the_middle_of_a_picture_the_run_continues_with_the_right_weights(
         start_webui, checkpoint, tmp_path, train_apart):
     webui = start_webui(checkpoint)
 

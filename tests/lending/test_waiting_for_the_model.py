@@ -28,7 +28,7 @@ def test_the_run_may_start_while_a_picture_is_made_and_the_model_is_lent_after_i
 
 
 def test_a_run_that_has_to_wait_says_so_and_reads_the_file_if_it_is_refused(train, monkeypatch):
-    monkeypatch.setattr(base_weights, "_TELL_SECONDS", 0.1)
+    monkeypatch.setattr(base_weights, "_REPORT_AFTER_SECONDS", 0.1)
     run = train(before=settles_later)
     assert run.completed
     assert [event["text"] for event in run.of("phase") if "Waiting" in event["text"]] == \
@@ -36,7 +36,7 @@ def test_a_run_that_has_to_wait_says_so_and_reads_the_file_if_it_is_refused(trai
     assert run.of("weights")[0]["text"] == "The model is read from the file, because it is another's."
 
 
-def test_who_is_answered_at_once_is_told_nothing_of_waiting(train):
+def test_no_wait_is_reported_to_who_is_answered_at_once(train):
     run = train(before=settles_later)
     assert run.completed
     assert not any("Waiting" in event["text"] for event in run.of("phase"))

@@ -193,8 +193,8 @@ def held_once(run: RunFolder, weights: LentWeights, holder: ProcessMark) -> None
         boundary = Boundary(run, Reporter(events, terminal=False), torch.device("cpu"))
         boundary.watch(weights)
         asked = [Hold("t", Reason(WEBUI, "an image"), gives_gpu=False, holder=holder, asked=0.0)]
-        looks = iter([asked, asked, []])
-        boundary._standing._control.holds.asked = lambda: next(looks)
+        answers = iter([asked, asked, []])
+        boundary._standing._control.holds.asked = lambda: next(answers)
         boundary.wait()
 
 

@@ -33,7 +33,7 @@ from tests.make_mini.vocabulary import write_text_folder
 
 LOG = logging.getLogger("make_mini")
 SIDES = (64, 128)
-LOOK_AT = (
+SHOWN_PROMPTS = (
     "red apple, fruit", "cat face, animal", "frog", "grinning face, happy", "sunflower, yellow", "hamburger, food",
     "green circle", "automobile, red", "police car, blue", "panda", "strawberry", "pizza",
 )  # fmt: skip
@@ -124,7 +124,7 @@ def main() -> None:
         finished_unet, finished_text = with_text_mean(unet, text_encoder)
         save_checkpoint(arguments.out / f"{NAME}.safetensors", checkpoint_state(finished_unet, vae, finished_text))
         for side in SIDES:
-            drawn = draw(unet, vae, text_encoder, tokenizer, list(LOOK_AT), side)
+            drawn = draw(unet, vae, text_encoder, tokenizer, list(SHOWN_PROMPTS), side)
             save_grid(drawn, 6, arguments.work / f"step{step:05d}_{side}px.png")
 
     for number, stage in enumerate(DIFFUSION_STAGES):

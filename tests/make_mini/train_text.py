@@ -51,10 +51,10 @@ def train_text(
         states = text_encoder(ids).last_hidden_state.gather(1, places)[named].flatten(0, 1)
         wanted = torch.from_numpy(chosen)[named].repeat_interleave(PLACES_PER_CAPTION)
         which = functional.cross_entropy(heads[0](states), wanted)
-        looks = functional.mse_loss(heads[1](states), goal[wanted])
+        content = functional.mse_loss(heads[1](states), goal[wanted])
         optimizer.zero_grad()
-        (which + looks).backward()
+        (which + content).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         if step % 50 == 49:
-            LOG.info(f"text {step + 1}/{steps} which picture {which.item():.3f}, its latent {looks.item():.3f}")
+            LOG.info(f"text {step + 1}/{steps} which picture {which.item():.3f}, its latent {content.item():.3f}")

@@ -68,8 +68,8 @@ def test_sdxl_computes_what_the_plain_formulas_say_of_the_tensors_in_the_file(fi
         hidden, pooled = sdxl_states(state, tokens_l, tokens_g)
         torch.testing.assert_close(read.hidden, hidden, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(read.pooled, pooled, atol=1e-5, rtol=1e-5)
-        told = {"text_embeds": pooled, "time_ids": torch.tensor(SIZES)}
-        answer = base.unet(latents(), times, hidden, added_cond_kwargs=told).sample
+        reported = {"text_embeds": pooled, "time_ids": torch.tensor(SIZES)}
+        answer = base.unet(latents(), times, hidden, added_cond_kwargs=reported).sample
         wanted = UNet(state, 64)(latents(), times, hidden, sdxl_vector(pooled, SIZES))
     torch.testing.assert_close(answer, wanted, atol=1e-4, rtol=1e-4)
     other = UNet(state, 64)(latents(), times, hidden, sdxl_vector(pooled, SIZES[::-1]))
@@ -159,25 +159,25 @@ SDXL_V_YAML = ("model:\n  params:\n    denoiser_config:\n      params:\n        
     ("sdxl", SDXL_V_YAML, False, "v_prediction", "x.yaml"), ("sdxl", None, False, "epsilon", ""),
     ("sdxl", SDXL_V_YAML.replace("VScaling", "EpsScaling"), True, "epsilon", "x.yaml"),
     ("sdxl", None, True, "v_prediction", "a mark in the file")])
-def test_velocity_is_told_from_the_yaml_or_the_file(files, tmp_path, name, yaml, mark, kind, by):
+def test_velocity_is_detected_from_the_yaml_or_the_file(files, tmp_path, name, yaml, mark, kind, by):
     path = tmp_path / "x.safetensors"
     save_state(load_file(files[name]) | ({"v_pred": torch.ones(0)} if mark else {}), path)
     if yaml:
         path.with_suffix(".yaml").write_text(yaml)
     base = load(path)
-    assert (base.prediction_type, base.prediction_told_by) == (kind, by)
+    assert (base.prediction_type, base.prediction_source) == (kind, by)
     if name == "sd2":
         assert base.family is (SD2_V if kind == "v_prediction" else SD2)
 
 
-def test_sd2_without_any_word_is_told_by_what_its_unet_answers_to_noise(files, tmp_path):
+def test_sd2_without_any_word_is_detected_by_what_its_unet_answers_to_noise(files, tmp_path):
     state = load_file(files["sd2"])
     state["model.diffusion_model.out.2.bias"] = torch.full((4,), -10.0)
     base = load(save_state(state, tmp_path / "x.safetensors"))
     assert (base.prediction_type, base.family.resolution) == ("v_prediction", 768)
 
 
-def test_metadata_tells_velocity_and_a_mark_tells_zero_terminal_snr(files, tmp_path):
+def test_metadata_names_velocity_and_a_mark_means_zero_terminal_snr(files, tmp_path):
     from safetensors.torch import save_file
 
     path = tmp_path / "x.safetensors"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lib_lora_train.errors import CheckpointError
-from lib_lora_train.models.family import SD1, SD2, SDXL, SSD, tell_family
+from lib_lora_train.models.family import SD1, SD2, SDXL, SSD, detect_family
 
 UNET = "model.diffusion_model."
 SD1_SHAPES = {
@@ -34,17 +34,17 @@ REFINER_SHAPES = {
 
 @pytest.mark.parametrize("context", [768, 64])
 @pytest.mark.parametrize("old_spelling", [False, True])
-def test_sd1_is_told_whatever_its_width_and_spelling(context, old_spelling):
+def test_sd1_is_detected_whatever_its_width_and_spelling(context, old_spelling):
     shapes = {key.replace("text_model.", "") if old_spelling else key: shape for key, shape in SD1_SHAPES.items()}
     shapes[UNET + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"] = (320, context)
-    assert tell_family(Path("x.safetensors"), shapes) is SD1
+    assert detect_family(Path("x.safetensors"), shapes) is SD1
 
 
-def test_sd2_sdxl_and_ssd_are_told():
+def test_sd2_sdxl_and_ssd_are_detected():
     without_middle = {key: shape for key, shape in SDXL_SHAPES.items() if "middle_block" not in key}
-    assert tell_family(Path("x.safetensors"), SD2_SHAPES) is SD2
-    assert tell_family(Path("x.safetensors"), SDXL_SHAPES) is SDXL
-    assert tell_family(Path("x.safetensors"), without_middle) is SSD
+    assert detect_family(Path("x.safetensors"), SD2_SHAPES) is SD2
+    assert detect_family(Path("x.safetensors"), SDXL_SHAPES) is SDXL
+    assert detect_family(Path("x.safetensors"), without_middle) is SSD
 
 
 @pytest.mark.parametrize(("shapes", "what"), [
@@ -75,6 +75,6 @@ def test_sd2_sdxl_and_ssd_are_told():
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_other_files_are_refused_by_what_they_are_with_the_way_out(shapes, what):
     with pytest.raises(CheckpointError) as caught:
-        tell_family(Path("folder/x.safetensors"), shapes)
+        detect_family(Path("folder/x.safetensors"), shapes)
     message = str(caught.value)
     assert what in message and "x.safetensors" in message and "Choose" in message

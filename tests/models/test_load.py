@@ -154,7 +154,7 @@ def test_a_checkpoint_without_vae_says_so_and_takes_one(tiny: Tiny, tiny_file, t
     assert same_weights(load(path, tiny_file).vae, tiny.vae)
 
 
-def test_a_mark_in_the_file_tells_v_prediction(tiny: Tiny, tiny_file, tmp_path):
+def test_a_mark_in_the_file_means_v_prediction(tiny: Tiny, tiny_file, tmp_path):
     assert load(tiny_file).prediction_type == "epsilon"
     base = load(saved(tiny.state | {"v_pred": torch.tensor([])}, tmp_path / "v.safetensors"))
     assert base.prediction_type == "v_prediction"
@@ -188,7 +188,7 @@ def test_of_many_missing_tensors_only_a_few_are_listed(tiny: Tiny, tmp_path):
 @pytest.mark.parametrize("key", [UNET + "input_blocks.2.0.out_layers.3.weight", UNET + "input_blocks.3.0.op.weight",
                                  UNET + "input_blocks.0.0.weight", VAE + "encoder.conv_in.weight",
                                  TEXT + "text_model.embeddings.token_embedding.weight"])
-def test_tensors_of_a_wrong_shape_or_gone_that_tell_how_to_build_are_an_error_too(tiny: Tiny, tmp_path, key):
+def test_tensors_of_a_wrong_shape_or_gone_that_decide_how_to_build_are_an_error_too(tiny: Tiny, tmp_path, key):
     gone = {name: tensor for name, tensor in tiny.state.items() if name != key}
     wrong = tiny.state | {key: tiny.state[key][..., :1]}
     for state in (gone, wrong):

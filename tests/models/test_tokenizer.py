@@ -157,7 +157,7 @@ def test_windows_are_wrapped_in_begin_and_end_and_filled_with_end(tokenizer, len
     assert all(tokens[1, n].tolist() == [BEGIN, *[END] * 76] for n in range(windows))
 
 
-def test_long_captions_go_on_in_the_next_window_and_are_cut_at_the_end(tokenizer):
+def test_long_captions_continue_in_the_next_window_and_are_cut_at_the_end(tokenizer):
     cat = CAT[-1]
     caption = " ".join(["cat"] * 100)
     assert tokenizer.count_tokens(caption) == 100

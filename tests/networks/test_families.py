@@ -133,12 +133,12 @@ def test_a_network_baked_into_its_model_is_the_network_live(bases, name):
     latents = torch.randn(1, 4, 8, 8, generator=generator)
     ids = torch.randint(0, 49000, (1, 77), generator=generator)
     hidden = torch.randn(1, 77, base.unet.config["cross_attention_dim"], generator=generator)
-    told = {"text_embeds": torch.ones(1, 64), "time_ids": torch.ones(1, 6)} if name == "sdxl" else None
+    reported = {"text_embeds": torch.ones(1, 64), "time_ids": torch.ones(1, 6)} if name == "sdxl" else None
 
     def answers():
         with torch.no_grad():
             text = [encoder(ids).last_hidden_state for encoder in base.text_encoders]
-            return [base.unet(latents, torch.tensor([5]), hidden, added_cond_kwargs=told).sample, *text]
+            return [base.unet(latents, torch.tensor([5]), hidden, added_cond_kwargs=reported).sample, *text]
 
     live = answers()
     network.detach()

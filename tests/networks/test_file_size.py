@@ -39,8 +39,8 @@ def test_the_size_is_foretold_within_two_percent(name, tiny_base, tiny_file, tmp
     network = create_network(SETTINGS[name], tiny_base.unet, tiny_base.text_encoder, 1)
     path = tmp_path / "lora.safetensors"
     save_network(path, network, precision, METADATA)
-    told = lora_file_bytes(read_shapes(tiny_file), SETTINGS[name], precision)
-    assert told == pytest.approx(path.stat().st_size, rel=0.02)
+    reported = lora_file_bytes(read_shapes(tiny_file), SETTINGS[name], precision)
+    assert reported == pytest.approx(path.stat().st_size, rel=0.02)
     assert same_file_bytes(read_shapes(path), precision) == pytest.approx(path.stat().st_size, rel=0.02)
 
 
@@ -52,6 +52,6 @@ def test_the_sizes_of_sd2_and_sdxl_are_foretold_too(make_state, settings, tmp_pa
     base = load_base(checkpoint, None, dtype=torch.float32, device="cpu")
     path = tmp_path / "lora.safetensors"
     save_network(path, create_network(settings, base.unet, base.text_encoders, 1), "fp16", METADATA)
-    told = lora_file_bytes(read_shapes(checkpoint), settings, "fp16")
-    assert told == pytest.approx(path.stat().st_size, rel=0.05)  # these are so small that the names of tensors count
+    reported = lora_file_bytes(read_shapes(checkpoint), settings, "fp16")
+    assert reported == pytest.approx(path.stat().st_size, rel=0.05)  # so small that the names of tensors count
     assert is_sdxl(read_shapes(checkpoint)) == (make_state is sdxl_state)

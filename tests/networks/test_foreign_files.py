@@ -24,7 +24,7 @@ def test_a_lora_for_another_model_is_refused_with_its_name(name):
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
-def test_the_names_of_another_program_are_told_from_another_model(name):
+def test_the_names_of_another_program_are_told_apart_from_another_model(name):
     assert foreign_model(OTHER_NAMES[name]) == ""
     with pytest.raises(CheckpointError, match="names of another program"):
         refuse_names("x.safetensors", OTHER_NAMES[name])

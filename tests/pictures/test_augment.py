@@ -20,7 +20,7 @@ from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.config.load import read_job
 from lib_lora_train.errors import ConfigError, DatasetError
-from lib_lora_train.pictures.augment import draw_colours, draw_cut, draw_look, preview_augmentation, turned_hue
+from lib_lora_train.pictures.augment import draw_augmented, draw_colours, draw_cut, preview_augmentation, turned_hue
 from lib_lora_train.pictures.buckets import BucketRule
 from lib_lora_train.pictures.faces import Face, FaceDetector
 from lib_lora_train.pictures.images import fit_to_bucket
@@ -66,13 +66,13 @@ def test_hues_turn_as_much_as_they_should_and_greys_stay():
     assert turned_hue(grey, 16.0).tobytes() == grey.tobytes()
 
 
-def test_colours_change_at_one_look_in_three_and_only_a_little():
+def test_colours_change_in_one_image_of_three_and_only_a_little():
     picture = noise(16, 16)
-    looks = [draw_colours(picture, random.Random(seed)) for seed in range(900)]
-    changed = [look for look in looks if look.tobytes() != picture.tobytes()]
+    versions = [draw_colours(picture, random.Random(seed)) for seed in range(900)]
+    changed = [version for version in versions if version.tobytes() != picture.tobytes()]
     assert 240 < len(changed) < 350
-    luma = [abs(np.asarray(look.convert("L"), float).mean() - np.asarray(picture.convert("L"), float).mean())
-            for look in changed]
+    luma = [abs(np.asarray(version.convert("L"), float).mean() - np.asarray(picture.convert("L"), float).mean())
+            for version in changed]
     assert max(luma) < 10
 
 
@@ -97,15 +97,15 @@ def test_a_face_crop_holds_the_face_at_the_size_that_was_drawn(face):
     values = settings("unused", face_crop_aug_range="2.0,4.0", **SIZE)
     fit = fit_of(picture)
     for seed in range(40):
-        look = draw_cut(picture, fit, values, (face,), random.Random(seed))(picture)
-        assert look.size == (fit.bucket.width, fit.bucket.height)
-        white = np.asarray(look.convert("L")) > 128
+        version = draw_cut(picture, fit, values, (face,), random.Random(seed))(picture)
+        assert version.size == (fit.bucket.width, fit.bucket.height)
+        white = np.asarray(version.convert("L")) > 128
         assert white.any()
         if face.x == 150:  # far from the edges: the side of the square tells the scale, and it is in the middle
-            shown = min(look.size) / (np.sqrt(white.sum()) / 12 * face.side)
+            shown = min(version.size) / (np.sqrt(white.sum()) / 12 * face.side)
             assert 1.9 < shown < 4.2
             _, columns = np.nonzero(white)
-            assert abs(columns.mean() - look.width / 2) < 3
+            assert abs(columns.mean() - version.width / 2) < 3
 
 
 def test_without_a_face_a_picture_is_cut_as_ever():
@@ -115,7 +115,7 @@ def test_without_a_face_a_picture_is_cut_as_ever():
     assert cut(picture).tobytes() == fit_to_bucket(picture, fit_of(picture)).tobytes()
 
 
-def test_opencv_that_is_missing_or_has_no_cascade_is_told_before_anything_is_done(monkeypatch):
+def test_opencv_that_is_missing_or_has_no_cascade_is_reported_before_anything_is_done(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ConfigError, match="needs OpenCV to find faces"):
         FaceDetector()
@@ -138,13 +138,13 @@ def test_mirrored_latents_are_kept_and_seen_half_of_the_time(tmp_path):
     plan, _ = planned(tmp_path, flip_aug=True)
     store = encode_all(plan, encoder(), wanted=Wanted(flipped=True))
     plain = store[0]
-    seen = [store.looks([0], random.Random(seed)).latents[0] for seed in range(400)]
+    seen = [store.latents_of([0], random.Random(seed)).latents[0] for seed in range(400)]
     mirrored = sum(torch.allclose(latent, plain.flip(-1), atol=1e-6) for latent in seen)
     assert mirrored + sum(torch.equal(latent, plain) for latent in seen) == 400
     assert 160 < mirrored < 240
-    assert torch.equal(store.looks([0], None).latents[0], plain)
+    assert torch.equal(store.latents_of([0], None).latents[0], plain)
     without = encode_all(plan, encoder())
-    assert all(torch.equal(without.looks([0], random.Random(seed)).latents[0], plain) for seed in range(20))
+    assert all(torch.equal(without.latents_of([0], random.Random(seed)).latents[0], plain) for seed in range(20))
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -155,15 +155,15 @@ def test_masks_are_the_means_of_the_alpha_channel_and_turn_with_their_picture(tm
     cache = cache_folder_of(tmp_path) if on_disk else None
     for _ in range(2):  # the second time from disk
         store = encode_all(plan, encoder(), wanted=Wanted(True, True), cache_folder=cache)
-        plain = store.looks([0, 1], None)
+        plain = store.latents_of([0, 1], None)
         assert plain.masks.shape == (2, 1, 16, 16)
         assert (plain.masks[0, 0, :, :8] == 1).all() and (plain.masks[0, 0, :, 8:] == 0).all()
         assert (plain.masks[1] == 1).all()
         for seed in range(12):
-            look = store.looks([0], random.Random(seed))
-            is_mirrored = not torch.equal(look.latents[0], plain.latents[0])
-            assert bool(look.masks[0, 0, 0, 0] == 0) == is_mirrored
-        assert store.looks([1], None).masks is None
+            version = store.latents_of([0], random.Random(seed))
+            is_mirrored = not torch.equal(version.latents[0], plain.latents[0])
+            assert bool(version.masks[0, 0, 0, 0] == 0) == is_mirrored
+        assert store.latents_of([1], None).masks is None
     assert (store.from_disk == 2) == on_disk
 
 
@@ -175,7 +175,7 @@ def test_a_mask_in_between_is_a_mean_over_eight_by_eight(tmp_path):
     save(tmp_path / "a.png", picture, caption="penny")
     plan, _ = planned(tmp_path)
     store = encode_all(plan, encoder(), wanted=Wanted(mask=True))
-    assert store.looks([0], None).masks[0, 0, 3, 7:10].tolist() == [1.0, 0.5, 0.0]
+    assert store.latents_of([0], None).masks[0, 0, 3, 7:10].tolist() == [1.0, 0.5, 0.0]
 
 
 def test_a_latent_without_its_mirror_image_is_not_taken_for_one_with_it(tmp_path):
@@ -202,13 +202,13 @@ def test_fresh_latents_without_a_draw_equal_those_that_are_kept(tmp_path):
     save(tmp_path / "a.png", half_clear(200, 120), caption="penny")
     save(tmp_path / "b.png", noise(200, 120), caption="penny")
     plan, values = planned(tmp_path, color_aug=True, alpha_mask=True)
-    fresh = FreshLatents(plan, encoder(), values).looks([0, 1], None)
-    kept = encode_all(plan, encoder(), wanted=Wanted(mask=True)).looks([0, 1], None)
+    fresh = FreshLatents(plan, encoder(), values).latents_of([0, 1], None)
+    kept = encode_all(plan, encoder(), wanted=Wanted(mask=True)).latents_of([0, 1], None)
     torch.testing.assert_close(fresh.latents, kept.latents)
     torch.testing.assert_close(fresh.masks, kept.masks)
 
 
-def test_fresh_looks_follow_from_their_place_and_masks_are_cut_alike(tmp_path):
+def test_augmentations_follow_from_their_place_and_masks_are_cut_alike(tmp_path):
     save(tmp_path / "a.png", half_clear(300, 128), caption="penny")
     plan, values = planned(tmp_path, random_crop=True, flip_aug=True, alpha_mask=True, enable_bucket=False)
     fresh = FreshLatents(plan, encoder(std=0.1), values)
@@ -223,12 +223,12 @@ def test_fresh_looks_follow_from_their_place_and_masks_are_cut_alike(tmp_path):
     assert len(shares) > 4  # the edge between opaque and clear moves with the crop
     white = FreshLatents(plan, encoder(), values)
     for number in range(6):
-        look = load_batch(plan, [0], white, values, BatchPosition(1, 1, number))
-        clear = look.masks[0, 0] == 0
-        assert (look.latents[0, 0][clear] == 1).all()  # what is clear is laid over white: the mask is where it is
+        version = load_batch(plan, [0], white, values, BatchPosition(1, 1, number))
+        clear = version.masks[0, 0] == 0
+        assert (version.latents[0, 0][clear] == 1).all()  # what is clear is laid over white: the mask is where it is
 
 
-def test_damaged_pictures_are_named_before_the_first_look(tmp_path):
+def test_damaged_pictures_are_named_before_the_first_batch(tmp_path):
     for name in ("a", "b"):
         save(tmp_path / f"{name}.png", noise(128, 128), caption="penny")
     truncate(tmp_path / "b.png", 0.7)
@@ -237,21 +237,21 @@ def test_damaged_pictures_are_named_before_the_first_look(tmp_path):
         FreshLatents(plan, encoder(), values).check(lambda done, total: None)
 
 
-def test_a_preview_shows_the_picture_and_then_looks_that_follow_from_the_seed(tmp_path):
+def test_a_preview_shows_the_picture_and_then_versions_that_follow_from_the_seed(tmp_path):
     path = save(tmp_path / "a.png", noise(200, 128))
     values = settings(tmp_path, flip_aug=True, color_aug=True, **SIZE)
-    looks = preview_augmentation(path, values, 1)
+    versions = preview_augmentation(path, values, 1)
     fit = fit_of(Image.open(path))
-    assert len(looks) == 8 and {look.size for look in looks} == {(fit.bucket.width, fit.bucket.height)}
-    assert looks[0].tobytes() == fit_to_bucket(Image.open(path), fit).tobytes()
+    assert len(versions) == 8 and {version.size for version in versions} == {(fit.bucket.width, fit.bucket.height)}
+    assert versions[0].tobytes() == fit_to_bucket(Image.open(path), fit).tobytes()
     again, other = preview_augmentation(path, values, 1), preview_augmentation(path, values, 2)
-    assert [look.tobytes() for look in looks] == [look.tobytes() for look in again]
-    assert [look.tobytes() for look in looks] != [look.tobytes() for look in other]
+    assert [version.tobytes() for version in versions] == [version.tobytes() for version in again]
+    assert [version.tobytes() for version in versions] != [version.tobytes() for version in other]
     nothing = preview_augmentation(path, settings(tmp_path, **SIZE), 1)
-    assert len({look.tobytes() for look in nothing}) == 1
+    assert len({version.tobytes() for version in nothing}) == 1
 
 
-def test_a_look_without_any_setting_is_the_picture():
+def test_an_image_without_any_setting_is_the_picture():
     picture = noise(128, 128)
-    look, mirrored = draw_look(picture, lambda image: image, settings("unused"), random.Random(1))
-    assert look.tobytes() == picture.tobytes() and not mirrored
+    version, mirrored = draw_augmented(picture, lambda image: image, settings("unused"), random.Random(1))
+    assert version.tobytes() == picture.tobytes() and not mirrored

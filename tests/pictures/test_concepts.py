@@ -74,7 +74,7 @@ def test_mirroring_is_for_all_unless_the_folder_says_otherwise(folder):
     assert mirrored == {"1_fox": (True, True), "2_penny": (False, True), "3_hat": (False, False)}
 
 
-def test_a_line_for_a_folder_that_is_not_there_is_told(folder):
+def test_a_line_for_a_folder_that_is_not_there_is_reported(folder):
     problems = survey(settings(folder, concept_settings=["9_gone: keep_tokens=2"])).problems
     assert [problem.text for problem in problems if problem.level == "warning"] == [
         "concept_settings has a line for 9_gone, but no folder of that name is trained on."]

@@ -234,7 +234,7 @@ def test_a_picture_of_too_many_pixels_is_refused_by_name(tmp_path, monkeypatch):
         read_header(save(tmp_path / "a.png"))
 
 
-def test_all_damaged_pictures_are_told_at_once_and_progress_is_shown(tmp_path):
+def test_all_damaged_pictures_are_reported_at_once_and_progress_is_shown(tmp_path):
     paths = [save(tmp_path / f"{number}.png", noise(100, 100, seed=number)) for number in range(6)]
     for number in (1, 4):
         truncate(paths[number])
@@ -289,7 +289,7 @@ def test_an_avif_is_decoded_or_said_to_be_readable_in_training_only(tmp_path, ki
     assert dark[0] > 200 if kind == "alpha" else dark[0] < 40  # what is clear is white
 
 
-def test_without_an_avif_decoder_animation_and_damage_are_told_from_the_boxes(tmp_path, monkeypatch):
+def test_without_an_avif_decoder_animation_and_damage_are_detected_from_the_boxes(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_avif_is_readable", lambda: False)
     path = tmp_path / "a.avif"
     path.write_bytes(AVIF[:8] + b"avis" + AVIF[12:])

@@ -146,7 +146,7 @@ def test_every_file_that_cannot_be_used_is_listed_with_its_reason(tmp_path):
     }
 
 
-def test_files_of_one_strange_ending_are_told_together(tmp_path):
+def test_files_of_one_strange_ending_are_reported_together(tmp_path):
     save(tmp_path / "good.png", caption="penny")
     for number in range(30):
         (tmp_path / f"{number}.mp4").touch()
@@ -198,7 +198,7 @@ def test_captions_in_other_files_and_cases(tmp_path):
     assert scan(tmp_path, caption_extension=".caption").pictures[0].caption == "other"
 
 
-def test_only_the_first_line_that_says_something_is_used_and_more_are_told(tmp_path):
+def test_only_the_first_line_that_says_something_is_used_and_further_lines_are_reported(tmp_path):
     save(tmp_path / "a.png", caption="\n penny, red \nand a second line\n")
     save(tmp_path / "b.png", caption="penny\n\n")
     dataset = scan(tmp_path)
@@ -256,7 +256,7 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path):
     assert [picture.path.name for picture in scan(tmp_path).pictures] == sorted(names)
 
 
-def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_may_not_be_read_is_reported(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 

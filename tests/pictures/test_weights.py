@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.batches.overview import look
+from lib_lora_train.batches.overview import overview
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.errors import DatasetError
@@ -83,6 +83,6 @@ def test_the_form_says_which_images_have_their_own_weight(folder):
     weigh(folder, "a.png", weight=0.5)
     weigh(folder, "c.png", repeats=3)
     for lines in ([], ["2_fox: loss_weight=2"]):
-        problems = look(folder, settings(folder, concept_settings=lines))["problems"]
+        problems = overview(folder, settings(folder, concept_settings=lines))["problems"]
         assert [problem["files"] for problem in problems if "loss weight of its own" in problem["text"]] == [
             ["2_fox/a.png"]]

@@ -99,7 +99,7 @@ def test_each_small_file_is_read_once_for_a_summary(runs, monkeypatch):
     assert sorted(read) == [CLAIMED_FILE, "note.json", "process.json", QUEUED_FILE]
 
 
-def test_a_run_whose_worker_lives_goes_on_though_a_line_is_damaged(runs):
+def test_a_run_whose_worker_lives_continues_though_a_line_is_damaged(runs):
     from lib_lora_train.runs.process import remember_process
 
     run = damaged(runs, "events.jsonl", '{"event": "step", "time": 1}\n')

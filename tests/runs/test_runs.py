@@ -44,7 +44,7 @@ def worker(run):
         pass
 
 
-def looked_at(run) -> RunSummary:
+def prepared(run) -> RunSummary:
     """The run as somebody sees it who looks for the first time."""
     return RunIndex(run.path.parent).of(run)
 
@@ -70,12 +70,12 @@ def test_a_line_still_being_written_is_left_for_later_and_a_cut_one_is_skipped(r
 
 
 def test_a_waiting_run_has_no_worker(run):
-    assert looked_at(run).state == "waiting"
+    assert prepared(run).state == "waiting"
 
 
 def test_a_live_worker_is_found_by_its_folder_and_a_second_is_refused(run, worker):
     assert live_pid(run) == worker
-    assert looked_at(run).state == "running"
+    assert prepared(run).state == "running"
     with pytest.raises(RunError, match=f"already being trained by process {worker}"):
         start_worker(run, SLEEPER, os.environ)
 
@@ -83,31 +83,31 @@ def test_a_live_worker_is_found_by_its_folder_and_a_second_is_refused(run, worke
 def test_pause_and_resume_are_seen_in_the_state(run, worker):
     with EventWriter(run.events_file) as events:
         events.write("held", {"who": "user", "why": "you", "token": "a", "gave_gpu": True})
-        assert looked_at(run).state == "paused"
+        assert prepared(run).state == "paused"
         events.write("resumed", {"who": "user", "why": "you", "token": "a", "seconds": 1.0})
-        assert looked_at(run).state == "running"
+        assert prepared(run).state == "running"
 
 
 def test_a_killed_worker_is_lost_and_not_running(run, worker):
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
-    assert looked_at(run).state == "lost"
+    assert prepared(run).state == "lost"
 
 
 def test_a_pid_that_another_program_has_now_is_not_the_worker(run):
     write_atomically(run.process_file, json.dumps({"pid": os.getpid(), "created": time.time() - 3600}))
     assert live_pid(run) is None
-    assert looked_at(run).state == "lost"
+    assert prepared(run).state == "lost"
 
 
 @pytest.mark.parametrize("ending, state", [("finished", "finished"), ("stopped", "stopped"), ("error", "failed")])
 def test_the_last_word_of_the_worker_counts(run, worker, ending, state):
     with EventWriter(run.events_file) as events:
         events.write(ending, {"text": "x"})
-    assert looked_at(run).state == state
+    assert prepared(run).state == state
 
 
-def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, monkeypatch):
+def test_a_worker_that_ends_during_a_check_is_not_taken_for_lost(run, worker, monkeypatch):
     def ends_now(folder, noted):
         os.kill(worker, signal.SIGKILL)
         os.waitpid(worker, 0)
@@ -121,29 +121,29 @@ def test_a_worker_that_ends_while_one_looks_is_not_taken_for_lost(run, worker, m
     assert index.of(run).state == "finished"
 
 
-def test_a_worker_that_is_noted_while_one_looks_is_not_taken_for_lost(run, monkeypatch):
+def test_a_worker_that_is_noted_during_a_check_is_not_taken_for_lost(run, monkeypatch):
     def noted_now(folder, noted):
         pid = pid_of(folder, noted)
         run.process_file.write_text(json.dumps({"pid": os.getpid(), "created": 1.0}))
         return pid
 
     monkeypatch.setattr(state_module, "pid_of", noted_now)
-    assert looked_at(run).state == "waiting"
+    assert prepared(run).state == "waiting"
 
 
-def test_a_run_that_goes_on_waits_until_its_new_worker_is_noted(run, worker):
+def test_a_resumed_run_waits_until_its_new_worker_is_noted(run, worker):
     index = RunIndex(run.path.parent)
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
-    assert index.of(run).state == looked_at(run).state == "lost"
+    assert index.of(run).state == prepared(run).state == "lost"
     with EventWriter(run.events_file) as events:
         events.write("queued", {"steps": 1, "total_steps": 2, "name": "penny"})
-    assert index.of(run).state == looked_at(run).state == "waiting"
+    assert index.of(run).state == prepared(run).state == "waiting"
     os.utime(run.process_file, (time.time() + 1, time.time() + 1))  # one was started since, and is gone
-    assert index.of(run).state == looked_at(run).state == "lost"
+    assert index.of(run).state == prepared(run).state == "lost"
 
 
-def test_a_second_worker_in_a_run_folder_is_told_who_has_it_and_changes_nothing(run):
+def test_a_second_worker_in_a_run_folder_is_reported_who_has_it_and_changes_nothing(run):
     run.job_file.write_text(job_to_yaml(job_from({
         "base": {"checkpoint": str(MINI)}, "dataset": {"train_data_dir": str(ROOT / "demo" / "pictures")},
         "save": {"output_name": "penny", "output_dir": str(run.path)}})))
@@ -180,7 +180,7 @@ def test_a_clock_that_is_set_leaves_a_live_worker_alive(run, worker, monkeypatch
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: time.time() - time.monotonic() + seconds)
     monkeypatch.setattr("psutil._pslinux.BOOT_TIME", time.time() + seconds, raising=False)
     assert live_pid(run) == worker
-    assert looked_at(run).state == "running"
+    assert prepared(run).state == "running"
 
 
 def test_a_worker_from_before_the_machine_was_started_again_is_not_taken_for_alive(run):

@@ -75,7 +75,7 @@ class Worker:
         self.granted = Standing(self.run.control, self.log).wait(leave)
         self._events.close()
 
-    def told(self, *kinds: str) -> list[dict]:
+    def answered(self, *kinds: str) -> list[dict]:
         """The events so far, waiting until their kinds are ``kinds``."""
         return until(lambda: [event["event"] for event in self.events()] == list(kinds) and self.events())
 
@@ -103,7 +103,7 @@ def state(run: RunFolder) -> tuple[str, str]:
     return summary.state, summary.held_for
 
 
-def asker(run: RunFolder, how: str = "") -> subprocess.Popen:
+def requester(run: RunFolder, how: str = "") -> subprocess.Popen:
     """Another process that has asked the run to stand still."""
     process = subprocess.Popen([sys.executable, "-c", ASK, str(run.path / "control"), how], cwd=ROOT, text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -130,12 +130,12 @@ def test_nobody_asks_and_nothing_is_waited_for(run):
 def test_whoever_asks_is_answered_in_the_same_way(run, reason, gives_gpu, seen):
     hold = run.control.holds.ask(reason, gives_gpu=gives_gpu, lasting=reason.who == USER)
     worker = Worker(run)
-    held = worker.told("held")[0]
+    held = worker.answered("held")[0]
     assert (held["who"], held["why"]) == (reason.who, reason.why)
     assert (held["token"], held["gave_gpu"]) == (hold.token, gives_gpu)
     assert state(run) == seen and RunIndex(run.path.parent).of(run).alive
     run.control.holds.withdraw(hold)
-    resumed = worker.told("held", "resumed")[1]
+    resumed = worker.answered("held", "resumed")[1]
     assert (resumed["who"], resumed["why"], resumed["token"]) == (held["who"], held["why"], held["token"])
     assert worker.ended() and worker.granted == [hold] and state(run) == ("running", "")
     assert worker.log.turns == (["off", "on"] if gives_gpu else [])
@@ -145,12 +145,12 @@ def test_whoever_asks_is_answered_in_the_same_way(run, reason, gives_gpu, seen):
 def test_a_picture_while_the_user_has_paused_leaves_the_run_paused(run):
     run.control.request(PAUSE)
     worker = Worker(run)
-    worker.told("held")
+    worker.answered("held")
     picture = run.control.holds.ask(PICTURE, gives_gpu=False)
-    assert worker.told("held", "held")[1]["gave_gpu"]  # it left the GPU for the pause
+    assert worker.answered("held", "held")[1]["gave_gpu"]  # it left the GPU for the pause
     assert state(run) == ("paused", "an image in txt2img")
     run.control.holds.withdraw(picture)
-    worker.told("held", "held", "resumed")
+    worker.answered("held", "held", "resumed")
     assert state(run) == ("paused", "")
     run.control.withdraw(PAUSE)
     assert worker.ended() and worker.log.turns == ["off", "on"]
@@ -159,12 +159,12 @@ def test_a_picture_while_the_user_has_paused_leaves_the_run_paused(run):
 def test_a_pause_in_the_middle_of_a_picture_lasts_when_the_picture_is_done(run):
     picture = run.control.holds.ask(PICTURE, gives_gpu=False)
     worker = Worker(run)
-    worker.told("held")
+    worker.answered("held")
     assert worker.log.turns == []
     run.control.request(PAUSE)
-    worker.told("held", "held")
+    worker.answered("held", "held")
     run.control.holds.withdraw(picture)
-    worker.told("held", "held", "resumed")
+    worker.answered("held", "held", "resumed")
     assert state(run) == ("paused", "") and worker.log.turns == ["off"]
     run.control.withdraw(PAUSE)
     assert worker.ended() and state(run) == ("running", "")
@@ -181,20 +181,20 @@ def test_a_pause_asked_for_twice_is_one_and_two_at_once_are_both_withdrawn(run):
 
 @pytest.mark.parametrize("how", ["", "gpu"])
 def test_a_requester_that_is_killed_holds_the_run_no_longer(run, how):
-    process = asker(run, how)
+    process = requester(run, how)
     worker = Worker(run)
-    worker.told("held")
+    worker.answered("held")
     kill(process)
     assert worker.ended() and worker.granted[0].orphaned
     assert state(run) == ("running", "") and list((run.path / "control").iterdir()) == []
 
 
 def test_of_two_requesters_the_one_that_lives_still_holds_the_run(run):
-    dies, lives = asker(run), asker(run, "gpu")
+    dies, lives = requester(run), requester(run, "gpu")
     worker = Worker(run)
-    worker.told("held", "held")
+    worker.answered("held", "held")
     kill(dies)
-    worker.told("held", "held", "resumed")
+    worker.answered("held", "held", "resumed")
     assert state(run) == ("held", "an image in txt2img")
     kill(lives)
     assert worker.ended()
@@ -207,7 +207,7 @@ from lib_lora_train.runs.control import RunControl
 RunControl(Path({str(run.path / "control")!r})).request("pause")"""], cwd=ROOT, check=True)
     assert run.control.asked(PAUSE)
     worker = Worker(run)
-    worker.told("held")
+    worker.answered("held")
     assert state(run) == ("paused", "")
     run.control.withdraw(PAUSE)
     assert worker.ended()
@@ -228,7 +228,7 @@ def test_a_run_on_the_gpu_does_not_answer_where_it_cannot_leave_it(run):
     assert worker.ended() and worker.events() == []
     picture = run.control.holds.ask(PICTURE, gives_gpu=False)
     worker = Worker(run, leaves=False)
-    worker.told("held")
+    worker.answered("held")
     run.control.holds.withdraw(picture)
     assert worker.ended() and [hold.token for hold in worker.granted] == [picture.token]
 
@@ -237,9 +237,9 @@ def test_a_stop_ends_a_pause_but_not_the_wait_for_weights_that_are_written_to(ru
     run.control.request(PAUSE)
     picture = run.control.holds.ask(PICTURE, gives_gpu=False)
     worker = Worker(run)
-    worker.told("held", "held")
+    worker.answered("held", "held")
     run.control.request(STOP)
-    assert [event["who"] for event in worker.told("held", "held", "resumed")] == [USER, WEBUI, USER]
+    assert [event["who"] for event in worker.answered("held", "held", "resumed")] == [USER, WEBUI, USER]
     run.control.holds.withdraw(picture)
     assert worker.ended()
 

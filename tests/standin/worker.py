@@ -117,7 +117,7 @@ def main(job_file: Path) -> None:
                 keep(run, events, step - 1)
                 events.write("stopped", {"steps": step - 1, **durations(began, log)})
                 return
-            tell_step(events, job, step, total, pause)
+            report_step(events, job, step, total, pause)
             if step % STEPS_PER_EPOCH == 0:
                 end_epoch(run, events, job, step, total)
             time.sleep(pause)
@@ -126,7 +126,7 @@ def main(job_file: Path) -> None:
         events.write("finished", {"steps": total, **durations(began, log)})
 
 
-def tell_step(events: EventWriter, job, step: int, total: int, pause: float) -> None:
+def report_step(events: EventWriter, job, step: int, total: int, pause: float) -> None:
     """The event of a step, as the real worker writes it."""
     loss = 0.1 + 0.1 * math.exp(-step / 20) + 0.02 * math.sin(step * 2.3)
     rate = job.optimizer.learning_rate
@@ -152,7 +152,7 @@ def keep(run: RunFolder, events: EventWriter, step: int) -> None:
     """The state: nothing but the number of steps done."""
     run.state.mkdir(exist_ok=True)
     write_atomically(run.state_file, str(step))
-    events.write("kept", {"step": step})
+    events.write("state_saved", {"step": step})
 
 
 def fail(events: EventWriter, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Small taggers and datasets, and a reporter that remembers what it is told."""
+"""Small taggers and datasets, and a reporter that remembers what is reported to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOUR_WEIGHTS = np.array([[0, -1, .02, -1, -1, .0, -1], [0, -1, -1, .02, -1, .0
 
 
 @dataclass
-class Told:
+class Reports:
     """A reporter; ``on_progress`` is called with the number of pictures done."""
 
     events: list[dict] = field(default_factory=list)
@@ -107,9 +107,9 @@ def tag_job(folder: Path, model: Path | str, **settings: object) -> TagJob:
     return tag_job_from(values)
 
 
-def tag(job: TagJob, results: Path, control: RunControl | None = None, told: Told | None = None) -> Told:
-    """Carry the job out as ``control`` lets it, and say what was told."""
-    told, control = told or Told(), control or RunControl(results.parent / "nobody")
-    standing = Standing(control, told)
-    run_tagging(job, results, control.asked, lambda: standing.wait(nullcontext), told)
-    return told
+def tag(job: TagJob, results: Path, control: RunControl | None = None, reported: Reports | None = None) -> Reports:
+    """Carry the job out as ``control`` lets it, and say what was reported."""
+    reported, control = reported or Reports(), control or RunControl(results.parent / "nobody")
+    standing = Standing(control, reported)
+    run_tagging(job, results, control.asked, lambda: standing.wait(nullcontext), reported)
+    return reported

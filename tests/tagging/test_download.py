@@ -95,7 +95,7 @@ def test_a_tagger_is_fetched_with_progress_and_used_at_once_and_never_again(tmp_
     assert len(hub.requests) == asked
 
 
-def test_a_download_that_broke_off_goes_on_where_it_was(tmp_path: Path, hub: FakeHub):
+def test_a_download_that_was_interrupted_resumes_where_it_was(tmp_path: Path, hub: FakeHub):
     hub.cut_after = 2_500_000
     run = Run(tmp_path, hub.url)
     last = run.end()

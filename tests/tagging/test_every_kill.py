@@ -26,8 +26,8 @@ def test_a_run_that_is_killed_anywhere_and_resumed_tags_every_image_once(tmp_pat
     folder, results = tmp_path / "set", tmp_path / "run" / "tags.jsonl"
 
     def run() -> None:
-        told = tag(tag_job(folder, colour_tagger, write__mode="append", tagger__decoding_threads=1), results)
-        assert told.last["event"] == "finished", told.last
+        reported = tag(tag_job(folder, colour_tagger, write__mode="append", tagger__decoding_threads=1), results)
+        assert reported.last["event"] == "finished", reported.last
 
     def prepare() -> None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -41,13 +41,13 @@ def test_a_run_whose_write_is_refused_says_so_and_its_next_try_completes_it(tmp_
             shutil.rmtree(results.parent, ignore_errors=True)
             make_dataset(folder, BEFORE)
             with failing(at, 1, code):
-                told = tag(job, results)
+                reported = tag(job, results)
             counted.tried += 1
-            seen, text = operations_seen(), str([*told.warnings, told.last.get("text")])
+            seen, text = operations_seen(), str([*reported.warnings, reported.last.get("text")])
             assert "[Errno" not in text and "error in the program" not in text, (at, text)
-            if told.last["event"] == "error":
+            if reported.last["event"] == "error":
                 refused += 1
-                assert any(hint in told.last["text"] for hint in HINTS), (at, text)
+                assert any(hint in reported.last["text"] for hint in HINTS), (at, text)
                 assert all(caption in (BEFORE[name], AFTER[name]) for name, caption in captions_of(folder).items()), at
                 assert tag(job, results).last["event"] == "finished"
             assert captions_of(folder) == AFTER, at

@@ -85,9 +85,9 @@ def test_the_colours_order_matters_to_it(tagger: Tagger):
 
 
 def test_the_whole_flow_tag_edit_undo_train(tmp_path: Path, hearts: Path):
-    told = tag(tag_job(hearts, MINI_TAGGER, tags__always_first_tags=["emoheart"]), tmp_path / "tags.jsonl")
-    assert (told.last["event"], told.last["written"]) == ("finished", 21)
-    assert told.warnings == ["The tagger found no tag in 1 image: white_heart.webp. Lower the threshold, or "
+    reported = tag(tag_job(hearts, MINI_TAGGER, tags__always_first_tags=["emoheart"]), tmp_path / "tags.jsonl")
+    assert (reported.last["event"], reported.last["written"]) == ("finished", 21)
+    assert reported.warnings == ["The tagger found no tag in 1 image: white_heart.webp. Lower the threshold, or "
                              "write the caption by hand."]  # white, over white
     tagged = captions(hearts)
     assert tagged.pop("white_heart") == "emoheart"

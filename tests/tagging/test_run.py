@@ -21,21 +21,21 @@ from lib_lora_train.runs.control import RunControl
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.hold import Hold
 
-from .conftest import Told, captions_of, make_dataset, tag, tag_job
+from .conftest import Reports, captions_of, make_dataset, tag, tag_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_only_pictures_without_a_caption_are_tagged_by_default(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": None, "red_2": "mine", "blue_1": " \n", "green_1": None})
-    told = tag(tag_job(folder, colour_tagger), tmp_path / "r" / "tags.jsonl")
+    reported = tag(tag_job(folder, colour_tagger), tmp_path / "r" / "tags.jsonl")
     assert captions_of(folder) == {"red_1": "penny (series), red thing, ^_^", "red_2": "mine",
                                    "blue_1": "blue thing, ^_^", "green_1": "green thing, ^_^"}
-    last = {key: told.last[key] for key in ("event", "pictures", "had_captions", "written", "failed", "provider")}
+    last = {key: reported.last[key] for key in ("event", "pictures", "had_captions", "written", "failed", "provider")}
     assert last == {"event": "finished", "pictures": 3, "had_captions": 1, "written": 3, "failed": 0,
                     "provider": "CPUExecutionProvider"}
-    assert told.warnings == []
-    assert "Tagging with model on the CPU" in " ".join(told.phases)
+    assert reported.warnings == []
+    assert "Tagging with model on the CPU" in " ".join(reported.phases)
 
 
 @pytest.mark.parametrize(("mode", "expected"), [
@@ -51,17 +51,18 @@ def test_the_modes(tmp_path: Path, colour_tagger: Path, mode: str, expected: str
 @pytest.mark.parametrize("chosen", [["2_b/red_1.png"], ["2_b\\red_1.png"], ["2_b/red_1.png", "gone/x.png"]])
 def test_only_the_chosen_images_are_tagged(tmp_path: Path, colour_tagger: Path, chosen: list[str]):
     folder = make_dataset(tmp_path / "set", {"1_a/red_1": None, "2_b/red_1": "mine", "2_b/blue_1": None})
-    told = tag(tag_job(folder, colour_tagger, dataset__images=chosen, write__mode="append"), tmp_path / "tags.jsonl")
+    job = tag_job(folder, colour_tagger, dataset__images=chosen, write__mode="append")
+    reported = tag(job, tmp_path / "tags.jsonl")
     captions = captions_of(folder)
     assert captions == {"1_a/red_1": None, "2_b/blue_1": None, "2_b/red_1": "mine, penny (series), red thing, ^_^"}
-    assert told.last["pictures"] == 1
-    assert ["gone/x.png" in warning for warning in told.warnings] == [True] * (len(chosen) - 1)
+    assert reported.last["pictures"] == 1
+    assert ["gone/x.png" in warning for warning in reported.warnings] == [True] * (len(chosen) - 1)
 
 
 def test_chosen_images_that_are_all_gone_end_the_run_with_words(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"1_a/red_1": None})
-    told = tag(tag_job(folder, colour_tagger, dataset__images=["red_1.png"]), tmp_path / "tags.jsonl")
-    assert told.last["event"] == "error" and "Choose them again" in told.last["text"]
+    reported = tag(tag_job(folder, colour_tagger, dataset__images=["red_1.png"]), tmp_path / "tags.jsonl")
+    assert reported.last["event"] == "error" and "Choose them again" in reported.last["text"]
     assert captions_of(folder) == {"1_a/red_1": None}
 
 
@@ -99,13 +100,13 @@ def test_a_caption_that_is_edited_while_the_tagger_is_at_work_is_left_alone(tmp_
         (folder / "red_0.txt").write_text("edited by hand")
         (folder / "blue_1.txt").write_text("new by hand")
 
-    told = tag(tag_job(folder, colour_tagger, write__mode="overwrite", tagger__batch_size=3), tmp_path / "tags.jsonl",
-               told=Told(on_progress=edit))
+    job = tag_job(folder, colour_tagger, write__mode="overwrite", tagger__batch_size=3)
+    reported = tag(job, tmp_path / "tags.jsonl", reported=Reports(on_progress=edit))
     found = captions_of(folder)
     assert (found["red_0"], found["blue_1"]) == ("edited by hand", "new by hand")
     assert found["red_8"] == "penny (series), red thing, ^_^"
-    assert told.last["changed_meanwhile"] + told.last["written"] + told.last["unchanged"] == 10
-    assert "changed by another program" in told.warnings[-1]
+    assert reported.last["changed_meanwhile"] + reported.last["written"] + reported.last["unchanged"] == 10
+    assert "changed by another program" in reported.warnings[-1]
 
 
 def test_pictures_that_cannot_be_read_are_named_and_the_others_tagged(tmp_path: Path, colour_tagger: Path):
@@ -113,28 +114,28 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_tagged(tmp_path: 
     whole = (folder / "red_1.png").read_bytes()
     (folder / "red_1.png").write_bytes(whole[:45])
     (folder / "blue.gif").write_bytes(b"GIF89a")
-    told = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
-    assert told.last["failed"] == 1
-    assert any("red_1.png is skipped" in warning for warning in told.warnings)
-    assert any("blue.gif" in warning for warning in told.warnings)
+    reported = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
+    assert reported.last["failed"] == 1
+    assert any("red_1.png is skipped" in warning for warning in reported.warnings)
+    assert any("blue.gif" in warning for warning in reported.warnings)
     assert captions_of(folder) == {"red_1": None, "red_2": "penny (series), red thing, ^_^"}
 
 
 def test_a_caption_that_is_not_utf8_counts_as_a_caption_and_is_never_added_to(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": "caf\xe9".encode("latin-1")})
     for mode in ("if-empty", "append", "prepend"):
-        told = tag(tag_job(folder, colour_tagger, write__mode=mode), tmp_path / f"{mode}.jsonl")
+        reported = tag(tag_job(folder, colour_tagger, write__mode=mode), tmp_path / f"{mode}.jsonl")
         assert (folder / "red_1.txt").read_bytes() == b"caf\xe9"
-        assert told.last["event"] == "finished"
-    assert "not UTF-8" in told.warnings[-1]
+        assert reported.last["event"] == "finished"
+    assert "not UTF-8" in reported.warnings[-1]
 
 
-def test_two_pictures_that_share_a_caption_are_told(tmp_path: Path, colour_tagger: Path):
+def test_two_pictures_that_share_a_caption_are_reported(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": None})
     (folder / "red_1.webp").write_bytes((folder / "red_1.png").read_bytes())
-    told = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
+    reported = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
     assert captions_of(folder)["red_1"] == "penny (series), red thing, ^_^"
-    assert any("red_1.webp is skipped: red_1.png has the same caption file" in warning for warning in told.warnings)
+    assert any("red_1.webp is skipped: red_1.png has the same caption file" in warning for warning in reported.warnings)
 
 
 def test_a_caption_behind_a_link_out_of_the_folder_is_not_written(tmp_path: Path, colour_tagger: Path):
@@ -142,37 +143,38 @@ def test_a_caption_behind_a_link_out_of_the_folder_is_not_written(tmp_path: Path
     outside = tmp_path / "outside.txt"
     outside.write_text("")
     (folder / "red_1.txt").symlink_to(outside)
-    told = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
+    reported = tag(tag_job(folder, colour_tagger), tmp_path / "tags.jsonl")
     assert outside.read_text() == ""
-    assert any("leads out of" in warning for warning in told.warnings)
+    assert any("leads out of" in warning for warning in reported.warnings)
     assert captions_of(folder)["red_2"] == "penny (series), red thing, ^_^"
 
 
 def test_without_the_tagger_the_run_says_where_it_belongs(tmp_path: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": None})
-    told = tag(tag_job(folder, "wd-vit-tagger-v3", tagger__models_dir=str(tmp_path / "taggers")), tmp_path / "t.jsonl")
-    assert told.last["event"] == "error"
-    assert "model.onnx and selected_tags.csv from huggingface.co/SmilingWolf/wd-vit-tagger-v3" in told.last["text"]
-    assert str(tmp_path / "taggers" / "wd-vit-tagger-v3") in told.last["text"]
+    job = tag_job(folder, "wd-vit-tagger-v3", tagger__models_dir=str(tmp_path / "taggers"))
+    reported = tag(job, tmp_path / "t.jsonl")
+    assert reported.last["event"] == "error"
+    assert "model.onnx and selected_tags.csv from huggingface.co/SmilingWolf/wd-vit-tagger-v3" in reported.last["text"]
+    assert str(tmp_path / "taggers" / "wd-vit-tagger-v3") in reported.last["text"]
 
 
 def test_a_stop_writes_what_is_done_and_the_rest_can_follow(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {f"red_{n}": None for n in range(20)})
     control = RunControl(tmp_path / "control")
-    told = Told(on_progress=lambda done: control.request("stop") if done >= 6 else None)
-    told = tag(tag_job(folder, colour_tagger, tagger__batch_size=3), tmp_path / "tags.jsonl", control, told)
-    assert told.last["event"] == "stopped"
-    assert told.last["written"] == 6
+    reported = Reports(on_progress=lambda done: control.request("stop") if done >= 6 else None)
+    reported = tag(tag_job(folder, colour_tagger, tagger__batch_size=3), tmp_path / "tags.jsonl", control, reported)
+    assert reported.last["event"] == "stopped"
+    assert reported.last["written"] == 6
     assert sum(caption is not None for caption in captions_of(folder).values()) == 6
-    told = tag(tag_job(folder, colour_tagger), tmp_path / "again.jsonl")
-    assert (told.last["written"], told.last["had_captions"]) == (14, 6)
+    reported = tag(tag_job(folder, colour_tagger), tmp_path / "again.jsonl")
+    assert (reported.last["written"], reported.last["had_captions"]) == (14, 6)
 
 
 def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {f"red_{n}": None for n in range(8)})
     control = RunControl(tmp_path / "control")
     control.request("pause")
-    told, questions, look = Told(), [], control.holds.asked
+    reported, questions, look = Reports(), [], control.holds.asked
 
     def asked() -> list[Hold]:
         questions.append(1)
@@ -180,22 +182,22 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
 
     control.holds.asked = asked
     run = threading.Thread(target=tag, args=(tag_job(folder, colour_tagger, tagger__batch_size=2),
-                                             tmp_path / "tags.jsonl", control, told))
+                                             tmp_path / "tags.jsonl", control, reported))
     run.start()
     deadline = time.monotonic() + 240
-    while not any(event["event"] == "held" for event in told.events) and time.monotonic() < deadline:
+    while not any(event["event"] == "held" for event in reported.events) and time.monotonic() < deadline:
         time.sleep(0.02)
     before = len(questions)
     while len(questions) < before + 8 and time.monotonic() < deadline:  # it asks again and again, and stands still
         time.sleep(0.02)
     assert len(questions) >= before + 8
-    assert (told.last["event"], told.last["who"]) == ("held", "user")
-    assert told.events[-2] == {"event": "progress", "done": 2, "total": 8}
+    assert (reported.last["event"], reported.last["who"]) == ("held", "user")
+    assert reported.events[-2] == {"event": "progress", "done": 2, "total": 8}
     control.withdraw("pause")
     run.join(240)
-    assert told.last["event"] == "finished"
-    assert [event["event"] for event in told.events].count("resumed") == 1
-    assert told.last["still_seconds"] > 0
+    assert reported.last["event"] == "finished"
+    assert [event["event"] for event in reported.events].count("resumed") == 1
+    assert reported.last["still_seconds"] > 0
 
 
 WORKER = """
@@ -232,7 +234,7 @@ def run_folder(tmp_path: Path, job) -> Path:
 
 
 @pytest.mark.slow
-def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_goes_on(tmp_path: Path, colour_tagger: Path):
+def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_continues(tmp_path: Path, colour_tagger: Path):
     before = {f"red_{n}": f"mine {n}" for n in range(60)}
     folder = make_dataset(tmp_path / "set", before)
     job = tag_job(folder, colour_tagger, write__mode="append", tagger__batch_size=2)
@@ -263,7 +265,7 @@ def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_goes_on(tmp
 
 
 @pytest.mark.slow
-def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_mended(tmp_path: Path, colour_tagger: Path):
+def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_fixed(tmp_path: Path, colour_tagger: Path):
     count, new = 80, "penny (series), red thing, ^_^"
     before = {f"red_{n}": f"mine {n}" for n in range(count)}
     folder = make_dataset(tmp_path / "set", before)

@@ -73,23 +73,23 @@ def test_it_says_what_it_runs_on(colour_tagger: Path):
     assert tagger.runs_on == "the CPU"
 
 
-def test_a_provider_that_is_not_there_is_told_and_the_cpu_taken(colour_tagger: Path):
-    told: list[str] = []
+def test_a_provider_that_is_not_there_is_reported_and_the_cpu_taken(colour_tagger: Path):
+    reported: list[str] = []
     settings = TaggerSettings(provider="rocm")
-    tagger = Tagger(find_tagger(Path("/nowhere"), str(colour_tagger)), settings, told.append)
+    tagger = Tagger(find_tagger(Path("/nowhere"), str(colour_tagger)), settings, reported.append)
     assert tagger.provider == CPU
-    assert len(told) == 1
-    assert "tagger.provider is rocm" in told[0]
-    assert "continues with the CPU" in told[0]
+    assert len(reported) == 1
+    assert "tagger.provider is rocm" in reported[0]
+    assert "continues with the CPU" in reported[0]
 
 
-def test_a_provider_that_is_there_but_does_not_start_is_told_too(colour_tagger: Path, monkeypatch):
+def test_a_provider_that_is_there_but_does_not_start_is_reported_too(colour_tagger: Path, monkeypatch):
     """As with a CUDA build of onnxruntime on a machine without CUDA: the session falls back by itself, silently."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    told: list[str] = []
-    tagger = Tagger(find_tagger(Path("/nowhere"), str(colour_tagger)), TaggerSettings(), told.append)
+    reported: list[str] = []
+    tagger = Tagger(find_tagger(Path("/nowhere"), str(colour_tagger)), TaggerSettings(), reported.append)
     assert tagger.provider == CPU
-    assert any("CUDA" in sentence and "CPU" in sentence for sentence in told)
+    assert any("CUDA" in sentence and "CPU" in sentence for sentence in reported)
 
 
 @pytest.mark.parametrize(("wanted", "available", "providers", "falls_back"), [

@@ -1,4 +1,4 @@
-"""A watcher of a tool's work that remembers what it was told, and small LoRA files of every kind."""
+"""A watcher of a tool's work that remembers what was reported to it, and small LoRA files of every kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib_lora_train.networks.save import write_tensors
 from lib_lora_train.tools.work import Work
 
 
-class Told:
+class Reports:
     def __init__(self, stop_after: int | None = None) -> None:
         self.said: list[str] = []
         self.warnings: list[str] = []

@@ -138,7 +138,7 @@ def test_a_job_that_cannot_be_done_is_refused_with_a_sentence(job, values, sente
     assert sentence in capsys.readouterr().err
 
 
-def test_in_a_run_folder_its_events_tell_what_happened(job, tmp_path, monkeypatch):
+def test_in_a_run_folder_its_events_show_what_happened(job, tmp_path, monkeypatch):
     from lib_lora_train.runs.events import read_events
     from lib_lora_train.runs.folder import BAKE, create_run
 

@@ -21,7 +21,7 @@ from lib_lora_train.tools.change import change_of, kind_of
 from lib_lora_train.tools.checkpoint_merge import merge
 from lib_lora_train.tools.work import Stopped
 from tests.models.tiny_families import sd2_state, sdxl_state
-from tests.tools.stand_ins import Told, layer_of, save_layers
+from tests.tools.stand_ins import Reports, layer_of, save_layers
 
 TYPES = ["LyCORIS-LoCon", "LyCORIS-LoHa", "LyCORIS-LoKR", "LyCORIS-(IA)^3"]
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers."
@@ -36,8 +36,9 @@ def job_for(checkpoint, loras, folder, **settings):
                                    "output_name": "both", "output_dir": str(folder / "out")} | settings)
 
 
-def merged(checkpoint, loras, folder, told=None, **settings):
-    return safetensors.torch.load_file(merge(job_for(checkpoint, loras, folder, **settings), (told or Told()).work))
+def merged(checkpoint, loras, folder, reported=None, **settings):
+    job = job_for(checkpoint, loras, folder, **settings)
+    return safetensors.torch.load_file(merge(job, (reported or Reports()).work))
 
 
 @pytest.mark.parametrize("network_type, settings", [*((kind, {}) for kind in TYPES),
@@ -50,7 +51,7 @@ def test_the_model_computes_what_the_base_does_with_the_lora(tiny_base, tiny_fil
         for parameter in network.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
     save_network(tmp_path / "penny.safetensors", network, "float", {})
-    path = merge(job_for(tiny_file, [tmp_path / "penny.safetensors"], tmp_path), Told().work)
+    path = merge(job_for(tiny_file, [tmp_path / "penny.safetensors"], tmp_path), Reports().work)
     copy = load_base(path, None, dtype=torch.float32, device="cpu")
     latents, context = torch.randn(1, 4, 8, 8, generator=generator), torch.randn(1, 7, 128, generator=generator)
     tokens = torch.arange(77)[None]
@@ -164,8 +165,8 @@ def test_the_file_names_what_is_in_it(tiny, tmp_path):
                                 {"modelspec.author": "somebody"})
     checkpoint.with_suffix(".yaml").write_text(yaml.safe_dump({"model": {"params": {"parameterization": "eps"}}}))
     lora = save_layers(tmp_path / "p.safetensors", three_layers())
-    told = Told()
-    path = merge(job_for(checkpoint, [lora], tmp_path, strengths=["0.8:0.5"]), told.work)
+    reported = Reports()
+    path = merge(job_for(checkpoint, [lora], tmp_path, strengths=["0.8:0.5"]), reported.work)
     with safetensors.safe_open(path, "pt") as file:
         metadata, names = file.metadata(), list(file.keys())
     recipe = json.loads(metadata["sd_merge_recipe"])
@@ -173,7 +174,7 @@ def test_the_file_names_what_is_in_it(tiny, tmp_path):
     assert recipe["loras"][0]["strength"] == "0.8:0.5" and recipe["loras"][0]["name"] == "p.safetensors"
     assert metadata["modelspec.author"] == "somebody" and metadata["modelspec.title"] == "both"
     assert path.with_suffix(".yaml").read_text() == checkpoint.with_suffix(".yaml").read_text()
-    assert "model_ema.num_updates" not in names and any("EMA" in text for text in told.said)
+    assert "model_ema.num_updates" not in names and any("EMA" in text for text in reported.said)
 
 
 @pytest.mark.parametrize("key", ["lora_unet_input_blocks_4_1_proj_in", "lora_unet_down_blocks_1_attentions_0_proj_in"])
@@ -198,14 +199,14 @@ def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path
     name = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
     change = torch.cat([layers[key]["lora_up.weight"] @ layers[key]["lora_down.weight"] / 2 for key in keys[:3]])
     assert torch.allclose(whole[name], state[name] + change, atol=1e-6)
-    told = Told()
+    reported = Reports()
     del layers[keys[1]]
     layers["lora_te_text_model_encoder_layers_0_mlp_fc1"] = layer_of(
         "lora", *state["cond_stage_model.model.transformer.resblocks.0.mlp.c_fc.weight"].shape, 0)
-    part = merged(tmp_path / "two.safetensors", [save_layers(tmp_path / "b.safetensors", layers)], tmp_path, told,
+    part = merged(tmp_path / "two.safetensors", [save_layers(tmp_path / "b.safetensors", layers)], tmp_path, reported,
                   output_name="part")
     assert torch.equal(part[name], state[name])
-    assert any("only some of the matrices" in text for text in told.warnings)
+    assert any("only some of the matrices" in text for text in reported.warnings)
 
 
 def test_biases_without_a_place_are_left_out_and_said(tiny_file, tmp_path):
@@ -214,17 +215,17 @@ def test_biases_without_a_place_are_left_out_and_said(tiny_file, tmp_path):
     safetensors.torch.save_file(state, tmp_path / "two.safetensors")
     keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
     layers = {key: layer_of("full", 128, 128, 0, number) for number, key in enumerate(keys)}
-    told = Told()
-    made = merged(tmp_path / "two.safetensors", [save_layers(tmp_path / "a.safetensors", layers)], tmp_path, told)
+    reported = Reports()
+    made = merged(tmp_path / "two.safetensors", [save_layers(tmp_path / "a.safetensors", layers)], tmp_path, reported)
     attention = "cond_stage_model.model.transformer.resblocks.0.attn"
     assert torch.equal(made[f"{attention}.in_proj_bias"], state[f"{attention}.in_proj_bias"])
     bias = state[f"{attention}.out_proj.bias"] + layers[keys[3]]["diff_b"]
     assert torch.allclose(made[f"{attention}.out_proj.bias"], bias)
-    assert "adds to the bias of 3 layers" in told.warnings[0]
-    told = Told()
+    assert "adds to the bias of 3 layers" in reported.warnings[0]
+    reported = Reports()
     path = save_layers(tmp_path / "b.safetensors", {Q_KEY: layer_of("full", 32, 32, 0)})
-    made = merged(tiny_file, [path], tmp_path, told, output_name="q")
-    assert f"{UNET}{Q}.bias" not in made and "adds to the bias of 1 layers" in told.warnings[0]
+    made = merged(tiny_file, [path], tmp_path, reported, output_name="q")
+    assert f"{UNET}{Q}.bias" not in made and "adds to the bias of 1 layers" in reported.warnings[0]
 
 
 @pytest.mark.parametrize("kind, dtype", [("loha", torch.float16), ("lokr", torch.bfloat16), ("full", torch.float16),
@@ -242,10 +243,10 @@ def test_what_cannot_be_merged_is_said_before_the_work(tiny, tiny_file, tmp_path
     def refusal(layers, settings=None, checkpoint=tiny_file, metadata=None):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
         save_layers(path, layers, metadata)
-        told = Told()
+        reported = Reports()
         with pytest.raises((CheckpointError, ConfigError, RunError)) as caught:
-            merge(job_for(checkpoint, [path], tmp_path, **(settings or {})), told.work)
-        assert told.steps == 0 and not list(tmp_path.glob("out/*.tmp"))
+            merge(job_for(checkpoint, [path], tmp_path, **(settings or {})), reported.work)
+        assert reported.steps == 0 and not list(tmp_path.glob("out/*.tmp"))
         return str(caught.value)
 
     sdxl = {"lora_unet_input_blocks_4_1_proj_in": layer_of("lora", 128, 128, 0),
@@ -274,14 +275,14 @@ def test_numbers_that_do_not_fit_are_refused_and_nothing_stays(tiny_file, tmp_pa
     layers = {Q_KEY: {name: tensor * 100 for name, tensor in three_layers()[Q_KEY].items()}}
     path = save_layers(tmp_path / "p.safetensors", layers)
     with pytest.raises(CheckpointError, match="become too large"):
-        merge(job_for(tiny_file, [path], tmp_path, strengths=["9999"], save_precision="fp16"), Told().work)
+        merge(job_for(tiny_file, [path], tmp_path, strengths=["9999"], save_precision="fp16"), Reports().work)
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_full_disk_and_a_stop_leave_nothing(tiny_file, tmp_path, monkeypatch):
     path = save_layers(tmp_path / "p.safetensors", three_layers())
     with pytest.raises(Stopped):
-        merge(job_for(tiny_file, [path], tmp_path), Told(stop_after=20).work)
+        merge(job_for(tiny_file, [path], tmp_path), Reports(stop_after=20).work)
     assert not list((tmp_path / "out").iterdir())
 
     def full(name, entry):
@@ -289,14 +290,14 @@ def test_a_full_disk_and_a_stop_leave_nothing(tiny_file, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(WriteError, match="The disk is full"):
         patch.setattr("lib_lora_train.tools.stream._bytes", full)
-        merge(job_for(tiny_file, [path], tmp_path), Told().work)
+        merge(job_for(tiny_file, [path], tmp_path), Reports().work)
     assert not list((tmp_path / "out").iterdir())
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("usage", (), {"free": 1000}))
     with pytest.raises(RunError, match="has no room"):
-        merge(job_for(tiny_file, [path], tmp_path), Told().work)
+        merge(job_for(tiny_file, [path], tmp_path), Reports().work)
 
 
 @pytest.mark.parametrize("kind", ["lora", "loha", "lokr", "full", "ia3", "glora", "oft", "old oft", "boft", "tucker",
                                   "lora dora"])
-def test_each_kind_is_told_by_its_tensors(kind):
+def test_each_kind_is_detected_by_its_tensors(kind):
     assert kind_of(layer_of(kind, 16, 16, 3 if kind == "tucker" else 0)) is not None

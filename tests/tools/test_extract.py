@@ -16,7 +16,7 @@ from lib_lora_train.tools.checkpoint_merge import merge
 from lib_lora_train.tools.extract import extract
 from lib_lora_train.tools.work import Stopped
 from tests.models.tiny_families import SSD_SHAPE, sd2_state, sdxl_state
-from tests.tools.stand_ins import Told, randoms
+from tests.tools.stand_ins import Reports, randoms
 
 UNET = "model.diffusion_model."
 RANK = 3
@@ -81,7 +81,7 @@ def test_a_known_change_comes_out_in_each_type_of_layer(tmp_path, states, exact)
     family, state = "SD 1.x", states["SD 1.x"]
     tuned, changes = moved(state, layers_of_each_kind(state, family))
     saved(state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    path = extract(job_for(tmp_path, exact=exact), Told().work)
+    path = extract(job_for(tmp_path, exact=exact), Reports().work)
     tensors = safetensors.torch.load_file(path)
     found = []
     for name, change in changes.items():
@@ -98,9 +98,9 @@ def test_merged_again_the_difference_is_back_in_each_layer(tmp_path, states, fam
     state = states[family]
     tuned, _ = moved(state, layers_of_each_kind(state, family))
     saved(state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    lora = extract(job_for(tmp_path), Told().work)
+    lora = extract(job_for(tmp_path), Reports().work)
     job = MergeJob(checkpoint=str(tmp_path / "org.safetensors"), loras=[str(lora)], output_name="back")
-    back = safetensors.torch.load_file(merge(job, Told().work))
+    back = safetensors.torch.load_file(merge(job, Reports().work))
     for name in state:
         assert (back[name].float() - tuned[name].float()).abs().max() < 1e-4, name
 
@@ -110,7 +110,7 @@ def test_all_matrices_of_an_open_clip_attention_are_in_the_file(tmp_path, states
     name = "cond_stage_model.model.transformer.resblocks.0.attn.out_proj.weight"
     tuned, _ = moved(states["SD 2.x"], [name])
     saved(states["SD 2.x"], tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    tensors = safetensors.torch.load_file(extract(job_for(tmp_path, sv_fro=0.99), Told().work))
+    tensors = safetensors.torch.load_file(extract(job_for(tmp_path, sv_fro=0.99), Reports().work))
     assert {key.partition(".")[0].rpartition("self_attn_")[2] for key in tensors} == {
         "q_proj", "k_proj", "v_proj", "out_proj"}
 
@@ -120,13 +120,13 @@ def test_the_error_is_that_of_the_best_approximation(tmp_path, sd1_state):
     noise = randoms(3, {"n": tuple(sd1_state[name].shape)}, 0.1)["n"]
     tuned = sd1_state | {name: sd1_state[name] + noise}
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    told = Told()
-    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), told.work))
+    reported = Reports()
+    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), reported.work))
     change = change_in(tensors, "lora_unet_down_blocks_0_resnets_0_conv1", noise.shape)
     difference = (sd1_state[name] + noise) - sd1_state[name]
     values = torch.linalg.svdvals(difference.flatten(1))
     assert float((change - difference).norm()) == pytest.approx(float(values[RANK:].norm()), rel=1e-4)
-    result = told.results[0]
+    result = reported.results[0]
     assert result["error"] == pytest.approx(float(values[RANK:].norm() / values.norm()), rel=1e-4)
     for point in result["curve"]:
         assert point["error"] == pytest.approx(float(values[point["rank"]:].norm() / values.norm()), rel=1e-3, abs=1e-5)
@@ -140,8 +140,8 @@ def test_kept_energy_decides_as_in_sd_scripts(tmp_path, sd1_state, rule):
     change = randoms(3, {"n": tuple(sd1_state[name].shape)}, 0.1)["n"] * torch.logspace(0, -2, 32)
     saved(sd1_state, tmp_path / "org.safetensors")
     saved(sd1_state | {name: sd1_state[name] + change}, tmp_path / "tuned.safetensors")
-    told = Told()
-    extract(job_for(tmp_path, network_dim=None, conv_dim=None, **rule), told.work)
+    reported = Reports()
+    extract(job_for(tmp_path, network_dim=None, conv_dim=None, **rule), reported.work)
     values = torch.linalg.svdvals(change)
     share = rule.get("sv_fro", rule.get("dynamic_param", 0))
     if "sv_ratio" in rule:
@@ -150,7 +150,7 @@ def test_kept_energy_decides_as_in_sd_scripts(tmp_path, sd1_state, rule):
         expected = int((values.cumsum(0) / values.sum() < 0.6).sum()) + 1
     else:
         expected = int((values.square().cumsum(0) / values.square().sum() < share ** 2).sum()) + 1
-    assert [layer["rank"] for layer in told.results[0]["layers"]] == [expected + 1]  # one more, as resize_lora.py has
+    assert [layer["rank"] for layer in reported.results[0]["layers"]] == [expected + 1]  # as in resize_lora.py
 
 
 def test_an_unchanged_text_encoder_is_said_and_left_out(tmp_path, sd1_state):
@@ -158,32 +158,32 @@ def test_an_unchanged_text_encoder_is_said_and_left_out(tmp_path, sd1_state):
     saved(sd1_state, tmp_path / "org.safetensors")
     saved({key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tuned.items()},
           tmp_path / "tuned.safetensors")  # rounding is no difference
-    told = Told()
-    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), told.work))
+    reported = Reports()
+    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), reported.work))
     assert {key.partition(".")[0] for key in tensors} == {"lora_unet_down_blocks_0_attentions_0_proj_in"}
-    assert any("text encoder is the same" in text for text in told.warnings)
+    assert any("text encoder is the same" in text for text in reported.warnings)
 
 
 def test_one_text_encoder_of_two_may_be_unchanged(tmp_path, states):
     name = "conditioner.embedders.1.model.transformer.resblocks.1.attn.in_proj_weight"
     tuned, _ = moved(states["SDXL"], [name])
     saved(states["SDXL"], tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    told = Told()
-    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), told.work))
+    reported = Reports()
+    tensors = safetensors.torch.load_file(extract(job_for(tmp_path), reported.work))
     assert {key.partition(".")[0] for key in tensors} == {
         f"lora_te2_text_model_encoder_layers_1_self_attn_{part}_proj" for part in ("q", "k", "v", "out")}
-    assert told.warnings == ["The first text encoder is the same in both checkpoints, so the LoRA leaves it out."]
+    assert reported.warnings == ["The first text encoder is the same in both checkpoints, so the LoRA leaves it out."]
 
 
 def test_values_are_clamped_at_the_quantile(tmp_path, sd1_state):
     tuned, _ = moved(sd1_state, [f"{UNET}input_blocks.1.1.proj_in.weight"])
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    told = Told()
-    tensors = safetensors.torch.load_file(extract(job_for(tmp_path, clamp_quantile=0.9), told.work))
+    reported = Reports()
+    tensors = safetensors.torch.load_file(extract(job_for(tmp_path, clamp_quantile=0.9), reported.work))
     key = "lora_unet_down_blocks_0_attentions_0_proj_in"
     every = torch.cat([tensors[f"{key}.lora_up.weight"].flatten(), tensors[f"{key}.lora_down.weight"].flatten()])
     assert int((every == every.max()).sum()) >= len(every) // 10
-    assert told.results[0]["error"] > 0.01
+    assert reported.results[0]["error"] > 0.01
 
 
 def test_types_of_network_have_the_layers_that_training_has(tmp_path, sd1_state):
@@ -191,9 +191,9 @@ def test_types_of_network_have_the_layers_that_training_has(tmp_path, sd1_state)
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
     keys = {}
     for kind, conv_dim in (("LoRA-LierLa", None), ("LoRA-C3Lier", 2), ("LyCORIS-LoCon", 2)):
-        told = Told()
-        extract(job_for(tmp_path, network_type=kind, conv_dim=conv_dim, only_curve=True, exact=False), told.work)
-        keys[kind] = {layer["layer"] for layer in told.results[0]["layers"]}
+        reported = Reports()
+        extract(job_for(tmp_path, network_type=kind, conv_dim=conv_dim, only_curve=True, exact=False), reported.work)
+        keys[kind] = {layer["layer"] for layer in reported.results[0]["layers"]}
     assert keys["LoRA-LierLa"] < keys["LoRA-C3Lier"] < keys["LyCORIS-LoCon"]
     assert keys["LyCORIS-LoCon"] - keys["LoRA-C3Lier"] == {"lora_unet_conv_in"}
     assert not list(tmp_path.glob("out/*"))
@@ -204,7 +204,7 @@ def test_the_file_says_where_it_comes_from(tmp_path, sd1_state):
 
     tuned, _ = moved(sd1_state, [f"{UNET}input_blocks.1.1.proj_in.weight"])
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
-    file = load_network_file(extract(job_for(tmp_path), Told().work))
+    file = load_network_file(extract(job_for(tmp_path), Reports().work))
     assert file.metadata["ss_sd_model_name"] == "org.safetensors"
     assert file.metadata["train_lora_extracted_from"] == "tuned.safetensors"
     assert file.metadata["ss_base_model_version"] == "sd_v1"
@@ -217,7 +217,7 @@ def test_old_checkpoints_are_taken_too(tmp_path, sd1_state):
     torch.save({"state_dict": sd1_state}, tmp_path / "org.ckpt")
     torch.save({"state_dict": tuned}, tmp_path / "tuned.ckpt")
     job = job_for(tmp_path, org=str(tmp_path / "org.ckpt"), tuned=str(tmp_path / "tuned.ckpt"))
-    tensors = safetensors.torch.load_file(extract(job, Told().work))
+    tensors = safetensors.torch.load_file(extract(job, Reports().work))
     (change,) = changes.values()
     found = change_in(tensors, "lora_unet_down_blocks_0_attentions_0_proj_in", change.shape)
     assert (found - change).abs().max() < 1e-4
@@ -227,14 +227,14 @@ def test_old_checkpoints_are_taken_too(tmp_path, sd1_state):
 def test_two_families_are_named(tmp_path, states, one, other):
     saved(states[one], tmp_path / "org.safetensors"), saved(states[other], tmp_path / "tuned.safetensors")
     with pytest.raises(CheckpointError) as caught:
-        extract(job_for(tmp_path), Told().work)
+        extract(job_for(tmp_path), Reports().work)
     assert f"is {one} and" in str(caught.value) and f"is {other}." in str(caught.value)
 
 
 def test_bad_files_are_refused_in_a_sentence(tmp_path, sd1_state):
     def refusal(**settings):
         with pytest.raises((CheckpointError, RunError)) as caught:
-            extract(job_for(tmp_path, **settings), Told().work)
+            extract(job_for(tmp_path, **settings), Reports().work)
         return str(caught.value)
 
     org = saved(sd1_state, tmp_path / "org.safetensors")
@@ -261,17 +261,17 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, sd1_state, monkeypatch):
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
     usage = type("usage", (), {"free": 50_001_000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    told = Told()
+    reported = Reports()
     with pytest.raises(RunError, match="has no room for"):
-        extract(job_for(tmp_path), told.work)
-    assert told.steps == 0
+        extract(job_for(tmp_path), reported.work)
+    assert reported.steps == 0
 
 
 def test_a_stop_saves_nothing(tmp_path, sd1_state):
     tuned, _ = moved(sd1_state, [f"{UNET}input_blocks.1.1.proj_in.weight"])
     saved(sd1_state, tmp_path / "org.safetensors"), saved(tuned, tmp_path / "tuned.safetensors")
     with pytest.raises(Stopped):
-        extract(job_for(tmp_path), Told(stop_after=2).work)
+        extract(job_for(tmp_path), Reports(stop_after=2).work)
     assert not list(tmp_path.glob("out/*"))
 
 

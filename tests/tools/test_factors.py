@@ -16,7 +16,7 @@ from lib_lora_train.tools.extract import extract
 from lib_lora_train.tools.svd import decompose, from_vectors
 from lib_lora_train.tools.work import Stopped
 from tests.crashes import failing
-from tests.tools.stand_ins import Told, randoms
+from tests.tools.stand_ins import Reports, randoms
 from tests.tools.test_extract import UNET, job_for, moved, saved
 
 
@@ -29,14 +29,14 @@ def files(tmp_path, tiny):
     return tmp_path
 
 
-def run(files, name, told=None, **settings):
-    """What was told, and the tensors of the LoRA made in the run ``name``."""
-    told = told or Told()
+def run(files, name, reported=None, **settings):
+    """What was reported, and the tensors of the LoRA made in the run ``name``."""
+    reported = reported or Reports()
     folder = files / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
     job = job_for(files, output_name=name, conv_dim=None, **settings)
-    path = extract(job, dataclasses.replace(told.work, folder=folder))
-    return told, None if path is None else safetensors.torch.load_file(path)
+    path = extract(job, dataclasses.replace(reported.work, folder=folder))
+    return reported, None if path is None else safetensors.torch.load_file(path)
 
 
 def same(one, other):
@@ -58,16 +58,16 @@ def test_saving_uses_what_the_curve_has_calculated(files, monkeypatch, settings)
     _, fresh = run(files, "fresh", **{**settings, "exact": True})
     calls.clear()
     (files / "away").rename(files / "runs" / "curve")
-    told, made = run(files, "reused", **settings)
-    assert calls == [] and any("the run curve has calculated" in text for text in told.said)
+    reported, made = run(files, "reused", **settings)
+    assert calls == [] and any("the run curve has calculated" in text for text in reported.said)
     same(made, fresh)
-    assert told.results[0]["error"] == pytest.approx(_error(files, settings), abs=1e-4)
+    assert reported.results[0]["error"] == pytest.approx(_error(files, settings), abs=1e-4)
 
 
 def _error(files, settings):
     (files / "runs" / "curve").rename(files / "gone")
-    told, _ = run(files, "again", **{**settings, "exact": True})
-    return told.results[0]["error"]
+    reported, _ = run(files, "again", **{**settings, "exact": True})
+    return reported.results[0]["error"]
 
 
 def test_other_files_and_damage_are_calculated_anew(files, monkeypatch):
@@ -91,8 +91,8 @@ def test_other_files_and_damage_are_calculated_anew(files, monkeypatch):
     data.write_bytes(whole), index.write_text(described)
     state = safetensors.torch.load_file(files / "tuned.safetensors")
     saved(moved(state, [next(name for name in state if "attn1.to_q" in name)], rank=2)[0], files / "tuned.safetensors")
-    told, _ = run(files, "other", output_dir=str(files / "other"))
-    assert calls and not any("used again" in text for text in told.said)
+    reported, _ = run(files, "other", output_dir=str(files / "other"))
+    assert calls and not any("used again" in text for text in reported.said)
 
 
 def test_one_run_keeps_them_within_a_bound(files, monkeypatch):
@@ -109,7 +109,7 @@ def test_one_run_keeps_them_within_a_bound(files, monkeypatch):
 
 def test_a_curve_that_is_stopped_keeps_nothing(files):
     with pytest.raises(Stopped):
-        run(files, "curve", Told(stop_after=3), only_curve=True)
+        run(files, "curve", Reports(stop_after=3), only_curve=True)
     assert [*(files / "runs" / "curve").iterdir()] == []
 
 
@@ -118,8 +118,8 @@ def test_a_disk_that_refuses_costs_no_curve(files):
         name = f"curve{at}"
         (files / "runs" / name).mkdir(parents=True)
         with failing(at, 1, errno.ENOSPC):
-            told, _ = run(files, name, only_curve=True)
-        assert told.results[0]["curve"]
+            reported, _ = run(files, name, only_curve=True)
+        assert reported.results[0]["curve"]
 
 
 def test_vectors_of_the_shorter_side_are_enough():

@@ -64,7 +64,7 @@ def test_settings_of_ones_own_file_are_the_job(tmp_path):
                                          ("full", "whole weights"),
                                          ("oft", "OFT"), ("glora", "GLoRA"), ("boft", "OFT"), ("lora dora", "DoRA"),
                                          ("old oft", "OFT")])
-def test_every_kind_is_told(tmp_path, kind, words):
+def test_every_kind_is_detected(tmp_path, kind, words):
     found = inspect(save_layers(tmp_path / "a.safetensors", {Q: layer_of(kind, 32, 32, 0)}))
     assert words in found["kind"]
     known = kind in ("loha", "lokr", "full", "lora dora")

@@ -188,7 +188,7 @@ def observe_run(folder: Path) -> Observe:
             prepared = prepare(job, run, reporter)
             kept = _how_it_is_kept(prepared.learner.model, isinstance(prepared.learner.descent, FusedSteps))
             TrainingRun(prepared, run, reporter).execute()
-        told = read_events(run.events_file)[0]
+        reported = read_events(run.events_file)[0]
         output = Path(job.save.output_dir)
         files: dict[str, Any] = {}
         for path in sorted(output.iterdir()):
@@ -200,10 +200,10 @@ def observe_run(folder: Path) -> Observe:
             elif path.suffix == ".json":
                 files[path.name] = path.read_text()
             path.unlink()
-        steps = [(event["step"], event["epoch"], event["loss"]) for event in told if event["event"] == "step"]
+        steps = [(event["step"], event["epoch"], event["loss"]) for event in reported if event["event"] == "step"]
         samples = [(event["step"], event["index"], hashlib.sha256((run.path / event["path"]).read_bytes()).hexdigest())
-                   for event in told if event["event"] == "sample"]
-        losses = [event["loss"] for event in told if event["event"] == "validation"]
+                   for event in reported if event["event"] == "sample"]
+        losses = [event["loss"] for event in reported if event["event"] == "validation"]
         return kept, output.name, files, steps, samples, losses
 
     return observe

@@ -40,16 +40,16 @@ def together(norms, pattern: str) -> float:
 def test_weight_norms_are_those_of_the_changes_in_the_file(train):
     run = train(save={"save_precision": "float"}, training={"max_train_steps": 27},
                 optimizer={"optimizer_type": "AdamW", "learning_rate": 1e-2})
-    told = run.of("norms")
-    assert [event["step"] for event in told] == [*range(3, 25, 3), 25, 27]
-    in_file, last = norms_in_file(run.loras / "penny.safetensors"), told[-1]
+    reported = run.of("norms")
+    assert [event["step"] for event in reported] == [*range(3, 25, 3), 25, 27]
+    in_file, last = norms_in_file(run.loras / "penny.safetensors"), reported[-1]
     assert last["unet"] == pytest.approx(together(in_file, "lora_unet"), rel=1e-4)
     assert last["text_encoder"] == pytest.approx(together(in_file, "lora_te"), rel=1e-4)
     assert last["blocks"]["BASE"] == last["text_encoder"]
     assert last["blocks"]["M00"] == pytest.approx(together(in_file, "lora_unet_mid_block"), rel=1e-4)
     assert last["blocks"]["IN04"] == pytest.approx(together(in_file, "lora_unet_down_blocks_1_attentions_0"), rel=1e-4)
     assert last["blocks"]["OUT11"] == pytest.approx(together(in_file, "lora_unet_up_blocks_3_attentions_2"), rel=1e-4)
-    assert [event["unet"] for event in told] == sorted(event["unet"] for event in told)
+    assert [event["unet"] for event in reported] == sorted(event["unet"] for event in reported)
 
 
 class CLIPAttention(nn.Module):

@@ -46,7 +46,7 @@ def test_a_usual_run_is_never_ended_and_its_state_is_kept(seed):
     assert not watch.suspicious
 
 
-def test_a_model_that_knows_nothing_yet_is_let_go_on():
+def test_a_model_that_knows_nothing_yet_is_allowed_to_continue():
     watch = LossWatch()
     rng = random.Random(3)
     losses = [rng.uniform(0.3, 1.6) for _ in range(500)]
@@ -122,12 +122,12 @@ def losses_after(events, step: int) -> list[float]:
     return [event["loss"] for event in events if event["event"] == "step" and event["step"] > step]
 
 
-def test_a_run_that_explodes_goes_on_from_its_last_good_state_at_a_lower_rate(train):
+def test_a_run_that_explodes_continues_from_its_last_good_state_at_a_lower_rate(train):
     run = train(**EXPLODING)
     error = run.events[-1]
     assert (error["event"], error["kind"]) == ("error", "diverged")
     assert "The loss has exploded" in error["text"] and "half of 100 is 50" in error["text"]
-    kept = run.of("kept")[-1]["step"]
+    kept = run.of("state_saved")[-1]["step"]
     assert f"of step {kept}, is kept" in error["text"]
     usual = [event["loss"] for event in run.of("step") if event["step"] <= kept]
     worst = max(losses_after(run.events, kept))

@@ -31,7 +31,7 @@ from lib_lora_train.config.change import changed
 from lib_lora_train.config.check import problems_of
 from lib_lora_train.config.groups.network import DYLORA, IA3, LIERLA, NETWORK_TYPES
 from lib_lora_train.config.load import load_job, merged, read_job
-from lib_lora_train.models.prediction import told_base
+from lib_lora_train.models.prediction import detect_base
 from lib_lora_train.networks.lora_facts import read_facts
 from tests.captions.sets import open_editor, save_picture
 from tests.models.tiny_checkpoint import make_tiny
@@ -81,7 +81,7 @@ def test_defaults_and_base_version_are_those_of_the_file(name, checkpoints, tmp_
     job = load_job(file, complete=complete)
     assert job.dataset.size == (row.resolution, row.resolution) and job.sample.cfg_scale == row.cfg_scale
     assert job.base.v_parameterization == job.loss.zero_terminal_snr == row.velocity
-    assert told_base(path, *read_header(path))[0].model_version == VERSIONS.get(name, "sdxl_base_v1-0")
+    assert detect_base(path, *read_header(path))[0].model_version == VERSIONS.get(name, "sdxl_base_v1-0")
     usual = row.rank(64)
     assert dampening_of(job_of(path, {"network": {"network_dim": usual, "network_alpha": usual}}), row).arrows == 0
 
@@ -105,7 +105,7 @@ def test_categories(name, category, checkpoints):
     row, path = FAMILIES[NAMES[name]], checkpoints[name]
     rank = category.on(row).suggested_rank
     job = job_of(path, {"network": {"network_dim": rank, "network_alpha": rank}})
-    epochs = propose_length(40, 1, category.looks).epochs
+    epochs = propose_length(40, 1, category.images_seen).epochs
     assert advice_on(job, 40, 40, 40 * epochs, category.letter, row) == []
     shapes = read_shapes(path)
     whole = lora_file_bytes(shapes, job.network, job.save.save_precision)

@@ -73,7 +73,7 @@ def test_each_timestep_has_the_weight_its_paper_gives_it(prediction_type, name):
     close(loss, (((prediction - target).double() ** 2).mean(dim=(1, 2, 3)) * weight).mean())
 
 
-def bend_by_hand(schedule: str, lowest: float) -> torch.Tensor:
+def threshold_by_hand(schedule: str, lowest: float) -> torch.Tensor:
     if schedule == "constant":
         return torch.full((5,), lowest, dtype=torch.float64)
     if schedule == "exponential":
@@ -84,10 +84,10 @@ def bend_by_hand(schedule: str, lowest: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("schedule", HUBER_SCHEDULES)
 @pytest.mark.parametrize("kind", ["huber", "smooth_l1"])
-def test_pseudo_huber_bends_as_its_schedule_says(kind, schedule):
+def test_the_huber_threshold_follows_as_its_schedule_says(kind, schedule):
     prediction, target = draw(5, 4, 8, 8), draw(5, 4, 8, 8, seed=1)
     settings = LossSettings(min_snr_gamma=None, loss_type=kind, huber_schedule=schedule, huber_c=0.2, huber_scale=1.5)
-    c = spread(bend_by_hand(schedule, 0.2) * 1.5)
+    c = spread(threshold_by_hand(schedule, 0.2) * 1.5)
     error = 2 * (((prediction - target).double() ** 2 + c ** 2).sqrt() - c)
     wanted = (error * c if kind == "huber" else error).mean()
     close(batch_loss(prediction, target, TIMESTEPS, noise_schedule("epsilon"), settings), wanted)

@@ -168,7 +168,7 @@ def test_a_step_that_does_not_fit_is_made_to_fit(checkpoint: Path, reporter: Rep
     assert ["checkpointing" in warnings[0], "fp8" in warnings[1], "50 %" in warnings[2]] == [True] * 3
 
 
-def test_when_nothing_is_left_to_switch_the_way_out_is_told(checkpoint: Path, reporter: Reporter) -> None:
+def test_when_nothing_is_left_to_switch_the_way_out_is_reported(checkpoint: Path, reporter: Reporter) -> None:
     model = model_for(checkpoint, TrainingSettings())
     assert next(stored_layers(model.base.unet), None) is None
     with pytest.raises(RunError, match="Lower this"):

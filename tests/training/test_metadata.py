@@ -66,7 +66,7 @@ def test_the_webui_takes_it_for_sd1(job):
     assert metadata["ss_v2"] == "False"
 
 
-def test_base_network_and_run_are_told(job):
+def test_base_network_and_run_are_reported(job):
     metadata = build_metadata(job, DATASET, FACTS)
     expected = {"ss_new_sd_model_hash": "ab" * 32, "ss_sd_model_hash": "12345678", "ss_new_vae_hash": "cd" * 32,
                 "ss_vae_name": "good.pt", "ss_network_dim": "16", "ss_network_alpha": "16.0", "ss_steps": "600",
@@ -94,7 +94,7 @@ def test_what_is_not_known_is_left_out(job):
     assert gone <= set(build_metadata(job, DATASET, FACTS))
 
 
-def test_the_run_can_be_repeated_from_the_file_but_folders_of_the_machine_are_not_told(job):
+def test_the_run_can_be_repeated_from_the_file_but_folders_of_the_machine_are_left_out(job):
     metadata = build_metadata(job, DATASET, FACTS)
     assert not any("someone" in value for value in metadata.values())
     again, problems = read_job(json.loads(metadata["train_lora_job"]))

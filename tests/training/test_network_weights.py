@@ -18,7 +18,7 @@ def with_weights(values, path, **more):
     return values
 
 
-def test_it_begins_at_the_loss_that_the_file_ended_with_and_goes_on_from_there(train, values, tmp_path):
+def test_it_begins_at_the_loss_that_the_file_ended_with_and_continues_from_there(train, values, tmp_path):
     values["dataset"]["validation_data_dir"] = str(draw_pictures(tmp_path / "held", 2, seed=1))
     values["optimizer"]["learning_rate"] = 3e-3
     first = train(save={"save_precision": "float"}, network={"network_type": "LyCORIS-LoCon", "network_dim": 6,
@@ -31,9 +31,9 @@ def test_it_begins_at_the_loss_that_the_file_ended_with_and_goes_on_from_there(t
     losses = [event["loss"] for event in first.of("validation")], [event["loss"] for event in second.of("validation")]
     assert losses[1][0] == pytest.approx(losses[0][-1], abs=1e-6)
     assert losses[1][0] != losses[0][0] and losses[1][-1] < losses[1][0] < losses[0][0]
-    (told,) = [event["text"] for event in second.of("warning") if "penny.safetensors" in event["text"]]
-    assert "penny.safetensors is LyCORIS-LoCon, dim 6 and alpha 6, convolutions 2 and 2:" in told
-    assert "override the settings" in told
+    (reported,) = [event["text"] for event in second.of("warning") if "penny.safetensors" in event["text"]]
+    assert "penny.safetensors is LyCORIS-LoCon, dim 6 and alpha 6, convolutions 2 and 2:" in reported
+    assert "override the settings" in reported
     with safe_open(second.loras / "penny-v2.safetensors", "pt") as file:
         metadata = file.metadata()
     assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("6", "6.0")
@@ -41,7 +41,7 @@ def test_it_begins_at_the_loss_that_the_file_ended_with_and_goes_on_from_there(t
     assert str(first.loras) not in str(metadata)  # the file is given away, the folders are not
 
 
-def test_broken_off_it_ends_in_the_same_file(train, values, tmp_path):
+def test_interrupted_it_ends_in_the_same_file(train, values, tmp_path):
     first = train(save={"output_name": "first"})
     values = with_weights(values, first.loras / "first.safetensors", network_train_unet_only=True)
     whole = new_run(values, tmp_path / "whole", "AdamW")

@@ -109,7 +109,7 @@ def with_settings(run: RunFolder, reporter_type: type[Reporter], settings: list[
         run_training(job, run, reporter_type(events, terminal=False))
 
 
-def test_a_stopped_run_goes_on_where_it_was_and_says_so(values, tmp_path):
+def test_a_stopped_run_resumes_where_it_was_and_says_so(values, tmp_path):
     run = new_run(values, tmp_path, "AdamW")
     in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
     run.control.withdraw("stop")
@@ -203,7 +203,7 @@ def test_more_epochs_are_resumed_exactly_too(values, tmp_path):
     assert "polished.safetensors" in made_twice[0]
 
 
-def test_other_settings_are_refused_since_the_run_could_not_go_on_exactly(values, tmp_path):
+def test_other_settings_are_refused_since_the_run_could_not_resume_exactly(values, tmp_path):
     run = new_run(values, tmp_path, "AdamW")
     in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
     run.control.withdraw("stop")
@@ -212,7 +212,7 @@ def test_other_settings_are_refused_since_the_run_could_not_go_on_exactly(values
     assert last["event"] == "error" and "training.seed" in last["text"]
 
 
-def test_pictures_that_have_changed_since_are_told_and_the_run_goes_on(values, tmp_path, pictures):
+def test_pictures_that_have_changed_since_are_reported_and_the_run_continues(values, tmp_path, pictures):
     run = new_run(values, tmp_path, "AdamW")
     in_this_process(run, type("Stopping", (_Stopping,), {"run": run}), values)
     run.control.withdraw("stop")

@@ -27,7 +27,7 @@ def last(trained) -> dict:
     return trained.events[-1]
 
 
-def test_a_run_makes_its_files_and_tells_its_story(train, pictures):
+def test_a_run_makes_its_files_and_reports_each_part(train, pictures):
     run = train(sample=SAMPLES, dataset={"activation_tag": "pennyfox",
                                          "validation_data_dir": str(draw_pictures(pictures.parent / "held", 2, 9))})
     assert run.completed
@@ -138,9 +138,9 @@ class _Controlling(Reporter):
     def event(self, event, fields=None):
         super().event(event, fields)
         if event == "held":
-            threading.Timer(0.5, self._go_on).start()
+            threading.Timer(0.5, self._resume).start()
 
-    def _go_on(self):
+    def _resume(self):
         if self.then == "resume":
             self.run.control.withdraw("pause")
         else:
@@ -223,7 +223,7 @@ def test_a_stop_while_pictures_are_encoded_ends_the_run_in_good_order(train):
     assert run.files == [] and run.of("step") == []
 
 
-def test_what_is_left_out_is_told_by_reason(train, pictures):
+def test_what_is_left_out_is_detected_by_reason(train, pictures):
     for name in ("empty.png", "void.jpg"):
         broken(pictures, name, b"")
     run = train(training={"max_train_steps": 1})
@@ -339,7 +339,7 @@ def test_time_left_shrinks(train):
     assert all(value >= 0 for value in left)
 
 
-def test_a_step_that_fails_in_the_program_is_told_with_its_traceback(train, monkeypatch):
+def test_a_step_that_fails_in_the_program_is_reported_with_its_traceback(train, monkeypatch):
     from lib_lora_train.training import run as module
 
     def explode(*_: object) -> float:

@@ -34,7 +34,7 @@ def weights_of(run) -> bytes:
     return content[int.from_bytes(content[:8], "little") + 8:]
 
 
-def test_regularization_doubles_the_steps_and_the_file_tells_of_it(train, regularization):
+def test_regularization_doubles_the_steps_and_the_file_records_it(train, regularization):
     run = train(dataset={"reg_data_dir": str(regularization), "train_batch_size": 1},
                 training={"max_train_epochs": 1})
     assert run.completed
@@ -55,7 +55,7 @@ class _StopAfterThree(Reporter):
             self.run.control.request("stop")
 
 
-def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit_and_go_on_so(train, regularization, tmp_path):
+def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit_and_resume_so(train, regularization, tmp_path):
     dataset = {**DRAWN, "reg_data_dir": str(regularization), "flip_aug": True}
     first = train(save={"output_dir": str(tmp_path / "a")}, dataset=dataset)
     second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset, reporter_type=_StopAfterThree,
@@ -91,13 +91,13 @@ def test_each_picture_is_weighted_by_what_it_is():
     assert loss_weights([own, half, half_of_class], 0.25, torch.device("cpu")).tolist() == [1.0, 0.5, 0.125]
 
 
-def test_a_stray_picture_in_the_regularization_folder_is_told(train, regularization):
+def test_a_stray_picture_in_the_regularization_folder_is_reported(train, regularization):
     Image.new("RGB", (4, 4)).save(regularization / "1_round" / "dot.png")
     run = train(dataset={"reg_data_dir": str(regularization)}, training={"max_train_steps": 1})
     assert any("dot.png" in event["text"] for event in run.of("warning"))
 
 
-def test_each_concept_is_seen_as_often_as_it_is_told_and_the_file_says_so(train, tmp_path):
+def test_each_concept_is_seen_as_often_as_configured_and_the_file_says_so(train, tmp_path):
     for name in ("1_fox", "2_hat"):
         draw_pictures(tmp_path / "set" / name, 2)
     run = train(dataset={"train_data_dir": str(tmp_path / "set"), "train_batch_size": 1,

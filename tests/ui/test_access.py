@@ -47,7 +47,7 @@ def test_where_other_machines_reach_the_webui_it_is_refused_with_the_reason(make
     assert "--enable-insecure-extension-access" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["runs", "environment/install", "runs/x/control", "runs/x/try", "dataset/look",
+@pytest.mark.parametrize("path", ["runs", "environment/install", "runs/x/control", "runs/x/try", "dataset/overview",
                                   "job/check"])
 def test_a_post_from_another_page_lacks_the_header_and_is_refused(tab, path):
     answer = tab.client.post(f"{PREFIX}/{path}", json={"job": tab.job()})
@@ -100,7 +100,7 @@ def test_with_hidden_folders_only_those_of_the_webui_can_be_a_dataset(make_tab):
     assert "--hide-ui-dir-config" in answer.json()["error"]
     sums = tab.post("job/check", {"job": tab.job()}).json()
     assert (sums["total_steps"], len(sums["problems"])) == (None, 1)
-    assert tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {}}).status_code == 400
+    assert tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": {}}).status_code == 400
     assert tab.get("thumbnail", folder=str(tab.dataset), path="0.png").status_code == 400
     inside = tab.data / "sets" / "penny"
     inside.parent.mkdir(parents=True)

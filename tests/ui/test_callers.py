@@ -116,7 +116,7 @@ class Body:
         yield b'"}'
 
 
-ROUTES = ["captions/open", "captions/text", "job/check", "runs", "dataset/look", "block-presets", "augment/preview"]
+ROUTES = ["captions/open", "captions/text", "job/check", "runs", "dataset/overview", "block-presets", "augment/preview"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -33,7 +33,7 @@ from lib_lora_train.errors import DatasetError, TrainLoraError
 from lib_lora_train.files.confine import open_file
 from lib_lora_train.files.json_file import DamagedFileError
 from lib_lora_train.files.safetensors_header import read_safetensors_header
-from lib_lora_train.models.prediction import told_prediction
+from lib_lora_train.models.prediction import declared_prediction
 from lib_lora_train.networks.lora_facts import read_facts
 from lib_lora_train.pictures.avif import read_avif_header, read_largest_size
 from lib_lora_train.pictures.caption_files import read_caption
@@ -191,7 +191,8 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "presets": ("block_presets.txt", b"OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,X,X+0.2,1\n", presets),
     "AVIF": ("a.avif", AVIF, avif_header),
     "AVIF picture": ("a.avif", AVIF_ALPHA, lambda file: (read_header(file), decode(file))),
-    "YAML of a model": ("a.yaml", MODEL_YAML, lambda file: told_prediction(file.with_suffix(".safetensors"), (), {})),
+    "YAML of a model": ("a.yaml", MODEL_YAML,
+                        lambda file: declared_prediction(file.with_suffix(".safetensors"), (), {})),
     "events": (RUN + "events.jsonl", EVENT, examine_events),
     "strip": (RUN + "strip.json", GOOD_STRIP,
               lambda file: (strip := read_strip(RunFolder(file.parent))) and str(strip.key)),

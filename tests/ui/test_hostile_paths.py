@@ -93,7 +93,7 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
         "captions/image": lambda: tab.get(route, folder=folder, session=hostile.session, path=path),
         "runs/file": lambda: tab.get(f"runs/{hostile.run}/file", path=path),
         "augment/preview": lambda: tab.post(route, {"folder": folder, "path": path}),
-        "dataset/look": lambda: tab.post(route, {"folder": path, "settings": {}}),
+        "dataset/overview": lambda: tab.post(route, {"folder": path, "settings": {}}),
         "captions/open": lambda: tab.post(route, {"folder": path}),
         "captions/copy": lambda: tab.post(route, {**edit, "numbers": [0], "target": path}),
         "captions/rename-folder": lambda: tab.post(route, {**edit, "of": path, "name": path.rpartition("/")[2]}),
@@ -107,7 +107,7 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
     }[route]()
 
 
-ROUTES = ["thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview", "dataset/look",
+ROUTES = ["thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview", "dataset/overview",
           "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info",
           "places", "places/complete", "dataset/trigger-word"]
 
@@ -145,13 +145,13 @@ def is_of_the_dataset(hostile: HostileTab, path: str) -> bool:
 
 @pytest.mark.parametrize("ending", [".py", ".js", ".css", ".json", ".bat", ".yaml", ".safetensors", ".txt/../x.py", "",
                                     ".", ".py ", ".TXT.py", "txt"])
-@pytest.mark.parametrize("route", ["captions/open", "dataset/look", "job/check", "tagging/runs"])
+@pytest.mark.parametrize("route", ["captions/open", "dataset/overview", "job/check", "tagging/runs"])
 def test_captions_with_another_ending_are_neither_read_nor_written(hostile: HostileTab, route: str, ending: str):
     folder, settings = str(hostile.dataset), {"caption_extension": ending}
     (hostile.dataset / "0.py").write_bytes(SECRET)
     dataset = {**settings, "train_data_dir": folder}
     bodies = {"captions/open": {"folder": folder, "settings": settings},
-              "dataset/look": {"folder": folder, "settings": settings}, "job/check": {"job": {"dataset": dataset}},
+              "dataset/overview": {"folder": folder, "settings": settings}, "job/check": {"job": {"dataset": dataset}},
               "tagging/runs": {"job": {"dataset": dataset, "tagger": {"model": "x"}}}}
     answer = hostile.tab.post(route, bodies[route])
     assert answer.status_code in (200, 400) and SECRET not in answer.content

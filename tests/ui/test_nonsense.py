@@ -41,16 +41,16 @@ def test_a_job_with_nonsense_in_it_is_judged_not_crashed_on(tab, key):
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key.startswith("dataset.")])
-def test_a_look_with_nonsense_in_it_is_answered(tab, key):
+def test_an_overview_request_with_nonsense_in_it_is_answered(tab, key):
     for nonsense in NONSENSE:
-        answer = tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {key.split(".")[1]: nonsense}})
+        answer = tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": {key.split(".")[1]: nonsense}})
         assert answer.status_code in (200, 400), (nonsense, answer.text)
 
 
 def test_folders_and_files_of_nonsense_are_answered(tab):
     for nonsense in NONSENSE:
-        for answer in (tab.post("dataset/look", {"folder": nonsense, "settings": {}}),
-                       tab.post("dataset/look", {"folder": str(tab.dataset), "settings": nonsense}),
+        for answer in (tab.post("dataset/overview", {"folder": nonsense, "settings": {}}),
+                       tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": nonsense}),
                        tab.post("runs", {"job": nonsense}), tab.post("runs", nonsense),
                        tab.post("runs/x/control", {"action": nonsense}), tab.post("runs/x/try", {"path": nonsense})):
             assert answer.status_code in (200, 400), (nonsense, answer.text)
@@ -65,7 +65,7 @@ def test_folders_and_files_of_nonsense_are_answered(tab):
 def test_a_picture_whose_name_is_not_utf8_is_shown_like_others(tab):
     Image.new("RGB", (64, 64)).save(tab.dataset / "new.png")
     (tab.dataset / "new.png").rename(tab.dataset / os.fsdecode(b"\xe4.png"))
-    found = tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {}})
+    found = tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": {}})
     assert found.status_code == 200, found.text
     assert "\udce4.png" in [item["path"] for item in found.json()["thumbnails"]]
 

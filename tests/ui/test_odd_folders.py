@@ -50,7 +50,7 @@ SAID = {picture_that_is_a_link_to_itself: "loop.png", links_to_each_other: "one.
 
 def answers(tab: Any) -> dict[str, Any]:
     folder = str(tab.dataset)
-    asked = {"captions/open": {"folder": folder}, "dataset/look": {"folder": folder, "settings": {}},
+    asked = {"captions/open": {"folder": folder}, "dataset/overview": {"folder": folder, "settings": {}},
              "job/check": {"job": tab.job()}}
     found = {route: tab.post(route, body) for route, body in asked.items()}
     for route, answer in found.items():
@@ -62,9 +62,9 @@ def answers(tab: Any) -> dict[str, Any]:
 def test_the_pictures_beside_it_are_edited_and_trained_on(tab, add: Callable[[Path], None]):
     add(tab.dataset)
     found = answers(tab)
-    assert found["captions/open"]["pictures"] == found["dataset/look"]["pictures"] == 4
+    assert found["captions/open"]["pictures"] == found["dataset/overview"]["pictures"] == 4
     assert found["job/check"]["problems"] == [] and found["job/check"]["steps_per_epoch"] == 4
-    for route in ("captions/open", "dataset/look"):
+    for route in ("captions/open", "dataset/overview"):
         left_out = [Path(item["path"]).name for item in found[route]["left_out"]]
         assert SAID.get(add, "") in ["", *left_out], (route, found[route]["left_out"])
 
@@ -76,15 +76,15 @@ def test_a_caption_that_cannot_be_read_is_named(tab, add: Callable[[Path], None]
     (tab.dataset / "0.txt").unlink()
     add(tab.dataset / "0.txt")
     found = answers(tab)
-    assert found["captions/open"]["pictures"] == found["dataset/look"]["pictures"] == 4
-    assert "0.txt" in str(found["dataset/look"]["problems"]) and "0.txt" in str(found["job/check"]["problems"])
+    assert found["captions/open"]["pictures"] == found["dataset/overview"]["pictures"] == 4
+    assert "0.txt" in str(found["dataset/overview"]["problems"]) and "0.txt" in str(found["job/check"]["problems"])
 
 
 @pytest.mark.parametrize(("levels", "name"), [(1500, "d"), (1500, "concept"), (100, "n" * 200)])
 def test_folders_inside_each_other_without_end_are_said_and_the_rest_works(tab, levels: int, name: str):
     with nested(tab.dataset, levels, name):
         found = answers(tab)
-        assert found["captions/open"]["pictures"] == found["dataset/look"]["pictures"] == 4
+        assert found["captions/open"]["pictures"] == found["dataset/overview"]["pictures"] == 4
         assert any("folders deep" in item["reason"] or "cannot be read" in item["reason"]
                    for item in found["captions/open"]["left_out"])
 
@@ -109,7 +109,7 @@ def test_links_in_a_circle_among_the_loras_stop_neither_the_list_nor_the_check(t
 def test_a_dataset_folder_that_is_a_link_to_itself_is_said(tab):
     (tab.data / "loop").symlink_to("loop")
     for route, body in (("captions/open", {"folder": str(tab.data / "loop")}),
-                        ("dataset/look", {"folder": str(tab.data / "loop"), "settings": {}})):
+                        ("dataset/overview", {"folder": str(tab.data / "loop"), "settings": {}})):
         answer = tab.post(route, body)
         assert answer.status_code == 400 and "There is no folder" in answer.json()["error"]
     job = tab.job()

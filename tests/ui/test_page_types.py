@@ -36,15 +36,15 @@ def test_train_tab(tab, tmp_path):
     asked = Asked(tab)
     write_lora(tab.services.host.lora_dir / "old.safetensors", {"ss_epoch": "8", "ss_sd_model_name": "nai"})
     for route in ("host", "busy", "schema", "blocks", "regularization", "lora/files", "lora/info?name=old",
-                  "presets?looks_per_epoch=40", "presets?looks_per_epoch=0&family=SDXL&base=Pony",
-                  "difficulties?looks_per_epoch=40", "difficulties?looks_per_epoch=0&family=SDXL&base=",
+                  "presets?images_per_epoch=40", "presets?images_per_epoch=0&family=SDXL&base=Pony",
+                  "difficulties?images_per_epoch=40", "difficulties?images_per_epoch=0&family=SDXL&base=",
                   f"family?path={tab.services.host.checkpoints()[0].path}"):
         asked.get(route)
     asked.post("lora/test", {"name": "old"})
     settings = {"train_data_dir": str(tab.dataset)}
-    asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    asked.post("dataset/overview", {"folder": str(tab.dataset), "settings": settings})
     asked.post("dataset/trigger-word", {"folder": str(tab.dataset), "word": "fox"})
-    asked.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    asked.post("dataset/overview", {"folder": str(tab.dataset), "settings": settings})
     for kind, path in (("images", ""), ("images", str(tab.dataset.parent)), ("lora", "")):
         asked.post("places", {"kind": kind, "path": path})
         asked.post("places/complete", {"kind": kind, "text": path})
@@ -122,14 +122,14 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("redo")
     edits = ask("history")["edits"]
     ask("history/changes", numbers=[edits[0]["number"], 10**6])
-    way = ask("history/look", edit=edits[0]["number"])
+    way = ask("history/preview", edit=edits[0]["number"])
     ask("history/go", edit=edits[0]["number"], seen=way["seen"])
     for route in ("common", "copied", "paths"):
         ask(route, numbers=numbers[:2])
     ask("rename-tag", tag="penny", name="cat")
     (tab.dataset / "meta.json").write_text('{"0": {"caption": "a cat"}, "none": {"tags": "x"}}')
     ask("incoming/files")
-    ask("incoming/look", source="metadata", file="meta.json", mode="append")
+    ask("incoming/plan", source="metadata", file="meta.json", mode="append")
     ask("incoming", source="metadata", file="meta.json", mode="append")
     ask("refresh")
     ask("activation", tag="cat")

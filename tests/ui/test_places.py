@@ -65,7 +65,7 @@ def test_a_folder_is_listed_with_its_images_counted_and_shown(tab, sets):
 
 
 def test_without_a_path_it_begins_with_the_sets_used_last_then_home_and_drives(tab, monkeypatch, tmp_path):
-    tab.post("dataset/look", {"folder": str(tab.dataset), "settings": {}})
+    tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": {}})
     found = seen(tab)
     assert [entry["path"] for entry in found["entries"]] == [str(tab.dataset), str(Path.home()), "/"]
     assert found["entries"][0]["images"] == 4

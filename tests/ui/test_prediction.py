@@ -139,7 +139,7 @@ def test_forge_reads_the_mark_itself_and_needs_a_yaml_only_without_it(tab_with, 
     from lib_lora_train.host.webui import Webui
     tab, _ = tab_with({**SDXL, **MARKS})
     monkeypatch.setattr(Webui, "reads_v_prediction", ("yaml", "mark"))
-    monkeypatch.setattr(Webui, "drawn_prediction", lambda self, checkpoint: "")
+    monkeypatch.setattr(Webui, "prediction_of", lambda self, checkpoint: "")
     check = tab.post("job/check", {"job": tab.job()}).json()
     assert check["prediction"] is None
     assert not [note for note in check["notes"] if "webui" in note["text"]]

@@ -142,8 +142,8 @@ def test_a_reforge_has_the_tab_and_the_tab_says_what_is_off(webui, monkeypatch):
         config = json.dumps(json.loads(fetch(webui, "config")))
         assert "Train LoRA" in tab_titles(webui) and "train_lora_root" in config
         assert "What is off in this webui" in config and "reads the checkpoint from its file" in config
-        told = json.loads(fetch(webui, "train-lora/host"))
-        assert told["name"].endswith("reForge or Forge Classic") and len(told["limits"]) == 3
+        reported = json.loads(fetch(webui, "train-lora/host"))
+        assert reported["name"].endswith("reForge or Forge Classic") and len(reported["limits"]) == 3
     finally:
         forget()
 

@@ -124,12 +124,12 @@ class CaptionsTab {
         set.when("busy", (busy) => this.panel.classList.toggle("tl-busy", busy));
         set.when("problem", (problem) => this.showProblem(problem, set.shown.hint));
         set.when("conflict", (conflict) => captionConflict(conflict));
-        set.when("selection", () => this.tellSelected(false));
+        set.when("selection", () => this.notifySelection(false));
         set.when("edited", () => {
             this.changed = true;
             this.reloadView();
         });
-        on("mounted", () => document.getElementById("tl-tab-train")?.addEventListener("click", () => this.lookAgain()));
+        on("mounted", () => document.getElementById("tl-tab-train")?.addEventListener("click", () => this.reloadIfChanged()));
         this.panel.addEventListener("keydown", (event) => this.onKey(event));
         document.addEventListener("paste", (event) => this.onPaste(event));
         window.addEventListener("focus", () => {
@@ -146,8 +146,8 @@ class CaptionsTab {
     }
 
     /** Let the Train tab, which shows captions too, reload them when it is shown after an edit. */
-    lookAgain() {
-        if (this.changed && this.set.isOpen) emit("look");
+    reloadIfChanged() {
+        if (this.changed && this.set.isOpen) emit("reload");
         this.changed = false;
     }
 
@@ -172,7 +172,7 @@ class CaptionsTab {
             this.opened = folder;
             if (form.get(FOLDER) !== folder) {
                 form.set(FOLDER, folder);
-                emit("look");
+                emit("reload");
             }
             this.intro.hidden = true;
             this.openButton.classList.replace("tl-primary", "tl-secondary");
@@ -201,7 +201,7 @@ class CaptionsTab {
             button.title = label ? `${word}: ${label}` : `Nothing to ${word.toLowerCase()}`;
         }
         this.checkActivation();
-        this.tellOnOff();
+        this.showOnOff();
     }
 
     async checkActivation() {
@@ -220,7 +220,7 @@ class CaptionsTab {
     }
 
     /** If the filter is a single tag, show how many images have it and how many do not. */
-    async tellOnOff() {
+    async showOnOff() {
         const tag = this.set.filter.trim().replace(/^"(.*)"$/, "$1");
         const one = this.set.tags.find(([name]) => tagInFilter(name) === this.set.filter.trim());
         this.onOff.hidden = !one;
@@ -272,7 +272,7 @@ class CaptionsTab {
     }
 
     /** Inform the tagger's panel of the selection. @param {boolean} only whether it should tag only these images */
-    tellSelected(only) {
+    notifySelection(only) {
         const numbers = [...this.set.selected];
         const paths = async () => (await this.set.ask("paths", {numbers})).paths;
         emit("captions-selected", {count: numbers.length, only, paths});
@@ -280,7 +280,7 @@ class CaptionsTab {
 
     tagSelected() {
         this.showView("tagger");
-        this.tellSelected(true);
+        this.notifySelection(true);
     }
 
     /** Paste tags from the system clipboard, unless a text box has the focus. @param {ClipboardEvent} event */

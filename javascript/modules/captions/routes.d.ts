@@ -25,9 +25,9 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     paths: {paths: string[]};
     "rename-tag": RenameFacts;
     "incoming/files": {files: string[]};
-    "incoming/look": IncomingPlan;
+    "incoming/plan": IncomingPlan;
     "history/changes": {changes: ChangesOfEdit[]};
-    "history/look": WayBack;
+    "history/preview": WayBack;
 }
 
 /** Edits, each one undo step. */

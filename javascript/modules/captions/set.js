@@ -61,7 +61,7 @@ export class CaptionSet extends EventTarget {
     }
 
     /** @template {keyof SetMessages} K @param {K} name @param {SetMessages[K]} [detail] */
-    tell(name, detail) {
+    notify(name, detail) {
         this.dispatchEvent(new CustomEvent(name, {detail}));
     }
 
@@ -99,7 +99,7 @@ export class CaptionSet extends EventTarget {
             this.tagPart = "";
         }
         for (const message of answer.messages) toast("info", message);
-        this.tell("opened", {same});
+        this.notify("opened", {same});
         await this.view();
     }
 
@@ -119,7 +119,7 @@ export class CaptionSet extends EventTarget {
         try {
             const answer = await this.ask("view", body, {quiet: true, signal: mine.signal});
             if ("problem" in answer) {
-                this.tell("problem", answer.problem);
+                this.notify("problem", answer.problem);
                 return;
             }
             this.take(answer);
@@ -127,8 +127,8 @@ export class CaptionSet extends EventTarget {
             this.tags = answer.tags;
             this.shown = answer;
             this.dropGone(answer.gone);
-            this.tell("problem", null);
-            this.tell("view");
+            this.notify("problem", null);
+            this.notify("view");
             this.waitForSizes(answer);
         } catch (error) {
             const {name, message, problems} = failureOf(error);
@@ -157,7 +157,7 @@ export class CaptionSet extends EventTarget {
     dropGone(gone) {
         for (const number of gone) this.selected.delete(number);
         if (this.current !== null && gone.includes(this.current)) this.current = null;
-        this.tell("selection");
+        this.notify("selection");
     }
 
     /** @returns {number[]} the selected images that are shown */
@@ -220,7 +220,7 @@ export class CaptionSet extends EventTarget {
         try {
             const {cells} = await this.ask("cells", {numbers});
             for (const cell of cells) this.cells.set(cell.number, cell);
-            this.tell("cells", cells.map((cell) => cell.number));
+            this.notify("cells", cells.map((cell) => cell.number));
         } catch {
             // a toast shows the error; visible images are requested again on the next redraw
         }
@@ -231,7 +231,7 @@ export class CaptionSet extends EventTarget {
     /** @param {number[]} numbers */
     invalidate(numbers) {
         for (const number of numbers) this.cells.delete(number);
-        this.tell("edited", numbers);
+        this.notify("edited", numbers);
     }
 
     /** @param {{path: string, version: string}} cell @returns {string} the URL of a thumbnail, at most `size` pixels */
@@ -290,7 +290,7 @@ export class CaptionSet extends EventTarget {
      * @param {{quiet?: boolean}} options
      */
     async carryOut(route, given, options) {
-        this.tell("busy", true);
+        this.notify("busy", true);
         try {
             const body = typeof given === "function" ? await given() : given;
             if (!body) return null;
@@ -304,7 +304,7 @@ export class CaptionSet extends EventTarget {
             await this.fail(route, error, given);
             return null;
         } finally {
-            this.tell("busy", false);
+            this.notify("busy", false);
         }
     }
 
@@ -325,10 +325,10 @@ export class CaptionSet extends EventTarget {
         this.invalidate([...this.cells.keys()]);
         await this.view();
         if (route === "undo" || route === "redo") {
-            this.tell("conflict", {verb: route === "undo" ? "Undo" : "Redo", files: problems, again: (leave) => this[route](leave)});
+            this.notify("conflict", {verb: route === "undo" ? "Undo" : "Redo", files: problems, again: (leave) => this[route](leave)});
         } else if (route === "history/go") {
             const {edit, seen, back} = /** @type {{edit: number, seen: string, back: boolean}} */ (given);
-            this.tell("conflict", {verb: back ? "Undo" : "Redo", files: problems, again: (leave) => this.goTo(edit, seen, back, leave)});
+            this.notify("conflict", {verb: back ? "Undo" : "Redo", files: problems, again: (leave) => this.goTo(edit, seen, back, leave)});
         }
     }
 
@@ -383,13 +383,13 @@ export class CaptionSet extends EventTarget {
             this.anchor = number;
         }
         this.current = number;
-        this.tell("selection");
+        this.notify("selection");
     }
 
     /** @param {number[]} numbers */
     select(numbers) {
         this.selected = new Set(numbers);
         if (numbers.length && (this.current === null || !this.selected.has(this.current))) this.current = numbers[0];
-        this.tell("selection");
+        this.notify("selection");
     }
 }

@@ -16,7 +16,7 @@ const poller = poll(async () => show((await api("drawings", {quiet: true})).queu
 on("mounted", poller.wake);
 
 /** Poll now, for example after queueing a job. */
-export const lookAtDrawings = poller.wake;
+export const refreshDrawings = poller.wake;
 
 /** @param {DrawingFacts[]} now */
 function show(now) {

@@ -9,18 +9,18 @@ import {button, icon, setLabel} from "./parts.js";
 /** @typedef {import("./types").Places} Places */
 
 /**
- * @param {{kind: string, what: string, path: string, chosen: (value: string) => void}} wish
+ * @param {{kind: string, what: string, path: string, chosen: (value: string) => void}} request
  * @returns {HTMLDialogElement}
  */
-export function openBrowser(wish) {
-    return new Browser(wish).window;
+export function openBrowser(request) {
+    return new Browser(request).window;
 }
 
 class Browser {
-    /** @param {{kind: string, what: string, path: string, chosen: (value: string) => void}} wish */
-    constructor(wish) {
-        this.wish = wish;
-        this.files = wish.kind === "lora" || wish.kind === "tagger";
+    /** @param {{kind: string, what: string, path: string, chosen: (value: string) => void}} request */
+    constructor(request) {
+        this.request = request;
+        this.files = request.kind === "lora" || request.kind === "tagger";
         /** @type {Places|null} */
         this.shown = null;
         this.question = 0;
@@ -35,12 +35,12 @@ class Browser {
             keydown: (event) => this.onKey(event)}});
         this.pages = h("div", {class: "tl-row tl-places-pages"});
         this.choose = button("Choose this folder", {kind: "primary", click: () => this.take(this.folder), disabled: true});
-        this.window = dialog(`Choose ${wish.what}`, [h("div", {class: "tl-places-head"}, this.way, this.search),
+        this.window = dialog(`Choose ${request.what}`, [h("div", {class: "tl-places-head"}, this.way, this.search),
             this.about, this.list, this.pages],
         [h("label", {class: "tl-tick"}, this.hidden, "Show hidden folders"),
             button("Cancel", {click: () => this.window.close()}), this.files ? null : this.choose]);
         this.window.classList.add("tl-places-dialog");
-        this.begin(wish.path);
+        this.begin(request.path);
     }
 
     /** Open at `path`; a folder without subfolders is shown in its parent. @param {string} path */
@@ -62,7 +62,7 @@ class Browser {
     async go(path, start = 0, searching = false) {
         const mine = this.question += 1;
         if (!searching && path !== this.folder) this.search.value = "";
-        const body = {kind: this.wish.kind, path, start, part: this.search.value.trim(), hidden: this.hidden.checked};
+        const body = {kind: this.request.kind, path, start, part: this.search.value.trim(), hidden: this.hidden.checked};
         this.list.classList.add("tl-dim");
         try {
             const answer = await api("places", {body, quiet: true});
@@ -106,7 +106,7 @@ class Browser {
 
     /** @param {PlaceEntry|null} itself @param {number} total */
     words(itself, total) {
-        if (!itself) return this.wish.kind === "images" ? "Folders used last, and where to begin." : "Where to begin.";
+        if (!itself) return this.request.kind === "images" ? "Folders used last, and where to begin." : "Where to begin.";
         if (itself.images === null) return format.plural(total, "entry", "entries");
         if (!itself.images) return "No images in this folder itself.";
         return `${format.plural(itself.images, "image")} here${itself.more ? " or more" : ""}, ` +
@@ -139,7 +139,7 @@ class Browser {
     /** @param {string} value */
     take(value) {
         this.window.close();
-        this.wish.chosen(value);
+        this.request.chosen(value);
     }
 
     /** @param {number} index @param {boolean} [current] whether it is the current choice */

@@ -1,7 +1,7 @@
 /** The messages between modules, for `emit` and `on` in dom.js: their names and details. */
 
 import type {RunModel} from "../runs/model.js";
-import type {DatasetLook, Family, Plan} from "../train/answers";
+import type {DatasetOverview, Family, Plan} from "../train/answers";
 import type {Value} from "../train/values";
 import type {HostState, RunSummary} from "./types";
 
@@ -24,8 +24,8 @@ export interface Messages {
     /** The form was filled from elsewhere: a message about it, and the previous values. */
     taken: {text: string, before: Record<string, Value>};
     /** Request to the Train tab to read the folder again. */
-    look: undefined;
-    dataset: DatasetLook|null;
+    reload: undefined;
+    dataset: DatasetOverview|null;
     family: Family|null;
     plan: Plan;
     /** Writing the YAML of a v-prediction checkpoint has succeeded or failed. */

@@ -5,7 +5,7 @@ import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, ExportedFile, FileWeights, MarkedPlot, Plot, PlotList, PromptSets, TestFacts, WeightLists} from
     "../testing/answers";
 import type {Card, FileMetadata, ToolPictures, ToolResult, ToolSchema} from "../tools/answers";
-import type {BlockLists, DatasetLook, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
+import type {BlockLists, DatasetOverview, Difficulties, ExportedText, Family, ImportReport, LoraInfo, OwnPresets, Plan,
     PresetFacts, RegularizationState} from "../train/answers";
 import type {RunNote, TrashEntry} from "../runs/records";
 import type {Busy, Continuation, Deletion, DrawingFacts, EnvironmentState, HostState, PlaceEntry, Places, RunDetails, RunSummary,
@@ -55,7 +55,7 @@ type Got<P extends string> =
 
 type Posted<P extends string> =
     P extends "environment/install" ? EnvironmentState :
-    P extends "dataset/look" ? DatasetLook :
+    P extends "dataset/overview" ? DatasetOverview :
     P extends "dataset/trigger-word" ? {folder: string, word: string} :
     P extends "places" ? Places :
     P extends "places/complete" ? {entries: PlaceEntry[], more: boolean} :

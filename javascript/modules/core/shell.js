@@ -41,10 +41,10 @@ export function showTab(id) {
         part.button.setAttribute("aria-selected", String(chosen));
         part.button.tabIndex = chosen ? 0 : -1;
     }
-    tellShown();
+    notifyShown();
 }
 
-function tellShown() {
+function notifyShown() {
     const tab = tabs.find((candidate) => candidate.id === current);
     if (tab && tab.shown) tab.shown();
 }
@@ -94,7 +94,7 @@ function mount(root) {
     const last = store.get("tab", "train");
     showTab(parts.has(last) ? last : tabs[0].id);
     new IntersectionObserver((entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) tellShown();
+        if (entries.some((entry) => entry.isIntersecting)) notifyShown();
     }).observe(list);
 }
 

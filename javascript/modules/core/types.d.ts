@@ -67,12 +67,12 @@ export interface EndingEvent {
     failed?: number; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
 export interface QueuedEvent { event: "queued"; time: number; name: string; steps?: number; total_steps?: number|null }
-export interface KeptEvent { event: "kept"; time: number; step: number }
+export interface StateSavedEvent { event: "state_saved"|"kept"; time: number; step: number }
 /** Written by earlier versions. */
 export interface PauseEvent { event: "paused"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
     SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
-    QueuedEvent|KeptEvent|PauseEvent;
+    QueuedEvent|StateSavedEvent|PauseEvent;
 
 /** A job in /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty if it belongs to none. */
 export interface DrawingFacts {
@@ -87,12 +87,12 @@ export interface DrawingFacts {
     seconds_left: number|null;
 }
 
-/** The response of /train-lora/runs/ID/deletion: `what_goes` in lib_lora_train/ui/runs/manage_routes.py. */
+/** The response of /train-lora/runs/ID/deletion: `what_is_deleted` in lib_lora_train/ui/runs/manage_routes.py. */
 export interface Deletion {
     folder: string;
     /** Of the run's folder. */
     bytes: number;
-    kept_state: boolean;
+    has_training_state: boolean;
     files: {path: string, name: string, bytes: number}[];
     /** Files outside the webui's folders, which are not deleted. */
     elsewhere: string[];
@@ -150,7 +150,7 @@ export interface HostState {
     vaes: NamedFile[];
     lora_dir: string;
     runs_dir: string;
-    drawn_as: string;
+    webui_predicts: string;
     clip_skip: number;
     device: string;
     busy: Busy|null;

@@ -85,28 +85,28 @@ function askForNote(run) {
 
 /** @param {RunModel} run of training or of a tool */
 export async function askToDelete(run) {
-    const goes = await api(`runs/${encodeURIComponent(run.id)}/deletion`).catch(() => null);
-    if (!goes) return;
-    if (goes.refused) {
-        toast("warning", goes.refused);
+    const deletion = await api(`runs/${encodeURIComponent(run.id)}/deletion`).catch(() => null);
+    if (!deletion) return;
+    if (deletion.refused) {
+        toast("warning", deletion.refused);
         return;
     }
-    const count = goes.files.length;
-    const whole = goes.files.reduce((sum, file) => sum + file.bytes, 0);
+    const count = deletion.files.length;
+    const whole = deletion.files.reduce((sum, file) => sum + file.bytes, 0);
     const id = uniqueId("files");
     const box = h("input", {type: "checkbox", id, on: {change: () => list.classList.toggle("tl-dim", !box.checked)}});
-    const list = h("ul", {class: "tl-paths tl-dim"}, goes.files.map((file) =>
+    const list = h("ul", {class: "tl-paths tl-dim"}, deletion.files.map((file) =>
         h("li", {}, `${file.name}, ${format.bytes(file.bytes)}`)));
     const {command = "train"} = run.summary;
     const [file, folder] = command === "merge" ? ["checkpoint", "folders"] : ["LoRA file", "LoRA folder"];
-    const state = goes.kept_state ? ", and the training state from which it could be resumed" : "";
+    const state = deletion.has_training_state ? ", and the training state from which it could be resumed" : "";
     const dialog = openDialog(`Delete ${run.summary.name}?`, [
         h("p", {}, `This moves the run to the trash: settings, ${command === "train" ? `curves, samples, plots, log${state}` :
-            "results, images, log"} (${format.bytes(goes.bytes)}). It can be restored from there.`),
+            "results, images, log"} (${format.bytes(deletion.bytes)}). It can be restored from there.`),
         count ? [h("div", {class: "tl-row"}, box, h("label", {for: id},
             `Delete its ${format.plural(count, file)} too (${format.bytes(whole)})`)), list] : null,
-        goes.elsewhere.length ? h("p", {class: "tl-note"}, `${format.plural(goes.elsewhere.length, "file")} outside ` +
-            `the webui's ${folder} stay: ${goes.elsewhere.join(", ")}`) : null],
+        deletion.elsewhere.length ? h("p", {class: "tl-note"}, `${format.plural(deletion.elsewhere.length, "file")} outside ` +
+            `the webui's ${folder} stay: ${deletion.elsewhere.join(", ")}`) : null],
     [button("Cancel", {click: () => dialog.close()}), button("Delete", {kind: "danger", icon: "trash", click: () => {
         dialog.close();
         runs.remove(run.id, box.checked).then(() => toast("good", `${run.summary.name} is in the trash.`), () => {});
@@ -115,13 +115,13 @@ export async function askToDelete(run) {
 
 /** @param {RunModel} run @param {import("../core/types").SavedEvent} kept */
 export async function askToKeepOnly(run, kept) {
-    const goes = await api(`runs/${encodeURIComponent(run.id)}/deletion`).catch(() => null);
-    if (!goes) return;
-    if (goes.refused) {
-        toast("warning", goes.refused);
+    const deletion = await api(`runs/${encodeURIComponent(run.id)}/deletion`).catch(() => null);
+    if (!deletion) return;
+    if (deletion.refused) {
+        toast("warning", deletion.refused);
         return;
     }
-    const others = goes.files.filter((file) => file.path !== kept.path);
+    const others = deletion.files.filter((file) => file.path !== kept.path);
     const bytes = format.bytes(others.reduce((sum, file) => sum + file.bytes, 0));
     const words = others.length ? `Delete ${format.plural(others.length, "file")}` : "";
     const dialog = openDialog(`Keep ${kept.name}, delete the rest?`, [

@@ -21,8 +21,8 @@ export interface RunSummary {
     error: string;
     ended: number|null;
     lora_name: string;
-    kept_state: boolean;
-    kept_step: number;
+    has_training_state: boolean;
+    training_state_step: number;
     diverged: boolean;
     steps_per_epoch: number|null;
     held_for: string;

@@ -52,7 +52,7 @@ export class Continuation {
         this.polish = makeButton("Polish at a lower rate", {icon: "bulb", click: () => this.open("polish")});
         this.buttons = [this.exactly, this.slower, this.more, this.polish];
         this.note = h("p", {class: "tl-note"});
-        this.element = h("div", {class: "tl-goon", hidden: true}, h("div", {class: "tl-row"}, this.buttons), this.note);
+        this.element = h("div", {class: "tl-resume", hidden: true}, h("div", {class: "tl-row"}, this.buttons), this.note);
         on("host", () => this.current() && this.show());
     }
 
@@ -61,15 +61,15 @@ export class Continuation {
         if (!run) return;
         const {summary} = run;
         const ended = ENDED.includes(summary.state);
-        const finished = summary.state === "finished" && Boolean(summary.kept_state);
+        const finished = summary.state === "finished" && Boolean(summary.has_training_state);
         this.element.hidden = !ended && !finished;
         this.exactly.hidden = !ended || Boolean(summary.diverged);
         this.slower.hidden = !ended || !summary.diverged;
         this.more.hidden = this.polish.hidden = !finished;
         for (const button of this.buttons) button.disabled = this.busy || environmentState() !== "ready";
-        setLabel(this.exactly, summary.kept_state ? "Resume" : "Start again");
-        const from = `From step ${format.number(summary.kept_step || 0)}`;
-        const words = summary.kept_state ? (summary.diverged ? `${from}, its last good state.` :
+        setLabel(this.exactly, summary.has_training_state ? "Resume" : "Start again");
+        const from = `From step ${format.number(summary.training_state_step || 0)}`;
+        const words = summary.has_training_state ? (summary.diverged ? `${from}, its last good state.` :
             `${from}, exactly as if it had never stopped.`) : "No training state was saved yet.";
         this.note.hidden = !ended;
         setText(this.note, words);
@@ -124,7 +124,7 @@ export class Continuation {
 
 /** @param {keyof typeof NUMBER_KEYS} name @param {number} value @param {(value: number) => void} changed */
 function number(name, value, changed) {
-    const id = uniqueId("goon");
+    const id = uniqueId("resume");
     return h("div", {class: "tl-field tl-field-plain", data: {name}},
         h("div", {class: "tl-field-head"}, h("label", {class: "tl-label", for: id}, NUMBER_KEYS[name])),
         h("div", {class: "tl-control"}, h("input", {id, type: "text", class: "tl-input", autocomplete: "off",
@@ -134,11 +134,11 @@ function number(name, value, changed) {
 
 /** The forecast from the server, updated while typing. */
 class Forecast {
-    /** @param {string} id of the run @param {() => ContinueOptions} options @param {(ready: boolean) => void} told */
-    constructor(id, options, told) {
+    /** @param {string} id of the run @param {() => ContinueOptions} options @param {(ready: boolean) => void} checked */
+    constructor(id, options, checked) {
         this.id = id;
         this.options = options;
-        this.told = told;
+        this.checked = checked;
         this.asked = 0;
         this.list = h("dl", {class: "tl-forecast", "aria-live": "polite"});
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
@@ -149,7 +149,7 @@ class Forecast {
     async now() {
         this.asked += 1;
         const turn = this.asked;
-        this.told(false);
+        this.checked(false);
         const options = this.options();
         let problem = "";
         /** @type {string[][]} */
@@ -167,7 +167,7 @@ class Forecast {
         if (turn !== this.asked) return;
         setText(this.problem, problem);
         fill(this.list, rows.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
-        this.told(!problem);
+        this.checked(!problem);
     }
 }
 

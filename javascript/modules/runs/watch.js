@@ -36,7 +36,7 @@ async function askRun(id) {
     emit("run", run);
     if (!first && before !== run.summary.state) {
         poller.wakeList();
-        if (!run.open) tellEnd(run);
+        if (!run.open) reportEnd(run);
     }
 }
 
@@ -44,7 +44,7 @@ async function askRun(id) {
 const END_KINDS = {finished: "good", failed: "error", lost: "error", damaged: "error"};
 
 /** @param {RunModel} run */
-function tellEnd(run) {
+function reportEnd(run) {
     emit("run-ended", run);
     const kind = END_KINDS[run.summary.state] || "info";
     toast(kind, `${run.summary.name}: ${run.sentence()}`);
@@ -65,7 +65,7 @@ async function askList() {
     /** @type {RunSummary[]} */
     const all = await api("runs", {quiet: true});
     runs = all.filter((run) => run.command === "train");  // tagging and tools are shown elsewhere
-    runs.forEach(noticeGoingOn);
+    runs.forEach(noticeResumed);
     emit("runs", runs);
     emit("tools", all.filter((run) => TOOLS.includes(run.command)));
 }
@@ -74,7 +74,7 @@ async function askList() {
  * An ended run may have been continued from another page.
  * @param {RunSummary} summary
  */
-function noticeGoingOn(summary) {
+function noticeResumed(summary) {
     const run = models.get(summary.id);
     if (!run || run.open || !OPEN.includes(summary.state)) return;
     run.summary = {...run.summary, state: summary.state};

@@ -137,7 +137,7 @@ function openSets(sets, changed) {
     window.id = "tl_prompt_sets";
 
     /** @param {() => Promise<{sets: PromptSet[]}>} ask @param {string} [words] */
-    async function tell(ask, words = "") {
+    async function change(ask, words = "") {
         setText(problem, "");
         setText(said, words);
         try {
@@ -152,7 +152,7 @@ function openSets(sets, changed) {
 
     /** @param {string} content @param {string} name for prompts without a heading */
     async function take(content, name) {
-        await tell(async () => {
+        await change(async () => {
             const answer = await api("prompt-sets/import", {body: {text: content, name}, quiet: true});
             setText(said, `Imported: ${answer.added.join(", ")}.`);
             text.value = "";
@@ -182,9 +182,9 @@ function openSets(sets, changed) {
             readOnly: fixed, on: {input: () => {
                 rename.hidden = box.value.trim() === name || !box.value.trim();
             }}});
-        const rename = button("Rename", {small: true, hidden: true, click: () => tell(() =>
+        const rename = button("Rename", {small: true, hidden: true, click: () => change(() =>
             api("prompt-sets/rename", {body: {name, new_name: box.value}, quiet: true}))});
-        const remove = button("Delete", {small: true, kind: "quiet", click: () => tell(() =>
+        const remove = button("Delete", {small: true, kind: "quiet", click: () => change(() =>
             api("prompt-sets/remove", {body: {name}, quiet: true}),
         `${name} is deleted; its text is kept in the folder lora_train/test_prompts/removed.`)});
         return h("li", {}, h("div", {class: "tl-row"}, box, rename, button("Export", {small: true, icon: "file",

@@ -23,7 +23,7 @@ export class LoraList {
             h("div", {class: "tl-field-head"}, h("span", {class: "tl-label"}, "LoRAs")), this.rows, this.said,
             button("Add a LoRA", {icon: "plus", small: true, click: () => {
                 this.lines.push({name: "", strength: readStrength("1")});
-                this.tell();
+                this.report();
                 this.draw();
             }}), this.presets);
         this.draw();
@@ -36,7 +36,7 @@ export class LoraList {
         return (text) => setText(element, text);
     }
 
-    tell() {
+    report() {
         this.changed(this.lines.map(({name}) => name), this.lines.map(({strength}) => writeStrength(strength)));
     }
 
@@ -51,7 +51,7 @@ export class LoraList {
             placeholder: "Type or choose a LoRA", "aria-label": `LoRA ${number}`,
             on: {input: () => {
                 line.name = name.value;
-                this.tell();
+                this.report();
             }}});
         /** @param {keyof Strength} part @param {string} label @param {string} placeholder */
         const box = (part, label, placeholder) => {
@@ -60,7 +60,7 @@ export class LoraList {
                 list: part === "blocks" ? this.presets.id : null, "aria-label": `${label} of LoRA ${number}`,
                 on: {focus: () => part === "blocks" && this.offerPresets(), input: () => {
                     line.strength[part] = input.value;
-                    this.tell();
+                    this.report();
                 }}});
             return h("label", {class: `tl-tool-strength tl-tool-${part}`}, h("span", {class: "tl-note"}, label), input);
         };
@@ -68,7 +68,7 @@ export class LoraList {
             box("blocks", "Block weights", "all 1"), button(`Remove LoRA ${number}`, {kind: "quiet", icon: "close",
                 iconOnly: true, small: true, disabled: this.lines.length < 2, click: () => {
                     this.lines.splice(index, 1);
-                    this.tell();
+                    this.report();
                     this.draw();
                 }}));
     }

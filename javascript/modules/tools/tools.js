@@ -49,7 +49,7 @@ class ToolsTab {
             on: {change: () => this.open(this.earlier.value)}});
         this.remove = button("Delete", {icon: "trash", id: "tl_tool_delete", click: () => this.run.run && askToDelete(this.run.run)});
         this.run = new ToolRun((run, ended) => this.showRun(run, ended));
-        this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), lookInside: (path) => this.lookInside(path)});
+        this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), inspect: (path) => this.inspect(path)});
         this.inside = new LoraInside();
         this.pictures = new BeforeAfter();
         this.nothing = emptyState("Nothing was made yet", "Choose a tool, fill in its form and press the button. Size, error " +
@@ -184,7 +184,7 @@ class ToolsTab {
     }
 
     /** @param {string} path */
-    lookInside(path) {
+    inspect(path) {
         const form = this.forms.get(INSPECT);
         if (!form) return;
         form.put(form.key("lora"), path);

@@ -4,15 +4,15 @@ import type {Finding, PredictionNotice} from "../core/types";
 import type {Difficulty, FamilyFacts} from "./records";
 import type {Value} from "./values";
 
-/** /dataset/look: lib_lora_train/batches/overview.py. */
-export interface DatasetLook {
+/** /dataset/overview: lib_lora_train/batches/overview.py. */
+export interface DatasetOverview {
     folder: string;
     pictures: number;
     captions: number;
     left_out: {path: string, reason: string, pictures: number}[];
     concepts: Concept[];
     buckets: BucketCount[];
-    looks_per_epoch: number;
+    images_per_epoch: number;
     problems: Finding[];
     thumbnails: Thumbnail[];
     trigger_word: TriggerFacts;

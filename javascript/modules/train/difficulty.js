@@ -34,8 +34,8 @@ export function difficultyRow() {
     let before = form.snapshot();
 
     async function ask() {
-        const looks = dataset && dataset.looks_per_epoch ? dataset.looks_per_epoch : 0;
-        const answer = await api(`difficulties?looks_per_epoch=${looks}${familyQuery()}`, {quiet: true});
+        const images = dataset && dataset.images_per_epoch ? dataset.images_per_epoch : 0;
+        const answer = await api(`difficulties?images_per_epoch=${images}${familyQuery()}`, {quiet: true});
         list = answer.difficulties;
         male = answer.male_characters;
         setText(vehicles, answer.vehicles);
@@ -79,7 +79,7 @@ function take(one) {
 function sentence(one, male) {
     const ranks = one.lowest_rank === one.highest_rank ? `${one.lowest_rank}` : `${one.lowest_rank} to ${one.highest_rank}`;
     const set = `Network dim is set to ${one.suggested_rank}; ${ranks} is enough.`;
-    const best = `Best trained as ${one.networks.join(" or ")}, with about ${format.number(one.looks)} images seen in ` +
+    const best = `Best trained as ${one.networks.join(" or ")}, with about ${format.number(one.images_seen)} images seen in ` +
         `total.`;
     return `${set} ${best}${"ABCD".includes(one.letter) ? ` ${male}` : ""}`;
 }

@@ -15,7 +15,7 @@ function chosen() {
     return (host && host.checkpoint && host.checkpoint.path) || "";
 }
 
-async function look() {
+async function detect() {
     const path = chosen();
     if (lastPath && path !== lastPath) form.reset("base.sdxl_base"); // chosen for another checkpoint
     lastPath = path;
@@ -45,10 +45,10 @@ export function familyQuery() {
     return `&family=${encodeURIComponent(name)}&base=${encodeURIComponent(base)}`;
 }
 
-on("host", look);
+on("host", detect);
 on("setting", ({keys}) => {
     if (keys.includes("base.checkpoint") && keys.includes("base.sdxl_base")) lastPath = ""; // both come from one job
-    if (keys.includes("base.checkpoint") || keys.includes("base.sdxl_base")) look();
+    if (keys.includes("base.checkpoint") || keys.includes("base.sdxl_base")) detect();
 });
 
 export {familyState as family};

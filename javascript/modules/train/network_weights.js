@@ -19,10 +19,10 @@ function weightsField(setting) {
     let shown = "";
     base.element.append(found);
     input.placeholder = "empty: a new LoRA";
-    input.addEventListener("change", () => look(true));
+    input.addEventListener("change", () => read(true));
 
     /** @param {boolean} chosen by the user just now, so that the form adopts the file's sizes */
-    async function look(chosen) {
+    async function read(chosen) {
         const name = String(form.get(KEY) || "").trim();
         if (!chosen && name === shown) return;
         shown = name;
@@ -45,12 +45,12 @@ function weightsField(setting) {
         }
     }
 
-    const lookSoon = later(() => look(false), 400);
+    const readSoon = later(() => read(false), 400);
     const refresh = () => {
         base.refresh();
-        lookSoon();
+        readSoon();
     };
-    lookSoon();
+    readSoon();
     return {...base, refresh};
 }
 

@@ -49,8 +49,8 @@ export function planCard() {
         note.hidden = !remark;
         setText(note, remark);
         setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
-        const told = [plan.steps_hint, ...plan.advice, ...outOfSight(plan)].filter(Boolean).map(form.inWords);
-        fill(hints, told.map((text) => h("p", {class: "tl-hint"}, icon("bulb"), h("span", {}, text))));
+        const texts = [plan.steps_hint, ...plan.advice, ...outOfSight(plan)].filter(Boolean).map(form.inWords);
+        fill(hints, texts.map((text) => h("p", {class: "tl-hint"}, icon("bulb"), h("span", {}, text))));
         chart.show(plan.schedule, plan.total_steps);
         rates.hidden = !plan.schedule_text;
         setText(rates, plan.schedule_text);
@@ -155,11 +155,11 @@ async function ask() {
     if (asking) asking.abort();
     asking = new AbortController();
     try {
-        tell(await api("job/check", {body: {job: form.job(), difficulty}, quiet: true, signal: asking.signal}));
+        showPlan(await api("job/check", {body: {job: form.job(), difficulty}, quiet: true, signal: asking.signal}));
     } catch (error) {
         const {name, message, problems} = failureOf(error);
         if (name === "AbortError") return newest;
-        tell({...UNKNOWN, problems: problems.length ? problems : [message]});
+        showPlan({...UNKNOWN, problems: problems.length ? problems : [message]});
     }
 }
 
@@ -169,7 +169,7 @@ const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedul
     blocks: null, network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
 /** Messages about empty fields are not problems before Train was pressed. @param {Plan} plan */
-function tell(plan) {
+function showPlan(plan) {
     planState = plan;
     /** @type {Record<string, string>} */
     const byField = {};

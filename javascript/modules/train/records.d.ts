@@ -16,7 +16,7 @@ export interface Difficulty {
     lowest_rank: number;
     highest_rank: number;
     networks: string[];
-    looks: number;
+    images_seen: number;
 }
 
 export interface Problem {

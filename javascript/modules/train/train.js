@@ -99,7 +99,7 @@ function build(panel) {
                 sectionCard("Loss"))));
         result.prepend(planCard());
         built = true;
-        if (form.get("dataset.train_data_dir")) emit("look");
+        if (form.get("dataset.train_data_dir")) emit("reload");
         checkJob();
     }).catch(() => settings.append(emptyState("The settings could not be read",
         "Reload the page to try again. If it fails again, see the webui's console.")));
@@ -111,7 +111,7 @@ function build(panel) {
     on("dataset", suggestName);
 }
 
-/** Suggests a name for a new folder, if the user has given none. @param {import("./answers").DatasetLook|null} found */
+/** Suggests a name for a new folder, if the user has given none. @param {import("./answers").DatasetOverview|null} found */
 function suggestName(found) {
     if (!found || !found.pictures) return;
     if (!form.get("save.output_name")) form.set("save.output_name", nameFrom(format.fileName(found.folder)));

@@ -15,17 +15,17 @@ def about_balance(editor: CaptionEditor, dataset: Dataset | None) -> list[Findin
     concepts = [concept for concept in (dataset.concepts if dataset is not None else ()) if concept.pictures]
     if len(concepts) < 2:
         return []
-    looks = {concept: concept.repeats * concept.pictures for concept in concepts}
-    if max(looks.values()) <= _UNEVEN * min(looks.values()):
+    times_seen = {concept: concept.repeats * concept.pictures for concept in concepts}
+    if max(times_seen.values()) <= _UNEVEN * min(times_seen.values()):
         return [Finding("balance", "good", "The concepts are balanced",
-                        f"Each is seen {min(looks.values())} to {max(looks.values())} times an epoch.")]
+                        f"Each is seen {min(times_seen.values())} to {max(times_seen.values())} times an epoch.")]
     proposed = balanced_repeats(concepts)
     groups = tuple(_group(editor, concept, proposed[concept]) for concept in concepts)
-    most, least = max(concepts, key=looks.__getitem__), min(concepts, key=looks.__getitem__)
+    most, least = max(concepts, key=times_seen.__getitem__), min(concepts, key=times_seen.__getitem__)
     return [Finding("balance", "warning", "The concepts are not balanced",
-                    f"{_name(most)} is seen {looks[most]} times an epoch, {_name(least)} {looks[least]} times; the one "
-                    "seen most takes over. Characters want about the same number each, and backgrounds no more than "
-                    "characters: that much the program cannot see.", groups=groups)]
+                    f"{_name(most)} is seen {times_seen[most]} times an epoch, {_name(least)} only {times_seen[least]} "
+                    "times, so the first takes over. Characters should be seen about equally often, and backgrounds no "
+                    "more often than characters; the program cannot tell which is which.", groups=groups)]
 
 
 def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
@@ -36,9 +36,9 @@ def balanced_repeats(concepts: list[Concept]) -> dict[Concept, int]:
 
 def _group(editor: CaptionEditor, concept: Concept, repeats: int) -> Group:
     folder = concept.folder.relative_to(editor.folder).as_posix()
-    looks = concept.pictures * concept.repeats
+    times_seen = concept.pictures * concept.repeats
     text = (f"{_name(concept)}: {count_of(concept.pictures, 'image')}, {count_of(concept.repeats, 'repeat')}, "
-            f"{looks} times an epoch; with {count_of(repeats, 'repeat')}, {repeats * concept.pictures} times.")
+            f"{times_seen} times an epoch; with {count_of(repeats, 'repeat')}, {repeats * concept.pictures} times.")
     number, _, rest = concept.folder.name.partition("_")
     if repeats == concept.repeats or not number.isdecimal():
         return Group(text, ())

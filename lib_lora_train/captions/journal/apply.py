@@ -80,7 +80,7 @@ def _is_same(move: Move, source: os.stat_result, target: os.stat_result) -> bool
 
 
 def _is_still(confined: Confined, path: str, content: bytes | None, stamp: Stamp | None) -> bool:
-    real, state = confined.look(path)
+    real, state = confined.resolve(path)
     if state is None:
         return content is None
     if stamp is not None and Stamp.of(state) == stamp:
@@ -129,7 +129,7 @@ class _Target:
 def _target_of(change: Change, confined: Confined) -> _Target:
     if isinstance(change, Move):
         return _Target(change.target, None)
-    path, state = confined.look(change.path)
+    path, state = confined.resolve(change.path)
     return _Target(path, None if state is None else stat.S_IMODE(state.st_mode))
 
 
@@ -196,7 +196,7 @@ def stamps_of(changes: Sequence[Change], confined: Confined) -> dict[str, Stamp 
     for change in changes:
         if isinstance(change, Write):
             try:
-                _, state = confined.look(change.path)
+                _, state = confined.resolve(change.path)
             except OSError:
                 state = None  # no stamp: the file is read again once it is accessible
             found[change.path] = None if state is None else Stamp.of(state)

@@ -100,7 +100,7 @@ class Journal:
             self._mark.touch()
             found = self._finish()
             self._mark.unlink()
-            return replace(found, damaged=(*self._told(), *found.damaged))
+            return replace(found, damaged=(*self._messages(), *found.damaged))
 
     def do(self, label: str, changes: Sequence[Change], stamps: Mapping[str, Stamp]) -> Applied:
         """Apply ``changes`` and record them as ``label``; undone edits can no longer be redone.
@@ -215,7 +215,7 @@ class Journal:
         place = set_aside(self._hidden, files)
         self._said.append(f"{what} It is kept in {place}." if place else what)
 
-    def _told(self) -> tuple[str, ...]:
+    def _messages(self) -> tuple[str, ...]:
         """Return and clear the messages on what was set aside or finished."""
         said, self._said = tuple(self._said), []
         return said
@@ -308,7 +308,7 @@ class Journal:
             except OSError as problem:
                 raise HalfDoneError(f"The files were moved, but the undo journal is not up to date; the next edit "
                                     f"brings it up to date. {_cannot_keep(self._journal, problem)}") from problem
-        return Applied(info.label, tuple(changes), stamps_of(changes, confined), self._told())
+        return Applied(info.label, tuple(changes), stamps_of(changes, confined), self._messages())
 
     def _go_back(self, before: JournalState) -> None:
         """Restore the history to ``before``, after an edit was rolled back."""

@@ -115,7 +115,7 @@ def _finish_move(change: Move, confined: Confined) -> list[str]:
 
 def _finish_write(path: str, file: _Wanted, confined: Confined, area: SwapArea, hidden: Path) -> bool | None:
     """Whether the file was completed; ``False`` if another program changed it, ``None`` if nothing was missing."""
-    real, state = confined.look(path)
+    real, state = confined.resolve(path)
     found = None if state is None else confined.read(real)
     if found == file.content:
         return None
@@ -150,7 +150,7 @@ def remove_temporaries(paths: Iterable[str], confined: Confined) -> None:
     """Remove staged temporary files next to the files ``paths``."""
     for beside in {path.rpartition("/")[0]: path for path in paths}.values():
         with contextlib.suppress(OSError, DatasetError):  # a missing folder has nothing to remove
-            spot = confined.at(confined.look(beside)[0])
+            spot = confined.at(confined.resolve(beside)[0])
             with os.scandir(os.path.dirname(spot.path) if spot.parent is None else spot.parent) as entries:
                 names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
             for name in names:
@@ -183,16 +183,16 @@ def _free(path: Path) -> Path:
 
 def sentences(found: Recovered) -> list[str]:
     """Messages to the user about a recovery."""
-    told = list(found.damaged)
+    messages = list(found.damaged)
     if found.finished:
-        told.append(f"The last edit was interrupted; it is finished now ({count_of(len(found.finished), 'file')}).")
+        messages.append(f"The last edit was interrupted; it is finished now ({count_of(len(found.finished), 'file')}).")
     if found.left:
-        told.append(f"{count_of(len(found.left), 'caption')} were changed by another program after the last edit was "
-                    f"interrupted; they are left as they are: {_first(found.left)}.")
+        messages.append(f"{count_of(len(found.left), 'caption')} were changed by another program after the last edit "
+                        f"was interrupted; they are left as they are: {_first(found.left)}.")
     if found.failed:
-        told.append(f"The last edit was interrupted, and {count_of(len(found.failed), 'file')} could not be brought up "
-                    f"to date: {_first(found.failed)}. They stay as they are.")
-    return told
+        messages.append(f"The last edit was interrupted, and {count_of(len(found.failed), 'file')} could not be "
+                        f"brought up to date: {_first(found.failed)}. They stay as they are.")
+    return messages
 
 
 def _first(names: Sequence[str]) -> str:

@@ -33,14 +33,14 @@ _SORTS: dict[str, Callable[[Entry], Any]] = {
 }
 
 
-def told(find: Find, request: SessionRequest, look: Callable[[Session], dict[str, Any]]) -> Response:
-    """The response of ``look``; errors that the page acts on have their own status.
+def respond(find: Find, request: SessionRequest, answer: Callable[[Session], dict[str, Any]]) -> Response:
+    """The response of ``answer``; errors that the page acts on have their own status.
 
     409: files have changed meanwhile, listed in ``problems``. 410: the dataset must be reopened. 422: the filter is
     invalid from ``start`` to ``end``.
     """
     try:
-        return EscapedJson(look(find(request)))
+        return EscapedJson(answer(find(request)))
     except ConflictError as problem:
         return EscapedJson({"error": str(problem), "problems": list(problem.paths)}, 409)
     except ReopenError as problem:
@@ -60,7 +60,7 @@ def edit(find: Find, request: SessionRequest, act: Callable[[CaptionEditor], Out
         session.read_sizes_soon()
         return outcome(session, done)
 
-    return told(find, request, through)
+    return respond(find, request, through)
 
 
 def opened(session: Session) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Session:
             examination.done, examination.total = done, total
             return not examination.stopped
 
-        def look() -> None:
+        def run_doctor() -> None:
             try:
                 examination.report = examine(self.editor, settings, max_tokens, progress)
             except TrainLoraError as problem:
@@ -96,7 +96,7 @@ class Session:
                 logging.getLogger(__name__).exception("the doctor failed on %s", self.editor.folder)
                 examination.problem = f"Something went wrong here that should not: {problem!r}"
 
-        examination.thread = _in_background(look)
+        examination.thread = _in_background(run_doctor)
 
     def _read_sizes(self) -> None:
         self.editor.read_sizes()

@@ -18,7 +18,7 @@ from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
 from . import answers
-from .answers import Find, edit, told
+from .answers import Find, edit, respond
 from .editors import Session
 from .requests import (
     ConsolidateRequest,
@@ -37,16 +37,16 @@ _EXAMPLES = 24
 def register_knowledge(router: APIRouter, find: Find) -> None:
     """Add ``/captions/consolidate``, ``doubtful``, ``activation``, ``on-off`` and ``doctor``."""
     def consolidate(request: TagRequest) -> Response:
-        return told(find, request, lambda session: consolidations(session.editor, request.tag))
+        return respond(find, request, lambda session: consolidations(session.editor, request.tag))
 
     def accept(request: ConsolidateRequest) -> Response:
         return edit(find, request, lambda editor: accept_consolidations(editor, request.chosen))
 
     def activation(request: TagRequest) -> Response:
-        return told(find, request, lambda session: {"numbers": not_first(session.editor.index, request.tag)})
+        return respond(find, request, lambda session: {"numbers": not_first(session.editor.index, request.tag)})
 
     def on_off(request: TagRequest) -> Response:
-        return told(find, request, lambda session: dataclasses.asdict(on_and_off(session.editor.index, request.tag)))
+        return respond(find, request, lambda session: dataclasses.asdict(on_and_off(session.editor.index, request.tag)))
 
     for name, act in (("consolidate", consolidate), ("consolidate/accept", accept), ("activation", activation),
                       ("on-off", on_off)):
@@ -56,7 +56,7 @@ def register_knowledge(router: APIRouter, find: Find) -> None:
 
 def _register_doubts(router: APIRouter, find: Find) -> None:
     def doubtful(request: SessionRequest) -> Response:
-        return told(find, request, doubtful_tags)
+        return respond(find, request, doubtful_tags)
 
     def decide(request: DoubtRequest) -> Response:
         if not request.keep:
@@ -68,17 +68,17 @@ def _register_doubts(router: APIRouter, find: Find) -> None:
             keep(session.editor.folder, request.keys)
             return answers.state(session)
 
-        return told(find, request, remember)
+        return respond(find, request, remember)
 
     def doctor(request: DoctorRequest) -> Response:
-        def look(session: Session) -> dict[str, Any]:
+        def answer(session: Session) -> dict[str, Any]:
             if request.stop:
                 session.examination.stopped = True
             elif request.begin:
                 session.examine(dataset_settings(request.settings), request.max_tokens)
             return examination(session)
 
-        return told(find, request, look)
+        return respond(find, request, answer)
 
     for name, act in (("doubtful", doubtful), ("doubtful/decide", decide), ("doctor", doctor)):
         router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)

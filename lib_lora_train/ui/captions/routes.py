@@ -30,7 +30,7 @@ from ..access import dataset_folder
 from ..answers import EscapedJson
 from ..services import THUMBNAILS, Services
 from . import answers
-from .answers import Find, edit, told
+from .answers import Find, edit, respond
 from .completions import completions
 from .editors import CaptionEditors, Session
 from .knowledge_routes import register_knowledge
@@ -61,7 +61,7 @@ def register(router: APIRouter, services: Services) -> None:
     """Add all routes under ``/captions``."""
     editors = CaptionEditors(services.cache_dir / "captions", taggers_dir(services))
     find = _finder(services, editors)
-    _register_looking(router, services, editors, find)
+    _register_reading(router, services, editors, find)
     _register_editing(router, find)
     _register_pictures(router, find)
     register_knowledge(router, find)
@@ -75,32 +75,32 @@ def _finder(services: Services, editors: CaptionEditors) -> Find:
     return find
 
 
-def _register_looking(router: APIRouter, services: Services, editors: CaptionEditors, find: Find) -> None:
+def _register_reading(router: APIRouter, services: Services, editors: CaptionEditors, find: Find) -> None:
     def open_dataset(request: OpenRequest) -> Response:
         folder = dataset_folder(services.host, request.folder)
         return EscapedJson(answers.opened(editors.open(folder, dataset_settings(request.settings))))
 
     def refresh(request: SessionRequest) -> Response:
-        def look(session: Session) -> dict[str, Any]:
+        def answer(session: Session) -> dict[str, Any]:
             changed = session.editor.refresh()
             session.read_sizes_soon()
             return {"changed": changed, **answers.state(session)}
 
-        return told(find, request, look)
+        return respond(find, request, answer)
 
     def view(request: ViewRequest) -> Response:
-        return told(find, request, lambda session: answers.view(session, request))
+        return respond(find, request, lambda session: answers.view(session, request))
 
     def cells(request: NumbersRequest) -> Response:
-        return told(find, request, lambda session: {
+        return respond(find, request, lambda session: {
             "cells": answers.cells(session.editor, (request.numbers or [])[:_PAGE])})
 
     def picture(request: PictureRequest) -> Response:
-        return told(find, request,
+        return respond(find, request,
                     lambda session: answers.picture(session, _only(request.numbers), request.framing()))
 
     def complete(request: TagRequest) -> Response:
-        return told(find, request, lambda session: {
+        return respond(find, request, lambda session: {
             "tags": completions(request.tag, session.editor.index, editors.tagger_tags.tags())})
 
     def image(folder: str, session: str, path: str, size: int = 256) -> Response:
@@ -153,14 +153,14 @@ def _register_editing(router: APIRouter, find: Find) -> None:
             request.activation_tag)))
 
     async def preview(request: OperationRequest) -> Response:
-        def look(session: Session) -> dict[str, Any]:
+        def answer(session: Session) -> dict[str, Any]:
             found = session.editor.preview(operation_of(request.operation),
                                            numbers_in(session.editor, request.numbers, request.filter),
                                            request.activation_tag, cancel)
             return {"captions": len(found), "previews": [dataclasses.asdict(item) for item in found[:_PREVIEWS]]}
 
         with newest.of(request.session) as cancel:
-            return await in_a_thread(request, lambda: told(find, request, look))
+            return await in_a_thread(request, lambda: respond(find, request, answer))
 
     def text(request: TextRequest) -> Response:
         return edit(find, request, lambda editor: set_text(editor, request))

@@ -18,7 +18,7 @@ from ...files.confine import open_inside
 from ...files.reading import reason
 from ...pictures.caption_files import join_tags
 from . import answers
-from .answers import Find, edit, told
+from .answers import Find, edit, respond
 from .editors import Session
 from .requests import (
     HistoryRequest,
@@ -38,24 +38,24 @@ _MOST_FILES = 100
 def register_set(router: APIRouter, find: Find) -> None:
     """Add ``/captions/common``, ``copied``, ``paths``, ``rename-tag``, and those of ``incoming`` and ``history``."""
     def common(request: NumbersRequest) -> Response:
-        return told(find, request, lambda session: dataclasses.asdict(
+        return respond(find, request, lambda session: dataclasses.asdict(
             common_tags(session.editor, numbers_in(session.editor, request.numbers, request.filter))))
 
     def copied(request: NumbersRequest) -> Response:
-        def look(session: Session) -> dict[str, Any]:
+        def answer(session: Session) -> dict[str, Any]:
             found = copied_tags(session.editor, numbers_in(session.editor, request.numbers, request.filter))
             separator = session.editor.settings.caption_separator
             return {**dataclasses.asdict(found), "text": join_tags(found.tags, separator)}
 
-        return told(find, request, look)
+        return respond(find, request, answer)
 
     def paths(request: NumbersRequest) -> Response:
-        return told(find, request, lambda session: {"paths": [
+        return respond(find, request, lambda session: {"paths": [
             session.editor.entry(number).path
             for number in numbers_in(session.editor, request.numbers, request.filter)]})
 
     def rename_tag(request: RenameTagRequest) -> Response:
-        return told(find, request, lambda session: dataclasses.asdict(
+        return respond(find, request, lambda session: dataclasses.asdict(
             rename_facts(session.editor, request.tag, request.name)))
 
     for name, act in (("common", common), ("copied", copied), ("paths", paths), ("rename-tag", rename_tag)):
@@ -66,10 +66,10 @@ def register_set(router: APIRouter, find: Find) -> None:
 
 def _register_incoming(router: APIRouter, find: Find) -> None:
     def files(request: SessionRequest) -> Response:
-        return told(find, request, lambda session: {"files": metadata_files(session.editor)})
+        return respond(find, request, lambda session: {"files": metadata_files(session.editor)})
 
-    def look(request: IncomingRequest) -> Response:
-        return told(find, request, lambda session: dataclasses.asdict(plan(
+    def preview(request: IncomingRequest) -> Response:
+        return respond(find, request, lambda session: dataclasses.asdict(plan(
             session.editor, incoming_of(session.editor, request),
             numbers_in(session.editor, request.numbers, request.filter), request.mode, _PREVIEWS)))
 
@@ -77,26 +77,26 @@ def _register_incoming(router: APIRouter, find: Find) -> None:
         return edit(find, request, lambda editor: take_in(
             editor, incoming_of(editor, request), numbers_in(editor, request.numbers, request.filter), request.mode))
 
-    for name, act in (("incoming/files", files), ("incoming/look", look), ("incoming", take)):
+    for name, act in (("incoming/files", files), ("incoming/plan", preview), ("incoming", take)):
         router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
 
 
 def _register_history(router: APIRouter, find: Find) -> None:
     def history(request: HistoryRequest) -> Response:
-        return told(find, request, lambda session: edits(session, request.skip))
+        return respond(find, request, lambda session: edits(session, request.skip))
 
     def changes(request: HistoryRequest) -> Response:
-        return told(find, request, lambda session: {
+        return respond(find, request, lambda session: {
             "changes": [changes_of(session, number) for number in request.numbers[:_HISTORY_PAGE]]})
 
-    def look(request: ReturnRequest) -> Response:
-        return told(find, request,
+    def preview(request: ReturnRequest) -> Response:
+        return respond(find, request,
                     lambda session: dataclasses.asdict(way_to(session.editor, request.edit, _PREVIEWS)))
 
     def go(request: ReturnRequest) -> Response:
         return edit(find, request, lambda editor: go_to(editor, request.edit, request.seen, request.leave))
 
-    for name, act in (("history", history), ("history/changes", changes), ("history/look", look),
+    for name, act in (("history", history), ("history/changes", changes), ("history/preview", preview),
                       ("history/go", go)):
         router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
 

@@ -66,7 +66,7 @@ def register(router: APIRouter, services: Services) -> None:
         return asdict(change_note(open_run(services.runs_dir, run_id), request))
 
     def deletion(run_id: str) -> dict[str, Any]:
-        return what_goes(services, open_run(services.runs_dir, run_id))
+        return what_is_deleted(services, open_run(services.runs_dir, run_id))
 
     def delete(run_id: str, request: DeleteRequest) -> dict[str, Any]:
         run = open_run(services.runs_dir, run_id)
@@ -117,7 +117,7 @@ def change_note(run: RunFolder, request: NoteRequest) -> RunNote:
     return note
 
 
-def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
+def what_is_deleted(services: Services, run: RunFolder) -> dict[str, Any]:
     """Return what deleting ``run`` would move: the size of its folder, and the LoRA or checkpoint files it saved.
 
     ``elsewhere`` are files outside the webui's folders, which stay; ``refused`` says why the run cannot be deleted.
@@ -126,7 +126,7 @@ def what_goes(services: Services, run: RunFolder) -> dict[str, Any]:
              for path in saved_files(services, run)]
     elsewhere = [str(path) for path in _saved(services, run) if not _is_own_place(services, run, path)]
     return {"folder": str(run.path), "bytes": sum(_size(Path(entry.path)) for entry in files_below(run.path)),
-            "kept_state": services.index.of(run).kept_state, "files": files, "elsewhere": elsewhere,
+            "has_training_state": services.index.of(run).has_training_state, "files": files, "elsewhere": elsewhere,
             "refused": _refusal(services, run)}
 
 

@@ -20,7 +20,7 @@ from ..drawing import DRAWING, DrawingService
 from ..pictures import keep_picture
 from .strip_store import Cell, Strip, families_of, missing_cells, picture_path, read_strip, saved_files, write_strip
 
-_LOOK_SECONDS = 3.0
+_POLL_SECONDS = 3.0
 """Polling interval while a strip waits for its run or its checkpoint."""
 _STRETCH_SECONDS = 30.0
 """Longest stretch of generating older files during a run; afterwards the run gets as much time for itself."""
@@ -58,7 +58,7 @@ class StripDesk:
         """See ``Background``. During a run, images of older files pause after each stretch."""
         cell = self._next()
         if cell is None:
-            return None, _LOOK_SECONDS if self._waiting else None
+            return None, _POLL_SECONDS if self._waiting else None
         rest = self._rests_until - time.monotonic()
         if rest > 0 and not cell.newest and self.index.of(cell.run).alive:
             return None, rest

@@ -16,19 +16,19 @@ from ...errors import CheckpointError, ConfigError, TrainLoraError
 from ...files.safetensors_header import SafetensorsHeader
 from ...models.family import Family
 from ...models.header import read_checkpoint_header
-from ...models.prediction import Prediction, surely_differ, told_base, two_families
+from ...models.prediction import Prediction, detect_base, surely_differ, two_families
 from ...networks.lora_facts import read_lora_header
 from ...networks.lora_family import check_fits, one_family, refuse_names
 
 _READ_HERE = ".safetensors"
-_Told = tuple[Family, Prediction | None]
+_Detected = tuple[Family, Prediction | None]
 
 
 def file_problems(job: ToolJob) -> list[str]:
     """Return every problem found in the headers of the files of ``job``, each starting with the setting's key."""
     problems: list[str] = []
     if isinstance(job, ExtractJob):
-        org, tuned = _told("org", job.org, problems), _told("tuned", job.tuned, problems)
+        org, tuned = _detected("org", job.org, problems), _detected("tuned", job.tuned, problems)
         if org is not None and tuned is not None and surely_differ(org, tuned):
             problems.append(f"tuned: {two_families(Path(job.org).name, org[0], Path(job.tuned).name, tuned[0])}")
         return problems
@@ -41,12 +41,12 @@ def file_problems(job: ToolJob) -> list[str]:
     if isinstance(job, (MergeJob, MixJob)):
         problems += _strength_problems(job, headers)
     found = [header for header in headers if header is not None]
-    base = _told("checkpoint", job.checkpoint, problems) if job.checkpoint else None
+    base = _detected("checkpoint", job.checkpoint, problems) if job.checkpoint else None
     problems += _family_problems(key, found, Path(job.checkpoint).name, base)
     return problems
 
 
-def _family_problems(key: str, headers: list[SafetensorsHeader], checkpoint: str, base: _Told | None) -> list[str]:
+def _family_problems(key: str, headers: list[SafetensorsHeader], checkpoint: str, base: _Detected | None) -> list[str]:
     try:
         if base is None:
             one_family([(header.path.name, header.shapes, header.metadata) for header in headers])
@@ -75,13 +75,13 @@ def _strength_problems(job: MergeJob | MixJob, headers: list[SafetensorsHeader |
     return problems
 
 
-def _told(key: str, path: str, problems: list[str]) -> _Told | None:
+def _detected(key: str, path: str, problems: list[str]) -> _Detected | None:
     """Return the family of the checkpoint ``path``; ``None`` if not detected, which may add a problem."""
     if Path(path).suffix.lower() != _READ_HERE:
         return None
     try:
         header = read_checkpoint_header(Path(path))
-        return told_base(header.path, header.shapes, header.metadata)
+        return detect_base(header.path, header.shapes, header.metadata)
     except CheckpointError as problem:
         problems.append(f"{key}: {problem}")
         return None

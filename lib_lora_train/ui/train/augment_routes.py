@@ -42,8 +42,8 @@ def register(router: APIRouter, services: Services) -> None:
         if problems:
             raise ConfigError(problems)
         with open_inside(folder, request.path) as file:
-            looks = preview_augmentation(folder / request.path, job.dataset, request.seed, file)
-        return {"pictures": [data_uri(look) for look in looks]}
+            versions = preview_augmentation(folder / request.path, job.dataset, request.seed, file)
+        return {"pictures": [data_uri(version) for version in versions]}
 
     router.add_api_route("/augment/preview", preview, methods=["POST"])
 

@@ -15,7 +15,7 @@ from ...config.job import Job
 from ...errors import CheckpointError
 from ...host.interface import Host
 from ...models.family import Family
-from ...models.prediction import VELOCITY, told_base
+from ...models.prediction import VELOCITY, detect_base
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ def facts_of(checkpoint: Path, chosen: str = "") -> FamilyFacts:
     if header is None:
         return FamilyFacts()
     try:
-        family, told = told_base(checkpoint, *header)
+        family, declared = detect_base(checkpoint, *header)
     except CheckpointError as problem:
         return FamilyFacts(problem=str(problem))
-    choice = choose_base(family.name, checkpoint.stem, header[1], None if told is None else told.kind == VELOCITY,
-                         chosen)
+    velocity = None if declared is None else declared.kind == VELOCITY
+    choice = choose_base(family.name, checkpoint.stem, header[1], velocity, chosen)
     row = choice.advice
     defaults = family_defaults(family.name, row, family.follows_clip_skip)
     base = row.name if row.name != family.name or (chosen and family.name == SDXL.name) else ""
@@ -75,15 +75,15 @@ def surroundings(job: Job, host: Host, shapes: Mapping[str, Sequence[int]], plan
     checkpoint = Path(job.base.checkpoint)
     header = read_header(checkpoint) if shapes else None
     try:
-        family, told = told_base(checkpoint, *header) if header else (None, None)
+        family, declared = detect_base(checkpoint, *header) if header else (None, None)
     except CheckpointError:
-        family, told = None, None  # reported by the form
+        family, declared = None, None  # reported by the form
     if family is None:
         return Surroundings(on.partition(":")[0], True, shapes=shapes, plan=plan)
     return Surroundings(on.partition(":")[0], True, family.name, len(family.text_encoders), family.follows_clip_skip,
-                        told is not None and told.kind == VELOCITY, shapes, plan,
+                        declared is not None and declared.kind == VELOCITY, shapes, plan,
                         checkpoint.with_suffix(".yaml").is_file(), host.reads_v_prediction,
-                        host.drawn_prediction(checkpoint))
+                        host.prediction_of(checkpoint))
 
 
 def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from ...runs.folder import open_run
 from ...runs.summary import RunSummary
 from ..services import Services
 
-_LOOKED_BACK = 10
+_RUNS_COMPARED = 10
 _CHECKPOINTING_TAKES = 1.3  # each block is computed once more in the backward pass
 
 
@@ -18,7 +18,7 @@ def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
 
     Uses the newest run on the same checkpoint and device; its step time is scaled by the pixels per step.
     """
-    for run in services.index.all()[:_LOOKED_BACK]:
+    for run in services.index.all()[:_RUNS_COMPARED]:
         if run.command == "train" and run.usual_seconds_per_step:
             earlier = _job_of(services, run)
             if earlier is not None and _alike(earlier, job):
@@ -40,5 +40,5 @@ def _alike(one: Job, other: Job) -> bool:
 def _work(job: Job) -> float:
     """Return the pixels of a step, with the overhead of checkpointing."""
     width, height = job.dataset.size
-    looks = job.dataset.train_batch_size * job.training.gradient_accumulation_steps
-    return width * height * looks * (_CHECKPOINTING_TAKES if job.training.gradient_checkpointing else 1.0)
+    images_per_step = job.dataset.train_batch_size * job.training.gradient_accumulation_steps
+    return width * height * images_per_step * (_CHECKPOINTING_TAKES if job.training.gradient_checkpointing else 1.0)

@@ -20,7 +20,7 @@ from ...advice.schedule import drawn_rates
 from ...advice.size import blocks_of_network, is_sdxl, lora_file_bytes, read_shapes, same_file_bytes
 from ...advice.steps import steps_hint
 from ...advice.surroundings import PlanFacts, plan_facts
-from ...batches.overview import look
+from ...batches.overview import overview
 from ...batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of
 from ...blocks.lists import list_problem, read_blocks
 from ...blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
@@ -35,7 +35,7 @@ from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder, folders_of
 from ..prediction import prediction_notice
-from ..requests import JobRequest, LookRequest
+from ..requests import JobRequest, OverviewRequest
 from ..services import THUMBNAILS, Services
 from .checkpoint_family import advice_of, surroundings
 from .job_request import complete_job
@@ -46,10 +46,10 @@ _NEEDED_TO_READ = ("dataset.resolution is", "dataset.caption_extension is", "dat
 
 
 def register(router: APIRouter, services: Services) -> None:
-    """Add ``/dataset/look``, ``/thumbnail`` and ``/job/check``."""
+    """Add ``/dataset/overview``, ``/thumbnail`` and ``/job/check``."""
 
-    def dataset_look(request: LookRequest) -> dict[str, Any]:
-        return look_at(services, request)
+    def dataset_overview(request: OverviewRequest) -> dict[str, Any]:
+        return overview_of(services, request)
 
     def picture(folder: str, path: str, size: int = THUMBNAIL_SIZE) -> Response:
         dataset = dataset_folder(services.host, folder)
@@ -60,13 +60,13 @@ def register(router: APIRouter, services: Services) -> None:
     def check(request: JobRequest) -> dict[str, Any]:
         return check_job(services, request.job, request.difficulty)
 
-    router.add_api_route("/dataset/look", dataset_look, methods=["POST"])
+    router.add_api_route("/dataset/overview", dataset_overview, methods=["POST"])
     router.add_api_route("/thumbnail", picture, methods=["GET"], response_model=None)
     router.add_api_route("/job/check", check, methods=["POST"])
 
 
-def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
-    """Return ``overview.look`` of the folder, each thumbnail with its ``url``, and its ``trigger_word``.
+def overview_of(services: Services, request: OverviewRequest) -> dict[str, Any]:
+    """Return ``overview.overview`` of the folder, each thumbnail with its ``url``, and its ``trigger_word``.
 
     Raises ``DatasetError`` if there are no images, ``ConfigError`` if the settings are invalid.
     """
@@ -75,7 +75,7 @@ def look_at(services: Services, request: LookRequest) -> dict[str, Any]:
     job, problems = read_job({"dataset": values}, source="The form")
     if problems:
         raise ConfigError(problems)
-    found = look(folder, _readable(job).dataset)
+    found = overview(folder, _readable(job).dataset)
     for item in found["thumbnails"]:
         item["url"] = thumbnail_url(folder, item["path"])
     names = [item["path"] for item in found["thumbnails"]]
@@ -121,7 +121,7 @@ def check_job(services: Services, values: dict[str, Any], difficulty: str = "") 
             facts = plan_facts(plan, len(held_out_pictures(job.dataset, dataset)),
                                lambda settings: fits_of(settings, plan.pictures))
             answer["seconds"] = expected_seconds(services, job, answer["total_steps"])
-            answer["advice"] = advice_on(job, plan.training_looks_per_epoch, plan.steps_per_epoch, plan.total_steps,
+            answer["advice"] = advice_on(job, plan.training_images_per_epoch, plan.steps_per_epoch, plan.total_steps,
                                          difficulty, advice_of(job))
         except TrainLoraError as problem:
             problems += [line for line in str(problem).splitlines() if line not in problems]
@@ -172,7 +172,7 @@ def _totals(job: Job, plan: TrainingPlan) -> dict[str, Any]:
     drawn = drawn_rates(job, plan.total_steps)
     return {"steps_per_epoch": plan.steps_per_epoch, "total_steps": plan.total_steps, "epochs": plan.epochs,
             "schedule": drawn.points, "schedule_text": drawn.text,
-            "steps_hint": steps_hint(plan.training_looks_per_epoch, plan.steps_per_epoch)}
+            "steps_hint": steps_hint(plan.training_images_per_epoch, plan.steps_per_epoch)}
 
 
 def _file_size(job: Job, shapes: Mapping[str, Sequence[int]]) -> int | None:

@@ -200,7 +200,7 @@ def test_a_caption_changed_by_another_program_is_shown_and_not_overwritten(edito
     assert caption(folder, "01") == "their words, by hand"
 
 
-def test_undo_can_go_on_without_files_that_others_changed(editor, folder):
+def test_undo_can_continue_without_files_that_others_changed(editor, folder):
     page = editor()
     page.fill("#tl_action_tags", "extra")
     page.click("#tl_caption_go")
@@ -221,7 +221,7 @@ def test_changes_by_others_are_seen_when_one_comes_back(editor, folder):
     page.locator(f"{PANEL} .tl-tag-row:visible", has_text="somebody").wait_for()
 
 
-def test_the_activation_tag_is_watched_and_mended(editor, folder):
+def test_the_activation_tag_is_watched_and_fixed(editor, folder):
     page = editor()
     (folder / "2_penny/08.txt").write_text("hat, penny")
     page.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -256,7 +256,7 @@ def test_doubtful_tags_by_one_key(editor, folder):
     assert "brown hair" in caption(folder, "07")
 
 
-def test_the_doctor_reports_and_mends(editor, folder):
+def test_the_doctor_reports_and_fixes(editor, folder):
     (folder / "5_house").rename(folder / "12_house")
     page = editor()
     page.locator(f'{PANEL} [data-view="doctor"]').click()

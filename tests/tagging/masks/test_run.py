@@ -17,7 +17,7 @@ from lib_lora_train.runs.control import RunControl
 from lib_lora_train.runs.standing import Standing
 from lib_lora_train.tagging.masks import run as masking
 from lib_lora_train.tagging.masks.run import run_masking
-from tests.tagging.conftest import Told
+from tests.tagging.conftest import Reports
 from tests.tagging.fake_hub import FakeHub
 from tests.tagging.onnx_files import pixel_model
 
@@ -47,10 +47,10 @@ def job_of(folder: Path, **settings: object) -> MaskJob:
     return job
 
 
-def carry_out(job: MaskJob, results: Path, told: Told | None = None, control: RunControl | None = None) -> Told:
-    told, control = told or Told(), control or RunControl(results.parent / "nobody")
-    standing = Standing(control, told)
-    run_masking(job, results, control.asked, lambda: standing.wait(nullcontext), told)
+def carry_out(job: MaskJob, results: Path, reported: Reports | None = None, control: RunControl | None = None) -> Reports:
+    reported, control = reported or Reports(), control or RunControl(results.parent / "nobody")
+    standing = Standing(control, reported)
+    run_masking(job, results, control.asked, lambda: standing.wait(nullcontext), reported)
     return told
 
 
@@ -65,11 +65,11 @@ def area(number: int) -> float:
 
 def test_every_image_gets_its_mask_and_one_undo_takes_them_all_back(tmp_path: Path):
     folder = make_set(tmp_path / "set")
-    told = carry_out(job_of(folder), tmp_path / "run/masks")
+    reported = carry_out(job_of(folder), tmp_path / "run/masks")
     assert masks_of(folder) == {f"{number}-mask.png": area(number) for number in (1, 2, 4, 5)}
-    assert {key: told.last[key] for key in ("event", "pictures", "written", "had_masks", "failed", "method")} == {
+    assert {key: reported.last[key] for key in ("event", "pictures", "written", "had_masks", "failed", "method")} == {
         "event": "finished", "pictures": 4, "written": 4, "had_masks": 0, "failed": 1, "method": "border"}
-    assert [text for text in told.warnings if text.startswith("No mask for 3.png: its border is not uniform")]
+    assert [text for text in reported.warnings if text.startswith("No mask for 3.png: its border is not uniform")]
     mask = Image.open(folder / "1-mask.png")
     assert (mask.size, mask.mode) == ((80, 64), "L") and method_of((folder / "1-mask.png").read_bytes()) == "border"
     journal = Journal(folder)
@@ -87,11 +87,11 @@ def test_a_mask_painted_by_hand_is_replaced_only_if_asked(mode: str, by_hand: st
     assert old > area(2)
     (folder / "masks").mkdir()
     Image.new("L", (80, 64), BY_HAND).save(folder / "masks/1.png")  # another convention is a mask as well
-    told = carry_out(job_of(folder, write__mode=mode), tmp_path / "run/masks")
+    reported = carry_out(job_of(folder, write__mode=mode), tmp_path / "run/masks")
     now = masks_of(folder)
     assert now["2-mask.png"] == (old if automatic == "kept" else area(2))
     assert ("1-mask.png" in now) is (by_hand == "new") is not (folder / "masks/1.png").exists()
-    assert told.last["had_masks"] == (by_hand, automatic).count("kept")
+    assert reported.last["had_masks"] == (by_hand, automatic).count("kept")
     if by_hand == "new":
         trashed = list((folder / ".lora_train_trash").rglob("1.png"))
         assert len(trashed) == 1 and np.asarray(Image.open(trashed[0])).mean() == BY_HAND
@@ -102,8 +102,8 @@ def test_a_mask_painted_by_hand_is_replaced_only_if_asked(mode: str, by_hand: st
 def test_a_preview_changes_nothing_in_the_set(tmp_path: Path):
     folder = make_set(tmp_path / "set", 2)
     before = sorted(path for path in folder.rglob("*"))
-    told = carry_out(job_of(folder, write__mode="preview", dataset__images=["1.png"]), tmp_path / "run/masks")
-    assert told.last["pictures"] == 1 and told.last["written"] == 0
+    reported = carry_out(job_of(folder, write__mode="preview", dataset__images=["1.png"]), tmp_path / "run/masks")
+    assert reported.last["pictures"] == 1 and reported.last["written"] == 0
     assert sorted(path for path in folder.rglob("*")) == before
     assert np.asarray(Image.open(tmp_path / "run/masks/1.png")).mean() > 0
 
@@ -112,11 +112,11 @@ def test_a_stopped_run_puts_its_masks_in_place_and_a_resumed_one_makes_only_the_
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder, results = make_set(tmp_path / "set", 30), tmp_path / "run/masks"
     control = RunControl(tmp_path / "run/control")
-    told = Told(on_progress=lambda done: done == 2 and control.request("stop"))
-    carry_out(job_of(folder), results, told, control)
+    reported = Reports(on_progress=lambda done: done == 2 and control.request("stop"))
+    carry_out(job_of(folder), results, reported, control)
     made = len(masks_of(folder))
-    assert told.last["event"] == "stopped", told.last
-    assert 1 <= made < 29 and told.last["written"] == made
+    assert reported.last["event"] == "stopped", reported.last
+    assert 1 <= made < 29 and reported.last["written"] == made
 
     Journal(folder).undo()
     monkeypatch.setattr(masking, "made_mask", (counted := Counted(masking.made_mask)))
@@ -140,9 +140,9 @@ def test_a_mask_painted_while_the_run_works_stays(tmp_path: Path):
         if done == 1:
             Image.new("L", (80, 64), BY_HAND).save(folder / "1-mask.png")
 
-    told = carry_out(job_of(folder), tmp_path / "run/masks", Told(on_progress=paint))
+    reported = carry_out(job_of(folder), tmp_path / "run/masks", Reports(on_progress=paint))
     assert masks_of(folder) == {"1-mask.png": BY_HAND, "2-mask.png": area(2)}
-    assert told.last["changed_meanwhile"] == 1 and told.last["written"] == 1
+    assert reported.last["changed_meanwhile"] == 1 and reported.last["written"] == 1
 
 
 def test_a_model_makes_the_masks_and_is_downloaded_only_if_asked(
@@ -156,23 +156,23 @@ def test_a_model_makes_the_masks_and_is_downloaded_only_if_asked(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     folder, models = make_set(tmp_path / "set", 2), tmp_path / "models"
     settings = {"mask__method": "subject", "mask__model": "u2netp", "mask__models_dir": str(models)}
-    told = carry_out(job_of(folder, **settings), tmp_path / "a/masks")
-    assert "u2netp is not on this machine" in told.last["text"] and not hub.requests
-    told = carry_out(job_of(folder, **settings, mask__download=True), tmp_path / "b/masks")
-    assert "is not the file that was expected, so it was deleted" in told.last["text"]  # its real hash is known
+    reported = carry_out(job_of(folder, **settings), tmp_path / "a/masks")
+    assert "u2netp is not on this machine" in reported.last["text"] and not hub.requests
+    reported = carry_out(job_of(folder, **settings, mask__download=True), tmp_path / "b/masks")
+    assert "is not the file that was expected, so it was deleted" in reported.last["text"]  # its real hash is known
     assert not (models / "u2netp/u2netp.onnx").exists()
     (models / "u2netp").mkdir(exist_ok=True, parents=True)
     (models / "u2netp/u2netp.onnx").write_bytes(content)
-    told = carry_out(job_of(folder, **settings), tmp_path / "c/masks")
-    assert told.last["model"] == "u2netp" and told.last["written"] == 2
+    reported = carry_out(job_of(folder, **settings), tmp_path / "c/masks")
+    assert reported.last["model"] == "u2netp" and reported.last["written"] == 2
     assert all(abs(masks_of(folder)[f"{number}-mask.png"] - area(number)) < 2 for number in (1, 2))
     assert method_of((folder / "1-mask.png").read_bytes()) == "subject"
 
 
 def test_faces_without_opencv_and_a_folder_without_the_images_are_refused_in_words(tmp_path: Path):
     folder = make_set(tmp_path / "set", 1)
-    told = carry_out(job_of(folder, dataset__images=["other.png"]), tmp_path / "a/masks")
-    assert "There is no image to mask" in told.last["text"]
-    told = carry_out(job_of(folder, mask__method="face"), tmp_path / "b/masks")
-    assert told.last["event"] == "error" and "Masks of faces need OpenCV" in told.last["text"]
-    assert "dataset.face_crop_aug_range" not in told.last["text"]
+    reported = carry_out(job_of(folder, dataset__images=["other.png"]), tmp_path / "a/masks")
+    assert "There is no image to mask" in reported.last["text"]
+    reported = carry_out(job_of(folder, mask__method="face"), tmp_path / "b/masks")
+    assert reported.last["event"] == "error" and "Masks of faces need OpenCV" in reported.last["text"]
+    assert "dataset.face_crop_aug_range" not in reported.last["text"]

@@ -1,4 +1,4 @@
-"""Optimizers and schedules are the libraries' own, with the guide's arguments; what cannot be is refused or told."""
+"""Optimizers and schedules are the libraries' own, with the guide's arguments; the rest is refused or reported."""
 
 from __future__ import annotations
 
@@ -124,11 +124,11 @@ def test_an_argument_that_the_optimizer_does_not_know_is_named(name):
 
 @pytest.mark.parametrize("name", ["Prodigy", "DAdaptAdam", "DAdaptLion"])
 def test_one_rate_is_used_knowingly_where_an_optimizer_has_only_one(name):
-    told: list[str] = []
+    reported: list[str] = []
     rated = [RatedParameters("text_encoder", [quadratic()], 0.5), RatedParameters("unet", [quadratic()], 1.0)]
-    optimizer = make_optimizer(rated, OptimizerSettings(optimizer_type=name), told.append)
+    optimizer = make_optimizer(rated, OptimizerSettings(optimizer_type=name), reported.append)
     assert [group["lr"] for group in optimizer.param_groups] == [1.0, 1.0]
-    assert len(told) == 1 and "0.5 for the text encoder" in told[0]
+    assert len(reported) == 1 and "0.5 for the text encoder" in reported[0]
     rated[0] = RatedParameters("text_encoder", [quadratic()], 0.0)
     optimizer = make_optimizer(rated, OptimizerSettings(optimizer_type=name), pytest.fail)
     assert [group["part"] for group in optimizer.param_groups] == ["unet"]

@@ -109,7 +109,7 @@ def test_loss_and_every_gradient_equal_the_reference(families, name, kind):
         torch.testing.assert_close(gradients[key], lora[key].grad, atol=2e-4 * largest + 1e-6, rtol=0, msg=key)
 
 
-def test_a_run_on_sdxl_trains_samples_validates_and_goes_on_and_its_file_says_what_it_is(train, families):
+def test_a_run_on_sdxl_trains_samples_validates_and_resumes_and_its_file_says_what_it_is(train, families):
     base = {"base": {"checkpoint": str(families["sdxl"]), "clip_skip": 2}}
     done = train(**base, dataset={"validation_split": 0.2}, training={"max_train_epochs": 2},
                  optimizer={"text_encoder_lr2": 1e-4},
@@ -132,7 +132,7 @@ def test_a_run_on_sdxl_trains_samples_validates_and_goes_on_and_its_file_says_wh
     assert ups["te2"] < ups["te1"] / 2, "the second encoder's own rate is a tenth"
 
 
-def test_a_run_on_sd2_says_how_it_was_told_and_writes_its_family(train, families, tmp_path):
+def test_a_run_on_sd2_says_how_it_was_detected_and_writes_its_family(train, families, tmp_path):
     state = load_file(families["sd2"]) | {"v_pred": torch.ones(0)}
     done = train(base={"checkpoint": str(save_state(state, tmp_path / "v.safetensors"))},
                  training={"max_train_epochs": 1}, sample={"sample_prompts": ["pennyfox"], "sample_steps": 2})
@@ -160,7 +160,7 @@ def test_captions_encoded_once_train_the_same_and_the_text_encoders_are_gone(tra
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_what_would_make_another_caption_at_each_look_excludes_encoding_once():
+def test_what_would_make_another_caption_each_time_excludes_encoding_once():
     job = Job(training=TrainingSettings(cache_text_encoder_outputs=True), dataset=DatasetSettings(enable_wildcard=True))
     problems = [problem for problem in problems_of(job) if "cache_text_encoder_outputs" in problem]
     assert len(problems) == 2 and "shuffle_caption and dataset.enable_wildcard" in problems[1]
@@ -175,7 +175,7 @@ class _Stopping(Reporter):
             self.run.control.request("stop")
 
 
-def test_an_sdxl_run_that_was_stopped_goes_on_to_the_same_weights(train, families):
+def test_an_sdxl_run_that_was_stopped_resumes_to_the_same_weights(train, families):
     """The whole network, both text encoders included, comes back."""
     common = {"base": {"checkpoint": str(families["sdxl"])}, "training": {"max_train_epochs": 2}}
     whole = train(**common)

@@ -116,7 +116,7 @@ def test_with_hidden_folders_only_the_webuis_own_taggers_and_datasets_can_be_use
         assert tab.post("tagging/runs", {"job": tag_values(tab, model=sly)}).status_code == 400
 
 
-def test_a_run_that_broke_off_goes_on_and_another_does_not(tab: Tab):
+def test_a_run_that_was_interrupted_resumes_and_another_does_not(tab: Tab):
     put_tagger(tab, "wd-vit-tagger-v3")
     run_id = tab.post("tagging/runs", {"job": tag_values(tab)}).json()["id"]
     run = open_run(tab.services.runs_dir, run_id)

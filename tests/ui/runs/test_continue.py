@@ -37,12 +37,12 @@ def stopped_run(tab):
     return run_id, tab.wait_for(run_id, "stopped")
 
 
-def test_a_stopped_run_goes_on_where_it_was_in_the_same_folder(tab):
+def test_a_stopped_run_resumes_where_it_was_in_the_same_folder(tab):
     run_id, stopped = stopped_run(tab)
-    assert stopped["kept_state"] and stopped["kept_step"] == stopped["step"]
+    assert stopped["has_training_state"] and stopped["training_state_step"] == stopped["step"]
     planned = check(tab, run_id)
-    assert (planned["name"], planned["from_step"]) == ("penny", stopped["kept_step"])
-    assert planned["steps"] == 3000 - stopped["kept_step"]
+    assert (planned["name"], planned["from_step"]) == ("penny", stopped["training_state_step"])
+    assert planned["steps"] == 3000 - stopped["training_state_step"]
     assert planned["seconds"] == pytest.approx(planned["steps"] * stopped["seconds_per_step"])
     assert resume(tab, run_id)["id"] == run_id
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["step"] > stopped["step"] + 2)
@@ -50,11 +50,12 @@ def test_a_stopped_run_goes_on_where_it_was_in_the_same_folder(tab):
     assert run["state"] == "running"
     steps = [event["step"] for event in run["events"] if event["event"] == "step"]
     assert steps == list(range(1, len(steps) + 1))
-    assert [event["from_step"] for event in run["events"] if event["event"] == "started"] == [0, stopped["kept_step"]]
+    begun = [event["from_step"] for event in run["events"] if event["event"] == "started"]
+    assert begun == [0, stopped["training_state_step"]]
     assert len(tab.get("runs").json()) == 1
 
 
-def test_one_that_waits_to_go_on_can_be_taken_out_of_the_queue_again(tab):
+def test_one_that_waits_to_resume_can_be_taken_out_of_the_queue_again(tab):
     run_id, stopped = stopped_run(tab)
     other = tab.start("alice", max_train_epochs=300)
     tab.wait_for(other, "running")
@@ -63,8 +64,8 @@ def test_one_that_waits_to_go_on_can_be_taken_out_of_the_queue_again(tab):
     assert "waiting" in refused(tab, run_id)
     tab.post(f"runs/{run_id}/control", {"action": "stop"})
     again = tab.get(f"runs/{run_id}").json()
-    assert again["state"] == "stopped" and again["events"][-1]["steps"] == stopped["kept_step"]
-    assert again["kept_state"]
+    assert again["state"] == "stopped" and again["events"][-1]["steps"] == stopped["training_state_step"]
+    assert again["has_training_state"]
 
 
 def test_a_finished_run_gets_more_epochs_under_a_name_of_its_own(tab):
@@ -106,11 +107,11 @@ def test_polishing_lowers_every_rate_that_was_given(tab):
     assert check(tab, run_id, how="more", epochs=1, rate_factor=0.5)["unet_lr"] == 1e-4
 
 
-def test_a_run_whose_loss_exploded_goes_on_at_a_lower_rate(make_tab):
+def test_a_run_whose_loss_exploded_resumes_at_a_lower_rate(make_tab):
     tab = make_tab(variables={"STANDIN_FAILS_AT_STEP": "12", "STANDIN_FAILS_HOW": "diverged"})
     run_id = tab.start()
     failed = tab.wait_for(run_id, *ENDED)
-    assert (failed["state"], failed["diverged"], failed["kept_step"]) == ("failed", True, 10)
+    assert (failed["state"], failed["diverged"], failed["training_state_step"]) == ("failed", True, 10)
     planned = resume(tab, run_id, rate_factor=0.5)
     assert (planned["unet_lr"], planned["name"]) == (0.5, "penny-v2")  # penny-000001 is there, and may be burned
     run = tab.wait_for(run_id, "finished")
@@ -123,7 +124,7 @@ def test_one_without_a_state_starts_again(make_tab):
     tab = make_tab(variables={"STANDIN_FAILS_AT_STEP": "5"})
     run_id = tab.start()
     failed = tab.wait_for(run_id, "failed")
-    assert not failed["kept_state"]
+    assert not failed["has_training_state"]
     assert check(tab, run_id)["from_step"] == 0
 
 

@@ -30,7 +30,7 @@ def gpu_tab(make_tab):
     return make_tab(device="cuda:0")
 
 
-def test_while_a_run_goes_on_the_model_is_off_the_gpu_and_the_page_knows_why_pictures_wait(gpu_tab):
+def test_while_a_run_continues_the_model_is_off_the_gpu_and_the_page_knows_why_pictures_wait(gpu_tab):
     assert gpu_tab.get("busy").json() == {"busy": None}
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
@@ -99,7 +99,7 @@ def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpu_tab):
     assert gpu_tab.get("busy").json() == {"busy": None}
 
 
-def test_a_webui_that_starts_while_a_run_goes_on_gives_it_the_gpu_again(make_tab):
+def test_a_webui_that_starts_while_a_run_continues_gives_it_the_gpu_again(make_tab):
     before = make_tab(device="cuda:0")
     run_id = before.start(max_train_steps=50_000)
     before.wait_for(run_id, "running")
@@ -115,7 +115,7 @@ def test_a_webui_that_starts_while_a_run_goes_on_gives_it_the_gpu_again(make_tab
     assert str(model().where) == "cuda:0"
 
 
-def test_a_paused_run_gives_the_gpu_back_and_has_it_again_before_it_goes_on(gpu_tab):
+def test_a_paused_run_gives_the_gpu_back_and_has_it_again_before_it_resumes(gpu_tab):
     run_id = gpu_tab.start(max_train_steps=5000)
     gpu_tab.wait_for(run_id, "running")
     gpu_tab.post(f"runs/{run_id}/control", {"action": "pause"})
@@ -135,7 +135,7 @@ def events(tab, run_id):
     return [event["event"] for event in tab.get(f"runs/{run_id}", since=0).json()["events"]]
 
 
-def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(gpu_tab):
+def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_resumes_after_it(gpu_tab):
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
     with call_queue.queue_lock:  # as Generate does: it waits for its turn
@@ -143,8 +143,8 @@ def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(g
         assert events(gpu_tab, run_id)[-1] == "held"
         assert gpu_tab.get("busy").json() == {"busy": None}
     wait_until(lambda: "resumed" in events(gpu_tab, run_id))
-    told = events(gpu_tab, run_id)
-    assert told[told.index("held") + 1] == "resumed"  # no step in between
+    reported = events(gpu_tab, run_id)
+    assert reported[reported.index("held") + 1] == "resumed"  # no step in between
     step = gpu_tab.get(f"runs/{run_id}").json()["step"]
     assert str(model().where) == "cpu"
     assert not generation_is_possible()
@@ -153,15 +153,15 @@ def test_a_picture_that_is_asked_for_gets_the_gpu_and_the_run_goes_on_after_it(g
 
 def test_pictures_one_after_the_other_cost_one_turn(gpu_tab, monkeypatch):
     monkeypatch.setattr(supervisor, "_LINGER_SECONDS", 3600.0)
-    looks, look = [], gpu_tab.services.supervisor.look
-    monkeypatch.setattr(gpu_tab.services.supervisor, "look", lambda: (look(), looks.append(1)))
+    checks, check = [], gpu_tab.services.supervisor.check
+    monkeypatch.setattr(gpu_tab.services.supervisor, "check", lambda: (check(), checks.append(1)))
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
     for _ in range(4):
         with call_queue.queue_lock:
             assert str(model().where) == "cuda:0"
-        seen = len(looks)
-        wait_until(lambda seen=seen: len(looks) > seen + 1)  # one that began before it, and a whole one after it
+        seen = len(checks)
+        wait_until(lambda seen=seen: len(checks) > seen + 1)  # one that began before it, and a whole one after it
     assert "resumed" not in events(gpu_tab, run_id)
     monkeypatch.setattr(supervisor, "_LINGER_SECONDS", 0.0)
     wait_until(lambda: "resumed" in events(gpu_tab, run_id))
@@ -180,7 +180,7 @@ def test_a_run_that_is_stopped_while_it_has_made_room_ends_at_once(gpu_tab):
                not list((gpu_tab.services.runs_dir / run_id / "control").glob("hold-*")))
 
 
-def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_going_on(gpu_tab):
+def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_continuing(gpu_tab):
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
     with call_queue.queue_lock:
@@ -190,7 +190,7 @@ def test_a_webui_that_ends_in_a_picture_does_not_keep_the_run_from_going_on(gpu_
     gpu_tab.wait_for(run_id, "stopped")
 
 
-def test_the_page_is_told_what_the_run_is_held_for(gpu_tab):
+def test_the_page_learns_what_the_run_is_held_for(gpu_tab):
     run_id = gpu_tab.start(max_train_steps=50_000)
     gpu_tab.wait_for(run_id, "running")
 

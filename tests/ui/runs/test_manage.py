@@ -50,10 +50,10 @@ def test_a_deleted_run_comes_back_byte_for_byte(tab, run_id, with_files):
     (loras(tab) / "penny.json").write_text("{}")
     (loras(tab) / "penny-other.safetensors").write_bytes(b"of somebody else")
     before = contents(tab.data)
-    told = tab.get(f"runs/{run_id}/deletion").json()
-    assert [file["name"] for file in told["files"]] == [
+    reported = tab.get(f"runs/{run_id}/deletion").json()
+    assert [file["name"] for file in reported["files"]] == [
         "penny-000001.safetensors", "penny-000002.safetensors", "penny.safetensors"]
-    assert (told["refused"], told["bytes"] > 0, told["elsewhere"]) == ("", True, [])
+    assert (reported["refused"], reported["bytes"] > 0, reported["elsewhere"]) == ("", True, [])
     entry = tab.post(f"runs/{run_id}/delete", {"files": with_files}).json()
     assert tab.get("runs").json() == []
     assert not (tab.services.runs_dir / run_id).exists()

@@ -68,13 +68,13 @@ def test_the_gpu_of_device_id_is_the_one_trained_on(make_tab):
     assert job_of(tab, tab.start()).training.device == "cuda:1"
 
 
-def test_every_problem_is_told_at_once_and_nothing_starts(tab):
+def test_every_problem_is_reported_at_once_and_nothing_starts(tab):
     values = tab.job(name="pen:ny", max_train_epochs=0)
     values["network"] = {"network_dim": 8, "network_alpha": 9, "netwrok": 1}
     answer = tab.post("runs", {"job": values})
     assert answer.status_code == 400
-    told = " ".join(answer.json()["problems"])
-    assert "save.output_name" in told and "network_alpha" in told and "netwrok" in told and "max_train_epochs" in told
+    reported = " ".join(answer.json()["problems"])
+    assert all(name in reported for name in ("save.output_name", "network_alpha", "netwrok", "max_train_epochs"))
     assert tab.get("runs").json() == []
 
 
@@ -116,7 +116,7 @@ def test_an_ended_run_cannot_be_paused_and_the_answer_says_so(tab):
     assert tab.post(f"runs/{run_id}/control", {"action": "explode"}).status_code == 400
 
 
-def test_events_are_told_from_where_the_page_left_off(tab):
+def test_events_are_reported_from_where_the_page_left_off(tab):
     run_id = tab.start()
     everything = tab.wait_for(run_id, "finished")
     first = tab.get(f"runs/{run_id}", since=0).json()
@@ -136,14 +136,14 @@ def test_an_answer_that_says_how_a_run_ended_has_its_last_events(tab, monkeypatc
     def of(asked):
         if not run.events_file.exists():
             with EventWriter(run.events_file) as events:
-                events.write("kept", {"step": 30})
+                events.write("state_saved", {"step": 30})
                 events.write(ending, {"text": "The disk was full."})
         return original(asked)
 
     monkeypatch.setattr(tab.services.index, "of", of)
     answer = tab.get(f"runs/{run.id}").json()
     assert answer["state"] == ("failed" if ending == "error" else ending)
-    assert [event["event"] for event in answer["events"]] == ["kept", ending]
+    assert [event["event"] for event in answer["events"]] == ["state_saved", ending]
 
 
 def test_an_answer_never_knows_less_from_its_events_than_from_its_state(tab, monkeypatch):
@@ -155,7 +155,7 @@ def test_an_answer_never_knows_less_from_its_events_than_from_its_state(tab, mon
 
     def read(file, offset):
         found = original(file, offset)
-        writer.write("kept", {"step": 2})
+        writer.write("state_saved", {"step": 2})
         tab.services.index.of(run)  # as the supervisor does, which looks at every run now and then
         seen.append(True)
         return found
@@ -163,7 +163,7 @@ def test_an_answer_never_knows_less_from_its_events_than_from_its_state(tab, mon
     monkeypatch.setattr(routes, "read_events", read)
     answer = tab.get(f"runs/{run.id}").json()
     writer.close()
-    assert seen and answer["kept_step"] == max(event["step"] for event in answer["events"]) == 1
+    assert seen and answer["training_state_step"] == max(event["step"] for event in answer["events"]) == 1
 
 
 def test_one_run_at_a_time_the_next_waits_its_turn(tab):
@@ -257,7 +257,7 @@ def test_the_worker_is_in_a_session_of_its_own(tab):
     assert psutil.Process(pid).ppid() == os.getpid()
 
 
-def test_the_webui_is_told_of_new_files_and_only_then(tab, monkeypatch):
+def test_the_webui_learns_of_new_files_and_only_then(tab, monkeypatch):
     networks = pytest.importorskip("networks")
     networks.available_networks.clear()
     asked = []
@@ -270,7 +270,7 @@ def test_the_webui_is_told_of_new_files_and_only_then(tab, monkeypatch):
     tab.wait_for(run_id, "stopped")
     wait_until(lambda: "penny" in networks.available_networks)
     calls = len(asked)
-    tab.services.supervisor.look()
+    tab.services.supervisor.check()
     assert len(asked) == calls
 
 

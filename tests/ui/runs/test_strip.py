@@ -58,10 +58,10 @@ def seen(monkeypatch):
 
 def looked_twice(tab, monkeypatch):
     """Wait until the strips have twice been looked through from beginning to end for something to draw."""
-    strips, looks = tab.services.strips, []
+    strips, passes = tab.services.strips, []
     original = strips._next
-    monkeypatch.setattr(strips, "_next", lambda: (original(), looks.append(1))[0])
-    wait_until(lambda: tab.services.drawings.wake() or len(looks) >= 2)
+    monkeypatch.setattr(strips, "_next", lambda: (original(), passes.append(1))[0])
+    wait_until(lambda: tab.services.drawings.wake() or len(passes) >= 2)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def finished(tab, finished_run):
     return tab
 
 
-def test_each_saved_file_is_drawn_while_the_run_goes_on_and_so_is_the_picture_without(tab, seen):
+def test_each_saved_file_is_drawn_while_the_run_continues_and_so_is_the_picture_without(tab, seen):
     run_id = start(tab, prompts=["penny smiling", "a house"])
     wait_until(lambda: strip_of(tab, run_id)["columns"][-1]["pictures"][0])  # the first column while others are made
     tab.wait_for(run_id, "finished")
@@ -195,7 +195,7 @@ def test_another_checkpoint_in_the_webui_makes_the_strip_wait_for_its_own(finish
 @pytest.mark.parametrize(("prompt", "sentence"), [
     ("broken", "RuntimeError: A tensor with all NaNs was produced in Unet."),
     ("<lora:gone:1>", "could not use the LoRA: Lora not found: gone")])
-def test_what_goes_wrong_is_told_once_and_can_be_tried_again(finished, seen, prompt, sentence, monkeypatch):
+def test_what_goes_wrong_is_reported_once_and_can_be_tried_again(finished, seen, prompt, sentence, monkeypatch):
     switch(finished, finished.run, prompts=[prompt], txt2img=FORM)
     strip = wait_until(lambda: (strip := strip_of(finished, finished.run))["error"] and strip)
     assert sentence in strip["error"] and strip["on"]
@@ -240,7 +240,7 @@ def test_a_run_that_waits_for_its_turn_is_not_drawn_yet(tab, seen, monkeypatch):
     assert len(strip_of(tab, second)["columns"]) > 1
 
 
-def test_a_webui_that_is_started_again_goes_on_with_the_strip(make_tab, monkeypatch):
+def test_a_webui_that_is_started_again_continues_with_the_strip(make_tab, monkeypatch):
     before = make_tab()
     run_id = before.start("penny")
     before.wait_for(run_id, "finished")

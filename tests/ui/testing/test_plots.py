@@ -132,7 +132,7 @@ def test_it_waits_while_the_webui_is_busy_and_can_be_called_off(tested):
     assert (plot["state"], plot["cells"]) == ("stopped", {})
 
 
-def test_pictures_that_the_webui_could_not_make_are_told(tested):
+def test_pictures_that_the_webui_could_not_make_are_reported(tested):
     plot = draw(tested, prompts=["penny", "broken"])
     assert plot["state"] == "failed" and len(plot["cells"]) == 4
     assert plot["error"] == "The webui left out 4 of 8 images; its console says why."
@@ -157,7 +157,7 @@ def test_a_file_that_is_gone_is_named(tested):
     assert plot["state"] == "failed" and "There is no LoRA file penny-000002" in plot["error"]
 
 
-def test_a_plot_that_the_webui_did_not_live_to_finish_is_told(tested):
+def test_a_plot_that_the_webui_did_not_live_to_finish_is_reported(tested):
     plot = draw(tested)
     file = tested.services.runs_dir / tested.run / "plots" / plot["id"] / "plot.json"
     file.write_text(json.dumps({**plot, "state": "drawing"}))

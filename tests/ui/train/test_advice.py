@@ -8,9 +8,9 @@ from lib_lora_train.config.job import all_settings
 from lib_lora_train.config.load import read_job
 
 
-@pytest.mark.parametrize("looks", [0, 21])
-def test_every_preset_is_a_job_that_can_be_read_and_its_reasons_are_about_settings(tab, looks):
-    presets = tab.get("presets", looks_per_epoch=looks).json()["presets"]
+@pytest.mark.parametrize("images_seen", [0, 21])
+def test_every_preset_is_a_job_that_can_be_read_and_its_reasons_are_about_settings(tab, images_seen):
+    presets = tab.get("presets", images_per_epoch=images_seen).json()["presets"]
     keys = {setting.key for setting in all_settings()}
     assert presets
     for preset in presets:
@@ -20,8 +20,8 @@ def test_every_preset_is_a_job_that_can_be_read_and_its_reasons_are_about_settin
 
 
 def test_with_a_folder_the_presets_know_how_many_epochs_it_takes(tab):
-    easy = tab.get("presets", looks_per_epoch=94).json()["presets"][0]
-    assert easy["values"]["training"]["max_train_epochs"] == 13  # 1000 looks and 18 % for its dampening, 94 at a time
+    easy = tab.get("presets", images_per_epoch=94).json()["presets"][0]
+    assert easy["values"]["training"]["max_train_epochs"] == 13  # 1000 images and 18 % for its dampening, 94 at a time
     assert "94" in easy["reasons"]["training.max_train_epochs"]
     assert "max_train_epochs" not in tab.get("presets").json()["presets"][0]["values"].get("training", {})
 
@@ -66,6 +66,6 @@ def test_every_category_comes_with_what_it_asks_for(tab):
     for one in answer["difficulties"]:
         assert one["lowest_rank"] <= one["suggested_rank"] <= one["highest_rank"] and one["networks"]
     assert "male" in answer["male_characters"]
-    of_set = tab.get("difficulties", looks_per_epoch=24).json()["difficulties"]
-    assert of_set[5]["values"]["training"]["max_train_epochs"] == 63  # 1500 looks
+    of_set = tab.get("difficulties", images_per_epoch=24).json()["difficulties"]
+    assert of_set[5]["values"]["training"]["max_train_epochs"] == 63  # 1500 images
     assert of_set[0]["values"]["training"]["max_train_epochs"] == 42

@@ -13,11 +13,11 @@ def preview(tab, path="0.png", **settings):
     return tab.post("augment/preview", {"folder": str(tab.dataset), "path": path, "settings": settings, "seed": 3})
 
 
-def test_looks_come_as_pictures_of_the_buckets_shape(tab):
+def test_versions_come_as_pictures_of_the_buckets_shape(tab):
     answer = preview(tab, flip_aug=True, color_aug=True)
     assert answer.status_code == 200, answer.text
-    looks = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in answer.json()["pictures"]]
-    assert len(looks) == 8 and len({look.size for look in looks}) == 1
+    versions = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in answer.json()["pictures"]]
+    assert len(versions) == 8 and len({version.size for version in versions}) == 1
     assert answer.json() == preview(tab, flip_aug=True, color_aug=True).json()
 
 
@@ -28,6 +28,6 @@ def test_looks_come_as_pictures_of_the_buckets_shape(tab):
     ("0.png", {"resolution": "x"}, "dataset.resolution is 'x'"),
     ("0.png", {"flips": True}, "no setting 'flips'"),
 ])
-def test_what_cannot_be_shown_is_told(tab, path, settings, words):
+def test_what_cannot_be_shown_is_reported(tab, path, settings, words):
     answer = preview(tab, path, **settings)
     assert answer.status_code == 400 and words in answer.json()["error"]

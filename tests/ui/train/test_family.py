@@ -20,7 +20,7 @@ def made(make_tab, tmp_path):
     return make
 
 
-def told(tab, path: Path) -> dict:
+def reported(tab, path: Path) -> dict:
     answer = tab.get("family", path=str(path))
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -28,14 +28,14 @@ def told(tab, path: Path) -> dict:
 
 def test_sd1_keeps_every_default(made):
     tab, path = made(SD1)
-    answer = told(tab, path)
+    answer = reported(tab, path)
     assert (answer["name"], answer["defaults"], answer["problem"]) == ("SD 1.x", {}, "")
     assert list(answer["unused"]) == ["optimizer.text_encoder_lr2"]
 
 
 def test_sdxl_has_its_own_size_and_clip_skip_does_nothing(made):
     tab, path = made(SDXL)
-    answer = told(tab, path)
+    answer = reported(tab, path)
     assert answer["name"] == "SDXL"
     assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1}
     assert "second-to-last layer" in answer["unused"]["base.clip_skip"]
@@ -45,9 +45,9 @@ def test_sdxl_has_its_own_size_and_clip_skip_does_nothing(made):
     ("", None, "SD 2.x", None),
     ("model:\n  params:\n    parameterization: v\n", None, "SD 2.x 768-v", "768"),
     ("", {"modelspec.architecture": "stable-diffusion-v2-768-v"}, "SD 2.x 768-v", "768")])
-def test_sd2_is_told_from_its_768_v_without_reading_the_weights(made, yaml, metadata, name, size):
+def test_sd2_is_detected_from_its_768_v_without_reading_the_weights(made, yaml, metadata, name, size):
     tab, path = made(SD2, yaml, metadata)
-    answer = told(tab, path)
+    answer = reported(tab, path)
     assert (answer["name"], answer["defaults"].get("dataset.resolution")) == (name, size)
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_trained_on_is_said_at_once(made):
     refiner = {key: shape for key, shape in SDXL.items() if "embedders.1" not in key}
     refiner = {key.replace("embedders.0.transformer", "embedders.0.model"): shape for key, shape in refiner.items()}
     tab, path = made(refiner)
-    assert "SDXL refiner" in told(tab, path)["problem"]
+    assert "SDXL refiner" in reported(tab, path)["problem"]
 
 
 def test_a_checkpoint_that_is_not_in_the_webuis_list_is_refused(made, tmp_path):
@@ -65,7 +65,7 @@ def test_a_checkpoint_that_is_not_in_the_webuis_list_is_refused(made, tmp_path):
 
 def test_a_file_whose_header_cannot_be_read_has_no_family(tab):
     path = tab.services.host.checkpoints()[0].path  # an empty file
-    assert told(tab, path)["name"] == ""
+    assert reported(tab, path)["name"] == ""
 
 
 def test_a_run_gets_the_defaults_of_its_family_where_the_form_says_nothing(made):
@@ -86,7 +86,7 @@ def test_a_run_gets_the_defaults_of_its_family_where_the_form_says_nothing(made)
         "sample.cfg_scale": 5.0, "base.v_parameterization": True, "loss.zero_terminal_snr": True})])
 def test_a_base_within_sdxl_has_its_own_defaults_and_notes(make_tab, tmp_path, file, marks, base, own):
     path = write_header(tmp_path / f"{file}.safetensors", {**SDXL, **marks})
-    answer = told(make_tab(checkpoints=(path,)), path)
+    answer = reported(make_tab(checkpoints=(path,)), path)
     assert (answer["name"], answer["base"]) == ("SDXL", base)
     assert answer["defaults"] == {"dataset.resolution": "1024", "base.clip_skip": 1, **own}
     assert any(base.split()[0] in note for note in answer["notes"])
@@ -118,7 +118,7 @@ def test_a_chosen_base_has_the_same_defaults_in_the_form_and_in_the_run(made, ch
 def test_a_choice_goes_before_the_name_but_not_before_what_the_file_predicts(make_tab, tmp_path):
     path = write_header(tmp_path / "ponyMix.safetensors", {**SDXL, "v_pred": (0,)})
     tab = make_tab(checkpoints=(path,))
-    assert told(tab, path)["base"] == "Pony"
+    assert reported(tab, path)["base"] == "Pony"
     answer = tab.get("family", path=str(path), base="NoobAI").json()
     assert (answer["base"], answer["detected"]) == ("NoobAI v-pred", "Pony")
     assert "base.sdxl_base is NoobAI, but the checkpoint says that it predicts velocity" in answer["notes"][0]

@@ -18,7 +18,7 @@ from ..conftest import make_dataset, wait_until
 
 
 def look(tab, **settings):
-    return tab.post("dataset/look", {"folder": str(tab.dataset), "settings": settings})
+    return tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": settings})
 
 
 def check(tab, **groups):
@@ -42,7 +42,7 @@ def test_the_form_has_every_setting_with_its_help(tab):
     assert shown["optimizer.optimizer_type"]["choices"]
 
 
-def test_a_look_tells_what_is_in_the_folder(tab):
+def test_the_overview_shows_what_is_in_the_folder(tab):
     (tab.dataset / "broken.png").write_bytes(b"no image")
     found = look(tab).json()
     assert (found["pictures"], found["captions"], found["trigger_word"]["word"]) == (4, 4, "penny")
@@ -106,10 +106,10 @@ def test_a_file_that_is_no_picture_has_no_thumbnail(tab):
     assert "not an image" in answer.json()["error"]
 
 
-def test_looking_where_nothing_is_says_so(tab, tmp_path):
+def test_a_folder_with_nothing_in_it_says_so(tab, tmp_path):
     for folder, words in (("", "No folder is given"), (str(tmp_path / "gone"), "There is no folder"),
                           ("pictures", "not a full path"), (str(tmp_path), "")):
-        answer = tab.post("dataset/look", {"folder": folder, "settings": {}})
+        answer = tab.post("dataset/overview", {"folder": folder, "settings": {}})
         assert answer.status_code == 400
         assert words in answer.json()["error"]
 
@@ -165,7 +165,7 @@ def test_what_does_nothing_or_little_has_a_note_by_its_setting(tab, groups, key,
     assert check(tab)["notes"] == [] or key not in [note["key"] for note in check(tab)["notes"]]
 
 
-def test_the_name_that_will_be_used_is_told(tab):
+def test_the_name_that_will_be_used_is_reported(tab):
     lora_dir = tab.data / "models" / "Lora"
     (lora_dir / "penny.safetensors").touch()
     assert check(tab)["output_name_final"] == "penny-v2"
@@ -179,7 +179,7 @@ def with_header(tab, shapes):
     tab.services.host.checkpoint().path.write_bytes(struct.pack("<Q", len(header)) + header)
 
 
-def test_the_size_of_the_file_is_told_from_the_checkpoints_header(tab):
+def test_the_size_of_the_file_is_calculated_from_the_checkpoints_header(tab):
     assert check(tab)["file_size_bytes"] is None  # the stand-in's checkpoint is empty
     with_header(tab, {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight": [320, 320]})
     weights = 32 * (320 + 320) * 2
@@ -218,7 +218,7 @@ def test_for_a_thousand_pictures_the_totals_take_a_tenth_of_a_second(tab, tmp_pa
     assert sorted(times)[3] < 0.1, times
 
 
-def test_the_memory_a_run_needs_is_told_and_made_to_fit(tab, tmp_path):
+def test_the_memory_a_run_needs_is_reported_and_made_to_fit(tab, tmp_path):
     with_header(tab, {"model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
                       "model.diffusion_model.input_blocks.1.0.in_layers.2.weight": [1280, 2560, 3, 3]})
     enough = check(tab, training={"fit_in_gb": 64})["memory"]
@@ -234,8 +234,8 @@ def test_how_long_a_run_takes_goes_by_the_last_one_on_the_checkpoint(tab):
     tab.wait_for(run_id, "finished")
     pace = [event["seconds_per_step"] for event in tab.get(f"runs/{run_id}").json()["events"]
             if event["event"] == "step"][-1]
-    told = check(tab)
-    assert told["seconds"] == pytest.approx(told["total_steps"] * pace)
+    reported = check(tab)
+    assert reported["seconds"] == pytest.approx(reported["total_steps"] * pace)
     wider = check(tab, dataset={"resolution": "1024"})
     assert wider["seconds"] == pytest.approx(wider["total_steps"] * pace * 4)
 

@@ -66,17 +66,18 @@ def test_the_job_gets_the_whole_path_and_the_size_of_the_file(tab, loras):
         assert answer["file_size_bytes"] == pytest.approx(path.stat().st_size / 2, abs=6000)  # saved as fp16
 
 
-def test_a_lora_for_another_family_is_told_before_the_run_starts(tab, loras):
+def test_a_lora_for_another_family_is_reported_before_the_run_starts(tab, loras):
     layer = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
     header = json.dumps({layer: {"dtype": "F16", "shape": [320, 320], "data_offsets": [0, 204800]}}).encode()
     tab.services.host.checkpoint().path.write_bytes(struct.pack("<Q", len(header)) + header)
     write_lora(loras / "big.safetensors", {}, {f"lora_te2_text_model_encoder_layers_0_mlp_fc1.{side}": (8, 8)
                                                for side in ("lora_down.weight", "lora_up.weight")})
     write_lora(loras / "fine.safetensors", {})
-    for name, told in (("big", True), ("fine", False)):
+    for name, reported in (("big", True), ("fine", False)):
         answer = tab.post("job/check", {"job": tab.job() | {"network": {"network_weights": name}}}).json()
         assert answer["blocks"] == "sd1"
-        assert any("made for SDXL, but the checkpoint is SD 1.x" in problem for problem in answer["problems"]) == told
+        mismatch = "made for SDXL, but the checkpoint is SD 1.x"
+        assert any(mismatch in problem for problem in answer["problems"]) == reported
 
 
 @pytest.mark.parametrize("name", ["../../secret", "gone", "/etc/passwd", "sub"])

@@ -70,7 +70,7 @@ def test_stop_keeps_what_is_drawn_and_the_rest_can_be_drawn_later(tab, monkeypat
     assert ended(tab)["state"] == "finished"
 
 
-def test_what_goes_wrong_is_told(tab, monkeypatch):
+def test_what_goes_wrong_is_reported(tab, monkeypatch):
     from modules import processing
 
     def broken(_):

@@ -13,7 +13,7 @@ from lib_lora_train.runs.folder import create_run
 
 
 def trigger(tab, folder: Path | None = None) -> dict:
-    answer = tab.post("dataset/look", {"folder": str(folder or tab.dataset), "settings": {}})
+    answer = tab.post("dataset/overview", {"folder": str(folder or tab.dataset), "settings": {}})
     assert answer.status_code == 200, answer.text
     return answer.json()["trigger_word"]
 
@@ -170,7 +170,7 @@ def test_a_damaged_file_is_put_aside_and_said(tab, content):
     assert trigger(tab)["word"] == "fox"
 
 
-def test_where_nothing_can_be_written_the_look_works_and_says_so(tab, monkeypatch):
+def test_where_nothing_can_be_written_the_overview_works_and_says_so(tab, monkeypatch):
     from lib_lora_train.files.writing import writing
     from lib_lora_train.ui.train import dataset_store
 

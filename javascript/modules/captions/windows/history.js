@@ -55,7 +55,7 @@ function row(set, edit, close) {
             `${edit.undone ? "undone · " : ""}${format.plural(edit.files, "file")} · ${format.when(edit.time)}`)),
         button(edit.undone ? "Redo up to here" : "Go back to before", {small: true,
             title: edit.undone ? "Redo this edit and those before it that are undone" : "Undo this edit and all after it",
-            click: () => look(set, edit, close)}));
+            click: () => openPreview(set, edit, close)}));
     return {element, show: (/** @type {ChangesOfEdit} */ item) => {
         if (item.cell) fill(picture, h("img", {src: set.image(item.cell, 128), alt: item.cell.name, title: item.cell.path, loading: "lazy"}));
         fill(changes, item.problem ? h("span", {class: "tl-note"}, item.problem) : changeWords(item));
@@ -76,8 +76,8 @@ function changeWords({changes}) {
 }
 
 /** Preview of going to an edit. @param {CaptionSet} set @param {Edit} edit @param {() => void} close */
-async function look(set, edit, close) {
-    const way = await set.ask("history/look", {edit: edit.number}).catch(() => null);
+async function openPreview(set, edit, close) {
+    const way = await set.ask("history/preview", {edit: edit.number}).catch(() => null);
     if (!way) return;
     const verb = way.back ? "Undo" : "Redo";
     const changes = [format.plural(way.captions, "caption"),

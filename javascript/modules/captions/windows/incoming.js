@@ -25,7 +25,7 @@ class ImportWindow {
         /** Text and name of a local file. */
         this.text = this.fileName = "";
         this.question = 0;
-        const changed = () => this.lookSoon();
+        const changed = () => this.previewSoon();
         this.separators = h("input", {type: "text", class: "tl-input tl-code", id: "tl_import_separators", spellcheck: "false",
             value: SEPARATORS, on: {input: changed}});
         this.counters = tick("strip numbers, hashes and camera names", true, changed);
@@ -44,7 +44,7 @@ class ImportWindow {
         this.whom = radios("For", {selected: `${format.number(set.selected.size)} selected`,
             shown: `all ${format.number(set.numbers.length)} shown`}, this.onSelected ? "selected" : "shown", (whom) => {
             this.onSelected = whom === "selected";
-            this.lookSoon();
+            this.previewSoon();
         });
         const choice = this.whom.querySelector('[data-choice="selected"]');
         if (choice instanceof HTMLButtonElement) choice.disabled = !set.selected.size;
@@ -63,15 +63,15 @@ class ImportWindow {
             field("Captions that are there", this.mode, ""), this.problem, this.words, this.found],
         [button("Cancel", {click: () => this.window.close()}), this.goButton]);
         this.window.id = "tl_import_captions";
-        this.lookSoon = later(() => this.look(), 150);
+        this.previewSoon = later(() => this.preview(), 150);
         this.listFiles();
-        this.look();
+        this.preview();
     }
 
     show() {
         this.ofNames.hidden = this.source !== "names";
         this.ofMetadata.hidden = this.source !== "metadata";
-        this.lookSoon();
+        this.previewSoon();
     }
 
     async listFiles() {
@@ -79,12 +79,12 @@ class ImportWindow {
         if (!answer) return;
         this.file.append(...answer.files.map((name) => h("option", {value: name}, name)));
         if (answer.files.length && !this.file.value) this.file.value = answer.files[0];
-        if (this.source === "metadata") this.lookSoon();
+        if (this.source === "metadata") this.previewSoon();
     }
 
     choose() {
         if (this.file.value !== UPLOAD) this.text = "";
-        this.lookSoon();
+        this.previewSoon();
     }
 
     async read() {
@@ -95,7 +95,7 @@ class ImportWindow {
         this.file.querySelector(`option[value="${UPLOAD}"]`)?.remove();
         this.file.append(h("option", {value: UPLOAD}, file.name));
         this.file.value = UPLOAD;
-        this.look();
+        this.preview();
     }
 
     request() {
@@ -106,7 +106,7 @@ class ImportWindow {
             ...(source === "names" ? {rule} : {...metadata, part: this.part.value})};
     }
 
-    async look() {
+    async preview() {
         const mine = this.question += 1;
         setText(this.problem, "");
         this.goButton.disabled = true;
@@ -116,7 +116,7 @@ class ImportWindow {
             return;
         }
         try {
-            const plan = await this.set.ask("incoming/look", this.request(), {quiet: true});
+            const plan = await this.set.ask("incoming/plan", this.request(), {quiet: true});
             if (mine === this.question) this.draw(plan);
         } catch (error) {
             if (mine !== this.question) return;

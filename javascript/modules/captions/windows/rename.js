@@ -20,7 +20,7 @@ export function renameTag(set, tag, renamed) {
     const box = tagInput(set, {label: "New name", id: "tl_rename_name", enter: go});
     box.input.value = tag;
     const words = h("p", {"aria-live": "polite", id: "tl_rename_words"}, "");
-    const sentences = h("input", {type: "checkbox", id: "tl_rename_sentences", on: {change: () => lookSoon()}});
+    const sentences = h("input", {type: "checkbox", id: "tl_rename_sentences", on: {change: () => previewSoon()}});
     const sentencesWords = h("span", {}, "");
     const sentencesLine = h("label", {class: "tl-tick", hidden: true}, sentences, sentencesWords);
     const trigger = h("input", {type: "checkbox", checked: true, id: "tl_rename_trigger"});
@@ -38,7 +38,7 @@ export function renameTag(set, tag, renamed) {
         include_prose: sentences.checked});
     const request = () => ({filter: "", operation: operation(), activation_tag: set.activationTag});
 
-    const look = async () => {
+    const preview = async () => {
         const mine = question += 1;
         const name = box.input.value.trim();
         goButton.disabled = !name || name === tag;
@@ -63,7 +63,7 @@ export function renameTag(set, tag, renamed) {
             setText(words, error instanceof Error ? error.message : "");
         }
     };
-    const lookSoon = later(look, 120);
+    const previewSoon = later(preview, 120);
 
     async function rename() {
         const name = box.input.value.trim();
@@ -77,11 +77,11 @@ export function renameTag(set, tag, renamed) {
 
     box.input.addEventListener("input", () => {
         goButton.disabled = true;
-        lookSoon();
+        previewSoon();
     });
     box.input.focus();
     box.input.select();
-    look();
+    preview();
 }
 
 /** @param {import("../records").RenameFacts} facts @param {string} name */

@@ -41,9 +41,9 @@ class Strip {
             this.picture += 1;
             this.refresh();
         }});
-        this.looks = h("div", {class: "tl-looks", "aria-live": "polite"});
+        this.versions = h("div", {class: "tl-versions", "aria-live": "polite"});
         this.note = h("p", {class: "tl-note"});
-        this.body = h("div", {class: "tl-augment-body", hidden: true}, this.looks, this.note);
+        this.body = h("div", {class: "tl-augment-body", hidden: true}, this.versions, this.note);
         this.element = h("div", {class: "tl-augment"}, h("div", {class: "tl-row"}, this.button, this.next), this.body);
         this.soon = later(() => this.refresh(), 400);
     }
@@ -80,7 +80,7 @@ class Strip {
             if (turn === this.turn) this.show(pictures, picture.path);
         } catch (error) {
             if (turn !== this.turn) return;
-            fill(this.looks);
+            fill(this.versions);
             const {message, problems} = failureOf(error);
             setText(this.note, [...new Set([message, ...problems])].map(form.inWords).join(" "));
         }
@@ -88,8 +88,8 @@ class Strip {
 
     /** @param {string[]} pictures their URLs, the original first @param {string} path */
     show(pictures, path) {
-        const different = pictures.filter((look, place) => pictures.indexOf(look) === place).slice(0, SHOWN);
-        fill(this.looks, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",
+        const different = pictures.filter((image, place) => pictures.indexOf(image) === place).slice(0, SHOWN);
+        fill(this.versions, different.map((src, place) => h("figure", {}, h("img", {src, loading: "lazy",
             alt: place ? `Variation ${place} of ${path}` : path}), place ? null : h("figcaption", {}, "original"))));
         setText(this.note, different.length > 1 ? this.kind.note : this.nothing());
     }

@@ -13,11 +13,11 @@ import {sectionBody} from "../sections/sections.js";
 const FOLDER = "dataset.train_data_dir";
 const FEW = 12;
 
-/** @typedef {import("../answers").DatasetLook} DatasetLook */
+/** @typedef {import("../answers").DatasetOverview} DatasetOverview */
 /** @typedef {import("../answers").BucketCount} BucketCount */
 /** @typedef {ReturnType<typeof failureOf>} Failure */
 
-/** @type {DatasetLook|null} the last answer, null before the first */
+/** @type {DatasetOverview|null} the last answer, null before the first */
 export let dataset = null;
 
 export class DatasetCard {
@@ -29,19 +29,19 @@ export class DatasetCard {
             autocomplete: "off", value: form.text(FOLDER), placeholder: "/home/me/pictures/penny",
             "aria-describedby": "tl_dataset_problem",
             on: {input: (event) => form.set(FOLDER, event.currentTarget.value.trim()), keydown: (event) => {
-                if (event.key === "Enter" && !event.ctrlKey) this.look(true);
+                if (event.key === "Enter" && !event.ctrlKey) this.load(true);
             }}});
-        this.start = button("Load", {id: "tl_dataset_look", click: () => this.look(true)});
+        this.start = button("Load", {id: "tl_dataset_load", click: () => this.load(true)});
         this.problem = h("p", {class: "tl-field-problem", id: "tl_dataset_problem", "aria-live": "polite"});
         this.found = h("div", {class: "tl-found"});
         this.element = card("Images", {step: 1, id: "tl_dataset"},
             h("div", {class: "tl-row"}, h("label", {class: "tl-hidden-text", for: "tl_dataset_folder"},
                 "Folder with your images"), pathBox(this.input, "images", {what: "the folder with your images",
-                browsed: () => this.look(true)}), this.start), this.problem, this.found,
+                browsed: () => this.load(true)}), this.start), this.problem, this.found,
             sectionBody("Dataset"));
-        this.lookSoon = later(() => this.look(false), 500);
+        this.loadSoon = later(() => this.load(false), 500);
         on("setting", ({keys}) => this.followForm(keys));
-        on("look", () => this.look(false));
+        on("reload", () => this.load(false));
         this.show(null);
     }
 
@@ -49,12 +49,12 @@ export class DatasetCard {
     followForm(keys) {
         if (keys.includes(FOLDER)) {
             if (this.input.value.trim() !== form.get(FOLDER)) this.input.value = form.text(FOLDER);
-            if (keys.length > 1) this.lookSoon();
-        } else if (dataset && keys.some(changesWhatIsFound)) this.lookSoon();
+            if (keys.length > 1) this.loadSoon();
+        } else if (dataset && keys.some(changesWhatIsFound)) this.loadSoon();
     }
 
     /** @param {boolean} asked whether the user asked, rather than a changed setting */
-    async look(asked) {
+    async load(asked) {
         const folder = this.input.value.trim();
         setText(this.problem, "");
         if (!folder) {
@@ -67,7 +67,7 @@ export class DatasetCard {
         this.setBusy(true, asked);
         try {
             const body = {folder, settings: {...familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
-            const answer = await api("dataset/look", {body, quiet: true, signal: this.asking.signal});
+            const answer = await api("dataset/overview", {body, quiet: true, signal: this.asking.signal});
             if (asked) emit("folder", folder);
             this.take(answer);
         } catch (error) {
@@ -91,14 +91,14 @@ export class DatasetCard {
         this.start.disabled = busy && asked;
     }
 
-    /** @param {DatasetLook|null} answer */
+    /** @param {DatasetOverview|null} answer */
     take(answer) {
         dataset = answer;
         this.show(answer);
         emit("dataset", answer);
     }
 
-    /** @param {DatasetLook|null} answer */
+    /** @param {DatasetOverview|null} answer */
     show(answer) {
         if (!answer) {
             fill(this.found, this.input.value.trim() ? null : emptyFolder());
@@ -126,7 +126,7 @@ function emptyFolder() {
         "are plenty for a character. Captions are .txt files named like their images.");
 }
 
-/** @param {DatasetLook} answer */
+/** @param {DatasetOverview} answer */
 function summary(answer) {
     const {pictures, captions} = answer;
     const shapes = answer.buckets.length;
@@ -146,7 +146,7 @@ function stat(value, label) {
         h("span", {class: "tl-stat-label"}, label));
 }
 
-/** @param {DatasetLook} answer @param {boolean} showAll @param {() => void} toggle */
+/** @param {DatasetOverview} answer @param {boolean} showAll @param {() => void} toggle */
 function thumbnails(answer, showAll, toggle) {
     const all = answer.thumbnails;
     if (!all.length) return null;
@@ -190,7 +190,7 @@ function shape({width, height, count}, most, longest) {
         h("span", {class: "tl-shape-size"}, `${width}×${height}`));
 }
 
-/** @param {DatasetLook["left_out"]} files */
+/** @param {DatasetOverview["left_out"]} files */
 function leftOut(files) {
     if (!files.length) return null;
     return fold(`${format.plural(files.length, "file")} left out`,

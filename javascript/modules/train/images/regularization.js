@@ -53,7 +53,7 @@ function build(wake) {
 }
 
 /** @param {State} state of a finished generation */
-function tellEnd(state) {
+function reportEnd(state) {
     if (state.state !== "finished") return;
     form.set(KEY, state.folder);
     toast("good", `The regularization images are in ${state.folder}, which is now set in the form.`);
@@ -65,7 +65,7 @@ on("mounted", () => {
         const before = drawing;
         const state = await api("regularization", {quiet: true});
         parts.show(state);
-        if (before && !drawing) tellEnd(state);
+        if (before && !drawing) reportEnd(state);
     }, () => (drawing ? 1 : 0));
     form.load().then(() => {
         const field = root.querySelector(`.tl-field[data-key="${KEY}"]`);

@@ -22,7 +22,7 @@ let taking = false;
 /** @type {(() => void)[]} */
 const notes = [];
 
-const tell = () => notes.forEach((show) => show());
+const showNotes = () => notes.forEach((show) => show());
 
 /** Saves the current word for the folder. */
 async function keep() {
@@ -35,7 +35,7 @@ async function keep() {
     known = {...known, word, source: "you", text: word ? "Set by you for this folder." : "You left it empty for this folder.",
         others: [...before, ...known.others].filter((one) => one.word !== word)};
     if (given) known.text = `${given.text.replace(/\.$/, "")}, chosen by you.`;
-    tell();
+    showNotes();
     try {
         await api("dataset/trigger-word", {body: {folder, word}});
     } catch {
@@ -46,7 +46,7 @@ async function keep() {
 const keepSoon = later(keep, 400);
 
 on("setting", ({keys}) => {
-    if (keys.includes(FOLDER)) tell();
+    if (keys.includes(FOLDER)) showNotes();
     if (!keys.includes(WORD) || taking) return;
     waiting = {is: true, old: false};
     keepSoon();
@@ -55,7 +55,7 @@ on("setting", ({keys}) => {
 on("dataset", (found) => {
     if (!found) {
         known = null;
-        tell();
+        showNotes();
         return;
     }
     known = found.trigger_word;
@@ -67,7 +67,7 @@ on("dataset", (found) => {
         form.set(WORD, known.word);
         taking = false;
     }
-    tell();
+    showNotes();
 });
 
 form.load().then(() => {
@@ -87,6 +87,6 @@ export function triggerNote() {
         fill(choices, others.map(({word, text: why}) => button(`Use ${word}`, {kind: "quiet", small: true, title: why,
             click: () => form.set(WORD, word)})));
     });
-    tell();
+    showNotes();
     return element;
 }

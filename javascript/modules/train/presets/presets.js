@@ -28,8 +28,8 @@ export function presetRow() {
     const element = h("div", {class: "tl-presets"}, recommended, own, more, why);
 
     async function ask() {
-        const looks = dataset && dataset.looks_per_epoch ? dataset.looks_per_epoch : 0;
-        const {presets} = await api(`presets?looks_per_epoch=${looks}${familyQuery()}`, {quiet: true});
+        const images = dataset && dataset.images_per_epoch ? dataset.images_per_epoch : 0;
+        const {presets} = await api(`presets?images_per_epoch=${images}${familyQuery()}`, {quiet: true});
         recommended.hidden = false;
         fill(buttons, presets.map((preset) => button(preset.title, {small: true, title: preset.text,
             click: () => choose(preset)})));

@@ -28,10 +28,10 @@ export function settingsSearch() {
     const input = h("input", {type: "search", class: "tl-input tl-search", id: "tl_search", role: "combobox",
         placeholder: "Search settings: rank, clip_skip, resume …", "aria-label": "Search settings",
         "aria-controls": id, "aria-expanded": "false", autocomplete: "off", spellcheck: "false", on: {
-            input: () => look(), focus: () => look(), blur: () => setTimeout(close, 150),
+            input: () => search(), focus: () => search(), blur: () => setTimeout(close, 150),
             keydown: (event) => onKey(event)}});
 
-    function look() {
+    function search() {
         hits = find(input.value);
         chosen = hits.findIndex((hit) => hit.go);
         show();
