@@ -1,4 +1,4 @@
-"""Looks at a picture: what is drawn, that it stays what it should be, and that masks go with their pictures."""
+"""Augmented images: what is drawn, that it stays what it should be, and that masks go with their images."""
 
 from __future__ import annotations
 

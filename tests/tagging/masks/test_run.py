@@ -47,11 +47,12 @@ def job_of(folder: Path, **settings: object) -> MaskJob:
     return job
 
 
-def carry_out(job: MaskJob, results: Path, reported: Reports | None = None, control: RunControl | None = None) -> Reports:
+def carry_out(job: MaskJob, results: Path, reported: Reports | None = None,
+              control: RunControl | None = None) -> Reports:
     reported, control = reported or Reports(), control or RunControl(results.parent / "nobody")
     standing = Standing(control, reported)
     run_masking(job, results, control.asked, lambda: standing.wait(nullcontext), reported)
-    return told
+    return reported
 
 
 def masks_of(folder: Path) -> dict[str, float]:
