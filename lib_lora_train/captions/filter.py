@@ -3,10 +3,11 @@
     red boots AND NOT (solo OR *hair)        tags; AND, OR, NOT in capitals; a comma is AND; * and ? are wildcards
     "saber (fate)"                           a literal tag, whatever characters it has
     text:"sitting on"   nocaption   prose    the caption's text, no caption, sentences instead of tags
-    size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75  chars!=0
+    size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75  chars!=0  weight<1  repeats=0
     bucket:512x768   folder:saber   name:IMG   path:"set 2/IMG"   name:IMG*
 
-``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` are the caption's counts.
+``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` are the caption's counts,
+``weight`` and ``repeats`` the image's own.
 ``folder``, ``name`` and ``path`` match any part, or the whole if they have a wildcard. taggui's syntax is accepted:
 ``tag:``, ``caption:``, a colon before the comparison (``tags:>5``), ``==``, single quotes after a colon.
 """
@@ -25,7 +26,7 @@ from ..errors import DatasetError
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ">": operator.gt, "<": operator.lt}
 _EXAMPLES = {"size": "512", "width": "768", "height": "768", "ratio": "1.5", "tags": "10", "tokens": "75",
-             "chars": "200"}
+             "chars": "200", "weight": "1", "repeats": "1"}
 FIELDS = ("text", "caption", "tag", "folder", "name", "path", "bucket")
 _TOKEN = re.compile(rf"""
     (?P<space>\s+) | (?P<comma>,) | (?P<open>\() | (?P<close>\))

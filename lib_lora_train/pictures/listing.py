@@ -15,6 +15,7 @@ from ..files.walk import is_file, is_folder, why_no_file
 from .folders import REGULARIZATION_FOLDER, LeftOut
 from .images import is_picture_name
 from .masks.find import FolderMasks, masks_in
+from .weights import weight_file
 
 _NUMBER = re.compile(r"[0-9]+")
 
@@ -23,7 +24,8 @@ _NUMBER = re.compile(r"[0-9]+")
 class PictureFile:
     """An image. ``path``, ``caption``, which need not exist, and ``mask`` are relative to the folder, with ``/``.
 
-    ``mask`` is empty if the image has none; ``mask_version`` changes with the file.
+    ``mask`` is empty if the image has none; ``mask_version`` changes with the file. ``weight_stamp`` is ``None`` if it
+    has no weight file.
     """
 
     path: str
@@ -32,6 +34,7 @@ class PictureFile:
     caption: str
     mask: str = ""
     mask_version: str = ""
+    weight_stamp: Stamp | None = None
 
 
 @dataclass
@@ -115,11 +118,13 @@ def _add_pictures(root: str, folder: str, entries: list[os.DirEntry[str]], masks
                     f"{prefix}{caption} is a link that leads out of the dataset's folder.")
             else:
                 listing.captions[prefix + caption] = Stamp.of(os.stat(files[caption].path))
+            weight = files.get(weight_file(name))
+            weight_stamp = None if weight is None else Stamp.of(os.stat(weight.path))
         except FileNotFoundError:  # deleted meanwhile
             continue
         mask, version = _mask_of(name, masks, os.path.join(root, folder))
         listing.pictures.append(PictureFile(prefix + name, state.st_mtime_ns, state.st_size, prefix + caption,
-                                            mask and prefix + mask, version))
+                                            mask and prefix + mask, version, weight_stamp))
 
 
 def _mask_of(name: str, masks: FolderMasks, folder: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DatasetError
+from ..files.confine import Confined
 from ..files.json_file import DamagedFileError, number, parse, read_object
 from .problems import Problem, count_of, names_of
 
@@ -61,6 +62,18 @@ def weight_from(data: bytes) -> ImageWeight:
     if not isinstance(values, dict):
         raise DamagedFileError("it holds no object")
     return weight_of(values)
+
+
+def weight_inside(confined: Confined, name: str) -> tuple[ImageWeight, str]:
+    """The weight in the file ``name`` of an opened dataset, and why it cannot be used, empty if it can."""
+    try:
+        return weight_from(confined.read(name)), ""
+    except FileNotFoundError:  # deleted meanwhile
+        return EVERY_IMAGE, ""
+    except OSError as problem:
+        return EVERY_IMAGE, f"{name} cannot be read: {problem.strerror}."
+    except (DamagedFileError, DatasetError) as problem:
+        return EVERY_IMAGE, f"{name} cannot be used: {str(problem).rstrip('.')}. Set the weight again."
 
 
 def bytes_of_weight(weight: ImageWeight) -> bytes | None:

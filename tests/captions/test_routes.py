@@ -18,7 +18,7 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
-          "history/go"]
+          "history/go", "weights"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):
@@ -290,6 +290,17 @@ def test_a_journal_that_came_with_a_dataset_cannot_reach_out(tab, tmp_path: Path
         dataset.open()
         assert dataset.ask("undo").status_code == 400
         assert (secret / "secret.txt").read_text() == "secret words"
+
+
+def test_weights_are_set_for_named_images_only_and_within_their_range(dataset: Dataset):
+    a, b = dataset.numbers("a.png", "b.png")
+    assert dataset.get("weights", numbers=[a, b], weight=0.5, repeats=2)["changed"] == [a, b]
+    cells = dataset.get("cells", numbers=[a, b])["cells"]
+    assert [(cell["weight"], cell["repeats"]) for cell in cells] == [(0.5, 2)] * 2
+    for wrong, words in (({"weight": 0}, "0 is out of range"), ({"repeats": -1}, "-1 repeats"),
+                         ({"numbers": []}, "No image")):
+        answer = dataset.ask("weights", **{"numbers": [a], **wrong})
+        assert answer.status_code == 400 and words in answer.json()["error"]
 
 
 def test_with_hidden_folders_a_dataset_elsewhere_is_not_opened(make_tab, tmp_path: Path):

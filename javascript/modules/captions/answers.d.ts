@@ -50,6 +50,10 @@ export interface Cell {
     prose: boolean;
     problem: string;
     tags: number;
+    /** Loss weight and repeats of its own, 1 if it has none, and why its weight file cannot be used. */
+    weight: number;
+    repeats: number;
+    weight_problem: string;
 }
 export interface PictureFacts extends Cell {
     caption_path: string;

@@ -374,6 +374,7 @@ class CaptionsTab {
         const rows = [["red boots AND NOT solo", "tags; also OR and brackets, a comma means AND"], ["*hair, b?y", "* for any letters, ? for one"],
             ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
             ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75, chars!=0", "how many the caption has; tags:>5 is the same as tags>5"],
+            ["weight<1, repeats=0", "the image's loss weight and repeats; 0 repeats leave it out"],
             ["bucket:512x768", "trained at this size"], ["folder:saber, name:IMG, path:set/IMG", "a part of where it lies or what it is called"],
             ["name:IMG*", "with * or ?, the whole name"]];
         captionHelp("How to filter", rows);

@@ -104,6 +104,7 @@ export function problemsOf(picture) {
     /** @type {import("../core/types").Finding[]} */
     const found = [];
     if (picture.problem) found.push({level: "error", text: picture.problem});
+    if (picture.weight_problem) found.push({level: "error", text: picture.weight_problem});
     if (picture.lines > 1) found.push({level: "warning", text: "Only the first line is trained on."});
     if (picture.shared) found.push({level: "info", text: `Another image has the same caption, ${picture.caption_path}.`});
     return found;

@@ -1,7 +1,8 @@
 /** The thumbnail grid: renders only the visible part, with recycled elements. */
 
-import {h, later, setText, store} from "../core/dom.js";
+import {fill, h, later, setText, store} from "../core/dom.js";
 import {root} from "../core/shell.js";
+import {marksOf} from "./image/marks.js";
 
 /** @typedef {import("./answers").Cell} Facts */
 /**
@@ -9,6 +10,8 @@ import {root} from "../core/shell.js";
  * @property {HTMLElement} element
  * @property {HTMLImageElement} image
  * @property {HTMLElement} name
+ * @property {HTMLElement} marks
+ * @property {string} marked the words of the marks shown
  * @property {HTMLElement} note
  * @property {number|null} number of the image shown
  * @property {string} src the current source
@@ -131,10 +134,11 @@ export class CaptionGrid {
         const image = h("img", {alt: "", draggable: "false", decoding: "async"});
         const name = h("span", {class: "tl-cell-name"}, "");
         const note = h("span", {class: "tl-cell-note"}, "");
+        const marks = h("div", {class: "tl-cell-marks"});
         const element = h("div", {class: "tl-cell", role: "option", "aria-selected": "false"},
-            h("div", {class: "tl-cell-image"}, image), h("div", {class: "tl-cell-words"}, name, note));
+            h("div", {class: "tl-cell-image"}, image), marks, h("div", {class: "tl-cell-words"}, name, note));
         /** @type {Tile} */
-        const cell = {element, image, name, note, number: null, src: "", wanted: ""};
+        const cell = {element, image, name, note, marks, marked: "", number: null, src: "", wanted: ""};
         for (const event of ["load", "error"]) image.addEventListener(event, () => this.loaded(cell));
         element.addEventListener("click", (event) => this.onClick(event, cell));
         element.addEventListener("dblclick", () => this.actions.open());
@@ -153,10 +157,19 @@ export class CaptionGrid {
         const note = known ? noteOf(known) : null;
         setText(cell.note, note ? note.text : "");
         cell.note.dataset.level = note ? note.level : "";
+        this.fillMarks(cell, known ? marksOf(known) : []);
         cell.element.title = known ? `${known.path}\n${known.problem || known.text || "no caption"}` : "";
         cell.element.setAttribute("aria-label", known ? `${known.name}: ${known.text || "no caption"}` : "");
         cell.wanted = known ? this.set.image(known, this.size > SIZES.medium ? 512 : 256) : "";
         if (!known) this.show(cell, "");
+    }
+
+    /** @param {Tile} cell @param {ReturnType<typeof marksOf>} marks */
+    fillMarks(cell, marks) {
+        const words = marks.map(({text}) => text).join();
+        if (words === cell.marked) return;
+        cell.marked = words;
+        fill(cell.marks, marks.map(({text, title, level}) => h("span", {class: "tl-cell-mark", title, data: {level}}, text)));
     }
 
     /**

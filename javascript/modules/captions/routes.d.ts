@@ -42,6 +42,7 @@ export interface CaptionEdits {
     copy: EditOutcome;
     "lower-case": EditOutcome;
     "rename-folder": EditOutcome;
+    weights: EditOutcome;
     "consolidate/accept": EditOutcome;
     "doubtful/decide": EditOutcome;
     incoming: EditOutcome;

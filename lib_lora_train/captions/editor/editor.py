@@ -16,8 +16,9 @@ from ...pictures.buckets import BucketRule
 from ...pictures.caption_files import MOST_CAPTION_BYTES, as_utf8, bytes_of, split_tags, too_large
 from ...pictures.facts import PictureFacts
 from ...pictures.folders import LeftOut
-from ...pictures.listing import Listing, PictureFile, list_folder
+from ...pictures.listing import Listing, list_folder
 from ...pictures.problems import count_of
+from ...pictures.weights import EVERY_IMAGE, WEIGHT_ENDING, weight_file, weight_inside
 from ..confidences import Confidences, confidences_file, read_confidences
 from ..filter import parse
 from ..journal.apply import ConflictError, HalfDoneError
@@ -236,8 +237,12 @@ class CaptionEditor:
                 self.index.set_caption(caption, change.new, applied.stamps[change.path])
                 changed += caption.users
         self.revision += 1
-        if any(isinstance(change, Move) for change in applied.changes):
+        weights = {change.path for change in applied.changes
+                   if isinstance(change, Write) and change.path.endswith(WEIGHT_ENDING)}
+        if weights or any(isinstance(change, Move) for change in applied.changes):
             self.refresh()
+        if weights:
+            changed += [entry.id for entry in self.index.entries.values() if weight_file(entry.path) in weights]
         return Outcome(applied.label, tuple(changed), (*applied.said, *left))
 
     def _known(self, path: str, content: bytes | None) -> Stamp | None:
@@ -292,7 +297,7 @@ class CaptionEditor:
     def _take_in_pictures(self, listing: Listing) -> bool:
         found = {file.path: file for file in listing.pictures}
         known = {entry.path: entry for entry in self.index.entries.values()}
-        changed = False
+        changed, confined = False, Confined(self.folder)
         for path, entry in known.items():
             file = found.get(path)
             if file is None or file.caption != entry.caption.path:
@@ -300,16 +305,19 @@ class CaptionEditor:
                 changed = True
             elif file != entry.file:
                 entry.file, entry.width, entry.height = file, 0, 0
-                self._set_size(entry)
+                self._take_in_facts(entry, confined)
                 changed = True
         for path, file in found.items():
             if self.index.of_path(path) is None:
-                self._add(file)
+                self._take_in_facts(self.index.add(file), confined)
                 changed = True
         return changed
 
-    def _add(self, file: PictureFile) -> None:
-        self._set_size(self.index.add(file))
+    def _take_in_facts(self, entry: Entry, confined: Confined) -> None:
+        self._set_size(entry)
+        entry.weight, entry.weight_problem = EVERY_IMAGE, ""
+        if entry.file.weight_stamp is not None:
+            entry.weight, entry.weight_problem = weight_inside(confined, weight_file(entry.path))
 
     def _set_size(self, entry: Entry) -> None:
         """Set the size of an image, if the current version's is cached."""

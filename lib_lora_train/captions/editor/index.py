@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ...files.swap import Stamp
 from ...pictures.caption_files import NotTextError, text_of, used_line
 from ...pictures.listing import PictureFile, natural_key
+from ...pictures.weights import EVERY_IMAGE, ImageWeight
 from ..tags import PlainTags, is_prose_of, plain
 
 _LONGEST_PROSE_TAG = 3
@@ -49,13 +50,18 @@ class Caption:
 
 @dataclass(slots=True)
 class Entry:
-    """An image. ``width`` and ``height`` are 0 until its header is read, or if it is damaged."""
+    """An image. ``width`` and ``height`` are 0 until its header is read, or if it is damaged.
+
+    ``weight_problem`` says why its weight file cannot be used.
+    """
 
     id: int
     file: PictureFile
     caption: Caption
     width: int = 0
     height: int = 0
+    weight: ImageWeight = EVERY_IMAGE
+    weight_problem: str = ""
 
     @property
     def path(self) -> str:

@@ -1,4 +1,4 @@
-"""Moving, copying and deleting images together with their captions and masks, each as one undo step."""
+"""Moving, copying and deleting images with their captions, masks and weights, each as one undo step."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ...files.writing import cannot_write
 from ...pictures.images import is_picture_name
 from ...pictures.masks.find import MARKS
 from ...pictures.problems import count_of
+from ...pictures.weights import WEIGHT_ENDING, weight_file
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
 from .index import Entry
@@ -31,7 +32,7 @@ COPIES = "copies"
 
 
 def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
-    """Move images into the trash folder, each with its caption and mask unless another image uses them.
+    """Move images into the trash folder, each with its caption, mask and weight unless another image uses them.
 
     Raises ``ConflictError`` or ``DatasetError`` with nothing moved.
     """
@@ -40,37 +41,37 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
         own_folder(editor.folder, TRASH_FOLDER)
         place = free_folder(editor.folder / TRASH_FOLDER)
         gone = {entry.id for entry in entries}
-        masks = _images_by_mask(editor)
+        users = _users(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             moves[entry.path] = Move(entry.path, f"{TRASH_FOLDER}/{place}/{entry.path}")
             caption = entry.caption
             if caption.stamp is not None and gone.issuperset(caption.users):
                 moves[caption.path] = Move(caption.path, f"{TRASH_FOLDER}/{place}/{caption.path}")
-            mask = entry.file.mask
-            if mask and gone.issuperset(masks[mask]):
-                moves[mask] = Move(mask, f"{TRASH_FOLDER}/{place}/{mask}")
+            for path in _companions(entry):
+                if gone.issuperset(users[path]):
+                    moves[path] = Move(path, f"{TRASH_FOLDER}/{place}/{path}")
         return editor.carry_out(f"Deleted {count_of(len(entries), 'image')}", list(moves.values()))
 
 
 def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Move images with captions and masks to ``folder`` of the dataset; a name that is taken there gets a number.
+    """Move images with captions, masks and weights to ``folder`` of the dataset; a name that is taken gets a number.
 
-    A caption or mask that another image also uses is copied. Raises as ``delete_pictures``.
+    What another image also uses is copied. Raises as ``delete_pictures``.
     """
     with editor.lock:
         target = _target_folder(editor, folder)
         entries = [entry for entry in _entries(editor, numbers) if entry.folder != target]
         going = {entry.id for entry in entries}
-        names, masks = _Names(editor, target), _images_by_mask(editor)
+        names, users = _Names(editor, target), _users(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             stem = names.free(entry)
             moves[entry.path] = Move(entry.path, _joined(target, stem + Path(entry.name).suffix))
-            if mask := entry.file.mask:
-                alone = mask not in moves and going.issuperset(masks[mask])
-                source = mask if alone else _copied(editor, mask)
-                moves[source] = Move(source, _mask_beside(target, stem, mask))
+            for path, ending in _companions(entry).items():
+                alone = path not in moves and going.issuperset(users[path])
+                source = path if alone else _copied(editor, path)
+                moves[source] = Move(source, _joined(target, stem + ending))
             if entry.caption.stamp is None:
                 continue
             first = entry.caption.path not in moves  # of several images with one caption, the others get a copy
@@ -83,7 +84,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
 
 
 def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
-    """Copy images with their captions and masks to ``folder`` of the dataset. Raises as ``delete_pictures``."""
+    """Copy images with captions, masks and weights to ``folder`` of the dataset. Raises as ``delete_pictures``."""
     with editor.lock:
         target = _target_folder(editor, folder)
         entries = _entries(editor, numbers)
@@ -95,8 +96,8 @@ def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
             if entry.caption.stamp is not None:
                 caption = _copied(editor, entry.caption.path)
                 moves.append(Move(caption, _joined(target, stem + editor.settings.caption_extension)))
-            if mask := entry.file.mask:
-                moves.append(Move(_copied(editor, mask), _mask_beside(target, stem, mask)))
+            moves += [Move(_copied(editor, path), _joined(target, stem + ending))
+                      for path, ending in _companions(entry).items()]
         label = f"Copied {count_of(len(entries), 'image')} to {target or 'the top folder'}"
         return editor.carry_out(label, moves)
 
@@ -127,7 +128,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
 
 
 class _Names:
-    """Allocates names that no image, caption or mask in a folder has."""
+    """Allocates names that no image, caption, mask or weight in a folder has."""
 
     def __init__(self, editor: CaptionEditor, folder: str) -> None:
         place = editor.folder / folder
@@ -137,7 +138,7 @@ class _Names:
     def free(self, entry: Entry) -> str:
         """Reserve and return the image's stem, with a number if it is taken."""
         stem, ending = Path(entry.name).stem, Path(entry.name).suffix
-        endings = [ending, self._extension, _mask_beside("", "", entry.file.mask or "x.png")]
+        endings = [ending, self._extension, f"{MARKS[0]}.png", WEIGHT_ENDING, *_companions(entry).values()]
         longest = LONGEST_NAME_BYTES - max(len(each.encode()) for each in endings)
         candidate, number = stem, 2
         while {f"{candidate}{each}".lower() for each in endings} & self._taken:
@@ -146,17 +147,19 @@ class _Names:
         return candidate
 
 
-def _images_by_mask(editor: CaptionEditor) -> dict[str, set[int]]:
-    """The numbers of the images of each mask; images whose names differ in the extension only share one."""
+def _companions(entry: Entry) -> dict[str, str]:
+    """The mask and the weight file of an image, each with what follows the image's stem in the name of a new one."""
+    found = {entry.file.mask: f"{MARKS[0]}{Path(entry.file.mask).suffix}"} if entry.file.mask else {}
+    return found | ({weight_file(entry.path): WEIGHT_ENDING} if entry.file.weight_stamp is not None else {})
+
+
+def _users(editor: CaptionEditor) -> dict[str, set[int]]:
+    """The numbers of the images of each companion; images whose names differ in the extension only share them."""
     found: dict[str, set[int]] = {}
     for entry in editor.index.entries.values():
-        found.setdefault(entry.file.mask, set()).add(entry.id)
+        for path in _companions(entry):
+            found.setdefault(path, set()).add(entry.id)
     return found
-
-
-def _mask_beside(folder: str, stem: str, mask: str) -> str:
-    """The path for the file ``mask`` beside its image ``stem`` in ``folder``."""
-    return _joined(folder, f"{stem}{MARKS[0]}{Path(mask).suffix}")
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -116,6 +116,10 @@ def _measured(tree: Compare | InBucket, measures: Measures) -> Callable[[Entry],
         return lambda entry: tree.holds(len(entry.caption.line.strip()))
     if tree.field == "tokens":
         return lambda entry: tree.holds(tokens_of(entry.caption, measures.tokens))
+    if tree.field == "weight":
+        return lambda entry: tree.holds(entry.weight.weight)
+    if tree.field == "repeats":
+        return lambda entry: tree.holds(entry.weight.repeats)
     number = _NUMBERS[tree.field]
     return lambda entry: bool(entry.width) and tree.holds(number(entry))
 

@@ -15,6 +15,7 @@ from ...files.swap import Stamp, SwapArea
 from ...files.writing import cannot_write
 from ...pictures.images import PICTURE_ENDINGS
 from ...pictures.problems import count_of
+from ...pictures.weights import WEIGHT_ENDING
 from .format import Change, Move, Write
 
 _ROOM = "Free some space on the disk, or make the folder writable, and try again."
@@ -47,7 +48,8 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
         if not is_allowed(change, confined):
             name = change.source if isinstance(change, Move) else change.path
             raise DatasetError(f"{name} is neither an image nor a caption, or would become something else. The editor "
-                               f"writes captions ({', '.join(CAPTION_ENDINGS)}) and moves images, nothing more.")
+                               f"writes captions ({', '.join(CAPTION_ENDINGS)}) and weights and moves images, nothing "
+                               "more.")
         if isinstance(change, Move):
             source, target = confined.state(change.source), confined.state(change.target)
             if source is None:
@@ -61,14 +63,16 @@ def check(changes: Sequence[Change], confined: Confined, stamps: Mapping[str, St
 
 
 def is_allowed(change: Change, confined: Confined) -> bool:
-    """Whether the editor may make ``change``: write a caption, or move an image, a caption or a folder.
+    """Whether the editor may make ``change``: write a caption or weight, or move these, an image or a folder.
 
     A file keeps its extension, so that no image can become a script.
     """
     if isinstance(change, Write):
-        return change.path.lower().endswith(CAPTION_ENDINGS)
+        return change.path.lower().endswith((*CAPTION_ENDINGS, WEIGHT_ENDING))
     state = confined.state(change.source)
     if state is not None and stat.S_ISDIR(state.st_mode):
+        return True
+    if change.source.endswith(WEIGHT_ENDING) and change.target.endswith(WEIGHT_ENDING):
         return True
     old, new = (os.path.splitext(name)[1].lower() for name in (change.source, change.target))
     return old == new and (new in CAPTION_ENDINGS or new in PICTURE_ENDINGS)

@@ -125,7 +125,8 @@ def cell(entry: Entry) -> dict[str, Any]:
     return {"number": entry.id, "path": entry.path, "name": entry.name, "folder": entry.folder, "width": entry.width,
             "height": entry.height, "version": f"{entry.file.modified_ns:x}-{entry.file.size:x}",
             "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
-            "tags": len(entry.caption.tags)}
+            "tags": len(entry.caption.tags), "weight": entry.weight.weight, "repeats": entry.weight.repeats,
+            "weight_problem": entry.weight_problem}
 
 
 def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:

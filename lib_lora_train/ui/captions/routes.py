@@ -51,6 +51,7 @@ from .requests import (
 )
 from .set_routes import register_set
 from .tagging_job import taggers_dir
+from .weight_routes import register_weights
 
 _PREVIEWS = 60
 _PATTERNS_AT_ONCE = 3
@@ -66,6 +67,7 @@ def register(router: APIRouter, services: Services) -> None:
     _register_pictures(router, find)
     register_knowledge(router, find)
     register_set(router, find)
+    register_weights(router, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

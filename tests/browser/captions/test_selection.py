@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
+from ..conftest import eventually
 from .conftest import PANEL, caption, cell, choose, toast, wait_for_caption, wait_for_count
 
 
@@ -49,6 +50,25 @@ def test_the_selection_stays_while_tags_are_clicked(editor, folder):
     page.locator(f"{PANEL} .tl-capgrid").press("Delete")
     wait_for_count(page, "38 images")
     expect(page.locator(f"{PANEL} [data-who=\"selected\"]")).to_have_text("1 selected")
+
+
+def test_selected_images_get_a_weight_that_the_grid_shows(editor, folder):
+    page = editor()
+    choose(page, "00")
+    cell(page, "02").click(modifiers=["Shift"])
+    cell(page, "02").click(modifiers=["Control"])
+    cell(page, "02").click(modifiers=["Control"])
+    page.locator(f"{PANEL} .tl-capname", has_text="02.png").wait_for()
+    page.get_by_role("button", name="Weight", exact=True).click()
+    page.fill("#tl_image_weight", "0.5")
+    page.get_by_role("button", name="leave out").click()
+    page.click("#tl_weight_save")
+    expect(cell(page, "01").locator(".tl-cell-mark")).to_have_text(["×0.5", "left out"])
+    assert len(list(folder.rglob("*.weight.json"))) == 3
+    page.fill("#tl_captions_filter", "repeats=0")
+    wait_for_count(page, "3 of 40")
+    page.click("#tl_captions_undo")
+    eventually(page, lambda: len(list(folder.rglob("*.weight.json"))), 0)
 
 
 def test_the_selection_is_inverted_among_what_is_shown(editor):

@@ -11,11 +11,11 @@ import {TOOLS} from "./tools.js";
  */
 export function imageToolbar(set, chosen) {
     return h("div", {class: "tl-imagetools", role: "toolbar", "aria-label": "Edit this image", hidden: !TOOLS.length},
-        TOOLS.map(({label, title, open}) => {
+        TOOLS.map(({label, title, open, anySize}) => {
             const opener = button(label, {small: true, title, click: () => {
                 const picture = chosen();
                 if (!picture) return;
-                if (picture.width) open({set, picture, opener});
+                if (picture.width || anySize) open({set, picture, opener});
                 else toast("info", "The size of this image is not known. Either it is still being read, or the file is damaged.");
             }});
             return opener;

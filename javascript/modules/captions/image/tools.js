@@ -1,5 +1,7 @@
 /** The tools below the chosen image of the caption editor, in the order shown; each is a module beside this one. */
 
+import {weightTool} from "./weight.js";
+
 /**
  * @typedef {object} ToolContext what a tool works on
  * @property {import("../set.js").CaptionSet} set `set.edit` changes files as one undo step, and reloads what changed
@@ -10,8 +12,9 @@
  * @typedef {object} ImageTool
  * @property {string} label
  * @property {string} title
+ * @property {boolean} [anySize] whether it also works on an image whose size is not known
  * @property {(context: ToolContext) => void} open
  */
 
 /** @type {ImageTool[]} */
-export const TOOLS = [];
+export const TOOLS = [weightTool];
