@@ -12,7 +12,7 @@ from lib_lora_train.captions.editor.weights import set_weights
 from lib_lora_train.errors import DatasetError
 from lib_lora_train.pictures.weights import ImageWeight
 
-from .sets import names, numbers, open_editor, save_picture
+from ..sets import names, numbers, open_editor, save_picture
 
 
 def test_weights_are_undone_filtered_and_go_along_with_their_images(tmp_path: Path):
