@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,6 +27,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.activations import TEXT, UNETS
+from benchmarks.measuring.device import seconds_of as timed
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
@@ -48,21 +47,6 @@ def full_size(device: torch.device, dtype: torch.dtype) -> tuple[UNet2DCondition
     torch.set_default_dtype(torch.float32)
     network = create_network(NetworkSettings(network_dim=32), unet, encoder, 0).float().to(device)
     return unet, encoder, network.train()
-
-
-def wait_for(device: torch.device) -> None:
-    """Until everything that was asked of ``device`` is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def timed(work: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that ``work`` takes."""
-    wait_for(device)
-    began = time.perf_counter()
-    work()
-    wait_for(device)
-    return time.perf_counter() - began
 
 
 def pass_of(unet: nn.Module, encoder: nn.Module, network: Network, size: int, device: torch.device,

@@ -97,7 +97,7 @@ def watch(program: Started, name: str, *, gpu: bool = False) -> Watched:
     reader = threading.Thread(target=_read, args=(process, watched.output), daemon=True)
     reader.start()
     memory, before = TreeMemory(process.pid), gpu_bytes() if gpu else 0
-    looked_at_gpu, deadline = 0.0, time.monotonic() + _LONG_SECONDS
+    gpu_read, deadline = 0.0, time.monotonic() + _LONG_SECONDS
     try:
         while process.poll() is None:
             now = time.monotonic()
@@ -105,9 +105,9 @@ def watch(program: Started, name: str, *, gpu: bool = False) -> Watched:
                 raise SystemExit(f"{name} was not done after {_LONG_SECONDS / 3600:.0f} hours.")
             memory.sample()
             watched.processor.append((time.time(), busy_seconds(process.pid)))
-            if gpu and now - looked_at_gpu > _GPU_SECONDS:
+            if gpu and now - gpu_read > _GPU_SECONDS:
                 memory.peak.gpu = max(memory.peak.gpu, gpu_bytes() - before)
-                looked_at_gpu = now
+                gpu_read = now
             time.sleep(_SAMPLE_SECONDS)
     finally:
         end_tree(process)

@@ -68,3 +68,13 @@ def chosen_base(values: Mapping[str, Any]) -> str:
     """``base.sdxl_base`` of a job's nested ``values``; empty if it is missing."""
     base = values.get("base")
     return str(base.get("sdxl_base") or "") if isinstance(base, Mapping) else ""
+
+
+def unused_settings(family: str, text_encoders: int | None, reads_clip_skip: bool | None) -> dict[str, str]:
+    """Why settings have no effect on checkpoints of ``family``: ``group.name`` to a clause; ``None`` is unknown."""
+    reasons = {}
+    if reads_clip_skip is False:
+        reasons["base.clip_skip"] = f"{family} always uses the second-to-last layer, as in the webui"
+    if text_encoders == 1:
+        reasons["optimizer.text_encoder_lr2"] = f"{family} has one text encoder"
+    return reasons

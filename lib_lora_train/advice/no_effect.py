@@ -11,6 +11,7 @@ from ..config.groups.network import DYLORA, IA3, LIERLA, LOKR
 from ..config.job import Job, all_settings
 from ..config.optimizer_args import sets_own_rate
 from ..config.optimizer_facts import OPTIMIZERS
+from .family_defaults import unused_settings
 from .size import lokr_layers
 from .surroundings import Note, Surroundings
 from .webui_prediction import ZERO_SNR_MARK
@@ -57,8 +58,9 @@ def no_effect_notes(job: Job, around: Surroundings) -> Iterator[Note]:
 def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
     if around.family and around.family != "SDXL":
         yield from idle(job, "base.sdxl_base", f"the checkpoint is {around.family}")
-    if around.reads_clip_skip is False:
-        yield from idle(job, "base.clip_skip", f"{around.family} always uses the second-to-last layer, as in the webui")
+    reason = unused_settings(around.family, around.text_encoders, around.reads_clip_skip).get("base.clip_skip")
+    if reason:
+        yield from idle(job, "base.clip_skip", reason)
     if around.velocity and job.base.v_parameterization:
         yield from idle(job, "base.v_parameterization", "the checkpoint is already known to predict velocity")
     longest = around.plan.longest_caption if around.plan else None
@@ -108,11 +110,11 @@ def _of_lokr(job: Job, around: Surroundings) -> Iterator[Note]:
 def _of_rates(job: Job, around: Surroundings) -> Iterator[Note]:
     optimizer, network = job.optimizer, job.network
     name = optimizer.optimizer_type
-    one_encoder = around.text_encoders == 1
+    unused = unused_settings(around.family, around.text_encoders, around.reads_clip_skip)
     why = {"unet_lr": "only the text encoder is trained" if network.network_train_text_encoder_only else "",
            "text_encoder_lr": "only the UNet is trained" if network.network_train_unet_only else "",
            "text_encoder_lr2": "only the UNet is trained" if network.network_train_unet_only else
-                               f"{around.family} has one text encoder" if one_encoder else ""}
+                               unused.get("optimizer.text_encoder_lr2", "")}
     used = [part for part in ("unet_lr", "text_encoder_lr") if not why[part]]
     if sets_own_rate(optimizer):
         own = f"{name} sets the rate by itself; only 0 acts, and turns that part off"

@@ -70,28 +70,24 @@ def _tool_job_and_settings(command: str, words: Sequence[str], parser: ArgumentP
 
 
 def _train() -> ArgumentParser:
-    parser = ArgumentParser("train", description="Trains a LoRA as a job file says.",
-                            usage="train [-h] [--runs RUNS] [--check] JOB.yaml [group.setting=value ...]")
-    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the job file; inside a run folder, that run is "
-                                                                    f"started or resumed. {_SETTING_WORDS}")
-    _add_runs(parser)
+    parser = _of_job("train", "Trains a LoRA as a job file says.", "job file", "[--check] ")
     parser.add_argument("--check", action="store_true", help="only report what the job would do")
     return parser
 
 
 def _tag() -> ArgumentParser:
-    parser = ArgumentParser("tag", description="Captions the images of a folder with a tagger, as a tag job says.",
-                            usage="tag [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
-    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the tag job; inside a run folder, that run is "
-                                                                    f"started or resumed. {_SETTING_WORDS}")
-    _add_runs(parser)
-    return parser
+    return _of_job("tag", "Captions the images of a folder with a tagger, as a tag job says.", "tag job")
 
 
 def _mask() -> ArgumentParser:
-    parser = ArgumentParser("mask", description="Makes masks for the images of a folder, as a mask job says.",
-                            usage="mask [-h] [--runs RUNS] JOB.yaml [group.setting=value ...]")
-    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help="the mask job; inside a run folder, that run is "
+    return _of_job("mask", "Makes masks for the images of a folder, as a mask job says.", "mask job")
+
+
+def _of_job(command: str, description: str, job: str, options: str = "") -> ArgumentParser:
+    """The parser of a command that carries out one job file in a run folder."""
+    parser = ArgumentParser(command, description=description,
+                            usage=f"{command} [-h] [--runs RUNS] {options}JOB.yaml [group.setting=value ...]")
+    parser.add_argument("words", nargs="+", metavar="JOB.yaml", help=f"the {job}; inside a run folder, that run is "
                                                                     f"started or resumed. {_SETTING_WORDS}")
     _add_runs(parser)
     return parser

@@ -19,6 +19,8 @@ from .setting import SettingField, fields_of, groups_of, problem_with
 from .text_yaml import read_typed, read_yaml, write_yaml
 
 JobKind = TypeVar("JobKind")
+_FORMER_VALUES = {("write.mode", "look-only"): "confidences-only"}
+"""Choices that had another name in earlier versions, by setting and value."""
 
 
 def load_job(path: Path, overrides: Sequence[str] = (), changes: Path | None = None,
@@ -145,6 +147,8 @@ def _take(target: dict[str, Any], known: Mapping[str, SettingField], group: str,
         taken = converted(field.type_name, value)
     except ValueError:
         return [f"{source}: {field.key} is {value!r}. It has to be {type_words(field.type_name)}."]
+    if isinstance(taken, str):
+        taken = _FORMER_VALUES.get((field.key, taken), taken)
     problem = problem_with(field, taken)
     if problem:
         return [f"{source}: {problem}"]

@@ -51,8 +51,7 @@ def tag_problems_of(job: TagJob) -> list[str]:
                         f"{', '.join(CAPTION_ENDINGS)}, with its dot.")
     if not dataset.caption_separator.strip():
         problems.append(f"dataset.caption_separator is {dataset.caption_separator!r}. Tags need a character between "
-                        f"them, "
-                        "such as a comma.")
+                        "them, such as a comma.")
     if not job.tagger.model.strip():
         problems.append("tagger.model is empty. Give the name of a tagger, or the path of an ONNX file.")
     for name in ("always_first_tags", "exclude_tags"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..captions.tags import is_prose, plain, unique
-from ..config.groups.tagging import APPEND, IF_EMPTY, LOOK_ONLY, PREPEND
+from ..config.groups.tagging import APPEND, CONFIDENCES_ONLY, IF_EMPTY, PREPEND
 from ..pictures.caption_files import join_tags, split_tags, used_line
 
 
@@ -15,7 +15,7 @@ def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, se
     ``first`` are the tags that begin every caption. Lines after the trained one are kept, unless the caption is
     overwritten. Tags that are present in any spelling are not added again.
     """
-    if mode == LOOK_ONLY or (mode == IF_EMPTY and text.strip()):
+    if mode == CONFIDENCES_ONLY or (mode == IF_EMPTY and text.strip()):
         return text
     fresh = join_tags(unique([*first, *tags]), separator)
     if mode not in (APPEND, PREPEND) or not text.strip():

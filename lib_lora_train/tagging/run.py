@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..config.groups.tagging import IF_EMPTY, LOOK_ONLY
+from ..config.groups.tagging import CONFIDENCES_ONLY, IF_EMPTY
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
 from ..errors import TaggerError, TrainLoraError
@@ -143,7 +143,7 @@ class TaggingRun:
         self._report_empty(results)
         report.phase("write", "Writing captions")
         self._pictures = len(results)
-        if job.write.mode != LOOK_ONLY:
+        if job.write.mode != CONFIDENCES_ONLY:
             self._written = writer.write(results, job, tagger.name)
         keep_confidences(folder, {result.key: result.chosen.confidences for result in results})
         return completed

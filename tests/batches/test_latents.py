@@ -284,8 +284,8 @@ def test_only_the_folders_that_are_mirrored_have_mirrored_latents(tmp_path, for_
     rng = random.Random(1)
     for index, picture in enumerate(plan.pictures):
         latents = [store.latents_of([index], rng).latents[0] for _ in range(50)]
-        mirrored = [look for look in latents if not torch.equal(look, store[index])]
+        mirrored = [latent for latent in latents if not torch.equal(latent, store[index])]
         wanted = {"1_fox": True, "1_hat": False, "1_penny": for_all}[picture.path.parent.name]
         assert bool(mirrored) == wanted
-        for look in mirrored:
-            torch.testing.assert_close(look, store[index].flip(-1))
+        for latent in mirrored:
+            torch.testing.assert_close(latent, store[index].flip(-1))

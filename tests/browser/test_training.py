@@ -19,7 +19,7 @@ from .conftest import (
     wait_for_state,
 )
 
-MANY_EPOCHS = "900"  # a run that goes on for as long as the slowest machine needs to look at it
+MANY_EPOCHS = "900"  # a run that lasts long enough for the slowest machine
 PROMPTS = "penny smiling\npenny, from behind"
 
 
@@ -278,11 +278,11 @@ def test_nothing_moves_while_the_run_is_polled(make_webui, open_tab, pictures):
     start(page)
     wait_for_more_steps(page, 10)  # the first file is there
     page.locator("#tl-panel-train .tl-file").first.wait_for()
-    look = "[document.querySelectorAll('#tl-panel-train .tl-file').length, places()]"
+    counts = "[document.querySelectorAll('#tl-panel-train .tl-file').length, places()]"
     for _ in range(20):
-        files, before = page.evaluate(look)
+        files, before = page.evaluate(counts)
         wait_for_more_steps(page, steps_drawn(page) + 3)
-        files_then, then = page.evaluate(look)
+        files_then, then = page.evaluate(counts)
         if files_then == files:  # else an epoch ended meanwhile, and its file moves what stands below it
             assert then == before
             return

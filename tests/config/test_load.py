@@ -9,6 +9,7 @@ import pytest
 from lib_lora_train.config.check import name_problems
 from lib_lora_train.config.job import GROUPS, Job, all_settings
 from lib_lora_train.config.load import job_from, job_to_yaml, load_job, read_job
+from lib_lora_train.config.tag_job import load_tag_job
 from lib_lora_train.errors import ConfigError
 
 COMPLETE = {"base": {"checkpoint": "model.safetensors"}, "dataset": {"train_data_dir": "pictures"},
@@ -113,3 +114,13 @@ def test_every_setting_says_what_it_is_for():
 def test_a_job_cannot_be_changed_once_loaded():
     with pytest.raises(dataclasses.FrozenInstanceError):
         job_from(COMPLETE).network.network_dim = 4
+
+
+def test_a_choice_that_had_another_name_in_earlier_versions_is_still_read(tmp_path):
+    path = tmp_path / "tag.yaml"
+    path.write_text("dataset: {train_data_dir: set}\nwrite: {mode: look-only}\n", encoding="utf-8")
+    assert load_tag_job(path).write.mode == "confidences-only"
+    assert load_tag_job(path, ["write.mode=confidences-only"]).write.mode == "confidences-only"
+    assert load_tag_job(path, ["write.mode=append"]).write.mode == "append"
+    with pytest.raises(ConfigError, match="write.mode is 'look'"):
+        load_tag_job(path, ["write.mode=look"])

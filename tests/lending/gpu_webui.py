@@ -135,7 +135,7 @@ def size(model: WebuiModel) -> int:
     return sum(parameter.nbytes for parameter in model.parameters())
 
 
-def only_looked(gpu: SimulatedGpu, model: WebuiModel) -> bool:
+def only_sampled(gpu: SimulatedGpu, model: WebuiModel) -> bool:
     """Whether no more was copied than a few values of each tensor."""
     tensors = len(list(model.parameters()))
     return max([*gpu.uploaded, 0]) <= SPOT_BYTES and sum(gpu.downloaded) <= SPOT_BYTES * tensors < size(model) / 10

@@ -15,7 +15,7 @@ from tests.models.tiny_checkpoint import make_tiny
 from tests.standin.simulated_gpu import GPU
 from tests.standin.torch_model import WebuiModel, digest
 
-from .gpu_webui import SPOT_BYTES, by_key, draw, is_base, only_looked, size, ticket
+from .gpu_webui import SPOT_BYTES, by_key, draw, is_base, only_sampled, size, ticket
 
 
 def test_the_model_leaves_the_gpu_into_shared_memory_in_one_copy(on_gpu, checkpoint):
@@ -42,7 +42,7 @@ def test_a_turn_uploads_the_base_once_and_downloads_nothing(on_gpu, checkpoint):
         assert all(parameter.device == GPU for parameter in on_gpu.model.parameters())
         on_gpu.gpu.forget()
         on_gpu.webui.free_gpu()
-        assert only_looked(on_gpu.gpu, on_gpu.model)
+        assert only_sampled(on_gpu.gpu, on_gpu.model)
         assert on_gpu.gpu.used == 0
         assert {key: parameter.data_ptr() for key, parameter in by_key(on_gpu.model).items()} == there
     assert is_base(tensors, checkpoint)
@@ -61,13 +61,13 @@ def test_loras_change_the_copy_on_the_gpu_only(on_gpu, checkpoint, loras):
     _, _, tensors = on_gpu.lend()
     seen = []
 
-    def look():
+    def record():
         assert is_base(tensors, checkpoint)  # in the middle of the picture
         seen.append(digest(on_gpu.model))
 
     for wanted in (loras, (), loras, loras):
         on_gpu.gpu.forget()
-        on_gpu.turn(*wanted, act=look)
+        on_gpu.turn(*wanted, act=record)
         assert is_base(tensors, checkpoint)
         assert on_gpu.own() == set()
     assert seen[1] == plain
@@ -80,7 +80,7 @@ def test_a_lora_is_dropped_with_the_copy_that_it_is_in(on_gpu):
     draw(on_gpu.model, "hat:1")
     on_gpu.gpu.forget()
     on_gpu.webui.free_gpu()
-    assert only_looked(on_gpu.gpu, on_gpu.model)
+    assert only_sampled(on_gpu.gpu, on_gpu.model)
 
 
 def test_a_lora_without_the_lock_while_the_run_has_the_gpu_reaches_no_lent_tensor(on_gpu, checkpoint):
@@ -206,7 +206,7 @@ def test_with_medvram_each_network_is_uploaded_when_it_is_used_and_never_downloa
         draw(model, *loras)
         on_gpu.gpu.forget()
         on_gpu.webui.free_gpu()
-        assert only_looked(on_gpu.gpu, model)
+        assert only_sampled(on_gpu.gpu, model)
         assert is_base(tensors, checkpoint)
         assert all(parameter.device == GPU for parameter in resident.parameters())
         residents = {id(parameter) for parameter in resident.parameters()}

@@ -50,10 +50,10 @@ def test_it_begins_as_the_file_left_off_and_saves_the_same_again(name, tiny_base
     assert set(one) == set(two) and all(torch.equal(one[key], two[key]) for key in one)
 
 
-    kind_and_sizes_are_told_from_the_header_alone(name, tmp_path / "one.safetensors")
+    kind_and_sizes_are_detected_from_the_header_alone(name, tmp_path / "one.safetensors")
 
 
-def kind_and_sizes_are_told_from_the_header_alone(name, path):
+def kind_and_sizes_are_detected_from_the_header_alone(name, path):
     wanted, facts = VARIANTS[name], read_facts(path)
     assert facts == load_network_file(path).facts
     assert facts.problem is None

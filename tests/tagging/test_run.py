@@ -40,7 +40,7 @@ def test_only_pictures_without_a_caption_are_tagged_by_default(tmp_path: Path, c
 
 @pytest.mark.parametrize(("mode", "expected"), [
     ("append", "penny, hat, blue thing, ^_^"), ("prepend", "penny, blue thing, ^_^, hat"),
-    ("overwrite", "penny, blue thing, ^_^"), ("look-only", "hat, penny"), ("if-empty", "hat, penny"),
+    ("overwrite", "penny, blue thing, ^_^"), ("confidences-only", "hat, penny"), ("if-empty", "hat, penny"),
 ])
 def test_the_modes(tmp_path: Path, colour_tagger: Path, mode: str, expected: str):
     folder = make_dataset(tmp_path / "set", {"blue_1": "hat, penny"})
@@ -71,7 +71,7 @@ def test_confidences_are_kept_beside_the_pictures_and_older_ones_stay(tmp_path: 
     tag(tag_job(folder, colour_tagger), tmp_path / "first.jsonl")
     assert "2_b/blue_1.png" in read_confidences(folder)
     assert "1_a/red_1.png" not in read_confidences(folder)
-    tag(tag_job(folder, colour_tagger, write__mode="look-only"), tmp_path / "second.jsonl")
+    tag(tag_job(folder, colour_tagger, write__mode="confidences-only"), tmp_path / "second.jsonl")
     kept = read_confidences(folder)
     assert kept.of("1_a/red_1.png")["red thing"] == pytest.approx(0.994, abs=0.001)
     assert kept.of("2_b/blue_1.png")["blue thing"] == pytest.approx(0.994, abs=0.001)

@@ -84,10 +84,9 @@ export class DoubtfulPanel {
         const answer = await this.set.ask("doubtful").catch(() => null);
         if (!answer) return;
         this.doubts = answer.doubts;
-        const tagged = answer.tagged ? "" : " Tag the images with a tagger (“Look only” writes nothing) and its doubts are listed too.";
-        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to check. M fixes the marked ` +
-            `one, K keeps it; ` +
-            "arrows move." : "Nothing looks wrong.") + tagged;
+        const tagged = answer.tagged ? "" : " Run a tagger on the images to list its doubts too; it does not have to write captions.";
+        this.words.textContent = (answer.total ? `${format.plural(answer.total, "tag")} to check. M fixes the selected ` +
+            "one, K keeps it, the arrow keys move." : "Nothing looks wrong.") + tagged;
         fill(this.list, this.doubts.map((doubt, place) => this.row(doubt, place)));
         this.mark(Math.min(this.at, this.doubts.length - 1));
     }

@@ -168,7 +168,8 @@ function outcome(ending) {
     if (ending.event === "error") return {level: "error", text: ending.text || ""};
     const {pictures = 0, written = 0, unchanged = 0, had_captions = 0, changed_meanwhile = 0, failed = 0} = ending;
     const parts = [`${format.plural(pictures, "image")} tagged`,
-        ending.mode === "look-only" ? "no caption touched" : `${format.plural(written, "caption")} written`];
+        // look-only: written by earlier versions
+        ["confidences-only", "look-only"].includes(ending.mode || "") ? "no caption touched" : `${format.plural(written, "caption")} written`];
     if (unchanged) parts.push(`${format.number(unchanged)} needed no change`);
     if (had_captions) parts.push(`${format.number(had_captions)} left alone because they had captions`);
     if (changed_meanwhile) parts.push(`${format.number(changed_meanwhile)} edited meanwhile and left alone`);

@@ -11,7 +11,7 @@ import {TagRun} from "./tag_run.js";
 const OTHER = "\u0000other";
 const MODES = {"if-empty": "Only where there is no caption", "append": "Add new tags at the end",
     "prepend": "Add new tags at the beginning", "overwrite": "Replace what is there",
-    "look-only": "Write nothing, only keep the confidences"};
+    "confidences-only": "Write no captions, only keep the confidences"};
 const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
     directml: "Windows GPU (DirectML)", cpu: "CPU"};
 const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_underscore", "tags.escape_brackets",
@@ -153,7 +153,7 @@ class Panel {
 
     /** @param {string} mode the write mode */
     showSafety(mode) {
-        const changes = !["if-empty", "look-only"].includes(mode);
+        const changes = !["if-empty", "confidences-only"].includes(mode);
         const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
             : "This run changes captions that are there.";
         fill(this.mind, changes ? [icon("warning"), h("span", {},

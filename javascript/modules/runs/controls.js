@@ -28,16 +28,7 @@ export class RunControls {
     /** @param {import("./watch.js").Action} action */
     async act(action) {
         const run = this.current();
-        if (!run) return;
-        this.busy = true;
-        this.show();
-        try {
-            await runs.control(run.id, action);
-        } catch {
-            // already reported by a toast
-        }
-        this.busy = false;
-        this.show();
+        if (run) await whileBusy(this, () => runs.control(run.id, action));
     }
 
     /** @returns {boolean} whether there is an active or queued run */
@@ -68,4 +59,16 @@ export class RunControls {
         if (share === null) this.bar.removeAttribute("aria-valuenow");
         else this.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
     }
+}
+
+/**
+ * Does `work`, with the part's buttons disabled meanwhile.
+ * @param {{busy: boolean, show: () => void}} part @param {() => Promise<unknown>} work
+ */
+export async function whileBusy(part, work) {
+    part.busy = true;
+    part.show();
+    await work().catch(() => null);  // already reported by a toast
+    part.busy = false;
+    part.show();
 }

@@ -5,6 +5,7 @@ import {api, failureOf, fill, h, later, on, setText, uniqueId} from "../core/dom
 import {format} from "../core/format.js";
 import {environmentState} from "../core/host.js";
 import {button as makeButton, setLabel} from "../core/parts.js";
+import {whileBusy} from "./controls.js";
 import {runs} from "./watch.js";
 
 const ENDED = ["stopped", "failed", "lost"];
@@ -78,16 +79,7 @@ export class Continuation {
     /** @param {ContinueOptions} options */
     async ask(options) {
         const run = this.current();
-        if (!run) return;
-        this.busy = true;
-        this.show();
-        try {
-            await runs.continueRun(run.id, options);
-        } catch {
-            // already reported by a toast
-        }
-        this.busy = false;
-        this.show();
+        if (run) await whileBusy(this, () => runs.continueRun(run.id, options));
     }
 
     /** @param {keyof typeof KINDS} name */

@@ -58,15 +58,12 @@ export class LoraCard {
     }
 
     /** @param {string} path of the LoRA whose card is shown, empty for none */
-    async show(path) {
-        this.path = path;
-        this.element.hidden = !path;
-        if (!path) return;
-        try {
-            this.fillIn(await api(`tools/card?name=${encodeURIComponent(path)}`));
-        } catch {
-            this.element.hidden = true;  // already reported by a toast
-        }
+    show(path) {
+        return showFor(this, path, () => this.read());
+    }
+
+    async read() {
+        this.fillIn(await api(`tools/card?name=${encodeURIComponent(this.path)}`));
     }
 
     /** @param {Card} card */
@@ -127,7 +124,7 @@ export class LoraCard {
             const {kept} = await api("tools/preview", {body: {name: this.path, picture: await asText(file)}, quiet: true});
             toast("good", kept.length ? `The preview is saved; the earlier one is kept as ${kept.join(", ")}.` :
                 "The preview is saved.");
-            this.fillIn(await api(`tools/card?name=${encodeURIComponent(this.path)}`));
+            await this.read();
         } catch (error) {
             this.showProblems(failureOf(error));
         }
@@ -148,4 +145,19 @@ function asText(file) {
         reader.addEventListener("error", () => reject(new Error(`${file.name} cannot be read.`)));
         reader.readAsDataURL(file);
     });
+}
+
+/**
+ * Shows a card about the LoRA at `path`; it is hidden without one, or if `read` fails.
+ * @param {{path: string, element: HTMLElement}} part @param {string} path @param {() => Promise<void>} read
+ */
+export async function showFor(part, path, read) {
+    part.path = path;
+    part.element.hidden = !path;
+    if (!path) return;
+    try {
+        await read();
+    } catch {
+        part.element.hidden = true;  // already reported by a toast
+    }
 }

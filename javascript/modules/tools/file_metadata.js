@@ -3,6 +3,7 @@
 import {api, failureOf, fill, h, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, card, findings, fold, toast} from "../core/parts.js";
+import {showFor} from "./card.js";
 
 /** @typedef {import("./answers").FileMetadata} FileMetadata */
 /** @typedef {import("./answers").MetadataName} MetadataName */
@@ -52,16 +53,10 @@ export class FileMetadataCard {
     }
 
     /** @param {string} path of the LoRA, empty for none */
-    async show(path) {
-        this.path = path;
-        this.element.hidden = !path;
+    show(path) {
         this.undo.hidden = true;
-        if (!path) return;
-        try {
-            this.fillIn(await api(`tools/metadata?name=${encodeURIComponent(path)}`));
-        } catch {
-            this.element.hidden = true;  // already reported by a toast
-        }
+        return showFor(this, path, async () =>
+            this.fillIn(await api(`tools/metadata?name=${encodeURIComponent(path)}`)));
     }
 
     /** @param {FileMetadata} metadata */

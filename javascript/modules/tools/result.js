@@ -38,7 +38,7 @@ export class ToolOutcome {
         const actions = isCheckpoint ? [button("Select in the webui", {kind: "primary", small: true, id: "tl_tool_select",
             click: () => selectInWebui(path)})] : [
             button("Use in txt2img", {kind: "primary", small: true, id: "tl_tool_try", click: () => tryLora(path)}),
-            button("Look inside", {small: true, click: () => this.options.inspect(path)})];
+            button("Inspect", {small: true, click: () => this.options.inspect(path)})];
         return h("div", {class: "tl-tool-made"}, h("div", {class: "tl-tool-made-words"}, h("p", {}, "Saved as ", h("b", {}, name)),
             h("p", {class: "tl-note"}, path)), h("div", {class: "tl-row tl-wrap"}, actions));
     }

@@ -8,7 +8,7 @@ import {RunModel} from "../runs/model.js";
 
 /** @type {Record<string, string>} */
 export const TITLES = {extract: "Extract a LoRA", merge: "Merge into a checkpoint", mix: "Merge LoRAs", resize: "Resize",
-    inspect: "Look inside"};
+    inspect: "Inspect"};
 /** @type {Record<string, string>} */
 const STATES = {starting: "Starting", running: "Working", waiting: "Waiting", finished: "Finished", stopped: "Stopped",
     stopping: "Stopping", failed: "Failed", lost: "Interrupted", damaged: "Damaged"};

@@ -29,7 +29,7 @@ const WITH_CURVE = ["extract", "mix", "resize"];
 /** @type {Record<string, string>} */
 const CHOICES = {...TITLES, extract: "Extract"};
 /** @type {Record<string, string>} */
-const VERBS = {extract: "Extract", merge: "Merge", mix: "Merge", resize: "Resize", inspect: "Look inside"};
+const VERBS = {extract: "Extract", merge: "Merge", mix: "Merge", resize: "Resize", inspect: "Inspect"};
 
 class ToolsTab {
     /** @param {HTMLElement} panel */

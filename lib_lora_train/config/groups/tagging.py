@@ -8,7 +8,8 @@ from typing import List, Optional
 from ..setting import TAGGER, same_as, setting
 from .dataset import DatasetSettings
 
-IF_EMPTY, APPEND, PREPEND, OVERWRITE, LOOK_ONLY = "if-empty", "append", "prepend", "overwrite", "look-only"
+IF_EMPTY, APPEND, PREPEND, OVERWRITE, CONFIDENCES_ONLY = (
+    "if-empty", "append", "prepend", "overwrite", "confidences-only")
 PROVIDERS = ("auto", "cuda", "rocm", "directml", "cpu")
 
 
@@ -101,6 +102,6 @@ class CaptionWriteSettings:
     mode: str = setting(
         IF_EMPTY,
         "if-empty: only images without a caption. append, prepend: new tags after or before the existing ones. "
-        "overwrite: replaces them. look-only: writes nothing, keeps the confidences.",
-        label="Write captions", choices=(IF_EMPTY, APPEND, PREPEND, OVERWRITE, LOOK_ONLY), view="main",
+        "overwrite: replaces them. confidences-only: writes no captions.",
+        label="Write captions", choices=(IF_EMPTY, APPEND, PREPEND, OVERWRITE, CONFIDENCES_ONLY), view="main",
         advice="After every run this returns to if-empty, so that no run destroys captions you have edited by hand.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .option_table import ATTENTION, FORMAT, LOG, STATE
+
 DIRECT = {
     "learning_rate": "optimizer.learning_rate", "epochs": "training.max_train_epochs",
     "batch_size": "dataset.train_batch_size", "gradient_accumulation_steps": "training.gradient_accumulation_steps",
@@ -16,22 +18,20 @@ DIRECT = {
     "dropout_probability": "network.network_dropout", "seed": "training.seed"}
 
 _OWN_FOLDER = "A run has a folder of its own with everything in it."
-_LOG = "Every run writes its log, events and TensorBoard data into its own folder."
-_BACKUP = "Every run keeps its training state at each save and when it stops, and resumes by itself."
 _ONE_GPU = "One GPU is used."
 _NOT_NEEDED = {
     _OWN_FOLDER: """workspace_dir cache_dir debug_mode debug_dir huggingface_cache_dir offline_mode
         concept_file_name sample_definition_file_name include_train_config save_filename_prefix save_skip_first""",
-    _LOG: "tensorboard tensorboard_expose tensorboard_always_on tensorboard_port samples_to_tensorboard validation "
+    LOG: "tensorboard tensorboard_expose tensorboard_always_on tensorboard_port samples_to_tensorboard validation "
           "validate_after validate_after_unit",
-    _BACKUP: """continue_last_backup backup_after backup_after_unit rolling_backup rolling_backup_count
+    STATE: """continue_last_backup backup_after backup_after_unit rolling_backup rolling_backup_count
         backup_before_save prevent_overwrites""",
     _ONE_GPU: """multi_gpu device_indexes gradient_reduce_precision fused_gradient_reduce async_gradient_reduce
         async_gradient_reduce_buffer train_device temp_device""",
     "Images are prepared once and kept encoded.": """latent_caching clear_cache_before_training dataloader_threads
         only_cache frames""",
-    "LoRA files are .safetensors, which every program reads.": "output_model_format",
-    "PyTorch's own memory-efficient attention is always used.": "attention_mechanism",
+    FORMAT: "output_model_format",
+    ATTENTION: "attention_mechanism",
     "The LoRA itself is always trained in full precision.": """lora_weight_dtype fallback_train_dtype
         enable_autocast_cache""",
     "The samples are saved in the run's folder.": """sample_image_format sample_video_format sample_audio_format

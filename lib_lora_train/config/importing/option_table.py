@@ -67,10 +67,11 @@ ZERO_IS_EMPTY = frozenset(("min_snr_gamma", "scale_weight_norms", "save_every_n_
 _ACCELERATE = "It is for accelerate, which starts sd-scripts; training here starts by itself."
 _MEMORY = "Memory is saved by other means here: base_weights, gradient_checkpointing, fit_in_gb."
 _UPLOAD = "Nothing is uploaded from here. The file is in the LoRA folder."
-_LOG = "Every run writes its log, events and TensorBoard data into its own folder."
-_STATE = "Every run keeps its training state at each save and when it stops, and resumes by itself."
+LOG = "Every run writes its log, events and TensorBoard data into its own folder."
+STATE = "Every run keeps its training state at each save and when it stops, and resumes by itself."
 _LOADER = "Images are prepared once and kept encoded, so there are no loader processes to set."
-_ATTENTION = "PyTorch's own memory-efficient attention is always used."
+FORMAT = "LoRA files are .safetensors, which every program reads."
+ATTENTION = "PyTorch's own memory-efficient attention is always used."
 _DETECTED = "The family is detected from the checkpoint."
 _TITLE = "The file's metadata has its name, its settings, its dates and the trigger word already."
 _OTHER_MODEL = "It is for another kind of model than Stable Diffusion 1.x, 2.x and SDXL."
@@ -85,12 +86,12 @@ _NOT_NEEDED_FOR = {
     _MEMORY: "lowram highvram lowvram vae_batch_size text_encoder_batch_size cpu_offload_checkpointing",
     _UPLOAD: """huggingface_repo_id huggingface_repo_type huggingface_path_in_repo huggingface_token
         huggingface_repo_visibility save_state_to_huggingface resume_from_huggingface async_upload""",
-    _LOG: """logging_dir log_with log_prefix log_tracker_name wandb_run_name log_tracker_config wandb_api_key
+    LOG: """logging_dir log_with log_prefix log_tracker_name wandb_run_name log_tracker_config wandb_api_key
         log_config console_log_level console_log_file console_log_simple output_config use_wandb""",
-    _STATE: "save_state save_state_on_train_end save_last_n_epochs_state save_last_n_steps_state state_dir",
+    STATE: "save_state save_state_on_train_end save_last_n_epochs_state save_last_n_steps_state state_dir",
     _LOADER: """max_data_loader_n_workers persistent_data_loader_workers cache_info cache_latents skip_cache_check
         disable_mmap_load_safetensors""",
-    _ATTENTION: "xformers sdpa mem_eff_attn",
+    ATTENTION: "xformers sdpa mem_eff_attn",
     _DETECTED: "v2 sdxl sdxl_checkbox model_list train_mode",
     _TITLE: """metadata_title metadata_author metadata_description metadata_license metadata_tags metadata_usage_hint
         metadata_thumbnail metadata_merged_from metadata_preprocessor
@@ -98,7 +99,7 @@ _NOT_NEEDED_FOR = {
     "It is only used for models of the flow kind.": "weighting_scheme logit_mean logit_std mode_scale",
     "The tokenizer comes with the program.": "tokenizer_cache_dir",
     "It shows images instead of training. The form shows them without it.": "debug_dataset",
-    "LoRA files are .safetensors, which every program reads.": "save_model_as use_safetensors",
+    FORMAT: "save_model_as use_safetensors",
     "Cached text encoder outputs stay in memory, where they need little.": "cache_text_encoder_outputs_to_disk",
     "The VAE runs in full precision where half would overflow.": "no_half_vae",
     "Only the LoRA is trained, in full precision; the base weights are in half precision on a GPU.":

@@ -29,7 +29,7 @@ from ..run import Report, downloaded, reported
 from .model import MaskNetwork
 from .results import MadeMasks
 
-_MOST_TOLD = 20
+_MOST_REPORTED = 20
 """Images named in warnings, each with its reason; of the others, only the number is reported."""
 
 
@@ -83,7 +83,7 @@ class MaskingRun:
         if journal is not None:
             report.phase("write", "Putting the masks in place")
             self._put_in_place(journal, kept)
-        self._tell_of_failed()
+        self._report_failed()
         return completed
 
     def counts(self) -> dict[str, Any]:
@@ -195,11 +195,11 @@ class MaskingRun:
             journal.settle()
         self._written = len(masks)
 
-    def _tell_of_failed(self) -> None:
-        for line in self._failed[:_MOST_TOLD]:
+    def _report_failed(self) -> None:
+        for line in self._failed[:_MOST_REPORTED]:
             self._report.warning(f"No mask for {line}.")
-        if len(self._failed) > _MOST_TOLD:
-            self._report.warning(f"{count_of(len(self._failed) - _MOST_TOLD, 'more image')} got no mask for such "
+        if len(self._failed) > _MOST_REPORTED:
+            self._report.warning(f"{count_of(len(self._failed) - _MOST_REPORTED, 'more image')} got no mask for such "
                                  "reasons. Filter by nomask to see them all.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...advice.families import SDXL, FamilyAdvice, advice_for
-from ...advice.family_defaults import choose_base, chosen_base, family_defaults, fill_in
+from ...advice.family_defaults import choose_base, chosen_base, family_defaults, fill_in, unused_settings
 from ...advice.size import read_header
 from ...advice.surroundings import PlanFacts, Surroundings
 from ...config.job import Job
@@ -92,9 +92,5 @@ def fill_defaults(checkpoint: Path, values: dict[str, Any]) -> None:
 
 
 def _unused(family: Family) -> dict[str, str]:
-    unused = {}
-    if not family.follows_clip_skip:
-        unused["base.clip_skip"] = f"Has no effect: {family.name} always uses the second-to-last layer."
-    if len(family.text_encoders) == 1:
-        unused["optimizer.text_encoder_lr2"] = f"Has no effect: {family.name} has one text encoder."
-    return unused
+    reasons = unused_settings(family.name, len(family.text_encoders), family.follows_clip_skip)
+    return {key: f"Has no effect: {reason}." for key, reason in reasons.items()}

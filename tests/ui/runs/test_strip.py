@@ -56,7 +56,7 @@ def seen(monkeypatch):
     return asked
 
 
-def looked_twice(tab, monkeypatch):
+def checked_twice(tab, monkeypatch):
     """Wait until the strips have twice been looked through from beginning to end for something to draw."""
     strips, passes = tab.services.strips, []
     original = strips._next
@@ -183,7 +183,7 @@ def test_another_checkpoint_in_the_webui_makes_the_strip_wait_for_its_own(finish
     strip = strip_of(finished, finished.run)
     assert strip["missing"] == 4
     assert "The strip uses other.safetensors, and the webui has mini.safetensors loaded" in strip["waits_for"]
-    looked_twice(finished, monkeypatch)
+    checked_twice(finished, monkeypatch)
     assert len(seen) == 4
     sd_models.model_data.set_sd_model(sd_models.Model(other))
     assert drawn(finished, finished.run)["waits_for"] == "" and len(seen) == 8
@@ -200,7 +200,7 @@ def test_what_goes_wrong_is_reported_once_and_can_be_tried_again(finished, seen,
     strip = wait_until(lambda: (strip := strip_of(finished, finished.run))["error"] and strip)
     assert sentence in strip["error"] and strip["on"]
     assert len(seen) == 1
-    looked_twice(finished, monkeypatch)
+    checked_twice(finished, monkeypatch)
     assert len(seen) == 1
     switch(finished, finished.run)
     wait_until(lambda: len(seen) == 2)
@@ -232,7 +232,7 @@ def test_a_run_that_waits_for_its_turn_is_not_drawn_yet(tab, seen, monkeypatch):
     first = tab.start("penny", max_train_steps=50_000)
     tab.wait_for(first, "running")
     second = start(tab, "alice", max_train_steps=50_000, max_train_epochs=5000)
-    looked_twice(tab, monkeypatch)
+    checked_twice(tab, monkeypatch)
     assert seen == [] and strip_of(tab, second)["on"]
     tab.post(f"runs/{first}/control", {"action": "stop"})
     tab.wait_for(second, "running")
@@ -326,12 +326,12 @@ def test_a_picture_of_the_strip_makes_the_run_on_the_gpu_step_aside(make_tab):
     lock = threading.Lock()
     original = processing.process_images
 
-    def looking(p):
+    def watched(p):
         with lock:
             where.append(str(sd_models.model_data.sd_model.where))
         return original(p)
 
-    processing.process_images = looking
+    processing.process_images = watched
     try:
         wait_until(lambda: len(where) > 2)
     finally:

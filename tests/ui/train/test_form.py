@@ -17,7 +17,7 @@ from tests.standin import checkpoint_file
 from ..conftest import make_dataset, wait_until
 
 
-def look(tab, **settings):
+def overview_of(tab, **settings):
     return tab.post("dataset/overview", {"folder": str(tab.dataset), "settings": settings})
 
 
@@ -44,7 +44,7 @@ def test_the_form_has_every_setting_with_its_help(tab):
 
 def test_the_overview_shows_what_is_in_the_folder(tab):
     (tab.dataset / "broken.png").write_bytes(b"no image")
-    found = look(tab).json()
+    found = overview_of(tab).json()
     assert (found["pictures"], found["captions"], found["trigger_word"]["word"]) == (4, 4, "penny")
     assert sum(bucket["count"] for bucket in found["buckets"]) == 4
     assert [item["path"] for item in found["left_out"]] == ["broken.png"]
@@ -54,20 +54,20 @@ def test_thumbnails_are_small_upright_and_change_with_their_picture(tab):
     exif = Image.Exif()
     exif[0x0112] = 6  # on its side
     Image.new("RGB", (1200, 600), "red").save(tab.dataset / "0 ä&?.jpg", exif=exif)
-    first = next(item for item in look(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
+    first = next(item for item in overview_of(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
     answer = tab.client.get("/" + first["url"])
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/webp"
     small = Image.open(io.BytesIO(answer.content))
     assert small.size == (128, 256)
     Image.new("RGB", (300, 300), "blue").save(tab.dataset / "0 ä&?.jpg")
-    again = next(item for item in look(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
+    again = next(item for item in overview_of(tab).json()["thumbnails"] if item["path"] == "0 ä&?.jpg")
     assert again["url"] != first["url"]
     assert Image.open(io.BytesIO(tab.client.get("/" + again["url"]).content)).getpixel((9, 9))[2] > 200
 
 
 def test_a_thumbnail_is_made_once(tab):
-    url = "/" + look(tab).json()["thumbnails"][0]["url"]
+    url = "/" + overview_of(tab).json()["thumbnails"][0]["url"]
     tab.client.get(url)
     [made] = (tab.services.cache_dir / "thumbnails").iterdir()
     before = made.stat()
@@ -115,7 +115,7 @@ def test_a_folder_with_nothing_in_it_says_so(tab, tmp_path):
 
 
 def test_a_resolution_that_is_none_is_a_sentence_not_a_crash(tab):
-    assert "dataset.resolution is 'big'" in look(tab, resolution="big").json()["error"]
+    assert "dataset.resolution is 'big'" in overview_of(tab, resolution="big").json()["error"]
     assert any("dataset.resolution is 'big'" in text for text in check(tab, dataset={"resolution": "big"})["problems"])
 
 
