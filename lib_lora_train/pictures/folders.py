@@ -14,6 +14,7 @@ from ..files.walk import is_file, is_folder
 from .images import PICTURE_ENDINGS, is_picture_name
 from .masks.find import masks_among, masks_in
 from .problems import Problem, count_of, names_of
+from .weights import WEIGHT_ENDING
 
 _MANY_REPEATS = 500
 CACHE_FOLDER = ".lora_train_cache"
@@ -100,8 +101,10 @@ def folders_to_export(settings: DatasetSettings) -> Folders | None:
         of_class = find_layout(Path(settings.reg_data_dir), 1) if settings.reg_data_dir else Layout((), ())
     except (DatasetError, OSError):
         return None
+    weights = sum(1 for concept in (*trained.concepts, *of_class.concepts)
+                  for file in concept.path.iterdir() if file.name.endswith(WEIGHT_ENDING))
     return Folders(*(tuple(SubsetFolder(concept.path, concept.repeats, concept.concept) for concept in layout.concepts)
-                     for layout in (trained, of_class)))
+                     for layout in (trained, of_class)), weights)
 
 
 def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:

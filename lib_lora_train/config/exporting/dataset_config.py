@@ -24,10 +24,11 @@ class SubsetFolder:
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders with images in ``train_data_dir`` and in ``reg_data_dir``."""
+    """The folders with images in ``train_data_dir`` and in ``reg_data_dir``, and how many weight files are in them."""
 
     trained: tuple[SubsetFolder, ...]
     regularization: tuple[SubsetFolder, ...] = ()
+    weight_files: int = 0
 
 
 @dataclass(frozen=True)

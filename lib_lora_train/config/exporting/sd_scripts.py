@@ -98,6 +98,9 @@ def _add_folders(job: Job, folders: Folders | None, found: Exported) -> None:
     """The folders, in a dataset configuration if the command line is not enough; sd-scripts then takes them from it
     only, and all settings that it does not have from the command line.
     """
+    if folders is not None and folders.weight_files:
+        found.notes.append(f"{folders.weight_files} .weight.json files give images their own loss weight and repeats. "
+                           "sd-scripts does not read them.")
     found.dataset = dataset_config(job.dataset, folders)
     if found.dataset is not None:
         found.dataset_file = f"{job.save.output_name or 'job'}_dataset.toml"

@@ -127,3 +127,12 @@ def test_the_files_are_read_from_where_they_were_written(images):
         (root / name).write_text(text)
     values = read_settings(exported.text, LocalPlaces(root)).values
     assert values["dataset"]["concept_settings"] == ["5_blue: flip_aug=true"]
+
+
+def test_weights_that_sd_scripts_does_not_read_are_named(images):
+    root = images("set/10_red_hat")
+    (root / "set/10_red_hat/a.weight.json").write_text('{"weight": 0.5}')
+    one = job(**{"dataset.train_data_dir": str(root / "set"),
+                 "dataset.concept_settings": ["10_red_hat: loss_weight=0.5"]})
+    notes = " ".join(export_text(one, COMMAND, SD1, folders_to_export(one.dataset)).notes)
+    assert "1 .weight.json files" in notes and "gives 10_red_hat the loss weight 0.5" in notes
