@@ -103,8 +103,9 @@ def folders_to_export(settings: DatasetSettings) -> Folders | None:
         return None
     weights = sum(1 for concept in (*trained.concepts, *of_class.concepts)
                   for file in concept.path.iterdir() if file.name.endswith(WEIGHT_ENDING))
-    return Folders(*(tuple(SubsetFolder(concept.path, concept.repeats, concept.concept) for concept in layout.concepts)
-                     for layout in (trained, of_class)), weights)
+    own, reg = (tuple(SubsetFolder(concept.path, concept.repeats, concept.concept) for concept in layout.concepts)
+                for layout in (trained, of_class))
+    return Folders(own, reg, weights)
 
 
 def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:
