@@ -53,6 +53,7 @@ import "./captions/windows/history.js";
 import "./captions/windows/incoming.js";
 import "./captions/knowledge.js";
 import "./captions/doctor.js";
+import "./captions/intake/zone.js";
 import "./captions/captions.js";
 import "./captions/tag_form.js";
 import "./captions/tag_run.js";

@@ -18,7 +18,8 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
-          "history/go", "weights"]
+          "history/go", "weights",
+          "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):

@@ -7,7 +7,7 @@ import pytest
 from tests.standin.lora_file import write_lora
 from tests.standin.webui import use_standin_modules
 
-from .conftest import Tab, wait_until
+from .conftest import HEADERS, Tab, wait_until
 from .page_types import type_errors
 
 use_standin_modules()
@@ -141,6 +141,16 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     wait_until(lambda: tab.post("captions/doctor", who).json()["state"] == "ready")
     ask("doctor")
     ask("delete", numbers=[numbers[0]])
+    intake = ask("intake/begin", files=2, size_bytes=3)["intake"]
+    content = (tab.dataset / "1.png").read_bytes()
+    for number, (path, data) in enumerate({"a.png": content + b"x", "b.png": content, "c.gif": b"x"}.items()):
+        query = f"intake={intake}&number={number}&path={path}&start=0&total={len(data)}"
+        answer = tab.client.post(f"/train-lora/captions/intake/piece?{query}", content=data, headers=HEADERS)
+        asked.answers.append((f"captions/intake/piece?{query}", True, answer.json()))
+    ask("intake/plan", intake=intake)
+    ask("intake/add", intake=intake)
+    ask("intake/cancel", intake="x")
+    asked.post("captions/intake/new-set", {"parent": str(tmp_path), "name": "new"})
     asked.get("tagging")
     assert type_errors(tmp_path, asked.answers) == []
 

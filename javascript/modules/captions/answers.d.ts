@@ -21,6 +21,8 @@ export interface Opened extends SetState {
     /** The caption separator. */
     separator: string;
     tokens_exact: boolean;
+    /** The extensions of files that can be added. */
+    endings: string[];
 }
 export interface Shown extends SetState {
     numbers: number[];
@@ -118,5 +120,20 @@ export interface Tagger {
     balanced_threshold: number|null;
 }
 
-export type EditOutcome = Outcome & SetState;
+/** What an import would add: lib_lora_train/ui/captions/intake_routes.py. */
+export interface IntakePlan {
+    images: number;
+    captions: number;
+    masks: number;
+    concept_folders: boolean;
+    /** Files with the path in the set that they get, images with the one of the same content, files with the reason. */
+    names: [string, string][];
+    same: [string, string][];
+    same_total: number;
+    left: [string, string][];
+    left_total: number;
+}
+
+/** `added`: the numbers of new images. */
+export type EditOutcome = Outcome & SetState & {added?: number[]};
 export type {OnOff};

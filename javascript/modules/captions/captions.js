@@ -13,6 +13,7 @@ import {captionConflict, captionHelp, captionKeys} from "./dialogs.js";
 import {DoctorPanel} from "./doctor.js";
 import {CAPTION_SIZES, CaptionGrid} from "./grid.js";
 import {ConsolidatePanel, DoubtfulPanel} from "./knowledge.js";
+import {IntakeZone} from "./intake/zone.js";
 import {CaptionPicture} from "./picture.js";
 import {SelectedImages} from "./selected.js";
 import {CaptionSet} from "./set.js";
@@ -64,7 +65,8 @@ class CaptionsTab {
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.mind = h("div", {class: "tl-activation", hidden: true});
         this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your images. Captions are .txt " +
-            "files beside them; every change is saved at once, and everything can be undone, tomorrow as well.");
+            "files beside them; every change is saved at once, and everything can be undone, tomorrow as well. Or drop images here.",
+        makeButton("Start a new set …", {icon: "plus", id: "tl_new_set", click: () => this.intake.choose()}));
         this.intro.classList.add("tl-capintro");
         this.tabs = VIEWS.map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
             "aria-selected": String(view === "pictures"), on: {click: () => this.showView(view)}}, words));
@@ -92,6 +94,7 @@ class CaptionsTab {
             browsed: () => this.open()}),
             h("label", {class: "tl-captag", for: "tl_captions_tag"}, h("span", {class: "tl-label"}, "Trigger word"),
                 this.tag), this.openButton), triggerNote(), this.problem, this.mind, this.intro, this.work);
+        this.intake = new IntakeZone(this);
         this.listen();
     }
 
@@ -99,6 +102,7 @@ class CaptionsTab {
         const tabs = h("div", {class: "tl-capviews", role: "tablist", "aria-label": "Views of the dataset"}, this.tabs);
         return h("div", {class: "tl-captoolbar"}, tabs, h("div", {class: "tl-row"}, this.undo, this.redo,
             makeButton("History", {small: true, kind: "quiet", id: "tl_history_open", click: () => captionHistory(this.set)}),
+            makeButton("Add images", {small: true, kind: "quiet", id: "tl_intake_open", click: () => this.intake.choose()}),
             makeButton("Import captions", {small: true, kind: "quiet", id: "tl_captions_import_open", click: () => importCaptions(this.set)}),
             makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
     }
@@ -285,6 +289,7 @@ class CaptionsTab {
 
     /** Paste tags from the system clipboard, unless a text box has the focus. @param {ClipboardEvent} event */
     onPaste(event) {
+        if (this.intake.onPaste(event)) return;
         const {target} = event;
         const typing = target instanceof Element && target.matches("input, textarea, select, [contenteditable]");
         const elsewhere = target instanceof Node && target !== document.body && !this.panel.contains(target);

@@ -1,6 +1,6 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
-import type {ChangesOfEdit, Completion, Doubts, EditList, EditOutcome, Examination, Misunderstood, OnOff, Opened, PictureFacts,
+import type {ChangesOfEdit, Completion, Doubts, EditList, EditOutcome, Examination, IntakePlan, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
 import type {CommonTags, CopiedTags, IncomingPlan, RenameFacts, WayBack} from "./records";
 
@@ -26,6 +26,9 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "rename-tag": RenameFacts;
     "incoming/files": {files: string[]};
     "incoming/plan": IncomingPlan;
+    "intake/begin": {intake: string, piece_bytes: number};
+    "intake/plan": IntakePlan;
+    "intake/cancel": SetState;
     "history/changes": {changes: ChangesOfEdit[]};
     "history/preview": WayBack;
 }
@@ -47,4 +50,5 @@ export interface CaptionEdits {
     "doubtful/decide": EditOutcome;
     incoming: EditOutcome;
     "history/go": EditOutcome;
+    "intake/add": EditOutcome;
 }

@@ -147,7 +147,10 @@ export function failureOf(caught) {
 async function request(path, method, options) {
     /** @type {RequestInit} */
     const init = {method, signal: options.signal, headers: {"X-Train-Lora": "1"}, credentials: "same-origin"};
-    if (options.body !== undefined) {
+    if (options.body instanceof Blob) {
+        init.body = options.body;
+        init.headers = {...init.headers, "Content-Type": "application/octet-stream"};
+    } else if (options.body !== undefined) {
         init.body = JSON.stringify(options.body);
         init.headers = {...init.headers, "Content-Type": "application/json"};
     }

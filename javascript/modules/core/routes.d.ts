@@ -93,4 +93,6 @@ type Posted<P extends string> =
     P extends `runs/${string}/control` ? RunSummary & {control: string[]} :
     P extends `runs/${string}/continue/check` ? Continuation :
     P extends `runs/${string}/continue` ? Continuation & {id: string} :
+    P extends `captions/intake/piece?${string}` ? {refused: string} :
+    P extends "captions/intake/new-set" ? {folder: string} :
     P extends `captions/${infer R extends keyof CaptionRoutes}` ? CaptionRoutes[R] : never;

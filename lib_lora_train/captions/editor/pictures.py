@@ -60,7 +60,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
     What another image also uses is copied. Raises as ``delete_pictures``.
     """
     with editor.lock:
-        target = _target_folder(editor, folder)
+        target = target_folder(editor, folder)
         entries = [entry for entry in _entries(editor, numbers) if entry.folder != target]
         going = {entry.id for entry in entries}
         names, users = _Names(editor, target), _users(editor)
@@ -86,7 +86,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
 def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) -> Outcome:
     """Copy images with captions, masks and weights to ``folder`` of the dataset. Raises as ``delete_pictures``."""
     with editor.lock:
-        target = _target_folder(editor, folder)
+        target = target_folder(editor, folder)
         entries = _entries(editor, numbers)
         names = _Names(editor, target)
         moves = []
@@ -179,7 +179,7 @@ def _refuse_reserved(folder: str) -> None:
             raise DatasetError(f"A folder named {part[:200]!r} cannot be used on Windows. Give it another name.")
 
 
-def _target_folder(editor: CaptionEditor, folder: str) -> str:
+def target_folder(editor: CaptionEditor, folder: str) -> str:
     """Validate ``folder`` and return it relative to the dataset. Raises ``DatasetError``."""
     cleaned = folder.strip().replace("\\", "/").rstrip("/")
     if not folder.strip() or cleaned == ".":

@@ -14,6 +14,7 @@ from ...captions.editor.editor import CaptionEditor, Outcome, likely_tags, tags_
 from ...captions.editor.index import EditorIndex, Entry
 from ...captions.editor.query import about_unknown, tokens_of, unknown_tags
 from ...captions.filter import FilterError, parse
+from ...captions.intake.intake import ENDINGS
 from ...captions.journal.apply import ConflictError
 from ...pictures.buckets import BucketRule
 from ..answers import EscapedJson
@@ -70,7 +71,8 @@ def opened(session: Session) -> dict[str, Any]:
     return {"folder": str(editor.folder), "session": session.id, "messages": editor.messages,
             "left_out": [{"path": str(item.path), "reason": item.reason} for item in editor.left_out],
             "folders": [{"path": path, "pictures": count} for path, count in sorted(folders.items())],
-            "separator": editor.settings.caption_separator, "tokens_exact": editor.tokens.exact, **state(session)}
+            "separator": editor.settings.caption_separator, "tokens_exact": editor.tokens.exact,
+            "endings": list(ENDINGS), **state(session)}
 
 
 def state(session: Session) -> dict[str, Any]:

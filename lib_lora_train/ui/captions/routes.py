@@ -33,6 +33,7 @@ from . import answers
 from .answers import Find, edit, respond
 from .completions import completions
 from .editors import CaptionEditors, Session
+from .intake_routes import Intakes, register_intake
 from .knowledge_routes import register_knowledge
 from .requests import (
     FolderRequest,
@@ -68,6 +69,7 @@ def register(router: APIRouter, services: Services) -> None:
     register_knowledge(router, find)
     register_set(router, find)
     register_weights(router, find)
+    register_intake(router, services, find, Intakes())
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:
