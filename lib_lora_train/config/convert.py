@@ -12,7 +12,8 @@ from .text_yaml import Unquoted, WrittenList, WrittenMapping, read_list
 _NODES: dict[str, type[ValueNode]] = {"int": IntegerNode, "float": FloatNode, "bool": BooleanNode, "str": StringNode}
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text",
-          "List[str]": "a list of texts", "List[float]": "a list of numbers"}
+          "List[str]": "a list of texts", "List[float]": "a list of numbers",
+          "Dict[str, str]": "a list of key: text"}
 
 
 def converted(type_name: str, value: Any) -> Any:
@@ -23,6 +24,10 @@ def converted(type_name: str, value: Any) -> Any:
     optional, inner = _inner(type_name)
     if optional and (value is None or (isinstance(value, Unquoted) and value in _NOTHING)):
         return None
+    if inner.startswith("Dict[str, "):
+        if not isinstance(value, dict):
+            raise ValueError(value)
+        return {str(key): converted(inner[len("Dict[str, "):-1], item) for key, item in value.items()}
     if inner.startswith("List["):
         items = read_list(value) if isinstance(value, Unquoted) else value
         if not isinstance(items, list):

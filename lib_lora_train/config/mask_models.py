@@ -52,6 +52,7 @@ class MaskModel:
     interface: Interface
     kind: str = "mask model"
     in_own_folder: bool = False
+    revision: str | None = None
 
     @property
     def repository_files(self) -> tuple[str, ...]:

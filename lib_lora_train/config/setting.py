@@ -50,11 +50,11 @@ def setting(default: Any, help: str, *, advice: str = "", label: str = "", unit:
             minimum: float | None = None, maximum: float | None = None,
             choices: tuple[str, ...] = (), view: str = "more", sd_scripts: str = "",
             section: str = "", path: str = "") -> Any:
-    """A dataclass field with its ``Setting``; a list default is copied for each instance."""
+    """A dataclass field with its ``Setting``; a list or dict default is copied for each instance."""
     metadata = {_KEY: Setting(help, advice, label, unit, minimum, maximum, choices, view, sd_scripts, section,
                               path)}
-    if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -1,38 +1,43 @@
-"""The known taggers, and where their files are stored."""
+"""The known taggers, and where the files of a tagger are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from ..errors import TaggerError
+from .groups.tagger import TaggerDescription
+from .load import read_flat
+from .setting import setting
+from .tagger_description import FOLDER, MODELS, OWN_FILE, described, own_description, read_description, values_in
 
-WD14, DEEPDANBOORU = "wd14", "deepdanbooru"
-DANBOORU_CATEGORIES, E621_CATEGORIES = "danbooru", "e621"
-_TAG_FILES = {  # which tag list implies which interface and category numbering; the first one found counts
-    "selected_tags.csv": (WD14, DANBOORU_CATEGORIES),
-    "tags-selected.csv": (WD14, E621_CATEGORIES),
-    "deepdanbooru_tags.csv": (DEEPDANBOORU, DANBOORU_CATEGORIES),
-    "tags.txt": (DEEPDANBOORU, DANBOORU_CATEGORIES),
-}
+MODEL_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
 class KnownTagger:
-    """A tagger on huggingface.co.
+    """A tagger on huggingface.co, as a description lists it under ``models``.
 
     ``balanced_threshold`` is where precision equals recall, if its model card gives it. ``about`` is a clause.
+    ``folder`` is that of its files in the repository, ``revision`` the commit that is downloaded (``None``: the newest
+    one), ``described_by`` the name of its description.
     """
 
-    name: str
-    repository: str
-    about: str
-    balanced_threshold: float | None = None
-    model_file: str = "model.onnx"
-    tags_file: str = "selected_tags.csv"
-    in_own_folder: bool = False  # the repository keeps its files in a folder named after the tagger
-    kind: str = "tagger"
+    name: str = setting("", "The name of the tagger and of its folder.")
+    repository: str = setting("", "The repository on huggingface.co.")
+    about: str = setting("", "What it is for, as a clause.")
+    balanced_threshold: Optional[float] = setting(  # noqa: UP045 - read as a setting
+        None, "The threshold where precision equals recall.", minimum=0.0, maximum=1.0)
+    folder: str = setting("", "The folder of its files in the repository.")
+    revision: Optional[str] = setting(None, "The commit that is downloaded.")  # noqa: UP045 - read as a setting
+    described_by: str = setting("wd", "The name of its description.")
+
+    @property
+    def kind(self) -> str:
+        """What messages call it."""
+        return "tagger"
 
     @property
     def known_hashes(self) -> Mapping[str, str]:
@@ -40,43 +45,49 @@ class KnownTagger:
         return {}
 
     @property
-    def repository_files(self) -> tuple[str, str]:
-        """The file names of the model and the tag list in the repository."""
-        before = f"{self.name}/" if self.in_own_folder else ""
-        return f"{before}{self.model_file}", f"{before}{self.tags_file}"
+    def in_own_folder(self) -> bool:
+        """Whether the repository keeps its files in a folder of its name."""
+        return self.folder == self.name
+
+    @property
+    def description(self) -> TaggerDescription:
+        """Its interface."""
+        return described()[self.described_by]
+
+    @property
+    def repository_files(self) -> tuple[str, ...]:
+        """The files in the repository: the model, the tag list, and the thresholds if they have a file."""
+        files = self.description.files
+        before = f"{self.folder}/" if self.folder else ""
+        return tuple(f"{before}{name}" for name in (files.model, files.tags[0], files.thresholds) if name)
+
+    def root(self, models_dir: Path) -> Path:
+        """The folder that the repository's paths are relative to on this machine."""
+        return models_dir if self.in_own_folder else models_dir / self.name
 
 
 @dataclass(frozen=True)
 class TaggerFiles:
-    """A tagger on this machine: its model, its tag list, and its interface."""
+    """A tagger on this machine. ``description`` is ``None`` if only its inputs and outputs can tell."""
 
     name: str
     model: Path
     tags: Path
-    interface: str
-    categories: str
+    description: TaggerDescription | None = None
 
 
-def _wd(name: str, about: str, balanced_threshold: float | None = None) -> KnownTagger:
-    return KnownTagger(name, f"SmilingWolf/{name}", about, balanced_threshold)
+def _read_known() -> tuple[KnownTagger, ...]:
+    taggers = []
+    for path in FOLDER.glob("*.yaml"):
+        for values in values_in(path).get(MODELS, []):
+            tagger, problems = read_flat(KnownTagger, {**values, "described_by": path.stem}, source=str(path))
+            if problems:
+                raise TaggerError("\n".join(problems))
+            taggers.append(tagger)
+    return tuple(sorted(taggers, key=lambda tagger: (tagger.description.source.order, tagger.described_by)))
 
 
-KNOWN_TAGGERS = (
-    _wd("wd-swinv2-tagger-v3", "a good choice for most sets", 0.2653),
-    _wd("wd-eva02-large-tagger-v3", "the best and by far the slowest", 0.5296),
-    _wd("wd-vit-large-tagger-v3", "large, nearly as good as eva02"),
-    _wd("wd-vit-tagger-v3", "the fastest of v3", 0.2614),
-    _wd("wd-convnext-tagger-v3", "between vit and swinv2", 0.2682),
-    _wd("wd-v1-4-moat-tagger-v2", "the best of v2", 0.3771),
-    _wd("wd-v1-4-swinv2-tagger-v2", "the one that many guides name", 0.3771),
-    _wd("wd-v1-4-convnextv2-tagger-v2", "v2", 0.3710),
-    _wd("wd-v1-4-convnext-tagger-v2", "v2", 0.3685),
-    _wd("wd-v1-4-vit-tagger-v2", "the fastest of v2", 0.3537),
-    KnownTagger("Z3D-E621-Convnext", "toynya/Z3D-E621-Convnext", "the tags of e621, species among them",
-                tags_file="tags-selected.csv"),
-    KnownTagger("deepdanbooru", "deepghs/imgutils-models", "the classic, with older tags",
-                model_file="deepdanbooru.onnx", tags_file="deepdanbooru_tags.csv", in_own_folder=True),
-)
+KNOWN_TAGGERS = _read_known()
 
 
 def known_tagger(model: str) -> KnownTagger | None:
@@ -87,21 +98,30 @@ def known_tagger(model: str) -> KnownTagger | None:
 def find_tagger(models_dir: Path, model: str) -> TaggerFiles | None:
     """The files of ``model``: the path of an ONNX file or its folder, or the name of a folder in ``models_dir``.
 
-    ``None`` if any are missing. Raises ``TaggerError`` if ``model`` is a path without a tagger.
+    ``None`` if any are missing. Raises ``TaggerError`` if ``model`` is a path without a tagger, or if the description
+    next to it has problems.
     """
     known = known_tagger(model)
     if known is None and ("/" in model or "\\" in model or model.endswith((".onnx", ".pt"))):
         return _at_path(Path(model).expanduser())
-    name = known.name if known else model
-    return _in_folder(models_dir / name, name, known.model_file if known else "model.onnx")
+    if known is None:
+        return _in_folder(models_dir / model, model, MODEL_FILE)
+    folders = (models_dir / known.name, known.root(models_dir) / known.folder)
+    found = (_in_folder(folder, known.name, known.description.files.model, known.description) for folder in folders)
+    return next((files for files in found if files is not None), None)
 
 
 def taggers_in(models_dir: Path) -> Iterator[TaggerFiles]:
-    """Every complete tagger in ``models_dir``, by name."""
+    """Every complete tagger in ``models_dir``, by name; without those whose description has problems."""
     if not models_dir.is_dir():
         return
     for folder in sorted(models_dir.iterdir()):
-        found = find_tagger(models_dir, folder.name) if folder.is_dir() and not folder.name.startswith(".") else None
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        try:
+            found = find_tagger(models_dir, folder.name)
+        except TaggerError:
+            continue  # reported when it is chosen
         if found is not None:
             yield found
 
@@ -112,11 +132,22 @@ def where_it_belongs(models_dir: Path, model: str) -> str:
     if known is None:
         names = ", ".join(tagger.name for tagger in KNOWN_TAGGERS)
         return (f"There is no tagger {model!r}. Choose one of {names}, a folder in {models_dir} with model.onnx and "
-                "selected_tags.csv in it, or the path of an ONNX file with its list of tags beside it.")
-    first, second = known.repository_files
+                "its list of tags in it, or the path of an ONNX file with its list of tags beside it.")
     return (f"The tagger {known.name} is not on this machine. Let it be downloaded (tagger.download=true, or the "
-            f"Download button in the tab), or fetch {first} and {second} from huggingface.co/{known.repository} "
-            f"yourself and put both into {models_dir / known.name}")
+            f"Download button in the tab), or {fetch_by_hand(known, models_dir / known.name)}")
+
+
+def fetch_by_hand(known: KnownTagger, folder: Path) -> str:
+    """A clause that says which files to put into ``folder`` by hand."""
+    return files_by_hand(known.repository_files, known.repository, known.revision, folder)
+
+
+def files_by_hand(files: Sequence[str], repository: str, revision: str | None, folder: Path) -> str:
+    """A clause that says to fetch ``files`` of ``repository`` and to put them into ``folder``."""
+    *first, last = files
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return (f"fetch {listed} from huggingface.co/{repository}{f' at revision {revision}' if revision else ''} yourself "
+            f"and put {('it', 'both')[len(first)] if len(first) < 2 else 'all of them'} into {folder}")
 
 
 def _at_path(path: Path) -> TaggerFiles:
@@ -125,28 +156,44 @@ def _at_path(path: Path) -> TaggerFiles:
                           "tagger deepdanbooru, which is the same model as an ONNX file.")
     if not path.exists():
         raise TaggerError(f"There is no tagger at {path}. Give the path of an ONNX file, or a name from the list.")
-    found = _in_folder(path, path.name, "model.onnx") if path.is_dir() else _beside(path, path.stem)
+    found = _in_folder(path, path.name, MODEL_FILE) if path.is_dir() else _beside(path, path.stem)
     if found is None:
         raise TaggerError(f"{path} is not a complete tagger: there has to be an ONNX file with its list of tags beside "
-                          f"it ({', '.join(_TAG_FILES)}, or a .csv of the same name).")
+                          f"it ({', '.join(_tag_files())}, or a .csv of the same name). A list of another name has to "
+                          f"be named in a {OWN_FILE} beside it: files: {{tags: [my_list.csv]}}.")
     return found
 
 
-def _in_folder(folder: Path, name: str, model_file: str) -> TaggerFiles | None:
+def _in_folder(folder: Path, name: str, model_file: str, known: TaggerDescription | None = None) -> TaggerFiles | None:
     if not folder.is_dir():
         return None
     models = sorted(folder.glob("*.onnx"))
+    own = folder / OWN_FILE
+    if own.is_file():
+        model_file = read_description(own).files.model
     model = folder / model_file
     if model not in models:
         if len(models) != 1:
             return None
         model = models[0]
-    return _beside(model, name)
+    return _beside(model, name, known)
 
 
-def _beside(model: Path, name: str) -> TaggerFiles | None:
-    for file, (interface, categories) in _TAG_FILES.items():
+def _beside(model: Path, name: str, known: TaggerDescription | None = None) -> TaggerFiles | None:
+    """The tagger of ``model`` and the list beside it, described by its own description, by ``known``, or not yet."""
+    own = own_description(model)
+    description = read_description(own) if own is not None else known
+    listed = description.files.tags if description is not None else _tag_files()
+    for file in listed:
         if (model.parent / file).is_file():
-            return TaggerFiles(name, model, model.parent / file, interface, categories)
-    own = model.with_suffix(".csv")
-    return TaggerFiles(name, model, own, WD14, DANBOORU_CATEGORIES) if own.is_file() else None
+            return TaggerFiles(name, model, model.parent / file, description)
+    if own is not None:
+        raise TaggerError(f"{own} names {' or '.join(listed)} as files.tags, but there is no such file beside {model}.")
+    same_name = model.with_suffix(".csv")
+    return TaggerFiles(name, model, same_name, description) if same_name.is_file() else None
+
+
+def _tag_files() -> tuple[str, ...]:
+    """The names of tag lists, those of the known taggers."""
+    known = sorted(described().values(), key=lambda description: description.source.order)
+    return tuple(dict.fromkeys(name for description in known for name in description.files.tags))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..config.taggers import files_by_hand
 from ..errors import TaggerError, WriteError
 from ..files.writing import cannot_write
 from .provenance import check_and_note, read_provenance, trusted
@@ -36,6 +37,10 @@ class Download(Protocol):
     @property
     def repository(self) -> str:
         """Its repository on huggingface.co."""
+
+    @property
+    def revision(self) -> str | None:
+        """The commit to download, ``None`` for the newest one."""
 
     @property
     def repository_files(self) -> Sequence[str]:
@@ -85,10 +90,10 @@ def download_tagger(tagger: Download, models_dir: Path, *, progress: Callable[[s
     root, folder = models_dir if tagger.in_own_folder else models_dir / tagger.name, models_dir / tagger.name
     noted = before = read_provenance(folder, tagger.repository)
     for file in reversed(tagger.repository_files):  # the small one first, to fail early
-        if (root / file).is_file():
+        if (root / file).is_file() or (folder / Path(file).name).is_file():
             continue
         try:
-            offered = _offered(tagger.repository, file, noted.revision)
+            offered = _offered(tagger.repository, file, noted.revision or tagger.revision)
             total, revision = offered.size or 0, noted.revision or offered.commit_hash
             root.mkdir(parents=True, exist_ok=True)
             fetching = _Fetching(tagger.repository, file, root, revision)
@@ -132,8 +137,8 @@ def _fetched(root: Path, file: str) -> int:
 def _explained(problem: Exception, tagger: Download, file: str, folder: Path) -> str:
     from huggingface_hub.utils import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-    by_hand = (f"You can download {' and '.join(tagger.repository_files)} from huggingface.co/{tagger.repository} with "
-               f"a browser and put {'both' if len(tagger.repository_files) > 1 else 'it'} into {folder}")
+    by_hand = "With a browser, you can " + files_by_hand(tagger.repository_files, tagger.repository, tagger.revision,
+                                                         folder)
     if isinstance(problem, OSError) and problem.errno is not None and not isinstance(problem, ConnectionError) \
             and (type(problem).__module__ == "builtins" or isinstance(problem, WriteError)):
         return (f"The {tagger.kind} {tagger.name} was not downloaded. "

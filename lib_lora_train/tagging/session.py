@@ -11,15 +11,18 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..config.groups.tagger import LOGITS, NCHW
 from ..config.groups.tagging import TaggerSettings
-from ..config.taggers import DEEPDANBOORU, WD14, TaggerFiles
+from ..config.taggers import TaggerFiles
 from ..errors import TaggerError
-from .preprocess import for_deepdanbooru, for_wd14
+from .interface import interface_of
+from .preprocess import prepared
 from .providers import CPU, choose_providers, in_words
 from .tag_list import TagList, read_tag_list
+from .thresholds import with_thresholds_file
 
-_PREPARE: dict[str, Callable[[Image.Image, int], NDArray[np.float32]]] = {
-    WD14: for_wd14, DEEPDANBOORU: for_deepdanbooru}
+_MASK_TYPES = {"tensor(bool)": np.bool_, "tensor(float)": np.float32, "tensor(int64)": np.int64,
+               "tensor(int32)": np.int32, "tensor(uint8)": np.uint8}
 
 
 class Tagger:
@@ -28,18 +31,26 @@ class Tagger:
     def __init__(self, files: TaggerFiles, settings: TaggerSettings, warn: Callable[[str], None]) -> None:
         """Load the model; ``warn`` takes a message if the requested provider cannot be used.
 
-        Raises ``TaggerError`` if the file is damaged, has another interface, or does not match its list of tags.
+        Raises ``TaggerError`` if the file is damaged, has an interface that is not known, or does not match its list of
+        tags.
         """
         self.name = files.name
-        self.tag_list: TagList = read_tag_list(files)
-        self._prepare = _PREPARE[files.interface]
+        self._warn = warn
         self._session = open_session(files.model, settings.provider, warn)
         self.provider: str = self._session.get_providers()[0]
-        self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self.side, fixed_batch = _read_input(self._input, files.model)
-        self.batch_size = fixed_batch or settings.batch_size
-        self._fixed_batch = fixed_batch
-        _check_output(self._output, len(self.tag_list.tags), files)
+        self._interface = interface_of(files, self._session.get_inputs(), self._session.get_outputs())
+        self.description = description = self._interface.description
+        self.tag_list: TagList = read_tag_list(files.tags, description)
+        if description.files.thresholds:
+            self.tag_list = with_thresholds_file(self.tag_list, files.model.with_name(description.files.thresholds),
+                                                 description)
+        self.side = self._interface.side
+        self._fixed_batch = self._interface.batch
+        self.batch_size = self._fixed_batch or settings.batch_size
+        self._checked_values = False
+        _check_output(self._interface.output, len(self.tag_list.tags), files)
+        if description.source.note:
+            warn(description.source.note)
 
     @property
     def runs_on(self) -> str:
@@ -47,8 +58,8 @@ class Tagger:
         return in_words(self.provider)
 
     def prepare(self, picture: Image.Image) -> NDArray[np.float32]:
-        """Preprocess an RGB image for this tagger: float32 (side, side, 3). Thread-safe."""
-        return self._prepare(picture, self.side)
+        """Preprocess an RGB image for this tagger, see ``preprocess.prepared``. Thread-safe."""
+        return prepared(picture, self.side, self.description.image, self._interface.mask is not None)
 
     def confidences(self, pictures: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Confidences from 0 to 1, float32 (images, tags), for at most ``batch_size`` preprocessed images.
@@ -60,15 +71,51 @@ class Tagger:
         if missing:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
         try:
-            found = self._session.run([self._output.name], {self._input.name: batch})[0]
+            found = self._session.run([self._interface.output.name], self._fed(batch))[0]
         except onnx_errors() as problem:
             raise TaggerError(f"The tagger {self.name} failed on {self.runs_on} with {len(batch)} images at once: "
                               f"{problem}. Lower tagger.batch_size, or set tagger.provider to cpu.") from problem
         found = np.asarray(found, np.float32)[:len(pictures)]
-        if found.shape != (len(pictures), len(self.tag_list.tags)) or not np.isfinite(found).all():
+        if found.shape != (len(pictures), len(self.tag_list.tags)):
             raise TaggerError(f"The tagger {self.name} gave an answer of shape {found.shape} that is not a list of "
                               f"confidences for {len(self.tag_list.tags)} tags. Its files do not belong together.")
-        return found
+        return self._as_confidences(found)
+
+    def _fed(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """The model's inputs for a batch of ``prepare``'s arrays."""
+        mask = self._interface.mask
+        if mask is None:
+            return {self._interface.image.name: batch}
+        channels_first = self.description.image.layout == NCHW
+        images, padding = (batch[:, :3], batch[:, 3]) if channels_first else (batch[..., :3], batch[..., 3])
+        if len(mask.shape) == 4:
+            padding = padding[:, None] if mask.shape[1] == 1 else padding[..., None]
+        return {self._interface.image.name: np.ascontiguousarray(images),
+                mask.name: padding.astype(_MASK_TYPES.get(mask.type, np.float32))}
+
+    def _as_confidences(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's answer from 0 to 1; what is not a number counts as 0, with a warning."""
+        invalid = np.isnan(found)
+        logits = self.description.model.values == LOGITS
+        least, most = (float(found[~invalid].min()), float(found[~invalid].max())) if not invalid.all() else (0.0, 0.0)
+        if invalid.all() or (not logits and invalid.any()):
+            raise TaggerError(f"The tagger {self.name} gave values that are not numbers, on {self.runs_on}. Set "
+                              "tagger.provider to cpu, or download its model again.")
+        if not logits and (least < -0.001 or most > 1.001):
+            raise TaggerError(f"The tagger {self.name} gave values from {least:.3g} to {most:.3g}, which are not "
+                              "probabilities from 0 to 1. Write model: {values: logits} into its description.")
+        if not self._checked_values:
+            self._checked_values = True
+            if invalid.any():
+                self._warn(f"{invalid.sum()} of the {found.size} values that the tagger {self.name} gave are not "
+                           "numbers. They count as confidence 0.")
+            if logits and least >= 0 and most <= 1:
+                self._warn(f"All values that the tagger {self.name} gave are between 0 and 1, as if they were "
+                           "probabilities, but its description says logits. If it tags almost everything, write model: "
+                           "{values: probabilities} into its description.")
+        if logits:
+            found = 1 / (1 + np.exp(-np.clip(found, -80, 80)))
+        return np.where(invalid, np.float32(0), np.clip(found, 0, 1)).astype(np.float32)
 
 
 def open_session(model: Path, wanted: str, warn: Callable[[str], None],
@@ -120,18 +167,6 @@ def onnx_errors() -> tuple[type[Exception], ...]:
     names = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded",
              "NoModel", "NoSuchFile", "NotImplemented", "RuntimeException")
     return (*(getattr(state, name) for name in names if hasattr(state, name)), RuntimeError, ValueError)
-
-
-def _read_input(node: Any, model: Path) -> tuple[int, int | None]:
-    """The image side in pixels, and the batch size if it is fixed."""
-    shape, kind = list(node.shape), node.type
-    fits = len(shape) == 4 and shape[3] == 3 and isinstance(shape[1], int) and shape[1] == shape[2]
-    if not fits or kind != "tensor(float)":
-        hint = " Its input has the color channels first, as taggers of other families have it." \
-            if len(shape) == 4 and shape[1] == 3 else ""
-        raise TaggerError(f"{model} takes {kind} of shape {shape}, and a tagger like WD14 takes tensor(float) of shape "
-                          f"[batch, side, side, 3].{hint} Choose another tagger.")
-    return int(shape[1]), shape[0] if isinstance(shape[0], int) else None
 
 
 def _check_output(node: Any, tags: int, files: TaggerFiles) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from lib_lora_train.config.load import load_job
-from lib_lora_train.config.taggers import DANBOORU_CATEGORIES, WD14, TaggerFiles
+from lib_lora_train.config.tagger_description import described
 from lib_lora_train.config.text_yaml import check_yaml, read_typed, read_yaml
 from lib_lora_train.errors import CheckpointError, ConfigError, TaggerError
 from lib_lora_train.files.json_file import DamagedFileError, parse
@@ -192,9 +192,8 @@ def test_json_of_any_kind_is_refused_with_one_kind_of_error(text: str):
 def test_a_tag_list_with_huge_fields_or_numbers_is_refused_in_a_short_sentence(tmp_path: Path, row: str):
     tags = tmp_path / "selected_tags.csv"
     tags.write_text(f"name,category\nred,0\n{row}\n")
-    files = TaggerFiles("mine", tmp_path / "model.onnx", tags, WD14, DANBOORU_CATEGORIES)
     with pytest.raises(TaggerError, match=r"selected_tags\.csv") as raised:
-        read_tag_list(files)
+        read_tag_list(tags, described()["wd"])
     assert len(str(raised.value)) < 1000
 
 

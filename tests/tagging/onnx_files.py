@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-FLOAT = 1
+FLOAT, BOOL = 1, 9
+POOL = 32
+"""The side of the squares whose mean colors the models of ``pooled_model`` see."""
 
 
 def _varint(number: int) -> bytes:
@@ -30,10 +32,70 @@ def _bytes(field: int, value: bytes | str) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
-def _value(name: str, shape: Sequence[int | str]) -> bytes:
+def _value(name: str, shape: Sequence[int | str], kind: int = FLOAT) -> bytes:
     dims = b"".join(_bytes(1, _number(1, size) if isinstance(size, int) else _bytes(2, size)) for size in shape)
-    tensor = _number(1, FLOAT) + _bytes(2, dims)
+    tensor = _number(1, kind) + _bytes(2, dims)
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
+
+
+def node(kind: str, inputs: Iterable[str], outputs: Iterable[str], **attributes: int | Sequence[int]) -> bytes:
+    """A node with attributes that are numbers or lists of numbers."""
+    made = b"".join(_bytes(1, name) for name in inputs) + b"".join(_bytes(2, name) for name in outputs) + \
+        _bytes(4, kind)
+    for name, value in attributes.items():
+        numbers = [value] if isinstance(value, int) else value
+        one = isinstance(value, int)
+        made += _bytes(5, _bytes(1, name) + b"".join(_number(3 if one else 8, number) for number in numbers) +
+                       _number(20, 2 if one else 7))
+    return made
+
+
+def constant(name: str, values: np.ndarray) -> bytes:
+    """A constant of float32 or int64."""
+    kind, data = (7, values.astype("<i8")) if values.dtype.kind == "i" else (FLOAT, values.astype("<f4"))
+    return b"".join(_number(1, size) for size in values.shape) + _number(2, kind) + _bytes(8, name) + \
+        _bytes(9, data.tobytes())
+
+
+def write_model(path: Path, nodes: Sequence[bytes], constants: Sequence[bytes], inputs: Sequence[bytes],
+                outputs: Sequence[bytes], opset: int = 11) -> Path:
+    graph = b"".join(_bytes(1, one) for one in nodes) + _bytes(2, "graph") + b"".join(
+        _bytes(5, one) for one in constants) + b"".join(_bytes(11, one) for one in inputs) + b"".join(
+        _bytes(12, one) for one in outputs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _number(2, opset)))
+    return path
+
+
+def pooled_model(path: Path, weights: np.ndarray, bias: np.ndarray, *, side: int, channels_first: bool,
+                 image: str = "input", mask: str = "", outputs: Sequence[tuple[str, str]] = (("output", "sigmoid"),),
+                 batch: int | str = "batch") -> Path:
+    """A tagger whose logits are (mean colors of squares, channels first) · ``weights`` + ``bias``.
+
+    With a ``mask`` its squares follow after the colors. ``outputs`` are names with ``logits``, ``sigmoid``, ``other``
+    (logits of the negative weights) or ``embedding``.
+    """
+    tags = weights.shape[1]
+    nodes = [] if channels_first else [node("Transpose", [image], ["nchw"], perm=[0, 3, 1, 2])]
+    nodes += [node("AveragePool", [image if channels_first else "nchw"], ["pooled"], kernel_shape=[POOL, POOL],
+                   strides=[POOL, POOL]), node("Flatten", ["pooled"], ["colors"], axis=1)]
+    seen = "colors"
+    if mask:
+        nodes += [node("Cast", [mask], ["mask_float"], to=FLOAT), node("Unsqueeze", ["mask_float"], ["mask4"], axes=[1]),
+                  node("AveragePool", ["mask4"], ["mask_pooled"], kernel_shape=[POOL, POOL], strides=[POOL, POOL]),
+                  node("Flatten", ["mask_pooled"], ["mask_flat"], axis=1),
+                  node("Concat", ["colors", "mask_flat"], ["seen"], axis=1)]
+        seen = "seen"
+    nodes += [node("MatMul", [seen, "weights"], ["product"]), node("Add", ["product", "bias"], ["the_logits"]),
+              node("Neg", ["the_logits"], ["negative"])]
+    made = {"logits": ("Identity", "the_logits"), "sigmoid": ("Sigmoid", "the_logits"), "other": ("Identity", "negative"),
+            "embedding": ("Identity", seen)}
+    nodes += [node(made[kind][0], [made[kind][1]], [name]) for name, kind in outputs]
+    inputs = [_value(image, [batch, 3, side, side] if channels_first else [batch, side, side, 3])]
+    inputs += [_value(mask, [batch, side, side], BOOL)] if mask else []
+    return write_model(path, nodes, [constant("weights", weights), constant("bias", bias)], inputs,
+                       [_value(name, [batch, weights.shape[0] if kind == "embedding" else tags])
+                        for name, kind in outputs])
 
 
 def _node(kind: str, inputs: Iterable[str], output: str, axes: Sequence[int] = ()) -> bytes:

@@ -8,30 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_lora_train.config.tagger_description import described
 from lib_lora_train.pictures.images import open_picture
-from lib_lora_train.tagging.preprocess import for_deepdanbooru, for_wd14
+from lib_lora_train.tagging.preprocess import prepared
+
+from .resampling import cubic, resized
 
 SIDE = 40
 
 
-def cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic kernel with a = -0.5."""
-    x = np.abs(distance)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x < 1, near, np.where(x < 2, far, 0))
+def for_wd14(picture: Image.Image, side: int) -> np.ndarray:
+    return prepared(picture, side, described()["wd"].image)
 
 
-def resized_along(pixels: np.ndarray, axis: int, side: int) -> np.ndarray:
-    """One pass of an antialiased bicubic filter along ``axis``, rounded to 8 bits as a picture is."""
-    length = pixels.shape[axis]
-    scale = length / side
-    support = max(scale, 1.0)
-    centres = (np.arange(side) + 0.5) * scale
-    weights = cubic((np.arange(length)[None] + 0.5 - centres[:, None]) / support)
-    weights /= weights.sum(1, keepdims=True)
-    found = np.moveaxis(np.tensordot(weights, np.moveaxis(pixels.astype(np.float64), axis, 0), 1), 0, axis)
-    return np.clip(np.floor(found + 0.5), 0, 255)
+def for_deepdanbooru(picture: Image.Image, side: int) -> np.ndarray:
+    return prepared(picture, side, described()["deepdanbooru"].image)
 
 
 def expected_wd14(rgba: np.ndarray, side: int) -> np.ndarray:
@@ -44,7 +35,7 @@ def expected_wd14(rgba: np.ndarray, side: int) -> np.ndarray:
     top, left = (longest - height) // 2, (longest - width) // 2
     square[top:top + height, left:left + width] = rgb
     if longest != side:
-        square = resized_along(resized_along(square, 1, side), 0, side)
+        square = resized(square, side, side, cubic)
     return square[..., ::-1]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.config.taggers import KNOWN_TAGGERS, TaggerFiles, find_tagger, taggers_in, where_it_belongs
+from lib_lora_train.config.groups.tagger import TaggerDescription
+from lib_lora_train.config.tagger_description import described
+from lib_lora_train.config.taggers import KNOWN_TAGGERS, find_tagger, taggers_in, where_it_belongs
 from lib_lora_train.errors import TaggerError
 from lib_lora_train.tagging.tag_list import read_tag_list
 
@@ -34,13 +36,13 @@ def test_every_tagger_that_was_promised_is_known_by_its_repository():
 def test_a_known_tagger_is_found_where_the_sentence_says_it_belongs(tmp_path: Path, tagger):
     assert find_tagger(tmp_path, tagger.name) is None
     said = where_it_belongs(tmp_path, tagger.name)
-    folder = Path(said.rsplit("put both into ", 1)[1])
+    folder = Path(said.rsplit(" into ", 1)[1])
     put(folder, *(Path(file).name for file in tagger.repository_files))
-    for name in (tagger.name, tagger.repository):
+    alone = [other.repository for other in KNOWN_TAGGERS].count(tagger.repository) == 1
+    for name in (tagger.name, tagger.repository) if alone else (tagger.name,):
         found = find_tagger(tmp_path, name)
         assert found is not None
-        assert found.interface == ("deepdanbooru" if tagger.name == "deepdanbooru" else "wd14")
-        assert found.categories == ("e621" if "E621" in tagger.name else "danbooru")
+        assert found.description is described()[tagger.described_by]
     assert [found.name for found in taggers_in(tmp_path)] == [tagger.name]
 
 
@@ -54,9 +56,9 @@ def test_a_local_file_with_its_tags_beside_it(tmp_path: Path):
     put(tmp_path / "mine", "best.onnx", "best.csv")
     for model in (tmp_path / "mine" / "best.onnx", tmp_path / "mine"):
         found = find_tagger(Path("/nowhere"), str(model))
-        assert (found.model.name, found.tags.name, found.interface) == ("best.onnx", "best.csv", "wd14")
+        assert (found.model.name, found.tags.name, found.description) == ("best.onnx", "best.csv", None)
     put(tmp_path / "project", "model.onnx", "tags.txt")
-    assert find_tagger(Path("/nowhere"), str(tmp_path / "project")).interface == "deepdanbooru"
+    assert find_tagger(Path("/nowhere"), str(tmp_path / "project")).tags.name == "tags.txt"
 
 
 @pytest.mark.parametrize(("names", "model", "words"), [
@@ -75,10 +77,11 @@ def test_a_name_that_nobody_knows_is_answered_with_those_that_are(tmp_path: Path
     assert "wd-swinv2-tagger-v3" in where_it_belongs(tmp_path, "wd-super-tagger")
 
 
-def tags_file(tmp_path: Path, text: str, name: str = "selected_tags.csv", categories: str = "danbooru") -> TaggerFiles:
+def tags_file(tmp_path: Path, text: str, name: str = "selected_tags.csv",
+              like: str = "wd") -> tuple[Path, TaggerDescription]:
     path = tmp_path / name
     path.write_text(text, "utf-8")
-    return TaggerFiles("mine", tmp_path / "model.onnx", path, "wd14", categories)
+    return path, described()[like]
 
 
 def kinds(tag_list) -> dict[str, list[str]]:
@@ -89,22 +92,22 @@ def kinds(tag_list) -> dict[str, list[str]]:
 def test_categories_of_danbooru_and_wd14(tmp_path: Path):
     rows = ("1,general,9,5", "2,1girl,0,4", '3,"a,b",0,3', "4,rin,4,2", "5,fate,3,2", "6,me,1,1", "7,hd,5,1")
     text = "\n".join(("tag_id,name,category,count", *rows))
-    found = read_tag_list(tags_file(tmp_path, text))
+    found = read_tag_list(*tags_file(tmp_path, text))
     assert found.tags == ("general", "1girl", "a,b", "rin", "fate", "me", "hd")
     assert kinds(found) == {"general": ["1girl", "a,b"], "named": ["rin", "fate", "me"], "ratings": ["general"]}
 
 
 def test_categories_of_e621(tmp_path: Path):
     text = "id,name,category,post_count\n" + "".join(f"{n},t{n},{n},1\n" for n in (0, 1, 3, 4, 5, 6, 7, 8))
-    found = read_tag_list(tags_file(tmp_path, text, "tags-selected.csv", "e621"))
+    found = read_tag_list(*tags_file(tmp_path, text, "tags-selected.csv", "z3d_e621"))
     assert kinds(found) == {"general": ["t0", "t5"], "named": ["t1", "t3", "t4"], "ratings": []}
 
 
 def test_deepdanboorus_lists(tmp_path: Path):
-    found = read_tag_list(tags_file(tmp_path, "name,real_name,category\n1girl,1girl,0\nrating:safe,rating:safe,9\n"))
+    found = read_tag_list(*tags_file(tmp_path, "name,real_name,category\n1girl,1girl,0\nrating:safe,rating:safe,9\n"))
     assert kinds(found) == {"general": ["1girl"], "named": [], "ratings": ["safe"]}
     (tmp_path / "tags-character.txt").write_text("rin\n")
-    found = read_tag_list(tags_file(tmp_path, "1girl\nrin\nrating:safe\n", "tags.txt"))
+    found = read_tag_list(*tags_file(tmp_path, "1girl\nrin\nrating:safe\n", "tags.txt", "deepdanbooru"))
     assert kinds(found) == {"general": ["1girl"], "named": ["rin"], "ratings": ["safe"]}
 
 
@@ -115,4 +118,4 @@ def test_deepdanboorus_lists(tmp_path: Path):
 ])
 def test_a_list_that_cannot_be_understood_says_which_line(tmp_path: Path, text, words):
     with pytest.raises(TaggerError, match=words):
-        read_tag_list(tags_file(tmp_path, text))
+        read_tag_list(*tags_file(tmp_path, text))

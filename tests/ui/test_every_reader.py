@@ -25,7 +25,7 @@ from lib_lora_train.captions.journal.journal import Journal
 from lib_lora_train.captions.journal.recover import sentences
 from lib_lora_train.config.load import load_job, read_file
 from lib_lora_train.config.tag_job import TagJob
-from lib_lora_train.config.taggers import DANBOORU_CATEGORIES, WD14, TaggerFiles
+from lib_lora_train.config.tagger_description import described, read_description
 from lib_lora_train.environment import folders as environment_folders
 from lib_lora_train.environment.folders import read_stamp
 from lib_lora_train.environment.interpreter import _is_complete
@@ -49,7 +49,8 @@ from lib_lora_train.runs.queue import waiting_runs
 from lib_lora_train.tagging.confidences import keep_confidences
 from lib_lora_train.tagging.provenance import read_provenance
 from lib_lora_train.tagging.results import ResultFile
-from lib_lora_train.tagging.tag_list import read_tag_list
+from lib_lora_train.tagging.tag_list import TagList, read_tag_list
+from lib_lora_train.tagging.thresholds import with_thresholds_file
 from lib_lora_train.ui.captions.completions import TaggerTags
 from lib_lora_train.ui.lora_files import lora_info
 from lib_lora_train.ui.runs.prompts import prompts_of
@@ -209,8 +210,12 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "results": (RUN + "tags.jsonl", RESULT, lambda file: ResultFile(file, file.parent).results),
     "provenance": ("tagger/download.json", b'{"repository": "a/b", "revision": "' + b"1" * 40 + b'", "sha256": {}}',
                    lambda file: read_provenance(file.parent, "a/b")),
-    "tag list": ("selected_tags.csv", TAG_LIST, lambda file: read_tag_list(
-        TaggerFiles("x", file, file, WD14, DANBOORU_CATEGORIES))),
+    "tag list": ("selected_tags.csv", TAG_LIST, lambda file: read_tag_list(file, described()["wd"])),
+    "json tag list": ("tag_mapping.json", b'{"0": {"tag": "a", "category": "General"}, "1": {"tag": "b"}}',
+                      lambda file: read_tag_list(file, described()["cl_tagger"])),
+    "tagger": ("tagger.yaml", b"like: wd\nimage: {channels: rgb, mean: [0.1, 0.2, 0.3]}\n", read_description),
+    "thresholds": ("threshold.json", b'{"general": {"balanced": {"threshold": 0.4}}}',
+                   lambda file: with_thresholds_file(TagList(("a",), ("general",)), file, described()["camie_v1"])),
     "stamp": ("complete.json", STAMP, lambda file: (read_stamp(file.parent), _is_complete(file.parent),
                                                     environment_folders._missing_content(file.parent))),
     "failure": ("base.failure.json", b'{"folder": "base", "reason": "x"}',

@@ -118,6 +118,11 @@ export interface Tagger {
     repository: string|null;
     here: boolean;
     balanced_threshold: number|null;
+    /** The kinds of tags that it knows; empty if unknown. */
+    categories: string[];
+    /** Its own thresholds by kind. */
+    thresholds: Record<string, number>;
+    licence: string;
 }
 
 /** What an import would add: lib_lora_train/ui/captions/intake_routes.py. */

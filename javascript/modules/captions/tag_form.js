@@ -121,7 +121,7 @@ function write(setting, value) {
  * @param {TagForm} form @param {Setting} setting @param {string} id
  * @param {Record<string, string>} words labels of the choices
  * @param {string} empty the placeholder
- * @returns {HTMLInputElement|HTMLSelectElement}
+ * @returns {HTMLElement}
  */
 function control(form, setting, id, words, empty) {
     const set = (/** @type {Value} */ value) => form.set(setting.key, value);
@@ -129,12 +129,31 @@ function control(form, setting, id, words, empty) {
         return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch", checked: form.get(setting.key) === true,
             on: {change: (event) => set(event.currentTarget.checked)}});
     }
+    if (setting.choices.length && setting.type === "texts") return checks(form, setting, id, words);
     if (setting.choices.length) {
         return h("select", {id, class: "tl-input tl-select", value: form.text(setting.key),
             on: {change: (event) => set(event.currentTarget.value)}},
         setting.choices.map((choice) => h("option", {value: choice}, words[choice] || choice)));
     }
     return textBox(form, setting, id, empty);
+}
+
+/**
+ * One toggle for each choice of a list. @param {TagForm} form @param {Setting} setting @param {string} id
+ * @param {Record<string, string>} words labels of the choices
+ */
+function checks(form, setting, id, words) {
+    const chosen = () => {
+        const value = form.get(setting.key);
+        return Array.isArray(value) ? value.map(String) : [];
+    };
+    return h("div", {class: "tl-chips", role: "group", "aria-label": setting.label}, setting.choices.map((choice, place) =>
+        h("label", {class: "tl-check"}, h("input", {type: "checkbox", id: place ? null : id, data: {choice},
+            checked: chosen().includes(choice), on: {change: (event) => {
+                const others = chosen().filter((one) => one !== choice);
+                const now = event.currentTarget.checked ? [...others, choice] : others;
+                form.set(setting.key, setting.choices.filter((one) => now.includes(one)));
+            }}}), h("span", {}, words[choice] || choice))));
 }
 
 /** @param {TagForm} form @param {Setting} setting @param {string} id @param {string} empty the placeholder */
@@ -171,7 +190,12 @@ export function tagField(form, key, options = {}) {
         h("p", {class: options.note ? "tl-field-note" : "tl-hidden-text", id: `${id}-help`}, help));
     form.fields.set(key, {
         show: () => {
-            if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = form.get(key) === true;
+            const value = form.get(key);
+            if (setting.type === "texts" && setting.choices.length) {
+                for (const box of given.querySelectorAll("input")) {
+                    box.checked = Array.isArray(value) && value.map(String).includes(box.dataset.choice || "");
+                }
+            } else if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = form.get(key) === true;
             else input.value = write(setting, form.get(key));
         },
         problem: (text) => {

@@ -14,8 +14,13 @@ const MODES = {"if-empty": "Only where there is no caption", "append": "Add new 
     "confidences-only": "Write no captions, only keep the confidences"};
 const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
     directml: "Windows GPU (DirectML)", cpu: "CPU"};
-const MORE = ["tags.general_mcut", "tags.character_mcut", "tags.replace_underscore", "tags.escape_brackets",
-    "tags.rating_tag", "tags.max_tags", "tagger.provider", "tagger.batch_size", "tagger.decoding_threads"];
+const THRESHOLDS = ["tags.general_threshold", "tags.character_threshold", "tags.copyright_threshold",
+    "tags.artist_threshold", "tags.meta_threshold"];
+const MORE = [...THRESHOLDS.slice(2), "tags.drop_implied", "tags.general_mcut", "tags.character_mcut",
+    "tags.replace_underscore", "tags.escape_brackets", "tags.max_tags", "tagger.provider", "tagger.batch_size",
+    "tagger.decoding_threads"];
+const CATEGORIES = {general: "general", species: "species", character: "characters", copyright: "series", artist: "artists",
+    meta: "meta", rating: "rating", quality: "quality", model: "model", year: "year"};
 
 /**
  * @param {() => string} folder returns the dataset's folder in the Captions tab
@@ -88,11 +93,12 @@ class Panel {
         const field = (key, options) => tagField(form, key, options);
         const general = field("tags.general_threshold");
         general.append(this.balance);
+        this.categories = field("tags.categories", {wide: true, words: CATEGORIES});
         return [h("div", {class: "tl-fields"}, model, general, field("tags.character_threshold"),
-            field("tags.always_first_tags"), field("tags.exclude_tags", {wide: true}),
+            field("tags.always_first_tags"), this.categories, field("tags.exclude_tags", {wide: true}),
             field("write.mode", {wide: true, words: MODES})), this.mind,
         fold("More about tags", h("div", {class: "tl-fields"},
-            MORE.map((key) => field(key, {words: PROVIDERS}))),
+            MORE.map((key) => field(key, {words: PROVIDERS, empty: key === "tags.max_tags" ? "no limit" : "as above"}))),
         h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its name.`))];
     }
 
@@ -143,12 +149,34 @@ class Panel {
             choice.disabled = Boolean(place) && !count;
             if (place) setText(choice, `${format.number(count)} selected`);
         });
-        setText(this.about, fetched ? `It is fetched from huggingface.co/${fetched.repository} when you press ` +
-            "“Download and tag”, and never by itself." : "");
+        this.showTagger(tagger, fetched);
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
         if (threshold) setLabel(this.balance, `Use ${threshold}, the balance its card names`);
         this.start.disabled = this.run.open || this.starting;
         this.showSafety(this.form.text("write.mode"));
+    }
+
+    /**
+     * What the tagger knows, and its own thresholds as placeholders.
+     * @param {import("./answers").Tagger|undefined} tagger @param {import("./answers").Tagger|null} fetched to download
+     */
+    showTagger(tagger, fetched) {
+        const known = tagger ? tagger.categories : Object.keys(CATEGORIES);
+        const names = Object.entries(CATEGORIES).filter(([key]) => known.includes(key)).map(([, words]) => words);
+        setText(this.about, [tagger && known.length ? `Knows: ${names.join(", ")}.` : "",
+            tagger && tagger.licence ? `License of the weights: ${tagger.licence}.` : "",
+            fetched ? `It is fetched from huggingface.co/${fetched.repository} when you press “Download and tag”, and ` +
+            "never by itself." : ""].filter(Boolean).join(" "));
+        for (const box of this.categories.querySelectorAll("input")) {
+            const label = box.closest("label");
+            if (label) label.hidden = known.length > 0 && !known.includes(box.dataset.choice || "");
+        }
+        for (const key of THRESHOLDS) {
+            const category = key.slice("tags.".length, -"_threshold".length);
+            const input = this.element.querySelector(`[data-key="${key}"] input`);
+            const own = tagger ? tagger.thresholds[category] : undefined;
+            if (input instanceof HTMLInputElement) input.placeholder = own === undefined ? "automatic" : `${own} (its own)`;
+        }
     }
 
     /** @param {string} mode the write mode */

@@ -11,6 +11,9 @@ from .dataset import DatasetSettings
 IF_EMPTY, APPEND, PREPEND, OVERWRITE, CONFIDENCES_ONLY = (
     "if-empty", "append", "prepend", "overwrite", "confidences-only")
 PROVIDERS = ("auto", "cuda", "rocm", "directml", "cpu")
+GENERAL, SPECIES, CHARACTER, COPYRIGHT, ARTIST, META, RATING, QUALITY, MODEL, YEAR = CATEGORIES = (
+    "general", "species", "character", "copyright", "artist", "meta", "rating", "quality", "model", "year")
+"""The categories of tags, in the words of Danbooru and e621; not every tagger has each."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,31 @@ class TaggerSettings:
 class TagRuleSettings:
     """Which tags are kept, and how they are spelled."""
 
-    general_threshold: float = setting(
-        0.35, "A tag is kept if the tagger's confidence is above this.",
+    general_threshold: Optional[float] = setting(
+        None, "A tag is kept if the tagger's confidence is above this. Empty: the tagger's own threshold, 0.35 if none "
+        "is known.",
         label="Tag threshold", minimum=0.0, maximum=1.0, view="main",
         advice="Higher means fewer and more reliable tags. Wrong tags do more harm than missing ones.")
-    character_threshold: float = setting(
-        0.85, "The same for the names of characters, series and artists.",
+    character_threshold: Optional[float] = setting(
+        None, "The same for the names of characters, series and artists. Empty: the tagger's own, 0.85 if none is "
+        "known.",
         label="Character threshold", minimum=0.0, maximum=1.0, view="main")
+    copyright_threshold: Optional[float] = setting(
+        None, "The same for series only. Empty: the character threshold, if there is one, or the tagger's own.",
+        label="Series threshold", minimum=0.0, maximum=1.0)
+    artist_threshold: Optional[float] = setting(
+        None, "The same for artists only. Empty: the character threshold, if there is one, or the tagger's own.",
+        label="Artist threshold", minimum=0.0, maximum=1.0)
+    meta_threshold: Optional[float] = setting(
+        None, "The same for meta tags, years and models. Empty: the tagger's own, 0.5 if none is known.",
+        label="Meta threshold", minimum=0.0, maximum=1.0)
+    categories: List[str] = setting(
+        [GENERAL, SPECIES, CHARACTER, COPYRIGHT],
+        "The kinds of tags that are written, as far as the tagger knows them. Of ratings and qualities, the likeliest "
+        "one is written, at the end.",
+        label="Write these kinds of tags", choices=CATEGORIES, view="main",
+        advice="For a LoRA, general tags and the names of what is to stay switchable. Artists are often guessed wrong, "
+               "and ratings, quality, years and meta tags describe the file more than the image.")
     general_mcut: bool = setting(
         False, "Finds the threshold for each image by itself: in the middle of the widest gap between two neighboring "
         "confidences (MCut).",
@@ -73,9 +94,6 @@ class TagRuleSettings:
     character_mcut: bool = setting(
         False, "The same for names, but never below 0.15.",
         label="MCut for characters")
-    rating_tag: bool = setting(
-        False, "Adds the likeliest rating (general, sensitive …) at the end.",
-        label="Add rating")
     replace_underscore: bool = setting(
         True, "Writes red_boots as red boots. Emoticons such as ^_^ stay unchanged.",
         label="Replace underscores")
@@ -86,6 +104,11 @@ class TagRuleSettings:
     exclude_tags: List[str] = setting(
         [], "Tags that are never written; * stands for any letters, as in *background*.",
         label="Exclude tags", view="main")
+    drop_implied: bool = setting(
+        False, "Leaves out a tag that a longer one implies: hair and long hair beside very long hair, simple "
+        "background beside white background.",
+        label="Drop implied tags",
+        advice="Shorter captions; what is left out can no longer be prompted by its general name alone.")
     always_first_tags: List[str] = setting(
         [], "Tags that start every caption, such as the trigger word.",
         label="Always first", view="main",

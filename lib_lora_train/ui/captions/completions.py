@@ -13,6 +13,7 @@ from typing import Any
 from ...captions.editor.index import EditorIndex
 from ...captions.tags import plain
 from ...config.taggers import taggers_in
+from ...files.json_file import parse
 from ...files.reading import read_text
 
 _MOST = 12
@@ -82,6 +83,9 @@ def _listed(file: Path) -> Iterable[tuple[str, int]]:
     if file.suffix == ".txt":
         yield from ((plain(line), 1) for line in lines if line.strip())
         return
+    if file.suffix == ".json":
+        yield from ((plain(tag), 1) for tag in _tags_in(parse("\n".join(lines))))
+        return
     for row in csv.DictReader(lines):
         if row.get("category") == "9":
             continue
@@ -89,3 +93,19 @@ def _listed(file: Path) -> Iterable[tuple[str, int]]:
         count = next((row[column] for column in _COUNT_COLUMNS if row.get(column)), "0")
         if name:
             yield plain(name), int(count) if re.fullmatch(r"[0-9]{1,15}", count) else 0
+
+
+def _tags_in(found: Any) -> Iterable[str]:
+    """The tags of a list in JSON: below ``idx_to_tag``, wherever that is, else every tag of the list itself."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, list):
+        for entry in found:
+            yield from _tags_in(entry)
+    elif isinstance(found, dict):
+        if isinstance(found.get("tag"), str):
+            yield found["tag"]
+        else:
+            nested = found["idx_to_tag"] if "idx_to_tag" in found else [
+                value for value in found.values() if isinstance(value, dict)]
+            yield from _tags_in(list(nested.values()) if isinstance(nested, dict) else nested)

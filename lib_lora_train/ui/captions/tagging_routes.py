@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from ...config.groups.tagger import TaggerDescription
+from ...config.groups.tagging import CATEGORIES
 from ...config.load import job_to_yaml
 from ...config.setting import groups_of
 from ...config.tag_job import TagJob
@@ -40,12 +42,24 @@ def register(router: APIRouter, services: Services) -> None:
 
 def known_and_found(folder: Path) -> list[dict[str, Any]]:
     """Return every available tagger: the known ones, downloaded or not, then others found in ``folder``."""
-    here = {files.name for files in taggers_in(folder)}
+    here = {files.name: files.description for files in taggers_in(folder)}
     known = [{"name": tagger.name, "about": tagger.about, "repository": tagger.repository, "here": tagger.name in here,
-              "balanced_threshold": tagger.balanced_threshold} for tagger in KNOWN_TAGGERS]
-    others = sorted(here - {tagger.name for tagger in KNOWN_TAGGERS})
-    return known + [{"name": name, "about": "your own", "repository": None, "here": True, "balanced_threshold": None}
-                    for name in others]
+              "balanced_threshold": tagger.balanced_threshold, **_knows(here.get(tagger.name) or tagger.description)}
+             for tagger in KNOWN_TAGGERS]
+    others = sorted(here.keys() - {tagger.name for tagger in KNOWN_TAGGERS})
+    return known + [{"name": name, "about": "your own", "repository": None, "here": True, "balanced_threshold": None,
+                     **_knows(here[name])} for name in others]
+
+
+def _knows(description: TaggerDescription | None) -> dict[str, Any]:
+    """The kinds of tags of a tagger, their thresholds, and its licence; empty if only the worker can tell."""
+    if description is None:
+        return {"categories": [], "thresholds": {}, "licence": ""}
+    meant = {*description.tags.categories.values(), description.tags.default_category}
+    thresholds = {name: description.threshold(name) for name in CATEGORIES}
+    return {"categories": [name for name in CATEGORIES if name in meant],
+            "thresholds": {name: value for name, value in thresholds.items() if value is not None},
+            "licence": description.source.licence}
 
 
 def latest_run(services: Services) -> dict[str, Any] | None:
