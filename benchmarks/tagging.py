@@ -88,21 +88,23 @@ def plain_loop(folder: Path, model: Path) -> None:
     import onnxruntime
 
     from lib_lora_train.config.groups.tagging import TagRuleSettings
+    from lib_lora_train.config.tagger_description import described
     from lib_lora_train.config.taggers import find_tagger
     from lib_lora_train.pictures.folders import is_picture_name
     from lib_lora_train.pictures.images import open_picture
     from lib_lora_train.tagging.choose import TagChooser
-    from lib_lora_train.tagging.preprocess import for_wd14
+    from lib_lora_train.tagging.preprocess import prepared
     from lib_lora_train.tagging.tag_list import read_tag_list
 
     files = find_tagger(Path(), str(model))
     assert files is not None
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     node = session.get_inputs()[0]
-    chooser = TagChooser(read_tag_list(files), TagRuleSettings())
+    description = files.description or described()["wd"]
+    chooser = TagChooser(read_tag_list(files.tags, description), TagRuleSettings())
     for path in sorted(folder.iterdir()):
         if is_picture_name(path.name):
-            pixels = for_wd14(open_picture(path), node.shape[1])
+            pixels = prepared(open_picture(path), node.shape[1], description.image)
             found = session.run(None, {node.name: pixels[None]})[0][0]
             path.with_suffix(".txt").write_text(", ".join(chooser.choose(found).tags))
 
@@ -111,13 +113,13 @@ def tagging_run(folder: Path, model: Path, batch: int) -> None:
     """The real thing, journal, confidences and all."""
     from lib_lora_train.config.tag_job import tag_job_from
     from lib_lora_train.runs.events import EventWriter
-    from lib_lora_train.tagging.run import Place, run_tagging
+    from lib_lora_train.tagging.run import run_tagging
     from lib_lora_train.training.reporting.report import Reporter
 
     job = tag_job_from({"dataset": {"train_data_dir": str(folder)},
                         "tagger": {"model": str(model), "provider": "cpu", "batch_size": batch}})
     with tempfile.TemporaryDirectory() as run, EventWriter(Path(run) / "events.jsonl") as events:
-        done = run_tagging(job, Place(Path(run) / "tags.jsonl", lambda action: False),
+        done = run_tagging(job, Path(run) / "tags.jsonl", lambda action: False, lambda: None,
                            Reporter(events, terminal=False))
     if not done:
         raise SystemExit("The run failed.")

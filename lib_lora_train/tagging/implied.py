@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _LINKS = frozenset(("on", "in", "over", "under", "between", "behind", "of", "with", "to", "at", "for", "from",
-                    "against", "around", "through", "and", "or", "as", "by", "across", "above", "below", "beside", "without", "no",
-                    "not", "missing", "unworn", "removed", "removing", "covered", "alternate", "holding", "adjusting",
+                    "against", "around", "through", "and", "or", "as", "by", "across", "above", "below", "beside",
+                    "without", "no", "not", "missing", "unworn", "removed", "removing", "covered", "alternate", "holding", "adjusting",
                     "reflected"))
-"""Words before a tag that make the longer one mean something else: ``hand on hip`` shows no hip, ``unworn shoes``,
-``no humans``."""
+"""Words before a tag that make the longer one mean something else: ``hand on hip``, ``no humans``."""
 _BY_OTHER_NAMES = {
     "simple background": ("white background", "black background", "grey background", "gray background",
                           "blue background", "red background", "green background", "pink background",

@@ -81,15 +81,16 @@ def pooled_model(path: Path, weights: np.ndarray, bias: np.ndarray, *, side: int
                    strides=[POOL, POOL]), node("Flatten", ["pooled"], ["colors"], axis=1)]
     seen = "colors"
     if mask:
-        nodes += [node("Cast", [mask], ["mask_float"], to=FLOAT), node("Unsqueeze", ["mask_float"], ["mask4"], axes=[1]),
+        nodes += [node("Cast", [mask], ["mask_float"], to=FLOAT),
+                  node("Unsqueeze", ["mask_float"], ["mask4"], axes=[1]),
                   node("AveragePool", ["mask4"], ["mask_pooled"], kernel_shape=[POOL, POOL], strides=[POOL, POOL]),
                   node("Flatten", ["mask_pooled"], ["mask_flat"], axis=1),
                   node("Concat", ["colors", "mask_flat"], ["seen"], axis=1)]
         seen = "seen"
     nodes += [node("MatMul", [seen, "weights"], ["product"]), node("Add", ["product", "bias"], ["the_logits"]),
               node("Neg", ["the_logits"], ["negative"])]
-    made = {"logits": ("Identity", "the_logits"), "sigmoid": ("Sigmoid", "the_logits"), "other": ("Identity", "negative"),
-            "embedding": ("Identity", seen)}
+    made = {"logits": ("Identity", "the_logits"), "sigmoid": ("Sigmoid", "the_logits"),
+            "other": ("Identity", "negative"), "embedding": ("Identity", seen)}
     nodes += [node(made[kind][0], [made[kind][1]], [name]) for name, kind in outputs]
     inputs = [_value(image, [batch, 3, side, side] if channels_first else [batch, side, side, 3])]
     inputs += [_value(mask, [batch, side, side], BOOL)] if mask else []

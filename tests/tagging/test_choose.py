@@ -112,7 +112,8 @@ def test_categories_and_their_thresholds(rules, expected):
     (["simple background", "white background"], ["white background"]),
     (["background", "blurry background"], ["blurry background"]),
     (["cat", "catgirl"], ["cat", "catgirl"]), (["1girl"], ["1girl"]), ([], []),
-    (["long hair", "absurdly long hair"], ["absurdly long hair"]), (["long_hair", "very_long_hair"], ["very long hair"]),
+    (["long hair", "absurdly long hair"], ["absurdly long hair"]),
+    (["long_hair", "very_long_hair"], ["very long hair"]),
 ])
 def test_implied_tags_are_left_out_on_request(tags, expected):
     tag_list = TagList((*tags, "long_hair_(person)"), (*["general"] * len(tags), "character"))

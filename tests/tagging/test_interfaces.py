@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_lora_train.config.groups.tagger import TaggerDescription
 from lib_lora_train.config.groups.tagging import CATEGORIES, TaggerSettings, TagRuleSettings
+from lib_lora_train.config.setting import fields_of, groups_of
 from lib_lora_train.config.tagger_description import described
 from lib_lora_train.config.taggers import KNOWN_TAGGERS, find_tagger
 from lib_lora_train.errors import TaggerError
@@ -198,8 +200,10 @@ def test_an_interface_is_recognized_and_gives_the_confidences_of_its_formula(tmp
     assert {"1girl", "saber_(fate)"} <= expected and not {"hat", "rin"} & expected
 
 
-@pytest.mark.parametrize("known", [tagger for tagger in KNOWN_TAGGERS if tagger.described_by not in ("wd", "wd_canary")],
-                         ids=lambda tagger: tagger.name)
+OTHERS = [tagger for tagger in KNOWN_TAGGERS if tagger.described_by not in ("wd", "wd_canary")]
+
+
+@pytest.mark.parametrize("known", OTHERS, ids=lambda tagger: tagger.name)
 def test_the_downloaded_files_of_a_known_tagger_are_of_its_description(tmp_path: Path, known):
     model, _, _ = make_tagger(known.root(tmp_path) / known.folder, CASES[known.described_by])
     model.rename(model.with_name(known.description.files.model))
@@ -222,7 +226,7 @@ def test_cl_tagger_can_be_given_red_first_in_a_description_of_ones_own(tmp_path:
     case = CASES["cl_tagger"]
     told: list[str] = []
     red_first = Case(lambda rgb: cl_tagger(rgb)[..., ::-1], case.tags_file, cl_mapping, 448, outputs=case.outputs)
-    model, weights, bias = make_tagger(tmp_path, red_first)
+    model, _, _ = make_tagger(tmp_path, red_first)
     load(model, warn=told.append)
     assert any("color channels" in text and "channels: rgb" in text for text in told)
     model.with_name("tagger.yaml").write_text("like: cl_tagger\nimage: {channels: rgb}\n")
@@ -245,7 +249,8 @@ def test_a_new_tagger_is_a_file(tmp_path: Path):
         load(model)
     model.with_suffix(".yaml").write_text("""
 files: {tags: [words.csv]}
-image: {layout: nchw, resize: stretch, filter: lanczos, channels: bgr, divide_by: 255, mean: [.1, .2, .3], std: [.5, .6, .7]}
+image: {layout: nchw, resize: stretch, filter: lanczos, channels: bgr, divide_by: 255, mean: [.1, .2, .3],
+        std: [.5, .6, .7]}
 model: {input: pixels, outputs: [b], values: probabilities}
 tags: {name_column: word, category_column: kind, categories: {g: general, c: character, a: artist, m: meta, y: year}}
 thresholds: {general: 0.2}
@@ -257,7 +262,8 @@ thresholds: {general: 0.2}
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("", "has to hold the groups"), ("files: {tags: [top_tags.txt]}\n", "image.layout is missing.*image.channels is mis"),
+    ("", "has to hold the groups"),
+    ("files: {tags: [top_tags.txt]}\n", "image.layout is missing.*image.channels is missing"),
     ("like: wd14\n", "like is 'wd14'. Choose one of: camie_v1"),
     ("like: joytag\nimage: {layot: nhwc}\n", "no setting 'layot'. Did you mean 'layout'"),
     ("like: joytag\nimage: {divide_by: 0}\n", "image.divide_by is 0"),
@@ -377,3 +383,10 @@ def test_a_run_with_camie_writes_the_chosen_categories_and_says_what_is_uncertai
     tag(tag_job(folder, model, write__mode="overwrite", tags__categories=["year", "meta", "artist", "character"]),
         tmp_path / "b.jsonl")
     assert captions_of(folder) == {"red_1": "saber (fate), 2015, highres"}
+
+
+def test_every_field_of_a_description_is_in_the_docs():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "taggers.md").read_text()
+    missing = [one.key for group, kind in groups_of(TaggerDescription).items() for one in fields_of(group, kind)
+               if one.key != "source.order" and f"| `{one.key}` | {one.info.help} |" not in text]
+    assert not missing

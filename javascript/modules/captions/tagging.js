@@ -57,6 +57,8 @@ class Panel {
         this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
         this.about = h("p", {class: "tl-note"});
         this.balance = button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
+        /** @type {HTMLElement} where the kinds of tags are chosen */
+        this.categories = h("div", {});
         this.choice = h("select", {class: "tl-input tl-select",
             on: {change: (event) => this.choose(event.currentTarget.value)}});
         this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",

@@ -45,6 +45,12 @@ def test_the_known_taggers_are_listed_and_those_that_are_here_marked(tab: Tab):
     assert [name for name, is_here in here.items() if is_here] == ["wd-vit-tagger-v3", "my own"]
     assert answer["taggers_dir"] == str(tab.data / "models" / "TrainLora" / "taggers")
     assert answer["run"] is None
+    facts = {tagger["name"]: tagger for tagger in answer["taggers"]}
+    assert facts["camie-tagger-v2"]["categories"] == ["general", "character", "copyright", "artist", "meta", "rating",
+                                                      "year"]
+    assert (facts["camie-tagger-v2"]["licence"], facts["wd-vit-tagger-v3"]["thresholds"]) == (
+        "GPL-3.0", {"general": 0.35, "character": 0.85})
+    assert facts["my own"]["categories"] == []  # only the worker can say
     names = [setting["key"] for group in answer["groups"] for setting in group["settings"]]
     assert {"tagger.model", "tags.general_threshold", "tags.exclude_tags", "write.mode"} <= set(names)
 
