@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 _LINKS = frozenset(("on", "in", "over", "under", "between", "behind", "of", "with", "to", "at", "for", "from",
                     "against", "around", "through", "and", "or", "as", "by", "across", "above", "below", "beside",
-                    "without", "no", "not", "missing", "unworn", "removed", "removing", "covered", "alternate", "holding", "adjusting",
-                    "reflected"))
+                    "without", "no", "not", "missing", "unworn", "removed", "removing", "covered", "alternate",
+                    "holding", "adjusting", "reflected"))
 """Words before a tag that make the longer one mean something else: ``hand on hip``, ``no humans``."""
 _BY_OTHER_NAMES = {
     "simple background": ("white background", "black background", "grey background", "gray background",
