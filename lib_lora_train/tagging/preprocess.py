@@ -23,11 +23,13 @@ def prepared(picture: Image.Image, side: int, image: ImageDescription, with_mask
     elif image.resize in (RESIZE_THEN_PAD, RESIZE_THEN_EDGE):
         pixels, padding = _resize_then_pad(picture, side, image)
     else:
-        pixels, padding = np.asarray(_resized(picture, side, side, image.filter), np.float32), np.zeros((side, side))
+        pixels = np.asarray(_resized(picture, side, side, image.filter), np.float32)
+        padding = np.zeros((side, side), np.float32)
     if image.channels == "bgr":
         pixels = pixels[:, :, ::-1]
     if (image.divide_by, image.mean, image.std) != (1.0, [0.0] * 3, [1.0] * 3):
-        pixels = (pixels / np.float32(image.divide_by or 1) - np.float32(image.mean)) / np.float32(image.std)
+        mean, std = np.asarray(image.mean, np.float32), np.asarray(image.std, np.float32)
+        pixels = (pixels / np.float32(image.divide_by or 1) - mean) / std
     if with_mask:
         pixels = np.concatenate([pixels, padding[:, :, None]], axis=2, dtype=np.float32)
     if image.layout == NCHW:

@@ -114,7 +114,7 @@ class Tagger:
                            "probabilities, but its description says logits. If it tags almost everything, write model: "
                            "{values: probabilities} into its description.")
         if logits:
-            found = 1 / (1 + np.exp(-np.clip(found, -80, 80)))
+            found = np.asarray(1 / (1 + np.exp(-np.clip(found, -80, 80))), np.float32)
         return np.where(invalid, np.float32(0), np.clip(found, 0, 1)).astype(np.float32)
 
 
