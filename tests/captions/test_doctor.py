@@ -238,7 +238,7 @@ def test_unbalanced_concepts_get_repeats_that_balance_them(tmp_path: Path):
                                        **{f"1_dog/{n}.png": "x" for n in range(4)}})
     editor = open_editor(folder)
     found = finding(report(editor), "balance")
-    assert "cat is seen 120 times an epoch, dog 4 times" in found.text
+    assert "cat is seen 120 times an epoch, dog only 4 times" in found.text
     for group in found.groups:
         for button in group.fixes:
             rename_folder(editor, button.values["folder"], button.values["name"])

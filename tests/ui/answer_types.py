@@ -11,6 +11,7 @@ from pathlib import Path
 from lib_lora_train.advice.difficulty import Difficulty
 from lib_lora_train.captions.activation import OnOff
 from lib_lora_train.captions.chunks import ChunkEnd
+from lib_lora_train.captions.doctor.contents import Content, Share
 from lib_lora_train.captions.doctor.doctor import Report
 from lib_lora_train.captions.doctor.report import Finding, Fix, Group
 from lib_lora_train.captions.doctor.shapes import Crop, ShapeCount
@@ -31,8 +32,8 @@ MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
 RECORDS: dict[str, tuple[type, ...]] = {
     "runs": (RunSummary, Continuation, RunNote, TrashedFile, TrashEntry),
     "train": (FamilyFacts, Difficulty, Problem),
-    "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Report,
-                 ChunkEnd, EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
+    "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Share, Content,
+                 Report, ChunkEnd, EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
 _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}
 _UNKNOWN = "unknown"
 

@@ -105,7 +105,7 @@ export class DoctorPanel {
         this.report = report;
         const articles = report.findings.map((finding) => this.finding(finding));
         fill(this.body, report.problem ? findings([{level: "error", text: report.problem}]) : null,
-            this.summary(report.findings, articles), articles, this.shapes(report), this.crops(report));
+            this.summary(report.findings, articles), articles, this.contents(report), this.shapes(report), this.crops(report));
     }
 
     /** One line for each finding, linked to its article. @param {Finding[]} found @param {HTMLElement[]} articles */
@@ -200,16 +200,37 @@ export class DoctorPanel {
         if (outcome) await this.examine();
     }
 
+    /** What the images show, one small bar chart for each question. @param {Report} report */
+    contents(report) {
+        if (!report.contents.length) return null;
+        return h("section", {class: "tl-contents", "aria-label": "What the images show"}, h("h4", {}, "What the images show"),
+            h("p", {class: "tl-note"}, "By their tags. An image can count more than once."),
+            h("div", {class: "tl-content-charts"}, report.contents.map(({title, shares, untagged}) => {
+                const most = Math.max(untagged.length, ...shares.map(({numbers}) => numbers.length));
+                return h("div", {class: "tl-content"}, h("h5", {}, title), h("ul", {},
+                    shares.map(({name, numbers}) => this.share(name, numbers, most)),
+                    untagged.length ? this.share("no tag", untagged, most, "tl-untagged") : null));
+            })));
+    }
+
+    /**
+     * @param {string} name @param {number[]} numbers of the images shown on a click
+     * @param {number} most the length of a full bar @param {string} [kind] its class
+     */
+    share(name, numbers, most, kind = "") {
+        return h("li", {}, h("button", {type: "button", class: `tl-bucket ${kind}`,
+            title: `Show the ${format.plural(numbers.length, "image")}`, on: {click: () => this.actions.show(numbers)}},
+        h("span", {class: "tl-bucket-name"}, name),
+        h("span", {class: "tl-bucket-track"}, h("span", {class: "tl-bucket-bar", style: `width: ${100 * numbers.length / most}%`})),
+        h("span", {class: "tl-bucket-count"}, format.number(numbers.length))));
+    }
+
     /** @param {Report} report */
     shapes(report) {
         if (!report.shapes.length) return null;
         const most = report.shapes[0].numbers.length;
         return h("section", {class: "tl-buckets", "aria-label": "Buckets"}, h("h4", {}, "Buckets"), h("ul", {},
-            report.shapes.slice(0, 24).map((shape) => h("li", {}, h("button", {type: "button", class: "tl-bucket",
-                title: `Show the ${format.plural(shape.numbers.length, "image")}`, on: {click: () => this.actions.show(shape.numbers)}},
-            h("span", {class: "tl-bucket-name"}, `${shape.width} × ${shape.height}`),
-            h("span", {class: "tl-bucket-track"}, h("span", {class: "tl-bucket-bar", style: `width: ${100 * shape.numbers.length / most}%`})),
-            h("span", {class: "tl-bucket-count"}, format.number(shape.numbers.length)))))));
+            report.shapes.slice(0, 24).map((shape) => this.share(`${shape.width} × ${shape.height}`, shape.numbers, most))));
     }
 
     /** @param {Report} report */

@@ -75,11 +75,23 @@ export interface Crop {
     cut_off: number;
 }
 
+export interface Share {
+    name: string;
+    numbers: number[];
+}
+
+export interface Content {
+    title: string;
+    shares: Share[];
+    untagged: number[];
+}
+
 export interface Report {
     pictures: number;
     findings: Finding[];
     shapes: ShapeCount[];
     crops: Crop[];
+    contents: Content[];
     tokens_exact: boolean;
     problem: string;
 }

@@ -14,6 +14,7 @@ from ..editor.editor import CaptionEditor
 from ..editor.index import Entry
 from .balance import about_balance
 from .captions import about_captions
+from .contents import Content, about_contents, contents
 from .pictures import about_pictures
 from .report import LEVELS, Finding
 from .shapes import Crop, ShapeCount, about_shapes, crops, shapes
@@ -21,12 +22,13 @@ from .shapes import Crop, ShapeCount, about_shapes, crops, shapes
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, worst first; the images by bucket; and the crop of each image."""
+    """All findings, worst first; the images by bucket; the crop of each image; and what the images show, by tags."""
 
     pictures: int
     findings: tuple[Finding, ...]
     shapes: tuple[ShapeCount, ...]
     crops: tuple[Crop, ...]
+    contents: tuple[Content, ...]
     tokens_exact: bool
     problem: str = ""
 
@@ -53,8 +55,10 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
         found += about_captions(editor, settings.activation_tag.strip(), max_tokens, numbers)
         found += about_shapes(editor, rule, settings, numbers)
         found += about_balance(editor, dataset)
+        shown = contents(editor, numbers)
+        found += about_contents(editor, numbers, shown)
         return Report(len(numbers), tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level))),
-                      shapes(editor, rule, numbers), crops(editor, rule, numbers), editor.tokens.exact, problem)
+                      shapes(editor, rule, numbers), crops(editor, rule, numbers), shown, editor.tokens.exact, problem)
 
 
 def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:

@@ -45,6 +45,17 @@ def test_the_summary_comes_first_and_leads_to_each_finding(editor, folder):
     expect(finding).to_be_focused()
 
 
+def test_what_the_images_show_is_counted_and_leads_to_them(editor, folder):
+    page = editor()
+    for number, path in enumerate(sorted(folder.rglob("*.txt"))):
+        path.write_text(f"{path.read_text()}, 1girl{', standing' if number < 9 else ''}")
+    examine(page)
+    chart = page.locator(f"{PANEL} .tl-content", has_text="Pose")
+    expect(chart.locator(".tl-bucket-name")).to_have_text(["standing", "no tag"])
+    chart.locator(".tl-bucket", has_text="standing").click()
+    page.locator("#tl_caption_go", has_text="Add to 9 captions").wait_for()
+
+
 def test_a_few_groups_are_not_folded(editor, folder):
     page = editor()
     copy_of(folder, 10)
