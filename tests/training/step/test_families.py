@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -18,30 +17,23 @@ from safetensors.torch import load_file
 from lib_lora_train.config.check import problems_of
 from lib_lora_train.config.groups.dataset import DatasetSettings
 from lib_lora_train.config.groups.loss import LossSettings
-from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.config.job import Job
 from lib_lora_train.errors import RunError
 from lib_lora_train.models.load import load_base
-from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.prediction import VELOCITY, Prediction
 from lib_lora_train.models.text_states import tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
-from lib_lora_train.networks.create import create_network
 from lib_lora_train.pictures.augment import draw_cut
 from lib_lora_train.pictures.buckets import Bucket, Fit, Frame
 from lib_lora_train.runs.folder import RunFolder
-from lib_lora_train.training.loss import batch_loss
-from lib_lora_train.training.model import TrainedModel
-from lib_lora_train.training.noise import mix_noise
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.reporting.sampling import decode_picture
 from tests.models.tiny_families import save_state, sd2_state, sdxl_state
+from tests.training.step.gradients import CAPTIONS, TIMESTEPS, check_gradients, draws, model_on
 from tests.training.step.reference import UNet
 from tests.training.step.reference_xl import sd2_states, sdxl_states, sdxl_vector, with_lora
 
-CAPTIONS = ["pennyfox, red ball", "a quick brown fox jumps over the lazy dog"]
-TIMESTEPS = torch.tensor([37, 810])
 FRAMES = (Frame(600, 900, 0, 36, 512, 640), Frame(1024, 1024, 8, 0, 1024, 1024))
 
 
@@ -50,23 +42,6 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("families")
     return {"sd2": save_state(sd2_state(), folder / "sd2.safetensors"),
             "sdxl": save_state(sdxl_state(), folder / "sdxl.safetensors")}
-
-
-def model_on(path: Path, kind: str) -> TrainedModel:
-    """The tiny model with a LoRA that is no longer zero."""
-    base = load_base(path, None, dtype=torch.float32, device="cpu").predicting(Prediction(kind, "a test"))
-    network = create_network(NetworkSettings(network_dim=4, network_alpha=3.0), base.unet, base.text_encoders, seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return TrainedModel(base, network, Tokenizer.load(), Accelerator(cpu=True), noise_schedule(kind), clip_skip=2,
-                        max_token_length=75, trains_text_encoder=True)
-
-
-def draws() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    return torch.randn(2, 4, 8, 16, generator=generator), torch.randn(2, 4, 8, 16, generator=generator)
 
 
 def reference_loss(path: Path, lora: dict[str, torch.Tensor], tokenizer: Tokenizer, velocity: bool) -> torch.Tensor:
@@ -88,25 +63,12 @@ def reference_loss(path: Path, lora: dict[str, torch.Tensor], tokenizer: Tokeniz
 @pytest.mark.parametrize(("name", "kind"), [("sd2", VELOCITY), ("sdxl", "epsilon")])
 def test_loss_and_every_gradient_equal_the_reference(families, name, kind):
     model = model_on(families[name], kind)
-    latents, noise = draws()
-    noisy = mix_noise(latents, noise, TIMESTEPS, model.noise_schedule)
-    prediction = model.predict(noisy.noisy_latents, TIMESTEPS, CAPTIONS, FRAMES)
-    loss = batch_loss(prediction, noisy.target, TIMESTEPS, model.noise_schedule, LossSettings(min_snr_gamma=None))
-    loss.backward()
-    lora = {key: value.detach().clone() for key, value in model.network.state_dict().items()}
-    trained = [key for key in lora if not key.endswith(".alpha")]
-    for key in trained:
-        lora[key].requires_grad_()
-    wanted = reference_loss(families[name], lora, model.tokenizer, kind == VELOCITY)
-    wanted.backward()
-    assert abs(float(loss.detach() - wanted.detach())) < 1e-4 * float(wanted.detach())
-    gradients = {key: parameter.grad for key, parameter in model.network.named_parameters()}
-    unread = {key for key in trained if key.startswith("lora_te1_") and "layers_2_" in key}  # SDXL's first, last layer
-    assert {key for key in trained if gradients[key] is None} == unread
-    for key in set(trained) - unread:
-        largest = float(lora[key].grad.abs().max())
-        assert largest > 0, f"{key} takes no part"
-        torch.testing.assert_close(gradients[key], lora[key].grad, atol=2e-4 * largest + 1e-6, rtol=0, msg=key)
+    loss, wanted = check_gradients(
+        model, LossSettings(min_snr_gamma=None),
+        lambda lora: reference_loss(families[name], lora, model.tokenizer, kind == VELOCITY),
+        unread=lambda key: key.startswith("lora_te1_") and "layers_2_" in key,  # SDXL's first encoder: its last layer
+        tolerance=lambda largest: 2e-4 * largest + 1e-6, frames=FRAMES)
+    assert abs(loss - wanted) < 1e-4 * wanted
 
 
 def test_a_run_on_sdxl_trains_samples_validates_and_resumes_and_its_file_says_what_it_is(train, families):
