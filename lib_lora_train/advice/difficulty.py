@@ -37,8 +37,8 @@ _LIERLA, _LOKR, _LOHA = "LoRA-LierLa", "LyCORIS-LoKR", "LyCORIS-LoHa"
 
 DIFFICULTIES = (
     Difficulty("A", "An ordinary woman in ordinary clothes", 4, 8, (_LIERLA, _LOKR), 1000),
-    Difficulty("B", "A woman with an unusual face, hair, colours or outfit", 4, 16, (_LIERLA, _LOKR, _LOHA), 1000),
-    Difficulty("C", "Rich details, or something extra: wings, armour, a tail", 8, 32, (_LIERLA, _LOKR, _LOHA), 1000),
+    Difficulty("B", "A woman with an unusual face, hair, colors or outfit", 4, 16, (_LIERLA, _LOKR, _LOHA), 1000),
+    Difficulty("C", "Rich details, or something extra: wings, armor, a tail", 8, 32, (_LIERLA, _LOKR, _LOHA), 1000),
     Difficulty("D", "Humanoid, or furry with human features; a real person", 32, 64, (_LIERLA, _LOHA), 1000),
     Difficulty("E", "Odd proportions, but still two arms and two legs", 64, 64, (_LIERLA,), 1500),
     Difficulty("F", "Animals, dragons, humanoid robots, extremely elaborate costumes", 64, 128, (_LIERLA,), 1500),

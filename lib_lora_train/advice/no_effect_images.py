@@ -30,7 +30,7 @@ def _without_images(job: Job) -> Iterator[Note]:
         for name in ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale"):
             yield from idle(job, f"dataset.{name}", "enable_bucket is off, so there is one size")
     if not dataset.validation_split:
-        yield from idle(job, "dataset.validation_seed", "validation_split is 0, so it chooses nothing")
+        yield from idle(job, "dataset.validation_seed", "validation_split is 0, so no images are held out")
     if dataset.color_aug or dataset.random_crop or dataset.face_crop_aug_range:
         yield from idle(job, "dataset.cache_latents_to_disk", "with color_aug, random_crop or face_crop_aug_range "
                                                               "images differ each time, so nothing can be cached")
@@ -128,11 +128,11 @@ def _of_free_tags(job: Job, plan: PlanFacts) -> Iterator[Note]:
         yield from idle(job, "dataset.caption_separator", "no caption has more than one tag")
         yield from idle(job, "dataset.keep_tokens", "no caption has more than one tag")
     if free <= 1:
-        yield from idle(job, "dataset.shuffle_caption", "no caption has two tags behind the kept ones")
+        yield from idle(job, "dataset.shuffle_caption", "no caption has two tags after the keep tokens")
     if free <= 0:
-        yield from idle(job, "dataset.caption_tag_dropout_rate", "no caption has a tag behind the kept ones")
+        yield from idle(job, "dataset.caption_tag_dropout_rate", "no caption has a tag after the keep tokens")
     if free <= dataset.token_warmup_min:
-        yield from idle(job, "dataset.token_warmup_step", "no caption has more tags behind the kept ones than "
+        yield from idle(job, "dataset.token_warmup_step", "no caption has more tags after the keep tokens than "
                                                           f"token_warmup_min, {dataset.token_warmup_min}")
 
 

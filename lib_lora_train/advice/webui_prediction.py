@@ -18,7 +18,7 @@ MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
 """Marker tensors of SDXL checkpoints trained with v-prediction, and with zero terminal SNR."""
 _SD2 = "SD 2"
 _OF_SDXL = ("SDXL", "SSD-1B")
-_FRIED = "it draws the model as one that predicts noise, so its images, test plots and strips look fried"
+_FRIED = "it treats the model as one that predicts noise, so its images, test plots and strips look fried"
 
 
 def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
@@ -66,7 +66,7 @@ def way_out(name: str, around: Surroundings) -> str:
         return "Use a version of the checkpoint that is marked."
     yaml = Path(name).with_suffix(".yaml").name
     if around.yaml_beside:
-        return f"Correct {yaml}, or remove it and have it written anew."
+        return f"Correct {yaml}, or remove it and have it written again."
     return "Put the model's YAML beside it; in the webui, a button in the Model card writes it. Or generate in Forge."
 
 

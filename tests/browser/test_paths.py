@@ -88,7 +88,7 @@ def test_many_folders_are_paged_and_searched(webui, open_tab, tmp_path):
     window.get_by_label("Find in this folder").fill("129")
     expect(window.locator(".tl-place")).to_have_text(["set_129"])
     window.get_by_label("Find in this folder").press("Enter")
-    expect(window).to_contain_text("No folders are in here.")
+    expect(window).to_contain_text("There are no folders here.")
 
 
 def test_a_path_is_completed_by_tab_and_arrows(webui, open_tab, sets):

@@ -68,7 +68,7 @@ def test_an_epoch_plot_is_drawn_marked_and_tried(open_test):
     page = open_test()
     panel = page.locator("#tl-panel-test")
     estimate = panel.locator("#tl_test_draw + .tl-note")
-    expect(estimate).to_have_text("8 images, time unknown until a first plot with this checkpoint")
+    expect(estimate).to_have_text("8 images, time unknown before the first plot with this checkpoint")
     expect(panel.get_by_label("Seed (-1: random)")).not_to_have_value("-1")
     draw(page, 8)
     expect(estimate).to_have_text(re.compile(r"^8 images, about \d+ (s|min)"))

@@ -13,7 +13,7 @@ describe("the estimate of a plot", () => {
         [PACE, {width: 1024, height: 1024}, "12 images, about 3 min 12 s"], [PACE, {pictures: 1}, "1 image, about 4 s"],
         [{...PACE, seconds: 0.01}, {pictures: 1}, "1 image, about 1 s"],
         [PACE, {checkpoints: 3}, "12 images, about 48 s, and the loading of 3 checkpoints"],
-        [null, {}, "12 images, time unknown until a first plot with this checkpoint"],
+        [null, {}, "12 images, time unknown before the first plot with this checkpoint"],
         [PACE, {steps: NaN}, "12 images"], [PACE, {width: 0}, "12 images"]]) {
         it(words, () => assert.equal(estimateText(pace, {...PLOT, ...change}), words));
     }

@@ -11,7 +11,7 @@ for (const [verb, what, count, words] of [
     ["replace", "", 2, "Replace in 2 captions"], ["pattern", "", 4, "Use regex on 4 captions"],
     ["sort", "", 1200, "Sort 1,200 captions"], ["dedupe", "", 5, "Remove duplicates in 5 captions"],
     ["pictures", "move", 2, "Move 2 images"], ["pictures", "delete", 1, "Delete 1 image"],
-    ["pictures", "copy", 0, "Choose images first"]]) {
+    ["pictures", "copy", 0, "Select images first"]]) {
     it(`${verb} ${what} of ${count} is “${words}”`, () => assert.equal(goWords(verb, what, count), words));
 }
 

@@ -8,7 +8,7 @@ import {captionPreview} from "./dialogs.js";
 
 const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
 const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
-    alphabet: "by alphabet"};
+    alphabet: "alphabetically"};
 const WITHIN = {regex_tag: "in each tag", regex_caption: "in the whole caption"};
 /** @type {Record<string, string>} */
 const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
@@ -34,7 +34,7 @@ const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pa
  */
 export function goWords(verb, what, count) {
     if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
-    return count ? `${PICTURES[what]} ${format.plural(count, "image")}` : "Choose images first";
+    return count ? `${PICTURES[what]} ${format.plural(count, "image")}` : "Select images first";
 }
 
 /** @param {string} text */
@@ -80,7 +80,7 @@ export class CaptionActions {
         this.pattern = textBox({class: "tl-input tl-code", placeholder: "regular expression",
             "aria-label": "Regular expression"}, go);
         this.becomes = textBox({class: "tl-input tl-code", placeholder: "nothing, or \\1 …",
-            "aria-label": "What it becomes"}, go);
+            "aria-label": "Replacement"}, go);
         this.within = select("Where to match", WITHIN);
         this.ignoreCase = tick("ignore case");
         this.order = select("Order", ORDERS);

@@ -65,7 +65,7 @@ class CaptionsTab {
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
         this.mind = h("div", {class: "tl-activation", hidden: true});
         this.intro = emptyState("Tags make or break a LoRA", "Open the folder with your images. Captions are .txt " +
-            "files beside them; every change is saved at once, and everything can be undone, tomorrow as well. Or drop images here.",
+            "files beside them; every change is saved at once, and everything can be undone, even tomorrow. Or drop images here.",
         makeButton("Start a new set …", {icon: "plus", id: "tl_new_set", click: () => this.intake.choose()}));
         this.intro.classList.add("tl-capintro");
         this.tabs = VIEWS.map(([view, words]) => h("button", {type: "button", role: "tab", data: {view},
@@ -380,7 +380,7 @@ class CaptionsTab {
             ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
             ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75, chars!=0", "how many the caption has; tags:>5 is the same as tags>5"],
             ["weight<1, repeats=0", "the image's loss weight and repeats; 0 repeats leave it out"],
-            ["bucket:512x768", "trained at this size"], ["folder:saber, name:IMG, path:set/IMG", "a part of where it lies or what it is called"],
+            ["bucket:512x768", "trained at this size"], ["folder:saber, name:IMG, path:set/IMG", "part of its path or name"],
             ["name:IMG*", "with * or ?, the whole name"]];
         captionHelp("How to filter", rows);
     }

@@ -57,7 +57,7 @@ export function chunkWords({trained_tokens: tokens, prose, tag_list: tags}, limi
     const beyond = tokens > limit ? ` ${format.plural(tokens - limit, "token")} beyond ${limit} are not trained (Max token length).` : "";
     const free = kept ? `only the first ${kept === 1 ? "one keeps its" : `${kept} keep their`} place, any other` : "any of them";
     const order = shuffled && !prose && tags.length > kept
-        ? ` Tags are shuffled in training: ${free} can come to stand at a mark.` : "";
+        ? ` Tags are shuffled in training, so ${free} may end up at a mark.` : "";
     return `CLIP reads ${CHUNK} tokens at a time; marks show where a chunk ends.${exact ? "" : " The tokens are estimated."}${beyond}${order}`;
 }
 

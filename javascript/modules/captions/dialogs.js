@@ -68,12 +68,12 @@ export function captionHelp(title, rows) {
 }
 
 export function captionKeys() {
-    captionHelp("Keys", [["/", "go to the filter"], ["Arrows", "move; with Shift, choose several"],
-        ["Space", "choose one more, or one less"], ["Ctrl A", "choose all that are shown"],
+    captionHelp("Keys", [["/", "go to the filter"], ["Arrows", "move; with Shift, select several"],
+        ["Space", "select one more or one less"], ["Ctrl A", "select all shown"],
         ["Ctrl I", "invert the selection"], ["Ctrl J", "go to the next image without a caption"],
-        ["Enter", "edit the tags of the image"], ["Esc", "back to the images; choose none"],
-        ["Delete", "move the chosen images to the trash"],
-        ["Ctrl C, Ctrl V", "copy the tags of the chosen images; add them to those chosen then"], ["F2", "on a tag of the list: rename it in all captions"],
+        ["Enter", "edit the tags of the image"], ["Esc", "back to the images; select none"],
+        ["Delete", "move the selected images to the trash"],
+        ["Ctrl C, Ctrl V", "copy the selected images' tags; add them to the images selected then"], ["F2", "on a tag of the list: rename it in all captions"],
         ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
         ["Alt Arrows", "on a tag: move it"], ["Backspace", "on a tag: remove it"]]);
 }

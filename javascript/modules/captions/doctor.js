@@ -189,7 +189,7 @@ export class DoctorPanel {
         }
         if (fix.action === "settings") {
             for (const [key, value] of Object.entries(values)) form.set(key, /** @type {import("../train/values").Value} */ (value));
-            toast("good", "The settings of the training are changed.");
+            toast("good", "The training settings have been changed.");
             await this.examine();
             return;
         }

@@ -53,9 +53,9 @@ export class CaptionPicture {
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.shownImage.element, this.tools, h("div", {class: "tl-caphead"},
             h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
-        this.empty = emptyState("No image chosen", "Click one, or move with the arrow keys. Enter goes to its " +
+        this.empty = emptyState("No image selected", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
-        this.element = h("aside", {class: "tl-cappicture", "aria-label": "The chosen image"}, this.empty, this.body);
+        this.element = h("aside", {class: "tl-cappicture", "aria-label": "The selected image"}, this.empty, this.body);
         this.loadSoon = later(() => this.load(), 50);
         set.when("selection", () => {
             if (!this.picture || this.picture.number !== set.current) this.loadSoon();

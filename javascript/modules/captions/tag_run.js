@@ -177,7 +177,7 @@ function outcome(ending) {
     const provider = (ending.provider || "").replace("ExecutionProvider", "").replace(/^CPU$/, "the CPU");
     const time = format.duration(Math.max(1, ending.seconds || 0));
     const how = ending.model ? ` With ${ending.model} on ${provider}, in ${time}.` : "";
-    const undo = written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
+    const undo = written ? " One undo (Ctrl+Z) in the editor reverts it all." : "";
     return {level: ending.event === "finished" ? "good" : "note",
         text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}.${how}${undo}`};
 }

@@ -10,9 +10,9 @@ import {TagRun} from "./tag_run.js";
 
 const OTHER = "\u0000other";
 const MODES = {"if-empty": "Only where there is no caption", "append": "Add new tags at the end",
-    "prepend": "Add new tags at the beginning", "overwrite": "Replace what is there",
+    "prepend": "Add new tags at the beginning", "overwrite": "Replace existing captions",
     "confidences-only": "Write no captions, only keep the confidences"};
-const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
+const PROVIDERS = {auto: "fastest available", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
     directml: "Windows GPU (DirectML)", cpu: "CPU"};
 const THRESHOLDS = ["tags.general_threshold", "tags.character_threshold", "tags.copyright_threshold",
     "tags.artist_threshold", "tags.meta_threshold"];
@@ -67,7 +67,7 @@ class Panel {
         this.pathRow = pathBox(this.path, "tagger");
         this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer.taggers_dir), this.problems,
             h("div", {class: "tl-row"}, h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "Which images to tag"}, this.whom), this.start,
-                h("span", {class: "tl-note"}, "One undo takes the whole run back.")),
+                h("span", {class: "tl-note"}, "One undo reverts the whole run.")),
             this.run.element);
         this.form.changedBy = () => this.refresh();
         this.refresh();
@@ -101,7 +101,7 @@ class Panel {
             field("write.mode", {wide: true, words: MODES})), this.mind,
         fold("More about tags", h("div", {class: "tl-fields"},
             MORE.map((key) => field(key, {words: PROVIDERS, empty: key === "tags.max_tags" ? "no limit" : "as above"}))),
-        h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its name.`))];
+        h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its own name.`))];
     }
 
     listTaggers() {
@@ -153,7 +153,7 @@ class Panel {
         });
         this.showTagger(tagger, fetched);
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
-        if (threshold) setLabel(this.balance, `Use ${threshold}, the balance its card names`);
+        if (threshold) setLabel(this.balance, `Use ${threshold}, the value from its model card`);
         this.start.disabled = this.run.open || this.starting;
         this.showSafety(this.form.text("write.mode"));
     }
@@ -184,10 +184,10 @@ class Panel {
     /** @param {string} mode the write mode */
     showSafety(mode) {
         const changes = !["if-empty", "confidences-only"].includes(mode);
-        const what = mode === "overwrite" ? "This run replaces captions that are there, your own edits too."
-            : "This run changes captions that are there.";
+        const what = mode === "overwrite" ? "This run replaces existing captions, including your own edits."
+            : "This run changes existing captions.";
         fill(this.mind, changes ? [icon("warning"), h("span", {},
-            `${what} Afterwards the safety is on again: only images without a caption.`)] : null);
+            `${what} Afterwards this returns to the safe choice: only images without a caption.`)] : null);
         this.mind.hidden = !changes;
     }
 

@@ -88,7 +88,7 @@ class Browser {
         setText(this.about, places.note || this.words(itself, total));
         fill(this.list, entries.map((entry, index) => this.row(entry, index)));
         if (!entries.length) fill(this.list, h("li", {class: "tl-hit-none"}, this.search.value ? "Nothing here has that name."
-            : this.files ? "No folders and no files of this kind are in here." : "No folders are in here.",
+            : this.files ? "There are no folders or files of this kind here." : "There are no folders here.",
         itself && !this.search.value ? images(itself) : null));
         fill(this.pages, total > entries.length ? [
             button("Previous", {small: true, disabled: !start, click: () => this.go(folder, Math.max(0, start - 60), true)}),
@@ -106,7 +106,7 @@ class Browser {
 
     /** @param {PlaceEntry|null} itself @param {number} total */
     words(itself, total) {
-        if (!itself) return this.request.kind === "images" ? "Folders used last, and where to begin." : "Where to begin.";
+        if (!itself) return this.request.kind === "images" ? "Recent folders and starting points." : "Starting points.";
         if (itself.images === null) return format.plural(total, "entry", "entries");
         if (!itself.images) return "No images in this folder itself.";
         return `${format.plural(itself.images, "image")} here${itself.more ? " or more" : ""}, ` +

@@ -13,7 +13,7 @@ export class BlockNorms {
         this.when = h("span", {class: "tl-note"});
         this.element = card("What was learned, by block", {aside: this.when}, this.bars,
             h("p", {class: "tl-note"}, "How far the LoRA moves the weights of each block. IN blocks hold composition and " +
-                "pose, OUT blocks colours and details."));
+                "pose, OUT blocks colors and details."));
         this.element.hidden = true;
     }
 

@@ -125,8 +125,8 @@ export async function askToKeepOnly(run, kept) {
     const bytes = format.bytes(others.reduce((sum, file) => sum + file.bytes, 0));
     const words = others.length ? `Delete ${format.plural(others.length, "file")}` : "";
     const dialog = openDialog(`Keep ${kept.name}, delete the rest?`, [
-        h("p", {}, others.length ? `To the trash go ${format.plural(others.length, "LoRA file")} (${bytes}), with what ` +
-            "lies beside each. They can be restored from there. The run itself stays." : "It is already the only one."),
+        h("p", {}, others.length ? `This moves ${format.plural(others.length, "LoRA file")} (${bytes}) and the files ` +
+            "beside them to the trash, where they can be restored. The run itself stays." : "It is already the only one."),
         h("ul", {class: "tl-paths"}, others.map((file) => h("li", {}, `${file.name}, ${format.bytes(file.bytes)}`)))],
     [button("Cancel", {click: () => dialog.close()}), words ? button(words, {kind: "danger", icon: "trash", click: () => {
         dialog.close();

@@ -235,7 +235,7 @@ export class RunModel {
         const soon = whenGranted(this.summary, this.phase, this.stepping);
         const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
         switch (this.state) {
-        case "waiting": return `${name} waits for its turn.`;
+        case "waiting": return `${name} is waiting for its turn.`;
         case "starting": return this.progressNow().text || "The worker is starting …";
         case "running": return this.progressNow().text + (left ? `, ${left}` : "");
         case "pausing": return `Pausing ${soon}.`;

@@ -45,7 +45,7 @@ export class BlockSliders {
             button("Try in txt2img", {small: true, id: "tl_blocks_prompt", click: () => this.toPrompt()}),
             button("Train with these", {small: true, id: "tl_blocks_train", click: () => this.toForm()}),
             button("Bake into a copy", {small: true, id: "tl_blocks_bake", click: () => this.bake()}),
-            button("All 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()}));
+            button("Reset to 1", {small: true, kind: "quiet", icon: "reset", click: () => this.setAll()}));
         this.element = card("Block weights", {}, h("p", {class: "tl-note"},
             "The left side of the UNet sets the composition, the right side the details. Try weights on the finished " +
             "LoRA " +

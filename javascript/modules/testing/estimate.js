@@ -10,7 +10,7 @@ import {format} from "../core/format.js";
  */
 export function estimateText(pace, {pictures, steps, width, height, checkpoints}) {
     const count = format.plural(pictures, "image");
-    if (!pace) return `${count}, time unknown until a first plot with this checkpoint`;
+    if (!pace) return `${count}, time unknown before the first plot with this checkpoint`;
     const each = pace.seconds * (steps / pace.steps) * (width * height / pace.pixels);
     if (!Number.isFinite(each) || each <= 0) return count;
     return `${count}, about ${format.duration(Math.max(1, pictures * each))}` +

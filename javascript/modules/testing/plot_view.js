@@ -153,7 +153,7 @@ function bars(plot) {
     });
     const sorted = [...changes].sort((one, other) => other.value - one.value).slice(0, 3);
     return h("figure", {class: "tl-effect"}, h("p", {class: "tl-label"},
-        "How much the image changes without each block (mean difference of a pixel, of 255)"),
+        "How much the image changes without each block (mean pixel difference, out of 255)"),
     h("div", {}, svg("svg", {viewBox: `0 0 ${changes.length * width} 132`, role: "img",
         style: `width: 100%; max-width: ${changes.length * width}px`,
         "aria-label": `Most changed by ${sorted.map((change) => change.name).join(", ")}`}, columns)));

@@ -13,7 +13,7 @@ import {BlockSliders} from "./block_sliders.js";
 import {TestForm, testField} from "./form.js";
 import {PlotView, plotTitle} from "./plot_view.js";
 
-const SIGNS = ["Colours too strong, edges burned, or the same pose and background whatever the prompt says.",
+const SIGNS = ["Colors too strong, edges burned, or the same pose and background whatever the prompt says.",
     "Details of single training images come back: a logo, a watermark, a fold in the clothes.",
     "Clothes, age or expression in the prompt are ignored.",
     "It only looks right below strength 1, or everything else in the image suffers."];

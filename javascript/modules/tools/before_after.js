@@ -20,7 +20,7 @@ export class BeforeAfter {
         this.facts = null;
         this.drawn = "";
         this.prompt = h("input", {type: "text", class: "tl-input", id: "tl_tool_prompt", value: store.get("tool_prompt", ""),
-            placeholder: "A prompt, drawn as txt2img is set", on: {input: () => store.set("tool_prompt", this.prompt.value)}});
+            placeholder: "A prompt, generated with txt2img's settings", on: {input: () => store.set("tool_prompt", this.prompt.value)}});
         this.start = button("Generate", {small: true, id: "tl_tool_draw", click: () => this.begin()});
         this.stop = button("Stop", {small: true, kind: "danger", icon: "stop", hidden: true, click: () => this.end()});
         this.said = h("p", {class: "tl-note", role: "status"});
@@ -98,6 +98,6 @@ export class BeforeAfter {
 /** @param {number} difference between the first and the last image, 0 to 255 @returns {string} */
 function inWords(difference) {
     if (difference === 0) return "The first and the last image are the same.";
-    if (difference < SAME) return "The first and the last image differ by less than can be seen.";
+    if (difference < SAME) return "The difference between the first and the last image is too small to see.";
     return `The first and the last image differ by ${Number(difference.toPrecision(2))} of 255 on average.`;
 }

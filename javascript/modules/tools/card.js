@@ -8,7 +8,7 @@ import {button, card, findings, toast} from "../core/parts.js";
 
 /** @type {[CardName, string, string][]} name, label and note */
 const FIELDS = [["activation_text", "Activation text", "the trigger words, put into the prompt with the LoRA"],
-    ["preferred_weight", "Preferred weight", "empty for the webui's own"],
+    ["preferred_weight", "Preferred weight", "empty: the webui's default"],
     ["negative_text", "Negative prompt", ""], ["notes", "Notes", ""], ["description", "Description", ""]];
 const MOST_BYTES = 5_500_000;
 

@@ -31,8 +31,8 @@ export class FileMetadataCard {
         /** @type {Record<string, string|null>} */
         this.earlier = {};
         this.element = card("In the file itself", {id: "tl_metadata"}, h("p", {class: "tl-note"},
-            "These texts go wherever the file goes. Only they are written anew: the weights are copied bit for bit into a new " +
-            "file, compared, and then it takes the place of the old one."),
+            "These texts go wherever the file goes. Only they are rewritten: the weights are copied bit for bit into a new " +
+            "file, which is verified and then replaces the old one."),
         this.fields, this.more, this.said, h("div", {class: "tl-row"}, this.save, this.undo));
         this.element.hidden = true;
     }
@@ -116,7 +116,7 @@ export class FileMetadataCard {
     }
 
     async takeBack() {
-        await this.write(this.earlier, null, "The entries are as they were.");
+        await this.write(this.earlier, null, "The entries are restored.");
     }
 
     /** @param {Record<string, string|null>} changes @param {Record<string, string|null>|null} earlier @param {string} words */

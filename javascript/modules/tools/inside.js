@@ -28,7 +28,7 @@ export class LoraInside {
         const metadata = Object.entries(found.metadata);
         fill(this.element, h("div", {class: "tl-row tl-wrap"},
             button("Train like this", {kind: "primary", small: true, id: "tl_inside_train", disabled: !found.job,
-                title: found.job ? "" : "The file says nothing of its training.", click: () => trainLike(path, found)}),
+                title: found.job ? "" : "The file has no information about its training.", click: () => trainLike(path, found)}),
             button("Resume from this", {small: true, id: "tl_inside_resume", disabled: found.training_problem !== null,
                 title: found.training_problem ? `It ${found.training_problem}.` : "", click: () => resumeFrom(path, found)}),
             button("Use in txt2img", {small: true, click: () => tryLora(path)})),
@@ -42,7 +42,7 @@ export class LoraInside {
             h("li", {}, tag, " ", h("span", {class: "tl-note"}, format.number(count)))))) : null,
         h("section", {class: "tl-card tl-folds"},
             found.job ? fold(`Its settings (from ${found.job_from})`, h("pre", {class: "tl-log", tabindex: "0"}, found.job)) : null,
-            metadata.length ? fold(`Everything that the file says (${metadata.length})`,
+            metadata.length ? fold(`All metadata (${metadata.length})`,
                 h("dl", {class: "tl-facts tl-facts-all"}, metadata.map(([name, value]) => [h("dt", {}, name),
                     h("dd", {}, value)]))) : null));
     }

@@ -99,7 +99,7 @@ export class ToolRun {
         if (state === "waiting") return "It starts by itself when the run before it is done.";
         if (state === "starting") return "The worker is starting …";
         if (state === "running") return run.progressNow().text;
-        if (state === "stopping") return "Stopping after the present layer.";
+        if (state === "stopping") return "Stopping after the current layer.";
         if (state === "stopped") return "Stopped. Nothing was saved.";
         if (state === "lost") return "The run was interrupted. Nothing was saved; start it again.";
         return "";

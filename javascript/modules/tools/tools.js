@@ -19,7 +19,7 @@ import {TITLES, ToolRun} from "./tool_run.js";
 /** @type {Record<string, string>} */
 const ABOUT = {
     extract: "The difference of two checkpoints as a LoRA: what a fine-tune learned, to be used on any model of its family.",
-    merge: "A copy of a checkpoint with LoRAs in it for good, exactly as the prompt would apply them.",
+    merge: "A copy of a checkpoint with LoRAs merged in permanently, exactly as the prompt would apply them.",
     mix: "Several LoRAs as one file, by the sum of what they change.",
     resize: "A LoRA at a smaller rank, or another kind of LoRA as a plain one.",
     inspect: "What a LoRA is and how it was trained. Its card in the webui and the texts in the file can be edited.",
@@ -52,7 +52,7 @@ class ToolsTab {
         this.outcome = new ToolOutcome({rank: (rank) => this.takeRank(rank), inspect: (path) => this.inspect(path)});
         this.inside = new LoraInside();
         this.pictures = new BeforeAfter();
-        this.nothing = emptyState("Nothing was made yet", "Choose a tool, fill in its form and press the button. Size, error " +
+        this.nothing = emptyState("No results yet", "Choose a tool, fill in its form and press the button. Size, error " +
             "and the new file appear here. No file is ever overwritten.", trashButton());
         this.shown = h("section", {class: "tl-card", hidden: true}, h("div", {class: "tl-card-body"}, this.run.element,
             this.outcome.element, this.pictures.element, this.inside.element, this.run.log.element));

@@ -24,7 +24,7 @@ let built = false;
 
 function emptyRun() {
     return emptyState("Nothing is training yet",
-        "Three steps, and the loss, the samples and the saved files appear here.",
+        "After three steps, the loss, the samples and the saved files appear here.",
         h("ol", {class: "tl-steps"},
             h("li", {}, h("b", {}, "Images: "), "choose a folder and press Load."),
             h("li", {}, h("b", {}, "Model: "), "the one the webui has loaded is fine."),

@@ -66,12 +66,11 @@ class TrainingSettings:
         label="Seed", section="Schedule", minimum=0, maximum=4294967295,
         advice="If nothing else helps, another seed sometimes does.")
     webui_model: str = setting(
-        "auto", "How a run that the webui starts gets the model. lent and auto: from the webui's own, which is in "
-        "main memory once and is uploaded to the GPU by whoever has its turn; the run waits while you make an image. "
-        "copy: it takes a copy of that, and both work at once. file: it reads the file.",
+        "auto", "Where a run started in the webui gets the model from. lent and auto: it shares the webui's loaded "
+        "model, which is kept once in main memory and uploaded to the GPU by whichever of the two needs it; training "
+        "pauses while you generate. copy: it copies the loaded model, and both work at once. file: it reads the file.",
         label="The webui's model", choices=("auto", "lent", "copy", "file"),
-        advice="copy needs the memory for two models. Where lending cannot be done the file is read, and the run says "
-               "why.")
+        advice="copy needs memory for two models. If the model cannot be lent, the file is read, and the run says why.")
     device: str = setting(
         "auto", "Where to train: auto, cuda, cuda:1, mps or cpu.",
         label="Device", view="hidden")

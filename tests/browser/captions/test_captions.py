@@ -76,7 +76,7 @@ def test_a_preview_shows_what_would_change_and_changes_nothing(editor, folder):
     page = editor()
     page.locator(f'{PANEL} [data-verb="pattern"]').click()
     page.get_by_label("Regular expression").fill(r"number (\d+)")
-    page.get_by_label("What it becomes").fill(r"no. \1")
+    page.get_by_label("Replacement").fill(r"no. \1")
     page.get_by_role("button", name="Preview").click()
     page.locator(".tl-dialog", has_text="38 captions would change").wait_for()
     expect(page.locator(".tl-dialog ins").first).to_have_text("no. 0")

@@ -153,7 +153,7 @@ def test_the_schedule_shows_what_the_optimizer_gets_and_no_other_rate(tab):
 
 
 @pytest.mark.parametrize("groups, key, words", [
-    ({"optimizer": {"text_encoder_lr": 0.5}}, "optimizer.text_encoder_lr", "knows one rate"),
+    ({"optimizer": {"text_encoder_lr": 0.5}}, "optimizer.text_encoder_lr", "supports only one rate"),
     ({"loss": {"adaptive_noise_scale": 0.1}}, "loss.adaptive_noise_scale", "noise_offset, which is 0"),
     ({"scheduler": {"lr_warmup_steps": 5000}}, "scheduler.lr_warmup_steps", "has 12 steps"),
     ({"training": {"fit_in_gb": 4}}, "training.fit_in_gb", "on the CPU"),

@@ -1,4 +1,4 @@
-/** The chosen image above its caption, with the part that is trained; a click enlarges it. */
+/** The selected image above its caption, with the part that is trained; a click enlarges it. */
 
 import {h} from "../../core/dom.js";
 import {lightbox} from "../../core/lightbox.js";

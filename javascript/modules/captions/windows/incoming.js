@@ -9,7 +9,7 @@ import {previewRows} from "../dialogs.js";
 const SEPARATORS = ", ; + __";
 const UPLOAD = "\u0000upload";
 const PARTS = {both: "caption and tags", caption: "caption only", tags: "tags only"};
-const MODES = {empty: "Only images without a caption", replace: "Replace what is there", append: "Add at the end",
+const MODES = {empty: "Only images without a caption", replace: "Replace existing captions", append: "Add at the end",
     prepend: "Add at the beginning"};
 
 /** @param {import("../set.js").CaptionSet} set */
@@ -49,7 +49,7 @@ class ImportWindow {
         const choice = this.whom.querySelector('[data-choice="selected"]');
         if (choice instanceof HTMLButtonElement) choice.disabled = !set.selected.size;
         this.ofNames = h("div", {class: "tl-import-rule"}, field("Separators", this.separators,
-            "What stands between two tags, divided by blanks. A dash between blanks always does."),
+            "Separators between tags, with spaces between them. A dash with spaces around it always counts."),
         this.counters.element, this.underscores.element);
         this.ofMetadata = h("div", {class: "tl-import-rule", hidden: true},
             field("JSON file", h("div", {class: "tl-row"}, this.file, this.upload, button("Choose a file …", {icon: "file", small: true,
@@ -60,7 +60,7 @@ class ImportWindow {
         this.found = h("div", {class: "tl-import-found"});
         this.goButton = button("Write captions", {kind: "primary", id: "tl_import_go", disabled: true, click: () => this.go()});
         this.window = openDialog("Import captions", [this.sources, this.whom, this.ofNames, this.ofMetadata,
-            field("Captions that are there", this.mode, ""), this.problem, this.words, this.found],
+            field("Existing captions", this.mode, ""), this.problem, this.words, this.found],
         [button("Cancel", {click: () => this.window.close()}), this.goButton]);
         this.window.id = "tl_import_captions";
         this.previewSoon = later(() => this.preview(), 150);

@@ -132,7 +132,7 @@ async function textOf(file) {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "";
     const text = new TextDecoder(wide || "utf-8").decode(bytes);
-    if (text.includes("\0")) throw new Error(`${file.name} is not a text.`);
+    if (text.includes("\0")) throw new Error(`${file.name} is not a text file.`);
     return text;
 }
 

@@ -22,8 +22,8 @@ export const PLACES = [
     {title: "Resume a run", words: "resume save_state state continue interrupted save_state_on_train_end " +
         "save_last_n_steps_state", about: "Runs: every run saves its state with each epoch; select it and press Resume.",
     tab: "runs"},
-    {title: "Queue", words: "queue another run batch overnight", about: "Press Train's button again while a run trains; " +
-        "waiting runs are in Runs.", tab: "runs"},
+    {title: "Queue", words: "queue another run batch overnight", about: "Press Train again while a run is training; " +
+        "queued runs are listed in Runs.", tab: "runs"},
     {title: "Log and settings of a run", words: "logging_dir log tensorboard log_with", about: "Runs: each run has its " +
         "loss curve, log and settings.", tab: "runs"},
     {title: "Tag images", words: "tagger wd14 caption interrogate autotag", about: "Captions: open the folder, then Tag.",
