@@ -29,7 +29,7 @@ class ConflictError(DatasetError):
         names = ", ".join(self.paths[:5]) + (f" and {len(self.paths) - 5} more" if len(self.paths) > 5 else "")
         were = "was" if len(self.paths) == 1 else "were"
         super().__init__(f"{count_of(len(self.paths), 'file')} {were} changed by another program meanwhile: {names}. "
-                         "Nothing was written. Check the captions as they are now, and repeat the edit if it still fits.")
+                         "Nothing was written. Check the captions, and repeat the edit if it still fits.")
 
 
 class HalfDoneError(DatasetError):
