@@ -128,8 +128,8 @@ def _of_rates(job: Job, around: Surroundings) -> Iterator[Note]:
         for part, rate in (("text_encoder_lr", optimizer.text_encoder_rate),
                            ("text_encoder_lr2", optimizer.second_text_encoder_rate)):
             if rate and rate != optimizer.unet_rate and not why[part]:
-                why[part] = (f"{name} supports only one rate, and the UNet's {optimizer.unet_rate:g} is used; 0 leaves it "
-                             "out")
+                why[part] = (f"{name} supports only one rate, and the UNet's {optimizer.unet_rate:g} is used; "
+                             "0 leaves it out")
     for part, reason in why.items():
         if reason:
             yield from idle(job, f"optimizer.{part}", reason)
