@@ -35,7 +35,7 @@ def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
         try:
             host = host_of_this_process()
             limits = [*host.limits(), HOOKS.problem if HOOKS else HOOKS_PROBLEM]
-            return [(build_tab(txt2img=host.txt2img_form(), limits=limits), TITLE, ELEMENT)]
+            return [(build_tab(txt2img=host.txt2img_form(), limits=limits, images=host.image_inputs()), TITLE, ELEMENT)]
         except Exception:  # noqa: BLE001  # without a tab nobody would notice
             problem = traceback.format_exc()
     sys.stderr.write(f"Train LoRA could not be loaded:\n{problem}\n")

@@ -34,6 +34,8 @@ V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 FOR_A_PLOT = Reason(PLOT, "a plot")
 FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
 """The reason for the webui's lock when the tab generates."""
+IMAGE_INPUTS = ("img2img", "inpaint", "extras")
+"""The webui's tabs that take an image, by its names."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
 """Shown if the host does not support block weights."""
@@ -262,6 +264,13 @@ class Host(Protocol):
         """The txt2img controls for generation settings, by their names in the webui's API.
 
         Called while the webui's page is built; empty if the tab cannot generate images.
+        """
+        ...
+
+    def image_inputs(self) -> Mapping[str, Any]:
+        """The image components of ``img2img``, ``inpaint`` and ``extras``, as far as the webui exposes them.
+
+        Called while the webui's page is built.
         """
         ...
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .interface import IMAGE_INPUTS
+
 
 def part(name: str) -> Any | None:
     """The module ``name`` or an attribute of one, such as ``modules.sd_vae.vae_dict``; ``None`` if it does not exist.
@@ -30,3 +32,10 @@ def missing_parts(parts: Mapping[str, Sequence[str]]) -> list[str]:
         found = part(owner)
         missing += [f"{owner}.{name}" for name in names if not hasattr(found, name)] if found is not None else [owner]
     return missing
+
+
+def image_inputs() -> dict[str, Any]:
+    """The image components of img2img, inpaint and Extras that the webui's own "Send to" buttons fill, by tab."""
+    registered = part("modules.infotext_utils.paste_fields") or {}
+    found = {name: registered[name].get("init_img") for name in IMAGE_INPUTS if isinstance(registered.get(name), dict)}
+    return {name: component for name, component in found.items() if component is not None}

@@ -13,8 +13,15 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Lease, Loan
-from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile
-from .parts import part
+from .interface import (
+    NO_BLOCK_WEIGHTS,
+    NOT_DRAWN_HERE,
+    REMOTE_REFUSED,
+    V_PREDICTION_SOURCES,
+    AccessRules,
+    ModelFile,
+)
+from .parts import image_inputs, part
 
 _ENDINGS = (".safetensors", ".ckpt")
 _CHECKPOINTS, _VAES = "Stable-diffusion", "VAE"
@@ -144,6 +151,10 @@ class UnknownWebui:
     def txt2img_form(self) -> dict[str, Any]:
         """Empty, since the tab generates no images."""
         return {}
+
+    def image_inputs(self) -> dict[str, Any]:
+        """Those under A1111's names, if there are any."""
+        return image_inputs()
 
 
 def _files_in(folder: Path) -> list[ModelFile]:

@@ -17,7 +17,7 @@ from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
 from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile, PlotDrawer
 from .loan import MainMemory, ModelLoan
-from .parts import part
+from .parts import image_inputs, part
 
 _MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
                   "SDXL": "config_sdxl", "SSD-1B": "config_sdxl"}
@@ -134,6 +134,10 @@ class Webui:
         from .txt2img_form import txt2img_controls  # imports the page's modules
 
         return txt2img_controls()
+
+    def image_inputs(self) -> dict[str, Any]:
+        """The components that the webui registers for its own "Send to" buttons."""
+        return image_inputs()
 
     def plot_drawer(self) -> PlotDrawer | None:
         """The built-in script "X/Y/Z plot"."""

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from .page_modules import main_module
+from .send_buttons import add_send_buttons
 
 TITLE = "Train LoRA"
 ELEMENT = "train_lora"
@@ -20,12 +21,13 @@ _HAND_OVER = """(...values) => {{
 }}"""
 
 
-def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = ()) -> gr.Blocks:
+def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limits: Sequence[str] = (),
+              images: Mapping[str, Any] | None = None) -> gr.Blocks:
     """Return the tab, or a tab that shows ``problem``. Works with gradio 3.41 and 4.40.
 
     ``limits`` are sentences about what does not work in this webui; empty ones are ignored. ``txt2img`` are the
     controls of txt2img by name. A hidden button passes their values to the page, since only gradio knows them all; the
-    server sees none of them until the page sends them.
+    server sees none of them until the page sends them. ``images`` are the webui's image components by tab.
     """
     if problem:
         content = f"<h3>The Train LoRA tab could not be loaded</h3><pre>{html.escape(problem)}</pre>"
@@ -37,6 +39,7 @@ def build_tab(problem: str = "", txt2img: Mapping[str, Any] | None = None, limit
             reader = gr.Button("txt2img", elem_id=READER)
             reader.click(None, _js=_HAND_OVER.format(names=json.dumps(list(txt2img))),
                          inputs=list(txt2img.values()), outputs=None, show_progress=False)
+        add_send_buttons(images or {})
     return tab
 
 

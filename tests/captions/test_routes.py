@@ -19,7 +19,8 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
           "history/go", "weights",
-          "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece"]
+          "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
+          "send", "result"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):

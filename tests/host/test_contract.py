@@ -69,6 +69,8 @@ SET_ELSEWHERE = [
     *(("modules/ui.py", f'api="{name}"') for name in ("negative_prompt", "styles", "cfg_scale", "width", "enable_hr")),
     *(("modules/processing_scripts/sampler.py", f'api="{name}"') for name in ("steps", "sampler_name", "scheduler")),
     ("modules/processing_scripts/seed.py", 'api="seed"'), ("modules/shared_state.py", "self.skipped = False"),
+    *(("modules/ui.py", f'add_paste_fields("{name}", init_img') for name in ("img2img", "inpaint")),
+    ("modules/ui_postprocessing.py", 'add_paste_fields("extras", extras_image'),
     ("modules/ui.py", "fn=wrap_queued_call(update_token_counter)"),
     ("modules/ui.py", "fn=wrap_queued_call(update_negative_prompt_token_counter)"),
     ("networks.py", "f'Lora not found: "), ("extra_networks_lora.py", 'p.comment("Networks with errors: "'),

@@ -179,6 +179,34 @@ def txt2img(prompt: str) -> str:
     return f"A picture of {prompt}"
 
 
+def build_img2img(gradio):
+    """img2img with its two images and its results; Generate answers with the image, its colours inverted."""
+    from modules import call_queue, infotext_utils
+    from PIL import ImageOps
+
+    def inverted(prompt, image):
+        return [ImageOps.invert(image.convert("RGB"))]
+
+    with gradio.Blocks(analytics_enabled=False) as form:
+        prompt = gradio.Textbox(label="Prompt", elem_id="img2img_prompt", lines=3, show_label=False)
+        generate = gradio.Button("Generate", elem_id="img2img_generate")
+        with gradio.Tabs(elem_id="mode_img2img"):
+            images = {}
+            for name, title, element in (("img2img", "img2img", "img2img_image"), ("sketch", "Sketch", "img2img_sketch"),
+                                         ("inpaint", "Inpaint", "img2maskimg")):
+                with gradio.TabItem(title, id=name):
+                    images[name] = gradio.Image(elem_id=element, type="pil", image_mode="RGBA", show_label=False)
+        for name, size in (("width", 512), ("height", 512)):
+            gradio.Slider(64, 2048, size, step=8, label=name, elem_id=f"img2img_{name}")
+        gallery = gradio.Gallery(elem_id="img2img_gallery", show_label=False, preview=True)
+        with gradio.Row(elem_id="image_buttons_img2img"):
+            gradio.Button("Send to extras", elem_id="img2img_send_to_extras")
+        generate.click(call_queue.wrap_queued_call(inverted), [prompt, images["img2img"]], gallery)
+    for name in ("img2img", "inpaint"):
+        infotext_utils.add_paste_fields(name, images[name], None)
+    return form
+
+
 def build_page(gradio):
     """The webui's frame: the tabs, txt2img with its form, and what scripts add."""
     from modules import call_queue, infotext_utils, script_callbacks, sd_samplers
@@ -203,7 +231,7 @@ def build_page(gradio):
         with gradio.Column(elem_id="txt2img_results"):
             result = gradio.HTML("", elem_id="html_info_txt2img")
         generate.click(call_queue.wrap_queued_call(txt2img), prompt, result)
-    tabs = [(form, "txt2img", "txt2img")]
+    tabs = [(form, "txt2img", "txt2img"), (build_img2img(gradio), "img2img", "img2img")]
     for callback in script_callbacks.callback_map["ui_tabs"]:
         tabs += callback()
     with gradio.Blocks(analytics_enabled=False, title="Stable Diffusion") as demo, gradio.Tabs(elem_id="tabs"):

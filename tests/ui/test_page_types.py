@@ -150,6 +150,13 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("intake/plan", intake=intake)
     ask("intake/add", intake=intake)
     ask("intake/cancel", intake="x")
+    ask("send", numbers=[numbers[1]])
+    intake = ask("intake/begin", files=1)["intake"]
+    tab.client.post(f"/train-lora/captions/intake/piece?intake={intake}&number=0&path=r.png&start=0&total={len(content)}",
+                    content=content, headers=HEADERS)
+    ask("result", intake=intake, source="1.png", caption="a")
+    ask("picture", numbers=[numbers[1]])
+    ask("cells", numbers=[numbers[1]])
     asked.post("captions/intake/new-set", {"parent": str(tmp_path), "name": "new"})
     asked.get("tagging")
     assert type_errors(tmp_path, asked.answers) == []

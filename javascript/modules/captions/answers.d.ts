@@ -56,8 +56,14 @@ export interface Cell {
     weight: number;
     repeats: number;
     weight_problem: string;
+    /** "edit" or "made" for an image that a model edited or generated. */
+    origin: string;
+    /** Whether it has edited versions; in the grid only. */
+    edits?: boolean;
 }
 export interface PictureFacts extends Cell {
+    /** The image that it was edited from, else its edited versions. */
+    pair: {number: number, path: string}[];
     caption_path: string;
     tag_list: TagFacts[];
     likely: LikelyTag[];

@@ -7,6 +7,7 @@ import {form} from "../train/form.js";
 import {chunkMarks, chunkWords, factsOf, isAfter, markElement, markedText, markWords, placeOf, problemsOf} from "./chips.js";
 import {tagInput} from "./complete.js";
 import {ShownImage} from "./image/shown.js";
+import {pairLine} from "./image/pair.js";
 import {imageToolbar} from "./image/toolbar.js";
 
 /** Settings that affect which tokens of a caption are trained. */
@@ -39,6 +40,7 @@ export class CaptionPicture {
         this.tools = imageToolbar(set, () => (this.body.classList.contains("tl-pending") ? null : this.picture));
         this.name = h("p", {class: "tl-capname"}, "");
         this.facts = h("p", {class: "tl-note"}, "");
+        this.pair = pairLine(set);
         this.problem = h("div", {});
         this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this image"});
         this.add = tagInput(set, {label: "Add tags to this image", placeholder: "Add a tag, Enter", several: true,
@@ -52,7 +54,7 @@ export class CaptionPicture {
         this.marked = h("p", {class: "tl-marked", "aria-label": "The caption with the ends of its chunks"});
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.shownImage.element, this.tools, h("div", {class: "tl-caphead"},
-            h("div", {class: "tl-capwords"}, this.name, this.facts), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
+            h("div", {class: "tl-capwords"}, this.name, this.facts, this.pair.element), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
         this.empty = emptyState("No image selected", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The selected image"}, this.empty, this.body);
@@ -116,6 +118,7 @@ export class CaptionPicture {
         this.shownImage.show(picture);
         setText(this.name, picture.path);
         setText(this.facts, factsOf(picture, this.limit));
+        this.pair.show(picture);
         const found = problemsOf(picture);
         fill(this.problem, found.length ? findings(found) : null);
         this.tagPart.hidden = this.asText || Boolean(picture.problem);

@@ -26,6 +26,8 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "rename-tag": RenameFacts;
     "incoming/files": {files: string[]};
     "incoming/plan": IncomingPlan;
+    /** An image as a data URL, its caption, and the size at which to draw it. */
+    send: {image: string, line: string, width: number, height: number};
     "intake/begin": {intake: string, piece_bytes: number};
     "intake/plan": IntakePlan;
     "intake/cancel": SetState;
@@ -51,4 +53,5 @@ export interface CaptionEdits {
     incoming: EditOutcome;
     "history/go": EditOutcome;
     "intake/add": EditOutcome;
+    result: EditOutcome;
 }

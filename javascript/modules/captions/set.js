@@ -249,8 +249,8 @@ export class CaptionSet extends EventTarget {
     async ask(route, body = {}, options = {}) {
         const full = {folder: this.folder, session: this.session, ...body};
         try {
-            return /** @type {CaptionRoutes[R]} */ (
-                await api(`captions/${route}`, {...options, body: full, quiet: true}));
+            const answer = /** @type {unknown} */ (await api(`captions/${route}`, {...options, body: full, quiet: true}));
+            return /** @type {CaptionRoutes[R]} */ (answer);
         } catch (error) {
             const {name, message, problems, status} = failureOf(error);
             if (status === REOPEN) {
@@ -294,9 +294,10 @@ export class CaptionSet extends EventTarget {
         try {
             const body = typeof given === "function" ? await given() : given;
             if (!body) return null;
+            const before = this.about?.pictures;
             const outcome = /** @type {EditOutcome} */ (await this.ask(route, body, {quiet: true}));
             this.take(outcome);
-            this.invalidate(outcome.changed);
+            this.invalidate(outcome.pictures === before ? outcome.changed : [...this.cells.keys()]);
             await this.view();
             if (!options.quiet) this.report(outcome, route);
             return outcome;

@@ -7,8 +7,9 @@ import {root} from "./shell.js";
 /**
  * @param {{src: string, title: string, text: string}[]} items
  * @param {number} start
- * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement}} [options]
- *     `beside` returns the index of the image at an offset in columns and rows; by default, they form one row
+ * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement,
+ *     action?: {label: string, run: (index: number) => void}}} [options]
+ *     `action` is a button for the image shown, which closes the lightbox; `beside` returns the index of the image at an offset in columns and rows; by default, they form one row
  */
 export function lightbox(items, start, options = {}) {
     let index = start;
@@ -22,7 +23,13 @@ export function lightbox(items, start, options = {}) {
     const close = button("Close", {kind: "quiet", icon: "close", iconOnly: true, click: () => dialog.close()});
     const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged image"},
         h("div", {class: "tl-lightbox-stage"}, back, image, next),
-        h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text), close);
+        h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text),
+        options.action ? h("div", {class: "tl-lightbox-action"}, button(options.action.label, {click: act})) : null, close);
+
+    function act() {
+        dialog.close();
+        options.action?.run(index);
+    }
 
     function show() {
         const item = items[index];

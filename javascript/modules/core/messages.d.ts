@@ -36,6 +36,8 @@ export interface Messages {
     problems: Record<string, string>;
     /** A tagging run has ended. */
     "captions-changed": {folder: string, run: string};
+    /** A result of one of the webui's tabs, or of a run if `tab` is empty, is to be added to the dataset. */
+    "add-to-dataset": {src: string, tab: string, prompt: string};
     /** The caption editor's selection has changed; `only`: the tagger should tag only these images. */
     "captions-selected": {count: number, only: boolean, paths: () => Promise<string[]>};
 }

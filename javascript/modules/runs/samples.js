@@ -1,9 +1,10 @@
 /** Sample images of a run: a row per prompt, a column per step at which they were generated. */
 
 import {fullView} from "../core/dialog.js";
-import {fill, h} from "../core/dom.js";
+import {emit, fill, h} from "../core/dom.js";
 import {lightbox} from "../core/lightbox.js";
 import {button} from "../core/parts.js";
+import {showTab} from "../core/shell.js";
 import {runs} from "./watch.js";
 
 /** @typedef {import("../core/types").Sample} Sample */
@@ -89,7 +90,11 @@ export class SamplesGrid {
             const next = place.get(`${row + rows},${column + columns}`);
             return next === undefined ? index : next;
         };
-        lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener});
+        const add = (/** @type {number} */ index) => {
+            showTab("captions");
+            emit("add-to-dataset", {src: items[index].src, tab: "", prompt: items[index].text});
+        };
+        lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener, action: {label: "Add to dataset", run: add}});
     }
 }
 

@@ -1,6 +1,7 @@
 /** Sends a LoRA to the webui's txt2img tab. */
 
 import {toast} from "../core/parts.js";
+import {openWebuiTab, setNumber} from "../core/webui_form.js";
 import {promptWith} from "./prompt.js";
 
 /**
@@ -25,25 +26,6 @@ export function toTxt2img(answer) {
     if (answer.clip_skip !== answer.clip_skip_before) {
         toast("info", `CLIP skip is ${answer.clip_skip} now, as trained; it was ${answer.clip_skip_before}.`);
     }
-    openTab();
+    if (!openWebuiTab("tab_txt2img", "txt2img")) toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
     prompt.focus();
-}
-
-/** @param {string} selector of one of the webui's sliders, if it is on the page @param {number|undefined} value */
-function setNumber(selector, value) {
-    const box = /** @type {HTMLInputElement|null} */ (document.querySelector(`${selector} input[type=number]`));
-    if (!box || !value || box.value === String(value)) return;
-    box.value = String(value);
-    box.dispatchEvent(new Event("input", {bubbles: true}));
-}
-
-function openTab() {
-    /** @type {HTMLElement[]} */
-    const buttons = [...document.querySelectorAll("#tabs > .tab-nav > button")].filter((one) =>
-        one instanceof HTMLElement);
-    const panels = [...document.querySelectorAll("#tabs > .tabitem")];
-    const button = buttons.find((candidate) => (candidate.textContent || "").trim() === "txt2img") ||
-        buttons[panels.findIndex((panel) => panel.id === "tab_txt2img")];  // if its name is translated
-    if (button) button.click();
-    else toast("good", "The prompt is filled in. Open the txt2img tab to try it.");
 }

@@ -14,6 +14,7 @@ from ...pictures.caption_files import NotTextError, text_of, used_line
 from ...pictures.listing import PictureFile, natural_key
 from ...pictures.weights import EVERY_IMAGE, ImageWeight
 from ..tags import PlainTags, is_prose_of, plain
+from .pairs import Pairs
 
 _LONGEST_PROSE_TAG = 3
 
@@ -96,6 +97,7 @@ class EditorIndex:
         self._strings: dict[str, str] = {}
         self._parts: dict[str, tuple[str, int]] = {}
         self._plain = PlainTags()
+        self.pairs = Pairs()
 
     def add(self, file: PictureFile) -> Entry:
         """Add an image; its caption counts as missing until ``set_caption``."""
@@ -106,6 +108,7 @@ class EditorIndex:
         self._next += 1
         self.entries[entry.id] = entry
         self._by_path[file.path] = entry.id
+        self.pairs.add(file.path)
         caption.users.append(entry.id)
         bit = 1 << entry.id
         self.all |= bit
@@ -122,6 +125,7 @@ class EditorIndex:
         self.all &= ~bit
         del self.entries[entry.id]
         del self._by_path[entry.path]
+        self.pairs.remove(entry.path)
         entry.caption.users.remove(entry.id)
         if not entry.caption.users:
             self.captions.pop(entry.caption.path, None)

@@ -17,6 +17,7 @@ from ...captions.filter import FilterError, parse
 from ...captions.intake.intake import ENDINGS
 from ...captions.journal.apply import ConflictError
 from ...pictures.buckets import BucketRule
+from ...pictures.origin import origin_of
 from ..answers import EscapedJson
 from .editors import ReopenError, Session
 from .requests import SessionRequest, ViewRequest
@@ -119,7 +120,8 @@ def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:
 def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
     """The grid's facts about images; images that are gone are skipped."""
     with editor.lock:
-        return [cell(entry) for number in numbers if (entry := editor.index.entries.get(number)) is not None]
+        return [{**cell(entry), "edits": bool(editor.index.pairs.edits_of(entry.path))} for number in numbers
+                if (entry := editor.index.entries.get(number)) is not None]
 
 
 def cell(entry: Entry) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def cell(entry: Entry) -> dict[str, Any]:
             "height": entry.height, "version": f"{entry.file.modified_ns:x}-{entry.file.size:x}",
             "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
             "tags": len(entry.caption.tags), "weight": entry.weight.weight, "repeats": entry.weight.repeats,
-            "weight_problem": entry.weight_problem}
+            "weight_problem": entry.weight_problem, "origin": origin_of(entry.name)}
 
 
 def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
         answer = {**cell(entry), "caption_path": entry.caption.path, "tag_list": tags, "line": entry.caption.line,
                   "trained_tokens": tokens.total,
                   "chunk_ends": [dataclasses.asdict(end) for end in tokens.chunk_ends()],
-                  "likely": likely_tags(editor, entry),
+                  "likely": likely_tags(editor, entry), "pair": pair_of(editor, entry),
                   "tokens": tokens_of(entry.caption, editor.tokens.count), "shared": len(entry.caption.users) > 1,
                   "lines": len([line for line in (entry.caption.text or "").splitlines() if line.strip()])}
         if entry.width:
@@ -150,6 +152,14 @@ def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
             answer["bucket"] = [fit.bucket.width, fit.bucket.height]
             answer["crop"] = [round(side, 1) for side in fit.kept_of(entry.width, entry.height)]
         return answer
+
+
+def pair_of(editor: CaptionEditor, entry: Entry) -> list[dict[str, Any]]:
+    """The image that this one was edited from, or its edited versions: number and path."""
+    pairs = editor.index.pairs
+    source = pairs.source_of(entry.path)
+    found = [editor.index.of_path(path) for path in ([source] if source else pairs.edits_of(entry.path))]
+    return [{"number": one.id, "path": one.path} for one in found if one is not None]
 
 
 def _sorted(index: EditorIndex, numbers: Sequence[int], sort: str) -> list[int]:

@@ -33,6 +33,7 @@ from . import answers
 from .answers import Find, edit, respond
 from .completions import completions
 from .editors import CaptionEditors, Session
+from .exchange_routes import register_exchange
 from .intake_routes import Intakes, register_intake
 from .knowledge_routes import register_knowledge
 from .requests import (
@@ -69,7 +70,9 @@ def register(router: APIRouter, services: Services) -> None:
     register_knowledge(router, find)
     register_set(router, find)
     register_weights(router, find)
-    register_intake(router, services, find, Intakes())
+    intakes = Intakes()
+    register_intake(router, services, find, intakes)
+    register_exchange(router, find, intakes)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

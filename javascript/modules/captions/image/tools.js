@@ -1,5 +1,6 @@
 /** The tools below the chosen image of the caption editor, in the order shown; each is a module beside this one. */
 
+import {sendTool} from "./send.js";
 import {weightTool} from "./weight.js";
 
 /**
@@ -17,4 +18,4 @@ import {weightTool} from "./weight.js";
  */
 
 /** @type {ImageTool[]} */
-export const TOOLS = [weightTool];
+export const TOOLS = [weightTool, sendTool];

@@ -5,6 +5,7 @@ import {api, failureOf, h, on, setText} from "../../core/dom.js";
 import {button, toast} from "../../core/parts.js";
 import {pathBox} from "../../core/path_box.js";
 import {currentTab, inSight, root} from "../../core/shell.js";
+import {receiveResults} from "../exchange/result.js";
 import {importFiles} from "./dialog.js";
 import {dropped, filesIn, pasted} from "./files.js";
 
@@ -26,6 +27,7 @@ export class IntakeZone {
         this.files = this.picker({multiple: true, id: "tl_intake_files"});
         this.folders = this.picker({webkitdirectory: true, id: "tl_intake_folders"});
         tab.panel.append(this.cover, this.files, this.folders);
+        receiveResults(tab);
         on("mounted", () => this.listen());
     }
 

@@ -1,0 +1,40 @@
+/** Captions as prompts of the webui, and prompts as captions. */
+
+/** @param {string} line a caption @returns {string} the prompt that says the same: brackets stand for themselves */
+export function asPrompt(line) {
+    return line.replace(/(?<!\\)[()[\]]/g, "\\$&");
+}
+
+/** @param {string} prompt @returns {string} a caption without LoRAs, weights and escaped brackets */
+export function captionOf(prompt) {
+    let text = prompt.replace(/<[a-z]+:[^<>]*>/gi, "").replace(/\bBREAK\b/g, ",");
+    text = text.replace(/(?<!\\)\(([^()\\]+|\\.)*?:\s*[\d.]+\s*\)/g, (whole) => whole.slice(1, whole.lastIndexOf(":")));
+    text = text.replace(/(?<!\\)[()[\]]/g, "").replace(/\\([()[\]])/g, "$1");
+    return text.split(",").map((part) => part.trim().replace(/\s+/g, " ")).filter(Boolean).join(", ");
+}
+
+/**
+ * The caption with some of the source's tags taken out; tags that were typed stay.
+ * @param {readonly string[]} original tags of the source @param {ReadonlySet<number>} off the places of those taken out
+ * @param {string} text the caption as it stands @param {string} separator
+ * @returns {string}
+ */
+export function withoutTags(original, off, text, separator) {
+    const known = new Set(original);
+    const typed = text.split(separator).map((tag) => tag.trim()).filter((tag) => tag && !known.has(tag));
+    return [...original.filter((_, place) => !off.has(place)), ...typed].join(`${separator.trim()} `);
+}
+
+/** @param {string} src of an image in a gallery @param {string} type of its content @returns {string} a file name */
+export function fileNameOf(src, type) {
+    const ending = {"image/jpeg": ".jpg", "image/webp": ".webp", "image/avif": ".avif"}[type] || ".png";
+    if (/^(data|blob):/.test(src)) return `result${ending}`;
+    const last = src.split(/[?#]/)[0].split(/[\\/=]/).pop() || "";
+    let name = last;
+    try {
+        name = decodeURIComponent(last);
+    } catch {
+        // a percent sign of its own
+    }
+    return `${name.replace(/\.[a-z]+$/i, "").split(/[\\/]/).pop() || "result"}${ending}`;
+}

@@ -1,0 +1,37 @@
+/** Captions that become prompts, prompts that become captions, and tags that an edit took out. */
+
+import assert from "node:assert/strict";
+import {test} from "node:test";
+
+import {asPrompt, captionOf, fileNameOf, withoutTags} from "../../javascript/modules/captions/exchange/prompt_text.js";
+
+test("brackets of a caption stand for themselves in a prompt, once", () => {
+    assert.equal(asPrompt("saber (fate), [x]"), "saber \\(fate\\), \\[x\\]");
+    assert.equal(asPrompt("saber \\(fate\\)"), "saber \\(fate\\)");
+    assert.equal(asPrompt("A girl, smiling: 2 cats"), "A girl, smiling: 2 cats");
+});
+
+test("a prompt becomes a caption without LoRAs and weights", () => {
+    for (const [prompt, caption] of [["<lora:penny-000004:0.8>penny, smiling", "penny, smiling"], ["(red boots:1.3), hat", "red boots, hat"],
+        ["((hat)), [cap]", "hat, cap"], ["saber \\(fate\\), (smile:1.2)", "saber (fate), smile"], ["a,\n b BREAK c", "a, b, c"],
+        ["<lora:x:1:lbw=INS> ", ""], ["A girl stands. She smiles.", "A girl stands. She smiles."]]) {
+        assert.equal(captionOf(prompt), caption, prompt);
+    }
+    for (const tag of ["saber (fate)", "penny", ":) , x [y]"]) assert.equal(captionOf(asPrompt(tag)), tag.replace(" ,", ","));
+});
+
+test("tags are taken out and put back in their order, typed ones stay", () => {
+    const tags = ["penny", "hat", "boots"];
+    assert.equal(withoutTags(tags, new Set([1]), "penny, hat, boots", ","), "penny, boots");
+    assert.equal(withoutTags(tags, new Set(), "penny, boots, no hat", ","), "penny, hat, boots, no hat");
+    assert.equal(withoutTags(tags, new Set([0, 1, 2]), "", ";"), "");
+    assert.equal(withoutTags(["a", "b"], new Set(), "a;c", ";"), "a; b; c");
+});
+
+test("a result has the name of the webui's file, with the extension of its content", () => {
+    assert.equal(fileNameOf("http://127.0.0.1:7860/file=/w/outputs/00003-12 3.png?170", "image/png"), "00003-12 3.png");
+    assert.equal(fileNameOf("http://x/file=C%3A%5Cw%5C0001-7.png", "image/jpeg"), "0001-7.jpg");
+    assert.equal(fileNameOf("data:image/png;base64,aaaa", "image/png"), "result.png");
+    assert.equal(fileNameOf("blob:http://x/1-2", ""), "result.png");
+    assert.equal(fileNameOf("http://x/100%.webp", "image/webp"), "100%.webp");
+});
