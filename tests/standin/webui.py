@@ -192,8 +192,8 @@ def build_img2img(gradio):
         generate = gradio.Button("Generate", elem_id="img2img_generate")
         with gradio.Tabs(elem_id="mode_img2img"):
             images = {}
-            for name, title, element in (("img2img", "img2img", "img2img_image"), ("sketch", "Sketch", "img2img_sketch"),
-                                         ("inpaint", "Inpaint", "img2maskimg")):
+            for name, title, element in (("img2img", "img2img", "img2img_image"),
+                                         ("sketch", "Sketch", "img2img_sketch"), ("inpaint", "Inpaint", "img2maskimg")):
                 with gradio.TabItem(title, id=name):
                     images[name] = gradio.Image(elem_id=element, type="pil", image_mode="RGBA", show_label=False)
         for name, size in (("width", 512), ("height", 512)):

@@ -141,6 +141,19 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     wait_until(lambda: tab.post("captions/doctor", who).json()["state"] == "ready")
     ask("doctor")
     ask("delete", numbers=[numbers[0]])
+    asked.get("tagging")
+    assert type_errors(tmp_path, asked.answers) == []
+
+
+def test_images_that_come_in_and_go_out(tab, tmp_path):
+    asked = Asked(tab)
+    opened = asked.post("captions/open", {"folder": str(tab.dataset), "settings": {}})
+    who = {"folder": opened["folder"], "session": opened["session"]}
+
+    def ask(route, **body):
+        return asked.post(f"captions/{route}", {**who, **body})
+
+    numbers = ask("view")["numbers"]
     intake = ask("intake/begin", files=2, size_bytes=3)["intake"]
     content = (tab.dataset / "1.png").read_bytes()
     for number, (path, data) in enumerate({"a.png": content + b"x", "b.png": content, "c.gif": b"x"}.items()):
@@ -158,7 +171,6 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("picture", numbers=[numbers[1]])
     ask("cells", numbers=[numbers[1]])
     asked.post("captions/intake/new-set", {"parent": str(tmp_path), "name": "new"})
-    asked.get("tagging")
     assert type_errors(tmp_path, asked.answers) == []
 
 

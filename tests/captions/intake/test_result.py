@@ -1,4 +1,4 @@
-"""What goes to the webui's tabs and comes back: sizes, names that say what an image is, pairs, and generation parameters."""
+"""What goes to the webui's tabs and comes back: sizes, marked names, pairs, and generation parameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def result(seed: int = 1) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "origin", "source"), [
-    ("x-edit.png", "edit", "x"), ("X-Edit-12.PNG", "edit", "x"), ("a-made.png", "made", None), ("a-made-2.jpg", "made", None),
+    ("x-edit.png", "edit", "x"), ("X-Edit-12.PNG", "edit", "x"), ("a-made.png", "made", None),
+    ("a-made-2.jpg", "made", None),
     ("x-edit-made.png", "made", None), ("x-edit-edit.png", "edit", "x-edit"), ("edit.png", "", None),
     ("-edit.png", "", None), ("x-edited.png", "", None), ("credit-edit-card.png", "", None), ("10-2.png", "", None)])
 def test_a_name_says_what_an_image_is(name: str, origin: str, source: str | None):
@@ -38,7 +39,8 @@ def test_a_name_says_what_an_image_is(name: str, origin: str, source: str | None
 
 def test_pairs_survive_moves_to_another_folder_and_are_not_guessed():
     pairs = Pairs()
-    for path in ("on/x.png", "off/x-edit.png", "on/y.jpg", "on/y-edit.png", "on/y-edit-2.png", "off/y.png", "off/z-edit.png"):
+    for path in ("on/x.png", "off/x-edit.png", "on/y.jpg", "on/y-edit.png", "on/y-edit-2.png", "off/y.png",
+                 "off/z-edit.png"):
         pairs.add(path)
     assert pairs.source_of("off/x-edit.png") == "on/x.png" and pairs.edits_of("on/x.png") == ["off/x-edit.png"]
     assert pairs.edits_of("on/y.jpg") == ["on/y-edit.png", "on/y-edit-2.png"] and pairs.edits_of("off/y.png") == []
@@ -74,8 +76,8 @@ def test_a_result_goes_beside_its_source_with_its_own_caption_and_back_into_the_
 def test_a_result_without_a_source_is_marked_and_one_for_regularization_goes_to_its_folder(dataset: Dataset):
     done = dataset.get("result", intake=incoming(dataset, {"0001-7.png": result()}), target="2_cat", caption="penny")
     assert dataset.get("picture", numbers=done["added"])["path"] == "2_cat/0001-7-made.png"
-    for source, name in (("2_cat/e.png", "reg/2_cat/e.png"), ("2_cat/e.png", "reg/2_cat/e-2.png"), ("a.png", "reg/a.png"),
-                         ("", "reg/0001-7.png")):
+    for source, name in (("2_cat/e.png", "reg/2_cat/e.png"), ("2_cat/e.png", "reg/2_cat/e-2.png"),
+                         ("a.png", "reg/a.png"), ("", "reg/0001-7.png")):
         done = dataset.get("result", intake=incoming(dataset, {"0001-7.png": result()}), source=source,
                            regularization=True, caption="girl")
         assert done["added"] == [] and done["label"] == f"Added {name}"
@@ -105,7 +107,8 @@ def test_what_cannot_be_added_is_said(dataset: Dataset):
 
 
 @pytest.mark.parametrize(("size", "trained", "drawn"), [
-    ((512, 512), (512, 512), (512, 512)), ((4000, 3000), (1024, 1024), (1184, 888)), ((300, 900), (768, 768), (440, 1328)),
+    ((512, 512), (512, 512), (512, 512)), ((4000, 3000), (1024, 1024), (1184, 888)),
+    ((300, 900), (768, 768), (440, 1328)),
     ((64, 64), (1024, 1024), (1024, 1024)), ((8, 512), (512, 512), (64, 4096))])
 def test_the_size_to_draw_at_has_the_image_s_shape_and_the_trained_number_of_pixels(size, trained, drawn):
     found = size_to_draw(*size, trained)
