@@ -145,5 +145,5 @@ class ResultDialog {
 
 /** @type {Record<How, string>} */
 const WHERE = {edit: "Saved next to its source with -edit in its name, which makes the two a pair.",
-    new: "Saved in the folder of the chosen image with -made in its name, which marks it as machine-made.",
+    new: "Saved in the folder of the selected image with -made in its name, which marks it as machine-made.",
     regularization: "Saved in the folder reg of the set. Training uses it if the Train tab has it as the regularization folder."};

@@ -1,4 +1,4 @@
-/** The line below the chosen image that names the image it was edited from, or its edited versions. */
+/** The line below the selected image that names the image it was edited from, or its edited versions. */
 
 import {fill, h} from "../../core/dom.js";
 

@@ -1,4 +1,4 @@
-/** Sends the chosen image to the webui's img2img, inpaint or Extras, with its caption as the prompt and its size. */
+/** Sends the selected image to the webui's img2img, inpaint or Extras, with its caption as the prompt and its size. */
 
 import {dialog} from "../../core/dialog.js";
 import {h} from "../../core/dom.js";
