@@ -45,6 +45,11 @@ class FaceDetector:
                 self._known[path] = self._search(picture)
             return self._known[path]
 
+    def search(self, picture: Image.Image) -> tuple[Face, ...]:
+        """As ``find``, for an image that is not a file or may change; nothing is cached."""
+        with self._lock:
+            return self._search(picture)
+
     def _search(self, picture: Image.Image) -> tuple[Face, ...]:
         scale = min(1.0, _LONGEST_SIDE / max(picture.size))
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))

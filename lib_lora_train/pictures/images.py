@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
@@ -53,6 +53,21 @@ class PictureHeader(NamedTuple):
 def is_picture_name(name: str) -> bool:
     """Whether a file name has an image extension, in any case, and is not hidden."""
     return not name.startswith(".") and name.lower().endswith(PICTURE_ENDINGS)
+
+
+class Stored(NamedTuple):
+    """A decoded image as it is in its file: upright, but in the file's own mode (palette, 16 bits, CMYK, alpha).
+
+    ``format`` is Pillow's name of the file format. ``exif`` still has the orientation. ``text`` is that of a PNG file.
+    ``has_deep_colours``: the file has 16 bits per colour, of which Pillow reads 8.
+    """
+
+    picture: Image.Image
+    format: str
+    exif: Image.Exif
+    text: Mapping[str, str]
+    is_lossless_webp: bool
+    has_deep_colours: bool
 
 
 def read_header(path: Path, file: BinaryIO | None = None) -> PictureHeader:
@@ -112,20 +127,47 @@ def decoded_with_mask(path: Path, content: bytes | None = None) -> Iterator[tupl
 def _upright(path: Path, content: bytes | BinaryIO | None, at_least: int = 0) -> Iterator[Image.Image]:
     """The decoded image as RGB or RGBA, upright."""
     with _open(path, content) as picture, BUDGET.of(picture.width * picture.height):
-        try:
+        with _damage_named(path, picture):
             orientation = _orientation(picture)  # before decoding, for the same result as in ``read_header``
             if picture.format in ("JPEG", "MPO"):
                 _refuse_many_scans(path, picture)
                 if at_least:
                     picture.draft(None, (at_least, at_least))
             upright = _turned(_eight_bit(picture), orientation)
-        except MemoryError as problem:
-            raise PictureError(path, f"its {picture.width}x{picture.height} pixels do not fit into memory") from problem
-        except (ValueError, SyntaxError, struct.error, EOFError) as problem:
-            raise PictureError(path, f"it is damaged ({problem})") from problem
-        except OSError as problem:
-            raise _unreadable(path, problem) from problem
         yield upright
+
+
+@contextmanager
+def as_stored(path: Path, content: bytes) -> Iterator[Stored]:
+    """The image in the file ``content``, for editing; holds the pixel budget. Raises ``PictureError``."""
+    with _open(path, content) as picture, BUDGET.of(picture.width * picture.height):
+        with _damage_named(path, picture):
+            orientation = _orientation(picture)
+            if picture.format in ("JPEG", "MPO"):
+                _refuse_many_scans(path, picture)
+            picture.load()
+            stored = Stored(_turned(picture, orientation), str(picture.format), Image.Image.getexif(picture),
+                            dict(getattr(picture, "text", {})), content[12:16] == b"VP8L" or b"VP8L" in content[:64],
+                            content[:4] == b"\x89PNG" and content[24] == 16 and content[25] in (2, 4, 6))
+        yield stored
+
+
+def as_rgb(picture: Image.Image) -> Image.Image:
+    """A decoded image as RGB, 8 bits per channel, with transparency composited over white."""
+    return _over_white(_eight_bit(picture))
+
+
+@contextmanager
+def _damage_named(path: Path, picture: Image.Image) -> Iterator[None]:
+    """Raise what decoding ``picture`` raises as ``PictureError``."""
+    try:
+        yield
+    except MemoryError as problem:
+        raise PictureError(path, f"its {picture.width}x{picture.height} pixels do not fit into memory") from problem
+    except (ValueError, SyntaxError, struct.error, EOFError) as problem:
+        raise PictureError(path, f"it is damaged ({problem})") from problem
+    except OSError as problem:
+        raise _unreadable(path, problem) from problem
 
 
 def read_picture_file(path: Path) -> bytes:

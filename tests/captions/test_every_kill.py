@@ -5,19 +5,31 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lib_lora_train.captions.editor.editor import CaptionEditor
+from lib_lora_train.captions.editor.image_edits import ImageEdit, edit_images
 from lib_lora_train.captions.editor.operations import Operation
 from lib_lora_train.captions.editor.pictures import copy_pictures, delete_pictures, move_pictures
 from lib_lora_train.captions.tokens import TokenCounter
 from lib_lora_train.config.groups.dataset import DatasetSettings
+from lib_lora_train.pictures.editing.turning import Frame, Turn
 from tests.crashes import killed_at, killed_inside
 from tests.figures import figure
 
-FILES = {"a.png": "a", "a.txt": "penny", "b.png": "b", "b.txt": "penny, hat", "c.png": "c"}
+
+def _png(mode: str) -> bytes:
+    content = BytesIO()
+    Image.effect_noise((16, 16), 60).convert(mode).save(content, "PNG")
+    return content.getvalue()
+
+
+FILES = {"a.png": _png("RGB"), "a.txt": b"penny", "a-mask.png": _png("L"), "b.png": b"b", "b.txt": b"penny, hat",
+         "c.png": b"c"}
 
 
 def opened(folder: Path) -> CaptionEditor:
@@ -28,8 +40,14 @@ def add(editor: CaptionEditor, tag: str) -> None:
     editor.apply(Operation("add", (tag,)), editor.order(), "")
 
 
-def files(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*")
+def crop(editor: CaptionEditor, **options: object) -> None:
+    """Crop the image that has a caption and a mask."""
+    entry = editor.index.of_path("a.png")
+    edit_images(editor, [ImageEdit(entry.id, entry.file, Turn(1), Frame(2, 0, 12, 16), **options)], "Cropped")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
             if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")}
 
 
@@ -41,6 +59,8 @@ ACTS: dict[str, Callable[[Path], object]] = {
     "delete": lambda folder: delete_pictures(opened(folder), [0, 2]),
     "move": lambda folder: move_pictures(opened(folder), [0, 1], "sub"),
     "copy": lambda folder: copy_pictures(opened(folder), [0, 2], "sub"),
+    "crop": lambda folder: crop(opened(folder), caption="penny, close-up"),
+    "crop in place": lambda folder: crop(opened(folder), in_place=True, caption="close-up"),
 }
 
 
@@ -49,7 +69,7 @@ def prepared(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in FILES.items():
-        (folder / name).write_text(content)
+        (folder / name).write_bytes(content)
     editor = opened(folder)
     for tag in ("one", "two", "gone"):
         add(editor, tag)
@@ -59,7 +79,7 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
-def recovered(folder: Path, before: dict[str, str], after: dict[str, str], what: str) -> None:
+def recovered(folder: Path, before: dict[str, bytes], after: dict[str, bytes], what: str) -> None:
     """All of the act is done or none, nothing is set aside, and all the history can be undone and redone."""
     for name, content in files(folder).items():
         assert content in (before.get(name), after.get(name)), f"{name} is {content!r} after a kill {what}"
@@ -104,7 +124,7 @@ def test_killed_at_every_file_operation(memory: Path, name: str, spares: bool, m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["edit", "undo", "move"])
+@pytest.mark.parametrize("name", ["edit", "undo", "move", "crop in place"])
 @figure("kills: editor")
 def test_killed_at_every_file_operation_of_the_recovery(memory: Path, name: str):
     """The first kill leaves half of the act; the second ones fall into finishing it, at each operation in turn."""

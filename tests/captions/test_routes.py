@@ -20,7 +20,7 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
           "history/go", "weights",
           "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
-          "send", "result"]
+          "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):

@@ -19,6 +19,7 @@ from lib_lora_train.captions.doubtful import Doubt
 from lib_lora_train.captions.editor.editor import Outcome, Preview
 from lib_lora_train.captions.editor.history import EditChanges, WayBack
 from lib_lora_train.captions.editor.selection import CommonTags, CopiedTags, RenameFacts
+from lib_lora_train.captions.framing import TagProposal
 from lib_lora_train.captions.incoming import IncomingPlan
 from lib_lora_train.captions.journal.format import BatchInfo
 from lib_lora_train.pictures.problems import Problem
@@ -26,6 +27,8 @@ from lib_lora_train.runs.continuing import Continuation
 from lib_lora_train.runs.notes import RunNote
 from lib_lora_train.runs.summary import RunSummary
 from lib_lora_train.runs.trash import TrashedFile, TrashEntry
+from lib_lora_train.ui.captions.crop_desk import CropOptions, FrameFacts, ProposedCrop
+from lib_lora_train.ui.captions.image_batch import BatchCrop, BatchReport
 from lib_lora_train.ui.train.checkpoint_family import FamilyFacts
 
 MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
@@ -33,7 +36,8 @@ RECORDS: dict[str, tuple[type, ...]] = {
     "runs": (RunSummary, Continuation, RunNote, TrashedFile, TrashEntry),
     "train": (FamilyFacts, Difficulty, Problem),
     "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Share, Content,
-                 Report, ChunkEnd, EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
+                 Report, ChunkEnd, TagProposal, ProposedCrop, CropOptions, FrameFacts, BatchCrop, BatchReport,
+                 EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
 _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}
 _UNKNOWN = "unknown"
 

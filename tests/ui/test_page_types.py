@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from tests.standin.lora_file import write_lora
 from tests.standin.webui import use_standin_modules
@@ -171,6 +172,23 @@ def test_images_that_come_in_and_go_out(tab, tmp_path):
     ask("picture", numbers=[numbers[1]])
     ask("cells", numbers=[numbers[1]])
     asked.post("captions/intake/new-set", {"parent": str(tmp_path), "name": "new"})
+    assert type_errors(tmp_path, asked.answers) == []
+
+
+def test_crops_of_images(tab, tmp_path):
+    asked = Asked(tab)
+    opened = asked.post("captions/open", {"folder": str(tab.dataset), "settings": {}})
+    who = {"folder": opened["folder"], "session": opened["session"]}
+    numbers = asked.post("captions/view", who)["numbers"]
+    cell = asked.post("captions/cells", {**who, "numbers": numbers[:1]})["cells"][0]
+    with Image.open(tab.dataset / cell["path"]) as picture:
+        part = [0, 0, picture.width // 2, picture.height // 2]
+    crop = {**who, "number": cell["number"], "version": cell["version"], "frame": part}
+    for route in ("options", "frame", "save"):
+        asked.post(f"captions/crop/{route}", crop)
+    asked.post("captions/crop/batch", {**who, "begin": True, "kind": "borders", "numbers": numbers})
+    wait_until(lambda: tab.post("captions/crop/batch", who).json()["state"] == "found")
+    asked.post("captions/crop/batch", who)
     assert type_errors(tmp_path, asked.answers) == []
 
 

@@ -5,6 +5,7 @@ import {format} from "../core/format.js";
 import {button as makeButton, setLabel} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 import {captionPreview} from "./dialogs.js";
+import {BATCHES, cropMany} from "./image/crop_batch.js";
 
 const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
 const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
@@ -19,12 +20,12 @@ function select(label, choices, changed = () => {}) {
         Object.entries(choices).map(([value, words]) => h("option", {value}, words)));
 }
 
-/** @typedef {"add"|"remove"|"replace"|"pattern"|"sort"|"dedupe"|"pictures"} Verb */
+/** @typedef {"add"|"remove"|"replace"|"pattern"|"sort"|"dedupe"|"crop"|"pictures"} Verb */
 
 /** @type {Verb[]} */
-const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "pictures"];
+const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "crop", "pictures"];
 
-/** @type {Record<Exclude<Verb, "pictures">, string>} the button's label, before the number of captions */
+/** @type {Record<Exclude<Verb, "crop"|"pictures">, string>} the button's label, before the number of captions */
 const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pattern: "Use regex on", sort: "Sort",
     dedupe: "Remove duplicates in"};
 
@@ -33,6 +34,7 @@ const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pa
  * @param {number} count of captions or images @returns {string} the button's label
  */
 export function goWords(verb, what, count) {
+    if (verb === "crop") return `Search ${format.plural(count, "image")}`;
     if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
     return count ? `${PICTURES[what]} ${format.plural(count, "image")}` : "Select images first";
 }
@@ -85,6 +87,8 @@ export class CaptionActions {
         this.ignoreCase = tick("ignore case");
         this.order = select("Order", ORDERS);
         this.what = select("What to do with the images", PICTURES, refresh);
+        this.crops = select("What to crop", BATCHES, refresh);
+        this.plain = tick("also plain backgrounds");
         this.folder = textBox({class: "tl-input", placeholder: "folder of the dataset, such as 5_penny",
             "aria-label": "Folder", list: "tl_caption_folders"}, go);
         /** @type {Record<Verb, [string, HTMLElement[]]>} label and fields of each operation */
@@ -93,7 +97,7 @@ export class CaptionActions {
             replace: ["Replace or merge", [this.tags.element, word("with"), this.replacement.element]],
             pattern: ["Regex", [this.pattern, word("becomes"), this.becomes, this.within, this.ignoreCase.element]],
             sort: ["Sort", [this.order]], dedupe: ["Remove duplicates", []],
-            pictures: ["Files", [this.what, this.folder]]};
+            crop: ["Crop", [this.crops, this.plain.element]], pictures: ["Files", [this.what, this.folder]]};
         this.tabs = VERBS.map((verb) => h("button", {type: "button", role: "radio", data: {verb},
             "aria-checked": "false", on: {click: () => this.choose(verb)}}, this.verbs[verb][0]));
         this.fields = h("div", {class: "tl-action-fields"});
@@ -145,7 +149,8 @@ export class CaptionActions {
         this.folder.hidden = this.what.value === "delete";
         this.prose.element.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
             || (this.verb === "pattern" && this.within.value === "regex_caption");
-        this.previewButton.hidden = pictures;
+        this.plain.element.hidden = this.crops.value !== "borders";
+        this.previewButton.hidden = pictures || this.verb === "crop";
         for (const button of this.whom) {
             const selected = button.dataset.who === "selected";
             const size = selected ? set.selected.size : set.numbers.length;
@@ -185,6 +190,10 @@ export class CaptionActions {
 
     async go() {
         if (this.goButton.disabled) return;
+        if (this.verb === "crop") {
+            cropMany(this.set, this.crops.value, this.plain.box.checked, this.set.target(this.selectedOnly), this.goButton);
+            return;
+        }
         if (this.verb === "pictures") {
             await this.goPictures();
             return;

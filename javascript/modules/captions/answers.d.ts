@@ -1,7 +1,7 @@
 /** Responses of the caption editor's and the tagger's routes. Each type names its Python source. */
 
 import type {NamedSettings} from "../core/types";
-import type {BatchInfo, ChunkEnd, Doubt, EditChanges, OnOff, Outcome, Preview, Report} from "./records";
+import type {BatchInfo, BatchReport, ChunkEnd, Doubt, EditChanges, OnOff, Outcome, Preview, Report} from "./records";
 
 /** The part of nearly every response: `state` in lib_lora_train/ui/captions/answers.py. */
 export interface SetState {
@@ -145,6 +145,7 @@ export interface IntakePlan {
     left_total: number;
 }
 
+export type CropBatch = BatchReport & SetState;
 /** `added`: the numbers of new images. */
 export type EditOutcome = Outcome & SetState & {added?: number[]};
 export type {OnOff};

@@ -102,6 +102,67 @@ export interface ChunkEnd {
     cut: boolean;
 }
 
+export interface TagProposal {
+    tag: string;
+    why: string;
+    sure: boolean;
+}
+
+export interface ProposedCrop {
+    kind: string;
+    label: string;
+    frame: [number, number, number, number];
+}
+
+export interface CropOptions {
+    width: number;
+    height: number;
+    proposals: ProposedCrop[];
+    bars: [number, number, number, number]|null;
+    background: [number, number, number, number]|null;
+    sizes: [number, number][];
+    saved_as: string;
+    cannot: string;
+    losses: string[];
+    losses_in_place: string[];
+    about_faces: string;
+    has_mask: boolean;
+}
+
+export interface FrameFacts {
+    bucket: [number, number];
+    warning: string;
+    remove: TagProposal[];
+    add: TagProposal[];
+    note: string;
+}
+
+export interface BatchCrop {
+    number: number;
+    path: string;
+    version: string;
+    frame: [number, number, number, number];
+    width: number;
+    height: number;
+    remove: string[];
+    add: string[];
+}
+
+export interface BatchReport {
+    state: string;
+    kind: string;
+    done: number;
+    total: number;
+    problem: string;
+    label: string;
+    found: number;
+    images: number;
+    crops: BatchCrop[];
+    left: string[];
+    remove: [string, number][];
+    add: [string, number][];
+}
+
 export interface EditChanges {
     added: [string, number][];
     removed: [string, number][];

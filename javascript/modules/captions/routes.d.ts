@@ -1,8 +1,8 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
-import type {ChangesOfEdit, Completion, Doubts, EditList, EditOutcome, Examination, IntakePlan, Misunderstood, OnOff, Opened, PictureFacts,
+import type {ChangesOfEdit, Completion, CropBatch, Doubts, EditList, EditOutcome, Examination, IntakePlan, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
-import type {CommonTags, CopiedTags, IncomingPlan, RenameFacts, WayBack} from "./records";
+import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, WayBack} from "./records";
 
 export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     open: Opened;
@@ -33,6 +33,10 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "intake/cancel": SetState;
     "history/changes": {changes: ChangesOfEdit[]};
     "history/preview": WayBack;
+    "crop/options": CropOptions;
+    "crop/frame": FrameFacts;
+    "crop/batch": CropBatch;
+    "crop/batch/save": CropBatch;
 }
 
 /** Edits, each one undo step. */
@@ -48,6 +52,7 @@ export interface CaptionEdits {
     "lower-case": EditOutcome;
     "rename-folder": EditOutcome;
     weights: EditOutcome;
+    "crop/save": EditOutcome;
     "consolidate/accept": EditOutcome;
     "doubtful/decide": EditOutcome;
     incoming: EditOutcome;

@@ -7,7 +7,7 @@
 
 import {api, failureOf, later, store, url} from "../core/dom.js";
 import {toast} from "../core/parts.js";
-import {familyDefaults} from "../train/family.js";
+import {datasetSettings} from "../train/family.js";
 import {form} from "../train/form.js";
 
 /** @typedef {import("./answers").Cell} Cell */
@@ -86,9 +86,7 @@ export class CaptionSet extends EventTarget {
 
     /** @param {string} folder @returns {Promise<void>} rejects with the server's error */
     async open(folder) {
-        const settings = {...familyDefaults("dataset"), ...form.job().dataset};
-        delete settings.train_data_dir;
-        const answer = await api("captions/open", {body: {folder, settings}, quiet: true});
+        const answer = await api("captions/open", {body: {folder, settings: datasetSettings()}, quiet: true});
         const same = answer.folder === this.folder && answer.session === this.session;
         this.folder = answer.folder;
         this.session = answer.session;

@@ -32,6 +32,13 @@ async function detect() {
     if (keys.length) emit("setting", {keys: [...new Set(keys)]});
 }
 
+/** @returns {Record<string, unknown>} the dataset settings of form and family, without the folder */
+export function datasetSettings() {
+    const settings = {...familyDefaults("dataset"), ...form.job().dataset};
+    delete settings.train_data_dir;
+    return settings;
+}
+
 /** @param {string} group @returns {Record<string, import("./values").Value>} the checkpoint's own defaults for the settings of a group */
 export function familyDefaults(group) {
     const all = Object.entries((familyState && familyState.defaults) || {});

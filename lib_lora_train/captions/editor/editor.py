@@ -29,6 +29,7 @@ from ..patterns import Cancel
 from ..tags import plain
 from ..tokens import TokenCounter
 from .index import Caption, EditorIndex, Entry
+from .new_files import remove_abandoned
 from .operations import Operation, Surroundings, describe, edited
 from .query import Measures, pictures_of, tokens_of
 
@@ -91,6 +92,7 @@ class CaptionEditor:
         if self._journal is None:
             journal = Journal(self.folder)
             self.messages += sentences(journal.recover())
+            remove_abandoned(self.folder, journal)
             self._journal = journal
         return self._journal
 
@@ -240,9 +242,10 @@ class CaptionEditor:
         weights = {change.path for change in applied.changes
                    if isinstance(change, Write) and change.path.endswith(WEIGHT_ENDING)}
         if weights or any(isinstance(change, Move) for change in applied.changes):
+            before = {entry.id: entry.file for entry in self.index.entries.values()}
             self.refresh()
-        if weights:
-            changed += [entry.id for entry in self.index.entries.values() if weight_file(entry.path) in weights]
+            changed += [entry.id for entry in self.index.entries.values()
+                        if before.get(entry.id, entry.file) != entry.file]
         return Outcome(applied.label, tuple(changed), (*applied.said, *left))
 
     def _known(self, path: str, content: bytes | None) -> Stamp | None:

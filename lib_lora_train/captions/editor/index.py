@@ -65,6 +65,11 @@ class Entry:
     weight_problem: str = ""
 
     @property
+    def version(self) -> str:
+        """Identifies the state of the image's file for the page."""
+        return f"{self.file.modified_ns:x}-{self.file.size:x}"
+
+    @property
     def path(self) -> str:
         """The path relative to the dataset's folder, with ``/``."""
         return self.file.path

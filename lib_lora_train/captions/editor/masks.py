@@ -20,7 +20,7 @@ from ...pictures.problems import count_of
 from ..journal.apply import ConflictError
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
-from .pictures import COPIES, free_folder
+from .new_files import COPIES, free_folder
 
 MOST_MASK_BYTES = 16 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"

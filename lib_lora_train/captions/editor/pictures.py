@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -26,9 +25,7 @@ from ...pictures.weights import WEIGHT_ENDING, weight_file
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
 from .index import Entry
-
-COPIES = "copies"
-"""The subfolder of the editor's hidden folder for new files, which are moved from there into place."""
+from .new_files import COPIES, free_folder
 
 
 def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
@@ -41,7 +38,7 @@ def delete_pictures(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:
         own_folder(editor.folder, TRASH_FOLDER)
         place = free_folder(editor.folder / TRASH_FOLDER)
         gone = {entry.id for entry in entries}
-        users = _users(editor)
+        users = companion_users(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             moves[entry.path] = Move(entry.path, f"{TRASH_FOLDER}/{place}/{entry.path}")
@@ -63,7 +60,7 @@ def move_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
         target = target_folder(editor, folder)
         entries = [entry for entry in _entries(editor, numbers) if entry.folder != target]
         going = {entry.id for entry in entries}
-        names, users = _Names(editor, target), _users(editor)
+        names, users = Names(editor, target), companion_users(editor)
         moves: dict[str, Move] = {}
         for entry in entries:
             stem = names.free(entry)
@@ -88,7 +85,7 @@ def copy_pictures(editor: CaptionEditor, numbers: Iterable[int], folder: str) ->
     with editor.lock:
         target = target_folder(editor, folder)
         entries = _entries(editor, numbers)
-        names = _Names(editor, target)
+        names = Names(editor, target)
         moves = []
         for entry in entries:
             stem = names.free(entry)
@@ -127,7 +124,7 @@ def rename_folder(editor: CaptionEditor, folder: str, name: str) -> Outcome:
         return editor.carry_out(f"Renamed {folder} to {name}", [Move(folder, target)])
 
 
-class _Names:
+class Names:
     """Allocates names that no image, caption, mask or weight in a folder has."""
 
     def __init__(self, editor: CaptionEditor, folder: str) -> None:
@@ -137,12 +134,18 @@ class _Names:
 
     def free(self, entry: Entry) -> str:
         """Reserve and return the image's stem, with a number if it is taken."""
-        stem, ending = Path(entry.name).stem, Path(entry.name).suffix
-        endings = [ending, self._extension, f"{MARKS[0]}.png", WEIGHT_ENDING, *_companions(entry).values()]
-        longest = LONGEST_NAME_BYTES - max(len(each.encode()) for each in endings)
-        candidate, number = stem, 2
+        return self.free_stem(Path(entry.name).stem, [Path(entry.name).suffix, *_companions(entry).values()])
+
+    def free_stem(self, stem: str, endings: Sequence[str], word: str = "") -> str:
+        """Reserve and return ``stem`` with ``word`` after it, with a number if it is taken with one of ``endings``.
+
+        The stem is cut if the name would be too long.
+        """
+        endings = [*endings, self._extension, f"{MARKS[0]}.png", WEIGHT_ENDING]
+        longest = LONGEST_NAME_BYTES - max(len(each.encode()) for each in endings) - len(word)
+        candidate, number = f"{_cut(stem, longest)}{word}" if word else stem, 2
         while {f"{candidate}{each}".lower() for each in endings} & self._taken:
-            candidate, number = f"{_cut(stem, longest - len(f'-{number}'))}-{number}", number + 1
+            candidate, number = f"{_cut(stem, longest - len(f'-{number}'))}{word}-{number}", number + 1
         self._taken |= {f"{candidate}{each}".lower() for each in endings}
         return candidate
 
@@ -153,7 +156,7 @@ def _companions(entry: Entry) -> dict[str, str]:
     return found | ({weight_file(entry.path): WEIGHT_ENDING} if entry.file.weight_stamp is not None else {})
 
 
-def _users(editor: CaptionEditor) -> dict[str, set[int]]:
+def companion_users(editor: CaptionEditor) -> dict[str, set[int]]:
     """The numbers of the images of each companion; images whose names differ in the extension only share them."""
     found: dict[str, set[int]] = {}
     for entry in editor.index.entries.values():
@@ -209,16 +212,6 @@ def _copied(editor: CaptionEditor, relative: str) -> str:
         raise DatasetError(f"{relative} cannot be copied; nothing was changed. "
                            f"{cannot_write(copy, problem)}") from problem
     return f"{HIDDEN_FOLDER}/{COPIES}/{folder}/{copy.name}"
-
-
-def free_folder(parent: Path) -> str:
-    """A name that no entry of ``parent`` has: the time, with a number if it is taken."""
-    name = time.strftime("%Y-%m-%d-%H%M%S")
-    number = 1
-    while (parent / name).exists():
-        number += 1
-        name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{number}"
-    return name
 
 
 def _joined(folder: str, name: str) -> str:

@@ -12,7 +12,7 @@ from ...files.confine import TRASH_FOLDER, inside, own_folder
 from ...files.writing import cannot_write
 from ...pictures.problems import count_of
 from ..editor.editor import CaptionEditor, Outcome
-from ..editor.pictures import free_folder
+from ..editor.new_files import free_folder
 from ..journal.apply import HalfDoneError
 from ..journal.format import Move
 from .arrange import Arrangement, IntakeChoice, arrange

@@ -127,7 +127,7 @@ def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]
 def cell(entry: Entry) -> dict[str, Any]:
     """One image in the grid. ``version`` changes with the file."""
     return {"number": entry.id, "path": entry.path, "name": entry.name, "folder": entry.folder, "width": entry.width,
-            "height": entry.height, "version": f"{entry.file.modified_ns:x}-{entry.file.size:x}",
+            "height": entry.height, "version": entry.version,
             "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
             "tags": len(entry.caption.tags), "weight": entry.weight.weight, "repeats": entry.weight.repeats,
             "weight_problem": entry.weight_problem, "origin": origin_of(entry.name)}

@@ -18,7 +18,9 @@ from ...captions.editor.history import EditChanges
 from ...captions.tokens import TokenCounter
 from ...config.groups.dataset import DatasetSettings
 from ...errors import DatasetError, TrainLoraError
+from .background import in_background
 from .completions import TaggerTags
+from .image_batch import ImageBatch
 
 _MOST_OPEN = 4
 _SETTLE_SECONDS = 4.0
@@ -59,6 +61,7 @@ class Session:
     examination: Examination = field(default_factory=Examination)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     changes: dict[int, EditChanges] = field(default_factory=dict)
+    batch: ImageBatch = field(default_factory=ImageBatch)
     _timer: threading.Timer | None = None
 
     def read_sizes_soon(self) -> None:
@@ -88,15 +91,12 @@ class Session:
             return not examination.stopped
 
         def run_doctor() -> None:
-            try:
-                examination.report = examine(self.editor, settings, max_tokens, progress)
-            except TrainLoraError as problem:
-                examination.problem = str(problem)
-            except Exception as problem:  # a bug of ours: the page must not wait forever
-                logging.getLogger(__name__).exception("the doctor failed on %s", self.editor.folder)
-                examination.problem = f"Something went wrong here that should not: {problem!r}"
+            examination.report = examine(self.editor, settings, max_tokens, progress)
 
-        examination.thread = _in_background(run_doctor)
+        def failed(problem: str) -> None:
+            examination.problem = problem
+
+        examination.thread = in_background(run_doctor, failed)
 
     def _read_sizes(self) -> None:
         self.editor.read_sizes()

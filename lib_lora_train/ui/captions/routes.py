@@ -32,6 +32,7 @@ from ..services import THUMBNAILS, Services
 from . import answers
 from .answers import Find, edit, respond
 from .completions import completions
+from .crop_routes import register_crop
 from .editors import CaptionEditors, Session
 from .exchange_routes import register_exchange
 from .intake_routes import Intakes, register_intake
@@ -73,6 +74,7 @@ def register(router: APIRouter, services: Services) -> None:
     intakes = Intakes()
     register_intake(router, services, find, intakes)
     register_exchange(router, find, intakes)
+    register_crop(router, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

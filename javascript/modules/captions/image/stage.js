@@ -48,7 +48,8 @@ export class Stage {
         /** @type {(() => void)[]} */
         this.listeners = [];
         this.image = h("img", {class: "tl-stage-image", alt: "", draggable: "false", src: source(this.resolution)});
-        this.layer = h("div", {class: "tl-stage-layer"}, this.image);
+        this.picture = h("div", {class: "tl-stage-picture"}, this.image);
+        this.layer = h("div", {class: "tl-stage-layer"}, this.picture);
         this.element = h("div", {class: "tl-stage", tabindex: "0", role: "application", "aria-label": label, on: {
             pointerdown: (event) => this.onDown(event), pointermove: (event) => this.onMove(event),
             pointerup: (event) => this.onUp(event), pointercancel: (event) => this.onUp(event),
@@ -206,7 +207,7 @@ export class Stage {
     /** @returns {HTMLElement} buttons to zoom */
     zoomButtons() {
         return h("div", {class: "tl-stage-zoom"}, button("Zoom out", {icon: "minus", iconOnly: true, small: true, click: () => this.zoom(1 / STEP)}),
-            button("Whole image", {small: true, title: "Show the whole image (0)", click: () => this.fit()}),
+            button("Fit", {small: true, title: "Show the whole image (0)", click: () => this.fit()}),
             button("Zoom in", {icon: "plus", iconOnly: true, small: true, click: () => this.zoom(STEP)}));
     }
 }

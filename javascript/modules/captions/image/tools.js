@@ -1,5 +1,6 @@
 /** The tools below the chosen image of the caption editor, in the order shown; each is a module beside this one. */
 
+import {cropTool} from "./crop.js";
 import {sendTool} from "./send.js";
 import {weightTool} from "./weight.js";
 
@@ -18,4 +19,4 @@ import {weightTool} from "./weight.js";
  */
 
 /** @type {ImageTool[]} */
-export const TOOLS = [weightTool, sendTool];
+export const TOOLS = [cropTool, weightTool, sendTool];
