@@ -9,7 +9,15 @@ from typing import Any
 
 from ..errors import ConfigError
 from .groups.dataset import CAPTION_ENDINGS
-from .groups.tagging import CaptionWriteSettings, TagDatasetSettings, TaggerSettings, TagRuleSettings
+from .groups.tagging import (
+    INSTEAD_OF_TAGS,
+    NO_PROSE,
+    CaptionWriteSettings,
+    ProseSettings,
+    TagDatasetSettings,
+    TaggerSettings,
+    TagRuleSettings,
+)
 from .load import load_values, read_settings
 
 
@@ -20,7 +28,18 @@ class TagJob:
     dataset: TagDatasetSettings = field(default_factory=TagDatasetSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
     tags: TagRuleSettings = field(default_factory=TagRuleSettings)
+    prose: ProseSettings = field(default_factory=ProseSettings)
     write: CaptionWriteSettings = field(default_factory=CaptionWriteSettings)
+
+    @property
+    def describes(self) -> bool:
+        """Whether images are described in sentences."""
+        return self.prose.captioner != NO_PROSE
+
+    @property
+    def tags_images(self) -> bool:
+        """Whether a tagger is used."""
+        return not (self.describes and self.prose.place == INSTEAD_OF_TAGS)
 
 
 def load_tag_job(path: Path, overrides: Sequence[str] = ()) -> TagJob:

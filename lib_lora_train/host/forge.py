@@ -14,7 +14,7 @@ from ..runs.folder import TRAIN, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Loan
-from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, V_PREDICTION_SOURCES, ModelFile
+from .interface import NO_BLOCK_WEIGHTS, NOT_DRAWN_HERE, V_PREDICTION_SOURCES, Describer, ModelFile
 from .webui import Webui
 
 
@@ -51,6 +51,14 @@ class _OwnMemory(Webui):
 
     def plot_drawer(self) -> None:
         """``None``: Forge applies LoRAs in a way that our block weights do not support."""
+
+    def describer(self) -> Describer | None:
+        """The built-in interrogator's BLIP, loaded by Forge's memory management; Forge Classic has none."""
+        from .describing.forge import ForgeInterrogator
+
+        if getattr(shared, "interrogator", None) is None:
+            return None
+        return ForgeInterrogator(self._memory.load_models_gpu, main_thread.run_and_wait_result)
 
     def txt2img_form(self) -> dict[str, Any]:
         """Empty, since the tab generates no images here."""

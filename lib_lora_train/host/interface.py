@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from ..runs.folder import RunFolder
-from ..runs.hold import PLOT, REGULARIZATION, Reason
+from ..runs.hold import DESCRIBE, PLOT, REGULARIZATION, Reason
 from ..runs.supervisor import Lease, Loan
 
 DATA_FOLDER = "lora_train"
@@ -36,6 +36,11 @@ FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
 """The reason for the webui's lock when the tab generates."""
 IMAGE_INPUTS = ("img2img", "inpaint", "extras")
 """The webui's tabs that take an image, by its names."""
+FOR_DESCRIPTIONS = Reason(DESCRIBE, "the description of an image")
+"""The reason for the webui's lock when its interrogator describes an image."""
+NOT_DESCRIBED_HERE = ("This webui has no interrogator (BLIP) that the tab can use. Choose Florence-2, which runs "
+                      "beside the tagger.")
+"""Shown if a host has no ``describer``."""
 NO_BLOCK_WEIGHTS = ("Block weights in the prompt (lbw=) and their two axes of the X/Y/Z plot work in AUTOMATIC1111's "
                     "webui only. The axes for epoch, strength, UNet and text encoder are there.")
 """Shown if the host does not support block weights."""
@@ -174,6 +179,22 @@ class PlotDrawer(Protocol):
         ...
 
 
+class Describer(Protocol):
+    """The webui's own interrogator: one sentence for an image."""
+
+    def missing(self) -> str:
+        """What would be downloaded before the first description, as a sentence; empty if everything is there."""
+        ...
+
+    def describe(self, picture: Image.Image) -> str:
+        """The description of an RGB image; waits until the webui is free, and leaves the GPU to it afterwards.
+
+        Loads the interrogator if needed, which downloads what is missing, as the webui itself does. Raises ``RunError``
+        if that fails.
+        """
+        ...
+
+
 class Host(Protocol):
     """The webui. Every method is quick and may be called from any thread."""
 
@@ -280,6 +301,10 @@ class Host(Protocol):
 
     def plot_drawer(self) -> PlotDrawer | None:
         """For one plot or series; ``None`` if the webui cannot be driven from the tab."""
+        ...
+
+    def describer(self) -> Describer | None:
+        """The webui's interrogator; ``None`` if it has none that can be used."""
         ...
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:

@@ -145,6 +145,9 @@ class UnknownWebui:
                                               reason=f"Train LoRA does not know this webui ({self._lacks})"))
         return None
 
+    def describer(self) -> None:
+        """``None``: how this webui describes images is unknown."""
+
     def plot_drawer(self) -> None:
         """``None``: how this webui generates images is unknown."""
 

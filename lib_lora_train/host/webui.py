@@ -15,7 +15,7 @@ from ..runs.supervisor import Lease, Loan
 from .addresses import host_endings, host_names
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
-from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, ModelFile, PlotDrawer
+from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, Describer, ModelFile, PlotDrawer
 from .loan import MainMemory, ModelLoan
 from .parts import image_inputs, part
 
@@ -144,6 +144,12 @@ class Webui:
         from .plots import Plots  # imports the webui's generation, which is not needed earlier
 
         return Plots()
+
+    def describer(self) -> Describer | None:
+        """The built-in interrogator's BLIP."""
+        from .describing.interrogator import Interrogator  # imports what is not needed earlier
+
+        return Interrogator()
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
         """Offer the loaded model to a training run; other runs do not use it."""

@@ -24,6 +24,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and furth
     resumed   who, why, token, seconds         the request was withdrawn after seconds; the run continues when all are.
                                                Earlier versions: held with token and gpu_free, went_on with seconds,
                                                paused, and resumed without fields
+    tags      image, tags, near, prose         what a tagging run would write for a single image: [tag, confidence]
     result    path                             a tool's result file, relative to the run folder, before saving
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
                                                the loss was NaN or had exploded

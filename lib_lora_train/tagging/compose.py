@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..captions.tags import is_prose, plain, unique
-from ..config.groups.tagging import APPEND, CONFIDENCES_ONLY, IF_EMPTY, PREPEND
+from ..config.groups.tagging import AFTER_TAGS, APPEND, BEFORE_TAGS, CONFIDENCES_ONLY, IF_EMPTY, PREPEND
 from ..pictures.caption_files import join_tags, split_tags, used_line
+
+
+def with_prose(tags: Sequence[str], prose: str, place: str) -> list[str]:
+    """The parts of a caption: ``tags``, and the sentence ``prose`` before, after or instead of them.
+
+    A sentence in front of tags loses its period, so that it is separated like a tag. Without a sentence there are only
+    the tags.
+    """
+    sentence = " ".join(prose.split())
+    if not sentence:
+        return list(tags)
+    if place == BEFORE_TAGS:
+        return [sentence.rstrip(".") if tags else sentence, *tags]
+    return [*tags, sentence] if place == AFTER_TAGS else [sentence]
 
 
 def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:
     """The new text of a caption file after a run in ``mode``; ``text`` is the current one, empty if there is no file.
 
     ``first`` are the tags that begin every caption. Lines after the trained one are kept, unless the caption is
-    overwritten. Tags that are present in any spelling are not added again.
+    overwritten. Tags, and a sentence among them, that are present in any spelling are not added again.
     """
     if mode == CONFIDENCES_ONLY or (mode == IF_EMPTY and text.strip()):
         return text
@@ -27,7 +41,9 @@ def composed(text: str, tags: Sequence[str], first: Sequence[str], mode: str, se
 def _added(line: str, tags: Sequence[str], first: Sequence[str], mode: str, separator: str) -> str:
     there = {plain(tag) for tag in split_tags(line, separator)}
     leading = {plain(tag) for tag in first}
-    new = [tag for tag in unique(tags) if plain(tag) not in there | leading]
+    whole = plain(line)
+    new = [tag for tag in unique(tags) if plain(tag) not in there | leading
+           and not (separator.strip() in tag and plain(tag).rstrip(".") in whole)]
     before = new if mode == PREPEND else []
     after = new if mode == APPEND else []
     rest = line

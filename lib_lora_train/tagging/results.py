@@ -25,12 +25,16 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Result:
-    """The tags of one image, and the content of its caption file before tagging (``None``: no file)."""
+    """The tags of one image, and the content of its caption file before tagging (``None``: no file).
+
+    ``prose`` is its description, ``None`` if it was not described.
+    """
 
     key: str
     caption_key: str
     before: bytes | None
     chosen: Chosen
+    prose: str | None = None
 
 
 class ResultFile:
@@ -72,7 +76,8 @@ class ResultFile:
 def _plain(result: Result, folder: Path) -> dict[str, Any]:
     before = None if result.before is None else result.before.decode("latin-1")  # round-trips any byte
     return {"picture": result.key, "stamp": _stamp(folder / result.key), "caption": result.caption_key,
-            "before": before, "tags": result.chosen.tags, "confidences": result.chosen.confidences}
+            "before": before, "tags": result.chosen.tags, "confidences": result.chosen.confidences,
+            "prose": result.prose}
 
 
 def _read(path: Path, folder: Path) -> Iterable[Result]:
@@ -83,9 +88,15 @@ def _read(path: Path, folder: Path) -> Iterable[Result]:
                 continue
             before = None if found["before"] is None else found["before"].encode("latin-1")
             yield Result(found["picture"], found["caption"], before,
-                         Chosen(tuple(found["tags"]), dict(found["confidences"])))
+                         Chosen(tuple(found["tags"]), dict(found["confidences"])), _prose(found.get("prose")))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # the line that was being written when the run was killed
+
+
+def _prose(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _stamp(picture: Path) -> list[int]:

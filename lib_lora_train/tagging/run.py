@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..config.groups.tagging import CONFIDENCES_ONLY, IF_EMPTY
+from ..captions.tags import plain
+from ..config.groups.tagging import CONFIDENCES_ONLY, IF_EMPTY, INTERROGATOR
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
 from ..errors import TaggerError, TrainLoraError
@@ -17,11 +18,15 @@ from ..files.writing import why_it_ended
 from ..pictures.problems import count_of, names_of
 from .choose import TagChooser
 from .confidences import keep_confidences
+from .describe import Captioner, DescribingPass, WebuiDescriptions
 from .download import Download, download_tagger
 from .results import Result, ResultFile
 from .session import Tagger
 from .work import Item, Prepared, in_batches, list_items, prepare_ahead
 from .writing import CaptionWriter, Written
+
+MOST_NEAR = 20
+"""The number of tags that are shown for one image beside those that are written."""
 
 
 class Report(Protocol):
@@ -114,6 +119,18 @@ def downloaded(known: Download, models_dir: Path, stopped: Callable[[], bool], r
     return download_tagger(known, models_dir, progress=report_download, stopped=stopped, note=report.warning)
 
 
+def sample_of(result: Result) -> dict[str, Any]:
+    """What a run would write for one image, to show the effect of its rules: ``tags`` and ``near``, the likeliest tags
+    that are not written, each ``[tag, confidence]`` (``None`` if not kept); ``image`` and ``prose``.
+    """
+    confidences, written = result.chosen.confidences, result.chosen.tags
+    plain_written = {plain(tag) for tag in written}
+    near = [(tag, value) for tag, value in confidences.items() if plain(tag) not in plain_written]
+    by_tag = {plain(tag): value for tag, value in confidences.items()}
+    return {"image": result.key, "tags": [[tag, by_tag.get(plain(tag))] for tag in written],
+            "near": sorted(near, key=lambda one: -one[1])[:MOST_NEAR], "prose": result.prose or ""}
+
+
 class TaggingRun:
     """The steps of one run, and its counts."""
 
@@ -123,7 +140,8 @@ class TaggingRun:
         self._asked, self._stand_still = asked, stand_still
         self._pictures = self._had_captions = self._failed = 0
         self._written = Written()
-        self._tagger_name = self._provider = ""
+        self._names: list[str] = []
+        self._provider = ""
 
     def execute(self) -> bool:
         """Load the tagger, tag the images, write the captions; ``False`` if stopped before the end."""
@@ -131,21 +149,24 @@ class TaggingRun:
         report.phase("list", "Looking for images")
         folder, items = list_items(job.dataset, report.warning)
         writer = CaptionWriter(folder, report.warning)
-        files = self._files()
-        if files is None:
+        files, captioner = self._files() if job.tags_images else None, self._captioner(folder)
+        if (files is None and job.tags_images) or (captioner is None and job.describes):
             return False
-        report.phase("load", f"Loading {files.name}")
-        tagger = Tagger(files, job.tagger, report.warning)
-        self._tagger_name, self._provider = tagger.name, tagger.provider
         with ResultFile(self._results_file, folder) as kept:
-            completed = self._tag(tagger, items, kept)
-            results = list(kept.results.values())
+            completed = files is None or self._load_and_tag(files, items, kept)
+            if captioner is not None and completed:
+                tagged = [item for item in items if item.key in kept.results] if job.tags_images else items
+                completed = self._describe(captioner, tagged, kept)
+            results = [result for result in kept.results.values() if result.prose is not None or not job.describes]
         self._report_empty(results)
+        if job.write.mode == CONFIDENCES_ONLY and len(results) == 1:
+            report.event("tags", sample_of(results[0]))
         report.phase("write", "Writing captions")
         self._pictures = len(results)
         if job.write.mode != CONFIDENCES_ONLY:
-            self._written = writer.write(results, job, tagger.name)
-        keep_confidences(folder, {result.key: result.chosen.confidences for result in results})
+            self._written = writer.write(results, job, " and ".join(self._names))
+        if job.tags_images:
+            keep_confidences(folder, {result.key: result.chosen.confidences for result in results})
         return completed
 
     def counts(self) -> dict[str, Any]:
@@ -153,11 +174,11 @@ class TaggingRun:
         return {"pictures": self._pictures, "had_captions": self._had_captions, "failed": self._failed,
                 "written": self._written.written, "unchanged": self._written.unchanged,
                 "changed_meanwhile": self._written.changed_meanwhile, "mode": self._job.write.mode,
-                "model": self._tagger_name, "provider": self._provider}
+                "model": " and ".join(self._names), "provider": self._provider}
 
     def in_words(self, completed: bool) -> str:
         """The counts as a sentence."""
-        parts = [f"{count_of(self._pictures, 'image')} tagged",
+        parts = [f"{count_of(self._pictures, 'image')} {'tagged' if self._job.tags_images else 'described'}",
                  f"{count_of(self._written.written, 'caption')} written"]
         if self._had_captions:
             parts.append(f"{self._had_captions} left alone because they had captions")
@@ -181,6 +202,39 @@ class TaggingRun:
             raise TaggerError(where_it_belongs(models_dir, settings.model))
         return found
 
+    def _captioner(self, folder: Path) -> Captioner | WebuiDescriptions | None:
+        """What describes the images; ``None`` if nothing does, or if the run was stopped meanwhile."""
+        if self._job.prose.captioner == INTERROGATOR:
+            return WebuiDescriptions(folder)
+        return None
+
+    def _describe(self, captioner: Captioner | WebuiDescriptions, items: Sequence[Item], kept: ResultFile) -> bool:
+        """Describe ``items``; ``False`` if stopped before the end."""
+        report = self._report
+        self._names.append(captioner.name)
+        self._provider = self._provider or captioner.provider
+        report.phase("describe", f"Describing with {captioner.name} on {captioner.runs_on}", len(items))
+
+        def progress(done: int) -> bool:
+            report.progress(done, len(items))
+            return self._may_continue()
+
+        describing = DescribingPass(captioner, self._job.write.mode, self._job.tagger.decoding_threads)
+        completed = describing.run(items, kept, self._note, progress)
+        if describing.missing:
+            missing = [Path(key) for key in describing.missing]
+            report.warning(f"{count_of(len(missing), 'image')} {'has' if len(missing) == 1 else 'have'} no description "
+                           f"by the webui's interrogator and {'is' if len(missing) == 1 else 'are'} left alone: "
+                           f"{names_of(missing)}. Start the run in the tab, which describes them first.")
+        return completed
+
+    def _load_and_tag(self, files: TaggerFiles, items: Sequence[Item], kept: ResultFile) -> bool:
+        self._report.phase("load", f"Loading {files.name}")
+        tagger = Tagger(files, self._job.tagger, self._report.warning)
+        self._names.append(tagger.name)
+        self._provider = tagger.provider
+        return self._tag(tagger, items, kept)
+
     def _tag(self, tagger: Tagger, items: Sequence[Item], kept: ResultFile) -> bool:
         """Tag the images without a result in ``kept``; ``False`` if stopped before the end."""
         chooser = TagChooser(tagger.tag_list, self._job.tags)
@@ -203,7 +257,7 @@ class TaggingRun:
         return True
 
     def _report_empty(self, results: Sequence[Result]) -> None:
-        empty = [Path(result.key) for result in results if not result.chosen.tags]
+        empty = [Path(result.key) for result in results if not result.chosen.tags] if self._job.tags_images else []
         if empty:
             self._report.warning(f"The tagger found no tag in {count_of(len(empty), 'image')}: "
                                  f"{names_of(empty)}. Lower the threshold, or write the caption by hand.")

@@ -15,7 +15,7 @@ from ..config.tag_job import TagJob
 from ..files.confine import Confined
 from ..pictures.caption_files import NotTextError, bytes_of, text_of
 from ..pictures.problems import count_of
-from .compose import composed
+from .compose import composed, with_prose
 from .results import Result
 from .work import has_words
 
@@ -50,7 +50,8 @@ class CaptionWriter:
         planned = self._planned(results, job)
         changes = [change for change in planned if change.old != change.new]
         unchanged = len(planned) - len(changes)
-        label = f"Tagged {count_of(len(changes), 'image')} with {tagger} ({job.write.mode})"
+        verb = "Tagged" if job.tags_images else "Described"
+        label = f"{verb} {count_of(len(changes), 'image')} with {tagger} ({job.write.mode})"
         left: list[str] = []
         done_before = 0
         for _ in range(_TRIES):
@@ -91,7 +92,8 @@ def _change(result: Result, job: TagJob) -> Write:
     before = result.before
     adds = job.write.mode in (APPEND, PREPEND) and has_words(before)
     text = text_of(before or b"", result.caption_key) if adds else _blank_or_old(before)
-    new = composed(text, result.chosen.tags, job.tags.always_first_tags, job.write.mode, separator)
+    parts = with_prose(result.chosen.tags, result.prose or "", job.prose.place)
+    new = composed(text, parts, job.tags.always_first_tags, job.write.mode, separator)
     if new == text:
         return Write(result.caption_key, before, before)
     return Write(result.caption_key, before, bytes_of(new, before if adds else None))

@@ -14,6 +14,7 @@ from ..runs.folder import MERGE, RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex, RunSummary
 from ..runs.supervisor import Supervisor
+from .captions.describing import DescribingDesk
 from .drawing import DrawingService
 from .runs.strip import StripDesk
 from .testing.plots import PlotDesk
@@ -61,6 +62,7 @@ class Services:
     regularization: RegularizationDesk
     datasets: DatasetCache
     trigger_words: TriggerWords
+    describing: DescribingDesk
 
     @property
     def alive(self) -> bool:
@@ -99,7 +101,7 @@ def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, ca
                      daemon=True).start()
     return Services(host, environment, runs_dir, cache, index, supervisor, drawings, strips,
                     PlotDesk(drawings), RegularizationDesk(drawings), DatasetCache(),
-                    TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir))
+                    TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir), DescribingDesk(host))
 
 
 def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, drawings: DrawingService) -> Supervisor:

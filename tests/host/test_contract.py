@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 REAL = (Path(os.environ["WEBUI_ROOT"]),) if os.environ.get("WEBUI_ROOT") else ()
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
          PROJECT / "lib_lora_train" / "host" / "lendable.py", PROJECT / "lib_lora_train" / "host" / "loan.py",
+         PROJECT / "lib_lora_train" / "host" / "describing" / "interrogator.py",
          PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "lib_lora_train" / "host" / "txt2img_form.py",
          PROJECT / "scripts" / "lora_train.py"]
 
@@ -27,6 +28,10 @@ CALLS = [
     ("modules/sd_models.py", "send_model_to_cpu", ["m"]),
     ("modules/sd_models.py", "send_model_to_device", ["m"]),
     ("modules/devices.py", "torch_gc", []),
+    ("modules/lowvram.py", "send_everything_to_cpu", []),
+    ("modules/interrogate.py", "InterrogateModels.load_blip_model", ["self"]),
+    ("modules/interrogate.py", "InterrogateModels.generate_caption", ["self", "pil_image"]),
+    ("modules/interrogate.py", "InterrogateModels.send_blip_to_ram", ["self"]),
     ("modules/fifo_lock.py", "FIFOLock.acquire", ["self", "blocking"]),
     ("modules/fifo_lock.py", "FIFOLock.release", ["self"]),
     ("modules/patches.py", "patch", ["key", "obj", "field", "replacement"]),
@@ -59,6 +64,8 @@ SET_ELSEWHERE = [
     ("extensions-builtin/Lora/networks.py", "    network_apply_weights(self)"),
     ("modules/api/api.py", "with self.queue_lock"), ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"),
     ("modules/shared_options.py", '"CLIP_stop_at_last_layers"'), ("modules/interrogate.py", "def unload(self)"),
+    ("modules/interrogate.py", 'model_path=os.path.join(paths.models_path, "BLIP")'),
+    ("modules/interrogate.py", "self.running_on_cpu ="), ("modules/interrogate.py", "    blip_model = None"),
     *(("modules/sd_models_config.py", f"{name} =") for name in (
         "config_default", "config_sd2", "config_sd2v", "config_sdxl")),
     ("modules/sd_models_config.py", 'config = f"{os.path.splitext(info.filename)[0]}.yaml"'),

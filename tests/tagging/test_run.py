@@ -322,3 +322,18 @@ def test_the_printed_tag_job_is_one_that_can_be_read_and_has_the_defaults(tmp_pa
     job = load_tag_job(tmp_path / "tags.yaml", ["dataset.train_data_dir=/pictures"])
     assert job.dataset.train_data_dir == "/pictures"
     assert (job.tagger, job.tags, job.write) == (TagJob().tagger, TagJob().tags, TagJob().write)
+
+
+def test_one_image_without_writing_shows_what_would_be_written(tmp_path: Path, colour_tagger: Path):
+    folder = make_dataset(tmp_path / "set", {"red_1": None, "blue_1": None})
+    job = tag_job(folder, colour_tagger, dataset__images=["red_1.png"], write__mode="confidences-only",
+                  tags__exclude_tags=["^_^"], tags__escape_brackets=True)
+    reported = tag(job, tmp_path / "tags.jsonl")
+    [sample] = [event for event in reported.events if event["event"] == "tags"]
+    assert sample["image"] == "red_1.png"
+    assert [tag for tag, _ in sample["tags"]] == [r"penny \(series\)", "red thing"]
+    assert sample["tags"][1][1] == pytest.approx(0.994, abs=0.001)
+    assert [tag for tag, _ in sample["near"]] == ["^_^"]
+    assert captions_of(folder) == {"red_1": None, "blue_1": None}
+    reported = tag(tag_job(folder, colour_tagger, write__mode="confidences-only"), tmp_path / "both.jsonl")
+    assert not [event for event in reported.events if event["event"] == "tags"]

@@ -116,7 +116,20 @@ export interface TaggingFacts {
     groups: NamedSettings[];
     taggers_dir: string;
     taggers: Tagger[];
+    captioners: Captioner[];
     run: {id: string, state: string}|null;
+}
+/** What describes images: `missing` is what would be downloaded, `refused` why it cannot be used. */
+export interface Captioner { name: string; about: string; missing: string; refused: string }
+/** The response of /train-lora/tagging/describing: `DescribingDesk.state`. */
+export interface DescribingState {
+    state: "idle"|"describing"|"stopped"|"failed"|"finished";
+    done: number;
+    total: number;
+    folder: string;
+    text: string;
+    run: string;
+    waits: boolean;
 }
 export interface Tagger {
     name: string;

@@ -16,6 +16,8 @@ export class TagRun {
     /** @param {(ended: boolean) => void} changed called when a run starts, ends or is found */
     constructor(changed) {
         this.changed = changed;
+        /** @type {(event: import("../core/types").TagsEvent) => void} called with what would be written for one image */
+        this.sampled = () => {};
         this.fill = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the tagging",
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
@@ -89,6 +91,8 @@ export class TagRun {
             this.ending = null;
         } else if (event.event === "progress") {
             this.progress = event;
+        } else if (event.event === "tags") {
+            this.sampled(event);
         } else if (event.event === "warning") {
             this.warnings.push(event.text);
         } else if (event.event === "finished" || event.event === "stopped" || event.event === "error") {

@@ -7,6 +7,8 @@ import {pathBox} from "../core/path_box.js";
 import {form as formState} from "../train/form.js";
 import {TagForm, tagField} from "./tag_form.js";
 import {TagRun} from "./tag_run.js";
+import {Describing} from "./tagging/describing.js";
+import {showSample} from "./tagging/sample.js";
 
 const OTHER = "\u0000other";
 const MODES = {"if-empty": "Only where there is no caption", "append": "Add new tags at the end",
@@ -19,6 +21,9 @@ const THRESHOLDS = ["tags.general_threshold", "tags.character_threshold", "tags.
 const MORE = [...THRESHOLDS.slice(2), "tags.drop_implied", "tags.general_mcut", "tags.character_mcut",
     "tags.replace_underscore", "tags.escape_brackets", "tags.max_tags", "tagger.provider", "tagger.batch_size",
     "tagger.decoding_threads"];
+const CAPTIONERS = {"none": "no, only tags", "florence-2-base": "Florence-2 (beside the tagger)",
+    "interrogator": "the webui's interrogator (BLIP)"};
+const PLACES = {before: "before the tags", after: "after the tags", instead: "instead of tags"};
 const CATEGORIES = {general: "general", species: "species", character: "characters", copyright: "series", artist: "artists",
     meta: "meta", rating: "rating", quality: "quality", model: "model", year: "year"};
 
@@ -50,13 +55,26 @@ class Panel {
             }}}, words));
         this.taggers = answer.taggers;
         this.form = new TagForm(answer.groups.flatMap((group) => group.settings));
+        this.captioners = answer.captioners;
         this.run = new TagRun((ended) => this.runChanged(ended));
+        this.describing = new Describing((run) => {
+            if (run) this.run.watch(run);
+            this.refresh();
+        });
+        this.sample = h("div", {class: "tl-group", hidden: true, id: "tl_tag_sample"});
+        this.run.sampled = (event) => showSample(this.sample, event);
+        this.tryOne = button("Try on one image", {click: () => this.go(true), id: "tl_tag_try"});
+        this.prose = h("p", {class: "tl-note"});
         this.start = button("Tag the images", {kind: "primary", icon: "play", id: "tl_tag",
             click: () => this.go()});
         this.problems = h("div", {});
         this.mind = h("p", {class: "tl-hint", "aria-live": "polite"});
         this.about = h("p", {class: "tl-note"});
         this.balance = button("", {kind: "quiet", small: true, click: () => this.takeBalance()});
+        /** @type {HTMLElement} where the sentence stands in the caption */
+        this.place = h("div", {});
+        /** @type {HTMLElement} its length */
+        this.detail = h("div", {});
         /** @type {HTMLElement} where the kinds of tags are chosen */
         this.categories = h("div", {});
         this.choice = h("select", {class: "tl-input tl-select",
@@ -66,9 +84,9 @@ class Panel {
             on: {input: (event) => this.form.set("tagger.model", event.currentTarget.value.trim())}});
         this.pathRow = pathBox(this.path, "tagger");
         this.element = h("div", {class: "tl-fold-body", style: "padding: 0"}, this.build(answer.taggers_dir), this.problems,
-            h("div", {class: "tl-row"}, h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "Which images to tag"}, this.whom), this.start,
+            h("div", {class: "tl-row"}, h("div", {class: "tl-verbs", role: "radiogroup", "aria-label": "Which images to tag"}, this.whom), this.start, this.tryOne,
                 h("span", {class: "tl-note"}, "One undo reverts the whole run.")),
-            this.run.element);
+            this.describing.element, this.run.element, this.sample);
         this.form.changedBy = () => this.refresh();
         this.refresh();
         if (answer.run) this.run.watch(answer.run.id);
@@ -95,10 +113,14 @@ class Panel {
         const field = (key, options) => tagField(form, key, options);
         const general = field("tags.general_threshold");
         general.append(this.balance);
+        const captioner = field("prose.captioner", {words: CAPTIONERS});
+        captioner.append(this.prose);
+        this.place = field("prose.place", {words: PLACES});
+        this.detail = field("prose.detail");
         this.categories = field("tags.categories", {wide: true, words: CATEGORIES});
         return [h("div", {class: "tl-fields"}, model, general, field("tags.character_threshold"),
             field("tags.always_first_tags"), this.categories, field("tags.exclude_tags", {wide: true}),
-            field("write.mode", {wide: true, words: MODES})), this.mind,
+            captioner, this.place, this.detail, field("write.mode", {wide: true, words: MODES})), this.mind,
         fold("More about tags", h("div", {class: "tl-fields"},
             MORE.map((key) => field(key, {words: PROVIDERS, empty: key === "tags.max_tags" ? "no limit" : "as above"}))),
         h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its own name.`))];
@@ -154,7 +176,8 @@ class Panel {
         this.showTagger(tagger, fetched);
         this.balance.hidden = !threshold || threshold === this.form.get("tags.general_threshold");
         if (threshold) setLabel(this.balance, `Use ${threshold}, the value from its model card`);
-        this.start.disabled = this.run.open || this.starting;
+        this.start.disabled = this.tryOne.disabled = this.run.open || this.describing.open || this.starting;
+        this.showCaptioner();
         this.showSafety(this.form.text("write.mode"));
     }
 
@@ -181,6 +204,15 @@ class Panel {
         }
     }
 
+    showCaptioner() {
+        const name = this.form.text("prose.captioner");
+        const captioner = this.captioners.find((one) => one.name === name);
+        this.place.hidden = name === "none";
+        this.detail.hidden = name !== "florence-2-base";
+        setText(this.prose, captioner ? captioner.refused || (captioner.missing
+            ? `${captioner.missing} This happens when you start the run, and never by itself.` : captioner.about) : "");
+    }
+
     /** @param {string} mode the write mode */
     showSafety(mode) {
         const changes = !["if-empty", "confidences-only"].includes(mode);
@@ -191,7 +223,8 @@ class Panel {
         this.mind.hidden = !changes;
     }
 
-    async go() {
+    /** @param {boolean} [tries] whether to tag a single image, without writing anything */
+    async go(tries = false) {
         const job = this.form.job();
         const tagger = this.chosen();
         job.dataset = {train_data_dir: this.folder() || ""};
@@ -201,15 +234,20 @@ class Panel {
         }
         const {onlySelected, selected} = this;
         if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
+        const captioner = this.captioners.find((one) => one.name === this.form.get("prose.captioner"));
+        if (captioner && captioner.missing) job.prose = {...job.prose, download: true};
         this.starting = true;
         this.refresh();
         fill(this.problems);
         this.form.showProblems([]);
         try {
             if (onlySelected) job.dataset.images = await selected.paths();
+            if (tries) await this.askForOne(job);
             const {id} = await api("tagging/runs", {body: {job}, quiet: true});
-            this.run.watch(id);
-            this.form.makeSafe();
+            showSample(this.sample, null);
+            if (id) this.run.watch(id);
+            else this.describing.watch();
+            if (!tries) this.form.makeSafe();
         } catch (error) {
             const {message, problems} = failureOf(error);
             const others = this.form.showProblems(problems.length ? problems : [message]);
@@ -217,6 +255,17 @@ class Panel {
         }
         this.starting = false;
         this.refresh();
+    }
+
+    /**
+     * Limit a job to one image, the first selected or the first of the set, and to writing nothing.
+     * @param {import("../train/answers").GroupedValues} job
+     */
+    async askForOne(job) {
+        const paths = this.selected.count ? await this.selected.paths() : [];
+        const dataset = /** @type {Record<string, import("../train/values").Value>} */ (job.dataset);
+        dataset.images = [paths[0] || (await api("tagging/first", {body: {job}, quiet: true})).image];
+        job.write = {...job.write, mode: "confidences-only"};
     }
 
     /** @param {boolean} ended */

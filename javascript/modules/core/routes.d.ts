@@ -1,6 +1,6 @@
 /** The responses of the routes below /train-lora/. A missing route has the type `never`, so that tsc reports it. */
 
-import type {TaggingFacts} from "../captions/answers";
+import type {DescribingState, TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, ExportedFile, FileWeights, MarkedPlot, Plot, PlotList, PromptSets, TestFacts, WeightLists} from
     "../testing/answers";
@@ -29,6 +29,7 @@ type Got<P extends string> =
     P extends "schema" ? Schema :
     P extends "runs" ? RunSummary[] :
     P extends "tagging" ? TaggingFacts :
+    P extends "tagging/describing" ? DescribingState :
     P extends "tools" ? ToolSchema :
     P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends `tools/runs/${string}` ? ToolResult :
@@ -70,6 +71,8 @@ type Posted<P extends string> =
     P extends "regularization"|"regularization/stop" ? RegularizationState :
     P extends "runs" ? {id: string, name: string} :
     P extends "lora/test" ? {id: string} :
+    P extends "tagging/first" ? {image: string} :
+    P extends "tagging/describing/stop" ? DescribingState :
     P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
     P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
     P extends "tools" ? {id: string} :

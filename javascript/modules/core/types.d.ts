@@ -66,13 +66,17 @@ export interface EndingEvent {
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
     failed?: number; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
+/** What a tagging run would write for one image; `near` are the likeliest tags that it would not write. */
+export interface TagsEvent {
+    event: "tags"; time: number; image: string; tags: [string, number|null][]; near: [string, number][]; prose: string;
+}
 export interface QueuedEvent { event: "queued"; time: number; name: string; steps?: number; total_steps?: number|null }
 export interface StateSavedEvent { event: "state_saved"|"kept"; time: number; step: number }
 /** Written by earlier versions. */
 export interface PauseEvent { event: "paused"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
     SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
-    QueuedEvent|StateSavedEvent|PauseEvent;
+    QueuedEvent|StateSavedEvent|PauseEvent|TagsEvent;
 
 /** A job in /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty if it belongs to none. */
 export interface DrawingFacts {

@@ -11,6 +11,10 @@ from .dataset import DatasetSettings
 IF_EMPTY, APPEND, PREPEND, OVERWRITE, CONFIDENCES_ONLY = (
     "if-empty", "append", "prepend", "overwrite", "confidences-only")
 PROVIDERS = ("auto", "cuda", "rocm", "directml", "cpu")
+NO_PROSE, FLORENCE, INTERROGATOR = "none", "florence-2-base", "interrogator"
+CAPTIONERS = (NO_PROSE, INTERROGATOR)
+BEFORE_TAGS, AFTER_TAGS, INSTEAD_OF_TAGS = "before", "after", "instead"
+SHORT, DETAILED, PARAGRAPH = "short", "detailed", "paragraph"
 GENERAL, SPECIES, CHARACTER, COPYRIGHT, ARTIST, META, RATING, QUALITY, MODEL, YEAR = CATEGORIES = (
     "general", "species", "character", "copyright", "artist", "meta", "rating", "quality", "model", "year")
 """The categories of tags, in the words of Danbooru and e621; not every tagger has each."""
@@ -116,6 +120,27 @@ class TagRuleSettings:
     max_tags: Optional[int] = setting(
         None, "The most tags a caption gets from the tagger, by confidence. Empty: no limit.",
         label="Max tags", minimum=1, maximum=1000)
+
+
+@dataclass(frozen=True)
+class ProseSettings:
+    """Whether images are described in sentences, by what, and where the sentence stands in the caption."""
+
+    captioner: str = setting(
+        NO_PROSE, "Describes each image in a sentence, too. florence-2-base runs beside the tagger; interrogator is "
+        "the webui's own (BLIP), one image at a time, when the webui has nothing else to do.",
+        label="Describe in sentences", choices=CAPTIONERS, view="main",
+        advice="Anime models are trained on tags; SD 1.5 and SDXL themselves, and photos, understand sentences too.")
+    place: str = setting(
+        BEFORE_TAGS, "Where the sentence stands: before or after the tags, or instead of them, without a tagger.",
+        label="Sentence", choices=(BEFORE_TAGS, AFTER_TAGS, INSTEAD_OF_TAGS), view="main",
+        advice="The tags that start every caption stay in front.")
+    detail: str = setting(
+        DETAILED, "How much Florence-2 writes.", label="Length", choices=(SHORT, DETAILED, PARAGRAPH), view="main",
+        advice="A paragraph is often longer than the 75 to 225 tokens that are trained.")
+    download: bool = setting(
+        False, "Downloads what the captioner needs if it is not there. Nothing is ever downloaded otherwise.",
+        label="Download the captioner", view="hidden")
 
 
 @dataclass(frozen=True)

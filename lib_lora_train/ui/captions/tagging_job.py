@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ... import environment
+from ...config.groups.tagging import INTERROGATOR
 from ...config.load import read_settings
 from ...config.tag_job import TagJob, tag_problems_of
 from ...config.taggers import find_tagger, known_tagger, where_it_belongs
 from ...errors import ConfigError, DatasetError, TaggerError, TrainLoraError, WorkerEnvironmentError
 from ...files.confine import local_path
+from ...host.interface import NOT_DESCRIBED_HERE
 from ..access import dataset_folder
 from ..services import Services
 
@@ -41,7 +43,9 @@ def complete_tag_job(services: Services, values: Mapping[str, Any]) -> TagJob:
     if not problems:
         problems += tag_problems_of(job)
     try:
-        _check_tagger(services, job)
+        if job.tags_images:
+            _check_tagger(services, job)
+        _check_captioner(services, job)
     except TaggerError as problem:
         problems.append(str(problem))
     if problems:
@@ -55,6 +59,16 @@ def device_of(services: Services, provider: str) -> str:
         return "cpu"
     device = services.host.device()
     return "cuda:0" if device in ("cpu", "cuda") else device
+
+
+def _check_captioner(services: Services, job: TagJob) -> None:
+    if job.prose.captioner == INTERROGATOR:
+        describer = services.host.describer()
+        if describer is None:
+            raise TaggerError(f"prose.captioner: {NOT_DESCRIBED_HERE}")
+        missing = describer.missing()
+        if missing and not job.prose.download:
+            raise TaggerError(f"prose.captioner: {missing} Press the button again to allow it, or choose another way.")
 
 
 def _check_tagger(services: Services, job: TagJob) -> None:

@@ -7,18 +7,22 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from ...config.groups.dataset import DatasetSettings
 from ...config.groups.tagger import TaggerDescription
-from ...config.groups.tagging import CATEGORIES
+from ...config.groups.tagging import CATEGORIES, INTERROGATOR
 from ...config.load import job_to_yaml
 from ...config.setting import groups_of
 from ...config.tag_job import TagJob
 from ...config.taggers import KNOWN_TAGGERS, taggers_in
 from ...errors import RunError
+from ...host.interface import NOT_DESCRIBED_HERE
+from ...pictures.scan import survey
 from ...runs.folder import TAG, RunFolder, create_run, open_run
 from ...runs.queue import claimed_device, enqueue
 from ..requests import JobRequest
 from ..services import Services
 from ..train.form import schema_of
+from .describing import undescribed
 from .tagging_job import complete_tag_job, device_of, taggers_dir
 
 
@@ -27,16 +31,27 @@ def register(router: APIRouter, services: Services) -> None:
 
     def tagging() -> dict[str, Any]:
         return {**schema_of(groups_of(TagJob)), "taggers_dir": str(taggers_dir(services)),
-                "taggers": known_and_found(taggers_dir(services)), "run": latest_run(services)}
+                "taggers": known_and_found(taggers_dir(services)), "captioners": captioners(services),
+                "run": latest_run(services)}
 
     def start(request: JobRequest) -> dict[str, Any]:
-        return {"id": start_tagging(services, request.job).id}
+        return {"id": describe_and_tag(services, request.job)}
+
+    def first(request: JobRequest) -> dict[str, Any]:
+        return {"image": first_image(services, request.job)}
+
+    def stop_describing() -> dict[str, Any]:
+        services.describing.stop()
+        return services.describing.state()
 
     def resume(run_id: str) -> dict[str, Any]:
         return {"id": resume_tagging(services, run_id).id}
 
     router.add_api_route("/tagging", tagging, methods=["GET"])
     router.add_api_route("/tagging/runs", start, methods=["POST"])
+    router.add_api_route("/tagging/first", first, methods=["POST"])
+    router.add_api_route("/tagging/describing", services.describing.state, methods=["GET"])
+    router.add_api_route("/tagging/describing/stop", stop_describing, methods=["POST"])
     router.add_api_route("/tagging/runs/{run_id}/continue", resume, methods=["POST"])
 
 
@@ -71,13 +86,43 @@ def latest_run(services: Services) -> dict[str, Any] | None:
     return None
 
 
-def start_tagging(services: Services, values: dict[str, Any]) -> RunFolder:
-    """Queue a tagging run with the panel's ``values``.
+def first_image(services: Services, values: dict[str, Any]) -> str:
+    """Return the first image of the set, by its path in the folder. Raises ``ConfigError`` or ``DatasetError``."""
+    job = complete_tag_job(services, values)
+    folder = Path(job.dataset.train_data_dir).resolve()
+    found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=job.dataset.caption_extension))
+    return found.pictures[0].path.relative_to(folder).as_posix()
 
-    Raises ``ConfigError`` with every problem, and ``WorkerEnvironmentError`` if the worker could not run.
+
+def captioners(services: Services) -> list[dict[str, Any]]:
+    """Return what can describe images: ``name``, ``about``, ``missing`` (a sentence on what would be downloaded) and
+    ``refused`` (why it cannot be used here); both empty if it is ready.
+    """
+    describer = services.host.describer()
+    return [{"name": INTERROGATOR, "about": "the webui's own interrogator (BLIP), one short sentence",
+             "missing": describer.missing() if describer is not None else "",
+             "refused": "" if describer is not None else NOT_DESCRIBED_HERE}]
+
+
+def describe_and_tag(services: Services, values: dict[str, Any]) -> str:
+    """Queue a tagging run with the panel's ``values``; returns its id.
+
+    If the webui's interrogator has to describe images first, that begins, the run is queued when it is finished, and
+    the returned id is empty. Raises ``ConfigError`` with every problem, ``WorkerEnvironmentError`` if the worker could
+    not run, and ``RunError`` if other images are being described.
     """
     job = complete_tag_job(services, values)
     services.environment.command([TAG])
+    describer = services.host.describer() if job.prose.captioner == INTERROGATOR else None
+    pictures = undescribed(job) if describer is not None else {}
+    if describer is None or not pictures:
+        return _queued(services, job).id
+    folder = Path(job.dataset.train_data_dir).resolve()
+    services.describing.start(folder, pictures, describer, lambda: _queued(services, job).id)
+    return ""
+
+
+def _queued(services: Services, job: TagJob) -> RunFolder:
     name = f"tags-{Path(job.dataset.train_data_dir).name}"
     run = create_run(services.runs_dir, name, job_to_yaml(job), TAG)
     enqueue(run, device_of(services, job.tagger.provider))

@@ -10,7 +10,7 @@ class Device:
 
 
 cpu = Device("cpu")
-device = cpu
+device = device_interrogate = cpu
 fp8 = False
 
 

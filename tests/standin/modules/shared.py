@@ -1,5 +1,7 @@
 import types
 
+from modules import interrogate
+
 cmd_opts = types.SimpleNamespace(
     lora_dir=None, api_auth=None, hide_ui_dir_config=False, disable_extension_access=False)
 sd_model = None
@@ -38,9 +40,4 @@ class State:
 state = State()
 
 
-class Interrogator:
-    def unload(self):
-        pass
-
-
-interrogator = Interrogator()
+interrogator = interrogate.InterrogateModels()

@@ -13,3 +13,8 @@ def unload_all_models():
 
 def soft_empty_cache(force=False):
     pass
+
+
+def load_models_gpu(models, memory_required=0):
+    for patcher in models:
+        patcher.model.to("cuda")
