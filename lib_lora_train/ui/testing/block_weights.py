@@ -22,7 +22,7 @@ from ...runs.folder import RunFolder
 from ..services import Services
 
 _HOLDS = {"BASE": "text encoder", "IN": "composition, silhouette, posture", "M00": "the middle",
-          "OUT": "colour, shadow, texture, details"}
+          "OUT": "color, shadow, texture, details"}
 _EYES = "; OUT04 to OUT06 eyes and face"  # known for SD 1.x only
 
 
