@@ -24,7 +24,7 @@ let built = false;
 
 function emptyRun() {
     return emptyState("Nothing is training yet",
-        "After three steps, the loss, the samples and the saved files appear here.",
+        "Do these three things, and the loss, samples and saved files appear here.",
         h("ol", {class: "tl-steps"},
             h("li", {}, h("b", {}, "Images: "), "choose a folder and press Load."),
             h("li", {}, h("b", {}, "Model: "), "the one the webui has loaded is fine."),
