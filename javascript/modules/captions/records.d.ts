@@ -144,6 +144,7 @@ export interface BatchCrop {
     frame: [number, number, number, number];
     width: number;
     height: number;
+    warning: string;
     remove: string[];
     add: string[];
 }

@@ -147,11 +147,11 @@ class CropDesk:
         except DatasetError:
             faces = ()  # ``options`` has reported it
         proposed = tag_proposals(_tags(editor, entry), size, Box(*crop), faces)
-        return FrameFacts((fit.bucket.width, fit.bucket.height), _warning(crop, rule), proposed.remove, proposed.add,
+        return FrameFacts((fit.bucket.width, fit.bucket.height), too_small(crop, rule), proposed.remove, proposed.add,
                           proposed.note)
 
 
-def _warning(crop: Frame, rule: BucketRule) -> str:
+def too_small(crop: Frame, rule: BucketRule) -> str:
     """A sentence if the crop has fewer pixels than what is trained; otherwise empty."""
     fit = rule.fit(crop.width, crop.height)
     enlarged = max(fit.resized_width / crop.width, fit.resized_height / crop.height)

@@ -63,11 +63,12 @@ class CropSaveRequest(CropRequest):
 class BatchRequest(NumbersRequest):
     """Look for crops in images: ``kind`` is ``face``, ``portrait`` or ``borders``; or report on the search, or stop it.
 
-    ``plain``: plain backgrounds count as borders, too.
+    ``plain``: plain backgrounds count as borders, too. By the form's dataset ``settings`` a crop is too small, or not.
     """
 
     kind: str = "face"
     plain: bool = False
+    settings: dict[str, Any] = Field(default_factory=dict)
     begin: bool = False
     stop: bool = False
 

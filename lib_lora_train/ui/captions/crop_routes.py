@@ -11,11 +11,13 @@ from fastapi.responses import Response
 from ...captions.editor.editor import CaptionEditor, Outcome, numbers_in
 from ...captions.editor.image_edits import ImageEdit, edit_images
 from ...captions.journal.apply import ConflictError
+from ...pictures.buckets import BucketRule
 from . import answers
 from .answers import Find, edit, respond
 from .crop_desk import CropDesk
 from .crop_requests import BatchRequest, BatchSaveRequest, CropRequest, CropSaveRequest
 from .editors import Session
+from .image_batch import BatchSearch
 from .requests import dataset_settings
 
 
@@ -40,8 +42,9 @@ def register_crop(router: APIRouter, find: Find) -> None:
             if request.stop:
                 session.batch.stop()
             elif request.begin:
-                session.batch.search(session.editor, desk, numbers_in(session.editor, request.numbers, request.filter),
-                                     request.kind, request.plain)
+                wanted = BatchSearch(request.kind, request.plain, BucketRule.of(dataset_settings(request.settings)))
+                session.batch.search(session.editor, desk, wanted,
+                                     numbers_in(session.editor, request.numbers, request.filter))
             return report(session)
 
         return respond(find, request, act)

@@ -14,6 +14,7 @@ from ...captions.framing import Box, tag_proposals, with_proposals
 from ...captions.tags import plain
 from ...errors import DatasetError
 from ...files.confine import open_inside
+from ...pictures.buckets import BucketRule
 from ...pictures.caption_files import split_tags
 from ...pictures.editing.borders import without_borders
 from ...pictures.editing.proposals import bust_frame, face_frame
@@ -22,17 +23,37 @@ from ...pictures.images import decoded
 from ...pictures.listing import PictureFile
 from ...pictures.problems import count_of
 from .background import in_background
-from .crop_desk import CropDesk, Sides
+from .crop_desk import CropDesk, Sides, too_small
 
 KINDS = ("face", "portrait", "borders")
+_MOST_KEPT = 0.9
+"""A face that fills more of its image than this is no new image."""
+
 _SHOWN = 600
 
 State = Literal["none", "searching", "found", "saving", "saved", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
+class BatchSearch:
+    """What to search for: ``kind`` is one of ``KINDS``, ``plain`` counts plain backgrounds as borders.
+
+    Crops are too small, or not, by ``rule``. Raises ``DatasetError`` if there is no such kind.
+    """
+
+    kind: str
+    plain: bool
+    rule: BucketRule
+
+    def __post_init__(self) -> None:
+        """Check ``kind``."""
+        if self.kind not in KINDS:
+            raise DatasetError(f"{self.kind[:60]!r} is not something to search for. Choose one of {', '.join(KINDS)}.")
+
+
+@dataclass(frozen=True)
 class BatchCrop:
-    """A crop of the image ``number``, and the tags to remove and to add."""
+    """A crop of the image ``number``, and the tags to remove and to add. ``warning``: why it is too small, or empty."""
 
     number: int
     path: str
@@ -40,6 +61,7 @@ class BatchCrop:
     frame: Sides
     width: int
     height: int
+    warning: str
     remove: tuple[str, ...]
     add: tuple[str, ...]
 
@@ -83,21 +105,19 @@ class ImageBatch:
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, editor: CaptionEditor, desk: CropDesk, numbers: Sequence[int], kind: str, plain_too: bool) -> None:
+    def search(self, editor: CaptionEditor, desk: CropDesk, wanted: BatchSearch, numbers: Sequence[int]) -> None:
         """Search ``numbers`` for crops in the background. Raises ``DatasetError`` if a batch is at work."""
-        if kind not in KINDS:
-            raise DatasetError(f"{kind[:60]!r} is not something to search for. Choose one of {', '.join(KINDS)}.")
-        if kind != "borders":
+        if wanted.kind != "borders":
             desk.detector()  # raises now if there is none
         self._begin("searching", len(numbers))
-        self.kind, self.crops, self.left, self._files = kind, [], [], {}
+        self.kind, self.crops, self.left, self._files = wanted.kind, [], [], {}
 
         def search() -> None:
             for done, number in enumerate(numbers):
                 if not self._progress(done, len(numbers)):
                     self.state = "stopped"
                     return
-                self._search_one(editor, desk, number, plain_too)
+                self._search_one(editor, desk, wanted, number)
             self.done, self.state = len(numbers), "found"
 
         in_background(search, self._failed)
@@ -157,35 +177,17 @@ class ImageBatch:
         self.label, self.left = outcome.label, list(outcome.left)
         self.done, self.crops, self.state = self.total, [], "saved"
 
-    def _search_one(self, editor: CaptionEditor, desk: CropDesk, number: int, plain_too: bool) -> None:
+    def _search_one(self, editor: CaptionEditor, desk: CropDesk, wanted: BatchSearch, number: int) -> None:
         entry = editor.index.entries.get(number)
         if entry is None:
             return
         try:
-            for frame, size, remove, add in self._crops_of(editor, desk, entry, plain_too):
-                self.crops.append(BatchCrop(number, entry.path, entry.version, frame, *size, remove, add))
+            for frame, size, remove, add in _crops_of(editor, desk, wanted, entry):
+                self.crops.append(BatchCrop(number, entry.path, entry.version, frame, *size,
+                                            too_small(frame, wanted.rule), remove, add))
                 self._files[number] = entry.file
         except DatasetError as problem:
             self.left.append(str(problem))
-
-    def _crops_of(self, editor: CaptionEditor, desk: CropDesk, entry: Entry, plain_too: bool
-                  ) -> Iterable[tuple[Frame, tuple[int, int], tuple[str, ...], tuple[str, ...]]]:
-        with open_inside(editor.folder, entry.path) as file, decoded(editor.folder / entry.path, file) as picture:
-            if self.kind == "borders":
-                inner = without_borders(picture, plain_too)
-                return [] if inner is None else [(inner, picture.size, (), ())]
-        faces = desk.faces(editor, entry, UNTURNED, picture)
-        shape = face_frame if self.kind == "face" else bust_frame
-        tags = [] if entry.caption.prose else split_tags(entry.caption.line, editor.settings.caption_separator)
-        found = []
-        for face in faces:
-            frame = shape(face, picture.size)
-            if frame == (0, 0, *picture.size):
-                continue  # the image is this crop already
-            proposed = tag_proposals(tags, picture.size, Box(*frame), faces)
-            found.append((frame, picture.size, tuple(item.tag for item in proposed.remove if item.sure),
-                          tuple(item.tag for item in proposed.add if item.sure)))
-        return found
 
     def _edit(self, editor: CaptionEditor, crop: BatchCrop, remove: Sequence[str], add: Sequence[str]) -> ImageEdit:
         text = editor.entry(crop.number).caption.text
@@ -196,6 +198,27 @@ class ImageBatch:
         in_place = self.kind == "borders"
         return ImageEdit(crop.number, self._files[crop.number], UNTURNED, Frame(*crop.frame), in_place,
                          "crop" if in_place else self.kind, None if in_place else caption)
+
+
+def _crops_of(editor: CaptionEditor, desk: CropDesk, wanted: BatchSearch, entry: Entry
+              ) -> list[tuple[Frame, tuple[int, int], tuple[str, ...], tuple[str, ...]]]:
+    """The crops of one image, each with the image's size and the tags to remove and to add."""
+    with open_inside(editor.folder, entry.path) as file, decoded(editor.folder / entry.path, file) as picture:
+        if wanted.kind == "borders":
+            inner = without_borders(picture, wanted.plain)
+            return [] if inner is None else [(inner, picture.size, (), ())]
+    faces = desk.faces(editor, entry, UNTURNED, picture)
+    shape = face_frame if wanted.kind == "face" else bust_frame
+    tags = [] if entry.caption.prose else split_tags(entry.caption.line, editor.settings.caption_separator)
+    found = []
+    for face in faces:
+        frame = shape(face, picture.size)
+        if frame.width * frame.height > _MOST_KEPT * picture.width * picture.height:
+            continue
+        proposed = tag_proposals(tags, picture.size, Box(*frame), faces)
+        found.append((frame, picture.size, tuple(item.tag for item in proposed.remove if item.sure),
+                      tuple(item.tag for item in proposed.add if item.sure)))
+    return found
 
 
 def _counts(tags: Iterable[tuple[str, ...]]) -> tuple[tuple[str, int], ...]:

@@ -4,6 +4,7 @@ import {dialog} from "../../core/dialog.js";
 import {failureOf, fill, h, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
 import {button, fold, setLabel, toast} from "../../core/parts.js";
+import {datasetSettings} from "../../train/family.js";
 
 /** @typedef {import("../answers").CropBatch} CropBatch */
 /** @typedef {import("../records").BatchCrop} BatchCrop */
@@ -40,9 +41,10 @@ class CropBatchDialog {
         this.tags = h("div", {class: "tl-batch-tags"});
         this.list = h("ul", {class: "tl-batch-crops"});
         this.left = h("div", {});
+        this.small = h("div", {});
         this.stop = button("Stop", {icon: "stop", kind: "danger", click: () => this.ask("crop/batch", {stop: true})});
         this.go = button("Save", {kind: "primary", id: "tl_batch_save", hidden: true, click: () => this.save()});
-        this.window = dialog(`Crop: ${BATCHES[kind]}`, [this.sentence, this.progress, this.tags, this.list, this.left],
+        this.window = dialog(`Crop: ${BATCHES[kind]}`, [this.sentence, this.progress, this.tags, this.small, this.list, this.left],
             [this.stop, button("Close", {click: () => this.window.close()}), this.go]);
         this.window.id = "tl_crop_batch";
         this.window.classList.add("tl-batch-dialog");
@@ -50,7 +52,7 @@ class CropBatchDialog {
             if (this.working) this.ask("crop/batch", {stop: true});
             opener.focus({preventScroll: true});
         });
-        this.start("crop/batch", {...target, kind, plain, begin: true});
+        this.start("crop/batch", {...target, kind, plain, begin: true, settings: datasetSettings()});
     }
 
     /** @param {"crop/batch"|"crop/batch/save"} route @param {object} body @returns {Promise<CropBatch|null>} null on failure, which is shown */
@@ -108,6 +110,9 @@ class CropBatchDialog {
         setText(this.sentence, inPlace ? `${format.plural(report.found, "image")} would be trimmed. The originals go to the set's trash.`
             : `${format.plural(report.found, "new image")} would be made from ${format.plural(report.images, "image")}, as PNG files beside them.`);
         fill(this.list, report.crops.map((crop, place) => this.row(crop, place)), more > 0 ? h("li", {class: "tl-note"}, `and ${format.number(more)} more`) : null);
+        const small = report.crops.filter((crop) => crop.warning).length;
+        fill(this.small, small ? h("label", {class: "tl-tick"}, h("input", {type: "checkbox", on: {change: (event) => this.leaveSmall(event.currentTarget.checked)}}),
+            `leave out ${format.plural(small, "crop")} smaller than what is trained`) : null);
         fill(this.tags, report.remove.map(([tag, count]) => this.tag("-", tag, count)), report.add.map(([tag, count]) => this.tag("+", tag, count)));
         this.go.hidden = false;
         this.refresh();
@@ -118,10 +123,10 @@ class CropBatchDialog {
         const [left, top, right, bottom] = crop.frame;
         const inner = `left: ${100 * left / crop.width}%; top: ${100 * top / crop.height}%; right: ${100 - 100 * right / crop.width}%; bottom: ${100 - 100 * bottom / crop.height}%`;
         const size = `${right - left} × ${bottom - top}`;
-        return h("li", {}, h("label", {class: "tl-batch-crop", title: crop.path},
+        return h("li", {class: crop.warning ? "tl-batch-small" : null}, h("label", {class: "tl-batch-crop", title: [crop.path, crop.warning].filter(Boolean).join("\n")},
             h("span", {class: "tl-cropped", style: `aspect-ratio: ${crop.width} / ${crop.height}`},
                 h("img", {src: this.set.image(crop, 256), alt: "", loading: "lazy"}), h("span", {class: "tl-crop", style: inner})),
-            h("span", {class: "tl-tick"}, h("input", {type: "checkbox", checked: true, "aria-label": `${crop.path}, ${size}`, on: {change: (event) => {
+            h("span", {class: "tl-tick"}, h("input", {type: "checkbox", checked: true, data: {small: crop.warning ? "1" : ""}, "aria-label": `${crop.path}, ${size}`, on: {change: (event) => {
                 if (event.currentTarget.checked) this.without.delete(place);
                 else this.without.add(place);
                 this.refresh();
@@ -136,6 +141,13 @@ class CropBatchDialog {
         }}}), h("span", {}, sign === "+" ? "add " : "remove ", h(sign === "+" ? "ins" : "del", {}, tag), h("span", {class: "tl-note"}, ` ${format.number(count)}`)));
     }
 
+    /** @param {boolean} leave whether crops that are too small are not wanted */
+    leaveSmall(leave) {
+        for (const box of this.list.querySelectorAll("input")) {
+            if (box.dataset.small && box.checked === leave) box.click();
+        }
+    }
+
     refresh() {
         const count = (this.found ? this.found.found : 0) - this.without.size;
         setLabel(this.go, this.kind === "borders" ? `Trim ${format.plural(count, "image")}` : `Make ${format.plural(count, "image")}`);
@@ -145,8 +157,7 @@ class CropBatchDialog {
     save() {
         if (!this.found) return;
         const wanted = (/** @type {string} */ sign, /** @type {[string, number][]} */ tags) => tags.map(([tag]) => tag).filter((tag) => !this.unwanted.has(sign + tag));
-        fill(this.list);
-        fill(this.tags);
+        for (const element of [this.list, this.tags, this.small]) fill(element);
         this.start("crop/batch/save", {without: [...this.without], remove: wanted("-", this.found.remove), add: wanted("+", this.found.add)});
     }
 

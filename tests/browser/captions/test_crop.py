@@ -1,0 +1,97 @@
+"""Cropping an image by dragging and by keys, as a new image and in place, and many images at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from .conftest import PANEL, choose, wait_for_count
+
+DIALOG = "#tl_crop"
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag on the stage; places are shares of the image."""
+    box = page.locator(f"{DIALOG} .tl-stage-layer").bounding_box()
+    for x, y, act in ((*start, page.mouse.down), (*end, page.mouse.up)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+        act()
+
+
+def size_of(page: Page) -> tuple[int, int]:
+    width, height = page.locator(f"{DIALOG} .tl-cropframe-size").inner_text().split(" × ")
+    return int(width), int(height)
+
+
+def open_crop(page: Page, name: str) -> None:
+    choose(page, name)
+    page.locator(f"{PANEL} .tl-imagetools button", has_text="Crop").click()
+    page.locator(f"{DIALOG} .tl-crop-buttons button", has_text="Detail").first.wait_for()
+
+
+def test_a_part_is_dragged_nudged_and_saved_as_an_image_of_its_own(editor, folder):
+    """00 has 512 x 704 pixels and the caption "penny, blonde hair, number 0, hat"."""
+    page = editor()
+    open_crop(page, "00")
+    expect(page.locator("#tl_crop_save")).to_be_disabled()
+    drag(page, (0.25, 0.25), (0.75, 0.5))
+    width, height = size_of(page)
+    assert abs(width - 256) <= 3 and abs(height - 176) <= 3
+    for key in ("Alt+ArrowRight", "Shift+Alt+ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert size_of(page) == (width + 1, height + 10)
+    drag(page, (0.5, 0.3), (0.0, -0.5))  # from inside: moved, as far as the image reaches
+    page.locator(f"{DIALOG} .tl-crop-warning", has_text="Smaller than what is trained").wait_for()
+    page.locator("#tl_crop_caption").fill("penny, close-up")
+    page.locator("#tl_crop_save").click()
+    page.locator(f"{DIALOG} .tl-crop-saved", has_text="Made an image of a part of 00.png").wait_for()
+    with Image.open(folder / "2_penny/00.png") as source, Image.open(folder / "2_penny/00-crop.png") as crop:
+        assert np.array_equal(np.asarray(crop), np.asarray(source)[:height + 10, :width + 1])
+    assert (folder / "2_penny/00-crop.txt").read_text() == "penny, close-up"
+    page.keyboard.press("Escape")
+    wait_for_count(page, "41 images")
+    page.locator("#tl_captions_undo").click()
+    wait_for_count(page, "40 images")
+    assert not (folder / "2_penny/00-crop.png").exists()
+
+
+def test_an_image_is_turned_and_cropped_at_a_training_ratio_in_place_and_comes_back(editor, folder):
+    before = (folder / "2_penny/00.png").read_bytes()
+    page = editor()
+    open_crop(page, "00")
+    page.locator(f"{DIALOG} button", has_text="↻").click()
+    page.locator(f"{DIALOG} .tl-crop-buttons button", has_text="Detail").first.wait_for()
+    page.select_option("#tl_crop_ratio", label="512 × 512 (square)")
+    assert abs(size_of(page)[0] - size_of(page)[1]) <= 1 and max(size_of(page)) <= 512
+    page.locator("#tl_crop_in_place").check()
+    expect(page.locator(f"{DIALOG} .tl-crop-part", has_text="Result")).to_contain_text("Saved as PNG without loss")
+    page.locator("#tl_crop_save", has_text="Replace the image").click()
+    page.locator(DIALOG).wait_for(state="detached")
+    expect(page.locator(f"{PANEL} .tl-capwords .tl-note").first).to_contain_text("512 × 512")
+    assert next((folder / ".lora_train_trash").rglob("00.png")).read_bytes() == before
+    page.locator("#tl_captions_undo").click()
+    expect(page.locator(f"{PANEL} .tl-capwords .tl-note").first).to_contain_text("512 × 704")
+    assert (folder / "2_penny/00.png").read_bytes() == before
+
+
+def test_borders_of_the_selected_images_are_found_shown_and_trimmed_with_one_undo(editor, folder):
+    for name in ("01", "02"):
+        with Image.open(folder / f"2_penny/{name}.png") as picture:
+            bars = Image.new("RGB", (512, 640))
+            bars.paste(picture.convert("RGB"), (0, 64))
+        bars.save(folder / f"2_penny/{name}.png")
+    page = editor()
+    page.locator(f'{PANEL} [data-verb="crop"]').click()
+    page.get_by_label("What to crop").select_option("borders")
+    page.locator("#tl_caption_go", has_text="Search 40 images").click()
+    expect(page.locator("#tl_crop_batch .tl-batch-crop")).to_have_count(2)
+    page.locator("#tl_crop_batch .tl-batch-crop input").first.uncheck()
+    page.locator("#tl_batch_save", has_text="Trim 1 image").click()
+    page.locator("#tl_crop_batch").wait_for(state="detached")
+    with Image.open(folder / "2_penny/01.png") as kept, Image.open(folder / "2_penny/02.png") as trimmed:
+        assert (kept.size, trimmed.size) == ((512, 640), (512, 512))
+    page.locator("#tl_captions_undo:not([disabled])").click()
+    page.locator(".tl-toast", has_text="Undone: Trimmed 1 image").wait_for()
+    with Image.open(folder / "2_penny/02.png") as back:
+        assert back.size == (512, 640)
