@@ -4,6 +4,7 @@
     "saber (fate)"                           a literal tag, whatever characters it has
     text:"sitting on"   nocaption   prose    the caption's text, no caption, sentences instead of tags
     size<512  width>=768  height=512  ratio>1.5  tags<5  tokens>75  chars!=0  weight<1  repeats=0
+    mask   nomask                            the image has a mask file, or none
     bucket:512x768   folder:saber   name:IMG   path:"set 2/IMG"   name:IMG*
 
 ``size`` is the shorter side, ``ratio`` width by height; ``tags``, ``tokens`` and ``chars`` are the caption's counts,
@@ -80,6 +81,14 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class HasMask:
+    """The image has a mask; ``start`` and ``end`` are the word's place in the filter."""
+
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
 class Compare:
     """A measure of the image compared with ``value``."""
 
@@ -121,7 +130,7 @@ class Or:
     parts: tuple[Filter, ...]
 
 
-Filter = TagIs | Contains | NoCaption | Prose | Compare | InBucket | Not | And | Or
+Filter = TagIs | Contains | NoCaption | Prose | HasMask | Compare | InBucket | Not | And | Or
 
 
 @dataclass(frozen=True)
@@ -266,6 +275,9 @@ class _Parser:
             return NoCaption()
         if words.lower() == "prose":
             return Prose()
+        if words.lower() in ("mask", "nomask"):
+            found = HasMask(token.start, self._last().end)
+            return found if words.lower() == "mask" else Not(found)
         _check_no_field(words, token.start, self._last().end)
         return TagIs(words, start=token.start, end=self._last().end)
 

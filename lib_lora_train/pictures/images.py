@@ -117,7 +117,8 @@ def decoded(path: Path, content: bytes | BinaryIO | None = None, at_least: int =
 
 
 @contextmanager
-def decoded_with_mask(path: Path, content: bytes | None = None) -> Iterator[tuple[Image.Image, Image.Image | None]]:
+def decoded_with_mask(path: Path, content: bytes | BinaryIO | None = None
+                      ) -> Iterator[tuple[Image.Image, Image.Image | None]]:
     """As ``decoded``, with the alpha channel (mode L, 255 is opaque) if the image has one."""
     with _upright(path, content) as picture:
         yield _over_white(picture), picture.getchannel("A") if picture.mode == "RGBA" else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -20,21 +21,27 @@ _KEPT_SECONDS = 30 * 24 * 3600.0
 _QUALITY = 82
 
 
-def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path) -> Path:
+Shrink = Callable[[Path, BinaryIO, int], bytes]
+"""A WebP of the file at that path, open for reading, that fits a square of as many pixels."""
+
+
+def thumbnail(picture: Path, file: BinaryIO, size: int, cache: Path, shrink: Shrink | None = None,
+              kind: str = "") -> Path:
     """An upright WebP thumbnail in ``cache`` that fits a square of ``size`` pixels, rounded up to one of ``SIZES``.
 
-    ``file`` is ``picture``, open for reading. A smaller image is not enlarged.
+    ``file`` is ``picture``, open for reading. A smaller image is not enlarged. ``shrink`` makes another ``kind`` of
+    small image of it.
 
     Raises ``PictureError`` if the image cannot be decoded, ``WriteError`` if ``cache`` cannot be written.
     """
     side = next((known for known in SIZES if known >= size), SIZES[-1])
     state = os.fstat(file.fileno())
-    key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}"
+    key = f"{picture}\n{state.st_mtime_ns}\n{state.st_size}\n{side}{kind}"
     small = cache / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.webp"
     if not small.exists() or not small.stat().st_size:
         with writing(cache):
             cache.mkdir(parents=True, exist_ok=True)
-        write_atomically(small, _shrunk(picture, file, side), durable=False)
+        write_atomically(small, (shrink or _shrunk)(picture, file, side), durable=False)
     return small
 
 

@@ -8,8 +8,8 @@ from . import drawing_routes, page_modules, places_routes, prediction
 from . import host_routes as routes_host
 from .answers import EscapedJson, guarded_route
 from .callers import guard_of
+from .captions import mask_run_routes, tagging_routes
 from .captions import routes as captions_routes
-from .captions import tagging_routes
 from .runs import continue_routes as routes_continue
 from .runs import manage_routes as routes_manage
 from .runs import routes as routes_runs
@@ -31,7 +31,7 @@ PREFIX = "/train-lora"
 _MODULES = (page_modules, routes_host, places_routes, prediction, routes_train, routes_trigger, routes_advice,
             routes_augment, routes_import, routes_lora, routes_runs, routes_manage, routes_continue, routes_strip,
             routes_regularization, routes_testing, other_loras, routes_prompts, routes_tools, tagging_routes,
-            captions_routes, drawing_routes)
+            mask_run_routes, captions_routes, drawing_routes)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

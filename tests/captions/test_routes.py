@@ -18,7 +18,7 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
           "consolidate/accept", "doubtful", "doubtful/decide", "activation", "on-off", "doctor", "common", "copied",
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
-          "history/go", "weights",
+          "history/go", "weights", "mask/save", "mask/remove", "mask/preview", "mask/facts",
           "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
           "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save"]
 
@@ -329,7 +329,7 @@ def test_strangers_are_refused(make_tab, dataset: Dataset):
 def test_every_route_is_among_those_tried(dataset: Dataset):
     found = {route.path.removeprefix(f"{PREFIX}/captions/") for route in dataset.tab.client.app.routes
              if route.path.startswith(f"{PREFIX}/captions/")}
-    assert found == {*ROUTES, "image"}
+    assert found == {*ROUTES, "image", "mask-image", "mask-overlay"}
 
 
 def test_every_part_of_prose_is_a_chip_so_that_none_is_lost_by_moving_one(dataset: Dataset):

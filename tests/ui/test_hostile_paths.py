@@ -100,6 +100,9 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
         "job/check": lambda: tab.post(route, {"job": job}),
         "tagging/runs": lambda: tab.post(route, {"job": {"dataset": {"train_data_dir": path},
                                                          "tagger": {"model": path}}}),
+        "masks/runs": lambda: tab.post(route, {"job": {"dataset": {"train_data_dir": path},
+                                                       "mask": {"method": "subject", "model": path}}}),
+        "captions/mask-image": lambda: tab.get(route, folder=folder, session=hostile.session, path=path),
         "lora/info": lambda: tab.get(route, name=path),
         "places": lambda: tab.post(route, {"kind": "images", "path": path}),
         "places/complete": lambda: tab.post(route, {"kind": "lora", "text": path}),
@@ -109,7 +112,7 @@ def asked(hostile: HostileTab, route: str, path: str) -> Any:
 
 ROUTES = ["thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview", "dataset/overview",
           "captions/open", "captions/copy", "captions/rename-folder", "job/check", "tagging/runs", "lora/info",
-          "places", "places/complete", "dataset/trigger-word"]
+          "masks/runs", "captions/mask-image", "places", "places/complete", "dataset/trigger-word"]
 
 
 def test_there_are_nine_thousand_different_ones(tmp_path: Path):
@@ -129,7 +132,8 @@ def test_no_path_leads_out(hostile: HostileTab, route: str):
             answered += answer.status_code == 200
             assert answer.status_code < 500, (path, answer.text)
             if SECRET in answer.content or b"root:" in answer.content or (
-                    route in ("thumbnail", "thumbnail of a folder", "captions/image", "runs/file", "augment/preview")
+                    route in ("thumbnail", "thumbnail of a folder", "captions/image", "captions/mask-image",
+                              "runs/file", "augment/preview")
                     and answer.status_code == 200 and not is_of_the_dataset(hostile, path)):
                 escapes.append(path)
             counted.tried += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from PIL import Image
 
@@ -141,8 +143,20 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("doctor", begin=True, settings={})
     wait_until(lambda: tab.post("captions/doctor", who).json()["state"] == "ready")
     ask("doctor")
+    plain = Image.new("RGB", Image.open(tab.dataset / "1.png").size, "white")
+    plain.paste("red", (10, 10, 30, 30))
+    plain.save(tab.dataset / "1.png")
+    Image.new("L", plain.size, 255).save(tab.dataset / "1-mask.png")
+    ask("refresh")
+    cell = ask("cells", numbers=numbers)["cells"][1]
+    png = base64.b64encode((tab.dataset / "1-mask.png").read_bytes()).decode()
+    ask("mask/facts")
+    ask("mask/preview", number=numbers[1], mask={})
+    ask("mask/save", number=numbers[1], png=png, seen=cell["mask"])
+    ask("mask/remove", numbers=[numbers[1]])
     ask("delete", numbers=[numbers[0]])
     asked.get("tagging")
+    asked.get("masks")
     assert type_errors(tmp_path, asked.answers) == []
 
 

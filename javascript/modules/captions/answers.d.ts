@@ -29,6 +29,8 @@ export interface Shown extends SetState {
     tags: [string, number][];
     different_tags: number;
     without_caption: number;
+    /** How many of the images shown have a mask. */
+    masks: number;
     /** Images of the selection that are no longer in the dataset. */
     gone: number[];
     /** A tag of the filter that no caption has; null for none. */
@@ -60,6 +62,8 @@ export interface Cell {
     origin: string;
     /** Whether it has edited versions; in the grid only. */
     edits?: boolean;
+    /** The version of its mask, empty if it has none. */
+    mask: string;
 }
 export interface PictureFacts extends Cell {
     /** The image that it was edited from, else its edited versions. */
@@ -143,6 +147,19 @@ export interface Tagger {
     thresholds: Record<string, number>;
     licence: string;
 }
+
+/** lib_lora_train/ui/captions/mask_routes.py: data URLs of the mask and of a small overlay, and the trained share. */
+export interface MaskPreview { mask: string; overlay: string; share: number }
+export interface MaskFacts { images: number; masks: number; automatic: number }
+
+/** /masks: lib_lora_train/ui/captions/mask_run_routes.py. */
+export interface MaskingFacts {
+    groups: NamedSettings[];
+    models_dir: string;
+    models: MaskModel[];
+    run: {id: string, state: string}|null;
+}
+export interface MaskModel { name: string; about: string; repository: string|null; megabytes: number; here: boolean }
 
 /** What an import would add: lib_lora_train/ui/captions/intake_routes.py. */
 export interface IntakePlan {

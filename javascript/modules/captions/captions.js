@@ -15,6 +15,7 @@ import {CAPTION_SIZES, CaptionGrid} from "./grid.js";
 import {ConsolidatePanel, DoubtfulPanel} from "./knowledge.js";
 import {IntakeZone} from "./intake/zone.js";
 import {CaptionPicture} from "./picture.js";
+import {filterWords, makeMasksButton, maskSwitch} from "./masks/bar.js";
 import {SelectedImages} from "./selected.js";
 import {CaptionSet} from "./set.js";
 import {TagList, tagInFilter} from "./tag_list.js";
@@ -73,7 +74,7 @@ class CaptionsTab {
         this.undo = makeButton("Undo", {small: true, id: "tl_captions_undo", click: () => set.undo()});
         this.redo = makeButton("Redo", {small: true, id: "tl_captions_redo", click: () => set.redo()});
         this.filter = h("input", {type: "search", class: "tl-input tl-filter", id: "tl_captions_filter",
-            spellcheck: "false", autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /",
+            spellcheck: "false", autocomplete: "off", placeholder: "Filter: red boots AND NOT solo    press /", list: "tl_filter_words",
             "aria-label": "Filter", "aria-describedby": "tl_captions_filter_problem",
             on: {input: (event) => set.setFilter(event.currentTarget.value), keydown: (event) => this.onFilterKey(event)}});
         this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem",
@@ -104,6 +105,7 @@ class CaptionsTab {
             makeButton("History", {small: true, kind: "quiet", id: "tl_history_open", click: () => captionHistory(this.set)}),
             makeButton("Add images", {small: true, kind: "quiet", id: "tl_intake_open", click: () => this.intake.choose()}),
             makeButton("Import captions", {small: true, kind: "quiet", id: "tl_captions_import_open", click: () => importCaptions(this.set)}),
+            makeMasksButton(this.set),
             makeButton("Keys", {small: true, kind: "quiet", click: () => captionKeys()})));
     }
 
@@ -115,11 +117,11 @@ class CaptionsTab {
             value: store.get("captions.size", "medium"),
             on: {change: (event) => this.grid.setSize(event.currentTarget.value)}},
         CAPTION_SIZES.map((name) => h("option", {value: name}, name)));
-        return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, makeButton("How to filter",
+        return h("div", {class: "tl-filterbar"}, h("div", {class: "tl-filterbox"}, this.filter, filterWords("tl_filter_words"), makeButton("How to filter",
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
         this.filterProblem, h("div", {class: "tl-capline"}, this.count,
             makeButton("Invert selection", {small: true, kind: "quiet", click: () => this.set.invert()}),
-            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), sort, size), this.onOff);
+            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), maskSwitch(this.set), sort, size), this.onOff);
     }
 
     listen() {
@@ -379,7 +381,7 @@ class CaptionsTab {
         const rows = [["red boots AND NOT solo", "tags; also OR and brackets, a comma means AND"], ["*hair, b?y", "* for any letters, ? for one"],
             ['"saber (fate)"', "a tag exactly as it is"], ['text:"sitting on"', "words in the caption"], ["nocaption, prose", "no caption; sentences"],
             ["size<512, width>=768, ratio>1.5", "pixels; size is the shorter side"], ["tags<5, tokens>75, chars!=0", "how many the caption has; tags:>5 is the same as tags>5"],
-            ["weight<1, repeats=0", "the image's loss weight and repeats; 0 repeats leave it out"],
+            ["mask, nomask", "a mask file or none; the tag mask in quotes"], ["weight<1, repeats=0", "the image's loss weight and repeats; 0 repeats leave it out"],
             ["bucket:512x768", "trained at this size"], ["folder:saber, name:IMG, path:set/IMG", "part of its path or name"],
             ["name:IMG*", "with * or ?, the whole name"]];
         captionHelp("How to filter", rows);

@@ -1,8 +1,10 @@
 /** The thumbnail grid: renders only the visible part, with recycled elements. */
 
-import {fill, h, later, setText, store} from "../core/dom.js";
+import {fill, h, later, on, setText, store} from "../core/dom.js";
 import {root} from "../core/shell.js";
 import {marksOf} from "./image/marks.js";
+import {masksShown} from "./masks/bar.js";
+import {maskUrl} from "./masks/url.js";
 
 /** @typedef {import("./answers").Cell} Facts */
 /**
@@ -16,6 +18,8 @@ import {marksOf} from "./image/marks.js";
  * @property {number|null} number of the image shown
  * @property {string} src the current source
  * @property {string} wanted the source to load when scrolling stops
+ * @property {HTMLImageElement} mask over the image
+ * @property {string} masked the source of the mask to load after the image, empty for none
  */
 
 /** @type {Record<string, number>} */
@@ -47,6 +51,7 @@ export class CaptionGrid {
         set.when("cells", () => this.draw());
         set.when("edited", () => this.draw());
         set.when("selection", () => this.mark());
+        on("masks-shown", () => this.draw());
         new ResizeObserver(() => this.relayout()).observe(this.element);
     }
 
@@ -132,14 +137,17 @@ export class CaptionGrid {
     /** @returns {Tile} */
     make() {
         const image = h("img", {alt: "", draggable: "false", decoding: "async"});
+        const mask = h("img", {class: "tl-cell-mask", alt: "", draggable: "false", decoding: "async"});
         const name = h("span", {class: "tl-cell-name"}, "");
         const note = h("span", {class: "tl-cell-note"}, "");
         const marks = h("div", {class: "tl-cell-marks"});
         const element = h("div", {class: "tl-cell", role: "option", "aria-selected": "false"},
-            h("div", {class: "tl-cell-image"}, image), marks, h("div", {class: "tl-cell-words"}, name, note));
+            h("div", {class: "tl-cell-image"}, image, mask), marks, h("div", {class: "tl-cell-words"}, name, note));
         /** @type {Tile} */
-        const cell = {element, image, name, note, marks, marked: "", number: null, src: "", wanted: ""};
-        for (const event of ["load", "error"]) image.addEventListener(event, () => this.loaded(cell));
+        const cell = {element, image, mask, name, note, marks, marked: "", masked: "", number: null, src: "", wanted: ""};
+        for (const event of ["load", "error"]) {
+            for (const each of [image, mask]) each.addEventListener(event, () => this.loaded(cell));
+        }
         element.addEventListener("click", (event) => this.onClick(event, cell));
         element.addEventListener("dblclick", () => this.actions.open());
         this.sheet.append(element);
@@ -160,8 +168,11 @@ export class CaptionGrid {
         this.fillMarks(cell, known ? marksOf(known) : []);
         cell.element.title = known ? `${known.path}\n${known.problem || known.text || "no caption"}` : "";
         cell.element.setAttribute("aria-label", known ? `${known.name}: ${known.text || "no caption"}` : "");
-        cell.wanted = known ? this.set.image(known, this.size > SIZES.medium ? 512 : 256) : "";
+        const side = this.size > SIZES.medium ? 512 : 256;
+        cell.wanted = known ? this.set.image(known, side) : "";
+        cell.masked = known && known.mask && masksShown() ? maskUrl(this.set, known, "mask-overlay", side) : "";
         if (!known) this.show(cell, "");
+        if (!this.loading.has(cell)) this.cover(cell);
     }
 
     /** @param {Tile} cell @param {ReturnType<typeof marksOf>} marks */
@@ -187,6 +198,7 @@ export class CaptionGrid {
     show(cell, src) {
         if (cell.src === src) return;
         cell.src = src;
+        cell.mask.removeAttribute("src");
         if (src) {
             this.loading.add(cell);
             cell.image.src = src;
@@ -196,10 +208,23 @@ export class CaptionGrid {
         }
     }
 
-    /** @param {Tile} cell */
+    /** @param {Tile} cell whose image or mask has been loaded */
     loaded(cell) {
         this.loading.delete(cell);
+        this.cover(cell);
         this.load();
+    }
+
+    /** Show the mask over an image that is loaded. @param {Tile} cell */
+    cover(cell) {
+        const src = cell.src && cell.src === cell.wanted ? cell.masked : "";
+        if ((cell.mask.getAttribute("src") || "") === src) return;
+        if (src) {
+            this.loading.add(cell);
+            cell.mask.src = src;
+        } else {
+            cell.mask.removeAttribute("src");
+        }
     }
 
     mark() {

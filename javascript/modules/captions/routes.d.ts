@@ -1,6 +1,6 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
-import type {ChangesOfEdit, Completion, CropBatch, Doubts, EditList, EditOutcome, Examination, IntakePlan, Misunderstood, OnOff, Opened, PictureFacts,
+import type {ChangesOfEdit, Completion, CropBatch, Doubts, EditList, EditOutcome, Examination, IntakePlan, MaskFacts, MaskPreview, Misunderstood, OnOff, Opened, PictureFacts,
     Previews, SetState, Shown, Suggestions, Cell} from "./answers";
 import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, WayBack} from "./records";
 
@@ -20,6 +20,8 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     /** With `keep`, nothing is edited. */
     "doubtful/decide": SetState|EditOutcome;
     doctor: Examination;
+    "mask/preview": MaskPreview;
+    "mask/facts": MaskFacts;
     common: CommonTags;
     copied: CopiedTags & {text: string};
     paths: {paths: string[]};
@@ -55,6 +57,8 @@ export interface CaptionEdits {
     "crop/save": EditOutcome;
     "consolidate/accept": EditOutcome;
     "doubtful/decide": EditOutcome;
+    "mask/save": EditOutcome;
+    "mask/remove": EditOutcome;
     incoming: EditOutcome;
     "history/go": EditOutcome;
     "intake/add": EditOutcome;

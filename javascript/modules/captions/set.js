@@ -36,8 +36,8 @@ export class CaptionSet extends EventTarget {
         this.cells = new Map();
         /** @type {Shown["tags"]} */
         this.tags = [];
-        /** @type {Pick<Shown, "different_tags"|"without_caption"|"hint">} of the shown images */
-        this.shown = {different_tags: 0, without_caption: 0, hint: null};
+        /** @type {Pick<Shown, "different_tags"|"without_caption"|"masks"|"hint">} of the shown images */
+        this.shown = {different_tags: 0, without_caption: 0, masks: 0, hint: null};
         this.filter = "";
         this.sort = store.get("captions.sort", "name");
         this.tagPart = "";

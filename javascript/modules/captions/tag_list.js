@@ -3,7 +3,7 @@
 import {h, setText, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 
-const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose)$|[a-z]\s*[=:<>!]/i;
+const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose|mask|nomask)$|[a-z]\s*[=:<>!]/i;
 
 /** @param {string} tag @returns {string} the tag in filter syntax */
 function inFilter(tag) {

@@ -1,4 +1,4 @@
-/** A tagging run in its panel: progress, buttons and result. */
+/** A tagging or masking run in its panel: progress, buttons and result. */
 
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
@@ -12,14 +12,27 @@ import {poll} from "../core/shell.js";
 const OPEN = ["waiting", "running", "paused"];
 const MOST_WARNINGS = 8;
 
+/**
+ * @typedef {object} Kind what differs between kinds of runs
+ * @property {string} route of the runs, to resume one
+ * @property {string} id of the panel
+ * @property {string} lost a sentence for an interrupted run
+ * @property {(ending: EndingEvent) => Finding} outcome the result in words
+ */
+
+/** @type {Kind} */
+const TAGGING = {route: "tagging/runs", id: "tl_tagging_run", lost: "The run was interrupted. What the tagger has found so far is kept.",
+    outcome};
+
 export class TagRun {
-    /** @param {(ended: boolean) => void} changed called when a run starts, ends or is found */
-    constructor(changed) {
+    /** @param {(ended: boolean) => void} changed called when a run starts, ends or is found @param {Kind} [kind] */
+    constructor(changed, kind = TAGGING) {
         this.changed = changed;
+        this.kind = kind;
         /** @type {(event: import("../core/types").TagsEvent) => void} called with what would be written for one image */
         this.sampled = () => {};
         this.fill = h("div", {class: "tl-bar-fill"});
-        this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the tagging",
+        this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Progress of the run",
             "aria-valuemin": "0", "aria-valuemax": "100"}, this.fill);
         this.sentence = h("p", {class: "tl-subtitle", "aria-live": "polite"});
         this.pause = button("Pause", {icon: "pause", small: true, click: () => this.act("pause")});
@@ -27,7 +40,7 @@ export class TagRun {
         this.stop = button("Stop", {icon: "stop", small: true, kind: "danger", click: () => this.act("stop")});
         this.again = button("Resume", {icon: "play", small: true, click: () => this.continueRun()});
         this.said = h("div", {});
-        this.element = h("div", {class: "tl-group", hidden: true, id: "tl_tagging_run"},
+        this.element = h("div", {class: "tl-group", hidden: true, id: kind.id},
             h("div", {class: "tl-row"}, h("div", {style: "flex: 1; min-width: 0"}, this.sentence),
                 this.pause, this.resume, this.stop, this.again), this.bar, this.said);
         this.poller = poll(() => this.ask(), () => (this.open ? 1 : 0));
@@ -112,7 +125,7 @@ export class TagRun {
 
     async continueRun() {
         try {
-            await api(`tagging/runs/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
+            await api(`${this.kind.route}/${encodeURIComponent(this.id)}/continue`, {method: "POST", body: {}});
             this.watch(this.id);
         } catch {
             // a toast shows the error
@@ -143,7 +156,7 @@ export class TagRun {
     words(done, total, left) {
         if (this.state === "waiting") return "Waiting for its turn";
         if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
-        if (this.state === "lost") return "The run was interrupted. What the tagger has found so far is kept.";
+        if (this.state === "lost") return this.kind.lost;
         if (!this.open) return "";
         if (!this.progress) return this.phase || "Starting";
         const bytes = this.phase.startsWith("Downloading");
@@ -162,7 +175,7 @@ export class TagRun {
             const more = format.plural(this.warnings.length - MOST_WARNINGS, "more warning");
             found.push({level: "note", text: `${more} in the run's log.`});
         }
-        if (this.ending) found.unshift(outcome(this.ending));
+        if (this.ending) found.unshift(this.kind.outcome(this.ending));
         fill(this.said, found.length ? findings(found) : null);
     }
 }

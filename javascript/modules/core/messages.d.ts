@@ -34,7 +34,9 @@ export interface Messages {
     notes: Record<string, string>;
     /** Problems of settings, by key. */
     problems: Record<string, string>;
-    /** A tagging run has ended. */
+    /** Whether masks are shown over the images of the caption editor. */
+    "masks-shown": boolean;
+    /** A tagging or masking run has ended. */
     "captions-changed": {folder: string, run: string};
     /** A result of one of the webui's tabs, or of a run if `tab` is empty, is to be added to the dataset. */
     "add-to-dataset": {src: string, tab: string, prompt: string};

@@ -1,6 +1,6 @@
 /** The responses of the routes below /train-lora/. A missing route has the type `never`, so that tsc reports it. */
 
-import type {DescribingState, TaggingFacts} from "../captions/answers";
+import type {DescribingState, MaskingFacts, MaskPreview, TaggingFacts} from "../captions/answers";
 import type {CaptionRoutes} from "../captions/routes";
 import type {BlockPresets, ExportedFile, FileWeights, MarkedPlot, Plot, PlotList, PromptSets, TestFacts, WeightLists} from
     "../testing/answers";
@@ -30,6 +30,8 @@ type Got<P extends string> =
     P extends "runs" ? RunSummary[] :
     P extends "tagging" ? TaggingFacts :
     P extends "tagging/describing" ? DescribingState :
+    P extends "masks" ? MaskingFacts :
+    P extends `masks/runs/${string}/preview` ? MaskPreview :
     P extends "tools" ? ToolSchema :
     P extends `tools/runs/${string}/pictures` ? ToolPictures :
     P extends `tools/runs/${string}` ? ToolResult :
@@ -73,7 +75,7 @@ type Posted<P extends string> =
     P extends "lora/test" ? {id: string} :
     P extends "tagging/first" ? {image: string} :
     P extends "tagging/describing/stop" ? DescribingState :
-    P extends "tagging/runs"|`tagging/runs/${string}/continue` ? {id: string} :
+    P extends "tagging/runs"|`tagging/runs/${string}/continue`|"masks/runs"|`masks/runs/${string}/continue` ? {id: string} :
     P extends `drawings/${string}/cancel` ? {queue: DrawingFacts[]} :
     P extends "tools" ? {id: string} :
     P extends `tools/runs/${string}/pictures` ? ToolPictures :

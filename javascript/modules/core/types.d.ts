@@ -62,9 +62,9 @@ export interface WentOnEvent { event: "went_on"; time: number; seconds: number }
 export interface EndingEvent {
     event: "finished"|"stopped"|"error"; time: number; text?: string; detail?: string; kind?: string; steps?: number;
     seconds?: number;
-    /** Of a tagging run: the counts of images and captions. */
+    /** Of a tagging or masking run: the counts of images, captions and masks. */
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
-    failed?: number; mode?: string; model?: string; provider?: string; still_seconds?: number;
+    failed?: number; had_masks?: number; method?: string; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
 /** What a tagging run would write for one image; `near` are the likeliest tags that it would not write. */
 export interface TagsEvent {

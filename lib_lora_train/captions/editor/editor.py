@@ -39,7 +39,7 @@ _MOST_LIKELY = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an edit: its label, the numbers of the images with changed captions, and what was skipped."""
+    """The result of an edit: its label, the images whose caption, file or mask changed, and what was skipped."""
 
     label: str
     changed: tuple[int, ...]
@@ -241,12 +241,12 @@ class CaptionEditor:
         self.revision += 1
         weights = {change.path for change in applied.changes
                    if isinstance(change, Write) and change.path.endswith(WEIGHT_ENDING)}
+        files = {entry.id: entry.file for entry in self.index.entries.values()}
         if weights or any(isinstance(change, Move) for change in applied.changes):
-            before = {entry.id: entry.file for entry in self.index.entries.values()}
             self.refresh()
-            changed += [entry.id for entry in self.index.entries.values()
-                        if before.get(entry.id, entry.file) != entry.file]
-        return Outcome(applied.label, tuple(changed), (*applied.said, *left))
+        changed += [entry.id for entry in self.index.entries.values()
+                    if files.get(entry.id, entry.file) != entry.file or weight_file(entry.path) in weights]
+        return Outcome(applied.label, tuple(dict.fromkeys(changed)), (*applied.said, *left))
 
     def _known(self, path: str, content: bytes | None) -> Stamp | None:
         caption = self.index.captions.get(path)
@@ -307,7 +307,8 @@ class CaptionEditor:
                 self.index.remove(entry)
                 changed = True
             elif file != entry.file:
-                entry.file, entry.width, entry.height = file, 0, 0
+                self.index.set_file(entry, file)
+                entry.width = entry.height = 0
                 self._take_in_facts(entry, confined)
                 changed = True
         for path, file in found.items():

@@ -99,6 +99,7 @@ class EditorIndex:
         self.all = 0
         self.without_caption = 0
         self.prose = 0
+        self.masked = 0
         self._strings: dict[str, str] = {}
         self._parts: dict[str, tuple[str, int]] = {}
         self._plain = PlainTags()
@@ -119,7 +120,14 @@ class EditorIndex:
         self.all |= bit
         self._mark(caption, caption.keys, bit, True)
         self._mark_kind(caption, bit)
+        self.set_file(entry, file)
         return entry
+
+    def set_file(self, entry: Entry, file: PictureFile) -> None:
+        """Update an image from the current state of its file and its mask."""
+        entry.file = file
+        bit = 1 << entry.id
+        self.masked = self.masked | bit if file.mask else self.masked & ~bit
 
     def remove(self, entry: Entry) -> None:
         """Remove an image, and its caption if no other image uses it."""
@@ -127,6 +135,7 @@ class EditorIndex:
         self._mark(entry.caption, entry.caption.keys, bit, False)
         self.without_caption &= ~bit
         self.prose &= ~bit
+        self.masked &= ~bit
         self.all &= ~bit
         del self.entries[entry.id]
         del self._by_path[entry.path]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...pictures.buckets import Bucket, BucketRule
-from ..filter import FIELDS, And, Compare, Contains, Filter, InBucket, NoCaption, Not, Or, Prose, TagIs
+from ..filter import FIELDS, And, Compare, Contains, Filter, HasMask, InBucket, NoCaption, Not, Or, Prose, TagIs
 from ..patterns import star_matcher, wildcard_matcher
 from ..tags import plain
 from .index import Caption, EditorIndex, Entry, bits_of_numbers
@@ -42,6 +42,8 @@ def pictures_of(tree: Filter, index: EditorIndex, measures: Measures) -> int:
         return index.without_caption
     if isinstance(tree, Prose):
         return index.prose
+    if isinstance(tree, HasMask):
+        return index.masked
     test = _contains(tree, measures.folder) if isinstance(tree, Contains) else _measured(tree, measures)
     return bits_of_numbers(number for number, entry in index.entries.items() if test(entry))
 
@@ -64,6 +66,14 @@ def unknown_tags(tree: Filter, index: EditorIndex) -> Iterator[TagIs]:
         yield tree
     for part in tree.parts if isinstance(tree, And | Or) else (tree.inner,) if isinstance(tree, Not) else ():
         yield from unknown_tags(part, index)
+
+
+def mask_words(tree: Filter) -> Iterator[HasMask]:
+    """The words ``mask`` and ``nomask`` in ``tree``, in order."""
+    if isinstance(tree, HasMask):
+        yield tree
+    for part in tree.parts if isinstance(tree, And | Or) else (tree.inner,) if isinstance(tree, Not) else ():
+        yield from mask_words(part)
 
 
 def about_unknown(tag: TagIs) -> str:

@@ -65,10 +65,10 @@ class MaskMethodSettings:
     grow: float = setting(
         0.0, "Grows the mask by this share of the image's shorter side, so that outlines are inside; negative values "
         "shrink it.",
-        label="Grow", unit="%", minimum=-10.0, maximum=25.0, view="main")
+        label="Grow (% of the shorter side)", unit="%", minimum=-10.0, maximum=25.0, view="main")
     feather: float = setting(
         0.5, "Softens the edge of the mask over this share of the image's shorter side.",
-        label="Feather", unit="%", minimum=0.0, maximum=25.0, view="main")
+        label="Feather (% of the shorter side)", unit="%", minimum=0.0, maximum=25.0, view="main")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageChops
 
 from ..images import PictureError, decoded_with_mask
 
 
-def open_mask(path: Path, picture: Path, size: tuple[int, int], content: bytes | None = None) -> Image.Image:
+def open_mask(path: Path, picture: Path, size: tuple[int, int], content: bytes | BinaryIO | None = None) -> Image.Image:
     """The mask of ``picture`` at the image's upright ``size``, mode L, 255 where the image is trained on.
 
     Colours become grey, and transparent parts black. A mask of the image's shape is resized. Raises ``PictureError``

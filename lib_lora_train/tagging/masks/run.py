@@ -69,7 +69,7 @@ class MaskingRun:
     def execute(self) -> bool:
         """Load the model, make the masks, put them in place; ``False`` if stopped before the end."""
         job, report = self._job, self._report
-        report.phase("look", "Looking for images")
+        report.phase("list", "Looking for images")
         chosen = self._chosen()
         journal = None if job.write.mode == PREVIEW else Journal(self._folder)
         if journal is not None:

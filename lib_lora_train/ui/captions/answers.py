@@ -12,12 +12,13 @@ from fastapi.responses import Response
 from ...captions.chunks import CaptionTokens, Framing
 from ...captions.editor.editor import CaptionEditor, Outcome, likely_tags, tags_of_picture
 from ...captions.editor.index import EditorIndex, Entry
-from ...captions.editor.query import about_unknown, tokens_of, unknown_tags
+from ...captions.editor.query import about_unknown, mask_words, tokens_of, unknown_tags
 from ...captions.filter import FilterError, parse
 from ...captions.intake.intake import ENDINGS
 from ...captions.journal.apply import ConflictError
 from ...pictures.buckets import BucketRule
 from ...pictures.origin import origin_of
+from ...pictures.problems import count_of
 from ..answers import EscapedJson
 from .editors import ReopenError, Session
 from .requests import SessionRequest, ViewRequest
@@ -94,7 +95,7 @@ def view(session: Session, request: ViewRequest) -> dict[str, Any]:
     """The numbers of the images shown, their tags, and the selected images that are ``gone``.
 
     A filter that is invalid, e.g. half-typed, gives the ``problem`` and its position. A tag that no caption has gives a
-    ``hint`` with its position.
+    ``hint`` with its position. ``masks`` is the number of images shown that have a mask.
     """
     editor = session.editor
     try:
@@ -107,14 +108,25 @@ def view(session: Session, request: ViewRequest) -> dict[str, Any]:
         return {"numbers": _sorted(index, index.members(found, editor.order()), request.sort), "tags": tags,
                 "different_tags": len(index.known_tags()),
                 "without_caption": (found & index.without_caption).bit_count(),
+                "masks": (found & index.masked).bit_count(),
                 "gone": [number for number in request.selected if number not in index.entries],
                 "hint": _hint(index, request.filter), **state(session)}
 
 
 def _hint(index: EditorIndex, filter_text: str) -> dict[str, Any] | None:
     tree = parse(filter_text)
-    unknown = None if tree is None else next(unknown_tags(tree, index), None)
-    return None if unknown is None else {"text": about_unknown(unknown), "start": unknown.start, "end": unknown.end}
+    if tree is None:
+        return None
+    unknown = next(unknown_tags(tree, index), None)
+    if unknown is not None:
+        return {"text": about_unknown(unknown), "start": unknown.start, "end": unknown.end}
+    having = index.count_of("mask")
+    mask = next(mask_words(tree), None) if having else None
+    if mask is None:
+        return None
+    text = (f"This finds images with a mask file. There is a tag mask as well, in {count_of(having, 'image')}: for the "
+            'tag, write "mask" in quotes.')
+    return {"text": text, "start": mask.start, "end": mask.end}
 
 
 def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]:
@@ -125,12 +137,13 @@ def cells(editor: CaptionEditor, numbers: Iterable[int]) -> list[dict[str, Any]]
 
 
 def cell(entry: Entry) -> dict[str, Any]:
-    """One image in the grid. ``version`` changes with the file."""
+    """One image in the grid. ``version`` changes with the file, and ``mask`` with its mask (empty: it has none)."""
     return {"number": entry.id, "path": entry.path, "name": entry.name, "folder": entry.folder, "width": entry.width,
             "height": entry.height, "version": entry.version,
             "text": entry.caption.text, "prose": entry.caption.prose, "problem": entry.caption.problem,
             "tags": len(entry.caption.tags), "weight": entry.weight.weight, "repeats": entry.weight.repeats,
-            "weight_problem": entry.weight_problem, "origin": origin_of(entry.name)}
+            "weight_problem": entry.weight_problem, "origin": origin_of(entry.name),
+            "mask": entry.file.mask_version}
 
 
 def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:

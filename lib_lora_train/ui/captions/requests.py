@@ -109,6 +109,21 @@ class PictureRequest(NumbersRequest):
         return Framing(self.prefix, self.suffix, self.mark)
 
 
+class MaskRequest(SessionRequest):
+    """A painted mask of the image ``number``: a PNG in base64. ``seen`` is the version of the mask it replaces."""
+
+    number: int
+    png: str
+    seen: str = ""
+
+
+class MaskPreviewRequest(SessionRequest):
+    """The automatic mask of the image ``number`` by the settings ``mask``."""
+
+    number: int
+    mask: dict[str, Any] = Field(default_factory=dict)
+
+
 class HistoryRequest(SessionRequest):
     """The history without its newest ``skip`` edits, or the changes made by the edits ``numbers``."""
 

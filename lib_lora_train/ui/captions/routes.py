@@ -37,6 +37,7 @@ from .editors import CaptionEditors, Session
 from .exchange_routes import register_exchange
 from .intake_routes import Intakes, register_intake
 from .knowledge_routes import register_knowledge
+from .mask_routes import register_masks
 from .requests import (
     FolderRequest,
     NumbersRequest,
@@ -75,6 +76,7 @@ def register(router: APIRouter, services: Services) -> None:
     register_intake(router, services, find, intakes)
     register_exchange(router, find, intakes)
     register_crop(router, find)
+    register_masks(router, services, editors, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

@@ -1,7 +1,9 @@
 /** The selected image above its caption, with the part that is trained; a click enlarges it. */
 
-import {h} from "../../core/dom.js";
+import {h, on} from "../../core/dom.js";
 import {lightbox} from "../../core/lightbox.js";
+import {masksShown} from "../masks/bar.js";
+import {maskUrl} from "../masks/url.js";
 
 /** @typedef {import("../answers").Cell} Cell */
 /** @typedef {import("../answers").PictureFacts} PictureFacts */
@@ -14,9 +16,16 @@ export class ShownImage {
     constructor(set) {
         this.set = set;
         this.number = -1;
+        on("masks-shown", () => this.drawMask());
         this.image = h("img", {class: "tl-capimage", alt: ""});
         this.crop = h("div", {class: "tl-crop", hidden: true, title: "What is trained on; the rest is cut off"});
-        this.frame = h("div", {class: "tl-capframe"}, this.image, this.crop);
+        this.mask = h("img", {class: "tl-capmask", alt: "", hidden: true});
+        this.mask.addEventListener("load", () => {
+            this.mask.hidden = false;
+        });
+        /** @type {Cell|null} */
+        this.cell = null;
+        this.frame = h("div", {class: "tl-capframe"}, this.image, this.mask, this.crop);
         this.element = h("button", {type: "button", class: "tl-caplarge", "aria-label": "Show it larger",
             on: {click: () => this.enlarge()}}, this.frame);
     }
@@ -37,6 +46,17 @@ export class ShownImage {
         this.frame.style.aspectRatio = width ? `${width} / ${height}` : "1";
         this.frame.style.setProperty("--tl-ratio", width ? String(width / height) : "1");
         if ("crop" in picture) this.drawCrop(picture);
+        this.cell = picture;
+        this.drawMask();
+    }
+
+    drawMask() {
+        const {cell} = this;
+        const src = cell && cell.mask && masksShown() ? maskUrl(this.set, cell, "mask-overlay", 512) : "";
+        if ((this.mask.getAttribute("src") || "") === src) return;
+        this.mask.hidden = true;  // until it is loaded
+        if (src) this.mask.src = src;
+        else this.mask.removeAttribute("src");
     }
 
     /** @param {PictureFacts} picture */

@@ -1,6 +1,7 @@
 /** The tools below the chosen image of the caption editor, in the order shown; each is a module beside this one. */
 
 import {cropTool} from "./crop.js";
+import {maskTool} from "../masks/paint.js";
 import {sendTool} from "./send.js";
 import {weightTool} from "./weight.js";
 
@@ -19,4 +20,4 @@ import {weightTool} from "./weight.js";
  */
 
 /** @type {ImageTool[]} */
-export const TOOLS = [cropTool, weightTool, sendTool];
+export const TOOLS = [cropTool, maskTool, weightTool, sendTool];
