@@ -1,23 +1,27 @@
-"""Changed settings of images, buckets and captions that have no effect: why, one sentence each."""
+"""Changed settings of images, masks, buckets and captions that have no effect: why, one sentence each."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..config.groups.dataset import DatasetSettings
+from ..config.groups.trigger_word import without_trigger
 from ..config.job import Job
 from .no_effect import default_of, idle, in_words
-from .surroundings import Note, PlanFacts, Surroundings
+from .surroundings import Note, PlanFacts, PlannedImage, Surroundings
 
 _WILDCARD = re.compile(r"\{[^{}]*\|[^{}]*\}")
 
 
 def image_notes(job: Job, around: Surroundings) -> Iterator[Note]:
-    """Notes on the settings of ``dataset``."""
+    """Notes on the settings of ``dataset``, and on those of ``loss`` that depend on masks and captions."""
     yield from _without_images(job)
     yield from _of_captions(job)
+    yield from _of_masks(job, around.plan)
+    yield from _of_preservation(job, around.plan)
     if around.plan is not None:
         yield from _of_these_images(job, around.plan)
         yield from _of_sizes(job, around.plan)
@@ -75,6 +79,52 @@ def _of_these_images(job: Job, plan: PlanFacts) -> Iterator[Note]:
         yield Note("dataset.train_batch_size", f"dataset.train_batch_size is {dataset.train_batch_size}, but no bucket "
                                                f"has more than {plan.fullest_bucket} images, repeats counted, so no "
                                                "batch is bigger than that.")
+
+
+def _of_masks(job: Job, plan: PlanFacts | None) -> Iterator[Note]:
+    dataset, loss = job.dataset, job.loss
+    none = "" if dataset.uses_masks else "no masks are used: masked_loss and alpha_mask are off"
+    if not dataset.masked_loss:
+        yield from idle(job, "dataset.conditioning_data_dir", "masked_loss is off, so no mask is read")
+    elif plan is not None:
+        masks = [image.mask for image in plan.images if image.mask is not None]
+        folder = Path(dataset.conditioning_data_dir or "")
+        if not masks:
+            yield from idle(job, "dataset.masked_loss", "no image has a mask. Put penny-mask.png beside penny.png, or "
+                                                        "give the folder of the masks as conditioning_data_dir")
+        if not any(folder in mask.parents for mask in masks):
+            yield from idle(job, "dataset.conditioning_data_dir", f"no mask of these images is in {folder}")
+    if plan is not None and not none and not any(_is_masked(image, dataset) for image in plan.images):
+        none = "no image has a mask"
+    if none:
+        for name in ("unmasked_weight", "masked_prior_preservation_weight"):
+            yield from idle(job, f"loss.{name}", none)
+    elif loss.unmasked_weight == 1 and not loss.masked_prior_preservation_weight:
+        yield Note("loss.unmasked_weight", "loss.unmasked_weight is 1, so images are learned whole and their masks "
+                                           "make no difference.")
+
+
+def _is_masked(image: PlannedImage, dataset: DatasetSettings) -> bool:
+    return (dataset.masked_loss and image.mask is not None) or (dataset.alpha_mask and image.has_alpha)
+
+
+def _of_preservation(job: Job, plan: PlanFacts | None) -> Iterator[Note]:
+    dataset, loss = job.dataset, job.loss
+    keys = ("loss.preservation_weight", "loss.preservation_every_n_steps", "loss.preservation_class")
+    if not loss.preservation_weight:
+        for key in keys[1:]:
+            yield from idle(job, key, "preservation_weight is 0")
+    elif plan is not None:
+        lines = [line for image in plan.images if not image.regularization
+                 for line in (image.caption_lines or (image.caption,))]
+        lines += [dataset.caption_prefix, dataset.caption_suffix]
+        if all(without_trigger(line, dataset) == line for line in lines):
+            for key in keys:
+                yield from idle(job, key, f"no caption has the trigger word {dataset.activation_tag} in it, so there "
+                                          "is nothing to leave out")
+        elif loss.preservation_every_n_steps >= plan.total_steps > 1:
+            yield Note(keys[1], f"{keys[1]} is {loss.preservation_every_n_steps}, and the run has {plan.total_steps} "
+                                "steps, so only the first one preserves.")
 
 
 def _of_sizes(job: Job, plan: PlanFacts) -> Iterator[Note]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..config.concepts import ConceptSettings
@@ -36,6 +37,9 @@ class PlannedImage(Protocol):
     @property
     def regularization(self) -> bool:
         """Whether it is a regularization image."""
+    @property
+    def mask(self) -> Path | None:
+        """Its mask file; ``None`` if it has none."""
     @property
     def repeats(self) -> int:
         """Repeats per epoch."""

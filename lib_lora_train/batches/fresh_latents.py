@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.augment import draw_augmented, draw_cut
 from ..pictures.faces import FaceDetector
-from ..pictures.images import check_pictures, damaged_pictures_error, decoded_with_mask, decoding_threads, fit_to_bucket
-from .latents import EncodedImages, Encoder, finite_posterior, mask_of, pixels_of, stacked_masks
+from ..pictures.images import PictureError, damaged_pictures_error, decoded_with_mask, decoding_threads, fit_to_bucket
+from ..pictures.masks.read import darkest, open_mask
+from .latents import EncodedImages, Encoder, Wanted, finite_posterior, mask_of, pixels_of, stacked_masks
 from .plan import TrainingPlan
 
 
@@ -38,14 +40,43 @@ class FreshLatents:
         self._plan = plan
         self._encoder = encoder
         self._settings = settings
+        self._wanted = Wanted.by(settings)
         self._faces = FaceDetector() if settings.face_range is not None else None
         self._pool = ThreadPoolExecutor(decoding_threads(), thread_name_prefix="augmentation")
 
-    def check(self, progress: Callable[[int, int], None]) -> None:
-        """Decode every image once. Raises ``DatasetError`` that names the damaged ones."""
-        damaged = check_pictures([picture.path for picture in self._plan.pictures], progress)
+    def check(self, progress: Callable[[int, int], None]) -> list[Path]:
+        """Decode every image and mask once; returns the images that are completely masked out.
+
+        Raises ``DatasetError`` that names the damaged files.
+        """
+        damaged, black = [], []
+        pictures = self._plan.pictures
+        for done, (picture, found) in enumerate(zip(pictures, self._pool.map(self._is_black, range(len(pictures))),
+                                                    strict=True), start=1):
+            if isinstance(found, PictureError):
+                damaged.append(found)
+            elif found:
+                black.append(picture.path)
+            progress(done, len(pictures))
         if damaged:
             raise damaged_pictures_error(damaged)
+        return black
+
+    def _is_black(self, index: int) -> bool | PictureError:
+        """Whether all of an image is masked out, or why it cannot be decoded."""
+        try:
+            of_file = self._mask_file(index)
+            with decoded_with_mask(self._plan.pictures[index].path) as (_, alpha):
+                mask = darkest((of_file, alpha if self._wanted.alpha else None))
+                return mask is not None and mask.getbbox() is None
+        except PictureError as problem:
+            return problem
+
+    def _mask_file(self, index: int) -> Image.Image | None:
+        """The image's mask file at the size of the image, if it is used."""
+        picture = self._plan.pictures[index]
+        file = self._wanted.mask_file(picture)
+        return None if file is None else open_mask(file, picture.path, (picture.width, picture.height))
 
     def without_face(self, progress: Callable[[int, int], None]) -> list[Path]:
         """The images without a detected face, which get no face crop; requires ``face_crop_aug_range``."""
@@ -73,18 +104,20 @@ class FreshLatents:
 
     def _load(self, index: int, rng: random.Random | None) -> _Augmented:
         picture, fit = self._plan.pictures[index], self._plan.fits[index]
+        of_file = self._mask_file(index)
         with decoded_with_mask(picture.path) as (image, alpha):
+            whole = darkest((of_file, alpha if self._wanted.alpha else None))
             if rng is None:
                 seen, mirrored, seed, corner = fit_to_bucket(image, fit), False, index, fit.crop[:2]
-                mask = fit_to_bucket(alpha, fit) if alpha is not None else None
+                mask = fit_to_bucket(whole, fit) if whole is not None else None
             else:
                 faces = self._faces.find(picture.path, image) if self._faces is not None else ()
                 cut = draw_cut(image, fit, self._settings, faces, rng)
                 settings = dataclasses.replace(self._settings, flip_aug=picture.is_mirrored(self._settings.flip_aug))
                 seen, mirrored = draw_augmented(image, cut, settings, rng)
-                mask, corner = cut(alpha) if alpha is not None else None, cut.corner(mirrored=mirrored)
+                mask, corner = cut(whole) if whole is not None else None, cut.corner(mirrored=mirrored)
                 seed = rng.getrandbits(63)
-            if mask is None or not self._settings.alpha_mask:
+            if mask is None:
                 return _Augmented(pixels_of(seen), None, seed, corner)
             found = mask_of(np.asarray(mask))
             return _Augmented(pixels_of(seen), found.flip(-1) if mirrored else found, seed, corner)

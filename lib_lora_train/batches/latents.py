@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ..config.groups.dataset import DatasetSettings
 from ..errors import CheckpointError, DatasetError
 from ..files.atomic import write_atomically
 from ..files.reading import reason
@@ -33,6 +34,7 @@ from ..pictures.images import (
     fit_to_bucket,
     read_picture_file,
 )
+from ..pictures.masks.read import darkest, open_mask
 from ..pictures.scan import Picture
 from .plan import TrainingPlan
 
@@ -70,7 +72,7 @@ class Encoder:
 
 
 class EncodedImages(NamedTuple):
-    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where the loss is masked out; None without masks.
+    """Scaled latents (B, 4, h, w), and masks (B, 1, h, w), 0 where an image is not trained on; None without masks.
 
     ``corners`` are left and top of each crop in the scaled image; None for centre crops.
     """
@@ -135,7 +137,7 @@ class LatentStore:
         """Store unscaled latents with their mask, or the path of their cache file."""
         self._held[index] = parts
 
-    def without_any_opaque_pixel(self) -> list[int]:
+    def black_masks(self) -> list[int]:
         """The images that are completely masked out."""
         return [index for index in sorted(self._held) if not self._parts(index).get("mask", _OPAQUE).any()]
 
@@ -160,15 +162,29 @@ class _Loaded(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What to compute besides the latent: that of the mirrored image, and the mask from an alpha channel."""
+    """What to compute besides the latent: that of the mirrored image, and the mask from alpha channel and file."""
 
     flipped: bool = False
-    mask: bool = False
+    alpha: bool = False
+    mask_files: bool = False
+
+    @staticmethod
+    def by(settings: DatasetSettings) -> Wanted:
+        """What ``settings`` require."""
+        return Wanted(settings.flip_aug, settings.alpha_mask, settings.masked_loss)
 
     def parts_of(self, picture: Picture) -> tuple[str, ...]:
         """The names of the stored parts of ``picture``."""
-        names = {"latent": True, "flipped": self.flips(picture), "mask": self.mask and picture.has_alpha}
+        names = {"latent": True, "flipped": self.flips(picture), "mask": self.masks(picture)}
         return tuple(name for name, is_wanted in names.items() if is_wanted)
+
+    def masks(self, picture: Picture) -> bool:
+        """Whether a mask is needed, too."""
+        return (self.alpha and picture.has_alpha) or self.mask_file(picture) is not None
+
+    def mask_file(self, picture: Picture) -> Path | None:
+        """The mask file that is used for ``picture``."""
+        return picture.mask if self.mask_files else None
 
     def flips(self, picture: Picture) -> bool:
         """Whether the mirrored latent is needed, too: the folder's own setting, or the one for all."""
@@ -241,26 +257,25 @@ def _load_ahead(plan: TrainingPlan, order: Sequence[int], identity: str,
 
 def _load(plan: TrainingPlan, index: int, identity: str, cache_folder: Path | None,
           wanted: Wanted) -> _Loaded | PictureError:
-    path, fit, names = plan.pictures[index].path, plan.fits[index], wanted.parts_of(plan.pictures[index])
+    picture, fit = plan.pictures[index], plan.fits[index]
+    path, names, mask_file = picture.path, wanted.parts_of(picture), wanted.mask_file(picture)
     try:
         content = read_picture_file(path)
+        mask_content = None if mask_file is None else read_picture_file(mask_file)
+        digest = hashlib.sha256(content)
+        seed = int.from_bytes(digest.digest()[:8], "big") >> 1
+        of_mask = () if mask_content is None else (hashlib.sha256(mask_content).hexdigest(), f"alpha={wanted.alpha}")
+        key = _key(digest.hexdigest(), fit, identity, (*names[1:], *of_mask))
+        if cache_folder is not None and _is_cached(_cache_file(cache_folder, key), fit.bucket, names):
+            return _Loaded(index, key, seed, None)
+        of_file = None if mask_file is None else open_mask(mask_file, path, (picture.width, picture.height),
+                                                           mask_content)
+        with decoded_with_mask(path, content) as (image, alpha):
+            whole = darkest((of_file, alpha if wanted.alpha else None)) or Image.new("L", image.size, 255)
+            mask = mask_of(np.asarray(fit_to_bucket(whole, fit))) if "mask" in names else None
+            return _Loaded(index, key, seed, pixels_of(fit_to_bucket(image, fit)), mask)
     except PictureError as problem:
         return problem
-    digest = hashlib.sha256(content)
-    seed = int.from_bytes(digest.digest()[:8], "big") >> 1
-    key = _key(digest.hexdigest(), fit, identity, names)
-    if cache_folder is not None and _is_cached(_cache_file(cache_folder, key), fit.bucket, names):
-        return _Loaded(index, key, seed, None)
-    mask = None
-    try:
-        with decoded_with_mask(path, content) as (picture, alpha):
-            if "mask" in names:
-                whole = Image.new("L", picture.size, 255) if alpha is None else alpha
-                mask = mask_of(np.asarray(fit_to_bucket(whole, fit)))
-            pixels = pixels_of(fit_to_bucket(picture, fit))
-    except PictureError as problem:
-        return problem
-    return _Loaded(index, key, seed, pixels, mask)
 
 
 def pixels_of(picture: Image.Image) -> Tensor:
@@ -315,9 +330,9 @@ def finite_posterior(paths: Sequence[Path], pixels: Tensor, encoder: Encoder) ->
                           f"the image.")
 
 
-def _key(content_digest: str, fit: Fit, identity: str, names: Sequence[str]) -> str:
+def _key(content_digest: str, fit: Fit, identity: str, rest: Sequence[str]) -> str:
     parts = (_FORMAT, content_digest, fit.bucket.width, fit.bucket.height, fit.resized_width, fit.resized_height,
-             *fit.crop, identity, *names[1:])
+             *fit.crop, identity, *rest)
     return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:40]
 
 

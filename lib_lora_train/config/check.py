@@ -138,6 +138,10 @@ def _loss_problems(job: Job) -> list[str]:
     if loss.noise_offset and loss.multires_noise_iterations:
         problems.append(f"loss.noise_offset ({loss.noise_offset:g}) and loss.multires_noise_iterations "
                         f"({loss.multires_noise_iterations}) do the same thing twice. Set one of them to 0.")
+    if loss.preservation_weight and not job.dataset.activation_tag.strip():
+        problems.append(f"loss.preservation_weight is {loss.preservation_weight:g}, but dataset.activation_tag is "
+                        "empty. What is preserved are captions without the trigger word: give it, or set the weight "
+                        "to 0.")
     if loss.min_timestep >= loss.max_timestep:
         problems.append(f"loss.min_timestep is {loss.min_timestep}, not below max_timestep {loss.max_timestep}, so no "
                         "timestep would be trained. Lower it.")
@@ -184,6 +188,9 @@ def _fused_problems(job: Job) -> list[str]:
                        "gradients up. Set it to 1")
     if not OPTIMIZERS[job.optimizer.optimizer_type].per_parameter:
         against.append(f"{job.optimizer.optimizer_type}, which needs all gradients. Choose AdamW or AdaFactor")
+    if job.loss.preservation_weight:
+        against.append(f"loss.preservation_weight ({job.loss.preservation_weight:g}), which adds the gradients of a "
+                       "second prediction. Set it to 0")
     if job.training.mixed_precision == "fp16":
         against.append("training.mixed_precision fp16, which scales gradients. Choose bf16")
     return [f"{name} does not work with {reason}, or switch it off." for reason in against]

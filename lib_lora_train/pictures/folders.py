@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.exporting.dataset_config import Folders, SubsetFolder
@@ -57,9 +57,10 @@ def split_folder_name(name: str) -> tuple[int, str] | None:
     return int(number), rest.replace("_", " ").strip()
 
 
-def find_layout(folder: Path, repeats: int) -> Layout:
+def find_layout(folder: Path, repeats: int, aside: Path | None = None) -> Layout:
     """Find the concept folders in ``folder``, or use it as a single one with ``repeats`` repeats.
 
+    ``aside`` is a folder that is none of them, such as one of masks.
     Raises ``DatasetError`` if it is missing or has no images in the expected places, with a hint if there are some
     elsewhere.
     """
@@ -67,6 +68,8 @@ def find_layout(folder: Path, repeats: int) -> Layout:
     own_pictures = count_pictures(folder)
     concepts, left_out = [], []
     for path in sorted(subfolders(folder)):
+        if aside is not None and os.path.realpath(path) == os.path.realpath(aside):
+            continue
         named = split_folder_name(path.name)
         try:
             inside = count_pictures(path)
@@ -97,15 +100,28 @@ def folders_to_export(settings: DatasetSettings) -> Folders | None:
     if not settings.train_data_dir:
         return None
     try:
-        trained = find_layout(Path(settings.train_data_dir), settings.dataset_repeats)
+        aside = Path(settings.conditioning_data_dir) if settings.conditioning_data_dir else None
+        trained = find_layout(Path(settings.train_data_dir), settings.dataset_repeats, aside)
         of_class = find_layout(Path(settings.reg_data_dir), 1) if settings.reg_data_dir else Layout((), ())
     except (DatasetError, OSError):
         return None
     weights = sum(1 for concept in (*trained.concepts, *of_class.concepts)
                   for file in concept.path.iterdir() if file.name.endswith(WEIGHT_ENDING))
-    own, reg = (tuple(SubsetFolder(concept.path, concept.repeats, concept.concept) for concept in layout.concepts)
-                for layout in (trained, of_class))
-    return Folders(own, reg, weights)
+    conditioning = Path(settings.conditioning_data_dir) if settings.conditioning_data_dir else None
+    return Folders(tuple(_subset(concept, settings.masked_loss, conditioning) for concept in trained.concepts),
+                   tuple(_subset(concept, settings.masked_loss, None) for concept in of_class.concepts), weights)
+
+
+def _subset(concept: ConceptFolder, with_masks: bool, conditioning: Path | None) -> SubsetFolder:
+    """``concept`` with its folder of masks: ``mask`` in it, or its namesake in ``conditioning``."""
+    subset = SubsetFolder(concept.path, concept.repeats, concept.concept)
+    if not with_masks:
+        return subset
+    masks = masks_in(concept.path, [path.name for path in concept.path.iterdir()])
+    places = [concept.path / name for name in sorted(masks.folders)]
+    if conditioning is not None and (conditioning / concept.path.name).is_dir():
+        places.append(conditioning / concept.path.name)
+    return replace(subset, masks=places[0] if places else None, masks_beside=bool(masks.names))
 
 
 def many_repeats(concepts: list[ConceptFolder]) -> list[Problem]:

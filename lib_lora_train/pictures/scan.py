@@ -17,7 +17,8 @@ from ..files.walk import is_file, is_folder, why_no_file
 from .caption_files import caption_lines, read_caption, split_tags
 from .folders import ConceptFolder, Layout, LeftOut, find_layout, many_repeats
 from .images import PictureError, PictureHeader, decoding_threads, is_picture_name, read_header
-from .masks.find import FolderMasks, masks_in
+from .masks.find import FolderMasks, conditioning_masks, masks_in, stem_of
+from .masks.survey import mask_problems
 from .problems import Problem, count_of, names_of
 from .weights import EVERY_IMAGE, ImageWeight, weights_in
 
@@ -32,7 +33,8 @@ _PORTION = 64
 
 
 SCAN_SETTINGS = ("train_data_dir", "reg_data_dir", "dataset_repeats", "caption_extension", "activation_tag",
-                 "caption_separator", "use_folder_name", "enable_wildcard", "concept_settings")
+                 "caption_separator", "use_folder_name", "enable_wildcard", "concept_settings", "masked_loss",
+                 "conditioning_data_dir")
 """The settings that affect a scan."""
 
 
@@ -115,11 +117,13 @@ def survey(settings: DatasetSettings) -> Dataset:
     """As ``scan_dataset``, but returns problems with single files in ``problems`` instead of raising."""
     found = _pictures_of(Path(settings.train_data_dir), settings, settings.dataset_repeats)
     problems = [*found.problems, *_missing_captions(found.pictures, settings)]
+    problems += mask_problems(found.pictures, settings)
     if not settings.reg_data_dir:
         return dataclasses.replace(found, problems=tuple(problems))
     folder = Path(settings.reg_data_dir)
-    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag="", concept_settings=[]),
-                            repeats=1)
+    of_class = _pictures_of(folder, dataclasses.replace(settings, activation_tag="", concept_settings=[],
+                                                        conditioning_data_dir=None), repeats=1)
+    problems += [problem for problem in mask_problems(of_class.pictures, settings) if problem.level == "error"]
     bare = [picture.path for picture in of_class.pictures if picture.caption_source == "none"]
     if bare:
         problems.append(Problem("warning", f"{count_of(len(bare), 'regularization image')} without a caption or a "
@@ -134,7 +138,8 @@ def survey(settings: DatasetSettings) -> Dataset:
 
 def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Dataset:
     """The images of one dataset or regularization folder. Raises ``DatasetError`` if there are none."""
-    layout = find_layout(folder, repeats)
+    conditioning = _conditioning_folder(folder, settings)
+    layout = find_layout(folder, repeats, conditioning)
     pictures: list[Picture] = []
     left_out = list(layout.left_out)
     own = settings.by_folder
@@ -151,9 +156,11 @@ def _pictures_of(folder: Path, settings: DatasetSettings, repeats: int) -> Datas
             usable = {path: header for path, header in zip(found, headers, strict=True)
                       if isinstance(header, PictureHeader)}
             captioned, caption_problems = _with_captions(concept, usable, settings)
+            elsewhere = {} if conditioning is None else conditioning_masks(
+                conditioning, concept.path, [path.name for path in found])
             weights, weight_problems = weights_in(concept.path, [path.name for path in usable])
             weighted = [_weighted(dataclasses.replace(picture, own=own.get(concept.path.name, AS_FOR_ALL),
-                                                      mask=_mask_of(picture.path, masks)),
+                                                      mask=_mask_of(picture.path, masks, elsewhere)),
                                   weights.get(picture.path.name, EVERY_IMAGE)) for picture in captioned]
             seen = [picture for picture in weighted if picture.repeats]
             left_out += [LeftOut(picture.path, "its weight file gives it 0 repeats") for picture in weighted
@@ -214,9 +221,20 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[LeftOut], FolderMasks]:
     return pictures, left_out, masks
 
 
-def _mask_of(picture: Path, masks: FolderMasks) -> Path | None:
-    found = masks.of(picture.name)
-    return None if found is None else picture.parent / found
+def _conditioning_folder(folder: Path, settings: DatasetSettings) -> Path | None:
+    """The folder of masks beside that of the images. Raises ``DatasetError`` if it is the same."""
+    if not settings.masked_loss or not settings.conditioning_data_dir:
+        return None
+    conditioning = Path(settings.conditioning_data_dir)
+    if os.path.realpath(conditioning) == os.path.realpath(folder):
+        raise DatasetError(f"dataset.conditioning_data_dir is the image folder itself, {folder}. Give the folder with "
+                           "the masks, or leave it empty if they lie beside the images, such as penny-mask.png.")
+    return conditioning
+
+
+def _mask_of(picture: Path, beside: FolderMasks, elsewhere: Mapping[str, Path]) -> Path | None:
+    found = beside.of(picture.name)
+    return elsewhere.get(stem_of(picture.name)) if found is None else picture.parent / found
 
 
 def _headers(paths: list[Path]) -> list[PictureHeader | PictureError]:

@@ -11,6 +11,7 @@ from ..batches.captions import plain_caption
 from ..batches.plan import TrainingPlan
 from ..blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS, BlockSet
 from ..config.block_lists import list_problems, with_lists_for
+from ..config.groups.trigger_word import without_trigger
 from ..config.job import Job
 from ..config.sample_prompt import read_prompt
 from ..errors import ConfigError
@@ -58,6 +59,8 @@ def with_known_captions(model: TrainedModel, job: Job, plans: Sequence[TrainingP
                         progress: Callable[[int, int], None]) -> TrainedModel:
     """``model`` with every caption of ``plans`` and every sample prompt encoded, and its text encoders removed."""
     captions = [plain_caption(picture, job.dataset) for plan in plans for picture in plan.pictures]
+    if job.loss.preservation_weight:
+        captions += [without_trigger(caption, job.dataset, job.loss.preservation_class) for caption in captions]
     prompts = [read_prompt(line) for line in job.sample.sample_prompts]
     captions += ["", job.sample.negative_prompt, *(prompt.text for prompt in prompts),
                  *(prompt.negative for prompt in prompts if prompt.negative is not None)]

@@ -42,15 +42,22 @@ class StepFigures:
         self._batches = batches
         self._loss, self._error, self._power = torch.zeros(3, device=device)
 
-    def take(self, loss: Tensor, prediction: Tensor, target: Tensor) -> None:
-        """Add a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w)."""
+    def take(self, loss: Tensor, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
+        """Add a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w).
+
+        Errors count where ``mask`` (B, 1, h, w) does: outside of it any prediction is fine.
+        """
+        error, power = (prediction.detach().float() - target).square(), target.square()
+        if mask is not None:
+            error, power = error * mask, power * mask
         self._loss = self._loss + loss.detach() / self._batches
-        self._error = self._error + (prediction.detach().float() - target).square().mean()
-        self._power = self._power + target.square().mean()
+        self._error = self._error + error.mean()
+        self._power = self._power + power.mean()
 
     def read(self, gradient_norm: Tensor) -> StepResult:
         """Wait for the device and read the figures."""
-        figures = torch.stack([self._loss, gradient_norm.to(self._loss), self._error / self._power])
+        power = self._power.clamp(min=torch.finfo(self._power.dtype).tiny)  # 0 if every mask of the step is black
+        figures = torch.stack([self._loss, gradient_norm.to(self._loss), self._error / power])
         return StepResult(*figures.tolist())
 
 

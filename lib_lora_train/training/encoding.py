@@ -14,6 +14,7 @@ from ..batches.fresh_latents import FreshLatents
 from ..batches.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
 from ..batches.plan import TrainingPlan
 from ..config.groups.dataset import DatasetSettings
+from ..errors import DatasetError
 from ..models.hashes import file_sha256
 from ..pictures.augment import changes_pixels
 from ..pictures.images import check_pictures, damaged_pictures_error
@@ -59,7 +60,7 @@ def latents_of(plan: TrainingPlan, model: TrainedModel, settings: DatasetSetting
                      f"encodes its own, which is slower, and the VAE stays in memory.")
     fresh = FreshLatents(plan, encoder_of(model, reporter, ""), settings)
     reporter.phase("latents", "Checking the images", total=len(plan.pictures))
-    fresh.check(progress)
+    _report_black_masks(plan, fresh.check(progress), reporter)
     if settings.face_range is not None:
         reporter.phase("faces", "Detecting faces", total=len(plan.pictures))
         _report_faces(len(plan.pictures), fresh.without_face(progress), reporter)
@@ -72,7 +73,7 @@ def encodes_at_first_use(settings: DatasetSettings, device: torch.device) -> boo
     On a GPU the VAE would have to stay there. Latents cached on disk, and masks, of which empty ones are reported
     before the first step, are created at once.
     """
-    return device.type == "cpu" and not settings.cache_latents_to_disk and not settings.alpha_mask
+    return device.type == "cpu" and not settings.cache_latents_to_disk and not settings.uses_masks
 
 
 def _at_first_use(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, reporter: Reporter,
@@ -108,16 +109,25 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
         identity = f"{file_sha256(model.base.vae_file or model.base.checkpoint)}:{vae.dtype}"
     reporter.phase("latents", text, total=len(plan.pictures))
     store = encode_all(plan, encoder_of(model, reporter, identity), cache_folder=cache_folder, progress=progress,
-                       wanted=Wanted(settings.flip_aug, settings.alpha_mask))
-    if settings.alpha_mask:
-        empty = [plan.pictures[index].path for index in store.without_any_opaque_pixel()]
-        if empty:
-            reporter.warning(f"Nothing is learned from images that are wholly transparent: {names_of(empty)}.")
+                       wanted=Wanted.by(settings))
+    if settings.uses_masks:
+        _report_black_masks(plan, [plan.pictures[index].path for index in store.black_masks()], reporter)
     if model.device.type != "cpu":
         model.base.put_away(vae)
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
     return store
+
+
+def _report_black_masks(plan: TrainingPlan, black: list[Path], reporter: Reporter) -> None:
+    """Report images whose mask is black or wholly transparent. Raises ``DatasetError`` if all images are."""
+    if len(black) == len(plan.pictures):
+        raise DatasetError(f"All masks are black everywhere, or the images wholly transparent: {names_of(black)}. "
+                           "White parts of a mask are trained on. Invert the masks, or switch masked_loss and "
+                           "alpha_mask off.")
+    if black:
+        reporter.warning("Nothing is learned from images whose mask is black everywhere, or which are wholly "
+                         f"transparent: {names_of(black)}.")
 
 
 def encoder_of(model: TrainedModel, reporter: Reporter, identity: str) -> Encoder:

@@ -14,21 +14,55 @@ from ..config.groups.loss import LossSettings
 _SNR_CEILING = 1000.0
 """Limits the debiased weight at the least noisy timesteps."""
 
+_LEAST_WEIGHT = 1e-6
+"""Less than the smallest mask, one pixel of the image at 1/255, which is 6e-5 of a latent's pixel."""
+
 
 def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler, settings: LossSettings,
-               *, mask: Tensor | None = None, picture_weights: Tensor | None = None) -> Tensor:
+               *, mask: Tensor | None = None, base_prediction: Tensor | None = None,
+               picture_weights: Tensor | None = None) -> Tensor:
     """The error of each image, weighted by its timestep, averaged over the batch: a scalar, float32.
 
-    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``mask``: (B, 1, h, w), 0 where an image is not
-    trained on. ``picture_weights``: (B,), those of the images and of the regularization set.
+    ``prediction`` and ``target``: (B, 4, h, w). ``timesteps``: (B,). ``picture_weights``: (B,), those of the images and
+    of the regularization set. ``mask``: (B, 1, h, w), 0 to 1, ones for an image without a mask. With a mask m, an
+    image's error is a mean over its mask, so that a small subject counts as much as a large one:
+
+        Σ w·e / Σ w + λ · Σ (1 - m)·e' / Σ (1 - m),  w = max(m, ``unmasked_weight``),
+
+    summed over the latent's pixels, where e is the error averaged over channels. e' is the same error against
+    ``base_prediction``, the prediction of the base model alone, and λ is ``masked_prior_preservation_weight``; without
+    ``base_prediction`` the second term is 0. A term whose sum of weights is 0 is 0, and so is the first one of a mask
+    that is 0 everywhere: nothing is learned from such an image.
     """
-    errors = elementwise_loss(prediction.float(), target.float(), timesteps, schedule, settings)
-    if mask is not None:
-        errors = errors * mask
-    per_picture = errors.mean(dim=(1, 2, 3)) * timestep_weight(timesteps, schedule, settings)
+    per_picture = _error_per_picture(prediction.float(), target.float(), timesteps, schedule, settings, mask,
+                                     base_prediction)
+    per_picture = per_picture * timestep_weight(timesteps, schedule, settings)
     if picture_weights is not None:
         per_picture = per_picture * picture_weights
     return per_picture.mean()
+
+
+def _error_per_picture(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,
+                       settings: LossSettings, mask: Tensor | None, base_prediction: Tensor | None) -> Tensor:
+    errors = elementwise_loss(prediction, target, timesteps, schedule, settings)
+    if mask is None:
+        return errors.mean(dim=(1, 2, 3))
+    found = weighted_mean(errors, mask_weights(mask, settings.unmasked_weight))
+    if base_prediction is None:
+        return found
+    kept = elementwise_loss(prediction, base_prediction.float(), timesteps, schedule, settings)
+    return found + settings.masked_prior_preservation_weight * weighted_mean(kept, 1 - mask)
+
+
+def mask_weights(mask: Tensor, unmasked_weight: float) -> Tensor:
+    """``mask`` (B, 1, h, w), at least ``unmasked_weight`` everywhere; zeros for an image whose mask is all 0."""
+    return mask.clamp(min=unmasked_weight) * (mask.amax(dim=(1, 2, 3), keepdim=True) > 0)
+
+
+def weighted_mean(errors: Tensor, weights: Tensor) -> Tensor:
+    """The mean of each image's ``errors`` (B, 4, h, w), weighted with ``weights`` (B, 1, h, w); (B,), 0 without any."""
+    total = weights.sum(dim=(1, 2, 3))
+    return (errors.mean(dim=1, keepdim=True) * weights).sum(dim=(1, 2, 3)) / total.clamp(min=_LEAST_WEIGHT)
 
 
 def elementwise_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,

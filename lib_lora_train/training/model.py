@@ -92,6 +92,17 @@ class TrainedModel:
         finally:
             set_training(self.network, on=before)
 
+    @contextmanager
+    def base_alone(self) -> Iterator[None]:
+        """Predict as the base model without the network, text encoders included, and without gradients."""
+        strength = self.network.multiplier
+        self.network.multiplier = 0.0
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.network.multiplier = strength
+
     def bring(self) -> None:
         """Move everything that a step needs to the compute device."""
         for part in (self.base.unet, *self.base.text_encoders):

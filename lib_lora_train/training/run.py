@@ -25,11 +25,11 @@ from .optimizers.create import averaged_weights, effective_rate
 from .reporting.outputs import SavePoint
 from .reporting.report import Reporter
 from .reporting.sampling import Sample, draw_samples
+from .reporting.step_clock import StepClock
 from .reporting.tensorboard import TensorboardLog
 from .setup import Prepared, prepare
 from .state import Progress, go_back_to_good_state, save_state
 from .step import train_step
-from .step_clock import StepClock
 from .validation import validation_loss
 
 _NORMS_EVERY_STEPS = 25

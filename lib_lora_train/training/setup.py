@@ -169,7 +169,8 @@ def schedule_begins(run: RunFolder) -> int:
 def held_out_plan(job: Job, dataset: Dataset) -> TrainingPlan | None:
     """The validation images in buckets, each once: from a folder, or a share of ``dataset``; ``None`` without any."""
     if job.dataset.validation_data_dir:
-        settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir, reg_data_dir=None)
+        settings = dataclasses.replace(job.dataset, train_data_dir=job.dataset.validation_data_dir, reg_data_dir=None,
+                                       conditioning_data_dir=None)
         pictures = scan_dataset(settings).pictures
     else:
         pictures = held_out_pictures(job.dataset, dataset)

@@ -17,6 +17,7 @@ from .loss import batch_loss
 from .model import TrainedModel, set_training
 from .noise import add_noise
 from .optimizers.plain import Descent
+from .preservation import prediction_outside_masks, preservation_loss, preserves
 from .randomness import generator_for, seed_for
 
 
@@ -52,12 +53,18 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
     for index, batch in enumerate(batches):
         noisy = add_noise(batch.latents, model.noise_schedule, job.loss, generator_for(seed, "noise", step, index),
                           model.device)
+        mask = None if batch.masks is None else batch.masks.to(model.device, non_blocking=True)
+        outside = prediction_outside_masks(model, noisy, batch, job)
         prediction = model.predict(noisy.noisy_latents, noisy.timesteps, batch.captions, batch.frames)
-        loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss,
-                          mask=None if batch.masks is None else batch.masks.to(model.device, non_blocking=True),
+        loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss, mask=mask,
+                          base_prediction=outside,
                           picture_weights=loss_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
-        figures.take(loss, prediction, noisy.target)
+        figures.take(loss, prediction, noisy.target, mask)
         descent.backward(loss / len(batches))
+        if preserves(job, step):
+            kept = preservation_loss(model, noisy, batch, job)
+            if kept is not None:
+                descent.backward(kept / len(batches))
     result = figures.read(descent.take_norm())
     check_numbers(step, result, scaled=model.accelerator.scaler is not None)
     descent.step()

@@ -12,7 +12,7 @@ from ..files.confine import is_inside, local_path
 from ..files.reading import reason
 from ..host.interface import Host
 
-_FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir")
+_FOLDERS = ("train_data_dir", "reg_data_dir", "validation_data_dir", "conditioning_data_dir")
 """The dataset settings that name a folder."""
 
 

@@ -64,7 +64,8 @@ def test_each_setting_can_be_of_use_somewhere():
         {"network__network_type": LOKR, "sample__sample_prompts": ["penny"], "loss__loss_type": "huber",
          "loss__noise_offset": 0.1, "loss__multires_noise_iterations": 6, "dataset__reg_data_dir": "reg",
          "dataset__validation_split": 0.1, "dataset__token_warmup_step": 0.1, "optimizer__optimizer_type": "Prodigy",
-         "training__gradient_checkpointing": True},
+         "training__gradient_checkpointing": True, "dataset__masked_loss": True, "dataset__activation_tag": "penny",
+         "loss__preservation_weight": 1.0},
         {"network__network_type": DYLORA, "sample__sample_prompts": ["penny"]}, {},
         *({"scheduler__lr_scheduler": name} for name in (
             "cosine_with_restarts", "polynomial", "inverse_sqrt", "warmup_stable_decay")))]

@@ -174,7 +174,7 @@ def test_a_mask_in_between_is_a_mean_over_eight_by_eight(tmp_path):
     picture.putalpha(Image.fromarray(alpha))
     save(tmp_path / "a.png", picture, caption="penny")
     plan, _ = planned(tmp_path)
-    store = encode_all(plan, encoder(), wanted=Wanted(mask=True))
+    store = encode_all(plan, encoder(), wanted=Wanted(alpha=True))
     assert store.latents_of([0], None).masks[0, 0, 3, 7:10].tolist() == [1.0, 0.5, 0.0]
 
 
@@ -183,7 +183,8 @@ def test_a_latent_without_its_mirror_image_is_not_taken_for_one_with_it(tmp_path
     plan, _ = planned(tmp_path)
     cache = cache_folder_of(tmp_path)
     counts = []
-    for wanted in (Wanted(), Wanted(flipped=True), Wanted(mask=True), Wanted(True, True), Wanted(True, True), Wanted()):
+    both = Wanted(True, True)
+    for wanted in (Wanted(), Wanted(flipped=True), Wanted(alpha=True), both, both, Wanted()):
         store = encode_all(plan, encoder(), cache_folder=cache, wanted=wanted)
         counts.append(store.encoded)
     assert counts == [1, 1, 1, 1, 0, 0]
@@ -195,7 +196,7 @@ def test_wholly_transparent_pictures_are_found(tmp_path):
     save(tmp_path / "a.png", clear, caption="penny")
     save(tmp_path / "b.png", half_clear(), caption="penny")
     plan, _ = planned(tmp_path)
-    assert encode_all(plan, encoder(), wanted=Wanted(mask=True)).without_any_opaque_pixel() == [0]
+    assert encode_all(plan, encoder(), wanted=Wanted(alpha=True)).black_masks() == [0]
 
 
 def test_fresh_latents_without_a_draw_equal_those_that_are_kept(tmp_path):
@@ -203,7 +204,7 @@ def test_fresh_latents_without_a_draw_equal_those_that_are_kept(tmp_path):
     save(tmp_path / "b.png", noise(200, 120), caption="penny")
     plan, values = planned(tmp_path, color_aug=True, alpha_mask=True)
     fresh = FreshLatents(plan, encoder(), values).latents_of([0, 1], None)
-    kept = encode_all(plan, encoder(), wanted=Wanted(mask=True)).latents_of([0, 1], None)
+    kept = encode_all(plan, encoder(), wanted=Wanted(alpha=True)).latents_of([0, 1], None)
     torch.testing.assert_close(fresh.latents, kept.latents)
     torch.testing.assert_close(fresh.masks, kept.masks)
 

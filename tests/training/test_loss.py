@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -106,8 +107,49 @@ def test_what_is_masked_does_not_count_and_pictures_count_by_their_weight():
     mask[:, :, :4] = 1
     loss = batch_loss(prediction, target, TIMESTEPS[:2], noise_schedule("epsilon"), PLAIN, mask=mask,
                       picture_weights=weights)
-    squares = ((prediction - target)[:, :, :4] ** 2).sum(dim=(1, 2, 3)) / (4 * 8 * 8)
+    squares = ((prediction - target)[:, :, :4] ** 2).mean(dim=(1, 2, 3))  # over the mask, not over the whole image
     close(loss, (squares * weights).mean())
+    mask[1] = 0  # a wholly black mask teaches nothing, and makes no NaN
+    loss = batch_loss(prediction, target, TIMESTEPS[:2], noise_schedule("epsilon"), PLAIN, mask=mask)
+    close(loss, squares[0] / 2)
+
+
+KINDS = {
+    "l2": lambda d, c: d ** 2, "l1": lambda d, c: d.abs(), "huber": lambda d, c: 2 * c * ((d ** 2 + c ** 2).sqrt() - c),
+    "smooth_l1": lambda d, c: 2 * ((d ** 2 + c ** 2).sqrt() - c)}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_masked_loss_and_its_gradient_equal_the_formula_for_every_kind_of_loss(kind, prediction_type, name):
+    settings, epsilon, velocity = WEIGHTS[name]
+    settings = dataclasses.replace(settings, loss_type=kind, huber_schedule="exponential", huber_c=0.2,
+                                   unmasked_weight=0.25, masked_prior_preservation_weight=0.6)
+    mask = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(4))
+    mask[1], mask[2], mask[3, :, 4:], mask[4, :, :3] = 0.0, 1.0, 0.0, 1.0
+    prediction, base, target = draw(5, 4, 8, 8).requires_grad_(), draw(5, 4, 8, 8, seed=2), draw(5, 4, 8, 8, seed=1)
+    loss = batch_loss(prediction, target, TIMESTEPS, noise_schedule(prediction_type), settings, mask=mask,
+                      base_prediction=base, picture_weights=torch.tensor([1.0, 1.0, 0.5, 1.0, 2.0]))
+    loss.backward()
+
+    same = prediction.detach().double().requires_grad_()
+    weight = (epsilon if prediction_type == "epsilon" else velocity)(SNR)
+    total = torch.zeros((), dtype=torch.float64)
+    for number, picture_weight in enumerate([1.0, 1.0, 0.5, 1.0, 2.0]):
+        c, m = threshold_by_hand("exponential", 0.2)[number], mask[number].double()
+        to_target = KINDS[kind](same[number] - target[number].double(), c).mean(dim=0)
+        to_base = KINDS[kind](same[number] - base[number].double(), c).mean(dim=0)
+        inside = torch.where(m[0] > 0.25, m[0], torch.tensor(0.25, dtype=torch.float64))
+        error = torch.zeros((), dtype=torch.float64)
+        if m.max() > 0:
+            error = error + (inside * to_target).sum() / inside.sum()
+        if m.min() < 1:
+            error = error + 0.6 * ((1 - m[0]) * to_base).sum() / (1 - m[0]).sum()
+        total = total + error * weight[number] * picture_weight / 5
+    total.backward()
+    close(loss, total)
+    close(prediction.grad, same.grad)
 
 
 def test_offset_noise_shifts_whole_channels_by_its_amount():

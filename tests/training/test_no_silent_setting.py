@@ -69,6 +69,11 @@ class Material:
         self.numbered = folder / "numbered"
         self._images(self.numbered / "3_penny", 3)
         self._images(self.numbered / "2_hat", 2)
+        self.masked = self._images(folder / "masked", 3)
+        Image.linear_gradient("L").resize((80, 80)).save(self.masked / "0-mask.png")
+        self.masks = folder / "masks"
+        self.masks.mkdir()
+        Image.linear_gradient("L").rotate(90).resize((80, 80)).save(self.masks / "0.png")
         self.held_out = self._images(folder / "held_out", 2, caption="penny, held out")
         self.regularization = self._images(folder / "class", 3, caption="1girl, plain")
         base = load(self.checkpoint)
@@ -108,6 +113,7 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "dataset.caption_dropout_every_n_epochs": lambda m: [2, 9], "dataset.token_warmup_min": lambda m: [2],
     "dataset.caption_tag_dropout_rate": lambda m: [0.4], "dataset.token_warmup_step": lambda m: [20.0, 0.001],
     "dataset.activation_tag": lambda m: ["pennyfox"], "dataset.face_crop_aug_range": lambda m: ["2.0,4.0"],
+    "dataset.conditioning_data_dir": lambda m: [str(m.masks)],
     "dataset.train_batch_size": lambda m: [3, 50], "dataset.dataset_repeats": lambda m: [3],
     "network.network_dim": lambda m: [3], "network.network_alpha": lambda m: [1.0],
     "network.network_weights": lambda m: [str(m.lora)], "network.conv_alpha": lambda m: [1.0],
@@ -125,7 +131,10 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "scheduler.lr_scheduler_power": lambda m: [2.0], "scheduler.lr_scheduler_min_lr_ratio": lambda m: [0.5],
     "scheduler.lr_scheduler_timescale": lambda m: [2], "scheduler.lr_decay_steps": lambda m: [8.0, 0.01, 40.0],
     "loss.min_snr_gamma": lambda m: [1.0, None], "loss.huber_c": lambda m: [0.5], "loss.huber_scale": lambda m: [3.0],
-    "loss.prior_loss_weight": lambda m: [0.25], "loss.noise_offset": lambda m: [0.2],
+    "loss.prior_loss_weight": lambda m: [0.25], "loss.unmasked_weight": lambda m: [0.3, 1.0],
+    "loss.masked_prior_preservation_weight": lambda m: [0.5], "loss.preservation_class": lambda m: ["1girl"],
+    "loss.preservation_weight": lambda m: [0.5], "loss.preservation_every_n_steps": lambda m: [2, 50],
+    "loss.noise_offset": lambda m: [0.2],
     "loss.adaptive_noise_scale": lambda m: [0.5], "loss.multires_noise_iterations": lambda m: [1, 6],
     "loss.multires_noise_discount": lambda m: [0.7], "loss.ip_noise_gamma": lambda m: [0.2],
     "loss.min_timestep": lambda m: [700], "loss.max_timestep": lambda m: [300],
@@ -172,6 +181,9 @@ CONTEXTS: dict[str, dict[str, Callable[[Material], Changes]]] = {
         "folders' names": lambda m: {"dataset.train_data_dir": str(m.numbered), "dataset.use_folder_name": True},
         "wildcards": lambda m: {"dataset.enable_wildcard": True},
         "warmup of tags": lambda m: {"dataset.token_warmup_step": 25.0},
+        "masks": lambda m: {"dataset.train_data_dir": str(m.masked)},
+        "masks are used": lambda m: {"dataset.train_data_dir": str(m.masked), "dataset.masked_loss": True},
+        "masks elsewhere": lambda m: {"dataset.masked_loss": True},
         "recoloured": lambda m: {"dataset.color_aug": True}, "one image": lambda m: {
             "dataset.train_data_dir": str(m.one)},
         "held out": lambda m: {"dataset.validation_split": 0.4},
@@ -203,6 +215,13 @@ CONTEXTS: dict[str, dict[str, Callable[[Material], Changes]]] = {
             **ADAM, "base.v_parameterization": True},
         "coarse noise once": lambda m: {**ADAM, "loss.multires_noise_iterations": 1},
         "coarse noise": lambda m: {**ADAM, "loss.multires_noise_iterations": 4},
+        "masks": lambda m: {**ADAM, "dataset.train_data_dir": str(m.masked), "dataset.masked_loss": True},
+        "masks, none found": lambda m: {**ADAM, "dataset.masked_loss": True},
+        "preserved": lambda m: {**ADAM, "dataset.activation_tag": "penny", "loss.preservation_weight": 1.0},
+        "a trigger word": lambda m: {**ADAM, "dataset.activation_tag": "penny"},
+        "a trigger word that no caption has": lambda m: {
+            **ADAM, "dataset.activation_tag": "alice", "loss.preservation_weight": 1.0,
+            "dataset.train_data_dir": str(m.marked)},
         "regularization": lambda m: {**ADAM, "dataset.reg_data_dir": str(m.regularization)},
         "not weighted": lambda m: {**ADAM, "loss.min_snr_gamma": None}},
     "base": {"as it is": lambda m: ADAM,
@@ -264,7 +283,7 @@ def surroundings(job: Job, seen_in: str) -> Surroundings:
                                   lambda settings: fits_of(settings, plan.pictures),
                                   200 if len(job.dataset.caption_prefix) > 100 else 20)
     if seen_in in ("steps", "loss", "rates"):
-        steps = {"steps": STEPS, "loss": 1, "rates": RATED_STEPS}[seen_in]
+        steps = {"steps": STEPS, "loss": 2, "rates": RATED_STEPS}[seen_in]
         facts = dataclasses.replace(facts, total_steps=steps, batches_per_epoch=steps, epochs=1)
     return Surroundings("cpu", False, "SD 1.x", 1, True, False, read_shapes(Path(job.base.checkpoint)) or {}, facts,
                         auto_precision=auto_precision(job.training, plan.smallest_side))

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from lib_lora_train.runs.hold import WEBUI, Reason
-from lib_lora_train.training import step_clock
+from lib_lora_train.training.reporting import step_clock
 from lib_lora_train.training.reporting.report import Reporter
-from lib_lora_train.training.step_clock import StepClock
+from lib_lora_train.training.reporting.step_clock import StepClock
 
 STILL_SECONDS = 3.0
 

@@ -43,7 +43,9 @@ export interface DatasetSettings {
     color_aug: boolean;
     random_crop: boolean;
     face_crop_aug_range: string;
+    masked_loss: boolean;
     alpha_mask: boolean;
+    conditioning_data_dir: string|null;
     cache_latents_to_disk: boolean;
 }
 
@@ -132,6 +134,11 @@ export interface LossSettings {
     huber_c: number;
     huber_scale: number;
     prior_loss_weight: number;
+    unmasked_weight: number;
+    masked_prior_preservation_weight: number;
+    preservation_weight: number;
+    preservation_every_n_steps: number;
+    preservation_class: string;
     noise_offset: number;
     adaptive_noise_scale: number;
     multires_noise_iterations: number;

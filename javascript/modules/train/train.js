@@ -94,9 +94,9 @@ function build(panel) {
     form.load().then(() => {
         settings.append(formHead(), h("div", {class: "tl-form-columns"},
             h("div", {class: "tl-form-column"}, new DatasetCard().element,
-                ...["Captions", "Augmentation", "Schedule", "Samples", "Saving", "Memory"].map(sectionCard)),
+                ...["Captions", "Augmentation", "Masks", "Schedule", "Samples", "Saving", "Memory"].map(sectionCard)),
             h("div", {class: "tl-form-column"}, baseCard(), settingsCard(), sectionCard("Network"), optimizerCard(),
-                sectionCard("Loss"))));
+                sectionCard("Loss"), sectionCard("Preservation"))));
         result.prepend(planCard());
         built = true;
         if (form.get("dataset.train_data_dir")) emit("reload");

@@ -5,7 +5,7 @@ from folder names only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -15,11 +15,16 @@ from ..groups.dataset import DatasetSettings
 
 @dataclass(frozen=True)
 class SubsetFolder:
-    """A folder with images: ``repeats`` as its name says, ``concept`` is the caption of images without their own."""
+    """A folder with images: ``repeats`` as its name says, ``concept`` is the caption of images without their own.
+
+    ``masks`` is a folder of masks named like the images; ``masks_beside``: whether masks lie among the images.
+    """
 
     path: PurePath
     repeats: int
     concept: str = ""
+    masks: PurePath | None = None
+    masks_beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,11 @@ def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> Dataset
         if dataset.reg_data_dir:
             notes.append("dataset.reg_data_dir: if its images are in numbered folders, replace its subset in the "
                          "dataset configuration by one for each of them.")
-    elif not own and not _are_flat(dataset, folders):
+    elif not own and not _are_flat(dataset, folders) and not dataset.masked_loss:
         return None
+    if dataset.masked_loss:
+        folders = _with_masks(dataset, folders)
+        notes += _about_masks(dataset, folders)
     unknown = sorted(own.keys() - {folder.path.name for folder in folders.trained})
     notes += [f"dataset.concept_settings has a line for {name}, but there is no such folder with images in "
               f"{dataset.train_data_dir}." for name in unknown]
@@ -74,8 +82,27 @@ def dataset_config(dataset: DatasetSettings, folders: Folders | None) -> Dataset
 def _subset(folder: SubsetFolder, own: ConceptSettings) -> dict[str, Any]:
     repeats = folder.repeats if own.dataset_repeats is None else own.dataset_repeats
     values = {"image_dir": str(folder.path), "num_repeats": repeats, "class_tokens": folder.concept or None,
-              "keep_tokens": own.keep_tokens, "flip_aug": own.flip_aug}
+              "keep_tokens": own.keep_tokens, "flip_aug": own.flip_aug,
+              "conditioning_data_dir": None if folder.masks is None else str(folder.masks)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _with_masks(dataset: DatasetSettings, folders: Folders) -> Folders:
+    """``folders`` with ``conditioning_data_dir`` where a folder has no masks of its own."""
+    given = _path(dataset.conditioning_data_dir) if dataset.conditioning_data_dir else None
+    return replace(folders, trained=tuple(folder if folder.masks else replace(folder, masks=given)
+                                          for folder in folders.trained))
+
+
+def _about_masks(dataset: DatasetSettings, folders: Folders) -> Iterator[str]:
+    beside = [folder.path.name for folder in folders.trained if folder.masks_beside]
+    if beside:
+        yield (f"dataset.masked_loss: masks such as penny-mask.png lie among the images of {', '.join(beside)}. "
+               "sd-scripts takes them for images, and reads masks only from another folder, named like their images: "
+               "move them there, and give it as conditioning_data_dir of the subset.")
+    elif not any(folder.masks for folder in folders.trained):
+        yield ("dataset.masked_loss: no mask folder is known here. Add conditioning_data_dir to the subsets of the "
+               "dataset configuration.")
 
 
 def _are_flat(dataset: DatasetSettings, folders: Folders) -> bool:

@@ -20,6 +20,11 @@ _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "
 _OWN = {
     "base.sdxl_base": "sd-scripts detects nothing of the kind; its values are in the other options.",
     "dataset.validation_data_dir": "Use is_reg and validation_split in a dataset configuration.",
+    "loss.unmasked_weight": "sd-scripts learns nothing outside of masks.",
+    "loss.masked_prior_preservation_weight": "sd-scripts learns nothing outside of masks.",
+    "loss.preservation_weight": "sd-scripts needs regularization images for that.",
+    "loss.preservation_every_n_steps": "sd-scripts needs regularization images for that.",
+    "loss.preservation_class": "sd-scripts needs regularization images for that.",
     "training.checkpointing_blocks": "All blocks are checkpointed there.",
     "training.weights_on_cpu": "sd-scripts does not swap blocks of these models.",
     "training.fit_in_gb": "sd-scripts has no memory limit.",
@@ -28,6 +33,7 @@ _OWN = {
     "training.webui_model": "It only concerns the webui."}
 _OTHERWISE = names("""
     base.checkpoint base.vae base.clip_skip base.max_token_length dataset.train_data_dir dataset.reg_data_dir
+    dataset.masked_loss dataset.conditioning_data_dir
     dataset.concept_settings dataset.use_folder_name dataset.resolution dataset.dataset_repeats
     dataset.caption_extension dataset.activation_tag dataset.face_crop_aug_range dataset.validation_seed
     optimizer.optimizer_type optimizer.text_encoder_lr optimizer.text_encoder_lr2 optimizer.d_coef
@@ -108,6 +114,9 @@ def _add_folders(job: Job, folders: Folders | None, found: Exported) -> None:
         found.notes += found.dataset.notes
         return
     found.options["train_data_dir"] = job.dataset.train_data_dir
+    if job.dataset.masked_loss:
+        found.notes.append("dataset.masked_loss: the image folder cannot be read here. Write a dataset configuration "
+                           "with conditioning_data_dir, the folder of the masks, for each folder of images.")
     if job.dataset.reg_data_dir:
         found.options["reg_data_dir"] = job.dataset.reg_data_dir
 
@@ -123,6 +132,10 @@ def _add_dataset(job: Job, found: Exported) -> None:
         options["face_crop_aug_range"] = dataset.face_crop_aug_range
     if dataset.validation_split:
         options["validation_seed"] = dataset.validation_seed
+    if dataset.masked_loss:
+        options["masked_loss"] = True
+        found.notes.append("dataset.masked_loss: sd-scripts divides the loss by the area of the image, not by that of "
+                           "the mask, so images with small masks count less there.")
     if dataset.enable_bucket:
         options["min_bucket_reso"], options["max_bucket_reso"] = dataset.bucket_sides
         if not dataset.min_bucket_reso or not dataset.max_bucket_reso:

@@ -151,14 +151,28 @@ class DatasetSettings:
         "slower.",
         label="Face crop", section="Augmentation",
         advice="The effect is hard to notice; close-ups in the set work better.")
+    masked_loss: bool = setting(
+        False, "Learns only from the white parts of each image's mask: penny-mask.png beside penny.jpg, or penny.png "
+        "in a folder mask beside the images. Images without a mask are learned whole.",
+        label="Use masks (masked loss)", section="Masks", view="main",
+        advice="For a background, a watermark or a second person that should not be learned.")
     alpha_mask: bool = setting(
-        False, "Learns only from the opaque parts of an image: the loss is masked with the alpha channel.",
-        label="Alpha mask (masked loss)", section="Loss",
+        False, "Learns only from the opaque parts of an image: its alpha channel is used as a mask, on top of a mask "
+        "file.",
+        label="Alpha channel as mask", section="Masks",
         advice="Cut out the subject, and the background is not learned.")
+    conditioning_data_dir: Optional[str] = setting(
+        None, "Another folder of masks, named like the images. A mask beside an image comes first.",
+        label="Mask folder", section="Masks", path=IMAGES)
     cache_latents_to_disk: bool = setting(
         False, "Keeps the encoded images on disk too, so that the next run starts faster.",
         label="Cache latents to disk", section="Memory",
         advice="A changed image is always encoded again.")
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether any kind of mask is used."""
+        return self.masked_loss or self.alpha_mask
 
     @property
     def face_range(self) -> Optional[tuple[float, float]]:

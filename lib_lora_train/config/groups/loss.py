@@ -44,6 +44,31 @@ class LossSettings:
         1.0, "How much regularization images count compared with yours.",
         label="Prior loss weight", minimum=0.0, maximum=10.0,
         advice="1 is usual; lower values give your images more influence.")
+    unmasked_weight: float = setting(
+        0.0, "How much the black parts of a mask count compared with the white ones.",
+        label="Weight outside the mask", section="Masks", minimum=0.0, maximum=1.0,
+        advice="0.1 keeps a little of the surroundings, so that the subject is drawn as part of an image.")
+    masked_prior_preservation_weight: float = setting(
+        0.0, "Outside the mask, the LoRA learns to draw what the base model alone would draw, with this weight. The "
+        "base model predicts once more for each batch, which takes about a third longer.",
+        label="Keep the base outside the mask", section="Masks", minimum=0.0, maximum=10.0,
+        advice="1 makes the surroundings as important as the subject. Without it they may change in any way.")
+    preservation_weight: float = setting(
+        0.0, "Without the trigger word the LoRA learns to draw what the base model draws, with this weight: each "
+        "caption is trained a second time without it, with the base model's own prediction as the goal. Needs no "
+        "regularization images.",
+        label="Preservation weight", section="Preservation", view="main", minimum=0.0, maximum=10.0,
+        advice="1 if prompts without the trigger word come out in the style of your images; a step takes more than "
+               "twice as long. Only for a set with a trigger word.")
+    preservation_every_n_steps: int = setting(
+        1, "Preserves in every n-th step only, which saves time.",
+        label="Preserve every n steps", section="Preservation", minimum=1, maximum=1000,
+        advice="2 or 3 keep most of the effect.")
+    preservation_class: str = setting(
+        "", "The words that stand in for the trigger word when the base model is asked, such as woman or 1girl. Empty: "
+        "the trigger word is left out.",
+        label="Preservation class", section="Preservation",
+        advice="What your subject is one of. It keeps that from turning into your subject.")
     noise_offset: float = setting(
         0.0, "Shifts the noise of whole channels, so that very bright and very dark images can be learned.",
         label="Noise offset", minimum=0.0, maximum=1.0,

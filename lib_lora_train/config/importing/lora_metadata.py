@@ -30,7 +30,8 @@ _TRAINED = names("""
     ip_noise_gamma_random_strength masked_loss
     """)
 _PATHS = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
-                    "dataset.validation_data_dir", "network.network_weights", "save.output_dir"))
+                    "dataset.validation_data_dir", "dataset.conditioning_data_dir", "network.network_weights",
+                    "save.output_dir"))
 _FACT = "It is a fact about that training, not a setting."
 
 

@@ -69,6 +69,8 @@ def _fill_defaults(values: Mapping[str, Any], taking: Taking) -> None:
             ("concepts", "dataset.shuffle_caption", False, "By default, OneTrainer keeps the order of the tags.")):
         if name not in values and key not in taking.values:
             taking.take_default(name, key, value, why)
+    if as_switch(values.get("masked_training") or False) and "unmasked_weight" not in values:
+        taking.take_default("unmasked_weight", "loss.unmasked_weight", 0.1, "By default, OneTrainer uses 0.1.")
     if "optimizer" not in values:
         taking.take_default("optimizer", "optimizer.optimizer_type", "AdamW", "By default, OneTrainer uses AdamW.")
     if not {"peft_type", "layer_filter_preset"} & set(values):
@@ -215,6 +217,17 @@ def _second_trained(values: Mapping[str, Any]) -> bool:
         values.get("model_type"))
 
 
+def _take_of_masks(values: Mapping[str, Any], option: Option, taking: Taking) -> None:
+    if not as_switch(values.get("masked_training") or False):
+        taking.not_needed(option, "masked_training is off.")
+    elif option.shown != "normalize_masked_area_loss":
+        taking.take(option, {f"loss.{option.shown}": option.value})
+    elif option.is_off:
+        taking.drop(option, "The loss of an image is always divided by the area of its mask here.")
+    else:
+        taking.note(option, "The loss of an image is always divided by the area of its mask here.")
+
+
 def _take_clip_skip(values: Mapping[str, Any], option: Option, taking: Taking) -> None:
     if "XL" in str(values.get("model_type")):
         taking.not_needed(option, "SDXL always uses the second-to-last layer.")
@@ -317,7 +330,9 @@ _HANDLERS: dict[str, Handler] = {
     "learning_rate_scheduler": _take_schedule, "loss_weight_fn": _take_loss_weight,
     "loss_weight_strength": _take_strength, "train_dtype": _take_train_type, "output_dtype": _take_output_type,
     "unet": _take_part, "text_encoder": _take_part, "text_encoder_2": _take_part, "vae": _take_part,
-    "text_encoder_layer_skip": _take_clip_skip, "concepts": _take_concepts, "samples": _take_samples,
+    "unmasked_weight": _take_of_masks, "masked_prior_preservation_weight": _take_of_masks,
+    "normalize_masked_area_loss": _take_of_masks, "text_encoder_layer_skip": _take_clip_skip,
+    "concepts": _take_concepts, "samples": _take_samples,
     "save_every": _take_saving, "save_every_unit": _take_saving, "min_noising_strength": _take_timestep,
     "max_noising_strength": _take_timestep, "lokr_dim": _take_lokr, "lokr_decompose_both": _take_lokr,
     "lokr_decompose_factor": _take_lokr, "lokr_weight_decompose": _take_lokr, "lora_rank": _take_lora_size,

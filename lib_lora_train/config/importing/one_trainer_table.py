@@ -14,7 +14,7 @@ DIRECT = {
     "lora_alpha": "network.network_alpha", "lora_decompose": "network.dora_wd",
     "offset_noise_weight": "loss.noise_offset", "perturbation_noise_weight": "loss.ip_noise_gamma",
     "rescale_noise_scheduler_to_zero_terminal_snr": "loss.zero_terminal_snr",
-    "force_v_prediction": "base.v_parameterization", "masked_training": "dataset.alpha_mask",
+    "force_v_prediction": "base.v_parameterization", "masked_training": "dataset.masked_loss",
     "dropout_probability": "network.network_dropout", "seed": "training.seed"}
 
 _OWN_FOLDER = "A run has a folder of its own with everything in it."
@@ -53,7 +53,6 @@ _NOT_NEEDED = {
 }
 NOT_NEEDED = {name: why for why, names in _NOT_NEEDED.items() for name in names.split()}
 
-_MASKS = "Outside of the alpha mask nothing is learned here."
 LEFT_OUT = {
     "ema": "There is no EMA here.", "ema_decay": "There is no EMA here.",
     "ema_update_step_interval": "There is no EMA here.",
@@ -64,8 +63,7 @@ LEFT_OUT = {
     "learning_rate_scaler": "Rates are used as they are given here.",
     "generalized_offset_noise": "The noise offset is the plain one here.",
     "force_circular_padding": "Circular padding is not available here.",
-    "unmasked_probability": _MASKS, "unmasked_weight": _MASKS, "normalize_masked_area_loss": _MASKS,
-    "masked_prior_preservation_weight": _MASKS,
+    "unmasked_probability": "An image that has a mask is always trained with it here.",
     "custom_conditioning_image": "Inpainting models cannot be trained here.",
     "custom_learning_rate_scheduler": "Custom schedulers are not available here.",
     "scheduler_params": "Custom schedulers are not available here."}

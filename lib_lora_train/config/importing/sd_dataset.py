@@ -21,8 +21,7 @@ _OWN_REASONS = {
     "class_tokens": "An image without a caption file has no caption here. Put the words into caption files.",
     "metadata_file": "Captions are read from text files beside the images here, not from a metadata JSON.",
     "network_multiplier": "The network has the same strength for every image here.",
-    "custom_attributes": "Images have no attributes of their own here.",
-    "conditioning_data_dir": "Masks are read from the alpha channel of the images here; see alpha_mask."}
+    "custom_attributes": "Images have no attributes of their own here."}
 _MOST_SUBSETS = 1000
 
 Subset = dict[str, Any]
@@ -57,7 +56,7 @@ def take_subsets(subsets: Sequence[Subset], dataset: Mapping[str, Any], taking: 
     """Import the folders of ``subsets`` with their settings, and the shared settings of ``dataset``."""
     trained = [subset for subset in subsets if not subset.get("is_reg")]
     regularization = [subset for subset in subsets if subset.get("is_reg")]
-    used = [_without_class_tokens(subset, taking) for subset in _take_folders(trained, taking)]
+    used = _with_one_mask_folder([_without_class_tokens(subset, taking) for subset in _take_folders(trained, taking)])
     _take_regularization(regularization, taking)
     own = _take_own(used, dataset, taking)
     options = _shared_options(used, dataset, own, taking)
@@ -171,6 +170,16 @@ def _without_class_tokens(subset: Subset, taking: Taking) -> Subset:
         return subset
     taking.not_needed(Option(f"class_tokens of {folder}", words), "The name of the folder says the same.")
     return {name: value for name, value in subset.items() if name != "class_tokens"}
+
+
+def _with_one_mask_folder(subsets: list[Subset]) -> list[Subset]:
+    """``subsets`` with the parent of their mask folders, if these are named like their image folders."""
+    masks = [str(subset.get("conditioning_data_dir") or "") for subset in subsets]
+    named_alike = all(mask and file_name(mask) == file_name(str(subset.get("image_dir") or ""))
+                      for mask, subset in zip(masks, subsets, strict=True))
+    if len(subsets) < 2 or not named_alike or len(set(map(_parent, masks))) > 1:
+        return subsets
+    return [{**subset, "conditioning_data_dir": _parent(masks[0])} for subset in subsets]
 
 
 def _take_regularization(subsets: Sequence[Subset], taking: Taking) -> None:

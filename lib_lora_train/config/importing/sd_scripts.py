@@ -198,7 +198,8 @@ def _take_masked_loss(taking: Taking, option: Option) -> None:
     if option.is_off:
         taking.not_needed(option, "It is not used there either.")
     else:
-        taking.take(option, {"dataset.alpha_mask": True}, "Masks are read from the alpha channel of the images here.")
+        taking.take(option, {"dataset.masked_loss": True}, "The loss of an image is divided by the area of its mask "
+                                                           "here, not by that of the image.")
 
 
 def _take_repeats(taking: Taking, option: Option) -> None:
@@ -232,5 +233,6 @@ _HANDLERS: dict[str, Handler] = {
     "max_token_length": _take_token_length, "seed": _take_seed, "validation_seed": _take_validation_seed,
     "mixed_precision": _take_precision, "save_precision": _take_save_precision, "fp8_base": _take_fp8,
     "fp8_base_unet": _take_fp8, "masked_loss": _take_masked_loss, "dataset_repeats": _take_repeats,
+    "conditioning_data_dir": _path(FOLDER, "dataset.conditioning_data_dir"),
     "sample_prompts": _take_prompts, "metadata_trigger_phrase": _take_trigger,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,12 @@ def open_mask(path: Path, picture: Path, size: tuple[int, int], content: bytes |
         if alpha is not None:  # ``colours`` is over white, which is this much brighter than over black
             grey = ImageChops.subtract(grey, ImageChops.invert(alpha))
         return grey if grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)
+
+
+def darkest(masks: Sequence[Image.Image | None]) -> Image.Image | None:
+    """The masks of an image, such as its file and its alpha channel, as one; ``None`` if there is none."""
+    found = [mask for mask in masks if mask is not None]
+    return reduce(ImageChops.darker, found) if found else None
 
 
 def shape_problem(mask_size: tuple[int, int], picture: Path, size: tuple[int, int]) -> str:

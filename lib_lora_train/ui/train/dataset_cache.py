@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...config.groups.dataset import DatasetSettings
 from ...files.walk import is_folder
+from ...pictures.masks.find import FOLDERS as MASK_FOLDERS
 from ...pictures.scan import SCAN_SETTINGS, Dataset, survey
 
 _KEPT = 8
@@ -30,6 +31,8 @@ class DatasetCache:
         state = folder_state(Path(settings.train_data_dir))
         if settings.reg_data_dir:
             state += folder_state(Path(settings.reg_data_dir))
+        if settings.masked_loss and settings.conditioning_data_dir:
+            state += folder_state(Path(settings.conditioning_data_dir))
         with self._lock:
             if key in self._known and self._known[key][0] == state:
                 self._known.move_to_end(key)
@@ -44,13 +47,18 @@ class DatasetCache:
 
 
 def folder_state(folder: Path) -> State:
-    """Return name, modification time and size of everything below ``folder``; empty if it cannot be read."""
+    """Return name, modification time and size of everything in ``folder``, its subfolders, and their folders of masks;
+    empty if it cannot be read.
+    """
     entries: list[tuple[str, int, int]] = []
-    for place in (str(folder), *_folders_in(folder)):
+    places = [str(folder), *_folders_in(folder)]
+    for place in places:
         try:
             with os.scandir(place) as found:
                 for entry in found:
                     entries.append((entry.path, *_state_of(entry)))
+                    if entry.name.casefold() in MASK_FOLDERS and is_folder(entry) and entry.path not in places:
+                        places.append(entry.path)
         except OSError:
             entries.append((place, 0, 0))
     return tuple(sorted(entries))

@@ -44,6 +44,7 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
         "dataset.train_data_dir": lambda: _fill_folder(services.host, dataset, "train_data_dir"),
         "dataset.validation_data_dir": lambda: _fill_folder(services.host, dataset, "validation_data_dir"),
         "dataset.reg_data_dir": lambda: _fill_folder(services.host, dataset, "reg_data_dir"),
+        "dataset.conditioning_data_dir": lambda: _fill_folder(services.host, dataset, "conditioning_data_dir"),
         "network.network_weights": lambda: _fill_lora(services.host, network)})
     _fill_device(services.host, filled)
     if base.get("checkpoint"):

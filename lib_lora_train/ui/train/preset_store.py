@@ -20,7 +20,8 @@ from ...files.writing import cannot_write
 ENDING = ".yaml"
 _MOST_PRESETS, _MOST_BYTES = 500, 200_000
 NOT_KEPT = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
-                      "dataset.validation_data_dir", "dataset.activation_tag", "dataset.concept_settings",
+                      "dataset.validation_data_dir", "dataset.conditioning_data_dir", "dataset.activation_tag",
+                      "dataset.concept_settings",
                       "network.network_weights", "save.output_name", "save.output_dir", "training.device"))
 """Settings specific to one dataset or machine, which are not saved in presets."""
 

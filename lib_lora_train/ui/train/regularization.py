@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config.check import problems_of
+from ...config.groups.trigger_word import without_trigger
 from ...config.job import Job
 from ...config.load import read_job
 from ...errors import ConfigError, RunError, TrainLoraError
@@ -74,7 +75,4 @@ def pictures_to_draw(services: Services, folder: Path, job: Job, with_tag: bool)
 
 def prompt_of(picture: Picture, job: Job, with_tag: bool) -> str:
     """Return the image's caption; without the trigger word it shows the class, not the subject."""
-    separator = job.dataset.caption_separator
-    tags = [tag.strip() for tag in picture.caption.split(separator.strip() or ",")]
-    left_out = "" if with_tag else job.dataset.activation_tag.strip().lower()
-    return f"{separator.strip()} ".join(tag for tag in tags if tag and tag.lower() != left_out)
+    return picture.caption if with_tag else without_trigger(picture.caption, job.dataset)
