@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DatasetError
-from ...files.confine import TRASH_FOLDER, open_inside, own_folder
+from ...files.confine import TRASH_FOLDER, open_inside
 from ...pictures.caption_files import MOST_CAPTION_BYTES, bytes_of, too_large
 from ...pictures.editing.saving import NEW_ENDING, NEW_FORMAT, encoded
 from ...pictures.editing.turning import UNTURNED, Frame, Turn, cut_out
@@ -17,6 +17,7 @@ from ...pictures.listing import PictureFile
 from ...pictures.masks.find import mask_file_to_write
 from ...pictures.masks.read import open_mask
 from ...pictures.masks.shape import method_of, png_of
+from ...pictures.origin import EDITED, MADE, origin_of
 from ...pictures.weights import WEIGHT_ENDING, weight_file
 from ..journal.apply import ConflictError, HalfDoneError
 from ..journal.format import Change, Move, Write
@@ -74,9 +75,8 @@ def edit_images(editor: CaptionEditor, edits: Sequence[ImageEdit], label: str,
     """
     with editor.lock:
         sources = _sources(editor, edits)
-        own_folder(editor.folder, TRASH_FOLDER)
+        files = NewFiles(editor.folder)
         trash = f"{TRASH_FOLDER}/{free_folder(editor.folder / TRASH_FOLDER)}"
-    files = NewFiles(editor.folder)
     try:
         changes, left = _written(editor, sources, files, trash, progress)
         with editor.lock:
@@ -109,11 +109,22 @@ def _sources(editor: CaptionEditor, edits: Sequence[ImageEdit]) -> list[_Source]
         if not edit.in_place:
             if entry.folder not in names:
                 names[entry.folder] = Names(editor, entry.folder)
-            plain = _EARLIER_CROP.sub("", Path(entry.name).stem) or Path(entry.name).stem
-            name = names[entry.folder].free_stem(plain, PICTURE_ENDINGS, f"-{edit.word}")
+            name = names[entry.folder].free_stem(*_name_of_crop(entry.name, edit.word))
             stem = f"{entry.folder}/{name}" if entry.folder else name
         sources.append(_Source(edit, entry.caption, stem))
     return sources
+
+
+def _name_of_crop(name: str, word: str) -> tuple[str, Sequence[str], str]:
+    """The stem of a crop of the image ``name``, the endings that must be free with it, and what follows the stem.
+
+    A crop of a crop has one word, and that of a machine-made image keeps its mark at the end.
+    """
+    stem = Path(name).stem
+    mark = {"edit": EDITED, "made": MADE}.get(origin_of(name), "")
+    if mark:
+        stem = stem[:stem.lower().rindex(mark)]
+    return _EARLIER_CROP.sub("", stem) or stem, PICTURE_ENDINGS, f"-{word}{mark}"
 
 
 def _refuse_changed(editor: CaptionEditor, edits: Iterable[ImageEdit]) -> None:

@@ -1,4 +1,7 @@
-"""New files of a dataset: written whole into the editor's hidden folder first, then moved by the journal."""
+"""New files of a dataset: written whole into a folder of its trash first, then moved into place by the journal.
+
+So undo leaves them in the trash with their names, where another program's changes to them are found, too.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import time
 from pathlib import Path
 
 from ...errors import DatasetError
-from ...files.confine import HIDDEN_FOLDER, own_folder
+from ...files.confine import TRASH_FOLDER, own_folder
 from ...files.writing import cannot_write
 from ..journal.format import Move
 from ..journal.journal import Journal
 
 COPIES = "copies"
+"""The folder in the editor's hidden folder for copies of files, which are moved from there into place."""
+
 _MARK = "unfinished"
 _ABANDONED_SECONDS = 24 * 3600.0
 """No edit takes that long: an unfinished one that is older was interrupted."""
@@ -25,9 +30,8 @@ class NewFiles:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is that of the dataset, resolved. Raises ``DatasetError`` if it is not writable."""
-        self._name = free_folder(own_folder(folder, HIDDEN_FOLDER, COPIES))
-        self._place = own_folder(folder, HIDDEN_FOLDER, COPIES, self._name)
-        self._count = 0
+        self._name = free_folder(own_folder(folder, TRASH_FOLDER))
+        self._place = own_folder(folder, TRASH_FOLDER, self._name)
         try:
             (self._place / _MARK).touch()
         except OSError as problem:
@@ -38,17 +42,17 @@ class NewFiles:
 
         Raises ``DatasetError`` that names ``target`` if the disk is full or read-only.
         """
-        self._count += 1
-        name = f"{self._count}{Path(target).suffix}"  # a file keeps its extension when it is moved
+        place = self._place / target
         try:
-            with (self._place / name).open("xb") as file:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as problem:
             raise DatasetError(f"Nothing was changed, since {target} cannot be written. "
-                               f"{cannot_write(self._place / name, problem, len(content))}") from problem
-        return Move(f"{HIDDEN_FOLDER}/{COPIES}/{self._name}/{name}", target)
+                               f"{cannot_write(place, problem, len(content))}") from problem
+        return Move(f"{TRASH_FOLDER}/{self._name}/{target}", target)
 
     def keep(self) -> None:
         """The edit was carried out: its files belong to the history now."""
@@ -63,15 +67,15 @@ class NewFiles:
 
 def remove_abandoned(folder: Path, journal: Journal) -> None:
     """Delete the new files of edits that were interrupted before the journal had them."""
-    place = folder / HIDDEN_FOLDER / COPIES
     with contextlib.suppress(OSError, DatasetError):  # what cannot be deleted, or judged, does no harm
-        marks = [mark for mark in place.glob(f"*/{_MARK}") if time.time() - mark.stat().st_mtime > _ABANDONED_SECONDS]
+        marks = [mark for mark in (folder / TRASH_FOLDER).glob(f"*/{_MARK}")
+                 if time.time() - mark.stat().st_mtime > _ABANDONED_SECONDS]
         known: set[str] = set()
         if marks:
             changes = [change for batch in journal.history().batches for change in journal.changes(batch.number)]
-            known = {change.source.rpartition("/")[0] for change in changes if isinstance(change, Move)}
+            known = {"/".join(change.source.split("/")[:2]) for change in changes if isinstance(change, Move)}
         for mark in marks:
-            if f"{HIDDEN_FOLDER}/{COPIES}/{mark.parent.name}" in known:
+            if f"{TRASH_FOLDER}/{mark.parent.name}" in known:
                 mark.unlink()
             elif not mark.parent.is_symlink():
                 shutil.rmtree(mark.parent)

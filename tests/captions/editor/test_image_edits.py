@@ -44,8 +44,9 @@ def files(folder: Path) -> dict[str, bytes]:
             if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")}
 
 
-def copies(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / ".lora_train/copies").rglob("*") if path.is_file())
+def staged(folder: Path) -> list[str]:
+    """The files in the trash."""
+    return sorted(path.name for path in (folder / ".lora_train_trash").rglob("*") if path.is_file())
 
 
 def test_a_new_image_has_the_pixels_of_the_crop_and_caption_and_mask_of_its_own(folder: Path):
@@ -74,9 +75,8 @@ def test_in_place_the_original_with_its_mask_is_in_the_trash_and_comes_back(fold
     outcome = edit_images(editor, [edit(editor, "a.png", in_place=True, turn=Turn(1), caption="penny")], "Turned")
     assert number in outcome.changed and numbers(editor, "a.png") == [number]
     assert np.array_equal(pixels(folder / "a.png"), expected) and (folder / "a.txt").read_bytes() == b"penny"
-    trash = next((folder / ".lora_train_trash").iterdir())
-    assert {path.name: path.read_bytes() for path in trash.iterdir()} == {
-        name: before[name] for name in ("a.png", "a-mask.png")}
+    trash = {path.name: path.read_bytes() for path in (folder / ".lora_train_trash").rglob("*.*")}
+    assert trash == {name: before[name] for name in ("a.png", "a-mask.png")}
     assert pixels(folder / "a-mask.png").shape == (40, 32)
     outcome = open_editor(folder).undo()
     assert files(folder) == before and outcome.changed
@@ -117,6 +117,25 @@ def test_many_images_are_one_step_and_a_damaged_one_is_left_alone(folder: Path):
     assert files(folder) == before
 
 
+def test_an_undone_image_is_in_the_trash_with_what_another_program_made_of_it(folder: Path):
+    before, editor = files(folder), open_editor(folder)
+    edit_images(editor, [edit(editor, "b.png", in_place=True)], "Cropped")
+    (folder / "b.png").write_bytes(b"painted over")
+    editor.undo()
+    assert files(folder) == before
+    assert next((folder / ".lora_train_trash").rglob("b.png")).read_bytes() == b"painted over"
+
+
+@pytest.mark.parametrize(("name", "crop"), [
+    ("b-made.png", "b-face-made.png"), ("a-edit-2.png", "a-face-edit.png"), ("-crop.png", "-crop-face.png"),
+    ("x-CROP-3-Made.png", "x-CROP-3-face-made.png"), ("x-crop-2.png", "x-face.png")])
+def test_a_crop_of_a_machine_made_image_is_marked_as_such(folder: Path, name: str, crop: str):
+    save_picture(folder / name)
+    editor = open_editor(folder)
+    edit_images(editor, [edit(editor, name, word="face")], "Made one")
+    assert (folder / crop).is_file()
+
+
 def changed_meanwhile(folder: Path) -> None:
     save_picture(folder / "a.png", 80, 80, seed=77)
 
@@ -144,7 +163,7 @@ def test_an_image_that_another_program_changed_is_not_touched(folder: Path, mean
     if when != "before":
         expected = {**expected, **{name: data for name, data in files(folder).items() if name == "a.png"}}
         expected = expected if (folder / "a.png").exists() else {k: v for k, v in expected.items() if k != "a.png"}
-    assert files(folder) == expected and copies(folder) == []
+    assert files(folder) == expected and staged(folder) == []
 
 
 @pytest.mark.parametrize(("options", "words"), [
@@ -156,7 +175,7 @@ def test_what_cannot_be_is_refused_with_nothing_changed(folder: Path, options: d
     for in_place in (False, True):
         with pytest.raises(DatasetError, match=words):
             edit_images(editor, [edit(editor, "a.png", in_place=in_place, **options)], "No")
-    assert files(folder) == before and copies(folder) == [] and editor.history().position == 0
+    assert files(folder) == before and staged(folder) == [] and editor.history().position == 0
 
 
 def test_a_stopped_batch_and_a_deleted_image_change_nothing(folder: Path):
@@ -165,7 +184,7 @@ def test_a_stopped_batch_and_a_deleted_image_change_nothing(folder: Path):
     before = files(folder)
     with pytest.raises(StoppedError, match="Nothing was changed"):
         edit_images(editor, edits, "All", lambda done, total: done < 1)
-    assert files(folder) == before and copies(folder) == []
+    assert files(folder) == before and staged(folder) == []
     delete_pictures(editor, numbers(editor, "b.png"))
     with pytest.raises(DatasetError, match=r"b\.png"):
         edit_images(editor, edits, "All")
@@ -199,11 +218,11 @@ def test_files_of_an_interrupted_edit_are_deleted_a_day_later_and_those_of_the_h
     edit_images(editor, [edit(editor, "b.png")], "Made one")
     editor.undo()
     NewFiles(folder).write(b"half done", "x.png")
-    kept = copies(folder)
+    kept = staged(folder)
     for old, left in ((0.0, kept), (_ABANDONED_SECONDS + 60, [name for name in kept if name != "unfinished"][:1])):
-        for mark in (folder / ".lora_train/copies").glob("*/unfinished"):
+        for mark in (folder / ".lora_train_trash").glob("*/unfinished"):
             os.utime(mark, (mark.stat().st_atime, mark.stat().st_mtime - old))
         editor = open_editor(folder)
-        assert copies(folder) == left
+        assert staged(folder) == left
     editor.redo()
     assert (folder / "b-crop.png").is_file()
