@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from ..runs.folder import RunFolder
-from ..runs.hold import DESCRIBE, PLOT, REGULARIZATION, Reason
+from ..runs.hold import DESCRIBE, PLOT, REGULARIZATION, UPSCALING, Reason
 from ..runs.supervisor import Lease, Loan
 
 DATA_FOLDER = "lora_train"
@@ -33,6 +33,7 @@ V_PREDICTION_SOURCES = tuple[Literal["yaml", "mark"], ...]
 """``yaml`` is the model's YAML beside the checkpoint, ``mark`` a tensor ``v_pred`` in an SDXL checkpoint."""
 FOR_A_PLOT = Reason(PLOT, "a plot")
 FOR_REGULARIZATION = Reason(REGULARIZATION, "regularization images")
+FOR_UPSCALING = Reason(UPSCALING, "upscaling images of a dataset")
 """The reason for the webui's lock when the tab generates."""
 IMAGE_INPUTS = ("img2img", "inpaint", "extras")
 """The webui's tabs that take an image, by its names."""
@@ -163,6 +164,17 @@ class PlotDrawer(Protocol):
         number.
 
         Raises ``RunError`` if a LoRA in a prompt could not be used.
+        """
+        ...
+
+    def upscalers(self) -> list[str]:
+        """The names of the upscalers that change an image."""
+        ...
+
+    def upscale(self, picture: Image.Image, upscaler: str, factor: float) -> Image.Image | None:
+        """``picture`` enlarged by ``factor``, its sides rounded down to multiples of 8; waits until the webui is free.
+
+        ``None`` if it was stopped. Raises ``RunError`` if there is no such upscaler.
         """
         ...
 

@@ -12,10 +12,11 @@ from PIL import Image
 
 from ..errors import RunError
 from .asking import asking_for
-from .interface import Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
+from .interface import FOR_UPSCALING, Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
 
 _TITLE = "x/y/z plot"
 _JOB = "train-lora plot"
+_NO_UPSCALER = "None"
 _LORA_PROBLEMS = ("Lora not found", "Networks with errors")
 """Beginnings of the webui's comments on an image where a LoRA was not applied, or only partly."""
 # The script's arguments after its axes: legend, lone images, sub grids, keeping -1 for seeds, varying seeds along x, y
@@ -67,6 +68,22 @@ class Plots:
         if missed:
             raise RunError(f"The webui could not use the LoRA: {'; '.join(missed)}. Its console says more.")
         return processed.images[0]
+
+    def upscalers(self) -> list[str]:
+        """See ``PlotDrawer``."""
+        return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != _NO_UPSCALER]
+
+    def upscale(self, picture: Image.Image, upscaler: str, factor: float) -> Image.Image | None:
+        """See ``PlotDrawer``."""
+        with asking_for(FOR_UPSCALING), call_queue.queue_lock:
+            if self._stopped.is_set():
+                return None
+            found = next((one for one in shared.sd_upscalers if one.name == upscaler), None)
+            if found is None:
+                raise RunError(f"The webui has no upscaler {upscaler!r} any more. Choose another one.")
+            with self._at_work():
+                enlarged: Image.Image = found.scaler.upscale(picture, factor, found.data_path)
+                return None if self._stopped.is_set() or shared.state.interrupted else enlarged
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:

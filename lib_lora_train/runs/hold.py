@@ -25,7 +25,8 @@ from ..files.json_file import DamagedFileError, flag, number, read_object, text
 from ..files.writing import writing
 from .process_mark import ProcessMark, mark_from, this_process
 
-USER, WEBUI, PLOT, STRIP, REGULARIZATION, DESCRIBE = "user", "webui", "plot", "strip", "regularization", "describe"
+USER, WEBUI, PLOT, STRIP, REGULARIZATION, DESCRIBE, UPSCALING = (
+    "user", "webui", "plot", "strip", "regularization", "describe", "upscaling")
 """Requesters of a hold."""
 _PREFIX, _ENDING = "hold-", ".json"
 _ATTEMPTS, _ATTEMPT_SECONDS = 20 if sys.platform == "win32" else 1, 0.01

@@ -20,7 +20,8 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "paths", "rename-tag", "incoming", "incoming/files", "incoming/plan", "history/changes", "history/preview",
           "history/go", "weights", "mask/save", "mask/remove", "mask/preview", "mask/facts",
           "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
-          "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save"]
+          "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save",
+          "upscale", "upscale/plan", "upscale/state", "upscale/stop"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):

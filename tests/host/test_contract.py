@@ -44,6 +44,7 @@ CALLS = [
     ("modules/script_callbacks.py", "on_app_started", ["callback"]),
     ("modules/scripts.py", "ScriptRunner.run", ["self", "p"]),
     ("modules/scripts.py", "ScriptRunner.postprocess", ["self", "p", "processed"]),
+    ("modules/upscaler.py", "Upscaler.upscale", ["self", "img", "scale", "selected_model"]),
     ("networks.py", "list_available_networks", []),
     ("networks.py", "network_apply_weights", ["self"]),
 ]
@@ -51,6 +52,7 @@ CALLS = [
 FIELDS = [
     ("modules/sd_models.py", "SdModelData", {"sd_model", "loaded_sd_models", "lock"}),
     ("modules/sd_models.py", "CheckpointInfo", {"filename", "title"}),
+    ("modules/upscaler.py", "UpscalerData", {"name", "data_path", "scaler"}),
 ]
 SET_ELSEWHERE = [
     ("modules/cmd_args.py", '"--hide-ui-dir-config"'), ("modules/cmd_args.py", '"--api-auth"'),

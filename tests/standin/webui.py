@@ -44,7 +44,7 @@ def use_standin_modules() -> None:
 def configure(options: Options) -> None:
     """Put ``options`` where the webui's modules have them, and "load" the first checkpoint."""
     use_standin_modules()
-    from modules import devices, paths, sd_models, sd_vae, shared
+    from modules import devices, paths, sd_models, sd_vae, shared, upscaler  # noqa: F401  # it fills shared's list
 
     paths.data_path = str(options.data_dir)
     paths.models_path = str(options.data_dir / MODELS)

@@ -186,6 +186,12 @@ def test_images_that_come_in_and_go_out(tab, tmp_path):
     ask("picture", numbers=[numbers[1]])
     ask("cells", numbers=[numbers[1]])
     asked.post("captions/intake/new-set", {"parent": str(tmp_path), "name": "new"})
+    wait_until(lambda: tab.post("captions/view", who).json()["sizes_ready"])
+    ask("upscale/plan", numbers=numbers)
+    ask("upscale", numbers=numbers, upscaler="Nearest")
+    wait_until(lambda: tab.post("captions/upscale/state", who).json()["state"] == "finished")
+    ask("upscale/state")
+    ask("upscale/stop")
     assert type_errors(tmp_path, asked.answers) == []
 
 

@@ -6,13 +6,14 @@ import {button as makeButton, setLabel} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 import {captionPreview} from "./dialogs.js";
 import {BATCHES, cropMany} from "./image/crop_batch.js";
+import {upscaleImages} from "./intake/upscale.js";
 
 const PLACES = {last: "at the end", first: "at the beginning", after: "after the tag"};
 const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
     alphabet: "alphabetically"};
 const WITHIN = {regex_tag: "in each tag", regex_caption: "in the whole caption"};
 /** @type {Record<string, string>} */
-const PICTURES = {move: "Move", copy: "Copy", delete: "Delete"};
+const PICTURES = {move: "Move", copy: "Copy", delete: "Delete", upscale: "Upscale"};
 
 /** @param {string} label @param {Record<string, string>} choices @param {() => void} [changed] */
 function select(label, choices, changed = () => {}) {
@@ -30,7 +31,7 @@ const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pa
     dedupe: "Remove duplicates in"};
 
 /**
- * @param {Verb} verb @param {string} what the image action: move, copy or delete
+ * @param {Verb} verb @param {string} what the image action: move, copy, delete or upscale
  * @param {number} count of captions or images @returns {string} the button's label
  */
 export function goWords(verb, what, count) {
@@ -146,7 +147,7 @@ export class CaptionActions {
         this.selection = selection;
         const hidden = set.selected.size - set.selectedShown.length;
         this.after.element.hidden = this.place.value !== "after";
-        this.folder.hidden = this.what.value === "delete";
+        this.folder.hidden = ["delete", "upscale"].includes(this.what.value);
         this.prose.element.hidden = !["add", "remove", "replace", "pattern"].includes(this.verb)
             || (this.verb === "pattern" && this.within.value === "regex_caption");
         this.plain.element.hidden = this.crops.value !== "borders";
@@ -207,6 +208,10 @@ export class CaptionActions {
 
     async goPictures() {
         const numbers = [...this.set.selected];
+        if (this.what.value === "upscale") {
+            upscaleImages(this.set, numbers);
+            return;
+        }
         const body = this.what.value === "delete" ? {numbers} : {numbers, target: this.folder.value};
         await this.set.edit(/** @type {"move"|"copy"|"delete"} */ (this.what.value), body);
     }

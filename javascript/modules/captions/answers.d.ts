@@ -161,7 +161,19 @@ export interface MaskingFacts {
 }
 export interface MaskModel { name: string; about: string; repository: string|null; megabytes: number; here: boolean }
 
-/** What an import would add: lib_lora_train/ui/captions/intake_routes.py. */
+/** lib_lora_train/ui/captions/intake/upscaling.py. */
+export interface UpscaleState {
+    state: "idle"|"running"|"finished"|"stopped"|"failed";
+    done: number;
+    total: number;
+    folder: string;
+    error: string;
+    /** The edit that added the images, empty if none was. */
+    label: string;
+    left: string[];
+}
+
+/** What an import would add: lib_lora_train/ui/captions/intake/routes.py. */
 export interface IntakePlan {
     images: number;
     captions: number;

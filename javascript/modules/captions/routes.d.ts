@@ -1,7 +1,7 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
 import type {ChangesOfEdit, Completion, CropBatch, Doubts, EditList, EditOutcome, Examination, IntakePlan, MaskFacts, MaskPreview, Misunderstood, OnOff, Opened, PictureFacts,
-    Previews, SetState, Shown, Suggestions, Cell} from "./answers";
+    Previews, SetState, Shown, Suggestions, Cell, UpscaleState} from "./answers";
 import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, WayBack} from "./records";
 
 export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
@@ -30,6 +30,11 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "incoming/plan": IncomingPlan;
     /** An image as a data URL, its caption, and the size at which to draw it. */
     send: {image: string, line: string, width: number, height: number};
+    upscale: UpscaleState;
+    "upscale/state": UpscaleState;
+    "upscale/stop": UpscaleState;
+    /** `problem` says why this webui cannot upscale images for the tab; `size` is that of training. */
+    "upscale/plan": {upscalers: string[], images: number, of: number, problem: string, size: number[]};
     "intake/begin": {intake: string, piece_bytes: number};
     "intake/plan": IntakePlan;
     "intake/cancel": SetState;

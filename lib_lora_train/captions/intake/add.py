@@ -39,8 +39,8 @@ def add_arrived(editor: CaptionEditor, intake: Intake, choice: IntakeChoice,
 
 
 def add_files(editor: CaptionEditor, label: str, files: Sequence[tuple[Path, str]],
-              left: Sequence[str] = ()) -> Outcome:
-    """Move ``files`` to their relative paths in the dataset, none of which exists yet.
+              left: Sequence[str] = (), before: Sequence[Move] = ()) -> Outcome:
+    """Move ``files`` to their relative paths in the dataset, none of which exists after the moves ``before``.
 
     They go through a folder of the trash, so that undo leaves them there with their names. A file that is listed again
     is copied. Raises ``ConflictError`` or ``DatasetError`` with all files where they were.
@@ -53,7 +53,7 @@ def add_files(editor: CaptionEditor, label: str, files: Sequence[tuple[Path, str
             for file, target in files:
                 inside(editor.folder, target)
                 _put(file, editor.folder / place / target, moved)
-            return editor.carry_out(label, [Move(f"{place}/{target}", target) for _, target in files], left)
+            return editor.carry_out(label, [*before, *(Move(f"{place}/{target}", target) for _, target in files)], left)
         except OSError as problem:
             _put_back(moved, editor.folder / place)
             raise DatasetError(f"Nothing was added. {cannot_write(problem.filename or editor.folder, problem)}") \

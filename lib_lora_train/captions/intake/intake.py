@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +31,7 @@ ENDINGS = (*PICTURE_ENDINGS, ".jfif", ".jpe", *CAPTION_ENDINGS, ".zip")
 _FOLDER = "incoming"
 _PIECE = 1 << 20
 _SMALL_SIDE = 64
+_ABANDONED_SECONDS = 24 * 3600.0
 _SPARE_BYTES = 64 << 20
 _OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "__macosx", ".git"})
 
@@ -247,11 +250,13 @@ def _why_not(path: str, size: int) -> str:
     return ""
 
 
-def remove_leftovers(folder: Path, open_ids: set[str]) -> None:
-    """Delete imports into ``folder`` that the webui did not finish, except for those in ``open_ids``."""
+def remove_leftovers(folder: Path) -> None:
+    """Delete imports into ``folder`` that were interrupted: nothing has arrived in them for a day."""
     place = folder / HIDDEN_FOLDER / _FOLDER
     if place.is_symlink() or not place.is_dir():
         return
     for path in place.iterdir():
-        if path.name not in open_ids and not path.is_symlink() and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            old = time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
+            if old and not path.is_symlink() and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)

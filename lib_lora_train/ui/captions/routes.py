@@ -34,8 +34,9 @@ from .answers import Find, edit, respond
 from .completions import completions
 from .crop_routes import register_crop
 from .editors import CaptionEditors, Session
-from .exchange_routes import register_exchange
-from .intake_routes import Intakes, register_intake
+from .intake.exchange_routes import register_exchange
+from .intake.routes import Intakes, register_intake
+from .intake.upscale_routes import register_upscaling
 from .knowledge_routes import register_knowledge
 from .mask_routes import register_masks
 from .requests import (
@@ -77,6 +78,7 @@ def register(router: APIRouter, services: Services) -> None:
     register_exchange(router, find, intakes)
     register_crop(router, find)
     register_masks(router, services, editors, find)
+    register_upscaling(router, services, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

@@ -98,3 +98,23 @@ def test_images_dropped_without_a_set_make_a_new_one(webui, open_tab, tmp_path):
     wait_for_count(page, "1 image")
     assert (tmp_path / "owls/1.png").read_bytes() == png(1) and (tmp_path / "owls/1.txt").read_text() == "owl"
     expect(page.locator("#tl_captions_folder")).to_have_value(str(tmp_path / "owls"))
+
+
+def test_small_images_are_upscaled_by_the_webui_and_undone(editor, folder):
+    Image.new("RGB", (128, 128), (1, 2, 3)).save(folder / "2_penny/00.png")
+    page = editor()
+    page.locator(f"{PANEL} .tl-capgrid").focus()
+    page.keyboard.press("Control+a")
+    page.locator(f'{PANEL} [data-verb="pictures"]').click()
+    page.get_by_label("What to do with the images").select_option("upscale")
+    page.locator("#tl_caption_go", has_text="Upscale 40 images").click()
+    expect(page.locator("#tl_upscale_words")).to_contain_text("1 image to upscale; 39 large enough")
+    page.select_option("#tl_upscaler", "Lanczos")
+    page.locator("#tl_upscale_go", has_text="Upscale 1 image").click()
+    toast(page, "Upscaled 1 image.")
+    with Image.open(folder / "2_penny/00.png") as grown:
+        assert grown.size == (512, 512)
+    page.click("#tl_captions_undo")
+    toast(page, "Undone: Upscaled 1 image.")
+    with Image.open(folder / "2_penny/00.png") as original:
+        assert original.size == (128, 128)

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from lib_lora_train.captions.editor.pairs import Pairs
 from lib_lora_train.pictures.origin import edited_of, origin_of
-from lib_lora_train.ui.captions.exchange_routes import size_to_draw
+from lib_lora_train.ui.captions.intake.exchange_routes import size_to_draw
 from lib_lora_train.ui.send_buttons import image_of
 
 from ..conftest import Dataset

@@ -5,6 +5,7 @@ from modules import interrogate
 cmd_opts = types.SimpleNamespace(
     lora_dir=None, api_auth=None, hide_ui_dir_config=False, disable_extension_access=False)
 sd_model = None
+sd_upscalers = []
 
 
 class Options:

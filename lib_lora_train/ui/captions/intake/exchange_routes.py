@@ -9,17 +9,17 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from ...captions.editor.editor import CaptionEditor
-from ...captions.editor.pictures import target_folder
-from ...captions.intake.result import Result, add_result
-from ...errors import DatasetError
-from ...pictures.images import open_picture
-from ..send_buttons import BEGIN
-from . import answers
-from .answers import Find, respond
-from .editors import Session
-from .intake_routes import Intakes
-from .requests import NumbersRequest, SessionRequest
+from ....captions.editor.editor import CaptionEditor
+from ....captions.editor.pictures import target_folder
+from ....captions.intake.result import Result, add_result
+from ....errors import DatasetError
+from ....pictures.images import open_picture
+from ...send_buttons import BEGIN
+from .. import answers
+from ..answers import Find, respond
+from ..editors import Session
+from ..requests import NumbersRequest, SessionRequest
+from .routes import Intakes
 
 _STEP = 8
 

@@ -15,21 +15,21 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from ...captions.editor.editor import CaptionEditor
-from ...captions.editor.pictures import target_folder
-from ...captions.intake.add import add_arrived
-from ...captions.intake.arrange import Arrangement, IntakeChoice, arrange, has_concept_folders
-from ...captions.intake.intake import Intake, remove_leftovers
-from ...captions.intake.names import safe_name
-from ...errors import DatasetError
-from ...files.confine import local_path
-from ...files.writing import writing
-from ..access import dataset_folder
-from ..services import Services
-from . import answers
-from .answers import Find, respond
-from .editors import Session
-from .requests import SessionRequest
+from ....captions.editor.editor import CaptionEditor
+from ....captions.editor.pictures import target_folder
+from ....captions.intake.add import add_arrived
+from ....captions.intake.arrange import Arrangement, IntakeChoice, arrange, has_concept_folders
+from ....captions.intake.intake import Intake, remove_leftovers
+from ....captions.intake.names import safe_name
+from ....errors import DatasetError
+from ....files.confine import local_path
+from ....files.writing import writing
+from ...access import dataset_folder
+from ...services import Services
+from .. import answers
+from ..answers import Find, respond
+from ..editors import Session
+from ..requests import SessionRequest
 
 PIECE_BYTES = 4 << 20
 """The size of one piece of an upload; a request body may be twice as large."""
@@ -81,7 +81,7 @@ class Intakes:
         """Start an import. Raises ``DatasetError`` if it is too large or the folder is not writable."""
         self._close_idle()
         with self._lock:
-            remove_leftovers(folder, set(self._open))
+            remove_leftovers(folder)
             intake = Intake(folder, files, size_bytes)
             self._open[intake.id] = OpenIntake(intake)
         return intake
