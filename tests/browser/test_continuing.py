@@ -67,7 +67,7 @@ def test_what_came_after_the_last_state_is_forgotten_when_a_run_resumes(webui, o
     page = open_tab(webui)
     kept = page.evaluate("""() => {
         const run = new TrainLora.RunModel("20260101-000000-penny");
-        const reported = (event, fields) => run.takeEvent({event, ...fields});
+        const send = (event, fields) => run.takeEvent({event, ...fields});
         send("started", {from_step: 0, total_steps: 9, total_epochs: 3});
         for (let step = 1; step <= 7; step += 1) {
             send("step", {step, loss: 0.1, lr_unet: 1, lr_text_encoder: 1, gradient_norm: 1, total_steps: 9});
