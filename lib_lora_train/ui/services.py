@@ -15,6 +15,7 @@ from ..runs.process import start_worker
 from ..runs.summary import RunIndex, RunSummary
 from ..runs.supervisor import Supervisor
 from .captions.describing import DescribingDesk
+from .captions.grow.candidates import FOLDER, CandidateDesk
 from .drawing import DrawingService
 from .runs.strip import StripDesk
 from .testing.plots import PlotDesk
@@ -60,6 +61,7 @@ class Services:
     strips: StripDesk
     plots: PlotDesk
     regularization: RegularizationDesk
+    candidates: CandidateDesk
     datasets: DatasetCache
     trigger_words: TriggerWords
     describing: DescribingDesk
@@ -100,8 +102,9 @@ def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, ca
     threading.Thread(target=remove_old_thumbnails, args=(cache / THUMBNAILS,), name="train-lora-thumbnails",
                      daemon=True).start()
     return Services(host, environment, runs_dir, cache, index, supervisor, drawings, strips,
-                    PlotDesk(drawings), RegularizationDesk(drawings), DatasetCache(),
-                    TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir), DescribingDesk(host))
+                    PlotDesk(drawings), RegularizationDesk(drawings), CandidateDesk(drawings, runs_dir.parent / FOLDER),
+                    DatasetCache(), TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir),
+                    DescribingDesk(host))
 
 
 def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, drawings: DrawingService) -> Supervisor:

@@ -21,7 +21,8 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "history/go", "weights", "mask/save", "mask/remove", "mask/preview", "mask/facts",
           "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
           "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save",
-          "upscale", "upscale/plan", "upscale/state", "upscale/stop"]
+          "upscale", "upscale/plan", "upscale/state", "upscale/stop",
+          "grow", "grow/draw", "grow/stop", "grow/add", "grow/discard", "grow/send"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):

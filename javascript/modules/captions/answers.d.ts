@@ -191,3 +191,41 @@ export type CropBatch = BatchReport & SetState;
 /** `added`: the numbers of new images. */
 export type EditOutcome = Outcome & SetState & {added?: number[]};
 export type {OnOff};
+
+/** An image for the webui's tabs: a data URL, its caption, and the size to draw at. */
+export interface SentImage {
+    image: string;
+    line: string;
+    width: number;
+    height: number;
+}
+
+/** The last series of candidates that was drawn for a set. */
+export interface DrawingState {
+    state: "idle"|"drawing"|"finished"|"stopped"|"failed";
+    done: number;
+    total: number;
+    error: string;
+}
+
+/** An image that was drawn for a set; `image` is a data URL, empty if the page has it already. */
+export interface CandidateFacts {
+    name: string;
+    prompt: string;
+    lora: string;
+    seed: number;
+    image: string;
+}
+
+/** What the view Grow shows: numbers of images, quick settings, proposed prompts, LoRAs, and candidates. */
+export interface Growth {
+    images: number;
+    made: number;
+    target: number;
+    repeats: number;
+    prompts: string[];
+    loras: string[];
+    size: number[];
+    candidates: CandidateFacts[];
+    drawing: DrawingState;
+}

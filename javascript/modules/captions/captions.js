@@ -12,6 +12,7 @@ import {CaptionClipboard} from "./clipboard.js";
 import {captionConflict, captionHelp, captionKeys} from "./dialogs.js";
 import {DoctorPanel} from "./doctor.js";
 import {CAPTION_SIZES, CaptionGrid} from "./grid.js";
+import {GrowPanel} from "./grow/grow.js";
 import {ConsolidatePanel, DoubtfulPanel} from "./knowledge.js";
 import {IntakeZone} from "./intake/zone.js";
 import {CaptionPicture} from "./picture.js";
@@ -25,10 +26,10 @@ import {renameTag} from "./windows/rename.js";
 
 const FOLDER = "dataset.train_data_dir";
 const TAG = "dataset.activation_tag";
-/** @typedef {"pictures"|"doctor"|"consolidate"|"doubtful"|"tagger"} View */
+/** @typedef {"pictures"|"doctor"|"consolidate"|"doubtful"|"tagger"|"grow"} View */
 /** @type {[View, string][]} */
 const VIEWS = [["pictures", "Images"], ["doctor", "Doctor"], ["consolidate", "Consolidate"],
-    ["doubtful", "Doubtful tags"], ["tagger", "Tagger"]];
+    ["doubtful", "Doubtful tags"], ["tagger", "Tagger"], ["grow", "Grow"]];
 const SORTS = {name: "by name", newest: "newest first", tags: "fewest tags first", "-tags": "most tags first",
     size: "smallest first", "-size": "largest first", caption: "by caption"};
 
@@ -53,7 +54,7 @@ class CaptionsTab {
         this.actions = new CaptionActions(set);
         this.views = {doctor: new DoctorPanel(set, {show: (numbers) => this.showNumbers(numbers),
             tagger: () => this.showView("tagger")}),
-        consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set)};
+        consolidate: new ConsolidatePanel(set), doubtful: new DoubtfulPanel(set), grow: new GrowPanel(set)};
         this.folder = h("input", {type: "text", class: "tl-input", id: "tl_captions_folder", spellcheck: "false",
             autocomplete: "off", placeholder: "Folder with your images",
             value: form.text(FOLDER), "aria-label": "Folder with your images", on: {keydown: (event) => {
@@ -85,7 +86,7 @@ class CaptionsTab {
         this.side = h("div", {class: "tl-capside"}, this.tagList.element);
         /** @type {Record<View, HTMLElement>} */
         this.pages = {pictures: this.grid.element, doctor: this.views.doctor.element,
-            consolidate: this.views.consolidate.element, doubtful: this.views.doubtful.element,
+            consolidate: this.views.consolidate.element, doubtful: this.views.doubtful.element, grow: this.views.grow.element,
             tagger: h("div", {class: "tl-advice"}, h("div", {id: "tl-tagging-slot"}))};
         for (const [view, page] of Object.entries(this.pages)) page.hidden = view !== "pictures";
         this.grid3 = h("div", {class: "tl-capcolumns"}, this.side,
@@ -309,8 +310,8 @@ class CaptionsTab {
         this.side.hidden = view !== "pictures";
         this.actions.element.hidden = view !== "pictures";
         this.grid3.classList.toggle("tl-wide-middle", view !== "pictures");
-        this.grid3.classList.toggle("tl-alone", view === "tagger");
-        this.picture.element.hidden = view === "tagger";
+        this.grid3.classList.toggle("tl-alone", ["tagger", "grow"].includes(view));
+        this.picture.element.hidden = ["tagger", "grow"].includes(view);
         if (view === "pictures") this.grid.relayout();
         this.reloadView();
     }
@@ -321,6 +322,7 @@ class CaptionsTab {
         else if (this.panel.classList.contains("tl-busy")) return;
         else if (this.view === "consolidate") this.views.consolidate.load();
         else if (this.view === "doubtful") this.views.doubtful.load();
+        else if (this.view === "grow") this.views.grow.load();
     }
 
     async remove() {

@@ -1,6 +1,6 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
-import type {ChangesOfEdit, Completion, CropBatch, Doubts, EditList, EditOutcome, Examination, IntakePlan, MaskFacts, MaskPreview, Misunderstood, OnOff, Opened, PictureFacts,
+import type {ChangesOfEdit, Completion, CropBatch, DrawingState, Doubts, EditList, EditOutcome, Examination, Growth, IntakePlan, MaskFacts, MaskPreview, Misunderstood, OnOff, Opened, PictureFacts, SentImage,
     Previews, SetState, Shown, Suggestions, Cell, UpscaleState} from "./answers";
 import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, WayBack} from "./records";
 
@@ -29,12 +29,17 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "incoming/files": {files: string[]};
     "incoming/plan": IncomingPlan;
     /** An image as a data URL, its caption, and the size at which to draw it. */
-    send: {image: string, line: string, width: number, height: number};
+    send: SentImage;
     upscale: UpscaleState;
     "upscale/state": UpscaleState;
     "upscale/stop": UpscaleState;
     /** `problem` says why this webui cannot upscale images for the tab; `size` is that of training. */
     "upscale/plan": {upscalers: string[], images: number, of: number, problem: string, size: number[]};
+    grow: Growth;
+    "grow/draw": DrawingState;
+    "grow/stop": DrawingState;
+    "grow/discard": {left: number};
+    "grow/send": SentImage;
     "intake/begin": {intake: string, piece_bytes: number};
     "intake/plan": IntakePlan;
     "intake/cancel": SetState;
@@ -60,6 +65,7 @@ export interface CaptionEdits {
     "rename-folder": EditOutcome;
     weights: EditOutcome;
     "crop/save": EditOutcome;
+    "grow/add": EditOutcome & {added: number[]};
     "consolidate/accept": EditOutcome;
     "doubtful/decide": EditOutcome;
     "mask/save": EditOutcome;

@@ -81,7 +81,7 @@ export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEven
 /** A job in /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty if it belongs to none. */
 export interface DrawingFacts {
     id: string;
-    kind: "plot"|"regularization"|"strip"|"tool"|"upscaling";
+    kind: "plot"|"regularization"|"strip"|"tool"|"upscaling"|"candidates";
     title: string;
     run: string;
     state: "queued"|"drawing"|"waiting";

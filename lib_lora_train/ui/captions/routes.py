@@ -34,6 +34,7 @@ from .answers import Find, edit, respond
 from .completions import completions
 from .crop_routes import register_crop
 from .editors import CaptionEditors, Session
+from .grow.routes import register_growing
 from .intake.exchange_routes import register_exchange
 from .intake.routes import Intakes, register_intake
 from .intake.upscale_routes import register_upscaling
@@ -79,6 +80,7 @@ def register(router: APIRouter, services: Services) -> None:
     register_crop(router, find)
     register_masks(router, services, editors, find)
     register_upscaling(router, services, find)
+    register_growing(router, services, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:

@@ -17,3 +17,11 @@ export function sourceOf(tab) {
     const known = store.get(KEY, {});
     return known[tab] || null;
 }
+
+/** @param {string} tab what it shows came from no image of a set */
+export function forgetSource(tab) {
+    /** @type {Record<string, Source>} */
+    const known = {...store.get(KEY, {})};
+    delete known[tab];
+    store.set(KEY, known);
+}

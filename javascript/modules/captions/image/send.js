@@ -40,17 +40,34 @@ function open({set, picture, opener}) {
 
 /** @param {import("../set.js").CaptionSet} set @param {import("../answers").Cell} picture @param {Target} target */
 async function send(set, picture, target) {
-    const gradio = document.getElementById(`train_lora_send_${target}`);
-    const tab = target === "extras" ? "extras" : "img2img";
-    if (!gradio) {
-        toast("error", `This webui has no tab ${TARGETS[target].words} that takes an image.`);
-        return;
-    }
+    if (!canTake(target)) return;
     const answer = await set.ask("send", {numbers: [picture.number]}).catch(() => null);
     if (!answer) return;
+    rememberSource(tabOf(target), {folder: set.folder, session: set.session, number: picture.number, path: picture.path, line: answer.line});
+    hand(answer, target);
+}
+
+/** @param {Target} target @returns {"extras"|"img2img"} */
+const tabOf = (target) => (target === "extras" ? "extras" : "img2img");
+
+/** @param {Target} target @returns {HTMLElement|null} the hidden button that gives the image to gradio */
+const giver = (target) => document.getElementById(`train_lora_send_${target}`);
+
+/** Whether the webui has the tab; says so if not. @param {Target} target */
+export function canTake(target) {
+    if (giver(target)) return true;
+    toast("error", `This webui has no tab ${TARGETS[target].words} that takes an image.`);
+    return false;
+}
+
+/**
+ * Put an image into one of the webui's tabs, with prompt and size, and open it.
+ * @param {import("../answers").SentImage} answer @param {Target} target
+ */
+export function hand(answer, target) {
+    const tab = tabOf(target);
     waiting = answer.image;
-    gradio.click();
-    rememberSource(tab, {folder: set.folder, session: set.session, number: picture.number, path: picture.path, line: answer.line});
+    giver(target)?.click();
     if (tab === "img2img") {
         fillText("#img2img_prompt textarea", asPrompt(answer.line));
         setNumber("#img2img_width", answer.width);

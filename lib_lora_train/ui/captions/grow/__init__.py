@@ -1,0 +1,1 @@
+"""Growing a small set: candidates drawn with a LoRA of it."""
