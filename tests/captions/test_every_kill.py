@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_lora_train.captions.editor.editor import CaptionEditor
 from lib_lora_train.captions.editor.image_edits import ImageEdit, edit_images
+from lib_lora_train.captions.editor.masks import NewMask, put_masks
 from lib_lora_train.captions.editor.operations import Operation
 from lib_lora_train.captions.editor.pictures import copy_pictures, delete_pictures, move_pictures
 from lib_lora_train.captions.tokens import TokenCounter
@@ -46,6 +47,11 @@ def crop(editor: CaptionEditor, **options: object) -> None:
     edit_images(editor, [ImageEdit(entry.id, entry.file, Turn(1), Frame(2, 0, 12, 16), **options)], "Cropped")
 
 
+def put_mask(editor: CaptionEditor) -> None:
+    """Replace the mask of the image that has one."""
+    put_masks(editor.folder, [NewMask("a.png", "a-mask.png", b"new")], lambda moves: editor.carry_out("Mask", moves))
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
             if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")}
@@ -58,6 +64,7 @@ ACTS: dict[str, Callable[[Path], object]] = {
     "settle": lambda folder: opened(folder).settle(),
     "delete": lambda folder: delete_pictures(opened(folder), [0, 2]),
     "move": lambda folder: move_pictures(opened(folder), [0, 1], "sub"),
+    "mask": lambda folder: put_mask(opened(folder)),
     "copy": lambda folder: copy_pictures(opened(folder), [0, 2], "sub"),
     "crop": lambda folder: crop(opened(folder), caption="penny, close-up"),
     "crop in place": lambda folder: crop(opened(folder), in_place=True, caption="close-up"),

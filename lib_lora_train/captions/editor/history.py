@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from ...errors import DatasetError
 from ...pictures.caption_files import NotTextError, split_tags, text_of, used_line
+from ...pictures.images import PICTURE_ENDINGS
+from ...pictures.masks.find import MARKS
 from ...pictures.problems import count_of
 from ..journal.apply import ConflictError
 from ..journal.format import BatchInfo, Change, Move, Write
@@ -181,7 +183,17 @@ def _picture(editor: CaptionEditor, changes: Sequence[Change]) -> str:
                 return editor.index.entries[caption.users[0]].path
             if editor.index.of_path(path) is not None:
                 return path
+            image = _image_of_mask(editor, path)
+            if image:
+                return image
     return ""
+
+
+def _image_of_mask(editor: CaptionEditor, path: str) -> str:
+    """The image whose mask the editor writes as ``path``; empty if it is not a mask's path."""
+    stem = path.removesuffix(f"{MARKS[0]}.png")
+    found = (f"{stem}{ending}" for ending in PICTURE_ENDINGS) if stem != path else ()
+    return next((image for image in found if editor.index.of_path(image) is not None), "")
 
 
 def _text(path: str, data: bytes | None) -> str:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 from ...errors import DatasetError
-from ...files.atomic import write_atomically
-from ...files.confine import HIDDEN_FOLDER, TRASH_FOLDER, open_inside, own_folder
+from ...files.confine import TRASH_FOLDER, open_inside, own_folder
 from ...files.reading import reason
-from ...files.writing import cannot_write
 from ...pictures.images import PictureError, decoded, read_header
 from ...pictures.masks.find import mask_file_to_write
 from ...pictures.masks.shape import png_of
 from ...pictures.problems import count_of
-from ..journal.apply import ConflictError
+from ..journal.apply import ConflictError, HalfDoneError
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
-from .new_files import COPIES, free_folder
+from .new_files import NewFiles, free_folder
 
 MOST_MASK_BYTES = 16 << 20
+Done = TypeVar("Done")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -38,30 +37,32 @@ class NewMask:
     png: bytes
 
 
-def replacing(folder: Path, masks: Sequence[NewMask]) -> list[Move]:
-    """Write ``masks`` into the editor's hidden folder; returns the moves that put them in place.
+def put_masks(folder: Path, masks: Sequence[NewMask], carry_out: Callable[[list[Move]], Done]) -> Done:
+    """Write ``masks`` into the editor's hidden folder, and call ``carry_out`` with the moves that put them in place.
 
     A mask that is there is moved to the trash first. Images that share a mask get the first one.
-    Raises ``DatasetError`` if they cannot be written; nothing has been moved then.
+    Raises ``DatasetError`` if they cannot be written, and what ``carry_out`` raises; nothing is left behind then.
     """
-    place = own_folder(folder, HIDDEN_FOLDER, COPIES)
-    name = free_folder(place)
-    staged = own_folder(place, name)
+    files = NewFiles(folder)
     trash = f"{TRASH_FOLDER}/{free_folder(own_folder(folder, TRASH_FOLDER))}"
     moves: dict[str, Move] = {}
-    for number, mask in enumerate(masks):
-        target = mask_file_to_write(Path(mask.picture)).as_posix()
-        if target in moves:
-            continue
-        file = staged / f"{number}.png"
-        try:
-            write_atomically(file, mask.png, durable=not hasattr(os, "sync"))  # else the journal syncs
-        except OSError as problem:
-            raise DatasetError(f"Nothing was changed. {cannot_write(file, problem)}") from problem
-        if mask.old and mask.old not in moves:
-            moves[mask.old] = Move(mask.old, f"{trash}/{mask.old}")
-        moves[f"new {target}"] = Move(f"{HIDDEN_FOLDER}/{COPIES}/{name}/{file.name}", target)
-    return list(moves.values())
+    try:
+        for mask in masks:
+            target = mask_file_to_write(Path(mask.picture)).as_posix()
+            if f"new {target}" in moves:
+                continue
+            if mask.old and mask.old not in moves:
+                moves[mask.old] = Move(mask.old, f"{trash}/{mask.old}")
+            moves[f"new {target}"] = files.write(mask.png, target)
+        done = carry_out(list(moves.values()))
+    except HalfDoneError:
+        files.keep()
+        raise
+    except (DatasetError, OSError):
+        files.discard()
+        raise
+    files.keep()
+    return done
 
 
 def save_mask(editor: CaptionEditor, number: int, png: bytes, seen: str) -> Outcome:
@@ -77,8 +78,8 @@ def save_mask(editor: CaptionEditor, number: int, png: bytes, seen: str) -> Outc
         entry = editor.entry(number)
         if entry.file.mask_version != seen:
             raise ConflictError([entry.file.mask or mask_file_to_write(Path(entry.path)).as_posix()])
-        moves = replacing(editor.folder, [NewMask(entry.path, entry.file.mask, grey)])
-        return editor.carry_out(f"Painted the mask of {entry.name}", moves)
+        return put_masks(editor.folder, [NewMask(entry.path, entry.file.mask, grey)],
+                         lambda moves: editor.carry_out(f"Painted the mask of {entry.name}", moves))
 
 
 def remove_masks(editor: CaptionEditor, numbers: Iterable[int]) -> Outcome:

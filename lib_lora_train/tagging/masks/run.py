@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...captions.editor.masks import NewMask, replacing
+from ...captions.editor.masks import NewMask, put_masks
 from ...captions.journal.journal import Journal
 from ...captions.journal.recover import sentences
 from ...config.groups.masking import BORDER, FACE, PREVIEW, REPLACE_ALL, REPLACE_AUTOMATIC, SUBJECT
@@ -190,8 +190,8 @@ class MaskingRun:
                 continue
             masks.append(NewMask(picture, file.mask, made.png()))
         if masks:
-            moves = replacing(self._folder, masks)
-            journal.do(f"Made {count_of(len(masks), 'mask')} ({self._job.mask.method})", moves, {})
+            label = f"Made {count_of(len(masks), 'mask')} ({self._job.mask.method})"
+            put_masks(self._folder, masks, lambda moves: journal.do(label, moves, {}))
             journal.settle()
         self._written = len(masks)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_lora_train.captions.editor.masks import NewMask, replacing, save_mask
+from lib_lora_train.captions.editor.history import changes_of_edit
+from lib_lora_train.captions.editor.masks import NewMask, put_masks, save_mask
 from lib_lora_train.captions.journal.apply import ConflictError
 from lib_lora_train.errors import DatasetError
 from lib_lora_train.pictures.masks.shape import method_of, png_of
@@ -71,6 +72,8 @@ def test_a_painted_mask_is_grey_at_the_size_of_its_image_and_every_step_can_be_u
     editor.redo()
     editor.redo()
     assert Image.open(pictures / "b-mask.png").getpixel((10, 10)) == 90
+    edits = editor.history().batches
+    assert [changes_of_edit(editor, edit.number).picture for edit in edits] == ["b.jpg", "b.jpg"]
     assert names(editor, editor.order()) == ["a.png", "b.jpg", "2_cat/c.png"]  # a mask is no image
 
 
@@ -112,8 +115,8 @@ def test_what_is_no_mask_of_the_image_is_refused_and_nothing_is_written(png: byt
 
 def test_images_that_share_a_mask_get_one_file(pictures: Path):
     save_picture(pictures / "a.webp", *SIZE)
-    moves = replacing(pictures, [NewMask("a.png", "", painted()), NewMask("a.webp", "", painted(level=9))])
-    assert [move.target for move in moves] == ["a-mask.png"]
+    masks = [NewMask("a.png", "", painted()), NewMask("a.webp", "", painted(level=9))]
+    assert put_masks(pictures, masks, lambda moves: [move.target for move in moves]) == ["a-mask.png"]
 
 
 def test_the_filter_finds_images_with_and_without_a_mask_and_the_tag_in_quotes(masked: Dataset):
