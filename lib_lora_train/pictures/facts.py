@@ -23,16 +23,18 @@ from ..files.confine import open_inside
 from ..files.json_file import parse
 from ..files.reading import read_file
 from ..files.writing import writing
+from .editing.borders import without_borders
 from .images import PictureError, decoded, decoding_threads, read_header
 from .listing import PictureFile
 
-_VERSION = 2
+_VERSION = 3
 _HEADER: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (int,), (str,))
-_MARKS: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (str,), (int, float), (str,))
+_MARKS: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (str,), (int, float), (int, float), (str,))
 _MOST_BYTES = 1 << 30
 _HASH_SIDE = 8
 _COLOUR_SIDE = 8
 _SHARPNESS_SIDE = 512
+_BORDER_SIDE = 256
 _GONE = "it cannot be opened, or is a link that leads out of the dataset's folder"
 
 
@@ -49,13 +51,14 @@ class Header:
 class Marks:
     """Measurements of the pixels: ``difference_hash`` and ``colours`` for similarity, ``sharpness`` (``sharpness_of``).
 
-    ``colours`` are the 8 x 8 x 3 bytes of the image at that size, in hexadecimal. An image that cannot be decoded has
-    a ``reason`` and no measurements.
+    ``colours`` are the 8 x 8 x 3 bytes of the image at that size, in hexadecimal. ``border`` is the share of the image
+    that is bars or a frame of one color. An image that cannot be decoded has a ``reason`` and no measurements.
     """
 
     difference_hash: int
     colours: str
     sharpness: float
+    border: float = 0.0
     reason: str = ""
 
 
@@ -120,7 +123,7 @@ class PictureFacts:
         paths = {file.path for file in files}
         headers = {path: [*state, header.width, header.height, header.reason]
                    for path, (state, header) in self._headers.items() if path in paths}
-        marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.reason]
+        marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.border, mark.reason]
                  for path, (state, mark) in self._marks.items() if path in paths}
         with writing(self._file):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -153,11 +156,12 @@ def _measured(folder: Path, relative: str) -> Marks:
     try:
         with open_inside(folder, relative) as file, \
                 decoded(folder / relative, file, at_least=_SHARPNESS_SIDE) as picture:
-            return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4))
+            return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4),
+                         round(border_of(picture), 4))
     except PictureError as problem:
-        return Marks(0, "", 0.0, problem.reason)
+        return Marks(0, "", 0.0, 0.0, problem.reason)
     except DatasetError:
-        return Marks(0, "", 0.0, _GONE)
+        return Marks(0, "", 0.0, 0.0, _GONE)
 
 
 def difference_hash(picture: Image.Image) -> int:
@@ -174,6 +178,16 @@ def difference_hash(picture: Image.Image) -> int:
 def colours_of(picture: Image.Image) -> bytes:
     """The image scaled to 8 x 8 RGB pixels, row by row."""
     return picture.convert("RGB").resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX).tobytes()
+
+
+def border_of(picture: Image.Image) -> float:
+    """The share of ``picture`` that is bars or a frame of one color, 0 to 1. Measured at 256 pixels at most."""
+    small = picture.copy()
+    small.thumbnail((_BORDER_SIDE, _BORDER_SIDE), Image.Resampling.NEAREST)
+    inner = without_borders(small)
+    if inner is None:
+        return 0.0
+    return 1 - (inner.right - inner.left) * (inner.bottom - inner.top) / (small.width * small.height)
 
 
 def sharpness_of(picture: Image.Image) -> float:

@@ -118,8 +118,13 @@ def test_small_and_blurred_pictures(tmp_path: Path):
     save_picture(folder / "small.png", 256, 256, seed=1)
     with Image.open(sharp) as picture:
         picture.filter(ImageFilter.GaussianBlur(12)).save(folder / "blurred.png")
+    with Image.open(sharp) as picture:
+        framed = Image.new("RGB", (640, 512))
+        framed.paste(picture, (64, 0))
+        framed.save(folder / "bars.png")
     editor = open_editor(folder)
     found = report(editor)
+    assert names(editor, finding(found, "borders").numbers) == ["bars.png"]
     assert names(editor, finding(found, "small").numbers) == ["small.png"]
     assert names(editor, finding(found, "blurred").numbers) == ["blurred.png"]
     assert finding(report(editor, resolution="256"), "small") is None

@@ -17,6 +17,8 @@ from ..editor.index import Entry
 from .report import Finding, Fix, Group, picture_finding
 
 BLURRED_BELOW = 0.08
+BORDER_FROM = 0.02
+"""The share of an image from which bars are worth trimming."""
 ENLARGED_MUCH = 1.5
 _LEAST_SHARE_OF_SIZE = 0.5
 """The smallest usable share of a model's native resolution: 256 px for SD 1.x, 512 px for SDXL."""
@@ -27,7 +29,7 @@ def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketR
                    trained: Sequence[Entry]) -> list[Finding]:
     """All findings on images: ``entries`` are all images of the editor, ``trained`` those that are trained on."""
     return [*_left_out(editor, dataset), *_damaged(editor, entries), *_duplicates(editor, trained),
-            *_small(trained, rule), *_blurred(editor, trained), *_capital_endings(entries)]
+            *_small(trained, rule), *_blurred(editor, trained), *_bordered(editor, trained), *_capital_endings(entries)]
 
 
 def _left_out(editor: CaptionEditor, dataset: Dataset | None) -> list[Finding]:
@@ -125,6 +127,15 @@ def _blurred(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
                            "look at them, since soft drawings look the same to a program.",
                            [entry.id for _, entry in sorted(blurred, key=lambda item: (item[0], item[1].path))],
                            Fix("Delete them", "delete"))
+
+
+def _bordered(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
+    bordered = [(marks.border, entry) for entry in entries
+                if (marks := editor.facts.marks(entry.file)) is not None and marks.border >= BORDER_FROM]
+    return picture_finding("borders", "warning", f"{count_of(len(bordered), 'image')} with bars or a plain frame",
+                           "Bars and frames are learned with the subject. Press Show, then Crop below the grid, and "
+                           "choose bars and borders.",
+                           [entry.id for _, entry in sorted(bordered, key=lambda item: (-item[0], item[1].path))])
 
 
 def _capital_endings(entries: Sequence[Entry]) -> list[Finding]:
