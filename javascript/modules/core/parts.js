@@ -129,6 +129,15 @@ export function setBadge(element, state) {
     setText(element, BADGES[state] || state);
 }
 
+/** Put the toasts into the open dialog, which would cover them, until it is closed. @param {HTMLElement} shelf */
+function bringIntoSight(shelf) {
+    const open = [...document.querySelectorAll("#train_lora_root dialog[open]")].pop();
+    const home = shelf.parentElement;
+    if (!open || !home || open.contains(shelf)) return;
+    open.append(shelf);
+    open.addEventListener("close", () => home.append(shelf), {once: true});
+}
+
 /**
  * @param {"error"|"warning"|"info"|"good"} kind
  * @param {string} text
@@ -148,6 +157,7 @@ export function toast(kind, text, options = {}) {
     button("Close this message", {kind: "quiet", icon: "close", iconOnly: true, small: true,
         click: () => element.remove()}));
     shelf.append(element);
+    bringIntoSight(shelf);
     while (shelf.children.length > 4) shelf.children[0].remove();
     if (kind !== "error") setTimeout(() => element.remove(), 6000);
     return () => element.remove();

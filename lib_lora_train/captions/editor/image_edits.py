@@ -128,7 +128,7 @@ def _name_of_crop(name: str, word: str) -> tuple[str, Sequence[str], str]:
 
 
 def _refuse_changed(editor: CaptionEditor, edits: Iterable[ImageEdit]) -> None:
-    """Raise ``ConflictError`` for images that have been changed or deleted since the edit was planned."""
+    """Raise ``ConflictError``, after a refresh, for images that were changed or deleted since the edit was planned."""
     changed = []
     for edit in edits:
         try:
@@ -141,6 +141,7 @@ def _refuse_changed(editor: CaptionEditor, edits: Iterable[ImageEdit]) -> None:
                 edit.file.modified_ns, edit.file.size):
             changed.append(edit.file.path)
     if changed:
+        editor.refresh()
         raise ConflictError(changed)
 
 

@@ -95,3 +95,18 @@ def test_borders_of_the_selected_images_are_found_shown_and_trimmed_with_one_und
     page.locator(".tl-toast", has_text="Undone: Trimmed 1 image").wait_for()
     with Image.open(folder / "2_penny/02.png") as back:
         assert back.size == (512, 640)
+
+
+def test_a_failure_is_shown_above_the_window_and_a_changed_image_has_to_be_opened_again(editor, folder):
+    page = editor()
+    open_crop(page, "00")
+    drag(page, (0.2, 0.2), (0.6, 0.6))
+    page.locator("#tl_crop_caption").fill("x" * 70_000)
+    page.locator("#tl_crop_save").click()
+    expect(page.locator(f"{DIALOG} .tl-toast", has_text="a caption may have")).to_be_visible()
+    page.locator("#tl_crop_caption").fill("penny")
+    Image.new("RGB", (512, 704)).save(folder / "2_penny/00.png")
+    page.locator("#tl_crop_save").click()
+    page.locator(DIALOG).wait_for(state="detached")
+    expect(page.locator(".tl-toast", has_text="00.png. Nothing was written")).to_be_visible()
+    assert not (folder / "2_penny/00-crop.png").exists()

@@ -184,6 +184,12 @@ class CropDialog {
         setText(this.controls.resultNote, [kind, ...losses, options.has_mask ? "Its mask is cropped in the same way." : ""].filter(Boolean).join(" "));
     }
 
+    /** After a failure: an image that another program has changed has to be opened again. */
+    async closeIfChanged() {
+        const answer = await this.set.ask("cells", {numbers: [this.picture.number]}, {quiet: true}).catch(() => null);
+        if (answer && (!answer.cells.length || answer.cells[0].version !== this.picture.version)) this.window.close();
+    }
+
     async send() {
         const inPlace = this.controls.inPlace.checked;
         this.controls.save.disabled = true;
@@ -191,7 +197,10 @@ class CropDialog {
             word: this.source ? WORDS[this.source.kind] : this.cut ? "crop" : "turned"};
         const done = await this.set.edit("crop/save", body, {quiet: true});
         this.refresh();
-        if (!done) return;
+        if (!done) {
+            await this.closeIfChanged();
+            return;
+        }
         if (inPlace) {
             this.window.close();
             toast("good", `${done.label}. The original is in the set's trash; undo brings it back.`);
