@@ -122,7 +122,7 @@ class CaptionsTab {
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
         this.filterProblem, h("div", {class: "tl-capline"}, this.count,
             makeButton("Invert selection", {small: true, kind: "quiet", click: () => this.set.invert()}),
-            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), maskSwitch(this.set), sort, size), this.onOff);
+            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), maskSwitch(), sort, size), this.onOff);
     }
 
     listen() {
@@ -201,7 +201,7 @@ class CaptionsTab {
         const all = set.numbers.length === about.pictures;
         const bare = set.shown.without_caption;
         setText(this.count, `${all ? format.plural(about.pictures, "image") : `${format.number(set.numbers.length)} of ` +
-            `${format.plural(about.pictures, "image")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}`);
+            `${format.plural(about.pictures, "image")}`}${bare ? `, ${format.number(bare)} without a caption` : ""}${set.shown.masks ? `, ${format.number(set.shown.masks)} with a mask` : ""}`);
         for (const {button, label, word} of [{button: this.undo, label: about.undo, word: "Undo"},
             {button: this.redo, label: about.redo, word: "Redo"}]) {
             button.disabled = !label;

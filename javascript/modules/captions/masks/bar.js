@@ -1,7 +1,6 @@
-/** The masks in the bar above the images: whether they are shown, how many there are, and making them. */
+/** What the bars above the images have for masks: the words of the filter, showing masks, and making them. */
 
-import {emit, h, setText, store} from "../../core/dom.js";
-import {format} from "../../core/format.js";
+import {emit, h, store} from "../../core/dom.js";
 import {button} from "../../core/parts.js";
 import {makeMasks} from "./make.js";
 
@@ -21,19 +20,14 @@ export function filterWords(id) {
     return h("datalist", {id}, WORDS.map(([value, label]) => h("option", {value, label})));
 }
 
-/** @param {import("../set.js").CaptionSet} set @returns {HTMLElement} a switch to show masks, with their number */
-export function maskSwitch(set) {
-    const words = h("span", {}, "Show masks");
+/** @returns {HTMLElement} a switch to show masks */
+export function maskSwitch() {
     const box = h("input", {type: "checkbox", id: "tl_show_masks", checked: shown, on: {change: (event) => {
         shown = event.currentTarget.checked;
         store.set(SHOWN, shown);
         emit("masks-shown", shown);
     }}});
-    set.when("view", () => {
-        const count = set.shown.masks;
-        setText(words, count ? `Show masks (${format.number(count)})` : "Show masks");
-    });
-    return h("label", {class: "tl-tick", title: "Tint what is not trained. Filter by mask or nomask."}, box, words);
+    return h("label", {class: "tl-tick", title: "Tint what is not trained. Filter by mask or nomask."}, box, "Show masks");
 }
 
 /** @param {import("../set.js").CaptionSet} set @returns {HTMLElement} */
