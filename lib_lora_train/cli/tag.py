@@ -54,7 +54,7 @@ def carry_out_tagging(job: TagJob, run: RunFolder) -> int | None:
         reporter.say(f"The run's folder is {run.path}")
         if add_package(PROVIDER_PACKAGES.get(job.tagger.provider), reporter):
             return None
-        if job.tagger.download:
+        if job.tagger.download or job.prose.download:
             from ..tagging.download import allow_downloads
 
             allow_downloads()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..captions.tags import plain
-from ..config.groups.tagging import CONFIDENCES_ONLY, IF_EMPTY, INTERROGATOR
+from ..config.captioners import FLORENCE_2, find_captioner, where_captioner_belongs
+from ..config.groups.tagging import CONFIDENCES_ONLY, FLORENCE, IF_EMPTY, INTERROGATOR
 from ..config.tag_job import TagJob
 from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
 from ..errors import TaggerError, TrainLoraError
@@ -186,10 +187,14 @@ class TaggingRun:
             parts.append(f"{self._failed} could not be read")
         return ("Finished: " if completed else "Stopped: ") + ", ".join(parts) + "."
 
+    @property
+    def _models_dir(self) -> Path:
+        return Path(self._job.tagger.models_dir or "models/TrainLora/taggers").expanduser().absolute()
+
     def _files(self) -> TaggerFiles | None:
         """The tagger's files, downloaded if allowed; ``None`` if the run was stopped meanwhile."""
         settings, report = self._job.tagger, self._report
-        models_dir = Path(settings.models_dir or "models/TrainLora/taggers").expanduser().absolute()
+        models_dir = self._models_dir
         found, known = find_tagger(models_dir, settings.model), known_tagger(settings.model)
         if found is not None:
             return found
@@ -204,9 +209,22 @@ class TaggingRun:
 
     def _captioner(self, folder: Path) -> Captioner | WebuiDescriptions | None:
         """What describes the images; ``None`` if nothing does, or if the run was stopped meanwhile."""
-        if self._job.prose.captioner == INTERROGATOR:
+        job, report = self._job, self._report
+        if job.prose.captioner == INTERROGATOR:
             return WebuiDescriptions(folder)
-        return None
+        if job.prose.captioner != FLORENCE:
+            return None
+        files = find_captioner(self._models_dir)
+        if files is None and job.prose.download:
+            if not downloaded(FLORENCE_2, self._models_dir, lambda: self._asked("stop"), report):
+                return None
+            files = find_captioner(self._models_dir)
+        if files is None:
+            raise TaggerError(where_captioner_belongs(self._models_dir))
+        report.phase("load", "Loading Florence-2")
+        from .florence import Florence
+
+        return Florence(files, job.tagger, job.prose.detail, report.warning)
 
     def _describe(self, captioner: Captioner | WebuiDescriptions, items: Sequence[Item], kept: ResultFile) -> bool:
         """Describe ``items``; ``False`` if stopped before the end."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-FLOAT, BOOL = 1, 9
+FLOAT, INT64, BOOL = 1, 7, 9
 POOL = 32
 """The side of the squares whose mean colors the models of ``pooled_model`` see."""
 
@@ -32,7 +32,7 @@ def _bytes(field: int, value: bytes | str) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
-def _value(name: str, shape: Sequence[int | str], kind: int = FLOAT) -> bytes:
+def value(name: str, shape: Sequence[int | str], kind: int = FLOAT) -> bytes:
     dims = b"".join(_bytes(1, _number(1, size) if isinstance(size, int) else _bytes(2, size)) for size in shape)
     tensor = _number(1, kind) + _bytes(2, dims)
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
@@ -92,10 +92,10 @@ def pooled_model(path: Path, weights: np.ndarray, bias: np.ndarray, *, side: int
     made = {"logits": ("Identity", "the_logits"), "sigmoid": ("Sigmoid", "the_logits"),
             "other": ("Identity", "negative"), "embedding": ("Identity", seen)}
     nodes += [node(made[kind][0], [made[kind][1]], [name]) for name, kind in outputs]
-    inputs = [_value(image, [batch, 3, side, side] if channels_first else [batch, side, side, 3])]
-    inputs += [_value(mask, [batch, side, side], BOOL)] if mask else []
+    inputs = [value(image, [batch, 3, side, side] if channels_first else [batch, side, side, 3])]
+    inputs += [value(mask, [batch, side, side], BOOL)] if mask else []
     return write_model(path, nodes, [constant("weights", weights), constant("bias", bias)], inputs,
-                       [_value(name, [batch, weights.shape[0] if kind == "embedding" else tags])
+                       [value(name, [batch, weights.shape[0] if kind == "embedding" else tags])
                         for name, kind in outputs])
 
 
@@ -117,8 +117,8 @@ def colour_model(path: Path, weights: np.ndarray, *, side: int = 32, batch: int 
     graph = b"".join(_bytes(1, node) for node in (
         _node("ReduceMean", ["input"], "mean", [2, 3] if channels_first else [1, 2]),
         _node("MatMul", ["mean", "weights"], "logits"), _node("Sigmoid", ["logits"], "output")))
-    graph += _bytes(2, "colours") + _bytes(5, constant) + _bytes(11, _value("input", shape)) + \
-        _bytes(12, _value("output", [batch, weights.shape[1]]))
+    graph += _bytes(2, "colours") + _bytes(5, constant) + _bytes(11, value("input", shape)) + \
+        _bytes(12, value("output", [batch, weights.shape[1]]))
     opset = _bytes(1, "") + _number(2, 13)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_number(1, 8) + _bytes(7, graph) + _bytes(8, opset))
@@ -139,7 +139,7 @@ def pixel_model(path: Path, weights: Sequence[float], *, side: int | str = 64, s
     nodes += [_node("Sigmoid", ["sums"], "output")] if squash else []
     graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, "pixels")
     graph += _bytes(5, constant) + _bytes(5, axes)
-    graph += _bytes(11, _value(name, [1, 3, side, side])) + _bytes(12, _value("output", [1, 1, side, side]))
+    graph += _bytes(11, value(name, [1, 3, side, side])) + _bytes(12, value("output", [1, 1, side, side]))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _number(2, 13)))
     return path

@@ -167,7 +167,12 @@ class Panel {
         const threshold = tagger && tagger.balanced_threshold;
         const {count} = this.selected;
         const images = this.onlySelected ? format.plural(count, "image") : "the images";
-        setLabel(this.start, fetched ? `Download and tag${this.onlySelected ? ` ${images}` : ""}` : `Tag ${images}`);
+        const captioner = this.captioners.find((one) => one.name === this.form.get("prose.captioner"));
+        const onlyDescribes = captioner && this.form.text("prose.place") === "instead";
+        const downloads = (fetched && !onlyDescribes) || (captioner && captioner.missing);
+        const verb = onlyDescribes ? "describe" : "tag";
+        setLabel(this.start, downloads ? `Download and ${verb}${this.onlySelected ? ` ${images}` : ""}`
+            : `${onlyDescribes ? "Describe" : "Tag"} ${images}`);
         this.whom.forEach((choice, place) => {
             choice.setAttribute("aria-checked", String(Boolean(place) === this.onlySelected));
             choice.disabled = Boolean(place) && !count;
@@ -233,7 +238,8 @@ class Panel {
             if (value !== undefined) job.dataset[name] = value;
         }
         const {onlySelected, selected} = this;
-        if (tagger && !tagger.here) job.tagger = {...job.tagger, download: true};
+        const onlyDescribes = this.form.get("prose.captioner") !== "none" && this.form.text("prose.place") === "instead";
+        if (tagger && !tagger.here && !onlyDescribes) job.tagger = {...job.tagger, download: true};
         const captioner = this.captioners.find((one) => one.name === this.form.get("prose.captioner"));
         if (captioner && captioner.missing) job.prose = {...job.prose, download: true};
         this.starting = true;
@@ -274,7 +280,9 @@ class Panel {
         if (!ended) return;
         emit("captions-changed", {folder: this.folder(), run: this.run.id});
         try {
-            this.taggers = (await api("tagging", {quiet: true})).taggers;
+            const {taggers, captioners} = await api("tagging", {quiet: true});
+            this.taggers = taggers;
+            this.captioners = captioners;
             this.listTaggers();
             this.refresh();
         } catch {

@@ -12,7 +12,7 @@ IF_EMPTY, APPEND, PREPEND, OVERWRITE, CONFIDENCES_ONLY = (
     "if-empty", "append", "prepend", "overwrite", "confidences-only")
 PROVIDERS = ("auto", "cuda", "rocm", "directml", "cpu")
 NO_PROSE, FLORENCE, INTERROGATOR = "none", "florence-2-base", "interrogator"
-CAPTIONERS = (NO_PROSE, INTERROGATOR)
+CAPTIONERS = (NO_PROSE, FLORENCE, INTERROGATOR)
 BEFORE_TAGS, AFTER_TAGS, INSTEAD_OF_TAGS = "before", "after", "instead"
 SHORT, DETAILED, PARAGRAPH = "short", "detailed", "paragraph"
 GENERAL, SPECIES, CHARACTER, COPYRIGHT, ARTIST, META, RATING, QUALITY, MODEL, YEAR = CATEGORIES = (

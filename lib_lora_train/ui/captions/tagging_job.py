@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import environment
-from ...config.groups.tagging import INTERROGATOR
+from ...config.captioners import find_captioner, where_captioner_belongs
+from ...config.groups.tagging import FLORENCE, INTERROGATOR
 from ...config.load import read_settings
 from ...config.tag_job import TagJob, tag_problems_of
 from ...config.taggers import find_tagger, known_tagger, where_it_belongs
@@ -62,6 +63,9 @@ def device_of(services: Services, provider: str) -> str:
 
 
 def _check_captioner(services: Services, job: TagJob) -> None:
+    folder = Path(job.tagger.models_dir)
+    if job.prose.captioner == FLORENCE and not job.prose.download and find_captioner(folder) is None:
+        raise TaggerError(f"prose.captioner: {where_captioner_belongs(folder)}")
     if job.prose.captioner == INTERROGATOR:
         describer = services.host.describer()
         if describer is None:

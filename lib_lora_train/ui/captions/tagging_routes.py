@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from ...config.captioners import FLORENCE_2, find_captioner
 from ...config.groups.dataset import DatasetSettings
 from ...config.groups.tagger import TaggerDescription
 from ...config.groups.tagging import CATEGORIES, INTERROGATOR
@@ -99,7 +100,12 @@ def captioners(services: Services) -> list[dict[str, Any]]:
     ``refused`` (why it cannot be used here); both empty if it is ready.
     """
     describer = services.host.describer()
-    return [{"name": INTERROGATOR, "about": "the webui's own interrogator (BLIP), one short sentence",
+    here = find_captioner(taggers_dir(services)) is not None
+    florence = FLORENCE_2
+    would = f"It is downloaded from huggingface.co/{florence.repository} ({florence.megabytes} MB)."
+    return [{"name": florence.name, "about": "Florence-2, one or more sentences on any kind of image",
+             "missing": "" if here else would, "refused": ""},
+            {"name": INTERROGATOR, "about": "the webui's own interrogator (BLIP), one short sentence",
              "missing": describer.missing() if describer is not None else "",
              "refused": "" if describer is not None else NOT_DESCRIBED_HERE}]
 
