@@ -15,8 +15,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..config.captioners import CaptionerFiles
 from ..config.groups.tagging import DETAILED, PARAGRAPH, SHORT, TaggerSettings
+from ..config.taggers import CaptionerFiles
 from ..errors import TaggerError
 from .providers import in_words
 from .session import onnx_errors, open_session
@@ -118,8 +118,8 @@ class _Part:
         missing = [name for name in needs if name not in self.inputs]
         if missing or (outputs is None and "logits" not in self.outputs):
             raise TaggerError(f"{file} has the inputs {', '.join(self.inputs)} and the outputs "
-                              f"{', '.join(self.outputs)}, but {', '.join(missing) or 'logits'} is needed. Use the files of "
-                              "onnx-community/Florence-2-base.")
+                              f"{', '.join(self.outputs)}, but {', '.join(missing) or 'logits'} is needed. Use the "
+                              "files of onnx-community/Florence-2-base.")
 
     @property
     def cache(self) -> list[str]:

@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..captions.tags import plain
-from ..config.captioners import FLORENCE_2, find_captioner, where_captioner_belongs
 from ..config.groups.tagging import CONFIDENCES_ONLY, FLORENCE, IF_EMPTY, INTERROGATOR
 from ..config.tag_job import TagJob
-from ..config.taggers import TaggerFiles, find_tagger, known_tagger, where_it_belongs
+from ..config.taggers import (
+    FLORENCE_2,
+    TaggerFiles,
+    find_captioner,
+    find_tagger,
+    known_tagger,
+    where_captioner_belongs,
+    where_it_belongs,
+)
 from ..errors import TaggerError, TrainLoraError
 from ..files.writing import why_it_ended
 from ..pictures.problems import count_of, names_of

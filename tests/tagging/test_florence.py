@@ -12,8 +12,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from lib_lora_train.config.captioners import FLORENCE_2, find_captioner
 from lib_lora_train.config.groups.tagging import TaggerSettings
+from lib_lora_train.config.taggers import FLORENCE_2, find_captioner
 from lib_lora_train.errors import TaggerError
 from lib_lora_train.tagging.florence import Florence, repeating
 
@@ -59,9 +59,10 @@ def make_florence(models: Path, cached: bool, below: str = "") -> Path:
 
 
 def make_decoder(path: Path, cached: bool) -> None:
-    """Logits from the mean of the hidden states and the sum of all tokens so far, of which the earlier ones are cached."""
+    """Logits from the mean of the hidden states and the sum of all tokens so far; the cache holds the earlier ones."""
     inputs = [value("encoder_attention_mask", ["batch", "seen"], INT64),
-              value("encoder_hidden_states", ["batch", "seen", SIZE]), value("inputs_embeds", ["batch", "length", SIZE])]
+              value("encoder_hidden_states", ["batch", "seen", SIZE]),
+              value("inputs_embeds", ["batch", "length", SIZE])]
     outputs = [value("logits", ["batch", "length", len(WORDS)])]
     nodes = [node("CumSum", ["inputs_embeds", "one"], ["summed"]),
              node("ReduceMean", ["encoder_hidden_states"], ["hidden_mean"], axes=[1], keepdims=1)]

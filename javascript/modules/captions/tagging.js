@@ -114,13 +114,12 @@ class Panel {
         const general = field("tags.general_threshold");
         general.append(this.balance);
         const captioner = field("prose.captioner", {words: CAPTIONERS});
-        captioner.append(this.prose);
         this.place = field("prose.place", {words: PLACES});
         this.detail = field("prose.detail");
         this.categories = field("tags.categories", {wide: true, words: CATEGORIES});
         return [h("div", {class: "tl-fields"}, model, general, field("tags.character_threshold"),
             field("tags.always_first_tags"), this.categories, field("tags.exclude_tags", {wide: true}),
-            captioner, this.place, this.detail, field("write.mode", {wide: true, words: MODES})), this.mind,
+            captioner, this.place, this.detail, h("div", {class: "tl-wide"}, this.prose), field("write.mode", {wide: true, words: MODES})), this.mind,
         fold("More about tags", h("div", {class: "tl-fields"},
             MORE.map((key) => field(key, {words: PROVIDERS, empty: key === "tags.max_tags" ? "no limit" : "as above"}))),
         h("p", {class: "tl-note"}, `Taggers are kept in ${folder}, each in a folder of its own name.`))];
@@ -170,6 +169,7 @@ class Panel {
         const captioner = this.captioners.find((one) => one.name === this.form.get("prose.captioner"));
         const onlyDescribes = captioner && this.form.text("prose.place") === "instead";
         const downloads = (fetched && !onlyDescribes) || (captioner && captioner.missing);
+        this.tryOne.hidden = Boolean(downloads);
         const verb = onlyDescribes ? "describe" : "tag";
         setLabel(this.start, downloads ? `Download and ${verb}${this.onlySelected ? ` ${images}` : ""}`
             : `${onlyDescribes ? "Describe" : "Tag"} ${images}`);
@@ -212,6 +212,7 @@ class Panel {
     showCaptioner() {
         const name = this.form.text("prose.captioner");
         const captioner = this.captioners.find((one) => one.name === name);
+        if (this.prose.parentElement) this.prose.parentElement.hidden = name === "none";
         this.place.hidden = name === "none";
         this.detail.hidden = name !== "florence-2-base";
         setText(this.prose, captioner ? captioner.refused || (captioner.missing

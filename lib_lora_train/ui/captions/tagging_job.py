@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ... import environment
-from ...config.captioners import find_captioner, where_captioner_belongs
 from ...config.groups.tagging import FLORENCE, INTERROGATOR
 from ...config.load import read_settings
 from ...config.tag_job import TagJob, tag_problems_of
-from ...config.taggers import find_tagger, known_tagger, where_it_belongs
+from ...config.taggers import find_captioner, find_tagger, known_tagger, where_captioner_belongs, where_it_belongs
 from ...errors import ConfigError, DatasetError, TaggerError, TrainLoraError, WorkerEnvironmentError
 from ...files.confine import local_path
 from ...host.interface import NOT_DESCRIBED_HERE

@@ -7,14 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ...config.captioners import FLORENCE_2, find_captioner
 from ...config.groups.dataset import DatasetSettings
 from ...config.groups.tagger import TaggerDescription
 from ...config.groups.tagging import CATEGORIES, INTERROGATOR
 from ...config.load import job_to_yaml
 from ...config.setting import groups_of
 from ...config.tag_job import TagJob
-from ...config.taggers import KNOWN_TAGGERS, taggers_in
+from ...config.taggers import FLORENCE_2, KNOWN_TAGGERS, find_captioner, taggers_in
 from ...errors import RunError
 from ...host.interface import NOT_DESCRIBED_HERE
 from ...pictures.scan import survey
