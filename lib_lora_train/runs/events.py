@@ -30,7 +30,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and furth
                                                the loss was NaN or had exploded
     finished / stopped   steps, seconds (at work), still_seconds (on hold, not included); of a tagging run
                          also pictures, had_captions, failed, written, unchanged, changed_meanwhile, mode, model,
-                         provider
+                         provider, described (in sentences only)
 """
 
 from __future__ import annotations

@@ -181,7 +181,8 @@ class TaggingRun:
         """The counts of the run, for its last event."""
         return {"pictures": self._pictures, "had_captions": self._had_captions, "failed": self._failed,
                 "written": self._written.written, "unchanged": self._written.unchanged,
-                "changed_meanwhile": self._written.changed_meanwhile, "mode": self._job.write.mode,
+                "changed_meanwhile": self._written.changed_meanwhile, "described": not self._job.tags_images,
+                "mode": self._job.write.mode,
                 "model": " and ".join(self._names), "provider": self._provider}
 
     def in_words(self, completed: bool) -> str:

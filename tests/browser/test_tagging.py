@@ -116,6 +116,47 @@ def test_what_is_wrong_stands_at_its_field_and_a_download_is_said_on_the_button(
     assert tagging_webui.get("runs") == []
 
 
+def test_one_image_shows_what_the_rules_do_before_anything_is_written(tagging_webui, open_tab, hearts):
+    before = captions(hearts)
+    page = open_tab(tagging_webui)
+    mount(page, hearts)
+    control(page, "tagger.model").select_option("camie-tagger-v2")
+    kinds = page.locator(f'{PANEL} [data-key="tags.categories"] .tl-check:visible')
+    assert [kind.lstrip("+✓ ") for kind in kinds.all_inner_texts()] == ["general", "characters", "series", "artists",
+                                                                       "meta", "rating", "year"]
+    expect(control(page, "tags.general_threshold")).to_have_attribute("placeholder", "0.61 (its own)")
+    expect(page.locator(f"{PANEL} #tl_tag_try")).to_be_hidden()  # it would download the tagger
+    control(page, "tagger.model").select_option("mini")
+    sample = page.locator(f"{PANEL} #tl_tag_sample")
+    page.locator(f"{PANEL} #tl_tag_try").click()
+    sample.locator(".tl-sample-tag:not(.tl-sample-near)").first.wait_for()
+    shown = sample.locator(".tl-sample-tag:not(.tl-sample-near)").count()
+    page.locator(f'{PANEL} [data-key="tags.categories"] .tl-check', has_text="general").click()
+    page.locator(f"{PANEL} #tl_tag_try").click()
+    sample.locator("p", has_text="No tag is above its threshold").wait_for()
+    assert shown > 0
+    assert captions(hearts) == before
+
+
+def test_sentences_have_a_place_and_a_download_that_is_asked_for(tagging_webui, open_tab, hearts):
+    page = open_tab(tagging_webui)
+    mount(page, hearts)
+    button = page.locator(f"{PANEL} .tl-primary")
+    control(page, "tagger.model").select_option("mini")
+    expect(page.locator(f'{PANEL} [data-key="prose.place"]')).to_be_hidden()
+    control(page, "prose.captioner").select_option("florence-2-base")
+    expect(button).to_have_text("Download and tag")
+    control(page, "prose.captioner").select_option("interrogator")
+    expect(page.locator(f'{PANEL} [data-key="prose.detail"]')).to_be_hidden()
+    control(page, "prose.place").select_option("instead")
+    expect(button).to_have_text("Download and describe")  # the stand-in has no model in its folder
+    control(page, "write.mode").select_option("overwrite")
+    button.click()
+    done = page.locator(f"{PANEL} #tl_tagging_run .tl-level-good", has_text="21 images described, 21 captions written")
+    done.wait_for(timeout=60000)
+    assert all(" picture of " in text for text in captions(hearts).values())
+
+
 def test_captions_are_written_where_the_training_will_read_them(tagging_webui, open_tab, hearts):
     page = open_tab(tagging_webui)
     page.evaluate("TrainLora.form.set('dataset.caption_extension', '.caption')")

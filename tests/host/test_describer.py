@@ -35,6 +35,12 @@ def host():
     return host_of_this_process()
 
 
+def put_model():
+    blip = host().models_dir / "BLIP"
+    blip.mkdir(parents=True)
+    (blip / "model_base_caption_capfilt_large.pth").touch()
+
+
 def test_an_image_is_described_on_the_gpu_which_is_left_to_the_webui_afterwards(interrogator):
     describer = host().describer()
     assert describer.describe(RED) == "a red picture of 30 by 20"
@@ -72,6 +78,9 @@ def test_each_image_takes_the_webuis_lock_for_itself(interrogator, monkeypatch):
 
 def test_a_failure_is_said_and_the_lock_is_free_again(interrogator):
     interrogator.fails = "no network"
+    with pytest.raises(RunError, match="was not downloaded.*put model_base_caption_capfilt_large.pth into .*BLIP"):
+        host().describer().describe(RED)
+    put_model()
     with pytest.raises(RunError, match="interrogator could not describe an image: OSError: no network"):
         host().describer().describe(RED)
     assert call_queue.queue_lock.acquire(False)
@@ -84,9 +93,7 @@ def test_what_would_be_downloaded_is_said_before(interrogator, monkeypatch, tmp_
     monkeypatch.setattr(parts.importlib, "import_module", _with_hub(cached))
     describer = host().describer()
     assert "900 MB" in describer.missing() and "bert-base-uncased" in describer.missing()
-    blip = host().models_dir / "BLIP"
-    blip.mkdir(parents=True)
-    (blip / "model_base_caption_capfilt_large.pth").touch()
+    put_model()
     assert "900 MB" not in describer.missing() and "bert-base-uncased" in describer.missing()
     cached["bert-base-uncased"] = "/cache/vocab.txt"
     assert describer.missing() == ""
@@ -113,6 +120,7 @@ def test_forge_moves_the_model_with_its_own_memory_in_its_own_thread(interrogato
     assert interrogator.threads == ("forge",)
     assert interrogator.blip_model.dtype == "bfloat16"
     interrogator.blip_model, interrogator.fails = None, "gone"
+    put_model()
     with pytest.raises(RunError, match="gone"):
         describer.describe(RED)
     assert importlib.import_module(MEMORY[root])

@@ -184,7 +184,7 @@ export class TagRun {
 function outcome(ending) {
     if (ending.event === "error") return {level: "error", text: ending.text || ""};
     const {pictures = 0, written = 0, unchanged = 0, had_captions = 0, changed_meanwhile = 0, failed = 0} = ending;
-    const parts = [`${format.plural(pictures, "image")} tagged`,
+    const parts = [`${format.plural(pictures, "image")} ${ending.described ? "described" : "tagged"}`,
         // look-only: written by earlier versions
         ["confidences-only", "look-only"].includes(ending.mode || "") ? "no caption touched" : `${format.plural(written, "caption")} written`];
     if (unchanged) parts.push(`${format.number(unchanged)} needed no change`);

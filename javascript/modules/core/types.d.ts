@@ -64,6 +64,8 @@ export interface EndingEvent {
     seconds?: number;
     /** Of a tagging or masking run: the counts of images, captions and masks. */
     pictures?: number; written?: number; unchanged?: number; had_captions?: number; changed_meanwhile?: number;
+    /** Whether images were described in sentences only, without tags. */
+    described?: boolean;
     failed?: number; had_masks?: number; method?: string; mode?: string; model?: string; provider?: string; still_seconds?: number;
 }
 /** What a tagging run would write for one image; `near` are the likeliest tags that it would not write. */

@@ -18,6 +18,7 @@ from ..parts import part
 
 _JOB = "train-lora describe"
 _TOKENIZER, _TOKENIZER_FILE = "bert-base-uncased", "vocab.txt"
+_MODEL = "model_base_caption_capfilt_large.pth"
 _MODEL_ENDINGS = (".pth", ".safetensors")
 
 
@@ -26,10 +27,7 @@ class Interrogator:
 
     def missing(self) -> str:
         """See ``Describer``: BLIP's weights in the models folder, and its tokenizer in the Hugging Face cache."""
-        folder = Path(paths.models_path) / "BLIP"
-        wanted = []
-        if not any(path.suffix in _MODEL_ENDINGS for path in folder.rglob("*") if path.is_file()):
-            wanted.append(f"its model (900 MB, into {folder})")
+        wanted = [] if self._has_model() else [f"its model (900 MB, into {self._folder()})"]
         cached = part("huggingface_hub.try_to_load_from_cache")
         if cached is None or not isinstance(cached(_TOKENIZER, _TOKENIZER_FILE), str):
             wanted.append(f"the tokenizer {_TOKENIZER} (0.7 MB, from huggingface.co)")
@@ -42,11 +40,21 @@ class Interrogator:
             try:
                 return self._described(picture)
             except Exception as problem:  # the webui's, torch's or the network's
+                if not self._has_model():  # the webui keeps to itself why a download failed
+                    raise RunError("The model of the webui's interrogator was not downloaded. Check the network, or "
+                                   f"put {_MODEL} into {self._folder()}.") from problem
                 raise RunError(f"The webui's interrogator could not describe an image: {type(problem).__name__}: "
                                f"{problem}. The webui's console says more. Without a network, its files have to be "
                                "there already.") from problem
             finally:
                 shared.state.end()
+
+    @staticmethod
+    def _folder() -> Path:
+        return Path(paths.models_path).absolute() / "BLIP"
+
+    def _has_model(self) -> bool:
+        return any(path.suffix in _MODEL_ENDINGS for path in self._folder().rglob("*") if path.is_file())
 
     def _described(self, picture: Image.Image) -> str:
         interrogator = shared.interrogator
