@@ -53,7 +53,12 @@ def test_the_webui_draws_each_epoch_as_txt2img_is_set_when_train_is_pressed(make
     strip.get_by_role("button", name="Epoch 2: a house").click()
     expect(page.locator(".tl-lightbox-title")).to_have_text("Epoch 2")
     evaluates(page, "document.querySelector('.tl-lightbox-image').naturalWidth", 1024)
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Add to dataset").click()
+    expect(page.locator("#tl_result_caption")).to_have_value("a house")
+    page.click("#tl_result_go")
+    page.locator(".tl-toast", has_text="-made.png").wait_for()
+    added, = pictures.glob("*-made.png")
+    assert added.with_suffix(".txt").read_text() == "a house"
 
 
 def test_a_strip_is_switched_on_later_changed_and_switched_off(make_webui, open_tab, pictures):

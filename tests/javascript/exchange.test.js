@@ -31,6 +31,7 @@ test("tags are taken out and put back in their order, typed ones stay", () => {
 test("a result has the name of the webui's file, with the extension of its content", () => {
     assert.equal(fileNameOf("http://127.0.0.1:7860/file=/w/outputs/00003-12 3.png?170", "image/png"), "00003-12 3.png");
     assert.equal(fileNameOf("http://x/file=C%3A%5Cw%5C0001-7.png", "image/jpeg"), "0001-7.jpg");
+    assert.equal(fileNameOf("./train-lora/runs/1-penny/file?path=samples%2Fpenny-000004_00.png", "image/png"), "penny-000004_00.png");
     assert.equal(fileNameOf("data:image/png;base64,aaaa", "image/png"), "result.png");
     assert.equal(fileNameOf("blob:http://x/1-2", ""), "result.png");
     assert.equal(fileNameOf("http://x/100%.webp", "image/webp"), "100%.webp");

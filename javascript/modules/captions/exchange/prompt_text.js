@@ -29,7 +29,8 @@ export function withoutTags(original, off, text, separator) {
 export function fileNameOf(src, type) {
     const ending = {"image/jpeg": ".jpg", "image/webp": ".webp", "image/avif": ".avif"}[type] || ".png";
     if (/^(data|blob):/.test(src)) return `result${ending}`;
-    const last = src.split(/[?#]/)[0].split(/[\\/=]/).pop() || "";
+    const asked = /[?&]path=([^&#]*)/.exec(src);  // a sample of a run
+    const last = asked ? asked[1] : src.split(/[?#]/)[0].split(/[\\/=]/).pop() || "";
     let name = last;
     try {
         name = decodeURIComponent(last);

@@ -160,7 +160,7 @@ class IntakeDialog {
     /** @param {Left[]} left @param {number} leftTotal @param {[string, string][]} same @param {number} [sameTotal] */
     list(left, leftTotal, same, sameTotal = 0) {
         fill(this.lists, same.length ? named(`${format.plural(sameTotal, "image")} already in the set`, sameTotal,
-            same.map(([path, other]) => `${path} is ${other}`)) : null,
+            same.map(([path, other]) => `${path}: same as ${other}`)) : null,
         left.length ? named(`${format.plural(leftTotal, "file")} not added`, leftTotal, left.map(({path, reason}) => `${path}: ${reason}`)) : null);
     }
 

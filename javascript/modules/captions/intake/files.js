@@ -20,31 +20,37 @@ export function dropped(transfer) {
 
 /** @param {readonly (FileSystemEntry|File)[]} entries @returns {Promise<Found>} their files, those in folders too */
 export async function filesIn(entries) {
-    /** @type {Found} */
-    const found = {files: [], left: []};
-    for (const entry of entries) {
-        if (entry instanceof File) found.files.push({path: entry.webkitRelativePath || entry.name, file: entry});
-        else await walk(entry, found);
-    }
-    return found;
+    const count = {files: 0};
+    return joined(await Promise.all(entries.map((entry) => entry instanceof File
+        ? {files: [{path: entry.webkitRelativePath || entry.name, file: entry}], left: []} : walk(entry, count))));
 }
 
-/** @param {FileSystemEntry} entry @param {Found} found */
-async function walk(entry, found) {
-    if (found.files.length > MOST_FILES) return;
+/** @param {readonly Found[]} parts @returns {Found} */
+function joined(parts) {
+    return {files: parts.flatMap(({files}) => files), left: parts.flatMap(({left}) => left)};
+}
+
+/**
+ * @param {FileSystemEntry} entry @param {{files: number}} count of the files so far
+ * @returns {Promise<Found>} in the order that the browser lists them
+ */
+async function walk(entry, count) {
     const path = entry.fullPath.replace(/^\/+/, "");
+    /** @type {Found[]} */
+    const parts = [];
     try {
         if (entry.isFile) {
-            found.files.push({path, file: await fileOf(/** @type {FileSystemFileEntry} */ (entry))});
-            return;
+            count.files += 1;
+            return {files: [{path, file: await fileOf(/** @type {FileSystemFileEntry} */ (entry))}], left: []};
         }
         const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
-        for (let some = await next(reader); some.length; some = await next(reader)) {
-            for (const inner of some) await walk(inner, found);
+        for (let some = await next(reader); some.length && count.files <= MOST_FILES; some = await next(reader)) {
+            parts.push(...await Promise.all(some.map((inner) => walk(inner, count))));
         }
     } catch (error) {
-        found.left.push({path, reason: `the browser cannot read it (${error instanceof Error ? error.message : error})`});
+        parts.push({files: [], left: [{path, reason: `the browser cannot read it (${error instanceof Error ? error.message : error})`}]});
     }
+    return joined(parts);
 }
 
 /** @param {FileSystemFileEntry} entry @returns {Promise<File>} */

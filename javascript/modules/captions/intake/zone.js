@@ -9,6 +9,8 @@ import {receiveResults} from "../exchange/result.js";
 import {importFiles} from "./dialog.js";
 import {dropped, filesIn, pasted} from "./files.js";
 
+const PATIENCE = 800;
+
 /**
  * @typedef {object} Tab what the zone needs of the Captions tab
  * @property {import("../set.js").CaptionSet} set
@@ -87,7 +89,9 @@ export class IntakeZone {
     async take(entries) {
         if (!entries.length) return;
         const {set, showNumbers} = this.tab;
+        const slow = setTimeout(() => toast("info", "Reading the folders …"), PATIENCE);
         const found = await filesIn(entries);
+        clearTimeout(slow);
         if (set.isOpen || await newSet(this.tab)) importFiles(set, found, (numbers) => showNumbers.call(this.tab, numbers));
     }
 
