@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class LentWeights:
                 by_part[part][key] = lent
         used = {key: self._placed(tensor) for part, found in by_part.items() if part not in self.refused
                 for key, tensor in found.items()}
-        return Checkpoint(file.path, {**file.tensors, **used}, file.metadata)
+        return replace(file, tensors={**file.tensors, **used}, mapped=file.mapped - used.keys())
 
     def stays(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` is in memory shared by the webui."""

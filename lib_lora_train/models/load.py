@@ -92,7 +92,7 @@ def load_base(checkpoint: Path, vae: Path | None, *, dtype: torch.dtype, device:
               lent: LentWeights | None = None, aligned: bool = False, as_kept: bool = False) -> BaseModel:
     """Load ``checkpoint`` as ``dtype`` on ``device``; ``vae`` replaces its own VAE.
 
-    Tensors that already have that dtype are memory-mapped, so nothing is held twice; others are converted one by one.
+    Tensors that already have that dtype are memory-mapped; of others only the converted copy stays in memory.
     ``aligned`` also copies unaligned tensors of the file: on a CPU their results differ in the last bits from those of
     tensors lent by a webui. ``lent`` tensors replace the file's and stay where they are. With ``as_kept`` (for the
     CPU) the weights in the blocks of UNet and text encoders keep the dtype of the file or the webui and are converted
@@ -161,6 +161,20 @@ class _Loading:
         shared = self.lent is not None and self.lent.stays(tensor)
         return shared or tensor.element_size() < self.dtype.itemsize
 
+    def read(self, file: Checkpoint, prefix: str, state: dict[str, Tensor], *, keeps: bool) -> dict[str, Tensor]:
+        """``state``, which is ``file``'s under ``prefix``, with copies of the tensors that ``put`` would copy.
+
+        They are made from the file, and not from its mapping, of which each page would stay in memory beside its copy.
+        ``keeps``: some may be kept as they are.
+        """
+        copied = [name for name, tensor in state.items() if prefix + name in file.mapped and self._copies(tensor)
+                  and not (keeps and self.keeps(tensor))]
+        return state | file.copied(prefix, copied, self.put)
+
+    def _copies(self, tensor: Tensor) -> bool:
+        converts = (tensor.dtype, tensor.device) != (self.dtype, self.device)
+        return converts or (self.aligned and tensor.data_ptr() % _ALIGNED_BYTES != 0)
+
     def put(self, tensor: Tensor) -> Tensor:
         if self.lent is not None and self.lent.keeps_dtype(tensor):
             return tensor
@@ -174,6 +188,7 @@ def _load_unet(file: Checkpoint, family: Family, loading: _Loading, pooled_width
         unet = build_unet(state, family, pooled_width)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
+    state = loading.read(file, UNET, state, keeps=True)
     config = {"layers_per_block": unet.config["layers_per_block"]}
     converted = convert_ldm_unet_checkpoint({UNET + key: tensor for key, tensor in state.items()}, config)
     if unet.config["addition_embed_type"]:
@@ -183,15 +198,16 @@ def _load_unet(file: Checkpoint, family: Family, loading: _Loading, pooled_width
 
 
 def _load_vae(file: Checkpoint, family: Family, loading: _Loading) -> AutoencoderKL:
-    tensors = file.under(VAE) or file.tensors
+    prefix = VAE if file.under(VAE) else ""
     # VAE files from training also contain a discriminator and EMA weights
-    state = {key: tensor for key, tensor in tensors.items() if key.startswith(_VAE_PARTS)}
+    state = {key: tensor for key, tensor in file.under(prefix).items() if key.startswith(_VAE_PARTS)}
     if not state:
         raise CheckpointError(f"The checkpoint {file.path} holds no VAE. Choose a VAE file beside it.")
     try:
         vae = build_vae(state, family)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
+    state = loading.read(file, prefix, state, keeps=False)
     converted = convert_ldm_vae_checkpoint(state, {"down_block_types": vae.config["down_block_types"],
                                                    "up_block_types": vae.config["up_block_types"]})
     return _fill(vae, converted, loading, file, "VAE")
@@ -199,10 +215,11 @@ def _load_vae(file: Checkpoint, family: Family, loading: _Loading) -> Autoencode
 
 def _load_text_encoder(file: Checkpoint, kind: TextEncoderKind, loading: _Loading) -> TextEncoder:
     try:
-        state = text_state(file.under(kind.prefix), kind)
-        encoder = build_text_encoder(state, kind)
+        state = file.under(kind.prefix)
+        encoder = build_text_encoder(text_state(state, kind), kind)
     except (ShapeProblem, ValueError) as problem:
         raise _unusable(file, problem) from problem
+    state = text_state(loading.read(file, kind.prefix, state, keeps=True), kind)
     encoder = _fill(encoder, state, loading, file, "text encoder")
     positions = encoder.config.max_position_embeddings
     encoder.text_model.embeddings.register_buffer(

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..errors import CheckpointError, RunError
 from ..files.safetensors_header import SafetensorsHeader
 from ..files.writing import writing
-from ..models.checkpoint import read_checkpoint
+from ..models.checkpoint import read_checkpoint, read_stored
 from ..models.header import PICKLED_ENDINGS, read_checkpoint_header
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -81,19 +81,7 @@ class _MappedSource:
         return _DTYPES[self._header.tensors[name].dtype]
 
     def read(self, name: str) -> Tensor:
-        stored = self._header.tensors[name]
-        data = bytearray(stored.end - stored.begin)
-        try:
-            with self.path.open("rb") as file:
-                file.seek(stored.begin)
-                count = file.readinto(data)
-        except OSError as problem:
-            raise CheckpointError(f"{self.path} cannot be read: {problem.strerror}. Check the disk.") from problem
-        if count != len(data):
-            raise CheckpointError(f"{self.path} ends in the middle of {name}. Download or copy it again.")
-        dtype = _DTYPES[stored.dtype]
-        flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-        return flat.reshape(stored.shape)
+        return read_stored(self._header, name, self.dtype(name))
 
 
 class _PickledSource:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lib_lora_train.errors import CheckpointError
+from lib_lora_train.models import checkpoint
+from lib_lora_train.models import load as load_module
 from lib_lora_train.models.load import load_base
 from tests.models.tiny_checkpoint import TEXT, UNET, VAE, Tiny, make_tiny
 
@@ -206,6 +209,67 @@ def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, tiny:
     base = load(path)
     assert psutil.Process().memory_info().rss - before < 50e6
     assert base.text_encoder.config.vocab_size == 300_000
+
+
+def mapped_bytes(path: Path) -> int:
+    """How much of the mapped file ``path`` this process has in memory."""
+    mapped, found = False, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            mapped = line.endswith(str(path))
+        elif mapped and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much of a mapping is in memory")
+@pytest.mark.parametrize(("ending", "stored", "wanted", "aligned"), [
+    ("safetensors", torch.float16, torch.bfloat16, False), ("safetensors", torch.float32, torch.bfloat16, False),
+    ("safetensors", torch.float32, torch.float32, True), ("ckpt", torch.float16, torch.bfloat16, False),
+    ("ckpt", torch.float32, torch.bfloat16, False)])
+def test_what_is_copied_is_not_in_memory_a_second_time(tmp_path, monkeypatch, ending, stored, wanted, aligned):
+    state = {key: tensor.to(stored) for key, tensor in load_file(MINI).items()}
+    path = tmp_path / f"x.{ending}"
+    if ending == "ckpt":
+        monkeypatch.setattr(checkpoint, "_PIECE_BYTES", 1 << 20)
+        torch.save({"state_dict": state}, path)
+    else:
+        # a header that is 8 bytes longer puts the tensors where none is aligned
+        save_file(state, path)
+        header = int.from_bytes(path.read_bytes()[:8], "little")
+        save_file(state, path, metadata={"x": "x" * ((48 - header) % 64 or 64)} if aligned else None)
+    opened = checkpoint.read_checkpoint(path)
+    at_opening = mapped_bytes(path)  # the system may map many pages at once
+    del opened
+    seen = []
+    fill = load_module._fill
+
+    def watching_fill(*arguments):
+        network = fill(*arguments)
+        seen.append(mapped_bytes(path))
+        return network
+
+    monkeypatch.setattr(load_module, "_fill", watching_fill)
+    base = load_base(path, None, dtype=wanted, device="cpu", aligned=aligned)
+    assert len(seen) == 3 and max(seen) < at_opening + 2e6 < path.stat().st_size, (seen, at_opening)
+    for network, expected in ((base.unet, load(MINI).unet), (base.vae, load(MINI).vae),
+                              (base.text_encoder, load(MINI).text_encoder)):
+        assert all(torch.equal(tensor, expected.state_dict()[key].to(stored).to(wanted))
+                   for key, tensor in network.state_dict().items())
+
+
+def test_a_file_that_is_exchanged_while_it_is_read_is_an_error(tmp_path, monkeypatch, tiny: Tiny):
+    path = saved(tiny.state, tmp_path / "x.safetensors")
+    build = load_module.build_unet
+
+    def exchanging_build(*arguments):
+        path.unlink()
+        saved({UNET + "other": torch.zeros(2)}, path)
+        return build(*arguments)
+
+    monkeypatch.setattr(load_module, "build_unet", exchanging_build)
+    with pytest.raises(CheckpointError, match=r"x\.safetensors has changed while it was read"):
+        load(path, dtype=torch.bfloat16)
 
 
 def test_the_mini_checkpoint_loads():
