@@ -6,7 +6,8 @@
 Each program is started anew for each round, A B A B and so on. Measured are the time from its start to the end of its
 first step, the median step after that, both also as time for which cores were busy (which other programs on
 the machine hardly change), the most memory that all its processes held, and, after equally many steps, the
-loss of both LoRA files on held-out images. One evaluator measures that for both, with the same noise.
+loss of both LoRA files on held-out images. One evaluator measures that for both, with the same noise. It takes long, so
+the table and the file of --json come before it, and again with it.
 
 --checkpoint takes a file, or sd15 or sdxl for random weights in full size, made on the spot. sd-scripts only loads
 checkpoints of full size. Both get one job, for sd-scripts by this project's export; what cannot be the same is printed.
@@ -62,6 +63,8 @@ from lib_lora_train.pictures.images import PICTURE_ENDINGS
 from lib_lora_train.training.precision import resolve_device
 from tests.make_mini.vocabulary import write_text_folder
 
+Both = tuple[list[Measured], list[Measured]]
+"""What was measured of this project and of the other program, round by round."""
 SD_SCRIPTS, COMMIT = "sd-scripts", "commit"
 RANDOM = ("sd15", "sdxl")
 _TOKENIZERS = {"openai_clip-vit-large-patch14": "", "laion_CLIP-ViT-bigG-14-laion2B-39B-b160k": "!",
@@ -82,14 +85,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
              f"{resolve_device(job.training.device)}, {os.cpu_count()} cores.")
         for note in dict.fromkeys(peer.notes):
             report(f"Not the same: {note}")
-        one, other = in_turns((ours, peer), folder, options, job)
-    found = compare(one, other)
-    print(table(found, peer.name, options.rounds))
+        found, files = in_turns((ours, peer), folder, options, job)
+        show(found, peer, options, job)
+        if options.held_out is None:
+            report("The held-out loss is not measured: name images with --held-out.")
+            return
+        report("Measuring the held-out loss, which takes a while.")
+        found = with_losses(found, files, options, job)
+    show(found, peer, options, job)
+
+
+def show(found: Both, peer: Program, options: argparse.Namespace, job: Job) -> None:
+    """Print the table, and write the file of ``--json``."""
+    compared = compare(*found)
+    print(table(compared, peer.name, options.rounds), flush=True)
     if options.json:
         about = {"peer": peer.name, "notes": list(dict.fromkeys(peer.notes)), "steps": options.steps,
                  "checkpoint": Path(job.base.checkpoint).name, "resolution": job.dataset.resolution,
                  "torch": torch.__version__}
-        options.json.write_text(json.dumps(as_json(found, one, other, about), indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(as_json(compared, *found, about), indent=1), encoding="utf-8")
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -244,10 +258,10 @@ def tokenizers(folder: Path) -> Path:
 
 
 def in_turns(programs: tuple[Program, Program], folder: Path, options: argparse.Namespace,
-             job: Job) -> tuple[list[Measured], list[Measured]]:
-    """Run both programs ``--rounds`` times in turns, then measure the loss of what they made."""
+             job: Job) -> tuple[Both, list[Path]]:
+    """Run both programs ``--rounds`` times in turns; returns also the LoRA files that they made, in that order."""
     gpu = resolve_device(job.training.device).type == "cuda"
-    measured: tuple[list[Measured], list[Measured]] = ([], [])
+    measured: Both = ([], [])
     files: list[Path] = []
     for number in range(1, options.rounds + 1):
         for program, found in zip(programs, measured, strict=True):
@@ -261,16 +275,18 @@ def in_turns(programs: tuple[Program, Program], folder: Path, options: argparse.
             files.append(started.lora)
             report(f"Round {number}, {program.name}: first step after {found[-1].first_step_seconds:.1f} s, then "
                  f"{found[-1].step_seconds:.2f} s a step, {found[-1].memory_bytes / 2 ** 30:.2f} GB.")
-    if options.held_out is None:
-        report("The held-out loss is not measured: name images with --held-out.")
-        return measured
+    return measured, files
+
+
+def with_losses(found: Both, files: Sequence[Path], options: argparse.Namespace, job: Job) -> Both:
+    """``found`` with the held-out loss of each of ``files``."""
     from benchmarks.comparing.held_out import held_out_losses
 
     base, *losses = held_out_losses(job, options.held_out, [None, *files])
     report(f"Held-out loss without a LoRA: {base:.5f}.")
-    sides = tuple([replace(one, held_out_loss=loss) for one, loss in zip(side, losses[place::2], strict=True)]
-                  for place, side in enumerate(measured))
-    return sides[0], sides[1]
+    ours, peer = ([replace(one, held_out_loss=loss) for one, loss in zip(side, losses[place::2], strict=True)]
+                  for place, side in enumerate(found))
+    return ours, peer
 
 
 def report(sentence: str) -> None:

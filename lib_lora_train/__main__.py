@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from .errors import TrainLoraError
@@ -35,7 +34,6 @@ def main(arguments: list[str]) -> int:
     """Run one command; returns the process's exit status: 0 done, 1 failed with a sentence, 2 wrong use."""
     from . import __version__
 
-    wait_without_spinning()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(SUMMARY.format(version=__version__))
         return 0
@@ -60,16 +58,6 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-
-
-def wait_without_spinning() -> None:
-    """Let OpenMP's waiting threads sleep; to be called before torch is loaded.
-
-    They spin by default, and beside another busy process (on a CPU machine the webui is one) a step then takes
-    several times as long. A user's own values are kept.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 
 if __name__ == "__main__":

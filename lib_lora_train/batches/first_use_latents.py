@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .latents import LATENT_ALONE, EncodedImages, Encoder, LatentStore, Wanted, encode_all
 from .plan import TrainingPlan
@@ -16,8 +16,11 @@ class FirstUseLatents:
     So a resumed run, which encodes in another order, trains on the same latents.
     """
 
-    def __init__(self, plan: TrainingPlan, encoder: Encoder, wanted: Wanted = LATENT_ALONE) -> None:
+    def __init__(self, plan: TrainingPlan, encoder: Encoder, wanted: Wanted = LATENT_ALONE,
+                 when_complete: Callable[[], None] = lambda: None) -> None:
+        """``when_complete`` is called once all images are encoded, so ``encoder`` is no longer needed."""
         self._plan = plan
+        self._when_complete = when_complete
         self._encoder = encoder
         self._wanted = wanted
         self._store = LatentStore(encoder.scale_factor)
@@ -34,4 +37,6 @@ class FirstUseLatents:
         missing = [index for index in dict.fromkeys(indices) if index not in self._store]
         if missing:
             self._store.take(encode_all(self._plan, self._encoder, wanted=self._wanted, pictures=missing))
+            if len(self) == len(self._plan.pictures):
+                self._when_complete()
         return self._store.latents_of(indices, rng)

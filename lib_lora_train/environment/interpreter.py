@@ -82,6 +82,7 @@ def enter() -> None:
 
     Raises ``WorkerEnvironmentError`` if the packages are not ready or torch is missing or too old.
     """
+    _wait_without_spinning()
     from .isolation import isolate  # importlib.metadata is slow to import, and install.py runs at every start
 
     torch, state = installed_torch(), check()
@@ -97,6 +98,16 @@ def enter() -> None:
         mark_in_use(folder / STAMP_NAME)
     isolate([*folders, EXTENSION_FOLDER])
     os.environ.update(_LIBRARY_SETTINGS)
+
+
+def _wait_without_spinning() -> None:
+    """Let OpenMP's waiting threads sleep; to be called before torch is loaded.
+
+    They spin by default, and beside another busy process (on a CPU machine the webui is one) a step then takes
+    several times as long. A user's own values are kept.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 
 def ready_optional_folders() -> list[Path]:

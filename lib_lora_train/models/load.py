@@ -71,6 +71,14 @@ class BaseModel:
             self.homes.put_away(network)
             network.to("cpu")
 
+    def drop_decoder(self) -> None:
+        """Free the half of the VAE that only samples need."""
+        del self.vae.decoder, self.vae.post_quant_conv
+
+    def drop_encoder(self) -> None:
+        """Free the other half; call it when all images are encoded."""
+        del self.vae.encoder, self.vae.quant_conv
+
     def _stays(self, network: nn.Module) -> bool:
         lent = self.lent
         return lent is not None and not lent.uploaded and any(lent.stays(tensor) for tensor in network.parameters())

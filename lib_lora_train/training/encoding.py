@@ -83,7 +83,7 @@ def _at_first_use(plan: TrainingPlan, model: TrainedModel, settings: DatasetSett
     if damaged:
         raise damaged_pictures_error(damaged)
     reporter.say("Each image is encoded when it is first trained on, so steps of the first epoch take longer.")
-    return FirstUseLatents(plan, encoder_of(model, reporter, ""), Wanted(settings.flip_aug))
+    return FirstUseLatents(plan, encoder_of(model, reporter, ""), Wanted(settings.flip_aug), model.base.drop_encoder)
 
 
 def _report_faces(count: int, without: list[Path], reporter: Reporter) -> None:

@@ -16,7 +16,7 @@ from ..advice.optimizer_guards import with_d_coef
 from ..advice.surroundings import plan_facts
 from ..batches.batches import Batch, load_batch
 from ..batches.captions import plain_caption
-from ..batches.latents import LatentSource
+from ..batches.latents import LatentSource, LatentStore
 from ..batches.plan import TrainingPlan, fits_of, held_out_pictures, plan_of, validation_plan_of
 from ..batches.summary import summarize
 from ..config.groups.dataset import DatasetSettings
@@ -114,12 +114,9 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     learner = make_learner(model, job, plan.total_steps - begins)
 
     latents = latents_of(plan, model, job.dataset, reporter, encoded)
-    validation = []
-    if held_out is not None:
-        held_latents = encode(held_out, model, unchanged(job.dataset), reporter, "Encoding the held-out images",
-                              encoded)
-        validation = [load_batch(held_out, indices, held_latents, job.dataset, None)
-                      for indices in held_out.batches_in_order()]
+    validation = [] if held_out is None else _validation_batches(held_out, model, job, reporter, encoded)
+    if isinstance(latents, LatentStore):  # nothing is encoded in training
+        model.base.drop_encoder()
     outputs = Outputs(job, run, model.base, hashes, plan, summarize(dataset, plan, job.dataset), reporter)
     model.bring()
     if accelerator.device.type == "cuda":
@@ -130,11 +127,19 @@ def prepare(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "
     return Prepared(job, plan, latents, learner, outputs, validation, progress, boundary)
 
 
+def _validation_batches(held_out: TrainingPlan, model: TrainedModel, job: Job, reporter: Reporter,
+                        progress: Callable[[int, int], None]) -> list[Batch]:
+    latents = encode(held_out, model, unchanged(job.dataset), reporter, "Encoding the held-out images", progress)
+    return [load_batch(held_out, indices, latents, job.dataset, None) for indices in held_out.batches_in_order()]
+
+
 def _loaded(job: Job, run: RunFolder, computing: Computing, boundary: Boundary, reporter: Reporter,
             proofs: Path | None) -> tuple[BaseModel, Accelerator]:
     """The base model, and accelerate's handle for the precision that was finally chosen."""
     base = load_weights(job, run, computing, boundary, reporter)
     computing, base = proven(job, run, base, computing, boundary, reporter, Remembered(proofs))
+    if not job.sample.sample_prompts:
+        base.drop_decoder()
     return base, computing.accelerator()
 
 

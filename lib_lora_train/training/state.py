@@ -6,11 +6,10 @@ Random numbers follow from the seed and the position in the run (``randomness``)
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..config.job import Job
 from ..config.load import job_to_dict
 from ..errors import RunError
-from ..files.atomic import remove_leftovers, write_atomically
+from ..files.atomic import remove_leftovers, write_whole
 from ..files.confine import open_file
 from ..files.json_file import DamagedFileError, number
 from ..files.reading import reason
@@ -63,12 +62,10 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
         "job": _what_must_stay(job),
         "pictures": pictures,
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
     try:
         folder.mkdir(exist_ok=True)
         remove_leftovers(folder / _NEXT)
-        write_atomically(folder / _NEXT, buffer.getvalue())
+        write_whole(folder / _NEXT, lambda file: _write(content, file), _bytes_of(content))
         if before_too and (folder / STATE_FILE).exists():
             (folder / STATE_FILE).replace(folder / _BEFORE)
         (folder / _NEXT).replace(folder / STATE_FILE)
@@ -78,6 +75,41 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
                 (folder / _BEFORE).replace(folder / STATE_FILE)
         raise RunError(f"The training state was not saved. {cannot_write(folder / STATE_FILE, problem)} The LoRA files "
                        "and the training state saved before are complete.") from problem
+
+
+class _Disk:
+    """A file for ``torch.save``, whose own code must not be left by an error: the first one is kept for later."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.problem: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write ``data``, unless an earlier write failed."""
+        if self.problem is None:
+            try:
+                self._file.write(data)
+            except OSError as problem:
+                self.problem = problem
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed after its last write."""
+
+
+def _write(content: dict[str, Any], file: BinaryIO) -> None:
+    """Write ``content`` without a copy of it in memory. Raises ``OSError``."""
+    disk = _Disk(file)
+    torch.save(content, disk)  # type: ignore[arg-type]
+    if disk.problem is not None:
+        raise disk.problem
+
+
+def _bytes_of(content: Any) -> int:
+    """The size of all tensors in ``content``."""
+    if isinstance(content, Tensor):
+        return content.numel() * content.element_size()
+    return sum(map(_bytes_of, content.values())) if isinstance(content, dict) else 0
 
 
 def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, pictures: str,

@@ -38,6 +38,14 @@ def test_each_picture_is_encoded_once_and_only_when_it_is_looked_at(tmp_path):
     assert (len(latents), len(vae.seen)) == (len(indices), len(indices))
 
 
+def test_the_end_of_encoding_is_told_once(tmp_path):
+    plan, told = plan_for(make_set(tmp_path / "set")), []
+    latents = FirstUseLatents(plan, encoder(PoolingVae()), when_complete=lambda: told.append(len(latents)))
+    for indices in plan.batches_in_order() * 2:
+        latents.looks(indices, None)
+    assert told == [len(plan.pictures)]
+
+
 def test_a_picture_that_is_gone_by_then_is_named(tmp_path):
     plan = plan_for(make_set(tmp_path / "set"))
     latents = FirstUseLatents(plan, encoder(PoolingVae()))

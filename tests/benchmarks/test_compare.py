@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks import compare
+from benchmarks.comparing import held_out as held_out_module
 from benchmarks.comparing.programs import Started, check_out, sd_scripts, steps_in_output, this_project
 from benchmarks.comparing.report import Measured, table
 from benchmarks.comparing.report import compare as compared
@@ -232,3 +234,21 @@ def test_a_whole_comparison_with_a_stand_in_peer(tmp_path: Path, held_out: Path,
     assert ours["held_out_loss"] != theirs["held_out_loss"]
     assert "| one step, median |" in printed.out and "Not the same: training.mixed_precision" in printed.err
     assert set(found["compared"]) >= {"first_step_seconds", "step_seconds", "memory_bytes", "held_out_loss"}
+    assert printed.out.count("| one step, median |") == 2  # before the held-out loss, and with it
+
+
+def test_what_was_measured_is_written_before_the_held_out_loss(tmp_path: Path, held_out: Path, capsys, monkeypatch):
+    sides = [Measured(2.0, 1.0, 1.0, 1.0, 100, 50)], [Measured(4.0, 2.0, 2.0, 2.0, 200, 100)]
+    monkeypatch.setattr(compare, "peer_of", lambda *given: SimpleNamespace(name="the peer", notes=()))
+    monkeypatch.setattr(compare, "in_turns", lambda *given: (sides, [tmp_path / "one", tmp_path / "other"]))
+
+    def interrupted(*given):
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["compared"]["memory_bytes"]["ratio"] == 0.5
+        assert "| one step, median | 1.00 s | 2.00 s | 0.50 |" in capsys.readouterr().out
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(held_out_module, "held_out_losses", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare.main([*PEER, "--checkpoint", str(MINI), "--dataset", str(held_out), "--held-out", str(held_out),
+                      "--rounds", "1", "--device", "cpu", "--json", str(tmp_path / "found.json")])

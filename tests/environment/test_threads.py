@@ -1,20 +1,25 @@
-"""Threads of the worker that wait give their core to others."""
+"""Threads of the worker, and of the benchmarks, that wait give their core to others."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
-from lib_lora_train.__main__ import main
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+PRINT = f"import os; print(*map(os.environ.get, {NAMES}))"
 
 
-def test_threads_that_wait_do_not_spin(monkeypatch, capsys):
-    monkeypatch.setattr("os.environ", {key: value for key, value in os.environ.items()
-                                       if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")})
-    assert main(["--help"]) == 0
-    assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("PASSIVE", "0")
-
-
-def test_what_the_user_chose_for_threads_is_kept(monkeypatch, capsys):
-    monkeypatch.setattr("os.environ", {**os.environ, "OMP_WAIT_POLICY": "ACTIVE"})
-    main(["--help"])
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+@pytest.mark.parametrize(("given", "printed"), [({}, "PASSIVE 0"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 0"),
+                                                ({"GOMP_SPINCOUNT": "5"}, "PASSIVE 5")])
+def test_threads_that_wait_do_not_spin_unless_the_user_chose_so(given, printed):
+    code = "import sys; from lib_lora_train.environment import ensure_worker_interpreter\n" \
+           f"ensure_worker_interpreter(); assert 'torch' not in sys.modules; {PRINT}"
+    environ = {name: value for name, value in os.environ.items() if name not in NAMES} | given
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, text=True, capture_output=True,
+                          check=True)
+    assert done.stdout.strip() == printed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,18 @@ from lib_lora_train.models.stored_weights import stored_layers
 from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.runs.events import EventWriter, read_events
+from lib_lora_train.runs.folder import STATE_FILE
+from lib_lora_train.training import run as run_module
 from lib_lora_train.training import setup
 from lib_lora_train.training.memory import checkpoint_gradients, is_out_of_memory, prove, store_base
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.optimizers.create import RatedParameters, make_optimizer
 from lib_lora_train.training.optimizers.fused import FusedSteps
 from lib_lora_train.training.reporting.report import Reporter
+from lib_lora_train.training.setup import prepare
+from lib_lora_train.training.state import Progress, load_state, save_state
 from tests.models.weight_bytes import weight_bytes
-from tests.training.conftest import Trained
+from tests.training.conftest import Trained, bare_learner
 
 CPU = torch.device("cpu")
 GPU_IS_FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -222,3 +227,37 @@ def test_what_needs_all_gradients_does_not_go_with_freeing_them(values, changes,
     merged["training"]["fused_backward_pass"] = True
     with pytest.raises(ConfigError, match=f"fused_backward_pass does not work with.*{named}"):
         job_from(merged)
+
+
+@pytest.mark.parametrize(("changes", "kept"), [
+    ({}, set()),
+    ({"sample": {"sample_prompts": ["pennyfox"], "sample_steps": 1}}, {"decoder"}),
+    ({"dataset": {"color_aug": True}}, {"encoder"}),
+    ({"dataset": {"cache_latents_to_disk": True, "validation_split": 0.2}}, set()),
+    ({"dataset": {"alpha_mask": True}, "sample": {"sample_prompts": ["pennyfox"], "sample_steps": 1}}, {"decoder"})])
+def test_the_halves_of_the_vae_are_freed_when_nothing_needs_them(train, monkeypatch, changes, kept) -> None:
+    bases = []
+    monkeypatch.setattr(run_module, "prepare", lambda *given: bases.append(prepare(*given)) or bases[-1])
+    trained = train(**{**changes, "training": {"max_train_epochs": 1}})
+    assert trained.completed and not trained.of("error"), trained.events
+    [prepared] = bases
+    vae = prepared.learner.model.base.vae
+    assert {half for half in ("encoder", "decoder") if hasattr(vae, half)} == kept
+    values = {"encoder": "quant_conv", "decoder": "post_quant_conv"}
+    assert {half for half, convolution in values.items() if hasattr(vae, convolution)} == kept
+
+
+def test_a_training_state_is_written_without_a_copy_of_it_in_memory(tmp_path: Path) -> None:
+    learner = bare_learner(0.5)
+    learner.model.network = torch.nn.Linear(1000, 4000)
+    tracemalloc.start()
+    try:
+        save_state(tmp_path / "state", learner, Progress(step=3), Job(), "pictures")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "state" / STATE_FILE).stat().st_size > 16_000_000
+    assert peak < 2_000_000
+    learner.model.network.weight.data.zero_()
+    assert load_state(tmp_path / "state", learner, Job(), 0, "pictures", pytest.fail) == Progress(step=3)
+    assert learner.model.network.weight.abs().sum() > 0
