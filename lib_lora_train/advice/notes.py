@@ -12,7 +12,7 @@ from ..config.job import Job
 from .block_notes import block_notes
 from .no_effect import no_effect_notes
 from .no_effect_images import image_notes
-from .optimizer_guards import guard_notes
+from .optimizer_guards import cpu_notes, guard_notes
 from .surroundings import Note, Surroundings
 from .webui_prediction import prediction_notes
 
@@ -28,7 +28,7 @@ def notes_on(job: Job, around: Surroundings, network: NetworkSettings | None = N
         return []
     as_trained = job if network is None else dataclasses.replace(job, network=network)
     return [*prediction_notes(job, around), *no_effect_notes(job, around),
-            *image_notes(job, around), *guard_notes(as_trained),
+            *image_notes(job, around), *guard_notes(as_trained), *cpu_notes(job, around),
             *block_notes(as_trained, around)]
 
 

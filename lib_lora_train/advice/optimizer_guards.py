@@ -12,7 +12,7 @@ from ..config.optimizer_args import arguments_of, finds_own_rate, parse_argument
 from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import ConfigError
 from .schedule import trained_rates
-from .surroundings import Note
+from .surroundings import Note, Surroundings
 
 LOW_RANK = 8
 _USUAL, _LOW, _IA3 = 2.0, 4.0, 8.0
@@ -77,6 +77,16 @@ def _about_factor(job: Job) -> Iterator[Note]:
     elif rate is not None and rate > _HIGHEST_FACTOR:
         yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies "
                         f"it by this, which burns the LoRA. Set it to 1.")
+
+
+def cpu_notes(job: Job, around: Surroundings) -> Iterator[Note]:
+    """A note on an 8-bit optimizer on the CPU, whose kernels (bitsandbytes 0.50) convert value by value."""
+    name = job.optimizer.optimizer_type
+    if around.device == "cpu" and OPTIMIZERS[name].eight_bit:
+        twin = OPTIMIZERS[name].twin
+        yield Note("optimizer.optimizer_type", f"optimizer.optimizer_type: {name} saves GPU memory, which a run on the "
+                                               f"CPU does not use, and takes many times as long there as {twin}: about "
+                                               f"a tenth of each step. Use {twin}, which learns the same.")
 
 
 def _given_d_coef(job: Job) -> float | None:

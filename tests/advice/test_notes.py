@@ -130,6 +130,15 @@ def test_an_optimizer_that_is_set_against_itself_is_named(key, words, changes):
     assert words in notes(**changes)[key]
 
 
+@pytest.mark.parametrize("name", [name for name, facts in OPTIMIZERS.items() if facts.eight_bit])
+def test_8_bit_on_the_cpu_is_said_to_be_slow_with_its_twin_to_use_instead(name):
+    key, twin = "optimizer.optimizer_type", OPTIMIZERS[name].twin
+    assert f"Use {twin}, which learns the same." in notes(optimizer__optimizer_type=name)[key]
+    for around in (GPU, Surroundings()):
+        assert key not in notes(around, optimizer__optimizer_type=name)
+    assert key not in notes(optimizer__optimizer_type=twin)
+
+
 @pytest.mark.parametrize("given", ["relative_step=False", "relative_step=false", "relative_step = False"])
 def test_adafactor_at_a_rate_of_one_is_refused_once_the_rate_counts(given):
     job = changed(Job(), {**FILLED, "optimizer.optimizer_type": "AdaFactor", "optimizer.optimizer_args": [given]})
