@@ -42,7 +42,7 @@ def test_the_end_of_encoding_is_told_once(tmp_path):
     plan, told = plan_for(make_set(tmp_path / "set")), []
     latents = FirstUseLatents(plan, encoder(PoolingVae()), when_complete=lambda: told.append(len(latents)))
     for indices in plan.batches_in_order() * 2:
-        latents.looks(indices, None)
+        latents.latents_of(indices, None)
     assert told == [len(plan.pictures)]
 
 
