@@ -12,6 +12,7 @@ from .groups.dataset import CAPTION_ENDINGS
 from .groups.tagging import (
     INSTEAD_OF_TAGS,
     NO_PROSE,
+    RATING,
     CaptionWriteSettings,
     ProseSettings,
     TagDatasetSettings,
@@ -52,11 +53,22 @@ def load_tag_job(path: Path, overrides: Sequence[str] = ()) -> TagJob:
 
 def tag_job_from(values: Mapping[str, Any], *, source: str = "The tag job") -> TagJob:
     """A checked ``TagJob`` from nested plain values. Raises ``ConfigError`` that lists every problem at once."""
-    job, problems = read_settings(TagJob, values, source=source)
+    job, problems = read_settings(TagJob, _without_former(values), source=source)
     problems = problems or tag_problems_of(job)
     if problems:
         raise ConfigError(problems)
     return job
+
+
+def _without_former(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``values`` of an earlier version, where ``tags.rating_tag`` was a switch, as categories of tags."""
+    tags = values.get("tags") if isinstance(values, Mapping) else None
+    if not isinstance(tags, Mapping) or "rating_tag" not in tags:
+        return values
+    kept = {name: value for name, value in tags.items() if name != "rating_tag"}
+    if str(tags["rating_tag"]).lower() == "true" and "categories" not in kept:
+        kept["categories"] = [*TagRuleSettings().categories, RATING]
+    return {**values, "tags": kept}
 
 
 def tag_problems_of(job: TagJob) -> list[str]:

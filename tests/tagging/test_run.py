@@ -337,3 +337,15 @@ def test_one_image_without_writing_shows_what_would_be_written(tmp_path: Path, c
     assert captions_of(folder) == {"red_1": None, "blue_1": None}
     reported = tag(tag_job(folder, colour_tagger, write__mode="confidences-only"), tmp_path / "both.jsonl")
     assert not [event for event in reported.events if event["event"] == "tags"]
+
+
+@pytest.mark.parametrize(("former", "rated"), [(True, True), (False, False)])
+def test_a_job_of_an_earlier_version_keeps_its_choice_of_ratings(tmp_path: Path, former: bool, rated: bool):
+    from lib_lora_train.config.tag_job import load_tag_job
+
+    path = tmp_path / "tags.yaml"
+    rules = f"{{rating_tag: {str(former).lower()}, max_tags: 5}}"
+    path.write_text(f"dataset: {{train_data_dir: /pictures}}\ntags: {rules}\n")
+    tags = load_tag_job(path).tags
+    assert ("rating" in tags.categories, tags.max_tags) == (rated, 5)
+    assert "character" in tags.categories

@@ -126,6 +126,9 @@ def test_a_failure_is_said_where_the_progress_was_and_nothing_is_lost(tab: Tab, 
         return plain(picture)
 
     monkeypatch.setattr(interrogator, "generate_caption", fails_second)
+    model = tab.data / "models" / "BLIP" / "model.pth"
+    model.parent.mkdir(parents=True)
+    model.touch()
     start(tab)
     state = ended(tab)
     assert state["state"] == "failed" and "CUDA out of memory" in state["text"]
