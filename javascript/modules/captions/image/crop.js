@@ -35,6 +35,7 @@ class CropDialog {
         /** The proposal that the frame was taken from, for the new image's name. @type {ProposedCrop|null} */
         this.source = null;
         this.asked = 0;
+        this.judging = false;  // the proposed tags are not yet those of the frame
         this.frame = new CropFrame(this.upright, () => this.frameChanged(), (proposal) => this.choose(proposal));
         this.stage = new Stage(this.upright, (side) => set.image(picture, side), this.frame, "The image to crop. " + KEYS);
         this.tags = new CropTags(picture, set.separator);
@@ -111,18 +112,22 @@ class CropDialog {
     frameChanged() {
         const {frame, size} = this.frame;
         const {width, height} = sizeOf(frame);
-        if (isWhole(frame, size)) this.source = null;
+        if (this.source && !isNear(frame, this.source.frame)) this.source = null;
         setText(this.controls.size, `${width} × ${height} of ${size.width} × ${size.height} pixels`);
         this.controls.saved.textContent = "";
+        this.judging = true;
         this.refresh();
         this.judgeSoon();
     }
 
     /** Ask what the frame is trained at, and which tags it makes wrong or right. */
     async judge() {
-        const cut = this.cut;
-        const facts = await this.set.ask("crop/frame", {...this.about, frame: cut}, {quiet: true}).catch(() => null);
-        if (!facts || String(cut) !== String(this.cut)) return;
+        const asked = JSON.stringify([this.cut, this.turn]);
+        const facts = await this.set.ask("crop/frame", {...this.about, frame: this.cut}, {quiet: true}).catch(() => null);
+        if (asked !== JSON.stringify([this.cut, this.turn])) return;  // asked again for the new frame
+        this.judging = false;
+        this.refresh();
+        if (!facts) return;
         const {width, height} = sizeOf(this.frame.frame);
         setText(this.controls.size, `${width} × ${height} pixels, trained at ${facts.bucket[0]} × ${facts.bucket[1]}`);
         setText(this.controls.warning, facts.warning);
@@ -174,7 +179,7 @@ class CropDialog {
         const {options} = this;
         const inPlace = this.controls.inPlace.checked;
         const something = this.cut !== null || isTurned(this.turn);
-        this.controls.save.disabled = !something || (inPlace && Boolean(options?.cannot));
+        this.controls.save.disabled = !something || this.judging || (inPlace && Boolean(options?.cannot));
         this.controls.save.title = something ? "" : "Draw a frame, or turn the image, first";
         const label = this.controls.save.querySelector(".tl-button-label");
         if (label) setText(label, inPlace ? "Replace the image" : "Save as new image");
@@ -208,4 +213,11 @@ class CropDialog {
             setText(this.controls.saved, `${done.label}. Draw the next one, or close.`);
         }
     }
+}
+
+/** @param {Frame} frame @param {number[]} proposed @returns {boolean} whether the frame's middle lies in the proposed one, and is not much larger */
+function isNear({left, top, right, bottom}, [west, north, east, south]) {
+    const x = (left + right) / 2;
+    const y = (top + bottom) / 2;
+    return x > west && x < east && y > north && y < south && right - left < 1.5 * (east - west);
 }
