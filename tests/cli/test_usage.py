@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lib_lora_train.cli.mask import mask_command
 from lib_lora_train.cli.usage import PARSERS, options_of
 from lib_lora_train.errors import ConfigError
 
@@ -47,6 +48,21 @@ def test_help_and_mistakes_install_nothing(tmp_path, arguments, status, words):
 def test_options_of_train_stand_in_any_order(words):
     options = options_of("train", words.split())
     assert (options.job, options.settings, options.check) == (Path("job.yaml"), ["a.b=c", "d.e=f"], True)
+
+
+@pytest.mark.parametrize("words", ["tags.yaml --runs here a.b=c", "a.b=c --runs here tags.yaml",
+                                   "--runs here tags.yaml a.b=c"])
+def test_options_of_mask_too(words):
+    options = options_of("mask", words.split())
+    assert (options.job, options.settings, options.runs) == (Path("tags.yaml"), ["a.b=c"], Path("here"))
+
+
+def test_a_mask_job_that_replaces_masks_says_so_on_the_command_line(tmp_path):
+    job = tmp_path / "masks.yaml"
+    job.write_text(f"dataset: {{train_data_dir: {tmp_path}}}\nwrite: {{mode: replace-all}}\n")
+    with pytest.raises(ConfigError, match="Leave it out there, and say it for this run: write.mode=replace-all"):
+        mask_command([str(job)])
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("words", ["tags.yaml --runs here a.b=c", "a.b=c --runs here tags.yaml",

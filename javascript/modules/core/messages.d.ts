@@ -36,7 +36,7 @@ export interface Messages {
     problems: Record<string, string>;
     /** Whether masks are shown over the images of the caption editor. */
     "masks-shown": boolean;
-    /** A tagging or masking run has ended. */
+    /** A tagging run has ended. */
     "captions-changed": {folder: string, run: string};
     /** A result of one of the webui's tabs, or of a run if `tab` is empty, is to be added to the dataset. */
     "add-to-dataset": {src: string, tab: string, prompt: string};

@@ -165,7 +165,10 @@ def test_masks_are_made_for_the_selection_with_a_preview_and_one_undo(make_webui
     expect(dialog.locator("#tl_masks_run")).to_contain_text(re.compile("Done: 3 masks made"), timeout=60_000)
     masks = [mask_of(folder, name) for name in ("01", "02", "03")]
     assert all(mask[256, 256] == 255 and mask[20, 20] == 0 for mask in masks)
+    dialog.get_by_text("Remove 3 masks").click()
+    eventually(page, lambda: [mask_of(folder, name) is None for name in ("01", "02", "03")], [True] * 3)
     page.keyboard.press("Escape")
+    page.click("#tl_captions_undo")
     expect(page.locator(f"{PANEL} .tl-cell-mark", has_text="mask")).to_have_count(3)
     page.click("#tl_captions_undo")
     eventually(page, lambda: [None if (mask := mask_of(folder, name)) is None else int(mask[20, 20])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,10 +13,12 @@ import pytest
 from PIL import Image
 
 from lib_lora_train.captions.journal.journal import Journal
-from lib_lora_train.config.load import read_settings
+from lib_lora_train.config.load import job_to_yaml, read_settings
 from lib_lora_train.config.mask_job import MaskJob, mask_problems_of
+from lib_lora_train.pictures.faces import Face
 from lib_lora_train.pictures.masks.shape import method_of
 from lib_lora_train.runs.control import RunControl
+from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.standing import Standing
 from lib_lora_train.tagging.masks import run as masking
 from lib_lora_train.tagging.masks.run import run_masking
@@ -21,6 +26,7 @@ from tests.tagging.conftest import Reports
 from tests.tagging.fake_hub import FakeHub
 from tests.tagging.onnx_files import pixel_model
 
+ROOT = Path(__file__).resolve().parents[3]
 BY_HAND = 77
 """The level of the masks that were painted by hand."""
 
@@ -146,28 +152,54 @@ def test_a_mask_painted_while_the_run_works_stays(tmp_path: Path):
     assert reported.last["changed_meanwhile"] == 1 and reported.last["written"] == 1
 
 
-def test_a_model_makes_the_masks_and_is_downloaded_only_if_asked(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
-    content = pixel_model(tmp_path / "made.onnx", (40.0, -30.0, -30.0), side=320).read_bytes()
-    hub = FakeHub({"tomjackson2023/rembg/u2netp.onnx": content})
-    request.addfinalizer(hub.close)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-                        hub.url + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+def test_a_model_makes_the_masks(tmp_path: Path):
     folder, models = make_set(tmp_path / "set", 2), tmp_path / "models"
     settings = {"mask__method": "subject", "mask__model": "u2netp", "mask__models_dir": str(models)}
     reported = carry_out(job_of(folder, **settings), tmp_path / "a/masks")
-    assert "u2netp is not on this machine" in reported.last["text"] and not hub.requests
-    reported = carry_out(job_of(folder, **settings, mask__download=True), tmp_path / "b/masks")
-    assert "is not the file that was expected, so it was deleted" in reported.last["text"]  # its real hash is known
-    assert not (models / "u2netp/u2netp.onnx").exists()
-    (models / "u2netp").mkdir(exist_ok=True, parents=True)
-    (models / "u2netp/u2netp.onnx").write_bytes(content)
-    reported = carry_out(job_of(folder, **settings), tmp_path / "c/masks")
+    assert "u2netp is not on this machine" in reported.last["text"]
+    pixel_model(models / "u2netp/u2netp.onnx", (40.0, -30.0, -30.0), side=320)
+    reported = carry_out(job_of(folder, **settings), tmp_path / "b/masks")
     assert reported.last["model"] == "u2netp" and reported.last["written"] == 2
     assert all(abs(masks_of(folder)[f"{number}-mask.png"] - area(number)) < 2 for number in (1, 2))
     assert method_of((folder / "1-mask.png").read_bytes()) == "subject"
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_a_model_is_downloaded_only_if_asked_and_a_file_with_another_hash_is_refused(
+        download: bool, tmp_path: Path, request: pytest.FixtureRequest):
+    folder, models = make_set(tmp_path / "set", 1), tmp_path / "models"
+    hub = FakeHub({"tomjackson2023/rembg/u2netp.onnx": b"not what it should be"})
+    request.addfinalizer(hub.close)
+    job = job_of(folder, mask__method="subject", mask__model="u2netp", mask__models_dir=str(models),
+                 mask__download=download)
+    (tmp_path / "job.yaml").write_text(job_to_yaml(job))
+    code = "import sys; from lib_lora_train.cli import run_command; sys.exit(run_command(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", code, "mask", str(tmp_path / "job.yaml"), "--runs", str(tmp_path / "runs")],
+                   cwd=ROOT, env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "1", "PYTHONPATH":
+                                  os.pathsep.join(sys.path), "HF_HOME": str(tmp_path / "home")}, check=False)
+    last = read_events(next((tmp_path / "runs").iterdir()) / "events.jsonl")[0][-1]
+    assert last["event"] == "error" and bool(hub.requests) is download
+    assert ("so it was deleted" if download else "is not on this machine") in last["text"]
+    assert not (models / "u2netp/u2netp.onnx").exists() and masks_of(folder) == {}
+
+
+def test_heads_are_masked_where_faces_are_and_images_without_one_are_named(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """OpenCV is not among the tests' packages; tests/training/test_face_crops has the real detector."""
+    folder = make_set(tmp_path / "set", 2)
+
+    class Faces:
+        def __init__(self, *words: str) -> None:
+            pass
+
+        def find(self, path: Path, picture: Image.Image) -> tuple[Face, ...]:
+            return (Face(40, 30, 10),) if path.name == "1.png" else ()
+
+    monkeypatch.setattr(masking, "FaceDetector", Faces)
+    told = carry_out(job_of(folder, mask__method="face", mask__head_factor=2), tmp_path / "run/masks")
+    mask = np.asarray(Image.open(folder / "1-mask.png")) > 127
+    assert list(masks_of(folder)) == ["1-mask.png"] and mask[30, 40] and not mask[30, 55] and not mask[10, 40]
+    assert told.last["failed"] == 1 and "No mask for 2.png: no face was detected" in told.warnings[0]
 
 
 def test_faces_without_opencv_and_a_folder_without_the_images_are_refused_in_words(tmp_path: Path):

@@ -1,6 +1,6 @@
 /** The dialog "Make masks": automatic masks for the selected images or all, with a preview on one image. */
 
-import {api, emit, failureOf, fill, h, later, setText} from "../../core/dom.js";
+import {api, failureOf, fill, h, later, setText} from "../../core/dom.js";
 import {dialog as openDialog} from "../../core/dialog.js";
 import {format} from "../../core/format.js";
 import {button, findings, setLabel} from "../../core/parts.js";
@@ -61,8 +61,9 @@ class MaskMaker {
         this.share = h("p", {class: "tl-note", "aria-live": "polite"});
         this.preview = button("Preview", {small: true, id: "tl_masks_preview", click: () => this.showPreview()});
         this.start = button("Make masks", {kind: "primary", icon: "play", id: "tl_masks_start", click: () => this.go("")});
+        this.remove = button("Remove masks", {kind: "quiet", icon: "trash", id: "tl_masks_remove", click: () => this.removeMasks()});
         this.fields = this.build(answer.models_dir);
-        this.dialog = openDialog("Make masks", [this.body()], [button("Close", {click: () => this.dialog.close()}), this.start]);
+        this.dialog = openDialog("Make masks", [this.body()], [this.remove, button("Close", {click: () => this.dialog.close()}), this.start]);
         this.dialog.id = "tl_masks";
         this.dialog.classList.add("tl-masks-dialog");
         this.form.changedBy = () => this.refresh();
@@ -163,6 +164,9 @@ class MaskMaker {
         this.start.disabled = !made || this.run.open;
         setLabel(this.preview, missing ? "Download and preview" : "Preview");
         this.preview.disabled = this.run.open;
+        this.remove.hidden = !this.facts.masks;
+        this.remove.disabled = this.run.open;
+        setLabel(this.remove, `Remove ${format.plural(this.facts.masks, "mask")}`);
         this.overlay.hidden = true;
         setText(this.share, "");
         if (method !== "subject") this.previewSoon();
@@ -218,10 +222,18 @@ class MaskMaker {
         }
     }
 
+    /** Move the masks of the chosen images to the set's trash. */
+    async removeMasks() {
+        this.remove.disabled = true;
+        await this.set.edit("mask/remove", {numbers: this.numbers});
+        await this.count();
+    }
+
     /** @param {boolean} ended */
     async runChanged(ended) {
         this.start.disabled = this.run.open;
         this.preview.disabled = this.run.open;
+        this.remove.disabled = this.run.open;
         if (!ended) return;
         const {previewing} = this;
         this.previewing = false;
@@ -234,7 +246,7 @@ class MaskMaker {
             if (previewing) setText(this.share, failureOf(error).message);
         }
         if (previewing) return;
-        emit("captions-changed", {folder: this.set.folder, run: this.run.id});
+        await this.set.refresh({tagged: true});
         await this.count();
     }
 }
