@@ -50,6 +50,8 @@ TWICE = {
 }
 """Tests of the worker's that run with the webui's pins too, with what differs there; no others depend on them."""
 BROWSER_TESTS = ("browser",)
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+"""The first is Chromium without windows, profiles and the like, which take half of the processor time of a page."""
 
 _WORKER_PYTEST = """
 import os
@@ -210,7 +212,8 @@ def with_the_workers_packages(tests: Sequence[str], arguments: Sequence[str], *,
     python = worker_environment()
     code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(worker_tools()),
                                  children_see_packages=children_see_packages)
-    return run([python, "-c", code, *existing(tests), *arguments])
+    # what a test leaves is removed after it, or it would be 16 GB at the end
+    return run([python, "-c", code, "-o", "tmp_path_retention_policy=failed", *existing(tests), *arguments])
 
 
 def worker_tools() -> Path:
@@ -280,11 +283,11 @@ def fill(folder: Path, requirements: Path, pip: Sequence[object]) -> None:
 
 
 def ensure_chromium() -> None:
-    if shutil.which("chromium") or shutil.which("google-chrome"):
+    if any(map(shutil.which, BROWSERS)):
         return
     say("Installing Chromium.")
     run(["apt-get", "update", "-q"], must_work=True)
-    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-noto-core"], must_work=True)
+    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", BROWSERS[0], "fonts-noto-core"], must_work=True)
 
 
 def existing(names: Sequence[str]) -> list[Path]:

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.run import BROWSERS
+
 from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
@@ -22,7 +24,7 @@ MODULES = sorted(path.relative_to(ROOT / "javascript" / "modules").as_posix()
                  for path in (ROOT / "javascript" / "modules").rglob("*.js"))
 WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
 footer { display: none !important }"""  # as the webui's own style sheet
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 # Only this machine is reached: no fonts, no telemetry. A rule of Chromium's own, since requests that Playwright
 # intercepts are answered only while the test is inside one of its calls.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -64,25 +66,63 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebuiProcess]:
     served.close()
 
 
+class Tabs:
+    """Pages in contexts of their own, used again: a new one costs five times the processor time of a reload."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: list[Page] = []
+        self._errors: dict[Page, list[str]] = {}
+
+    def take(self, webui: WebuiProcess, errors: list[str], width: int, **options: Any) -> Page:
+        """A page that has nothing of ``webui`` stored; with ``options`` (of its context) a new one."""
+        page = self._idle.pop() if self._idle and not options else self._new(**options)
+        page.set_default_timeout(1000 * WAIT_SECONDS)
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.goto(f"{webui.url}no-such-page")  # of the webui's origin, and without a script
+        page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        self._errors[page] = errors
+        return page
+
+    def give_back(self, page: Page, again: bool) -> None:
+        """End what is shown; the page is used ``again`` or closed."""
+        self._errors[page] = []  # what is interrupted now is no error of the page
+        if not again or page.is_closed():
+            page.context.close()
+            return
+        page.unroute_all()
+        page.mouse.move(0, 0)
+        page.goto("about:blank")
+        page.context.clear_cookies()
+        self._idle.append(page)
+
+    def _new(self, **options: Any) -> Page:
+        page = self._browser.new_context(**options).new_page()
+        page.on("pageerror", lambda error: self._errors[page].append(str(error)))
+        return page
+
+
+@pytest.fixture(scope="session")
+def tabs(browser: Browser) -> Tabs:
+    return Tabs(browser)
+
+
 @pytest.fixture
-def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_tab(tabs: Tabs) -> Iterator[Callable[..., Page]]:
     """Opens the Train LoRA tab in a browser of its own; fails the test if the page has an error."""
-    pages: list[Page] = []
+    pages: list[tuple[Page, bool]] = []
     errors: list[str] = []
 
     def open_it(webui: WebuiProcess, theme: str = "light", width: int = 1400, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 1000}, **options)
-        page = context.new_page()
-        page.set_default_timeout(1000 * WAIT_SECONDS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        pages.append(page)
+        page = tabs.take(webui, errors, width, **options)
+        pages.append((page, not options))
         page.goto(f"{webui.url}?__theme={theme}", wait_until="domcontentloaded")
         go_to_tab(page)
         return page
 
     yield open_it
-    for page in pages:
-        page.context.close()
+    for page, again in pages:
+        tabs.give_back(page, again)
     assert errors == []
 
 
