@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,12 +19,14 @@ class FakeHub:
         self.requests: list[tuple[str, str, int]] = []
         self.announced: str | None = None  # another hash than that of the content
         self.cut_after: int | None = None
-        self.bytes_a_second: float | None = None
+        self.hold_after: int | None = None  # no byte after these until ``released``
+        self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -65,14 +66,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, body: bytes) -> None:
         cut = self.hub.cut_after
         whole = body if cut is None else body[:cut]
+        complete = len(whole) == len(body)
         try:
-            for start in range(0, len(whole), 65536):
-                self.wfile.write(whole[start:start + 65536])
-                if self.hub.bytes_a_second:
-                    time.sleep(65536 / self.hub.bytes_a_second)
+            if self.hub.hold_after is not None and len(whole) > self.hub.hold_after:
+                self.wfile.write(whole[:self.hub.hold_after])
+                self.hub.released.wait()
+                whole = whole[self.hub.hold_after:]
+            self.wfile.write(whole)
         except OSError:
             self.close_connection = True  # the client went away
-        if len(whole) < len(body):
+        if not complete:
             self.connection.close()
             self.close_connection = True
 

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "wd-vit-tagger-v3"
 REPOSITORY = f"SmilingWolf/{NAME}"
 SIZE = 3_000_000
+HELD_AFTER = 2_500_000
+WAIT_SECONDS = 300
 
 
 @pytest.fixture
@@ -54,6 +56,8 @@ class Run:
             [sys.executable, "-c", code, "tag", str(self.path / "job.yaml")], cwd=ROOT,
             env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
                  "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
+                 # the hub is a thread of this process, which may wait long for a core
+                 "HF_HUB_DOWNLOAD_TIMEOUT": str(WAIT_SECONDS), "HF_HUB_ETAG_TIMEOUT": str(WAIT_SECONDS),
                  "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -61,8 +65,15 @@ class Run:
     def events(self) -> list[dict]:
         return read_events(self.path / "events.jsonl")[0]
 
+    def wait_for_progress(self) -> None:
+        """Wait until it has reported a part of a file."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not any(event["event"] == "progress" and 0 < event["done"] < event["total"] for event in self.events):
+            assert time.monotonic() < deadline and self.worker.poll() is None, self.events
+            time.sleep(0.05)
+
     def end(self) -> dict:
-        self.worker.wait(300)
+        self.worker.wait(WAIT_SECONDS)
         return self.events[-1]
 
 
@@ -74,8 +85,10 @@ def test_nothing_is_asked_for_without_an_explicit_yes(tmp_path: Path, hub: FakeH
 
 
 def test_a_tagger_is_fetched_with_progress_and_used_at_once_and_never_again(tmp_path: Path, hub: FakeHub):
-    hub.bytes_a_second = 1_500_000
+    hub.hold_after = HELD_AFTER
     run = Run(tmp_path, hub.url)
+    run.wait_for_progress()
+    hub.released.set()
     assert run.end()["event"] == "finished"
     assert captions_of(run.folder) == {"red_1": "penny (series), red thing, ^_^"}
     assert (run.models / NAME / "model.onnx").read_bytes() == hub.files[f"{REPOSITORY}/model.onnx"]
@@ -123,12 +136,9 @@ def test_without_a_network_the_sentence_says_where_the_files_belong(tmp_path: Pa
 
 
 def test_a_stop_need_not_wait_for_the_network(tmp_path: Path, hub: FakeHub):
-    hub.bytes_a_second = 50_000  # a minute
+    hub.hold_after = HELD_AFTER
     run = Run(tmp_path, hub.url)
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and not any(event["event"] == "progress" and event["done"] > 50_000
-                                                  for event in run.events):
-        time.sleep(0.05)
+    run.wait_for_progress()
     (run.path / "control" / "stop").touch()
     assert run.end()["event"] == "stopped"
     assert captions_of(run.folder) == {"red_1": None}
