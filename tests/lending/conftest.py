@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from lib_lora_train.environment.isolation import WorkerPathFinder
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.folder import RunFolder, all_runs
 from lib_lora_train.runs.process import remember_process
+from tests.forked import forked_after
 from tests.standin.webui import STANDIN, use_standin_modules
 from tests.training.conftest import (  # noqa: F401  # fixtures
     Train,
@@ -37,26 +37,30 @@ for finder in sys.meta_path:
     if isinstance(finder, WorkerPathFinder):  # it finds the worker's own packages only
         finder.own_folders.append(str(STANDIN))
 
+from tests.standin.lender import serve  # noqa: E402
+
 from .gpu_webui import on_gpu  # noqa: E402, F401  # a fixture
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
+FORKED = forked_after("tests.standin.lender")
 
 
 class Lender:
     """The stand-in webui of ``tests/standin/lender.py``."""
 
     def __init__(self, checkpoint: Path, *words: str) -> None:  # noqa: F811
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.standin.lender", str(checkpoint), *words],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        self._commands, theirs = FORKED.Pipe()
+        self.process = FORKED.Process(target=serve, args=(theirs, str(checkpoint), *words))
+        self.process.start()
+        theirs.close()
 
     def __call__(self, command: str, *arguments: Any) -> Any:
         """Carry out ``command``; ``None`` if the process ended over it."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps([command, *arguments]) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        return json.loads(answer) if answer else None
+        self._commands.send(json.dumps([command, *arguments]))
+        try:
+            return json.loads(self._commands.recv())
+        except (EOFError, ConnectionError):
+            return None
 
     def lends(self, way: str = "lent") -> Callable[[RunFolder], None]:
         """For ``train``'s ``before``: lend to the run, which this process is the worker of."""
@@ -69,7 +73,8 @@ class Lender:
 
     def close(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.join()
+        self._commands.close()
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_when_the_webui_dies_the_run_continues_in_the_memory_that_it_shared(
         turn = Turn(tmp_path / "runs")
         if when == "between":
             webui.process.kill()
-            webui.process.wait()
+            webui.process.join()
             turn(lambda: None)
         else:
             assert turn(lambda: webui(when, "hat:2")) is None

@@ -14,11 +14,13 @@ With the word "gpu" its model is on a simulated GPU, which a run gets with its m
 A LoRA may have block weights: "lora:1:lbw=OUTS".
 """
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from .webui import Options, configure, use_standin_modules
@@ -153,17 +155,35 @@ class Lender:
             setattr(self.model, name, value)
 
 
-def main() -> None:
-    checkpoint, *words = sys.argv[1:]
+def lender_of(checkpoint: str, *words: str) -> Lender:
+    """The webui with ``checkpoint`` loaded."""
     if "unguarded" in words:
         guard_module.Guard.add = lambda self, borrower: None
     lender = Lender(Path(checkpoint), torch.float16 if "float16" in words else torch.float32)
     if "gpu" in words:
         lender.plug_in()
+    return lender
+
+
+def answer(lender: Lender, command: str, *arguments):
+    """Carry out ``command``."""
+    return getattr(lender, command.replace(" ", "_"))(*arguments)
+
+
+def serve(commands: Connection, *words: str) -> None:
+    """As ``main`` with ``words``, but commands and answers go through a pipe."""
+    os.set_inheritable(commands.fileno(), False)  # or torch's manager of shared memory would keep it open
+    torch.set_num_threads(1)
+    lender = lender_of(*words)
+    with contextlib.suppress(EOFError):
+        while True:
+            commands.send(json.dumps(answer(lender, *json.loads(commands.recv()))))
+
+
+def main() -> None:
+    lender = lender_of(*sys.argv[1:])
     for line in sys.stdin:
-        command, *arguments = json.loads(line)
-        answer = getattr(lender, command.replace(" ", "_"))(*arguments)
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps(answer(lender, *json.loads(line))) + "\n")
         sys.stdout.flush()
 
 

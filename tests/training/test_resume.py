@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import random
 import signal
 from pathlib import Path
@@ -18,6 +17,7 @@ from lib_lora_train.runs.folder import RunFolder, create_run
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
 from tests.figures import count, figure
+from tests.forked import forked_after
 from tests.training import killed_runs
 from tests.training.conftest import draw_pictures
 
@@ -30,9 +30,7 @@ KILLS = count(6, 30)
 @pytest.fixture(scope="session")
 def processes():
     """Processes that begin with everything loaded."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.killed_runs"])
-    return context
+    return forked_after("tests.training.killed_runs")
 
 
 DRAWN = {"caption_dropout_rate": 0.2, "caption_tag_dropout_rate": 0.3, "flip_aug": True}
