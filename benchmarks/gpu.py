@@ -78,8 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for kind, path in checkpoints.items():
             write_random(kind, path, device, mini=options.mini)
         clear(device)
-        bench = Bench(checkpoints, _MINI_PIXELS, device, 0, 1, 1, 2) if options.mini else \
-            Bench(checkpoints, _PIXELS, device, _CASE_SECONDS)
+        proofs = Path(folder) / "bf16_agrees.json"
+        bench = Bench(checkpoints, _MINI_PIXELS, device, 0, 1, 1, 2, proofs) if options.mini else \
+            Bench(checkpoints, _PIXELS, device, _CASE_SECONDS, proofs=proofs)
         parts = [part for part in parts_of(bench, mini=options.mini) if options.only in part.name]
         if not parts:
             raise SystemExit(f"--only is {options.only!r}, which is in the name of no part. The parts are: "

@@ -7,7 +7,7 @@
            but the tab), environment (the worker's packages), captions (the caption editor), host (the tab), browser
            (the tab in a real browser), figures (what is generated, all of it and not a share; about 15 minutes)
 
-Nothing outside the checkout is changed, but for Debian's Chromium, which is installed if there is none.
+Nothing outside the checkout is changed, but for Debian's headless Chromium, which is installed if there is no Chromium.
 """
 
 from __future__ import annotations

@@ -57,7 +57,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where cases run: the checkpoints by kind, pixels of a side by kind, and seconds of steps for each case."""
+    """Where cases run: the checkpoints by kind, pixels of a side by kind, and seconds of steps for each case.
+
+    ``proofs`` is the file of checkpoints that have agreed in bf16, as a user's runs have it: each is tested once.
+    """
 
     checkpoints: Mapping[str, Path]
     pixels: Mapping[str, int]
@@ -66,6 +69,7 @@ class Bench:
     warm_steps: int = _WARM_STEPS
     least_steps: int = _LEAST_STEPS
     images: int = _LARGEST_BATCH
+    proofs: Path | None = None
 
     def measure(self, case: Case) -> dict[str, Any]:
         """Seconds a step, steps a second, peak memory, operations of a step, and seconds to get ready."""
@@ -107,7 +111,7 @@ class Bench:
             job = job_from(merged(self._values(case, folder), case.settings))
             with EventWriter(run.events_file) as events:
                 began = time.perf_counter()
-                prepared = prepare(job, run, Reporter(events, terminal=False))
+                prepared = prepare(job, run, Reporter(events, terminal=False), proofs=self.proofs)
                 wait_for(self.device)
                 try:
                     yield prepared, time.perf_counter() - began

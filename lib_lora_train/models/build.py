@@ -12,6 +12,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers.modeling_utils import no_init_weights
 
 from .family import BEGIN_TOKEN, END_TOKEN, Family, TextEncoderKind
 
@@ -42,7 +43,7 @@ def build_unet(state: State, family: Family, pooled_width: int = 0) -> UNet2DCon
     deepest = next(level[0] for level, row in zip(levels, depths.down, strict=True) if row[0])
     first = f"input_blocks.{deepest}.1"
     channels = [_shape(state, f"input_blocks.{level[0]}.0.out_layers.3.weight")[0] for level in levels]
-    with torch.device("meta"):
+    with torch.device("meta"), no_init_weights():
         return UNet2DConditionModel(
             sample_size=64,
             in_channels=_shape(state, "input_blocks.0.0.weight")[1],
@@ -71,7 +72,7 @@ def build_vae(state: State, family: Family) -> AutoencoderKL:
     if not levels:
         raise ShapeProblem("its VAE has no encoder")
     channels = tuple(_shape(state, f"encoder.down.{level}.block.0.conv2.weight")[0] for level in range(levels))
-    with torch.device("meta"):
+    with torch.device("meta"), no_init_weights():
         return AutoencoderKL(
             in_channels=_shape(state, "encoder.conv_in.weight")[1],
             out_channels=_shape(state, "decoder.conv_out.weight")[0],
@@ -109,7 +110,7 @@ def build_text_encoder(state: State, kind: TextEncoderKind) -> TextEncoder:
         pad_token_id=END_TOKEN,
         attn_implementation="sdpa",
     )
-    with torch.device("meta"):
+    with torch.device("meta"), no_init_weights():
         return CLIPTextModelWithProjection(config) if kind.pooled else CLIPTextModel(config)
 
 

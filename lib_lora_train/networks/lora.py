@@ -9,9 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 from .module import Layer, ModuleOptions, ScaledModule
+
+
+class _Linear(nn.Linear):
+    """A linear layer without torch's own initialization, which would use the global random state."""
+
+    def reset_parameters(self) -> None:
+        """The weights are set by who makes the layer."""
+
+
+class _Conv2d(nn.Conv2d):
+    """A convolution without torch's own initialization."""
+
+    def reset_parameters(self) -> None:
+        """The weights are set by who makes the layer."""
 
 
 class LoraModule(ScaledModule):
@@ -25,12 +38,11 @@ class LoraModule(ScaledModule):
                  options: ModuleOptions | None = None) -> None:
         super().__init__(layer, dim, alpha, options or ModuleOptions())
         if isinstance(layer, nn.Conv2d):
-            # skip_init, since torch's own initialization would use the global random state
-            self.lora_down = skip_init(nn.Conv2d, layer.in_channels, dim, layer.kernel_size, bias=False)
-            self.lora_up = skip_init(nn.Conv2d, dim, layer.out_channels, 1, bias=False)
+            self.lora_down = _Conv2d(layer.in_channels, dim, layer.kernel_size, bias=False)  # type: ignore[arg-type]
+            self.lora_up = _Conv2d(dim, layer.out_channels, 1, bias=False)
         else:
-            self.lora_down = skip_init(nn.Linear, layer.in_features, dim, bias=False)
-            self.lora_up = skip_init(nn.Linear, dim, layer.out_features, bias=False)
+            self.lora_down = _Linear(layer.in_features, dim, bias=False)
+            self.lora_up = _Linear(dim, layer.out_features, bias=False)
         down, up = self.factors
         bound = 1 / math.sqrt(down[0].numel())
         with torch.no_grad():
