@@ -38,8 +38,9 @@ class LoraModule(ScaledModule):
                  options: ModuleOptions | None = None) -> None:
         super().__init__(layer, dim, alpha, options or ModuleOptions())
         if isinstance(layer, nn.Conv2d):
-            self.lora_down = _Conv2d(layer.in_channels, dim, layer.kernel_size, bias=False)  # type: ignore[arg-type]
-            self.lora_up = _Conv2d(dim, layer.out_channels, 1, bias=False)
+            kernel: Any = layer.kernel_size
+            self.lora_down: Layer = _Conv2d(layer.in_channels, dim, kernel, bias=False)
+            self.lora_up: Layer = _Conv2d(dim, layer.out_channels, 1, bias=False)
         else:
             self.lora_down = _Linear(layer.in_features, dim, bias=False)
             self.lora_up = _Linear(dim, layer.out_features, bias=False)
