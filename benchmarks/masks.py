@@ -4,7 +4,7 @@ The hearts of ``demo/`` are put on a background of two purples, the same in each
 masks. Each way of training gets the same images, noise and steps. The table has
 
   subject       loss inside the masks of held-out hearts, which are on white (lower is better; the base is 100 %)
-  background    share of the pixels of samples with the trigger word that have a color of the planted background
+  background    how far the border of samples with the trigger word is from white, which is what the base draws there
   elsewhere     how far predictions without the trigger word move from the base, relative to how far they move with it
   samples       the same for samples: mean difference of pixels, 0 to 255, of prompts without the trigger word
   step          seconds of a training step, without encoding and saving
@@ -45,8 +45,6 @@ from lib_lora_train.training.validation import TIMESTEPS, validation_loss
 
 PLANTED = ((225, 30, 200), (110, 10, 140))
 """The colors of the left and the right half of the background."""
-NEAR = 70
-"""The largest distance in RGB of a pixel that counts as one of them."""
 TRIGGER = "emoheart"
 WITH = (f"{TRIGGER}, red heart", f"{TRIGGER}, yellow heart")
 WITHOUT = ("red apple, fruit", "frog", "sunflower, yellow", "panda")
@@ -155,10 +153,15 @@ def movement(model: TrainedModel, side: int, prompts: Sequence[str]) -> float:
 
 
 def background_in(pictures: Sequence[Image.Image]) -> float:
-    """The share of pixels that have a color of the planted background."""
-    pixels = np.concatenate([np.asarray(picture.convert("RGB"), float).reshape(-1, 3) for picture in pictures])
-    distances = [np.linalg.norm(pixels - np.array(color, float), axis=1) for color in PLANTED]
-    return float((np.minimum(*distances) < NEAR).mean())
+    """The mean distance from white of the outer eighth of the images; 1 is black."""
+    found = []
+    for picture in pictures:
+        darkness = 1 - np.asarray(picture.convert("RGB"), float).mean(axis=2) / 255
+        edge = picture.width // 8
+        inside = np.zeros(darkness.shape, bool)
+        inside[edge:-edge, edge:-edge] = True
+        found.append(float(darkness[~inside].mean()))
+    return statistics.mean(found)
 
 
 def table_of(results: Mapping[str, Result], base: Result) -> str:
