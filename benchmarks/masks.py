@@ -26,16 +26,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from lib_lora_train.batches.batches import Batch, load_batch
-from lib_lora_train.batches.plan import validation_plan_of
+from lib_lora_train.batches.batches import Batch
 from lib_lora_train.cli.demo import DEMO_FOLDER
 from lib_lora_train.config.change import changed
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_to_yaml, load_job
-from lib_lora_train.pictures.scan import scan_dataset
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import create_run
-from lib_lora_train.training.encoding import encode
 from lib_lora_train.training.model import TrainedModel
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.reporting.sampling import draw_samples
@@ -97,25 +94,25 @@ def job_of(folder: Path, side: int, steps: int, way: Mapping[str, Any]) -> Job:
     return changed(job, {"dataset.resolution": str(side), "dataset.min_bucket_reso": side // 2,
                          "dataset.train_batch_size": 2, "training.max_train_steps": steps, "training.device": "cpu",
                          "training.max_train_epochs": None, "save.save_every_n_epochs": None,
-                         "sample.sample_prompts": [], "dataset.activation_tag": TRIGGER, **way})
+                         "sample.sample_prompts": [WITH[0]], "sample.sample_steps": 1, "sample.sample_at_first": False,
+                         "dataset.activation_tag": TRIGGER, **way})
 
 
-def masked_batches(folder: Path, model: TrainedModel, job: Job, reporter: Reporter) -> list[Batch]:
+def masked_batches(folder: Path, job: Job) -> list[Batch]:
     """The held-out hearts with their masks."""
-    settings = changed(job, {"dataset.train_data_dir": str(folder / "held_out"), "dataset.masked_loss": True}).dataset
-    plan = validation_plan_of(settings, scan_dataset(settings).pictures, job.training)
-    latents = encode(plan, model, settings, reporter, "Encoding the held-out images", lambda done, total: None)
-    return [load_batch(plan, indices, latents, settings, None) for indices in plan.batches_in_order()]
+    job = changed(job, {"dataset.validation_data_dir": str(folder / "held_out"), "dataset.masked_loss": True})
+    run = create_run(folder / "runs", "held out", job_to_yaml(job))
+    with EventWriter(run.events_file) as events:
+        return prepare(job, run, Reporter(events, terminal=False)).validation
 
 
-def measured(folder: Path, job: Job, of_base: Result | None) -> tuple[Result, Result]:
+def measured(folder: Path, job: Job, batches: Sequence[Batch], of_base: Result | None) -> tuple[Result, Result]:
     """Train one way; returns the figures of the base, if not known already, and of the LoRA."""
     run = create_run(folder / "runs", "masks", job_to_yaml(job))
     with EventWriter(run.events_file) as events:
         reporter = Reporter(events, terminal=False)
         prepared = prepare(job, run, reporter)
         model = prepared.learner.model
-        batches = masked_batches(folder, model, job, reporter)
         TrainingRun(prepared, run, reporter).execute()
     paces = [event["seconds_per_step"] for event in read_events(run.events_file)[0] if event["event"] == "step"]
     if of_base is None:
@@ -197,10 +194,11 @@ def main() -> None:
     chosen = parser.parse_args()
     plant(DEMO_FOLDER / "pictures", chosen.out / "set", planted=True)
     plant(DEMO_FOLDER / "held_out", chosen.out / "held_out", planted=False)
+    batches = masked_batches(chosen.out, job_of(chosen.out, chosen.side, chosen.steps, {}))
     results: dict[str, Result] = {}
     for name in chosen.ways:
         began = time.monotonic()
-        base, result = measured(chosen.out, job_of(chosen.out, chosen.side, chosen.steps, WAYS[name]),
+        base, result = measured(chosen.out, job_of(chosen.out, chosen.side, chosen.steps, WAYS[name]), batches,
                                 results.get("base"))
         results = {"base": base, **results, name: result}
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
