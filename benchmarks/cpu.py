@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +66,19 @@ class Seconds:
 
 def least(work: Callable[[], object], repeats: int) -> Seconds:
     """The least seconds of ``repeats`` calls, after one that does not count."""
-    work()
-    found = []
-    for _ in range(repeats):
-        clock, busy = time.perf_counter(), time.process_time()
-        work()
-        found.append((time.perf_counter() - clock, time.process_time() - busy))
-    return Seconds(min(clock for clock, _ in found), min(busy for _, busy in found))
+    return least_in_turns([work], repeats)[0]
+
+
+def least_in_turns(works: Sequence[Callable[[], object]], repeats: int) -> list[Seconds]:
+    """``least`` of each, A B A B, so that all of them meet the same load."""
+    found: list[list[tuple[float, float]]] = [[] for _ in works]
+    for number in range(repeats + 1):
+        for work, seconds in zip(works, found, strict=True):
+            clock, busy = time.perf_counter(), time.process_time()
+            work()
+            if number:
+                seconds.append((time.perf_counter() - clock, time.process_time() - busy))
+    return [Seconds(min(clock for clock, _ in seconds), min(busy for _, busy in seconds)) for seconds in found]
 
 
 def show(what: str, seconds: Seconds, against: Seconds | None = None, more: str = "") -> None:
@@ -114,24 +120,28 @@ def loaded(checkpoint: Path, dtype: torch.dtype, *, as_kept: bool = False) -> It
 def step(checkpoint: Path, size: int, repeats: int) -> None:
     """A step of a run against bare forward and backward."""
     for precision, dtype in (("bf16", torch.bfloat16), ("no", torch.float32)):
-        with loaded(checkpoint, dtype) as base:
-            bare = least(bare_pass(base, size, dtype), repeats)
-        show(f"{precision}: bare forward and backward", bare)
         bench = Bench({SD15: checkpoint}, {SD15: size}, CPU, 0.0, images=1)
         case = Case("step", SD15, settings={"network": {"network_dim": RANK},
                                             "training": {"mixed_precision": precision}})
         with bench.prepared(case) as (prepared, _):
-            model, steps = prepared.learner.model, steps_of(prepared)
-            whole = least(lambda steps=steps: next(steps), repeats)  # type: ignore[misc]
-            show(f"{precision}: a step", whole, bare)
-            latents, moment = torch.randn(1, 4, size // 8, size // 8), torch.tensor([500])
+            network, steps = prepared.learner.model.network, steps_of(prepared)
+            run = bare_pass(prepared.learner.model.base, size, dtype)
 
-            def forward_and_backward(model: Any = model, latents: Any = latents, moment: Any = moment) -> None:
-                model.network.zero_grad(set_to_none=True)
-                model.predict(latents, moment, ["a picture"]).float().square().mean().backward()
+            def bare(network: Any = network, run: Callable[[], None] = run) -> None:
+                network.multiplier = 0
+                run()
+                network.multiplier = 1
 
-            show(f"{precision}: the LoRA's forward and backward, too", least(forward_and_backward, repeats), bare)
-            del model, steps, forward_and_backward
+            def with_lora(network: Any = network, run: Callable[[], None] = run) -> None:
+                run()
+                network.zero_grad(set_to_none=True)
+
+            works = [bare, with_lora, lambda steps=steps: next(steps)]  # type: ignore[misc]
+            first, lora, whole = least_in_turns(works, repeats)
+            show(f"{precision}: bare forward and backward", first)
+            show(f"{precision}: the same with the LoRA", lora, first)
+            show(f"{precision}: a step", whole, first)
+            del network, steps, run, bare, with_lora, works
 
 
 def kept(checkpoint: Path, size: int, repeats: int) -> None:
