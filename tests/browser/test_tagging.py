@@ -84,7 +84,7 @@ def test_pictures_without_a_caption_are_tagged_and_the_safety_comes_back(tagging
     assert all(after[name].startswith("emoheart") for name in after if name not in before)
 
     control(page, "write.mode").select_option("overwrite")
-    expect(page.locator(f"{PANEL} .tl-hint", has_text="your own edits too")).to_be_visible()
+    expect(page.locator(f"{PANEL} .tl-hint", has_text="including your own edits")).to_be_visible()
     tag(page, "21 images tagged")
     expect(control(page, "write.mode")).to_have_value("if-empty")
     assert captions(hearts) != after
