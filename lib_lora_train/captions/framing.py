@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..pictures.caption_files import join_tags, split_tags, used_line
 from ..pictures.faces import Face
+from .doctor.vocabulary import FRAMINGS, SEVERAL
 from .tags import is_prose, plain
 
 _BODY = {"head": (-1.0, 0.65), "chest": (0.65, 3.0), "hips": (3.0, 4.6), "legs": (4.6, 7.6), "feet": (7.6, 8.8)}
@@ -50,10 +51,6 @@ _OTHER_SENSES = frozenset({
     "hand on hip", "hair over shoulder", "arms behind head", "no headwear", "no shoes", "looking at another"})
 """Tags of which no single word says what they are about."""
 
-FRAMINGS = ("close-up", "portrait", "upper body", "lower body", "cowboy shot", "full body", "head out of frame",
-            "feet out of frame", "wide shot", "very wide shot")
-"""Tags that say how much of a body is in an image."""
-
 _ENDS = (("portrait", 2.3), ("upper body", 4.2), ("cowboy shot", 6.6))
 """Framings with the head in them, and where an image of each may end, below the centre of the face."""
 
@@ -62,7 +59,6 @@ _SHOWN = {"close-up": (-0.9, 0.9), "portrait": (-1.1, 1.9), "upper body": (-1.1,
           "full body": (-1.2, 9.0)}
 """What an image with a framing tag shows from top to bottom, for images without a detected face."""
 
-_SEVERAL = re.compile(r"([2-9]|6\+)(girls|boys|others)|multiple (girls|boys|others)|couple|group")
 _REGIONS = {word.replace("_", " "): parts for parts, words in _WORDS.items() for word in words.split()}
 
 
@@ -205,7 +201,7 @@ def _fewer_people(tags: Iterable[str], crop: Box, faces: Sequence[Face]) -> TagP
     """Of several faces, only one may be left; that is never sure, since a face can be turned away."""
     if len(faces) < 2 or sum(_inside(face, crop) for face in faces) != 1:
         return TagProposals()
-    several = tuple(TagProposal(tag, "one face is left", False) for tag in tags if _SEVERAL.fullmatch(plain(tag)))
+    several = tuple(TagProposal(tag, "one face is left", False) for tag in tags if plain(tag) in SEVERAL)
     return TagProposals(several, (TagProposal("solo", "one face is left", False),) if several else ())
 
 

@@ -15,17 +15,24 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PEOPLE = _tags("1girl, 1boy, 1other, solo, 2girls, 2boys, 3girls, 3boys, multiple girls, multiple boys, woman, man, "
-               "girl, boy, male, female, male focus, female focus, anthro, feral, humanoid, duo, group, solo focus")
+SEVERAL = _tags("multiple girls, multiple boys, multiple others, couple, duo, trio, group") | {
+    f"{count}{who}" for count in ("2", "3", "4", "5", "6", "7", "8", "9", "6+") for who in ("girls", "boys", "others")}
+"""Tags of more than one person."""
+
+PEOPLE = SEVERAL | _tags("1girl, 1boy, 1other, solo, woman, man, girl, boy, male, female, male focus, female focus, "
+                         "anthro, feral, humanoid, solo focus")
 
 FRAMING: Mapping[str, frozenset[str]] = {
     "close-up": _tags("close-up, close up, face focus, eye focus, headshot, headshot portrait"),
-    "portrait": _tags("portrait, bust, bust portrait, head out of frame"),
+    "portrait": _tags("portrait, bust, bust portrait"),
     "upper body": _tags("upper body, half-length portrait, waist up"),
-    "cowboy shot": _tags("cowboy shot, three-quarter portrait, thigh up"),
+    "cowboy shot": _tags("cowboy shot, three-quarter portrait, thigh up, feet out of frame"),
     "full body": _tags("full body, full-length portrait, wide shot, very wide shot, long shot"),
-    "lower body": _tags("lower body, feet focus, leg focus, ass focus")}
+    "lower body": _tags("lower body, head out of frame, feet focus, leg focus, ass focus")}
 """How much of a body is in the image; Danbooru's and e621's names."""
+
+FRAMINGS = frozenset(tag for tags in FRAMING.values() for tag in tags if not tag.endswith(" focus"))
+"""Tags of ``FRAMING`` that say where the image ends, not what it is about."""
 
 VIEW: Mapping[str, frozenset[str]] = {
     "front": _tags("front view, facing viewer, straight-on, looking at viewer"),

@@ -20,7 +20,8 @@ from .add import add_files
 from .names import FreeNames, safe_name
 
 _EXTRA_NETWORK = re.compile(r"<[A-Za-z]+:[^<>]*>")
-_WEIGHTED = re.compile(r"(?<!\\)\(([^():]+):\s*[0-9.]+\s*\)")
+_BREAK = re.compile(r"\bBREAK\b")
+_WEIGHTED = re.compile(r"(?<!\\)\(((?:[^()\\]|\\.)*?):\s*[0-9.]+\s*\)")
 _BRACKETS = re.compile(r"(?<!\\)[()\[\]]")
 
 
@@ -33,9 +34,11 @@ class Generated:
 
 
 def caption_of_prompt(prompt: str) -> str:
-    """A prompt without LoRAs, weights and escapes, as a caption."""
-    words = _BRACKETS.sub("", _WEIGHTED.sub(r"\1", _EXTRA_NETWORK.sub("", prompt)))
-    words = re.sub(r"\\([()\[\]])", r"\1", words)
+    """A prompt without LoRAs, weights and escapes, as a caption; ``captionOf`` of the page does the same."""
+    words, weighted = _BREAK.sub(",", _EXTRA_NETWORK.sub("", prompt)), 1
+    while weighted:  # from the innermost brackets outwards
+        words, weighted = _WEIGHTED.subn(r"\1", words)
+    words = re.sub(r"\\([()\[\]])", r"\1", _BRACKETS.sub("", words))
     return ", ".join(part for part in (" ".join(part.split()) for part in words.split(",")) if part)
 
 

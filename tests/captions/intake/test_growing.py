@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -47,10 +48,8 @@ def test_targets_and_repeats_follow_the_number_of_images():
     assert quick_repeats(5000) == 1
 
 
-@pytest.mark.parametrize(("prompt", "caption"), [
-    ("penny, (red hat:1.2),  smile <lora:penny:0.8>", "penny, red hat, smile"),
-    (r"saber \(fate\), <lyco:a:1:lbw=OUTX>, ((x))", "saber (fate), x")])
-def test_the_prompt_becomes_a_caption(prompt, caption):
+@pytest.mark.parametrize(("prompt", "caption"), json.loads(Path(__file__).with_name("prompts.json").read_text()))
+def test_the_prompt_becomes_a_caption_as_on_the_page(prompt, caption):
     assert caption_of_prompt(prompt) == caption
 
 

@@ -5,10 +5,19 @@ export function asPrompt(line) {
     return line.replace(/(?<!\\)[()[\]]/g, "\\$&");
 }
 
-/** @param {string} prompt @returns {string} a caption without LoRAs, weights and escaped brackets */
+const WEIGHTED = /(?<!\\)\(((?:[^()\\]|\\.)*?):\s*[0-9.]+\s*\)/g;
+
+/**
+ * @param {string} prompt
+ * @returns {string} a caption without LoRAs, weights and escapes; caption_of_prompt in Python does the same
+ */
 export function captionOf(prompt) {
     let text = prompt.replace(/<[a-z]+:[^<>]*>/gi, "").replace(/\bBREAK\b/g, ",");
-    text = text.replace(/(?<!\\)\(([^()\\]+|\\.)*?:\s*[\d.]+\s*\)/g, (whole) => whole.slice(1, whole.lastIndexOf(":")));
+    let before;
+    do {  // from the innermost brackets outwards
+        before = text;
+        text = before.replace(WEIGHTED, "$1");
+    } while (text !== before);
     text = text.replace(/(?<!\\)[()[\]]/g, "").replace(/\\([()[\]])/g, "$1");
     return text.split(",").map((part) => part.trim().replace(/\s+/g, " ")).filter(Boolean).join(", ");
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,12 +17,11 @@ from ....pictures.images import open_picture
 from ....pictures.origin import origin_of
 from ....pictures.weights import checked
 from ...lora_files import lora_file, lora_names_in
-from ...send_buttons import BEGIN
 from ...services import Services
 from .. import answers
 from ..answers import Find, respond
 from ..editors import Session
-from ..intake.exchange_routes import size_to_draw
+from ..intake.exchange_routes import image_to_send, size_to_draw
 from ..requests import SessionRequest
 from .candidates import MOST_AT_ONCE, thumbnail
 
@@ -159,11 +156,6 @@ def _named(request: CandidatesRequest) -> list[str]:
 
 def _sent(services: Services, editor: CaptionEditor, name: str) -> dict[str, Any]:
     """The candidate for the webui's tabs, as ``/captions/send`` gives an image."""
-    path = services.candidates.file(editor.folder, name)
-    picture = open_picture(path)
-    data = io.BytesIO()
-    picture.save(data, "PNG", compress_level=1)
+    picture = open_picture(services.candidates.file(editor.folder, name))
     found = next((one for one in services.candidates.all(editor.folder) if one.name == name), None)
-    width, height = size_to_draw(picture.width, picture.height, editor.settings.size)
-    return {"image": BEGIN + base64.b64encode(data.getvalue()).decode("ascii"), "width": width, "height": height,
-            "line": caption_of_prompt(found.prompt) if found is not None else ""}
+    return image_to_send(editor, picture, caption_of_prompt(found.prompt) if found is not None else "")

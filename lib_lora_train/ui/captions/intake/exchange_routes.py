@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from PIL import Image
 
 from ....captions.editor.editor import CaptionEditor
 from ....captions.editor.pictures import target_folder
@@ -70,12 +71,16 @@ def sent(editor: CaptionEditor, numbers: list[int]) -> dict[str, Any]:
         raise DatasetError("Exactly one image has to be named.")
     entry = editor.entry(numbers[0])
     with editor.picture(entry.path) as file:
-        picture = open_picture(editor.folder / entry.path, file)
+        return image_to_send(editor, open_picture(editor.folder / entry.path, file), entry.caption.line)
+
+
+def image_to_send(editor: CaptionEditor, picture: Image.Image, line: str) -> dict[str, Any]:
+    """The answer with ``picture`` for the webui's tabs: a PNG data URL, its caption ``line`` and the size to draw at."""
     data = io.BytesIO()
     picture.save(data, "PNG", compress_level=1)
     width, height = size_to_draw(picture.width, picture.height, editor.settings.size)
-    return {"image": BEGIN + base64.b64encode(data.getvalue()).decode("ascii"), "line": entry.caption.line,
-            "width": width, "height": height}
+    return {"image": BEGIN + base64.b64encode(data.getvalue()).decode("ascii"), "line": line, "width": width,
+            "height": height}
 
 
 def size_to_draw(width: int, height: int, trained: tuple[int, int]) -> tuple[int, int]:
