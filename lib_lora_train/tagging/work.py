@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from ..errors import DatasetError
 from ..files.confine import inside
 from ..files.reading import read_file, reason
 from ..pictures.caption_files import MOST_CAPTION_BYTES
+from ..pictures.folders import LeftOut
 from ..pictures.images import PictureError, decoded, decoding_threads
 from ..pictures.problems import count_of
 from ..pictures.scan import survey
 
 Prepare = Callable[..., NDArray[np.float32]]
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -56,20 +60,13 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
     folder = Path(os.path.realpath(Path(settings.train_data_dir).expanduser()))
     found = survey(DatasetSettings(train_data_dir=str(folder), caption_extension=settings.caption_extension,
                                    caption_separator=settings.caption_separator))
-    for left in found.left_out:
-        if left.pictures:
-            warn(f"{left.path} is skipped: {left.reason}.")
     items: dict[str, Item] = {}
-    chosen = {name.replace("\\", "/") for name in settings.images}
-    missing = chosen - {picture.path.relative_to(folder).as_posix() for picture in found.pictures}
-    if missing:
-        names = ", ".join(sorted(missing)[:5])
-        warn(f"{count_of(len(missing), 'chosen image')} cannot be found in {folder} and will be skipped: {names}.")
-    for picture in found.pictures:
-        if chosen and picture.path.relative_to(folder).as_posix() not in chosen:
+    keys = [picture.path.relative_to(folder).as_posix() for picture in found.pictures]
+    chosen = chosen_among(keys, settings.images, found.left_out, folder, warn)
+    for picture, key in zip(found.pictures, keys, strict=True):
+        if key not in chosen:
             continue
-        item = Item(picture.path, picture.path.relative_to(folder).as_posix(), picture.caption_path,
-                    picture.caption_path.relative_to(folder).as_posix())
+        item = Item(picture.path, key, picture.caption_path, picture.caption_path.relative_to(folder).as_posix())
         try:
             inside(folder, item.caption_key)
         except DatasetError as problem:
@@ -78,9 +75,27 @@ def list_items(settings: TagDatasetSettings, warn: Callable[[str], None]) -> tup
         other = items.setdefault(item.caption_key, item)
         if other is not item:
             warn(f"{item.key} is skipped: {other.key} has the same caption file, {item.caption_key}. Rename one.")
-    if not items and chosen:
+    if not items and settings.images:
         raise DatasetError(f"None of the chosen images is in {folder} any more. Choose them again.")
     return folder, list(items.values())
+
+
+def chosen_among(there: Iterable[str], images: Iterable[str], left_out: Iterable[LeftOut], folder: Path,
+                 warn: Callable[[str], None]) -> set[str]:
+    """Those of the paths ``there`` that ``images`` names, with either slash; all of them if it names none.
+
+    Paths are relative to ``folder``. ``warn`` takes messages on the folders that were left out, and on named images
+    that are not there.
+    """
+    for left in left_out:
+        if left.pictures:
+            warn(f"{left.path} is skipped: {left.reason}.")
+    found, named = set(there), {name.replace("\\", "/") for name in images}
+    missing = sorted(named - found)
+    if missing:
+        warn(f"{count_of(len(missing), 'chosen image')} cannot be found in {folder} and will be skipped: "
+             f"{', '.join(missing[:5])}.")
+    return found & named if named else found
 
 
 def has_words(content: bytes | None) -> bool:
@@ -95,12 +110,18 @@ def prepare_ahead(items: Sequence[Item], prepare: Prepare, mode: str, ahead: int
     With ``if-empty``, images that have a caption by now are not loaded.
     """
     workers = threads or decoding_threads()
-    waiting: deque[Future[Prepared]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+    return in_threads(items, lambda item: _prepare(item, prepare, mode), workers, ahead + workers)
+
+
+def in_threads(items: Iterable[Given], act: Callable[[Given], Done], threads: int,
+               ahead: int) -> Generator[Done, None, None]:
+    """``act`` of each of ``items``, in order, in ``threads`` that are up to ``ahead`` items ahead of the caller."""
+    waiting: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(_prepare, item, prepare, mode))
-                if len(waiting) > ahead + workers:
+                waiting.append(pool.submit(act, item))
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

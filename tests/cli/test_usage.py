@@ -60,7 +60,7 @@ def test_options_of_mask_too(words):
 def test_a_mask_job_that_replaces_masks_says_so_on_the_command_line(tmp_path):
     job = tmp_path / "masks.yaml"
     job.write_text(f"dataset: {{train_data_dir: {tmp_path}}}\nwrite: {{mode: replace-all}}\n")
-    with pytest.raises(ConfigError, match="Leave it out there, and say it for this run: write.mode=replace-all"):
+    with pytest.raises(ConfigError, match="set it for this run only: write.mode=replace-all"):
         mask_command([str(job)])
     assert not (tmp_path / "runs").exists()
 

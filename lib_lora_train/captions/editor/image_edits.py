@@ -19,7 +19,7 @@ from ...pictures.masks.read import open_mask
 from ...pictures.masks.shape import method_of, png_of
 from ...pictures.origin import EDITED, MADE, origin_of
 from ...pictures.weights import WEIGHT_ENDING, weight_file
-from ..journal.apply import ConflictError, HalfDoneError
+from ..journal.apply import ConflictError
 from ..journal.format import Change, Move, Write
 from .editor import CaptionEditor, Outcome
 from .index import Caption
@@ -77,19 +77,11 @@ def edit_images(editor: CaptionEditor, edits: Sequence[ImageEdit], label: str,
         sources = _sources(editor, edits)
         files = NewFiles(editor.folder)
         trash = f"{TRASH_FOLDER}/{free_folder(editor.folder / TRASH_FOLDER)}"
-    try:
+    with files:
         changes, left = _written(editor, sources, files, trash, progress)
         with editor.lock:
             _refuse_changed(editor, edits)
-            outcome = editor.carry_out(label, changes, left)
-    except HalfDoneError:
-        files.keep()
-        raise
-    except (DatasetError, OSError):
-        files.discard()
-        raise
-    files.keep()
-    return outcome
+            return editor.carry_out(label, changes, left)
 
 
 def _sources(editor: CaptionEditor, edits: Sequence[ImageEdit]) -> list[_Source]:

@@ -15,7 +15,7 @@ from ...pictures.images import PictureError, decoded, read_header
 from ...pictures.masks.find import mask_file_to_write
 from ...pictures.masks.shape import png_of
 from ...pictures.problems import count_of
-from ..journal.apply import ConflictError, HalfDoneError
+from ..journal.apply import ConflictError
 from ..journal.format import Move
 from .editor import CaptionEditor, Outcome
 from .new_files import NewFiles, free_folder
@@ -46,7 +46,7 @@ def put_masks(folder: Path, masks: Sequence[NewMask], carry_out: Callable[[list[
     files = NewFiles(folder)
     trash = f"{TRASH_FOLDER}/{free_folder(own_folder(folder, TRASH_FOLDER))}"
     moves: dict[str, Move] = {}
-    try:
+    with files:
         for mask in masks:
             target = mask_file_to_write(Path(mask.picture)).as_posix()
             if f"new {target}" in moves:
@@ -54,15 +54,7 @@ def put_masks(folder: Path, masks: Sequence[NewMask], carry_out: Callable[[list[
             if mask.old and mask.old not in moves:
                 moves[mask.old] = Move(mask.old, f"{trash}/{mask.old}")
             moves[f"new {target}"] = files.write(mask.png, target)
-        done = carry_out(list(moves.values()))
-    except HalfDoneError:
-        files.keep()
-        raise
-    except (DatasetError, OSError):
-        files.discard()
-        raise
-    files.keep()
-    return done
+        return carry_out(list(moves.values()))
 
 
 def save_mask(editor: CaptionEditor, number: int, png: bytes, seen: str) -> Outcome:

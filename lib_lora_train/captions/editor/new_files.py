@@ -14,6 +14,7 @@ from pathlib import Path
 from ...errors import DatasetError
 from ...files.confine import TRASH_FOLDER, own_folder
 from ...files.writing import cannot_write
+from ..journal.apply import HalfDoneError
 from ..journal.format import Move
 from ..journal.journal import Journal
 
@@ -53,6 +54,16 @@ class NewFiles:
             raise DatasetError(f"Nothing was changed, since {target} cannot be written. "
                                f"{cannot_write(place, problem, len(content))}") from problem
         return Move(f"{TRASH_FOLDER}/{self._name}/{target}", target)
+
+    def __enter__(self) -> NewFiles:
+        """Keep the files at the end if the edit was carried out or half done, and delete them if it was refused."""
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, traceback: object) -> None:
+        if problem is None or isinstance(problem, HalfDoneError):
+            self.keep()
+        elif isinstance(problem, (DatasetError, OSError)):
+            self.discard()
 
     def keep(self) -> None:
         """The edit was carried out: its files belong to the history now."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from ...pictures.masks.automatic import made_mask
 from ...pictures.masks.shape import NoMaskError, method_of_file, png_of
 from ...pictures.problems import count_of
 from ..run import Report, downloaded, reported
+from ..work import chosen_among, in_threads
 from .model import MaskNetwork
 from .results import MadeMasks
 
@@ -106,15 +105,9 @@ class MaskingRun:
     def _chosen(self) -> list[PictureFile]:
         """The images to mask. Raises ``DatasetError`` if there is none."""
         listing = list_folder(self._folder, ".txt")
-        for left in listing.left_out:
-            if left.pictures:
-                self._report.warning(f"{left.path} is skipped: {left.reason}.")
-        wanted = {name.replace("\\", "/") for name in self._job.dataset.images}
-        pictures = [file for file in listing.pictures if not wanted or file.path in wanted]
-        missing = wanted - {file.path for file in pictures}
-        if missing:
-            self._report.warning(f"{count_of(len(missing), 'chosen image')} cannot be found in {self._folder} and will "
-                                 f"be skipped: {', '.join(sorted(missing)[:5])}.")
+        chosen = chosen_among((file.path for file in listing.pictures), self._job.dataset.images, listing.left_out,
+                              self._folder, self._report.warning)
+        pictures = [file for file in listing.pictures if file.path in chosen]
         if not pictures:
             raise DatasetError(f"There is no image to mask in {self._folder}. Choose the folder or the images again.")
         free = [file for file in pictures if self._may_replace(file)]
@@ -156,7 +149,7 @@ class MaskingRun:
             self._job.mask.method, f"with {self._network.name} on {self._network.runs_on}" if self._network else "")
         self._report.phase("mask", f"Making masks {how}", len(chosen))
         threads = 2 if self._network else decoding_threads()
-        with closing(_in_threads(waiting, lambda file: self._made(file, kept), threads)) as made:
+        with closing(in_threads(waiting, lambda file: self._made(file, kept), threads, 2 * threads)) as made:
             for one in made:
                 if one.problem:
                     self._failed.append(f"{one.picture.path}: {one.problem}")
@@ -201,20 +194,3 @@ class MaskingRun:
         if len(self._failed) > _MOST_REPORTED:
             self._report.warning(f"{count_of(len(self._failed) - _MOST_REPORTED, 'more image')} got no mask for such "
                                  "reasons. Filter by nomask to see them all.")
-
-
-def _in_threads(files: Sequence[PictureFile], make: Callable[[PictureFile], _Made],
-                threads: int) -> Generator[_Made, None, None]:
-    """``make`` of each image, in order, in threads that work ahead of the caller by a few images."""
-    waiting: deque[Future[_Made]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="mask") as pool:
-        try:
-            for file in files:
-                waiting.append(pool.submit(make, file))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -32,6 +32,16 @@ def test_what_leaves_the_frame_and_what_the_crop_now_is(crop: Box, remove: set[s
     assert proposed(crop) == (remove, add)
 
 
+@pytest.mark.parametrize("framing", ["headshot", "Waist_Up", "thigh up", "feet out of frame", "long shot"])
+def test_any_framing_that_the_doctor_knows_is_replaced_by_that_of_the_crop(framing: str):
+    assert proposed(Box(100, 0, 500, 300), tags=[framing, "red jacket", "face focus"]) == ({framing}, {"portrait"})
+
+
+def test_one_face_that_is_left_of_several_people_may_be_alone():
+    found = tag_proposals(["2girls", "duo", "4girls", "hat"], SIZE, Box(0, 0, 300, 1000), (FACE, Face(500, 100, 60)))
+    assert [item.tag for item in found.remove] == ["2girls", "duo", "4girls"]
+
+
 def test_without_a_face_the_captions_own_framing_tells_where_the_body_is():
     remove, add = proposed(Box(0, 0, 600, 420), ())
     assert add == {"upper body"} and {"full body", "black boots"} <= remove and "blonde hair" not in remove

@@ -75,7 +75,7 @@ def sent(editor: CaptionEditor, numbers: list[int]) -> dict[str, Any]:
 
 
 def image_to_send(editor: CaptionEditor, picture: Image.Image, line: str) -> dict[str, Any]:
-    """The answer with ``picture`` for the webui's tabs: a PNG data URL, its caption ``line`` and the size to draw at."""
+    """The answer for the webui's tabs: ``picture`` as a PNG data URL, its caption ``line`` and the size to draw at."""
     data = io.BytesIO()
     picture.save(data, "PNG", compress_level=1)
     width, height = size_to_draw(picture.width, picture.height, editor.settings.size)
