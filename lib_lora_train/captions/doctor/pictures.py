@@ -107,8 +107,8 @@ def _small(entries: Sequence[Entry], rule: BucketRule) -> list[Finding]:
     if 2 * len(small) > len(entries) and side >= _LEAST_SHARE_OF_SIZE * math.sqrt(rule.width * rule.height):
         fix = Fix(f"Train at {side}", "settings", (0,), {"dataset.resolution": str(side)})
     return picture_finding("small", "warning", f"{count_of(len(small), 'image')} much smaller than {size}",
-                           "They are enlarged for the training, and the blur is learned with them. Find larger copies, "
-                           "enlarge them with an upscaler, or leave them out.",
+                           "They are enlarged for training, and the blur is learned with them. Find larger copies, "
+                           "upscale them (Files below the grid), or leave them out.",
                            [entry.id for entry in small], fix)
 
 

@@ -67,11 +67,13 @@ def drawn(dataset: Dataset, **body: object) -> dict:
 
 
 def test_candidates_are_drawn_with_the_lora_chosen_and_added_with_caption_and_weight(dataset: Dataset, lora):
-    now = drawn(dataset, prompts=["penny, hat", "penny, (cat:1.1)", "penny"], lora=lora, strength=0.7, seed=5)
+    now = drawn(dataset, prompts=["penny, hat", "penny, (cat:1.1)", "penny"], lora=lora, strength=0.7, seed=5,
+                resolution="128x64")
     assert now["drawing"] == {"state": "finished", "done": 3, "total": 3, "error": ""}
     assert [(one["prompt"], one["seed"]) for one in now["candidates"]] == [
         ("penny, hat", 5), ("penny, (cat:1.1)", 6), ("penny", 7)]
     first = Image.open(io.BytesIO(base64.b64decode(now["candidates"][0]["image"].partition(",")[2])))
+    assert first.size == (128, 64)
     assert all(abs(one - other) < 9 for one, other in zip(
         first.getpixel((1, 1)), painted("penny, hat <lora:quick:0.7>", 5), strict=True))
     assert [one["image"] for one in dataset.get("grow", known=["000001", "000002", "000003"])["candidates"]] == [""] * 3
@@ -107,6 +109,7 @@ def test_a_stop_keeps_what_is_drawn_and_numbers_go_on(dataset: Dataset, monkeypa
     ("grow/draw", {"prompts": ["x"], "lora": "../../gone"}, "no such LoRA"),
     ("grow/draw", {"prompts": ["x"], "strength": 9}, "from 0 to 2"),
     ("grow/draw", {"prompts": ["x"], "steps": 0}, "1 to 150"),
+    ("grow/draw", {"prompts": ["x"], "resolution": "huge"}, "resolution"),
     ("grow/add", {"names": []}, "No candidate"), ("grow/add", {"names": ["../a"]}, "any more"),
     ("grow/add", {"names": ["000009"]}, "any more"), ("grow/discard", {"names": ["000001/.."]}, "any more"),
     ("grow/add", {"names": ["000001"], "weight": 0}, "out of range")])

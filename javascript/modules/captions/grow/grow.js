@@ -1,8 +1,7 @@
 /** The view "Grow": a few images become a set, by drawing candidates with a quick LoRA of them and keeping the good ones. */
 
 import {fill, h, setText} from "../../core/dom.js";
-import {drawingWords} from "../../core/drawing_words.js";
-import {refreshDrawings} from "../../core/drawings.js";
+import {DrawingList, refreshDrawings} from "../../core/drawings.js";
 import {format} from "../../core/format.js";
 import {button, emptyState, setLabel, toast} from "../../core/parts.js";
 import {poll, showTab} from "../../core/shell.js";
@@ -39,9 +38,8 @@ export class GrowPanel {
         this.seed = number("tl_grow_seed", String(1 + Math.floor(Math.random() * 1e6)), {min: "0", max: "4294967295", step: "1"});
         this.draw = button("Draw", {kind: "primary", id: "tl_grow_draw", click: () => this.begin()});
         this.stop = button("Stop", {hidden: true, id: "tl_grow_stop", click: () => this.ask("grow/stop", {})});
-        this.state = h("p", {class: "tl-note", "aria-live": "polite"}, "");
-        this.bar = h("span", {class: "tl-bar-fill"});
-        this.progress = h("span", {class: "tl-bar", hidden: true}, this.bar);
+        this.state = h("p", {class: "tl-field-problem", "aria-live": "polite"}, "");
+        this.drawings = new DrawingList();
         this.weight = number("tl_grow_weight", "0.5", {min: "0.01", max: "100", step: "any"});
         this.add = button("Add", {kind: "primary", id: "tl_grow_add", click: () => this.keep()});
         this.inpaint = button("Inpaint", {id: "tl_grow_inpaint", click: () => this.send()});
@@ -73,7 +71,7 @@ export class GrowPanel {
         return h("div", {class: "tl-growdraw"}, field("Prompts, one line for each image", this.prompts),
             h("div", {class: "tl-row"}, field("LoRA", this.lora), field("Strength", this.strength), field("CFG scale", this.cfg),
                 field("Seed", this.seed), this.draw, this.stop),
-            h("p", {class: "tl-note"}, "A low CFG scale keeps contrast and colors natural: they are learned too."), this.state, this.progress);
+            h("p", {class: "tl-note"}, "A low CFG scale keeps contrast and colors natural: they are learned too."), this.state, this.drawings.element);
     }
 
     choice() {
@@ -111,13 +109,11 @@ export class GrowPanel {
         fill(this.targets, targetsOf(growth).map(({count, state}) => h("li", {data: {state}}, String(count))));
         if (!before || !this.prompts.value.trim()) this.prompts.value = growth.prompts.join("\n");
         if (!before || before.loras.join() !== growth.loras.join()) this.fillLoras(growth.loras);
-        const {state, done, total, error} = growth.drawing;
+        const {state, error} = growth.drawing;
         const drawing = state === "drawing";
         this.draw.disabled = drawing;
         this.stop.hidden = !drawing;
-        this.progress.hidden = !drawing;
-        this.bar.style.width = `${total ? Math.round(100 * done / total) : 0}%`;
-        setText(this.state, error || (drawing ? drawingWords({state: "drawing", done, total, seconds_left: null}) : ""));
+        setText(this.state, error);
         fill(this.grid, growth.candidates.map((candidate) => this.tile(candidate)));
         this.none.hidden = growth.candidates.length > 0;
         this.refresh();
@@ -165,7 +161,7 @@ export class GrowPanel {
         const prompts = this.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
         if (![this.strength, this.cfg, this.seed].every((input) => input.reportValidity())) return;
         const answer = await this.ask("grow/draw", {prompts, lora: this.lora.value, strength: Number(this.strength.value),
-            cfg_scale: Number(this.cfg.value), seed: Number(this.seed.value)});
+            cfg_scale: Number(this.cfg.value), seed: Number(this.seed.value), resolution: form.text("dataset.resolution")});
         if (!answer) return;
         this.seed.value = String(Number(this.seed.value) + prompts.length);
         refreshDrawings();

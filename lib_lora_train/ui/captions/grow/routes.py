@@ -22,7 +22,7 @@ from .. import answers
 from ..answers import Find, respond
 from ..editors import Session
 from ..intake.exchange_routes import image_to_send, size_to_draw
-from ..requests import SessionRequest
+from ..requests import SessionRequest, dataset_settings
 from .candidates import MOST_AT_ONCE, thumbnail
 
 _PROMPTS = 8
@@ -39,7 +39,10 @@ class GrowRequest(SessionRequest):
 
 
 class DrawRequest(SessionRequest):
-    """An image for each of ``prompts``, with ``lora`` (a file of the LoRA folder, none if empty) at ``strength``."""
+    """An image for each of ``prompts``, with ``lora`` (a file of the LoRA folder, none if empty) at ``strength``.
+
+    ``resolution`` is the form's, in pixels; empty for that of the opened set.
+    """
 
     prompts: list[str]
     lora: str = ""
@@ -47,6 +50,7 @@ class DrawRequest(SessionRequest):
     cfg_scale: float = 6.0
     steps: int = 24
     seed: int = 1
+    resolution: str = ""
 
 
 class CandidatesRequest(SessionRequest):
@@ -143,7 +147,8 @@ def _start(services: Services, editor: CaptionEditor, request: DrawRequest) -> N
     if request.lora:
         file = lora_file(services.host.lora_dir, request.lora, "The LoRA")
         tag = f"<lora:{file.stem}:{request.strength:g}>"
-    settings = PictureSettings(*size_to_draw(*editor.settings.size, editor.settings.size), request.steps,
+    size = dataset_settings({"resolution": request.resolution}).size if request.resolution else editor.settings.size
+    settings = PictureSettings(*size_to_draw(*size, size), request.steps,
                                request.cfg_scale, request.seed, services.host.clip_skip())
     services.candidates.start(editor.folder, prompts, tag, settings)
 
