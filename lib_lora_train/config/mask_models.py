@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import TaggerError
 from ..files.json_file import read_object
+from .taggers import files_by_hand, model_folders, not_here
 
 Channels = tuple[float, float, float]
 PROBABILITY, LOGITS = "probability", "logits"
@@ -121,9 +122,7 @@ def find_mask_model(models_dir: Path, name: str) -> tuple[Path, Interface] | Non
 
 def mask_models_in(models_dir: Path) -> Iterator[str]:
     """The names of the models in ``models_dir``, known or not, in order."""
-    if models_dir.is_dir():
-        yield from (folder.name for folder in sorted(models_dir.iterdir())
-                    if folder.is_dir() and not folder.name.startswith(".") and any(folder.glob("*.onnx")))
+    return (folder.name for folder in model_folders(models_dir) if any(folder.glob("*.onnx")))
 
 
 def where_a_mask_model_belongs(models_dir: Path, name: str) -> str:
@@ -133,9 +132,9 @@ def where_a_mask_model_belongs(models_dir: Path, name: str) -> str:
         names = ", ".join(model.name for model in KNOWN_MASK_MODELS)
         return (f"There is no mask model {name!r}. Choose one of {names}, a folder in {models_dir} with an ONNX file "
                 "in it, or the path of an ONNX file.")
-    return (f"The mask model {known.name} is not on this machine. Let it be downloaded (mask.download=true, or the "
-            f"Download button in the tab), or fetch {known.file} ({known.megabytes} MB) from "
-            f"huggingface.co/{known.repository} yourself and put it into {models_dir / known.name}")
+    by_hand = files_by_hand(known.repository_files, known.repository, known.revision, models_dir / known.name,
+                            known.megabytes)
+    return not_here("mask model", known.name, "mask.download", by_hand)
 
 
 def _interface_of(path: Path) -> Interface:

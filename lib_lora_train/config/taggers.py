@@ -118,11 +118,7 @@ def find_tagger(models_dir: Path, model: str) -> TaggerFiles | None:
 
 def taggers_in(models_dir: Path) -> Iterator[TaggerFiles]:
     """Every complete tagger in ``models_dir``, by name; without those whose description has problems."""
-    if not models_dir.is_dir():
-        return
-    for folder in sorted(models_dir.iterdir()):
-        if not folder.is_dir() or folder.name.startswith("."):
-            continue
+    for folder in model_folders(models_dir):
         try:
             found = find_tagger(models_dir, folder.name)
         except TaggerError:
@@ -138,8 +134,19 @@ def where_it_belongs(models_dir: Path, model: str) -> str:
         names = ", ".join(tagger.name for tagger in KNOWN_TAGGERS)
         return (f"There is no tagger {model!r}. Choose one of {names}, a folder in {models_dir} with model.onnx and "
                 "its list of tags in it, or the path of an ONNX file with its list of tags beside it.")
-    return (f"The tagger {known.name} is not on this machine. Let it be downloaded (tagger.download=true, or the "
-            f"Download button in the tab), or {fetch_by_hand(known, models_dir / known.name)}")
+    return not_here("tagger", known.name, "tagger.download", fetch_by_hand(known, models_dir / known.name))
+
+
+def not_here(kind: str, name: str, option: str, by_hand: str) -> str:
+    """A sentence that says how to get a known model; ``by_hand`` is the clause of ``files_by_hand``."""
+    return (f"The {kind} {name} is not on this machine. Download it ({option}=true, or the Download button in the "
+            f"tab), or {by_hand}")
+
+
+def model_folders(models_dir: Path) -> list[Path]:
+    """The subfolders of ``models_dir``, in order, without hidden ones; none if there is no such folder."""
+    folders = sorted(models_dir.iterdir()) if models_dir.is_dir() else []
+    return [folder for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
 
 
 def fetch_by_hand(known: KnownTagger, folder: Path) -> str:
@@ -147,10 +154,11 @@ def fetch_by_hand(known: KnownTagger, folder: Path) -> str:
     return files_by_hand(known.repository_files, known.repository, known.revision, folder)
 
 
-def files_by_hand(files: Sequence[str], repository: str, revision: str | None, folder: Path) -> str:
+def files_by_hand(files: Sequence[str], repository: str, revision: str | None, folder: Path,
+                  megabytes: int = 0) -> str:
     """A clause that says to fetch ``files`` of ``repository`` and to put them into ``folder``."""
     *first, last = files
-    listed = f"{', '.join(first)} and {last}" if first else last
+    listed = (f"{', '.join(first)} and {last}" if first else last) + (f" ({megabytes} MB)" if megabytes else "")
     return (f"fetch {listed} from huggingface.co/{repository}{f' at revision {revision}' if revision else ''} yourself "
             f"and put {('it', 'both')[len(first)] if len(first) < 2 else 'all of them'} into {folder}")
 
@@ -256,5 +264,5 @@ def where_captioner_belongs(models_dir: Path) -> str:
     """A sentence that says which files are missing and where to put them."""
     by_hand = files_by_hand(FLORENCE_2.repository_files, FLORENCE_2.repository, FLORENCE_2.revision,
                             models_dir / FLORENCE_2.name)
-    return (f"Florence-2 is not on this machine. Let it be downloaded ({FLORENCE_2.megabytes} MB; prose.download=true, "
-            f"or the button in the tab), or {by_hand}")
+    return (f"Florence-2 is not on this machine. Download it ({FLORENCE_2.megabytes} MB; prose.download=true, or "
+            f"the button in the tab), or {by_hand}")

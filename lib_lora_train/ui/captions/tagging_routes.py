@@ -10,19 +10,17 @@ from fastapi import APIRouter
 from ...config.groups.dataset import DatasetSettings
 from ...config.groups.tagger import TaggerDescription
 from ...config.groups.tagging import CATEGORIES, INTERROGATOR
-from ...config.load import job_to_yaml
 from ...config.setting import groups_of
 from ...config.tag_job import TagJob
 from ...config.taggers import FLORENCE_2, KNOWN_TAGGERS, find_captioner, taggers_in
-from ...errors import RunError
 from ...host.interface import NOT_DESCRIBED_HERE
 from ...pictures.scan import survey
-from ...runs.folder import TAG, RunFolder, create_run, open_run
-from ...runs.queue import claimed_device, enqueue
+from ...runs.folder import TAG, RunFolder
 from ..requests import JobRequest
 from ..services import Services
 from ..train.form import schema_of
 from .describing import undescribed
+from .folder_runs import latest_run, queue_run, resume_run
 from .tagging_job import complete_tag_job, device_of, taggers_dir
 
 
@@ -32,7 +30,7 @@ def register(router: APIRouter, services: Services) -> None:
     def tagging() -> dict[str, Any]:
         return {**schema_of(groups_of(TagJob)), "taggers_dir": str(taggers_dir(services)),
                 "taggers": known_and_found(taggers_dir(services)), "captioners": captioners(services),
-                "run": latest_run(services)}
+                "run": latest_run(services, TAG)}
 
     def start(request: JobRequest) -> dict[str, Any]:
         return {"id": describe_and_tag(services, request.job)}
@@ -45,7 +43,7 @@ def register(router: APIRouter, services: Services) -> None:
         return services.describing.state()
 
     def resume(run_id: str) -> dict[str, Any]:
-        return {"id": resume_tagging(services, run_id).id}
+        return {"id": resume_run(services, run_id, TAG, "tagging").id}
 
     router.add_api_route("/tagging", tagging, methods=["GET"])
     router.add_api_route("/tagging/runs", start, methods=["POST"])
@@ -75,15 +73,6 @@ def _knows(description: TaggerDescription | None) -> dict[str, Any]:
     return {"categories": [name for name in CATEGORIES if name in meant],
             "thresholds": {name: value for name, value in thresholds.items() if value is not None},
             "licence": description.source.licence}
-
-
-def latest_run(services: Services) -> dict[str, Any] | None:
-    """Return the tagging run that is running, queued or last interrupted, for a newly opened page."""
-    for run in services.index.all():
-        if run.command == TAG:
-            waits = run.state == "waiting" and run.device is not None
-            return {"id": run.id, "state": run.state} if run.alive or waits or run.state == "lost" else None
-    return None
 
 
 def first_image(services: Services, values: dict[str, Any]) -> str:
@@ -128,20 +117,4 @@ def describe_and_tag(services: Services, values: dict[str, Any]) -> str:
 
 
 def _queued(services: Services, job: TagJob) -> RunFolder:
-    name = f"tags-{Path(job.dataset.train_data_dir).name}"
-    run = create_run(services.runs_dir, name, job_to_yaml(job), TAG)
-    enqueue(run, device_of(services, job.tagger.provider))
-    services.supervisor.wake()
-    return run
-
-
-def resume_tagging(services: Services, run_id: str) -> RunFolder:
-    """Resume an interrupted tagging run. Raises ``RunError`` if it was not interrupted."""
-    run = open_run(services.runs_dir, run_id)
-    state = services.index.of(run).state
-    if run.command != TAG or state != "lost":
-        raise RunError(f"The run {run_id} is {state}; only an interrupted tagging run can be resumed.")
-    run.process_file.unlink(missing_ok=True)  # the run now counts as queued, no longer as interrupted
-    enqueue(run, claimed_device(run) or "cpu")
-    services.supervisor.wake()
-    return run
+    return queue_run(services, job, TAG, "tags", device_of(services, job.tagger.provider))
