@@ -112,7 +112,7 @@ def test_chips_and_sentences_show_where_chunks_of_75_tokens_end(editor, folder):
     choose(page, "10")
     marks = page.locator(f"{PANEL} .tl-chip .tl-chunk-mark")
     expect(marks.first).to_have_text("75")
-    tokens = int(page.locator(f"{PANEL} .tl-caphead .tl-note").text_content().split(" · ")[-1].split(" of ")[0])
+    tokens = int(page.locator(f"{PANEL} .tl-caphead .tl-note").first.text_content().split(" · ")[-1].split(" of ")[0])
     assert marks.count() == (tokens - 1) // 75
     expect(page.locator("#tl_chunk_words")).to_contain_text("The tokens are estimated")
     choose(page, "11")
