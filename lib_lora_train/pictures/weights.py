@@ -49,7 +49,7 @@ def weight_of(values: Mapping[str, object]) -> ImageWeight:
     """The weight in the JSON object of a weight file. Raises ``DamagedFileError`` or ``DatasetError``."""
     unknown = sorted(values.keys() - {"weight", "repeats"})
     if unknown:
-        raise DamagedFileError(f"“{unknown[0][:40]}” is not known; there are weight and repeats")
+        raise DamagedFileError(f"“{unknown[0][:40]}” is not known; it can hold weight and repeats")
     repeats = number(values, "repeats", 1)
     if repeats != int(repeats):
         raise DamagedFileError(f"“repeats” is {repeats:g}, not a whole number")
@@ -60,7 +60,7 @@ def weight_from(data: bytes) -> ImageWeight:
     """The weight in the bytes of a weight file. Raises ``DamagedFileError`` or ``DatasetError``."""
     values = parse(data)
     if not isinstance(values, dict):
-        raise DamagedFileError("it holds no object")
+        raise DamagedFileError("it is not a JSON object")
     return weight_of(values)
 
 

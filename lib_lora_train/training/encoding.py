@@ -120,13 +120,13 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
 
 
 def _report_black_masks(plan: TrainingPlan, black: list[Path], reporter: Reporter) -> None:
-    """Report images whose mask is black or wholly transparent. Raises ``DatasetError`` if all images are."""
+    """Report images whose mask is black or entirely transparent. Raises ``DatasetError`` if all images are."""
     if len(black) == len(plan.pictures):
-        raise DatasetError(f"All masks are black everywhere, or the images wholly transparent: {names_of(black)}. "
+        raise DatasetError(f"All masks are black everywhere, or the images entirely transparent: {names_of(black)}. "
                            "White parts of a mask are trained on. Invert the masks, or switch masked_loss and "
                            "alpha_mask off.")
     if black:
-        reporter.warning("Nothing is learned from images whose mask is black everywhere, or which are wholly "
+        reporter.warning("Nothing is learned from images whose mask is black everywhere, or which are entirely "
                          f"transparent: {names_of(black)}.")
 
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {it} from "node:test";
 
-import {goWords} from "../../javascript/modules/captions/actions.js";
+import {goWords} from "../../javascript/modules/captions/actions/words.js";
 import {failureOf, ApiError} from "../../javascript/modules/core/dom.js";
 import {plotTitle} from "../../javascript/modules/testing/plot_view.js";
 

@@ -56,12 +56,12 @@ def test_what_is_clear_is_not_learned_from(train, pictures: Path, tmp_path):
         picture.putalpha(Image.fromarray(alpha))
         picture.save(path)
     none = train(dataset={"alpha_mask": True}, save={"output_dir": str(tmp_path / "b")})
-    assert not none.completed and "the images wholly transparent: 00.png" in none.events[-1]["text"]
+    assert not none.completed and "the images entirely transparent: 00.png" in none.events[-1]["text"]
     last = sorted(pictures.glob("*.png"))[-1]
     Image.open(last).convert("RGB").save(last)
     masked = train(dataset={"alpha_mask": True, "train_batch_size": 1}, save={"output_dir": str(tmp_path / "b")},
                    training={"max_train_epochs": 1})
     assert sorted(event["loss"] > 0 for event in masked.of("step")) == [False] * 4 + [True]
-    assert "wholly transparent: 00.png" in warnings_of(masked)
+    assert "entirely transparent: 00.png" in warnings_of(masked)
     seen = train(save={"output_dir": str(tmp_path / "c")}, training={"max_train_steps": 2})
     assert all(event["loss"] > 0 for event in seen.of("step"))

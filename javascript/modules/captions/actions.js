@@ -3,6 +3,7 @@
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button as makeButton, setLabel} from "../core/parts.js";
+import {goWords, PICTURES} from "./actions/words.js";
 import {tagInput} from "./complete.js";
 import {captionPreview} from "./dialogs.js";
 import {BATCHES, cropMany} from "./image/crop_batch.js";
@@ -12,8 +13,6 @@ const PLACES = {last: "at the end", first: "at the beginning", after: "after the
 const ORDERS = {activation: "trigger word first", count: "most frequent first", confidence: "by confidence",
     alphabet: "alphabetically"};
 const WITHIN = {regex_tag: "in each tag", regex_caption: "in the whole caption"};
-/** @type {Record<string, string>} */
-const PICTURES = {move: "Move", copy: "Copy", delete: "Delete", upscale: "Upscale"};
 
 /** @param {string} label @param {Record<string, string>} choices @param {() => void} [changed] */
 function select(label, choices, changed = () => {}) {
@@ -21,24 +20,10 @@ function select(label, choices, changed = () => {}) {
         Object.entries(choices).map(([value, words]) => h("option", {value}, words)));
 }
 
-/** @typedef {"add"|"remove"|"replace"|"pattern"|"sort"|"dedupe"|"crop"|"pictures"} Verb */
+/** @typedef {import("./actions/words.js").Verb} Verb */
 
 /** @type {Verb[]} */
 const VERBS = ["add", "remove", "replace", "pattern", "sort", "dedupe", "crop", "pictures"];
-
-/** @type {Record<Exclude<Verb, "crop"|"pictures">, string>} the button's label, before the number of captions */
-const BUTTONS = {add: "Add to", remove: "Remove from", replace: "Replace in", pattern: "Use regex on", sort: "Sort",
-    dedupe: "Remove duplicates in"};
-
-/**
- * @param {Verb} verb @param {string} what the image action: move, copy, delete or upscale
- * @param {number} count of captions or images @returns {string} the button's label
- */
-export function goWords(verb, what, count) {
-    if (verb === "crop") return `Search ${format.plural(count, "image")}`;
-    if (verb !== "pictures") return `${BUTTONS[verb]} ${format.plural(count, "caption")}`;
-    return count ? `${PICTURES[what]} ${format.plural(count, "image")}` : "Select images first";
-}
 
 /** @param {string} text */
 function word(text) {

@@ -137,7 +137,8 @@ def _source(entries: Sequence[Entry]) -> list[Finding]:
     name, numbers = max(kinds.items(), key=lambda item: len(item[1]))
     if len(numbers) < _MOST_OF * len(entries):
         return []
-    return picture_finding("one-source", "note", f"{len(numbers)} of {len(entries)} images may have one source: {name}",
+    return picture_finding("one-source", "note",
+                           f"{len(numbers)} of {len(entries)} images may come from one source: {name}",
                            "Its style, light and colors are learned with the subject. This is a guess by tags, names "
                            "and sizes. Add images from elsewhere, or give these a lower weight.", numbers)
 
@@ -165,7 +166,7 @@ def _framing(framing: Content | None) -> list[Finding]:
     if counted < _LEAST_IMAGES or len(top.numbers) < _MOST_OF * counted:
         return []
     near = top.name in ("close-up", "portrait", "upper body")
-    way = ("Add images of the whole body, or it will be guessed." if near else
+    way = ("Add images of the whole body, or the model guesses it." if near else
            "Add close-ups of the face and of details: Crop makes them from these images.")
     return [Finding("framing", "note", f"{len(top.numbers)} of {counted} images show the same: {top.name}",
                     f"What is rarely shown is learned badly. {way}", top.numbers)]
@@ -182,8 +183,8 @@ def _backgrounds(background: Content | None, entries: Sequence[Entry]) -> list[F
     tags = [tag for tag, _ in said.most_common(5)]
     return [Finding("plain-backgrounds", "note", f"{len(plain_ones)} of {len(entries)} images have a plain background",
                     f"With {tags[0]} in most captions, images tend to come out with a plain background. Add images "
-                    "with others; in prompts, put the tag in the negative. Without the tag, the background is learned "
-                    "as a part of the subject.", plain_ones,
+                    "with others, and put the tag into the negative prompt when you generate. Without the tag, the "
+                    "background is learned as a part of the subject.", plain_ones,
                     (Fix(f"Remove {', '.join(tags)}", "apply", plain_ones, {"kind": "remove", "tags": tags}),))]
 
 

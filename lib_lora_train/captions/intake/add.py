@@ -32,7 +32,7 @@ def add_arrived(editor: CaptionEditor, intake: Intake, choice: IntakeChoice,
         found = arrange(editor, intake, choice, known)
         placed = [*found.images, *found.captions, *found.masks]
         if not placed:
-            raise DatasetError("There is nothing to add: no image and no caption that the set does not have already.")
+            raise DatasetError("There is nothing to add: no image or caption that the set does not already have.")
         outcome = add_files(editor, _label(found), [(one.file.file, one.target) for one in placed], _left(found))
         entries = [editor.index.of_path(one.target) for one in found.images]
         return outcome, [entry.id for entry in entries if entry is not None]
@@ -92,7 +92,8 @@ def _label(found: Arrangement) -> str:
 
 def _left(found: Arrangement) -> list[str]:
     """What was not added, for the message about the import."""
-    said = [f"{count_of(len(found.same), 'image')} that the set has already skipped."] if found.same else []
+    them = "it" if len(found.same) == 1 else "them"
+    said = [f"{count_of(len(found.same), 'image')} skipped, since the set already has {them}."] if found.same else []
     said += [f"{path}: {reason}." for path, reason in found.left[:_LISTED]]
     if len(found.left) > _LISTED:
         said.append(f"and {count_of(len(found.left) - _LISTED, 'more file')}")

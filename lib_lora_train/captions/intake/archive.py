@@ -78,7 +78,7 @@ def _check_total(path: Path, name: str, entries: list[zipfile.ZipInfo]) -> None:
     total, packed = sum(entry.file_size for entry in entries), path.stat().st_size
     if total > MOST_UNPACKED_BYTES or total > max(_ALWAYS_FINE_BYTES, MOST_RATIO * packed):
         raise DatasetError(f"{name} was not unpacked: its {packed / 1e6:,.1f} MB would become {total / 1e6:,.0f} MB. "
-                           f"No folder of images shrinks that much, so it may be made to fill the disk.")
+                           f"Images never compress that well; the zip may be made to fill the disk.")
 
 
 def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, take: Take, leave: Leave) -> None:

@@ -78,7 +78,7 @@ class Intake:
         Raises ``DatasetError`` if that is too much, or the folder is not writable.
         """
         if files > MOST_FILES:
-            raise DatasetError(f"{files:,} files are more than can be added at once; {MOST_FILES:,} are the limit. "
+            raise DatasetError(f"{files:,} files cannot be added at once; the limit is {MOST_FILES:,}. "
                                "Add them in parts.")
         free = shutil.disk_usage(folder).free
         if size_bytes + _SPARE_BYTES > free:

@@ -45,7 +45,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     if not parts:
         raise UnsafePathError(path, "it has no name")
     if len(parts) - 1 > MOST_LEVELS:
-        raise UnsafePathError(path, f"it lies in {len(parts) - 1} folders; {MOST_LEVELS} can be used")
+        raise UnsafePathError(path, f"it is {len(parts) - 1} folders deep; the limit is {MOST_LEVELS}")
     return parts
 
 

@@ -59,7 +59,7 @@ def _in_place(editor: CaptionEditor, files: Sequence[tuple[Path, str]], said: li
     for file, path in files:
         target = f"{path.removesuffix(Path(path).suffix)}.png"
         if target.casefold() != path.casefold() and (editor.folder / target).exists():
-            said.append(f"{path} was left as it is, since {target} exists already.")
+            said.append(f"{path} was left as it is, since {target} already exists.")
             continue
         moves.append(Move(path, f"{place}/{path}"))
         new.append((file, target if target.casefold() != path.casefold() else path))

@@ -55,7 +55,7 @@ class LossSettings:
         advice="1 makes the surroundings as important as the subject. Without it they may change in any way.")
     preservation_weight: float = setting(
         0.0, "Without the trigger word the LoRA learns to draw what the base model draws, with this weight: each "
-        "caption is trained a second time without it, with the base model's own prediction as the goal. Needs no "
+        "caption is trained a second time without it, with the base model's own prediction as the target. Needs no "
         "regularization images.",
         label="Preservation weight", section="Preservation", view="main", minimum=0.0, maximum=10.0,
         advice="1 if prompts without the trigger word come out in the style of your images; a step takes more than "
@@ -68,7 +68,7 @@ class LossSettings:
         "", "The words that stand in for the trigger word when the base model is asked, such as woman or 1girl. Empty: "
         "the trigger word is left out.",
         label="Preservation class", section="Preservation",
-        advice="What your subject is one of. It keeps that from turning into your subject.")
+        advice="The class of your subject. It keeps other members of the class from turning into your subject.")
     noise_offset: float = setting(
         0.0, "Shifts the noise of whole channels, so that very bright and very dark images can be learned.",
         label="Noise offset", minimum=0.0, maximum=1.0,

@@ -35,9 +35,9 @@ class MaskMethodSettings:
         advice="border needs no model and is exact for plain backgrounds; face needs OpenCV, which is installed when "
         "first used.")
     tolerance: int = setting(
-        20, "How far a color may be from that of the border and still be background, in levels of 255.",
+        20, "How much a color may differ from the border's and still be background, in levels of 255.",
         label="Tolerance", minimum=1, maximum=128, view="main",
-        advice="Raise it if background remains, lower it if the subject is eaten away.")
+        advice="Raise it if background remains, lower it if parts of the subject are missing.")
     enclosed: bool = setting(
         False, "Larger areas of the background's color inside the subject, such as between arm and body, are "
         "background too.",

@@ -89,8 +89,8 @@ class TagRuleSettings:
         "The kinds of tags that are written, as far as the tagger knows them. Of ratings and qualities, the likeliest "
         "one is written, at the end.",
         label="Write these kinds of tags", choices=CATEGORIES, view="main",
-        advice="For a LoRA, general tags and the names of what is to stay switchable. Artists are often guessed wrong, "
-               "and ratings, quality, years and meta tags describe the file more than the image.")
+        advice="For a LoRA, general tags and the names of what should stay switchable. Artists are often guessed "
+               "wrong, and ratings, quality, years and meta tags describe the file more than the image.")
     general_mcut: bool = setting(
         False, "Finds the threshold for each image by itself: in the middle of the widest gap between two neighboring "
         "confidences (MCut).",
@@ -130,7 +130,7 @@ class ProseSettings:
         NO_PROSE, "Describes each image in a sentence, too. florence-2-base runs beside the tagger; interrogator is "
         "the webui's own (BLIP), one image at a time, when the webui has nothing else to do.",
         label="Describe in sentences", choices=CAPTIONERS, view="main",
-        advice="Anime models are trained on tags; SD 1.5 and SDXL themselves, and photos, understand sentences too.")
+        advice="Anime models are trained on tags; the original SD 1.5 and SDXL, and photo models, know sentences too.")
     place: str = setting(
         BEFORE_TAGS, "Where the sentence stands: before or after the tags, or instead of them, without a tagger.",
         label="Sentence", choices=(BEFORE_TAGS, AFTER_TAGS, INSTEAD_OF_TAGS), view="main",

@@ -44,7 +44,7 @@ class Interrogator:
                     raise RunError("The model of the webui's interrogator was not downloaded. Check the network, or "
                                    f"put {_MODEL} into {self._folder()}.") from problem
                 raise RunError(f"The webui's interrogator could not describe an image: {type(problem).__name__}: "
-                               f"{problem}. The webui's console says more. Without a network, its files have to be "
+                               f"{problem}. See the webui's console. Without a network, its files have to be "
                                "there already.") from problem
             finally:
                 shared.state.end()

@@ -39,9 +39,9 @@ def losses(stored: Stored, kind: str) -> list[str]:
     """What saving an edited image as ``kind`` loses, one sentence each."""
     found = []
     if stored.has_deep_colours:
-        found.append("Its 16 bits per colour become 8, which is what training uses.")
+        found.append("Its 16 bits per color become 8, which is what training uses.")
     if stored.picture.mode == "CMYK" and kind == "PNG":
-        found.append("Its print colours (CMYK) become RGB.")
+        found.append("Its print colors (CMYK) become RGB.")
     if stored.format == "MPO":
         found.append("It holds several views; only the first one is kept.")
     return found

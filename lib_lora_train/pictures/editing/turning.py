@@ -51,10 +51,10 @@ class Turn:
     def __post_init__(self) -> None:
         """Raises ``DatasetError`` if there is no such turn."""
         if self.quarters not in (0, 1, 2, 3):
-            raise DatasetError(f"An image cannot be turned by {self.quarters} quarters. Choose 0 to 3.")
+            raise DatasetError(f"An image cannot be rotated by {self.quarters} quarter turns. Choose 0 to 3.")
         if not -MOST_DEGREES <= self.degrees <= MOST_DEGREES:  # also refuses NaN
             raise DatasetError(f"An image can be straightened by {MOST_DEGREES:g}° at most, not by {self.degrees:g}°. "
-                               "Turn it by 90° first.")
+                               "Rotate it by 90° first.")
 
     @property
     def changes(self) -> bool:

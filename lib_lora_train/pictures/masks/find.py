@@ -161,4 +161,4 @@ def _names_in(folder: Path) -> list[str]:
         return [path.name for path in folder.iterdir()]
     except OSError as problem:
         raise DatasetError(f"The folder {folder} cannot be read: {reason(problem)}. Check its path, or give yourself "
-                           "the right to read it.") from problem
+                           "permission to read it.") from problem

@@ -65,7 +65,7 @@ class MaskNetwork:
                   size: tuple[int, int]) -> NDArray[np.float32]:
         side, interface = self._interface.side, self._interface
         if answer.size != side * side or not np.isfinite(answer).all():
-            raise TaggerError(f"The mask model {self.name} gave an answer of shape {answer.shape}, not one probability "
+            raise TaggerError(f"The mask model {self.name} returned the shape {answer.shape}, not one probability "
                               f"for each of {side}x{side} pixels. Its description does not fit it.")
         left, top, right, bottom = box
         found = answer.reshape(side, side)[top:bottom, left:right]
@@ -75,7 +75,7 @@ class MaskNetwork:
             found = (found - found.min()) / max(float(found.max() - found.min()), 1e-6)
         elif found.min() < -_TOLERANCE or found.max() > 1 + _TOLERANCE:
             raise TaggerError(f"The mask model {self.name} gave values from {found.min():g} to {found.max():g}, which "
-                              'are no probabilities. If they are logits, write "output": "logits" into its '
+                              'are not probabilities. If they are logits, write "output": "logits" into its '
                               "description.")
         scale = side / max(size)
         shape = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

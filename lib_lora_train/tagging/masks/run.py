@@ -192,5 +192,5 @@ class MaskingRun:
         for line in self._failed[:_MOST_REPORTED]:
             self._report.warning(f"No mask for {line}.")
         if len(self._failed) > _MOST_REPORTED:
-            self._report.warning(f"{count_of(len(self._failed) - _MOST_REPORTED, 'more image')} got no mask for such "
-                                 "reasons. Filter by nomask to see them all.")
+            self._report.warning(f"{count_of(len(self._failed) - _MOST_REPORTED, 'more image')} got no mask for "
+                                 "similar reasons. Filter by nomask to see them all.")

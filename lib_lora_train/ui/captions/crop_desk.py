@@ -152,14 +152,14 @@ class CropDesk:
 
 
 def too_small(crop: Frame, rule: BucketRule) -> str:
-    """A sentence if the crop has fewer pixels than what is trained; otherwise empty."""
+    """A sentence if the crop has fewer pixels than the training size; otherwise empty."""
     fit = rule.fit(crop.width, crop.height)
     enlarged = max(fit.resized_width / crop.width, fit.resized_height / crop.height)
     if enlarged > 1.005:
-        return (f"Smaller than what is trained: it is enlarged {enlarged:.1f} times, to {fit.bucket.width} × "
+        return (f"Smaller than the training size: it is enlarged {enlarged:.1f} times, to {fit.bucket.width} × "
                 f"{fit.bucket.height}.")
     if fit.bucket.width * fit.bucket.height < rule.width * rule.height / 2:
-        return (f"Smaller than what is trained: {fit.bucket.width} × {fit.bucket.height} instead of about "
+        return (f"Smaller than the training size: {fit.bucket.width} × {fit.bucket.height} instead of about "
                 f"{rule.width} × {rule.height} pixels.")
     return ""
 

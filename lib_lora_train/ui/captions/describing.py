@@ -98,7 +98,8 @@ class DescribingDesk:
         """
         with self._lock:
             if self._task is not None and self._task.state == DESCRIBING:
-                raise RunError(f"Images in {self._task.folder} are being described already. Wait for them, or stop.")
+                raise RunError(f"Images in {self._task.folder} are already being described. Wait until they are "
+                               "finished, or stop.")
             self._task = task = _Task(folder, pictures, describer, then)
         threading.Thread(target=self._run, args=(task,), name="train-lora-describing", daemon=True).start()
 

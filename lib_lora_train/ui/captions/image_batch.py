@@ -162,7 +162,7 @@ class ImageBatch:
     def _begin(self, state: State, total: int) -> None:
         with self._lock:
             if self.state in ("searching", "saving"):
-                raise DatasetError("Another batch is at work. Wait until it has ended, or stop it.")
+                raise DatasetError("Another batch is running. Wait for it to finish, or stop it.")
             self.state = state
         self.done, self.total, self.problem, self.label, self._stopped = 0, total, "", "", False
 

@@ -145,4 +145,4 @@ def _png(text: str) -> bytes:
     try:
         return base64.b64decode(text.rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError) as problem:
-        raise DatasetError("The mask did not arrive whole: it is no base64. Save it again.") from problem
+        raise DatasetError("The mask was damaged on the way: it is not base64. Save it again.") from problem

@@ -42,7 +42,7 @@ def test_a_part_is_dragged_nudged_and_saved_as_an_image_of_its_own(editor, folde
         page.keyboard.press(key)
     assert size_of(page) == (width + 1, height + 10)
     drag(page, (0.5, 0.3), (0.0, -0.5))  # from inside: moved, as far as the image reaches
-    page.locator(f"{DIALOG} .tl-crop-warning", has_text="Smaller than what is trained").wait_for()
+    page.locator(f"{DIALOG} .tl-crop-warning", has_text="Smaller than the training size").wait_for()
     page.locator("#tl_crop_caption").fill("penny, close-up")
     page.locator("#tl_crop_save").click()
     page.locator(f"{DIALOG} .tl-crop-saved", has_text="Made an image of a part of 00.png").wait_for()

@@ -96,7 +96,7 @@ def test_strokes_that_were_not_saved_come_back_and_touch_and_pen_paint(editor, f
     share = dialog.locator("p", has_text="of the image is trained").text_content()
     assert share != "0 % of the image is trained."
     page.keyboard.press("Escape")
-    toast(page, "The mask was not saved. Open it again to continue, until the page is reloaded.")
+    toast(page, "The mask was not saved. Its strokes are kept until the page is reloaded")
     open_brush(page, "02")
     expect(dialog.locator("p", has_text="of the image is trained")).to_have_text(share)
     expect(dialog).to_contain_text("Your unsaved strokes are back.")

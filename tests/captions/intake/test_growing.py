@@ -95,7 +95,7 @@ def test_a_stop_keeps_what_is_drawn_and_numbers_go_on(dataset: Dataset, monkeypa
     holding = HeldUp("second", monkeypatch)
     dataset.get("grow/draw", prompts=["first", "second", "third"])
     holding.wait()
-    assert "already being drawn" in dataset.ask("grow/draw", prompts=["x"]).json()["error"]
+    assert "already being generated" in dataset.ask("grow/draw", prompts=["x"]).json()["error"]
     dataset.get("grow/stop")
     holding.go()
     now = wait_until(lambda: (now := dataset.get("grow"))["drawing"]["state"] != "drawing" and now)
@@ -105,7 +105,7 @@ def test_a_stop_keeps_what_is_drawn_and_numbers_go_on(dataset: Dataset, monkeypa
 
 
 @pytest.mark.parametrize(("route", "body", "words"), [
-    ("grow/draw", {"prompts": []}, "Ask for 1 to 64"), ("grow/draw", {"prompts": ["x"] * 65}, "At most 64"),
+    ("grow/draw", {"prompts": []}, "Request 1 to 64"), ("grow/draw", {"prompts": ["x"] * 65}, "At most 64"),
     ("grow/draw", {"prompts": ["x"], "lora": "../../gone"}, "no such LoRA"),
     ("grow/draw", {"prompts": ["x"], "strength": 9}, "from 0 to 2"),
     ("grow/draw", {"prompts": ["x"], "steps": 0}, "1 to 150"),

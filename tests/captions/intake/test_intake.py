@@ -94,7 +94,7 @@ def test_exact_duplicates_are_named_and_skipped_unless_they_are_wanted(dataset: 
     assert plan["same"] == [["copy.png", "a.png"], ["two.png", "one.png"]] and plan["images"] == 1
     assert dataset.get("intake/plan", intake=intake, duplicates=True)["images"] == 3
     done = dataset.get("intake/add", intake=intake)
-    assert len(done["added"]) == 1 and "2 images that the set has already skipped" in done["left"][0]
+    assert len(done["added"]) == 1 and "2 images skipped, since the set already has them" in done["left"][0]
 
 
 def test_what_cannot_be_added_is_listed_with_its_reason(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):

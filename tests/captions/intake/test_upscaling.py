@@ -102,7 +102,7 @@ def test_a_name_that_is_taken_is_left_alone(dataset: Dataset):
     dataset.get("refresh")
     before = everything(dataset.folder)
     done = upscale(dataset, numbers=dataset.numbers("a.jpg", "b.png"))
-    assert done["left"] == ["a.jpg was left as it is, since a.png exists already."]
+    assert done["left"] == ["a.jpg was left as it is, since a.png already exists."]
     assert {name: everything(dataset.folder)[name] for name in ("a.png", "a.jpg")} == {
         name: before[name] for name in ("a.png", "a.jpg")}
 

@@ -109,7 +109,7 @@ def test_print_colours_stay_in_a_jpeg_and_become_rgb_in_a_png():
     content = saved(Image.fromarray(PIXELS).convert("CMYK"), "JPEG", quality=100)
     assert edited(content).mode == "CMYK" and edited(content, "PNG").mode == "RGB"
     with as_stored(Path("x"), content) as stored:
-        assert losses(stored, "PNG") == ["Its print colours (CMYK) become RGB."] and losses(stored, "JPEG") == []
+        assert losses(stored, "PNG") == ["Its print colors (CMYK) become RGB."] and losses(stored, "JPEG") == []
         assert format_words(stored) == "JPEG at quality 98"
 
 

@@ -110,5 +110,5 @@ def test_a_frame_that_is_empty_or_outside_is_refused_in_words(frame: Frame, word
 @pytest.mark.parametrize("turn", [{"quarters": 4}, {"quarters": -1}, {"degrees": 45.1}, {"degrees": math.nan},
                                   {"degrees": -math.inf}])
 def test_no_other_turns_exist(turn: dict[str, float], tmp_path: Path):
-    with pytest.raises(DatasetError, match="cannot be turned|straightened by 45"):
+    with pytest.raises(DatasetError, match="cannot be rotated|straightened by 45"):
         Turn(**turn)

@@ -103,7 +103,7 @@ def test_a_description_that_is_missing_or_wrong_is_refused_in_words(description,
 def test_values_that_are_no_probabilities_an_empty_answer_and_a_damaged_file_are_refused(tmp_path: Path):
     file = pixel_model(tmp_path / "own.onnx", WEIGHTS, squash=False)
     file.with_suffix(".json").write_text('{"side": 64}')
-    with pytest.raises(TaggerError, match='no probabilities. If they are logits, write "output": "logits"'):
+    with pytest.raises(TaggerError, match='not probabilities. If they are logits, write "output": "logits"'):
         MaskNetwork("own", *find_mask_model(tmp_path, str(file)), "cpu", pytest.fail).probability(picture(64, 64))
     pixel_model(file, (-50.0, -50.0, -50.0))
     network = MaskNetwork("own", *find_mask_model(tmp_path, str(file)), "cpu", pytest.fail)

@@ -40,7 +40,7 @@ def test_a_run_says_which_images_have_masks_and_refuses_what_it_cannot_use(train
     with_masks(pictures, 0, ["00"])
     with_masks(pictures, 255, ["01", "02"])
     used = train(dataset={"masked_loss": True, "cache_latents_to_disk": True}, training={"max_train_steps": 2})
-    assert used.completed and "mask is black everywhere, or which are wholly transparent: 00.png" in warnings_of(used)
+    assert used.completed and "mask is black everywhere, or which are entirely transparent: 00.png" in warnings_of(used)
     assert used.of("started")[0]["pictures"] == 5
     Image.new("L", (64, 65)).save(pictures / "mask.png")
     wrong = pictures / "01-mask.png"

@@ -111,7 +111,7 @@ def test_the_webuis_own_work_goes_first(tab: Tab, interrogator, monkeypatch):
     wait_until(lambda: tab.get("tagging/describing").json()["waits"])
     assert interrogator.said == []
     again = tab.post("tagging/runs", {"job": {**values(tab), "write": {"mode": "append"}}})
-    assert again.status_code == 400 and "being described already" in again.json()["error"]
+    assert again.status_code == 400 and "already being described" in again.json()["error"]
     busy[0] = False
     assert ended(tab)["state"] == "finished"
 

@@ -15,7 +15,7 @@ import {canTake, hand} from "../image/send.js";
 
 const EPOCHS = 10;
 const STEPS = [["Train a quick LoRA", "A few minutes, on the images you have."],
-    ["Draw candidates", "The LoRA draws the subject in other poses and places."],
+    ["Generate candidates", "The LoRA shows the subject in other poses and places."],
     ["Keep the good ones", "Fix what is nearly right in Inpaint. Then train again."]];
 
 export class GrowPanel {
@@ -36,7 +36,7 @@ export class GrowPanel {
         this.strength = number("tl_grow_strength", "0.8", {min: "0", max: "2", step: "0.05"});
         this.cfg = number("tl_grow_cfg", "6", {min: "1", max: "30", step: "0.5"});
         this.seed = number("tl_grow_seed", String(1 + Math.floor(Math.random() * 1e6)), {min: "0", max: "4294967295", step: "1"});
-        this.draw = button("Draw", {kind: "primary", id: "tl_grow_draw", click: () => this.begin()});
+        this.draw = button("Generate", {kind: "primary", id: "tl_grow_draw", click: () => this.begin()});
         this.stop = button("Stop", {hidden: true, id: "tl_grow_stop", click: () => this.ask("grow/stop", {})});
         this.state = h("p", {class: "tl-field-problem", "aria-live": "polite"}, "");
         this.drawings = new DrawingList();
@@ -45,7 +45,7 @@ export class GrowPanel {
         this.inpaint = button("Inpaint", {id: "tl_grow_inpaint", click: () => this.send()});
         this.drop = button("Discard", {kind: "quiet", id: "tl_grow_drop", click: () => this.discard()});
         this.grid = h("ul", {class: "tl-candidates", "aria-label": "Candidates"});
-        this.none = emptyState("No candidates yet", "What the webui draws appears here. Click the good ones.");
+        this.none = emptyState("No candidates yet", "What the webui generates appears here. Click the good ones.");
         this.element = h("section", {class: "tl-advice tl-grow", "aria-label": "Grow"}, h("div", {class: "tl-advice-head"},
             h("div", {}, h("h3", {class: "tl-card-title"}, "From a handful of images"), this.words)), this.targets,
         this.step(0, this.train), this.step(1, this.drawForm()), this.step(2, this.choice()));

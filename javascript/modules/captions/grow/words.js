@@ -8,8 +8,8 @@ import {format} from "../../core/format.js";
 export function growthWords({images, made, target}) {
     const own = images - made;
     const here = made ? `${format.plural(own, "image")} of your own and ${format.number(made)} generated` : format.plural(images, "image");
-    if (images >= 25) return `${here}: enough for a character. Remove what sticks out, and train the real LoRA.`;
-    return `${here}. Aim for ${format.number(target)} next: train a quick LoRA, let it draw, keep the best, and repeat.`;
+    if (images >= 25) return `${here}: enough for a character. Remove what does not fit, and train the final LoRA.`;
+    return `${here}. Aim for ${format.number(target)} next: train a quick LoRA, generate images with it, keep the best, and repeat.`;
 }
 
 /** @param {Growth} growth @returns {{count: number, state: "done"|"next"|"later"}[]} */

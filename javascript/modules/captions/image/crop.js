@@ -20,7 +20,7 @@ const WORDS = {face: "face", bust: "portrait", detail: "detail"};
 const KEYS = "Drag to draw, drag edges to resize, arrow keys to nudge (Shift: 10 px, Alt: resize), wheel to zoom, Space to move the image.";
 
 /** @type {import("./tools.js").ImageTool} */
-export const cropTool = {label: "Crop", title: "Crop, turn, straighten or trim this image, or propose parts of it",
+export const cropTool = {label: "Crop", title: "Crop, rotate, straighten or trim this image; faces and details are proposed",
     open: (context) => new CropDialog(context)};
 
 class CropDialog {
@@ -180,12 +180,12 @@ class CropDialog {
         const inPlace = this.controls.inPlace.checked;
         const something = this.cut !== null || isTurned(this.turn);
         this.controls.save.disabled = !something || this.judging || (inPlace && Boolean(options?.cannot));
-        this.controls.save.title = something ? "" : "Draw a frame, or turn the image, first";
+        this.controls.save.title = something ? "" : "Draw a frame or rotate the image first";
         const label = this.controls.save.querySelector(".tl-button-label");
         if (label) setText(label, inPlace ? "Replace the image" : "Save as new image");
         if (!options) return;
         const losses = inPlace ? options.losses_in_place : options.losses;
-        const kind = inPlace ? options.cannot || `Saved as ${options.saved_as}, under the same name.` : "Saved as a PNG without loss, beside the image.";
+        const kind = inPlace ? options.cannot || `Saved as ${options.saved_as}, under the same name.` : "Saved as a lossless PNG beside the image.";
         setText(this.controls.resultNote, [kind, ...losses, options.has_mask ? "Its mask is cropped in the same way." : ""].filter(Boolean).join(" "));
     }
 

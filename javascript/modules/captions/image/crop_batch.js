@@ -112,7 +112,7 @@ class CropBatchDialog {
         fill(this.list, report.crops.map((crop, place) => this.row(crop, place)), more > 0 ? h("li", {class: "tl-note"}, `and ${format.number(more)} more`) : null);
         const small = report.crops.filter((crop) => crop.warning).length;
         fill(this.small, small ? h("label", {class: "tl-tick"}, h("input", {type: "checkbox", on: {change: (event) => this.leaveSmall(event.currentTarget.checked)}}),
-            `leave out ${format.plural(small, "crop")} smaller than what is trained`) : null);
+            `leave out ${format.plural(small, "crop")} smaller than the training size`) : null);
         fill(this.tags, report.remove.map(([tag, count]) => this.tag("-", tag, count)), report.add.map(([tag, count]) => this.tag("+", tag, count)));
         this.go.hidden = false;
         this.refresh();
@@ -164,7 +164,7 @@ class CropBatchDialog {
     /** @param {CropBatch} report */
     finish(report) {
         this.set.refresh({tagged: true});
-        toast("good", `${report.label}. One undo takes all of it back.`, {problems: report.left});
+        toast("good", `${report.label}. One undo reverts all of it.`, {problems: report.left});
         this.window.close();
     }
 }

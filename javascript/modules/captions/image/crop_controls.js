@@ -34,8 +34,8 @@ export class CropControls {
         this.trim = small("Trim borders", "Cut off bars and frames of one color", actions.trim);
         this.trimPlain = small("Trim plain background", "Cut off the background of one color around the subject", actions.trimPlain);
         this.trim.hidden = this.trimPlain.hidden = true;
-        this.turnPart = part("Turn and trim", h("div", {class: "tl-crop-buttons"}, small("↺ 90°", "Turn left", () => actions.quarter(-1)),
-            small("↻ 90°", "Turn right", () => actions.quarter(1)), small("Flip", "Mirror left to right", actions.mirror),
+        this.turnPart = part("Rotate and trim", h("div", {class: "tl-crop-buttons"}, small("↺ 90°", "Rotate left", () => actions.quarter(-1)),
+            small("↻ 90°", "Rotate right", () => actions.quarter(1)), small("Flip", "Mirror left to right", actions.mirror),
             small("Whole image", "Crop nothing", actions.whole)),
         h("div", {class: "tl-crop-straighten"}, h("span", {class: "tl-note"}, "Straighten"), this.slider, this.degrees, h("span", {class: "tl-note"}, "°")),
         h("div", {class: "tl-crop-buttons"}, this.trim, this.trimPlain));

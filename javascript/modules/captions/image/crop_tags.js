@@ -39,7 +39,7 @@ export class CropTags {
         const proposed = this.prose ? [] : [...remove.map((proposal) => ({proposal, add: false})),
             ...add.map((proposal) => ({proposal, add: true}))];
         this.choices = proposed.map((item) => ({...item, chosen: this.decided.get(plainTag(item.proposal.tag)) ?? item.proposal.sure}));
-        setText(this.note, this.prose ? "The caption is prose, in which no tags can be proposed. Change it by hand." : note);
+        setText(this.note, this.prose ? "The caption is prose, so no tags are proposed. Edit it by hand." : note);
         this.note.hidden = !this.note.textContent;
         fill(this.list, this.choices.map((choice) => this.row(choice)));
         if (!this.edited) this.rewrite();

@@ -80,7 +80,7 @@ class IntakeDialog {
     async send() {
         if (!this.found.files.length) {
             this.bar.hidden = true;
-            setText(this.words, "There is no image and no caption among these files.");
+            setText(this.words, "These files contain no images and no captions.");
             this.list(this.found.left, this.found.left.length, []);
             return;
         }

@@ -16,7 +16,7 @@ import {doneWords, madeCount, METHOD_FIELDS} from "./make_words.js";
 const METHODS = {border: "Background by border color", face: "Head and shoulders around faces", subject: "Subject, by a model"};
 const MODES = {"if-missing": "Keep them: only images without a mask", "replace-automatic": "Replace those made automatically",
     "replace-all": "Replace all, also those painted by hand"};
-const PROVIDERS = {auto: "the fastest there is", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
+const PROVIDERS = {auto: "the fastest available", cuda: "NVIDIA GPU (CUDA)", rocm: "AMD GPU (ROCm)",
     directml: "Windows GPU (DirectML)", cpu: "CPU"};
 const UNKEPT = ["write.mode", "mask.download", "mask.models_dir", "dataset.train_data_dir", "dataset.images"];
 const OTHER = "\u0000other";
@@ -88,7 +88,7 @@ class MaskMaker {
         const shown = this.form.fields.get("mask.model");
         if (shown) shown.show = () => this.listModels();
         fields.get("mask.model")?.append(this.path, this.about, h("p", {class: "tl-note"},
-            `Models are kept in ${folder}, each in a folder of its name.`));
+            `Models are kept in ${folder}, each in a folder of its own name.`));
         const mode = fields.get("write.mode")?.querySelector("option[value=preview]");
         if (mode) mode.remove();
         return fields;

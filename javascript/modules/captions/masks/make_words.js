@@ -19,7 +19,7 @@ export function madeCount({images, masks, automatic}, mode) {
     const parts = [`${format.plural(made, "image")} ${made === 1 ? "gets" : "get"} a mask`];
     if (kept) parts.push(`${format.number(kept)} ${kept === 1 ? "keeps the one it has" : "keep those they have"}`);
     if (replaced) parts.push(`${format.plural(replaced, "mask")} ${replaced === 1 ? "is" : "are"} replaced and kept in the set's trash`);
-    return {made, kept, words: `${parts.join(", ")}. One undo takes the whole run back.`};
+    return {made, kept, words: `${parts.join(", ")}. One undo reverts the whole run.`};
 }
 
 /** @param {EndingEvent} ending the run's last event @returns {import("../../core/types").Finding} */
@@ -31,7 +31,7 @@ export function doneWords(ending) {
     if (had_masks) parts.push(`${format.plural(had_masks, "image")} kept existing masks`);
     if (failed) parts.push(`${format.plural(failed, "image")} without a mask`);
     if (changed_meanwhile) parts.push(`${format.number(changed_meanwhile)} changed meanwhile and left alone`);
-    const undo = written ? " One undo (Ctrl+Z) in the editor takes it all back." : "";
+    const undo = written ? " One undo (Ctrl+Z) in the editor reverts it all." : "";
     return {level: ending.event === "finished" && !failed ? "good" : "note",
         text: `${ending.event === "finished" ? "Done" : "Stopped"}: ${parts.join(", ")}, in ${format.duration(Math.max(1, seconds))}.${undo}`};
 }

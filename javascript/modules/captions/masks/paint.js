@@ -13,8 +13,8 @@ import {maskUrl} from "./url.js";
 /** @typedef {import("../image/tools.js").ToolContext} ToolContext */
 
 const SOFTENED_SHARE = 0.008;
-const KEYS = [["[ ]", "smaller or larger brush"], ["X", "paint or erase"], ["Alt", "held: the other of both"], ["I", "invert"],
-    ["Ctrl Z, Ctrl Shift Z", "undo, redo"], ["+ − 0", "zoom; the whole image"], ["Space", "held: move the image"]];
+const KEYS = [["[ ]", "smaller or larger brush"], ["X", "paint or erase"], ["Alt", "hold: the opposite"], ["I", "invert"],
+    ["Ctrl Z, Ctrl Shift Z", "undo, redo"], ["+ − 0", "zoom; the whole image"], ["Space", "hold: move the image"]];
 
 /** @type {import("../image/tools.js").ImageTool} */
 export const maskTool = {label: "Mask", title: "Paint what is trained and what is not", open: (context) => paintMask(context)};
@@ -69,7 +69,7 @@ class MaskPainter {
         this.undo = button("Undo", {small: true, click: () => this.step("undo")});
         this.redo = button("Redo", {small: true, click: () => this.step("redo")});
         this.problem = h("p", {class: "tl-field-problem", "aria-live": "polite"});
-        this.starts = [button("Border color", {small: true, title: "What has the color of the border is background", click: () => this.startFrom("border")}),
+        this.starts = [button("Border color", {small: true, title: "Everything in the color of the border is background", click: () => this.startFrom("border")}),
             button("Faces", {small: true, title: "Head and shoulders around each face", click: () => this.startFrom("face")})];
         this.save = button("Save mask", {kind: "primary", id: "tl_mask_save", click: () => this.saveMask()});
         const remove = button("Remove mask", {kind: "quiet", icon: "trash", hidden: !seen, click: () => this.remove()});
@@ -80,7 +80,7 @@ class MaskPainter {
             if (canvas.changed) {
                 unsaved.clear();  // only the last one, since a mask takes megabytes
                 unsaved.set(key, canvas);
-                toast("info", "The mask was not saved. Open it again to continue, until the page is reloaded.");
+                toast("info", "The mask was not saved. Its strokes are kept until the page is reloaded: open it again to continue.");
             }
             opener.focus({preventScroll: true});
         });
@@ -103,7 +103,7 @@ class MaskPainter {
             soft.element, opacity.element, h("div", {class: "tl-row"}, this.undo, this.redo),
             h("div", {class: "tl-row"}, whole("Invert", "Swap trained and not trained (I)", inverted),
                 whole("Fill", "Train the whole image", (levels) => levels.map(() => 255)),
-                whole("Clear", "Train nothing, to paint what is trained", (levels) => levels.map(() => 0)),
+                whole("Clear", "Train nothing, then paint what is to be learned", (levels) => levels.map(() => 0)),
                 whole("Feather edges", "Soften all edges of the mask", (levels) => softened(levels, this.canvas.size, this.featherRadius))),
             h("div", {class: "tl-mask-start"}, h("span", {class: "tl-note"}, "Start from"), this.starts),
             this.problem, this.share, h("p", {class: "tl-note"}, `The tinted part is not trained. ${hint}`),

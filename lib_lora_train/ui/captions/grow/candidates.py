@@ -67,10 +67,11 @@ class CandidateDesk:
         Raises ``RunError`` if that is not possible now.
         """
         if not prompts or len(prompts) > MOST_AT_ONCE:
-            raise RunError(f"{len(prompts)} images were asked for. Ask for 1 to {MOST_AT_ONCE}.")
+            raise RunError(f"{len(prompts)} images were requested. Request 1 to {MOST_AT_ONCE}.")
         with self._lock:
             if self.state(dataset)["state"] == "drawing":
-                raise RunError("Candidates for this set are already being drawn. Wait for them, or stop.")
+                raise RunError("Candidates for this set are already being generated. Wait until they are finished, "
+                               "or stop.")
             series = _Series(self, dataset, tuple(prompts), lora, settings)
             self._drawings.submit(series)
             self._last[dataset] = series

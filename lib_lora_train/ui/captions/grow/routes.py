@@ -142,7 +142,8 @@ def _start(services: Services, editor: CaptionEditor, request: DrawRequest) -> N
         raise DatasetError("Steps go from 1 to 150, the CFG scale from 1 to 30, the seed from 0 to 4294967295.")
     prompts = [prompt.strip() for prompt in request.prompts if prompt.strip()]
     if len(prompts) > MOST_AT_ONCE or any(len(prompt) > _LONGEST_PROMPT for prompt in prompts):
-        raise DatasetError(f"At most {MOST_AT_ONCE} prompts of {_LONGEST_PROMPT:,} characters can be drawn at once.")
+        raise DatasetError(f"At most {MOST_AT_ONCE} prompts of {_LONGEST_PROMPT:,} characters can be generated from at "
+                           "once.")
     tag = ""
     if request.lora:
         file = lora_file(services.host.lora_dir, request.lora, "The LoRA")

@@ -91,7 +91,7 @@ class Intakes:
         with self._lock:
             found = self._open.get(intake_id)
             if found is None or (folder is not None and found.intake.folder != folder):
-                raise DatasetError("This import does not exist any more: it was cancelled, or the webui was restarted. "
+                raise DatasetError("This import no longer exists: it was cancelled, or the webui was restarted. "
                                    "Add the files again.")
             found.used = time.monotonic()
             self._open.move_to_end(intake_id)

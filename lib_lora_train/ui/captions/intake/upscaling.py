@@ -51,11 +51,11 @@ class UpscaleDesk:
     def start(self, session: Session, images: Sequence[Wanted], upscaler: str, in_place: bool) -> dict[str, Any]:
         """Queue ``images``. Raises ``RunError`` or ``DatasetError`` if that is not possible now."""
         if not images:
-            raise DatasetError("None of these images has to be upscaled: they are large enough, or would become too "
+            raise DatasetError("None of these images needs upscaling: they are large enough, or would become too "
                                "large.")
         with self._lock:
             if self.state()["state"] == "running":
-                raise RunError("Images are being upscaled already. Wait for them, or stop.")
+                raise RunError("Images are already being upscaled. Wait until they are finished, or stop.")
             names = self.upscalers()
             if not names:
                 raise RunError(NOT_DRAWN_HERE)
