@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from ...pictures.masks.read import open_mask
 from ...pictures.masks.shape import method_of_file, png_of
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
+from ..pictures import data_url
 from ..services import THUMBNAILS, Services
 from .answers import Find, edit, respond
 from .editors import CaptionEditors, Session
@@ -96,13 +96,9 @@ def previewed(session: Session, request: MaskPreviewRequest) -> dict[str, Any]:
 def mask_answer(mask: Image.Image) -> dict[str, Any]:
     """Return ``mask`` for the page: whole, as a small overlay, and its trained share."""
     share = float(np.asarray(mask, np.float32).mean() / 255)
-    whole = base64.b64encode(png_of(mask)).decode()
     small = mask.copy()
     small.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BOX)
-    content = BytesIO()
-    tinted(small).save(content, "PNG")
-    return {"mask": f"data:image/png;base64,{whole}", "share": share,
-            "overlay": f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"}
+    return {"mask": data_url(mask.convert("L")), "share": share, "overlay": data_url(tinted(small))}
 
 
 def facts_of(editor: CaptionEditor, numbers: list[int] | None) -> dict[str, int]:

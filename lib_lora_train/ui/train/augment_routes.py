@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,6 +14,7 @@ from ...errors import ConfigError
 from ...files.confine import open_inside
 from ...pictures.augment import preview_augmentation
 from ..access import dataset_folder, folders_of
+from ..pictures import data_url
 from ..services import Services
 
 _QUALITY = 85
@@ -52,6 +51,4 @@ def data_uri(picture: Image.Image) -> str:
     """Return ``picture`` as the data URI of a small JPEG."""
     small = picture.copy()
     small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BICUBIC)
-    content = io.BytesIO()
-    small.save(content, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+    return data_url(small, "JPEG", quality=_QUALITY)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -25,7 +23,7 @@ from ....host.interface import PictureSettings, PlotDrawer, SeriesPlan
 from ....pictures.images import PictureError, open_picture
 from ....runs.hold import CANDIDATES, Reason
 from ...drawing import DrawingService
-from ...pictures import keep_picture
+from ...pictures import data_url, keep_picture
 
 FOLDER = "candidates"
 MOST_AT_ONCE = 64
@@ -161,6 +159,4 @@ def thumbnail(path: Path) -> str:
     except PictureError:
         return ""
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    data = io.BytesIO()
-    picture.convert("RGB").save(data, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+    return data_url(picture.convert("RGB"), "JPEG", quality=88)

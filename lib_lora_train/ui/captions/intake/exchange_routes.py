@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,7 +13,7 @@ from ....captions.editor.pictures import target_folder
 from ....captions.intake.result import Result, add_result
 from ....errors import DatasetError
 from ....pictures.images import open_picture
-from ...send_buttons import BEGIN
+from ...pictures import data_url
 from .. import answers
 from ..answers import Find, respond
 from ..editors import Session
@@ -76,11 +74,8 @@ def sent(editor: CaptionEditor, numbers: list[int]) -> dict[str, Any]:
 
 def image_to_send(editor: CaptionEditor, picture: Image.Image, line: str) -> dict[str, Any]:
     """The answer for the webui's tabs: ``picture`` as a PNG data URL, its caption ``line`` and the size to draw at."""
-    data = io.BytesIO()
-    picture.save(data, "PNG", compress_level=1)
     width, height = size_to_draw(picture.width, picture.height, editor.settings.size)
-    return {"image": BEGIN + base64.b64encode(data.getvalue()).decode("ascii"), "line": line, "width": width,
-            "height": height}
+    return {"image": data_url(picture, compress_level=1), "line": line, "width": width, "height": height}
 
 
 def size_to_draw(width: int, height: int, trained: tuple[int, int]) -> tuple[int, int]:
