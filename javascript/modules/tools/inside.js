@@ -35,7 +35,7 @@ export class LoraInside {
         warnings(found),
         h("dl", {class: "tl-facts"}, rows(found).map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)])),
         Object.keys(found.norms).length ? card("What it changes, by block", {}, norms, h("p", {class: "tl-note"},
-            "The norm of what each block changes at strength 1. IN blocks hold composition and pose, OUT blocks colours and " +
+            "The norm of what each block changes at strength 1. IN blocks hold composition and pose, OUT blocks colors and " +
             "details.")) : null,
         found.tags.length ? card("Trained words", {}, h("ul", {class: "tl-tool-tags", tabindex: "0",
             "aria-label": "Tags of the captions, and how often each was trained"}, found.tags.map(([tag, count]) =>

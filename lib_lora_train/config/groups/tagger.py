@@ -20,7 +20,7 @@ UNUSED = "unused"
 class SourceDescription:
     """Where the description comes from."""
 
-    licence: str = setting("", "The licence of the weights.")
+    licence: str = setting("", "The license of the weights.")
     order: int = setting(50, "The place in the list of taggers.", minimum=0, maximum=100)
     note: str = setting("", "What is not certain, and why it was decided this way. Shown when the tagger is loaded.")
     detect: bool = setting(True, "Whether an ONNX file without a description is recognized as this tagger by its "
