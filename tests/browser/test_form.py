@@ -264,7 +264,7 @@ def test_another_checkpoint_brings_the_defaults_of_its_family(make_webui, open_t
     shows(page, "#tl_base", "SDXL")
     page.locator("#tl_base details > summary").first.click()
     expect(page.locator("#tl_base [data-key='base.clip_skip']")).to_contain_text(
-        "Has no effect: SDXL always uses the second-to-last layer.", use_inner_text=True)
+        "Has no effect: SDXL always uses the second-to-last layer", use_inner_text=True)
     fill_in(page, pictures, resolution="768")
     page.locator("#tl_base select").first.select_option(index=0)
     shows(page, "#tl_base", "SD 1.x")
