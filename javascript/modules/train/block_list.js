@@ -61,6 +61,8 @@ class Bars {
         this.changed = changed;
         this.maximum = 1;
         this.step = 1;
+        /** @type {{place: number, value: number}|null} the bar that the pointer set last in this stroke */
+        this.last = null;
         /** @type {Map<string, {element: HTMLElement, value: HTMLElement, track: HTMLElement, fill: HTMLElement}>} */
         this.columns = new Map();
         this.element = h("div", {class: "tl-blocks", role: "group", "aria-label": label, on: {
@@ -118,10 +120,11 @@ class Bars {
         event.preventDefault();
         column.focus({preventScroll: true});
         this.element.setPointerCapture(event.pointerId);
+        this.last = null;
         this.draw(event);
     }
 
-    /** @param {PointerEvent} event */
+    /** Set the bar below the pointer, and those that a fast stroke has jumped over. @param {PointerEvent} event */
     draw(event) {
         const at = (/** @type {{element: HTMLElement}} */ column) => column.element.getBoundingClientRect();
         const found = [...this.columns].find(([, column]) => event.clientX >= at(column).left &&
@@ -129,7 +132,16 @@ class Bars {
             event.clientY < at(column).bottom + 24);
         if (!found) return;
         const track = found[1].track.getBoundingClientRect();
-        this.put(found[0], this.maximum * (track.bottom - event.clientY) / track.height);
+        const names = [...this.columns.keys()];
+        const now = {place: names.indexOf(found[0]), value: this.maximum * (track.bottom - event.clientY) / track.height};
+        const {place, value} = this.last || now;
+        const way = Math.abs(now.place - place);
+        for (let passed = 1; passed < way; passed += 1) {
+            const share = passed / way;
+            this.put(names[place + Math.sign(now.place - place) * passed], value + share * (now.value - value));
+        }
+        this.put(found[0], now.value);
+        this.last = now;
     }
 
     /** @param {KeyboardEvent} event */
