@@ -31,7 +31,7 @@ from ..pictures import data_url
 from ..services import THUMBNAILS, Services
 from .answers import Find, edit, respond
 from .editors import CaptionEditors, Session
-from .requests import MaskPreviewRequest, MaskRequest, NumbersRequest
+from .requests import MaskPreviewRequest, MaskRequest, NumbersRequest, named
 
 _PREVIEW_SIDE = 512
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -43,9 +43,8 @@ def register_masks(router: APIRouter, services: Services, editors: CaptionEditor
         return edit(find, request, lambda editor: save_mask(editor, request.number, _png(request.png), request.seen))
 
     def remove(request: NumbersRequest) -> Response:
-        if not request.numbers:
-            raise DatasetError("No image is chosen.")
-        return edit(find, request, lambda editor: remove_masks(editor, request.numbers or []))
+        numbers = named(request)
+        return edit(find, request, lambda editor: remove_masks(editor, numbers))
 
     def preview(request: MaskPreviewRequest) -> Response:
         return respond(find, request, lambda session: previewed(session, request))

@@ -179,6 +179,20 @@ class DoctorRequest(SessionRequest):
     max_tokens: int = 225
 
 
+def named(request: NumbersRequest) -> list[int]:
+    """The images named one by one, never the current matches of a filter. Raises ``DatasetError`` if there are none."""
+    if not request.numbers:
+        raise DatasetError("No image is chosen.")
+    return request.numbers
+
+
+def only(numbers: list[int] | None) -> int:
+    """The one image named. Raises ``DatasetError`` if it is not exactly one."""
+    if not numbers or len(numbers) != 1:
+        raise DatasetError("Exactly one image has to be named.")
+    return numbers[0]
+
+
 def operation_of(values: dict[str, Any]) -> Operation:
     """Return the operation that the page describes. Raises ``DatasetError`` if it does not exist."""
     known = {field.name: field for field in dataclasses.fields(Operation)}

@@ -53,6 +53,8 @@ from .requests import (
     TextRequest,
     ViewRequest,
     dataset_settings,
+    named,
+    only,
     operation_of,
 )
 from .set_routes import register_set
@@ -112,7 +114,7 @@ def _register_reading(router: APIRouter, services: Services, editors: CaptionEdi
 
     def picture(request: PictureRequest) -> Response:
         return respond(find, request,
-                    lambda session: answers.picture(session, _only(request.numbers), request.framing()))
+                    lambda session: answers.picture(session, only(request.numbers), request.framing()))
 
     def complete(request: TagRequest) -> Response:
         return respond(find, request, lambda session: {
@@ -197,16 +199,16 @@ def _register_editing(router: APIRouter, find: Find) -> None:
 
 def _register_pictures(router: APIRouter, find: Find) -> None:
     def delete(request: NumbersRequest) -> Response:
-        return edit(find, request, lambda editor: delete_pictures(editor, _named(request)))
+        return edit(find, request, lambda editor: delete_pictures(editor, named(request)))
 
     def move(request: FolderRequest) -> Response:
-        return edit(find, request, lambda editor: move_pictures(editor, _named(request), request.target))
+        return edit(find, request, lambda editor: move_pictures(editor, named(request), request.target))
 
     def copy(request: FolderRequest) -> Response:
-        return edit(find, request, lambda editor: copy_pictures(editor, _named(request), request.target))
+        return edit(find, request, lambda editor: copy_pictures(editor, named(request), request.target))
 
     def lower_case(request: NumbersRequest) -> Response:
-        return edit(find, request, lambda editor: lower_case_endings(editor, _named(request)))
+        return edit(find, request, lambda editor: lower_case_endings(editor, named(request)))
 
     def rename(request: RenameRequest) -> Response:
         return edit(find, request, lambda editor: rename_folder(editor, request.of, request.name))
@@ -229,16 +231,3 @@ def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:
     else:
         raise DatasetError("Neither a text nor tags were sent.")
     return editor.set_texts({request.number: new})
-
-
-def _named(request: NumbersRequest) -> list[int]:
-    """Only images named one by one may be moved or deleted, never the current matches of a filter."""
-    if not request.numbers:
-        raise DatasetError("No image is chosen.")
-    return request.numbers
-
-
-def _only(numbers: list[int] | None) -> int:
-    if not numbers or len(numbers) != 1:
-        raise DatasetError("Exactly one image has to be named.")
-    return numbers[0]

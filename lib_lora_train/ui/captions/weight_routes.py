@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from ...captions.editor.weights import set_weights
-from ...errors import DatasetError
 from .answers import Find, edit
-from .requests import NumbersRequest
+from .requests import NumbersRequest, named
 
 
 class WeightRequest(NumbersRequest):
@@ -21,11 +20,6 @@ class WeightRequest(NumbersRequest):
 def register_weights(router: APIRouter, find: Find) -> None:
     """Add ``/captions/weights``."""
     def weights(request: WeightRequest) -> Response:
-        def act_on() -> list[int]:
-            if not request.numbers:
-                raise DatasetError("No image is chosen.")
-            return request.numbers
-
-        return edit(find, request, lambda editor: set_weights(editor, act_on(), request.weight, request.repeats))
+        return edit(find, request, lambda editor: set_weights(editor, named(request), request.weight, request.repeats))
 
     router.add_api_route("/captions/weights", weights, methods=["POST"], response_model=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from ...errors import RunError
 from ...files.atomic import write_atomically
 from ...files.confine import inside
 from ...files.writing import writing
-from ...host.interface import PictureSettings, PlotDrawer, SeriesPlan
+from ...host.interface import PictureSettings, SeriesPlan
 from ...runs.hold import REGULARIZATION
 from ..drawing import DrawingService
 from ..pictures import keep_picture
+from ..series import PromptSeries
 
 _SAMPLER = "DDIM"
 _STEPS, _CFG_SCALE = 20, 7.0
@@ -54,36 +54,21 @@ class RegularizationDesk:
         self._drawings.cancel(lambda drawing, _: drawing is self._last)
 
 
-class _Pictures:
-    kind, run = REGULARIZATION, ""
-
+class _Pictures(PromptSeries):
     def __init__(self, folder: Path, pictures: list[tuple[Path, str]], job: Job) -> None:
         self._folder, self._pictures = folder, pictures
-        self._settings = PictureSettings(*job.dataset.size, _STEPS, _CFG_SCALE, job.training.seed, job.base.clip_skip,
-                                         _SAMPLER)
-        self.title = f"Regularization images for {folder.parent.name}"
-        self.done, self.total = 0, len(pictures)
-        self._state, self._error = "drawing", ""
+        settings = PictureSettings(*job.dataset.size, _STEPS, _CFG_SCALE, job.training.seed, job.base.clip_skip,
+                                   _SAMPLER)
+        super().__init__(REGULARIZATION, f"Regularization images for {folder.parent.name}",
+                         [SeriesPlan((prompt,), settings) for _, prompt in pictures], self._keep_one)
 
     def state(self) -> dict[str, Any]:
-        return {"state": self._state, "done": self.done, "total": self.total, "folder": str(self._folder),
-                "error": self._error}
+        return {**super().state(), "folder": str(self._folder)}
 
-    def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
-        before, (path, prompt) = self.done, self._pictures[self.done]
-
-        def keep(_: int, picture: Image.Image) -> None:
-            inside(self._folder, path.relative_to(self._folder).as_posix())
-            with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path.with_suffix(".txt"), prompt)
-            keep_picture(path, picture)
-            self.done += 1
-            drawn()
-
-        drawer.draw_series(SeriesPlan((prompt,), self._settings), keep)
-        return before < self.done < self.total  # no progress means it was interrupted in the webui
-
-    def end(self, problem: str, *, cancelled: bool) -> None:
-        self._error = problem
-        self._state = "failed" if problem else "finished" if self.done == self.total else "stopped"
+    def _keep_one(self, place: int, picture: Image.Image) -> None:
+        path, prompt = self._pictures[place]
+        inside(self._folder, path.relative_to(self._folder).as_posix())
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path.with_suffix(".txt"), prompt)
+        keep_picture(path, picture)

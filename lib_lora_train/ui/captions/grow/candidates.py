@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from ....errors import DatasetError, RunError
 from ....files.atomic import write_atomically
 from ....files.json_file import DamagedFileError, read_object, text
 from ....files.writing import writing
-from ....host.interface import PictureSettings, PlotDrawer, SeriesPlan
+from ....host.interface import PictureSettings, SeriesPlan
 from ....pictures.images import PictureError, open_picture
 from ....runs.hold import CANDIDATES, Reason
 from ...drawing import DrawingService
 from ...pictures import data_url, keep_picture
+from ...series import PromptSeries
 
 FOLDER = "candidates"
 MOST_AT_ONCE = 64
@@ -48,7 +49,7 @@ class CandidateDesk:
     def __init__(self, drawings: DrawingService, folder: Path) -> None:
         self._drawings, self._folder = drawings, folder
         self._lock = threading.Lock()
-        self._last: dict[Path, _Series] = {}
+        self._last: dict[Path, PromptSeries] = {}
 
     def folder_of(self, dataset: Path) -> Path:
         """Where the candidates of ``dataset`` are."""
@@ -70,7 +71,14 @@ class CandidateDesk:
             if self.state(dataset)["state"] == "drawing":
                 raise RunError("Candidates for this set are already being generated. Wait until they are finished, "
                                "or stop.")
-            series = _Series(self, dataset, tuple(prompts), lora, settings)
+            plans = [SeriesPlan((f"{prompt} {lora}".strip(),), reason=_REASON,
+                                picture=dataclasses.replace(settings, seed=settings.seed + place))
+                     for place, prompt in enumerate(prompts)]
+
+            def keep(place: int, picture: Image.Image) -> None:
+                self._keep(dataset, prompts[place], lora, plans[place].picture.seed, picture)
+
+            series = PromptSeries(CANDIDATES, f"Candidates for {dataset.name}", plans, keep)
             self._drawings.submit(series)
             self._last[dataset] = series
 
@@ -108,48 +116,17 @@ class CandidateDesk:
             if folder.is_dir() and not any(folder.glob("*.png")) and self.state(dataset)["state"] != "drawing":
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, series: _Series, prompt: str, seed: int, picture: Image.Image) -> None:
+    def _keep(self, dataset: Path, prompt: str, lora: str, seed: int, picture: Image.Image) -> None:
         """Store an image that was drawn. Raises ``WriteError``."""
         with self._lock:
-            folder = self.folder_of(series.dataset)
+            folder = self.folder_of(dataset)
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             numbers = [int(path.stem) for path in folder.glob("*.png") if _NAME.fullmatch(path.stem)]
             path = folder / f"{max(numbers, default=0) + 1:06d}.png"
             keep_picture(path, picture)
-            candidate = Candidate(path.stem, prompt, series.lora, seed)
+            candidate = Candidate(path.stem, prompt, lora, seed)
             write_atomically(path.with_suffix(".json"), json.dumps(asdict(candidate)))
-
-
-class _Series:
-    kind, run = CANDIDATES, ""
-
-    def __init__(self, desk: CandidateDesk, dataset: Path, prompts: tuple[str, ...], lora: str,
-                 settings: PictureSettings) -> None:
-        self.dataset, self.lora = dataset, lora
-        self._desk, self._prompts, self._settings = desk, prompts, settings
-        self.title = f"Candidates for {dataset.name}"
-        self.done, self.total = 0, len(prompts)
-        self._state, self._error = "drawing", ""
-
-    def state(self) -> dict[str, Any]:
-        return {"state": self._state, "done": self.done, "total": self.total, "error": self._error}
-
-    def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
-        before, prompt = self.done, self._prompts[self.done]
-        settings = dataclasses.replace(self._settings, seed=self._settings.seed + before)
-
-        def keep(_: int, picture: Image.Image) -> None:
-            self._desk.keep(self, prompt, settings.seed, picture)
-            self.done += 1
-            drawn()
-
-        drawer.draw_series(SeriesPlan((f"{prompt} {self.lora}".strip(),), settings, reason=_REASON), keep)
-        return before < self.done < self.total  # no progress means it was interrupted in the webui
-
-    def end(self, problem: str, *, cancelled: bool) -> None:
-        self._error = problem
-        self._state = "failed" if problem else "finished" if self.done == self.total else "stopped"
 
 
 def thumbnail(path: Path) -> str:
@@ -159,4 +136,4 @@ def thumbnail(path: Path) -> str:
     except PictureError:
         return ""
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    return data_url(picture.convert("RGB"), "JPEG", quality=88)
+    return data_url(picture, "JPEG", quality=88)

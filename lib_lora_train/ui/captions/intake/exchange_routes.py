@@ -11,13 +11,12 @@ from PIL import Image
 from ....captions.editor.editor import CaptionEditor
 from ....captions.editor.pictures import target_folder
 from ....captions.intake.result import Result, add_result
-from ....errors import DatasetError
 from ....pictures.images import open_picture
 from ...pictures import data_url
 from .. import answers
 from ..answers import Find, respond
 from ..editors import Session
-from ..requests import NumbersRequest, SessionRequest
+from ..requests import NumbersRequest, SessionRequest, only
 from .routes import Intakes
 
 _STEP = 8
@@ -65,9 +64,7 @@ def sent(editor: CaptionEditor, numbers: list[int]) -> dict[str, Any]:
 
     Raises ``DatasetError`` if it is gone or damaged.
     """
-    if len(numbers) != 1:
-        raise DatasetError("Exactly one image has to be named.")
-    entry = editor.entry(numbers[0])
+    entry = editor.entry(only(numbers))
     with editor.picture(entry.path) as file:
         return image_to_send(editor, open_picture(editor.folder / entry.path, file), entry.caption.line)
 
