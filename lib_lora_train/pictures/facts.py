@@ -6,6 +6,7 @@ Stored in a cache file by modification time and size, so that a large dataset is
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,16 +24,16 @@ from ..files.confine import open_inside
 from ..files.json_file import parse
 from ..files.reading import read_file
 from ..files.writing import writing
+from .duplicates.small import FINE_SIDE, fine_of, small_from, small_of
 from .editing.borders import without_borders
 from .images import PictureError, decoded, decoding_threads, read_header
 from .listing import PictureFile
 
-_VERSION = 3
+_VERSION = 4
 _HEADER: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (int,), (str,))
 _MARKS: tuple[tuple[type, ...], ...] = ((int,), (int,), (int,), (str,), (int, float), (int, float), (str,))
 _MOST_BYTES = 1 << 30
 _HASH_SIDE = 8
-_COLOUR_SIDE = 8
 _SHARPNESS_SIDE = 512
 _BORDER_SIDE = 256
 _GONE = "it cannot be opened, or is a link that leads out of the dataset's folder"
@@ -49,14 +50,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Marks:
-    """Measurements of the pixels: ``difference_hash`` and ``colours`` for similarity, ``sharpness`` (``sharpness_of``).
+    """Measurements of the pixels: ``difference_hash`` and ``small`` for similarity, ``sharpness`` (``sharpness_of``).
 
-    ``colours`` are the 8 x 8 x 3 bytes of the image at that size, in hexadecimal. ``border`` is the share of the image
+    ``small`` are the bytes of ``small_of``, by which copies are found, or empty. ``border`` is the share of the image
     that is bars or a frame of one color. An image that cannot be decoded has a ``reason`` and no measurements.
     """
 
     difference_hash: int
-    colours: str
+    small: bytes
     sharpness: float
     border: float = 0.0
     reason: str = ""
@@ -86,10 +87,15 @@ class PictureFacts:
         """Read the sizes that are not cached; returns how many."""
         missing = [file for file in files if self.header(file) is None]
         for file in missing:
-            self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder, file.path)
+            self.read_header(file)
         if missing:
             self._keep(files)
         return len(missing)
+
+    def read_header(self, file: PictureFile) -> None:
+        """Read the size of one image if it is not cached; any thread may. It is stored with the next ones."""
+        if self.header(file) is None:
+            self._headers[file.path] = (file.modified_ns, file.size), _header(self._folder, file.path)
 
     def measure(self, files: Sequence[PictureFile], progress: Callable[[int, int], bool]) -> None:
         """Measure the images that are not cached; ``progress(done, total)`` returns whether to continue."""
@@ -107,23 +113,33 @@ class PictureFacts:
             self._keep(files)
         progress(len(missing), len(missing))
 
+    def fine(self, file: PictureFile) -> Image.Image | None:
+        """The image at the size that crops are compared at, read from its file; ``None`` if it cannot be read."""
+        try:
+            with open_inside(self._folder, file.path) as opened, \
+                    decoded(self._folder / file.path, opened, at_least=FINE_SIDE) as picture:
+                return fine_of(picture)
+        except DatasetError:
+            return None
+
     def _load(self) -> None:
         try:
             found = parse(read_file(self._file, _MOST_BYTES))
             if found["version"] != _VERSION:
                 return
             headers = {path: _typed(item, _HEADER) for path, item in found["headers"].items()}
-            marks = {path: _typed(item, _MARKS) for path, item in found["marks"].items()}
+            marks = {path: _marks(_typed(item, _MARKS)) for path, item in found["marks"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return  # missing or damaged entries are measured again
         self._headers = {path: ((item[0], item[1]), Header(*item[2:])) for path, item in headers.items()}
-        self._marks = {path: ((item[0], item[1]), Marks(*item[2:])) for path, item in marks.items()}
+        self._marks = marks
 
     def _keep(self, files: Iterable[PictureFile]) -> None:
         paths = {file.path for file in files}
         headers = {path: [*state, header.width, header.height, header.reason]
-                   for path, (state, header) in self._headers.items() if path in paths}
-        marks = {path: [*state, mark.difference_hash, mark.colours, mark.sharpness, mark.border, mark.reason]
+                   for path, (state, header) in list(self._headers.items()) if path in paths}
+        marks = {path: [*state, mark.difference_hash, b64encode(mark.small).decode(), mark.sharpness, mark.border,
+                        mark.reason]
                  for path, (state, mark) in self._marks.items() if path in paths}
         with writing(self._file):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +157,15 @@ def _typed(item: Any, kinds: tuple[tuple[type, ...], ...]) -> list[Any]:
     return item
 
 
+def _marks(item: list[Any]) -> tuple[tuple[int, int], Marks]:
+    """The state and the marks of a record. Raises ``ValueError`` if its small image is damaged."""
+    modified_ns, size, difference, small, sharpness, border, reason = item
+    data = b64decode(small, validate=True)
+    if not reason:
+        small_from(data)
+    return (modified_ns, size), Marks(difference, data, sharpness, border, reason)
+
+
 def _header(folder: Path, relative: str) -> Header:
     try:
         with open_inside(folder, relative) as file:
@@ -156,12 +181,12 @@ def _measured(folder: Path, relative: str) -> Marks:
     try:
         with open_inside(folder, relative) as file, \
                 decoded(folder / relative, file, at_least=_SHARPNESS_SIDE) as picture:
-            return Marks(difference_hash(picture), colours_of(picture).hex(), round(sharpness_of(picture), 4),
+            return Marks(difference_hash(picture), small_of(picture).tobytes(), round(sharpness_of(picture), 4),
                          round(border_of(picture), 4))
     except PictureError as problem:
-        return Marks(0, "", 0.0, 0.0, problem.reason)
+        return Marks(0, b"", 0.0, 0.0, problem.reason)
     except DatasetError:
-        return Marks(0, "", 0.0, 0.0, _GONE)
+        return Marks(0, b"", 0.0, 0.0, _GONE)
 
 
 def difference_hash(picture: Image.Image) -> int:
@@ -173,11 +198,6 @@ def difference_hash(picture: Image.Image) -> int:
     grey = np.asarray(small, dtype=np.int16)
     bits: NDArray[np.bool_] = grey[:, :-1] > grey[:, 1:]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def colours_of(picture: Image.Image) -> bytes:
-    """The image scaled to 8 x 8 RGB pixels, row by row."""
-    return picture.convert("RGB").resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX).tobytes()
 
 
 def border_of(picture: Image.Image) -> float:
