@@ -29,6 +29,10 @@ class FirstUseLatents:
         """The number of images encoded so far."""
         return len(self._store)
 
+    def keep_encoder(self) -> None:
+        """Do not call ``when_complete``: something else needs the encoder."""
+        self._when_complete = lambda: None
+
     def latents_of(self, indices: Sequence[int], rng: random.Random | None) -> EncodedImages:
         """See ``LatentStore.latents_of``.
 

@@ -43,6 +43,7 @@ _FORMAT = 1
 
 
 _OPAQUE = torch.ones(1)
+_CHANNELS, _BYTES_OF_VALUE = 4, 4
 
 
 class Posterior(NamedTuple):
@@ -192,6 +193,12 @@ class Wanted(NamedTuple):
 
 
 LATENT_ALONE = Wanted()
+
+
+def bytes_of_latents(bucket: Bucket, parts: Sequence[str]) -> int:
+    """The size of the named ``parts`` of an image in ``bucket``, in float32."""
+    values = bucket.width // 8 * (bucket.height // 8)
+    return sum(_BYTES_OF_VALUE * values * (1 if part == "mask" else _CHANNELS) for part in parts)
 
 
 def cache_folder_of(dataset_folder: Path) -> Path:

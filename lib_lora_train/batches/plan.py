@@ -15,6 +15,7 @@ from ..config.groups.training import TrainingSettings
 from ..errors import ConfigError
 from ..pictures.buckets import Bucket, BucketRule, Fit
 from ..pictures.scan import Dataset, Picture
+from .held_out import held_out_pictures
 from .regularization import balanced
 
 
@@ -102,35 +103,46 @@ class TrainingPlan:
 
 
 def plan_of(settings: DatasetSettings, dataset: Dataset, training: TrainingSettings) -> TrainingPlan:
-    """The plan for the training images (without held-out ones) and the regularization images that balance them.
+    """The plan for the training images (chosen, and not held out) and the regularization images that balance them.
 
-    Raises ``ConfigError`` if ``training`` has neither epochs nor steps, ``ValueError`` if the resolution is invalid.
+    Raises ``ConfigError`` if ``training`` has neither epochs nor steps, or no image is chosen; ``ValueError`` if the
+    resolution is invalid.
     """
     if training.max_train_epochs is None and training.max_train_steps is None:
         raise ConfigError("training.max_train_epochs and training.max_train_steps are both empty. Give one of them.")
     held_out = set(held_out_pictures(settings, dataset))
-    trained = tuple(picture for picture in dataset.pictures if picture not in held_out)
+    trained = tuple(picture for picture in chosen_pictures(settings, dataset) if picture not in held_out)
+    if not trained:
+        raise ConfigError("Every image that dataset.only_folders and dataset.min_image_weight choose is held out for "
+                          "validation. Choose more images, or lower dataset.validation_split.")
     pictures = trained + balanced(trained, dataset.regularization)
     return TrainingPlan(pictures, fits_of(settings, pictures), settings.train_batch_size,
                         training.gradient_accumulation_steps, training.max_train_epochs, training.max_train_steps)
 
 
-def held_out_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Picture, ...]:
-    """The images of ``dataset`` that ``validation_split`` holds out: at least one, never all.
+def chosen_pictures(settings: DatasetSettings, dataset: Dataset) -> tuple[Picture, ...]:
+    """The images of ``dataset`` in ``only_folders``, with at least ``min_image_weight``.
 
-    Chosen by a hash of folder and file name and ``validation_seed``, so that adding an image hardly changes the choice
-    among the others.
+    Raises ``ConfigError`` if a folder does not exist, or nothing is left.
     """
-    if not settings.validation_split or len(dataset.pictures) < 2:
-        return ()
-    count = min(max(1, round(settings.validation_split * len(dataset.pictures))), len(dataset.pictures) - 1)
-
-    def order(picture: Picture) -> bytes:
-        name = f"{settings.validation_seed}:{picture.path.parent.name}/{picture.path.name}"
-        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-
-    chosen = set(sorted(dataset.pictures, key=order)[:count])
-    return tuple(picture for picture in dataset.pictures if picture in chosen)
+    folders = {concept.folder.name for concept in dataset.concepts}
+    unknown = [name for name in settings.only_folders if name not in folders]
+    if unknown:
+        raise ConfigError(f"dataset.only_folders has {', '.join(unknown)}, but {dataset.folder} has no such "
+                          f"folder with images. It has: {', '.join(sorted(folders))}.")
+    lowest = settings.min_image_weight
+    chosen = tuple(picture for picture in dataset.pictures
+                   if (not settings.only_folders or picture.path.parent.name in settings.only_folders)
+                   and (lowest is None or picture.weight >= lowest))
+    if not chosen and lowest is None:
+        raise ConfigError(f"dataset.only_folders has {', '.join(settings.only_folders)}, but no image there is trained "
+                          "on: each is damaged or has 0 repeats. Choose another folder, or give its images repeats.")
+    if not chosen:
+        highest = max(picture.weight for picture in dataset.pictures)
+        raise ConfigError(f"dataset.min_image_weight is {lowest:g}, but no image that could be trained on has that "
+                          f"loss weight; the highest is {highest:g}. Lower it, or give images a higher weight in the "
+                          "caption editor.")
+    return chosen
 
 
 def validation_plan_of(settings: DatasetSettings, pictures: Sequence[Picture],

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.groups.dataset import DatasetSettings
 from ..pictures.caption_files import split_tags
 from ..pictures.scan import Concept, Dataset, Picture
+from .held_out import held_out_pictures
 from .plan import TrainingPlan
+from .timeline import TrainingPhase
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,36 @@ def summarize(dataset: Dataset, plan: TrainingPlan, settings: DatasetSettings) -
         tag_frequency={folder: dict(counter.most_common()) for folder, counter in counts.items()},
         regularization_folders=_folders(dataset.regularization_concepts, of_class),
         regularization_images=sum(picture.repeats for picture in of_class),
-        held_out=len(dataset.pictures) - len(trained))
+        held_out=len(held_out_pictures(settings, dataset)))
+
+
+def summarize_phases(phases: Sequence[TrainingPhase]) -> DatasetSummary:
+    """The images of all ``phases`` together: what any of them trains on counts, and once.
+
+    Repeats, buckets and regularization images are those of the first phase that has them.
+    """
+    first, *others = [summarize(phase.dataset, phase.plan, phase.job.dataset) for phase in phases]
+    if not others:
+        return first
+    captions: dict[str, dict[Path, set[str]]] = {name: {} for name in first.tag_frequency}
+    pictures: dict[Path, Picture] = {}
+    for phase in phases:
+        for picture in phase.plan.pictures:
+            pictures.setdefault(picture.path, picture)
+            if not picture.regularization:
+                tags = captions.setdefault(picture.path.parent.name, {}).setdefault(picture.path, set())
+                tags.update(tag.lower() for tag in split_tags(picture.caption, phase.job.dataset.caption_separator))
+    counts = {folder: Counter(sorted(tag for tags in images.values() for tag in tags))
+              for folder, images in captions.items()}
+    buckets = {(bucket.width, bucket.height): bucket for one in reversed((first, *others)) for bucket in one.buckets}
+    trained = [picture for picture in pictures.values() if not picture.regularization]
+    of_class = [picture for picture in pictures.values() if picture.regularization]
+    dataset = phases[0].dataset
+    return DatasetSummary(
+        folders=_folders(dataset.concepts, trained), buckets=tuple(buckets[size] for size in sorted(buckets)),
+        tag_frequency={folder: dict(counter.most_common()) for folder, counter in counts.items()},
+        regularization_folders=_folders(dataset.regularization_concepts, of_class),
+        regularization_images=sum(picture.repeats for picture in of_class), held_out=first.held_out)
 
 
 def _folders(concepts: Sequence[Concept], pictures: Sequence[Picture]) -> tuple[FolderSummary, ...]:

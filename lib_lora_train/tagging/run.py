@@ -166,8 +166,9 @@ class TaggingRun:
                 tagged = [item for item in items if item.key in kept.results] if job.tags_images else items
                 completed = self._describe(captioner, tagged, kept)
             results = [result for result in kept.results.values() if result.prose is not None or not job.describes]
-        self._report_empty(results)
-        if job.write.mode == CONFIDENCES_ONLY and len(results) == 1:
+        if job.write.mode != CONFIDENCES_ONLY:
+            self._report_empty(results)
+        elif len(results) == 1:
             report.event("tags", sample_of(results[0]))
         report.phase("write", "Writing captions")
         self._pictures = len(results)

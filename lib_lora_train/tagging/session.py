@@ -150,7 +150,8 @@ def _try_provider(model: Path, provider: str, warn: Callable[[str], None],
         session = onnxruntime.InferenceSession(str(model), options, providers=providers)
     except onnx_errors() as problem:
         if provider == CPU:
-            raise TaggerError(f"{model} cannot be read as an ONNX model ({problem}). It may be truncated: "
+            why = str(problem).rsplit("failed:", 1)[-1].strip().rstrip(".")  # before that, it repeats the path
+            raise TaggerError(f"{model} cannot be read as an ONNX model ({why}). It may be truncated: "
                               "delete it and download it again.") from problem
         warn(f"{_capitalised(in_words(provider))} cannot be used for the {kind}: {problem}")
         return None

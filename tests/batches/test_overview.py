@@ -8,8 +8,11 @@ import pytest
 
 from lib_lora_train.batches.overview import overview
 from lib_lora_train.batches.plan import plan_of
-from lib_lora_train.batches.summary import summarize
+from lib_lora_train.batches.summary import summarize, summarize_phases
+from lib_lora_train.batches.timeline import timeline_of
+from lib_lora_train.config.change import changed
 from lib_lora_train.config.groups.training import TrainingSettings
+from lib_lora_train.config.job import Job
 from lib_lora_train.errors import DatasetError
 from lib_lora_train.pictures.scan import scan_dataset
 
@@ -96,3 +99,24 @@ def test_the_summary_counts_tags_by_folder_and_pictures_by_bucket(tmp_path):
     assert [(item.name, item.repeats, item.pictures) for item in summary.folders] == \
         [("1_car", 1, 1), ("3_penny", 3, 2)]
     assert [(item.width, item.height, item.count) for item in summary.buckets] == [(512, 512, 4), (640, 384, 3)]
+
+
+PHASES = [{"epochs": 1, "dataset": {"only_folders": ["1_car"], "resolution": "768"}},
+          {"epochs": 1, "dataset": {"only_folders": [], "caption_extension": ".caption"}}]
+
+
+def test_the_summary_of_training_phases_counts_what_any_of_them_trains_on_once(tmp_path):
+    for name in ("3_penny/a", "3_penny/b", "1_car/a"):
+        save(tmp_path / f"{name}.png", noise(512, 512), caption="penny, red")
+    (tmp_path / "3_penny" / "b.caption").write_text("penny, blue")
+    job = changed(Job(), {
+        "dataset.train_data_dir": str(tmp_path), "dataset.resolution": "512", "dataset.only_folders": ["3_penny"],
+        "training.phases": PHASES})
+    summary = summarize_phases(timeline_of(job, scan_dataset).phases)
+    assert [(item.name, item.repeats, item.pictures) for item in summary.folders] == \
+        [("1_car", 1, 1), ("3_penny", 3, 2)]
+    assert summary.tag_frequency == {"3_penny": {"penny": 2, "red": 2, "blue": 1}, "1_car": {"car": 1, "penny": 1,
+                                                                                             "red": 1}}
+    assert [(item.width, item.count) for item in summary.buckets] == [(512, 6), (768, 1)]
+    alone = changed(job, {"training.phases": []})
+    assert summarize_phases(timeline_of(alone, scan_dataset).phases).tag_frequency["1_car"] == {}

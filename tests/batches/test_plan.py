@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lib_lora_train.batches.plan import held_out_pictures, plan_of, validation_plan_of
+from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.batches.regularization import balanced
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.errors import ConfigError
@@ -112,27 +112,6 @@ def test_a_regularization_picture_is_seen_as_often_as_the_picture_of_its_name():
     assert [(picture.concept, picture.path.stem, picture.repeats) for picture in taken] == \
         [("boy", "1", 5), ("boy", "2", 4)]
     assert balanced(found, ()) == ()
-
-
-@pytest.mark.parametrize(("count", "share", "held"), [(10, 0.2, 2), (10, 0.01, 1), (2, 0.9, 1), (1, 0.5, 0), (9, 0, 0)])
-def test_a_share_is_held_out_and_not_trained_on(count, share, held):
-    values = settings(Path("unused"), validation_split=share)
-    found = dataset_of([(SQUARE, 1)] * count, [(SQUARE, 1)] * 20)
-    out = held_out_pictures(values, found)
-    trained = plan_of(values, found, TrainingSettings())
-    assert len(out) == held
-    assert set(out).isdisjoint(trained.pictures)
-    assert sum(picture.repeats for picture in trained.pictures) == 2 * (count - held)
-    assert len(validation_plan_of(values, out, TrainingSettings()).pictures) == held
-
-
-def test_the_same_pictures_are_held_out_and_a_new_one_moves_at_most_one():
-    def held(count, seed=0):
-        values = settings(Path("unused"), validation_split=0.2, validation_seed=seed)
-        return {picture.path.name for picture in held_out_pictures(values, dataset_of([(SQUARE, 1)] * count))}
-
-    assert held(50) == held(50) != held(50, seed=1)
-    assert len(held(50) - held(51)) <= 1
 
 
 PICTURES = st.lists(st.tuples(st.sampled_from([SQUARE, TALL, WIDE]), st.integers(1, 5)), min_size=1, max_size=12)

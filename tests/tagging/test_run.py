@@ -335,8 +335,10 @@ def test_one_image_without_writing_shows_what_would_be_written(tmp_path: Path, c
     assert sample["tags"][1][1] == pytest.approx(0.994, abs=0.001)
     assert [tag for tag, _ in sample["near"]] == ["^_^"]
     assert captions_of(folder) == {"red_1": None, "blue_1": None}
-    reported = tag(tag_job(folder, colour_tagger, write__mode="confidences-only"), tmp_path / "both.jsonl")
+    nothing = tag_job(folder, colour_tagger, write__mode="confidences-only", tags__exclude_tags=["*"])
+    reported = tag(nothing, tmp_path / "both.jsonl")
     assert not [event for event in reported.events if event["event"] == "tags"]
+    assert reported.warnings == []  # captions that nobody asked for cannot be empty
 
 
 @pytest.mark.parametrize(("former", "rated"), [(True, True), (False, False)])

@@ -27,6 +27,7 @@ from lib_lora_train.batches.latents import Encoder, LatentSource, Posterior, Wan
 from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_to_yaml
+from lib_lora_train.diagnosis.budget import Budget
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.stored_weights import stored_layers
@@ -90,6 +91,13 @@ def observe_images(job: Job) -> Any:
         if path.is_file():
             path.unlink()
     return seen, None if held_out is None else [picture.path.name for picture in held_out.pictures], kept
+
+
+def observe_diagnosis(job: Job) -> Any:
+    """How long the diagnosis may measure before the first step of a run of 100 seconds; None without a diagnosis."""
+    if not job.diagnosis.diagnose:
+        return None
+    return Budget(job.diagnosis.diagnosis_share / 100, 5, lambda: 0.0).allowance(100.0)
 
 
 def observe_rates(job: Job) -> Any:

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...batches.plan import TrainingPlan
 from ...batches.summary import DatasetSummary
+from ...batches.timeline import Timeline
 from ...config.job import Job
 from ...errors import RunError, WriteError
 from ...files.atomic import remove_leftovers, write_atomically
@@ -41,13 +41,13 @@ class SavePoint:
 class Outputs:
     """Writes the files of a run, atomically and without overwriting others."""
 
-    def __init__(self, job: Job, run: RunFolder, base: BaseModel, hashes: Future[ModelHashes], plan: TrainingPlan,
+    def __init__(self, job: Job, run: RunFolder, base: BaseModel, hashes: Future[ModelHashes], timeline: Timeline,
                  summary: DatasetSummary, reporter: Reporter) -> None:
         self._job = job
         self._run = run
         self._base = base
         self._hashes = hashes
-        self._plan = plan
+        self._timeline = timeline
         self._summary = summary
         self._reporter = reporter
         self._folder = Path(job.save.output_dir)
@@ -81,8 +81,8 @@ class Outputs:
         return TrainingFacts(step=point.step, epoch=point.epoch, base_checkpoint=self._base.checkpoint,
                              base_hashes=self._hashes.result(), family=self._base.family,
                              prediction_type=self._base.prediction_type, base_vae=self._base.vae_file,
-                             total_steps=self._plan.total_steps, total_epochs=self._plan.epochs,
-                             batches_per_epoch=self._plan.batches_per_epoch)
+                             total_steps=self._timeline.total_steps, total_epochs=self._timeline.epochs,
+                             batches_per_epoch=self._timeline.first.plan.batches_per_epoch)
 
     def keep_sample(self, sample: Sample, point: SavePoint) -> Path:
         """Write a sample to the run folder and report it."""

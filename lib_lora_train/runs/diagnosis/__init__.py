@@ -1,0 +1,1 @@
+"""What a diagnosis has found, in the run folder's ``diagnosis``: formats and readers."""

@@ -1,0 +1,1 @@
+"""Routes of the window "What is wrong here?"."""
