@@ -11,7 +11,7 @@ from ..config.check_network import without_use
 from ..config.job import Job, all_settings
 from ..config.setting import SettingField
 from .no_effect import no_effect_notes
-from .no_effect_images import image_notes
+from .no_effect_images import IMAGE_GROUPS, image_notes
 from .notes import can_be_read
 from .surroundings import Surroundings
 
@@ -50,7 +50,8 @@ def _why_nothing(job: Job, field: SettingField, around: Surroundings) -> str:
         changed = _with(job, field, value)
         if field.info.choices == () and _is_text(field) and any(field.key in text for text in problems_of(changed)):
             return ""  # an invented text may be invalid, which proves nothing about valid ones
-        notes = (*no_effect_notes(changed, around), *image_notes(changed, around))
+        of_images = image_notes(changed, around) if field.group in IMAGE_GROUPS else ()
+        notes = (*no_effect_notes(changed, around, field.group), *of_images)
         whys = [note.text.partition(_NO_EFFECT)[2] for note in notes
                 if note.key == field.key and _NO_EFFECT in note.text]
         if not whys:

@@ -6,14 +6,17 @@ shapes. The memory of the GPU's driver and libraries is a rough constant.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..config.change import changed
 from ..config.check import captions_can_be_kept
+from ..config.groups.network import NetworkSettings
 from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
+from ..config.phases.effective import network_of_all, phases_of
 from .size import is_sdxl, trained_values
 
 GB = 2 ** 30
@@ -72,29 +75,70 @@ class Saving:
 
 
 def estimate_memory(shapes: Mapping[str, Sequence[int]], job: Job) -> MemoryEstimate | None:
-    """Peak GPU memory of ``job`` during training; ``None`` if the checkpoint is of an unknown kind."""
+    """Peak GPU memory of ``job`` during training, in its biggest phase; ``None`` if the checkpoint is of an unknown
+    kind.
+    """
+    checkpoint = _checkpoint(shapes)
+    return None if checkpoint is None else _largest(checkpoint, job)
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What the estimates need of a checkpoint, read from its shapes once for all of them."""
+
+    shapes: Mapping[str, Sequence[int]]
+    family: str
+    unet: int
+    in_blocks: int
+    text: int
+    trained: dict[str, int] = field(default_factory=dict)
+    """The values of a network by its settings: most switches leave them alone."""
+
+    def values_of(self, settings: NetworkSettings) -> int:
+        """The values of a network with ``settings`` on this checkpoint."""
+        key = repr(settings)
+        if key not in self.trained:
+            self.trained[key] = trained_values(self.shapes, settings)
+        return self.trained[key]
+
+
+def _checkpoint(shapes: Mapping[str, Sequence[int]]) -> _Checkpoint | None:
+    """``None`` if the checkpoint is of an unknown kind."""
     if _WIDTH not in shapes:
         return None
+    return _Checkpoint(shapes, _family(shapes), _values(shapes, (_UNET,)), _values(shapes, _IN_BLOCKS),
+                       _values(shapes, _TEXT))
+
+
+def _largest(checkpoint: _Checkpoint, job: Job) -> MemoryEstimate:
+    """The estimate for the biggest phase of ``job``."""
+    if job.training.phases:
+        network = network_of_all(job)  # its optimizer state stays while a part rests
+        phases = (dataclasses.replace(phase.job, network=network) for phase in phases_of(job))
+        return max((_estimate(checkpoint, phase) for phase in phases), key=lambda estimate: estimate.total)
+    return _estimate(checkpoint, job)
+
+
+def _estimate(checkpoint: _Checkpoint, job: Job) -> MemoryEstimate:
     training = job.training
     bits, away = _BITS[training.base_weights], training.weights_on_cpu / 100
     full = 32 if training.mixed_precision == "no" else 16
-    in_blocks = _values(shapes, _IN_BLOCKS)
-    text = 0 if training.cache_text_encoder_outputs else _values(shapes, _TEXT)
+    in_blocks = checkpoint.in_blocks
+    text = 0 if training.cache_text_encoder_outputs else checkpoint.text
     stored = bits if training.base_weights != "full" else full
-    unet = (in_blocks * stored * (1 - away) + (_values(shapes, (_UNET,)) - in_blocks) * full) / 8
-    return MemoryEstimate(int(unet), int(text * stored * (1 - away) / 8), _network_bytes(shapes, job),
-                          _activation_bytes(shapes, job))
+    unet = (in_blocks * stored * (1 - away) + (checkpoint.unet - in_blocks) * full) / 8
+    return MemoryEstimate(int(unet), int(text * stored * (1 - away) / 8), _network_bytes(checkpoint, job),
+                          _activation_bytes(checkpoint, job))
 
 
 def savings(shapes: Mapping[str, Sequence[int]], job: Job) -> list[Saving]:
     """The switches that are still off, cheapest first, each with its saving when used alone."""
-    now = estimate_memory(shapes, job)
-    if now is None:
+    checkpoint = _checkpoint(shapes)
+    if checkpoint is None:
         return []
-    found = []
+    now, found = _largest(checkpoint, job), []
     for changes, words in _possible(job):
-        after = estimate_memory(shapes, changed(job, changes))
-        saved = now.total - after.total if after else 0
+        saved = now.total - _largest(checkpoint, changed(job, changes)).total
         if saved > 0:
             found.append(Saving(changes, words, saved))
     return found
@@ -107,19 +151,19 @@ def fit(shapes: Mapping[str, Sequence[int]], job: Job) -> tuple[Job, list[str]]:
     stays at its smallest and the description says so. Without a limit nothing is changed.
     """
     limit = job.training.fit_in_gb
-    estimate = estimate_memory(shapes, job)
-    if limit is None or estimate is None:
+    checkpoint = None if limit is None else _checkpoint(shapes)
+    if limit is None or checkpoint is None:
         return job, []
-    messages: dict[str, str] = {}
+    estimate, messages = _largest(checkpoint, job), dict[str, str]()
     while estimate.total > limit * GB:
-        step = next((step for step in _ladder(job) if _saves(shapes, job, estimate, step[0])), None)
+        step = next((step for step in _ladder(job) if _saves(checkpoint, job, estimate, step[0])), None)
         if step is None:
             messages[""] = (f"It still needs about {in_gb(estimate.total)}: lower resolution, train_batch_size or "
                         "network_dim.")
             break
         job = changed(job, step[0])
         messages[next(iter(step[0]))] = step[1]
-        estimate = estimate_memory(shapes, job) or estimate
+        estimate = _largest(checkpoint, job)
     return job, list(messages.values())
 
 
@@ -156,10 +200,9 @@ def _ladder(job: Job) -> list[tuple[dict[str, object], str]]:
     return steps
 
 
-def _saves(shapes: Mapping[str, Sequence[int]], job: Job, now: MemoryEstimate, changes: Mapping[str, object]) -> bool:
+def _saves(checkpoint: _Checkpoint, job: Job, now: MemoryEstimate, changes: Mapping[str, object]) -> bool:
     """Whether a switch is worth its cost: it saves at least 1 % of the total."""
-    after = estimate_memory(shapes, changed(job, changes))
-    return after is not None and now.total - after.total > _WORTH_IT * now.total
+    return now.total - _largest(checkpoint, changed(job, changes)).total > _WORTH_IT * now.total
 
 
 def _possible(job: Job) -> list[tuple[dict[str, object], str]]:
@@ -186,17 +229,17 @@ def _values(shapes: Mapping[str, Sequence[int]], prefixes: tuple[str, ...]) -> i
     return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefixes))
 
 
-def _network_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
+def _network_bytes(checkpoint: _Checkpoint, job: Job) -> int:
     """Weights and gradients in float32, and optimizer states."""
-    trained = trained_values(shapes, job.network)
+    trained = checkpoint.values_of(job.network)
     gradients = 0 if job.training.fused_backward_pass else 4
     return int(trained * (4 + gradients + OPTIMIZERS[job.optimizer.optimizer_type].state_bytes))
 
 
-def _activation_bytes(shapes: Mapping[str, Sequence[int]], job: Job) -> int:
-    known = _ACTIVATIONS[_family(shapes)]
+def _activation_bytes(checkpoint: _Checkpoint, job: Job) -> int:
+    known = _ACTIVATIONS[checkpoint.family]
     width, height = job.dataset.size
-    batch, thinner = job.dataset.train_batch_size, shapes[_WIDTH][0] / _FULL_WIDTH
+    batch, thinner = job.dataset.train_batch_size, checkpoint.shapes[_WIDTH][0] / _FULL_WIDTH
     wide = 2 if job.training.mixed_precision == "no" else 1
     checkpointed = job.training.gradient_checkpointing
     outer = job.training.checkpointing_blocks == "outer"

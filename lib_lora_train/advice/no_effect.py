@@ -46,13 +46,15 @@ def idle(job: Job, key: str, why: str) -> Iterator[Note]:
         yield Note(key, f"{key} has no effect: {why}.")
 
 
-def no_effect_notes(job: Job, around: Surroundings) -> Iterator[Note]:
-    """Notes on settings of all groups but ``dataset``."""
-    parts: tuple[Callable[[Job, Surroundings], Iterator[Note]], ...] = (
-        _of_base, _of_network, _of_rates, _of_schedule, _of_loss, _of_min_snr, _of_training,
-        _of_saves, _of_samples)
-    for part in parts:
-        yield from part(job, around)
+def no_effect_notes(job: Job, around: Surroundings, group: str = "") -> Iterator[Note]:
+    """Notes on settings of all groups but ``dataset``, or only on those of ``group``."""
+    parts: tuple[tuple[str, Callable[[Job, Surroundings], Iterator[Note]]], ...] = (
+        ("base", _of_base), ("network", _of_network), ("optimizer", _of_rates), ("scheduler", _of_schedule),
+        ("loss", _of_loss), ("loss", _of_min_snr), ("training", _of_training), ("save", _of_saves),
+        ("sample", _of_samples), ("diagnosis", _of_diagnosis))
+    for about, part in parts:
+        if group in ("", about):
+            yield from part(job, around)
 
 
 def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
@@ -61,7 +63,7 @@ def _of_base(job: Job, around: Surroundings) -> Iterator[Note]:
     reason = unused_settings(around.family, around.text_encoders, around.reads_clip_skip).get("base.clip_skip")
     if reason:
         yield from idle(job, "base.clip_skip", reason)
-    if around.velocity and job.base.v_parameterization:
+    if around.velocity and job.base.v_parameterization and not job.loss.zero_terminal_snr:  # which requires it
         yield from idle(job, "base.v_parameterization", "the checkpoint is already known to predict velocity")
     longest = around.plan.longest_caption if around.plan else None
     if longest is not None and longest <= job.base.max_token_length:
@@ -133,8 +135,9 @@ def _of_rates(job: Job, around: Surroundings) -> Iterator[Note]:
     for part, reason in why.items():
         if reason:
             yield from idle(job, f"optimizer.{part}", reason)
-    if name != "Prodigy":
-        yield from idle(job, "optimizer.d_coef", f"only Prodigy has it, and optimizer_type is {name}")
+    if OPTIMIZERS[name].usual_d_coef is None:
+        having = " and ".join(other for other, facts in OPTIMIZERS.items() if facts.usual_d_coef is not None)
+        yield from idle(job, "optimizer.d_coef", f"only {having} have it, and optimizer_type is {name}")
 
 
 def _of_schedule(job: Job, around: Surroundings) -> Iterator[Note]:
@@ -232,6 +235,8 @@ def _of_training(job: Job, around: Surroundings) -> Iterator[Note]:
     if training.max_train_steps is not None:
         yield from idle(job, "training.max_train_epochs", f"max_train_steps is {training.max_train_steps}, which "
                                                           f"overrides it")
+    if not training.phases:
+        yield from idle(job, "training.first_phase_name", "there is only one training phase")
     if around.plan is not None and training.gradient_accumulation_steps > around.plan.batches_per_epoch:
         yield Note("training.gradient_accumulation_steps",
                    f"training.gradient_accumulation_steps is {training.gradient_accumulation_steps}, but an epoch has "
@@ -285,6 +290,11 @@ def _of_samples(job: Job, around: Surroundings) -> Iterator[Note]:
             yield Note(f"sample.{name}", f"sample.{name} is {getattr(sample, name) or f'the training size, {size}'}: "
                                          "samples have sides that are multiples of 64, so they are "
                                          f"{max(_SIDE_STEP, side // _SIDE_STEP * _SIDE_STEP)} px.")
+
+
+def _of_diagnosis(job: Job, _: Surroundings) -> Iterator[Note]:
+    if not job.diagnosis.diagnose:
+        yield from idle(job, "diagnosis.diagnosis_share", "diagnose is off")
 
 
 def _counted(count: int, what: str) -> str:

@@ -13,7 +13,10 @@ from ..config.job import Job
 from .no_effect import default_of, idle, in_words
 from .surroundings import Note, PlanFacts, PlannedImage, Surroundings
 
-_WILDCARD = re.compile(r"\{[^{}]*\|[^{}]*\}")
+_WILDCARD = re.compile(r"\{[^{}|]*\|[^{}]*\}")
+
+
+IMAGE_GROUPS = ("dataset", "loss")
 
 
 def image_notes(job: Job, around: Surroundings) -> Iterator[Note]:
@@ -23,6 +26,7 @@ def image_notes(job: Job, around: Surroundings) -> Iterator[Note]:
     yield from _of_masks(job, around.plan)
     yield from _of_preservation(job, around.plan)
     if around.plan is not None:
+        yield from _of_choice(job, around.plan)
         yield from _of_these_images(job, around.plan)
         yield from _of_sizes(job, around.plan)
         yield from _of_these_captions(job, around.plan)
@@ -61,11 +65,23 @@ def moves_tags(dataset: DatasetSettings) -> bool:
     return bool(dataset.shuffle_caption or dataset.caption_tag_dropout_rate or dataset.token_warmup_step)
 
 
+def _of_choice(job: Job, plan: PlanFacts) -> Iterator[Note]:
+    """Choices that leave out no image."""
+    folders, lowest = job.dataset.only_folders, job.dataset.min_image_weight
+    if plan.every and folders and all(image.path.parent.name in folders for image in plan.every):
+        yield Note("dataset.only_folders", "dataset.only_folders names every folder with images, so it leaves none "
+                                           "out. An empty list does the same.")
+    if plan.every and lowest is not None and all(image.weight >= lowest for image in plan.every):
+        yield Note("dataset.min_image_weight", f"dataset.min_image_weight is {lowest:g}, but no image has a lower loss "
+                                               "weight, so it leaves none out.")
+
+
 def _of_these_images(job: Job, plan: PlanFacts) -> Iterator[Note]:
     dataset, own = job.dataset, [image for image in plan.images if not image.regularization]
     if dataset.validation_split and not plan.held_out:
         yield Note("dataset.validation_split", f"dataset.validation_split is {dataset.validation_split:g}, but of "
-                                               f"{len(own)} images none can be held out.")
+                                               f"{len(own)} images none can be held out: each folder keeps "
+                                               "one, and images that are nearly the same stay together.")
     if all(image.concept or image.own.dataset_repeats is not None or image.repeats != dataset.dataset_repeats
            for image in own):
         yield from idle(job, "dataset.dataset_repeats", "every folder sets its own repeats")

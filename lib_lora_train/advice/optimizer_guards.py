@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from ..config.groups.network import IA3, LOKR, NetworkSettings
 from ..config.groups.optimizer import OptimizerSettings
 from ..config.job import Job
-from ..config.optimizer_args import arguments_of, finds_own_rate, parse_arguments, scales_by_size, sets_own_rate
+from ..config.optimizer_args import (
+    arguments_of,
+    averages_weights,
+    finds_own_rate,
+    multiplies_rate,
+    parse_arguments,
+    scales_by_size,
+    sets_own_rate,
+)
 from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import ConfigError
 from .schedule import trained_rates
@@ -22,25 +30,27 @@ _BY_DIRECTION = ("Lion", "Lion8bit", "AdaFactor")
 DEFAULT_NORM = OptimizerSettings().max_grad_norm
 
 
-def proposed_d_coef(network: NetworkSettings) -> tuple[float, str]:
-    """Prodigy's ``d_coef`` for a network type and rank, and the reason in words.
+def proposed_d_coef(network: NetworkSettings, usual: float = _USUAL) -> tuple[float, str]:
+    """The ``d_coef`` for a network type and rank, and the reason in words. ``usual``: the optimizer's, 2 for Prodigy.
 
-    0.5 to 2 for most; up to 10 where a network learns little per step: (IA)^3 (8 to 10), LoKR, ranks up to 8.
+    Prodigy: 0.5 to 2 for most; up to 10 where a network learns little per step: (IA)^3 (8 to 10), LoKR, ranks up to 8.
     """
+    share = usual / _USUAL
     if network.network_type == IA3:
-        return _IA3, IA3
+        return _IA3 * share, IA3
     if network.network_type == LOKR:
-        return _LOW, LOKR
+        return _LOW * share, LOKR
     if network.network_dim <= LOW_RANK:
-        return _LOW, f"a dim of {network.network_dim}"
-    return _USUAL, f"a dim of {network.network_dim}"
+        return _LOW * share, f"a dim of {network.network_dim}"
+    return usual, f"a dim of {network.network_dim}"
 
 
 def with_d_coef(job: Job) -> Job:
-    """``job`` with the proposed ``optimizer.d_coef``, if Prodigy is used and it is not set."""
-    if job.optimizer.optimizer_type != "Prodigy" or _given_d_coef(job) is not None:
+    """``job`` with the proposed ``optimizer.d_coef``, if the optimizer has one and it is not set."""
+    usual = OPTIMIZERS[job.optimizer.optimizer_type].usual_d_coef
+    if usual is None or _given_d_coef(job) is not None:
         return job
-    d_coef = proposed_d_coef(job.network)[0]
+    d_coef = proposed_d_coef(job.network, usual)[0]
     return dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, d_coef=d_coef))
 
 
@@ -54,6 +64,10 @@ def guard_notes(job: Job) -> Iterator[Note]:
     yield from _about_d_coef(job)
     yield from _about_schedule(job)
     yield from _about_adafactor(job)
+    if OPTIMIZERS[job.optimizer.optimizer_type].clips and job.optimizer.max_grad_norm:
+        yield Note("optimizer.max_grad_norm", f"optimizer.max_grad_norm is {job.optimizer.max_grad_norm:g}, but "
+                                              f"{job.optimizer.optimizer_type} limits each step by itself, and clipped "
+                                              "gradients mislead it about the rate. Set it to 0.")
     if job.optimizer.optimizer_type in _BY_DIRECTION and job.optimizer.max_grad_norm not in (0, DEFAULT_NORM):
         yield Note("optimizer.max_grad_norm", f"optimizer.max_grad_norm does little with {job.optimizer.optimizer_type}"
                                               ", which uses the direction of the gradient, not its size.")
@@ -65,18 +79,20 @@ def guard_notes(job: Job) -> Iterator[Note]:
 
 def _about_factor(job: Job) -> Iterator[Note]:
     optimizer = job.optimizer
-    if not OPTIMIZERS[optimizer.optimizer_type].one_rate:
+    if not multiplies_rate(optimizer):
         return
     unet, text_encoder = trained_rates(job)
-    rate = text_encoder if unet is None else unet
-    own = "optimizer.text_encoder_lr" if unet is None else "optimizer.unet_lr"
-    key = "optimizer.learning_rate" if getattr(optimizer, own.split(".")[1]) is None else own
-    if rate is not None and rate < _LOWEST_FACTOR:
+    rates = {"unet_lr": unet, "text_encoder_lr": text_encoder}
+    if OPTIMIZERS[optimizer.optimizer_type].one_rate and unet is not None:
+        del rates["text_encoder_lr"]  # it has the UNet's
+    used = {f"optimizer.{'learning_rate' if getattr(optimizer, own) is None else own}": rate
+            for own, rate in rates.items() if rate is not None}
+    for key, rate in used.items():
+        if _LOWEST_FACTOR <= rate <= _HIGHEST_FACTOR:
+            continue
+        effect = "so almost nothing would be learned" if rate < _LOWEST_FACTOR else "which burns the LoRA"
         yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies "
-                        f"it by this, so almost nothing would be learned. Set it to 1.")
-    elif rate is not None and rate > _HIGHEST_FACTOR:
-        yield Note(key, f"{key} is {rate:g}, but {optimizer.optimizer_type} finds the rate by itself and multiplies "
-                        f"it by this, which burns the LoRA. Set it to 1.")
+                        f"it by this, {effect}. Set it to 1.")
 
 
 def cpu_notes(job: Job, around: Surroundings) -> Iterator[Note]:
@@ -95,12 +111,17 @@ def _given_d_coef(job: Job) -> float | None:
 
 
 def _about_d_coef(job: Job) -> Iterator[Note]:
-    if job.optimizer.optimizer_type != "Prodigy":
+    name = job.optimizer.optimizer_type
+    usual = OPTIMIZERS[name].usual_d_coef
+    if usual is None:
         return
-    given, (proposed, words) = _given_d_coef(job), proposed_d_coef(job.network)
+    given, (proposed, words) = _given_d_coef(job), proposed_d_coef(job.network, usual)
     if given is None:
-        if proposed != _USUAL:
+        if proposed != usual:
             yield Note("optimizer.d_coef", f"optimizer.d_coef is empty, so {proposed:g} is used, which suits {words}.")
+    elif given < usual == OPTIMIZERS[name].least_d_coef:
+        yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, with which {name} may never raise its rate. "
+                                       f"Use {usual:g} or more, or leave it empty.")
     elif proposed > _USUAL >= given:
         yield Note("optimizer.d_coef", f"optimizer.d_coef is {given:g}, too little for {words}. Use "
                                        f"{proposed:g}, up to 10, or leave it empty.")
@@ -117,17 +138,17 @@ def _about_schedule(job: Job) -> Iterator[Note]:
         what = f"lr_scheduler is {scheduler.lr_scheduler}" if not plain else "lr_warmup_steps is not 0"
         yield Note(key, f"scheduler.{what}, but {name} finds the rate by itself and expects it to stay at 1. Use "
                         "constant without a warmup.")
-    if name == "AdamWScheduleFree" and not plain:
+    if averages_weights(job.optimizer) and not plain:
         yield Note(key, f"scheduler.lr_scheduler is {scheduler.lr_scheduler}, but {name} averages the weights instead "
                         f"of following a schedule. Use constant.")
-    if name == "Prodigy" and scheduler.has_warmup:
+    if "safeguard_warmup" in OPTIMIZERS[name].arguments and scheduler.has_warmup:
         given = parse_arguments(job.optimizer.optimizer_args)
         if given.get("safeguard_warmup", True):
-            yield Note("scheduler.lr_warmup_steps", "scheduler.lr_warmup_steps: with a warmup, Prodigy needs "
+            yield Note("scheduler.lr_warmup_steps", f"scheduler.lr_warmup_steps: with a warmup, {name} needs "
                                                     "safeguard_warmup=True, which is switched on.")
         else:
             yield Note("optimizer.optimizer_args", "optimizer.optimizer_args has safeguard_warmup=False, with which "
-                                                   "Prodigy finds too high a rate during the warmup. Leave it out, or "
+                                                   f"{name} finds too high a rate during the warmup. Leave it out, or "
                                                    "set lr_warmup_steps to 0.")
 
 

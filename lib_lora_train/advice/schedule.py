@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..config.groups.scheduler import SchedulerSettings
 from ..config.job import Job
-from ..config.optimizer_args import scales_by_size, sets_own_rate
+from ..config.optimizer_args import multiplies_rate, scales_by_size, sets_own_rate
 from ..config.optimizer_facts import OPTIMIZERS
 
 _TIMESCALE_WITHOUT_WARMUP = 10_000
+_POINTS = 200
 
 
 def rate_factor(settings: SchedulerSettings, step: int, total_steps: int) -> float:
@@ -43,12 +45,18 @@ def rate_factor(settings: SchedulerSettings, step: int, total_steps: int) -> flo
     return 1.0
 
 
-def schedule_points(settings: SchedulerSettings, total_steps: int, points: int = 200) -> Iterator[tuple[int, float]]:
+def schedule_points(settings: SchedulerSettings, total_steps: int,
+                    points: int = _POINTS) -> Iterator[tuple[int, float]]:
     """At most ``points`` pairs of step and factor, including the first and last step, enough for a smooth line."""
-    count = min(points, total_steps)
-    for index in range(count):
-        step = round(index * (total_steps - 1) / max(1, count - 1))
+    for step in _spread(total_steps, points):
         yield step, rate_factor(settings, step, total_steps)
+
+
+def _spread(steps: int, points: int) -> Iterator[int]:
+    """At most ``points`` of ``steps`` steps (from 0), including the first and the last."""
+    count = min(points, steps)
+    for index in range(count):
+        yield round(index * (steps - 1) / max(1, count - 1))
 
 
 def _half_cosine(progress: float) -> float:
@@ -76,19 +84,66 @@ class DrawnRates:
     text: str = ""
 
 
+class PhaseOfCurve(Protocol):
+    """A training phase: its settings, its steps, and the curve of which it is a part."""
+
+    @property
+    def job(self) -> Job:
+        """Its settings."""
+    @property
+    def first_step(self) -> int:
+        """The steps before it."""
+    @property
+    def steps(self) -> int:
+        """Its steps."""
+    @property
+    def curve_first(self) -> int:
+        """The steps before its curve begins."""
+    @property
+    def curve_steps(self) -> int:
+        """The steps of its curve."""
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A run of a single phase."""
+
+    job: Job
+    steps: int
+    first_step: int = 0
+    curve_first: int = 0
+
+    @property
+    def curve_steps(self) -> int:
+        return self.steps
+
+
 def drawn_rates(job: Job, total_steps: int) -> DrawnRates:
-    """The rates that ``job`` will be trained with, as far as its settings determine them."""
-    optimizer = job.optimizer
+    """The rates that ``job``, a single phase, will be trained with, as far as its settings determine them."""
+    return drawn_rates_of([_Whole(job, total_steps)])
+
+
+def drawn_rates_of(phases: Sequence[PhaseOfCurve]) -> DrawnRates:
+    """The rates of each step of ``phases``, one after the other; see ``drawn_rates``."""
+    optimizer = phases[0].job.optimizer
     if sets_own_rate(optimizer):
         return DrawnRates((), f"{optimizer.optimizer_type} sets the rate by itself, from the step and the size of the "
                               f"weights.")
-    unet, text_encoder = trained_rates(job)
-    points = tuple((step, unet and unet * factor, text_encoder and text_encoder * factor)
-                   for step, factor in schedule_points(job.scheduler, total_steps))
-    if OPTIMIZERS[optimizer.optimizer_type].one_rate:
+    whole = sum(phase.steps for phase in phases)
+    points = tuple(point for phase in phases
+                   for point in _points_of(phase, max(2, round(_POINTS * phase.steps / max(1, whole)))))
+    if multiplies_rate(optimizer):
         return DrawnRates(points, f"{optimizer.optimizer_type} multiplies this by the rate it finds.")
     by_size = scales_by_size(optimizer)
     return DrawnRates(points, "AdaFactor multiplies this by the size of a layer's weights." if by_size else "")
+
+
+def _points_of(phase: PhaseOfCurve, count: int) -> Iterator[tuple[int, float | None, float | None]]:
+    unet, text_encoder = trained_rates(phase.job)
+    for inside in _spread(phase.steps, count):
+        step = phase.first_step + inside
+        factor = rate_factor(phase.job.scheduler, step - phase.curve_first, phase.curve_steps)
+        yield step, unet and unet * factor, text_encoder and text_encoder * factor
 
 
 def trained_rates(job: Job) -> tuple[float | None, float | None]:

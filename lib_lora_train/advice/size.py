@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from ..blocks.names import FULL_SD1
 from ..config.groups.network import C3LIER, IA3, LIERLA, LOHA, LOKR, NetworkSettings
 from ..files.json_file import DamagedFileError
-from ..files.safetensors_header import read_safetensors_header
+from ..files.safetensors_header import SafetensorsHeader, read_safetensors_header
+from ..files.swap import Stamp
 
 _BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 _ALPHA_BYTES = 4
@@ -62,11 +64,17 @@ def read_shapes(checkpoint: Path) -> dict[str, list[int]] | None:
 def read_header(checkpoint: Path) -> tuple[dict[str, list[int]], dict[str, str]] | None:
     """The same with the file's metadata."""
     try:
-        header = read_safetensors_header(checkpoint, whole=False)
+        header = _header(checkpoint, Stamp.of(checkpoint.stat()))
     except (OSError, DamagedFileError):
         return None
     shapes = {name: list(shape) for name, shape in header.shapes.items()}
     return (shapes, dict(header.metadata)) if shapes else None
+
+
+@functools.lru_cache(maxsize=4)
+def _header(checkpoint: Path, stamp: Stamp) -> SafetensorsHeader:
+    """Kept for the few checkpoints in use: the form asks three times at each change, a test strip each second."""
+    return read_safetensors_header(checkpoint, whole=False)
 
 
 def is_sdxl(shapes: Mapping[str, Sequence[int]]) -> bool:
@@ -113,7 +121,17 @@ def same_file_bytes(shapes: Mapping[str, Sequence[int]], precision: str) -> int:
                                  for name, shape in shapes.items())
 
 
-def _layers(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
+def _layers(shapes: Mapping[str, Sequence[int]]) -> tuple[_Layer, ...]:
+    return _layers_of(tuple((key, tuple(shape)) for key, shape in shapes.items()))
+
+
+@functools.lru_cache(maxsize=4)
+def _layers_of(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[_Layer, ...]:
+    """Kept for the few checkpoints in use: a plan asks a hundred times."""
+    return tuple(_found(dict(shapes)))
+
+
+def _found(shapes: Mapping[str, Sequence[int]]) -> Iterator[_Layer]:
     # SD 2.x uses the text encoder's penultimate layer, so its last is not even loaded
     unused = max((int(match[2]) for key in shapes if (match := _OPEN_CLIP.match(key))), default=0)
     original_names = is_sdxl(shapes)

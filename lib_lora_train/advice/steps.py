@@ -8,6 +8,7 @@ and *steps*.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 USUAL_IMAGES_SEEN = 1000
@@ -18,6 +19,13 @@ FEWEST_IMAGES_SEEN = 800
 
 IMAGES_SEEN_FROM_SCRATCH = 1500
 """For a creature or object that the model has never seen."""
+
+IMAGES_SEEN_IF_KNOWN = 300
+"""For a subject that a prompt alone nearly draws (the guide's "Prior training")."""
+
+KNOWN, HALF, UNKNOWN, UNSURE = "known", "half", "unknown", "unsure"
+"""How well a base model knows a word."""
+_MANY_UNKNOWN = 0.5
 
 _MOST_FILES = 12
 _EPOCHS_BETWEEN_FILES = 4
@@ -45,6 +53,16 @@ def propose_length(images_per_epoch: int, steps_per_epoch: int, images_wanted: i
     return Length(epochs, epochs * images_per_epoch, epochs * steps_per_epoch)
 
 
+def images_seen_for(level: str, tags: Sequence[str]) -> int:
+    """How many images a subject needs that the base knows at ``level``; ``tags`` are the levels of its tags."""
+    if level == KNOWN:
+        return IMAGES_SEEN_IF_KNOWN
+    if level == HALF:
+        return FEWEST_IMAGES_SEEN
+    unknown = sum(one == UNKNOWN for one in tags)
+    return IMAGES_SEEN_FROM_SCRATCH if tags and unknown > _MANY_UNKNOWN * len(tags) else USUAL_IMAGES_SEEN
+
+
 def steps_hint(images_per_epoch: int, steps_per_epoch: int) -> str:
     """One sentence on how many epochs a dataset of this size needs."""
     usual = propose_length(images_per_epoch, steps_per_epoch)
@@ -56,13 +74,13 @@ def steps_hint(images_per_epoch: int, steps_per_epoch: int) -> str:
     return text + f"; {_epochs(scratch.epochs)} if the model has never seen anything like it."
 
 
-def length_problem(images_per_epoch: int, images_seen: int) -> str | None:
-    """Why a run with ``images_seen`` images seen is likely too short, or None."""
-    if images_seen >= FEWEST_IMAGES_SEEN:
+def length_problem(images_per_epoch: int, images_seen: int, wanted: int = USUAL_IMAGES_SEEN) -> str | None:
+    """Why a run with ``images_seen`` images seen is likely too short, or None; a plan may have ``wanted`` fewer."""
+    if images_seen >= min(FEWEST_IMAGES_SEEN, wanted):
         return None
-    wanted = math.ceil(USUAL_IMAGES_SEEN / images_per_epoch)
+    epochs = math.ceil(USUAL_IMAGES_SEEN / images_per_epoch)
     return (f"The run sees {images_seen} images in total, repeats included. Fewer than {FEWEST_IMAGES_SEEN} are rarely "
-            f"enough: {_epochs(wanted)} would show {wanted * images_per_epoch}.")
+            f"enough: {_epochs(epochs)} would show {epochs * images_per_epoch}.")
 
 
 def propose_save_every(epochs: int) -> int:

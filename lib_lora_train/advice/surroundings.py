@@ -23,6 +23,12 @@ class PlannedImage(Protocol):
     """The attributes required of an image that is trained on."""
 
     @property
+    def path(self) -> Path:
+        """Its file."""
+    @property
+    def weight(self) -> float:
+        """What multiplies its loss."""
+    @property
     def caption(self) -> str:
         """The first line of its caption."""
     @property
@@ -84,7 +90,8 @@ class PlanFacts:
     """Facts about the images of a job.
 
     ``fullest_bucket`` counts images with repeats; ``cuts``: whether anything is cropped; ``longest_caption`` is in
-    tokens, ``None`` if not counted. ``sizes_with`` returns the images' sizes with other settings.
+    tokens, ``None`` if not counted. ``sizes_with`` returns the images' sizes with other settings. ``every`` are all
+    images among which the job chooses, empty if unknown.
     """
 
     images: Sequence[PlannedImage]
@@ -96,6 +103,7 @@ class PlanFacts:
     cuts: bool
     sizes_with: Callable[[DatasetSettings], object]
     longest_caption: int | None = None
+    every: Sequence[PlannedImage] = ()
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,8 @@ class Surroundings:
 
 
 def plan_facts(plan: Plan, held_out: int, sizes_with: Callable[[DatasetSettings], object],
-               longest_caption: int | None = None) -> PlanFacts:
-    """The facts of ``plan``; ``held_out`` images are reserved for validation."""
+               longest_caption: int | None = None, every: Sequence[PlannedImage] = ()) -> PlanFacts:
+    """The facts of ``plan``, of some of the images ``every``; ``held_out`` images are reserved for validation."""
     fullest = max(sum(plan.pictures[index].repeats for index in indices) for indices in plan.by_bucket.values())
     return PlanFacts(plan.pictures, held_out, plan.batches_per_epoch, plan.total_steps, plan.epochs, fullest,
-                     any(fit.share_cut_off > 0 for fit in plan.fits), sizes_with, longest_caption)
+                     any(fit.share_cut_off > 0 for fit in plan.fits), sizes_with, longest_caption, every)

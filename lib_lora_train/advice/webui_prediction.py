@@ -22,12 +22,26 @@ _FRIED = "it treats the model as one that predicts noise, so its images, test pl
 
 
 def prediction_notes(job: Job, around: Surroundings) -> Iterator[Note]:
-    """A note if the webui's images will look fried because it treats the base model as noise prediction."""
+    """A note if the webui's images will look fried because it expects noise, or if the YAML is doubtful."""
     if around.velocity or job.base.v_parameterization:
         problem = prediction_problem(Path(job.base.checkpoint).name, around)
         if problem:
             yield Note(KEY, f"{problem} The LoRA is trained correctly. "
                             f"{way_out(Path(job.base.checkpoint).name, around)}")
+    else:
+        doubt = doubtful_yaml(Path(job.base.checkpoint).name, around)
+        if doubt:
+            yield Note(KEY, doubt)
+
+
+def doubtful_yaml(name: str, around: Surroundings) -> str:
+    """A warning if the YAML beside the checkpoint ``name`` says noise and a tensor marks v-prediction; else empty."""
+    if around.velocity is not False or not around.yaml_beside or MARK not in around.shapes:
+        return ""
+    yaml = Path(name).with_suffix(".yaml").name
+    return (f"{name} has a tensor {MARK!r}, the mark of v-prediction models, but {yaml} beside it says that it "
+            "predicts noise, and training follows the YAML. If that is wrong, the LoRA learns nothing useful: correct "
+            f"{yaml}, or remove it and have it written again.")
 
 
 def prediction_problem(name: str, around: Surroundings) -> str:

@@ -13,10 +13,11 @@ def run_command(arguments: list[str]) -> int:
 
     Raises ``ConfigError`` if there is no such command.
     """
-    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "mask": _mask,
+    commands: dict[str, Callable[[list[str]], int]] = {"train": _train, "tag": _tag, "mask": _mask, "knows": _knows,
                                                         "settings": _settings,
                                                         "bake": _bake, "import": _import, "export": _export,
-                                                        "demo": _demo, "install": _install, "inspect": _inspect}
+                                                        "demo": _demo, "diagnose": _diagnose, "install": _install,
+                                                        "inspect": _inspect, "plan": _plan, "bases": _bases}
     for tool in ("extract", "merge", "mix", "resize"):
         commands[tool] = partial(_tool, tool)
     command = commands.get(arguments[0])
@@ -38,6 +39,21 @@ def _tag(arguments: list[str]) -> int:
 def _mask(arguments: list[str]) -> int:
     from .mask import mask_command
     return mask_command(arguments)
+
+
+def _diagnose(arguments: list[str]) -> int:
+    from .diagnose import diagnose_command
+    return diagnose_command(arguments)
+
+
+def _knows(arguments: list[str]) -> int:
+    from .knows import knows_command
+    return knows_command(arguments)
+
+
+def _plan(arguments: list[str]) -> int:
+    from .plan import plan_command
+    return plan_command(arguments)
 
 
 def _bake(arguments: list[str]) -> int:
@@ -63,6 +79,11 @@ def _tool(command: str, arguments: list[str]) -> int:
 def _inspect(arguments: list[str]) -> int:
     from .inspect import inspect_command
     return inspect_command(arguments)
+
+
+def _bases(arguments: list[str]) -> int:
+    from .bases import bases_command
+    return bases_command(arguments)
 
 
 def _settings(arguments: list[str]) -> int:

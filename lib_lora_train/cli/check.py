@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from ..advice.notes import Surroundings, notes_on
 from ..advice.size import read_header
 from ..advice.surroundings import PlanFacts, plan_facts
 from ..batches.captions import plain_caption
-from ..batches.plan import TrainingPlan, fits_of, plan_of
+from ..batches.plan import TrainingPlan, fits_of
+from ..batches.timeline import timeline_of
 from ..blocks.of_file import SD1_BLOCKS, SDXL_BLOCKS
 from ..config.block_lists import list_problems
 from ..config.job import Job
+from ..config.phases.effective import phases_of
 from ..errors import CheckpointError, ConfigError
 from ..models.prediction import VELOCITY, detect_base
 from ..models.tokenizer import Tokenizer, find_vocabulary
 from ..pictures.scan import Dataset, scan_dataset
+from ..training.phases.report import phase_lines, prefix_of
 from ..training.precision import resolve_device
 from ..training.setup import held_out_plan
 
@@ -23,19 +27,34 @@ from ..training.setup import held_out_plan
 def check(job: Job) -> int:
     """Print the steps, what is skipped, and every note; returns 0. Raises ``TrainLoraError`` as the run would."""
     dataset = scan_dataset(job.dataset)
-    plan = plan_of(job.dataset, dataset, job.training)
-    print(f"{len(dataset.pictures)} images, {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all.")
+    timeline = timeline_of(job, scan_dataset, dataset)
+    plan = timeline.first.plan
+    print(f"{len(dataset.pictures)} images, {plan.steps_per_epoch} steps an epoch, {timeline.total_steps} in all.")
+    for line in phase_lines(timeline):
+        print(line)
     for left_out in dataset.left_out:
         print(f"Left out: {left_out.path}: {left_out.reason}")
-    for problem in dataset.problems:
-        print(f"{problem.level.capitalize()}: {problem.text}")
-    around = _surroundings(job, _facts(job, dataset, plan))
+    said: set[str] = set()
+    for phase in timeline.phases:
+        for problem in phase.dataset.problems:
+            if problem.text not in said:
+                said.add(problem.text)
+                print(f"{problem.level.capitalize()}: {prefix_of(phase.settings)}{problem.text}")
+    around = _surroundings(job)
     if around.text_encoders is not None:
-        problems = list_problems(job.network, SDXL_BLOCKS if around.text_encoders == 2 else SD1_BLOCKS)
+        blocks = SDXL_BLOCKS if around.text_encoders == 2 else SD1_BLOCKS
+        problems = [problem for phase in phases_of(job) for problem in list_problems(phase.job.network, blocks)]
         if problems:
-            raise ConfigError(problems)
-    for note in notes_on(job, around):
-        print(f"Note: {note.text}")
+            raise ConfigError(list(dict.fromkeys(problems)))
+    known: set[str] = set()
+    for phase in timeline.phases:
+        facts = dataclasses.replace(_facts(phase.job, phase.dataset, phase.plan),
+                                    total_steps=timeline.total_steps, epochs=timeline.epochs)
+        settings = phase.job if phase.number > 1 else job
+        for note in notes_on(settings, dataclasses.replace(around, plan=facts)):
+            if note.text not in known:
+                known.add(note.text)
+                print(f"Note: {prefix_of(phase.settings)}{note.text}")
     return 0
 
 
@@ -43,20 +62,20 @@ def _facts(job: Job, dataset: Dataset, plan: TrainingPlan) -> PlanFacts:
     held_out, tokenizer = held_out_plan(job, dataset), Tokenizer(find_vocabulary())
     longest = max(tokenizer.count_tokens(plain_caption(picture, job.dataset)) for picture in plan.pictures)
     return plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
-                      lambda settings: fits_of(settings, plan.pictures), longest)
+                      lambda settings: fits_of(settings, plan.pictures), longest, dataset.pictures)
 
 
-def _surroundings(job: Job, plan: PlanFacts) -> Surroundings:
+def _surroundings(job: Job) -> Surroundings:
     device, checkpoint = resolve_device(job.training.device).type, Path(job.base.checkpoint)
     header = read_header(checkpoint)
     if header is None:
-        return Surroundings(device, webui=False, plan=plan)
+        return Surroundings(device, webui=False)
     shapes, metadata = header
     try:
         family, declared = detect_base(checkpoint, shapes, metadata)
     except CheckpointError as problem:
         print(problem)
-        return Surroundings(device, webui=False, shapes=shapes, plan=plan)
+        return Surroundings(device, webui=False, shapes=shapes)
     return Surroundings(device, False, family.name, len(family.text_encoders), family.follows_clip_skip,
-                        declared is not None and declared.kind == VELOCITY, shapes, plan,
-                        checkpoint.with_suffix(".yaml").is_file())
+                        declared is not None and declared.kind == VELOCITY, shapes,
+                        yaml_beside=checkpoint.with_suffix(".yaml").is_file())

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 
+from ..config.groups.knows import KnowsJob
 from ..config.job import GROUPS
 from ..config.mask_job import MaskJob
 from ..config.setting import SettingField, fields_of, groups_of
@@ -22,7 +23,8 @@ def settings_command(arguments: list[str]) -> int:
         for field in fields_of("", TOOL_JOBS[options.kind]):
             print(explained(field))
         return 0
-    groups = GROUPS if options.kind == "train" else groups_of(MaskJob if options.kind == "mask" else TagJob)
+    kinds = {"mask": MaskJob, "tag": TagJob, "knows": KnowsJob}
+    groups = GROUPS if options.kind == "train" else groups_of(kinds[options.kind])
     if options.markdown:
         print(markdown_table(groups))
         return 0

@@ -15,11 +15,13 @@ from ..advice.memory import estimate_memory, fit, in_gb, out_of_memory_advice
 from ..advice.size import read_shapes
 from ..config.job import Job
 from ..config.load import job_to_yaml, load_job
-from ..config.optimizer_facts import needs_bitsandbytes
+from ..config.optimizer_facts import OPTIMIZERS
+from ..config.phases.effective import phases_of
 from ..errors import ConfigError, WorkerEnvironmentError
-from ..runs.events import EventWriter
+from ..runs.events import EventWriter, read_events
 from ..runs.folder import JOB_FILE, RunFolder, create_run
 from ..runs.process import live_pid, only_worker
+from ..runs.progress.report import lines_of, report_of
 from .complete import complete
 from .usage import options_of
 
@@ -75,9 +77,10 @@ def add_packages(job: Job, run: RunFolder) -> bool:
 def packages_of(job: Job) -> dict[str, str]:
     """Return the optional package groups that ``job`` needs, each with the setting that needs it."""
     groups = {}
-    if needs_bitsandbytes(job.optimizer.optimizer_type):
-        groups["bitsandbytes"] = job.optimizer.optimizer_type
-    if job.dataset.face_range is not None:
+    of_optimizer = OPTIMIZERS[job.optimizer.optimizer_type].package_group
+    if of_optimizer is not None:
+        groups[of_optimizer] = job.optimizer.optimizer_type
+    if any(phase.job.dataset.face_range is not None for phase in phases_of(job)):
         groups["opencv"] = "dataset.face_crop_aug_range"
     return groups
 
@@ -100,6 +103,7 @@ def carry_out(job: Job, run: RunFolder) -> int:
 
     import_lightly()
     import_compiler_beside()
+    from ..diagnosis.observer import observers_of
     from ..training.reporting.report import Reporter
     from ..training.run import run_training
 
@@ -111,8 +115,11 @@ def carry_out(job: Job, run: RunFolder) -> int:
         fitted, switched = fit(shapes or {}, job) if _on_gpu(job) else (job, [])
         if _on_gpu(job):
             report_memory(shapes, job, fitted, switched, reporter)
-        return 0 if run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted),
-                                 environment.environment_root() / _PROOFS) else 1
+        well = run_training(fitted, run, reporter, out_of_memory_advice(shapes, fitted),
+                            environment.environment_root() / _PROOFS, observers_of(fitted, run, reporter))
+        for line in lines_of(report_of(run, read_events(run.events_file)[0], fitted)):
+            reporter.say(line)
+        return 0 if well else 1
 
 
 def _on_gpu(job: Job) -> bool:

@@ -41,17 +41,23 @@ def options_of(command: str, arguments: Sequence[str]) -> Namespace:
     options = parser.parse_intermixed_args(list(arguments))
     if command in TOOL_WORDS:
         options.job, options.settings = _tool_job_and_settings(command, options.words, parser)
+    elif command == "diagnose":
+        options.run, options.settings = _job_and_settings(options.words, parser, "run folder", "key=value")
+    elif command == "bases":
+        options.paths = [word for word in options.words if not word.startswith("cache=")]
+        options.settings = [word for word in options.words if word.startswith("cache=")]
     elif hasattr(options, "words"):
         options.job, options.settings = _job_and_settings(options.words, parser)
     return options
 
 
-def _job_and_settings(words: Sequence[str], parser: ArgumentParser) -> tuple[Path, list[str]]:
+def _job_and_settings(words: Sequence[str], parser: ArgumentParser, what: str = "job file",
+                      settings: str = "group.setting=value") -> tuple[Path, list[str]]:
     """Return the job file among ``words``, and the settings, which are the words with an equals sign."""
     files = [word for word in words if "=" not in word or Path(word).is_file()]
     if len(files) != 1:
         named = f"{len(files)} are named: {' '.join(files)}" if files else "none is named"
-        parser.error(f"one job file is needed, and {named}. Write settings as group.setting=value")
+        parser.error(f"one {what} is needed, and {named}. Write settings as {settings}")
     return Path(files[0]), [word for word in words if word != files[0]]
 
 
@@ -83,6 +89,11 @@ def _mask() -> ArgumentParser:
     return _of_job("mask", "Makes masks for the images of a folder, as a mask job says.", "mask job")
 
 
+def _knows() -> ArgumentParser:
+    return _of_job("knows", "Checks what the checkpoint of a job knows of its images, words and tags already.",
+                   "job file of a training, or of a check")
+
+
 def _of_job(command: str, description: str, job: str, options: str = "") -> ArgumentParser:
     """The parser of a command that carries out one job file in a run folder."""
     parser = ArgumentParser(command, description=description,
@@ -93,11 +104,31 @@ def _of_job(command: str, description: str, job: str, options: str = "") -> Argu
     return parser
 
 
+def _diagnose() -> ArgumentParser:
+    parser = ArgumentParser("diagnose", description="Measures the saved files of a run: the loss on images that the "
+                                                    "LoRA was not trained on, and how far it changes other prompts. "
+                                                    "Proposes an epoch and a strength.",
+                            usage="diagnose [-h] [--runs RUNS] RUN [validation_data_dir=FOLDER] [images=12] ...")
+    parser.add_argument("words", nargs="+", metavar="RUN", help="the folder of the run. key=value: "
+                        "validation_data_dir, train_data_dir, checkpoint, images, device")
+    _add_runs(parser)
+    return parser
+
+
 def _settings() -> ArgumentParser:
     parser = ArgumentParser("settings", description="Prints a job file with every setting explained, to start from.")
-    parser.add_argument("kind", nargs="?", choices=("train", "tag", "mask", *TOOL_WORDS), default="train",
+    parser.add_argument("kind", nargs="?", choices=("train", "tag", "mask", "knows", *TOOL_WORDS), default="train",
                         help="of which job")
     parser.add_argument("--markdown", action="store_true", help="as the table in docs/settings.md")
+    return parser
+
+
+def _plan() -> ArgumentParser:
+    parser = ArgumentParser("plan", description="Prints a job file for a goal, with the reason and source of each "
+                                                "value. Without answers it prints the questions.",
+                            usage="plan [-h] [--markdown] [kind=character category=C images=40 family=SDXL ...]")
+    parser.add_argument("answers", nargs="*", metavar="name=value", help="answers, such as matters=[likeness,clothes]")
+    parser.add_argument("--markdown", action="store_true", help="print the tables of docs/goals.md")
     return parser
 
 
@@ -127,6 +158,18 @@ def _export() -> ArgumentParser:
     parser.add_argument("--files", type=Path, metavar="FOLDER",
                         help="write the dataset configuration, if one is needed, into this folder instead of printing "
                              "it on standard error")
+    return parser
+
+
+def _bases() -> ArgumentParser:
+    parser = ArgumentParser("bases", description="Compares checkpoints by their weights, names and metadata: which are "
+                                                 "near each other, which are merges, and which captions they expect.",
+                            usage="bases [-h] [--json] [--runs RUNS] CHECKPOINT_OR_FOLDER ... [cache=FOLDER]")
+    parser.add_argument("words", nargs="+", metavar="PATH", help="checkpoints, and folders of checkpoints; or the job "
+                                                                 "file of a comparison. cache=FOLDER keeps what was "
+                                                                 "read of each file")
+    parser.add_argument("--json", action="store_true", help="print everything, as JSON")
+    _add_runs(parser)
     return parser
 
 
@@ -164,7 +207,7 @@ def _add_runs(parser: ArgumentParser) -> None:
 
 
 PARSERS: dict[str, Callable[[], ArgumentParser]] = {
-    "train": _train, "tag": _tag, "mask": _mask, "settings": _settings, "bake": _bake, "import": _import,
-    "export": _export, "demo": _demo, "install": _install,
-    **{command: _tool(command) for command in TOOL_WORDS}}
+    "train": _train, "tag": _tag, "mask": _mask, "knows": _knows, "settings": _settings, "plan": _plan, "bake": _bake,
+    "import": _import, "export": _export, "diagnose": _diagnose, "demo": _demo, "install": _install,
+    "bases": _bases, **{command: _tool(command) for command in TOOL_WORDS}}
 """The parser of each command."""

@@ -6,11 +6,13 @@ import dataclasses
 
 import pytest
 
+from lib_lora_train.advice import applicable
 from lib_lora_train.advice.applicable import not_applicable
+from lib_lora_train.advice.no_effect import no_effect_notes
 from lib_lora_train.advice.surroundings import Surroundings
 from lib_lora_train.config.change import changed
 from lib_lora_train.config.groups.network import C3LIER, DYLORA, IA3, LIERLA, LOKR
-from lib_lora_train.config.job import Job, all_settings
+from lib_lora_train.config.job import GROUPS, Job, all_settings
 
 SD1 = Surroundings(device="cuda", webui=True, family="SD 1.x", text_encoders=1, velocity=False)
 SDXL = Surroundings(device="cuda", webui=True, family="SDXL", text_encoders=2, velocity=False, reads_clip_skip=False)
@@ -59,20 +61,29 @@ def test_what_was_changed_is_never_folded_away():
     assert "network.conv_alpha" in reasons
 
 
+KINDS = [job_with(**settings) for settings in (
+    {"network__network_type": LOKR, "sample__sample_prompts": ["penny"], "loss__loss_type": "huber",
+     "loss__noise_offset": 0.1, "loss__multires_noise_iterations": 6, "dataset__reg_data_dir": "reg",
+     "dataset__validation_split": 0.1, "dataset__token_warmup_step": 0.1, "optimizer__optimizer_type": "Prodigy",
+     "training__gradient_checkpointing": True, "dataset__masked_loss": True, "dataset__activation_tag": "penny",
+     "loss__preservation_weight": 1.0},
+    {"network__network_type": DYLORA, "sample__sample_prompts": ["penny"]}, {},
+    *({"scheduler__lr_scheduler": name} for name in (
+        "cosine_with_restarts", "polynomial", "inverse_sqrt", "warmup_stable_decay")))]
+SURROUNDINGS = (SD1, SDXL, dataclasses.replace(SD1, velocity=True))
+
+
 def test_each_setting_can_be_of_use_somewhere():
-    kinds = [job_with(**settings) for settings in (
-        {"network__network_type": LOKR, "sample__sample_prompts": ["penny"], "loss__loss_type": "huber",
-         "loss__noise_offset": 0.1, "loss__multires_noise_iterations": 6, "dataset__reg_data_dir": "reg",
-         "dataset__validation_split": 0.1, "dataset__token_warmup_step": 0.1, "optimizer__optimizer_type": "Prodigy",
-         "training__gradient_checkpointing": True, "dataset__masked_loss": True, "dataset__activation_tag": "penny",
-         "loss__preservation_weight": 1.0},
-        {"network__network_type": DYLORA, "sample__sample_prompts": ["penny"]}, {},
-        *({"scheduler__lr_scheduler": name} for name in (
-            "cosine_with_restarts", "polynomial", "inverse_sqrt", "warmup_stable_decay")))]
-    surroundings = (SD1, SDXL, dataclasses.replace(SD1, velocity=True))
-    always_idle = set.intersection(*(set(not_applicable(job, around)) for job in kinds for around in surroundings))
+    always_idle = set.intersection(*(set(not_applicable(job, around)) for job in KINDS for around in SURROUNDINGS))
     assert always_idle == set()
     assert {field.key for field in all_settings()} > set(not_applicable(Job(), SD1))
+
+
+def test_only_the_notes_of_its_group_are_about_a_setting(monkeypatch):
+    quick = [not_applicable(job, around) for job in KINDS for around in SURROUNDINGS]
+    monkeypatch.setattr(applicable, "IMAGE_GROUPS", tuple(GROUPS))
+    monkeypatch.setattr(applicable, "no_effect_notes", lambda job, around, group: no_effect_notes(job, around))
+    assert [not_applicable(job, around) for job in KINDS for around in SURROUNDINGS] == quick
 
 
 @pytest.mark.parametrize("settings", [{"network.block_lr_weight": "1,2"}, {"network.block_dims": "x"},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ class Image:
     regularization: bool = False
     repeats: int = 1
     own: ConceptSettings = AS_FOR_ALL
+    path: Path = Path("set") / "1.png"
+    weight: float = 1.0
 
 
 PLAN = PlanFacts((Image(),), 0, 10, 40, 4, 8, False, lambda settings: (), 30)
@@ -101,6 +104,9 @@ def test_where_it_does_something_nothing_is_said(key, changes):
     assert key not in notes(GPU, **changes)
 
 
+PLUS = {"optimizer__optimizer_type": "ProdigyPlusScheduleFree"}
+
+
 @pytest.mark.parametrize("key, words, changes", [
     ("optimizer.learning_rate", "Set it to 1", {"optimizer__learning_rate": 1e-4}),
     ("optimizer.unet_lr", "Set it to 1", {"optimizer__unet_lr": 1e-4, "optimizer__optimizer_type": "DAdaptAdam"}),
@@ -125,9 +131,23 @@ def test_where_it_does_something_nothing_is_said(key, changes):
     ("scheduler.lr_scheduler", "Use constant", {"optimizer__optimizer_type": "AdamWScheduleFree",
                                                 "optimizer__learning_rate": 1e-3,
                                                 "scheduler__lr_scheduler": "linear"}),
+    ("scheduler.lr_scheduler", "Use constant", {**PLUS, "scheduler__lr_scheduler": "cosine"}),
+    ("optimizer.max_grad_norm", "Set it to 0", PLUS),
+    ("optimizer.learning_rate", "Set it to 1", {**PLUS, "optimizer__learning_rate": 1e-4}),
+    ("optimizer.text_encoder_lr", "Set it to 1", {**PLUS, "optimizer__text_encoder_lr": 5e-5}),
+    ("optimizer.d_coef", "2 is used, which suits a dim of 4", {**PLUS, "network__network_dim": 4,
+                                                              "network__network_alpha": 2.0}),
+    ("optimizer.d_coef", "never raise its rate", {**PLUS, "optimizer__d_coef": 0.5}),
+    ("optimizer.d_coef", "too much for", {**PLUS, "optimizer__d_coef": 8.0}),
 ])
 def test_an_optimizer_that_is_set_against_itself_is_named(key, words, changes):
     assert words in notes(**changes)[key]
+
+
+def test_prodigy_plus_without_averaging_may_have_a_schedule_and_no_clipping_is_right():
+    found = notes(**PLUS, optimizer__max_grad_norm=0.0, scheduler__lr_scheduler="cosine",
+                  optimizer__optimizer_args=["use_schedulefree=False"])
+    assert not found.keys() & {"scheduler.lr_scheduler", "optimizer.max_grad_norm"}
 
 
 @pytest.mark.parametrize("name", [name for name, facts in OPTIMIZERS.items() if facts.eight_bit])
@@ -147,7 +167,8 @@ def test_adafactor_at_a_rate_of_one_is_refused_once_the_rate_counts(given):
 
 
 @pytest.mark.parametrize("arguments, d_coef, words", [
-    (["weight_decay"], None, "name=value"), (["d_coef=2"], 1.0, "only once"), (["lr=1"], None, "learning_rate")])
+    (["weight_decay"], None, "name=value"), (["d_coef=2"], 1.0, "only once"), (["lr=1"], None, "learning_rate"),
+    (["fused_back_pass=True"], None, "never take a step")])
 def test_arguments_that_cannot_be_used_are_found_before_the_run(arguments, d_coef, words):
     job = changed(Job(), {**FILLED, "optimizer.optimizer_args": arguments, "optimizer.d_coef": d_coef})
     assert words in " ".join(problems_of(job))
@@ -160,7 +181,7 @@ def test_notes_are_made_for_every_pair_of_optimizer_and_schedule(name, schedule)
     job = changed(Job(), {"optimizer.optimizer_type": name, "scheduler.lr_scheduler": schedule,
                           "scheduler.lr_warmup_steps": 0.1})
     keys = {note.key for note in notes_on(job, CPU)}
-    if name.startswith("DAdapt") or name in ("AdaFactor", "AdamWScheduleFree"):
+    if name.startswith("DAdapt") or name == "AdaFactor" or "Free" in name:
         plain = schedule in ("constant", "constant_with_warmup")
         assert keys & {"scheduler.lr_scheduler", "scheduler.lr_warmup_steps"} or (plain and "Free" in name)
 
@@ -185,6 +206,18 @@ def test_v_prediction_that_the_webui_does_not_see_is_said(family, velocity, forc
     assert all("no noob.yaml beside it" in text for text in texts)
 
 
+@pytest.mark.parametrize(("mark", "velocity", "forced", "yaml", "noted"), [
+    (True, False, False, True, True), (False, False, False, True, False), (True, True, False, True, False),
+    (True, False, True, True, False), (True, None, False, True, False), (True, False, False, False, False)])
+def test_a_yaml_that_says_noise_of_a_file_marked_as_v_prediction_is_doubted(mark, velocity, forced, yaml, noted):
+    around = Surroundings(family="SDXL", velocity=velocity, yaml_beside=yaml, webui=False, reads_v_prediction=(),
+                          shapes={"v_pred": (0,)} if mark else {})
+    job = changed(Job(), {"base.checkpoint": "/models/noob.safetensors", "base.v_parameterization": forced})
+    texts = [note.text for note in notes_on(job, around) if "training follows the YAML" in note.text]
+    assert len(texts) == noted
+    assert all("noob.safetensors has a tensor 'v_pred'" in text and "correct noob.yaml" in text for text in texts)
+
+
 def test_scaling_the_loss_of_velocity_is_idle_where_noise_is_predicted():
     job = changed(Job(), {"loss.scale_v_pred_loss_like_noise_pred": True})
     for velocity, noted in ((False, True), (True, False)):
@@ -200,3 +233,15 @@ def test_min_snr_below_its_gamma_in_the_whole_range_is_said(least, gamma, veloci
     job = changed(Job(), {**FILLED, "loss.min_timestep": least, "loss.min_snr_gamma": gamma})
     notes = [note.text for note in notes_on(job, Surroundings(velocity=velocity)) if note.key == "loss.min_snr_gamma"]
     assert [words in note for note in notes] == ([True] if words else [])
+
+
+@pytest.mark.parametrize(("changes", "key", "words"), [
+    ({"dataset__only_folders": ["a", "b"]}, "dataset.only_folders", "names every folder"),
+    ({"dataset__only_folders": ["b", "a", "a"]}, "dataset.only_folders", "leaves none out"),
+    ({"dataset__min_image_weight": 0.5}, "dataset.min_image_weight", "no image has a lower loss weight"),
+    ({"dataset__min_image_weight": 0.0}, "dataset.min_image_weight", "leaves none out"),
+    ({"dataset__only_folders": ["a"], "dataset__min_image_weight": 1.0}, "", "")])
+def test_a_choice_of_images_that_leaves_none_out_is_named(changes, key, words):
+    every = tuple(Image(path=Path(folder) / "1.png", weight=weight) for folder, weight in (("a", 0.5), ("b", 1.0)))
+    found = notes(replace(CPU, plan=replace(PLAN, every=every)), **changes)
+    assert words in found[key] if key else not found

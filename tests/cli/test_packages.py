@@ -15,9 +15,11 @@ from lib_lora_train.runs.folder import create_run
 
 FACES = {"dataset.face_crop_aug_range": "2.0,4.0"}
 EIGHT_BIT = {"optimizer.optimizer_type": "AdamW8bit"}
+PLUS = {"optimizer.optimizer_type": "ProdigyPlusScheduleFree"}
 
 
 @pytest.mark.parametrize("changes, groups", [({}, []), (FACES, ["opencv"]), (EIGHT_BIT, ["bitsandbytes"]),
+                                             (PLUS, ["prodigy-plus"]), (FACES | PLUS, ["prodigy-plus", "opencv"]),
                                              (FACES | EIGHT_BIT, ["bitsandbytes", "opencv"])])
 def test_a_job_says_which_packages_it_needs(changes, groups):
     assert list(packages_of(changed(Job(), changes))) == groups

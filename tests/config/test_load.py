@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from lib_lora_train.config.check import name_problems
+from lib_lora_train.config.check import name_problems, problems_of
 from lib_lora_train.config.job import GROUPS, Job, all_settings
 from lib_lora_train.config.load import job_from, job_to_yaml, load_job, read_job
 from lib_lora_train.config.tag_job import load_tag_job
@@ -124,3 +124,11 @@ def test_a_choice_that_had_another_name_in_earlier_versions_is_still_read(tmp_pa
     assert load_tag_job(path, ["write.mode=append"]).write.mode == "append"
     with pytest.raises(ConfigError, match="write.mode is 'look'"):
         load_tag_job(path, ["write.mode=look"])
+
+@pytest.mark.parametrize("argument", ["d_coef=" + "9" * 400, "d_coef=1e999", "betas=0.9," + "9" * 400, "eps=-1e999",
+                                      "weight_decay=" + "(" * 5000])
+def test_a_number_beyond_any_float_is_a_problem_of_the_job(argument):
+    job, problems = read_job({"optimizer": {"optimizer_type": "Prodigy", "optimizer_args": [argument]}})
+    assert not problems
+    found = " ".join(problems_of(job))
+    assert "too large for a number" in found or "(((" in argument

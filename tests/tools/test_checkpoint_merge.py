@@ -20,6 +20,7 @@ from lib_lora_train.networks.save import save_network
 from lib_lora_train.tools.change import change_of, kind_of
 from lib_lora_train.tools.checkpoint_merge import merge
 from lib_lora_train.tools.work import Stopped
+from tests.models.tiny_checkpoint import few_words
 from tests.models.tiny_families import sd2_state, sdxl_state
 from tests.tools.stand_ins import Reports, layer_of, save_layers
 
@@ -179,7 +180,7 @@ def test_the_file_names_what_is_in_it(tiny, tmp_path):
 
 @pytest.mark.parametrize("key", ["lora_unet_input_blocks_4_1_proj_in", "lora_unet_down_blocks_1_attentions_0_proj_in"])
 def test_both_spellings_of_sdxl(tmp_path, key):
-    state = sdxl_state()
+    state = few_words(sdxl_state())
     safetensors.torch.save_file(state, tmp_path / "xl.safetensors")
     layers = {key: layer_of("lora", 128, 128, 0), "lora_te1_text_model_encoder_layers_0_mlp_fc1":
               layer_of("lora", *state["conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight"]
@@ -191,7 +192,7 @@ def test_both_spellings_of_sdxl(tmp_path, key):
 
 
 def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path):
-    state = sd2_state()
+    state = few_words(sd2_state())
     safetensors.torch.save_file(state, tmp_path / "two.safetensors")
     keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
     layers = {key: layer_of("lora", 128, 128, 0, number) for number, key in enumerate(keys)}
@@ -211,7 +212,7 @@ def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path
 
 def test_biases_without_a_place_are_left_out_and_said(tiny_file, tmp_path):
     """q, k and v of OpenCLIP lie in one matrix, whose bias the webui does not touch; to_q of a UNet has no bias."""
-    state = sd2_state()
+    state = few_words(sd2_state())
     safetensors.torch.save_file(state, tmp_path / "two.safetensors")
     keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
     layers = {key: layer_of("full", 128, 128, 0, number) for number, key in enumerate(keys)}

@@ -6,8 +6,12 @@ import {environmentState, host} from "../core/host.js";
 import {button, toast} from "../core/parts.js";
 import {root} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
+import {askForVariants} from "../runs/compare/variants.js";
 import {RunControls} from "../runs/controls.js";
-import {QueueList} from "../runs/queue.js";
+import {FinishedChoice} from "../runs/finished/choice.js";
+import {cancelEdit, editedRun, saveEdit} from "../runs/queue/edit.js";
+import {QueueList} from "../runs/queue/list.js";
+import {queue as queueState} from "../runs/queue/state.js";
 import {form} from "./form.js";
 import {checkJob, plan as planState, setStrict} from "./plan.js";
 
@@ -21,9 +25,13 @@ import {checkJob, plan as planState, setStrict} from "./plan.js";
 export function actionBar(train) {
     const sentence = h("p", {class: "tl-action-sentence", role: "status"});
     const second = h("p", {class: "tl-action-second"});
-    const controls = new RunControls(train.run, "tl");
+    const controls = new RunControls(() => editedRun() ? null : train.run(), "tl");  // never beside another run's name
     const start = button("Train", {kind: "primary", icon: "play", id: "tl_train", click: press});
     const queue = button("Queue another", {icon: "plus", id: "tl_queue", click: press});
+    const vary = button("Vary a setting", {id: "tl_vary", title: "Queue this job with several values of one setting, or on " +
+        "several bases", click: () => askForVariants(null)});
+    const save = button("Save to the queued run", {kind: "primary", icon: "check", id: "tl_save_queued", click: press});
+    const cancel = button("Cancel", {id: "tl_cancel_edit", click: cancelEdit});
     const waiting = new QueueList(() => train.run()?.id || "");
     let busy = false;
     let clearNotice = () => {};
@@ -48,6 +56,10 @@ export function actionBar(train) {
     }
 
     async function begin() {
+        if (editedRun()) {
+            if (await saveEdit()) setStrict(false);
+            return;
+        }
         try {
             const txt2img = form.get("sample.sample_by") === "worker" ? null : await readTxt2img();
             const {id, name} = await api("runs", {body: {job: form.job(), txt2img}});
@@ -67,21 +79,25 @@ export function actionBar(train) {
     function show() {
         const run = train.run();
         const {live} = controls;
-        start.hidden = live;
-        queue.hidden = !live;
-        start.disabled = queue.disabled = busy || environmentState() !== "ready";
-        setText(sentence, run && live ? run.sentence() : idleSentence(run));
-        setText(second, secondLine(run));
+        const edited = editedRun();
+        save.hidden = cancel.hidden = !edited;
+        start.hidden = live || Boolean(edited);
+        queue.hidden = !live || Boolean(edited);
+        vary.hidden = Boolean(edited);
+        save.disabled = vary.disabled = start.disabled = queue.disabled = busy || environmentState() !== "ready";
+        setText(sentence, edited ? `Editing the queued run ${edited.name}.` : run && live ? run.sentence() : idleSentence(run));
+        setText(second, edited ? besideEditing(run) : secondLine(run));
         waiting.show();
         controls.show();
     }
 
-    for (const name of /** @type {const} */ (["run", "runs", "plan", "host", "dataset", "shown-run"])) on(name, show);
+    for (const name of /** @type {const} */ (["run", "runs", "plan", "host", "dataset", "shown-run", "queue", "editing"])) on(name, show);
     show();
     return h("div", {class: "tl-actions", role: "region", "aria-label": "Training"}, controls.bar,
-        waiting.list,
+        waiting.element,
         h("div", {class: "tl-actions-row"}, h("div", {class: "tl-action-words"}, sentence, second),
-            h("div", {class: "tl-action-buttons"}, waiting.toggle, controls.buttons, queue, start)));
+            new FinishedChoice("tl_finished").element,
+            h("div", {class: "tl-action-buttons"}, waiting.toggle, controls.buttons, vary, queue, start, cancel, save)));
 }
 
 /** @param {RunModel|null} run */
@@ -105,11 +121,23 @@ function secondLine(run) {
     if (run && run.open) {
         const busy = host && host.busy && host.busy.text;
         const pace = run.paceText();
-        if (run.state === "waiting") return busy || "It starts by itself when the run before it is done.";
+        if (run.state === "waiting") return whyWaiting(run) || busy || "It starts by itself when the run before it is done.";
         return `${run.summary.name}${pace ? `: ${pace}` : ""}${busy ? `. ${busy}` : ""}`;
     }
     if (run) return `Last run: ${run.summary.name}. ${run.sentence()}`;
     return "";
+}
+
+/** The active run by its name; its buttons are hidden meanwhile. @param {RunModel|null} run */
+function besideEditing(run) {
+    return run && run.atWork ? `Meanwhile ${run.summary.name}: ${run.sentence()}` : "";
+}
+
+/** @param {RunModel} run that waits */
+function whyWaiting(run) {
+    if (queueState.on_hold && queueState.failed) return `On hold until you release the queue, since ${queueState.failed} failed.`;
+    if (queueState.on_hold) return "The queue is on hold: it starts when you release the queue.";
+    return run.summary.on_hold ? "It is on hold: it starts after you release it in the queue." : "";
 }
 
 function toFirstProblem() {

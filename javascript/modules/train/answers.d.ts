@@ -39,14 +39,32 @@ export interface Thumbnail {
     crop: number[];
 }
 
+/** A training phase: `first_step` steps are done before it, `own_curve` if its rates do not continue the phase before. */
+export interface PlannedPhase {
+    number: number;
+    name: string;
+    first_step: number;
+    steps: number;
+    first_epoch: number;
+    epochs: number;
+    seconds: number|null;
+    steps_per_epoch: number;
+    own_curve: boolean;
+    images: number;
+}
+
 /** /job/check: lib_lora_train/ui/train/routes.py. An unknown total is null. */
 export interface Plan {
     steps_per_epoch: number|null;
     total_steps: number|null;
+    /** Images that the validation split holds out. */
+    held_out: number;
     epochs: number|null;
     /** Step, and the rates of the UNet and the text encoder. */
     schedule: [number, number|null, number|null][];
     schedule_text: string;
+    /** At least one if the totals are known. */
+    phases: PlannedPhase[];
     steps_hint: string;
     advice: string[];
     output_name_final: string;
@@ -99,6 +117,49 @@ export interface PresetFacts {
 }
 export interface DifficultyFacts extends Difficulty { suggested_rank: number; values: GroupedValues }
 export interface Difficulties { difficulties: DifficultyFacts[]; male_characters: string; vehicles: string }
+
+/** /goal/plan and /goal/test: lib_lora_train/ui/train/goal/routes.py. */
+export interface GoalPlan {
+    values: GroupedValues;
+    reasons: GoalReason[];
+    /** What only the user can do. */
+    todo: {rule: string, text: string, source: string}[];
+    images_seen: number;
+    /** The category by which the form is judged, empty if none. */
+    letter: string;
+    images: number;
+    quality: string;
+    captions: string;
+    family: string;
+    cost: GoalCost;
+    around: {what: string, label: string, effect: string, changes: Record<string, Value>, images_seen: number, cost: GoalCost}[];
+    /** The test bake that the plan rests on. */
+    tested: {run: string, name: string, text: string}|null;
+    /** What a check of the base model says, or why it is not used; empty if there was none. */
+    checked: {used: boolean, text: string};
+}
+export interface GoalReason {
+    key: string;
+    before: Value;
+    after: Value;
+    changed: boolean;
+    /** Whether the form had another value than the default. */
+    typed: boolean;
+    rule: string;
+    reason: string;
+    source: string;
+    /** Reasons of rules that were replaced by later ones. */
+    earlier: string[];
+}
+/** Null where it is unknown. */
+export interface GoalCost {
+    steps: number|null;
+    seconds: number|null;
+    memory_bytes: number|null;
+    file_bytes: number|null;
+    switched: string[];
+}
+export interface TestBakeSettings { values: GroupedValues; measured: boolean }
 
 /** /blocks, as there. */
 export type BlockFamily = "sd1"|"sdxl";
@@ -164,5 +225,6 @@ export interface ImportAnswer {
 export interface ExportedText { text: string; file_name: string; notes: string[]; files: Record<string, string> }
 
 /** /own-presets: lib_lora_train/ui/train/preset_store.py. */
-export interface OwnPresets { presets: OwnPreset[] }
+/** `note` says what was not saved, empty if nothing. */
+export interface OwnPresets { presets: OwnPreset[]; note?: string }
 export interface OwnPreset { name: string; values: GroupedValues }

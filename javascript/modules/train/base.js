@@ -4,6 +4,7 @@ import {fill, h, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {host as hostState} from "../core/host.js";
 import {card} from "../core/parts.js";
+import {basesButton} from "./bases/panel.js";
 import {PredictionNotice} from "../core/prediction.js";
 import {family as familyState} from "./family.js";
 import {form} from "./form.js";
@@ -61,7 +62,7 @@ export function baseCard() {
     });
     show();
     return card("Model", {step: 2, id: "tl_base", aside: family},
-        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element),
+        h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element), h("div", {class: "tl-row"}, basesButton()),
         sectionBody("Model"), prediction.element, note, advice);
 }
 

@@ -5,12 +5,14 @@ import {button} from "../core/parts.js";
 import {pathBox} from "../core/path_box.js";
 import {family} from "./family.js";
 import {form} from "./form.js";
+import {reasonOf} from "./goal/planned.js";
 import {idle, notes} from "./plan.js";
 
 /** @typedef {import("../core/types").Setting} Setting */
 /** @typedef {import("./values").Value} Value */
 /** @typedef {import("./values").Field} Field */
 /** @typedef {import("./values").Control} Control */
+/** @typedef {import("./values").Values} Values */
 
 /** @type {Record<string, (setting: Setting) => Field>} custom fields, by the key of the setting */
 export const fieldMakers = {};
@@ -66,39 +68,39 @@ function stepByKey(event, setting) {
     event.preventDefault();
 }
 
-/** @param {Setting} setting @param {string} id */
-function select(setting, id) {
-    return h("select", {id, class: "tl-input tl-select", value: form.text(setting.key),
-        on: {change: (event) => form.set(setting.key, event.currentTarget.value)}},
+/** @param {Setting} setting @param {string} id @param {Values} values */
+function select(setting, id, values) {
+    return h("select", {id, class: "tl-input tl-select", value: String(values.get(setting.key) ?? ""),
+        on: {change: (event) => values.set(setting.key, event.currentTarget.value)}},
     setting.choices.map((choice) => h("option", {value: choice}, choice)));
 }
 
-/** @param {Setting} setting @param {string} id */
-function toggle(setting, id) {
+/** @param {Setting} setting @param {string} id @param {Values} values */
+function toggle(setting, id, values) {
     return h("input", {id, type: "checkbox", role: "switch", class: "tl-switch",
-        checked: form.get(setting.key) === true,
-        on: {change: (event) => form.set(setting.key, event.currentTarget.checked)}});
+        checked: values.get(setting.key) === true,
+        on: {change: (event) => values.set(setting.key, event.currentTarget.checked)}});
 }
 
-/** @param {Setting} setting @param {string} id */
-function textBox(setting, id) {
+/** @param {Setting} setting @param {string} id @param {Values} values */
+function textBox(setting, id, values) {
     /** @type {import("../core/elements").Listeners<HTMLInputElement|HTMLTextAreaElement>} */
-    const listener = {input: (event) => form.set(setting.key, parse(setting, event.currentTarget.value)),
+    const listener = {input: (event) => values.set(setting.key, parse(setting, event.currentTarget.value)),
         keydown: (event) => stepByKey(event, setting)};
     if (isList(setting)) {
         return h("textarea", {id, class: "tl-input tl-textarea", rows: "3", spellcheck: "false", on: listener,
-            value: write(setting, form.get(setting.key)), placeholder: "One a line"});
+            value: write(setting, values.get(setting.key)), placeholder: "One a line"});
     }
     return h("input", {id, type: "text", class: "tl-input", autocomplete: "off", spellcheck: "false",
         inputmode: isNumber(setting) ? (setting.type === "int" ? "numeric" : "decimal") : null,
-        value: write(setting, form.get(setting.key)), on: listener,
+        value: write(setting, values.get(setting.key)), on: listener,
         placeholder: setting.optional ? "empty" : null});
 }
 
-/** @param {Setting} setting @param {string} id @returns {Control} */
-function control(setting, id) {
-    if (setting.choices && setting.choices.length && !isList(setting)) return select(setting, id);
-    return setting.type === "bool" ? toggle(setting, id) : textBox(setting, id);
+/** @param {Setting} setting @param {string} id @param {Values} values @returns {Control} */
+function control(setting, id, values) {
+    if (setting.choices && setting.choices.length && !isList(setting)) return select(setting, id, values);
+    return setting.type === "bool" ? toggle(setting, id, values) : textBox(setting, id, values);
 }
 
 /** Adds completion and browsing to a path. @param {Setting} setting @param {Control} input */
@@ -106,18 +108,22 @@ function boxed(setting, input) {
     return setting.path && input instanceof HTMLInputElement ? pathBox(input, setting.path) : input;
 }
 
-/** @param {Setting} setting @returns {Field} */
-export function field(setting) {
+/**
+ * @param {Setting} setting
+ * @param {Values} [values] where its value is kept; the form by default
+ * @returns {Field}
+ */
+export function field(setting, values = form) {
     const id = uniqueId("field");
     const {label} = setting;
-    const input = control(setting, id);
+    const input = control(setting, id, values);
     const kind = setting.type === "bool" ? "switch" : isList(setting) ? "list" : "plain";
     const problem = h("p", {class: "tl-field-problem", id: `${id}-problem`, "aria-live": "polite"});
     const unused = h("p", {class: "tl-field-note", hidden: true});
-    const backTo = () => `Set ${label} back to ${inWords(form.defaultOf(setting.key))}`;
+    const backTo = () => `Set ${label} back to ${inWords(values.defaultOf(setting.key))}`;
     const reset = button(backTo(), {kind: "quiet", icon: "reset", iconOnly: true,
         small: true, click: () => {
-            form.reset(setting.key);
+            values.reset(setting.key);
             input.focus({preventScroll: true});
         }});
     input.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
@@ -129,18 +135,19 @@ export function field(setting) {
     problem, unused, h("p", {class: "tl-hidden-text", id: `${id}-help`}, setting.help));
 
     const refresh = () => {
-        const changed = form.isChanged(setting.key) && !blank(form.defaultOf(setting.key));
+        const changed = values.isChanged(setting.key) && !blank(values.defaultOf(setting.key));
         element.classList.toggle("tl-changed", changed);
         reset.hidden = !changed;
         reset.title = backTo();
         reset.setAttribute("aria-label", backTo());
         const reason = idle[setting.key];
         const unusedHere = (family && family.unused[setting.key]) || (reason ? `Has no effect: ${form.inWords(reason)}` : "");
-        const why = notes[setting.key] || unusedHere;
+        const note = values === form ? notes[setting.key] || unusedHere : "";
+        const why = values === form ? [reasonOf(setting.key), note].filter(Boolean).join(" ") : "";
         setText(unused, why);
         unused.hidden = why === "";
-        element.classList.toggle("tl-unused", unusedHere !== "" || why.includes("has no effect"));
-        const value = form.get(setting.key);
+        element.classList.toggle("tl-unused", (unusedHere !== "" && note !== "") || note.includes("has no effect"));
+        const value = values.get(setting.key);
         if (input.type === "checkbox") /** @type {HTMLInputElement} */ (input).checked = Boolean(value);
         else if (!same(setting, input, value)) input.value = write(setting, value);
     };

@@ -16,6 +16,8 @@ const settings = new Map();
 const options = {};
 /** @type {import("../core/types").Schema["optimizers"]} */
 const optimizers = {};
+/** @type {string[]} the keys that a training phase can change */
+const ofPhases = [];
 /** @type {Record<string, Value>} */
 let changed = store.get("form", {});
 /** @type {Promise<void>|null} */
@@ -38,6 +40,7 @@ function load() {
             }
             Object.assign(optimizers, schema.optimizers);
             Object.assign(options, schema.options);
+            ofPhases.push(...schema.phase_settings);
             for (const key of Object.keys(changed)) if (!settings.has(key)) delete changed[key];
         });
         loading.catch(() => {
@@ -164,6 +167,6 @@ function keyOf(sentence) {
     return null;
 }
 
-export const form = {load, get, text, set, setAll, reset, optimizers, options, take, job, defaultOf, snapshot, restore, inWords, keyOf, settings,
+export const form = {load, get, text, set, setAll, reset, optimizers, options, ofPhases, take, job, defaultOf, snapshot, restore, inWords, keyOf, settings,
     /** @param {string} key */
     isChanged: (key) => key in changed};

@@ -20,6 +20,8 @@ export interface DatasetSettings {
     train_batch_size: number;
     dataset_repeats: number;
     concept_settings: string[];
+    only_folders: string[];
+    min_image_weight: number|null;
     enable_bucket: boolean;
     min_bucket_reso: number|null;
     max_bucket_reso: number|null;
@@ -95,6 +97,7 @@ export interface OptimizerSettings {
         |"DAdaptLion"
         |"Prodigy"
         |"AdamWScheduleFree"
+        |"ProdigyPlusScheduleFree"
     ;
     learning_rate: number;
     unet_lr: number|null;
@@ -152,6 +155,8 @@ export interface LossSettings {
 export interface TrainingSettings {
     max_train_epochs: number|null;
     max_train_steps: number|null;
+    phases: import("./values").Phase[];
+    first_phase_name: string;
     gradient_accumulation_steps: number;
     mixed_precision: "auto"|"no"|"fp16"|"bf16";
     gradient_checkpointing: boolean;
@@ -188,6 +193,11 @@ export interface SampleSettings {
     sample_seed: number;
 }
 
+export interface DiagnosisSettings {
+    diagnose: boolean;
+    diagnosis_share: number;
+}
+
 export interface Job {
     base?: Partial<BaseSettings>;
     dataset?: Partial<DatasetSettings>;
@@ -198,4 +208,5 @@ export interface Job {
     training?: Partial<TrainingSettings>;
     save?: Partial<SaveSettings>;
     sample?: Partial<SampleSettings>;
+    diagnosis?: Partial<DiagnosisSettings>;
 }

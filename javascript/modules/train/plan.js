@@ -5,9 +5,10 @@ import {api, emit, failureOf, fill, h, later, on, setText} from "../core/dom.js"
 import {format} from "../core/format.js";
 import {host} from "../core/host.js";
 import {card, findings, icon} from "../core/parts.js";
+import {editedRun} from "../runs/queue/edit.js";
 import {dataset} from "./images/dataset.js";
-import {difficulty} from "./difficulty.js";
 import {form} from "./form.js";
+import {imagesWanted, planned} from "./goal/planned.js";
 import {memoryBar} from "./memory.js";
 
 const FOLDER = "dataset.train_data_dir";
@@ -51,7 +52,7 @@ export function planCard() {
         setText(files, `${whatIsSaved(plan)}${howLong(plan)}`);
         const texts = [plan.steps_hint, ...plan.advice, ...outOfSight(plan)].filter(Boolean).map(form.inWords);
         fill(hints, texts.map((text) => h("p", {class: "tl-hint"}, icon("bulb"), h("span", {}, text))));
-        chart.show(plan.schedule, plan.total_steps);
+        chart.show(plan.schedule, plan.total_steps, plan.phases);
         rates.hidden = !plan.schedule_text;
         setText(rates, plan.schedule_text);
         memory.show(plan.memory);
@@ -86,20 +87,32 @@ const aboutEmptyFolder = (text) => form.keyOf(text) === FOLDER && !form.get(FOLD
 const batchSize = () => (Number(form.get("dataset.train_batch_size")) || 1) *
     (Number(form.get("training.gradient_accumulation_steps")) || 1);
 
-/** @returns {{pictures: number, seen: number, repeats: number|null}} null if concepts have different repeats */
-function counted() {
+/**
+ * The images that are trained on.
+ * @param {KnownPlan} plan
+ * @returns {{pictures: number, seen: number, repeats: number|null}} `seen` is 0 if it is unknown, `repeats` null if
+ * concepts have different ones
+ */
+function counted(plan) {
     const found = dataset;
     if (!found) return {pictures: 0, seen: 0, repeats: null};
     const {concepts} = found;
     const seen = concepts.reduce((sum, concept) => sum + concept.pictures * concept.repeats, 0);
     const repeats = new Set(concepts.map((concept) => concept.repeats));
-    return {pictures: found.pictures, seen, repeats: repeats.size === 1 ? [...repeats][0] : null};
+    const each = repeats.size === 1 ? [...repeats][0] : null;
+    const pictures = found.pictures - plan.held_out;
+    if (plan.held_out) return {pictures, seen: each === null ? 0 : pictures * each, repeats: each};
+    return {pictures, seen, repeats: each};
 }
 
 /** "24 pictures × 2 repeats ÷ batch 2 × 10 epochs = 240 steps" @param {KnownPlan} plan */
 function howCounted(plan) {
-    const {pictures, seen, repeats} = counted();
+    const {pictures, seen, repeats} = counted(plan);
     const total = h("strong", {class: "tl-total-value"}, format.plural(plan.total_steps, "step"));
+    if (plan.phases.length > 1) {
+        return [h("b", {}, format.number(plan.phases.length)), " training phases with ",
+            plan.phases.map((phase, index) => [index ? " + " : "", h("b", {}, format.number(phase.steps))]), " = ", total];
+    }
     if (!seen) return total;
     const part = (/** @type {number} */ count, /** @type {string} */ one, many = `${one}s`) =>
         [h("b", {}, format.number(count)), ` ${count === 1 ? one : many}`];
@@ -112,7 +125,8 @@ function howCounted(plan) {
 
 /** @param {KnownPlan} plan */
 function whyNotExact(plan) {
-    const {seen} = counted();
+    const {seen} = counted(plan);
+    if (plan.phases.length > 1) return "";
     const each = `${format.plural(plan.steps_per_epoch, "step")} an epoch`;
     if (!seen || !plan.epochs) return `${each}.`;
     const whole = plan.steps_per_epoch * plan.epochs === plan.total_steps;
@@ -155,7 +169,8 @@ async function ask() {
     if (asking) asking.abort();
     asking = new AbortController();
     try {
-        showPlan(await api("job/check", {body: {job: form.job(), difficulty}, quiet: true, signal: asking.signal}));
+        showPlan(await api("job/check", {body: {job: form.job(), difficulty: planned.letter,
+            images_wanted: imagesWanted(), edited: editedRun()?.id || ""}, quiet: true, signal: asking.signal}));
     } catch (error) {
         const {name, message, problems} = failureOf(error);
         if (name === "AbortError") return newest;
@@ -164,8 +179,8 @@ async function ask() {
 }
 
 /** @type {Plan} the plan if the server has no answer */
-const UNKNOWN = {steps_per_epoch: null, total_steps: null, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
-    advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], idle: {},
+const UNKNOWN = {steps_per_epoch: null, total_steps: null, held_out: 0, epochs: null, schedule: [], schedule_text: "", steps_hint: "",
+    phases: [], advice: [], output_name_final: "", file_size_bytes: null, memory: null, seconds: null, notes: [], idle: {},
     blocks: null, network_blocks: [], block_lists: {}, problems: [], prediction: null};
 
 /** Messages about empty fields are not problems before Train was pressed. @param {Plan} plan */

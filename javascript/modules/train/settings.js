@@ -1,9 +1,10 @@
-/** The card "Settings": presets, difficulty and names; the settings themselves are in sections. */
+/** The card "Settings": presets and names; the settings themselves are in sections. */
 
 import {h, store} from "../core/dom.js";
 import {card} from "../core/parts.js";
-import {difficultyRow} from "./difficulty.js";
+import {knowsButton} from "./knows/panel.js";
 import {triggerNote} from "./images/trigger_word.js";
+import {timeline} from "./phases/timeline.js";
 import {presetRow} from "./presets/presets.js";
 import {rateNote} from "./sections/rates.js";
 import {settingsSearch} from "./sections/search.js";
@@ -12,8 +13,8 @@ import {fieldsOf, sectionCard} from "./sections/sections.js";
 /** @returns {HTMLElement} needs the schema to be loaded */
 export function settingsCard() {
     const fields = fieldsOf(["save.output_name", "dataset.activation_tag"]);
-    fields.querySelector('[data-key="dataset.activation_tag"]')?.append(triggerNote());
-    return card("Settings", {step: 3, id: "tl_settings"}, presetRow(), difficultyRow(), fields);
+    fields.querySelector('[data-key="dataset.activation_tag"]')?.append(triggerNote(), knowsButton());
+    return card("Settings", {step: 3, id: "tl_settings"}, presetRow(), fields);
 }
 
 /** @returns {HTMLElement} the search, and the switch for sd-scripts' names */
@@ -27,6 +28,13 @@ export function formHead() {
     const element = h("div", {class: "tl-form-head"}, settingsSearch(),
         h("label", {class: "tl-names", for: "tl_names"}, names, "sd-scripts names"));
     queueMicrotask(show);
+    return element;
+}
+
+/** @returns {HTMLElement} with the timeline of training phases */
+export function scheduleCard() {
+    const element = sectionCard("Schedule");
+    element.querySelector(".tl-card-body")?.append(timeline());
     return element;
 }
 

@@ -6,15 +6,18 @@ import {askHost} from "../core/host.js";
 import {emptyState, toast} from "../core/parts.js";
 import {registerTab, root} from "../core/shell.js";
 import {RunView} from "../runs/view.js";
+import {editedRun} from "../runs/queue/edit.js";
+import {queue} from "../runs/queue/state.js";
 import {runs} from "../runs/watch.js";
 import {actionBar} from "./actions.js";
 import {baseCard} from "./base.js";
 import {DatasetCard} from "./images/dataset.js";
 import {explainFields} from "./explain.js";
 import {form} from "./form.js";
+import {goalCard} from "./goal/goal.js";
 import {checkJob, planCard} from "./plan.js";
 import {sectionCard} from "./sections/sections.js";
-import {formHead, optimizerCard, settingsCard} from "./settings.js";
+import {formHead, optimizerCard, scheduleCard, settingsCard} from "./settings.js";
 
 /** @type {RunView|null} */
 let view = null;
@@ -45,8 +48,8 @@ function followLive() {
     const live = runs.live();
     const shown = view.run;
     if (shown && shown.atWork) return;
-    if (live) {
-        showSide("run");
+    if (live && (!shown || shown.id !== live.id)) {
+        if (!editedRun()) showSide("run");
         showRun(live.id);
     }
     else if (!shown) {
@@ -59,7 +62,8 @@ function followLive() {
 function started(id, name) {
     runs.refresh();
     if (view && view.run && view.run.open) {
-        toast("good", `${name} is in the queue. It starts when the runs before it are done.`);
+        toast("good", `${name} is in the queue. It starts ${queue.on_hold ? "after you release the queue, which is on hold" :
+            "when the runs before it are done"}.`);
         return;
     }
     showRun(id);
@@ -92,9 +96,10 @@ function build(panel) {
     panel.append(sideSwitch(), columns, actionBar({run: () => shown.run, started}));
     explainFields(columns, settings);
     form.load().then(() => {
-        settings.append(formHead(), h("div", {class: "tl-form-columns"},
+        settings.append(goalCard({started}), formHead(), h("div", {class: "tl-form-columns"},
             h("div", {class: "tl-form-column"}, new DatasetCard().element,
-                ...["Captions", "Augmentation", "Masks", "Schedule", "Samples", "Saving", "Memory"].map(sectionCard)),
+                ...["Captions", "Augmentation", "Masks"].map(sectionCard), scheduleCard(),
+                ...["Samples", "Saving", "Memory"].map(sectionCard)),
             h("div", {class: "tl-form-column"}, baseCard(), settingsCard(), sectionCard("Network"), optimizerCard(),
                 sectionCard("Loss"), sectionCard("Preservation"))));
         result.prepend(planCard());
@@ -109,6 +114,11 @@ function build(panel) {
         columns.classList.toggle("tl-live", Boolean(runs.live()));
     });
     on("dataset", suggestName);
+    on("editing", (id) => {
+        if (!id) return checkJob();
+        showSide("form");
+        emit("reload");
+    });
 }
 
 /** Suggests a name for a new folder, if the user has given none. @param {import("./answers").DatasetOverview|null} found */

@@ -27,10 +27,11 @@ class DatasetSettings:
         "really learns.",
         label="Validation folder", path=IMAGES)
     validation_split: float = setting(
-        0.0, "The share of your images that is held out for validation, 0.1 for one in ten. The same validation seed "
-        "always holds out the same images.",
+        0.0, "The share of your images that is held out for validation, 0.1 for one in ten, but at least two. They are "
+        "not learned; the loss on them shows which epoch is best. The same validation seed always holds out the same "
+        "images, evenly from all folders. Images that are nearly the same stay together.",
         label="Validation split", minimum=0.0, maximum=0.9,
-        advice="Only with plenty of images: what is held out is not learned.")
+        advice="0.1 with 40 images or more. With fewer, each one counts: give a validation folder instead.")
     validation_seed: int = setting(
         0, "Another seed holds out other images.",
         label="Validation seed", minimum=0, maximum=4294967295)
@@ -66,6 +67,14 @@ class DatasetSettings:
         label="Settings per folder", view="hidden",
         advice="Repeats balance concepts with different numbers of images. Flip only where left and right are "
                "alike.")
+    only_folders: List[str] = setting(
+        [], "Trains on the images of these folders only, by folder name such as 10_penny; empty for all.",
+        label="Only these folders", view="hidden",
+        advice="For a training phase on a part of the images.")
+    min_image_weight: Optional[float] = setting(
+        None, "Trains only on images with this loss weight or more. Empty for all.",
+        label="Min image weight", view="hidden", minimum=0.0, maximum=10000.0,
+        advice="For a training phase on the best images: give these a weight above 1.")
     enable_bucket: bool = setting(
         True, "Keeps each image's shape: images of similar shape are trained together.",
         label="Aspect ratio buckets")

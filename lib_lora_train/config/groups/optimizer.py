@@ -18,7 +18,8 @@ class OptimizerSettings:
         label="Optimizer", choices=tuple(OPTIMIZERS), view="main",
         advice="Prodigy finds the learning rate by itself: leave the rates at 1. AdamW8bit uses the rates you set "
                "(1e-4 for the UNet and 5e-5 for the text encoder are a good start) and needs the least memory of "
-               "the well-tested ones. AdaFactor has a schedule of its own.")
+               "the well-tested ones. AdaFactor has a schedule of its own. ProdigyPlusScheduleFree finds the rate with "
+               "a third of the states that Prodigy keeps; set max_grad_norm to 0 with it.")
     learning_rate: float = setting(
         1.0, "Learning rate wherever the UNet or text encoder has none of its own.",
         label="Learning rate", minimum=0.0, maximum=100.0, view="main",
@@ -39,11 +40,11 @@ class OptimizerSettings:
         advice="Only SDXL has two; the second is the larger one.")
     d_coef: Optional[float] = setting(
         None,
-        "Prodigy multiplies the learning rate it finds by this. Empty: 8 with (IA)^3, 4 with LoKR or a dim of 8 or "
-        "less, else 2.",
+        "Prodigy and ProdigyPlusScheduleFree multiply the learning rate they find by this. Empty: 8 with (IA)^3, 4 "
+        "with LoKR or a dim of 8 or less, else 2; ProdigyPlusScheduleFree: half of that.",
         label="D coefficient (d_coef)", minimum=0.1, maximum=10.0, sd_scripts="optimizer_args",
         advice="0.5 to 2 for most networks; up to 10 for (IA)^3, LoKR and dims of 8 or less, which learn too little"
-               " otherwise.")
+               " otherwise. ProdigyPlusScheduleFree needs 1 or more.")
     optimizer_args: List[str] = setting(
         [], "Additional optimizer arguments, each as name=value.",
         label="Optimizer args",

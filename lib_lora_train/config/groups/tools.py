@@ -161,3 +161,15 @@ class InspectJob:
     """What is in a LoRA file."""
 
     lora: str = setting("", "The LoRA file.", label="LoRA", view="main", path=LORA)
+
+
+@dataclass(frozen=True)
+class BasesJob:
+    """A comparison of checkpoints."""
+
+    checkpoints: List[str] = setting([], "The checkpoints, or folders of them.", label="Checkpoints", view="main")
+    hashes: List[str] = setting([], "For each checkpoint, the beginning of its SHA-256 where it is known, else empty. "
+                                    "Merges that name their parents by hash are recognized by it.", label="Hashes",
+                                view="hidden")
+    cache: str = setting("", "The folder that keeps what was read of each file; empty for none.", label="Cache",
+                         view="hidden")

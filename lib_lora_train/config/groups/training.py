@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Dict, List, Optional
 
 from ..setting import setting
 
@@ -19,6 +19,16 @@ class TrainingSettings:
     max_train_steps: Optional[int] = setting(
         None, "Stops after this many steps instead of counting epochs.",
         label="Max train steps", section="Schedule", minimum=1, maximum=10000000)
+    phases: List[Dict[str, Any]] = setting(
+        [], "What follows the first phase, which the other settings describe: a list of training phases, each with a "
+        "length in epochs or steps, and the settings that differ from the phase before, by group.",
+        label="Training phases", section="Schedule", view="hidden",
+        advice="For example 2 more epochs on the best folder at a lower rate: [{name: polish, epochs: 2, optimizer: "
+               "{learning_rate: 0.3}, scheduler: {lr_scheduler: cosine}, dataset: {only_folders: [1_best]}}]. See "
+               "docs/training.md.")
+    first_phase_name: str = setting(
+        "", "Name of the first training phase, if there are several.",
+        label="Name of the first phase", section="Schedule", view="hidden")
     gradient_accumulation_steps: int = setting(
         1, "Batches that are added up before the weights are updated; works like a larger batch without its memory.",
         label="Gradient accumulation", section="Optimizer", minimum=1, maximum=1024)

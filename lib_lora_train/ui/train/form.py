@@ -8,17 +8,23 @@ from typing import Any
 from ...config.importing.option_table import LEFT_OUT, NOT_NEEDED
 from ...config.job import GROUPS, all_settings
 from ...config.optimizer_facts import OPTIMIZERS
+from ...config.phases.read import PHASES
+from ...config.phases.rules import changeable_settings
 from ...config.setting import SettingField, fields_of
 
 _SECTION_OF_GROUP = {"base": "Model", "dataset": "Dataset", "network": "Network", "optimizer": "Optimizer",
                      "scheduler": "Schedule", "loss": "Loss", "training": "Memory", "save": "Saving",
-                     "sample": "Samples"}
+                     "sample": "Samples", "diagnosis": "Diagnosis"}
 
 
 def form_schema() -> dict[str, Any]:
-    """Return every group and setting of a training job as ``schema_of`` does, and the optimizers' usual rates."""
+    """Return every group and setting of a training job as ``schema_of`` does, and the optimizers' usual rates.
+
+    ``phase_settings`` are the keys that a training phase can change.
+    """
     optimizers = {name: {"rate": facts.usual_rate, "adaptive": facts.adaptive} for name, facts in OPTIMIZERS.items()}
-    return {**schema_of(GROUPS), "optimizers": optimizers, "options": _without_setting()}
+    return {**schema_of(GROUPS), "optimizers": optimizers, "options": _without_setting(),
+            "phase_settings": changeable_settings()}
 
 
 def _without_setting() -> dict[str, str]:
@@ -47,4 +53,4 @@ def _control(field: SettingField) -> dict[str, Any]:
 def _kind(type_name: str) -> tuple[str, bool]:
     optional = type_name.startswith("Optional[")
     inner = type_name[len("Optional["):-1] if optional else type_name
-    return {"List[str]": "texts", "List[float]": "numbers"}.get(inner, inner), optional
+    return {"List[str]": "texts", "List[float]": "numbers", PHASES: "phases"}.get(inner, inner), optional

@@ -69,8 +69,8 @@ def register(router: APIRouter, services: Services) -> None:
         return {"presets": store.all()}
 
     def save(request: PresetRequest) -> dict[str, Any]:
-        store.save(request.name, request.values, replace=request.replace)
-        return own()
+        note = store.save(request.name, request.values, replace=request.replace)
+        return {**own(), "note": note}
 
     def rename(request: RenameRequest) -> dict[str, Any]:
         store.rename(request.name, request.new_name)

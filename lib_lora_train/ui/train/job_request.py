@@ -12,6 +12,7 @@ from ...config.block_lists import list_problems
 from ...config.check import problems_of
 from ...config.job import Job
 from ...config.load import read_job
+from ...config.phases.effective import phases_of
 from ...errors import ConfigError, DatasetError, TrainLoraError
 from ...files.confine import is_inside, local_path
 from ...host.interface import Host, ModelFile
@@ -24,13 +25,13 @@ from ..services import Services
 from .checkpoint_family import fill_defaults
 
 
-def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, list[str]]:
+def complete_job(services: Services, values: Mapping[str, Any], edited: str = "") -> tuple[Job, list[str]]:
     """Return the job of the form's ``values`` and a list of every problem with it, one sentence each.
 
     If missing, ``base.checkpoint``, ``base.vae`` and ``base.clip_skip`` are the webui's current ones (the VAE only with
     the current checkpoint; an empty text means the checkpoint's own), ``save.output_dir`` is its LoRA folder, and
     ``save.output_name`` becomes the next free name. Defaults of the checkpoint's family apply. A path that may not be
-    used is removed from the job.
+    used is removed from the job. ``edited`` is the id of a queued run whose settings these are, which keeps its name.
     """
     filled = {group: dict(content) if isinstance(content, Mapping) else content for group, content in values.items()}
     base, save = filled.setdefault("base", {}), filled.setdefault("save", {})
@@ -52,7 +53,7 @@ def complete_job(services: Services, values: Mapping[str, Any]) -> tuple[Job, li
     if base.get("clip_skip") is None:
         base["clip_skip"] = services.host.clip_skip()
     if save.get("output_name"):
-        save["output_name"] = next_free_name(str(save["output_name"]).strip(), taken_names(services))
+        save["output_name"] = next_free_name(str(save["output_name"]).strip(), taken_names(services, edited))
     job, unreadable = read_job(filled)
     if job.sample.sample_by != "worker" and services.host.plot_drawer() is None:
         refused["sample.sample_by"] = (f"sample.sample_by is {job.sample.sample_by}, but only AUTOMATIC1111's webui "
@@ -67,7 +68,9 @@ def _base_problems(job: Job) -> list[str]:
     shapes = (read_shapes(Path(job.base.checkpoint)) if job.base.checkpoint else None) or {}
     if not shapes:
         return []
-    problems = list_problems(job.network, SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS)
+    blocks = SDXL_BLOCKS if is_sdxl(shapes) else SD1_BLOCKS
+    problems = list(dict.fromkeys(problem for phase in phases_of(job)
+                                  for problem in list_problems(phase.job.network, blocks)))
     weights = job.network.network_weights
     if weights and is_for_sdxl(Path(weights)) not in (None, is_sdxl(shapes)):
         made_for, loaded = ("SD 1.x or 2.x", "SDXL") if is_sdxl(shapes) else ("SDXL", "SD 1.x or 2.x")
@@ -157,11 +160,15 @@ def device_of(services: Services, wanted: str) -> str:
     return {"cpu": "auto", "cuda": "cuda:0"}.get(device, device)
 
 
-def taken_names(services: Services) -> set[str]:
-    """Return the names of all LoRAs in the webui's folder and of all queued and running runs."""
-    active = [run.id for run in services.index.all() if run.alive or run.state == "waiting"]
-    promised = {_output_name(open_run(services.runs_dir, run_id)) for run_id in active}
-    return lora_names(services.host.lora_dir) | promised
+def taken_names(services: Services, edited: str = "") -> set[str]:
+    """Return the names of all LoRAs in the webui's folder and of all queued and running runs except ``edited``."""
+    return lora_names(services.host.lora_dir) | promised_names(services, edited)
+
+
+def promised_names(services: Services, edited: str = "") -> set[str]:
+    """Return the names under which queued and running runs except ``edited`` will save."""
+    active = [run.id for run in services.index.all() if (run.alive or run.state == "waiting") and run.id != edited]
+    return {_output_name(open_run(services.runs_dir, run_id)) for run_id in active}
 
 
 def _output_name(run: RunFolder) -> str:

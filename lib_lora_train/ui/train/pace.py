@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...config.job import Job
 from ...config.load import load_job
 from ...errors import TrainLoraError
@@ -18,12 +20,18 @@ def expected_seconds(services: Services, job: Job, steps: int) -> float | None:
 
     Uses the newest run on the same checkpoint and device; its step time is scaled by the pixels per step.
     """
+    return pace_on(services, job)(job, steps)
+
+
+def pace_on(services: Services, job: Job) -> Callable[[Job, int], float | None]:
+    """Return ``expected_seconds`` for jobs on the checkpoint and device of ``job``, with one reading of the runs."""
     for run in services.index.all()[:_RUNS_COMPARED]:
         if run.command == "train" and run.usual_seconds_per_step:
             earlier = _job_of(services, run)
             if earlier is not None and _alike(earlier, job):
-                return steps * run.usual_seconds_per_step * _work(job) / _work(earlier)
-    return None
+                pace = run.usual_seconds_per_step / _work(earlier)
+                return lambda other, steps: steps * pace * _work(other)
+    return lambda other, steps: None
 
 
 def _job_of(services: Services, run: RunSummary) -> Job | None:

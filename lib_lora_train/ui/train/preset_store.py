@@ -11,6 +11,7 @@ from yaml import YAMLError
 from ...config.check import title_problem
 from ...config.exporting.formats import preset_text
 from ...config.load import read_job
+from ...config.phases.read import title_of
 from ...config.text_yaml import read_yaml
 from ...errors import ConfigError
 from ...files.atomic import write_atomically
@@ -21,7 +22,7 @@ ENDING = ".yaml"
 _MOST_PRESETS, _MOST_BYTES = 500, 200_000
 NOT_KEPT = frozenset(("base.checkpoint", "base.vae", "dataset.train_data_dir", "dataset.reg_data_dir",
                       "dataset.validation_data_dir", "dataset.conditioning_data_dir", "dataset.activation_tag",
-                      "dataset.concept_settings",
+                      "dataset.concept_settings", "dataset.only_folders",
                       "network.network_weights", "save.output_name", "save.output_dir", "training.device"))
 """Settings specific to one dataset or machine, which are not saved in presets."""
 
@@ -38,8 +39,8 @@ class PresetStore:
         return [{"name": path.stem, "values": values} for path in paths[:_MOST_PRESETS]
                 if path.suffix == ENDING and path.parent == self._folder and (values := _values(path)) is not None]
 
-    def save(self, name: str, values: Mapping[str, Any], *, replace: bool) -> None:
-        """Save ``values`` as ``name``.
+    def save(self, name: str, values: Mapping[str, Any], *, replace: bool) -> str:
+        """Save ``values`` as ``name``; returns a sentence on what training phases name and a preset cannot keep.
 
         Raises ``ConfigError`` if the name or the values are invalid, or the name is taken and ``replace`` is false.
         """
@@ -49,12 +50,14 @@ class PresetStore:
         kept = {group: {setting: value for setting, value in settings.items()
                         if f"{group}.{setting}" not in NOT_KEPT}
                 for group, settings in values.items() if isinstance(settings, Mapping)}
+        dropped = _dropped_from_phases(kept)
         problems = read_job(kept, source="The preset")[1]
         if problems:
             raise ConfigError(problems)
         if not any(kept.values()):
             raise ConfigError("Every setting of the form is at its default, so there is nothing to save.")
         self._write(path, preset_text(kept))
+        return f"Not saved, since they name folders of this data set: {', '.join(dropped)}." if dropped else ""
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename the preset ``name``. Raises ``ConfigError`` as ``save`` does, or if there is none."""
@@ -114,6 +117,8 @@ def _values(path: Path) -> dict[str, dict[str, Any]] | None:
         return None
     if not isinstance(found, Mapping):
         return None
+    found = {group: dict(settings) if isinstance(settings, Mapping) else settings for group, settings in found.items()}
+    _dropped_from_phases(found)
     values: dict[str, dict[str, Any]] = {}
     for group, settings in found.items():
         for name, value in settings.items() if isinstance(settings, Mapping) else ():
@@ -121,3 +126,24 @@ def _values(path: Path) -> dict[str, dict[str, Any]] | None:
             if not problems and f"{group}.{name}" not in NOT_KEPT:
                 values.setdefault(str(group), {})[str(name)] = getattr(getattr(job, str(group)), str(name))
     return values
+
+
+def _dropped_from_phases(values: dict[str, dict[str, Any]]) -> list[str]:
+    """Remove from the training phases in ``values`` what presets do not keep; returns what was removed, in words."""
+    phases = values.get("training", {}).get("phases") if isinstance(values.get("training"), dict) else None
+    if not isinstance(phases, list):
+        return []
+    kept, dropped = [], []
+    for number, phase in enumerate(phases, start=2):
+        own: dict[str, Any] = {}
+        for group, content in phase.items() if isinstance(phase, Mapping) else ():
+            if not isinstance(content, Mapping):
+                own[group] = content
+                continue
+            named = {name: value for name, value in content.items() if f"{group}.{name}" not in NOT_KEPT}
+            dropped += [f"{group}.{name} of {title_of(phase, number)}" for name in content if name not in named]
+            if named:
+                own[group] = named
+        kept.append(own if isinstance(phase, Mapping) else phase)
+    values["training"]["phases"] = kept
+    return dropped

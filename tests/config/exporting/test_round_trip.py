@@ -80,8 +80,16 @@ def test_every_network_type_and_family(kind, family):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_runs_with_the_same_arguments(optimizer):
     one = job(**{"optimizer.optimizer_type": optimizer, "optimizer.learning_rate": 1e-3,
-                 "optimizer.d_coef": 1.5 if optimizer == "Prodigy" else None})
+                 "optimizer.d_coef": 1.5 if OPTIMIZERS[optimizer].usual_d_coef else None})
     assert differences(one, back(export_text(one, "toml").text)) == {}
+
+
+def test_an_optimizer_of_a_package_goes_out_by_its_class():
+    exported = export_job(job(**{"optimizer.optimizer_type": "ProdigyPlusScheduleFree", "optimizer.d_coef": None}), SD1)
+    assert exported.options["optimizer_type"] == "prodigyplus.ProdigyPlusScheduleFree"
+    assert "d_coef=1" in exported.options["optimizer_args"]
+    assert any("prodigy-plus-schedule-free" in note for note in exported.notes)
+    assert any(note.startswith("optimizer.d_coef") and "has 1." in note for note in exported.notes)
 
 
 @pytest.mark.parametrize("family, count", [(SD1, 26), (SDXL, 20)])

@@ -88,6 +88,7 @@ def test_paths_are_those_of_this_machine_or_named(tmp_path):
 @pytest.mark.parametrize("text", [
     "$(" * 90_000 + " --network_dim=8", "${" * 90_000 + " --network_dim=8", "if " + "a " * 90_000 + "--network_dim=8",
     "[[" + "a|" * 90_000 + " --network_dim=8", f"{COMMAND} " + "--x=$y " * 20_000, "`" * 180_000 + "--network_dim=8",
+    "\n" * 990_000, f"{COMMAND}\n" + " \n" * 490_000, f"{COMMAND} " + "- " * 90_000, "set \n" * 190_000,
     "x=1\n" + 'x="$x$x"\n' * 60 + f"{COMMAND} --output_name=$x", "a = {" * 40_000, "[a." + "b." * 90_000 + "c]\nx = 1"])
 def test_hostile_texts_are_answered_in_little_time(text):
     began = time.process_time()

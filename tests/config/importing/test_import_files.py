@@ -9,6 +9,7 @@ import pytest
 from lib_lora_train.config.importing.read import read_together
 from lib_lora_train.config.importing.report import ANSWERS, CHANGED, NOT_KNOWN, NOT_NEEDED, TAKEN
 from lib_lora_train.config.load import read_job
+from lib_lora_train.config.optimizer_args import arguments_of
 from lib_lora_train.errors import ConfigError
 
 from .reading import Machine, answer_to, read, values_of
@@ -292,6 +293,17 @@ ONE_TRAINER = {"training_method": "LORA", "model_type": "STABLE_DIFFUSION_15", "
                "samples": [{"enabled": True, "prompt": "penny", "width": 512, "height": 768, "seed": 5,
                             "diffusion_steps": 25, "cfg_scale": 6.0, "negative_prompt": "blurry"}],
                "backup_after": 10, "sparkle": 1, "secrets": {"huggingface_token": "x"}}
+
+
+def test_prodigy_plus_of_one_trainer_is_not_replaced():
+    optimizer = {"optimizer": "PRODIGY_PLUS_SCHEDULE_FREE", "beta1": 0.95, "beta2": 0.99, "d_coef": 2.0, "d0": 1e-5,
+                 "weight_decay": 0.1, "split_groups": True, "use_speed": False, "prodigy_steps": 300}
+    imported = read(json.dumps({**ONE_TRAINER, "optimizer": optimizer}), there=["/models/base.ckpt", "/sets/penny"])
+    job = read_job(imported.values)[0]
+    assert job.optimizer.optimizer_type == "ProdigyPlusScheduleFree" and job.optimizer.d_coef == 2.0
+    wanted = {"betas": (0.95, 0.99), "d0": 1e-5, "weight_decay": 0.1, "split_groups": True, "use_speed": False,
+              "prodigy_steps": 300}
+    assert arguments_of(job.optimizer).items() >= wanted.items()
 
 
 def test_one_trainer():

@@ -177,6 +177,10 @@ def test_what_sd_scripts_does_where_an_option_is_left_out():
     ("--optimizer_type=AdaFactor --optimizer_args relative_step=False", {"scale_parameter": True}),
     ("--optimizer_type=Lion --optimizer_args weight_decay=0.5 betas=0.9,0.98",
      {"weight_decay": 0.5, "betas": (0.9, 0.98)}),
+    ("--optimizer_type=prodigyplus.ProdigyPlusScheduleFree", {"d_coef": 1.0, "split_groups": True,
+                                                              "betas": (0.9, 0.99)}),
+    ("--optimizer_type=ProdigyPlusScheduleFree --optimizer_args d_coef=3 d0=1e-4 prodigy_steps=200 "
+     "fused_back_pass=True", {"d_coef": 3.0, "d0": 1e-4, "prodigy_steps": 200, "fused_back_pass": None}),
     ("--optimizer_type=AdamW", {"weight_decay": 0.01})])
 def test_optimizers_run_with_what_their_libraries_default_to(arguments, effective):
     from lib_lora_train.config.load import read_job
@@ -186,6 +190,17 @@ def test_optimizers_run_with_what_their_libraries_default_to(arguments, effectiv
     assert problems == []
     found = arguments_of(job.optimizer, job.scheduler)
     assert {name: found.get(name) for name in effective} == effective
+
+
+@pytest.mark.parametrize("text", [
+    'optimizer_type = "prodigyplus.ProdigyPlusScheduleFree"\nnetwork_dim = 8\n',
+    '{"optimizer_type": "ProdigyPlusScheduleFree", "network_dim": 8}',
+    '{"optimizer_type": "prodigyplus.prodigy_plus_schedulefree.ProdigyPlusScheduleFree", "network_dim": 8}'])
+def test_prodigy_plus_is_not_replaced(text):
+    imported = read(text)
+    assert values_of(imported)["optimizer.optimizer_type"] == "ProdigyPlusScheduleFree"
+    assert values_of(imported)["optimizer.d_coef"] == 1.0
+    assert not any("nearest" in answer.reason for answer in imported.answers if answer.option == "optimizer_type")
 
 
 def test_a_command_for_another_kind_of_model_is_refused():

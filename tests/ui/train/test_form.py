@@ -272,3 +272,17 @@ def test_the_form_shows_a_list_as_the_run_reads_it(tab, text, values):
     assert (read["values"] is None) == (values is None)
     for block, value in (values or {}).items():
         assert read["values"][block] == pytest.approx(value)
+
+
+def test_what_is_held_out_is_named_and_proposed_for_large_sets(tab):
+    small = check(tab)
+    assert small["held_out"] == 0 and not any("held out" in text for text in small["advice"])
+    held = check(tab, dataset={"validation_split": 0.25})
+    assert held["held_out"] == 2 and held["phases"][0]["images"] == 2
+    assert "2 of 4 images are held out and not learned" in held["advice"][-1] and ".png" in held["advice"][-1]
+    for number in range(40):
+        Image.new("RGB", (64, 64), (6 * number, 90, 255 - 6 * number)).save(tab.dataset / f"more{number}.png")
+    large = check(tab)
+    assert "With 44 images you can spare some: validation_split 0.1" in large["advice"][-1]
+    beside = check(tab, dataset={"validation_data_dir": str(tab.dataset)})
+    assert not any("spare some" in text for text in beside["advice"])

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from lib_lora_train.config.text_yaml import read_yaml
+from lib_lora_train.config.text_yaml import read_yaml, write_yaml
 from tests.standin.lora_file import write_lora
 
 from ..test_nonsense import NONSENSE
@@ -155,3 +155,18 @@ def test_a_preset_file_that_others_have_damaged_holds_up_nothing(tab, content):
     presets = tab.get("own-presets").json()["presets"]
     assert all(preset["values"] == {} for preset in presets)
     assert refused(tab, "own-presets/rename", {"name": "gone", "new_name": "x"})
+
+
+@pytest.mark.parametrize(("phase", "kept", "words"), [
+    ({"name": "polish", "dataset": {"only_folders": ["1_best"], "resolution": "768"}},
+     {"name": "polish", "dataset": {"resolution": "768"}}, "dataset.only_folders of phase 2 (polish)"),
+    ({"dataset": {"concept_settings": ["1_best: dataset_repeats=3"]}}, {}, "dataset.concept_settings of phase 2"),
+    ({"scheduler": {"lr_scheduler": "cosine"}}, {"scheduler": {"lr_scheduler": "cosine"}}, "")])
+def test_a_preset_drops_what_training_phases_name_of_the_data_set_and_says_so(tab, phase, kept, words):
+    values = {"training": {"phases": [{"epochs": 2, **phase}]}}
+    answer = tab.post("own-presets", {"name": "Two phases", "values": values}).json()
+    assert answer["presets"][0]["values"] == {"training": {"phases": [{"epochs": 2, **kept}]}}
+    assert (words in answer["note"]) if words else answer["note"] == ""
+    folder = tab.services.runs_dir.parent / "presets"  # of an earlier version
+    (folder / "Two phases.yaml").write_text(write_yaml(values))
+    assert tab.get("own-presets").json()["presets"] == answer["presets"]

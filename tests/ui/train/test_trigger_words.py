@@ -198,12 +198,14 @@ def test_with_hidden_folders_only_those_of_the_webui(make_tab):
     assert answer.status_code == 400
 
 
-def test_five_hundred_folders_are_kept_and_those_with_a_word_longest(tab, tmp_path):
-    from lib_lora_train.ui.train.dataset_store import DatasetStore
-    store = DatasetStore(tmp_path / "datasets.json")
+def test_so_many_folders_are_kept_and_those_with_a_word_longest(tab, tmp_path, monkeypatch):
+    from lib_lora_train.ui.train import dataset_store
+    assert dataset_store._MOST_FOLDERS == 500
+    monkeypatch.setattr(dataset_store, "_MOST_FOLDERS", 20)
+    store = dataset_store.DatasetStore(tmp_path / "datasets.json")
     store.set_word(tmp_path / "first", "fox")
-    for number in range(510):
+    for number in range(30):
         store.use(tmp_path / str(number), ["a.png"])
     assert store.known(tmp_path / "first").word == "fox"
-    assert store.known(tmp_path / "509").images == ["a.png"]
+    assert store.known(tmp_path / "29").images == ["a.png"]
     assert store.known(tmp_path / "3").images == []

@@ -57,12 +57,13 @@ export class DatasetCard {
     async load(asked) {
         const folder = this.input.value.trim();
         setText(this.problem, "");
+        if (this.asking) this.asking.abort();
         if (!folder) {
+            this.setBusy(false, asked);
             if (asked) setText(this.problem, "Type or paste the path of the folder that holds your images.");
             this.take(null);
             return;
         }
-        if (this.asking) this.asking.abort();
         this.asking = new AbortController();
         this.setBusy(true, asked);
         try {

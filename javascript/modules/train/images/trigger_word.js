@@ -48,7 +48,7 @@ const keepSoon = later(keep, 400);
 on("setting", ({keys}) => {
     if (keys.includes(FOLDER)) showNotes();
     if (!keys.includes(WORD) || taking) return;
-    waiting = {is: true, old: false};
+    waiting = {is: Boolean(known || form.text(WORD)), old: false};  // an empty word is no choice for a folder to come
     keepSoon();
 });
 

@@ -58,7 +58,7 @@ export function saveText(name, text) {
 }
 
 /** @param {HTMLTextAreaElement} text */
-async function copyText(text) {
+export async function copyText(text) {
     try {
         await navigator.clipboard.writeText(text.value);
         toast("good", "Copied.");

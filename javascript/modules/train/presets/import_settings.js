@@ -14,7 +14,8 @@ const MOST_HEADER_BYTES = 20_000_000;
 /** Settings of the dataset or this machine, kept if the source does not set them. */
 const KEPT = ["base.checkpoint", "base.vae", "base.sdxl_base", "dataset.train_data_dir", "dataset.reg_data_dir",
     "dataset.validation_data_dir", "dataset.conditioning_data_dir", "dataset.activation_tag",
-    "dataset.concept_settings", "save.output_name", "save.output_dir", "training.fit_in_gb", "training.webui_model", "training.device", "sample.sample_by"];
+    "dataset.concept_settings", "dataset.only_folders", "save.output_name", "save.output_dir", "training.fit_in_gb",
+    "training.webui_model", "training.device", "sample.sample_by"];
 
 /**
  * @param {(source: string, before: Record<string, import("../values").Value>) => void} used called when the form was

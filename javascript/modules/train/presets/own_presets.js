@@ -2,7 +2,7 @@
 
 import {dialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, setText} from "../../core/dom.js";
-import {button} from "../../core/parts.js";
+import {button, toast} from "../../core/parts.js";
 import {saveText} from "./export_settings.js";
 import {form} from "../form.js";
 
@@ -29,9 +29,10 @@ export function openSavePreset(changed) {
         setText(problem, "");
         try {
             const body = {name: name.value, values: form.job(), replace: replaced};
-            const {presets} = await api("own-presets", {body, quiet: true});
+            const {presets, note} = await api("own-presets", {body, quiet: true});
             window.close();
             changed(presets);
+            if (note) toast("info", form.inWords(note));
         } catch (error) {
             const {message} = failureOf(error);
             setText(problem, form.inWords(message));

@@ -15,8 +15,8 @@ export const PLACES = [
         selector: "#tl_dataset_folder"},
     {title: "Presets", words: "preset start from template", about: "Train: Start from", tab: "train",
         selector: ".tl-presets"},
-    {title: "Difficulty", words: "difficulty how hard category", about: "Train: How hard is it to learn?", tab: "train",
-        selector: ".tl-difficulty"},
+    {title: "Goal", words: "goal plan difficulty how hard category test bake", about: "Train: What do you want to train?",
+        tab: "train", selector: "#tl_goal"},
     {title: "Summary", words: "steps memory vram size estimate learning rate curve", about: "Steps, memory and size of " +
         "the run", tab: "train", selector: "#tl_plan"},
     {title: "Resume a run", words: "resume save_state state continue interrupted save_state_on_train_end " +

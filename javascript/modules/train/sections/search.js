@@ -28,7 +28,7 @@ export function settingsSearch() {
     const input = h("input", {type: "search", class: "tl-input tl-search", id: "tl_search", role: "combobox",
         placeholder: "Search settings: rank, clip_skip, resume …", "aria-label": "Search settings",
         "aria-controls": id, "aria-expanded": "false", autocomplete: "off", spellcheck: "false", on: {
-            input: () => search(), focus: () => search(), blur: () => setTimeout(close, 150),
+            input: () => search(), focus: () => search(), blur: () => setTimeout(closeIfLeft, 150),
             keydown: (event) => onKey(event)}});
 
     function search() {
@@ -64,6 +64,10 @@ export function settingsSearch() {
     function close() {
         list.hidden = true;
         input.setAttribute("aria-expanded", "false");
+    }
+
+    function closeIfLeft() {
+        if (document.activeElement !== input) close();  // else one has come back meanwhile
     }
 
     /** @param {KeyboardEvent} event */

@@ -1,0 +1,1 @@
+"""Training phases: stretches of one run that differ in some settings."""

@@ -1,0 +1,1 @@
+"""Training phases: what changes in the learner and its images when one begins."""

@@ -1,0 +1,1 @@
+"""Comparing the webui's checkpoints, started from the choice of the checkpoint."""

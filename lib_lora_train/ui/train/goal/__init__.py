@@ -1,0 +1,1 @@
+"""The goal panel of the Train tab: facts for a plan, the plan, and the test bake."""

@@ -1,0 +1,1 @@
+"""Tests of ``lib_lora_train.advice.goals``."""
