@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.change import changed
 from ..config.job import Job
 from ..config.load import load_job, read_file
 from ..config.optimizer_args import finds_own_rate, sets_own_rate
+from ..config.phases.effective import phases_of
 from ..config.text_yaml import write_yaml
 from ..errors import RunError
 from ..files.atomic import write_atomically
@@ -80,11 +81,16 @@ def plan_continuation(run: RunFolder, summary: RunSummary, options: ContinueOpti
     if options.how == MORE:
         epochs = options.epochs
         total = from_step + epochs * (summary.steps_per_epoch or 0)
-        changes["training"] = ({"max_train_epochs": (summary.total_epochs or 0) + epochs}
-                               if asked.training.max_train_steps is None else {"max_train_steps": total})
+        changes["training"] = _longer(job, epochs, (summary.total_epochs or 0) + epochs, total)
     if options.rate_factor is not None:
         changes["optimizer"] = _rates(asked, options.rate_factor)
-    job = dataclasses.replace(job, optimizer=dataclasses.replace(job.optimizer, **changes.get("optimizer", {})))
+    if asked.training.phases and (options.how == MORE or options.rate_factor is not None):
+        phases = changes.get("training", {}).get("phases", job.training.phases)
+        factor = 1.0 if options.rate_factor is None else options.rate_factor
+        changes["training"] = {**changes.get("training", {}), "phases": _phases_at(asked, phases, factor)}
+    job = changed(job, {f"{group}.{name}": value for group in ("optimizer", "training")
+                        for name, value in changes.get(group, {}).items()})
+    job, asked = (phases_of(one)[-1].job if options.how == MORE else one for one in (job, asked))
     steps = total - from_step if total is not None else None
     seconds = summary.usual_seconds_per_step * steps if summary.usual_seconds_per_step and steps is not None else None
     before = max(asked.optimizer.unet_rate, asked.optimizer.text_encoder_rate)
@@ -118,6 +124,26 @@ def _check_possible(run: RunFolder, summary: RunSummary, options: ContinueOption
     if options.rate_factor not in (None, 1) and sets_own_rate(load_job(run.job_file).optimizer):
         raise RunError("AdaFactor ignores learning rates while relative_step is on, so it cannot be resumed at another "
                        "one. Resume it unchanged, or start a new run with another optimizer.")
+
+
+def _longer(job: Job, epochs: int, all_epochs: int, all_steps: int) -> dict[str, Any]:
+    """The settings of ``training`` for ``epochs`` more; they follow the last phase as one of their own."""
+    if job.training.phases:
+        return {"phases": [*job.training.phases, {"name": "more epochs", "epochs": epochs}]}
+    return {"max_train_epochs": all_epochs} if job.training.max_train_steps is None else {"max_train_steps": all_steps}
+
+
+def _phases_at(asked: Job, phases: list[dict[str, Any]], factor: float) -> list[dict[str, Any]]:
+    """``phases`` at the rates of ``asked`` times ``factor``; those added since have the rates of its last phase."""
+    found = []
+    for number, phase in enumerate(phases):
+        if number < len(asked.training.phases):
+            own = {name: float(f"{rate * factor:.6g}") if name in _RATES and rate is not None else rate
+                   for name, rate in asked.training.phases[number].get("optimizer", {}).items()}
+        else:
+            own = _rates(phases_of(asked)[-1].job, factor)
+        found.append({**phase, "optimizer": own} if own else phase)
+    return found
 
 
 def _rates(job: Job, factor: float) -> dict[str, float]:

@@ -6,12 +6,19 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and furth
     phase     name, text                       a phase begins; name is one word, text a sentence
     progress  done, total, seconds_left|null   within the phase
     started   name, pictures, total_steps, steps_per_epoch, total_epochs, parameters, device, precision,
-              from_step (not 0 if an interrupted or stopped run resumes)
+              from_step (not 0 if an interrupted or stopped run resumes), noise {family, prediction, zero_terminal_snr,
+              edges, guess}: bands of timesteps and the loss of a blind guess in each (training/reporting/noise_bands);
+              with several training phases, steps_per_epoch is that of the last, and training_phases are number, name,
+              first_step, steps, first_epoch, epochs, steps_per_epoch of each
+    training_phase  number, name, step, epoch  a further training phase begins after that step, with that epoch
     step      step, total_steps, epoch, loss, lr_unet, lr_text_encoder, gradient_norm (before clipping),
-              seconds_per_step, seconds_left
+              seconds_per_step, seconds_left, bands [[mean unweighted squared error|null, images] of each band]
     norms     step, epoch, unet, text_encoder, blocks {name: norm}   Frobenius norms of the LoRA's changes
     epoch     epoch, total_epochs, loss        mean loss of the epoch that ended
-    validation  step, epoch, loss              loss on held-out images, fixed noise and timesteps
+    validation  step, epoch, loss, each [loss]  loss on held-out images, fixed noise and timesteps: mean, and of each
+                                               image (not in earlier versions)
+    drift     step, epoch, drift               change of predictions without the trigger word, relative to the error of
+                                               the base; not at each save if there is no time for it
     state_saved  step                          the training state of that step is on disk; kept in earlier versions
     saved     path, name, step, epoch, final   a LoRA file is complete on disk
     sample    path, step, epoch, prompt, index an image; path is relative to the run folder
@@ -27,7 +34,7 @@ Every event has ``time`` (seconds since the epoch, UTC) and ``event``, and furth
     tags      image, tags, near, prose         what a tagging run would write for a single image: [tag, confidence]
     result    path                             a tool's result file, relative to the run folder, before saving
     error     text, detail, kind               the run has failed; text is for the user; kind is "diverged" if
-                                               the loss was NaN or had exploded
+                                               the loss was NaN or had exploded, "memory" if there was too little
     finished / stopped   steps, seconds (at work), still_seconds (on hold, not included); of a tagging run
                          also pictures, had_captions, failed, written, unchanged, changed_meanwhile, mode, model,
                          provider, described (in sentences only)
@@ -40,7 +47,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,6 +60,8 @@ from ..files.writing import open_to_append, writing
 
 EVENTS_FILE = "events.jsonl"
 ENDINGS = ("finished", "stopped", "error")
+DIVERGED, OUT_OF_MEMORY = "diverged", "memory"
+"""Kinds of errors."""
 _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "queued": {"name": text},
     "started": {"name": text, "total_steps": number, "steps_per_epoch": number, "total_epochs": number},
@@ -65,6 +74,7 @@ _FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "result": {"path": text},
     "error": {"text": text},
     "held": {"token": text},
+    "renamed": {"path": text, "to": text, "name": text},
 }
 """Required fields of an event, which readers rely on. All others may be missing or null."""
 _NUMBERS = ("time", "step", "steps", "total_steps", "epoch", "total_epochs", "loss", "lr_unet", "lr_text_encoder",
@@ -115,10 +125,30 @@ class EventWriter:
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The complete events after byte ``offset``, and the offset for the next call.
 
-    An incomplete last line is left for the next call; a damaged line is skipped.
+    An incomplete last line is left for the next call; a damaged line is skipped. Saved files have their current paths.
     """
     events, offset, _ = examine_events(path, offset)
+    for index, event in enumerate(events):
+        if event["event"] == "renamed":
+            events[:index] = [with_new_name(one, event) if one["event"] == "saved" else one for one in events[:index]]
     return events, offset
+
+
+def with_new_name(saved: dict[str, Any], renamed: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of a ``saved`` file after the event ``renamed``, which may be about another file."""
+    if saved["path"] != renamed["path"]:
+        return saved
+    return {**saved, "path": renamed["to"], "name": renamed["name"]}
+
+
+def current_paths(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Where each renamed file of a run is now, by each path it had before."""
+    found: dict[str, str] = {}
+    for event in events:
+        if event["event"] == "renamed":
+            found = {before: event["to"] if now == event["path"] else now for before, now in found.items()}
+            found[event["path"]] = event["to"]
+    return found
 
 
 def examine_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int, str]:

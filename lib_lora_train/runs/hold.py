@@ -27,7 +27,7 @@ from .process_mark import ProcessMark, mark_from, this_process
 
 USER, WEBUI, PLOT, STRIP, REGULARIZATION, DESCRIBE, UPSCALING = (
     "user", "webui", "plot", "strip", "regularization", "describe", "upscaling")
-CANDIDATES = "candidates"
+CANDIDATES, BASE_CHECK = "candidates", "base-check"
 """Requesters of a hold."""
 _PREFIX, _ENDING = "hold-", ".json"
 _ATTEMPTS, _ATTEMPT_SECONDS = 20 if sys.platform == "win32" else 1, 0.01

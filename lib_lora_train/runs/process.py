@@ -27,14 +27,13 @@ from .process_mark import ProcessMark, mark_from, mark_of, this_process
 def start_worker(run: RunFolder, command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Start ``command`` for ``run``, with its output in the run's log; return its pid.
 
-    The worker gets its own session, so that closing the webui does not end it. Raises ``RunError`` if it cannot be
-    started or the run already has a live worker.
+    The worker gets its own session, so that closing the webui does not end it. A stop or pause requested before is
+    left for it to carry out; ``queue.enqueue`` withdraws those of an earlier worker. Raises ``RunError`` if it cannot
+    be started or the run already has a live worker.
     """
     holder = live_pid(run) or lock_holder(run.lock_file)
     if holder is not None:
         raise RunError(_taken(run, holder))
-    run.control.withdraw("stop")
-    run.control.withdraw("pause")
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -19,15 +19,16 @@ from typing import Any, TypeVar
 from ..files.json_file import DamagedFileError
 from ..files.reading import reason
 from .events import ENDINGS
-from .folder import RunFolder
+from .folder import QUEUED_FILE, RunFolder
 from .hold import USER, WEBUI, Reason
 from .process import noted_at, noted_worker, pid_of
-from .queue import CLAIMED_FILE, QUEUED_FILE, read_request
+from .queue import CHANGING_FILE, CLAIMED_FILE, QueueRequest, read_request
 
 Value = TypeVar("Value")
 
 WAITING, RUNNING, PAUSED, HELD, FAILED, LOST, DAMAGED = (
     "waiting", "running", "paused", "held", "failed", "lost", "damaged")
+FINISHED, STOPPED = ENDINGS[:2]
 AT_WORK = (RUNNING, PAUSED, HELD)
 """The states with a worker."""
 _WORKING = ("phase", "progress", "started", "step", "queued")
@@ -43,13 +44,15 @@ class Signs:
     Read them before the events: a worker that exists now may have been recorded just now, and everything a worker that
     is gone has written is there when the events are read. ``noted`` is when a worker was last recorded, in seconds
     since the epoch; ``queued``: whether the run is queued; ``pid``: the live worker's; ``device``: the one it is
-    queued for or was started on. ``damage`` is a clause on the first unreadable file.
+    queued for or was started on. ``request`` is that of a queued run. ``damage`` is a clause on the first unreadable
+    file.
     """
 
     pid: int | None
     noted: float | None
     queued: bool
     device: str | None = None
+    request: QueueRequest | None = None
     damage: str = ""
 
 
@@ -58,10 +61,21 @@ def signs_of(run: RunFolder) -> Signs:
     damage: list[str] = []
     noted = noted_at(run)
     worker = _read(run.process_file, lambda file: noted_worker(run), damage)
-    queued, claimed = (_read(run.path / name, read_request, damage) for name in (QUEUED_FILE, CLAIMED_FILE))
+    claimed = _read(run.path / CLAIMED_FILE, read_request, damage)
+    queued = _queue_request(run, damage)
     asked = queued or claimed
-    return Signs(pid_of(run, worker), noted, queued is not None, asked[0] if asked is not None else None,
+    return Signs(pid_of(run, worker), noted, queued is not None, asked.device if asked is not None else None, queued,
                  damage[0] if damage else "")
+
+
+def _queue_request(run: RunFolder, damage: list[str]) -> QueueRequest | None:
+    """The request of a queued run, whose file has another name during a change."""
+    before = len(damage)
+    for name in (QUEUED_FILE, CHANGING_FILE, QUEUED_FILE):  # a change may have begun and ended meanwhile
+        request = _read(run.path / name, read_request, damage)
+        if request is not None or len(damage) > before:
+            return request
+    return None
 
 
 def _read(file: Path, read: Callable[[Path], Value], damage: list[str]) -> Value | None:
@@ -93,7 +107,10 @@ class History:
 
     def take(self, event: dict[str, Any]) -> None:
         """Process the next event."""
-        self._last = kind = event["event"]
+        kind = event["event"]
+        if kind == "renamed":  # written after the end, by the webui
+            return
+        self._last = kind
         if kind in _EARLIER:
             self._stand_still(event)
         elif kind in ("resumed", "went_on"):

@@ -9,15 +9,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from ..errors import TrainLoraError
+from ..errors import TrainLoraError, WriteError
 from .control import PAUSE, RunControl
 from .events import EventWriter
-from .folder import TRAIN, RunFolder
+from .folder import TRAIN, WITH_BASE, RunFolder
 from .hold import Hold, Reason
-from .queue import claim, queued_device, requeue_abandoned, waiting_runs
+from .job import give_device, settle_device
+from .queue import claim, give_back_claim, requeue_abandoned, startable, stopped_before_start
+from .queue_hold import hold_if_failed
 from .state import HELD, PAUSED, RUNNING
 from .summary import RunIndex, RunSummary
 
@@ -70,20 +72,24 @@ class Supervisor(threading.Thread):
 
     ``start`` starts the worker of a run. ``lease`` frees a device for a run, ``None`` if nothing has to be freed;
     ``lend`` offers the webui's model to a run, and takes a callback for the answer. ``saved`` is called after LoRA
-    files were written. Runs leave the GPU while ``wanted`` returns a reason why the webui needs it.
+    files were written. Runs leave the GPU while ``wanted`` returns a reason why the webui needs it. ``gpus`` returns
+    the devices for runs that may use any GPU, preferred ones first.
     """
 
     def __init__(self, index: RunIndex, start: Callable[[RunFolder], None], lease: Callable[[str], Lease | None],
                  saved: Callable[[list[RunSummary]], None],
                  lend: Callable[[RunFolder, Callable[[], None]], Loan | None] | None = None,
-                 wanted: Callable[[], Reason | None] = lambda: None) -> None:
+                 wanted: Callable[[], Reason | None] = lambda: None,
+                 gpus: Callable[[], Sequence[str]] = tuple) -> None:
         super().__init__(name=THREAD_NAME, daemon=True)
         self.index = index
         self._start_worker, self._lease, self._saved, self._lend = start, lease, saved, lend
-        self._wanted = wanted
+        self._wanted, self._gpus = wanted, gpus
         self._wake, self._closing = threading.Event(), threading.Event()
         self._leases: dict[str, Lease] = {}
         self._loans: dict[str, Loan | None] = {}
+        self._offered: dict[str, tuple[int, int]] = {}
+        """The state of each run's job file when the model was offered to it."""
         self._resuming: set[str] = set()
         self._turns: dict[str, Hold] = {}
         """The webui's request to each run that is held for it."""
@@ -91,7 +97,7 @@ class Supervisor(threading.Thread):
         self._seen_saved: dict[str, int] = {}
         self._first_check = True
         self._busy = True
-        self._problem = ""
+        self._problem = self._hold_problem = ""
 
     def wake(self) -> None:
         """Check the runs at once, for example after one was queued or stopped."""
@@ -149,6 +155,7 @@ class Supervisor(threading.Thread):
         requeue_abandoned(self.index.runs)
         runs = self.index.all()
         self._report_new_files(runs)
+        self._hold_after_failure(runs)
         alive = {run.id: run.device or "" for run in runs if run.pid is not None}
         wanted = self._next_by_device(set(alive.values()))
         self._busy = bool(alive or wanted)
@@ -170,8 +177,21 @@ class Supervisor(threading.Thread):
         for device in set(self._leases) - needed:
             self._leases.pop(device).give_back()
 
+    def _hold_after_failure(self, runs: list[RunSummary]) -> None:
+        try:
+            hold_if_failed(self.index.runs, [run for run in runs if run.command == TRAIN])
+            self._hold_problem = ""
+        except WriteError as problem:  # the disk is full, but the GPU has to be given back
+            if str(problem) != self._hold_problem:
+                logging.getLogger(__name__).warning("A run has failed, but the queue cannot be held: %s", problem)
+            self._hold_problem = str(problem)
+
     def _offer_model(self, run: RunFolder) -> None:
+        job = _stamp(run)
+        if run.id in self._loans and self._offered.get(run.id) != job:  # its settings were changed in the queue
+            self._end_loans(set(self._loans) - {run.id})
         if run.id not in self._loans:
+            self._offered[run.id] = job
             self._loans[run.id] = self._lend(run, self.wake) if self._lend is not None else None
 
     def _needs_gpu(self, run_id: str) -> bool:
@@ -185,6 +205,7 @@ class Supervisor(threading.Thread):
     def _end_loans(self, running: set[str]) -> None:
         for run_id in set(self._loans) - running:
             loan = self._loans.pop(run_id)
+            self._offered.pop(run_id, None)
             if loan is not None:
                 loan.give_back()
 
@@ -202,7 +223,7 @@ class Supervisor(threading.Thread):
             self._end_turn(run_id)
         for run in runs:
             lease = self._leases.get(run.device or "")
-            has_gpu = run.state == RUNNING and run.command == TRAIN and lease is not None and lease.ready
+            has_gpu = run.state == RUNNING and run.command in WITH_BASE and lease is not None and lease.ready
             if run.id in self._turns:
                 theirs = lease is None or lease.ready or bool(lease.problem)
                 if run.pid is None or (theirs and not webuis_turn):
@@ -219,11 +240,23 @@ class Supervisor(threading.Thread):
 
     def _next_by_device(self, busy: set[str]) -> dict[str, RunFolder]:
         wanted: dict[str, RunFolder] = {}
-        for run in waiting_runs(self.index.runs):
-            device = queued_device(run)
-            if device is not None and device not in busy:
-                wanted.setdefault(device, run)
+        for run, request in startable(self.index.runs):
+            device: str | None = request.device
+            if request.device in {*busy, *wanted}:
+                device = self._moved(run, {*busy, *wanted}) if request.any_gpu else None
+            if device is not None:
+                wanted[device] = run
         return wanted
+
+    def _moved(self, run: RunFolder, taken: Collection[str]) -> str | None:
+        """The GPU, none of those ``taken``, that a run for any GPU was moved to; ``None`` if all are taken."""
+        free = next((gpu for gpu in self._gpus() if gpu not in taken), None)
+        if free is not None:
+            try:
+                give_device(run, free, any_gpu=True)
+            except TrainLoraError:  # claimed or withdrawn just now, or its job is damaged, which its worker reports
+                return None
+        return free
 
     def _start_when_free(self, device: str, run: RunFolder) -> None:
         loan = self._loans.get(run.id)
@@ -232,12 +265,18 @@ class Supervisor(threading.Thread):
         lease = self._leases.get(device)
         if lease is not None and not lease.ready and not lease.problem:
             return
-        if not claim(run):
+        if not claim(run, device):
             return
         try:
+            if run.command == TRAIN:
+                settle_device(run, device)
+            if self._offered.get(run.id) != _stamp(run):  # changed just now: what was offered may not fit
+                give_back_claim(run)
+                return
             if lease is not None and lease.problem:
                 raise TrainLoraError(lease.problem)
-            self._start_worker(run)
+            if not stopped_before_start(run):
+                self._start_worker(run)
         except Exception as problem:
             logging.getLogger(__name__).exception("The run %s could not be started", run.id)
             with EventWriter(run.events_file) as events:
@@ -253,3 +292,12 @@ class Supervisor(threading.Thread):
         if new and not self._first_check:
             self._saved(new)
         self._first_check = False
+
+
+def _stamp(run: RunFolder) -> tuple[int, int]:
+    """The state of a run's job file, to see whether it was changed."""
+    try:
+        state = run.job_file.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns

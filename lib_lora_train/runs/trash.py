@@ -22,8 +22,7 @@ from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, flag, number, read_object, text
 from ..files.reading import reason
 from ..files.writing import writing
-from .folder import MERGE, RunFolder
-from .queue import QUEUED_FILE
+from .folder import MERGE, QUEUED_FILE, RunFolder
 
 TRASH = ".trash"
 _FILE, _RUN, _FILES = "trashed.json", "run", "files"

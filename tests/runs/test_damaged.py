@@ -96,7 +96,7 @@ def test_each_small_file_is_read_once_for_a_summary(runs, monkeypatch):
     for name in ("process.json", QUEUED_FILE, CLAIMED_FILE):
         (run.path / name).write_text("null")
     RunIndex(runs).of(run)
-    assert sorted(read) == [CLAIMED_FILE, "note.json", "process.json", QUEUED_FILE]
+    assert sorted(read) == [CLAIMED_FILE, "group.json", "note.json", "process.json", QUEUED_FILE]
 
 
 def test_a_run_whose_worker_lives_continues_though_a_line_is_damaged(runs):

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lib_lora_train.errors import RunError
+from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs import queue
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.folder import create_run
 from lib_lora_train.runs.names import lora_names, next_free_name
-from lib_lora_train.runs.summary import RunIndex
+from lib_lora_train.runs.queue_hold import (
+    QUEUE_FILE,
+    QueueHold,
+    hold_after_failures,
+    hold_if_failed,
+    hold_queue,
+    queue_hold,
+    release_queue,
+)
+from lib_lora_train.runs.summary import RunIndex, RunSummary
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -139,3 +156,191 @@ def test_names_are_found_in_every_folder_and_without_their_epoch(tmp_path):
     ("a-v9", ["a-v9", "a-v10"], "a-v11")])
 def test_a_taken_name_gets_the_next_number(name, taken, free):
     assert next_free_name(name, taken) == free
+
+
+def order(runs):
+    return [run.id.split("-")[-1] for run in queue.waiting_runs(runs)]
+
+
+@pytest.fixture
+def queued(make_run, tmp_path):
+    """Four queued runs: a, b, c, d."""
+    runs = {name: make_run(name) for name in "abcd"}
+    for run in runs.values():
+        queue.enqueue(run, "cuda:0")
+    return runs
+
+
+@pytest.mark.parametrize(("moved", "before", "result"), [
+    ("d", "a", "dabc"), ("a", "", "bcda"), ("a", "d", "bcad"), ("c", "b", "acbd"), ("b", "c", "abcd"), ("d", "", "abcd")
+])
+def test_a_run_is_moved_in_front_of_another_or_to_the_end(queued, tmp_path, moved, before, result):
+    queue.move_queued(queued[moved], queued[before].id if before else "")
+    assert "".join(order(tmp_path)) == result
+    late = create_run(tmp_path, "e", "")
+    queue.enqueue(late, "cpu")
+    assert order(tmp_path)[-1] == "e"
+
+
+def test_the_order_holds_however_often_two_runs_change_places(queued, tmp_path):
+    """Between two numbers there are only so many others."""
+    for number in range(120):
+        moved, before = ("b", "c") if number % 2 else ("c", "b")
+        queue.move_queued(queued[moved], queued[before].id)
+        assert "".join(order(tmp_path)) == ("abcd" if number % 2 else "acbd")
+
+
+def test_a_run_is_not_moved_before_one_that_has_left_the_queue(queued, tmp_path):
+    queue.withdraw(queued["b"])
+    with pytest.raises(RunError, match="not in the queue any more"):
+        queue.move_queued(queued["d"], queued["b"].id)
+    with pytest.raises(RunError, match="started or removed"):
+        queue.move_queued(queued["b"], queued["d"].id)
+    assert "".join(order(tmp_path)) == "acd"
+
+
+def test_runs_queued_by_an_earlier_version_keep_their_order(make_run, tmp_path):
+    for name, asked in (("late", 30.5), ("early", 10)):
+        (make_run(name).path / queue.QUEUED_FILE).write_text(f'{{"device": "cpu", "asked": {asked}}}')
+    assert order(tmp_path) == ["early", "late"]
+
+
+def test_a_run_on_hold_and_a_queue_on_hold_start_nothing(queued, tmp_path, make_run):
+    queue.change_queued(queued["a"], lambda request: replace(request, on_hold=True))
+    assert [run.id for run, _ in queue.startable(tmp_path)] == [queued[name].id for name in "bcd"]
+    assert not queue.claim(queued["a"])
+    hold_queue(tmp_path)
+    tagging = create_run(tmp_path, "tags", "", "tag")
+    queue.enqueue(tagging, "cpu")
+    assert [run.id for run, _ in queue.startable(tmp_path)] == [tagging.id]  # was asked for now, and is waited for
+    assert not queue.claim(queued["b"])
+    assert order(tmp_path) == ["a", "b", "c", "d", "tags"]
+    release_queue(tmp_path)
+    release_queue(tmp_path)
+    assert queue.claim(queued["b"])
+
+
+def test_a_run_moved_to_another_gpu_meanwhile_is_not_started_on_the_old_one(queued):
+    queue.change_queued(queued["a"], lambda request: replace(request, device="cuda:1"))
+    assert not queue.claim(queued["a"], "cuda:0")
+    assert queue.claim(queued["a"], "cuda:1")
+
+
+@pytest.mark.parametrize(("state", "when", "holds"), [
+    ("failed", +1, True), ("lost", +1, True), ("failed", -1, False), ("lost", -1, False), ("finished", +1, False),
+    ("stopped", +1, False)])
+def test_a_failure_holds_the_queue_if_that_is_wanted_until_it_is_released(queued, tmp_path, state, when, holds):
+    run = RunSummary("1-penny", "penny", 0.0, state=state, last_event=time.time() + when)
+    hold_if_failed(tmp_path, [run])
+    assert queue_hold(tmp_path) == QueueHold()  # by default the others are trained
+    hold_after_failures(tmp_path, wanted=True)
+    assert not queue_hold(tmp_path).on_hold and len(queue.startable(tmp_path)) == 4
+    hold_if_failed(tmp_path, [run])
+    hold = queue_hold(tmp_path)
+    assert (hold.on_hold, hold.failed) == (holds, "penny" if holds else "")
+    assert len(queue.startable(tmp_path)) == (0 if holds else 4)
+    run.last_event = 0.0
+    release_queue(tmp_path)
+    hold_if_failed(tmp_path, [run])  # an old failure
+    assert not queue_hold(tmp_path).on_hold and queue_hold(tmp_path).after_failure
+    hold_queue(tmp_path)
+    assert queue_hold(tmp_path).failed == "" and queue_hold(tmp_path).after_failure
+    release_queue(tmp_path)
+    hold_after_failures(tmp_path, wanted=False)
+    assert not (tmp_path / QUEUE_FILE).exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"on_hold": 1, "since": 3}',
+                                     '{"on_hold": false, "since": 1, "after_failure": 3}', '{"on_hold": false}',
+                                     "null"])
+def test_a_damaged_hold_of_the_queue_holds_it_and_says_so(queued, tmp_path, content):
+    (tmp_path / QUEUE_FILE).write_text(content)
+    hold = queue_hold(tmp_path)
+    assert hold.on_hold
+    assert str(tmp_path / QUEUE_FILE) in hold.problem
+    assert "Release the queue" in hold.problem
+    assert queue.startable(tmp_path) == []
+    release_queue(tmp_path)
+    assert queue_hold(tmp_path) == QueueHold()
+
+
+@pytest.mark.parametrize("content", ["{", '{"device": "cpu", "asked": 1, "place": "first"}',
+                                     '{"device": "cpu", "asked": 1, "on_hold": "no"}'])
+def test_a_damaged_request_is_named_and_can_be_withdrawn(queued, tmp_path, content):
+    (queued["b"].path / queue.QUEUED_FILE).write_text(content)
+    with pytest.raises(RunError, match=r"queued\.json is damaged"):
+        queue.move_queued(queued["b"], "")
+    assert RunIndex(tmp_path).of(queued["b"]).state == "damaged"
+    assert "".join(order(tmp_path)) == "acd"
+    assert queue.withdraw(queued["b"])
+
+
+def test_a_change_that_was_interrupted_leaves_the_run_in_the_queue(queued, tmp_path):
+    file = queued["b"].path / queue.CHANGING_FILE
+    (queued["b"].path / queue.QUEUED_FILE).replace(file)
+    assert "".join(order(tmp_path)) == "abcd"
+    assert RunIndex(tmp_path).of(queued["b"]).place is not None
+    queue.requeue_abandoned(tmp_path)
+    assert file.exists()
+    os.utime(file, (1, 1))
+    queue.requeue_abandoned(tmp_path)
+    assert queue.claim(queued["b"])
+
+
+CLAIMER = """
+import sys, pathlib
+from lib_lora_train.runs.folder import RunFolder
+from lib_lora_train.runs.queue import claim
+print("ready", flush=True)
+for line in sys.stdin:
+    run = RunFolder(pathlib.Path(line.strip()))
+    while not claim(run):
+        pass
+    if not run.id.endswith("-run1"):
+        run.process_file.write_text("{}")
+    print(run.job_file.read_text(), flush=True)
+"""
+
+
+def test_a_run_is_started_with_its_old_or_its_new_settings_and_never_twice(make_run):
+    """One process claims, another changes settings and queue file; who was too late is refused.
+
+    The first run is changed while it is claimed, the second is claimed before, the others are raced for. A worker is
+    recorded at once, but for the second run: a change waits for its start.
+    """
+    with subprocess.Popen([sys.executable, "-c", CLAIMER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          cwd=ROOT) as claimer:
+        claimer.stdout.readline()
+        for number in range(60):
+            run = make_run(f"run{number}")
+            run.job_file.write_text("old\n")
+            queue.enqueue(run, "cpu")
+
+            def let_it_claim(run=run):
+                claimer.stdin.write(f"{run.path}\n")
+                claimer.stdin.flush()
+
+            def change(request, run=run, number=number, let_it_claim=let_it_claim):
+                if number == 0:
+                    let_it_claim()
+                write_atomically(run.job_file, "new\n")
+                return replace(request, device="cuda:1")
+
+            if number:
+                let_it_claim()
+            started = [claimer.stdout.readline(), claimer.stdout.readline()] if number == 1 else []
+            time.sleep(number % 6 / 2000)
+            try:
+                queue.change_queued(run, change)
+                settings, device = "new", "cuda:1"
+                assert number != 1
+            except RunError as problem:
+                assert "started or removed" in str(problem)
+                settings, device = "old", "cpu"
+                assert number != 0
+            started = started or [claimer.stdout.readline(), claimer.stdout.readline()]
+            assert started == [f"{settings}\n", "\n"]
+            assert run.job_file.read_text() == f"{settings}\n"
+            assert queue.claimed_device(run) == device
+            assert not (run.path / queue.QUEUED_FILE).exists() and not (run.path / queue.CHANGING_FILE).exists()
+        claimer.stdin.close()

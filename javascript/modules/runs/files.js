@@ -3,9 +3,11 @@
 import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, fold, icon, setLabel} from "../core/parts.js";
+import {openPublish} from "../tools/publish/window.js";
 import {valueInWords} from "../train/fields.js";
 import {form} from "../train/form.js";
 import {ON_THIS_MACHINE, askToKeepOnly, openFolder} from "./manage.js";
+import {askForFileName} from "./manage/rename.js";
 import {toTxt2img} from "./txt2img.js";
 
 const FEW = 5;
@@ -35,7 +37,7 @@ export class FileList {
         if (run !== this.run) this.all = false;
         this.run = run;
         const saved = run.saved.filter((file) => !run.missing.includes(file.path));
-        const signature = `${run.id}/${this.all}/${run.open}/${saved.map((file) => file.path).join()}`;
+        const signature = `${run.id}/${this.all}/${run.open}/${run.proposed}/${saved.map((file) => file.path).join()}`;
         if (signature === this.drawn) return;
         this.drawn = signature;
         const gone = run.saved.length - saved.length;
@@ -49,6 +51,8 @@ export class FileList {
         this.empty.hidden = run.saved.length > 0;
         this.list.hidden = saved.length === 0;
         const newest = [...saved].reverse().slice(0, this.all ? Infinity : FEW);
+        const proposed = saved.find((file) => file.path === run.proposed);
+        if (proposed && !newest.includes(proposed)) newest.push(proposed);
         fill(this.list, newest.map((file) => this.row(run, file, saved.length)));
     }
 
@@ -57,13 +61,18 @@ export class FileList {
         const epoch = file.final ? "The last" : `Epoch ${file.epoch}`;
         const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
         return h("li", {class: "tl-file"}, icon("file"), h("div", {class: "tl-file-text"},
-            h("span", {class: "tl-file-name", title: file.path}, file.name),
+            h("span", {class: "tl-file-name", title: file.path}, file.name,
+                file.path === run.proposed ? h("span", {class: "tl-file-mark"}, "proposed") : null),
             h("span", {class: "tl-file-about"}, about)),
-        count > 1 && !run.open ? button("Keep only this", {small: true, kind: "quiet",
+        h("div", {class: "tl-file-buttons"}, count > 1 && !run.open ? button("Keep only this", {small: true, kind: "quiet",
             title: `Keep ${file.name} and delete the other files of this run`,
             click: () => askToKeepOnly(run, file)}) : null,
+        run.open ? null : button("Rename", {small: true, kind: "quiet", title: `Give ${file.name} another name`,
+            click: () => askForFileName(run, file)}),
+        button("Publish", {small: true, title: `A card for ${file.name}, and a folder ready for upload`,
+            click: () => openPublish(file.path)}),
         button("Try in txt2img", {small: true, title: `Put ${file.name} into txt2img's prompt`,
-            click: () => tryFile(run, file)}));
+            click: () => tryFile(run, file)})));
     }
 }
 

@@ -1,11 +1,12 @@
 /** The live plot of a run: loss of each step and smoothed, epochs, saved files, validation; other curves below it. */
 
-import {chart} from "../core/chart.js";
+import {chart, oncePerFrame} from "../core/chart.js";
 import {fill, h, setText, store, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {Curves} from "./curves.js";
+import {NoiseBands} from "./diagnosis/noise_bands.js";
 
-const {scale, ticks, tickText, line, thinned, smoothed, quantile, label} = chart;
+const {scale, ticks, tickText, line, thinned, smoothed, quantile, label, phaseMarks} = chart;
 const MARGIN = {left: 60, right: 12, top: 28, bottom: 24};
 const EPOCH_LINE = 11;
 /** @type {Record<string, number>} */
@@ -34,11 +35,15 @@ export class LossPlot {
         this.frame = null;
         /** @type {SVGGElement|null} marks the step in the readout */
         this.cursor = null;
-        this.waiting = false;
+        this.drawSoon = oncePerFrame(() => {
+            if (this.run) this.draw(this.run);
+        });
         /** @type {number|null} index of the step in the readout */
         this.at = null;
         this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
         this.curves = new Curves(() => this.drawSoon());
+        this.bands = new NoiseBands(() => this.drawSoon());
+        this.curves.switches.append(this.bands.toggle);
         this.readout = h("div", {class: "tl-readout", hidden: true, "aria-live": "polite"});
         this.now = h("span", {class: "tl-plot-now", title: "Mean loss of the last 50 steps, as in the list of runs"});
         this.aside = h("div", {class: "tl-plot-aside"}, this.now, this.smoothing());
@@ -50,7 +55,7 @@ export class LossPlot {
             this.key("raw", "tl-swatch-raw", "Each step"), this.validationKey, this.savedKey, this.curves.switches);
         this.stage = h("div", {class: "tl-plot-stage"}, this.main, this.curves.element, this.readout);
         this.empty = h("p", {class: "tl-plot-empty"}, "The loss appears here from the first step.");
-        this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty);
+        this.element = h("div", {class: "tl-lossplot"}, this.legend, this.stage, this.empty, this.bands.element);
         this.listen();
         new ResizeObserver(() => this.drawSoon()).observe(this.stage);
     }
@@ -109,15 +114,6 @@ export class LossPlot {
         this.drawSoon();
     }
 
-    drawSoon() {
-        if (this.waiting) return;
-        this.waiting = true;
-        requestAnimationFrame(() => {
-            this.waiting = false;
-            if (this.run) this.draw(this.run);
-        });
-    }
-
     /** @param {RunModel} run */
     draw(run) {
         const {steps, validation, saved, epochs, norms} = run;
@@ -127,6 +123,7 @@ export class LossPlot {
         this.legend.hidden = count === 0;
         this.aside.hidden = count === 0;
         this.empty.hidden = count > 0;
+        this.bands.show(run);
         if (width < 80 || !count) return;
         const last = steps.step[count - 1];
         const signature = [width, count, last, this.weight, validation.length, saved.length,
@@ -196,7 +193,9 @@ export class LossPlot {
                 "tl-axis-text" : x(value) > width - 40 ? "tl-axis-text tl-end" : "tl-axis-text tl-mid")),
             svg("line", {class: "tl-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom}),
             label(MARGIN.left - 8, HEIGHT - 6, "Step", "tl-axis-text tl-end"),
-            epochMarks(run, frame, bottom), shown("raw", () => svg("path", raw)),
+            epochMarks(run, frame, bottom),
+            phaseMarks(run.trainingPhases.filter((phase) => phase.first_step <= to), x, MARGIN.top, bottom, width - MARGIN.right),
+            shown("raw", () => svg("path", raw)),
             shown("smooth", () => svg("path", {class: "tl-line-smooth", d: line(points(smooth))})),
             shown("validation", () => [validation.length > 1 ? svg("path", {class: "tl-line-validation",
                 d: line(validation.map((point) => [x(point.step), clip(point.loss)]))}) : null,

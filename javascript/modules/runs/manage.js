@@ -5,7 +5,8 @@ import {api, fill, h, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, toast} from "../core/parts.js";
 import {showTab} from "../core/shell.js";
-import {form} from "../train/form.js";
+import {askForVariants} from "./compare/variants.js";
+import {takeJob} from "./queue/edit.js";
 import {runs} from "./watch.js";
 
 /** @typedef {import("./model.js").RunModel} RunModel */
@@ -22,13 +23,15 @@ export class RunActions {
             if (run) what(run);
         };
         this.use = button("Use these settings", {small: true, icon: "reset", click: act(useSettings)});
+        this.vary = button("Vary a setting", {small: true, icon: "plus", title: "Train the same job with other values of one " +
+            "setting, or on another base", click: act((run) => askForVariants(run))});
         this.star = button("Star", {small: true, icon: "star", click: act((run) =>
             runs.note(run.id, {starred: !run.summary.starred}).catch(() => {}))});
         this.star.classList.add("tl-star");
         this.remove = button("Delete", {small: true, icon: "trash", click: act(askToDelete)});
         this.note = h("p", {class: "tl-run-note", hidden: true});
         this.problem = h("p", {class: "tl-field-problem", hidden: true});
-        this.row = h("div", {class: "tl-row tl-wrap tl-run-actions"}, this.use, this.star,
+        this.row = h("div", {class: "tl-row tl-wrap tl-run-actions"}, this.use, this.vary, this.star,
             button("Name and note", {small: true, icon: "pen", click: act(askForNote)}),
             ON_THIS_MACHINE ? button("Open folder", {small: true, icon: "folder",
                 click: act((run) => openFolder(run.id, "run"))}) : null, this.remove);
@@ -39,7 +42,7 @@ export class RunActions {
         const run = this.current();
         if (!run) return;
         const {starred, note = "", note_problem: problem = ""} = run.summary;
-        this.use.hidden = !run.job;
+        this.use.hidden = this.vary.hidden = !run.job || !run.job.base;
         this.star.setAttribute("aria-pressed", String(Boolean(starred)));
         this.remove.disabled = run.open;
         this.remove.title = run.open ? "Stop it or remove it from the queue first" : "Moves it to the trash";
@@ -58,7 +61,7 @@ export function openFolder(id, what) {
 /** Fills the form with the settings of a run. @param {RunModel} run */
 function useSettings(run) {
     if (!run.job) return;
-    form.take(run.job, ["save.output_dir", "training.device"]);
+    takeJob(run.job, ["save.output_dir", "training.device"]);
     showTab("train");
     toast("good", `The settings of ${run.summary.name} are in the form.`);
 }

@@ -2,6 +2,7 @@
 
 import {format} from "../core/format.js";
 import {form} from "../train/form.js";
+import {isBands} from "./diagnosis/band_figures.js";
 import {AT_WORK, OPEN, heldLately, stateNow, timeTrained, whenGranted} from "./state_words.js";
 
 const ENDINGS = ["finished", "stopped", "error"];
@@ -14,6 +15,8 @@ const ENDINGS = ["finished", "stopped", "error"];
  * @property {(number|null)[]} unet its learning rate
  * @property {(number|null)[]} text the text encoder's learning rate
  * @property {(number|null)[]} gradient
+ * @property {(import("./diagnosis/band_figures.js").Band[]|null)[]} bands the loss by noise level, null in runs without it
+ * @property {number[]} time seconds of training up to the step, without holds and interruptions
  */
 
 export class RunModel {
@@ -30,6 +33,8 @@ export class RunModel {
         this.control = [];
         /** @type {string[]} paths of saved files that no longer exist */
         this.missing = [];
+        /** The path of the saved file that "Which epoch" proposes, empty for none. */
+        this.proposed = "";
         /** @type {import("../core/types").StripFacts|null} the state of the test strip */
         this.strip = null;
         this.phase = {name: "", text: ""};
@@ -41,7 +46,9 @@ export class RunModel {
          * Parallel lists, one entry per step. A NaN loss is null.
          * @type {Steps}
          */
-        this.steps = {step: [], loss: [], unet: [], text: [], gradient: []};
+        this.steps = {step: [], loss: [], unet: [], text: [], gradient: [], bands: [], time: []};
+        /** When the training would have begun if it had never stood still, in seconds since the epoch. */
+        this.clock = 0;
         /** @type {import("../core/types").StepEvent|null} */
         this.lastStep = null;
         /** @type {import("../core/types").MemoryEvent|null} */
@@ -100,6 +107,7 @@ export class RunModel {
         else if (kind === "norms") this.norms.push(event);
         else if (kind === "memory") this.memory = event;
         else if (kind === "saved") replace(this.saved, event, (one) => one.path === event.path);
+        else if (kind === "renamed") this.saved = this.saved.map((file) => file.path === event.path ? {...file, path: event.to, name: event.name} : file);
         else if (kind === "sample") replace(this.samples, event, (one) => one.path === event.path);
         else if (kind === "warning") this.warnings.push(event.text);
         else if (kind === "weights") this.weights = event;
@@ -116,6 +124,7 @@ export class RunModel {
         this.started = event;
         this.ending = null;
         this.cutAfter(event.from_step || 0);
+        this.clock = event.time - (this.steps.time[this.steps.time.length - 1] || 0);
     }
 
     /** @param {import("../core/types").EndingEvent} event */
@@ -125,6 +134,7 @@ export class RunModel {
 
     /** @param {import("../core/types").ResumedEvent} event from earlier versions it only has a time */
     takeResumed({time, seconds, who, why}) {
+        if (seconds !== undefined) this.clock += seconds;
         if (seconds !== undefined && why && who !== "user") this.stoodStill = {time, seconds, why};
     }
 
@@ -152,12 +162,14 @@ export class RunModel {
     takeStep(event) {
         this.stepping = true;
         this.cutAfter(event.step - 1);
-        const {step, loss, unet, text, gradient} = this.steps;
+        const {step, loss, unet, text, gradient, bands, time} = this.steps;
         step.push(event.step);
+        time.push(Math.max(0, event.time - this.clock));
         loss.push(event.loss);
         unet.push(event.lr_unet);
         text.push(event.lr_text_encoder);
         gradient.push(event.gradient_norm === undefined ? null : event.gradient_norm);
+        bands.push(isBands(event.bands) ? event.bands : null);
         this.lastStep = event;
     }
 
@@ -174,6 +186,11 @@ export class RunModel {
     /** @returns {boolean} whether it has an active worker */
     get atWork() {
         return AT_WORK.includes(this.summary.state);
+    }
+
+    /** @returns {import("../core/types").TrainingPhaseFacts[]} empty if there is only one */
+    get trainingPhases() {
+        return (this.started && this.started.training_phases) || [];
     }
 
     get totalSteps() {
@@ -202,7 +219,7 @@ export class RunModel {
         const text = this.phase.text.replace(/[.…]+$/, "");
         if (!this.progress || !this.progress.total) return text ? `${text} …` : "";
         const {done, total, seconds_left: seconds} = this.progress;
-        const left = done < total && format.left(seconds);
+        const left = done < total && !this.lastStep && format.left(seconds);  // later, of the whole run
         return `${text}: ${format.number(done)} of ${format.number(total)}${left ? `, ${left}` : ""}`;
     }
 
@@ -233,11 +250,11 @@ export class RunModel {
     sentence() {
         const name = this.summary.name;
         const soon = whenGranted(this.summary, this.phase, this.stepping);
-        const left = this.lastStep && this.stepping ? format.left(this.lastStep.seconds_left) : "";
+        const left = this.lastStep ? format.left(this.summary.seconds_left ?? this.lastStep.seconds_left) : "";
         switch (this.state) {
-        case "waiting": return `${name} is waiting for its turn.`;
+        case "waiting": return `${name} is ${this.summary.on_hold ? "on hold in the queue" : "waiting for its turn"}.`;
         case "starting": return this.progressNow().text || "The worker is starting …";
-        case "running": return this.progressNow().text + (left ? `, ${left}` : "");
+        case "running": return left ? `${this.progressNow().text.replace(/ …$/, "")}, ${left}` : this.progressNow().text;
         case "pausing": return `Pausing ${soon}.`;
         case "paused": return `Paused${this.atStep()}`;
         case "held": return `Held for ${this.summary.held_for || "the webui"}${this.atStep()}`;
@@ -261,7 +278,8 @@ export class RunModel {
         case "failed":
             return form.inWords(this.summary.error || "The run has failed. The log below says where.");
         case "damaged": return this.summary.damage || "";
-        case "lost": return "The worker ended without a message, as after a power cut. Its saved files are below.";
+        case "lost": return "The worker ended without a message, as after a power cut, a crash of the driver, or if the " +
+            "system ran out of memory. Its saved files are below.";
         default: return "";
         }
     }

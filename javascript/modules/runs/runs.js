@@ -4,8 +4,14 @@ import {fill, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {badge as makeBadge, button, emptyState, fold, icon, setBadge} from "../core/parts.js";
 import {currentTab, registerTab, showTab} from "../core/shell.js";
+import {CompareChoice} from "./compare/choice.js";
+import {answerVary} from "./compare/variants.js";
+import {CompareView} from "./compare/view.js";
 import {STATES, isShown, neverStarted} from "./filter.js";
+import {FinishedChoice} from "./finished/choice.js";
 import {openTrash} from "./manage.js";
+import {openSpace} from "./manage/space.js";
+import {QueueList} from "./queue/list.js";
 import {RunView} from "./view.js";
 import {runs as runList} from "./watch.js";
 
@@ -13,7 +19,11 @@ import {runs as runList} from "./watch.js";
 
 /** @type {RunView|null} */
 let view = null;
-/** @type {Map<string, {element: HTMLElement, update: (run: RunSummary) => void}>} */
+/** @type {CompareView|null} */
+let comparison = null;
+/** @type {CompareChoice} set when the tab is built */
+let choice;
+/** @type {Map<string, {element: HTMLElement, button: HTMLElement, update: (run: RunSummary) => void}>} */
 const rows = new Map();
 let chosen = "";
 
@@ -21,10 +31,17 @@ let chosen = "";
 function open(id) {
     chosen = id;
     if (view) view.show(id);
-    for (const [name, row] of rows) row.element.setAttribute("aria-pressed", String(name === id));
+    for (const [name, row] of rows) row.button.setAttribute("aria-pressed", String(name === id));
 }
 
-/** @param {RunSummary} run @returns {{element: HTMLElement, update: (run: RunSummary) => void}} */
+/** @param {string[]} ids to show side by side in place of the open run; none to show that again */
+function compare(ids) {
+    if (!view || !comparison || (!ids.length && comparison.element.hidden)) return;
+    view.element.hidden = ids.length > 0;
+    comparison.open(ids);
+}
+
+/** @param {RunSummary} run @returns {{element: HTMLElement, button: HTMLElement, update: (run: RunSummary) => void}} */
 function makeRow(run) {
     const picture = h("span", {class: "tl-run-thumb"}, icon("image"));
     const name = h("span", {class: "tl-run-row-name"}, run.name);
@@ -33,14 +50,18 @@ function makeRow(run) {
     const about = h("span", {class: "tl-run-row-about"});
     const fillBar = h("span", {class: "tl-bar-fill"});
     const bar = h("span", {class: "tl-bar tl-run-row-bar", "aria-hidden": "true"}, fillBar);
-    const element = h("button", {type: "button", class: "tl-run-row", data: {id: run.id},
-        "aria-pressed": "false", on: {click: () => open(run.id)}},
+    const button = h("button", {type: "button", class: "tl-run-row", data: {id: run.id},
+        "aria-pressed": "false", on: {click: () => {
+            compare([]);
+            open(run.id);
+        }}},
     picture, h("span", {class: "tl-run-row-text"}, h("span", {class: "tl-run-row-top"}, star, name, badge), about, bar));
+    const element = h("div", {class: "tl-run-item"}, choice.box(run), button);
     let shownPicture = "";
     const update = (/** @type {RunSummary} */ now) => {
         setText(name, now.name);
         star.hidden = !now.starred;
-        element.title = now.note;
+        button.title = now.note;
         setBadge(badge, now.state);
         setText(about, aboutRow(now));
         const share = now.total_steps ? (now.step || 0) / now.total_steps : 0;
@@ -51,7 +72,7 @@ function makeRow(run) {
             fill(picture, h("img", {src: runList.fileUrl(now.id, now.sample), alt: "", loading: "lazy"}));
         }
     };
-    return {element, update};
+    return {element, button, update};
 }
 
 /** @param {RunSummary} run */
@@ -69,6 +90,7 @@ function aboutRow(run) {
 /** The list beside the open run: filtered, with runs that never started collapsed below. */
 class RunList {
     constructor() {
+        this.queue = new QueueList();
         this.list = h("div", {class: "tl-run-list", role: "group", "aria-label": "All runs, the newest first"});
         this.search = h("input", {type: "search", class: "tl-input tl-search", placeholder: "Search by name",
             "aria-label": "Search runs by name or note", on: {input: () => this.show()}});
@@ -85,14 +107,17 @@ class RunList {
         this.foldedRows = h("div", {class: "tl-run-list"});
         this.foldedTitle = h("span", {}, "");
         this.folded = fold(this.foldedTitle, this.foldedRows);
-        this.element = h("div", {class: "tl-column tl-run-side"}, this.search,
-            h("div", {class: "tl-row"}, this.state, this.starred), this.none, this.list, this.folded,
-            h("div", {class: "tl-row"}, button("Trash", {kind: "quiet", small: true, icon: "trash", click: openTrash})));
+        this.element = h("div", {class: "tl-column tl-run-side"}, this.queue.element,
+            new FinishedChoice("tl_finished_runs", {explained: true}).element, this.search,
+            h("div", {class: "tl-row"}, this.state, this.starred), choice.element, this.none, this.list, this.folded,
+            h("div", {class: "tl-row"}, button("Trash", {kind: "quiet", small: true, icon: "trash", click: openTrash}),
+            button("Disk space", {kind: "quiet", small: true, icon: "file", click: openSpace})));
     }
 
     show() {
         const filter = {words: this.search.value.trim(), state: this.state.value,
             starred: this.starred.getAttribute("aria-pressed") === "true"};
+        this.queue.show();
         const runs = runList.all();
         const shown = runs.filter((run) => isShown(run, filter));
         const folded = shown.filter((run) => neverStarted(run, run === runs[0]));
@@ -117,14 +142,21 @@ function place(list, runs) {
 
 /** @param {HTMLElement} panel */
 function build(panel) {
+    choice = new CompareChoice();
+    answerVary();
     const list = new RunList();
     const nothing = emptyState("No runs yet", "Everything you train is kept here, with its plots, samples and " +
         "settings.", button("Go to Train", {kind: "primary", click: () => showTab("train")}),
     button("Trash", {icon: "trash", click: openTrash}));
     const choose = emptyState("Choose a run", "Its plots, samples, files and settings open here.");
     view = new RunView({empty: choose, controls: true});
+    comparison = new CompareView(() => compare([]));
     const columns = h("div", {class: "tl-columns tl-runs-columns"}, list.element,
-        h("div", {class: "tl-column tl-column-run"}, view.element));
+        h("div", {class: "tl-column tl-column-run"}, view.element, comparison.element));
+    on("compare", (ids) => {
+        showTab("runs");
+        compare(ids);
+    });
     panel.append(nothing, columns);
     columns.hidden = true;
     on("runs", (runs) => {

@@ -94,7 +94,10 @@ export class SamplesGrid {
             showTab("captions");
             emit("add-to-dataset", {src: items[index].src, tab: "", prompt: items[index].text});
         };
-        lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener, action: {label: "Add to dataset", run: add}});
+        const ask = (/** @type {number} */ index) =>
+            emit("what-is-wrong", {src: items[index].src, prompt: items[index].text, run: this.runId});
+        lightbox(items, place.get(`${rowIndex},${columnIndex}`), {beside, opener, actions: [
+            {label: "What is wrong here?", run: ask}, {label: "Add to dataset", run: add}]});
     }
 }
 

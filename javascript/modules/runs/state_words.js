@@ -18,7 +18,7 @@ export const OPEN = [...AT_WORK, "waiting"];
  * @returns {string} the state, including pending requests
  */
 export function stateNow(state, control, begun) {
-    if (AT_WORK.includes(state) && control.includes("stop")) return "stopping";
+    if (OPEN.includes(state) && control.includes("stop")) return "stopping";  // one that is being started, too
     if (["running", "held"].includes(state) && control.includes("pause")) return "pausing";
     return state === "running" && !begun ? "starting" : state;
 }

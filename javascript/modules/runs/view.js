@@ -6,7 +6,12 @@ import {format} from "../core/format.js";
 import {badge, card, emptyState, findings, setBadge} from "../core/parts.js";
 import {form} from "../train/form.js";
 import {BlockNorms} from "./block_norms.js";
+import {GroupLine} from "./compare/view.js";
 import {RunControls} from "./controls.js";
+import {DiagnosisCard} from "./diagnosis/card.js";
+import {EpochCard} from "./epoch/card.js";
+import {RunReportCard} from "./finished/report.js";
+import {TensorBoardButton} from "./finished/tensorboard.js";
 import {FileList, LogView, UsedSettings} from "./files.js";
 import {LossPlot} from "./loss_plot.js";
 import {RunActions} from "./manage.js";
@@ -36,9 +41,12 @@ export class RunView {
         this.controls = options.controls ? new RunControls(() => this.run, "tl_runs") : null;
         this.steering = this.controls ? h("div", {class: "tl-steering"}, this.controls.bar,
             h("div", {class: "tl-row"}, this.controls.buttons)) : null;
+        this.group = new GroupLine();
         this.continuation = new Continuation(() => this.run);
         this.actions = new RunActions(() => this.run);
         this.warnings = h("div", {});
+        this.report = new RunReportCard();
+        this.board = new TensorBoardButton();
         this.plot = new LossPlot();
         this.blocks = new BlockNorms();
         this.samples = new SamplesGrid({label: "Sample images by prompt and epoch", empty: emptyState(
@@ -46,17 +54,20 @@ export class RunView {
             "shown here, next to the images without the LoRA.")});
         this.samplesCard = card("Samples", {}, this.samples.element);
         this.strip = new StripCard();
+        this.diagnosis = options.controls ? new DiagnosisCard() : null;
         this.drawings = new DrawingList();
+        this.epoch = new EpochCard();
         this.files = new FileList();
         this.log = new LogView();
         this.used = new UsedSettings();
         this.body = h("div", {class: "tl-run", hidden: true},
             h("header", {class: "tl-run-head"}, h("div", {class: "tl-run-title"}, this.name, this.badge),
-                this.about, this.weights, this.sentence, this.steering,
+                this.about, this.group.element, this.weights, this.sentence, this.steering,
                 this.actions.element, this.continuation.element),
-            this.warnings, card("Curves", {aside: this.plot.aside}, this.plot.element),
+            this.warnings, this.report.element, card("Curves", {aside: this.plot.aside}, this.plot.element, this.board.note, this.board.button),
             this.strip.prediction.element, this.samplesCard, this.drawings.element,
-            this.strip.element,
+            this.strip.element, this.diagnosis && this.diagnosis.element,
+            this.epoch.element,
             card("Saved files", {}, this.files.element), this.blocks.element,
             h("section", {class: "tl-card tl-folds"}, this.log.element, this.used.element));
         this.element = h("div", {class: "tl-runview"}, this.emptyPart, this.body);
@@ -104,12 +115,16 @@ export class RunView {
             this.warnings.hidden = !run.warnings.length;
             fill(this.warnings, findings(run.warnings.map((text) => ({level: "warning", text: form.inWords(text)}))));
         }
+        this.group.show(run);
         this.continuation.show();
         this.actions.show();
+        this.report.show(run);
         this.plot.show(run);
         this.blocks.show(run);
         this.showSamples(run);
         this.strip.show(run);
+        if (this.diagnosis) this.diagnosis.show(run);
+        this.epoch.show(run);
         this.files.show(run);
         this.log.show(run);
         this.used.show(run);

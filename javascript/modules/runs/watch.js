@@ -4,6 +4,8 @@ import {api, emit, on, url} from "../core/dom.js";
 import {toast} from "../core/parts.js";
 import {poll} from "../core/shell.js";
 import {RunModel} from "./model.js";
+import {inQueue} from "./queue/order.js";
+import {askQueue} from "./queue/state.js";
 import {OPEN} from "./state_words.js";
 
 /** @typedef {import("../core/types").RunSummary} RunSummary */
@@ -62,8 +64,8 @@ async function askOpenRuns() {
 }
 
 async function askList() {
-    /** @type {RunSummary[]} */
-    const all = await api("runs", {quiet: true});
+    /** @type {[RunSummary[], void]} */
+    const [all] = await Promise.all([api("runs", {quiet: true}), askQueue()]);
     runs = all.filter((run) => run.command === "train");  // tagging and tools are shown elsewhere
     runs.forEach(noticeResumed);
     emit("runs", runs);
@@ -161,12 +163,12 @@ async function keepOnly(id, path) {
 
 /** @returns {RunSummary|undefined} the active run, else the first queued one; undefined if there is none */
 function liveRun() {
-    return runs.find((run) => run.alive) || waitingRuns()[0];
+    return runs.find((run) => run.alive) || runs.find((run) => run.state === "waiting" && run.place === null) || waitingRuns()[0];
 }
 
-/** @returns {RunSummary[]} the queued runs, oldest first */
+/** @returns {RunSummary[]} the queued runs, the next one first */
 function waitingRuns() {
-    return runs.filter((run) => run.state === "waiting").reverse();
+    return inQueue(runs);
 }
 
 /** @param {string} id @param {string} path inside the run's folder @returns {string} */
@@ -179,6 +181,7 @@ const runList = {model, watch, unwatch, control, note, remove, keepOnly, continu
         listPoller.wake();
         runPoller.wake();
     },
+    refreshList: () => askList().catch(() => {}),
     /** Reload a run, for example after its files have changed. @param {string} id */
     again: (id) => (watched.has(id) ? askRun(id).catch(() => {}) : undefined)};
 on("mounted", listPoller.wake);

@@ -2,6 +2,7 @@
 
 import {api, failureOf, fill, h, setText, uniqueId, url} from "../core/dom.js";
 import {button, card, findings, toast} from "../core/parts.js";
+import {openPublish} from "./publish/window.js";
 
 /** @typedef {import("./answers").Card} Card */
 /** @typedef {import("./answers").CardName} CardName */
@@ -35,7 +36,10 @@ export class LoraCard {
             h("div", {class: "tl-tool-card"}, h("div", {class: "tl-tool-picture"}, this.picture, this.change, this.file),
                 h("div", {class: "tl-fields"}, FIELDS.map(([name, label, note]) => this.field(name, label, note)),
                     this.labelled("sd_version", "SD version", version))),
-            this.said, this.kept, h("div", {class: "tl-row"}, this.save));
+            this.said, this.kept, h("div", {class: "tl-row"}, this.save,
+                button("Publish", {small: true, id: "tl_card_publish",
+                    title: "A card with settings, license and credits, and a folder ready for upload",
+                    click: () => openPublish(this.path, () => this.read())})));
         this.element.hidden = true;
     }
 

@@ -132,7 +132,7 @@ def what_is_deleted(services: Services, run: RunFolder) -> dict[str, Any]:
 
 def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> TrashEntry:
     """Move ``run`` to the trash, with the files it saved if ``with_files``; returns the entry. Raises ``RunError``."""
-    _check_idle(services, run)
+    check_idle(services, run)
     files = saved_files(services, run) if with_files else []
     used = services.host.checkpoint()
     if used is not None and used.path in files:
@@ -145,7 +145,7 @@ def delete_run(services: Services, run: RunFolder, *, with_files: bool) -> Trash
 
 def keep_only_file(services: Services, run: RunFolder, kept: str) -> TrashEntry:
     """Move all LoRA files of ``run`` except ``kept`` to the trash; returns the entry. Raises ``RunError``."""
-    _check_idle(services, run)
+    check_idle(services, run)
     files = saved_files(services, run)
     if Path(kept) not in files:
         raise RunError(f"The run {run.id} has no LoRA file {kept[:300]}, so no other is deleted.")
@@ -188,21 +188,22 @@ def _refresh_lists(services: Services) -> None:
     services.host.refresh_checkpoints()
 
 
-def _check_idle(services: Services, run: RunFolder) -> None:
-    refused = _refusal(services, run)
+def check_idle(services: Services, run: RunFolder, then: str = "delete") -> None:
+    """Raise ``RunError`` if the files of ``run`` are in use. ``then`` is what is to be done, as a verb."""
+    refused = _refusal(services, run, then)
     if refused:
         raise RunError(refused)
 
 
-def _refusal(services: Services, run: RunFolder) -> str:
-    """Why ``run`` cannot be deleted now; empty if it can."""
+def _refusal(services: Services, run: RunFolder, then: str = "delete") -> str:
+    """Why ``run`` cannot be deleted or changed now; empty if it can."""
     summary = services.index.of(run)
     if summary.state in AT_WORK:
-        return f"The run {summary.name} is {summary.state}. Stop it first, then delete."
+        return f"The run {summary.name} is {summary.state}. Stop it first, then {then}."
     if summary.state == WAITING and summary.device is not None:
-        return f"The run {summary.name} is in the queue. Remove it from the queue first, then delete."
+        return f"The run {summary.name} is in the queue. Remove it from the queue first, then {then}."
     if any(drawing["run"] == run.id for drawing in services.drawings.queue()):
-        return f"The webui is generating images of the run {summary.name}. Cancel that first, then delete."
+        return f"The webui is generating images of the run {summary.name}. Cancel that first, then {then}."
     return ""
 
 

@@ -9,24 +9,26 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from ...config.job import Job
 from ...config.load import job_to_yaml
 from ...errors import ConfigError, RunError
 from ...files.confine import open_inside
-from ...runs.control import ACTIONS
+from ...runs.control import ACTIONS, STOP
 from ...runs.events import read_events
 from ...runs.folder import RunFolder, create_run, open_run
 from ...runs.job import settings_of, values_of
-from ...runs.queue import enqueue, withdraw
+from ...runs.queue import ask_of_starting, enqueue, is_starting, queued_device, withdraw
 from ...runs.state import AT_WORK, DAMAGED
 from ...runs.summary import RunSummary
-from ..answers import EscapedJson
 from ..requests import ControlRequest, FileRequest, JobRequest
 from ..services import Services
 from ..train.job_request import complete_job, device_of
 from .strip_routes import new_strip
 from .strip_settings import Txt2img
+from .strip_store import Strip
 
 WITHDRAW = "withdraw"
+_ATTEMPTS = 3
 _MOST_PICTURE_BYTES = 64 << 20
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -41,9 +43,8 @@ def register(router: APIRouter, services: Services) -> None:
         run, name = start_run(services, request.job, request.txt2img)
         return {"id": run.id, "name": name}
 
-    def run(run_id: str, since: int = 0) -> Response:
-        # plain response: FastAPI's own encoder takes seconds for the events of a long run
-        return EscapedJson(_details(services, open_run(services.runs_dir, run_id), since))
+    def run(run_id: str, since: int = 0) -> dict[str, Any]:
+        return _details(services, open_run(services.runs_dir, run_id), since)
 
     def control(run_id: str, request: ControlRequest) -> dict[str, Any]:
         folder = open_run(services.runs_dir, run_id)
@@ -58,9 +59,9 @@ def register(router: APIRouter, services: Services) -> None:
 
     router.add_api_route("/runs", runs, methods=["GET"])
     router.add_api_route("/runs", start, methods=["POST"])
-    router.add_api_route("/runs/{run_id}", run, methods=["GET"], response_model=None)
+    router.add_api_route("/runs/{run_id}", run, methods=["GET"])
     router.add_api_route("/runs/{run_id}/control", control, methods=["POST"])
-    router.add_api_route("/runs/{run_id}/file", file, methods=["GET"], response_model=None)
+    router.add_api_route("/runs/{run_id}/file", file, methods=["GET"])
     router.add_api_route("/runs/{run_id}/try", try_in_txt2img, methods=["POST"])
 
 
@@ -74,22 +75,34 @@ def start_run(services: Services, values: dict[str, Any], txt2img: Txt2img | Non
     if problems:
         raise ConfigError(problems)
     services.environment.command(["train"])
-    prompts, strip = job.sample.sample_prompts, None
-    if job.sample.sample_by != "worker" and prompts:
-        strip = new_strip(services, job, prompts, txt2img)
-    run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
-    if strip is not None:
-        services.strips.change(run, strip)
+    run = made_run(services, job, strip_of(services, job, txt2img))
     enqueue(run, device_of(services, job.training.device))
     services.supervisor.wake()
     return run, job.save.output_name
+
+
+def strip_of(services: Services, job: Job, txt2img: Txt2img | None) -> Strip | None:
+    """Return the test strip of a new run of ``job`` with the settings of ``txt2img``; ``None`` if it has none.
+
+    Raises ``RunError`` if it cannot be generated.
+    """
+    prompts = job.sample.sample_prompts
+    return new_strip(services, job, prompts, txt2img) if job.sample.sample_by != "worker" and prompts else None
+
+
+def made_run(services: Services, job: Job, strip: Strip | None) -> RunFolder:
+    """Create the folder of a run of ``job`` with its ``strip``, ready to be queued. Raises ``RunError``."""
+    run = create_run(services.runs_dir, job.save.output_name, job_to_yaml(job))
+    if strip is not None:
+        services.strips.change(run, strip)
+    return run
 
 
 def control_run(services: Services, run: RunFolder, action: str) -> None:
     """Pause, resume or stop ``run``, or only withdraw it from the queue. Raises ``RunError`` if not possible now."""
     if action not in (*ACTIONS, "resume", WITHDRAW):
         raise RunError(f"{action!r} is nothing a run can do. It can pause, resume, stop and {WITHDRAW} from the queue.")
-    if action in ("stop", WITHDRAW) and withdraw(run):
+    if _before_its_worker(run, action):
         services.supervisor.wake()
         return
     state = services.index.of(run).state
@@ -97,12 +110,28 @@ def control_run(services: Services, run: RunFolder, action: str) -> None:
         raise RunError(f"The run {run.id} is no longer in the queue: it is {state}. "
                        "Press Stop if you want it to end." if state in AT_WORK else
                        f"The run {run.id} does not wait in the queue: it is {state}.")
-    if state not in AT_WORK:
+    if state not in AT_WORK and not (action == "resume" and is_starting(run)):
         raise RunError(f"The run {run.id} is {state}, so it cannot {action}.")
     if action == "resume":
         services.supervisor.resume(run)
     else:
         run.control.request(action)
+
+
+def _before_its_worker(run: RunFolder, action: str) -> bool:
+    """Whether ``run`` has no worker yet, and ``action`` was carried out or is left to the process that starts it.
+
+    Tried again if the run has been returned to the queue between the two.
+    """
+    ends = action in (STOP, WITHDRAW)
+    for _ in range(_ATTEMPTS):
+        if ends and withdraw(run):
+            return True
+        if action != "resume" and ask_of_starting(run, STOP if ends else action):
+            return True
+        if not ends or queued_device(run) is None:
+            return False
+    return False
 
 
 def txt2img_with(services: Services, run: RunFolder, path: str) -> dict[str, Any]:

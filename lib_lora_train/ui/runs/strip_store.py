@@ -20,6 +20,7 @@ from ...config.sample_prompt import read_prompt
 from ...files.atomic import write_atomically
 from ...files.json_file import DamagedFileError, number, read_object, text
 from ...host.interface import Hires, PictureSettings
+from ...runs.diagnosis.generated import GeneratedImage
 from ...runs.folder import STRIP_FILE, RunFolder
 
 FOLDER = "strip"
@@ -107,6 +108,20 @@ def missing_cells(run: RunFolder, strip: Strip, saved: Sequence[dict[str, Any]])
     cells = [Cell(run, strip, file, index, picture_path(run, strip, file, index), newest=file in files[:1])
              for file in order for index in range(len(strip.prompts))]
     return [cell for cell in cells if not cell.path.exists()]
+
+
+def strip_images(run: RunFolder, saved: Sequence[dict[str, Any]]) -> list[GeneratedImage]:
+    """Return the generated images of the strip of ``run`` with their prompts, without the LoRA tags of the run."""
+    strip = read_strip(run)
+    if strip is None:
+        return []
+    families = families_of(saved)
+    steps = [(None, 0), *((Path(event["path"]), int(event["step"])) for event in saved)]
+    found = [(picture_path(run, strip, file, index), step, prompt) for file, step in steps
+             for index, prompt in enumerate(strip.prompts)]
+    return [GeneratedImage(path.relative_to(run.path).as_posix(), step,
+                           with_file(read_prompt(prompt).text, families, None).strip())
+            for path, step, prompt in found if path.exists()]
 
 
 def families_of(saved: Sequence[dict[str, Any]]) -> list[str]:

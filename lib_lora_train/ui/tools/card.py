@@ -9,7 +9,6 @@ import base64
 import binascii
 import io
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,7 @@ def _problem(name: str, value: Any) -> str:
         return f"{str(name)[:100]!r} is not a field of the card. There are: {', '.join(NAMES)}."
     if name == "preferred_weight":
         usable = value in (None, "") or (isinstance(value, (int, float)) and not isinstance(value, bool)
-                                         and math.isfinite(value) and abs(value) <= MOST_WEIGHT)
+                                         and abs(value) <= MOST_WEIGHT)
         return "" if usable else (f"preferred_weight is {str(value)[:100]!r}. Write a number from -{MOST_WEIGHT:g} to "
                                   f"{MOST_WEIGHT:g}, or nothing.")
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:

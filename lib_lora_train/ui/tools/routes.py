@@ -24,6 +24,7 @@ from .card import VERSIONS, card_of, change_card, keep_preview, preview_of
 from .job_request import complete_tool_job
 from .metadata import change_file, metadata_of
 from .pictures import PicturesRequest, draw_pictures, pictures_of
+from .publish import routes as routes_publish
 from .results import result_of
 
 _MOST_PREVIEW_BYTES = 64 << 20
@@ -127,9 +128,10 @@ def _register_file(router: APIRouter, services: Services) -> None:
     router.add_api_route("/tools/card", change, methods=["POST"])
     router.add_api_route("/tools/metadata", metadata, methods=["GET"])
     router.add_api_route("/tools/metadata", new_metadata, methods=["POST"])
-    router.add_api_route("/tools/preview", preview, methods=["GET"], response_model=None)
+    router.add_api_route("/tools/preview", preview, methods=["GET"])
     router.add_api_route("/tools/preview", new_preview, methods=["POST"])
     router.add_api_route("/tools/try", try_it, methods=["POST"])
+    routes_publish.register(router, services, writing)
 
 
 def start_tool(services: Services, command: str, values: dict[str, Any]) -> RunFolder:

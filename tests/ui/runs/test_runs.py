@@ -12,6 +12,7 @@ import pytest
 from modules import sd_models, sd_vae, shared
 
 from lib_lora_train.config.load import load_job
+from lib_lora_train.runs import process
 from lib_lora_train.runs.events import EventWriter
 from lib_lora_train.runs.folder import create_run, open_run
 from lib_lora_train.ui.runs import routes
@@ -19,6 +20,12 @@ from lib_lora_train.ui.runs import routes
 from ..conftest import wait_until
 
 ENDED = ("finished", "stopped", "failed", "lost")
+
+
+@pytest.fixture
+def started_workers(tab, monkeypatch):
+    """Workers that are started as a webui starts them, and not forked as in other tests."""
+    monkeypatch.setattr(process, "subprocess", subprocess)
 
 
 def job_of(tab, run_id):
@@ -193,7 +200,7 @@ def test_a_name_that_is_taken_or_promised_gets_a_number(tab):
     assert [answer["name"] for answer in answers] == ["penny-v2", "penny-v3"]
 
 
-def test_a_worker_that_is_killed_leaves_a_run_that_is_lost(tab):
+def test_a_worker_that_is_killed_leaves_a_run_that_is_lost(tab, started_workers):
     run_id = tab.start(max_train_steps=50_000)
     pid = tab.wait_for(run_id, "running")["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -250,7 +257,7 @@ def test_a_run_from_the_command_line_is_listed_too(tab):
     assert listed[0]["name"] == "byhand"
 
 
-def test_the_worker_is_in_a_session_of_its_own(tab):
+def test_the_worker_is_in_a_session_of_its_own(tab, started_workers):
     run_id = tab.start(max_train_steps=50_000)
     pid = tab.wait_for(run_id, "running")["pid"]
     assert os.getsid(pid) == pid != os.getsid(0)
@@ -291,7 +298,7 @@ def test_trying_a_file_that_the_run_did_not_make_or_that_is_gone_is_refused(tab)
     assert "no longer there" in tab.post(f"runs/{run['id']}/try", {"path": path}).json()["error"]
 
 
-def test_no_zombie_is_left_when_a_run_has_ended(tab):
+def test_no_zombie_is_left_when_a_run_has_ended(tab, started_workers):
     run_id = tab.start()
     tab.wait_for(run_id, "finished")
     wait_until(lambda: tab.get(f"runs/{run_id}").json()["pid"] is None)

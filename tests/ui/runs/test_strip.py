@@ -237,7 +237,7 @@ def test_a_run_that_waits_for_its_turn_is_not_drawn_yet(tab, seen, monkeypatch):
     tab.post(f"runs/{first}/control", {"action": "stop"})
     tab.wait_for(second, "running")
     wait_until(lambda: strip_of(tab, second)["columns"][0]["pictures"][0])
-    assert len(strip_of(tab, second)["columns"]) > 1
+    wait_until(lambda: len(strip_of(tab, second)["columns"]) > 1)  # its files follow
 
 
 def test_a_webui_that_is_started_again_continues_with_the_strip(make_tab, monkeypatch):

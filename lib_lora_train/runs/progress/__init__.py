@@ -1,0 +1,1 @@
+"""How long the phases of a run take: the time left, and the report at its end."""

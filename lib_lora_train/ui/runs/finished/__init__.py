@@ -1,0 +1,1 @@
+"""What happens when the queue is finished: notification, sound, command, sleep or shutdown; TensorBoard."""

@@ -1,0 +1,1 @@
+"""Publishing a LoRA: its card as text, as the webui's sidecar, and as a folder ready for upload."""
