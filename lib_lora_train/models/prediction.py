@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from ..config.text_yaml import check_yaml
 from ..errors import CheckpointError
 from ..files.reading import read_text, reason
+from ..files.swap import Stamp
 from .family import SD2, SD2_V, Family, detect_family
 
 EPSILON, VELOCITY = "epsilon", "v_prediction"
@@ -72,14 +74,21 @@ def _of_yaml(path: Path) -> Prediction | None:
     if not path.is_file():
         return None
     try:
-        text = read_text(path)
-        check_yaml(text)
-        values = yaml.safe_load(text)
-        if not isinstance(values, dict | None):
-            raise ValueError("it holds no groups of settings")
+        kind = _kind_in_yaml(path, Stamp.of(path.stat()))
     except (OSError, yaml.YAMLError, ValueError) as problem:
         raise CheckpointError(f"{path}, which says what kind of model the checkpoint is, cannot be read: "
                               f"{reason(problem)}. Fix it or remove it.") from problem
+    return None if kind is None else Prediction(kind, f"{path.name}")
+
+
+@functools.lru_cache(maxsize=8)
+def _kind_in_yaml(path: Path, stamp: Stamp) -> str | None:
+    """Kept for the few checkpoints in use, since the form asks at each change."""
+    text = read_text(path)
+    check_yaml(text)
+    values = yaml.safe_load(text)
+    if not isinstance(values, dict | None):
+        raise ValueError("it holds no groups of settings")
     parameters = _inner(values, "model", "params")
     if not isinstance(parameters, dict):
         return None
@@ -88,7 +97,7 @@ def _of_yaml(path: Path) -> Prediction | None:
         is_velocity = str(scaling).endswith("VScaling")
     else:
         is_velocity = parameters.get("parameterization", "eps") == "v"
-    return Prediction(VELOCITY if is_velocity else EPSILON, f"{path.name}")
+    return VELOCITY if is_velocity else EPSILON
 
 
 def _inner(values: Any, *names: str) -> Any:

@@ -12,6 +12,7 @@ import importlib.util
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,12 +43,8 @@ class Tokenizer:
             from ftfy import fix_text
         except ImportError as problem:
             raise WorkerEnvironmentError(f"The tokenizer needs the package ftfy: {problem}.") from problem
-        merges = _read_merges(vocabulary)
-        letters = list(_BYTE_SIGNS.values())
-        words = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge) for merge in merges)]
         self._fix_text = fix_text
-        self._numbers = {word: number for number, word in enumerate(words)}
-        self._ranks = {merge: rank for rank, merge in enumerate(merges)}
+        self._numbers, self._ranks = _tables(vocabulary)
         self._known: dict[str, list[int]] = {word: [number] for word, number in _SPECIAL.items()}
 
     @classmethod
@@ -158,6 +155,15 @@ def join_pairs(pieces: Sequence[str], ranks: Mapping[tuple[str, str], int]) -> l
 def _places_of(package: str) -> Sequence[str]:
     spec = importlib.util.find_spec(package)
     return list(spec.submodule_search_locations or ()) if spec else []
+
+
+@lru_cache(maxsize=1)  # a run and its diagnosis each have a tokenizer
+def _tables(vocabulary: Path) -> tuple[Mapping[str, int], Mapping[tuple[str, str], int]]:
+    """The number of each piece of a word, and the rank of each merge."""
+    merges = _read_merges(vocabulary)
+    letters = list(_BYTE_SIGNS.values())
+    words = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge) for merge in merges)]
+    return {word: number for number, word in enumerate(words)}, {merge: rank for rank, merge in enumerate(merges)}
 
 
 def _read_merges(vocabulary: Path) -> list[tuple[str, str]]:

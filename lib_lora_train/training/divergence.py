@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from ..config.job import Job
+from ..config.optimizer_facts import OPTIMIZERS
 from ..errors import DivergedError
+from .loss import weighted_mean
+from .reporting.noise_bands import BandLoss, band_losses, band_sums
 
 WINDOW_STEPS = 10
 _GLANCE_STEPS = 3
@@ -26,12 +29,14 @@ _WORSE_THAN_NOTHING = 1.0
 class StepResult:
     """The figures of a step: its mean loss, and the gradient norm before clipping.
 
-    ``relative_error`` is the mean squared error of the predictions over that of predicting zero, unweighted.
+    ``relative_error`` is the mean squared error of the predictions over that of predicting zero, unweighted; ``bands``
+    is that error by noise level.
     """
 
     loss: float
     gradient_norm: float
     relative_error: float
+    bands: tuple[BandLoss, ...] = ()
 
 
 class StepFigures:
@@ -41,14 +46,20 @@ class StepFigures:
         """``batches`` is the number of batches that the step's loss is averaged over."""
         self._batches = batches
         self._loss, self._error, self._power = torch.zeros(3, device=device)
+        self._bands = torch.zeros(2, 3, device=device)
 
-    def take(self, loss: Tensor, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch: its ``loss``, a scalar, and ``prediction`` and ``target``, (B, 4, h, w).
+    def take(self, loss: Tensor, prediction: Tensor, target: Tensor, timesteps: Tensor,
+             mask: Tensor | None = None) -> None:
+        """Add a batch: its ``loss``, a scalar, ``prediction`` and ``target``, (B, 4, h, w), and ``timesteps``, (B,).
 
         Errors count where ``mask`` (B, 1, h, w) does: outside of it any prediction is fine.
         """
         error, power = (prediction.detach().float() - target).square(), target.square()
-        if mask is not None:
+        if mask is None:
+            self._bands = self._bands + band_sums(error.mean(dim=(1, 2, 3)), timesteps)
+        else:
+            self._bands = self._bands + band_sums(weighted_mean(error, mask), timesteps,
+                                                  mask.amax(dim=(1, 2, 3)) > 0)
             error, power = error * mask, power * mask
         self._loss = self._loss + loss.detach() / self._batches
         self._error = self._error + error.mean()
@@ -58,7 +69,8 @@ class StepFigures:
         """Wait for the device and read the figures."""
         power = self._power.clamp(min=torch.finfo(self._power.dtype).tiny)  # 0 if every mask of the step is black
         figures = torch.stack([self._loss, gradient_norm.to(self._loss), self._error / power])
-        return StepResult(*figures.tolist())
+        loss, norm, relative, *bands = torch.cat([figures, self._bands.flatten()]).tolist()
+        return StepResult(loss, norm, relative, band_losses(bands[:3], bands[3:]))
 
 
 class LossWatch:
@@ -148,8 +160,10 @@ def what_to_try(job: Job, precision: str, training_state_step: int | None) -> st
         ways.append("set max_grad_norm to 1, which tames single steps")
     if precision == "fp16":
         ways.append("train in bf16, or without mixed precision, which cannot overflow as fp16 does")
-    if job.optimizer.optimizer_type == "Prodigy":
-        ways.append("give Prodigy a lower d_coef (2 is usual here), so that it finds a lower rate")
+    usual = OPTIMIZERS[job.optimizer.optimizer_type].usual_d_coef
+    if usual is not None:
+        ways.append(f"give {job.optimizer.optimizer_type} a lower d_coef ({usual:g} is usual here), so that it finds a "
+                    "lower rate")
     if not job.network.scale_weight_norms:
         ways.append("set scale_weight_norms to 1, which keeps layers from burning")
     return f"{kept} {ways[0]}." + (f" Or, in a new run: {'; '.join(ways[1:])}." if len(ways) > 1 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,20 @@ from torch import Tensor
 
 from ..batches.first_use_latents import FirstUseLatents
 from ..batches.fresh_latents import FreshLatents
-from ..batches.latents import Encoder, LatentSource, LatentStore, Posterior, Wanted, cache_folder_of, encode_all
+from ..batches.latents import (
+    Encoder,
+    LatentSource,
+    LatentStore,
+    Posterior,
+    Wanted,
+    bytes_of_latents,
+    cache_folder_of,
+    encode_all,
+)
 from ..batches.plan import TrainingPlan
 from ..config.groups.dataset import DatasetSettings
 from ..errors import DatasetError
+from ..files.walk import files_below
 from ..models.hashes import file_sha256
 from ..pictures.augment import changes_pixels
 from ..pictures.images import check_pictures, damaged_pictures_error
@@ -106,6 +117,7 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
     identity, cache_folder = "", None
     if settings.cache_latents_to_disk:
         cache_folder = cache_folder_of(Path(settings.train_data_dir))
+        _check_space(cache_folder, plan, Wanted.by(settings))
         identity = f"{file_sha256(model.base.vae_file or model.base.checkpoint)}:{vae.dtype}"
     reporter.phase("latents", text, total=len(plan.pictures))
     store = encode_all(plan, encoder_of(model, reporter, identity), cache_folder=cache_folder, progress=progress,
@@ -117,6 +129,21 @@ def encode(plan: TrainingPlan, model: TrainedModel, settings: DatasetSettings, r
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
     return store
+
+
+def _check_space(cache_folder: Path, plan: TrainingPlan, wanted: Wanted) -> None:
+    """Raise ``DatasetError`` if the latents of ``plan`` need more space in ``cache_folder`` than there is.
+
+    What is cached there already is taken for a part of them; else writing them says so.
+    """
+    needed = sum(bytes_of_latents(fit.bucket, wanted.parts_of(picture))
+                 for picture, fit in zip(plan.pictures, plan.fits, strict=True))
+    needed -= sum(entry.stat().st_size for entry in files_below(cache_folder))
+    free = shutil.disk_usage(cache_folder.parent).free
+    if needed > free:
+        raise DatasetError(f"The latents of the images need about {needed / 1e6:.0f} MB in {cache_folder}, but "
+                           f"{free / 1e6:.0f} MB are free. Free some space, or switch off "
+                           "dataset.cache_latents_to_disk.")
 
 
 def _report_black_masks(plan: TrainingPlan, black: list[Path], reporter: Reporter) -> None:

@@ -29,6 +29,10 @@ class KnownStates:
                 self._held[caption, length] = encode([caption], length).to(cpu)
             progress(done, len(wanted))
 
+    def __contains__(self, caption: str) -> bool:
+        """Whether ``caption`` is encoded."""
+        return any(known == caption for known, _ in self._held)
+
     def batch(self, captions: Sequence[str], length: int, device: torch.device) -> TextStates:
         """States of ``captions`` over ``length`` tokens on ``device``. Raises ``KeyError`` if one is missing."""
         states = [self._held[caption, length] for caption in captions]

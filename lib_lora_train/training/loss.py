@@ -34,12 +34,20 @@ def batch_loss(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: 
     ``base_prediction`` the second term is 0. A term whose sum of weights is 0 is 0, and so is the first one of a mask
     that is 0 everywhere: nothing is learned from such an image.
     """
-    per_picture = _error_per_picture(prediction.float(), target.float(), timesteps, schedule, settings, mask,
-                                     base_prediction)
-    per_picture = per_picture * timestep_weight(timesteps, schedule, settings)
+    per_picture = picture_losses(prediction, target, timesteps, schedule, settings, mask=mask,
+                                 base_prediction=base_prediction)
     if picture_weights is not None:
         per_picture = per_picture * picture_weights
     return per_picture.mean()
+
+
+def picture_losses(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,
+                   settings: LossSettings, *, mask: Tensor | None = None,
+                   base_prediction: Tensor | None = None) -> Tensor:
+    """The losses that ``batch_loss`` averages, before the images' own weights; (B,), float32."""
+    errors = _error_per_picture(prediction.float(), target.float(), timesteps, schedule, settings, mask,
+                                base_prediction)
+    return errors * timestep_weight(timesteps, schedule, settings)
 
 
 def _error_per_picture(prediction: Tensor, target: Tensor, timesteps: Tensor, schedule: DDPMScheduler,

@@ -14,7 +14,7 @@ from ..config.change import changed
 from ..config.groups.training import TrainingSettings
 from ..config.job import Job
 from ..config.optimizer_facts import OPTIMIZERS
-from ..errors import RunError
+from ..errors import OutOfMemoryError
 from ..models.load import BaseModel
 from ..models.stored_weights import FULL, keep_on_cpu, store_weights, stored_layers
 from ..pictures.buckets import Frame
@@ -104,10 +104,14 @@ def dry_step(learner: Learner, plan: TrainingPlan, job: Job) -> None:
         set_training(network, on=False)
 
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""In errors of a GPU, and of PyTorch's CPU allocator on Windows and Linux."""
+
+
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether ``problem`` is PyTorch's out-of-memory error, on a GPU or on the CPU."""
-    return isinstance(problem, torch.cuda.OutOfMemoryError) or (
-        isinstance(problem, RuntimeError) and "not enough memory" in str(problem))
+    """Whether ``problem`` says that memory ran out, on a GPU (CUDA, ROCm or MPS) or on the CPU."""
+    return isinstance(problem, (torch.cuda.OutOfMemoryError, MemoryError)) or (
+        isinstance(problem, RuntimeError) and any(words in str(problem) for words in _NO_MEMORY))
 
 
 def prove(model: TrainedModel, job: Job, dry_step: Callable[[], None], reporter: Reporter, advice: str) -> Job:
@@ -127,7 +131,7 @@ def prove(model: TrainedModel, job: Job, dry_step: Callable[[], None], reporter:
             torch.cuda.empty_cache()
         step = _save_more(model, job)
         if step is None:
-            raise RunError(f"The GPU's memory is too small for one step of this job. {advice}")
+            raise OutOfMemoryError(f"The GPU's memory is too small for one step of this job. {advice}")
         job, words = step
         reporter.warning(f"One step does not fit into the GPU's memory, so {words} from here on.")
 

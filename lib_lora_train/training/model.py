@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -67,8 +67,18 @@ class TrainedModel:
     def predict(self, noisy_latents: Tensor, timesteps: Tensor, captions: Sequence[str],
                 frames: Sequence[Frame] = ()) -> Tensor:
         """The UNet's prediction, (B, 4, h, w), in the run's precision. SDXL needs each image's size conditioning."""
+        return self.predictor(captions, frames)(noisy_latents, timesteps)
+
+    def predictor(self, captions: Sequence[str], frames: Sequence[Frame] = ()) -> Callable[[Tensor, Tensor], Tensor]:
+        """``predict`` for several noisy versions of the same images, with their captions encoded once."""
         with self.accelerator.autocast():
-            return self.predict_from_states(noisy_latents, timesteps, self.text_states(captions), frames)
+            states = self.text_states(captions)
+
+        def predict(noisy_latents: Tensor, timesteps: Tensor) -> Tensor:
+            with self.accelerator.autocast():
+                return self.predict_from_states(noisy_latents, timesteps, states, frames)
+
+        return predict
 
     def predict_from_states(self, noisy_latents: Tensor, timesteps: Tensor, states: TextStates,
                             frames: Sequence[Frame] = ()) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ..advice.notes import Surroundings, notes_on
@@ -18,8 +19,10 @@ from .reporting.report import Reporter
 
 
 def report_notes(job: Job, network: NetworkSettings, base: BaseModel, plan: PlanFacts, smallest_side: int,
-                 device: str, run: RunFolder, reporter: Reporter) -> None:
-    """Report a warning for each note on ``job``, in its original form.
+                 device: str, run: RunFolder, reporter: Reporter, *, known: Collection[str] = (),
+                 prefix: str = "") -> set[str]:
+    """Report a warning, which begins with ``prefix``, for each note on ``job`` in its original form that is not
+    ``known``; returns the notes.
 
     ``network`` is the network being trained, which may come from a LoRA file. ``base`` is as loaded, before the job's
     own prediction type is applied. ``smallest_side`` is that of the images as trained, in pixels; ``device`` is
@@ -31,5 +34,8 @@ def report_notes(job: Job, network: NetworkSettings, base: BaseModel, plan: Plan
                           read_shapes(Path(job.base.checkpoint)) or {}, plan,
                           Path(job.base.checkpoint).with_suffix(".yaml").is_file(),
                           auto_precision=auto_precision(job.training, smallest_side))
-    for note in notes_on(job, around, network):
-        reporter.warning(note.text)
+    texts = [note.text for note in notes_on(job, around, network)]
+    for text in texts:
+        if text not in known:
+            reporter.warning(f"{prefix}{text}")
+    return set(texts)

@@ -6,23 +6,31 @@ import dataclasses
 import math
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ..batches.batches import Batch, load_batch
 from ..batches.captions import BatchPosition
+from ..batches.timeline import TrainingPhase
 from ..config.job import Job
-from ..errors import DivergedError, RunError, TrainLoraError
+from ..errors import DivergedError, OutOfMemoryError, RunError, TrainLoraError
 from ..files.writing import why_it_ended
 from ..networks.norms import change_norms
+from ..runs.events import DIVERGED, OUT_OF_MEMORY
 from ..runs.folder import STRIP_FILE, RunFolder
 from .divergence import LossWatch, what_to_try
 from .encoding import StoppedEarly
 from .holding import off_the_gpu
-from .memory import note_memory
+from .memory import is_out_of_memory, note_memory
 from .optimizers.create import averaged_weights, effective_rate
+from .phases.report import begins, begun
+from .phases.switch import begin_phase
+from .reporting.noise_bands import reported
+from .reporting.observing import Observer
 from .reporting.outputs import SavePoint
+from .reporting.pace import Pace
 from .reporting.report import Reporter
 from .reporting.sampling import Sample, draw_samples
 from .reporting.step_clock import StepClock
@@ -30,8 +38,9 @@ from .reporting.tensorboard import TensorboardLog
 from .setup import Prepared, prepare
 from .state import Progress, go_back_to_good_state, save_state
 from .step import train_step
-from .validation import validation_loss
+from .validation import rounded, validation_losses
 
+_KINDS = {DIVERGED: DivergedError, OUT_OF_MEMORY: OutOfMemoryError}
 _NORMS_EVERY_STEPS = 25
 _STEPS_UNTIL_MEMORY_IS_KNOWN = 3
 _STATE_EVERY_SECONDS = 300.0
@@ -39,18 +48,19 @@ _STATE_EVERY_SECONDS = 300.0
 
 
 def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: str = "",
-                 proofs: Path | None = None) -> bool:
+                 proofs: Path | None = None, observers: Sequence[Observer] = ()) -> bool:
     """Train according to ``job`` and report to ``reporter``; the last event is finished, stopped or error.
 
     ``memory_advice`` is the advice if memory runs out; ``proofs`` is the optional file of checkpoints that have agreed
-    in bf16.
+    in bf16. ``observers`` are called before the first step and at each save.
 
     Returns whether the run completed or was stopped properly. Never raises for errors in the run itself: the error is
     an event, with the traceback as its detail if it was unexpected.
     """
     started = time.monotonic()
     try:
-        training = TrainingRun(prepare(job, run, reporter, memory_advice, proofs), run, reporter)
+        prepared = prepare(job, run, reporter, memory_advice, proofs, observers)
+        training = TrainingRun(prepared, run, reporter, observers)
         curves = TensorboardLog(run.path / "tensorboard", training.steps_done, reporter.warning)
         reporter.listen(curves.take)
         try:
@@ -60,27 +70,38 @@ def run_training(job: Job, run: RunFolder, reporter: Reporter, memory_advice: st
     except StoppedEarly:
         reporter.event("stopped", {"steps": 0, **durations(started, reporter)})
         return True
-    except TrainLoraError as problem:
-        kind = "diverged" if isinstance(problem, DivergedError) else ""
-        reporter.event("error", {"text": str(problem), "detail": "", "kind": kind})
-        reporter.say(f"\n{problem}")
-        return False
-    except torch.cuda.OutOfMemoryError as problem:
-        text = ("The GPU ran out of memory. Files saved so far are complete, and the run can be resumed from its last "
-                f"state. {memory_advice}").rstrip()
-        reporter.event("error", {"text": text, "detail": str(problem)})
-        reporter.say(f"\n{text}")
-        return False
     except Exception as problem:  # noqa: BLE001 - the run's last word has to be written whatever happened
-        text = why_it_ended(problem, run.path)
-        reporter.event("error", {"text": text, "detail": traceback.format_exc()})
-        reporter.say(f"\n{text}\n{traceback.format_exc()}")
+        report_failure(problem, run, reporter, (
+            "Files saved so far are complete, and the run can be resumed from its last "
+            f"state. {memory_advice}").rstrip())
         return False
     finally:
         reporter.close()
     ending = "finished" if completed else "stopped"
     reporter.event(ending, {"steps": training.steps_done, **durations(started, reporter)})
     return True
+
+
+def report_failure(problem: Exception, run: RunFolder, reporter: Reporter, out_of_memory: str) -> None:
+    """Report ``problem`` as the last event of ``run``; ``out_of_memory`` follows the sentence that memory ran out.
+
+    The traceback of an unexpected error is the event's detail, so call it where ``problem`` is being handled.
+    """
+    detail, kind = "", ""
+    if isinstance(problem, TrainLoraError):
+        said = text = str(problem)
+        kind = next((name for name, error in _KINDS.items() if isinstance(problem, error)), "")
+    elif is_out_of_memory(problem):
+        on_gpu = isinstance(problem, torch.cuda.OutOfMemoryError) or "CPU" not in str(problem)
+        where = "The GPU ran out of memory." if on_gpu and not isinstance(problem, MemoryError) else (
+            "This computer's main memory ran out. Close other programs.")
+        said = text = f"{where} {out_of_memory}"
+        detail, kind = str(problem), OUT_OF_MEMORY
+    else:
+        text, detail = why_it_ended(problem, run.path), traceback.format_exc()
+        said = f"{text}\n{detail}"
+    reporter.event("error", {"text": text, "detail": detail, "kind": kind})
+    reporter.say(f"\n{said}")
 
 
 def durations(started: float, reporter: Reporter) -> dict[str, float]:
@@ -92,14 +113,18 @@ def durations(started: float, reporter: Reporter) -> dict[str, float]:
 class TrainingRun:
     """The loop over epochs and steps, and everything between them."""
 
-    def __init__(self, prepared: Prepared, run: RunFolder, reporter: Reporter) -> None:
+    def __init__(self, prepared: Prepared, run: RunFolder, reporter: Reporter,
+                 observers: Sequence[Observer] = ()) -> None:
         self._p = prepared
-        self._job = prepared.job
+        self._observers = observers
+        self._phase = prepared.timeline.of_epoch(prepared.progress.next_epoch)
+        self._job = self._phase.job
+        self._latents = prepared.latents.of(self._phase)
         self._model = prepared.learner.model
         self._run = run
         self._control = run.control
         self._reporter = reporter
-        self._clock = StepClock()
+        self._clock, self._pace = StepClock(), Pace()
         self._progress = prepared.progress
         self._state_saved = time.monotonic()
         self._training_state_step = prepared.progress.step if run.state_file.is_file() else None
@@ -113,13 +138,16 @@ class TrainingRun:
 
     def execute(self) -> bool:
         """Train to the end; returns ``False`` if stopped."""
-        epochs = self._p.plan.epochs
+        epochs = self._p.timeline.epochs
         if self.steps_done == 0:
             self._validate(epoch=0)
             if self._job.sample.sample_at_first:
                 self._draw(SavePoint(0, 0))
-        first = self._progress.epoch + 1 if self._progress.saved else self._progress.epoch
-        for epoch in range(first, epochs + 1):
+        for observer in self._observers:
+            if not self._control.asked("stop"):
+                observer.begin(self._p)
+        for epoch in range(self._progress.next_epoch, epochs + 1):
+            self._enter(self._p.timeline.of_epoch(epoch))
             if not self._train_epoch(epoch):
                 if self.steps_done:
                     self._save(SavePoint(self.steps_done, epoch, epoch_complete=False))
@@ -132,26 +160,39 @@ class TrainingRun:
             self._save_state()
         return True
 
+    def _enter(self, phase: TrainingPhase) -> None:
+        """Begin ``phase`` unless it has been begun before; the first one has nothing to begin."""
+        switch = self._p.switch
+        if switch is None or self.steps_done != phase.first_step or phase.number == 1:
+            return
+        begin_phase(self._p.learner)
+        switch.apply(self._p.learner, phase, self.steps_done)
+        self._phase, self._job, self._latents = phase, phase.job, self._p.latents.of(phase)
+        self._watch, self._clock = LossWatch(), StepClock()  # other images or sizes: another loss, another pace
+        self._reporter.event("training_phase", {"number": phase.number, "name": phase.title, "step": self.steps_done,
+                                                "epoch": phase.first_epoch})
+        self._reporter.say(begins(phase))
+
     def _train_epoch(self, epoch: int) -> bool:
         """One pass over the images; ``False`` if a stop was requested before its end."""
-        plan, seed = self._p.plan, self._job.training.seed
+        timeline, plan, seed = self._p.timeline, self._phase.plan, self._job.training.seed
         if self._progress.epoch != epoch:
             self._progress = Progress(step=self.steps_done, epoch=epoch)
         done = self._progress.steps_in_epoch
         batches = plan.epoch_batches(seed, epoch)
         accumulation = self._job.training.gradient_accumulation_steps
-        steps = min(math.ceil(len(batches) / accumulation), plan.total_steps - (self.steps_done - done))
-        self._reporter.phase("train", f"Epoch {epoch} of {plan.epochs}", total=steps - done)
+        steps = min(math.ceil(len(batches) / accumulation), self._phase.end_step - (self.steps_done - done))
+        self._reporter.phase("train", f"Epoch {epoch} of {timeline.epochs}", total=steps - done)
         self._clock.start()
         for first in range(done * accumulation, steps * accumulation, accumulation):
             if not self._may_continue():
                 return False
-            group = [load_batch(plan, indices, self._p.latents, self._job.dataset,
-                                BatchPosition(seed, epoch, first + number, self.steps_done, plan.total_steps))
+            group = [load_batch(plan, indices, self._latents, self._job.dataset,
+                                BatchPosition(seed, epoch, first + number, self.steps_done, timeline.total_steps))
                      for number, indices in enumerate(batches[first:first + accumulation])]
             self._step(group)
             self._save_between_epochs(epoch, is_last=self._progress.steps_in_epoch == steps)
-        self._reporter.event("epoch", {"epoch": epoch, "total_epochs": plan.epochs,
+        self._reporter.event("epoch", {"epoch": epoch, "total_epochs": timeline.epochs,
                                        "loss": self._progress.loss_sum / steps})
         return True
 
@@ -165,10 +206,12 @@ class TrainingRun:
         self._progress = Progress(before.step + 1, before.epoch, before.steps_in_epoch + 1,
                                   before.loss_sum + result.loss)
         seconds = self._clock.tick()
-        total = self._p.plan.total_steps
-        self._reporter.step({"step": self.steps_done, "total_steps": total, "epoch": before.epoch,
+        timeline = self._p.timeline
+        self._pace.take(self._phase, seconds)
+        self._reporter.step({"step": self.steps_done, "total_steps": timeline.total_steps, "epoch": before.epoch,
                              "loss": result.loss, **self._rates(), "gradient_norm": result.gradient_norm,
-                             "seconds_per_step": seconds, "seconds_left": seconds * (total - self.steps_done)})
+                             "bands": reported(result.bands), "seconds_per_step": seconds,
+                             "seconds_left": self._pace.seconds_left(timeline, self._phase, self.steps_done)})
         if self.steps_done % _NORMS_EVERY_STEPS == 0:
             self._measure_norms(before.epoch)
         if before.steps_in_epoch == _STEPS_UNTIL_MEMORY_IS_KNOWN:
@@ -192,8 +235,10 @@ class TrainingRun:
         """Save the training state, unless the loss has begun to explode: it would be useless to resume from."""
         if self._watch.suspicious:
             return
-        save_state(self._run.state, self._p.learner, self._progress, self._job, self._p.plan.fingerprint,
-                   before_too=self._training_state_step != self.steps_done)
+        timeline = self._p.timeline
+        save_state(self._run.state, self._p.learner, self._progress, self._p.job, timeline.fingerprint,
+                   before_too=self._training_state_step != self.steps_done,
+                   phases=begun(timeline, self._progress.epoch))
         self._state_saved = time.monotonic()
         self._training_state_step = self.steps_done
         self._reporter.event("state_saved", {"step": self.steps_done})
@@ -202,7 +247,8 @@ class TrainingRun:
         """The learning rates of the next step, without block factors; ``None`` for a part that is not trained."""
         optimizer = getattr(self._p.learner.optimizer, "optimizer", self._p.learner.optimizer)
         rates = {group["part"]: effective_rate(group, optimizer) / group["rate_factor"]
-                 for group in optimizer.param_groups}
+                 for group in optimizer.param_groups
+                 if any(parameter.requires_grad for parameter in group["params"])}
         return {"lr_unet": rates.get("unet"), "lr_text_encoder": rates.get("text_encoder")}
 
     def _may_continue(self) -> bool:
@@ -245,6 +291,10 @@ class TrainingRun:
             first = next(iter(self._draw(point)), None)
             if first is not None:
                 self._p.outputs.keep_preview(first, path)
+        for observer in self._observers:
+            with averaged_weights(self._p.learner.optimizer):
+                if not self._control.asked("stop"):
+                    observer.at_save(point)
 
     def _save(self, point: SavePoint) -> Path:
         self._reporter.phase("save", "Saving")
@@ -252,16 +302,17 @@ class TrainingRun:
             return self._p.outputs.save(self._model.network, point)
 
     def _draw(self, point: SavePoint) -> list[Sample]:
-        """Generate the samples; an error here is reported and does not end the training."""
-        prompts = self._job.sample.sample_prompts
+        """Generate the samples, alike in all training phases; an error is reported and does not end the training."""
+        job = self._p.job
+        prompts = job.sample.sample_prompts
         drawn: list[Sample] = []
-        left_to_webui = self._job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()
+        left_to_webui = job.sample.sample_by == "webui" and (self._run.path / STRIP_FILE).exists()
         if not prompts or left_to_webui:
             return drawn
         self._reporter.phase("sample", "Generating samples", total=len(prompts))
         try:
             with averaged_weights(self._p.learner.optimizer):
-                for sample in draw_samples(self._model, self._job, self._p.boundary.wait):
+                for sample in draw_samples(self._model, job, self._p.boundary.wait):
                     self._p.outputs.keep_sample(sample, point)
                     drawn.append(sample)
                     self._reporter.progress(len(drawn), len(prompts))
@@ -275,6 +326,7 @@ class TrainingRun:
         if self._p.validation:
             self._reporter.phase("validation", "Measuring the loss on held-out images")
             with averaged_weights(self._p.learner.optimizer):
-                loss = validation_loss(self._model, self._p.validation, self._job.training.seed,
-                                       self._p.boundary.wait)
-            self._reporter.event("validation", {"step": self.steps_done, "epoch": epoch, "loss": loss})
+                losses = validation_losses(self._model, self._p.validation, self._job.training.seed,
+                                           self._p.boundary.wait)
+            self._reporter.event("validation", {"step": self.steps_done, "epoch": epoch, "loss": float(losses.mean()),
+                                                "each": rounded(losses.mean(dim=1).tolist())})

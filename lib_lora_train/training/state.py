@@ -6,14 +6,13 @@ Random numbers follow from the seed and the position in the run (``randomness``)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.job import Job
 from ..config.load import job_to_dict
@@ -25,6 +24,7 @@ from ..files.reading import reason
 from ..files.writing import cannot_write
 from ..models.pickled import DAMAGE
 from ..runs.folder import STATE_FILE
+from .optimizers.schedules import put_schedule
 from .step import Learner
 
 _NEXT, _BEFORE = "next.pt", "before.pt"
@@ -46,12 +46,18 @@ class Progress:
     loss_sum: float = 0.0
     saved: bool = False
 
+    @property
+    def next_epoch(self) -> int:
+        """The epoch of the next step."""
+        return self.epoch + 1 if self.saved else self.epoch
+
 
 def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pictures: str, *,
-               before_too: bool = False) -> None:
+               before_too: bool = False, phases: Sequence[dict[str, Any]] = ()) -> None:
     """Replace the state in ``folder`` atomically; with ``before_too`` the previous one is kept beside it.
 
-    ``pictures`` is the fingerprint of the plan. Raises ``RunError`` if it cannot be written.
+    ``pictures`` is the fingerprint of the plan, ``phases`` are those begun after the first. Raises ``RunError`` if it
+    cannot be written.
     """
     scaler = learner.model.accelerator.scaler
     content = {
@@ -61,6 +67,7 @@ def save_state(folder: Path, learner: Learner, progress: Progress, job: Job, pic
         "progress": asdict(progress),
         "job": _what_must_stay(job),
         "pictures": pictures,
+        **({"phases": list(phases)} if phases else {}),
     }
     try:
         folder.mkdir(exist_ok=True)
@@ -113,12 +120,12 @@ def _bytes_of(content: Any) -> int:
 
 
 def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, pictures: str,
-               warn: Callable[[str], None]) -> Progress | None:
+               warn: Callable[[str], None], phases: Sequence[dict[str, Any]] = ()) -> Progress | None:
     """Restore ``learner`` from the state in ``folder``; ``None`` if there is none.
 
     The learning rates are those of ``job``, on a schedule that begins after step ``schedule_begins``. ``warn`` is
-    called if ``pictures``, the fingerprint of the plan, has changed since. Raises ``RunError`` if the file is damaged
-    or belongs to other settings.
+    called if ``pictures``, the fingerprint of the plan, has changed since. ``phases`` are all after the first. Raises
+    ``RunError`` if the file is damaged or belongs to other settings.
     """
     path = folder / STATE_FILE
     if not path.exists() and (folder / _NEXT).exists():
@@ -127,6 +134,8 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
         return None
     content = _read(path)
     changed = _changed(content["job"], _what_must_stay(job))
+    if content["phases"] != list(phases)[:len(content["phases"])]:
+        changed.append("training.phases")
     if changed:
         raise RunError(f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not what the run started with, "
                        f"so it cannot be resumed exactly. Change that back, or start a new run.")
@@ -144,8 +153,14 @@ def load_state(folder: Path, learner: Learner, job: Job, schedule_begins: int, p
             learner.model.accelerator.scaler.load_state_dict(content["scaler"])
     except DAMAGE as problem:
         raise _damaged(path, problem) from problem
-    _put_schedule(learner, progress.step - schedule_begins)
+    put_schedule(learner.schedule, learner.optimizer, progress.step - schedule_begins)
     return progress
+
+
+def epoch_reached(folder: Path) -> int:
+    """The epoch that a run would resume in; 1 without a state. Raises ``RunError`` if the state is damaged."""
+    path = folder / STATE_FILE
+    return Progress(**_read(path)["progress"]).next_epoch if path.exists() else 1
 
 
 def go_back_to_good_state(folder: Path, last_good_step: int) -> int | None:
@@ -187,6 +202,8 @@ def _checked(content: Any) -> dict[str, Any]:
             raise DamagedFileError(f"its {name} is missing")
     if not all(isinstance(value, Tensor) for value in content["network"].values()):
         raise DamagedFileError("its network holds something else than weights")
+    if not isinstance(content.setdefault("phases", []), list):
+        raise DamagedFileError("its phases are of another kind")
     if not isinstance(content.setdefault("scaler", None), (dict, type(None))):
         raise DamagedFileError("its scaler is of another kind")
     progress = content["progress"]
@@ -197,18 +214,6 @@ def _checked(content: Any) -> dict[str, Any]:
     if set(progress) != {field.name for field in fields(Progress)} or not isinstance(progress["saved"], bool):
         raise DamagedFileError("its progress is of another kind")
     return content
-
-
-def _put_schedule(learner: Learner, step: int) -> None:
-    """Set the schedule to ``step``, and the optimizer's rates accordingly."""
-    schedule = learner.schedule
-    assert isinstance(schedule, LambdaLR)
-    schedule.last_epoch = step
-    schedule._step_count = step + 1  # otherwise PyTorch warns that the optimizer was never stepped
-    schedule._last_lr = [rate * factor(step)
-                         for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
-    for group, rate in zip(learner.optimizer.param_groups, schedule._last_lr, strict=True):
-        group["lr"] = rate
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ def train_step(learner: Learner, batches: Sequence[Batch], job: Job, step: int) 
         loss = batch_loss(prediction, noisy.target, noisy.timesteps, model.noise_schedule, job.loss, mask=mask,
                           base_prediction=outside,
                           picture_weights=loss_weights(batch.pictures, job.loss.prior_loss_weight, model.device))
-        figures.take(loss, prediction, noisy.target, mask)
+        figures.take(loss, prediction, noisy.target, noisy.timesteps, mask)
         descent.backward(loss / len(batches))
         if preserves(job, step):
             kept = preservation_loss(model, noisy, batch, job)

@@ -10,7 +10,7 @@ from transformers import CLIPTokenizer
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.tokenizer import find_vocabulary
 from tests.make_mini.vocabulary import write_text_folder
-from tests.models.tiny_checkpoint import Tiny, make_tiny
+from tests.models.tiny_checkpoint import Tiny, make_micro, make_tiny
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,17 @@ def tiny_file(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_base(tiny_file: Path) -> BaseModel:
     return load_base(tiny_file, None, dtype=torch.float32, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def micro_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_micro().save(tmp_path_factory.mktemp("micro") / "micro.safetensors")
+
+
+@pytest.fixture
+def micro_base(micro_file: Path) -> BaseModel:
+    """One with few layers, for what does not depend on the blocks."""
+    return load_base(micro_file, None, dtype=torch.float32, device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -252,9 +252,11 @@ def test_what_is_copied_is_not_in_memory_a_second_time(tmp_path, monkeypatch, en
     monkeypatch.setattr(load_module, "_fill", watching_fill)
     base = load_base(path, None, dtype=wanted, device="cpu", aligned=aligned)
     assert len(seen) == 3 and max(seen) < at_opening + 2e6 < path.stat().st_size, (seen, at_opening)
-    for network, expected in ((base.unet, load(MINI).unet), (base.vae, load(MINI).vae),
-                              (base.text_encoder, load(MINI).text_encoder)):
-        assert all(torch.equal(tensor, expected.state_dict()[key].to(stored).to(wanted))
+    original = load(MINI)
+    for network, other in ((base.unet, original.unet), (base.vae, original.vae),
+                           (base.text_encoder, original.text_encoder)):
+        expected = other.state_dict()
+        assert all(torch.equal(tensor, expected[key].to(stored).to(wanted))
                    for key, tensor in network.state_dict().items())
 
 

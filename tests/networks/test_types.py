@@ -106,27 +106,27 @@ def merge_by_definition(file: dict[str, Tensor], root: nn.Module, prefix: str) -
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_nothing_changes_at_first_and_the_saved_file_does_what_training_did(name, tiny_base, tmp_path):
+def test_nothing_changes_at_first_and_the_saved_file_does_what_training_did(name, micro_base, tmp_path):
     settings = VARIANTS[name]
-    before = answers(tiny_base)
-    network = made(tiny_base, settings)
-    for one, other in zip(before, answers(tiny_base), strict=True):
+    before = answers(micro_base)
+    network = made(micro_base, settings)
+    for one, other in zip(before, answers(micro_base), strict=True):
         assert (one - other).abs().max() <= (1e-6 if settings.dora_wd else 0)
     trained(network)
-    live = answers(tiny_base)
+    live = answers(micro_base)
     assert all((one - other).abs().max() > 1e-3 for one, other in zip(before, live, strict=True))
 
     save_network(tmp_path / "one.safetensors", network, "float", {})
     network.detach()
-    again = made(tiny_base, settings, seed=9)
+    again = made(micro_base, settings, seed=9)
     again.load_state_dict(load_file(tmp_path / "one.safetensors"))
-    assert all(torch.equal(one, other) for one, other in zip(live, answers(tiny_base), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(live, answers(micro_base), strict=True))
     save_network(tmp_path / "two.safetensors", again, "float", {})
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
     again.detach()
 
     file = load_file(tmp_path / "one.safetensors")
-    assert merge_by_definition(file, tiny_base.unet, UNET_PREFIX) == len(network.unet_keys)
-    assert merge_by_definition(file, tiny_base.text_encoder, TEXT_ENCODER_PREFIX) == len(network.text_encoder_keys)
-    for one, other in zip(live, answers(tiny_base), strict=True):
+    assert merge_by_definition(file, micro_base.unet, UNET_PREFIX) == len(network.unet_keys)
+    assert merge_by_definition(file, micro_base.text_encoder, TEXT_ENCODER_PREFIX) == len(network.text_encoder_keys)
+    for one, other in zip(live, answers(micro_base), strict=True):
         assert (one - other).abs().max() <= 1e-5

@@ -15,13 +15,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from, job_to_yaml
-from lib_lora_train.models.tokenizer import Tokenizer, find_vocabulary
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import RunFolder, create_run
-from lib_lora_train.training import setup
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.run import run_training
-from tests.models.tiny_checkpoint import Tiny, make_tiny
+from tests.models.tiny_checkpoint import Tiny, make_micro, make_tiny
 
 SHAPES = ((80, 80), (96, 64), (64, 96))
 
@@ -32,22 +30,21 @@ def tiny() -> Tiny:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with few layers; what depends on the blocks of SD 1.x overrides it by ``whole_checkpoint``."""
+    return make_micro().save(tmp_path_factory.mktemp("micro") / "micro.safetensors")
+
+
+@pytest.fixture(scope="session")
+def whole_checkpoint(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with all blocks and layers of SD 1.x."""
     return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_tokenizer() -> Iterator[None]:
-    """To read the vocabulary takes half a second of each run, and it is the same for all."""
-    tokenizer = Tokenizer(find_vocabulary())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setup, "Tokenizer", lambda vocabulary: tokenizer)
-        yield
 
 
 @pytest.fixture(autouse=True)
 def one_precision_a_process() -> Iterator[None]:
     """accelerate keeps the precision for the life of a process; each test stands for a worker of its own."""
+    AcceleratorState._reset_state(reset_partial_state=True)  # tests of other rooms leave one behind
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 

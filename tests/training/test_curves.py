@@ -22,6 +22,11 @@ PLAIN = {"optimizer_type": "SGDNesterov", "learning_rate": 0.5}
 NESTEROV_FIRST_STEP = 1.9  # gradient + momentum 0.9 x gradient
 
 
+@pytest.fixture(scope="session")
+def checkpoint(whole_checkpoint: Path) -> Path:
+    return whole_checkpoint
+
+
 def norms_in_file(path: Path) -> dict[str, float]:
     """‖alpha / dim · up·down‖ of each layer of a LoRA file, with NumPy."""
     tensors = {key: value.astype(np.float64) for key, value in load_file(path).items()}

@@ -104,12 +104,14 @@ def test_what_to_try_fits_the_settings():
                            network={"scale_weight_norms": 1.0}), "no", None)
     assert "no training state to resume from yet" in text and "Start again at a lower rate: half of 1 is 0.5" in text
     assert "max_grad_norm to 1" in text and "d_coef" in text and "bf16" not in text
+    text = what_to_try(job(optimizer={"optimizer_type": "ProdigyPlusScheduleFree", "learning_rate": 1.0}), "no", None)
+    assert "give ProdigyPlusScheduleFree a lower d_coef (1 is usual here)" in text
 
 
 EXPLODING = {"base": {"checkpoint": str(DEMO / "mini_sd15.safetensors")},
-             "dataset": {"train_data_dir": str(DEMO / "pictures")},
+             "dataset": {"train_data_dir": str(DEMO / "pictures")}, "network": {"network_train_unet_only": True},
              "optimizer": {"optimizer_type": "Prodigy", "learning_rate": 100.0},
-             "training": {"max_train_epochs": None, "max_train_steps": 24}, "save": {"save_every_n_steps": 2}}
+             "training": {"max_train_epochs": None, "max_train_steps": 24}, "save": {"save_every_n_steps": 4}}
 
 
 def resume(run, *settings: str) -> list[dict]:

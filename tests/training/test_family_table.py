@@ -1,4 +1,4 @@
-"""Every family x every feature on its narrow checkpoint, no cell left out.
+"""Every family x every feature on its narrow checkpoint, no cell left out with ``TRAIN_LORA_FULL=1``.
 
 Defaults, presets, categories, dampening, size, memory, doctor, training of every network type, block lists, metadata,
 what the webui is told, and continuing from the file. Bake, sliders, plots and prompts: ``test_family_blocks.py`` here
@@ -8,6 +8,7 @@ and in ``tests/ui/testing``.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from lib_lora_train.config.load import load_job, merged, read_job
 from lib_lora_train.models.prediction import detect_base
 from lib_lora_train.networks.lora_facts import read_facts
 from tests.captions.sets import open_editor, save_picture
+from tests.figures import FULL
 from tests.models.tiny_checkpoint import make_tiny
 from tests.models.tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
 
@@ -112,15 +114,25 @@ def test_categories(name, category, checkpoints):
     assert bytes_of_a_rank(job, shapes) * rank == pytest.approx(whole, rel=0.25)  # names count in narrow files
 
 
+@pytest.fixture(scope="module")
+def editor_of(tmp_path_factory):
+    """The caption editor of square, wide and tall images about ``side`` pixels large; one for each ``side``."""
+    @cache
+    def made(side):
+        folder = tmp_path_factory.mktemp(f"of_{side}") / "p"
+        for number, (width, height) in enumerate([(side, side)] * 4 + [(side * 3 // 2, side), (side, side * 4 // 3)]):
+            save_picture(folder / f"{number}.png", width, height, number).with_suffix(".txt").write_text("penny")
+        return open_editor(folder)
+
+    return made
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("share", [1.0, 0.7, 0.5, 0.4])
-def test_what_the_doctor_proposes_passes_its_next_examination(name, share, checkpoints, tmp_path):
-    """Wide, tall and square images, most smaller than the family's size: each proposal is taken in turn."""
+def test_what_the_doctor_proposes_passes_its_next_examination(name, share, checkpoints, editor_of):
+    """Images of several shapes, most smaller than the family's size: each proposal is taken in turn."""
     row, job = FAMILIES[NAMES[name]], job_of(checkpoints[name])
-    side = int(row.resolution * share) // 8 * 8
-    for number, (width, height) in enumerate([(side, side)] * 4 + [(side * 3 // 2, side), (side, side * 4 // 3)]):
-        save_picture(tmp_path / "p" / f"{number}.png", width, height, number).with_suffix(".txt").write_text("penny")
-    editor = open_editor(tmp_path / "p")
+    editor = editor_of(int(row.resolution * share) // 8 * 8)
     job = changed(job, {"dataset.min_bucket_reso": 64, "dataset.max_bucket_reso": 4 * row.resolution})
     taken = []
     for _ in range(5):
@@ -142,9 +154,14 @@ def network_of(network_type):
             **({"dylora_unit": 1} if network_type == DYLORA else {})}
 
 
+ONE_MODEL = ("xl_base", "ponyMix", "Illustrious-XL", "NoobAI-XL-v1.1")
+"""SDXL under several names, which change what is advised and nothing that is trained: types of networks take turns."""
+TRAINED = [(name, network_type) for name in NAMES for number, network_type in enumerate(NETWORK_TYPES)
+           if FULL or name not in ONE_MODEL or ONE_MODEL.index(name) == number % len(ONE_MODEL)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("network_type", NETWORK_TYPES)
+@pytest.mark.parametrize(("name", "network_type"), TRAINED)
 def test_every_network_type_trains_and_its_file_says_what_it_is_for(train, checkpoints, tmp_path, name, network_type):
     row, path = FAMILIES[NAMES[name]], checkpoints[name]
     done = train(base={"checkpoint": str(path)}, network=network_of(network_type), training={"max_train_steps": 1},
@@ -167,7 +184,7 @@ def test_every_network_type_trains_and_its_file_says_what_it_is_for(train, check
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if FULL or name not in ONE_MODEL[1:]])
 def test_a_block_list_is_trained_and_the_file_can_be_continued_from(train, checkpoints, tmp_path, name):
     row, path = FAMILIES[NAMES[name]], checkpoints[name]
     names = SHORT_SDXL if row.wider else SHORT_SD1

@@ -11,13 +11,14 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from lib_lora_train.batches.plan import plan_of
 from lib_lora_train.config.groups.network import NETWORK_TYPES, NetworkSettings
 from lib_lora_train.config.groups.optimizer import OptimizerSettings
 from lib_lora_train.config.groups.training import TrainingSettings
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from
 from lib_lora_train.config.optimizer_facts import OPTIMIZERS
-from lib_lora_train.errors import ConfigError, RunError
+from lib_lora_train.errors import ConfigError, OutOfMemoryError, RunError
 from lib_lora_train.models.load import load_base
 from lib_lora_train.models.noise import noise_schedule
 from lib_lora_train.models.stored_weights import stored_layers
@@ -187,7 +188,11 @@ def test_other_errors_are_not_taken_for_full_memory(checkpoint: Path, reporter: 
     with pytest.raises(RuntimeError, match="mat1"):
         prove(model_for(checkpoint, TrainingSettings()), Job(), broken, reporter, "")
     assert is_out_of_memory(GPU_IS_FULL)
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."))
+    for text in ("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+                 "[enforce fail at alloc_cpu.cpp:126] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+                 "MPS backend out of memory (MPS allocated: 17.00 GB)"):
+        assert is_out_of_memory(RuntimeError(text))
+    assert is_out_of_memory(MemoryError())
 
 
 @pytest.mark.parametrize("switches", [{}, {"fused_backward_pass": True}])
@@ -202,19 +207,26 @@ def test_a_dry_step_leaves_no_trace(train, monkeypatch: pytest.MonkeyPatch, swit
 
     original = setup.load_state
     monkeypatch.setattr(setup, "load_state", lambda folder, learner, job, *begins: (
-        try_it(learner, job, setup.plan_of(job.dataset, setup.scan_dataset(job.dataset), job.training)),
+        try_it(learner, job, plan_of(job.dataset, setup.scan_dataset(job.dataset), job.training)),
         original(folder, learner, job, *begins))[1])
     assert distance(plain, trained_weights(train, **changes)) == 0 and len(tried) == 1
 
 
-def test_memory_that_runs_out_in_a_step_says_what_to_change(train, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("problem", "where"), [
+    (GPU_IS_FULL, "The GPU ran out of memory."),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), "main memory ran out"),
+    (OutOfMemoryError("The GPU's memory is too small for one step of this job."), "too small for one step")])
+def test_memory_that_runs_out_in_a_step_says_what_to_change(
+        train, monkeypatch: pytest.MonkeyPatch, problem, where) -> None:
     def full(*_):
-        raise GPU_IS_FULL
+        raise problem
 
     monkeypatch.setattr("lib_lora_train.training.run.train_step", full)
     trained = train()
     assert not trained.completed
-    assert "be resumed from its last state" in trained.of("error")[0]["text"]
+    [error] = trained.of("error")
+    assert where in error["text"] and error["kind"] == "memory"
+    assert "be resumed from its last state" in error["text"] or isinstance(problem, OutOfMemoryError)
 
 
 @pytest.mark.parametrize(("changes", "named"), [

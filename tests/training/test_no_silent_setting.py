@@ -34,7 +34,7 @@ from lib_lora_train.pictures.scan import scan_dataset
 from lib_lora_train.training import base_weights, run
 from lib_lora_train.training.precision import auto_precision
 from lib_lora_train.training.setup import held_out_plan
-from tests.models.tiny_checkpoint import make_tiny
+from tests.models.tiny_checkpoint import make_micro
 
 from .observations import (
     RATED_STEPS,
@@ -42,6 +42,7 @@ from .observations import (
     Observe,
     lean,
     load,
+    observe_diagnosis,
     observe_images,
     observe_loss,
     observe_rates,
@@ -60,8 +61,8 @@ class Material:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.checkpoint = make_tiny().save(folder / "tiny.safetensors")
-        self.other = make_tiny(seed=1).save(folder / "other.safetensors")
+        self.checkpoint = make_micro().save(folder / "micro.safetensors")
+        self.other = make_micro(seed=1).save(folder / "other.safetensors")
         self.images = self._images(folder / "set")
         self.one = self._images(folder / "one", 1)
         self.three = self._images(folder / "three", 3)
@@ -105,6 +106,8 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "dataset.reg_data_dir": lambda m: [str(m.regularization)], "dataset.resolution": lambda m: ["96"],
     "dataset.concept_settings": lambda m: [["set: dataset_repeats=3"], ["set: keep_tokens=3"], ["set: flip_aug=true"],
                                            ["set: loss_weight=0.5"]],
+    "dataset.only_folders": lambda m: [["3_penny"]], "dataset.min_image_weight": lambda m: [2.0],
+    "training.phases": lambda m: [[{"steps": 2}]], "training.first_phase_name": lambda m: ["base"],
     "dataset.min_bucket_reso": lambda m: [64], "dataset.max_bucket_reso": lambda m: [96],
     "dataset.bucket_reso_steps": lambda m: [16], "dataset.caption_extension": lambda m: [".caption"],
     "dataset.caption_separator": lambda m: [" "], "dataset.keep_tokens": lambda m: [2],
@@ -148,6 +151,7 @@ PROBES: dict[str, Callable[[Material], list[Any]]] = {
     "sample.sample_every_n_epochs": lambda m: [2, 9], "sample.sample_width": lambda m: [128, 100],
     "sample.sample_height": lambda m: [128, 100], "sample.sample_steps": lambda m: [3],
     "sample.cfg_scale": lambda m: [2.0], "sample.sample_seed": lambda m: [5],
+    "diagnosis.diagnosis_share": lambda m: [1.0],
 }
 """Values beside the default."""
 
@@ -164,7 +168,7 @@ def probes(field: SettingField, material: Material) -> list[Any]:
 
 
 GROUPS_SEEN_IN = {"dataset": "images", "network": "steps", "optimizer": "rates", "scheduler": "rates", "loss": "loss",
-                  "base": "run", "training": "run", "save": "run", "sample": "run"}
+                  "base": "run", "training": "run", "save": "run", "sample": "run", "diagnosis": "diagnosis"}
 """Where the settings of each group show; a new group has to be named."""
 
 LORA = {"network.network_dim": 4, "network.network_alpha": 2.0}
@@ -200,7 +204,7 @@ CONTEXTS: dict[str, dict[str, Callable[[Material], Changes]]] = {
         **{name: lambda m, name=name: {**ADAM, "optimizer.optimizer_type": name}
            for name in ("AdamW", "Lion", "SGDNesterov", "AdamWScheduleFree")},
         **{name: lambda m, name=name: {**ADAPTIVE, "optimizer.optimizer_type": name}
-           for name in ("Prodigy", "DAdaptAdam", "AdaFactor")},
+           for name in ("Prodigy", "ProdigyPlusScheduleFree", "DAdaptAdam", "AdaFactor")},
         "AdaFactor at my rate": lambda m: {**ADAM, "optimizer.optimizer_type": "AdaFactor",
                                            "optimizer.optimizer_args": ["relative_step=False"]},
         "own rates": lambda m: {**ADAM, "optimizer.unet_lr": 1e-3, "optimizer.text_encoder_lr": 1e-4},
@@ -230,6 +234,7 @@ CONTEXTS: dict[str, dict[str, Callable[[Material], Changes]]] = {
     "save": {"as it is": lambda m: ADAM},
     "sample": {"no prompts": lambda m: ADAM,
                "a prompt": lambda m: {**ADAM, "sample.sample_prompts": ["penny, hat"]}},
+    "diagnosis": {"as it is": lambda m: {}, "off": lambda m: {"diagnosis.diagnose": False}},
 }
 SHOWN_WITH = {"dataset.activation_tag": "save"}
 """Settings that show where those of another group do: the tag is in a file beside the LoRA."""
@@ -251,7 +256,8 @@ def observers(material: Material) -> Iterator[dict[str, Observe]]:
         patch.setattr(base_weights, "load_base", lambda *args, **more: lean(load_base(*args, **more)))
         patch.setattr(run, "save_state", lambda *args, **more: None)  # for a resume, which no setting here is about
         yield {"images": observe_images, "steps": observe_steps(base, dataclasses.replace(base)),
-               "loss": observe_loss, "run": observe_run(material.folder), "rates": observe_rates}
+               "loss": observe_loss, "run": observe_run(material.folder), "rates": observe_rates,
+               "diagnosis": observe_diagnosis}
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.training import killed_runs
 from tests.training.conftest import draw_pictures
 
 OPTIMIZERS = {"AdamW": 1e-3, "Prodigy": 1.0, "Lion": 1e-4}
-SCHEDULE_FREE = "AdamWScheduleFree"
+SCHEDULE_FREE, PLUS = "AdamWScheduleFree", "ProdigyPlusScheduleFree"
 EPOCHS, STEPS_PER_EPOCH = 3, 3
 KILLS = count(6, 30)
 
@@ -46,7 +46,8 @@ def drawn_values(values, tmp_path) -> dict:
 
 
 def new_run(values: dict, folder: Path, optimizer: str) -> RunFolder:
-    changes = {"optimizer": {"optimizer_type": optimizer, "learning_rate": OPTIMIZERS.get(optimizer, 1e-3)},
+    rate = {**OPTIMIZERS, PLUS: 1.0}.get(optimizer, 1e-3)
+    changes = {"optimizer": {"optimizer_type": optimizer, "learning_rate": rate},
                "training": {**values["training"], "max_train_epochs": EPOCHS},
                "scheduler": {"lr_scheduler": "cosine", "lr_warmup_steps": 2},
                "save": {**values["save"], "output_dir": str(folder / "loras"), "save_every_n_steps": 2}}
@@ -75,16 +76,17 @@ def test_killed_at_any_step_and_resumed_the_files_are_bit_for_bit_the_same(drawn
         wanted[optimizer] = made(tmp_path / optimizer)
         assert len(wanted[optimizer]) == 6  # epochs 1 and 2, steps 2, 4 and 8, and the last
     with figure("kills in training") as counted:
-        for number in range(KILLS):
+        for number in range(KILLS // 2):
             optimizer = list(OPTIMIZERS)[number % 3]
-            kill_at = rng.randint(1, EPOCHS * STEPS_PER_EPOCH)
-            folder = tmp_path / f"kill{number}"
+            kills = sorted(rng.sample(range(1, EPOCHS * STEPS_PER_EPOCH + 1), 2))
+            folder = tmp_path / f"killed{number}"
             run = new_run(drawn_values, folder, optimizer)
-            assert process(processes, run, kill_at) == -signal.SIGKILL
+            for kill_at in kills:
+                assert process(processes, run, kill_at) == -signal.SIGKILL
+                counted.tried += 1
             assert process(processes, run, None) == 0
-            assert made(folder) == wanted[optimizer], f"{optimizer}, killed after step {kill_at}"
+            assert made(folder) == wanted[optimizer], f"{optimizer}, killed after steps {kills}"
             assert read_events(run.events_file)[0][-1]["event"] == "finished"
-            counted.tried += 1
 
 
 class _Stopping(Reporter):
@@ -131,32 +133,26 @@ def test_a_finished_run_can_be_given_a_few_more_epochs(values, tmp_path):
     assert set(after) - set(before) == {"penny-v2-step00000010.safetensors", "penny-v2.safetensors"}
 
 
-def test_a_schedule_free_run_that_is_stopped_and_resumed_ends_in_the_same_bits(values, tmp_path):
-    with_settings(new_run(values, tmp_path / "whole", SCHEDULE_FREE), Reporter, TWELVE_STEPS)
-    for stop_at in (3, 6, 9, 4):
-        parts = new_run(values, tmp_path / str(stop_at), SCHEDULE_FREE)
+@pytest.mark.parametrize("optimizer, stops", [(SCHEDULE_FREE, (3, 4, 6, 9)), (PLUS, (3, 8))])
+def test_a_schedule_free_run_that_is_stopped_and_resumed_ends_in_the_same_bits(values, tmp_path, optimizer, stops):
+    with_settings(new_run(values, tmp_path / "whole", optimizer), Reporter, TWELVE_STEPS)
+    parts = new_run(values, tmp_path / "parts", optimizer)
+    for stop_at in (*stops, None):
         with_settings(parts, type("Stopping", (_Stopping,), {"run": parts, "at": stop_at}), TWELVE_STEPS)
         parts.control.withdraw("stop")
-        with_settings(parts, Reporter, TWELVE_STEPS)
-        assert made(tmp_path / str(stop_at))["penny.safetensors"] == made(tmp_path / "whole")["penny.safetensors"], \
-            stop_at
+    assert [event["steps"] for event in read_events(parts.events_file)[0] if event["event"] == "stopped"] == [*stops]
+    assert made(tmp_path / "parts")["penny.safetensors"] == made(tmp_path / "whole")["penny.safetensors"]
 
 
-def test_saves_and_samples_leave_no_trace_in_a_schedule_free_run(values, tmp_path):
-    bare = [*FEW_STEPS, "save.save_every_n_steps=null", "save.save_every_n_epochs=null"]
-    watching = {"steps saved": ["save.save_every_n_steps=1"], "epochs saved": ["save.save_every_n_epochs=1"],
-                "samples": ["sample.sample_prompts=[penny]", "sample.sample_every_n_epochs=1",
-                            "sample.sample_steps=1", "sample.sample_at_first=true"]}
-    for name, settings in {"alone": [], **watching}.items():
-        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter, [*bare, *settings])
-        assert tensors_of(tmp_path / name) == tensors_of(tmp_path / "alone"), name
-
-
-def test_validation_leaves_no_trace_in_a_schedule_free_run(values, tmp_path):
+@pytest.mark.parametrize("optimizer", [SCHEDULE_FREE, PLUS])
+def test_saves_samples_and_validation_leave_no_trace_in_a_schedule_free_run(values, tmp_path, optimizer):
     draw_pictures(tmp_path / "held_out", 2, seed=9)
-    for name, folder in (("alone", "null"), ("watched", str(tmp_path / "held_out"))):
-        with_settings(new_run(values, tmp_path / name, SCHEDULE_FREE), Reporter,
-                      [*FEW_STEPS, f"dataset.validation_data_dir={folder}"])
+    watching = {"alone": ["save.save_every_n_steps=null", "save.save_every_n_epochs=null"],
+                "watched": ["save.save_every_n_steps=1", "save.save_every_n_epochs=1", "sample.sample_prompts=[penny]",
+                            "sample.sample_every_n_epochs=1", "sample.sample_steps=1", "sample.sample_at_first=true",
+                            f"dataset.validation_data_dir={tmp_path / 'held_out'}"]}
+    for name, settings in watching.items():
+        with_settings(new_run(values, tmp_path / name, optimizer), Reporter, [*FEW_STEPS, *settings])
     assert tensors_of(tmp_path / "watched") == tensors_of(tmp_path / "alone")
 
 

@@ -66,7 +66,7 @@ def disturb(train):
 @pytest.mark.parametrize("how", ["pause", "picture"])
 @pytest.mark.parametrize("at", [("latents", 2), ("step", 2), ("sample", 1), ("validation", 1)], ids=lambda at: at[0])
 def test_time_stood_still_is_in_no_duration_no_pace_and_no_estimate(disturb, at, how, pictures):
-    groups = {"sample": {"sample_prompts": ["a"], "sample_steps": 4}, "training": {"max_train_steps": 6}}
+    groups = {"sample": {"sample_prompts": ["a"], "sample_steps": 2}, "training": {"max_train_steps": 6}}
     if at[0] == "validation":
         groups["dataset"] = {"validation_split": 0.34}
     run = disturb(at, how, **groups)

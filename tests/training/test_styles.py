@@ -46,27 +46,27 @@ def test_regularization_doubles_the_steps_and_the_file_records_it(train, regular
     assert metadata["ss_prior_loss_weight"] == "1.0"
 
 
-class _StopAfterThree(Reporter):
+class _StopAfterTwo(Reporter):
     run = None
 
     def step(self, fields):
         super().step(fields)
-        if fields["step"] == 3:
+        if fields["step"] == 2:
             self.run.control.request("stop")
 
 
 def test_runs_with_everything_that_is_drawn_repeat_bit_for_bit_and_resume_so(train, regularization, tmp_path):
     dataset = {**DRAWN, "reg_data_dir": str(regularization), "flip_aug": True}
     first = train(save={"output_dir": str(tmp_path / "a")}, dataset=dataset)
-    second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset, reporter_type=_StopAfterThree,
-                   before=lambda run: setattr(_StopAfterThree, "run", run))
-    assert second.events[-1]["event"] == "stopped" and second.of("step")[-1]["step"] == 3
+    second = train(save={"output_dir": str(tmp_path / "b")}, dataset=dataset, reporter_type=_StopAfterTwo,
+                   before=lambda run: setattr(_StopAfterTwo, "run", run))
+    assert second.events[-1]["event"] == "stopped" and second.of("step")[-1]["step"] == 2
     assert "penny.safetensors" not in second.files
     second.run.control.withdraw("stop")
     with EventWriter(second.run.events_file) as events:
         assert run_training(load_job(second.run.job_file), second.run, Reporter(events, terminal=False))
     assert first.completed and "penny.safetensors" in second.files
-    assert len(first.of("validation")) == 3 and first.of("started")[0]["pictures"] == 8  # 4 and 4 of class
+    assert len(first.of("validation")) == 3 and first.of("started")[0]["pictures"] == 6  # 3 and 3 of class
     assert weights_of(first) == weights_of(second)
     undropped = train(save={"output_dir": str(tmp_path / "c")}, dataset={**dataset, "caption_dropout_rate": 0.0})
     assert weights_of(undropped) != weights_of(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def make_optimizer(groups: Sequence[RatedParameters], settings: OptimizerSetting
         if name == "AdaFactor":
             return _make_adafactor(rows, arguments)
         arguments = {**_kernels(name, kept[0].parameters[0].device.type, arguments), **arguments}
-        optimizer = _optimizer_class(name, kept)(rows, lr=kept[0].learning_rate, **arguments)
+        optimizer = _optimizer_class(name, kept, warn)(rows, lr=kept[0].learning_rate, **arguments)
     except (TypeError, ValueError, AssertionError) as problem:
         raise ConfigError(f"optimizer.optimizer_args {' '.join(settings.optimizer_args)!r} cannot be used with "
                           f"{name}: {problem}") from problem
@@ -82,7 +83,7 @@ def effective_rate(group: dict[str, Any], optimizer: torch.optim.Optimizer) -> f
         rates = [float(optimizer._get_lr(group, optimizer.state[parameter]))  # type: ignore[attr-defined]
                  for parameter in group["params"] if optimizer.state.get(parameter)]
         return sum(rates) / len(rates) if rates else 0.0
-    return float(group["lr"]) * float(group.get("d", 1.0))
+    return float(group["lr"]) * float(group.get("shared_d") or group.get("d", 1.0))
 
 
 @contextmanager
@@ -143,7 +144,7 @@ def _kernels(name: str, device: str, given: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
+def _optimizer_class(name: str, groups: Sequence[RatedParameters], warn: Callable[[str], None]) -> Any:
     if OPTIMIZERS[name].eight_bit:
         return _eight_bit_class(name, groups[0].parameters[0].device)
     if name == "AdamW":
@@ -159,6 +160,8 @@ def _optimizer_class(name: str, groups: Sequence[RatedParameters]) -> Any:
     if name in ("DAdaptAdam", "DAdaptLion"):
         import dadaptation
         return getattr(dadaptation, name)
+    if name == "ProdigyPlusScheduleFree":
+        return functools.partial(_prodigy_plus_class(), report=warn)
     from .prodigy import Prodigy
     return Prodigy
 
@@ -167,6 +170,16 @@ def _sgd_nesterov(rows: list[dict[str, Any]], *, lr: float, momentum: float, wei
                   fused: bool | None = None) -> torch.optim.Optimizer:
     return torch.optim.SGD(rows, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True,
                            **({"fused": True} if fused else {}))  # missing in PyTorch 2.1
+
+
+def _prodigy_plus_class() -> Any:
+    try:
+        from .prodigy_plus import ProdigyPlusScheduleFree
+    except ImportError as problem:
+        raise ConfigError("optimizer.optimizer_type ProdigyPlusScheduleFree needs the package "
+                          f"prodigy-plus-schedule-free, which does not load here: {problem}. Use AdamWScheduleFree, "
+                          "with a rate of about 0.0001, or Prodigy.") from problem
+    return ProdigyPlusScheduleFree
 
 
 def _eight_bit_class(name: str, device: torch.device) -> Any:

@@ -94,6 +94,7 @@ class FlatOptimizer(torch.optim.Optimizer):
         self._own, self._one_dimensional, self._on_cpu = own, one_dimensional, on_cpu
         self._spans: list[list[_Span]] | None = None
         self._learned: list[int] = []
+        self._resting: dict[Tensor, Any] = {}  # states of parameters that are not trained at present
         self._may_join = True
         self._step_alone()
 
@@ -123,10 +124,16 @@ class FlatOptimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this optimizer or of the library's."""
-        self._spans, self._may_join = None, True
+        self._spans, self._may_join, self._resting = None, True, {}
         self.state = defaultdict(dict)
         super().load_state_dict(state_dict)
         self._step_alone()
+
+    def rejoin(self) -> None:
+        """Concatenate anew in the next step, in which other parameters are trained."""
+        if self._spans is not None:
+            self._part()
+        self._may_join = True
 
     def _step_alone(self) -> None:
         self._own.param_groups, self._own.state = self.param_groups, self.state
@@ -135,8 +142,11 @@ class FlatOptimizer(torch.optim.Optimizer):
         """Concatenate the parameters that have a gradient, with their states; returns whether that was possible."""
         spans: list[list[_Span]] = []
         states: dict[Tensor, Any] = {}
+        resting = dict(self.state)
         for group in self.param_groups:
             learned = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in learned:
+                resting.pop(parameter, None)
             if group.get("slice_p", 1) != 1 or not all(map(self._can_join, learned)):
                 return False
             spans.append([_Span(parameters) for parameters in _runs(learned)])
@@ -151,7 +161,7 @@ class FlatOptimizer(torch.optim.Optimizer):
         self._own.param_groups = [{**group, "params": [span.flat for span in row]}
                                   for group, row in zip(self.param_groups, spans, strict=True)]
         self._own.state = self.state = defaultdict(dict, states)
-        self._spans = spans
+        self._spans, self._resting = spans, resting
         return True
 
     def _can_join(self, parameter: Parameter) -> bool:
@@ -163,13 +173,13 @@ class FlatOptimizer(torch.optim.Optimizer):
         self.state = defaultdict(dict, {
             parameter: {name: value.clone() if isinstance(value, Tensor) else value for name, value in own.items()}
             for parameter, own in state.items()})
-        self._spans, self._may_join = None, False
+        self._spans, self._may_join, self._resting = None, False, {}
         self._step_alone()
 
     def _parted(self) -> defaultdict[Tensor, Any]:
         """The state by parameter."""
         assert self._spans is not None
-        parted: defaultdict[Tensor, Any] = defaultdict(dict)
+        parted: defaultdict[Tensor, Any] = defaultdict(dict, self._resting)
         for span in (span for row in self._spans for span in row):
             if span.flat in self.state:
                 parted.update(span.split(self.state[span.flat], self._one_dimensional))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,9 +26,9 @@ class FusedSteps:
         self._optimizer = optimizer
         self._learns = True
         self._squares: list[Tensor] = []
-        for group in optimizer.param_groups:
+        for number, group in enumerate(optimizer.param_groups):
             for parameter in group["params"]:
-                parameter.register_post_accumulate_grad_hook(partial(self._step, group))
+                parameter.register_post_accumulate_grad_hook(partial(self._step, number))
 
     def backward(self, loss: Tensor) -> None:
         """Update parameters from the gradients of ``loss`` as they arrive."""
@@ -53,12 +52,13 @@ class FusedSteps:
         finally:
             self._learns = True
 
-    def _step(self, group: dict[str, Any], parameter: Tensor) -> None:
+    def _step(self, number: int, parameter: Tensor) -> None:
+        """Update ``parameter`` with its group, by number: a resumed run's groups are not those it was created with."""
         if self._learns:
             assert parameter.grad is not None
             self._squares.append(parameter.grad.float().square().sum())
             groups = self._optimizer.param_groups
-            self._optimizer.param_groups = [{**group, "params": [parameter]}]
+            self._optimizer.param_groups = [{**groups[number], "params": [parameter]}]
             try:
                 self._optimizer.step()
             finally:

@@ -42,6 +42,10 @@ class PlainSteps:
         self._accelerator = accelerator
         self._optimizer = optimizer
         self._parameters = [parameter for parameter in parameters if id(parameter) in learned]
+        self.limit_norm(max_grad_norm)
+
+    def limit_norm(self, max_grad_norm: float) -> None:
+        """Clip to ``max_grad_norm`` from now on."""
         self._limit = max_grad_norm or math.inf  # changes nothing, but still returns the norm
 
     def backward(self, loss: Tensor) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable
 from typing import Any
 
 import dadaptation
 import lion_pytorch
 import prodigyopt
+import prodigyplus
 import pytest
 import schedulefree
 import torch
@@ -39,6 +41,7 @@ OWN: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "Prodigy": lambda p: prodigyopt.Prodigy(p, lr=1.0, decouple=True, weight_decay=0.01, d_coef=2, betas=(0.9, 0.999),
                                             use_bias_correction=True, safeguard_warmup=False),
     "AdamWScheduleFree": lambda p: schedulefree.AdamWScheduleFree(p, lr=RATE, betas=(0.9, 0.999), weight_decay=0.01),
+    "ProdigyPlusScheduleFree": lambda p: prodigyplus.ProdigyPlusScheduleFree(p, lr=1.0),
 }
 EIGHT_BIT = [name for name, facts in OPTIMIZERS.items() if facts.eight_bit]
 
@@ -132,6 +135,76 @@ def test_one_rate_is_used_knowingly_where_an_optimizer_has_only_one(name):
     rated[0] = RatedParameters("text_encoder", [quadratic()], 0.0)
     optimizer = make_optimizer(rated, OptimizerSettings(optimizer_type=name), pytest.fail)
     assert [group["part"] for group in optimizer.param_groups] == ["unet"]
+
+
+def plus(*arguments: str, report: Callable[[str], None] = pytest.fail,
+         rates: tuple[float, ...] = (1.0, 0.5)) -> torch.optim.Optimizer:
+    torch.manual_seed(0)
+    rated = [RatedParameters(part, [torch.nn.Parameter(torch.randn(40, 16)), torch.nn.Parameter(torch.zeros(16, 40))],
+                             rate) for part, rate in zip(("unet", "text_encoder"), rates, strict=False)]
+    settings = OptimizerSettings(optimizer_type="ProdigyPlusScheduleFree", optimizer_args=["d0=1e-4", *arguments])
+    return make_optimizer(rated, settings, report)
+
+
+def plus_steps(optimizer: torch.optim.Optimizer, first: int, count: int) -> list[torch.Tensor]:
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for step in range(first, first + count):
+        generator = torch.Generator().manual_seed(step)
+        for one in parameters:
+            one.grad = (one.detach() - 1) / 10 + torch.randn(one.shape, generator=generator) / 10
+        optimizer.step()
+    return [one.detach().clone() for one in parameters]
+
+
+@pytest.mark.parametrize("arguments", [(), ("split_groups=True",), ("split_groups=True", "split_groups_mean=True"),
+                                       ("use_speed=True",), ("factored=False", "eps=None")])
+def test_prodigy_plus_resumes_bit_for_bit_with_its_states_in_bfloat16(arguments):
+    whole = plus(*arguments, report=str)
+    weights = plus_steps(whole, 0, 10)
+    buffer = io.BytesIO()
+    torch.save(whole.state_dict(), buffer)
+    buffer.seek(0)
+    resumed = plus(*arguments, report=str)
+    for one, saved in zip((p for group in resumed.param_groups for p in group["params"]), weights, strict=True):
+        one.data.copy_(saved)
+    resumed.load_state_dict(torch.load(buffer, weights_only=True))
+    own, theirs = (one.state_dict()["state"] for one in (resumed, whole))
+    assert {name: value.dtype for name, value in own[0].items() if hasattr(value, "dtype")} == {
+        name: value.dtype for name, value in theirs[0].items() if hasattr(value, "dtype")}
+    assert own[0]["p0"].dtype == torch.bfloat16
+    assert all(map(torch.equal, plus_steps(resumed, 10, 10), plus_steps(whole, 10, 10)))
+    assert resumed.param_groups[0]["d"] == whole.param_groups[0]["d"] > 1e-4
+
+
+def test_prodigy_plus_finds_one_rate_and_keeps_those_of_parts_and_blocks_as_factors():
+    optimizer = plus()
+    plus_steps(optimizer, 0, 20)
+    unet, text_encoder = optimizer.param_groups
+    assert unet["d"] == text_encoder["d"] > 1e-4
+    assert effective_rate(text_encoder, optimizer) == 0.5 * effective_rate(unet, optimizer) == 0.5 * unet["d"]
+
+
+def test_prodigy_plus_reports_what_its_package_prints(capsys):
+    said: list[str] = []
+    optimizer = plus("prodigy_steps=3", "use_cautious=True", "use_grams=True", report=said.append)
+    plus_steps(optimizer, 0, 4)
+    assert any("use_grams" in text for text in said) and any("after 3 steps" in text for text in said)
+    assert capsys.readouterr().out == ""
+    assert "p0" not in optimizer.state[optimizer.param_groups[0]["params"][0]]
+
+
+def test_prodigy_plus_cannot_be_told_to_leave_out_its_steps():
+    with pytest.raises(ConfigError, match=r"fused_back_pass=True.*leaves every step out"):
+        plus("fused_back_pass=True")
+
+
+def test_the_memory_of_prodigy_plus_is_what_is_estimated():
+    parameter = torch.nn.Parameter(torch.randn(320, 16))
+    optimizer = made("ProdigyPlusScheduleFree", parameter)
+    parameter.grad = torch.randn(320, 16)
+    optimizer.step()
+    kept = sum(value.nbytes for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor))
+    assert kept / parameter.numel() == pytest.approx(OPTIMIZERS["ProdigyPlusScheduleFree"].state_bytes, abs=0.2)
 
 
 def test_two_rates_stay_two_where_they_can():

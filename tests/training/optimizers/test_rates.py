@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +29,11 @@ SGD = OptimizerSettings(optimizer_type="SGDNesterov", optimizer_args=["momentum=
                         text_encoder_lr=TEXT_RATE, max_grad_norm=0.0)
 BLOCK_RATES = {name: (number % 4) / 2 for number, name in enumerate(SHORT_SD1)}
 Step = Callable[[NetworkSettings], tuple[Learner, dict[str, torch.Tensor]]]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(whole_checkpoint: Path) -> Path:
+    return whole_checkpoint
 
 
 @pytest.fixture

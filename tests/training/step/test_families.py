@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from lib_lora_train.cli import diagnose
 from lib_lora_train.config.check import problems_of
 from lib_lora_train.config.groups.dataset import DatasetSettings
 from lib_lora_train.config.groups.loss import LossSettings
@@ -26,6 +29,7 @@ from lib_lora_train.models.text_states import tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
 from lib_lora_train.pictures.augment import draw_cut
 from lib_lora_train.pictures.buckets import Bucket, Fit, Frame
+from lib_lora_train.runs.diagnosis.epochs import HELD_OUT, MIRRORED, EpochMeasures, mean_loss, read_measures
 from lib_lora_train.runs.folder import RunFolder
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.reporting.sampling import decode_picture
@@ -60,6 +64,17 @@ def reference_loss(path: Path, lora: dict[str, torch.Tensor], tokenizer: Tokeniz
     return ((prediction - target) ** 2).mean()
 
 
+def measured(run: RunFolder, folder: Path, monkeypatch: pytest.MonkeyPatch, images: int) -> EpochMeasures:
+    """The measurements of the saved files of ``run`` on so many ``images``, all of them numbers."""
+    monkeypatch.setattr(diagnose.environment, "environment_root", lambda: folder)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert diagnose.diagnose_command([str(run.path), f"images={images}", "--runs", str(folder / "measuring")]) == 0
+    measures = read_measures(run.path)
+    assert measures is not None and measures.files
+    assert all(math.isfinite(mean_loss(file.trained)) and (file.drift or 0) > 0 for file in measures.files)
+    return measures
+
+
 @pytest.mark.parametrize(("name", "kind"), [("sd2", VELOCITY), ("sdxl", "epsilon")])
 def test_loss_and_every_gradient_equal_the_reference(families, name, kind):
     model = model_on(families[name], kind)
@@ -71,12 +86,13 @@ def test_loss_and_every_gradient_equal_the_reference(families, name, kind):
     assert abs(loss - wanted) < 1e-4 * wanted
 
 
-def test_a_run_on_sdxl_trains_samples_validates_and_resumes_and_its_file_says_what_it_is(train, families):
+def test_a_run_on_sdxl_trains_samples_and_validates_and_its_file_says_what_it_is(train, families, tmp_path,
+                                                                                    monkeypatch):
     base = {"base": {"checkpoint": str(families["sdxl"]), "clip_skip": 2}}
-    done = train(**base, dataset={"validation_split": 0.2}, training={"max_train_epochs": 2},
+    done = train(**base, dataset={"validation_split": 0.2}, training={"max_train_epochs": 1},
                  optimizer={"text_encoder_lr2": 1e-4},
                  sample={"sample_prompts": ["pennyfox"], "sample_steps": 2, "sample_at_first": False})
-    assert done.completed and done.files == ["penny-000001.safetensors", "penny.safetensors"]
+    assert done.completed and done.files == ["penny.safetensors"]
     assert [event["path"] for event in done.of("sample")] and done.of("validation")
     assert any("1024" in event["text"] for event in done.of("warning"))
     with safe_open(done.loras / "penny.safetensors", "pt") as file:
@@ -92,9 +108,13 @@ def test_a_run_on_sdxl_trains_samples_validates_and_resumes_and_its_file_says_wh
                for part in ("te1", "te2", "unet")}
     assert all(value > 0 for value in ups.values())
     assert ups["te2"] < ups["te1"] / 2, "the second encoder's own rate is a tenth"
+    measures = measured(done.run, tmp_path, monkeypatch, 2)
+    assert measures.source == HELD_OUT and len(measures.images) == 2
+    assert [mean_loss(one.held_out) for one in (measures.base, *measures.files)] == pytest.approx(
+        [event["loss"] for event in done.of("validation")], rel=1e-3)
 
 
-def test_a_run_on_sd2_says_how_it_was_detected_and_writes_its_family(train, families, tmp_path):
+def test_a_run_on_sd2_says_how_it_was_detected_and_writes_its_family(train, families, tmp_path, monkeypatch):
     state = load_file(families["sd2"]) | {"v_pred": torch.ones(0)}
     done = train(base={"checkpoint": str(save_state(state, tmp_path / "v.safetensors"))},
                  training={"max_train_epochs": 1}, sample={"sample_prompts": ["pennyfox"], "sample_steps": 2})
@@ -105,6 +125,7 @@ def test_a_run_on_sd2_says_how_it_was_detected_and_writes_its_family(train, fami
     assert metadata["modelspec.prediction_type"] == "v"
     assert {key.split("_encoder_layers_")[0] for key in keys if "_te" in key} == {"lora_te_text_model"}
     assert json.loads((done.loras / "penny.json").read_text())["sd version"] == "SD2"
+    assert measured(done.run, tmp_path, monkeypatch, 1).source == MIRRORED
 
 
 @pytest.mark.parametrize("name", ["sdxl", "sd2"])
@@ -114,7 +135,7 @@ def test_captions_encoded_once_train_the_same_and_the_text_encoders_are_gone(tra
               "network": {"network_train_unet_only": True}}
     losses = []
     for cached in (False, True):
-        done = train(**common, training={"max_train_epochs": 2, "cache_text_encoder_outputs": cached},
+        done = train(**common, training={"max_train_steps": 4, "cache_text_encoder_outputs": cached},
                      save={"output_name": f"cached {cached}"},
                      sample={"sample_prompts": ["pennyfox"], "sample_steps": 1, "sample_at_first": False})
         assert done.completed and done.of("sample")
@@ -139,7 +160,7 @@ class _Stopping(Reporter):
 
 def test_an_sdxl_run_that_was_stopped_resumes_to_the_same_weights(train, families):
     """The whole network, both text encoders included, comes back."""
-    common = {"base": {"checkpoint": str(families["sdxl"])}, "training": {"max_train_epochs": 2}}
+    common = {"base": {"checkpoint": str(families["sdxl"])}, "training": {"max_train_epochs": 1}}
     whole = train(**common)
     stopped = train(lambda run: setattr(_Stopping, "run", run), _Stopping, **common, save={"output_name": "stopped"})
     assert stopped.of("stopped")[0]["steps"] == 2

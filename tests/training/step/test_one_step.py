@@ -19,6 +19,11 @@ from tests.training.step.reference import UNet, text_states, with_lora
 GAMMA = 5.0
 
 
+@pytest.fixture(scope="session")
+def checkpoint(whole_checkpoint: Path) -> Path:
+    return whole_checkpoint
+
+
 @pytest.fixture
 def model(checkpoint: Path) -> TrainedModel:
     return model_on(checkpoint)
