@@ -181,7 +181,7 @@ def _missing(index: EditorIndex, confidences: Confidences) -> list[Doubt]:
         for tag, value in confidences.as_written(entry.path):
             key = keys[tag]
             if value >= SURE_ABOVE and key not in entry.caption.keys and index.bits_of(key) \
-                    and not _is_said(key, entry.caption.keys):
+                    and not is_said(key, entry.caption.keys):
                 found.append(Doubt("missing", entry.path, tag, confidence=value))
     return sorted(found, key=lambda doubt: (-(doubt.confidence or 0.0), doubt.picture))
 
@@ -190,7 +190,7 @@ def _tagged_entries(index: EditorIndex, confidences: Confidences) -> list[Entry]
     return [entry for entry in index.entries.values() if entry.path in confidences and not entry.caption.problem]
 
 
-def _is_said(key: str, present: frozenset[str]) -> bool:
+def is_said(key: str, present: frozenset[str]) -> bool:
     """Whether a more specific tag is present, such as ``red boots`` for ``boots`` or ``red footwear``."""
     words = key.split(" ")
     for other in present:

@@ -5,7 +5,6 @@ Where a body is, is estimated from a face, or from the caption's own framing tag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -139,12 +138,19 @@ def parts_of(tag: str) -> tuple[str, ...]:
     words = plain(tag)
     if words in _OTHER_SENSES or words in FRAMINGS:
         return ()
-    pieces = re.split(r"[ ]+", re.sub(r"\(.*\)", "", words).strip())
+    pieces = [piece for piece in _without_brackets(words).split(" ") if piece]
     for start in range(len(pieces) - 1, -1, -1):
         found = _REGIONS.get(" ".join(pieces[start:start + 2])) or _REGIONS.get(pieces[start])
         if found:
             return found
     return ()
+
+
+def _without_brackets(words: str) -> str:
+    """``words`` without what is between the first bracket that opens and the last that closes."""
+    before, opens, rest = words.partition("(")
+    _, closes, after = rest.rpartition(")")
+    return before + after if opens and closes else words
 
 
 def _figure(tags: Sequence[str], size: tuple[int, int], crop: Box, faces: Sequence[Face]) -> tuple[_Figure | None, str]:

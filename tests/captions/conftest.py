@@ -1,4 +1,7 @@
-"""The caption editor's routes on gradio's own application, as the webui serves them."""
+"""The caption editor's routes on gradio's own application, as the webui serves them.
+
+gradio is imported by the first test that asks for a tab: kills fork the process, which takes twice as long with it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ui.conftest import Tab, make_tab, tab  # noqa: F401  # the fixtures
-
 from .sets import make_set
+
+if TYPE_CHECKING:
+    from tests.ui.conftest import Maker, Tab
 
 CAPTIONS = {
     "a.png": "penny, red boots, boots, hat",
@@ -61,7 +65,22 @@ class Dataset:
 
 
 @pytest.fixture
-def dataset(tab: Tab, tmp_path: Path) -> Dataset:  # noqa: F811
+def make_tab(tmp_path: Path) -> Iterator[Maker]:
+    """As in ``tests/ui``."""
+    from tests.ui.conftest import tabs_in
+
+    with tabs_in(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def tab(make_tab: Maker) -> Tab:
+    """As in ``tests/ui``."""
+    return make_tab()
+
+
+@pytest.fixture
+def dataset(tab: Tab, tmp_path: Path) -> Dataset:
     """Five pictures with captions of all kinds, open in the editor."""
     found = Dataset(tab, make_set(tmp_path / "set", CAPTIONS))
     found.open()

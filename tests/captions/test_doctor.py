@@ -17,7 +17,6 @@ from lib_lora_train.config.change import changed
 from lib_lora_train.config.check import problems_of
 from lib_lora_train.config.groups.dataset import DatasetSettings
 from lib_lora_train.config.job import Job
-from lib_lora_train.pictures.duplicates import groups_of_near_duplicates
 from lib_lora_train.pictures.facts import difference_hash, sharpness_of
 
 from .sets import make_set, names, open_editor, save_picture
@@ -172,18 +171,6 @@ def test_the_hash_survives_scaling_and_compression_but_not_another_picture(tmp_p
         return (difference_hash(a) ^ difference_hash(b)).bit_count()
 
     assert distance(one, copy) <= 4 and distance(one, other) > 12
-
-
-def test_groups_agree_with_comparing_every_pair_one_by_one():
-    drawn = np.random.default_rng(3)
-    hashes = [int(value) for value in drawn.integers(0, 2**63, 300)]
-    hashes += [hashes[5] ^ 0b1011, hashes[5] ^ 0b11 << 40, hashes[0] ^ 1, hashes[7] ^ 0b111111111, hashes[9]]
-    colours = [bytes([100] * 192)] * 304 + [bytes([120] * 192)]
-    pairs = {(a, b) for a in range(len(hashes)) for b in range(a)
-             if (hashes[a] ^ hashes[b]).bit_count() <= 8 and abs(colours[a][0] - colours[b][0]) <= 4}
-    groups = groups_of_near_duplicates(hashes, colours)
-    assert {frozenset(group) for group in groups} == {frozenset({5, 300, 301}), frozenset({0, 302})}
-    assert all(any(a in group and b in group for group in groups) for a, b in pairs)
 
 
 def shaped(folder: Path, sizes: list[tuple[int, int]]) -> CaptionEditor:

@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lib_lora_train.advice.bases.recipe import _plain
+from lib_lora_train.advice.no_effect_images import _WILDCARD
 from lib_lora_train.batches.captions import _without_wildcards
 from lib_lora_train.blocks.presets import parse_presets
 from lib_lora_train.blocks.prompt_weights import read_arguments
@@ -28,6 +30,7 @@ from lib_lora_train.captions.doubtful import doubts
 from lib_lora_train.captions.editor.index import EditorIndex
 from lib_lora_train.captions.editor.operations import KINDS, Operation, Surroundings, edited
 from lib_lora_train.captions.filter import parse
+from lib_lora_train.captions.framing import parts_of
 from lib_lora_train.captions.patterns import Cancel, SupersededError, substitute, wildcard_matcher
 from lib_lora_train.captions.tags import is_prose
 from lib_lora_train.captions.tokens import TokenCounter
@@ -56,7 +59,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "digits of a bucket": lambda n: "bucket:" + "9" * n + "x",
     "braces": lambda n: "{" + "|" * n, "pairs in braces": lambda n: "{a|b}" * (n // 5),
     "braces in braces": lambda n: "{a|" * (n // 4) + "}" * (n // 4),
-    "minus signs": lambda n: "-" * n,
+    "minus signs": lambda n: "-" * n, "brackets": lambda n: "(" * n,
 }
 
 
@@ -94,7 +97,8 @@ def a_filter(text: str) -> None:
 READERS: dict[str, Callable[[str], object]] = {
     "operations": all_operations, "prose": is_prose, "tokens": TokenCounter(None).count, "filter": a_filter,
     "index": of_an_index, "wildcards": lambda text: [wildcard_matcher(key)(text) for key in ("*a*b*c", "*a?b*c")],
-    "prompts": a_prompt, "words in braces": lambda text: _without_wildcards(text, None),
+    "prompts": a_prompt, "words in braces": lambda text: _without_wildcards(text, None), "one brace": _WILDCARD.search,
+    "parts of the body": parts_of, "names of models": _plain,
 }
 
 

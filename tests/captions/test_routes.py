@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
 
+from lib_lora_train.ui.captions.editors import Session
 from lib_lora_train.ui.routes import PREFIX
 
 from .conftest import CAPTIONS, Dataset
 from .sets import make_set, save_picture, texts
+
+if TYPE_CHECKING:
+    from tests.ui.conftest import Tab
 
 ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", "apply", "preview", "text", "undo",
           "redo", "utf-8", "delete", "move", "copy", "lower-case", "rename-folder", "consolidate",
@@ -22,7 +27,9 @@ ROUTES = ["open", "refresh", "view", "cells", "picture", "complete", "history", 
           "intake/begin", "intake/plan", "intake/add", "intake/cancel", "intake/new-set", "intake/piece",
           "send", "result", "crop/options", "crop/frame", "crop/save", "crop/batch", "crop/batch/save",
           "upscale", "upscale/plan", "upscale/state", "upscale/stop",
-          "grow", "grow/draw", "grow/stop", "grow/add", "grow/discard", "grow/send"]
+          "grow", "grow/draw", "grow/stop", "grow/add", "grow/discard", "grow/send",
+          "causes/sample", "causes/name", "causes/named", "causes/tag", "causes/nearest", "causes/confidences",
+          "suspects", "numbers"]
 
 
 def test_opening_shows_what_there_is(dataset: Dataset):
@@ -75,7 +82,19 @@ def test_cells_and_pictures_carry_what_is_drawn(dataset: Dataset):
         {"tag": "boots", "count": 1, "confidence": None}, {"tag": "hat", "count": 2, "confidence": pytest.approx(0.42)}]
     assert found["text"] == CAPTIONS["a.png"] and found["tokens"] > 4
     wait_for_sizes(dataset)
-    assert dataset.get("picture", numbers=[number])["bucket"] == [512, 512]
+    assert [cell["width"] for cell in dataset.get("cells", numbers=dataset.get("view")["numbers"])["cells"]] == [64] * 5
+
+
+def test_the_chosen_picture_has_its_size_before_all_sizes_are_read(tab: Tab, tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch):
+    """The page opens no tool on an image without a size."""
+    monkeypatch.setattr(Session, "read_sizes_soon", lambda session: None)
+    dataset = Dataset(tab, make_set(tmp_path / "set", CAPTIONS))
+    dataset.open()
+    number, = dataset.numbers("a.png")
+    assert dataset.get("cells", numbers=[number])["cells"][0]["width"] == 0
+    found = dataset.get("picture", numbers=[number])
+    assert (found["width"], found["height"], found["bucket"]) == (64, 64, [512, 512])
 
 
 def wait_for_sizes(dataset: Dataset) -> None:

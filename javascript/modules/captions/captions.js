@@ -18,6 +18,7 @@ import {IntakeZone} from "./intake/zone.js";
 import {CaptionPicture} from "./picture.js";
 import {filterWords, makeMasksButton, maskSwitch} from "./masks/bar.js";
 import {SelectedImages} from "./selected.js";
+import {showImages, suspectsButton} from "./image/suspects.js";
 import {CaptionSet} from "./set.js";
 import {TagList, tagInFilter} from "./tag_list.js";
 import {captionHistory} from "./windows/history.js";
@@ -82,6 +83,7 @@ class CaptionsTab {
             "aria-live": "polite", hidden: true});
         this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
         this.onOff = h("p", {class: "tl-hint", hidden: true});
+        this.suspects = suspectsButton(set, (numbers) => this.showNumbers(numbers));
         this.bar = this.filterBar();
         this.side = h("div", {class: "tl-capside"}, this.tagList.element);
         /** @type {Record<View, HTMLElement>} */
@@ -122,7 +124,7 @@ class CaptionsTab {
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
         this.filterProblem, h("div", {class: "tl-capline"}, this.count,
             makeButton("Invert selection", {small: true, kind: "quiet", click: () => this.set.invert()}),
-            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), maskSwitch(), sort, size), this.onOff);
+            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), this.suspects, maskSwitch(), sort, size), this.onOff);
     }
 
     listen() {
@@ -142,6 +144,7 @@ class CaptionsTab {
         window.addEventListener("focus", () => {
             if (currentTab() === "captions" && inSight()) set.refresh();
         });
+        on("show-images", ({folder, paths}) => showImages(this, folder, paths));
         on("captions-changed", () => set.refresh({tagged: true}));
         on("setting", ({keys}) => {
             if (keys.includes(FOLDER) && document.activeElement !== this.folder) this.folder.value = form.text(FOLDER);
@@ -168,13 +171,11 @@ class CaptionsTab {
     async open() {
         const folder = this.folder.value.trim();
         this.tried = true;
-        setText(this.problem, "");
-        if (!folder) {
-            setText(this.problem, "Type or paste the path of the folder that holds your images.");
-            return;
-        }
+        setText(this.problem, folder ? "" : "Type or paste the path of the folder that holds your images.");
+        if (!folder) return;
         this.openButton.disabled = true;
         try {
+            await this.set.turn;  // edits that wait mean images of the open set by their numbers
             await this.set.open(folder);
             this.opened = folder;
             if (form.get(FOLDER) !== folder) {

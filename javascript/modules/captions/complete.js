@@ -2,10 +2,10 @@
 
 import {fill, h, later, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
+import {dropDown} from "../core/parts.js";
 import {root} from "../core/shell.js";
 
 const MOST_HEIGHT = 264;
-const GAP = 4;
 
 /**
  * @param {import("./set.js").CaptionSet} set
@@ -34,29 +34,15 @@ export function tagInput(set, options) {
         return {start, end, text: input.value.slice(start, end)};
     };
 
-    /** Place the list below the box, or above it if the window or the action bar leaves too little room. */
-    const place = () => {
-        const box = input.getBoundingClientRect();
+    const shown = dropDown(input, list, {height: MOST_HEIGHT, floor: () => {
         const bar = root.querySelector(".tl-capactions");
         const top = bar && !bar.contains(input) && bar.clientHeight ? bar.getBoundingClientRect().top : window.innerHeight;
-        const room = Math.min(top, window.innerHeight) - box.bottom;
-        const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
-        Object.assign(list.style, {left: `${box.left}px`, width: `${box.width}px`,
-            top: above ? "auto" : `${box.bottom + GAP}px`,
-            bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
-    };
-
-    const moved = (/** @type {Event} */ event) => {
-        if (event.target !== list) hide();
-    };
-
+        return Math.min(top, window.innerHeight);
+    }});
     const hide = () => {
-        window.removeEventListener("scroll", moved, {capture: true});
+        shown.hide();
         question += 1;
         chosen = -1;
-        list.hidden = true;
-        input.setAttribute("aria-expanded", "false");
-        input.removeAttribute("aria-activedescendant");
     };
 
     const take = (/** @type {string} */ tag) => {
@@ -84,7 +70,7 @@ export function tagInput(set, options) {
             return;
         }
         const {tags} = await set.ask("complete", {tag: text.trim()}, {quiet: true}).catch(() => ({tags: []}));
-        if (mine !== question) return;
+        if (mine !== question || part().text !== text) return;  // a newer question is on its way
         if (!tags.length) {
             hide();
             return;
@@ -97,10 +83,7 @@ export function tagInput(set, options) {
             }}}, h("span", {}, tag), h("span", {class: "tl-complete-count"},
             count === null ? "tagger" : format.number(count)))));
         chosen = -1;
-        list.hidden = false;
-        place();
-        window.addEventListener("scroll", moved, {capture: true, passive: true});
-        input.setAttribute("aria-expanded", "true");
+        shown.show();
     }, 60);
 
     input.addEventListener("input", () => {

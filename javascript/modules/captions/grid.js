@@ -47,6 +47,9 @@ export class CaptionGrid {
         /** @type {Set<Tile>} cells whose image is loading */
         this.loading = new Set();
         this.loadSoon = later(() => this.load(), 40);
+        set.when("opened", ({same}) => {
+            if (!same) this.element.scrollTop = 0;
+        });
         set.when("view", () => this.relayout());
         set.when("cells", () => this.draw());
         set.when("edited", () => this.draw());
@@ -165,7 +168,7 @@ export class CaptionGrid {
         const note = known ? noteOf(known) : null;
         setText(cell.note, note ? note.text : "");
         cell.note.dataset.level = note ? note.level : "";
-        this.fillMarks(cell, known ? marksOf(known) : []);
+        this.fillMarks(cell, known ? marksOf(known, this.set.suspects.get(number)) : []);
         cell.element.title = known ? `${known.path}\n${known.problem || known.text || "no caption"}` : "";
         cell.element.setAttribute("aria-label", known ? `${known.name}: ${known.text || "no caption"}` : "");
         const side = this.size > SIZES.medium ? 512 : 256;

@@ -27,6 +27,11 @@ export class ConsolidatePanel {
             h("div", {}, h("h3", {class: "tl-card-title"}, "Redundant tags"), this.words), this.all), this.list);
         /** @type {Suggestion[]} */
         this.suggestions = [];
+        set.when("opened", ({same}) => {
+            if (same) return;
+            this.suggestions = [];
+            this.list.replaceChildren();
+        });
     }
 
     async load() {
@@ -78,6 +83,11 @@ export class DoubtfulPanel {
         /** @type {DoubtFacts[]} */
         this.doubts = [];
         this.at = 0;
+        set.when("opened", ({same}) => {
+            if (same) return;
+            this.doubts = [];
+            this.list.replaceChildren();
+        });
     }
 
     async load() {

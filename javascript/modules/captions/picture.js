@@ -67,7 +67,10 @@ export class CaptionPicture {
             this.stale = true;
             this.loadSoon();
         });
-        set.when("opened", () => this.loadSoon());
+        set.when("opened", ({same}) => {
+            if (!same) this.picture = null;  // another image may have its number
+            this.loadSoon();
+        });
         on("setting", ({keys}) => {
             if (this.picture && keys.some((key) => CHUNKS.includes(key))) this.loadSoon();
         });
@@ -82,8 +85,9 @@ export class CaptionPicture {
             return;
         }
         this.drawFirst(number);
+        const {session} = this.set;
         const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch(() => null);
-        if (number !== this.set.current || !answer) return;
+        if (number !== this.set.current || session !== this.set.session || !answer) return;
         const other = !this.picture || this.picture.number !== number;
         if (!other && this.saving) return;  // already shows the changes being saved
         this.picture = answer;

@@ -216,3 +216,37 @@ export interface IncomingPlan {
     unmatched: [string, string][];
     unmatched_total: number;
 }
+
+export interface NamedTag {
+    tag: string;
+    marked: number|null;
+    whole: number|null;
+    prompted: boolean;
+}
+
+export interface Shown {
+    number: number;
+    confidence: number|null;
+}
+
+export interface TagCause {
+    tag: string;
+    kind: string;
+    text: string;
+    images: number;
+    untagged: Shown[];
+    tagged: Shown[];
+    together: string[];
+    unknown: number[];
+}
+
+export interface Suspect {
+    number: number;
+    reason: string;
+}
+
+export interface Suspects {
+    run: string;
+    name: string;
+    images: Suspect[];
+}

@@ -1,8 +1,9 @@
 /** The responses of the routes below /train-lora/captions/, all of which are POST. */
 
+import type {NamedTags, NearestImages, TagCauseFacts} from "./causes/answers";
 import type {ChangesOfEdit, Completion, CropBatch, DrawingState, Doubts, EditList, EditOutcome, Examination, Growth, IntakePlan, MaskFacts, MaskPreview, Misunderstood, OnOff, Opened, PictureFacts, SentImage,
     Previews, SetState, Shown, Suggestions, Cell, UpscaleState} from "./answers";
-import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, WayBack} from "./records";
+import type {CommonTags, CopiedTags, CropOptions, FrameFacts, IncomingPlan, RenameFacts, Suspects, WayBack} from "./records";
 
 export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     open: Opened;
@@ -25,6 +26,9 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     common: CommonTags;
     copied: CopiedTags & {text: string};
     paths: {paths: string[]};
+    suspects: Suspects;
+    /** null for a path without an image. */
+    numbers: {numbers: (number|null)[]};
     "rename-tag": RenameFacts;
     "incoming/files": {files: string[]};
     "incoming/plan": IncomingPlan;
@@ -49,6 +53,13 @@ export interface CaptionRoutes extends Omit<CaptionEdits, "doubtful/decide"> {
     "crop/frame": FrameFacts;
     "crop/batch": CropBatch;
     "crop/batch/save": CropBatch;
+    /** A generated image to examine, by its id. */
+    "causes/sample": {sample: string, width: number, height: number};
+    "causes/name": {run: string};
+    "causes/named": NamedTags;
+    "causes/tag": TagCauseFacts;
+    "causes/nearest": NearestImages;
+    "causes/confidences": {run: string};
 }
 
 /** Edits, each one undo step. */

@@ -71,11 +71,14 @@ export class SelectedImages {
         const {common, some, images, more} = found;
         const all = images === 2 ? "both" : `all ${format.number(images)}`;
         setText(this.allWords, !images ? "" : common.length ? `In ${all}` : `No tag is in ${all}.`);
-        const held = [this.common, this.some].map((list) => [...list.children].indexOf(document.activeElement?.closest("li") ?? list));
+        const lists = [this.common, this.some], focused = document.activeElement?.closest("li");
+        const held = lists.map((list) => [...list.children].indexOf(focused ?? list));
         fill(this.common, common.map((tag, place) => this.chip(tag, place, images, images)));
         fill(this.some, some.map(([tag, count], place) => this.chip(tag, place, count, images)));
-        [this.common, this.some].forEach((list, which) => {
-            if (held[which] >= 0) focusChip(list, Math.min(held[which], list.children.length - 1));
+        lists.forEach((list, which) => {
+            if (held[which] < 0) return;
+            const same = [...list.children].findIndex((chip) => chip instanceof HTMLElement && chip.dataset.tag === focused?.dataset.tag);
+            focusChip(list, same >= 0 ? same : Math.min(held[which], list.children.length - 1));  // else what took its place
         });
         setText(this.someWords, some.length ? `In some${more ? `, the most frequent ${some.length} of ${format.number(some.length + more)}` : ""}` : "");
         const left = [found.sentences ? `${format.plural(found.sentences, "caption")} in sentences` : "",

@@ -24,8 +24,10 @@ const CONFLICT = 409;
 const REOPEN = 410;
 
 export class CaptionSet extends EventTarget {
-    constructor() {
+    /** @param {() => Record<string, unknown>} [settings] of the dataset, those of the form by default */
+    constructor(settings = datasetSettings) {
         super();
+        this.settings = settings;
         this.folder = "";
         this.session = "";
         /** @type {import("./answers").Opened|null} the response of captions/open, updated by later ones */
@@ -46,6 +48,8 @@ export class CaptionSet extends EventTarget {
         /** @type {number|null} */
         this.current = null;
         this.anchor = 0;
+        /** @type {Map<number, string>} why images were suspicious in the last run on this dataset, by number */
+        this.suspects = new Map();
         /** @type {Set<number>} */
         this.wanted = new Set();
         /** @type {Set<number>} */
@@ -86,7 +90,7 @@ export class CaptionSet extends EventTarget {
 
     /** @param {string} folder @returns {Promise<void>} rejects with the server's error */
     async open(folder) {
-        const answer = await api("captions/open", {body: {folder, settings: datasetSettings()}, quiet: true});
+        const answer = await api("captions/open", {body: {folder, settings: this.settings()}, quiet: true});
         const same = answer.folder === this.folder && answer.session === this.session;
         this.folder = answer.folder;
         this.session = answer.session;

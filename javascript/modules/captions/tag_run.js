@@ -4,12 +4,14 @@ import {api, fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button, findings} from "../core/parts.js";
 import {poll} from "../core/shell.js";
+import {waitingWords} from "../runs/queue/waiting_words.js";
+import {runs} from "../runs/watch.js";
 
 /** @typedef {import("../core/types").RunEvent} RunEvent */
 /** @typedef {import("../core/types").EndingEvent} EndingEvent */
 /** @typedef {import("../core/types").Finding} Finding */
 
-const OPEN = ["waiting", "running", "paused"];
+const OPEN = ["waiting", "running", "paused", "held"];
 const MOST_WARNINGS = 8;
 
 /**
@@ -154,7 +156,8 @@ export class TagRun {
 
     /** @param {number} done @param {number} total @param {number|null} left seconds */
     words(done, total, left) {
-        if (this.state === "waiting") return "Waiting for its turn";
+        if (this.state === "waiting") return waitingWords(runs.all());
+        if (this.state === "held") return "Held for an image in the webui";
         if (this.state === "paused") return `Paused at ${format.number(done)} of ${format.number(total)}`;
         if (this.state === "lost") return this.kind.lost;
         if (!this.open) return "";

@@ -61,6 +61,12 @@ def examine(editor: CaptionEditor, settings: DatasetSettings, max_tokens: int,
                       shapes(editor, rule, numbers), crops(editor, rule, numbers), shown, editor.tokens.exact, problem)
 
 
+def with_findings(report: Report, more: Sequence[Finding]) -> Report:
+    """The report with findings from elsewhere, such as those of a run on the dataset."""
+    findings = sorted([*report.findings, *more], key=lambda finding: LEVELS.index(finding.level))
+    return dataclasses.replace(report, findings=tuple(findings))
+
+
 def _as_trained(editor: CaptionEditor, settings: DatasetSettings) -> tuple[Dataset | None, str]:
     """The dataset as training would read it, or the reason why training would refuse it."""
     try:

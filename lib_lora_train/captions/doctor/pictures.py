@@ -7,8 +7,11 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...pictures.buckets import BucketRule
-from ...pictures.duplicates import groups_of_near_duplicates
+from ...pictures.duplicates.find import copies_among
+from ...pictures.duplicates.small import small_from
 from ...pictures.folders import REGULARIZATION_FOLDER, LeftOut
 from ...pictures.problems import count_of
 from ...pictures.scan import Dataset
@@ -22,7 +25,6 @@ BORDER_FROM = 0.02
 ENLARGED_MUCH = 1.5
 _LEAST_SHARE_OF_SIZE = 0.5
 """The smallest usable share of a model's native resolution: 256 px for SD 1.x, 512 px for SDXL."""
-_PLAIN_BITS = 4
 
 
 def about_pictures(editor: CaptionEditor, dataset: Dataset | None, rule: BucketRule, entries: Sequence[Entry],
@@ -72,13 +74,13 @@ def _damaged(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
 
 
 def _duplicates(editor: CaptionEditor, entries: Sequence[Entry]) -> list[Finding]:
-    """Skips images with nearly uniform hashes (almost all bits equal), which match without being alike."""
-    measured = [(entry, marks) for entry in entries
-                if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason
-                and _PLAIN_BITS <= marks.difference_hash.bit_count() <= 64 - _PLAIN_BITS]
+    measured = [(entry, small_from(marks.small)) for entry in entries
+                if (marks := editor.facts.marks(entry.file)) is not None and not marks.reason]
+    if len(measured) < 2:
+        return []
     groups = []
-    for places in groups_of_near_duplicates([marks.difference_hash for _, marks in measured],
-                                            [bytes.fromhex(marks.colours) for _, marks in measured]):
+    for places in copies_among(np.stack([small for _, small in measured]),
+                               lambda place: editor.facts.fine(measured[place][0].file)).certain:
         alike = sorted((measured[place][0] for place in places),
                        key=lambda entry: (-entry.width * entry.height, -entry.file.size, entry.path))
         rest = tuple(entry.id for entry in alike[1:])

@@ -124,6 +124,11 @@ class CaptionEditor:
         for caption in list(self.index.captions.values()):
             tokens_of(caption, self.tokens.count)
 
+    def read_size(self, entry: Entry) -> None:
+        """Read the size of one image now, which need not wait for those of a large dataset."""
+        self.facts.read_header(entry.file)
+        self._set_size(entry)
+
     def order(self) -> Sequence[int]:
         """The numbers of all images, by folder and name."""
         return self._order

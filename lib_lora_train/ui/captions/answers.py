@@ -151,6 +151,7 @@ def picture(session: Session, number: int, framing: Framing) -> dict[str, Any]:
     editor = session.editor
     with editor.lock:
         entry = editor.entry(number)
+        editor.read_size(entry)
         tokens = CaptionTokens(entry.caption.line, editor.settings.caption_separator, framing, editor.tokens.count)
         tags = [{**tag, "begins": begins, "ends": ends} for tag, (begins, ends)
                 in zip(tags_of_picture(editor, entry), tokens.of_tags(), strict=True)]

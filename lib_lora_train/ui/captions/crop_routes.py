@@ -62,7 +62,7 @@ def register_crop(router: APIRouter, find: Find) -> None:
 
     for name, route in (("options", options), ("frame", frame), ("save", save), ("batch", batch),
                         ("batch/save", save_batch)):
-        router.add_api_route(f"/captions/crop/{name}", route, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/crop/{name}", route, methods=["POST"])
 
 
 def report(session: Session) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Routes for what the editor knows about tags: consolidation, doubtful tags, trigger word, switchable tags, doctor."""
+"""Routes for what is known about a dataset: consolidation, doubtful tags, trigger word, doctor, suspicious images."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,13 +11,16 @@ from fastapi.responses import Response
 
 from ...captions.activation import not_first, on_and_off
 from ...captions.consolidate import Suggestion, consolidated, suggestion_of, suggestions
-from ...captions.doctor.doctor import Report
+from ...captions.doctor.doctor import Report, with_findings
+from ...captions.doctor.report import Finding
 from ...captions.doubtful import Doubt, doubts, fixed, keep, read_kept
 from ...captions.editor.editor import CaptionEditor, Outcome
 from ...captions.tags import plain
 from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, split_tags, used_line
 from ...pictures.problems import count_of
+from ..runs.diagnosis.suspects import finding_of, suspects_in
+from ..services import Services
 from . import answers
 from .answers import Find, edit, respond
 from .editors import Session
@@ -34,8 +38,8 @@ _DOUBTS_SHOWN = 600
 _EXAMPLES = 24
 
 
-def register_knowledge(router: APIRouter, find: Find) -> None:
-    """Add ``/captions/consolidate``, ``doubtful``, ``activation``, ``on-off`` and ``doctor``."""
+def register_knowledge(router: APIRouter, services: Services, find: Find) -> None:
+    """Add ``/captions/consolidate``, ``doubtful``, ``activation``, ``on-off``, ``doctor`` and ``suspects``."""
     def consolidate(request: TagRequest) -> Response:
         return respond(find, request, lambda session: consolidations(session.editor, request.tag))
 
@@ -50,8 +54,9 @@ def register_knowledge(router: APIRouter, find: Find) -> None:
 
     for name, act in (("consolidate", consolidate), ("consolidate/accept", accept), ("activation", activation),
                       ("on-off", on_off)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
     _register_doubts(router, find)
+    _register_doctor(router, services, find)
 
 
 def _register_doubts(router: APIRouter, find: Find) -> None:
@@ -70,18 +75,26 @@ def _register_doubts(router: APIRouter, find: Find) -> None:
 
         return respond(find, request, remember)
 
+    for name, act in (("doubtful", doubtful), ("doubtful/decide", decide)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
+
+
+def _register_doctor(router: APIRouter, services: Services, find: Find) -> None:
     def doctor(request: DoctorRequest) -> Response:
         def answer(session: Session) -> dict[str, Any]:
             if request.stop:
                 session.examination.stopped = True
             elif request.begin:
                 session.examine(dataset_settings(request.settings), request.max_tokens)
-            return examination(session)
+            return examination(session, lambda: finding_of(suspects_in(services, session.editor)))
 
         return respond(find, request, answer)
 
-    for name, act in (("doubtful", doubtful), ("doubtful/decide", decide), ("doctor", doctor)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+    def suspects(request: SessionRequest) -> Response:
+        return respond(find, request, lambda session: dataclasses.asdict(suspects_in(services, session.editor)))
+
+    for name, act in (("doctor", doctor), ("suspects", suspects)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
 
 
 def consolidations(editor: CaptionEditor, activation_tag: str) -> dict[str, Any]:
@@ -155,12 +168,13 @@ def fix_doubts(editor: CaptionEditor, chosen: list[Doubt]) -> Outcome:
         return editor.set_texts({number: _with_tags(editor, number, new) for number, new in tags.items()}, label)
 
 
-def examination(session: Session) -> dict[str, Any]:
-    """Return the doctor's progress and findings."""
+def examination(session: Session, of_runs: Callable[[], tuple[Finding, ...]]) -> dict[str, Any]:
+    """Return the doctor's progress and findings, once it is ready with those ``of_runs`` on the dataset."""
     found = session.examination
     status = "running" if found.running else "ready" if found.report else "failed" if found.problem else "none"
     return {"state": status, "done": found.done, "total": found.total, "problem": found.problem,
-            "stopped": found.stopped, "report": None if found.report is None else _report(session.editor, found.report),
+            "stopped": found.stopped,
+            "report": None if found.report is None else _report(session.editor, with_findings(found.report, of_runs())),
             **answers.state(session)}
 
 

@@ -70,9 +70,9 @@ def register_masks(router: APIRouter, services: Services, editors: CaptionEditor
         return Response(png_of(mask), media_type="image/png", headers=_FOREVER)
 
     for name, act in (("save", save), ("remove", remove), ("preview", preview), ("facts", facts)):
-        router.add_api_route(f"/captions/mask/{name}", act, methods=["POST"], response_model=None)
-    router.add_api_route("/captions/mask-overlay", overlay, methods=["GET"], response_model=None)
-    router.add_api_route("/captions/mask-image", whole, methods=["GET"], response_model=None)
+        router.add_api_route(f"/captions/mask/{name}", act, methods=["POST"])
+    router.add_api_route("/captions/mask-overlay", overlay, methods=["GET"])
+    router.add_api_route("/captions/mask-image", whole, methods=["GET"])
 
 
 def previewed(session: Session, request: MaskPreviewRequest) -> dict[str, Any]:

@@ -50,6 +50,12 @@ class NumbersRequest(SessionRequest):
     filter: str = ""
 
 
+class PathsRequest(SessionRequest):
+    """Images by ``paths`` relative to the dataset's folder."""
+
+    paths: list[str]
+
+
 class OperationRequest(NumbersRequest):
     """An ``Operation`` on the captions of images; ``operation`` holds its fields."""
 

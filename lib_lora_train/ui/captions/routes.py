@@ -27,10 +27,10 @@ from ...errors import DatasetError
 from ...pictures.caption_files import join_tags, used_line
 from ...pictures.thumbnails import thumbnail
 from ..access import dataset_folder
-from ..answers import EscapedJson
 from ..services import THUMBNAILS, Services
 from . import answers
 from .answers import Find, edit, respond
+from .causes.routes import register_causes
 from .completions import completions
 from .crop_routes import register_crop
 from .editors import CaptionEditors, Session
@@ -73,7 +73,7 @@ def register(router: APIRouter, services: Services) -> None:
     _register_reading(router, services, editors, find)
     _register_editing(router, find)
     _register_pictures(router, find)
-    register_knowledge(router, find)
+    register_knowledge(router, services, find)
     register_set(router, find)
     register_weights(router, find)
     intakes = Intakes()
@@ -83,6 +83,7 @@ def register(router: APIRouter, services: Services) -> None:
     register_masks(router, services, editors, find)
     register_upscaling(router, services, find)
     register_growing(router, services, find)
+    register_causes(router, services, find)
 
 
 def _finder(services: Services, editors: CaptionEditors) -> Find:
@@ -93,9 +94,9 @@ def _finder(services: Services, editors: CaptionEditors) -> Find:
 
 
 def _register_reading(router: APIRouter, services: Services, editors: CaptionEditors, find: Find) -> None:
-    def open_dataset(request: OpenRequest) -> Response:
+    def open_dataset(request: OpenRequest) -> dict[str, Any]:
         folder = dataset_folder(services.host, request.folder)
-        return EscapedJson(answers.opened(editors.open(folder, dataset_settings(request.settings))))
+        return answers.opened(editors.open(folder, dataset_settings(request.settings)))
 
     def refresh(request: SessionRequest) -> Response:
         def answer(session: Session) -> dict[str, Any]:
@@ -127,11 +128,11 @@ def _register_reading(router: APIRouter, services: Services, editors: CaptionEdi
         return FileResponse(small, media_type="image/webp",
                             headers={"Cache-Control": "private, max-age=31536000, immutable"})
 
-    router.add_api_route("/captions/open", open_dataset, methods=["POST"], response_model=None)
+    router.add_api_route("/captions/open", open_dataset, methods=["POST"])
     for name, act in (("refresh", refresh), ("view", view), ("cells", cells), ("picture", picture),
                       ("complete", complete)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
-    router.add_api_route("/captions/image", image, methods=["GET"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
+    router.add_api_route("/captions/image", image, methods=["GET"])
 
 
 class _Newest:
@@ -194,7 +195,7 @@ def _register_editing(router: APIRouter, find: Find) -> None:
 
     for name, act in (("apply", apply), ("preview", preview), ("text", text), ("undo", undo), ("redo", redo),
                       ("utf-8", save_as_utf8)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
 
 
 def _register_pictures(router: APIRouter, find: Find) -> None:
@@ -215,7 +216,7 @@ def _register_pictures(router: APIRouter, find: Find) -> None:
 
     for name, act in (("delete", delete), ("move", move), ("copy", copy), ("lower-case", lower_case),
                       ("rename-folder", rename)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
 
 
 def set_text(editor: CaptionEditor, request: TextRequest) -> Outcome:

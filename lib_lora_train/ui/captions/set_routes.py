@@ -24,6 +24,7 @@ from .requests import (
     HistoryRequest,
     IncomingRequest,
     NumbersRequest,
+    PathsRequest,
     RenameTagRequest,
     ReturnRequest,
     SessionRequest,
@@ -36,7 +37,7 @@ _MOST_FILES = 100
 
 
 def register_set(router: APIRouter, find: Find) -> None:
-    """Add ``/captions/common``, ``copied``, ``paths``, ``rename-tag``, and those of ``incoming`` and ``history``."""
+    """Add ``/captions/common``, ``copied``, ``paths``, ``numbers``, ``rename-tag``, ``incoming`` and ``history``."""
     def common(request: NumbersRequest) -> Response:
         return respond(find, request, lambda session: dataclasses.asdict(
             common_tags(session.editor, numbers_in(session.editor, request.numbers, request.filter))))
@@ -54,12 +55,20 @@ def register_set(router: APIRouter, find: Find) -> None:
             session.editor.entry(number).path
             for number in numbers_in(session.editor, request.numbers, request.filter)]})
 
+    def numbers(request: PathsRequest) -> Response:
+        def answer(session: Session) -> dict[str, Any]:
+            found = [session.editor.index.of_path(path) for path in request.paths]
+            return {"numbers": [None if entry is None else entry.id for entry in found]}
+
+        return respond(find, request, answer)
+
     def rename_tag(request: RenameTagRequest) -> Response:
         return respond(find, request, lambda session: dataclasses.asdict(
             rename_facts(session.editor, request.tag, request.name)))
 
-    for name, act in (("common", common), ("copied", copied), ("paths", paths), ("rename-tag", rename_tag)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+    for name, act in (("common", common), ("copied", copied), ("paths", paths), ("numbers", numbers),
+                      ("rename-tag", rename_tag)):
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
     _register_incoming(router, find)
     _register_history(router, find)
 
@@ -78,7 +87,7 @@ def _register_incoming(router: APIRouter, find: Find) -> None:
             editor, incoming_of(editor, request), numbers_in(editor, request.numbers, request.filter), request.mode))
 
     for name, act in (("incoming/files", files), ("incoming/plan", preview), ("incoming", take)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
 
 
 def _register_history(router: APIRouter, find: Find) -> None:
@@ -98,7 +107,7 @@ def _register_history(router: APIRouter, find: Find) -> None:
 
     for name, act in (("history", history), ("history/changes", changes), ("history/preview", preview),
                       ("history/go", go)):
-        router.add_api_route(f"/captions/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/{name}", act, methods=["POST"])
 
 
 def edits(session: Session, skip: int) -> dict[str, Any]:

@@ -22,4 +22,4 @@ def register_weights(router: APIRouter, find: Find) -> None:
     def weights(request: WeightRequest) -> Response:
         return edit(find, request, lambda editor: set_weights(editor, named(request), request.weight, request.repeats))
 
-    router.add_api_route("/captions/weights", weights, methods=["POST"], response_model=None)
+    router.add_api_route("/captions/weights", weights, methods=["POST"])

@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from ..conftest import eventually
+from ..conftest import MINI, WIDTH, Desk, Tabs, eventually
+from ..webui_process import WebuiProcess
 
 PANEL = "#tl-panel-captions"
+LEFT_AS_IT_WAS = """() => {
+    for (const open of document.querySelectorAll("dialog[open]")) open.close();
+    for (const toast of document.querySelectorAll(".tl-toast")) toast.remove();
+    document.activeElement?.blur();
+    TrainLora.form.set("dataset.activation_tag", "");
+    const panel = document.querySelector("#tl-panel-captions");
+    panel.querySelector('[data-view="pictures"]').click();
+    const [usual, ...verbs] = panel.querySelectorAll("[data-verb]");
+    for (const verb of [...verbs, usual]) {
+        verb.click();
+        for (const field of panel.querySelectorAll(".tl-action-fields :is(input, select)")) {
+            if (field.matches("select")) field.selectedIndex = 0;
+            else if (field.type === "checkbox") field.checked = false;
+            else field.value = "";
+        }
+    }
+    usual.click();
+    localStorage.clear();
+}"""
+"""What a test may have left in the page, beside the set that it had open, is set back."""
+
+
+@pytest.fixture(scope="session")
+def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebuiProcess]:
+    """One webui for all of these tests, since each has a set of its own."""
+    served = WebuiProcess(tmp_path_factory.mktemp("webui"), ["--checkpoint", str(MINI), "--worker", "scripted"],
+                          {"STANDIN_STEP_SECONDS": "0.05"}).start()
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="session")
+def desk(tabs: Tabs, webui: WebuiProcess) -> Desk:
+    """One page in which each test opens a set of its own."""
+    return Desk(tabs, webui, lambda page: page.locator("#tl-tab-captions").click(), LEFT_AS_IT_WAS)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(drawn: Path, tmp_path: Path) -> Path:
     """Forty pictures in two concepts: tags, prose, none, and two with the wrong colour of hair."""
-    place = tmp_path / "penny"
+    return Path(shutil.copytree(drawn, tmp_path / "penny"))
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``folder`` is a copy of."""
+    place = tmp_path_factory.mktemp("drawn")
     for number in range(40):
         concept = place / ("2_penny" if number < 30 else "5_house")
         concept.mkdir(parents=True, exist_ok=True)
@@ -34,18 +78,40 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def editor(webui, open_tab, folder) -> Callable:
-    """Opens the editor on ``folder`` and waits for the first thumbnails."""
-    def open_it(**options):
-        page = open_tab(webui, **options)
-        page.locator("#tl-tab-captions").click()
-        page.fill("#tl_captions_folder", str(folder))
-        page.click("#tl_captions_open")
-        page.locator(f"{PANEL} .tl-cell img[src]").first.wait_for()
-        wait_for_count(page, "40 images")
+def editor(request: pytest.FixtureRequest, webui: WebuiProcess, open_tab: Callable[..., Page], desk: Desk,
+           folder: Path) -> Iterator[Callable[..., Page]]:
+    """Opens the editor on ``folder`` and waits for the first thumbnails.
+
+    ``own``: in a page of its own, for tests that leave the editor or mind what was done in the page before.
+    """
+    failed = request.session.testsfailed
+
+    def open_it(own: bool = False, place: Path = folder, count: str = "40 images") -> Page:
+        page = open_tab(webui) if own else desk.page()
+        if own:
+            page.locator("#tl-tab-captions").click()
+        open_set(page, place, count)
         return page
 
-    return open_it
+    yield open_it
+    assert desk.end(spoiled=request.session.testsfailed > failed) == []
+
+
+def open_set(page: Page, folder: Path, count: str = "40 images") -> None:
+    """Open the set and wait for the first of its thumbnails."""
+    page.fill("#tl_captions_folder", str(folder))
+    page.click("#tl_captions_open")
+    page.locator(f'{PANEL} .tl-cell img[src*="folder={quote_plus(str(folder))}&"]').first.wait_for()
+    wait_for_count(page, count)
+
+
+def in_all_looks(page: Page) -> Iterator[tuple[str, int]]:
+    """The page at each width in each theme; it ends at the usual ones."""
+    for width in (800, WIDTH):
+        page.set_viewport_size({"width": width, "height": 1000})
+        for theme in ("dark", "light"):
+            page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
+            yield theme, width
 
 
 def wait_for_count(page, words: str) -> None:

@@ -11,7 +11,7 @@ from .conftest import PANEL, caption, cell, choose, wait_for_count
 
 def test_an_image_is_edited_in_img2img_and_added_beside_its_source(editor, folder):
     (folder / "2_penny/04.txt").write_text("penny, hat (fez), boots")
-    page = editor()
+    page = editor(own=True)
     choose(page, "04")
     page.get_by_role("button", name="Send to").click()
     page.click("#tl_send_img2img")
@@ -43,7 +43,8 @@ def test_an_image_is_edited_in_img2img_and_added_beside_its_source(editor, folde
 
 
 def test_a_result_becomes_a_regularization_image_and_the_way_back_leads_to_its_tab(editor, folder):
-    page = editor()
+    page = editor(own=True)
+    expect(page.locator("#tl_captions_tag")).to_have_value("penny")  # comes with the Train tab's look at the folder
     choose(page, "02")
     page.get_by_role("button", name="Send to").click()
     page.click("#tl_send_inpaint")

@@ -9,7 +9,7 @@ from .conftest import PANEL
 
 
 def test_a_handful_grows_by_chosen_candidates(editor, folder):
-    page = editor()
+    page = editor(own=True)
     page.locator(f'{PANEL} [data-view="grow"]').click()
     expect(page.locator("#tl_grow_words")).to_contain_text("enough for a character")
     page.fill("#tl_grow_prompts", "penny, standing\npenny, sitting")

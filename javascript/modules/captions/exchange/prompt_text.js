@@ -22,6 +22,12 @@ export function captionOf(prompt) {
     return text.split(",").map((part) => part.trim().replace(/\s+/g, " ")).filter(Boolean).join(", ");
 }
 
+/** @param {string} info what the webui writes below a result @returns {string} the prompt that it was generated from, empty if unknown */
+export function promptOfInfo(info) {
+    const end = /^(Negative prompt:|Steps: \d)/m.exec(info);
+    return end ? info.slice(0, end.index).trim() : "";
+}
+
 /**
  * The caption with some of the source's tags taken out; tags that were typed stay.
  * @param {readonly string[]} original tags of the source @param {ReadonlySet<number>} off the places of those taken out

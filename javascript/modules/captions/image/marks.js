@@ -3,12 +3,13 @@
 import {format} from "../../core/format.js";
 
 /**
- * @param {import("../answers").Cell} cell
+ * @param {import("../answers").Cell} cell @param {string} [suspicion] why it was suspicious in the last run
  * @returns {{text: string, title: string, level: ""|"warning"|"bad"}[]}
  */
-export function marksOf(cell) {
+export function marksOf(cell, suspicion) {
     /** @type {ReturnType<typeof marksOf>} */
     const marks = [];
+    if (suspicion) marks.push({text: "suspicious", title: `Suspicious in the last run: ${suspicion}`, level: "warning"});
     if (cell.weight_problem) marks.push({text: "weight?", title: cell.weight_problem, level: "bad"});
     if (cell.weight !== 1) marks.push({text: `×${short(cell.weight)}`, title: `Loss weight ${short(cell.weight)}`, level: ""});
     if (cell.repeats === 0) marks.push({text: "left out", title: "0 repeats: not trained on", level: "warning"});

@@ -5,6 +5,7 @@ import {api, failureOf, h, on, setText} from "../../core/dom.js";
 import {button, toast} from "../../core/parts.js";
 import {pathBox} from "../../core/path_box.js";
 import {currentTab, inSight, root} from "../../core/shell.js";
+import {receiveSamples} from "../causes/window.js";
 import {receiveResults} from "../exchange/result.js";
 import {importFiles} from "./dialog.js";
 import {dropped, filesIn, pasted} from "./files.js";
@@ -30,6 +31,7 @@ export class IntakeZone {
         this.folders = this.picker({webkitdirectory: true, id: "tl_intake_folders"});
         tab.panel.append(this.cover, this.files, this.folders);
         receiveResults(tab);
+        receiveSamples(tab);
         on("mounted", () => this.listen());
     }
 

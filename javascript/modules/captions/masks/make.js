@@ -23,21 +23,24 @@ const OTHER = "\u0000other";
 
 /** @param {CaptionSet} set */
 export async function makeMasks(set) {
+    const number = set.current ?? set.numbers[0];
     try {
         const answer = await api("masks");
-        new MaskMaker(set, answer);
+        // Asked for, since the set forgets it while it is being read again.
+        const {cells} = await set.ask("cells", {numbers: number === undefined ? [] : [number]});
+        new MaskMaker(set, answer, cells[0] || null);
     } catch {
         // a toast shows the error
     }
 }
 
 class MaskMaker {
-    /** @param {CaptionSet} set @param {MaskingFacts} answer */
-    constructor(set, answer) {
+    /** @param {CaptionSet} set @param {MaskingFacts} answer @param {import("../answers").Cell|null} cell for the preview */
+    constructor(set, answer, cell) {
         this.set = set;
         this.models = answer.models;
         this.selectedOnly = set.selected.size > 1;
-        this.number = set.current ?? set.numbers[0] ?? 0;
+        this.cell = cell;
         /** @type {MaskFacts} of the images that get a mask */
         this.facts = {images: 0, masks: 0, automatic: 0};
         /** Whether the run at work only makes a preview, and the number of the last preview asked for. */
@@ -104,7 +107,7 @@ class MaskMaker {
     }
 
     showPicture() {
-        const cell = this.set.cells.get(this.number);
+        const {cell} = this;
         if (cell) this.picture.src = this.set.image(cell, 512);
         this.picture.alt = cell ? cell.name : "";
     }
@@ -175,16 +178,15 @@ class MaskMaker {
     /** A preview of one image: at once, or by a run if it needs a model. */
     async showPreview() {
         const method = this.form.text("mask.method");
-        if (!this.dialog.open) return;
+        if (!this.dialog.open || !this.cell) return;
         if (method === "subject") {
-            const cell = this.set.cells.get(this.number);
-            if (cell) await this.go(cell.path);
+            await this.go(this.cell.path);
             return;
         }
         const mine = this.asked += 1;
         const mask = this.form.job().mask || {};
         try {
-            const found = await this.set.ask("mask/preview", {number: this.number, mask}, {quiet: true});
+            const found = await this.set.ask("mask/preview", {number: this.cell.number, mask}, {quiet: true});
             if (mine === this.asked) this.show(found);
         } catch (error) {
             if (mine === this.asked) setText(this.share, failureOf(error).message);

@@ -110,7 +110,7 @@ def register_growing(router: APIRouter, services: Services, find: Find) -> None:
 
     for name, act in (("", grow), ("/draw", draw), ("/stop", stop), ("/add", add), ("/discard", discard),
                       ("/send", send)):
-        router.add_api_route(f"/captions/grow{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/grow{name}", act, methods=["POST"])
 
 
 def _state(services: Services, editor: CaptionEditor, request: GrowRequest) -> dict[str, Any]:

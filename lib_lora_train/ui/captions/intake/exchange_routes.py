@@ -55,8 +55,8 @@ def register_exchange(router: APIRouter, find: Find, intakes: Intakes) -> None:
 
         return respond(find, request, through)
 
-    router.add_api_route("/captions/send", send, methods=["POST"], response_model=None)
-    router.add_api_route("/captions/result", result, methods=["POST"], response_model=None)
+    router.add_api_route("/captions/send", send, methods=["POST"])
+    router.add_api_route("/captions/result", result, methods=["POST"])
 
 
 def sent(editor: CaptionEditor, numbers: list[int]) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def register_intake(router: APIRouter, services: Services, find: Find, intakes: 
         return {"folder": str(make_set_folder(services, request.parent, request.name))}
 
     for name, act in (("begin", begin), ("plan", plan), ("add", add), ("cancel", cancel)):
-        router.add_api_route(f"/captions/intake/{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/intake/{name}", act, methods=["POST"])
     router.add_api_route("/captions/intake/piece", piece, methods=["POST"])
     router.add_api_route("/captions/intake/new-set", new_set, methods=["POST"])
 

@@ -52,7 +52,7 @@ def register_upscaling(router: APIRouter, services: Services, find: Find) -> Non
         return respond(find, request, lambda session: desk.stop())
 
     for name, act in (("", start), ("/plan", plan), ("/state", state), ("/stop", stop)):
-        router.add_api_route(f"/captions/upscale{name}", act, methods=["POST"], response_model=None)
+        router.add_api_route(f"/captions/upscale{name}", act, methods=["POST"])
 
 
 def wanted_of(session: Session, request: UpscaleRequest) -> list[Wanted]:
