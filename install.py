@@ -2,7 +2,7 @@
 
     python install.py               installs what is missing or out of date, unless the last try failed
     python install.py --repair      tries again whatever happened before
-    python install.py --add GROUP   adds bitsandbytes, opencv, onnxruntime-gpu or onnxruntime-directml
+    python install.py --add GROUP   adds bitsandbytes, prodigy-plus, opencv, onnxruntime-gpu or onnxruntime-directml
     python install.py --skip-install
                                     does nothing, and neither with --skip-install in COMMANDLINE_ARGS
 

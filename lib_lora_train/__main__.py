@@ -13,8 +13,10 @@ Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
   python -m lib_lora_train train JOB.yaml [group.setting=value ...]   train a LoRA as the job file says
   python -m lib_lora_train train JOB.yaml --check                     only report what the job would do
   python -m lib_lora_train settings [tag|mask|…]                       print a job file with every setting explained
+  python -m lib_lora_train plan kind=style images=200 > job.yaml      settings for what you want to train, with reasons
   python -m lib_lora_train tag JOB.yaml [group.setting=value ...]     caption a folder of pictures with a tagger
   python -m lib_lora_train mask JOB.yaml [group.setting=value ...]    make masks for a folder of images
+  python -m lib_lora_train knows JOB.yaml [group.setting=value ...]   what the checkpoint knows before training
   python -m lib_lora_train bake JOB.yaml                              bake block weights into a copy of a LoRA file
   python -m lib_lora_train import FILE > job.yaml                     read the settings of another program
   python -m lib_lora_train export JOB.yaml --as sd-scripts            print a job as settings for another program
@@ -23,6 +25,8 @@ Train LoRA {version}: trains LoRAs for the Stable Diffusion webui.
   python -m lib_lora_train mix loras=[A,B] output_name=NAME                               several LoRAs as one
   python -m lib_lora_train resize lora=FILE network_dim=16 output_name=NAME               a LoRA at another rank
   python -m lib_lora_train inspect FILE                               what is in a LoRA file
+  python -m lib_lora_train bases FOLDER                               which checkpoints are near each other
+  python -m lib_lora_train diagnose RUN [validation_data_dir=FOLDER]  which saved epoch of a run is best
   python -m lib_lora_train demo                                       train on the pictures in demo/, in minutes
   python -m lib_lora_train install                                    make or repair the worker's environment
 

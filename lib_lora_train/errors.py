@@ -11,7 +11,8 @@ as it is. Anything that is not a ``TrainLoraError`` is a bug and is shown with i
     ├── WorkerEnvironmentError   the worker's packages are missing, half installed or unusable
     ├── WriteError               a file cannot be written; an OSError as well
     └── RunError                 a run cannot start, continue, save or be found
-        └── DivergedError        the loss is not a number, or has exploded
+        ├── DivergedError        the loss is not a number, or has exploded
+        └── OutOfMemoryError     one step does not fit into the memory
 """
 
 from __future__ import annotations
@@ -75,3 +76,7 @@ class RunError(TrainLoraError):
 
 class DivergedError(RunError):
     """The loss is no longer a number, or has exploded, so that continuing would spoil what was learned."""
+
+
+class OutOfMemoryError(RunError):
+    """One step of a run does not fit into the memory, whatever is switched on to save some."""

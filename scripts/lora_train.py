@@ -8,17 +8,18 @@ import gradio as gr
 from fastapi import FastAPI
 from modules import script_callbacks
 
-PROBLEM = ""
+PROBLEM, HOOKS, HOOKS_PROBLEM = "", None, ""
 try:
     from lib_lora_train.host.choose import host_of_this_process
+    from lib_lora_train.host.parts import add_settings
     from lib_lora_train.ui.routes import register_problem, register_routes
     from lib_lora_train.ui.services import build_services
     from lib_lora_train.ui.tab import ELEMENT, TITLE, build_tab
     from lib_lora_train.ui.worker_environment import InstalledEnvironment
+
+    script_callbacks.on_ui_settings(add_settings)
 except Exception:  # noqa: BLE001  # the webui has to start in any case, and the tab shows the error
     PROBLEM = traceback.format_exc()
-
-HOOKS, HOOKS_PROBLEM = None, ""
 try:
     from lib_lora_train.host.generation_hooks import connect_generation
 
@@ -30,8 +31,7 @@ except Exception as error:  # noqa: BLE001  # training works without them
 
 def on_ui_tabs() -> list[tuple[gr.Blocks, str, str]]:
     """Return the tab, or one that shows why it is missing."""
-    problem = PROBLEM
-    if not problem:
+    if not (problem := PROBLEM):
         try:
             host = host_of_this_process()
             limits = [*host.limits(), HOOKS.problem if HOOKS else HOOKS_PROBLEM]

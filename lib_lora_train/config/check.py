@@ -11,6 +11,8 @@ from .groups.dataset import CAPTION_ENDINGS
 from .job import Job
 from .optimizer_args import finds_own_rate, parse_arguments
 from .optimizer_facts import OPTIMIZERS
+from .phases.check import phase_problems
+from .phases.effective import phases_of
 from .sample_prompt import read_prompt
 
 _HIGHEST_FIXED_RATE = 0.05
@@ -18,7 +20,12 @@ FORBIDDEN_IN_NAMES = ':<>,/\\"|?*=()'
 
 
 def problems_of(job: Job) -> list[str]:
-    """Every conflict between settings, one sentence each; empty if the job can run."""
+    """Every conflict between settings, in any training phase, one sentence each; empty if the job can run."""
+    problems = _problems_of_one(job)
+    return [*problems, *phase_problems(job, problems, _problems_of_one)] if job.training.phases else problems
+
+
+def _problems_of_one(job: Job) -> list[str]:
     problems = name_problems(job.save.output_name)
     problems += _missing_paths(job) + _dataset_problems(job) + _network_problems(job)
     problems += _loss_problems(job) + _optimizer_problems(job) + _rate_problems(job) + _fused_problems(job)
@@ -157,8 +164,8 @@ def _known_caption_problems(job: Job) -> list[str]:
 
 
 def captions_can_be_kept(job: Job) -> bool:
-    """Whether ``training.cache_text_encoder_outputs`` is compatible with the other settings."""
-    return not _why_captions_change(job)
+    """Whether ``training.cache_text_encoder_outputs`` is compatible with the other settings, in every phase."""
+    return not any(_why_captions_change(phase.job) for phase in phases_of(job))
 
 
 def _why_captions_change(job: Job) -> list[str]:
@@ -204,6 +211,9 @@ def _optimizer_problems(job: Job) -> list[str]:
         return [str(problem)]
     if "lr" in given:
         return [f"optimizer.optimizer_args has lr={given['lr']}. Set optimizer.learning_rate instead."]
+    if given.get("fused_back_pass"):
+        return [f"optimizer.optimizer_args has fused_back_pass={given['fused_back_pass']}, with which "
+                f"{optimizer.optimizer_type} would never take a step. Leave it out."]
     if optimizer.d_coef is not None and "d_coef" in given:
         return [f"optimizer.d_coef is {optimizer.d_coef:g}, and optimizer_args has d_coef={given['d_coef']}. Give it "
                 f"only once."]

@@ -10,6 +10,8 @@ from omegaconf.errors import ValidationError
 from .text_yaml import Unquoted, WrittenList, WrittenMapping, read_list
 
 _NODES: dict[str, type[ValueNode]] = {"int": IntegerNode, "float": FloatNode, "bool": BooleanNode, "str": StringNode}
+_ALIKE = {"int": int, "float": float, "bool": bool, "str": str}
+"""The types of values that stay as they are; anything else is left to OmegaConf."""
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text",
           "List[str]": "a list of texts", "List[float]": "a list of numbers",
@@ -22,6 +24,8 @@ def converted(type_name: str, value: Any) -> Any:
     Raises ``ValueError`` if it cannot be converted.
     """
     optional, inner = _inner(type_name)
+    if type(value) is _ALIKE.get(inner):
+        return value
     if optional and (value is None or (isinstance(value, Unquoted) and value in _NOTHING)):
         return None
     if inner.startswith("Dict[str, "):
@@ -39,7 +43,7 @@ def converted(type_name: str, value: Any) -> Any:
         raise ValueError(value)
     try:
         return _NODES[inner]().validate_and_convert(str(value) if isinstance(value, str) else value)
-    except ValidationError:
+    except (ValidationError, OverflowError):  # the latter for a whole number beyond any float
         raise ValueError(value) from None
 
 

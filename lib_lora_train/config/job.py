@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .groups.base import BaseSettings
 from .groups.dataset import DatasetSettings
+from .groups.diagnosis import DiagnosisSettings
 from .groups.loss import LossSettings
 from .groups.network import NetworkSettings
 from .groups.optimizer import OptimizerSettings
@@ -30,6 +31,7 @@ class Job:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     save: SaveSettings = field(default_factory=SaveSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
+    diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
 
 
 GROUPS: dict[str, type] = groups_of(Job)

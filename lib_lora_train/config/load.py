@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from ..files.reading import read_text, reason
 from .check import problems_of
 from .convert import converted, type_words
 from .job import Job
+from .phases.read import PHASES, read_phases
 from .setting import SettingField, fields_of, groups_of, problem_with
 from .text_yaml import read_typed, read_yaml, write_yaml
 
@@ -113,7 +115,7 @@ def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str
         elif not isinstance(content, Mapping):
             problems.append(f"{source}: {group} has to be a list of settings, not {content!r}.")
         else:
-            known = {field.name: field for field in fields_of(group, groups[group])}
+            known = _known(group, groups[group])
             for name, value in content.items():
                 problems.extend(_take(taken.setdefault(group, {}), known, str(group), str(name), value, source))
     return kind(**{group: groups[group](**settings) for group, settings in taken.items()}), problems
@@ -121,10 +123,16 @@ def read_settings(kind: type[JobKind], values: Mapping[str, Any], *, source: str
 
 def read_flat(kind: type[JobKind], values: Mapping[str, Any], *, source: str) -> tuple[JobKind, list[str]]:
     """A job of ``kind``, which has no groups, from plain values, and a list of problems."""
-    known = {field.name: field for field in fields_of("", kind)}
+    known = _known("", kind)  # type: ignore[arg-type]  # a class is hashable
     taken: dict[str, Any] = {}
     problems = [problem for name, value in values.items() for problem in _take(taken, known, "", name, value, source)]
     return kind(**taken), problems
+
+
+@functools.cache
+def _known(group: str, group_type: type) -> Mapping[str, SettingField]:
+    """The settings of one group by name."""
+    return {field.name: field for field in fields_of(group, group_type)}
 
 
 def job_to_dict(job: Any) -> dict[str, Any]:
@@ -143,6 +151,9 @@ def _take(target: dict[str, Any], known: Mapping[str, SettingField], group: str,
         where = f"{group} has" if group else "there is"
         return [f"{source}: {where} no setting {name!r}.{_nearest(name, list(known))}"]
     field = known[name]
+    if field.type_name == PHASES:
+        target[name], problems = read_phases(value, source)
+        return problems
     try:
         taken = converted(field.type_name, value)
     except ValueError:

@@ -15,7 +15,11 @@ class OptimizerFacts:
     ``state_bytes``: bytes of state on the GPU per trained value. ``per_parameter``: the step of a parameter does not
     depend on the others, so each can be stepped alone. ``own_schedule``: with ``relative_step`` it has its own
     schedule and ignores the given rate. ``rate_of_adamw``: its usual rate as a share of AdamW's; a third for Lion, as
-    its paper advises (3 to 10 times smaller, arXiv:2302.06675).
+    its paper advises (3 to 10 times smaller, arXiv:2302.06675). ``usual_d_coef``: the ``d_coef`` that suits most
+    networks, if it multiplies the rate it finds by one. ``least_d_coef``: with less it learns too little, or never
+    raises its rate (docs/science.md). ``averages``: its saved weights are an average of the trained
+    ones, which takes the place of a schedule. ``clips``: it limits each step by itself, and gradients should not be
+    clipped before. ``package``: the optional package group it needs, beside bitsandbytes.
     """
 
     note: str
@@ -28,6 +32,11 @@ class OptimizerFacts:
     per_parameter: bool = True
     own_schedule: bool = False
     rate_of_adamw: float = 1.0
+    usual_d_coef: float | None = None
+    least_d_coef: float = 0.5
+    averages: bool = False
+    clips: bool = False
+    package: str | None = None
 
     @property
     def usual_rate(self) -> float:
@@ -38,6 +47,11 @@ class OptimizerFacts:
     def eight_bit(self) -> bool:
         """Whether its states are stored in 8 bit, by bitsandbytes."""
         return self.twin is not None
+
+    @property
+    def package_group(self) -> str | None:
+        """The optional package group it needs, which is installed when it is first chosen."""
+        return "bitsandbytes" if self.eight_bit else self.package
 
 
 _ADAM = {"betas": (0.9, 0.999), "weight_decay": 0.01}
@@ -68,12 +82,13 @@ OPTIMIZERS: dict[str, OptimizerFacts] = {
     "Prodigy": OptimizerFacts("an improved DAdaptAdam: leave the rates at 1", "high",
                               {"decouple": True, "weight_decay": 0.01, "d_coef": 2.0, "use_bias_correction": True,
                                "safeguard_warmup": False, "betas": (0.9, 0.999)}, adaptive=True, one_rate=True,
-                              per_parameter=False, state_bytes=16),
+                              per_parameter=False, state_bytes=16, usual_d_coef=2.0),
     "AdamWScheduleFree": OptimizerFacts("AdamW that needs no schedule; use constant", "medium",
-                                        {"betas": (0.9, 0.999), "weight_decay": 0.01}, per_parameter=False),
+                                        {"betas": (0.9, 0.999), "weight_decay": 0.01}, per_parameter=False,
+                                        averages=True),
+    "ProdigyPlusScheduleFree": OptimizerFacts(
+        "finds the learning rate by itself and needs no schedule: leave the rates at 1, the schedule constant",
+        "medium", {"betas": (0.9, 0.99), "weight_decay": 0.0, "d_coef": 1.0, "split_groups": False}, adaptive=True,
+        per_parameter=False, state_bytes=4.6, usual_d_coef=1.0,
+        least_d_coef=1.0, averages=True, clips=True, package="prodigy-plus"),
 }
-
-
-def needs_bitsandbytes(optimizer_type: str) -> bool:
-    """Whether the optimizer needs bitsandbytes, which is installed when first chosen."""
-    return OPTIMIZERS[optimizer_type].eight_bit

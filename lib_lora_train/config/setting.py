@@ -14,6 +14,7 @@ _KEY = "setting"
 
 IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER = "images", "lora", "lora-folder", "checkpoint-folder", "tagger"
 """Kinds of paths: a folder of images, a LoRA or a folder of them, a folder of checkpoints, an ONNX file."""
+_LARGE = 10**300  # whole numbers beyond are no floats
 PATH_KINDS = (IMAGES, LORA, LORA_FOLDER, CHECKPOINT_FOLDER, TAGGER)
 
 
@@ -121,7 +122,8 @@ def problem_with(field: SettingField, value: Any) -> str | None:
         below = info.minimum is not None and value < info.minimum
         above = info.maximum is not None and value > info.maximum
         if below or above or value != value:
-            return f"{field.key} is {value:g}. It has to be {_range_text(info)}."
+            shown = f"{value:g}" if isinstance(value, float) or abs(value) < _LARGE else f"{str(value)[:12]}…"
+            return f"{field.key} is {shown}. It has to be {_range_text(info)}."
     return None
 
 

@@ -14,6 +14,7 @@ import yaml
 MOST_CHARACTERS = 1_000_000
 MOST_NODES = 50_000  # aliases count at their expanded size
 MOST_DEPTH = 50
+_BYTE_ORDER_MARK = "\ufeff"
 _QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -33,26 +34,25 @@ class WrittenList(list[Any]):
     text = ""
 
 
-class _Loader(yaml.SafeLoader):
-    """Builds only ``str``, ``Unquoted``, ``WrittenMapping`` and ``WrittenList``."""
-
-    def build(self, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            return Unquoted(node.value) if node.style is None else str(node.value)
-        if isinstance(node, yaml.SequenceNode):
-            items = WrittenList(self.build(item) for item in node.value)
-            items.text = _written(node)
-            return items
-        mapping = WrittenMapping((self._key(key), self.build(value)) for key, value in node.value)
-        mapping.text = _written(node)
-        return mapping
-
-    def _key(self, node: yaml.Node) -> str:
-        return str(node.value) if isinstance(node, yaml.ScalarNode) else _written(node)
+def _built(node: yaml.Node, text: str) -> Any:
+    """Only ``str``, ``Unquoted``, ``WrittenMapping`` and ``WrittenList``; ``text`` is what ``node`` was read from."""
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value) if node.style else Unquoted(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        items = WrittenList(_built(item, text) for item in node.value)
+        items.text = _written(node, text)
+        return items
+    mapping = WrittenMapping((_key(key, text), _built(value, text)) for key, value in node.value)
+    mapping.text = _written(node, text)
+    return mapping
 
 
-def _written(node: yaml.Node) -> str:
-    return str(node.start_mark.buffer[node.start_mark.pointer:node.end_mark.pointer]).strip()
+def _key(node: yaml.Node, text: str) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else _written(node, text)
+
+
+def _written(node: yaml.Node, text: str) -> str:
+    return text[node.start_mark.index:node.end_mark.index].strip()
 
 
 def check_yaml(text: str) -> None:
@@ -91,13 +91,9 @@ def check_yaml(text: str) -> None:
 
 def read_yaml(text: str) -> Any:
     """``text`` as mappings, lists and texts; ``None`` if it is empty. Raises ``yaml.YAMLError``."""
-    check_yaml(text)
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        return None if node is None else loader.build(node)
-    finally:
-        loader.dispose()
+    text = text.removeprefix(_BYTE_ORDER_MARK)  # does not count in the places of nodes
+    node = _nodes(text)
+    return None if node is None else _built(node, text)
 
 
 def is_mapping(text: str) -> bool:
@@ -124,11 +120,26 @@ def _maps(node: yaml.Node | None) -> bool:
 
 def write_yaml(values: Any) -> str:
     """``values`` of plain types as YAML that ``read_yaml`` and any other YAML reader restore unchanged."""
-    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1000)
+    try:
+        return _dumped(values, _QuickDumper)
+    except UnicodeEncodeError:  # half of a surrogate pair, which libyaml does not write
+        return _dumped(values, _Dumper)
+
+
+def _dumped(values: Any, dumper: Any) -> str:
+    text: str = yaml.dump(values, Dumper=dumper, allow_unicode=True, sort_keys=False, width=1000)
+    return text
 
 
 class _Dumper(yaml.SafeDumper):
     """Quotes every text that a YAML 1.1 or 1.2 reader may take for a number."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+class _QuickDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The same with libyaml, several times quicker."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -142,8 +153,9 @@ def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
 
 
-_Dumper.add_representer(str, _text_node)
-_Dumper.add_multi_representer(str, _text_node)
+for _dumper in (_Dumper, _QuickDumper):
+    _dumper.add_representer(str, _text_node)
+    _dumper.add_multi_representer(str, _text_node)
 
 
 def read_typed(text: str) -> str:

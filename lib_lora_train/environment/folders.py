@@ -31,7 +31,7 @@ from ..files.lock import lock_holder
 from .pins import installed_torch, requirements_of
 
 BASE = "base"
-OPTIONAL_GROUPS = ("bitsandbytes", "opencv", "onnxruntime-gpu", "onnxruntime-directml")
+OPTIONAL_GROUPS = ("bitsandbytes", "prodigy-plus", "opencv", "onnxruntime-gpu", "onnxruntime-directml")
 EXTENSION_FOLDER = Path(__file__).resolve().parents[2]
 ROOT_VARIABLE = "LORA_TRAIN_ENV"
 STAMP_NAME = "complete.json"

@@ -57,9 +57,17 @@ def number(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any
     value = values.get(name)
     if value is None and default is not _MISSING:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
         raise DamagedFileError(f"“{name}” is {_kind(value)} instead of a number")
     return value
+
+
+def is_finite(value: int | float) -> bool:
+    """Whether ``value`` is a number that a float can hold; JSON and YAML have whole numbers of any length."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def text(values: Mapping[str, Any], name: str, default: Any = _MISSING) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +14,10 @@ _AT_HOME = ("", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdom
 
 _SHARE = (".gradio.live", ".gradio.app")
 _NGROK = (".ngrok.io", ".ngrok.app", ".ngrok.dev", ".ngrok-free.app", ".ngrok-free.dev")
+
+_OPENING = ("listen", "share", "ngrok", "gradio_auth", "gradio_auth_path", "api_auth", "cloudflared", "localhostrun",
+            "remotemoe", "googleusercontent", "jprq", "bore", "localtunnel", "serveo")
+"""Options that open the webui to others or expect others, those of extensions that make tunnels included."""
 
 
 def host_names(options: Any, share_url: str | None) -> tuple[str, ...]:
@@ -24,6 +30,28 @@ def host_names(options: Any, share_url: str | None) -> tuple[str, ...]:
 def host_endings(options: Any) -> tuple[str, ...]:
     """Allowed host name suffixes, if ``--share`` or ``--ngrok`` creates a new name at each start."""
     return (*(_SHARE if getattr(options, "share", False) else ()), *(_NGROK if getattr(options, "ngrok", None) else ()))
+
+
+def reached_from_elsewhere(options: Any, page: Any) -> bool:
+    """Whether other machines can reach the webui, by its options and gradio's ``page``, ``None`` if it is unknown.
+
+    Gradio reads a further address from an environment variable, and makes a share link of its own on Colab. Whoever
+    sets a password expects others, who may come through a tunnel that no option names.
+    """
+    if any(getattr(options, name, None) for name in _OPENING):
+        return True
+    if getattr(page, "auth", None) or getattr(page, "share_url", None):
+        return True
+    served = [getattr(options, "server_name", None), getattr(page, "server_name", None),
+              os.environ.get("GRADIO_SERVER_NAME")]
+    return any(not _is_loopback(name) for name in served if name)
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _names(options: Any, share_url: str | None) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from modules import sd_models, sd_vae, shared
 from modules_forge import main_thread
 
-from ..runs.folder import TRAIN, RunFolder
+from ..runs.folder import WITH_BASE, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Loan
@@ -35,7 +35,7 @@ class _OwnMemory(Webui):
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
         """Forge moves and casts weights in its own way, so nothing is lent and the run reports it."""
-        if run.command == TRAIN:
+        if run.command in WITH_BASE:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason="this webui moves its models as it needs to"))
         return None

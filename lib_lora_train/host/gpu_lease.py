@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 _KEEP_FREE_SECONDS = 5.0
@@ -46,12 +47,13 @@ def _indexed(device: str) -> str:
 class GpuLease(threading.Thread):
     """Blocks generation and keeps the webui's models off the GPU from ``ready`` until ``give_back``.
 
-    Runs in its own thread, since waiting for the current image can take minutes.
+    Runs in its own thread, since waiting for the current image can take minutes. ``changed`` is called once it is
+    ``ready`` or has a ``problem``.
     """
 
-    def __init__(self, owner: GpuOwner) -> None:
+    def __init__(self, owner: GpuOwner, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="train-lora-gpu-lease", daemon=True)
-        self._owner = owner
+        self._owner, self._changed = owner, changed
         self._free, self._ended = threading.Event(), threading.Event()
         self._problem = ""
         self.start()
@@ -83,12 +85,14 @@ class GpuLease(threading.Thread):
         try:
             self._owner.free_gpu()
             self._free.set()
+            self._changed()
             while not self._ended.wait(_KEEP_FREE_SECONDS):
                 self._free_again()
         except Exception as problem:
             logging.getLogger(__name__).exception("The webui's models could not be moved off the GPU")
             self._problem = (f"The webui's models could not be moved off the GPU: {problem}. "
                              "Restart the webui and start the run again.")
+            self._changed()
         finally:
             self._free.clear()
             self._restore()

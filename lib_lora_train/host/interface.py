@@ -139,13 +139,15 @@ class SeriesPlan:
     """Images to generate one after the other, identical except for their prompts.
 
     The webui's scripts apply only ``with_scripts``, each with its form's initial values. ``reason`` is the reason for
-    the lock.
+    the lock. ``checkpoint`` is the title of another checkpoint to generate on, empty for the webui's current one; the
+    webui loads it for the images, and its own again for the next image of somebody else or with ``own_checkpoint``.
     """
 
     prompts: tuple[str, ...]
     picture: PictureSettings
     with_scripts: bool = False
     reason: Reason = FOR_REGULARIZATION
+    checkpoint: str = ""
 
 
 class PlotDrawer(Protocol):
@@ -164,6 +166,11 @@ class PlotDrawer(Protocol):
         number.
 
         Raises ``RunError`` if a LoRA in a prompt could not be used.
+        """
+        ...
+
+    def own_checkpoint(self) -> None:
+        """Load the checkpoint that the webui's settings name, after images on another; waits until the webui is free.
         """
         ...
 
@@ -239,6 +246,14 @@ class Host(Protocol):
         """Who may use the tab."""
         ...
 
+    def reached_from_elsewhere(self) -> bool:
+        """Whether the webui can be reached from other machines; also if that is unknown."""
+        ...
+
+    def finished_command(self) -> str:
+        """The command in the webui's settings to run when the queue is finished; empty for none."""
+        ...
+
     def checkpoint(self) -> ModelFile | None:
         """The checkpoint in use, or the one about to be loaded; never loads it."""
         ...
@@ -278,6 +293,14 @@ class Host(Protocol):
         """The device of the webui's models during generation: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
         ...
 
+    def gpu_bytes(self) -> int | None:
+        """The memory of the GPU that the webui uses; ``None`` without one, or if it is unknown."""
+        ...
+
+    def gpus(self) -> list[str]:
+        """Every CUDA device as ``cuda:0`` …, the webui's own last, so that others are preferred; empty if unknown."""
+        ...
+
     def refresh_loras(self) -> None:
         """Update the webui's list of LoRAs from the files in ``lora_dir``."""
         ...
@@ -286,10 +309,10 @@ class Host(Protocol):
         """Update the webui's list of checkpoints from its folders."""
         ...
 
-    def lend_gpu(self, device: str) -> Lease | None:
+    def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """Begin to free ``device`` for a worker, whatever the webui is doing; ``None`` if nothing has to be freed.
 
-        An empty ``device`` means the worker's default.
+        An empty ``device`` means the worker's default. ``changed`` is called when it is free, or could not be freed.
         """
         ...
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from modules import call_queue
 
-from ..config.load import load_job
 from ..errors import TrainLoraError
 from ..runs.events import read_events
 from ..runs.folder import RunFolder
+from ..runs.job import settings_of
 from ..runs.lend_ticket import COPY, FILE, LENT, LENT_MEMORY, PENDING, LendTicket, write_ticket
 from ..runs.process import live_pid
 from ..runs.process_mark import this_process
@@ -120,7 +120,7 @@ class ModelLoan(threading.Thread):
         return False
 
     def _decide(self) -> None:
-        self._job = load_job(self._run.job_file)
+        self._job = settings_of(self._run)
         self._wanted = way_of(self._job, self._device)
 
     def _announce(self) -> bool:

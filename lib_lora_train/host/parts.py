@@ -1,13 +1,17 @@
-"""Finds parts of a webui by their dotted names, if they exist."""
+"""Finds parts of a webui by their dotted names, if they exist, and adds our settings to its own."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from .interface import IMAGE_INPUTS
+
+FINISHED_COMMAND = "train_lora_finished_command"
+_SECTION = ("train_lora", "Train LoRA")
 
 
 def part(name: str) -> Any | None:
@@ -34,8 +38,48 @@ def missing_parts(parts: Mapping[str, Sequence[str]]) -> list[str]:
     return missing
 
 
+def cuda_bytes(device: str) -> int | None:
+    """The memory of the GPU ``device``, such as ``cuda:0``; ``None`` for other kinds of devices."""
+    if not device.startswith("cuda"):
+        return None
+    import torch  # missing in some Python versions that import this file
+
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
 def image_inputs() -> dict[str, Any]:
     """The image components of img2img, inpaint and Extras that the webui's own "Send to" buttons fill, by tab."""
     registered = part("modules.infotext_utils.paste_fields") or {}
     found = {name: registered[name].get("init_img") for name in IMAGE_INPUTS if isinstance(registered.get(name), dict)}
     return {name: component for name, component in found.items() if component is not None}
+
+
+def add_settings() -> None:
+    """Add our section to the webui's settings, if it has settings that its API cannot change.
+
+    A command that a request could set would let any program that reaches the API run one.
+    """
+    options: Any = part("modules.shared.opts")
+    info = part("modules.shared.OptionInfo")
+    if info is None or not hasattr(options, "add_option") or "restrict_api" not in signature(info).parameters:
+        return
+    options.add_option(FINISHED_COMMAND, info(
+        "", "Command to run when the queue of trainings is finished (chosen in the Train LoRA tab)", section=_SECTION,
+        restrict_api=True))
+
+
+def setting_text(name: str) -> str:
+    """The webui's setting ``name``, empty if it is unknown or no text."""
+    options = part("modules.shared.opts")
+    known = name in (getattr(options, "data_labels", None) or {})
+    value = getattr(options, name, "") if known else ""
+    return value if isinstance(value, str) else ""
+
+
+def gpus_beside(own: str) -> list[str]:
+    """Every CUDA device that torch sees, ``own`` last; empty without torch or CUDA."""
+    cuda = part("torch.cuda")
+    if cuda is None or not cuda.is_available():
+        return []
+    own = "cuda:0" if own == "cuda" else own
+    return sorted((f"cuda:{number}" for number in range(cuda.device_count())), key=lambda gpu: gpu == own)

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modules import call_queue, processing, scripts, sd_samplers, shared
+from modules import call_queue, processing, scripts, sd_models, sd_samplers, shared
 from PIL import Image
 
 from ..errors import RunError
 from .asking import asking_for
-from .interface import FOR_UPSCALING, Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
+from .interface import FOR_A_PLOT, FOR_UPSCALING, Hires, PictureSettings, PlotAxis, PlotPlan, SeriesPlan
 
 _TITLE = "x/y/z plot"
 _JOB = "train-lora plot"
@@ -58,6 +58,8 @@ class Plots:
             if self._stopped.is_set():
                 return None
             with contextlib.closing(_processing(prompt, plan.picture)) as p, self._at_work():
+                if plan.checkpoint:
+                    _use_checkpoint(p, plan.checkpoint)
                 if plan.with_scripts:
                     p.scripts = scripts.scripts_txt2img
                     p.script_args = (0, *_as_their_forms_begin(p.scripts))
@@ -68,6 +70,11 @@ class Plots:
         if missed:
             raise RunError(f"The webui could not use the LoRA: {'; '.join(missed)}. Its console says more.")
         return processed.images[0]
+
+    def own_checkpoint(self) -> None:
+        """See ``PlotDrawer``."""
+        with asking_for(FOR_A_PLOT), call_queue.queue_lock, self._at_work():
+            sd_models.reload_model_weights()  # as the X/Y/Z plot at its end
 
     def upscalers(self) -> list[str]:
         """See ``PlotDrawer``."""
@@ -124,6 +131,16 @@ def _processing(prompt: str, picture: PictureSettings) -> Any:
         **(_second_pass(picture.hires) if picture.hires else {}))
     p.is_api = True  # otherwise scripts of txt2img's form would fill in its values
     return p
+
+
+def _use_checkpoint(p: Any, title: str) -> None:
+    """Generate on another checkpoint, as the X/Y/Z plot does. Raises ``RunError`` if the webui has none of that name.
+
+    Without this check the webui would silently use its own.
+    """
+    if sd_models.checkpoint_aliases.get(title) is None:
+        raise RunError(f"The webui has no checkpoint {title!r} any more. Refresh its list of checkpoints.")
+    p.override_settings["sd_model_checkpoint"] = title
 
 
 def _second_pass(hires: Hires) -> dict[str, Any]:

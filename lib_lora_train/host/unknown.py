@@ -9,10 +9,11 @@ from typing import Any
 
 from modules import paths, shared
 
-from ..runs.folder import TRAIN, RunFolder
+from ..runs.folder import WITH_BASE, RunFolder
 from ..runs.lend_ticket import FILE, LendTicket, write_ticket
 from ..runs.process_mark import this_process
 from ..runs.supervisor import Lease, Loan
+from .addresses import reached_from_elsewhere
 from .interface import (
     NO_BLOCK_WEIGHTS,
     NOT_DRAWN_HERE,
@@ -21,7 +22,7 @@ from .interface import (
     AccessRules,
     ModelFile,
 )
-from .parts import image_inputs, part
+from .parts import FINISHED_COMMAND, cuda_bytes, gpus_beside, image_inputs, part, setting_text
 
 _ENDINGS = (".safetensors", ".ckpt")
 _CHECKPOINTS, _VAES = "Stable-diffusion", "VAE"
@@ -71,6 +72,14 @@ class UnknownWebui:
         passwords = dict(pair.split(":", 1) for pair in given.split(",") if ":" in pair)
         return AccessRules(REMOTE_REFUSED if refused else None, folders, passwords)
 
+    def reached_from_elsewhere(self) -> bool:
+        """Decided by the webui's options and the address that its page is served at."""
+        return reached_from_elsewhere(shared.cmd_opts, getattr(shared, "demo", None))
+
+    def finished_command(self) -> str:
+        """The setting that ``add_settings`` has added."""
+        return setting_text(FINISHED_COMMAND)
+
     def checkpoint(self) -> ModelFile | None:
         """The loaded checkpoint, else the one in the settings, else ``None``."""
         aliases = part("modules.sd_models.checkpoint_aliases") or {}
@@ -119,6 +128,14 @@ class UnknownWebui:
         """The device of the webui's models; ``auto`` if unknown."""
         return str(part("modules.devices.device") or "auto")
 
+    def gpu_bytes(self) -> int | None:
+        """The memory of the NVIDIA or AMD GPU, if the device is known."""
+        return cuda_bytes(self.device())
+
+    def gpus(self) -> list[str]:
+        """As torch counts them."""
+        return gpus_beside(self.device())
+
     def refresh_loras(self) -> None:
         """Make the built-in Lora extension read its folder again, if it exists under A1111's names."""
         networks = sys.modules.get("networks")
@@ -131,7 +148,7 @@ class UnknownWebui:
         if callable(read_again):
             read_again()
 
-    def lend_gpu(self, device: str) -> Lease | None:
+    def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """``None``: how this webui moves its models is unknown."""
         return None
 
@@ -140,7 +157,7 @@ class UnknownWebui:
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
         """Nothing is lent, and the run reports it."""
-        if run.command == TRAIN:
+        if run.command in WITH_BASE:
             write_ticket(run.path, LendTicket(FILE, this_process(),
                                               reason=f"Train LoRA does not know this webui ({self._lacks})"))
         return None

@@ -9,15 +9,15 @@ from typing import Any
 
 from modules import call_queue, devices, paths, sd_models, sd_vae, shared
 
-from ..runs.folder import TRAIN, RunFolder
+from ..runs.folder import WITH_BASE, RunFolder
 from ..runs.hold import Reason
 from ..runs.supervisor import Lease, Loan
-from .addresses import host_endings, host_names
+from .addresses import host_endings, host_names, reached_from_elsewhere
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
 from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, Describer, ModelFile, PlotDrawer
 from .loan import MainMemory, ModelLoan
-from .parts import image_inputs, part
+from .parts import FINISHED_COMMAND, cuda_bytes, gpus_beside, image_inputs, part, setting_text
 
 _MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
                   "SDXL": "config_sdxl", "SSD-1B": "config_sdxl"}
@@ -67,6 +67,14 @@ class Webui:
                            host_names(options, getattr(getattr(shared, "demo", None), "share_url", None)),
                            host_endings(options), getattr(options, "cors_allow_origins_regex", None) or "")
 
+    def reached_from_elsewhere(self) -> bool:
+        """Decided by the webui's options and the address that its page is served at."""
+        return reached_from_elsewhere(shared.cmd_opts, getattr(shared, "demo", None))
+
+    def finished_command(self) -> str:
+        """The setting that ``add_settings`` has added."""
+        return setting_text(FINISHED_COMMAND)
+
     def checkpoint(self) -> ModelFile | None:
         """The loaded checkpoint, else the one in the settings."""
         info = getattr(sd_models.model_data.sd_model, "sd_checkpoint_info", None)
@@ -111,6 +119,14 @@ class Webui:
         """The device of ``--device-id`` and ``--use-cpu``."""
         return str(devices.device or "cpu")
 
+    def gpu_bytes(self) -> int | None:
+        """The memory of the NVIDIA or AMD GPU."""
+        return cuda_bytes(self.device())
+
+    def gpus(self) -> list[str]:
+        """As torch counts them."""
+        return gpus_beside(self.device())
+
     def refresh_loras(self) -> None:
         """Make the built-in Lora extension read its folder again, if it is enabled."""
         networks = sys.modules.get("networks")
@@ -121,9 +137,9 @@ class Webui:
         """As the button beside the webui's list of checkpoints does."""
         sd_models.list_models()
 
-    def lend_gpu(self, device: str) -> Lease | None:
+    def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """Block generation and move the models off the GPU, unless the run uses another device."""
-        return GpuLease(self) if same_device(self.device(), device) else None
+        return GpuLease(self, changed) if same_device(self.device(), device) else None
 
     def gpu_is_wanted(self) -> Reason | None:
         """Generation, upscaling and model changes take the webui's lock or wait for it."""
@@ -152,8 +168,8 @@ class Webui:
         return Interrogator()
 
     def lend_model(self, run: RunFolder, changed: Callable[[], None]) -> Loan | None:
-        """Offer the loaded model to a training run; other runs do not use it."""
-        if run.command != TRAIN:
+        """Offer the loaded model to a run that uses it: training, and the check of what the base knows."""
+        if run.command not in WITH_BASE:
             return None
         return ModelLoan(run, self.device(), lambda: sys.modules.get("networks"), changed, self._main_memory)
 

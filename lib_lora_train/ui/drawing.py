@@ -98,14 +98,14 @@ class DrawingService(threading.Thread):
         self.new_drawer = new_drawer
         self._queue: deque[_Entry] = deque()
         self._now: _Entry | None = None
-        self._background: Background | None = None
+        self._backgrounds: list[Background] = []
         self._backgrounds_turn = False
         self._changing = threading.RLock()
         self._wake, self._closing = threading.Event(), threading.Event()
 
     def draw_between(self, background: Background) -> None:
-        """Use ``background`` as the source of background tasks."""
-        self._background = background
+        """Use ``background`` as a further source of background tasks, after the earlier ones."""
+        self._backgrounds.append(background)
 
     def submit(self, drawing: Drawing) -> str:
         """Queue ``drawing`` and return its id. Raises ``RunError`` if this webui cannot generate images for the tab."""
@@ -180,12 +180,13 @@ class DrawingService(threading.Thread):
         self._backgrounds_turn = not self._backgrounds_turn
         if not self._backgrounds_turn and self._take_queued():
             return self._draw()
-        if self._background is not None:
-            drawing, rest = self._background.next_drawing()
+        for background in self._backgrounds:
+            drawing, wait = background.next_drawing()
             if drawing is not None:
                 with self._changing:
                     self._now = _Entry(drawing)
                 return self._draw()
+            rest = wait if rest is None else rest if wait is None else min(rest, wait)
         return self._draw() if self._take_queued() else rest
 
     def _take_queued(self) -> bool:

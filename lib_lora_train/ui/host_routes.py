@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ..host.interface import ModelFile
-from ..runs.folder import TRAIN
+from ..runs.folder import TRAIN, WITH_BASE
 from .services import Services
 from .train.checkpoint_family import facts_of
 from .train.form import form_schema
@@ -55,7 +55,7 @@ def busy(services: Services) -> dict[str, Any] | None:
     if run is None:
         return {"id": None, "text": "The GPU is lent to training; new images wait until it ends."}
     left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} more"
-    then = ("It pauses for your images, each time as soon as its step is done." if run.command == TRAIN else
+    then = ("It pauses for your images, each time as soon as its step is done." if run.command in WITH_BASE else
             "An image that you request now is generated when it ends or is stopped.")
     whom = f"the training of {run.name}" if run.command == TRAIN else f"the run {run.name} ({run.command})"
     return {"id": run.id, "text": f"The GPU is lent to {whom}{left}. {then}"}

@@ -40,4 +40,4 @@ def register(router: APIRouter, services: Services) -> None:
         with open_inside(MODULES, path) as file:
             return Response(file.read(), media_type="text/javascript", headers={"Cache-Control": _FOR_EVER})
 
-    router.add_api_route("/js/{version}/{path:path}", module, methods=["GET"], response_model=None)
+    router.add_api_route("/js/{version}/{path:path}", module, methods=["GET"])

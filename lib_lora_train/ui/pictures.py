@@ -22,13 +22,19 @@ def data_url(picture: Image.Image, kind: str = "PNG", **options: int) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
-def keep_picture(path: Path, picture: Image.Image) -> None:
-    """Write ``picture`` as PNG with its generation parameters, readable by the webui's "PNG Info"."""
+def png_bytes(picture: Image.Image) -> bytes:
+    """``picture`` as PNG with its generation parameters, readable by the webui's "PNG Info", and nothing else."""
     info, data = PngInfo(), io.BytesIO()
     parameters = picture.info.get(_PARAMETERS)
     if parameters:
         info.add_text(_PARAMETERS, str(parameters))
     picture.save(data, "PNG", pnginfo=info)
+    return data.getvalue()
+
+
+def keep_picture(path: Path, picture: Image.Image) -> None:
+    """Write ``picture`` to ``path`` as ``png_bytes``."""
+    data = png_bytes(picture)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data.getvalue())
+    write_atomically(path, data)

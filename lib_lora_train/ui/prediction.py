@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ..advice.size import read_header
 from ..advice.surroundings import Surroundings
-from ..advice.webui_prediction import is_read, prediction_problem, way_out, zero_snr_advice
+from ..advice.webui_prediction import doubtful_yaml, is_read, prediction_problem, way_out, zero_snr_advice
 from ..config.change import changed
 from ..config.job import Job
 from ..errors import RunError
@@ -48,7 +48,9 @@ def register(router: APIRouter, services: Services) -> None:
 
 
 def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dict[str, Any] | None:
-    """Return the warning for images that ``host`` generates with ``checkpoint``; ``None`` if the settings match.
+    """Return the warning for images that ``host`` generates with ``checkpoint``, or for a YAML that contradicts it.
+
+    ``None`` if the settings match.
 
     ``said``: the user has set v-prediction. ``{"text", "yaml", "checkpoint", "said"}``, where ``yaml`` is the name of
     the file that one click writes, empty if there is none.
@@ -56,7 +58,10 @@ def prediction_notice(host: Host, checkpoint: Path | None, *, said: bool) -> dic
     if checkpoint is None:
         return None
     around = _around(host, checkpoint, said=said)
-    problem = prediction_problem(checkpoint.name, around) if around.velocity or said else ""
+    if not around.velocity and not said:
+        text = doubtful_yaml(checkpoint.name, around)
+        return {"text": text, "yaml": "", "checkpoint": str(checkpoint), "said": False} if text else None
+    problem = prediction_problem(checkpoint.name, around)
     if not problem:
         return None
     yaml = checkpoint.with_suffix(".yaml")

@@ -12,13 +12,23 @@ from .runs.strip_settings import Txt2img
 class JobRequest(BaseModel):
     """The form: settings by group and name; missing settings take their defaults.
 
-    ``difficulty`` is the guide's letter for how hard the subject is to learn, empty if unknown. ``txt2img`` holds the
-    values of the txt2img form, for samples that the webui generates.
+    ``difficulty`` is the guide's letter for how hard the subject is to learn, empty if unknown; ``images_wanted`` is
+    how many images a plan wants the run to see, 0 without one. ``txt2img`` holds the values of the txt2img form, for
+    samples that the webui generates. ``edited`` is the queued run whose settings these are, empty for a new one.
     """
 
     job: dict[str, Any]
     difficulty: str = ""
+    images_wanted: int = Field(default=0, ge=0, le=1_000_000_000)
+    edited: str = ""
     txt2img: Txt2img | None = None
+
+
+class GoalRequest(BaseModel):
+    """The form, and the answers to the questions of a goal: settings of ``GoalSettings``."""
+
+    job: dict[str, Any]
+    goal: dict[str, Any] = Field(default_factory=dict)
 
 
 class OverviewRequest(BaseModel):

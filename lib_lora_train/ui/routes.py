@@ -11,9 +11,16 @@ from .callers import guard_of
 from .captions import mask_run_routes, tagging_routes
 from .captions import routes as captions_routes
 from .runs import continue_routes as routes_continue
+from .runs import epoch_routes as routes_epoch
 from .runs import manage_routes as routes_manage
+from .runs import rename_routes as routes_rename
 from .runs import routes as routes_runs
+from .runs import space_routes as routes_space
 from .runs import strip_routes as routes_strip
+from .runs.compare import routes as routes_compare
+from .runs.diagnosis import routes as routes_diagnosis
+from .runs.finished import routes as routes_finished
+from .runs.queue import routes as routes_queue
 from .services import Services
 from .testing import other_loras
 from .testing import prompt_set_routes as routes_prompts
@@ -26,12 +33,16 @@ from .train import lora_routes as routes_lora
 from .train import regularization_routes as routes_regularization
 from .train import routes as routes_train
 from .train import trigger_routes as routes_trigger
+from .train.bases import routes as routes_bases
+from .train.goal import routes as routes_goal
+from .train.knows import routes as routes_knows
 
 PREFIX = "/train-lora"
-_MODULES = (page_modules, routes_host, places_routes, prediction, routes_train, routes_trigger, routes_advice,
-            routes_augment, routes_import, routes_lora, routes_runs, routes_manage, routes_continue, routes_strip,
-            routes_regularization, routes_testing, other_loras, routes_prompts, routes_tools, tagging_routes,
-            mask_run_routes, captions_routes, drawing_routes)
+_MODULES = (page_modules, routes_host, places_routes, prediction, routes_train, routes_trigger, routes_knows,
+            routes_advice, routes_augment, routes_import, routes_lora, routes_runs, routes_manage, routes_continue,
+            routes_strip, routes_diagnosis, routes_epoch, routes_compare, routes_regularization, routes_testing,
+            other_loras, routes_prompts, routes_tools, tagging_routes, mask_run_routes, captions_routes, drawing_routes,
+            routes_finished, routes_goal, routes_queue, routes_bases, routes_space, routes_rename)
 
 
 def register_routes(app: FastAPI, services: Services) -> None:

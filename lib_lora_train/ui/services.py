@@ -13,14 +13,18 @@ from ..pictures.thumbnails import remove_old_thumbnails
 from ..runs.folder import MERGE, RunFolder
 from ..runs.process import start_worker
 from ..runs.summary import RunIndex, RunSummary
-from ..runs.supervisor import Supervisor
+from ..runs.supervisor import Lease, Supervisor
 from .captions.describing import DescribingDesk
 from .captions.grow.candidates import FOLDER, CandidateDesk
 from .drawing import DrawingService
+from .runs.compare.grid import GridDesk
+from .runs.finished.desk import FinishedDesk
+from .runs.finished.tensorboard import TensorBoard
 from .runs.strip import StripDesk
 from .testing.plots import PlotDesk
 from .train.dataset_cache import DatasetCache
 from .train.dataset_store import DatasetStore
+from .train.knows.desk import KnowsDesk
 from .train.regularization_desk import RegularizationDesk
 from .train.trigger_words import TriggerWords
 
@@ -60,11 +64,15 @@ class Services:
     drawings: DrawingService
     strips: StripDesk
     plots: PlotDesk
+    grids: GridDesk
     regularization: RegularizationDesk
     candidates: CandidateDesk
     datasets: DatasetCache
     trigger_words: TriggerWords
     describing: DescribingDesk
+    knows: KnowsDesk
+    finished: FinishedDesk
+    tensorboard: TensorBoard
 
     @property
     def alive(self) -> bool:
@@ -88,12 +96,15 @@ def build_services(host: Host, environment: WorkerEnvironment) -> Services:
     with _REGISTERING:
         services = _REGISTRY.get(runs_dir)
         if services is None or not services.alive:
+            if services is not None:
+                services.finished.close()  # nobody could cancel it any more
+                services.tensorboard.close()
             services = _REGISTRY[runs_dir] = _new_services(host, environment, runs_dir, data / "cache")
     return replace(services, host=host, environment=environment)
 
 
 def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, cache: Path) -> Services:
-    index = RunIndex(runs_dir)
+    index, describing = RunIndex(runs_dir), DescribingDesk(host)
     drawings = DrawingService(host.plot_drawer)
     strips = StripDesk(host, index, drawings)
     supervisor = _supervisor(host, environment, index, drawings)
@@ -102,9 +113,11 @@ def _new_services(host: Host, environment: WorkerEnvironment, runs_dir: Path, ca
     threading.Thread(target=remove_old_thumbnails, args=(cache / THUMBNAILS,), name="train-lora-thumbnails",
                      daemon=True).start()
     return Services(host, environment, runs_dir, cache, index, supervisor, drawings, strips,
-                    PlotDesk(drawings), RegularizationDesk(drawings), CandidateDesk(drawings, runs_dir.parent / FOLDER),
-                    DatasetCache(), TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir),
-                    DescribingDesk(host))
+                    PlotDesk(drawings), GridDesk(host, index, drawings), RegularizationDesk(drawings),
+                    CandidateDesk(drawings, runs_dir.parent / FOLDER), DatasetCache(),
+                    TriggerWords(DatasetStore(runs_dir.parent / DATASETS_FILE), runs_dir), describing,
+                    KnowsDesk(drawings), FinishedDesk(host, index, drawings, describing, runs_dir.parent),
+                    TensorBoard(runs_dir))
 
 
 def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, drawings: DrawingService) -> Supervisor:
@@ -117,4 +130,8 @@ def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, dra
             host.refresh_checkpoints()
         drawings.wake()
 
-    return Supervisor(index, start, host.lend_gpu, saved, host.lend_model, host.gpu_is_wanted)
+    def lease(device: str) -> Lease | None:
+        return host.lend_gpu(device, supervisor.wake)
+
+    supervisor = Supervisor(index, start, lease, saved, host.lend_model, host.gpu_is_wanted, host.gpus)
+    return supervisor

@@ -106,27 +106,45 @@ function label(x, y, text, name = "tl-axis-text") {
     return svg("text", {x: x.toFixed(1), y: y.toFixed(1), class: name}, text);
 }
 
+/** @typedef {{name: string, first_step: number}} PhaseMark a training phase that begins after `first_step` steps */
+
+/**
+ * Boundaries between training phases with the names of the phases, for plots over steps.
+ * @param {PhaseMark[]} phases @param {(step: number) => number} x @param {number} top @param {number} bottom
+ * @param {number} right where the plot ends
+ */
+function phaseMarks(phases, x, top, bottom, right) {
+    return phases.length < 2 ? [] : phases.map((phase, index) => {
+        const at = x(phase.first_step);
+        const end = index + 1 < phases.length ? x(phases[index + 1].first_step) : right;
+        const letters = Math.floor((end - at - 8) / 6);
+        const name = phase.name.length > letters ? `${phase.name.slice(0, Math.max(0, letters - 1))}…` : phase.name;
+        return [index ? svg("line", {class: "tl-phase-boundary", x1: at, x2: at, y1: top, y2: bottom}) : null,
+            at < right && letters > 2 ? svg("g", {}, svg("title", {}, phase.name), label(at + 4, top + 9, name)) : null];
+    });
+}
+
 /** @typedef {[number, number|null, number|null][]} Schedule step, and the rates of the UNet and the text encoder */
 
 /**
  * A chart of the learning rate over the run, for the plan.
- * @returns {{element: HTMLElement, show: (schedule: Schedule, steps: number) => void}}
+ * @returns {{element: HTMLElement, show: (schedule: Schedule, steps: number, phases?: PhaseMark[]) => void}}
  */
 export function scheduleChart() {
     const height = 72;
     const element = h("div", {class: "tl-schedule"});
-    /** @type {{schedule: Schedule, steps: number}|null} */
+    /** @type {{schedule: Schedule, steps: number, phases: PhaseMark[]}|null} */
     let shown = null;
 
     function draw() {
         const width = element.clientWidth;
         if (!shown || width < 60) return;
-        const {schedule, steps} = shown;
+        const {schedule, steps, phases} = shown;
         const top = Math.max(...schedule.map((point) => Math.max(point[1] || 0, point[2] || 0)), 0);
         const last = schedule[schedule.length - 1][0];
         const left = 60;
         const x = scale(schedule[0][0], last, left, width - 8);
-        const y = scale(0, top || 1, height - 18, 8);
+        const y = scale(0, top || 1, height - 18, phases.length > 1 ? 20 : 8);
         const differ = schedule.some((point) => point[2] !== null && point[1] !== null && point[1] !== point[2]);
         const path = (/** @type {1|2} */ index, /** @type {string} */ name) => svg("path", {class: name,
             d: line(schedule.map((point) => [x(point[0]), y(point[index] ?? NaN)]))});
@@ -140,15 +158,32 @@ export function scheduleChart() {
             label(left - 8, y(0) + 4, "0", "tl-axis-text tl-end"),
             label(left, height - 4, "learning rate"),
             label(width - 8, height - 4, `step ${format.number(steps)}`, "tl-axis-text tl-end"),
+            phaseMarks(phases, x, 2, height - 18, width - 8),
             differ ? path(2, "tl-line-text") : null, path(1, "tl-line-unet")));
     }
 
     new ResizeObserver(() => requestAnimationFrame(draw)).observe(element);
-    return {element, show: (schedule, steps) => {
+    return {element, show: (schedule, steps, phases = []) => {
         element.hidden = !schedule.length;
-        shown = schedule.length ? {schedule, steps} : null;
+        shown = schedule.length ? {schedule, steps, phases} : null;
         draw();
     }};
 }
 
-export const chart = {scale, ticks, tickText, line, thinned, smoothed, quantile, label};
+/**
+ * A function that asks for ``draw`` at the next frame, once however often it is called until then.
+ * @param {() => void} draw @returns {() => void}
+ */
+export function oncePerFrame(draw) {
+    let waiting = false;
+    return () => {
+        if (waiting) return;
+        waiting = true;
+        requestAnimationFrame(() => {
+            waiting = false;
+            draw();
+        });
+    };
+}
+
+export const chart = {scale, ticks, tickText, line, thinned, smoothed, quantile, label, phaseMarks};

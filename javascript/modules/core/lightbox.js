@@ -8,8 +8,8 @@ import {root} from "./shell.js";
  * @param {{src: string, title: string, text: string}[]} items
  * @param {number} start
  * @param {{beside?: (index: number, columns: number, rows: number) => number, opener?: HTMLElement,
- *     action?: {label: string, run: (index: number) => void}}} [options]
- *     `action` is a button for the image shown, which closes the lightbox; `beside` returns the index of the image at an offset in columns and rows; by default, they form one row
+ *     actions?: {label: string, run: (index: number) => void}[]}} [options]
+ *     `actions` are buttons for the image shown, which close the lightbox; `beside` returns the index of the image at an offset in columns and rows; by default, they form one row
  */
 export function lightbox(items, start, options = {}) {
     let index = start;
@@ -24,11 +24,13 @@ export function lightbox(items, start, options = {}) {
     const dialog = h("dialog", {class: "tl-lightbox", tabindex: "-1", "aria-label": "Enlarged image"},
         h("div", {class: "tl-lightbox-stage"}, back, image, next),
         h("div", {class: "tl-lightbox-words", "aria-live": "polite"}, title, text),
-        options.action ? h("div", {class: "tl-lightbox-action"}, button(options.action.label, {click: act})) : null, close);
+        options.actions ? h("div", {class: "tl-lightbox-action"}, options.actions.map((action) =>
+            button(action.label, {click: () => act(action)}))) : null, close);
 
-    function act() {
+    /** @param {{run: (index: number) => void}} action */
+    function act(action) {
         dialog.close();
-        options.action?.run(index);
+        action.run(index);
     }
 
     function show() {

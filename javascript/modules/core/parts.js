@@ -6,6 +6,8 @@ import {toastShelf} from "./shell.js";
 
 /** @typedef {import("./elements").Child} Child */
 
+const DROP_GAP = 4;
+
 /**
  * The paths of the icons, on a 16 × 16 grid with a stroke width of 1.5.
  * @type {Record<string, string>}
@@ -32,6 +34,9 @@ const ICONS = {
     trash: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5",
     folder: "M2 4.2a.5.5 0 0 1 .5-.5h3.3l1.5 1.6h6.2a.5.5 0 0 1 .5.5v6.5a.5.5 0 0 1-.5.5h-11a.5.5 0 0 1-.5-.5z",
     mask: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM8 2.2v11.6M9.5 2.6v10.8M11 3.3v9.4M12.5 4.6v6.8",
+    up: "M3.5 10L8 5.5l4.5 4.5",
+    down: "M3.5 6L8 10.5 12.5 6",
+    grip: "M6 4v.1M10 4v.1M6 8v.1M10 8v.1M6 12v.1M10 12v.1",
     pen: "M3 13l.6-2.9 7.3-7.3 2.3 2.3-7.3 7.3z",
 };
 
@@ -161,4 +166,37 @@ export function toast(kind, text, options = {}) {
     while (shelf.children.length > 4) shelf.children[0].remove();
     if (kind !== "error") setTimeout(() => element.remove(), 6000);
     return () => element.remove();
+}
+
+/**
+ * Shows and hides the list of a combobox: below ``input``, or above it where too little room is left. While it is shown, it
+ * follows the input when something scrolls.
+ * @param {HTMLInputElement} input @param {HTMLElement} list
+ * @param {{height: number, width?: number, floor: () => number}} options the most height and the least width in pixels, and
+ *     how far down the list may reach
+ * @returns {{show: () => void, hide: () => void}}
+ */
+export function dropDown(input, list, {height, width = 0, floor}) {
+    const place = () => {
+        const box = input.getBoundingClientRect();
+        const room = floor() - box.bottom;
+        const above = room < Math.min(height, list.scrollHeight) + DROP_GAP && box.top > room;
+        Object.assign(list.style, {left: `${box.left}px`, width: `${Math.max(box.width, width)}px`,
+            top: above ? "auto" : `${box.bottom + DROP_GAP}px`,
+            bottom: above ? `${window.innerHeight - box.top + DROP_GAP}px` : "auto"});
+    };
+    return {
+        show: () => {
+            list.hidden = false;
+            place();
+            window.addEventListener("scroll", place, {capture: true, passive: true});
+            input.setAttribute("aria-expanded", "true");
+        },
+        hide: () => {
+            window.removeEventListener("scroll", place, {capture: true});
+            list.hidden = true;
+            input.setAttribute("aria-expanded", "false");
+            input.removeAttribute("aria-activedescendant");
+        },
+    };
 }

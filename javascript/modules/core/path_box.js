@@ -9,11 +9,12 @@
 import {api, fill, h, later, uniqueId} from "./dom.js";
 import {openBrowser} from "./folder_browser.js";
 import {format} from "./format.js";
-import {button} from "./parts.js";
+import {button, dropDown} from "./parts.js";
 import {longestCommon} from "./path_text.js";
 
 const MOST_HEIGHT = 320;
-const GAP = 4;
+const LEAST_WIDTH = 260;
+const BAR_HEIGHT = 72;
 
 /** @typedef {import("./types").PlaceEntry} PlaceEntry */
 
@@ -37,19 +38,13 @@ export function pathBox(input, kind, options = {}) {
     let wanted = false;
     const what = options.what || (kind === "lora" ? "a LoRA" : kind === "tagger" ? "an ONNX file" : "a folder");
 
+    const shown = dropDown(input, list, {height: MOST_HEIGHT, width: LEAST_WIDTH, floor: () => window.innerHeight - BAR_HEIGHT});
     const hide = () => {
-        window.removeEventListener("scroll", moved, {capture: true});
+        shown.hide();
         question += 1;
         chosen = -1;
         wanted = false;
-        list.hidden = true;
-        input.setAttribute("aria-expanded", "false");
-        input.removeAttribute("aria-activedescendant");
     };
-    const moved = (/** @type {Event} */ event) => {
-        if (event.target !== list && event.target !== input) hide();
-    };
-
     /** @param {string} value */
     const put = (value) => {
         input.value = value;
@@ -72,16 +67,6 @@ export function pathBox(input, kind, options = {}) {
         input.setAttribute("aria-activedescendant", list.children[place].id);
     };
 
-    /** Place the list below the input, or above it if the window leaves too little room. */
-    const place = () => {
-        const box = input.getBoundingClientRect();
-        const room = window.innerHeight - 72 - box.bottom;
-        const above = room < Math.min(MOST_HEIGHT, list.scrollHeight) + GAP && box.top > room;
-        Object.assign(list.style, {left: `${box.left}px`, width: `${Math.max(box.width, 260)}px`,
-            top: above ? "auto" : `${box.bottom + GAP}px`,
-            bottom: above ? `${window.innerHeight - box.top + GAP}px` : "auto"});
-    };
-
     /** @param {boolean} [always] also without input: the datasets used last */
     const fetchList = async (always = false) => {
         const mine = question += 1;
@@ -89,16 +74,14 @@ export function pathBox(input, kind, options = {}) {
         if (document.activeElement !== input || (!text.trim() && !always)) return hide();
         const {entries, more} = await api("places/complete", {body: {kind, text}, quiet: true})
             .catch(() => ({entries: [], more: false}));
-        if (mine !== question || document.activeElement !== input) return undefined;
+        const asked = mine === question && input.value === text;  // otherwise a newer question is on its way
+        if (!asked || document.activeElement !== input) return undefined;
         if (!entries.length || (entries.length === 1 && entries[0].value === text && !entries[0].folder)) return hide();
         offered = entries;
         fill(list, entries.map((entry) => option(entry, () => take(entry))),
             more ? h("li", {class: "tl-hit-none", role: "presentation"}, "More fit. Type on, or browse.") : null);
         chosen = -1;
-        list.hidden = false;
-        place();
-        window.addEventListener("scroll", moved, {capture: true, passive: true});
-        input.setAttribute("aria-expanded", "true");
+        shown.show();
         return undefined;
     };
     const ask = later(() => wanted && fetchList(), 100);

@@ -1,6 +1,6 @@
 /** Types of the server's responses. Each names its Python source. */
 
-import type {Continuation as WholeContinuation, RunSummary as Summary, TrashEntry} from "../runs/records";
+import type {Continuation as WholeContinuation, RunSummary as Summary, TrashEntry, WhichEpoch} from "../runs/records";
 import type {Job} from "../train/job";
 import type {Value} from "../train/values";
 
@@ -30,12 +30,24 @@ export interface ProgressEvent {
 export interface StartedEvent {
     event: "started"; time: number; name: string; total_steps: number; steps_per_epoch: number;
     total_epochs: number; from_step?: number; pictures?: number; parameters?: number; device?: string;
-    precision?: string;
+    precision?: string; noise?: NoiseFacts;
+    /** With several training phases. */
+    training_phases?: TrainingPhaseFacts[];
+}
+export interface TrainingPhaseFacts {
+    number: number; name: string; first_step: number; steps: number; first_epoch: number; epochs: number;
+    steps_per_epoch?: number;
+}
+/** lib_lora_train/training/reporting/noise_bands.py: the bands, and the loss of a guess that knows only the noise level. */
+export interface NoiseFacts {
+    family: string; prediction: string; zero_terminal_snr: boolean; edges: number[]; guess: (number|null)[];
 }
 export interface StepEvent {
     event: "step"; time: number; step: number; total_steps: number; epoch: number; loss: number|null;
     lr_unet: number|null; lr_text_encoder: number|null; gradient_norm?: number|null; seconds_per_step: number|null;
     seconds_left: number|null;
+    /** For each band of noise levels: the mean unweighted loss and the number of images. */
+    bands?: [number|null, number][];
 }
 export interface NormsEvent {
     event: "norms"; time: number; step: number; epoch: number; unet: number|null; text_encoder: number|null;
@@ -46,6 +58,8 @@ export interface ValidationEvent { event: "validation"; time: number; step: numb
 export interface SavedEvent {
     event: "saved"; time: number; path: string; name: string; step: number; epoch: number; final?: boolean;
 }
+/** A saved file was given another name after the run. */
+export interface RenamedEvent { event: "renamed"; time: number; path: string; to: string; name: string }
 export interface SampleEvent extends Sample { event: "sample"; time: number }
 export interface MemoryEvent { event: "memory"; time: number; peak_bytes: number; device_bytes: number }
 export interface WarningEvent { event: "warning"; time: number; text: string }
@@ -78,12 +92,12 @@ export interface StateSavedEvent { event: "state_saved"|"kept"; time: number; st
 export interface PauseEvent { event: "paused"; time: number }
 export type RunEvent = PhaseEvent|ProgressEvent|StartedEvent|StepEvent|NormsEvent|EpochEvent|ValidationEvent|
     SavedEvent|SampleEvent|MemoryEvent|WarningEvent|WeightsEvent|HeldEvent|ResumedEvent|WentOnEvent|EndingEvent|
-    QueuedEvent|StateSavedEvent|PauseEvent|TagsEvent;
+    QueuedEvent|StateSavedEvent|PauseEvent|TagsEvent|RenamedEvent;
 
 /** A job in /train-lora/drawings: lib_lora_train/ui/drawing.py. `run` is empty if it belongs to none. */
 export interface DrawingFacts {
     id: string;
-    kind: "plot"|"regularization"|"strip"|"tool"|"upscaling"|"candidates";
+    kind: "plot"|"regularization"|"strip"|"tool"|"upscaling"|"candidates"|"knows";
     title: string;
     run: string;
     state: "queued"|"drawing"|"waiting";
@@ -126,6 +140,14 @@ export interface StripFacts {
     waits_for: string;
     prediction: PredictionNotice|null;
 }
+
+/** The response of /train-lora/runs/ID/epochs: lib_lora_train/ui/runs/epoch_routes.py. */
+export interface EpochAnswer extends WhichEpoch {
+    measuring: {id: string, open: boolean, state: string, text: string, done: number|null, total: number|null,
+        seconds_left: number|null}|null;
+    features_dir: string;
+}
+
 /** Why images look fried, and the YAML to write: `prediction_notice` in lib_lora_train/ui/prediction.py. */
 export interface PredictionNotice { text: string; yaml: string; checkpoint: string; said: boolean }
 export interface StripColumn { file: string; step: number; epoch: number; final: boolean; pictures: (string|null)[] }
@@ -176,7 +198,7 @@ export interface Setting {
     group: string;
     name: string;
     label: string;
-    type: "int"|"float"|"bool"|"str"|"texts"|"numbers";
+    type: "int"|"float"|"bool"|"str"|"texts"|"numbers"|"phases";
     /** Whether it may be empty. */
     optional: boolean;
     /** Of the setting's type. */
@@ -229,5 +251,7 @@ export interface Schema {
     optimizers: Record<string, {rate: number, adaptive: boolean}>;
     /** sd-scripts' options that are not settings here, with the reason. */
     options: Record<string, string>;
+    /** The keys of the settings that a training phase can change. */
+    phase_settings: string[];
 }
 export interface NamedSettings { name: string; text: string; settings: Setting[] }

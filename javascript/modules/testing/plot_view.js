@@ -1,7 +1,7 @@
 /** A plot of the Test tab: its images in rows and columns, the best one marked, and the resulting advice. */
 
 import {fullView} from "../core/dialog.js";
-import {fill, h, svg} from "../core/dom.js";
+import {emit, fill, h, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {lightbox} from "../core/lightbox.js";
 import {button, findings, icon} from "../core/parts.js";
@@ -14,7 +14,7 @@ const TITLES = {epochs: "Epochs", strengths: "Strengths", blocks: "Blocks", prom
 const STATES = {drawing: "", finished: "", stopped: "Stopped", lost: "Interrupted", failed: "Failed"};
 
 export class PlotView {
-    /** @param {{fileUrl: (path: string) => string, use: (changes: MarkedPlot["changes"]) => void,
+    /** @param {{run: () => string, fileUrl: (path: string) => string, use: (changes: MarkedPlot["changes"]) => void,
      *     mark: (plot: Plot, column: number, row: number) => Promise<MarkedPlot>,
      *     tryFile: (name: string) => void}} actions */
     constructor(actions) {
@@ -126,7 +126,8 @@ export class PlotView {
             const next = place.get(`${item.column + columns},${item.row + rows}`);
             return next === undefined ? index : next;
         };
-        lightbox(items, place.get(`${column},${row}`) || 0, {beside, opener});
+        lightbox(items, place.get(`${column},${row}`) || 0, {beside, opener, actions: [{label: "What is wrong here?",
+            run: (index) => emit("what-is-wrong", {src: items[index].src, prompt: items[index].text, run: this.actions.run()})}]});
     }
 }
 

@@ -45,7 +45,7 @@ class TestTab {
             fileChosen: () => this.sliders.load()});
         this.sliders = new BlockSliders({file: () => this.form.file.value, run: () => this.run,
             tryWith: (name, end) => this.tryWith(name, end), bakeInto: (name, blocks) => this.bakeInto(name, blocks)});
-        this.view = new PlotView({fileUrl: (file) => runList.fileUrl(this.run, file), use: (changes) => this.use(changes),
+        this.view = new PlotView({run: () => this.run, fileUrl: (file) => runList.fileUrl(this.run, file), use: (changes) => this.use(changes),
             tryFile: (name) => this.tryWith(name, ""),
             mark: (plot, column, row) => api(this.path("plots/mark"), {body: {plot: plot.id, column, row}})});
         this.title = h("h3", {class: "tl-card-title"});

@@ -12,14 +12,21 @@ from ..groups.network import C3LIER, DYLORA, IA3, LIERLA, LOCON, LOHA, LOKR, Net
 from ..importing.option_table import FLAGS, KEY_OF, names
 from ..job import Job, all_settings
 from ..optimizer_args import arguments_of
+from ..optimizer_facts import OPTIMIZERS
 from .dataset_config import DatasetConfig, Folders, dataset_config
 
 SD1, SD2, SDXL = "sd1", "sd2", "sdxl"
 _SD2_WIDTH, _SDXL_WIDTH = 1024, 2048
+_CLASSES = {"ProdigyPlusScheduleFree": "prodigyplus.ProdigyPlusScheduleFree"}
 _ALGORITHMS = {LOCON: "locon", LOHA: "loha", LOKR: "lokr", IA3: "ia3", DYLORA: "dylora"}
 _OWN = {
     "base.sdxl_base": "sd-scripts detects nothing of the kind; its values are in the other options.",
     "dataset.validation_data_dir": "Use is_reg and validation_split in a dataset configuration.",
+    "dataset.only_folders": "Add a subset for each of these folders in a dataset configuration.",
+    "dataset.min_image_weight": "sd-scripts has no weights of images.",
+    "training.phases": "sd-scripts has one phase: the command trains the first. For the others, start it again with "
+                       "network_weights.",
+    "training.first_phase_name": "sd-scripts has no names of phases.",
     "loss.unmasked_weight": "sd-scripts learns nothing outside of masks.",
     "loss.masked_prior_preservation_weight": "sd-scripts learns nothing outside of masks.",
     "loss.preservation_weight": "sd-scripts needs regularization images for that.",
@@ -29,6 +36,8 @@ _OWN = {
     "training.weights_on_cpu": "sd-scripts does not swap blocks of these models.",
     "training.fit_in_gb": "sd-scripts has no memory limit.",
     "sample.sample_by": "The webui does not generate samples for sd-scripts.",
+    "diagnosis.diagnose": "sd-scripts does not measure single images.",
+    "diagnosis.diagnosis_share": "sd-scripts does not measure single images.",
     "training.device": "Set CUDA_VISIBLE_DEVICES before the command.",
     "training.webui_model": "It only concerns the webui."}
 _OTHERWISE = names("""
@@ -207,11 +216,16 @@ def _add_blocks(network: NetworkSettings, family: str, arguments: dict[str, Any]
 
 def _add_optimizer(job: Job, found: Exported) -> None:
     options, optimizer = found.options, job.optimizer
-    options["optimizer_type"] = optimizer.optimizer_type
+    name = optimizer.optimizer_type
+    options["optimizer_type"] = _CLASSES.get(name, name)
+    if name in _CLASSES:
+        found.notes.append(f"optimizer.optimizer_type {name} is a package of its own in sd-scripts: pip install "
+                           "prodigy-plus-schedule-free.")
     options["optimizer_args"] = [f"{name}={_text(value)}" for name, value in arguments_of(optimizer,
                                                                                          job.scheduler).items()]
-    if optimizer.optimizer_type == "Prodigy" and optimizer.d_coef is None:
-        found.notes.append("optimizer.d_coef is empty and follows from the network here; the command has 2.")
+    usual = OPTIMIZERS[name].usual_d_coef
+    if usual is not None and optimizer.d_coef is None:
+        found.notes.append(f"optimizer.d_coef is empty and follows from the network here; the command has {usual:g}.")
     rates = [optimizer.text_encoder_lr, optimizer.text_encoder_lr2]
     if rates[1] is not None:
         options["text_encoder_lr"] = [optimizer.text_encoder_rate, rates[1]]
@@ -280,7 +294,8 @@ def _left_out(job: Job) -> Iterator[str]:
     for setting in all_settings():
         value = getattr(getattr(job, setting.group), setting.name)
         if setting.key in _OWN and value not in (setting.default, None, "", []):
-            yield f"{setting.key} is {value}. {_OWN[setting.key]}"
+            shown = f"has {len(value)} more phases" if setting.key == "training.phases" else f"is {value}"
+            yield f"{setting.key} {shown}. {_OWN[setting.key]}"
 
 
 def covered() -> Mapping[str, str]:

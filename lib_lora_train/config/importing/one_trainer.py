@@ -18,6 +18,10 @@ _SIGNS = ("training_method", "model_type", "base_model_name", "layer_filter_pres
 _OPTIMIZER_ARGUMENTS = ("weight_decay", "eps", "momentum", "decouple", "use_bias_correction", "safeguard_warmup",
                         "d_coef", "d0", "growth_rate", "scale_parameter", "relative_step", "warmup_init",
                         "decay_rate", "clip_threshold")
+_OF_PRODIGY_PLUS = ("beta3", "weight_decay_by_lr", "d_limiter", "prodigy_steps", "schedulefree_c", "split_groups",
+                    "split_groups_mean", "factored", "factored_fp32", "use_stableadamw", "use_schedulefree",
+                    "use_speed", "stochastic_rounding", "use_cautious", "use_grams", "use_adopt", "use_orthograd",
+                    "use_focus")
 _PRECISION = {"FLOAT_16": "fp16", "BFLOAT_16": "bf16", "FLOAT_32": "no", "TFLOAT_32": "no"}
 _SAVED = {"FLOAT_16": "fp16", "BFLOAT_16": "bf16", "FLOAT_32": "float"}
 _STORED = {"FLOAT_8": "fp8", "NFLOAT_4": "nf4"}
@@ -129,7 +133,7 @@ def _take_optimizer(values: Mapping[str, Any], option: Option, taking: Taking) -
         why = f"{name} is the nearest."
     taking.take(Option("optimizer", named), {"optimizer.optimizer_type": name}, why)
     betas = [settings.get(part) for part in ("beta1", "beta2")]
-    arguments: dict[str, Any] = {part: settings[part] for part in _OPTIMIZER_ARGUMENTS
+    arguments: dict[str, Any] = {part: settings[part] for part in (*_OPTIMIZER_ARGUMENTS, *_OF_PRODIGY_PLUS)
                                  if settings.get(part) is not None and _is_argument_of(name, part)}
     if all(beta is not None for beta in betas) and not name.startswith(("SGD", "AdaFactor")):
         arguments["betas"] = f"{betas[0]},{betas[1]}"
@@ -142,6 +146,7 @@ def _take_optimizer(values: Mapping[str, Any], option: Option, taking: Taking) -
 
 def _is_argument_of(optimizer: str, argument: str) -> bool:
     of_kind = {"Prodigy": ("decouple", "use_bias_correction", "safeguard_warmup", "d_coef", "d0", "growth_rate"),
+               "ProdigyPlusScheduleFree": ("eps", "use_bias_correction", "d_coef", "d0", *_OF_PRODIGY_PLUS),
                "DAdaptAdam": ("decouple", "d0", "growth_rate"), "DAdaptLion": ("d0",),
                "AdaFactor": ("scale_parameter", "relative_step", "warmup_init", "decay_rate", "clip_threshold"),
                "SGDNesterov": ("momentum",), "SGDNesterov8bit": ("momentum",)}

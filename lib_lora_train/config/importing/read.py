@@ -285,7 +285,8 @@ def _known_groups(values: Any) -> bool:
 
 
 def _looks_like_toml(text: str) -> bool:
-    return bool(re.search(r"^\s*(\[{1,2}[\w.\"' -]+\]{1,2}\s*(#.*)?|[\w\"'.-]+\s*=\s*\S.*)$", text, re.MULTILINE))
+    return bool(re.search(r"^[ \t]*(\[{1,2}[\w.\"' -]+\]{1,2}[ \t]*(#.*)?|[\w\"'.-]+[ \t]*=[ \t]*\S.*)$", text,
+                          re.MULTILINE))
 
 
 def _is_toml(text: str) -> bool:

@@ -21,7 +21,7 @@ _OTHERS = {
     "dadaptadanip": "DAdaptAdam", "dadaptadagrad": "DAdaptAdam", "dadaptsgd": "DAdaptAdam",
     "pagedadamw": "PagedAdamW8bit", "pagedadamw32bit": "PagedAdamW8bit", "pagedlion8bit": "Lion8bit",
     "radamschedulefree": "AdamWScheduleFree", "sgdschedulefree": "AdamWScheduleFree", "adam": "AdamW",
-    "prodigyplusschedulefree": "Prodigy", "came": "AdaFactor", "sgd": "SGDNesterov", "sgd8bit": "SGDNesterov8bit",
+    "came": "AdaFactor", "sgd": "SGDNesterov", "sgd8bit": "SGDNesterov8bit",
     "lionadv": "Lion", "stableadamw": "AdamW", "adam8bit": "AdamW8bit"}
 _SAME_METHOD = frozenset(("dadaptation", "adam"))
 _LIBRARY: dict[str, dict[str, Any]] = {
@@ -29,6 +29,7 @@ _LIBRARY: dict[str, dict[str, Any]] = {
     "DAdaptLion": {"weight_decay": 0.0, "betas": (0.9, 0.99)}, "AdamWScheduleFree": {"weight_decay": 0.0},
     "Lion8bit": {"weight_decay": 0.0},
     "Prodigy": {"weight_decay": 0.0, "use_bias_correction": False, "safeguard_warmup": False, "d_coef": 1.0},
+    "ProdigyPlusScheduleFree": {"split_groups": True},
     "AdaFactor": {"relative_step": True, "scale_parameter": True, "warmup_init": False}}
 """Library defaults of arguments, where they differ from ours."""
 _SCHEDULERS = {"piecewise_constant": "constant", "adafactor": "constant", "rex": "cosine",
@@ -95,7 +96,10 @@ def take_arguments(name: str, option: Option | None, taking: Taking, *, warmup: 
         items = value if isinstance(value, (list, tuple)) else str(value).split()
         for item in items:
             key, equals, text = str(item).strip().strip("\"'").partition("=")
-            if equals and key.strip().isidentifier() and key.strip() != "lr":
+            if key.strip() == "fused_back_pass":
+                taking.drop(Option(f"{option.shown} {key}", item, option.given),
+                            "The optimizer needs all gradients here, so there is no fused backward pass with it.")
+            elif equals and key.strip().isidentifier() and key.strip() != "lr":
                 given[key.strip()] = text.strip().strip("\"'")
             else:
                 taking.drop(Option(f"{option.shown} {key}", item, option.given),
@@ -116,10 +120,9 @@ def _take_arguments(name: str, option: Option | None, given: Mapping[str, str], 
     added = {key: _argument(value) for key, value in library.items()}
     written = {**kept, **added}
     values: dict[str, Any] = {}
-    if "d_coef" in written and name == "Prodigy":
-        values["optimizer.d_coef"] = written.pop("d_coef")
-    elif name == "Prodigy":
-        values["optimizer.d_coef"] = given["d_coef"]
+    usual = OPTIMIZERS[name].usual_d_coef
+    if usual is not None:
+        values["optimizer.d_coef"] = written.pop("d_coef", given.get("d_coef", usual))
     values["optimizer.optimizer_args"] = [f"{key}={text}" for key, text in written.items()]
     words = ", ".join(f"{key}={text}" for key, text in added.items())
     why = f"Default of the optimizer's library: {words}." if added else ""

@@ -45,6 +45,7 @@ class Taking:
         self.places = places
         self.values: dict[str, Any] = {}
         self.answers: list[Answer] = []
+        self._guesses = 0
 
     def take(self, option: Option, values: Mapping[str, Any], why: str = "", note: str = "") -> None:
         """Set ``values``; ``why`` says how they differ from the source, empty if they do not.
@@ -82,8 +83,9 @@ class Taking:
 
     def not_known(self, option: Option, known: Iterable[str] = ()) -> None:
         """Skip ``option`` because it is unknown."""
-        few = sum(answer.answer == NOT_KNOWN for answer in self.answers) < _MOST_GUESSES
-        close = difflib.get_close_matches(option.shown.lstrip("-")[:60], list(known), n=1) if few else []
+        self._guesses += 1
+        close = difflib.get_close_matches(option.shown.lstrip("-")[:60], list(known), n=1) \
+            if self._guesses <= _MOST_GUESSES else []
         self._answer(option, NOT_KNOWN, {}, f"There is no such option. Did you mean {close[0]}?" if close else
                      "There is no such option.")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
+from ...files.json_file import is_finite
 from .plot_files import PLOT_FILE, PLOTS, read_plot
 
 _MOST_READ = 40
@@ -39,4 +39,4 @@ def _product(width: Any, height: Any) -> float:
 
 
 def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value) and value > 0

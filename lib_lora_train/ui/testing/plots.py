@@ -33,7 +33,7 @@ class PlotDesk:
     def __init__(self, drawings: DrawingService) -> None:
         self._drawings = drawings
         self._lock = threading.Lock()
-        self._open: list[_Plot] = []
+        self._open: list[DrawnPlot] = []
         self._unkept: dict[str, dict[str, Any]] = {}
         self._paces: dict[str, dict[str, float] | None] = {}
 
@@ -48,7 +48,7 @@ class PlotDesk:
         if self._drawings.new_drawer() is None:
             raise RunError("Only AUTOMATIC1111's webui can generate plots from this tab.")
         plan, columns, rows = plan_of(request)
-        plot = _Plot(run, plan, {
+        plot = DrawnPlot(run, plan, {
             "kind": request.kind, "columns": columns.as_dict(), "rows": rows.as_dict(),
             "file": [file for file in request.files if file != "None"][-1], "prompts": request.prompts,
             "seed": plan.picture.seed, "width": plan.picture.width, "height": plan.picture.height,
@@ -59,7 +59,7 @@ class PlotDesk:
         self._drawings.submit(plot)
         return plot.facts
 
-    def _ended(self, plot: _Plot) -> None:
+    def _ended(self, plot: DrawnPlot) -> None:
         with self._lock:
             self._open.remove(plot)
             measured = pace_of(plot.facts)
@@ -109,15 +109,17 @@ class PlotDesk:
         return plot
 
 
-class _Plot:
-    kind = PLOT
+class DrawnPlot:
+    """A plot that is generated and stored in its run's folder ``place``; see ``Drawing``."""
 
-    def __init__(self, run: RunFolder, plan: PlotPlan, facts: dict[str, Any],
-                 ended: Callable[[_Plot], None]) -> None:
+    kind, place = PLOT, PLOTS
+
+    def __init__(self, run: RunFolder, plan: PlotPlan | None, facts: dict[str, Any],
+                 ended: Callable[[DrawnPlot], None]) -> None:
         self.run, self._plan, self._ended = run.id, plan, ended
         self.title = f"Plot of {facts['file']}: {facts['kind']}"
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{facts['kind']}"
-        self._folder = _new_folder(run.path / PLOTS, name)
+        self._folder = _new_folder(run.path / self.place, name)
         self.unkept = False
         """Whether not even its error could be written."""
         self.facts = {"id": self._folder.name, "created": time.time(), "state": "drawing", "error": "", "cells": {},
@@ -127,15 +129,17 @@ class _Plot:
 
     @property
     def total(self) -> int:
+        """See ``Drawing``."""
         return len(self.facts["columns"]["headings"]) * len(self.facts["rows"]["headings"])
 
     def add(self, column: int, row: int, picture: Image.Image) -> None:
+        """Store a finished image."""
         self._drawn.append(time.monotonic())
         if len(self._drawn) > 1:  # before the first image the webui may have been busy with something else
             self.facts["seconds_each"] = statistics.median(two - one for one, two in pairwise(self._drawn))
         name = f"cell-{column:02d}-{row:02d}.png"
         keep_picture(self._folder / name, picture)
-        self.facts["cells"] = {**self.facts["cells"], f"{column},{row}": f"{PLOTS}/{self._folder.name}/{name}"}
+        self.facts["cells"] = {**self.facts["cells"], f"{column},{row}": f"{self.place}/{self._folder.name}/{name}"}
         if self.facts["kind"] == "blocks":
             self._compare(column, row, picture.convert("RGB"))
         self.keep()
@@ -150,9 +154,14 @@ class _Plot:
 
     @property
     def done(self) -> int:
+        """See ``Drawing``."""
         return len(self.facts["cells"])
 
     def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
+        """See ``Drawing``: a single piece."""
+        if self._plan is None:
+            return False
+
         def cell(column: int, row: int, picture: Image.Image) -> None:
             self.add(column, row, picture)
             drawn()
@@ -164,6 +173,7 @@ class _Plot:
         return False
 
     def end(self, problem: str, *, cancelled: bool) -> None:
+        """See ``Drawing``."""
         try:
             if not problem and not cancelled and self.done < self.total:
                 problem = (f"The webui left out {self.total - self.done} of {self.total} images; its console says "
@@ -176,6 +186,7 @@ class _Plot:
             self._ended(self)
 
     def finish(self, state: str) -> None:
+        """Store how it ended."""
         self.facts["state"] = state
         try:
             self.keep()
@@ -183,6 +194,7 @@ class _Plot:
             self.fail(str(problem))
 
     def fail(self, sentence: str) -> None:
+        """Store why it failed."""
         self.facts.update(state="failed", error=sentence)
         try:
             self.keep()
@@ -190,6 +202,7 @@ class _Plot:
             self.unkept = True
 
     def keep(self) -> None:
+        """Store the plot as it is now."""
         _write(self._folder / PLOT_FILE, self.facts)
 
 

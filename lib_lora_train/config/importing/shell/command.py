@@ -21,7 +21,7 @@ _ACCELERATE = "It is for accelerate, which starts sd-scripts; training here star
 
 def looks_like_command(text: str) -> bool:
     """Whether ``text`` contains an sd-scripts training command."""
-    code = re.sub(r"^\s*(#|rem\s|::).*$", "", text, flags=re.MULTILINE | re.IGNORECASE)
+    code = re.sub(r"^[ \t]*(#|rem\s|::).*$", "", text, flags=re.MULTILINE | re.IGNORECASE)
     return any(re.search(rf"--{name}\b", code) for name in TRAIN_COMMAND_OPTIONS)
 
 

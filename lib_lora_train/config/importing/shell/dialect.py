@@ -22,10 +22,11 @@ BASH = Dialect("bash", "\\")
 POWERSHELL = Dialect("PowerShell", "`")
 BATCH = Dialect("batch", "^", single_quotes=False)
 
-_POWERSHELL = re.compile(r"^\s*(?:\[\w+\]\s*)?\$(?:env:)?\w+\s*\+?=(?!=)|`[ \t]*$|\$env:|"
-                         r"^\s*(?:param\s*\(|Set-Location)", re.MULTILINE | re.IGNORECASE)
-_BATCH = re.compile(r"^\s*@echo|^\s*set\s+(?:/a\s+)?\"?\w+=|\^[ \t]*$|%\w+%|^\s*rem\s", re.MULTILINE | re.IGNORECASE)
-_BASH = re.compile(r"^#!.*sh|\\[ \t]*$|^\s*(?:export|local|declare)\s", re.MULTILINE)
+_POWERSHELL = re.compile(r"^[ \t]*(?:\[\w+\][ \t]*)?\$(?:env:)?\w+[ \t]*\+?=(?!=)|`[ \t]*$|\$env:|"
+                         r"^[ \t]*(?:param[ \t]*\(|Set-Location)", re.MULTILINE | re.IGNORECASE)
+_BATCH = re.compile(r"^[ \t]*@echo|^[ \t]*set[ \t]+(?:/a[ \t]+)?\"?\w+=|\^[ \t]*$|%\w+%|^[ \t]*rem\s",
+                    re.MULTILINE | re.IGNORECASE)
+_BASH = re.compile(r"^#!.*sh|\\[ \t]*$|^[ \t]*(?:export|local|declare)\s", re.MULTILINE)
 
 
 def dialect_of(text: str) -> Dialect:
