@@ -133,15 +133,17 @@ def parts_of(bench: Bench, *, mini: bool) -> Iterator[Part]:
     yield case(Case("sdxl b1, weights_on_cpu 100", SDXL, settings={"training": {"weights_on_cpu": 100}}), 30)
     yield case(Case("sdxl b1, base_weights nf4", SDXL, settings=NF4), 30)
     yield case(Case("sdxl b1, cache_text_encoder_outputs", SDXL, settings=CACHED), 22)
+    above = {"all that save memory", "base_weights fp8", "base_weights nf4", "weights_on_cpu 100",
+             "cache_text_encoder_outputs"}
     for switch in switches(SD15, 1):
+        if mini and switch.name.partition(", ")[2] in above:
+            continue  # the same code as above, with other weights
         yield case(switch, 60 if "compiled" in switch.name else 12)
     yield Part("optimizers, sd15", 40, lambda: optimizer_seconds(bench, SD15, list(OPTIMIZERS)[:2] if mini else None))
     if mini:
         return  # from here on it is the same code with other weights
     yield Part("turns of the lent model, sdxl", 45, lambda: turns(bench.checkpoints[SDXL], bench.device))
     yield Part("correctness, sdxl", 60, lambda: against_float32(bench, SDXL))
-    above = {"all that save memory", "base_weights fp8", "base_weights nf4", "weights_on_cpu 100",
-             "cache_text_encoder_outputs"}
     for switch in (*switches(SD15, 8), *switches(SDXL, 1)):
         if switch.kind == SD15 or switch.name.partition(", ")[2] not in above:
             yield case(switch, 100 if "compiled" in switch.name else 22)

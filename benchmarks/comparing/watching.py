@@ -22,6 +22,7 @@ from .programs import Line, Started, Step
 
 _SAMPLE_SECONDS = 0.1
 _MORE = 1.003
+_COUNTS = 5
 _GPU_SECONDS = 0.5
 _SHOWN_LINES = 15
 _LONG_SECONDS = 4 * 3600.0
@@ -42,6 +43,10 @@ class Memory:
         """Keep the larger of each number."""
         self.total, self.own = max(self.total, other.total), max(self.own, other.own)
         self.gpu = max(self.gpu, other.gpu)
+
+    def exceeds(self, other: Memory) -> bool:
+        """Whether ``total`` or ``own`` is clearly larger than in ``other``."""
+        return self.total > _MORE * other.total or self.own > _MORE * other.own
 
 
 @dataclass
@@ -135,16 +140,22 @@ class TreeMemory:
     def sample(self) -> None:
         """Count now."""
         processes = list(_tree(self._pid))
-        quick = Memory()
-        for process in processes:
-            total, own = quick_bytes(process)
-            quick.total, quick.own = quick.total + total, quick.own + own
-        if quick.total <= _MORE * self._counted.total and quick.own <= _MORE * self._counted.own:
+        quick = _quick(processes)
+        if not quick.exceeds(self._counted):
             return
-        self._counted.raise_to(quick)
-        exact = [proportional_bytes(process.pid) for process in processes] if sys.platform == "linux" \
-            else [(quick.total, quick.own)]
+        for _ in range(_COUNTS):  # pages that become shared while it counts would count more than once
+            exact = [proportional_bytes(process.pid) for process in processes] if sys.platform == "linux" \
+                else [(quick.total, quick.own)]
+            before, quick = quick, _quick(processes)
+            if not quick.exceeds(before):
+                break
+        self._counted.raise_to(before)
         self.peak.raise_to(Memory(sum(total for total, _ in exact), sum(own for _, own in exact)))
+
+
+def _quick(processes: list[psutil.Process]) -> Memory:
+    sizes = [quick_bytes(process) for process in processes]
+    return Memory(sum(total for total, _ in sizes), sum(own for _, own in sizes))
 
 
 def quick_bytes(process: psutil.Process) -> tuple[int, int]:

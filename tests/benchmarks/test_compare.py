@@ -228,7 +228,7 @@ def test_a_whole_comparison_with_a_stand_in_peer(tmp_path: Path, held_out: Path,
     printed = capsys.readouterr()
     found = json.loads((tmp_path / "found.json").read_text())
     ours, theirs = found["rounds"][0]["ours"], found["rounds"][0]["peer"]
-    assert theirs["step_seconds"] == pytest.approx(0.2, abs=0.15)
+    assert 0.05 < theirs["step_seconds"] < 5  # each waits for 0.2 s, and may wait longer on a busy machine
     assert ours["step_seconds"] > 0 and ours["memory_bytes"] > theirs["memory_bytes"]
     assert f"Held-out loss without a LoRA: {theirs['held_out_loss']:.5f}." in printed.err  # the stand-in learns nothing
     assert ours["held_out_loss"] != theirs["held_out_loss"]

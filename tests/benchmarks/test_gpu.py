@@ -16,14 +16,13 @@ from benchmarks.measuring.cases import Bench
 from benchmarks.measuring.correctness import against_float32
 from benchmarks.measuring.turns import Transfers
 from benchmarks.weights import SD15, SDXL, shapes_of
-from tests.training.conftest import one_tokenizer  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_ON_A_CPU = ("fp16", "attention efficient", "attention cudnn")
 
 
 @pytest.fixture(scope="module")
-def figures(one_tokenizer) -> dict:  # noqa: F811
+def figures() -> dict:
     from contextlib import redirect_stdout
     from io import StringIO
 
