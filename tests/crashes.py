@@ -18,6 +18,8 @@ from typing import Any
 from lib_lora_train.errors import TrainLoraError
 
 _CHANGES = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
+_OF_REQUESTS = "AnyIO worker thread"
+"""The threads that answer the requests of a test client; they stay from one request to the next."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -42,6 +44,8 @@ class _Watch:
         if self.act is None or threading.current_thread() in self.others:
             return
         self.name = os.fspath(arguments[0]) if arguments and isinstance(arguments[0], (str, os.PathLike)) else None
+        if self.name is not None and "__pycache__" in self.name:
+            return  # bytecode of a module that is imported here for the first time
         if event in _CHANGES:
             self._next(None)
         elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES \
@@ -66,7 +70,8 @@ def _watched(act: Callable[[int, str | None], None]) -> Iterator[None]:
     if not _installed:
         sys.addaudithook(_watch)
         _installed.append(True)
-    _watch.others = frozenset(threading.enumerate()) - {threading.current_thread()}
+    _watch.others = frozenset(thread for thread in threading.enumerate() if not thread.name.startswith(_OF_REQUESTS)
+                              ) - {threading.current_thread()}
     _watch.act, _watch.count = act, 0
     try:
         yield

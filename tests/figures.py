@@ -19,7 +19,7 @@ from tests.crashes import kills
 FULL = os.environ.get("TRAIN_LORA_FULL") == "1"
 FILE = Path(__file__).resolve().parents[1] / ".cache" / "figures.jsonl"
 TESTS = {
-    "host": ["ui/test_hostile_paths.py", "ui/test_nonsense.py", "ui/test_every_reader.py", "ui/test_full_disk.py",
+    "host": ["ui/hostile", "ui/test_nonsense.py", "ui/test_every_reader.py",
              "files/test_foreign_files.py", "files/test_full_disk.py", "pictures/test_hostile.py",
              "captions/test_every_kill.py", "captions/test_full_disk.py", "captions/test_model.py"],
     "worker": ["models/test_pickles.py", "tagging/test_every_kill.py", "tagging/test_full_disk.py",

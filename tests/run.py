@@ -3,9 +3,10 @@
     python tests/run.py                   everything, each part as soon as what it needs is installed
     python tests/run.py worker -k resume  only one part, with arguments for pytest
     python tests/run.py tests/training/test_loss.py::test_x [more for pytest]   only that, in the part it belongs to
-    parts: lint, training (training runs), families (every family of models), sweep (of all settings), worker (all else
-           but the tab), environment (the worker's packages), captions (the caption editor), host (the tab), browser
-           (the tab in a real browser), figures (what is generated, all of it and not a share; about 15 minutes)
+    parts: lint, training (training runs), families (every family of models), sweep (of all settings), lending (the
+           webui's model, and the benchmarks), worker (all else but the tab), environment (the worker's packages),
+           captions (the caption editor), host (the tab), browser (the tab in a real browser), figures (what is
+           generated, all of it and not a share; about 15 minutes)
 
 Nothing outside the checkout is changed, but for Debian's headless Chromium, which is installed if there is no Chromium.
 """
@@ -33,12 +34,17 @@ from lib_lora_train.environment.interpreter import own_environment  # noqa: E402
 
 ENVIRONMENT_TESTS = ("environment",)
 WORKER_TESTS = ("architecture", "files", "config", "blocks", "runs", "advice", "pictures", "batches", "models",
-                "networks", "tools", "tagging", "cli", "demo", "make_mini", "lending", "benchmarks")
+                "networks", "tools", "tagging", "cli", "demo", "make_mini", "diagnosis")
+LENDING_TESTS = ("lending", "benchmarks")
 TRAINING_TESTS = ("training",)
 SWEEP = ("training/test_no_silent_setting.py",)
 FAMILIES = ("training/test_family_table.py", "training/test_family_blocks.py")
-"""Parts of their own, as the sweep is: with them training would end long after all others."""
-CAPTION_TESTS = ("captions",)  # forks at each kill, which takes longer the more is in memory
+"""Parts of their own, as the sweep and lending are: a part runs on one core, and would end long after all others."""
+CAPTION_TESTS = ("captions",)
+KILLS = ("captions/test_every_kill.py", "captions/test_kill.py")
+WORKER_KILLS = ("files/test_safetensors_metadata.py", "runs/test_queue_crash.py", "tagging/test_every_kill.py",
+                "tagging/test_full_disk.py")
+"""They fork at each kill, which takes longer the more is in memory: with gradio twice as long as without it."""
 HOST_TESTS = ("host", "ui")
 TWICE = {
     "config/test_load.py": "OmegaConf 2.2 and 2.3 convert and refuse values in different ways",
@@ -50,6 +56,10 @@ TWICE = {
 }
 """Tests of the worker's that run with the webui's pins too, with what differs there; no others depend on them."""
 BROWSER_TESTS = ("browser",)
+WAITS = "browser"
+"""The part that keeps half a core busy at most, and lasts longest."""
+EDITOR = ("browser/captions",)
+"""A part of its own: a page waits as often as it works, so two of them keep a core busy."""
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 """The first is Chromium without windows, profiles and the like, which take half of the processor time of a page."""
 
@@ -72,7 +82,10 @@ sys.exit(pytest.main(sys.argv[1:]))
 def main(arguments: Sequence[str]) -> int:
     parts: dict[str, Callable[[Sequence[str]], int]] = {
         "lint": lint, "worker": worker, "environment": environment, "training": training, "families": families,
-        "sweep": sweep, "captions": captions, "host": host, "browser": browser, "figures": figures}
+        "sweep": sweep, "lending": lending, "captions": captions, "kills": kills, "host": host, "editor": editor,
+        "browser": browser, "figures": figures}
+    # pip would compile 11,000 files, in 25 seconds of a core; 3,800 are imported, in 8. To pip, 0 means not to compile
+    os.environ.setdefault("PIP_NO_COMPILE", "0")
     started, results = time.monotonic(), {}
     if arguments and arguments[0] in parts:
         results[arguments[0]] = parts[arguments[0]](arguments[1:])
@@ -125,22 +138,23 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
     """Every part, the next one as soon as a core is free and what it needs is there.
 
     The tab's tests run while the worker's packages are being installed. One part more than there are cores, since they
-    wait now and then; more of them would only push each other out of the caches.
+    wait now and then, and one beside ``WAITS``; more of them would only push each other out of the caches.
     """
     CACHE.mkdir(exist_ok=True)
     left: dict[str, tuple[Callable[[], object], ...]] = {  # the longest first, so that none is left over at the end
-        "training": (worker_tools,), "browser": (page_tools, worker_tools, ensure_chromium), "worker": (worker_tools,),
-        "families": (worker_tools,), "sweep": (worker_tools,), "captions": (page_tools,), "host": (page_tools,),
-        "lint": (page_tools, worker_tools), "environment": (worker_tools,)}
+        "browser": (page_tools, worker_tools, ensure_chromium), "host": (page_tools,), "worker": (worker_tools,),
+        "editor": (page_tools, worker_tools, ensure_chromium), "training": (worker_tools,), "lending": (worker_tools,),
+        "environment": (worker_tools,), "families": (worker_tools,), "sweep": (worker_tools,),
+        "captions": (page_tools,), "kills": (page_tools, worker_tools), "lint": (page_tools, worker_tools)}
     at_once, results, parts = (os.cpu_count() or 1) + 1, dict[str, int](), dict[Future[int], str]()
-    with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(at_once + 1) as pool:
         made = {make: installing.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
         while left or parts:
-            ready = [name for name, needs in left.items() if all(made[need].done() for need in needs)]
-            for name in ready[:at_once - len(parts)]:
-                needs = [made[need] for need in left.pop(name)]
-                parts[pool.submit(logged, name, needs, arguments)] = name
-            waiting = [one for one in made.values() if not one.done()] if left and len(parts) < at_once else []
+            for name in [name for name, needs in left.items() if all(made[need].done() for need in needs)]:
+                if len(parts) < at_once + (WAITS in (name, *parts.values())):
+                    needs = [made[need] for need in left.pop(name)]
+                    parts[pool.submit(logged, name, needs, arguments)] = name
+            waiting = [one for one in made.values() if not one.done()] if left else []
             for part in wait([*parts, *waiting], return_when=FIRST_COMPLETED).done & parts.keys():
                 name = parts.pop(part)
                 results[name] = part.result()
@@ -171,7 +185,8 @@ def page() -> int:
     node, tools = page_tools(), ROOT / "node_modules"
     status = run([node, tools / "eslint" / "bin" / "eslint.js", "."])
     status = run([node, tools / "typescript" / "bin" / "tsc", "-p", "javascript"]) or status
-    return run([node, "--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js"))]) or status
+    tests = sorted((ROOT / "tests" / "javascript").rglob("*.test.js"))
+    return run([node, "--test", "--test-isolation=none", *tests]) or status  # in one process
 
 
 def page_tools() -> Path:
@@ -187,7 +202,7 @@ def page_tools() -> Path:
 
 
 def worker(arguments: Sequence[str]) -> int:
-    return with_the_workers_packages(WORKER_TESTS, arguments, children_see_packages=True)
+    return with_the_workers_packages(WORKER_TESTS, [*without(WORKER_KILLS), *arguments], children_see_packages=True)
 
 
 def environment(arguments: Sequence[str]) -> int:
@@ -196,7 +211,7 @@ def environment(arguments: Sequence[str]) -> int:
 
 
 def training(arguments: Sequence[str]) -> int:
-    others = [f"--ignore={ROOT / 'tests' / name}" for name in (*SWEEP, *FAMILIES)]
+    others = without((*SWEEP, *FAMILIES))
     return with_the_workers_packages(TRAINING_TESTS, [*others, *arguments], children_see_packages=True)
 
 
@@ -208,26 +223,34 @@ def sweep(arguments: Sequence[str]) -> int:
     return with_the_workers_packages(SWEEP, arguments, children_see_packages=True)
 
 
+def lending(arguments: Sequence[str]) -> int:
+    return with_the_workers_packages(LENDING_TESTS, arguments, children_see_packages=True)
+
+
 def with_the_workers_packages(tests: Sequence[str], arguments: Sequence[str], *, children_see_packages: bool) -> int:
     python = worker_environment()
     code = _WORKER_PYTEST.format(root=str(ROOT), base=str(check_in(python)), tools=str(worker_tools()),
                                  children_see_packages=children_see_packages)
-    # what a test leaves is removed after it, or it would be 16 GB at the end
-    return run([python, "-c", code, "-o", "tmp_path_retention_policy=failed", *existing(tests), *arguments])
+    return run([python, "-c", code, *existing(tests), *arguments])
 
 
 def worker_tools() -> Path:
-    """The folder of what the tests of the worker need beside its own packages; 8-bit optimizers are tested too."""
+    """The folder of what the tests of the worker need beside its own packages; optional optimizers are tested too."""
     python, tools = worker_environment(), CACHE / "worker-tools"
     fill(tools, ROOT / "tests" / "worker_requirements.txt",
          [python, "-m", "pip", "install", "-q", "--upgrade", "--target", tools])
-    run([python, ROOT / "install.py", "--add", "bitsandbytes"], must_work=True)
+    for group in ("bitsandbytes", "prodigy-plus"):
+        run([python, ROOT / "install.py", "--add", group], must_work=True)
     return tools
 
 
 def captions(arguments: Sequence[str]) -> int:
-    page_tools()
-    return with_the_webuis_pins(CAPTION_TESTS, arguments)
+    return with_the_webuis_pins(CAPTION_TESTS, [*without(KILLS), *arguments])
+
+
+def kills(arguments: Sequence[str]) -> int:
+    status = with_the_webuis_pins(KILLS, arguments)
+    return with_the_workers_packages(WORKER_KILLS, arguments, children_see_packages=True) or status
 
 
 def host(arguments: Sequence[str]) -> int:
@@ -236,9 +259,17 @@ def host(arguments: Sequence[str]) -> int:
 
 
 def browser(arguments: Sequence[str]) -> int:
+    return in_the_browser(BROWSER_TESTS, [*without(EDITOR), *arguments])
+
+
+def editor(arguments: Sequence[str]) -> int:
+    return in_the_browser(EDITOR, arguments)
+
+
+def in_the_browser(tests: Sequence[str], arguments: Sequence[str]) -> int:
     ensure_chromium()
     worker_environment()  # some train for real
-    return with_the_webuis_pins(BROWSER_TESTS, arguments)
+    return with_the_webuis_pins(tests, arguments)
 
 
 def with_the_webuis_pins(tests: Sequence[str], arguments: Sequence[str]) -> int:
@@ -290,15 +321,25 @@ def ensure_chromium() -> None:
     run(["apt-get", "install", "-y", "-q", "--no-install-recommends", BROWSERS[0], "fonts-noto-core"], must_work=True)
 
 
+def without(names: Sequence[str]) -> list[str]:
+    """pytest's arguments to leave out ``names``."""
+    return [f"--ignore={ROOT / 'tests' / name}" for name in names]
+
+
 def existing(names: Sequence[str]) -> list[Path]:
     return [ROOT / "tests" / name for name in names if (ROOT / "tests" / name).exists()]
 
 
 def run(command: Sequence[object], *, must_work: bool = False) -> int:
+    """Run ``command`` from the root and return its status; its Pythons store what they compile.
+
+    A start of a worker would compile for 1.4 seconds what is not stored.
+    """
     # Threads of processes side by side spin against each other: a training step beside one other process took 0.69 s
     # with two threads each, 0.15 s with one thread that waits without spinning.
     environment = {**os.environ, "LORA_TRAIN_TEST_CACHE": str(CACHE / "tests"), "HF_HUB_OFFLINE": "1",
                    "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     status = subprocess.run([str(word) for word in command], cwd=ROOT, env=environment, check=False).returncode
     if status and must_work:
         raise SystemExit(f"{' '.join(str(word) for word in command[:6])} … ended with {status}")

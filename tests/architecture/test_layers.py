@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -52,17 +54,36 @@ MOST_FILES_IN_A_ROOM, MOST_LINES = 20, 400
 SOURCE_ENDINGS = {".py", ".js", ".ts", ".mjs"}
 
 
-def sources() -> Iterator[tuple[str, Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        room = "cli" if parts[0] in ("cli", "__main__", "demo") else parts[0]
-        yield room, path, ast.parse(path.read_text())
+@dataclass(frozen=True)
+class Source:
+    """A file of the package; ``functions`` are their names with their lengths in lines."""
+
+    room: str
+    path: Path
+    imports: tuple[str, ...]
+    functions: tuple[tuple[str, int], ...]
+    lines: int
 
 
-def imported(path: Path, tree: ast.Module) -> Iterator[str]:
+@functools.cache
+def sources() -> tuple[Source, ...]:
+    """Every file of the package, parsed once for all tests."""
+    return tuple(map(source_of, sorted(PACKAGE.rglob("*.py"))))
+
+
+def source_of(path: Path) -> Source:
+    parts, text = path.relative_to(PACKAGE).with_suffix("").parts, path.read_text()
+    room = "cli" if parts[0] in ("cli", "__main__", "demo") else parts[0]
+    nodes = list(ast.walk(ast.parse(text)))
+    functions = tuple((node.name, node.end_lineno - node.lineno + 1) for node in nodes
+                      if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return Source(room, path, tuple(imported(path, nodes)), functions, len(text.splitlines()))
+
+
+def imported(path: Path, nodes: list[ast.AST]) -> Iterator[str]:
     """Absolute dotted names of everything a file imports, wherever in the file."""
     package = ["lib_lora_train", *path.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,9 +106,9 @@ def allows(room: str, target: str) -> bool:
 
 
 def test_rooms_import_only_what_the_design_allows():
-    wrong = [f"{path.relative_to(PACKAGE)} imports {target}"
-             for room, path, tree in sources() if room != "__init__"
-             for target in imported(path, tree) if target.startswith("lib_lora_train") and not allows(room, target)]
+    wrong = [f"{source.path.relative_to(PACKAGE)} imports {target}"
+             for source in sources() if source.room != "__init__"
+             for target in source.imports if target.startswith("lib_lora_train") and not allows(source.room, target)]
     assert wrong == []
 
 
@@ -100,25 +121,25 @@ def test_an_arrow_that_the_design_does_not_draw_is_found():
 
 def test_only_host_imports_the_webui():
     webui_names = {"modules", "modules_forge", "networks", "backend", "lora_patches", "network"}
-    wrong = [f"{path.relative_to(PACKAGE)} imports {target}" for room, path, tree in sources() if room != "host"
-             for target in imported(path, tree) if target.split(".")[0] in webui_names]
+    wrong = [f"{source.path.relative_to(PACKAGE)} imports {target}" for source in sources() if source.room != "host"
+             for target in source.imports if target.split(".")[0] in webui_names]
     assert wrong == []
 
 
 def test_torch_stays_out_of_rooms_that_run_inside_the_webui():
     wrong = []
-    for room, path, tree in sources():
-        free = room in TORCH_FREE_ROOMS or ".".join(path.relative_to(PACKAGE).with_suffix("").parts) in TORCH_FREE_FILES
+    for source in sources():
+        path = source.path.relative_to(PACKAGE)
+        free = source.room in TORCH_FREE_ROOMS or ".".join(path.with_suffix("").parts) in TORCH_FREE_FILES
         if free and path.parent.name != "host":
-            wrong += [f"{path.relative_to(PACKAGE)} imports {target}" for target in imported(path, tree)
-                      if target.split(".")[0] in HEAVY]
+            wrong += [f"{path} imports {target}" for target in source.imports if target.split(".")[0] in HEAVY]
     assert wrong == []
 
 
 def test_environment_and_errors_need_only_the_standard_library():
     names = set(sys.stdlib_module_names)
-    wrong = [f"{path.name} imports {target}" for room, path, tree in sources() if room in STANDARD_ONLY
-             for target in imported(path, tree) if target.split(".")[0] not in names | {"lib_lora_train"}]
+    wrong = [f"{source.path.name} imports {target}" for source in sources() if source.room in STANDARD_ONLY
+             for target in source.imports if target.split(".")[0] not in names | {"lib_lora_train"}]
     assert wrong == []
 
 
@@ -129,16 +150,14 @@ def test_importing_a_torch_free_module_loads_no_torch(module: str):
 
 
 def test_no_file_is_longer_than_400_lines_and_none_is_called_utils():
-    long = [path.name for _, path, _ in sources() if len(path.read_text().splitlines()) > MOST_LINES]
+    long = [source.path.name for source in sources() if source.lines > MOST_LINES]
     assert long == []
     assert not list(PACKAGE.rglob("utils.py"))
 
 
 def test_functions_fit_on_a_screen():
-    long = [f"{path.relative_to(PACKAGE)}:{node.name} has {node.end_lineno - node.lineno + 1} lines"
-            for room, path, tree in sources() for node in ast.walk(tree)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.end_lineno - node.lineno + 1 > (80 if room == "ui" else 60)]
+    long = [f"{source.path.relative_to(PACKAGE)}:{name} has {lines} lines" for source in sources()
+            for name, lines in source.functions if lines > (80 if source.room == "ui" else 60)]
     assert long == []
 
 

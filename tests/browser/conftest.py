@@ -6,7 +6,7 @@ import io
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ from .webui_process import ROOT, WebuiProcess
 
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 120
-MODULES = sorted(path.relative_to(ROOT / "javascript" / "modules").as_posix()
-                 for path in (ROOT / "javascript" / "modules").rglob("*.js"))
-WEBUI_STYLE = """div.gradio-container { overflow: visible !important }
-footer { display: none !important }"""  # as the webui's own style sheet
+WIDTH = 1400
+PROMPTS = "penny smiling\npenny, from behind"
+MODULES = ["captions/tagging.js", "core/dom.js", "core/host.js", "core/shell.js", "core/txt2img_form.js",
+           "runs/model.js", "runs/watch.js", "testing/block_sliders.js", "train/form.js", "train/plan.js",
+           "train/train.js"]
+"""Those that tests ask, as ``TrainLora``: reaching all of them takes a twentieth of the time of a page."""
+PAGE_CHECKS = Path(__file__).with_name("page_checks.js").read_text(encoding="utf-8")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 # Only this machine is reached: no fonts, no telemetry. A rule of Chromium's own, since requests that Playwright
 # intercepts are answered only while the test is inside one of its calls.
@@ -61,9 +64,20 @@ def make_webui(tmp_path: Path) -> Iterator[Callable[..., WebuiProcess]]:
 def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebuiProcess]:
     """One webui for all tests of a file that do not mind what others trained in it."""
     served = WebuiProcess(tmp_path_factory.mktemp("webui"), ["--checkpoint", str(MINI), "--worker", "scripted"],
-                          {"STANDIN_STEP_SECONDS": "0.05"}).start()
+                          {"STANDIN_STEP_SECONDS": "0.01"}).start()
     yield served
     served.close()
+
+
+NOTHING_STORED = """() => {
+    try {
+        localStorage.clear();
+        Storage.prototype.setItem = () => {};  // nothing is stored until the page is left
+        return true;
+    } catch {
+        return false;  // a page that was not answered has no store
+    }
+}"""
 
 
 class Tabs:
@@ -74,17 +88,15 @@ class Tabs:
         self._idle: list[Page] = []
         self._errors: dict[Page, list[str]] = {}
 
-    def take(self, webui: WebuiProcess, errors: list[str], width: int, **options: Any) -> Page:
-        """A page that has nothing of ``webui`` stored; with ``options`` (of its context) a new one."""
-        page = self._idle.pop() if self._idle and not options else self._new(**options)
+    def take(self, errors: list[str], width: int) -> Page:
+        """A page that has nothing stored."""
+        page = self._idle.pop() if self._idle else self._new()
         page.set_default_timeout(1000 * WAIT_SECONDS)
         page.set_viewport_size({"width": width, "height": 1000})
-        page.goto(f"{webui.url}no-such-page")  # of the webui's origin, and without a script
-        page.evaluate("localStorage.clear(), sessionStorage.clear()")
         self._errors[page] = errors
         return page
 
-    def give_back(self, page: Page, again: bool) -> None:
+    def give_back(self, page: Page, again: bool = True) -> None:
         """End what is shown; the page is used ``again`` or closed."""
         self._errors[page] = []  # what is interrupted now is no error of the page
         if not again or page.is_closed():
@@ -92,12 +104,16 @@ class Tabs:
             return
         page.unroute_all()
         page.mouse.move(0, 0)
+        if not page.evaluate(NOTHING_STORED):
+            page.context.close()
+            return
         page.goto("about:blank")
         page.context.clear_cookies()
         self._idle.append(page)
 
-    def _new(self, **options: Any) -> Page:
-        page = self._browser.new_context(**options).new_page()
+    def _new(self) -> Page:
+        page = self._browser.new_context().new_page()
+        page.add_init_script(PAGE_CHECKS)
         page.on("pageerror", lambda error: self._errors[page].append(str(error)))
         return page
 
@@ -110,26 +126,79 @@ def tabs(browser: Browser) -> Tabs:
 @pytest.fixture
 def open_tab(tabs: Tabs) -> Iterator[Callable[..., Page]]:
     """Opens the Train LoRA tab in a browser of its own; fails the test if the page has an error."""
-    pages: list[tuple[Page, bool]] = []
+    pages: list[Page] = []
     errors: list[str] = []
 
-    def open_it(webui: WebuiProcess, theme: str = "light", width: int = 1400, **options: Any) -> Page:
-        page = tabs.take(webui, errors, width, **options)
-        pages.append((page, not options))
+    def open_it(webui: WebuiProcess, theme: str = "light", width: int = WIDTH) -> Page:
+        page = tabs.take(errors, width)
+        pages.append(page)
         page.goto(f"{webui.url}?__theme={theme}", wait_until="domcontentloaded")
         go_to_tab(page)
         return page
 
     yield open_it
-    for page, again in pages:
-        tabs.give_back(page, again)
+    for page in pages:
+        tabs.give_back(page)
     assert errors == []
+
+
+class Desk:
+    """One page for test after test, set back in between: loading a page takes longer than most of these tests."""
+
+    def __init__(self, tabs: Tabs, webui: WebuiProcess, opened: Callable[[Page], None], set_back: str) -> None:
+        self._tabs, self._webui, self._opened, self._set_back = tabs, webui, opened, set_back
+        self._page: Page | None = None
+        self._errors: list[str] = []
+
+    def page(self) -> Page:
+        """The page, as ``opened`` leaves it or ``set_back``, a function in the page, after another test."""
+        if self._page is not None:
+            self._page.unroute_all()
+            self._page.mouse.move(0, 0)
+            look_as(self._page, "light", WIDTH)
+            self._page.evaluate(self._set_back)
+            return self._page
+        self._page = self._tabs.take(self._errors, WIDTH)
+        self._page.goto(f"{self._webui.url}?__theme=light", wait_until="domcontentloaded")
+        go_to_tab(self._page)
+        self._opened(self._page)
+        return self._page
+
+    def end(self, spoiled: bool) -> list[str]:
+        """The errors of the page since the last test; it is closed after one, and if a test has ``spoiled`` it."""
+        errors, self._errors[:] = self._errors.copy(), []
+        if self._page is not None and (errors or spoiled):
+            self._tabs.give_back(self._page, again=False)
+            self._page = None
+        return errors
+
+    def leave(self) -> None:
+        """Give the page back, for another webui."""
+        if self._page is not None:
+            self._tabs.give_back(self._page)
+            self._page = None
+
+
+@pytest.fixture(scope="module")
+def train_desk(tabs: Tabs, webui: WebuiProcess) -> Iterator[Desk]:
+    desk = Desk(tabs, webui, lambda page: page.evaluate("noteFolds()"), "emptyForm()")
+    yield desk
+    desk.leave()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, train_desk: Desk) -> Iterator[Page]:
+    """The sub-tab Train with an empty form, in the page of the tests before.
+
+    Tests that leave that tab's form or folder, reload, or look at a run have ``open_tab``.
+    """
+    failed = request.session.testsfailed
+    yield train_desk.page()
+    assert train_desk.end(spoiled=request.session.testsfailed > failed) == []
 
 
 def go_to_tab(page: Page) -> None:
     """Click the webui's own tab and wait until ours is built."""
-    page.add_style_tag(content=WEBUI_STYLE)
-    page.add_script_tag(path=str(Path(__file__).with_name("page_checks.js")))
     page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
     page.locator("#tl_settings").wait_for()
     page.evaluate("modules => reachModules(modules)", MODULES)
@@ -138,7 +207,41 @@ def go_to_tab(page: Page) -> None:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Eight pictures in two shapes, seven of them with a caption, and two files that cannot be used."""
-    folder = tmp_path / "penny"
+    return draw_pictures(tmp_path / "penny")
+
+
+@pytest.fixture(scope="module")
+def finished_webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebuiProcess]:
+    """A webui with a finished run of three epochs, for tests that only look at it."""
+    folder = draw_pictures(tmp_path_factory.mktemp("finished") / "penny")
+    webui = WebuiProcess(folder.parent / "data", ["--checkpoint", str(MINI), "--worker", "scripted"],
+                         {"STANDIN_STEP_SECONDS": "0"}).start()
+    train(webui, {"dataset": {"train_data_dir": str(folder), "activation_tag": "penny"},
+                  "network": {"network_dim": 48}, "save": {"output_name": "penny"},
+                  "training": {"max_train_epochs": 3}, "sample": {"sample_prompts": PROMPTS.split("\n")}})
+    yield webui
+    webui.close()
+
+
+@pytest.fixture
+def finished(finished_webui: WebuiProcess, open_tab: Callable[..., Page]) -> Page:
+    """A page that shows that run."""
+    page = open_tab(finished_webui)
+    page.evaluate("id => TrainLora.showRun(id)", finished_webui.get("runs")[0]["id"])
+    wait_for_state(page, "Finished")
+    return page
+
+
+def train(webui: WebuiProcess, job: Mapping[str, Any]) -> None:
+    """Train ``job`` in a webui that has no other run, and wait until it is finished."""
+    webui.post("runs", {"job": job})
+    deadline = time.monotonic() + WAIT_SECONDS
+    while webui.get("runs")[0]["state"] != "finished" and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def draw_pictures(folder: Path) -> Path:
+    """``folder``, made as ``pictures`` says."""
     folder.mkdir()
     for number in range(8):
         size = (96, 96) if number < 5 else (64, 128)
@@ -155,6 +258,15 @@ def animated_gif() -> bytes:
     data = io.BytesIO()
     frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
     return data.getvalue()
+
+
+def look_as(page: Page, theme: str, width: int) -> None:
+    """Show the open page in ``theme``, as gradio switches it, and ``width`` pixels wide, at once."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.evaluate("""dark => {
+        document.body.classList.toggle("dark", dark);
+        document.getAnimations().filter((one) => one instanceof CSSTransition).forEach((one) => one.finish());
+    }""", theme == "dark")
 
 
 def fill_in(page: Page, folder: Path, **settings: str) -> None:

@@ -1,4 +1,4 @@
-/** What the tests ask the page: texts too faint to read, things without room, where things stand. */
+/** What the tests ask the page, there before its own scripts: faint texts, things without room, where things stand. */
 "use strict";
 
 /** For every text in sight the contrast (WCAG 2) between its colour and the colours painted behind it. */
@@ -86,11 +86,50 @@ function nameless() {
 async function reachModules(modules) {
     const main = document.getElementById("train_lora_root").dataset.modules;
     const reached = {};
-    for (const path of modules) {
-        const module = await import(new URL(main.replace(/[^/]*$/, path), document.baseURI).href);
+    const loaded = modules.map((path) => import(new URL(main.replace(/[^/]*$/, path), document.baseURI).href));
+    for (const module of await Promise.all(loaded)) {
         for (const name of Object.keys(module)) {
             if (!(name in reached)) Object.defineProperty(reached, name, {enumerable: true, get: () => module[name]});
         }
     }
     window.TrainLora = reached;
 }
+
+/** Remembers which parts are unfolded, for `emptyForm`. */
+function noteFolds() {
+    for (const fold of document.querySelectorAll("#tl-panel-train details[open]")) fold.dataset.opened = "";
+}
+
+/** Sets the sub-tab Train back to what it is in a browser that has nothing stored, but for a run that is shown. */
+async function emptyForm() {
+    const {checkJob, emit, form, setStrict} = window.TrainLora;
+    const panel = document.querySelector("#tl-panel-train");
+    for (const open of document.querySelectorAll("dialog[open]")) open.close();
+    for (const toast of document.querySelectorAll(".tl-toast")) toast.remove();
+    document.activeElement.blur();
+    document.querySelector("#tl-tab-train").click();
+    setStrict(false);
+    form.set("dataset.train_data_dir", "");
+    emit("reload");  // so that the word which goes now is kept for no folder
+    form.restore({});
+    const search = panel.querySelector("input[type=search]");
+    search.value = "";
+    search.dispatchEvent(new Event("input"));
+    for (const note of panel.querySelectorAll(".tl-why")) note.hidden = true;
+    for (const shown of panel.querySelectorAll("button")) {
+        if (["Hide", "Hide what has no effect"].includes(shown.textContent)) shown.click();
+    }
+    for (const fold of panel.querySelectorAll("details")) fold.open = "opened" in fold.dataset;
+    if (!document.querySelector("#tl_names").checked) document.querySelector("#tl_names").click();
+    window.scrollTo(0, 0);
+    await checkJob();
+    localStorage.clear();
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+    const style = document.createElement("style");  // as the webui's own style sheet
+    style.textContent = "div.gradio-container { overflow: visible !important } footer { display: none !important }";
+    document.head.append(style);
+});
+
+Object.assign(window, {faintTexts, overflowing, clippedLabels, places, nameless, reachModules, noteFolds, emptyForm});

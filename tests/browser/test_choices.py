@@ -1,4 +1,4 @@
-"""Advice where a choice is made: folders with settings of their own, augmentation on one's pictures, difficulty."""
+"""Advice where a choice is made: folders with settings of their own, augmentation on one's pictures, a goal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import field, fill_in
+from .conftest import field, fill_in, wait_for_state
 
 
 @pytest.fixture
@@ -22,8 +22,7 @@ def concepts(tmp_path):
     return tmp_path / "set"
 
 
-def test_each_folder_has_its_own_repeats_kept_tags_and_mirroring(webui, open_tab, concepts):
-    page = open_tab(webui)
+def test_each_folder_has_its_own_repeats_kept_tags_and_mirroring(page, concepts):
     fill_in(page, concepts)
     total = page.locator(".tl-total")
     total.filter(has_text="24 images with repeats").wait_for()  # 4 x 1 + 2 x 10
@@ -50,8 +49,7 @@ def strip(page, key):
     return page.locator(f'.tl-field[data-key="dataset.{key}"] .tl-augment')
 
 
-def test_augmentation_is_shown_on_ones_own_pictures_before_it_is_switched_on(webui, open_tab, concepts):
-    page = open_tab(webui)
+def test_augmentation_is_shown_on_ones_own_pictures_before_it_is_switched_on(page, concepts):
     fill_in(page, concepts)
     for key, pictures in (("flip_aug", 2), ("color_aug", 2)):
         augmentation = strip(page, key)
@@ -70,8 +68,7 @@ def test_augmentation_is_shown_on_ones_own_pictures_before_it_is_switched_on(web
     expect(field(page, "flip_aug")).not_to_be_checked()
 
 
-def test_a_face_crop_says_what_is_missing_or_that_there_is_no_face(webui, open_tab, concepts):
-    page = open_tab(webui)
+def test_a_face_crop_says_what_is_missing_or_that_there_is_no_face(page, concepts):
     fill_in(page, concepts)
     augmentation = strip(page, "face_crop_aug_range")
     augmentation.get_by_role("button", name="Show on my images").click()
@@ -80,19 +77,41 @@ def test_a_face_crop_says_what_is_missing_or_that_there_is_no_face(webui, open_t
     assert "No face was detected" in note.inner_text() or "OpenCV" in note.inner_text()
 
 
-def test_how_hard_it_is_to_learn_sets_rank_and_length_and_can_be_taken_back(webui, open_tab, concepts):
+def test_a_goal_fills_the_form_with_reasons_and_can_be_taken_back(webui, open_tab, concepts):
     page = open_tab(webui)
     fill_in(page, concepts)
     page.locator(".tl-total").wait_for()
-    page.get_by_label("How hard is it to learn?").select_option("F")
+    field(page, "network_dim").fill("7")
+    goal, plan = page.locator("#tl_goal"), page.locator("#tl_goal .tl-why")
+    goal.get_by_label("How hard is it to learn?").select_option("F")
+    goal.get_by_text("Likeness").click()
+    goal.get_by_role("button", name="Make a plan").click()
+    expect(field(page, "network_dim")).to_have_value("64")  # 6 images: few
+    expect(field(page, "network_alpha")).to_have_value("1")
+    plan.get_by_text("1 of which you or a preset had set").wait_for()
+    plan.get_by_text("Balance the concepts with repeats").wait_for()
+    note = page.locator('.tl-field[data-key="network.network_dim"] .tl-field-note')
+    expect(note).to_contain_text("Planned: With poor or few images 64 at most")
+    plan.get_by_text("Why these settings").click()
+    plan.get_by_text("Instead of: Category F needs ranks from 64 to 128").wait_for()
+    plan.get_by_role("button", name="Keep mine").click()
+    expect(field(page, "network_dim")).to_have_value("7")
+    page.locator(".tl-hint", has_text="Network dim (rank) of 7 is low for category F").wait_for()
+    plan.get_by_text("One step up or down").click()
+    plan.locator("tr", has_text="Rank 96").get_by_role("button").click()
     expect(field(page, "network_dim")).to_have_value("96")
-    expect(field(page, "network_alpha")).to_have_value("48")
-    expect(field(page, "max_train_epochs")).to_have_value("63")  # 1500 images seen of 24
-    expect(field(page, "save_every_n_epochs")).to_have_value("6")
-    page.locator(".tl-difficulty .tl-why", has_text="64 to 128 is enough").wait_for()
-    field(page, "network_dim").fill("16")
-    field(page, "network_alpha").fill("16")
-    page.locator(".tl-hint", has_text="Network dim (rank) of 16 is low for category F").wait_for()
-    page.locator(".tl-difficulty").get_by_role("button", name="Undo").click()
-    expect(field(page, "network_dim")).to_have_value("32")
-    expect(page.get_by_label("How hard is it to learn?")).to_have_value("")
+    plan.get_by_role("button", name="Undo").click()
+    expect(field(page, "network_dim")).to_have_value("7")
+    expect(field(page, "network_alpha")).to_have_value("16")
+    expect(note).not_to_contain_text("Planned")
+
+
+def test_a_test_bake_is_a_run_of_its_own_and_improves_the_next_plan(webui, open_tab, concepts):
+    page = open_tab(webui)
+    fill_in(page, concepts, output_name="bake")
+    page.locator("#tl_goal").get_by_role("button", name="Bake a test first").click()
+    page.locator(".tl-toast", has_text="bake-test").first.wait_for()
+    wait_for_state(page, "Finished")
+    expect(field(page, "output_name")).to_have_value("bake")
+    page.locator("#tl_goal").get_by_role("button", name="Make a plan").click()
+    page.locator("#tl_goal .tl-hint", has_text="The plan uses the test bake bake-test").wait_for()

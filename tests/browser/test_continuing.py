@@ -158,15 +158,6 @@ def test_a_run_whose_loss_exploded_offers_a_lower_rate(make_webui, open_tab, pic
     assert steps_drawn(page) == 30
 
 
-@pytest.fixture
-def finished(make_webui, open_tab, pictures):
-    page = open_tab(make_webui())
-    fill_in(page, pictures, max_train_epochs="3")
-    start(page)
-    wait_for_state(page, "Finished")
-    return page
-
-
 def test_curves_are_switched_on_and_off_and_stay_so(finished):
     page = finished
     shown = f"{TRAIN} .tl-curves .tl-plot:visible"
@@ -182,6 +173,13 @@ def test_curves_are_switched_on_and_off_and_stay_so(finished):
     read = page.locator(f"{TRAIN} .tl-readout").inner_text().split("\n")
     assert read[read.index("Weights") + 1] == "5.48" and read[read.index("Weights, text") + 1] == "1.64"
     assert "Gradient" in read and "Rate" not in read
+    bands = page.locator(f"{TRAIN} .tl-band")
+    assert [band.locator(".tl-band-name").inner_text() for band in bands.all()] == [
+        "Low noise", "Middle noise", "High noise"]
+    words = page.locator(f"{TRAIN} .tl-bands-part > .tl-note").inner_text()
+    assert "mostly noise level" in words and "SD 1.x, epsilon prediction" in words
+    page.locator(TRAIN).get_by_role("button", name="By noise level").click()
+    bands.first.wait_for(state="hidden")
     page.locator(f"{TRAIN} .tl-key[data-line=raw]").click()
     page.locator(f"{TRAIN} .tl-plot").first.locator(".tl-line-raw").wait_for(state="detached")
     page.reload(wait_until="domcontentloaded")

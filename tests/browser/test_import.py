@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from .conftest import evaluates, field, fill_in, ready
@@ -22,8 +21,7 @@ def form_value(key):
     return f'TrainLora.form.get("{key}")'
 
 
-def test_a_script_is_read_reported_used_and_undone(webui, open_tab, pictures):
-    page = open_tab(webui)
+def test_a_script_is_read_reported_used_and_undone(page, pictures):
     fill_in(page, pictures, network_dim="48")
     ready(page)
     page.locator("#tl_import_open").click()
@@ -47,20 +45,21 @@ def test_a_script_is_read_reported_used_and_undone(webui, open_tab, pictures):
     evaluates(page, form_value("loss.min_snr_gamma"), 5)
 
 
-@pytest.mark.parametrize("name, content, words", [
-    ("settings.toml", b"network_dim = = 8\n", "line 1"), ("picture.toml", bytes(range(256)), "not a text"),
-    ("penny.safetensors", b"\x05", "damaged"), ("diary.txt", b"hello", "format of these settings is unknown")])
-def test_a_file_that_cannot_be_read_is_a_sentence_in_the_window(webui, open_tab, name, content, words):
-    page = open_tab(webui)
+UNREADABLE = [("settings.toml", b"network_dim = = 8\n", "line 1"), ("picture.toml", bytes(range(256)), "not a text"),
+              ("penny.safetensors", b"\x05", "damaged"),
+              ("diary.txt", b"hello", "format of these settings is unknown")]
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence_in_the_window(page):
     page.locator("#tl_import_open").click()
-    page.locator("#tl_import_file").set_input_files({"name": name, "mimeType": "", "buffer": content})
-    expect(page.locator("#tl_import_problem")).to_contain_text(words)
+    for name, content, words in UNREADABLE:
+        page.locator("#tl_import_file").set_input_files({"name": name, "mimeType": "", "buffer": content})
+        expect(page.locator("#tl_import_problem")).to_contain_text(words)
 
 
-def test_a_configuration_and_its_dataset_configuration_together(webui, open_tab):
+def test_a_configuration_and_its_dataset_configuration_together(page):
     config = b"network_dim = 12\nlearning_rate = 0.0003\nmax_train_epochs = 3\n"
     dataset = '[[datasets]]\nresolution = 640\n[[datasets.subsets]]\nimage_dir = "/nowhere"\nkeep_tokens = 2\n'
-    page = open_tab(webui)
     page.locator("#tl_import_open").click()
     page.locator("#tl_import_file").set_input_files([
         {"name": "data.toml", "mimeType": "", "buffer": b"\xff\xfe" + dataset.encode("utf-16-le")},
@@ -78,10 +77,9 @@ def test_a_configuration_and_its_dataset_configuration_together(webui, open_tab)
     evaluates(page, form_value("dataset.keep_tokens"), 2)
 
 
-def test_the_file_of_a_lora_and_one_that_windows_saved(webui, open_tab):
+def test_the_file_of_a_lora_and_one_that_windows_saved(page):
     metadata = {"ss_network_dim": "48", "ss_network_alpha": "24", "ss_num_epochs": "3"}
     header = json.dumps({"__metadata__": metadata}).encode()
-    page = open_tab(webui)
     page.locator("#tl_import_open").click()
     page.locator("#tl_import_file").set_input_files(
         {"name": "penny.safetensors", "mimeType": "", "buffer": len(header).to_bytes(8, "little") + header})
@@ -92,8 +90,7 @@ def test_the_file_of_a_lora_and_one_that_windows_saved(webui, open_tab):
     expect(page.locator("#tl_import_summary")).to_contain_text("PowerShell")
 
 
-def test_the_form_is_exported_in_every_format(webui, open_tab, pictures):
-    page = open_tab(webui)
+def test_the_form_is_exported_in_every_format(page, pictures):
     fill_in(page, pictures, network_dim="48")
     ready(page)
     page.locator("#tl_export_open").click()
@@ -106,8 +103,7 @@ def test_the_form_is_exported_in_every_format(webui, open_tab, pictures):
     assert download.value.suggested_filename == "penny.toml"
 
 
-def test_the_dataset_configuration_is_a_second_text(webui, open_tab, pictures):
-    page = open_tab(webui)
+def test_the_dataset_configuration_is_a_second_text(page, pictures):
     fill_in(page, pictures)
     ready(page)
     page.locator("#tl_export_open").click()
@@ -121,8 +117,7 @@ def test_the_dataset_configuration_is_a_second_text(webui, open_tab, pictures):
     expect(window.get_by_role("textbox", name="penny_dataset.toml")).to_have_count(0)
 
 
-def test_a_preset_is_kept_used_renamed_and_deleted(webui, open_tab, pictures):
-    page = open_tab(webui)
+def test_a_preset_is_kept_used_renamed_and_deleted(page, pictures):
     fill_in(page, pictures, network_dim="48")
     ready(page)
     page.locator("#tl_preset_open").click()

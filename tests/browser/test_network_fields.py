@@ -16,8 +16,7 @@ RATES = '.tl-field[data-key="network.block_lr_weight"]'
 
 
 @pytest.fixture
-def page(webui, open_tab):
-    page = open_tab(webui)
+def page(page):
     field(page, "block_lr_weight")
     return page
 

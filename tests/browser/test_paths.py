@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import evaluates, field, fill_in, go_to_tab, ready, wait_for_state
+from .conftest import evaluates, eventually, field, fill_in, go_to_tab, look_as, ready, wait_for_state
 
 
 @pytest.fixture
@@ -23,9 +23,7 @@ def sets(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
-def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, sets, theme, width):
-    page = open_tab(webui, theme=theme, width=width)
+def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(page, sets):
     page.fill("#tl_dataset_folder", str(sets))
     page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
     window = page.locator(".tl-places-dialog")
@@ -35,8 +33,10 @@ def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, se
         const images = [...document.querySelectorAll(".tl-places-images img")];
         return images.length === 4 && images.every((image) => image.complete && image.naturalWidth);
     }""")
-    evaluates(page, "faintTexts()", [])
-    evaluates(page, "overflowing()", [])
+    for theme, width in (("light", 1400), ("dark", 800)):
+        look_as(page, theme, width)
+        evaluates(page, "faintTexts()", [])
+        evaluates(page, "overflowing()", [])
     row.get_by_role("button", name="Choose").click()
     expect(window).to_have_count(0)
     expect(page.locator("#tl_dataset_folder")).to_have_value(str(sets / "penny"))
@@ -45,16 +45,14 @@ def test_a_folder_is_found_by_clicking_and_its_set_is_loaded(webui, open_tab, se
     expect(field(page, "activation_tag")).to_have_value("pennyfox")
 
 
-def test_a_chosen_set_is_shown_among_its_neighbours(webui, open_tab, sets):
-    page = open_tab(webui)
+def test_a_chosen_set_is_shown_among_its_neighbours(page, sets):
     page.fill("#tl_dataset_folder", str(sets / "penny"))
     page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
     expect(page.locator(".tl-place[aria-current]")).to_contain_text("penny")
     expect(page.locator(".tl-place")).to_have_count(4)
 
 
-def test_the_browser_works_by_keyboard(webui, open_tab, sets):
-    page = open_tab(webui)
+def test_the_browser_works_by_keyboard(page, sets):
     page.fill("#tl_dataset_folder", str(sets / "nowhere"))
     page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
     window = page.locator(".tl-places-dialog")
@@ -75,10 +73,9 @@ def test_the_browser_works_by_keyboard(webui, open_tab, sets):
     expect(window).to_have_count(0)
 
 
-def test_many_folders_are_paged_and_searched(webui, open_tab, tmp_path):
+def test_many_folders_are_paged_and_searched(page, tmp_path):
     for number in range(130):
         (tmp_path / "many" / f"set_{number}").mkdir(parents=True)
-    page = open_tab(webui)
     page.fill("#tl_dataset_folder", str(tmp_path / "many"))
     page.locator("#tl_dataset").get_by_role("button", name="Browse").click()
     window = page.locator(".tl-places-dialog")
@@ -91,12 +88,17 @@ def test_many_folders_are_paged_and_searched(webui, open_tab, tmp_path):
     expect(window).to_contain_text("There are no folders here.")
 
 
-def test_a_path_is_completed_by_tab_and_arrows(webui, open_tab, sets):
-    page = open_tab(webui)
+def test_a_path_is_completed_by_tab_and_arrows(page, sets):
     box = page.locator("#tl_dataset_folder")
     options = page.locator("#tl_dataset .tl-path-list [role=option]")
     box.press_sequentially(f"{sets}/p")
     expect(options).to_have_text(["penny2 images", "pony1 image"])
+    page.evaluate("window.scrollBy(0, 40)")
+    evaluates(page, """(() => {
+        const [box, list] = ["#tl_dataset_folder", "#tl_dataset .tl-path-list"].map((one) =>
+            document.querySelector(one).getBoundingClientRect());
+        return [window.scrollY, Math.round(list.top - box.bottom), Math.round(list.left - box.left), list.height > 0];
+    })()""", [40, 4, 0, True])  # it follows
     box.press("ArrowDown")
     box.press("ArrowDown")
     expect(options.nth(1)).to_have_attribute("aria-selected", "true")
@@ -110,6 +112,13 @@ def test_a_path_is_completed_by_tab_and_arrows(webui, open_tab, sets):
     box.press("Escape")
     expect(page.locator(".tl-path-list:visible")).to_have_count(0)
     expect(box).to_have_value(f"{sets}/o")
+    late = []
+    page.route("**/places/complete", lambda route: route.continue_() if late else late.append(route))
+    box.fill(f"{sets}/nothing like it")
+    eventually(page, lambda: len(late), 1)
+    box.fill(f"{sets}/r")
+    late[0].fulfill(json={"entries": [], "more": False})  # to what was typed before
+    expect(options).to_have_text(["reg1 image"])
     box.fill(f"{sets}/penny")
     box.press("Enter")
     page.locator(".tl-stat").first.wait_for()
@@ -126,20 +135,20 @@ def test_an_empty_box_offers_the_sets_that_were_used_last_in_any_browser(webui, 
     expect(page.locator("#tl_dataset_folder")).to_have_value(f"{sets / 'penny'}/")
 
 
-@pytest.mark.parametrize(("key", "kind"), [
-    ("dataset.reg_data_dir", "images"), ("dataset.validation_data_dir", "images"), ("network.network_weights", "lora")])
-def test_every_path_of_the_form_has_a_browser(webui, open_tab, sets, key, kind):
-    page = open_tab(webui)
-    control = field(page, key.split(".")[1])
-    page.locator(f'.tl-field[data-key="{key}"]').get_by_role("button", name="Browse").click()
-    window = page.locator(".tl-places-dialog")
-    window.locator(".tl-place, .tl-hit-none").first.wait_for()
-    page.keyboard.press("Escape")
-    if kind == "images":
-        control.fill(f"{sets}/re")
-        page.locator(f'.tl-field[data-key="{key}"] .tl-path-list [role=option]', has_text="reg").wait_for()
-        control.press("Tab")
-        expect(control).to_have_value(f"{sets}/reg/")
+def test_every_path_of_the_form_has_a_browser(page, sets):
+    for key, kind in (("dataset.reg_data_dir", "images"), ("dataset.validation_data_dir", "images"),
+                      ("network.network_weights", "lora")):
+        control = field(page, key.split(".")[1])
+        page.locator(f'.tl-field[data-key="{key}"]').get_by_role("button", name="Browse").click()
+        window = page.locator(".tl-places-dialog")
+        window.locator(".tl-place, .tl-hit-none").first.wait_for()
+        page.keyboard.press("Escape")
+        expect(window).to_have_count(0)
+        if kind == "images":
+            control.fill(f"{sets}/re")
+            page.locator(f'.tl-field[data-key="{key}"] .tl-path-list [role=option]', has_text="reg").wait_for()
+            control.press("Tab")
+            expect(control).to_have_value(f"{sets}/reg/")
 
 
 def test_captions_tagger_and_tools_have_the_browser_too(webui, open_tab, sets):
@@ -201,8 +210,14 @@ def test_another_folder_brings_its_own_trigger_word(webui, open_tab, sets):
     expect(trigger_of(page, "captions")).to_contain_text("Set by you")
 
 
-def test_a_word_that_was_typed_before_the_folder_is_loaded_stays(webui, open_tab, sets):
-    page = open_tab(webui)
+def test_a_word_that_was_typed_before_the_folder_is_loaded_stays(page, sets):
+    field(page, "activation_tag").fill("mine")
+    field(page, "activation_tag").fill("")  # is no choice for the folder
+    fill_in(page, sets / "penny")
+    expect(field(page, "activation_tag")).to_have_value("pennyfox")
+    page.fill("#tl_dataset_folder", "")
+    page.click("#tl_dataset_load")
+    expect(page.locator(".tl-stat")).to_have_count(0)
     field(page, "activation_tag").fill("mine")
     fill_in(page, sets / "other" / "deep")
     expect(trigger_of(page)).to_contain_text("Set by you for this folder.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import pytest
 from PIL import Image
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.standin.checkpoint_file import SDXL, write_header
 
+from .conftest import train
 from .webui_process import WebuiProcess
 
 
@@ -24,11 +24,8 @@ def velocity_webui(tmp_path):
     (images / "a.txt").write_text("penny, smiling", encoding="utf-8")
     webui = WebuiProcess(tmp_path / "data", ["--checkpoint", str(checkpoint), "--worker", "scripted"],
                          {"STANDIN_STEP_SECONDS": "0.01"}).start()
-    webui.post("runs", {"job": {"dataset": {"train_data_dir": str(images), "activation_tag": "penny"},
-                                "save": {"output_name": "penny"}, "training": {"max_train_epochs": 1}}})
-    deadline = time.monotonic() + 120
-    while webui.get("runs")[0]["state"] != "finished" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    train(webui, {"dataset": {"train_data_dir": str(images), "activation_tag": "penny"},
+                  "save": {"output_name": "penny"}, "training": {"max_train_epochs": 1}})
     yield webui, checkpoint
     webui.close()
     shutil.rmtree(tmp_path / "data", ignore_errors=True)

@@ -53,6 +53,12 @@ def test_the_webui_draws_each_epoch_as_txt2img_is_set_when_train_is_pressed(make
     strip.get_by_role("button", name="Epoch 2: a house").click()
     expect(page.locator(".tl-lightbox-title")).to_have_text("Epoch 2")
     evaluates(page, "document.querySelector('.tl-lightbox-image').naturalWidth", 1024)
+    page.get_by_role("button", name="What is wrong here?").click()
+    page.locator("#tl_cause .tl-cause-near").first.wait_for()
+    expect(page.locator("#tl_cause_folder")).to_have_value(str(pictures))
+    expect(page.locator("#tl_cause")).to_contain_text("a house")
+    page.locator("#tl_cause").get_by_role("button", name="Close").last.click()
+    strip.get_by_role("button", name="Epoch 2: a house").click()
     page.get_by_role("button", name="Add to dataset").click()
     expect(page.locator("#tl_result_caption")).to_have_value("a house")
     page.click("#tl_result_go")
@@ -62,7 +68,7 @@ def test_the_webui_draws_each_epoch_as_txt2img_is_set_when_train_is_pressed(make
 
 
 def test_a_strip_is_switched_on_later_changed_and_switched_off(make_webui, open_tab, pictures):
-    webui = make_webui(step_seconds=0.02, **{STEP: "0.1"})  # slow enough for the page to show that it is at work
+    webui = make_webui(step_seconds=0.02, **{STEP: "0.05"})  # slow enough for the page to show that it is at work
     page = open_tab(webui)
     fill_in(page, pictures, max_train_epochs="2", sample_prompts="penny smiling")
     start(page)

@@ -153,7 +153,7 @@ def test_sentences_have_a_place_and_a_download_that_is_asked_for(tagging_webui, 
     control(page, "write.mode").select_option("overwrite")
     button.click()
     done = page.locator(f"{PANEL} #tl_tagging_run .tl-level-good", has_text="21 images described, 21 captions written")
-    done.wait_for(timeout=60000)
+    done.wait_for()
     assert all(" picture of " in text for text in captions(hearts).values())
 
 

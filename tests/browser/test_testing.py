@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import MINI, evaluates, fill_in, unfold
+from .conftest import MINI, evaluates, fill_in, look_as, train, unfold
 from .webui_process import WebuiProcess
 
 
@@ -26,10 +25,7 @@ def tested_webui(tmp_path_factory):
     job = {"dataset": {"train_data_dir": str(folder), "activation_tag": "penny", "resolution": "384"},
            "save": {"output_name": "penny"}, "training": {"max_train_epochs": 3},
            "sample": {"sample_prompts": ["penny smiling", "penny, sad"], "sample_steps": 2}}
-    webui.post("runs", {"job": job})
-    deadline = time.monotonic() + 120
-    while webui.get("runs")[0]["state"] != "finished" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    train(webui, job)
     yield webui
     webui.close()
 
@@ -37,8 +33,8 @@ def tested_webui(tmp_path_factory):
 @pytest.fixture
 def open_test(tested_webui, open_tab):
     """Opens the Test tab on that run."""
-    def open_it(**options):
-        page = open_tab(tested_webui, **options)
+    def open_it():
+        page = open_tab(tested_webui)
         page.click("#tl-tab-test")
         page.locator("#tl-panel-test .tl-choice", has_text="Last").wait_for()
         return page
@@ -101,24 +97,27 @@ OUTSIDE = """selector => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1400, 800])
-def test_a_plot_of_eighteen_blocks_wraps_and_nothing_of_it_is_clipped(open_test, width):
-    page = open_test(width=width)
+def test_a_plot_of_eighteen_blocks_wraps_and_nothing_of_it_is_clipped(open_test):
+    page = open_test()
     choose(page, "Blocks")
     page.fill("#tl_test_prompts", "penny")
     draw(page, 18)
     page.get_by_role("button", name="Mark as the best: All blocks, penny").click()
     page.locator(".tl-best").wait_for()
-    assert page.evaluate(OUTSIDE, ".tl-plot-cell") == 0
-    assert page.evaluate(OUTSIDE, ".tl-effect svg") == 0
-    generate, plot, weights = (page.locator(f"#tl-panel-test {one}").first.bounding_box() for one in (
-        ".tl-button:has-text('Generate')", ".tl-plot-cell", ".tl-lbw-slider"))
-    if width == 800:  # the plot is right under the button that makes it
-        assert generate["y"] < plot["y"] < weights["y"]
-    page.locator("#tl-panel-test").get_by_role("button", name="Full view").click()
-    cells = page.locator("dialog .tl-plot-cell")
-    expect(cells).to_have_count(18)
-    assert cells.first.bounding_box()["width"] > 180
+    for width in (1400, 800):
+        look_as(page, "light", width)
+        evaluates(page, f"({OUTSIDE})('.tl-plot-cell')", 0)
+        evaluates(page, f"({OUTSIDE})('.tl-effect svg')", 0)
+        generate, plot, weights = (page.locator(f"#tl-panel-test {one}").first.bounding_box() for one in (
+            ".tl-button:has-text('Generate')", ".tl-plot-cell", ".tl-lbw-slider"))
+        if width == 800:  # the plot is right under the button that makes it
+            assert generate["y"] < plot["y"] < weights["y"]
+        page.locator("#tl-panel-test").get_by_role("button", name="Full view").click()
+        cells = page.locator("dialog .tl-plot-cell")
+        expect(cells).to_have_count(18)
+        assert cells.first.bounding_box()["width"] > 180
+        page.keyboard.press("Escape")
+        expect(cells).to_have_count(0)
 
 
 def test_the_best_strengths_change_the_next_run(open_test):
@@ -163,17 +162,19 @@ def test_block_weights_go_to_the_prompt_and_to_the_next_run(open_test):
                            arg=f"<lora:penny:1:lbw={weights}> penny")
 
 
-@pytest.mark.parametrize(("name", "x", "call"), [("OUTX", "0.25", "OUTX:x=0.25"), ("LINX", "0", "LINX:x=0"),
-                                                ("MIDD", "0.5", "MIDD"), ("ALL0.5", "0.5", "ALL0.5")])
-def test_a_chosen_preset_is_written_by_its_name(open_test, name, x, call):
+def test_a_chosen_preset_is_written_by_its_name(open_test):
     page = open_test()
     preset = page.locator("#tl-panel-test select", has=page.locator('option[value="OUTX"]'))
-    page.locator("#tl-panel-test").get_by_label("X", exact=True).fill(x)
-    preset.select_option(name)
-    page.locator("#tl-panel-test .tl-lbw-value").first.wait_for()
-    page.click("#tl_blocks_prompt")
-    page.wait_for_function("(text) => document.querySelector('#txt2img_prompt textarea').value === text",
-                           arg=f"<lora:penny:1:lbw={call}> penny")
+    prompt = page.locator("#txt2img_prompt textarea")
+    for name, x, call in (("OUTX", "0.25", "OUTX:x=0.25"), ("LINX", "0", "LINX:x=0"), ("MIDD", "0.5", "MIDD"),
+                          ("ALL0.5", "0.5", "ALL0.5")):
+        page.locator("#tl-panel-test").get_by_label("X", exact=True).fill(x)
+        preset.select_option(name)
+        page.locator("#tl-panel-test .tl-lbw-value").first.wait_for()
+        page.click("#tl_blocks_prompt")
+        expect(prompt).to_have_value(f"<lora:penny:1:lbw={call}> penny")
+        prompt.fill("")
+        page.locator("#tabs > .tab-nav button", has_text="Train LoRA").click()
 
 
 def test_presets_that_are_being_typed_are_kept_when_the_tab_is_shown_again(open_test):
@@ -202,15 +203,17 @@ def test_presets_are_edited_and_a_wrong_line_is_reported(open_test):
     evaluates(page, "'OUTX' in TrainLora.blockPresets.presets", True)
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 800)])
-def test_every_text_has_room_and_can_be_read(open_test, theme, width):
-    page = open_test(theme=theme, width=width)
+def test_every_text_has_room_and_can_be_read(open_test):
+    page = open_test()
     page.fill("#tl_test_prompts", "penny smiling\na house")  # tests before this one may have left others
     for kind, pictures_of_it in (("Epochs", 8), ("Blocks", 36)):
+        look_as(page, "light", 1400)
         choose(page, kind)
         draw(page, pictures_of_it)
-        evaluates(page, "overflowing()", [])
-        evaluates(page, "faintTexts()", [])
+        for theme, width in (("light", 1400), ("dark", 800)):
+            look_as(page, theme, width)
+            evaluates(page, "overflowing()", [])
+            evaluates(page, "faintTexts()", [])
 
 
 def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures):
@@ -222,6 +225,40 @@ def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures)
     page.locator(".tl-toast", has_text="The regularization images are in").wait_for()
     evaluates(page, "TrainLora.form.get('dataset.reg_data_dir')", str(pictures / "reg"))
     assert len(list((pictures / "reg").glob("*.png"))) == 8
+
+
+def test_what_the_base_knows_is_drawn_measured_and_filled_in(make_webui, open_tab, pictures):
+    page = open_tab(make_webui())
+    fill_in(page, pictures)
+    page.click("#tl_knows")
+    page.locator("#tl_knows_start:not([disabled])").wait_for()
+    page.fill("#tl_knows_candidates", "miku, bus")
+    page.fill("#tl_knows_images", "2")
+    expect(page.locator("#tl_knows_words")).to_contain_text("2 for each of 4 words")
+    page.click("#tl_knows_start")
+    page.locator("#tl_knows_result").wait_for()
+    rows = page.locator(".tl-knows-row")
+    expect(rows).to_have_count(5)  # no word, penny, miku, bus, smiling
+    expect(rows.nth(1)).to_contain_text("Known")
+    expect(rows.nth(2)).to_contain_text("Means something else")
+    assert page.locator(".tl-knows-strip img").count() == 10
+    evaluates(page, "[...document.querySelectorAll('.tl-knows-strip img')].every(image => image.naturalWidth)", True)
+    evaluates(page, "overflowing()", [])
+    evaluates(page, "faintTexts()", [])
+    page.click("#tl_knows_use")
+    evaluates(page, "TrainLora.form.get('training.max_train_epochs')", 7)
+    page.locator("#tl_knows_dialog").get_by_role("button", name="Close").first.click()
+    hint = page.locator("#tl_goal .tl-hint")
+    page.click("#tl_goal_plan")
+    hint.filter(has_text="The base model knows penny.").wait_for()
+    page.locator("#tl_goal .tl-why").get_by_text("Why these settings").click()
+    expect(page.locator("#tl_goal .tl-why dl")).to_contain_text("knows penny, so 300 images seen are enough")
+    page.get_by_label("Does the base model know it?").select_option("no")
+    page.click("#tl_goal_plan")
+    hint.filter(has_text="Your answer counts instead: it is not known.").wait_for()
+    (pictures / "1.txt").write_text("penny, red boots", encoding="utf-8")
+    page.click("#tl_goal_knows")  # kept, and outdated
+    expect(page.locator("#tl_knows_result")).to_contain_text("Outdated: Images or captions have changed since.")
 
 
 def test_what_is_queued_is_listed_and_cancelled_by_its_own_button(open_test):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 
@@ -13,7 +14,7 @@ from playwright.sync_api import expect
 from lib_lora_train.files.safetensors_header import read_safetensors_header
 from tests.standin.lora_file import write_lora
 
-from .conftest import MINI, evaluates
+from .conftest import MINI, evaluates, look_as
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def loras(webui):
 
 @pytest.fixture
 def tools(webui, open_tab, loras):
-    def open_tools(command, **options):
-        page = open_tab(webui, **options)
+    def open_tools(command):
+        page = open_tab(webui)
         page.locator("#tl-tab-tools").click()
         page.locator(f'[data-tool="{command}"]').click()
         return page
@@ -212,10 +213,8 @@ def test_the_file_says_something_else_and_its_weights_stay(tools, loras):
         "ss_network_dim": "8", "ss_network_alpha": "4", "ss_num_epochs": "3", "ss_learning_rate": "0.0003"}
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 800])
-def test_everything_can_be_read(tools, theme, width):
-    page = tools("inspect", theme=theme, width=width)
+def test_everything_can_be_read(tools):
+    page = tools("inspect")
     setting(page, "inspect.lora").fill("old")
     press(page, "#tl_tool_start")
     page.locator("#tl_inside_train").wait_for()
@@ -223,8 +222,10 @@ def test_everything_can_be_read(tools, theme, width):
         page.locator(f'[data-tool="{command}"]').click()
         for fold in page.locator(f"#tl_tool_{command} .tl-fold:not([open]) > summary").all():
             fold.click()
-        for check in ("faintTexts()", "overflowing()", "clippedLabels()", "nameless()"):
-            assert page.evaluate(check) == [], (command, check)
+        for theme, width in itertools.product(("light", "dark"), (1400, 800)):
+            look_as(page, theme, width)
+            for check in ("faintTexts()", "overflowing()", "clippedLabels()", "nameless()"):
+                assert page.evaluate(check) == [], (command, theme, width, check)
 
 
 def test_a_run_and_its_file_are_deleted_and_restored(tools, webui):
@@ -247,3 +248,38 @@ def test_a_run_and_its_file_are_deleted_and_restored(tools, webui):
     dialog.locator("li", has_text="gone").get_by_role("button", name="Restore").click()
     expect(page.locator(f'#tl_tool_earlier option[value="{run}"]')).to_have_count(1)
     assert (webui.loras / "gone.safetensors").is_file()
+
+
+def test_a_lora_is_published(tools, webui, loras):
+    """Hostile texts of the file are shown as texts; what the user wrote beside it stays unless it is ticked."""
+    write_lora(loras[0], {"ss_optimizer": "<img src=x onerror=window.hit=1>", "modelspec.trigger_phrase": "penny",
+                          "ss_tag_frequency": '{"10_secret": {"penny": 3}}'})
+    sidecar = loras[0].with_suffix(".json")
+    sidecar.write_text(json.dumps({"activation text": "mine"}))
+    page = tools("inspect")
+    setting(page, "inspect.lora").fill("old")
+    press(page, "#tl_tool_start")
+    page.locator("#tl_card_publish").click()
+    window = page.locator("#tl_publish")
+    expect(window.locator('[data-publish="trigger"]')).to_have_value("mine")  # the webui's card comes first
+    window.locator('[data-publish="trigger"]').fill("penny")
+    row = window.locator("tr", has_text="Activation text")
+    expect(row.locator("td").nth(1)).to_have_text("mine")
+    expect(row.locator("td").nth(2)).to_have_text("penny")
+    expect(row.locator("input")).not_to_be_checked()
+    expect(window.locator("tr", has_text="Notes")).to_contain_text("<img src=x onerror=window.hit=1>")
+    window.locator("#tl_publish_sidecar").click()
+    expect(window.locator("#tl_publish_said")).to_contain_text("The webui's card is written.")
+    assert json.loads(sidecar.read_text())["activation text"] == "mine"
+    window.get_by_label("License", exact=True).select_option("other")
+    expect(window.locator("#tl_publish_said")).to_contain_text("Name of the license is empty")
+    expect(window.locator("#tl_publish_folder")).to_be_disabled()
+    window.get_by_label("Name of the license").fill("Ask me")
+    expect(window.locator("#tl_publish_folder")).to_be_enabled()
+    expect(window.locator("#tl_publish_left_out")).to_contain_text("Left out: The names of dataset folders")
+    window.locator("#tl_publish_folder").click()
+    expect(window.locator("#tl_publish_said")).to_contain_text("It holds README.md, old.safetensors")
+    expect(window.locator("#tl_publish_said")).to_contain_text("Left out: The names of dataset folders")
+    window.locator("summary", has_text="Card as text").click()
+    expect(window.locator("#tl_publish_text")).to_have_value(re.compile(r"&lt;img src=x onerror=window\.hit=1&gt;"))
+    assert page.evaluate("window.hit") is None

@@ -1,15 +1,16 @@
 """The stand-in webui as a process of its own, which can be killed and started again like the real one.
 
-It is forked from a process that has gradio loaded already, which takes most of a start.
+It is forked from a process that has gradio loaded and the page built already, which takes most of a start.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
-import runpy
 import socket
 import sys
 import time
@@ -19,14 +20,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.standin.environments import READY_WORKERS
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 240
 READY = multiprocessing.get_context("forkserver")
-READY.set_forkserver_preload(["gradio", "tests.standin.webui"])
+READY.set_forkserver_preload(["tests.standin.built", "tests.standin.ready_worker", "tests.browser.webui_process"])
+_left_ports: list[int] = []
+"""Of webuis that are closed: a browser has the page's modules from there in its cache, half of what a page costs."""
 
 
 def serve(arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
     """``python -m tests.standin`` with ``arguments``, its output at the end of ``log``."""
+    from tests.standin.__main__ import main
+    from tests.standin.built import BUILT
+
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(ROOT)
@@ -34,7 +42,25 @@ def serve(arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> 
     for stream in (1, 2):
         os.dup2(output, stream)
     sys.argv = ["tests.standin", *arguments]
-    runpy.run_module("tests.standin", run_name="__main__")
+    main(BUILT)
+
+
+@functools.cache
+def ready_workers() -> str:
+    """The address where scripted workers are forked, until the tests end."""
+    address = multiprocessing.connection.arbitrary_address("AF_UNIX")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        READY.Process(target=serve_workers, args=(listening,), daemon=True).start()
+    return address
+
+
+def serve_workers(listening: socket.socket) -> None:
+    """Fork scripted workers for those who ask."""
+    from tests.standin import ready_worker
+
+    ready_worker.serve_workers(listening)
 
 
 class WebuiProcess:
@@ -44,7 +70,8 @@ class WebuiProcess:
         self.data = data
         self.port = free_port()
         self._arguments = list(arguments)
-        self._variables = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", **(variables or {})}
+        self._variables = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", READY_WORKERS: ready_workers(),
+                           **(variables or {})}
         self._process: Any = None
 
     @property
@@ -98,6 +125,7 @@ class WebuiProcess:
         while any(run["alive"] for run in self.get("runs")) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.kill()
+        _left_ports.append(self.port)
 
     def get(self, path: str) -> Any:
         """The JSON that ``/train-lora/<path>`` answers."""
@@ -115,6 +143,12 @@ class WebuiProcess:
 
 
 def free_port() -> int:
+    """A port that a closed webui had, if nothing has taken it since; otherwise a new one."""
+    while _left_ports:
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port := _left_ports.pop()))
+            return port
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

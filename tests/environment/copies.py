@@ -15,8 +15,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "lib_lora_train"
 
-OLD_PINS = "[base]\ntoml==0.10.1\n"
-NEW_PINS = "[base]\ntoml==0.10.2\n"
+PINS = "[base]\ntoml==0.10.2\n"
+OTHER_PINS = "[base]\ntoml==0.10.1\n"
 # wheels of the small packages that the copies are pinned to
 HASHES = {
     "toml==0.10.1": "bda89d5935c2eac546d648028b9901107a595863cb36bae0c73ac804a9b4ce88",
@@ -87,7 +87,7 @@ class ExtensionCopy:
         return sorted(stamp.parent.name for stamp in self.root.glob("*/complete.json"))
 
 
-def copy_extension(folder: Path, root: Path, pins: str | None = NEW_PINS,
+def copy_extension(folder: Path, root: Path, pins: str | None = PINS,
                    python: str = sys.executable) -> ExtensionCopy:
     """Copy what makes the environment into ``folder``, with a worker that only tells what it sees.
 

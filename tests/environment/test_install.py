@@ -14,7 +14,7 @@ import pytest
 from lib_lora_train.environment.hashes import read_hashes
 from lib_lora_train.environment.pins import requirements_of
 
-from .copies import NEW_PINS, OLD_PINS, ExtensionCopy
+from .copies import OTHER_PINS, PINS, ExtensionCopy
 
 pytestmark = pytest.mark.slow
 
@@ -32,27 +32,23 @@ def test_it_installs_once_and_then_has_nothing_to_do(extension: ExtensionCopy, c
     assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
 
 
-def test_it_renews_the_folder_when_the_pins_change(extension: ExtensionCopy):
-    extension.pin(OLD_PINS)
-    extension.install()
-    (old,) = extension.complete_folders()
-    extension.pin(NEW_PINS)
-    assert extension.status == "outdated"
-    extension.install()
-    (new,) = extension.complete_folders()
+def test_it_renews_the_folder_when_the_pins_change(installed: ExtensionCopy):
+    (old,) = installed.complete_folders()
+    installed.pin(OTHER_PINS)
+    assert installed.status == "outdated"
+    installed.install()
+    (new,) = installed.complete_folders()
     assert new != old
-    assert [path.name for path in (extension.root / new).glob("*.dist-info")] == ["toml-0.10.2.dist-info"]
+    assert [path.name for path in (installed.root / new).glob("*.dist-info")] == ["toml-0.10.1.dist-info"]
 
 
-def test_a_failing_pip_leaves_what_was_there_and_says_why(extension: ExtensionCopy):
-    extension.pin(OLD_PINS)
-    extension.install()
-    before = extension.complete_folders()
-    extension.pin(NEW_PINS)
+def test_a_failing_pip_leaves_what_was_there_and_says_why(installed: ExtensionCopy):
+    extension, before = installed, installed.complete_folders()
+    extension.pin(OTHER_PINS)
     failed = extension.install(**NO_INDEX)
     assert failed.returncode == 0, "the webui's start must not see an error"
     assert failed.stdout.count("\n") == 1
-    for words in ("No matching distribution found for toml==0.10.2", str(extension.root / "install.log"), "--repair"):
+    for words in ("No matching distribution found for toml==0.10.1", str(extension.root / "install.log"), "--repair"):
         assert words in failed.stdout
     assert extension.complete_folders() == before
     assert not list(extension.root.glob("*.new"))
@@ -91,8 +87,8 @@ def test_a_killed_installation_is_noticed_and_repaired(extension: ExtensionCopy)
     assert not list(extension.root.glob("*.new"))
 
 
-def test_a_damaged_folder_is_repaired(extension: ExtensionCopy):
-    extension.install()
+def test_a_damaged_folder_is_repaired(installed: ExtensionCopy):
+    extension = installed
     (name,) = extension.complete_folders()
     (extension.root / name / "toml/__init__.py").unlink()
     (extension.root / name / "toml").rename(extension.root / "gone")
@@ -151,9 +147,9 @@ def test_wrong_arguments_are_answered_with_the_right_ones(extension: ExtensionCo
     assert "“torchvision” is not an optional part" in extension.install("--add", "torchvision").stdout
 
 
-def test_an_optional_group_gets_a_folder_of_its_own_for_the_torch_at_hand(extension: ExtensionCopy):
-    extension.pin(NEW_PINS + "[bitsandbytes: torch < 2.0]\nzipp==3.20.0\n[bitsandbytes]\nzipp==3.20.1\n")
-    extension.install()
+def test_an_optional_group_gets_a_folder_of_its_own_for_the_torch_at_hand(installed: ExtensionCopy):
+    extension = installed
+    extension.pin(PINS + "[bitsandbytes: torch < 2.0]\nzipp==3.20.0\n[bitsandbytes]\nzipp==3.20.1\n")
     (base,) = extension.complete_folders()
     content = sorted(path.name for path in (extension.root / base).iterdir())
     added = extension.install("--add", "bitsandbytes")
@@ -167,13 +163,13 @@ def test_an_optional_group_gets_a_folder_of_its_own_for_the_torch_at_hand(extens
 
 
 @pytest.mark.slow
-def test_the_opencv_that_is_added_brings_the_cascades_that_find_faces(extension: ExtensionCopy):
+def test_the_opencv_that_is_added_brings_the_cascades_that_find_faces(installed: ExtensionCopy):
+    extension = installed
     (pin,) = requirements_of("opencv")
     wheels = read_hashes()[pin]
-    (extension.folder / "lib_lora_train/worker_requirements/pins.txt").write_text(f"{NEW_PINS}[opencv]\n{pin}\n")
+    (extension.folder / "lib_lora_train/worker_requirements/pins.txt").write_text(f"{PINS}[opencv]\n{pin}\n")
     with (extension.folder / "lib_lora_train/worker_requirements/hashes.txt").open("a") as file:
         file.write("\n".join([pin, *(f"    {digest}  {name}" for name, digest in wheels.items())]) + "\n")
-    extension.install()
     added = extension.install("--add", "opencv")
     assert added.returncode == 0, added.stdout
     code = ("import cv2; name = cv2.data.haarcascades + 'haarcascade_frontalface_default.xml'; "

@@ -69,13 +69,15 @@ def test_own_packages_come_first_and_their_versions_are_the_ones_reported(own: P
 
 
 def test_torch_numpy_and_what_torch_requires_come_from_the_interpreter(own: Path, site: Path):
-    code = "[__import__(name).__file__ for name in ('torch', 'numpy', 'sympy', 'networkx')]"
-    expected = [subprocess.run([sys.executable, "-c", f"import {name}; print({name}.__file__)"], check=True,
-                               capture_output=True, text=True).stdout.strip()
-                for name in ("torch", "numpy", "sympy", "networkx")]
-    assert see(own, site, code) == expected
-    assert see(own, site, "importlib.metadata.version('torch')")
-    assert see(own, site, "__import__('torch').nn.Linear(2, 2)(__import__('torch').ones(1, 2)).shape") == [1, 2]
+    names = ("torch", "numpy", "sympy", "networkx")
+    print_places = f"import {', '.join(names)}\nfor name in {names}: print(globals()[name].__file__)"
+    expected = subprocess.run([sys.executable, "-c", print_places], check=True, capture_output=True, text=True).stdout
+    places, version, shape = see(own, site, f"""[
+        [__import__(name).__file__ for name in {names}], importlib.metadata.version('torch'),
+        __import__('torch').nn.Linear(2, 2)(__import__('torch').ones(1, 2)).shape]""")
+    assert places == expected.split()
+    assert version
+    assert shape == [1, 2]
 
 
 def test_the_whole_standard_library_stays_importable(own: Path, site: Path):

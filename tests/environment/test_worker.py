@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,17 +15,20 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lib_lora_train.environment.hashes import HASHES_FILE
-from lib_lora_train.environment.pins import PINS_FILE, requirements_of
+from lib_lora_train.environment import check
+from lib_lora_train.environment.pins import requirements_of
 
 from .conftest import python_in, site_of
 from .copies import ExtensionCopy, copy_extension
+from .wheels import make_wheel
 
 pytestmark = pytest.mark.slow
 
 # What packages in the list ask for and the worker never imports: open_clip only lends its vocabulary file, and
 # onnxruntime needs the first two for tools of its own.
 NEVER_IMPORTED = {"coloredlogs", "humanfriendly", "torchvision", "timm"}
+USED = ("diffusers.models.unets.unet_2d_condition", "transformers.models.clip.modeling_clip", "lycoris.kohya",
+        "safetensors.torch", "yaml", "google.protobuf", "torch", "numpy")
 FROM_THE_INTERPRETER = {"torch", "numpy", "sympy"}
 
 
@@ -42,10 +44,28 @@ def comparison(webui_environment: Path) -> Iterator[tuple[ExtensionCopy, dict[st
 
 
 @pytest.fixture(scope="module")
-def worker(comparison: tuple[ExtensionCopy, dict[str, str], dict[str, str]],
-           webui_python_with_torch: str) -> ExtensionCopy:
+def worker(comparison: tuple[ExtensionCopy, dict[str, str], dict[str, str]], webui_python_with_torch: str,
+           tmp_path_factory: pytest.TempPathFactory) -> ExtensionCopy:
+    """A worker with the same packages where the tests themselves have them, since there they are compiled."""
     copy, _, _ = comparison
-    return ExtensionCopy(copy.folder, copy.root, webui_python_with_torch)
+    (installed,) = copy.complete_folders()
+    ours = check()
+    assert ours.ready and ours.folder.name == installed
+    root = tmp_path_factory.mktemp("packages")
+    (root / installed).symlink_to(ours.folder, target_is_directory=True)
+    return ExtensionCopy(copy.folder, root, webui_python_with_torch)
+
+
+@pytest.fixture(scope="module")
+def imported(worker: ExtensionCopy) -> dict[str, Path]:
+    """The file of each package in the list, and of what the worker uses of them, as its process imports it."""
+    own = worker.root / worker.complete_folders()[0]
+    tops = {path.stem if path.suffix == ".py" else path.name for path in own.iterdir()
+            if path.is_dir() or path.suffix == ".py"}
+    modules = {name for name in tops if re.fullmatch(r"[A-Za-z]\w*", name)}
+    assert len(modules) > 30
+    files = run_worker(worker, *sorted(modules - {"open_clip", "open_clip_train", "google", "pydevd_plugins"}), *USED)
+    return {name: Path(file) for name, file in files.items()}
 
 
 def snapshot(environment: Path) -> dict[str, str]:
@@ -67,27 +87,19 @@ def test_the_webuis_environment_is_the_same_to_the_byte(
 
 
 def test_the_worker_has_its_own_packages_and_the_webuis_torch_and_numpy(
-        worker: ExtensionCopy, webui_environment: Path):
-    names = ["diffusers", "transformers", "tokenizers", "huggingface_hub", "safetensors", "accelerate", "omegaconf",
-             "PIL", "lycoris", "onnxruntime", "google.protobuf", "requests", "torch", "numpy"]
-    place = {name: Path(file) for name, file in run_worker(worker, *names).items()}
+        worker: ExtensionCopy, imported: dict[str, Path], webui_environment: Path):
     own = worker.root / worker.complete_folders()[0]
-    assert [name for name in names if not place[name].is_relative_to(own)] == ["torch", "numpy"]
-    assert place["numpy"].is_relative_to(site_of(webui_environment))
+    assert {"diffusers", "transformers", "tokenizers", "huggingface_hub", "safetensors", "accelerate", "omegaconf",
+            "PIL", "lycoris", "onnxruntime", "requests"} < imported.keys()
+    assert [name for name, file in imported.items() if not file.is_relative_to(own)] == ["torch", "numpy"]
+    assert imported["numpy"].is_relative_to(site_of(webui_environment))
     code = "import importlib.metadata as metadata; print(metadata.version('transformers'))"
     in_the_webui = subprocess.run([worker.python, "-c", code], check=True, capture_output=True, text=True)
     assert in_the_webui.stdout.strip() == "4.30.2"
 
 
-def test_everything_in_the_list_can_be_imported(worker: ExtensionCopy):
-    own = worker.root / worker.complete_folders()[0]
-    tops = {path.stem if path.suffix == ".py" else path.name for path in own.iterdir()
-            if path.is_dir() or path.suffix == ".py"}
-    modules = {name for name in tops if re.fullmatch(r"[A-Za-z]\w*", name)}
-    assert len(modules) > 30
-    run_worker(worker, *sorted(modules - {"open_clip", "open_clip_train", "google", "pydevd_plugins"}),
-               "diffusers.models.unets.unet_2d_condition", "transformers.models.clip.modeling_clip", "lycoris.kohya",
-               "safetensors.torch", "yaml", "google.protobuf")
+def test_everything_in_the_list_can_be_imported(imported: dict[str, Path]):
+    assert set(USED) < imported.keys()
 
 
 def test_a_training_step_runs_on_them(worker: ExtensionCopy):
@@ -152,12 +164,12 @@ def test_no_package_takes_a_name_of_the_standard_library(worker: ExtensionCopy):
 
 
 def test_the_worker_starts_under_an_interpreter_that_ignores_paths(worker: ExtensionCopy):
-    result = worker.run(["-I", launcher(worker), "diffusers", "torch"], {})
+    result = worker.run(["-I", launcher(worker), "toml"], {})
     assert str(worker.root) in result.stdout, result.stderr
 
 
 def test_the_worker_starts_from_any_folder_with_the_given_command_and_variables(worker: ExtensionCopy):
-    command = worker.say("environment.worker_command(['diffusers'])")
+    command = worker.say("environment.worker_command(['toml'])")
     environ = worker.say("environment.worker_environ()", ACCELERATE_MIXED_PRECISION="fp16")
     assert isinstance(command, list) and isinstance(environ, dict)
     assert command[0] == worker.python
@@ -168,18 +180,24 @@ def test_the_worker_starts_from_any_folder_with_the_given_command_and_variables(
 
 
 def test_without_torch_a_virtual_environment_with_it_is_made_and_used(tmp_path: Path):
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "bare")], check=True)
+    """With a torch of two lines; tests/run.py has made its environment with the real one in the same way."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     copy = copy_extension(tmp_path / "extension", tmp_path / "root", python=python_in(tmp_path / "bare"))
-    torch_pins = PINS_FILE.read_text().partition("[python]")[2].partition("[build]")[0]
-    copy.pin(f"[base]\ntoml==0.10.2\n[python]{torch_pins}")
-    shutil.copy(HASHES_FILE, copy.folder / "lib_lora_train" / "worker_requirements")  # those of the real torch
-    # pip would compile all of torch; "0" is how its variable says no-compile
-    result = subprocess.run([copy.python, "-m", "lib_lora_train", "torch", "toml"], cwd=copy.folder,
-                            env=copy.environ(PIP_NO_COMPILE="0"), capture_output=True, text=True)
+    (wheels := tmp_path / "wheels").mkdir()
+    version = "__version__ = '2.13.0+cpu'\ncuda = None\n"
+    cpu_build = make_wheel(wheels, "torch==2.13.0+cpu", {"torch/__init__.py": "import sympy\n",
+                                                         "torch/version.py": version}, ["sympy"])
+    others = {pin: make_wheel(wheels, pin, {f"{pin.partition('==')[0]}/__init__.py": ""})
+              for pin in ("numpy==2.2.6", "sympy==1.14.0", "small==1.0")}
+    copy.pin("[base]\nsmall==1.0\n[python]\ntorch==2.13.0\nnumpy==2.2.6\n[torch-requirements]\nsympy==1.14.0\n",
+             {"torch==2.13.0+cpu": cpu_build, **others})
+    result = subprocess.run([copy.python, "-m", "lib_lora_train", "torch", "small"], cwd=copy.folder,
+                            env=copy.environ(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels)), capture_output=True,
+                            text=True)
     assert result.returncode == 0, result.stderr
     places = json.loads(result.stdout)
     assert Path(places["torch"]).is_relative_to(copy.root / "python")
-    assert Path(places["toml"]).is_relative_to(copy.root)
+    assert Path(places["small"]).is_relative_to(copy.root)
     assert "Making a Python environment" in result.stderr
     again = subprocess.run([copy.python, "-m", "lib_lora_train", "torch"], cwd=copy.folder, env=copy.environ(),
                            capture_output=True, text=True)

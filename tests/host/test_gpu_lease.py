@@ -130,6 +130,23 @@ def test_the_first_load_is_waited_for(webui, monkeypatch):
     lease.join(120)
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_who_waits_for_the_gpu_is_told_when_it_is_free_or_why_it_is_not(webui, monkeypatch, works):
+    if not works:
+        monkeypatch.setattr(sd_models, "send_model_to_cpu", broken)
+    told, seen = threading.Event(), []
+
+    def changed():
+        seen.append((lease.ready, bool(lease.problem)))
+        told.set()
+
+    with call_queue.queue_lock:
+        lease = webui.lend_gpu("cuda:0", changed)
+    assert told.wait(240) and seen == [(works, not works)]
+    lease.give_back()
+    lease.join(120)
+
+
 def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_continues(webui, monkeypatch):
     monkeypatch.setattr(sd_models, "send_model_to_cpu", broken)
     lease = webui.lend_gpu("cuda:0")

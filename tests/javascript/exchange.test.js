@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {asPrompt, captionOf, fileNameOf, withoutTags} from "../../javascript/modules/captions/exchange/prompt_text.js";
+import {asPrompt, captionOf, fileNameOf, promptOfInfo, withoutTags} from "../../javascript/modules/captions/exchange/prompt_text.js";
 
 test("brackets of a caption stand for themselves in a prompt, once", () => {
     assert.equal(asPrompt("saber (fate), [x]"), "saber \\(fate\\), \\[x\\]");
@@ -33,4 +33,12 @@ test("a result has the name of the webui's file, with the extension of its conte
     assert.equal(fileNameOf("data:image/png;base64,aaaa", "image/png"), "result.png");
     assert.equal(fileNameOf("blob:http://x/1-2", ""), "result.png");
     assert.equal(fileNameOf("http://x/100%.webp", "image/webp"), "100%.webp");
+});
+
+test("the prompt of a result is that below it, with all its lines", () => {
+    const rest = "Steps: 8, Sampler: DPM++ 2M, Seed: 1";
+    assert.equal(promptOfInfo(`penny <lora:penny:1>\nNegative prompt: bad\n${rest}`), "penny <lora:penny:1>");
+    assert.equal(promptOfInfo(`penny,\nSteps to the house\n${rest}`), "penny,\nSteps to the house");
+    assert.equal(promptOfInfo(rest), "");
+    for (const none of ["", "Time taken: 3 sec."]) assert.equal(promptOfInfo(none), "");
 });

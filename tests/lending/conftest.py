@@ -27,7 +27,6 @@ from tests.training.conftest import (  # noqa: F401  # fixtures
     checkpoint,
     one_precision_a_process,
     pictures,
-    tiny,
     train,
     values,
 )

@@ -11,7 +11,7 @@ from modules import lowvram, sd_models
 from safetensors.torch import load_file
 
 from lib_lora_train.runs.lend_ticket import LENT_MEMORY
-from tests.models.tiny_checkpoint import make_tiny
+from tests.models.tiny_checkpoint import make_micro
 from tests.standin.simulated_gpu import GPU
 from tests.standin.torch_model import WebuiModel, digest
 
@@ -113,7 +113,7 @@ def test_another_vae_in_a_picture_is_the_webuis_own(on_gpu, checkpoint):
 
 @pytest.mark.parametrize("where", ["in a picture", "while the run has the gpu", "on the gpu"])
 def test_another_checkpoint_is_the_webuis_own(on_gpu, checkpoint, tmp_path, where):
-    other = make_tiny(seed=9).save(tmp_path / "other.safetensors")
+    other = make_micro(seed=9).save(tmp_path / "other.safetensors")
     _, _, tensors = on_gpu.lend()
 
     def choose():
@@ -136,7 +136,7 @@ def test_another_checkpoint_is_the_webuis_own(on_gpu, checkpoint, tmp_path, wher
 
 
 def test_of_several_checkpoints_kept_the_lent_one_is_pointed_at_its_memory_again(on_gpu, checkpoint, tmp_path):
-    other = make_tiny(seed=9).save(tmp_path / "other.safetensors")
+    other = make_micro(seed=9).save(tmp_path / "other.safetensors")
     _, _, tensors = on_gpu.lend()
     second = WebuiModel(load_file(other), sd_models.CheckpointInfo(str(other)), torch.float32)
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from lib_lora_train.runs.folder import RunFolder
 from lib_lora_train.runs.lend_ticket import FILE, LendTicket, write_ticket
 from lib_lora_train.runs.process_mark import this_process
-from tests.models.tiny_checkpoint import make_tiny
+from tests.models.tiny_checkpoint import make_micro
 
 from .conftest import Lender, Train, Trained, Watcher, same, weights_of
 
@@ -118,7 +118,7 @@ def disturb(webui: Lender, other: Path) -> Callable[[Watcher], None]:
 
 def test_ten_pictures_with_loras_and_another_checkpoint_change_nothing(start_webui, checkpoint, tmp_path,
                                                                       train_apart):
-    other = make_tiny(seed=9).save(tmp_path / "other.safetensors")
+    other = make_micro(seed=9).save(tmp_path / "other.safetensors")
     webui = start_webui(checkpoint)
     run = Watcher(tmp_path / "runs", disturb(webui, other))
     disturbed = train_apart(before=webui.lends(), training=ENDLESS, save=SLOW)

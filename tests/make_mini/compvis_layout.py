@@ -18,7 +18,6 @@ UNET_RESNET = (
     ("norm2", "out_layers.0"), ("conv2", "out_layers.3"), ("conv_shortcut", "skip_connection"),
 )  # fmt: skip
 VAE_ATTENTION = (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out"))
-LEVELS, RESNETS = 4, 2
 
 
 def _move(source: State, target: State, old: str, new: str) -> None:
@@ -50,18 +49,19 @@ def unet_state(unet: UNet2DConditionModel) -> State:
         _move(source, target, old, new)
     for number in range(2):
         _move_resnet(source, target, f"mid_block.resnets.{number}", f"middle_block.{2 * number}")
-    for level in range(LEVELS):
-        first = 3 * level
-        for number in range(RESNETS):
+    levels, resnets = len(unet.config.block_out_channels), unet.config.layers_per_block
+    for level in range(levels):
+        first = (resnets + 1) * level
+        for number in range(resnets):
             _move_resnet(
                 source, target, f"down_blocks.{level}.resnets.{number}", f"input_blocks.{first + 1 + number}.0"
             )
             _move(source, target, f"down_blocks.{level}.attentions.{number}", f"input_blocks.{first + 1 + number}.1")
-        _move(source, target, f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{first + 3}.0.op")
-        for number in range(RESNETS + 1):
+        _move(source, target, f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{first + resnets + 1}.0.op")
+        for number in range(resnets + 1):
             _move_resnet(source, target, f"up_blocks.{level}.resnets.{number}", f"output_blocks.{first + number}.0")
             _move(source, target, f"up_blocks.{level}.attentions.{number}", f"output_blocks.{first + number}.1")
-        place = f"output_blocks.{first + 2}.{1 if level == 0 else 2}.conv"
+        place = f"output_blocks.{first + resnets}.{1 if level == 0 else 2}.conv"
         _move(source, target, f"up_blocks.{level}.upsamplers.0.conv", place)
     _finish(source, "UNet")
     return target
@@ -80,9 +80,10 @@ def vae_state(vae: AutoencoderKL) -> State:
             _move(source, target, f"{half}.mid_block.resnets.{number}", f"{half}.mid.block_{number + 1}")
         for old, new in VAE_ATTENTION:
             _move(source, target, f"{half}.mid_block.attentions.0.{old}", f"{half}.mid.attn_1.{new}")
-    for level in range(LEVELS):
-        up = LEVELS - 1 - level
-        for number in range(RESNETS + 1):
+    levels, resnets = len(vae.config.block_out_channels), vae.config.layers_per_block
+    for level in range(levels):
+        up = levels - 1 - level
+        for number in range(resnets + 1):
             _move(
                 source, target, f"encoder.down_blocks.{level}.resnets.{number}", f"encoder.down.{level}.block.{number}"
             )

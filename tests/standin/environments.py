@@ -10,6 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {"scripted": "tests.standin.worker", "real": "lib_lora_train"}
+READY_WORKERS = "STANDIN_READY_WORKERS"
+"""Names the socket of ``ready_worker.py``, if one is served."""
 
 
 class ReadyEnvironment:
@@ -18,6 +20,9 @@ class ReadyEnvironment:
     def __init__(self, worker: str = "scripted", python: str = sys.executable,
                  variables: Mapping[str, str] | None = None) -> None:
         self._command = [python, "-m", MODULES[worker]]
+        if worker == "scripted" and READY_WORKERS in os.environ:
+            asked = Path(__file__).with_name("asked_worker.py")
+            self._command = [python, "-I", "-S", str(asked), os.environ[READY_WORKERS]]
         self._variables = dict(variables or {})
 
     def state(self) -> dict[str, Any]:

@@ -73,8 +73,7 @@ class StandinWebui:
     """The stand-in as a running server."""
 
     def __init__(self, options: Options) -> None:
-        configure(options)
-        self.options = options
+        self.configure(options)
         self.restart = threading.Event()
         self.demo = None
         self.app = None
@@ -84,8 +83,18 @@ class StandinWebui:
         """Where it is served."""
         return f"http://127.0.0.1:{self.options.port}/"
 
+    def configure(self, options: Options) -> None:
+        """Put ``options`` in the place of those it has."""
+        configure(options)
+        self.options = options
+
     def start(self) -> None:
         """Load the script, build the page, serve it."""
+        self.build()
+        self.serve()
+
+    def build(self) -> None:
+        """Load the script and build the page. No thread is started, so that the process can be forked then."""
         import gradio
         from modules import scripts
 
@@ -94,6 +103,9 @@ class StandinWebui:
         scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
         self._inject_assets(gradio)
         self.demo = build_page(gradio)
+
+    def serve(self) -> None:
+        """Serve the page that was built, and add the routes."""
         self.demo.queue(64)
         self.app, _, _ = self.demo.launch(
             server_name="127.0.0.1", server_port=self.options.port, auth=self.options.auth, quiet=True,
@@ -111,8 +123,9 @@ class StandinWebui:
     def _before_ui(self) -> None:
         from modules import script_callbacks
 
-        for callback in script_callbacks.callback_map["before_ui"]:
-            callback()
+        for name in ("before_ui", "ui_settings"):
+            for callback in script_callbacks.callback_map[name]:
+                callback()
 
     def _serve(self, callback) -> None:
         if self.options.environment is None:

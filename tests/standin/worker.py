@@ -20,15 +20,17 @@ from pathlib import Path
 from PIL import Image
 
 from lib_lora_train.config.bake_job import load_bake_job
-from lib_lora_train.config.load import load_job
+from lib_lora_train.config.load import load_job, read_file, read_settings
 from lib_lora_train.config.tool_jobs import load_tool_job
 from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs.events import EventWriter
-from lib_lora_train.runs.folder import BAKE, INSPECT, MERGE, STRIP_FILE, TOOLS, RunFolder
+from lib_lora_train.runs.folder import BAKE, BASES, INSPECT, KNOWS, MERGE, STRIP_FILE, TOOLS, RunFolder
 from lib_lora_train.runs.process import remember_process
 from lib_lora_train.runs.standing import Standing
 
 STEPS_PER_EPOCH = 10
+NOISE = {"family": "SD 1.x", "prediction": "epsilon", "zero_terminal_snr": False, "edges": [0, 333, 667, 1000],
+         "guess": [0.88, 0.45, 0.07]}
 # Of each block of SD 1.x that has attention, and of the text encoder
 LAYERS = ("lora_te_text_model_encoder_layers_0_mlp_fc1", "lora_unet_mid_block_attentions_0_proj_in",
           *(f"lora_unet_down_blocks_{level}_attentions_{number}_proj_in" for level in range(3) for number in range(2)),
@@ -43,6 +45,70 @@ def bake(run: RunFolder) -> None:
     with EventWriter(run.events_file) as events:
         path.write_bytes(Path(job.lora).read_bytes())
         events.write("saved", {"path": str(path), "name": path.stem, "step": 0, "epoch": 0, "final": True})
+        events.write("finished", {"steps": 0, "seconds": 0.1})
+
+
+def knows(run: RunFolder) -> None:
+    """A check whose first word is known and whose others mean something else; draws what is missing in one colour."""
+    from lib_lora_train.captions.traits import fingerprint  # here: numpy comes with it, a third of the start
+    from lib_lora_train.config.groups.knows import KnowsJob
+    from lib_lora_train.pictures.scan import survey
+    from lib_lora_train.runs.diagnosis.knows import drawings_of, file_mark, words_of
+
+    remember_process(run)
+    job = read_settings(KnowsJob, read_file(run.job_file), source="job")[0]
+    dataset, drawings = survey(job.dataset), drawings_of(job, run)
+    with EventWriter(run.events_file) as events:
+        events.write("phase", {"name": "loss", "text": "Measuring the loss of the images"})
+        for drawing in drawings:
+            if not drawing.file.is_file():
+                drawing.file.parent.mkdir(exist_ok=True)
+                Image.new("RGB", (64, 64), "red").save(drawing.file)
+        if obey(run, Log(events)):
+            events.write("stopped", {"steps": 0, "seconds": 0.1})
+            return
+        words = [{"kind": word.kind, "word": word.text, "level": "unknown" if number else "known", "score": 0.1,
+                  "gain": {"share": 0.02, "certainty": 3.5, "images": 4}, "others": ["vehicle"] if number else [],
+                  "means_something_else": bool(number), "reason": "Measured.", "tags": [["vehicle", 0.8, 0.1]],
+                  "pictures": [drawing.file.relative_to(run.path).as_posix() for drawing in drawings
+                               if drawing.word == number + 1]} for number, word in enumerate(words_of(job))]
+        write_atomically(run.result_file, json.dumps({
+            "version": 1, "created": time.time(), "checkpoint": job.base.checkpoint,
+            "checkpoint_mark": file_mark(Path(job.base.checkpoint)), "folder": str(dataset.folder),
+            "captions": fingerprint(dataset.folder, dataset.pictures), "prompt": job.knows.prompt,
+            "images_per_word": job.knows.images_per_word, "tagger": job.tagger.model,
+            "alone": [drawing.file.relative_to(run.path).as_posix() for drawing in drawings if not drawing.word],
+            "words": words, "images": [
+                {"path": picture.path.relative_to(dataset.folder).as_posix(), "caption": picture.caption, "loss": 0.1,
+                 "empty": 0.12, "surprise": 2.0 / (1 + number)} for number, picture in enumerate(dataset.pictures)],
+            "advice": {"sentences": [f"Use {words[0]['word']}: the checkpoint knows it, and the LoRA builds on that."],
+                       "settings": {"training.max_train_epochs": 7, "training.max_train_steps": None},
+                       "word": words[0]["word"], "images_seen": 300, "epochs": 7}}))
+        events.write("result", {"path": run.result_file.name})
+        events.write("finished", {"steps": 0, "seconds": 0.1})
+
+
+def bases(run: RunFolder) -> None:
+    """A comparison in which each file is 0.1 away from the one before it, and the last is a merge of the first two."""
+    from lib_lora_train.runs.diagnosis.knows import file_mark
+
+    remember_process(run)
+    paths = [Path(path) for path in read_file(run.job_file)["checkpoints"]]
+    tree = {"leaf": 0}
+    for number in range(1, len(paths)):
+        tree = {"distance": 0.1 * number, "children": [tree, {"leaf": number}]}
+    away = [[abs(one - other) * 0.1 for other in range(len(paths))] for one in range(len(paths))]
+    found = [{"path": str(path), "name": path.name, "bytes": 100, "family": "SDXL", "mark": file_mark(path),
+              "base": "Illustrious" if number else "", "base_from": "name or metadata" if number else "",
+              "styles": ["booru"] if number else ["prose"], "style_from": "its file name says so",
+              "precision": "float16", "parents": [], "recipe": "", "problems": [], "notes": [],
+              "mixture": {"first": 0, "second": 1, "share": 0.7, "lowest": 0.7, "highest": 0.7, "residual": 0.01}
+              if number > 1 and path == paths[-1] else None} for number, path in enumerate(paths)]
+    with EventWriter(run.events_file) as events:
+        write_atomically(run.result_file, json.dumps({
+            "version": 1, "created": time.time(), "distances": away, "text_distances": away, "trees": [tree],
+            "bases": found}))
+        events.write("result", {"path": run.result_file.name})
         events.write("finished", {"steps": 0, "seconds": 0.1})
 
 
@@ -91,6 +157,12 @@ def main(job_file: Path) -> None:
     if run.command in TOOLS:
         tool(run)
         return
+    if run.command == KNOWS:
+        knows(run)
+        return
+    if run.command == BASES:
+        bases(run)
+        return
     job = load_job(job_file, (), run.changes_file)
     remember_process(run)
     pause = float(os.environ.get("STANDIN_STEP_SECONDS", "0.02"))
@@ -106,7 +178,7 @@ def main(job_file: Path) -> None:
             events.write("progress", {"done": done, "total": 5, "seconds_left": (5 - done) * pause})
         events.write("started", {"name": job.save.output_name, "pictures": 8, "total_steps": total,
                                  "steps_per_epoch": STEPS_PER_EPOCH, "total_epochs": epochs, "parameters": 1000,
-                                 "from_step": from_step, "device": "cpu", "precision": "no"})
+                                 "from_step": from_step, "device": "cpu", "precision": "no", "noise": NOISE})
         events.write("phase", {"name": "training", "text": "Training"})
         for step in range(from_step + 1, total + 1):
             if step == fails_at and not from_step:
@@ -133,6 +205,7 @@ def report_step(events: EventWriter, job, step: int, total: int, pause: float) -
     events.write("step", {"step": step, "total_steps": total, "epoch": (step - 1) // STEPS_PER_EPOCH + 1, "loss": loss,
                           "lr_unet": rate * 1e-4, "lr_text_encoder": rate * 5e-5,
                           "gradient_norm": 0.02 + 0.01 * math.sin(step), "seconds_per_step": pause,
+                          "bands": [[2 * loss, 1], [loss, 1], [None, 0] if step % 2 else [loss / 4, 1]],
                           "seconds_left": (total - step) * pause})
     print(f"step {step} of {total}, loss {loss:.4f}", flush=True)
 

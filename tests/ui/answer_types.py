@@ -10,6 +10,8 @@ from pathlib import Path
 
 from lib_lora_train.advice.difficulty import Difficulty
 from lib_lora_train.captions.activation import OnOff
+from lib_lora_train.captions.causes.lists import Shown, TagCause
+from lib_lora_train.captions.causes.tags import NamedTag
 from lib_lora_train.captions.chunks import ChunkEnd
 from lib_lora_train.captions.doctor.contents import Content, Share
 from lib_lora_train.captions.doctor.doctor import Report
@@ -23,21 +25,57 @@ from lib_lora_train.captions.framing import TagProposal
 from lib_lora_train.captions.incoming import IncomingPlan
 from lib_lora_train.captions.journal.format import BatchInfo
 from lib_lora_train.pictures.problems import Problem
+from lib_lora_train.runs.compare.differences import Difference
+from lib_lora_train.runs.compare.group import RunGroup
 from lib_lora_train.runs.continuing import Continuation
+from lib_lora_train.runs.diagnosis.remedies import Remedy
+from lib_lora_train.runs.diagnosis.signs import Sign
+from lib_lora_train.runs.diagnosis.which_epoch import EpochPoint, WhichEpoch
 from lib_lora_train.runs.notes import RunNote
+from lib_lora_train.runs.progress.report import MadeFile, PhaseTime, RunReport
+from lib_lora_train.runs.space import RunSpace
 from lib_lora_train.runs.summary import RunSummary
 from lib_lora_train.runs.trash import TrashedFile, TrashEntry
 from lib_lora_train.ui.captions.crop_desk import CropOptions, FrameFacts, ProposedCrop
 from lib_lora_train.ui.captions.image_batch import BatchCrop, BatchReport
+from lib_lora_train.ui.runs.compare.suggestions import Suggestion
+from lib_lora_train.ui.runs.compare.variants import Variant, VariantsPlan
+from lib_lora_train.ui.runs.diagnosis.records import (
+    BalancePart,
+    DiagnosedImage,
+    DiagnosedTag,
+    Diagnosis,
+    ImageDetail,
+    ImageNow,
+    SuspiciousImage,
+    TagEffect,
+)
+from lib_lora_train.ui.runs.diagnosis.suspects import Suspect, Suspects
+from lib_lora_train.ui.runs.finished.desk import Choice, Countdown, FinishedState
+from lib_lora_train.ui.runs.finished.rule import Notice
+from lib_lora_train.ui.runs.finished.tensorboard import TensorBoardState
+from lib_lora_train.ui.runs.space_routes import CacheSpace
+from lib_lora_train.ui.tools.publish.choices import Remembered
+from lib_lora_train.ui.tools.publish.facts import CardSetting, LoraStory, Source
+from lib_lora_train.ui.tools.publish.folder import PublishedFolder
+from lib_lora_train.ui.tools.publish.routes import CardAnswer, PublishPlan
+from lib_lora_train.ui.tools.publish.sidecar import SidecarChange
+from lib_lora_train.ui.tools.publish.tested import CardImage, Tested
 from lib_lora_train.ui.train.checkpoint_family import FamilyFacts
 
 MODULES = Path(__file__).resolve().parents[2] / "javascript" / "modules"
 RECORDS: dict[str, tuple[type, ...]] = {
-    "runs": (RunSummary, Continuation, RunNote, TrashedFile, TrashEntry),
+    "runs": (RunGroup, RunSummary, Continuation, RunNote, RunSpace, CacheSpace, TrashedFile, TrashEntry, Sign, Remedy,
+             EpochPoint, WhichEpoch, ImageNow, DiagnosedImage, DiagnosedTag, SuspiciousImage, BalancePart, Diagnosis,
+             TagEffect, ImageDetail, Difference, Suggestion, Variant, VariantsPlan, Choice, Countdown, Notice,
+             FinishedState, MadeFile, PhaseTime, RunReport, TensorBoardState),
+    "tools": (CardSetting, Source, LoraStory, CardImage, Tested, Remembered, PublishPlan, SidecarChange, CardAnswer,
+              PublishedFolder),
     "train": (FamilyFacts, Difficulty, Problem),
     "captions": (Outcome, Preview, BatchInfo, OnOff, Doubt, Fix, Group, Finding, ShapeCount, Crop, Share, Content,
                  Report, ChunkEnd, TagProposal, ProposedCrop, CropOptions, FrameFacts, BatchCrop, BatchReport,
-                 EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan)}
+                 EditChanges, WayBack, CommonTags, CopiedTags, RenameFacts, IncomingPlan, NamedTag, Shown,
+                 TagCause, Suspect, Suspects)}
 _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", Path: "string", type(None): "null"}
 _UNKNOWN = "unknown"
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gradio
+import anyio.from_thread
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from tests.standin.environments import ReadyEnvironment
+from tests.standin.forked_workers import forked_workers
+from tests.standin.routes import application, routes_read_once
 from tests.standin.webui import Options, configure, use_standin_modules
 
 use_standin_modules()
@@ -62,8 +64,18 @@ class Tab:
         return answer.json()["id"]
 
     def wait_for(self, run_id: str, *states: str, seconds: float = 240) -> dict[str, Any]:
-        """The run once it is in one of ``states``."""
-        return wait_until(lambda: (run := self.get(f"runs/{run_id}").json())["state"] in states and run, seconds)
+        """The run once it is in one of ``states``, asked for as the page does: only for what is new."""
+        known = 0
+
+        def reached() -> Any:
+            nonlocal known
+            since, run = known, self.get(f"runs/{run_id}", since=known).json()
+            known = run["offset"]
+            if run["state"] in states and since:
+                run = self.get(f"runs/{run_id}").json()
+            return run["state"] in states and run
+
+        return wait_until(reached, seconds)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 240) -> Any:
@@ -91,24 +103,30 @@ def tabs_in(folder: Path) -> Iterator[Maker]:
         checkpoint.touch()
         given = {"data_dir": folder / "data", "port": 0, "checkpoints": (checkpoint,), **options}
         configure(Options(**given))
-        with gradio.Blocks(analytics_enabled=False) as page:
-            gradio.HTML("")
-            page.auth = [options["auth"]] if options.get("auth") else None  # read as the page is left
-            page.auth_message = None
-        app = page.app
+        app = application(options.get("auth"))
         services = build_services(Webui(), ReadyEnvironment(variables=variables))
-        register_routes(app, services)
+        with routes_read_once():
+            register_routes(app, services)
         client = TestClient(app, base_url="http://127.0.0.1:7860")
+        client.portal = portal
         tab = Tab(client, services, folder / "data", make_dataset(folder / "pictures"))
         tabs.append(tab)
         return tab
 
-    yield make
+    # One event loop for all requests, as in a webui: otherwise the client makes one, and its threads, for each
+    with forked_workers(), anyio.from_thread.start_blocking_portal() as portal:
+        yield make
+        close_all(tabs)
+
+
+def close_all(tabs: list[Tab]) -> None:
+    """End what runs in them."""
     for tab in tabs:
         for run in tab.services.index.all():
             if run.alive or (run.state == "waiting" and run.device is not None):
                 tab.post(f"runs/{run.id}/control", {"action": "stop"})
                 tab.wait_for(run.id, "stopped", "finished", "failed", "lost")
+        tab.services.finished.close()
         tab.services.supervisor.close()
         tab.services.drawings.close()
         tab.services.supervisor.join(60)

@@ -10,7 +10,7 @@ from lib_lora_train.config.setting import SettingField, fields_of
 
 FILE = Path(__file__).resolve().parents[2] / "javascript" / "modules" / "train" / "job.d.ts"
 _TYPES = {"int": "number", "float": "number", "bool": "boolean", "str": "string", "List[str]": "string[]",
-          "List[float]": "number[]"}
+          "List[float]": "number[]", "List[Dict[str, Any]]": "import(\"./values\").Phase[]"}
 _WIDTH = 120
 
 

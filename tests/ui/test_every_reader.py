@@ -167,7 +167,7 @@ def picture_facts(file: Path) -> None:
     for held, (state, header) in facts._headers.items():
         assert isinstance(header.width + header.height + state[0] + state[1], int) and header.reason + held is not None
     for held, (state, marks) in facts._marks.items():
-        assert marks.difference_hash.bit_count() >= 0 and marks.colours + marks.reason + held is not None
+        assert marks.difference_hash.bit_count() >= 0 and marks.small is not None and marks.reason + held is not None
         assert marks.sharpness >= 0 and state[0] + state[1] >= 0
 
 

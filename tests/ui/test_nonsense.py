@@ -18,8 +18,8 @@ from tests.figures import count, figure
 from .conftest import HEADERS
 
 BROKEN = "ä\ud83d"  # half a character
-NONSENSE = [None, 3, -1, 1e308, True, "", " ", "\0", "x" * 5000, "../..", "~nobody/x", "//", "COM1", [], {}, [1],
-            BROKEN, "C:\\x\\y", "😀", {"a": 1}, "1,2"]
+NONSENSE = [None, 3, -1, 1e308, 10**400, True, "", " ", "\0", "x" * 5000, "../..", "~nobody/x", "//",
+            "COM1", [], {}, [1], BROKEN, "C:\\x\\y", "😀", {"a": 1}, "1,2"]
 KEYS = ["base.checkpoint", "base.vae", "base.clip_skip", "base.max_token_length", "dataset.train_data_dir",
         "dataset.validation_data_dir", "dataset.resolution", "dataset.train_batch_size", "dataset.caption_extension",
         "dataset.activation_tag", "dataset.bucket_reso_steps", "dataset.min_bucket_reso", "network.network_dim",

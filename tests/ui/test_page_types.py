@@ -7,9 +7,11 @@ import base64
 import pytest
 from PIL import Image
 
+from tests.standin.diagnosis import write_diagnosis
 from tests.standin.lora_file import write_lora
 from tests.standin.webui import use_standin_modules
 
+from .captions.test_tagging import put_tagger
 from .conftest import HEADERS, Tab, wait_until
 from .page_types import type_errors
 
@@ -37,6 +39,9 @@ class Asked:
 
 def test_train_tab(tab, tmp_path):
     asked = Asked(tab)
+    asked.get("finished")
+    asked.post("finished", {"choice": "notify"})
+    asked.post("finished/cancel")
     write_lora(tab.services.host.lora_dir / "old.safetensors", {"ss_epoch": "8", "ss_sd_model_name": "nai"})
     for route in ("host", "busy", "schema", "blocks", "regularization", "lora/files", "lora/info?name=old",
                   "presets?images_per_epoch=40", "presets?images_per_epoch=0&family=SDXL&base=Pony",
@@ -55,6 +60,8 @@ def test_train_tab(tab, tmp_path):
     for job in (tab.job(), {}, {**tab.job(), "network": {"network_dim": 1000}},
                 {**tab.job(), "training": {"max_train_steps": 3, "max_train_epochs": None}}):
         asked.post("job/check", {"job": job, "difficulty": "C"})
+        asked.post("goal/plan", {"job": job, "goal": {"category": "C", "matters": ["clothes"], "minutes": 1}})
+        asked.post("goal/test", {"job": job})
     asked.post("import", {"text": "train_network.py --network_dim=8 --resolution=512 --xformers --seed=$x --odd=1"})
     asked.post("export", {"job": tab.job(), "wanted": "toml"})
     asked.get("own-presets")
@@ -75,6 +82,8 @@ def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
     asked.get(f"runs/{run}?since=40")
     path = next(event["path"] for event in events if event["event"] == "saved")
     asked.post(f"runs/{run}/try", {"path": path})
+    asked.get(f"runs/{run}/epochs")
+    asked.get(f"runs/{run}/report")
     asked.get(f"runs/{run}/strip")
     asked.post(f"runs/{run}/strip", {"on": False})
     asked.get(f"runs/{run}/test")
@@ -91,6 +100,11 @@ def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
     asked.get(f"runs/{run}/plots")
     asked.post(f"runs/{run}/test-prompts", {"text": "penny"})
     asked.post(f"runs/{run}/note", {"starred": True})
+    asked.get(f"runs/{run}/diagnosis?seen=")
+    write_diagnosis(tab.services.runs_dir / run, tab.dataset, [f"{number}.png" for number in range(5)])
+    mark = asked.get(f"runs/{run}/diagnosis?seen=")["mark"]
+    asked.get(f"runs/{run}/diagnosis?seen={mark}")
+    asked.get(f"runs/{run}/diagnosis/image?index=3")
     asked.get(f"runs/{run}/deletion")
     entry = asked.post(f"runs/{run}/keep-only", {"path": path})["id"]
     asked.get("trash")
@@ -103,6 +117,35 @@ def test_runs_and_tests_of_them(tab, webui_scripts, tmp_path):
     asked.get(f"runs/{second}?since=0")
     asked.post("plots/stop")
     assert type_errors(tmp_path, asked.answers) == []
+
+
+def put_diagnosed_run(tab):
+    """A run on the dataset in which an image was suspicious."""
+    run = tab.services.runs_dir / "20260101-000000-penny"
+    run.mkdir(parents=True)
+    (run / "job.yaml").write_text(f"dataset:\n  train_data_dir: {tab.dataset}\n")
+    write_diagnosis(run, tab.dataset, ["0.png", "1.png", "2.png"], odd=1)
+
+
+def test_runs_side_by_side(tab, webui_scripts, tmp_path):
+    asked = Asked(tab)
+    request = {"job": tab.job(max_train_epochs=1), "key": "network.network_dim", "values": [8, 16]}
+    asked.post("compare/suggestions", {"job": tab.job(), "key": "network.network_dim"})
+    asked.post("compare/suggestions", {"job": tab.job(), "key": "optimizer.optimizer_args"})
+    asked.post("compare/plan", request)
+    asked.post("compare/plan", {**request, "values": [0, "x", None]})
+    runs = asked.post("compare/queue", request)["runs"]
+    for run in runs:
+        tab.wait_for(run, "finished")
+    asked.get("runs")
+    asked.post("compare", {"runs": runs})
+    asked.post("compare/draw", {"runs": runs, "prompts": ["penny"]})
+    wait_until(lambda: asked.post("compare/grids", {"runs": runs})["drawing"] is None)
+    [first, *_] = (tab.services.runs_dir).glob("*/grids/*/plot.json")
+    first.write_text("[")
+    asked.post("compare/grids", {"runs": runs})
+    asked.post("compare/stop")
+    assert type_errors(tmp_path, asked.answers[-60:]) == []
 
 
 def test_caption_editor_and_tagger(tab, tmp_path):
@@ -129,16 +172,18 @@ def test_caption_editor_and_tagger(tab, tmp_path):
     ask("history/go", edit=edits[0]["number"], seen=way["seen"])
     for route in ("common", "copied", "paths"):
         ask(route, numbers=numbers[:2])
+    ask("numbers", paths=["0.png", "none.png"])
     ask("rename-tag", tag="penny", name="cat")
     (tab.dataset / "meta.json").write_text('{"0": {"caption": "a cat"}, "none": {"tags": "x"}}')
     ask("incoming/files")
     ask("incoming/plan", source="metadata", file="meta.json", mode="append")
     ask("incoming", source="metadata", file="meta.json", mode="append")
     ask("refresh")
-    ask("activation", tag="cat")
-    ask("on-off", tag="penny")
-    ask("consolidate", tag="penny")
-    ask("doubtful")
+    put_diagnosed_run(tab)
+    for route, tag in (("activation", "cat"), ("on-off", "penny"), ("consolidate", "penny")):
+        ask(route, tag=tag)
+    for route in ("suspects", "doubtful"):
+        ask(route)
     ask("doubtful/decide", keys=["x"], keep=True)
     ask("doctor", begin=True, settings={})
     wait_until(lambda: tab.post("captions/doctor", who).json()["state"] == "ready")
@@ -212,6 +257,31 @@ def test_crops_of_images(tab, tmp_path):
     assert type_errors(tmp_path, asked.answers) == []
 
 
+def test_the_causes_of_a_bad_sample(tab, tmp_path):
+    asked = Asked(tab)
+    put_tagger(tab, "mini")
+    opened = asked.post("captions/open", {"folder": str(tab.dataset), "settings": {}})
+    who = {"folder": opened["folder"], "session": opened["session"]}
+    image = base64.b64encode((tab.dataset / "1.png").read_bytes()).decode()
+    about = {**who, "sample": asked.post("captions/causes/sample", {**who, "image": image})["sample"]}
+    asked.post("captions/causes/nearest", about)
+    wait_until(lambda: tab.post("captions/causes/nearest", about).json()["state"] == "ready")
+    asked.post("captions/causes/nearest", about)
+    (tab.dataset / ".lora_train").mkdir(exist_ok=True)
+    (tab.dataset / ".lora_train" / "confidences.json").write_text('{"1.png": {"hat": 0.9}, "2.png": {"penny": 0.9}}')
+    for tag in ("hat", "penny"):
+        asked.post("captions/causes/tag", {**who, "tag": tag, "prompt": "penny"})
+    tab.services.supervisor.close()
+    tab.services.supervisor.join(60)
+    asked.post("captions/causes/name", {**about, "model": "mini"})
+    asked.post("captions/causes/confidences", {**who, "model": "mini", "numbers": [0]})
+    folder = tab.services.runs_dir.parent / "causes" / about["sample"] / ".lora_train"
+    folder.mkdir()
+    (folder / "confidences.json").write_text('{"whole.png": {"hat": 0.9}}')
+    asked.post("captions/causes/named", about)
+    assert type_errors(tmp_path, asked.answers) == []
+
+
 def test_tools(tab, tmp_path):
     asked = Asked(tab)
     write_lora(tab.services.host.lora_dir / "old.safetensors", {"ss_epoch": "8"}).with_suffix(".png").write_bytes(b"x")
@@ -226,6 +296,10 @@ def test_tools(tab, tmp_path):
     asked.get("tools/metadata?name=old")
     asked.post("tools/metadata", {"name": "old", "changes": {"title": "Old"}})
     asked.post("tools/try", {"name": "old"})
+    asked.get("tools/publish?name=old")
+    changes = asked.post("tools/publish/card", {"name": "old", "trigger": "fox"})["changes"]
+    asked.post("tools/publish/sidecar", {"name": "old", "trigger": "fox", "before": {changes[0]["name"]: ""}})
+    asked.post("tools/publish/folder", {"name": "old"})
     assert type_errors(tmp_path, asked.answers) == []
 
 

@@ -118,15 +118,15 @@ def test_paths_are_completed(tab, sets, typed, proposed):
     assert completed(tab, typed.format(sets)) == proposed
 
 
-def test_ten_thousand_folders_are_paged_and_searched(tab, tmp_path):
+def test_two_thousand_folders_are_paged_and_searched(tab, tmp_path):
     big = tmp_path / "big"
     big.mkdir()
-    for number in range(10_000):
+    for number in range(2_000):
         (big / f"set_{number}").mkdir()
     first = seen(tab, big)
-    assert (first["total"], len(first["entries"]), first["entries"][2]["name"]) == (10_000, 60, "set_2")
-    assert names(seen(tab, big, start=9_960))[-1] == "set_9999"
-    assert names(seen(tab, big, part="999"))[:2] == ["set_999", "set_1999"]
+    assert (first["total"], len(first["entries"]), first["entries"][2]["name"]) == (2_000, 60, "set_2")
+    assert names(seen(tab, big, start=1_960))[-1] == "set_1999"
+    assert names(seen(tab, big, part="99"))[:3] == ["set_99", "set_199", "set_299"]
     assert seen(tab, big, start=10**9)["entries"] == seen(tab, big, start=-5, part="nothing")["entries"] == []
     answer = tab.post("places/complete", {"kind": "images", "text": f"{big}/set_1"}).json()
     assert (len(answer["entries"]), answer["more"]) == (12, True)

@@ -94,6 +94,20 @@ def test_a_yaml_that_says_noise_is_named_and_left_alone(tab_with):
     assert path.with_suffix(".yaml").read_text(encoding="utf-8") == NOISE
 
 
+def test_a_yaml_that_says_noise_of_a_marked_file_is_doubted_until_it_is_gone_or_the_user_decides(tab_with):
+    tab, path = tab_with({**SDXL, **MARKS}, yaml=NOISE)
+    said = notices(tab)
+    for notice in said:
+        assert "mark of v-prediction models, but noob.yaml beside it says that it predicts noise" in notice["text"]
+        assert "remove it and have it written again" in notice["text"] and notice["yaml"] == ""
+    job = tab.job()
+    assert not [note for note in tab.post("job/check", {"job": job}).json()["notes"] if "noob.yaml" in note["text"]]
+    forced = tab.post("job/check", {"job": {**job, "base": {"v_parameterization": True}}}).json()["prediction"]
+    assert "is trained as a v-prediction model" in forced["text"]
+    path.with_suffix(".yaml").unlink()
+    assert all("no noob.yaml beside it" in notice["text"] and notice["yaml"] == "noob.yaml" for notice in notices(tab))
+
+
 @pytest.mark.parametrize(("shapes", "metadata", "words"), [
     (SDXL, {}, "does not say that it predicts velocity"), (SD1, {}, "does not say that it predicts velocity"),
     (SDXL, {"modelspec.prediction_type": "epsilon"}, "predicts noise"),

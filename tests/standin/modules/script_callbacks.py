@@ -1,6 +1,7 @@
 """Callbacks as scripts register them; ``clear_callbacks`` comes before scripts are loaded again."""
 
-callback_map = {"ui_tabs": [], "app_started": [], "script_unloaded": [], "before_ui": [], "cfg_denoiser": []}
+callback_map = {"ui_tabs": [], "app_started": [], "script_unloaded": [], "before_ui": [], "cfg_denoiser": [],
+                "ui_settings": []}
 
 
 def clear_callbacks():
@@ -26,3 +27,7 @@ def on_before_ui(callback, *, name=None):
 
 def on_cfg_denoiser(callback, *, name=None):
     callback_map["cfg_denoiser"].append(callback)
+
+
+def on_ui_settings(callback, *, name=None):
+    callback_map["ui_settings"].append(callback)

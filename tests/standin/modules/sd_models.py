@@ -5,7 +5,7 @@ import threading
 import types
 from pathlib import Path
 
-from modules import devices, lowvram, sd_models_config
+from modules import devices, lowvram, sd_models_config, shared
 
 checkpoints_list = {}
 checkpoint_aliases = {}
@@ -79,3 +79,11 @@ def send_model_to_cpu(m):
 def send_model_to_device(m):
     if not m.lowvram:
         m.to(devices.device)
+
+
+reloaded = []
+
+
+def reload_model_weights(sd_model=None, info=None, forced_reload=False):
+    """Notes that the checkpoint of the settings is loaded."""
+    reloaded.append(getattr(shared.opts, "sd_model_checkpoint", None))

@@ -1,4 +1,5 @@
 import types
+import typing
 
 from modules import interrogate
 
@@ -8,7 +9,13 @@ sd_model = None
 sd_upscalers = []
 
 
+class OptionInfo:
+    def __init__(self, default=None, label="", section=None, restrict_api=False):
+        self.default, self.label, self.section, self.restrict_api = default, label, section, restrict_api
+
+
 class Options:
+    data_labels: typing.ClassVar = {}
     sd_model_checkpoint = None
     CLIP_stop_at_last_layers = 1
     hide_samplers = ()
@@ -16,7 +23,15 @@ class Options:
     outdir_txt2img_samples = outdir_txt2img_grids = "outputs"
 
     def set(self, key, value, is_api=False, run_callbacks=True):
+        if is_api and key in self.data_labels and self.data_labels[key].restrict_api:
+            return False
         setattr(self, key, value)
+        return True
+
+    def add_option(self, key, info):
+        self.data_labels[key] = info
+        if not hasattr(self, key):
+            setattr(self, key, info.default)
 
 
 opts = Options()
