@@ -5,8 +5,9 @@
     python tests/run.py tests/training/test_loss.py::test_x [more for pytest]   only that, in the part it belongs to
     parts: lint, training (training runs), families (every family of models), sweep (of all settings), lending (the
            webui's model, and the benchmarks), worker (all else but the tab), environment (the worker's packages),
-           captions (the caption editor), host (the tab), browser (the tab in a real browser), figures (what is
-           generated, all of it and not a share; about 15 minutes)
+           captions (the caption editor), kills (a process is killed at each file operation), host (the tab), browser
+           (the tab in a real browser), editor (the caption editor there), figures (what is generated, all of it and
+           not a share; about 15 minutes)
 
 Nothing outside the checkout is changed, but for Debian's headless Chromium, which is installed if there is no Chromium.
 """

@@ -1,7 +1,7 @@
 """Remembers dataset folders in a file of the extension: the recent ones and their trigger words.
 
 Nothing is written to the image folders. A folder that was renamed or moved on its disk is recognized by its inode
-number and the names of its images.
+number and the names and times of its images: a new folder often gets the number of one that was deleted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,14 @@ _ALIKE = 0.5
 class KnownFolder:
     """A dataset folder with its trigger word, ``None`` if the user has not set one, and what identifies it.
 
-    ``was`` are its former paths, ``images`` some of its image names, ``used`` is in seconds since the epoch.
+    ``was`` are its former paths. ``images`` has the names of some of its images and when each was last changed, in ns,
+    0 if unknown. ``used`` is in seconds since the epoch.
     """
 
     folder: str
     word: str | None = None
     number: int = 0
-    images: list[str] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
     was: list[str] = field(default_factory=list)
     used: float = 0.0
 
@@ -53,16 +54,16 @@ class DatasetStore:
         self.problem = ""
 
     def use(self, folder: Path, images: Sequence[str]) -> KnownFolder:
-        """Return the entry of ``folder`` and mark it as used; ``images`` are names of its images.
+        """Return the entry of ``folder`` and mark it as used; ``images`` are paths of its images inside it.
 
         A moved folder is found by its former path. Raises ``WriteError``.
         """
         with self._lock:
             known = self._read()
-            inside = {Path(name).name for name in images}
+            inside = {Path(path).name: _changed(folder / path) for path in images}
             found = _same(known, folder) or _moved(known, folder, inside)
             now = replace(found or KnownFolder(str(folder)), folder=str(folder), number=_number(folder),
-                          images=sorted(inside)[:_MOST_NAMES], used=time.time())
+                          images=dict(sorted(inside.items())[:_MOST_NAMES]), used=time.time())
             if found is not None and found.folder != now.folder:
                 now = replace(now, was=[found.folder, *found.was][:_MOST_FORMER])
             if not known or known[0] != replace(now, used=known[0].used):
@@ -128,7 +129,14 @@ class DatasetStore:
 
 def _from_json(values: dict[str, Any]) -> KnownFolder:
     return KnownFolder(text(values, "folder"), text(values, "word", None), int(number(values, "number", 0)),
-                       _texts(values.get("images")), _texts(values.get("was")), number(values, "used", 0.0))
+                       _times(values.get("images")), _texts(values.get("was")), number(values, "used", 0.0))
+
+
+def _times(value: Any) -> dict[str, int]:
+    """Read the images of an entry; earlier versions stored their names only."""
+    if isinstance(value, dict):
+        return {name: time_ns for name, time_ns in value.items() if isinstance(time_ns, int)}
+    return dict.fromkeys(_texts(value), 0)
 
 
 def _texts(value: Any) -> list[str]:
@@ -144,14 +152,22 @@ def _same(known: list[KnownFolder], folder: Path) -> KnownFolder | None:
     return next((one for one in known if same_folder(one.folder, str(folder))), None)
 
 
-def _moved(known: list[KnownFolder], folder: Path, images: set[str]) -> KnownFolder | None:
+def _moved(known: list[KnownFolder], folder: Path, images: Mapping[str, int]) -> KnownFolder | None:
     """Return the former entry of a moved folder: same inode number, old path gone, at least half of its images."""
     here = _number(folder)
     for one in known:
-        alike = len(images.intersection(one.images)) >= _ALIKE * len(one.images) > 0
-        if here and one.number == here and alike and not Path(one.folder).exists():
+        alike = sum(name in images and changed in (0, images[name]) for name, changed in one.images.items())
+        if here and one.number == here and alike >= _ALIKE * len(one.images) > 0 and not Path(one.folder).exists():
             return one
     return None
+
+
+def _changed(image: Path) -> int:
+    """Return when the file was last changed, in ns; 0 if it is gone."""
+    try:
+        return image.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _number(folder: Path) -> int:

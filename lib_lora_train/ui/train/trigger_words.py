@@ -43,8 +43,8 @@ class TriggerWords:
     def of(self, folder: Path, guesses: Mapping[str, Any], images: Sequence[str]) -> dict[str, Any]:
         """Return ``{word, source, text, others, problem}`` for ``folder`` and mark it as used.
 
-        ``guesses`` are those of ``overview.trigger_guesses``, ``images`` are names of its images. ``others`` are
-        alternatives. ``problem`` is a sentence if nothing can be stored.
+        ``guesses`` are those of ``overview.trigger_guesses``, ``images`` are paths of its images inside it. ``others``
+        are alternatives. ``problem`` is a sentence if nothing can be stored.
         """
         try:
             known, problem = self._store.use(folder, images), self._store.problem
