@@ -34,11 +34,10 @@ _SD_DOWN, _SD_UP = ((1, 1), (1, 1), (1, 1), (0, 0)), ((0, 0, 0), (1, 1, 1), (1, 
 _POOLED, _SIZE_NUMBERS = 1280, 6
 _UNETS = {
     (SD15, False): Shape((320, 640, 1280, 1280), _SD_DOWN, 1, _SD_UP, 768),
-    (SD15, True): Shape((32, 64, 64, 64), _SD_DOWN, 1, _SD_UP, 64),
+    (SD15, True): Shape((32, 64), ((1,), (0,)), 1, ((0, 0), (1, 1)), 64),
     (SDXL, False): Shape((320, 640, 1280), ((0, 0), (2, 2), (10, 10)), 10, ((10, 10, 10), (2, 2, 2), (0, 0, 0)), 2048,
                          _POOLED + _SIZE_NUMBERS * 256),
-    (SDXL, True): Shape((64, 128, 128), ((0, 0), (1, 1), (2, 2)), 2, ((2, 2, 2), (1, 1, 1), (0, 0, 0)), 128,
-                        64 + _SIZE_NUMBERS * 32)}
+    (SDXL, True): Shape((64, 128), ((0,), (2,)), 2, ((2, 2), (0, 0)), 128, 64 + _SIZE_NUMBERS * 32)}
 _CLIP_L = {False: (768, 12), True: (64, 2)}
 _OPEN_CLIP = {False: (1280, 32, _POOLED), True: (64, 2, 64)}
 """Width, layers and, of OpenCLIP, width of the pooled output, full-size and mini."""
@@ -82,7 +81,7 @@ def _random(name: str, shape: Sequence[int], generator: torch.Generator) -> Tens
 def _vae_shapes(mini: bool) -> Shapes:
     channels = (32, 32, 32, 32) if mini else (128, 256, 512, 512)
     with torch.device("meta"):
-        vae = AutoencoderKL(block_out_channels=channels, layers_per_block=2, latent_channels=4,
+        vae = AutoencoderKL(block_out_channels=channels, layers_per_block=1 if mini else 2, latent_channels=4,
                             down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4)
     return {key: tuple(tensor.shape) for key, tensor in vae_state(vae).items()}
 
