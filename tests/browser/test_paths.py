@@ -224,6 +224,44 @@ def test_a_word_that_was_typed_before_the_folder_is_loaded_stays(page, sets):
     expect(field(page, "activation_tag")).to_have_value("mine")
 
 
+def hold_overviews(page):
+    """What the page asks about its folder from now on is answered only when the test lets it."""
+    held = []
+    page.route("**/train-lora/dataset/overview", lambda route: held.append(route))
+    return held
+
+
+def test_a_load_that_a_changed_setting_starts_again_is_still_the_users(page, sets):
+    fill_in(page, sets / "penny")
+    load, held = page.locator("#tl_dataset_load"), hold_overviews(page)
+    with page.expect_request("**/train-lora/dataset/overview"):
+        load.click()
+    expect(load).to_be_disabled()
+    with page.expect_request("**/train-lora/dataset/overview"):
+        page.evaluate("TrainLora.form.set('dataset.flip_aug', true)")
+    expect(load).to_be_disabled()
+    eventually(page, lambda: len(held), 2)
+    held[1].continue_()
+    expect(load).to_be_enabled()
+    expect(page.locator("#tl_dataset .tl-dim")).to_have_count(0)
+
+
+def test_asking_with_an_empty_box_ends_the_load_before_it(page, sets):
+    fill_in(page, sets / "penny")
+    load, held = page.locator("#tl_dataset_load"), hold_overviews(page)
+    with page.expect_request("**/train-lora/dataset/overview"):
+        load.click()
+    expect(load).to_be_disabled()
+    page.fill("#tl_dataset_folder", "")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/dataset/overview")):
+        page.locator("#tl_dataset_folder").press("Enter")
+    expect(page.locator("#tl_dataset_problem")).to_contain_text("Type or paste the path")
+    expect(load).to_be_enabled()
+    expect(page.locator("#tl_dataset .tl-dim")).to_have_count(0)
+    expect(page.locator(".tl-stat")).to_have_count(0)
+    assert len(held) == 1
+
+
 def test_the_run_uses_the_trigger_word_of_the_folder(webui, open_tab, sets):
     page = open_tab(webui)
     fill_in(page, sets / "pony", output_name="pony_test", max_train_epochs="1")

@@ -5,7 +5,7 @@
  *   setText(node, text)               changes a text, without touching the DOM if it is the same
  *   api(path, {method, body, quiet})  JSON from /train-lora/<path>; failures show a toast unless quiet
  *   store.get(key, fallback) / set    values stored in this browser
- *   on(name, listener) / emit(name)   messages between parts ("folder", "run-started", …)
+ *   on(name, listener) / emit(name)   messages between parts ("dataset", "run-started", …)
  *   later(listener, milliseconds)     a debounced function
  */
 

@@ -29,8 +29,6 @@ export interface Messages {
     "shown-run": string;
     /** The keys of the settings that have changed in the form. */
     setting: {keys: string[]};
-    /** The folder whose overview was requested. */
-    folder: string;
     /** The form was filled from elsewhere: a message about it, and the previous values. */
     taken: {text: string, before: Record<string, Value>};
     /** What is chosen for the end of the queue. */

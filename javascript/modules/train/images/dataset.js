@@ -24,6 +24,7 @@ export class DatasetCard {
     constructor() {
         /** @type {AbortController|null} */
         this.asking = null;
+        this.asked = "";  // the folder that the user asked for, until it is loaded
         this.showAll = false;
         this.input = h("input", {type: "text", class: "tl-input", id: "tl_dataset_folder", spellcheck: "false",
             autocomplete: "off", value: form.text(FOLDER), placeholder: "/home/me/pictures/penny",
@@ -53,30 +54,31 @@ export class DatasetCard {
         } else if (dataset && keys.some(changesWhatIsFound)) this.loadSoon();
     }
 
-    /** @param {boolean} asked whether the user asked, rather than a changed setting */
-    async load(asked) {
+    /** @param {boolean} byUser whether the user asked, rather than a changed setting */
+    async load(byUser) {
         const folder = this.input.value.trim();
         setText(this.problem, "");
         if (this.asking) this.asking.abort();
         if (!folder) {
-            this.setBusy(false, asked);
-            if (asked) setText(this.problem, "Type or paste the path of the folder that holds your images.");
+            this.finish();
+            if (byUser) setText(this.problem, "Type or paste the path of the folder that holds your images.");
             this.take(null);
             return;
         }
+        const asked = byUser || this.asked === folder;  // a changed setting only starts again what the user asked for
+        this.asked = asked ? folder : "";
         this.asking = new AbortController();
-        this.setBusy(true, asked);
+        this.found.classList.add("tl-dim");
+        this.start.disabled = asked;
         try {
             const body = {folder, settings: {...familyDefaults("dataset"), ...form.job().dataset, train_data_dir: folder}};
-            const answer = await api("dataset/overview", {body, quiet: true, signal: this.asking.signal});
-            if (asked) emit("folder", folder);
-            this.take(answer);
+            this.take(await api("dataset/overview", {body, quiet: true, signal: this.asking.signal}));
         } catch (error) {
             const failure = failureOf(error);
             if (failure.name === "AbortError") return;
             this.fail(failure, asked);
         }
-        this.setBusy(false, asked);
+        this.finish();
     }
 
     /** @param {Failure} failure @param {boolean} asked */
@@ -86,10 +88,11 @@ export class DatasetCard {
         this.take(null);
     }
 
-    /** @param {boolean} busy @param {boolean} asked */
-    setBusy(busy, asked) {
-        this.found.classList.toggle("tl-dim", busy);
-        this.start.disabled = busy && asked;
+    /** Nothing is being loaded. */
+    finish() {
+        this.asked = "";
+        this.found.classList.remove("tl-dim");
+        this.start.disabled = false;
     }
 
     /** @param {DatasetOverview|null} answer */
