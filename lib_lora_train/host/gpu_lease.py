@@ -24,6 +24,10 @@ class GpuOwner(Protocol):
         """Allow generation again. May be called from another thread than ``hold_generation``."""
         ...
 
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Call ``heard`` whenever something begins to wait for generation, until the returned function is called."""
+        ...
+
     def free_gpu(self) -> None:
         """Move the models off the GPU. Calling it again is cheap."""
         ...
@@ -48,7 +52,7 @@ class GpuLease(threading.Thread):
     """Blocks generation and keeps the webui's models off the GPU from ``ready`` until ``give_back``.
 
     Runs in its own thread, since waiting for the current image can take minutes. ``changed`` is called once it is
-    ``ready`` or has a ``problem``.
+    ``ready`` or has a ``problem``, and while it is ``ready`` whenever the webui wants to generate.
     """
 
     def __init__(self, owner: GpuOwner, changed: Callable[[], None] = lambda: None) -> None:
@@ -84,10 +88,14 @@ class GpuLease(threading.Thread):
     def _stay_free(self) -> None:
         try:
             self._owner.free_gpu()
-            self._free.set()
-            self._changed()
-            while not self._ended.wait(_KEEP_FREE_SECONDS):
-                self._free_again()
+            stop_listening = self._owner.listen(self._changed)
+            try:
+                self._free.set()
+                self._changed()
+                while not self._ended.wait(_KEEP_FREE_SECONDS):
+                    self._free_again()
+            finally:
+                stop_listening()
         except Exception as problem:
             logging.getLogger(__name__).exception("The webui's models could not be moved off the GPU")
             self._problem = (f"The webui's models could not be moved off the GPU: {problem}. "

@@ -105,11 +105,22 @@ class Guard:
         self._changing = threading.RLock()
         self._held = False
         self._users: list[Reason] = []
+        self._listeners: list[Callable[[], None]] = []
         self._present: Reason | None = None
 
     def come(self, reason: Reason) -> None:
-        """Record a request for the webui's lock."""
+        """Record a request for the webui's lock, and call those who listen for one."""
         self._users.append(reason)
+        for heard in self._listeners.copy():
+            heard()
+
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Call ``heard``, which returns at once and never raises, at each request for the webui's lock.
+
+        The returned function ends that.
+        """
+        self._listeners.append(heard)
+        return lambda: self._listeners.remove(heard)
 
     def leave(self, reason: Reason | None) -> None:
         """Record that the request with ``reason`` has released the webui's lock, or did not get it."""

@@ -312,7 +312,8 @@ class Host(Protocol):
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """Begin to free ``device`` for a worker, whatever the webui is doing; ``None`` if nothing has to be freed.
 
-        An empty ``device`` means the worker's default. ``changed`` is called when it is free, or could not be freed.
+        An empty ``device`` means the worker's default. ``changed`` is called when it is free, or could not be freed,
+        and then whenever the webui begins to want it.
         """
         ...
 

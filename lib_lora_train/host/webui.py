@@ -181,6 +181,10 @@ class Webui:
         """Release that lock."""
         self._give_lock()
 
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Call ``heard`` whenever something comes to want that lock, until the returned function is called."""
+        return self._guard.listen(heard)
+
     def free_gpu(self) -> None:
         """Move every loaded model, and the interrogator, off the GPU; lent models only lose their copy there."""
         with self._main_memory.changing:

@@ -147,6 +147,29 @@ def test_who_waits_for_the_gpu_is_told_when_it_is_free_or_why_it_is_not(webui, m
     lease.join(120)
 
 
+def test_an_image_that_begins_to_wait_for_the_gpu_is_told_of_at_once(webui):
+    """Whoever looks after the runs need not ask every second."""
+    heard = threading.Event()
+    lease = webui.lend_gpu("cuda:0", heard.set)
+    wait_until(lambda: lease.ready)
+    assert heard.wait(120)
+    heard.clear()
+    image = threading.Thread(target=generate)
+    image.start()
+    assert heard.wait(120) and webui.gpu_is_wanted() is not None
+    lease.give_back()
+    for thread in (image, lease):
+        thread.join(120)
+    heard.clear()
+    generate()
+    assert not heard.is_set()
+
+
+def generate():
+    with call_queue.queue_lock:
+        pass
+
+
 def test_if_the_models_cannot_be_moved_off_it_is_said_and_generation_continues(webui, monkeypatch):
     monkeypatch.setattr(sd_models, "send_model_to_cpu", broken)
     lease = webui.lend_gpu("cuda:0")
