@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
+from lib_lora_train.ui.captions.background import BACKGROUND
 from lib_lora_train.ui.captions.editors import Session
 from lib_lora_train.ui.routes import PREFIX
 
@@ -359,6 +361,18 @@ def test_every_part_of_prose_is_a_chip_so_that_none_is_lost_by_moving_one(datase
     found = dataset.get("picture", numbers=[number])
     assert [item["tag"] for item in found["tag_list"]] == ["penny", "a girl walks over a wide field."]
     assert found["prose"]
+
+
+def test_the_fixture_leaves_no_editor_that_would_save_in_a_folder_that_is_gone(tmp_path):
+    from tests.ui.conftest import tabs_in
+
+    before = set(threading.enumerate())
+    with tabs_in(tmp_path) as make:
+        dataset = Dataset(make(), make_set(tmp_path / "set", CAPTIONS))
+        dataset.open()
+        dataset.apply("add", tags=["late"])
+        assert any(isinstance(thread, threading.Timer) for thread in set(threading.enumerate()) - before)
+    assert not [thread for thread in threading.enumerate() if thread.name == BACKGROUND]
 
 
 def test_a_picture_lists_its_chunks(dataset: Dataset):

@@ -25,6 +25,7 @@ from tests.standin.webui import Options, configure, use_standin_modules
 use_standin_modules()
 
 from lib_lora_train.host.webui import Webui  # noqa: E402  # it imports the stand-in's modules
+from lib_lora_train.ui.captions.background import BACKGROUND  # noqa: E402
 from lib_lora_train.ui.routes import register_routes  # noqa: E402
 from lib_lora_train.ui.services import Services, build_services  # noqa: E402
 
@@ -131,6 +132,16 @@ def close_all(tabs: list[Tab]) -> None:
         tab.services.drawings.close()
         tab.services.supervisor.join(60)
         tab.services.drawings.join(60)
+    end_editors()
+
+
+def end_editors() -> None:
+    """End what caption editors do in the background: their folders are about to be removed."""
+    for thread in threading.enumerate():
+        if thread.name == BACKGROUND:
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
+            thread.join(60)
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from ...errors import TrainLoraError
 
+BACKGROUND = "train-lora-captions"
+"""The name of every thread of it."""
+
 
 def in_background(act: Callable[[], None], failed: Callable[[str], None]) -> threading.Thread:
     """Run ``act`` in a thread; ``failed`` gets the message of what it raises, since the page must not wait forever."""
@@ -20,6 +23,6 @@ def in_background(act: Callable[[], None], failed: Callable[[str], None]) -> thr
             logging.getLogger(__name__).exception("background work of the caption editor failed")
             failed(f"Something went wrong here that should not: {problem!r}")
 
-    thread = threading.Thread(target=run, name="train-lora-captions", daemon=True)
+    thread = threading.Thread(target=run, name=BACKGROUND, daemon=True)
     thread.start()
     return thread

@@ -18,7 +18,7 @@ from ...captions.editor.history import EditChanges
 from ...captions.tokens import TokenCounter
 from ...config.groups.dataset import DatasetSettings
 from ...errors import DatasetError, TrainLoraError
-from .background import in_background
+from .background import BACKGROUND, in_background
 from .completions import TaggerTags
 from .image_batch import ImageBatch
 
@@ -77,7 +77,7 @@ class Session:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(_SETTLE_SECONDS, lambda: _logged(self.editor.settle))
-        self._timer.daemon = True
+        self._timer.daemon, self._timer.name = True, BACKGROUND
         self._timer.start()
 
     def examine(self, settings: DatasetSettings, max_tokens: int) -> None:
@@ -162,7 +162,7 @@ def _reads_alike(one: DatasetSettings, other: DatasetSettings) -> bool:
 
 
 def _in_background(act: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=lambda: _logged(act), name="train-lora-captions", daemon=True)
+    thread = threading.Thread(target=lambda: _logged(act), name=BACKGROUND, daemon=True)
     thread.start()
     return thread
 
