@@ -30,6 +30,50 @@ NEVER_IMPORTED = {"coloredlogs", "humanfriendly", "torchvision", "timm"}
 USED = ("diffusers.models.unets.unet_2d_condition", "transformers.models.clip.modeling_clip", "lycoris.kohya",
         "safetensors.torch", "yaml", "google.protobuf", "torch", "numpy")
 FROM_THE_INTERPRETER = {"torch", "numpy", "sympy"}
+STEP = """
+import torch
+from accelerate import Accelerator
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+from lycoris.kohya import create_network
+torch.manual_seed(0)
+unet = UNet2DConditionModel(sample_size=8, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
+                            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=4,
+                            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")).requires_grad_(False)
+text = CLIPTextModel(CLIPTextConfig(vocab_size=99, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
+                                    num_attention_heads=4)).requires_grad_(False)
+network = create_network(1.0, 4, 4, None, [text], unet, algo="lora")
+network.apply_to([text], unet, True, True)
+weights = [weight for weight in network.parameters() if weight.requires_grad]
+optimizer = torch.optim.AdamW(weights, lr=1e-2)
+latents, noise, tokens = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.randint(0, 98, (1, 77))
+losses = []
+for _ in range(6):
+    predicted = unet(latents, torch.tensor([300]), text(tokens).last_hidden_state).sample
+    loss = torch.nn.functional.mse_loss(predicted, noise)
+    Accelerator(cpu=True).backward(loss)
+    optimizer.step()
+    optimizer.zero_grad()
+    losses.append(loss.item())
+assert losses[-1] < 0.95 * losses[0], losses
+from PIL import features
+assert features.check("avif") and features.check("webp")
+import dadaptation, lion_pytorch, prodigyopt, schedulefree, tensorboardX, onnxruntime
+assert "CPUExecutionProvider" in onnxruntime.get_available_providers()
+import importlib.util, pathlib
+assert (pathlib.Path(importlib.util.find_spec("open_clip").origin).parent / "bpe_simple_vocab_16e6.txt.gz").exists()
+"""
+SAYS = """
+import importlib, json, sys, traceback
+try:
+    exec({step!r}, {{}})
+    said = "trained"
+except Exception:
+    said = traceback.format_exc()
+print()
+print(json.dumps([said, {{name: importlib.import_module(name).__file__ for name in {names!r}}}]))
+"""
+"""A step with no more than what it imports itself, and then the file of each module."""
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +101,27 @@ def worker(comparison: tuple[ExtensionCopy, dict[str, str], dict[str, str]], web
 
 
 @pytest.fixture(scope="module")
-def imported(worker: ExtensionCopy) -> dict[str, Path]:
-    """The file of each package in the list, and of what the worker uses of them, as its process imports it."""
+def in_one_process(worker: ExtensionCopy) -> tuple[str, dict[str, Path]]:
+    """What a training step said, and the file of each package in the list, and of what the worker uses of them.
+
+    One process does both, since most of its time goes into what both import.
+    """
     own = worker.root / worker.complete_folders()[0]
     tops = {path.stem if path.suffix == ".py" else path.name for path in own.iterdir()
             if path.is_dir() or path.suffix == ".py"}
     modules = {name for name in tops if re.fullmatch(r"[A-Za-z]\w*", name)}
     assert len(modules) > 30
-    files = run_worker(worker, *sorted(modules - {"open_clip", "open_clip_train", "google", "pydevd_plugins"}), *USED)
-    return {name: Path(file) for name, file in files.items()}
+    names = [*sorted(modules - {"open_clip", "open_clip_train", "google", "pydevd_plugins"}), *USED]
+    result = worker.run([launcher(worker), "exec", SAYS.format(step=STEP, names=names)], {"OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    said, files = json.loads(result.stdout.splitlines()[-1])
+    return said, {name: Path(file) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def imported(in_one_process: tuple[str, dict[str, Path]]) -> dict[str, Path]:
+    _, files = in_one_process
+    return files
 
 
 def snapshot(environment: Path) -> dict[str, str]:
@@ -102,43 +158,9 @@ def test_everything_in_the_list_can_be_imported(imported: dict[str, Path]):
     assert set(USED) < imported.keys()
 
 
-def test_a_training_step_runs_on_them(worker: ExtensionCopy):
-    step = """
-import torch
-from accelerate import Accelerator
-from diffusers import UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
-from lycoris.kohya import create_network
-torch.manual_seed(0)
-unet = UNet2DConditionModel(sample_size=8, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
-                            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=4,
-                            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")).requires_grad_(False)
-text = CLIPTextModel(CLIPTextConfig(vocab_size=99, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
-                                    num_attention_heads=4)).requires_grad_(False)
-network = create_network(1.0, 4, 4, None, [text], unet, algo="lora")
-network.apply_to([text], unet, True, True)
-weights = [weight for weight in network.parameters() if weight.requires_grad]
-optimizer = torch.optim.AdamW(weights, lr=1e-2)
-latents, noise, tokens = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.randint(0, 98, (1, 77))
-losses = []
-for _ in range(6):
-    predicted = unet(latents, torch.tensor([300]), text(tokens).last_hidden_state).sample
-    loss = torch.nn.functional.mse_loss(predicted, noise)
-    Accelerator(cpu=True).backward(loss)
-    optimizer.step()
-    optimizer.zero_grad()
-    losses.append(loss.item())
-assert losses[-1] < 0.95 * losses[0], losses
-from PIL import features
-assert features.check("avif") and features.check("webp")
-import dadaptation, lion_pytorch, prodigyopt, schedulefree, tensorboardX, onnxruntime
-assert "CPUExecutionProvider" in onnxruntime.get_available_providers()
-import importlib.util, pathlib
-assert (pathlib.Path(importlib.util.find_spec("open_clip").origin).parent / "bpe_simple_vocab_16e6.txt.gz").exists()
-print("trained")
-"""
-    result = worker.run([launcher(worker), "exec", step], {"OMP_NUM_THREADS": "1"})
-    assert result.stdout.rstrip().endswith("trained"), result.stderr
+def test_a_training_step_runs_on_them(in_one_process: tuple[str, dict[str, Path]]):
+    said, _ = in_one_process
+    assert said == "trained"
 
 
 def test_the_list_is_complete_and_its_versions_suit_one_another(worker: ExtensionCopy):
@@ -206,12 +228,6 @@ def test_without_torch_a_virtual_environment_with_it_is_made_and_used(tmp_path: 
 
 def launcher(worker: ExtensionCopy) -> str:
     return str(worker.folder / "lib_lora_train/environment/launch_worker.py")
-
-
-def run_worker(worker: ExtensionCopy, *names: str) -> dict[str, str]:
-    result = worker.run([launcher(worker), *names], {"OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stderr
-    return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def normalised(name: str) -> str:
